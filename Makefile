@@ -1,0 +1,48 @@
+# Every target makes .venv first when it is missing.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install demo test lint types docs bench lock packages clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: .venv/installed ## make .venv and install the pinned versions
+
+demo: .venv/installed ## sweep, model and compare a synthetic exchange; writes demo/report.html
+	$(BIN)/liqtruth demo
+
+test: .venv/installed ## run the test suite
+	$(BIN)/pytest -n auto --dist loadfile --benchmark-disable
+
+lint: .venv/installed ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed ## check types
+	$(BIN)/mypy
+
+docs: .venv/installed ## write docs/commands.md from the command line itself
+	$(BIN)/python -m docs.generate
+
+bench: .venv/installed ## print the figures of the README as ratios
+	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=min -o python_files="bench_*.py"
+
+lock: ## pin every dependency again, with hashes
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	rm -rf .venv-lock
+
+packages: ## install Chromium (Debian), which draws --png pictures
+	apt-get install -y chromium || (apt-get update && apt-get install -y chromium)
+
+clean: ## remove .venv and what the tools wrote
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info

@@ -1,0 +1,175 @@
+"""20,000 `clearinghouseState` answers to the positions frame, beside a Python loop and beside decoding alone."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from indexer.accounts import AccountReading, positions_frame
+from indexer.frames import POSITIONS, from_columns
+from indexer.sweep import BATCH_ACCOUNTS
+from indexer.wire import decode_clearinghouse_state
+
+ACCOUNTS: Final = 20_000
+GROUP: Final = f"{ACCOUNTS:,} clearinghouseState answers"
+ROUNDS: Final = 7
+TIME_MS: Final = 1_788_713_175_818
+
+
+class BareLeverage(msgspec.Struct, rename="camel", gc=False):
+    type: str
+    value: int
+    raw_usd: float | None = None
+
+
+class BarePosition(msgspec.Struct, rename="camel", gc=False):
+    coin: str
+    szi: float
+    leverage: BareLeverage
+    entry_px: float
+    position_value: float
+    unrealized_pnl: float
+    liquidation_px: float | None
+    margin_used: float
+    max_leverage: int
+
+
+class BareEntry(msgspec.Struct, gc=False):
+    position: BarePosition
+
+
+class BareSummary(msgspec.Struct, rename="camel", gc=False):
+    account_value: float
+    total_ntl_pos: float
+    total_raw_usd: float
+    total_margin_used: float
+
+
+class BareState(msgspec.Struct, rename="camel", gc=False):
+    """The same fields as ours without any check."""
+
+    margin_summary: BareSummary
+    cross_margin_summary: BareSummary
+    cross_maintenance_margin_used: float
+    withdrawable: float
+    asset_positions: list[BareEntry]
+    time: int
+
+
+@pytest.fixture(scope="module")
+def answers() -> list[bytes]:
+    """As the exchange sends them, one to a dozen positions each, four on average."""
+    rng = np.random.default_rng(20260906)
+    return [json.dumps(answer(rng)).encode() for _ in range(ACCOUNTS)]
+
+
+def answer(rng: np.random.Generator) -> dict[str, Any]:
+    summary = {
+        "accountValue": f"{rng.lognormal(9, 2):.6f}",
+        "totalNtlPos": f"{rng.lognormal(10, 2):.6f}",
+        "totalRawUsd": f"{rng.normal(0, 1e5):.6f}",
+        "totalMarginUsed": f"{rng.lognormal(8, 2):.6f}",
+    }
+    held = [{"type": "oneWay", "position": position(rng)} for _ in range(1 + rng.poisson(3))]
+    return {
+        "marginSummary": summary,
+        "crossMarginSummary": summary,
+        "crossMaintenanceMarginUsed": f"{rng.lognormal(5, 2):.6f}",
+        "withdrawable": "0.0",
+        "assetPositions": held,
+        "time": TIME_MS,
+    }
+
+
+def position(rng: np.random.Generator) -> dict[str, Any]:
+    szi, px = round(rng.normal(0, 10), 4) or 1.0, round(rng.lognormal(5, 2), 4) + 0.01
+    leverage: dict[str, Any] = {"type": "cross", "value": 20}
+    if rng.random() < 0.25:
+        leverage = {"type": "isolated", "value": 10, "rawUsd": f"{-0.9 * szi * px:.6f}"}
+    return {
+        "coin": f"COIN{rng.integers(200)}",
+        "szi": str(szi),
+        "leverage": leverage,
+        "entryPx": f"{px:.4f}",
+        "positionValue": f"{abs(szi) * px:.6f}",
+        "unrealizedPnl": f"{rng.normal():.6f}",
+        "returnOnEquity": "-0.0026789",
+        "liquidationPx": None if rng.random() < 0.2 else f"{0.8 * px:.10f}",
+        "marginUsed": f"{abs(szi) * px / 20:.6f}",
+        "maxLeverage": 50,
+        "cumFunding": {"allTime": "514.085417", "sinceOpen": "0.0", "sinceChange": "0.0"},
+    }
+
+
+def framed(answers: list[bytes]) -> pl.DataFrame:
+    """Batch by batch, as a sweep stores them."""
+    batches = []
+    for start in range(0, len(answers), BATCH_ACCOUNTS):
+        readings = [
+            AccountReading(f"0x{number:040x}", decode_clearinghouse_state(raw, "bench"), "bench")
+            for number, raw in enumerate(answers[start : start + BATCH_ACCOUNTS], start)
+        ]
+        batches.append(positions_frame(readings))
+    return pl.concat(batches)
+
+
+def looped(answers: list[bytes]) -> pl.DataFrame:
+    """The way most readers do it: `json.loads`, a dict per position, a frame of the dicts."""
+    rows = []
+    for number, raw in enumerate(answers):
+        state = json.loads(raw)
+        as_of = datetime.fromtimestamp(state["time"] / 1000, UTC)
+        for entry in state["assetPositions"]:
+            held = entry["position"]
+            szi, value, px = float(held["szi"]), float(held["positionValue"]), held["liquidationPx"]
+            raw_usd = held["leverage"].get("rawUsd")
+            rows.append(
+                {
+                    "address": f"0x{number:040x}",
+                    "dex": "",
+                    "coin": held["coin"],
+                    "szi": szi,
+                    "entry_px": float(held["entryPx"]),
+                    "mark_px": value / abs(szi) if value > 0 else None,
+                    "notional_usd": value,
+                    "margin_mode": held["leverage"]["type"],
+                    "leverage": float(held["leverage"]["value"]),
+                    "max_leverage": float(held["maxLeverage"]),
+                    "margin_used_usd": float(held["marginUsed"]),
+                    "isolated_raw_usd": None if raw_usd is None else float(raw_usd),
+                    "account_value_usd": float(state["crossMarginSummary"]["accountValue"]),
+                    "cross_maintenance_usd": float(state["crossMaintenanceMarginUsed"]),
+                    "unrealized_pnl_usd": float(held["unrealizedPnl"]),
+                    "liq_px_exchange": None if px is None else float(px),
+                    "exchange_read": True,
+                    "as_of": as_of,
+                    "source": "bench",
+                }
+            )
+    return from_columns({name: [row[name] for row in rows] for name in rows[0]}, POSITIONS)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_to_the_positions_frame(benchmark: BenchmarkFixture, answers: list[bytes]) -> None:
+    frame = benchmark.pedantic(lambda: framed(answers), rounds=ROUNDS, warmup_rounds=1)
+    assert_frame_equal(frame, looped(answers))
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_bare_msgspec(benchmark: BenchmarkFixture, answers: list[bytes]) -> None:
+    """Structs alone: no check, no frame."""
+    decode = msgspec.json.Decoder(BareState, strict=False).decode
+    states = benchmark.pedantic(lambda: [decode(raw) for raw in answers], rounds=ROUNDS, warmup_rounds=1)
+    assert len(states) == ACCOUNTS
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_json_loads_and_a_loop(benchmark: BenchmarkFixture, answers: list[bytes]) -> None:
+    frame = benchmark.pedantic(lambda: looped(answers), rounds=3)
+    assert frame.height > ACCOUNTS

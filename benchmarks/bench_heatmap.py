@@ -1,0 +1,84 @@
+"""200,000 positions to a heatmap: columns beside the loop over positions that others run."""
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from heatmap.grid import PriceGrid
+from heatmap.heatmap import Coverage, Heatmap, Sides
+from indexer.exact import DIMENSIONS
+
+POSITIONS = 200_000
+GRID = PriceGrid.around(80_000.0)
+GROUP = f"{POSITIONS:,} positions to a heatmap"
+
+
+@pytest.fixture(scope="module")
+def levels() -> pl.DataFrame:
+    """Prices up to half the mark away on the right side of it, log-normal notionals, a twentieth without price."""
+    rng = np.random.default_rng(20260906)
+    is_long = rng.random(POSITIONS) < 0.5
+    distance = np.abs(rng.normal(0, 0.2, POSITIONS)).clip(1e-4, 0.45)
+    px = GRID.mark_px * np.where(is_long, 1 - distance, 1 + distance)
+    bands = {name: rng.choice(["a", "b", "c", "d"], POSITIONS).tolist() for name in DIMENSIONS}
+    return pl.DataFrame(
+        {
+            "side": np.where(is_long, "long", "short").tolist(),
+            "px": pl.Series(np.where(rng.random(POSITIONS) < 0.05, np.nan, px)).fill_nan(None),
+            "notional_usd": rng.lognormal(9, 2, POSITIONS),
+            **bands,
+        },
+        schema_overrides={"side": pl.Enum(["long", "short"])},
+    )
+
+
+def made(levels: pl.DataFrame, by: tuple[str, ...] = ()) -> Heatmap:
+    return Heatmap.from_levels(
+        levels,
+        GRID,
+        coin="BTC",
+        venue="hyperliquid",
+        source="exact",
+        as_of=datetime(2026, 9, 6, tzinfo=UTC),
+        coverage=Coverage(open_interest_usd=None, seen_usd=Sides(0.0, 0.0)),
+        by=by,
+    )
+
+
+def looped(rows: list[tuple[str, float | None, float]], edges: list[float]) -> list[float]:
+    """One position after the other into a dictionary of bins, as the field's scripts do."""
+    width, low = math.log(edges[1] / edges[0]), edges[0]
+    sums: dict[tuple[str, int], float] = {}
+    for side, px, notional_usd in rows:
+        if px is not None:
+            key = (side, int(math.log(px / low) / width))
+            sums[key] = sums.get(key, 0.0) + notional_usd
+    return [
+        sum(sums.get((side, number), 0.0) for side in ("long", "short")) for number in range(len(edges) - 1)
+    ]
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_columns(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
+    heatmap = benchmark(lambda: made(levels.select("side", "px", "notional_usd")))
+    expected = levels.filter(pl.col("px").is_not_null())["notional_usd"].sum()
+    assert sum(heatmap.in_grid_usd) == pytest.approx(expected)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_columns_with_every_breakdown(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
+    heatmap = benchmark(lambda: made(levels, DIMENSIONS))
+    assert heatmap.breakdown is not None
+    assert set(DIMENSIONS) <= set(heatmap.breakdown.columns)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_loop(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
+    rows = list(zip(*(levels[name].to_list() for name in ("side", "px", "notional_usd")), strict=True))
+    edges = GRID.edges.tolist()
+    mass = benchmark.pedantic(lambda: looped(rows, edges), rounds=5)
+    assert sum(mass) == pytest.approx(sum(made(levels.select("side", "px", "notional_usd")).in_grid_usd))

@@ -1,0 +1,246 @@
+"""The command line: parse, call one function of a package, render. Packages are imported inside the commands, so
+that `liqtruth --help` loads none of them."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from cli_index import index_app
+from cli_map import map_app
+from cli_options import GLOBALS, At, BaseUrl, Coin, Columns, HtmlOut, JsonOut, Window, opened_store
+from cli_output import (
+    export_divergence,
+    progress,
+    show,
+    show_summaries,
+    with_stdout_default,
+)
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(
+    name="liqtruth",
+    help="How far is a modelled liquidation heatmap from the truth on chain?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+feed_app = typer.Typer(no_args_is_help=True, help="Collect the public aggregates of a venue.")
+sandbox_app = typer.Typer(no_args_is_help=True, help="A synthetic exchange whose truth is known.")
+app.add_typer(index_app, name="index")
+app.add_typer(map_app, name="map")
+app.add_typer(feed_app, name="feed")
+app.add_typer(sandbox_app, name="sandbox")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LIQTRUTH_DATA_DIR", help="Where everything is stored; default: the user's data directory."
+        ),
+    ] = None,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    GLOBALS.data_dir = data_dir
+    if show_version:
+        typer.echo(f"liqtruth {version('liqtruth')}")
+        raise typer.Exit
+
+
+# ----------------------------------------------------------------------------------------------- feed
+
+
+@feed_app.command("fetch")
+def feed_fetch(
+    venue: Annotated[str, typer.Argument(help="Exchange, e.g. binance.")],
+    coin: Coin,
+    days: Annotated[
+        int, typer.Option(min=1, help="How far back; venues keep open interest for about 30 days.")
+    ] = 30,
+    interval: Annotated[str | None, typer.Option(help="Bar length; default 1h, 5m for up to 5 days.")] = None,
+    base_url: BaseUrl = None,
+    json: JsonOut = None,
+) -> None:
+    """Fetch candles, open interest, funding and ratios of a venue, from where the last fetch ended."""
+    from estimator.feeds import fetch
+
+    with opened_store() as store, progress("fetching series", 1.0) as advance:
+        report = fetch(store, venue, coin, days, interval=interval, base_url=base_url, on_progress=advance)
+    show(report, json)
+
+
+@feed_app.command("import")
+def feed_import(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Tables of candles, open interest, funding or ratios."),
+    ],
+    venue: Annotated[str, typer.Option(help="Exchange that the series are of.")],
+    coin: Annotated[str, typer.Option(help="Coin that the series are of.")],
+    columns: Columns = None,
+    json: JsonOut = None,
+) -> None:
+    """Read series of a venue from files; what was recognised is printed."""
+    from estimator.imports import import_feed
+    from storage.tabular import parse_columns
+
+    mapping = parse_columns(columns)
+    with opened_store() as store:
+        summaries = [import_feed(store, path, venue, coin, mapping) for path in paths]
+    show_summaries(summaries, json)
+
+
+# -------------------------------------------------------------------------------------------- compare
+
+
+@app.command("compare")
+def compare(
+    coin: Coin,
+    at: At = None,
+    truth: Annotated[str, typer.Option(help="The map to measure against.")] = "exact",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="VENUE:MODEL, may be repeated; default binance:tiers and binance:bell."),
+    ] = None,
+    window: Window = "30d",
+    tolerance_pct: Annotated[
+        float, typer.Option(help="Clusters match within this many percent of price.")
+    ] = 1.0,
+    json: JsonOut = None,
+    html: HtmlOut = None,
+) -> None:
+    """Where the modelled heatmap and the truth diverge, beside a map that knows only the mark."""
+    from compare.session import compare_stored
+
+    with opened_store() as store:
+        result = compare_stored(
+            store, coin, at=at, truth=truth, models=model, window=window, tolerance_pct=tolerance_pct
+        )
+    export_divergence(result, json, html)
+
+
+# -------------------------------------------------------------------------------------------- sandbox
+
+
+@sandbox_app.command("serve")
+def sandbox_serve(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 8351,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 7,
+    accounts: Annotated[int, typer.Option(min=10, help="Accounts on the Hyperliquid-like venue.")] = 3000,
+    days: Annotated[int, typer.Option(min=2, max=120, help="Days of history.")] = 30,
+    weight_per_minute: Annotated[
+        int, typer.Option(min=0, help="Rate limit of the exchange; 0 lifts it.")
+    ] = 1200,
+    addresses: Annotated[
+        Path | None, typer.Option(help="Write the accounts' addresses to this file.")
+    ] = None,
+    live_hours: Annotated[
+        int,
+        typer.Option(
+            min=0, max=240, help="Hours that the market goes on for after its history; 0 stands still."
+        ),
+    ] = 0,
+    live_speed: Annotated[
+        float, typer.Option(min=0.1, help="Simulated seconds per second, with --live-hours.")
+    ] = 60.0,
+) -> None:
+    """Serve a synthetic market on loopback in the wire formats of Hyperliquid and Binance."""
+    from sandbox import truth
+    from sandbox.server import serve_forever
+
+    market = simulated(seed=seed, accounts=accounts, days=days, live_hours=live_hours)
+    if addresses is not None:
+        addresses.write_text("\n".join(truth.addresses(market)) + "\n")
+    speed = live_speed if live_hours else None
+    serve_forever(market, "127.0.0.1", port, weight_per_minute or None, on_ready=announce, live_speed=speed)
+
+
+@app.command("demo")
+def demo(
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where the report and its data are written.")
+    ] = Path("demo"),
+    coin: Annotated[str, typer.Option(help="Coin to compare.")] = "BTC",
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 7,
+    accounts: Annotated[int, typer.Option(min=50, help="Accounts on the synthetic exchange.")] = 3000,
+    days: Annotated[int, typer.Option(min=2, max=120, help="Days of synthetic history.")] = 30,
+) -> None:
+    """The whole job on a synthetic exchange: sweep it, model it, compare, write the report."""
+    from compare.session import compare_exchange
+    from heatmap.figure import write_html
+    from sandbox.server import serving_in_thread
+    from sandbox.truth import addresses as all_addresses
+    from storage.settings import Settings
+    from storage.store import Store
+
+    market = simulated(seed=seed, accounts=accounts, days=days)
+    listed = all_addresses(market)
+    with (
+        serving_in_thread(market, weight_per_minute=None) as server,
+        Store.open(Settings(data_dir=fresh(directory / "data"))) as store,
+        progress("reading accounts", len(listed)) as advance,
+    ):
+        result, swept = compare_exchange(
+            store, coin, listed, server.base_url, server.binance_url, days=days, on_progress=advance
+        )
+    show(swept, None)
+    write_html(result.truth_map, directory / "map.html")
+    typer.echo(f"wrote {directory / 'map.html'}", err=True)
+    export_divergence(result, None, directory / "report.html", always_show=True)
+
+
+def simulated(**spec: Any) -> Any:
+    """Run the synthetic market under a progress bar."""
+    from sandbox.market import MarketSpec, simulate
+
+    with progress("simulating a market (synthetic)", 1.0) as advance:
+        return simulate(MarketSpec(**spec), on_progress=advance)
+
+
+def announce(server: Any) -> None:
+    typer.echo(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
+    typer.echo(
+        f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}"
+    )
+    typer.echo(
+        f"  Binance:     {server.binance_url}   try: liqtruth feed fetch binance BTC --base-url {server.binance_url}"
+    )
+
+
+def fresh(directory: Path) -> Path:
+    """An empty directory for the demo's own data."""
+    import shutil
+
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def main() -> NoReturn:
+    """Run the app; an error that a user can act on is one line on stderr and its exit code."""
+    try:
+        app(args=with_stdout_default(sys.argv[1:]))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was stored stays", err=True)
+        sys.exit(130)
+    except Exception as error:
+        from heatmap.errors import LiqtruthError
+
+        if not isinstance(error, LiqtruthError):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

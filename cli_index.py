@@ -1,0 +1,327 @@
+"""`liqtruth index`: read actual Hyperliquid positions."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli_options import (
+    At,
+    BaseUrl,
+    Columns,
+    Concurrency,
+    CsvOut,
+    Dexes,
+    JsonOut,
+    ParquetOut,
+    StatsUrl,
+    WeightPerMinute,
+    dexes_of,
+    opened_store,
+    parse_duration,
+    parse_time,
+    settings,
+    split_names,
+)
+from cli_output import export_frame, progress, show, show_summaries
+
+index_app = typer.Typer(no_args_is_help=True, help="Read actual Hyperliquid positions.")
+
+
+@index_app.command("import")
+def index_import(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="clearinghouseState JSON or position tables.")
+    ],
+    meta: Annotated[
+        Path | None, typer.Option(help="The `meta` or `metaAndAssetCtxs` answer of the same moment.")
+    ] = None,
+    spot: Annotated[Path | None, typer.Option(help="The account's `spotClearinghouseState` answer.")] = None,
+    market: Annotated[
+        Path | None, typer.Option(help="Table of marks and open interest at the same moments.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Whose account the JSON is; it does not say.")] = None,
+    dex: Annotated[str, typer.Option(help="Perp dex; the main one is ''.")] = "",
+    columns: Columns = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_time, metavar="TIME", help="When it was read, if it does not say."),
+    ] = None,
+    json: JsonOut = None,
+) -> None:
+    """Read positions from files: raw account states or tables that anyone exported."""
+    from indexer.imports import import_paths
+    from storage.tabular import parse_columns
+
+    mapping = parse_columns(columns)
+    with opened_store() as store:
+        summaries = import_paths(
+            store,
+            paths,
+            meta=meta,
+            spot=spot,
+            market=market,
+            address=address,
+            dex=dex,
+            columns=mapping,
+            as_of=as_of,
+        )
+    show_summaries(summaries, json)
+
+
+@index_app.command("sweep")
+def index_sweep(
+    addresses: Annotated[
+        Path, typer.Option(help="File with one address a line, or a CSV with an address column.")
+    ],
+    dex: Dexes = "main",
+    base_url: BaseUrl = None,
+    weight_per_minute: WeightPerMinute = None,
+    concurrency: Concurrency = 16,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Print accounts, weight and minutes; read nothing.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget an unfinished sweep of the same list.")
+    ] = False,
+    json: JsonOut = None,
+) -> None:
+    """Read every account of a list from the exchange; run again after a kill, it resumes."""
+    import asyncio
+
+    from indexer.sweep import plan, read_addresses, sweep
+
+    chosen, dexes = settings(), dexes_of(dex)
+    budget = chosen.weight_per_minute if weight_per_minute is None else weight_per_minute
+    listed = read_addresses(addresses)
+    if dry:
+        return show(plan(listed, dexes=dexes, weight_per_minute=budget), json)
+    with opened_store() as store, progress("reading accounts", len(listed)) as advance:
+        report = asyncio.run(
+            sweep(
+                store,
+                listed,
+                base_url=base_url or chosen.hyperliquid_url,
+                dexes=dexes,
+                weight_per_minute=budget,
+                concurrency=concurrency,
+                restart=restart,
+                on_progress=advance,
+            )
+        )
+    show(report, json)
+
+
+@index_app.command("find")
+def index_find(
+    sources: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma separated: leaderboard, vaults, sub-accounts, recent-trades, liquidations; "
+            "default all but sub-accounts."
+        ),
+    ] = None,
+    addresses: Annotated[
+        list[Path] | None, typer.Option(help="Also the addresses of this file; may be repeated.")
+    ] = None,
+    base_url: BaseUrl = None,
+    stats_url: StatsUrl = None,
+    weight_per_minute: WeightPerMinute = None,
+    json: JsonOut = None,
+) -> None:
+    """Find accounts and write them into the address book; each source with its yield and cost."""
+    from indexer.find import DEFAULT_SOURCES, find, stats_host
+
+    chosen = settings()
+    with opened_store() as store:
+        report = find(
+            store,
+            base_url or chosen.hyperliquid_url,
+            stats_url or stats_host(base_url),
+            split_names(sources) if sources else DEFAULT_SOURCES,
+            files=addresses or (),
+            weight_per_minute=chosen.weight_per_minute
+            if weight_per_minute is None
+            else weight_per_minute or None,
+        )
+    show(report, json)
+
+
+@index_app.command("watch")
+def index_watch(
+    addresses: Annotated[
+        Path | None, typer.Option(help="Accounts to know from the start, one a line; the tape finds more.")
+    ] = None,
+    dex: Dexes = "all",
+    base_url: BaseUrl = None,
+    stats_url: StatsUrl = None,
+    weight_per_minute: WeightPerMinute = None,
+    concurrency: Concurrency = 16,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this loopback port.")
+    ] = None,
+    length: Annotated[
+        timedelta | None,
+        typer.Option("--for", parser=parse_duration, metavar="TIME", help="End after this long, e.g. 8h."),
+    ] = None,
+    book_every: Annotated[
+        timedelta,
+        typer.Option(parser=parse_duration, metavar="TIME", help="How often the whole book is stored."),
+    ] = "1h",  # type: ignore[assignment]
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
+) -> None:
+    """Keep every account read for days: tape, scheduler, marks, funding. Ctrl-C stores all and ends it."""
+    from indexer.find import stats_host
+    from indexer.sweep import read_addresses
+    from indexer.watch import Pace
+    from indexer.watch_run import WatchPlan, log_to_stderr, run_watch
+
+    chosen = settings()
+    log_to_stderr(log_json, quiet)
+    plan = WatchPlan(
+        base_url=base_url or chosen.hyperliquid_url,
+        dexes=dexes_of(dex),
+        stats_url=stats_url or stats_host(base_url),
+        weight_per_minute=chosen.weight_per_minute if weight_per_minute is None else weight_per_minute,
+        concurrency=concurrency,
+        metrics_port=metrics_port,
+        for_s=None if length is None else length.total_seconds(),
+        pace=Pace(book_s=book_every.total_seconds()),
+    )
+    with opened_store() as store:
+        run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)
+    typer.echo("stored; `liqtruth index status` says where it stands", err=True)
+
+
+def say_metrics(_watch: Any, port: int | None) -> None:
+    if port is not None:
+        typer.echo(f"metrics: http://127.0.0.1:{port}/metrics", err=True)
+
+
+@index_app.command("status")
+def index_status(json: JsonOut = None) -> None:
+    """Accounts, positions, coverage per coin and side, ages, budget use, faults."""
+    from indexer.status import status_of
+
+    with opened_store() as store:
+        show(status_of(store), json)
+
+
+@index_app.command("reconcile")
+def index_reconcile(at: At = None, json: JsonOut = None) -> None:
+    """Solve every position again and list those whose price is not the exchange's, with the reason."""
+    from indexer.mismatch import mismatch_report
+
+    with opened_store() as store:
+        show(mismatch_report(store, at), json)
+
+
+@index_app.command("verify")
+def index_verify(
+    address: Annotated[str, typer.Argument(help="Account, 0x and 40 hexadecimal digits.")],
+    dex: Dexes = "main",
+    base_url: BaseUrl = None,
+    json: JsonOut = None,
+) -> None:
+    """Read one account through the official SDK and through our client, side by side."""
+    from indexer.verify import verify
+
+    chosen = settings()
+    show(
+        verify(
+            address,
+            base_url or chosen.hyperliquid_url,
+            dexes_of(dex),
+            timeout_s=chosen.request_timeout_s,
+        ),
+        json,
+    )
+
+
+@index_app.command("node")
+def index_node(
+    state: Annotated[Path, typer.Argument(metavar="STATE.rmp", help="A node's state file (MessagePack).")],
+    marks: Annotated[
+        Path | None, typer.Option(help="Table of marks of the same moment: ts, coin, mark.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Ask this endpoint for marks; else oracle prices stand in."),
+    ] = None,
+    tolerate: Annotated[
+        bool, typer.Option("--tolerate", help="Store a state that contradicts the documented layout.")
+    ] = False,
+    json: JsonOut = None,
+) -> None:
+    """Read every account from a node's state file, in bounded memory."""
+    from indexer.node_import import import_state
+    from indexer.node_marks import marks_of_endpoint, marks_of_file
+
+    known = None if marks is None else marks_of_file(marks)
+    if known is None and base_url is not None:
+        known = marks_of_endpoint(base_url, settings().request_timeout_s)
+    with opened_store() as store, progress("reading the state", 1.0) as advance:
+        report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
+    show(report, json)
+
+
+@index_app.command("candles")
+def index_candles(
+    coins: Annotated[
+        str | None, typer.Option(help="Comma separated; default: the 40 largest markets.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=2, max=200, help="How far back.")] = 30,
+    base_url: BaseUrl = None,
+    weight_per_minute: WeightPerMinute = None,
+    json: JsonOut = None,
+) -> None:
+    """Fetch the exchange's hourly candles, which `map exact --joint beta` needs."""
+    from indexer.candles import fetch_candles
+
+    chosen = settings()
+    with opened_store() as store, progress("fetching candles", 1.0) as advance:
+        report = fetch_candles(
+            store,
+            base_url or chosen.hyperliquid_url,
+            split_names(coins or ""),
+            days,
+            weight_per_minute=chosen.weight_per_minute
+            if weight_per_minute is None
+            else weight_per_minute or None,
+            on_progress=advance,
+        )
+    show(report, json)
+
+
+@index_app.command("fills")
+def index_fills(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="node_fills or node_fills_by_block files or folders."),
+    ],
+    json: JsonOut = None,
+) -> None:
+    """Read realised liquidations from a node's fills (plain, .gz or .lz4)."""
+    from indexer.node_fills import import_fills
+
+    with opened_store() as store:
+        show(import_fills(store, paths), json)
+
+
+@index_app.command("positions")
+def index_positions(
+    coin: Annotated[str | None, typer.Option(help="Only this coin.")] = None,
+    at: At = None,
+    json: JsonOut = None,
+    csv: CsvOut = None,
+    parquet: ParquetOut = None,
+) -> None:
+    """Export the positions that are known, each with the exchange's and the solved liquidation price."""
+    from indexer.listing import positions_table
+    from indexer.readings import positions_as_of
+
+    with opened_store() as store:
+        frame = positions_as_of(store, at, coin)
+    export_frame(frame, json, csv, parquet, positions_table)

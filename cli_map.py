@@ -1,0 +1,160 @@
+"""`liqtruth map`: draw or export one heatmap."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli_options import (
+    At,
+    Coin,
+    CsvOut,
+    HtmlOut,
+    JsonOut,
+    ParquetOut,
+    PngOut,
+    Window,
+    opened_store,
+    parse_betas,
+    parse_duration,
+    parse_numbers,
+    parse_shares,
+    split_names,
+)
+from cli_output import export_frame, export_map, export_series, flattened
+
+map_app = typer.Typer(no_args_is_help=True, help="Draw or export one heatmap.")
+
+
+@map_app.command("exact")
+def map_exact(
+    coin: Coin,
+    at: At = None,
+    width_bps: Annotated[float, typer.Option(help="Width of a price bin in basis points.")] = 10.0,
+    leverage_band: Annotated[str | None, typer.Option(help="Only 0-3x, 3-7x, 7-15x, 15-30x or 30x+.")] = None,
+    margin_mode: Annotated[str | None, typer.Option(help="Only cross or isolated.")] = None,
+    account_mode: Annotated[
+        str | None, typer.Option(help="Only standard, unified, portfolio, dexAbstraction or unknown.")
+    ] = None,
+    account_size: Annotated[str | None, typer.Option(help="Only <100k, 100k-1M, 1M-10M or >10M.")] = None,
+    age_band: Annotated[
+        str | None, typer.Option(help="Only readings <1h, 1-4h, 4-24h, 1-7d or >7d old.")
+    ] = None,
+    position_age: Annotated[
+        str | None, typer.Option(help="Only positions first seen <4h, 4-24h, 1-7d or >7d ago, or unknown.")
+    ] = None,
+    holder_share: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_shares,
+            metavar="LOW-HIGH",
+            help="Only holders of so many percent of their side, e.g. 5-100.",
+        ),
+    ] = None,
+    joint: Annotated[
+        str | None,
+        typer.Option(help="Move all coins together: beta (from stored candles) or parallel (all alike)."),
+    ] = None,
+    betas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COIN=BETA,...", help="Betas to COIN instead of fitted ones; others move alike."
+        ),
+    ] = None,
+    executable: Annotated[
+        bool, typer.Option("--executable", help="Only what meets the book first at each level.")
+    ] = False,
+    series: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_duration, metavar="TIME", help="Price-time heatmap of the last TIME, e.g. 7d."
+        ),
+    ] = None,
+    step: Annotated[
+        Any, typer.Option(parser=parse_duration, metavar="TIME", help="Step of --series; default 48 steps.")
+    ] = None,
+    json: JsonOut = None,
+    csv: CsvOut = None,
+    parquet: ParquetOut = None,
+    html: HtmlOut = None,
+    png: PngOut = None,
+) -> None:
+    """The exact heatmap of a coin: actual positions at their actual liquidation prices.
+
+    Filters take one value or several with commas. --joint, --executable, --series and filters exclude one another.
+    """
+    from indexer.views import MapView, view_map, view_series
+
+    filters = {
+        "leverage_band": leverage_band,
+        "margin_mode": margin_mode,
+        "account_mode": account_mode,
+        "account_size": account_size,
+        "age_band": age_band,
+        "position_age": position_age,
+    }
+    view = MapView(
+        coin,
+        at,
+        width_bps,
+        {name: split_names(values) for name, values in filters.items() if values},
+        holder_share,
+        joint or ("given" if betas else None),
+        parse_betas(betas),
+        executable,
+    )
+    with opened_store() as store:
+        if series is not None:
+            return export_series(view_series(store, view, series, step), json, csv, parquet, html)
+        drawn, lines = view_map(store, view)
+    export_map(drawn, json, csv, parquet, html, png)
+    for line in lines if json is None and csv is None else ():
+        typer.echo(line)
+
+
+@map_app.command("positions")
+def map_positions(
+    coin: Coin,
+    between: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="Liquidation prices from LOW up to HIGH.")
+    ],
+    at: At = None,
+    json: JsonOut = None,
+    csv: CsvOut = None,
+    parquet: ParquetOut = None,
+) -> None:
+    """The positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
+    from indexer.drilldown import positions_between
+    from indexer.listing import drilldown_table
+
+    with opened_store() as store:
+        frame = positions_between(store, coin, *between, at)
+    export_frame(frame, json, csv, parquet, drilldown_table)
+
+
+@map_app.command("model")
+def map_model(
+    coin: Coin,
+    venue: Annotated[str, typer.Option(help="Exchange whose aggregates are modelled.")] = "binance",
+    model: Annotated[
+        str, typer.Option(help="tiers (equal weights over 1-100x) or bell (normal around 12.4x).")
+    ] = "tiers",
+    window: Window = "30d",
+    leverage: Annotated[
+        list[Any] | None, typer.Option(parser=parse_numbers, metavar="25,50", help="Only these leverages.")
+    ] = None,
+    at: At = None,
+    width_bps: Annotated[float, typer.Option(help="Width of a price bin in basis points.")] = 10.0,
+    json: JsonOut = None,
+    csv: CsvOut = None,
+    parquet: ParquetOut = None,
+    html: HtmlOut = None,
+    png: PngOut = None,
+) -> None:
+    """The modelled heatmap of a venue, from its public aggregates and an assumed leverage."""
+    from estimator.model import model_map
+
+    with opened_store() as store:
+        drawn = model_map(
+            store, coin, venue, model, window, leverage=flattened(leverage), at=at, width_bps=width_bps
+        )
+    export_map(drawn, json, csv, parquet, html, png)

@@ -1,0 +1,151 @@
+"""Options that several commands share, how their values are read, and the store that they open."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.settings import Settings
+    from storage.store import Store
+
+
+def parse_time(text: str) -> datetime:
+    """ISO 8601; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time; write e.g. 2026-08-21T12:00Z") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def parse_numbers(text: str) -> list[float]:
+    """Comma separated positive numbers."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no list of numbers; write e.g. 25,50") from error
+    if any(not number > 0 for number in numbers):
+        raise typer.BadParameter(f"{text!r}: every number must be positive")
+    return numbers
+
+
+def parse_duration(text: str) -> timedelta:
+    """`90s`, `30m`, `4h`, `7d`."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    try:
+        length = timedelta(**{units[text[-1]]: float(text[:-1])})
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is no length of time; write e.g. 90s, 30m, 4h or 7d") from error
+    if length <= timedelta(0):
+        raise typer.BadParameter(f"{text!r} must be longer than nothing")
+    return length
+
+
+def parse_shares(text: str) -> tuple[float, float]:
+    """`5-100`: a range of percent, as shares."""
+    low, dash, high = text.partition("-")
+    try:
+        shares = float(low) / 100, float(high) / 100
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no range of percent; write e.g. 5-100") from error
+    if not (dash and 0 <= shares[0] <= shares[1] <= 1):
+        raise typer.BadParameter(f"{text!r} is no range from 0 to 100 percent; write e.g. 5-100")
+    return shares
+
+
+def parse_betas(text: str | None) -> dict[str, float]:
+    """`ETH=1.2,SOL=1.5`."""
+    try:
+        pairs = [pair.split("=") for pair in split_names(text or "")]
+        return {coin.strip(): float(beta) for coin, beta in pairs}
+    except ValueError as error:
+        raise typer.BadParameter(f"--betas {text!r}: write e.g. ETH=1.2,SOL=1.5") from error
+
+
+def split_names(text: str) -> list[str]:
+    """Comma separated names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+Coin = Annotated[
+    str, typer.Argument(help="Coin as the exchange names it, e.g. BTC or xyz:TSLA.", show_default=False)
+]
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=parse_time,
+        metavar="TIME",
+        help="As of this moment (UTC unless it says otherwise); default: latest.",
+    ),
+]
+JsonOut = Annotated[
+    str | None, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, else to stdout.")
+]
+CsvOut = Annotated[
+    str | None, typer.Option("--csv", metavar="[FILE]", help="Write CSV to FILE, else to stdout.")
+]
+ParquetOut = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet.")]
+HtmlOut = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained page.")]
+PngOut = Annotated[
+    Path | None,
+    typer.Option("--png", metavar="FILE", help="Write a picture (needs Chromium: `make packages`)."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="OURS=THEIRS,...", help="Map the columns of a table that is not recognised."),
+]
+Window = Annotated[
+    str, typer.Option(help="How far back entries are modelled: 12h, 24h, 3d, 7d, 30d, 90d or 180d.")
+]
+BaseUrl = Annotated[
+    str | None, typer.Option(metavar="URL", help="Another endpoint: an own node, or the sandbox.")
+]
+
+
+StatsUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Where leaderboard and vaults are; default: the exchange's own host."),
+]
+Dexes = Annotated[
+    str, typer.Option("--dex", help="Perp dexes, comma separated: 'main', builder dexes by name, or 'all'.")
+]
+WeightPerMinute = Annotated[
+    int | None,
+    typer.Option(help="Weight budget; 0 lifts it (own node). Default 960 of the exchange's 1200."),
+]
+Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Requests in flight at most.")]
+
+
+def dexes_of(text: str) -> Any:
+    """`all`, or the names; the main dex is called `main` and has no name of its own."""
+    names = split_names(text)
+    return "all" if names == ["all"] else ["" if name == "main" else name for name in names] or [""]
+
+
+@dataclass
+class Globals:
+    """Options that stand before the command."""
+
+    data_dir: Path | None = None
+
+
+GLOBALS = Globals()
+
+
+def settings() -> "Settings":
+    from storage.settings import Settings
+
+    return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
+
+
+@contextmanager
+def opened_store() -> "Iterator[Store]":
+    from storage.store import Store
+
+    with Store.open(settings()) as store:
+        yield store

@@ -1,0 +1,165 @@
+"""What commands print and write: text, tables, files, pictures, progress. Heavy packages are imported when used."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from heatmap.heatmap import Heatmap
+
+STDOUT = "-"
+
+
+def flattened(groups: Sequence[Sequence[float]] | None) -> list[float] | None:
+    return [number for group in groups for number in group] if groups else None
+
+
+@contextmanager
+def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A bar with ETA on stderr; gives a function that takes how much of `total` is done so far."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    counted = MofNCompleteColumn() if total > 1 else TaskProgressColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def write_text(text: str, target: str) -> None:
+    """To stdout for `-`, else to the file, whole or not at all."""
+    if target == STDOUT:
+        typer.echo(text)
+        return
+    from heatmap.files import write_atomically
+
+    write_atomically(Path(target), text.rstrip("\n") + "\n")
+    typer.echo(f"wrote {target}", err=True)
+
+
+def show(result: Any, json: str | None) -> None:
+    """A result that describes itself in lines, or as JSON."""
+    if json is None:
+        for line in result.describe():
+            typer.echo(line)
+        return
+    from msgspec.json import encode, format
+
+    write_text(format(encode(result)).decode(), json)
+
+
+def show_summaries(summaries: Sequence[Any], json: str | None) -> None:
+    if json is not None:
+        from msgspec.json import encode, format
+
+        return write_text(format(encode(summaries)).decode(), json)
+    for summary in summaries:
+        show(summary, None)
+
+
+def export_frame(
+    frame: "pl.DataFrame",
+    json: str | None,
+    csv: str | None,
+    parquet: Path | None,
+    table: "Callable[[pl.DataFrame], Any] | None" = None,
+) -> None:
+    """To files or stdout; where nothing was asked for, the `table` that people read."""
+    if parquet is not None:
+        from storage.lake import write_parquet
+
+        write_parquet(frame, parquet)
+        typer.echo(f"wrote {parquet}", err=True)
+    if json is not None:
+        write_text(frame.write_json(), json)
+    if csv is not None:
+        write_text(frame.write_csv().rstrip("\n"), csv)
+    if parquet is None and json is None and csv is None and table is not None:
+        from rich.console import Console
+
+        Console().print(table(frame))
+
+
+def export_series(
+    series: Any, json: str | None, csv: str | None, parquet: Path | None, html: Path | None
+) -> None:
+    """A price-time heatmap: the picture, and one row per moment, bin and side that holds anything."""
+    export_frame(series.frame(), json, csv, parquet)
+    if html is not None:
+        from heatmap.series import write_html
+
+        write_html(series, html)
+        typer.echo(f"wrote {html}", err=True)
+    if json is None and csv is None:
+        for line in series.describe():
+            typer.echo(line)
+        if html is None:
+            typer.echo("--html FILE draws it")
+
+
+def export_map(
+    drawn: "Heatmap",
+    json: str | None,
+    csv: str | None,
+    parquet: Path | None,
+    html: Path | None,
+    png: Path | None,
+) -> None:
+    from heatmap import figure, files
+
+    if json is not None:
+        write_text(files.to_json(drawn), json)
+    if csv is not None:
+        write_text(files.to_csv(drawn).rstrip("\n"), csv)
+    for path, write in ((parquet, files.write_map), (html, figure.write_html), (png, figure.write_png)):
+        if path is not None:
+            write(drawn, path)
+            typer.echo(f"wrote {path}", err=True)
+    if json is None and csv is None:
+        from rich.console import Console
+
+        from heatmap.terminal import map_panel
+
+        Console().print(map_panel(drawn))
+
+
+def export_divergence(result: Any, json: str | None, html: Path | None, always_show: bool = False) -> None:
+    if json is not None:
+        from compare.files import to_json
+
+        write_text(to_json(result.divergence), json)
+    if html is not None:
+        from compare.report import write_report
+
+        write_report(result.divergence, result.truth_map, result.model_maps, html)
+        typer.echo(f"wrote {html}", err=True)
+    if json is None or always_show:
+        from rich.console import Console
+
+        from compare.terminal import divergence_view
+
+        Console().print(divergence_view(result.divergence))
+
+
+def with_stdout_default(arguments: Sequence[str]) -> list[str]:
+    """`--json` and `--csv` without a file mean stdout."""
+    filled = []
+    for position, argument in enumerate(arguments):
+        filled.append(argument)
+        following = arguments[position + 1] if position + 1 < len(arguments) else "--"
+        if argument in ("--json", "--csv") and following.startswith("--"):
+            filled.append(STDOUT)
+    return filled

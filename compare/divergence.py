@@ -1,0 +1,234 @@
+"""Two or more maps to a divergence: what each places where, how far models are from the truth, and beside what null.
+
+Nothing here reads a clock, a file or a host: the same maps give the same divergence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from compare.errors import NothingToCompare
+from compare.granularity import Granularity, granularity, mean_floor_pct
+from compare.judging import SAME_SKILL, Gap, Judged, gap_sentence, judge, skill, verdict, widest_gaps
+from compare.matching import ClusterMatch, Recall, in_range, match_clusters, recall_clusters
+from compare.null import SAYS, null_of
+from compare.profiles import band_bounds_pct, band_mass_usd, common_range_pct, side_curve
+from compare.remarks import headline_caveat, remarks
+from compare.scores import Scores, score, share_above
+from heatmap.bands import nearest_mass_pct
+from heatmap.clusters import Cluster, find_clusters
+from heatmap.grid import FloatArray
+from heatmap.heatmap import Coverage, Heatmap, Sides
+from heatmap.levels import SIDES
+
+SCHEMA: Final = "liqtruth.divergence/1"
+CLUSTERS_KEPT: Final = 10
+
+
+@dataclass(frozen=True)
+class MapSummary:
+    """What a map is, how much it has seen, and where its mass lies; USD at its own mark."""
+
+    label: str
+    coin: str
+    venue: str
+    source: str
+    as_of: datetime
+    mark_px: float
+    basis_bps: float
+    in_grid_usd: Sides
+    beyond_usd: Sides
+    never_usd: Sides
+    coverage: Coverage
+    coverage_share: Sides | None
+    share_above: float | None
+    nearest_pct: tuple[float | None, float | None]
+    clusters: tuple[Cluster, ...]
+    assumptions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Band:
+    """One side's mass in one distance band; shares are null where a map has nothing on the side."""
+
+    side: str
+    low_pct: float
+    high_pct: float
+    truth_usd: float
+    truth_share: float | None
+    null_share: float | None
+    model_shares: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One model against the truth; `skill` is that of the mean Wasserstein-1 of both sides."""
+
+    summary: MapSummary
+    scores: Scores
+    skill: float | None
+    verdict: str
+    judged: tuple[Judged, ...]
+    gaps: tuple[Gap, ...]
+    matches: tuple[ClusterMatch, ...]
+    recall: tuple[Recall, ...]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Everything a report says. Scores and bands are within `range_pct` of each map's own mark."""
+
+    schema: str
+    coin: str
+    as_of: datetime
+    synthetic: bool
+    verdict: str
+    caveat: str
+    range_pct: float
+    tolerance_pct: float
+    truth: MapSummary
+    granularity: tuple[Granularity, ...]
+    noise_floor_pct: float | None
+    null_model: str
+    null_scores: Scores
+    models: tuple[ModelResult, ...]
+    bands: tuple[Band, ...]
+    remarks: tuple[str, ...]
+
+
+def compare_maps(truth: Heatmap, models: Sequence[Heatmap], tolerance_pct: float = 1.0) -> Divergence:
+    """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
+
+    Any map may be the truth. Raises `NothingToCompare` without models or with a tolerance that is no distance.
+    """
+    if not models:
+        raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
+    if not 0 < tolerance_pct <= 50:
+        raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
+    range_pct = common_range_pct(truth, *models)
+    null = null_of(truth)
+    null_scores = score(truth, null, range_pct)
+    results = tuple(_result(truth, model, null_scores, tolerance_pct, range_pct) for model in models)
+    grains = granularity(truth, range_pct)
+    return Divergence(
+        schema=SCHEMA,
+        coin=truth.coin,
+        as_of=truth.as_of,
+        synthetic=any(is_synthetic(heatmap) for heatmap in (truth, *models)),
+        verdict=_overall(results, null_scores),
+        caveat=headline_caveat(truth, grains, range_pct),
+        range_pct=range_pct,
+        tolerance_pct=tolerance_pct,
+        truth=summarise(truth, truth.mark_px, range_pct),
+        granularity=grains,
+        noise_floor_pct=mean_floor_pct(grains),
+        null_model=SAYS,
+        null_scores=null_scores,
+        models=results,
+        bands=_bands(truth, null, models, range_pct),
+        remarks=tuple(remarks(truth, models, grains, range_pct)),
+    )
+
+
+def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSummary:
+    """The figures of one map; `basis_bps` is its mark over the truth's."""
+    return MapSummary(
+        label=heatmap.label,
+        coin=heatmap.coin,
+        venue=heatmap.venue,
+        source=heatmap.source,
+        as_of=heatmap.as_of,
+        mark_px=heatmap.mark_px,
+        basis_bps=1e4 * (heatmap.mark_px / truth_mark_px - 1),
+        in_grid_usd=heatmap.in_grid_usd,
+        beyond_usd=heatmap.beyond_usd,
+        never_usd=heatmap.never_usd,
+        coverage=heatmap.coverage,
+        coverage_share=heatmap.coverage.share,
+        share_above=share_above(heatmap, range_pct),
+        nearest_pct=nearest_mass_pct(heatmap),
+        clusters=tuple(in_range(find_clusters(heatmap), range_pct)[:CLUSTERS_KEPT]),
+        assumptions=heatmap.assumptions,
+    )
+
+
+def is_synthetic(heatmap: Heatmap) -> bool:
+    """Whether a map's own words say that it came from the sandbox."""
+    said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
+    return any("synthetic" in words.casefold() for words in said)
+
+
+def undefined_reasons(divergence: Divergence) -> list[str]:
+    """Why scores of any model are undefined, each reason once."""
+    found = [
+        f"{result.summary.label}: {row.undefined}"
+        for result in divergence.models
+        for row in result.judged
+        if row.undefined
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _result(
+    truth: Heatmap, model: Heatmap, null_scores: Scores, tolerance_pct: float, range_pct: float
+) -> ModelResult:
+    scores = score(truth, model, range_pct)
+    wanted, offered = find_clusters(truth), find_clusters(model)
+    return ModelResult(
+        summary=summarise(model, truth.mark_px, range_pct),
+        scores=scores,
+        skill=skill(scores.wasserstein_pct, null_scores.wasserstein_pct),
+        verdict=_verdict(model.label, scores, null_scores),
+        judged=judge(scores, null_scores),
+        gaps=widest_gaps(truth, model, range_pct),
+        matches=tuple(match_clusters(wanted, offered, tolerance_pct, range_pct)),
+        recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
+    )
+
+
+def _verdict(label: str, scores: Scores, null: Scores) -> str:
+    if scores.wasserstein_pct is None or null.wasserstein_pct is None:
+        return f"{label} cannot be scored on both sides: {scores.mean.undefined or null.mean.undefined}"
+    told = f"{label} is off by {scores.wasserstein_pct:.1f} % of price on average"
+    other = f"a map that knows only the mark by {null.wasserstein_pct:.1f} %"
+    gained = skill(scores.wasserstein_pct, null.wasserstein_pct)
+    return f"{told}, {other}: {verdict(gained).split(' than')[0]}"
+
+
+def _overall(results: Sequence[ModelResult], null: Scores) -> str:
+    """The answer in one or two sentences: the best model by skill, and where it is most wrong."""
+    scored = [result for result in results if result.skill is not None]
+    if not scored:
+        return f"No model could be scored: {results[0].verdict}."
+    best = max(scored, key=lambda result: result.skill or 0.0)
+    label, off, null_off = best.summary.label, best.scores.wasserstein_pct, null.wasserstein_pct
+    told = f"{best.verdict}."
+    if (best.skill or 0.0) <= SAME_SKILL:
+        who = f"the best, {label}," if len(results) > 1 else label
+        failed = "No model beats" if len(results) > 1 else "The model does not beat"
+        told = (
+            f"{failed} a map that knows only the mark: "
+            f"{who} is off by {off:.1f} % of price on average, that map by {null_off:.1f} %."
+        )
+    return f"{told} {gap_sentence(best.gaps, label)}".strip()
+
+
+def _bands(truth: Heatmap, null: Heatmap, models: Sequence[Heatmap], range_pct: float) -> tuple[Band, ...]:
+    bounds = band_bounds_pct(range_pct)
+    rows = []
+    for side in SIDES:
+        mass = [
+            band_mass_usd(side_curve(m, side, range_pct), side, range_pct) for m in (truth, null, *models)
+        ]
+        shares = [_shares(row) for row in mass]
+        for n, (low, high) in enumerate(pairwise(bounds)):
+            at = [share[n] for share in shares]
+            rows.append(Band(side, low, high, float(mass[0][n]), at[0], at[1], tuple(at[2:])))
+    return tuple(rows)
+
+
+def _shares(mass: FloatArray) -> list[float | None]:
+    total = float(mass.sum())
+    return [float(part) / total if total > 0 else None for part in mass]

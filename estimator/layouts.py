@@ -1,0 +1,145 @@
+"""Tables of aggregates that are recognised by their columns, with the units that each is known to be in.
+
+Units are a property of a layout, never guessed from magnitudes: a layout says which of its columns is USD, coins,
+billions or percent, and a magnitude is only checked against that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from estimator.errors import UnknownChoice
+from estimator.frames import LONG_SHORT_ACCOUNTS, RATIO_KINDS, TAKER_BUY_SELL, TOP_LONG_SHORT_POSITIONS
+from storage.tabular import Layout, recognise
+
+PRICE: Final = "price"
+TAKER_BUY: Final = "taker_buy"
+TAKER_SELL: Final = "taker_sell"
+TIME: Final = "ts"
+COINS_OR_USD: Final = "oi"
+"""Coins in some exports of OKX, USD in others: the values tell (`estimator.imports`)."""
+
+PRICES: Final = ("open", "high", "low", "close")
+VOLUMES: Final = ("volume", "taker_buy_volume")
+HELD: Final = ("open_interest", "open_interest_usd")
+OURS: Final = (TIME, *PRICES, *VOLUMES, PRICE, *HELD, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL)
+"""Names that `--columns` maps to. Volumes and `open_interest` are coins, `rate` a fraction, `price` a sample."""
+
+BILLION: Final = 1e9
+LARGEST_BILLIONS: Final = 1000.0
+
+
+@dataclass(frozen=True)
+class FeedLayout:
+    """A `storage.tabular.Layout` and what its columns mean.
+
+    `scale` turns a column (by our name) into our unit; `below` bounds its raw values, so that a file in another
+    unit is refused; `remarks` are said on import.
+    """
+
+    table: Layout
+    scale: Mapping[str, float] = field(default_factory=dict)
+    below: Mapping[str, float] = field(default_factory=dict)
+    marker: str | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+
+SAMPLES_SAID: Final = (
+    "bars made from price samples: from the sample before to this one, high and low of these two, no volume"
+)
+
+LAYOUTS: Final = (
+    FeedLayout(
+        Layout(
+            "hourly aggregates with a source (oi in billion USD, funding in percent)",
+            "aggregates",
+            {TIME: "ts", PRICE: "price", "open_interest_usd": "oi", "rate": "funding"},
+        ),
+        scale={"open_interest_usd": BILLION, "rate": 0.01},
+        below={"open_interest_usd": LARGEST_BILLIONS},
+        marker="source",
+    ),
+    FeedLayout(
+        Layout(
+            "candles (volume in coins)",
+            "candles",
+            {TIME: "ts", **{name: name for name in PRICES}},
+            {name: name for name in VOLUMES},
+        )
+    ),
+    FeedLayout(
+        Layout(
+            "Binance archive of klines",
+            "candles",
+            {TIME: "open_time", **{name: name for name in (*PRICES, *VOLUMES)}},
+        )
+    ),
+    FeedLayout(
+        Layout(
+            "Binance archive of metrics",
+            "metrics",
+            {
+                TIME: "create_time",
+                "open_interest": "sum_open_interest",
+                "open_interest_usd": "sum_open_interest_value",
+            },
+            {
+                LONG_SHORT_ACCOUNTS: "count_long_short_ratio",
+                TOP_LONG_SHORT_POSITIONS: "sum_toptrader_long_short_ratio",
+                TAKER_BUY_SELL: "sum_taker_long_short_vol_ratio",
+            },
+        )
+    ),
+    FeedLayout(
+        Layout(
+            "OKX open interest",
+            "open_interest",
+            {TIME: "ts", COINS_OR_USD: "oi", "open_interest_usd": "oi_value"},
+        ),
+    ),
+    FeedLayout(
+        Layout(
+            "open interest",
+            "open_interest",
+            {TIME: "ts", "open_interest": "open_interest"},
+            {HELD[1]: HELD[1]},
+        )
+    ),
+    FeedLayout(Layout("open interest (USD)", "open_interest", {TIME: "ts", HELD[1]: HELD[1]})),
+    FeedLayout(
+        Layout("OKX taker volume (USD)", "ratios", {TIME: "ts", TAKER_SELL: "sellVol", TAKER_BUY: "buyVol"}),
+        remarks=(
+            "taker volume covers all contracts of the coin: kept as buys over sells, not as candle volume",
+        ),
+    ),
+    FeedLayout(Layout("OKX funding (fraction)", "funding", {TIME: "ts", "rate": "fundingRate"})),
+    FeedLayout(Layout("funding (fraction)", "funding", {TIME: "ts", "rate": "rate"})),
+    FeedLayout(
+        Layout("OKX long/short ratio", "ratios", {TIME: "ts", LONG_SHORT_ACCOUNTS: "ratio"}),
+        remarks=("the ratio is read as accounts net long over accounts net short",),
+    ),
+)
+
+
+def layout_of(header: Sequence[str], columns: Mapping[str, str] | None) -> FeedLayout | None:
+    """The layout of a table: the given mapping, else the best known one; null where none fits.
+
+    Raises `UnknownChoice` for a mapping to a name that is not ours.
+    """
+    if columns:
+        return FeedLayout(Layout("columns as given", "given", dict(checked(columns))))
+    fitting = {layout.name: layout for layout in LAYOUTS if layout.marker is None or layout.marker in header}
+    found = recognise(header, [layout.table for layout in fitting.values()])
+    return None if found is None else fitting[found.name]
+
+
+def checked(columns: Mapping[str, str]) -> Mapping[str, str]:
+    """The mapping, `ts` filled in; raises `UnknownChoice` for a name on the left that is not ours."""
+    for ours in columns:
+        if ours not in OURS:
+            raise UnknownChoice("column of ours", ours, OURS)
+    return {TIME: TIME, **columns}

@@ -1,0 +1,123 @@
+"""The accounting of open interest: which of it was opened when, and which of that a later price has liquidated.
+
+Arrays in, arrays out; knows neither files nor frames. All quantities are in coins, of one side: every contract has
+a long and a short, so births are equal on both sides.
+
+    births_t   = max(0, OI_t - OI_{t-1})
+    survival_t = prod_{u > t} min(1, OI_u / OI_{u-1})        a decrease closes all earlier vintages in proportion
+    sum_t births_t * survival_t + OI_0 * survival_0 = OI_T   exactly: the sum telescopes
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from heatmap.errors import BadInput
+from heatmap.grid import FloatArray
+
+ENTRY_POINTS: Final = (1 / 6, 1 / 2, 5 / 6)
+"""Where in a bar's range (in log price) a third of its births enters each: the middles of the range's thirds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Aligned series of `n` bars: prices, and open interest at the end of each with one value before the first.
+
+    `open_interest` has `n + 1` entries, in coins.
+    """
+
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    open_interest: FloatArray
+
+    def __post_init__(self) -> None:
+        count = len(self.close)
+        if not (len(self.high) == len(self.low) == count and len(self.open_interest) == count + 1 > 1):
+            raise BadInput(f"{count} bars need as many highs and lows and one more open interest")
+        if not (np.all(self.open_interest >= 0) and np.all(self.low > 0)):
+            raise BadInput("open interest must not be negative or missing, and prices must be positive")
+
+    @property
+    def entries(self) -> FloatArray:
+        """Entry prices, shape (bars, entry points)."""
+        span = np.log(self.high / self.low)
+        return np.asarray(self.low[:, None] * np.exp(np.outer(span, ENTRY_POINTS)))
+
+
+@dataclass(frozen=True, eq=False)
+class Vintages:
+    """What is left at the end, in coins: `surviving` of each bar's births, and of the stock before the window."""
+
+    births: FloatArray
+    surviving: FloatArray
+    before_window: float
+
+
+def age_open_interest(open_interest: FloatArray) -> Vintages:
+    """Split the last open interest by the bar in which it was opened; `open_interest` as in `Bars`."""
+    earlier, later = open_interest[:-1], open_interest[1:]
+    kept = np.divide(later, earlier, out=np.ones_like(later), where=later < earlier)
+    to_end = np.append(np.cumprod(kept[::-1])[::-1], 1.0)
+    births = np.maximum(later - earlier, 0.0)
+    return Vintages(births, births * to_end[1:], float(open_interest[0] * to_end[0]))
+
+
+def later_extremes(bars: Bars) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest price after entry, per bar: its own close, then the whole range of every later bar.
+
+    The order of prices inside the entry bar is not known; of that bar only the close surely comes last.
+    """
+    lowest = np.minimum.accumulate(bars.low[::-1])[::-1]
+    highest = np.maximum.accumulate(bars.high[::-1])[::-1]
+    return (
+        np.minimum(bars.close, np.append(lowest[1:], np.inf)),
+        np.maximum(bars.close, np.append(highest[1:], -np.inf)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SideLots:
+    """Lots of one side, flattened over (bar, entry point, leverage node); `coins` are what is left of each.
+
+    `swept` lots were liquidated by a later price; `never` lots have no price that liquidates them.
+    """
+
+    px: FloatArray
+    coins: FloatArray
+    bar: np.ndarray[tuple[int], np.dtype[np.int64]]
+    node: np.ndarray[tuple[int], np.dtype[np.int64]]
+    swept: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    never: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    @property
+    def on_map(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Lots that a price can still liquidate."""
+        return ~self.swept & ~self.never
+
+
+def spread_lots(
+    bars: Bars, vintages: Vintages, weight: FloatArray, factors: FloatArray, *, is_long: bool
+) -> SideLots:
+    """Every surviving vintage at its liquidation prices.
+
+    `weight` and `factors` (liquidation over entry price) are per leverage node. A long whose factor is not positive
+    can never be liquidated. A lot is swept once a later price has reached its liquidation price.
+    """
+    entry = bars.entries
+    shape = (*entry.shape, len(weight))
+    px = entry[:, :, None] * factors
+    lowest, highest = later_extremes(bars)
+    crossed = px >= lowest[:, None, None] if is_long else px <= highest[:, None, None]
+    never = np.broadcast_to(factors <= 0, shape)
+    coins = np.broadcast_to((vintages.surviving / entry.shape[1])[:, None, None] * weight, shape)
+    bar, _, node = np.indices(shape, sparse=True)
+    return SideLots(
+        px=px.ravel(),
+        coins=coins.ravel(),
+        bar=np.broadcast_to(bar, shape).ravel(),
+        node=np.broadcast_to(node, shape).ravel(),
+        swept=(crossed & ~never).ravel(),
+        never=never.ravel(),
+    )

@@ -1,0 +1,55 @@
+"""What is said beside every drawing of a map: what it is, how much it has seen, what is not on it."""
+
+from heatmap.heatmap import Heatmap, Sides
+from heatmap.money import age, counted, percent, price, usd
+
+KIND = {"exact": "exact positions", "modelled": "model", "imported": "imported map"}
+
+
+def kind(heatmap: Heatmap) -> str:
+    """`exact positions`, `model tiers`, `imported map`."""
+    return f"{KIND[heatmap.source]} {heatmap.model}".strip()
+
+
+def title(heatmap: Heatmap) -> str:
+    """Coin, venue, kind, moment and mark."""
+    return (
+        f"{heatmap.coin} on {heatmap.venue}: {kind(heatmap)}, {heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
+        f"mark {price(heatmap.mark_px)}"
+    )
+
+
+def coverage_line(heatmap: Heatmap) -> str:
+    """Share of open interest per side, positions and age."""
+    coverage = heatmap.coverage
+    share = coverage.share
+    seen = _sides(coverage.seen_usd)
+    if share is None:
+        said = f"open interest unknown; seen {seen}"
+    else:
+        verb = "places" if heatmap.source == "modelled" else "covers"
+        said = (
+            f"{verb} {percent(share.long)} of long and {percent(share.short)} of short open interest "
+            f"({usd(coverage.open_interest_usd or 0.0)})"
+        )
+    if coverage.positions is not None:
+        said += f"; {counted(coverage.positions, 'position')}"
+        if coverage.accounts is not None:
+            said += f" of {counted(coverage.accounts, 'account')}"
+    if coverage.oldest_age_s is not None:
+        said += f", oldest read {age(coverage.oldest_age_s)} before"
+    return said
+
+
+def remainder_line(heatmap: Heatmap) -> str:
+    """Notional that is not in the grid, and why."""
+    parts = [f"no price liquidates {_sides(heatmap.never_usd)}", f"off the grid {_sides(heatmap.beyond_usd)}"]
+    if heatmap.coverage.unknown_usd.total:
+        parts.append(f"collateral unknown {_sides(heatmap.coverage.unknown_usd)}")
+    if heatmap.coverage.crossed_positions:
+        parts.append(f"already past their price {_sides(heatmap.coverage.crossed_usd)}, booked at the mark")
+    return "not drawn: " + "; ".join(parts)
+
+
+def _sides(amount: Sides) -> str:
+    return f"{usd(amount.long)} long / {usd(amount.short)} short"

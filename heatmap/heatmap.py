@@ -1,0 +1,215 @@
+"""`Heatmap`: notional that is liquidated at each price. Exact, modelled and imported maps are the same type."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+
+from heatmap.errors import BadInput
+from heatmap.grid import FloatArray, PriceGrid, fixed
+from heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
+
+Source = Literal["exact", "modelled", "imported"]
+
+
+class Sides(NamedTuple):
+    """One figure for longs and one for shorts."""
+
+    long: float
+    short: float
+
+    @property
+    def total(self) -> float:
+        return self.long + self.short
+
+
+NOTHING = Sides(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the market a map has seen; USD at the mark.
+
+    `open_interest_usd` is one side of the market (null where unknown), `seen_usd` what was read or modelled per
+    side, `unknown_usd` the part of it that has no place on the map because its collateral is not known.
+    """
+
+    open_interest_usd: float | None
+    seen_usd: Sides
+    unknown_usd: Sides = NOTHING
+    positions: int | None = None
+    accounts: int | None = None
+    unpriced_positions: int | None = None
+    crossed_positions: int | None = None
+    crossed_usd: Sides = NOTHING
+    oldest_age_s: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> Sides | None:
+        """Seen notional over open interest, per side; null where open interest is unknown."""
+        if not self.open_interest_usd:
+            return None
+        return Sides(
+            self.seen_usd.long / self.open_interest_usd, self.seen_usd.short / self.open_interest_usd
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """Notional (USD at the mark) liquidated when the mark enters a bin: longs below the mark, shorts above.
+
+    `long_usd` and `short_usd` have `grid.bins` entries. `beyond_usd` is mass off the grid, `never_usd` mass that
+    no price can liquidate. `model` names what made a modelled map. `breakdown`, where present, holds the same mass
+    in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by.
+    """
+
+    coin: str
+    venue: str
+    source: Source
+    as_of: datetime
+    grid: PriceGrid
+    long_usd: FloatArray
+    short_usd: FloatArray
+    beyond_usd: Sides
+    never_usd: Sides
+    coverage: Coverage
+    assumptions: tuple[str, ...] = ()
+    model: str = ""
+    breakdown: pl.DataFrame | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("long_usd", "short_usd"):
+            mass = fixed(getattr(self, name))
+            object.__setattr__(self, name, mass)
+            if mass.shape != (self.grid.bins,):
+                raise BadInput(f"{name} has shape {mass.shape}; the grid has {self.grid.bins} bins")
+            if not (np.all(mass >= 0) and np.all(np.isfinite(mass))):
+                raise BadInput(f"{name} has a negative or missing value")
+        if not all(np.isfinite(amount) and amount >= 0 for amount in (*self.beyond_usd, *self.never_usd)):
+            raise BadInput("mass beyond the grid or without a price is negative or missing")
+        middle = self.grid.bins_each_way
+        if self.long_usd[middle:].any() or self.short_usd[:middle].any():
+            raise BadInput(
+                "longs are liquidated below the mark and shorts above it; this map has it otherwise"
+            )
+        if self.as_of.tzinfo is None:
+            raise BadInput(f"as_of {self.as_of} has no time zone")
+        object.__setattr__(self, "as_of", self.as_of.astimezone(UTC))
+
+    @classmethod
+    def from_levels(
+        cls,
+        levels: pl.DataFrame,
+        grid: PriceGrid,
+        *,
+        coin: str,
+        venue: str,
+        source: Source,
+        as_of: datetime,
+        coverage: Coverage,
+        assumptions: Sequence[str] = (),
+        by: Sequence[str] = (),
+        model: str = "",
+    ) -> Self:
+        """Bin `levels` (`heatmap.levels.LEVELS`) on `grid`, keeping a breakdown by the dimensions `by`."""
+        breakdown = break_down(bin_levels(check_levels(levels), grid), by)
+        return cls.from_breakdown(
+            breakdown,
+            grid,
+            coin=coin,
+            venue=venue,
+            source=source,
+            as_of=as_of,
+            coverage=coverage,
+            assumptions=tuple(assumptions),
+            model=model,
+        )
+
+    @classmethod
+    def from_breakdown(cls, breakdown: pl.DataFrame, grid: PriceGrid, **about: Any) -> Self:
+        """Sum a long-form breakdown into a map."""
+        long_usd, long_beyond, long_never = sum_bins(breakdown, "long", grid.bins)
+        short_usd, short_beyond, short_never = sum_bins(breakdown, "short", grid.bins)
+        return cls(
+            grid=grid,
+            long_usd=long_usd,
+            short_usd=short_usd,
+            beyond_usd=Sides(long_beyond, short_beyond),
+            never_usd=Sides(long_never, short_never),
+            breakdown=breakdown,
+            **about,
+        )
+
+    @property
+    def label(self) -> str:
+        """Short name: `hyperliquid exact`, `binance tiers`."""
+        return f"{self.venue} {self.model or self.source}"
+
+    @property
+    def mark_px(self) -> float:
+        return self.grid.mark_px
+
+    @property
+    def in_grid_usd(self) -> Sides:
+        return Sides(float(self.long_usd.sum()), float(self.short_usd.sum()))
+
+    @property
+    def total_usd(self) -> Sides:
+        """All mass per side: in the grid, beyond it, and never."""
+        parts = (self.in_grid_usd, self.beyond_usd, self.never_usd)
+        return Sides(sum(part.long for part in parts), sum(part.short for part in parts))
+
+    @property
+    def net_usd(self) -> FloatArray:
+        """Long minus short mass per bin."""
+        return self.long_usd - self.short_usd
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What this map can be filtered by."""
+        if self.breakdown is None:
+            return ()
+        return tuple(name for name in DIMENSIONS if name in self.breakdown.columns)
+
+    def cumulative(self) -> FloatArray:
+        """Mass (USD) liquidated by a move from the mark up to each edge; `grid.bins + 1` values, 0 at the mark."""
+        middle = self.grid.bins_each_way
+        below = np.cumsum(self.long_usd[:middle][::-1])[::-1]
+        above = np.cumsum(self.short_usd[middle:])
+        return np.concatenate([below, [0.0], above])
+
+    def filter(self, **wanted: str | Sequence[str]) -> "Heatmap":
+        """The part of the map whose dimensions have the wanted values, e.g. `filter(margin_mode="isolated")`."""
+        breakdown = self.breakdown
+        for name, values in wanted.items():
+            if breakdown is None or name not in self.dimensions:
+                has = ", ".join(self.dimensions) or "none"
+                raise BadInput(f"this map has no breakdown by {name!r}; it has: {has}")
+            chosen = [values] if isinstance(values, str) else list(values)
+            breakdown = breakdown.filter(pl.col(name).is_in(chosen))
+        if breakdown is None:
+            return self
+        said = "; ".join(f"{name} = {_join(values)}" for name, values in wanted.items())
+        return replace(
+            Heatmap.from_breakdown(breakdown, self.grid, **self._about()),
+            assumptions=(*self.assumptions, f"only {said}"),
+        )
+
+    def _about(self) -> Mapping[str, Any]:
+        names = ("coin", "venue", "source", "as_of", "coverage", "assumptions", "model")
+        return {name: getattr(self, name) for name in names}
+
+
+def _join(values: str | Sequence[str]) -> str:
+    return values if isinstance(values, str) else " or ".join(values)
+
+
+def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:
+    """Number and notional per side of levels that the mark has already passed."""
+    passed = crossed(levels, mark_px)
+    by_side = dict(passed.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows())
+    return passed.height, Sides(by_side.get("long", 0.0), by_side.get("short", 0.0))

@@ -1,0 +1,140 @@
+"""`levels`: the one frame from which every maker's heatmap is binned, and the binning itself.
+
+A level is notional that one price liquidates. An exact map has one level per position, a modelled map one per
+surviving lot. Columns beyond the required ones are dimensions that a map can be filtered by.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from heatmap.errors import BadInput
+from heatmap.grid import FloatArray, PriceGrid
+
+SIDES: Final = ("long", "short")
+SIDE: Final = pl.Enum(SIDES)
+
+LEVELS: Final[dict[str, pl.DataType]] = {
+    "side": SIDE,
+    "px": pl.Float64(),
+    "notional_usd": pl.Float64(),
+}
+"""Required columns. `px` null: no price liquidates this notional. `notional_usd` is valued at the mark."""
+
+DIMENSIONS: Final = (
+    "leverage_band",
+    "margin_mode",
+    "account_mode",
+    "account_size",
+    "age_band",
+    "position_age",
+    "venue",
+    "price_source",
+)
+"""Columns that a breakdown may carry beside the bin."""
+
+SMALLEST, LARGEST = float(np.finfo(np.float64).smallest_subnormal), float(np.finfo(np.float64).max)
+"""Positive numbers lie between these; infinity and NaN do not."""
+
+BELOW: Final = -1
+"""Bin of mass below the grid; `grid.bins` is the one above it. A null bin is mass that no price liquidates."""
+
+BREAKDOWN: Final[dict[str, pl.DataType]] = {
+    "side": SIDE,
+    "bin": pl.Int32(),
+    "notional_usd": pl.Float64(),
+    "positions": pl.UInt32(),
+    "largest_usd": pl.Float64(),
+}
+"""Long form: mass, number of levels and largest single level per side, bin and dimension values."""
+
+
+def check_levels(levels: pl.DataFrame) -> pl.DataFrame:
+    """The required columns in their types; raises `BadInput` on a missing column or negative notional."""
+    missing = [name for name in LEVELS if name not in levels.columns]
+    if missing:
+        raise BadInput(f"levels lack the column {missing[0]!r}; they have {', '.join(levels.columns)}")
+    other = {name: dtype for name, dtype in LEVELS.items() if levels.schema[name] != dtype}
+    typed = levels.cast(other) if other else levels  # type: ignore[arg-type]
+    px, notional = pl.col("px").fill_null(1.0), pl.col("notional_usd").fill_null(-1.0)
+    right = px.is_between(SMALLEST, LARGEST) & notional.is_between(0.0, LARGEST)
+    if not typed.select(right.all()).item():
+        row = typed.filter(~right).row(0, named=True)
+        raise BadInput(
+            f"level at px={row['px']} with notional {row['notional_usd']} USD: both must be positive numbers"
+        )
+    return typed
+
+
+def bin_levels(levels: pl.DataFrame, grid: PriceGrid) -> pl.DataFrame:
+    """`levels` with a `bin` column (Int32, null where `px` is null).
+
+    A level which the mark has already crossed (a long priced at or above it, a short below) is liquidatable now:
+    it goes into the bin next to the mark on its own side.
+    """
+    px = levels["px"]
+    bins = grid.bin_of(px.fill_null(grid.mark_px).to_numpy()).astype(np.int32)
+    is_short = levels["side"].to_physical().to_numpy() != SIDES.index("long")
+    # Arithmetic, since selecting by a mask costs seven times as much here.
+    lowest = is_short * np.int32(grid.bins_each_way + 1)
+    lowest -= 1
+    np.maximum(bins, lowest, out=bins)
+    lowest += grid.bins_each_way
+    series = pl.Series("bin", np.minimum(bins, lowest, out=bins))
+    if px.null_count():
+        return levels.with_columns(pl.when(pl.col("px").is_not_null()).then(series).alias("bin"))
+    return levels.with_columns(series)
+
+
+def crossed(levels: pl.DataFrame, mark_px: float) -> pl.DataFrame:
+    """Levels that the mark has already passed."""
+    is_long = pl.col("side") == "long"
+    return levels.filter((is_long & (pl.col("px") >= mark_px)) | (~is_long & (pl.col("px") < mark_px)))
+
+
+def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Long-form breakdown (`BREAKDOWN` plus the dimensions `by`) of levels that carry a bin."""
+    if not by:
+        return _by_bin_alone(binned)
+    return (
+        binned.group_by("side", "bin", *by)
+        .agg(
+            pl.col("notional_usd").sum(),
+            pl.len().cast(pl.UInt32).alias("positions"),
+            pl.col("notional_usd").max().alias("largest_usd"),
+        )
+        .sort("side", "bin", *by, nulls_last=True)
+        .select(*BREAKDOWN, *by)
+    )
+
+
+def _by_bin_alone(binned: pl.DataFrame) -> pl.DataFrame:
+    """The same sums by counting instead of hashing: three times faster where there are no dimensions."""
+    top = int(binned["bin"].max() or 0) + 3  # type: ignore[arg-type]
+    place = pl.col("bin").fill_null(top - 2) + 1 + top * pl.col("side").to_physical().cast(pl.Int64)
+    key = binned.select(place).to_series().to_numpy()
+    notional = binned["notional_usd"].to_numpy()
+    largest = np.zeros(2 * top)
+    np.maximum.at(largest, key, notional)
+    count = np.bincount(key, minlength=2 * top)
+    used = np.flatnonzero(count)
+    return pl.DataFrame(
+        {
+            "side": pl.Series(np.array(SIDES)[(used >= top).astype(np.int64)].tolist(), dtype=SIDE),
+            "bin": pl.Series(used % top - 1, dtype=pl.Int32).replace(top - 2, None),
+            "notional_usd": np.bincount(key, weights=notional, minlength=2 * top)[used],
+            "positions": pl.Series(count[used], dtype=pl.UInt32),
+            "largest_usd": largest[used],
+        },
+        schema=BREAKDOWN,
+    )
+
+
+def sum_bins(breakdown: pl.DataFrame, side: str, bins: int) -> tuple[FloatArray, float, float]:
+    """Mass per bin of one side, mass beyond the grid, and mass that no price liquidates (USD)."""
+    theirs = breakdown["side"].to_physical().to_numpy() == SIDES.index(side)
+    place = (breakdown["bin"].fill_null(bins + 1) + 1).to_numpy()[theirs]
+    mass = np.bincount(place, weights=breakdown["notional_usd"].to_numpy()[theirs], minlength=bins + 3)
+    return np.ascontiguousarray(mass[1:-2]), float(mass[0] + mass[-2]), float(mass[-1])

@@ -1,0 +1,282 @@
+"""The info endpoint over HTTP: every call has a deadline, pays its weight, and is tried again where that may help.
+
+Tried again, with growing and jittered waits, up to a number of attempts and a total time: 429, 5xx, timeouts, broken
+connections, answers that break off, and pages of HTML with status 200 (a gateway's). Never tried again: any other
+4xx, and an answer that is JSON but not what was asked for (`WireError`). What is shown of the address is its host: a
+provider's path or user part may hold a key.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+import msgspec
+import stamina
+import stamina.instrumentation
+
+from heatmap.errors import BadInput, SourceUnreachable
+from indexer.budget import Budget, weight_of
+from indexer.universe import split_meta_and_ctxs
+from indexer.wire import (
+    AssetCtx,
+    ClearinghouseState,
+    Meta,
+    PerpDex,
+    SpotClearinghouseState,
+    decode_clearinghouse_state,
+    decode_meta,
+    decode_meta_and_asset_ctxs,
+    decode_perp_dexs,
+    decode_spot_state,
+)
+
+T = TypeVar("T")
+
+JSON: Final = {"Content-Type": "application/json"}
+TOO_MANY: Final = 429
+LONGEST_WAIT_S: Final = 30.0
+SYNTHETIC: Final = "synthetic"
+
+stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
+
+
+class RequestRefused(SourceUnreachable):
+    """The exchange answered 4xx: asking the same again would be answered the same."""
+
+    retryable = False
+
+
+class TransientError(Exception):
+    """A fault of this attempt only; `wait_s` where the exchange or we know how long to wait."""
+
+    def __init__(self, cause: str, wait_s: float | None = None) -> None:
+        super().__init__(cause)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a call is tried for: attempts, seconds in all, first wait, pause of all callers after a 429."""
+
+    attempts: int = 5
+    total_s: float = 60.0
+    first_wait_s: float = 0.5
+    pause_s: float = 4.0
+
+
+@dataclass(frozen=True)
+class DexAnswer:
+    """A `metaAndAssetCtxs` answer and its first part as it was sent."""
+
+    meta_json: bytes
+    meta: Meta
+    ctxs: list[AssetCtx]
+
+
+class InfoClient:
+    """One pool of connections to `base_url`; use as an async context manager.
+
+    Methods raise `SourceUnreachable` when all attempts failed, `RequestRefused` for a 4xx, `WireError` for an answer
+    of another shape. `headers` are those of the last answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        budget: Budget,
+        timeout_s: float = 10.0,
+        concurrency: int = 16,
+        patience: Patience | None = None,
+    ) -> None:
+        self.shown_url = shown_url(base_url)
+        self.budget = budget
+        self.timeout_s = timeout_s
+        self.patience = patience or Patience()
+        self.headers: httpx.Headers = httpx.Headers()
+        self._url = httpx.URL(base_url.rstrip("/") + "/info")
+        self._idle: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
+        self._lines = [self._line() for _ in range(concurrency)]
+        for line in self._lines:
+            self._idle.put_nowait(line)
+
+    def _line(self) -> httpx.AsyncClient:
+        """A client of one connection: a pool of many looks through all of them for every request."""
+        one = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
+        return httpx.AsyncClient(
+            timeout=self.timeout_s, limits=one, headers=JSON, verify=_verification(self._url.scheme)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for line in self._lines:
+            await line.aclose()
+
+    @property
+    def source(self) -> str:
+        """Where answers come from; the sandbox says in its headers that it is synthetic."""
+        said = self.headers.get("server", "").lower()
+        synthetic = SYNTHETIC in said or "sandbox" in said
+        return f"{SYNTHETIC}: {self.shown_url}" if synthetic else self.shown_url
+
+    async def post(self, request_type: str, **fields: Any) -> bytes:
+        """The answer to an info request, known to be whole JSON."""
+        body = msgspec.json.encode({"type": request_type, **fields})
+        attempts = 0
+        started_s = asyncio.get_running_loop().time()
+        try:
+            async for attempt in self._attempts():
+                with attempt:
+                    attempts = attempt.num
+                    return await self._send(request_type, body, attempts)
+        except TransientError as error:
+            waited_s = asyncio.get_running_loop().time() - started_s
+            raise SourceUnreachable(
+                f"{self.shown_url}: no answer to {request_type}: {error} ({attempts} attempts in {waited_s:.0f} s)"
+            ) from error.__cause__
+        raise AssertionError("stamina ends by returning or raising")
+
+    def _attempts(self) -> AsyncIterator[stamina.Attempt]:
+        patience = self.patience
+        return stamina.retry_context(
+            on=_wait_before_next,
+            attempts=patience.attempts,
+            timeout=patience.total_s,
+            wait_initial=patience.first_wait_s,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=patience.first_wait_s,
+        ).__aiter__()
+
+    async def _send(self, request_type: str, body: bytes, attempt: int) -> bytes:
+        async with self._connection() as line, self.budget.spend(weight_of(request_type)):
+            response = await self._exchange(line, body)
+        self.headers = response.headers
+        self._check_status(response, request_type, attempt)
+        _check_whole(response.content)
+        return response.content
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        """One that is idle; weight is paid after it is had, so that it is spent when it is paid."""
+        line = await self._idle.get()
+        try:
+            yield line
+        finally:
+            self._idle.put_nowait(line)
+
+    async def _exchange(self, line: httpx.AsyncClient, body: bytes) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await line.post(self._url, content=body)
+        except (httpx.TransportError, TimeoutError) as error:
+            raise _fault(error, self.timeout_s) from error
+
+    def _check_status(self, response: httpx.Response, request_type: str, attempt: int) -> None:
+        status = response.status_code
+        if status == TOO_MANY:
+            wait_s = _retry_after_s(response) or min(
+                self.patience.pause_s * 2 ** (attempt - 1), LONGEST_WAIT_S
+            )
+            self.budget.hold(wait_s)
+            raise TransientError(_too_many(self.budget), wait_s)
+        if status >= 500 or status == 408:
+            raise TransientError(f"HTTP {status}")
+        if status != 200:
+            said = " ".join(response.text[:120].split())
+            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {said}")
+
+    async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
+        """The decoded answer."""
+        return decode(await self.post(request_type, **fields), self.shown_url)
+
+    async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
+        return await self.ask(decode_clearinghouse_state, "clearinghouseState", user=address, dex=dex)
+
+    async def spot_state(self, address: str) -> SpotClearinghouseState:
+        return await self.ask(decode_spot_state, "spotClearinghouseState", user=address)
+
+    async def meta(self, dex: str = "") -> Meta:
+        return await self.ask(decode_meta, "meta", dex=dex)
+
+    async def meta_and_asset_ctxs(self, dex: str = "") -> DexAnswer:
+        raw = await self.post("metaAndAssetCtxs", dex=dex)
+        meta, ctxs = decode_meta_and_asset_ctxs(raw, self.shown_url)
+        return DexAnswer(split_meta_and_ctxs(raw)[0], meta, ctxs)
+
+    async def perp_dexs(self) -> list[PerpDex | None]:
+        """In the exchange's order; None stands for the main dex."""
+        return await self.ask(decode_perp_dexs, "perpDexs")
+
+
+def shown_url(base_url: str) -> str:
+    """Scheme, host and port; raises `BadInput` for what is no http(s) address."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise BadInput(f"the base URL cannot be read ({error}); write e.g. http://127.0.0.1:3001") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise BadInput("the base URL must begin with http:// or https:// and name a host")
+    port = f":{url.port}" if url.port else ""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{url.scheme}://{host}{port}" + ("" if url.path in ("", "/") else "/…")
+
+
+@cache
+def _verification(scheme: str) -> ssl.SSLContext | bool:
+    """Certificates are loaded once, and only where they are needed: it takes 30 ms."""
+    return httpx.create_ssl_context() if scheme == "https" else False
+
+
+def _wait_before_next(error: Exception) -> bool | float:
+    """What stamina asks: not again, again after its own growing wait, or after so many seconds."""
+    if not isinstance(error, TransientError):
+        return False
+    return True if error.wait_s is None else error.wait_s
+
+
+def _fault(error: httpx.TransportError | TimeoutError, timeout_s: float) -> TransientError:
+    """The cause in a few words, without the address."""
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return TransientError(f"no whole answer within {timeout_s:g} s")
+    if isinstance(error, httpx.ConnectError):
+        return TransientError("cannot connect")
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return TransientError("the connection broke off")
+    return TransientError(type(error).__name__)
+
+
+def _check_whole(content: bytes) -> None:
+    """Raise `TransientError` for what is no whole JSON document."""
+    try:
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except msgspec.MsgspecError:
+        if content.lstrip()[:1] == b"<":
+            raise TransientError("a page of HTML instead of an answer") from None
+        what = (
+            "an empty answer"
+            if not content.strip()
+            else f"an answer that breaks off after {len(content)} bytes"
+        )
+        raise TransientError(what) from None
+
+
+def _too_many(budget: Budget) -> str:
+    limit = budget.weight_per_minute
+    asked = "without a limit" if limit is None else f"at {limit:g} weight a minute"
+    return (
+        f"HTTP 429, too many requests ({asked}); lower --weight-per-minute or stop what else asks from here"
+    )
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    said = response.headers.get("retry-after", "")
+    return min(float(said), LONGEST_WAIT_S) if said.isdigit() else None

@@ -1,0 +1,31 @@
+"""What can go wrong while the truth is read; the exit codes are those of the roots in `heatmap.errors`.
+
+LiqtruthError
+├── BadInput                      exit 2
+│   ├── WireError                 a payload is not what the exchange documents
+│   ├── ImportRefused             a file offered as positions cannot be read as them
+│   └── UnknownCoin               no market of that name in what was read
+└── SourceUnreachable             exit 3, worth a retry: an endpoint, node or file system did not answer
+"""
+
+from heatmap.errors import BadInput, SourceUnreachable
+
+__all__ = ["ImportRefused", "SourceUnreachable", "UnknownCoin", "WireError"]
+
+
+class WireError(BadInput):
+    """A payload is malformed; the message names its kind, its source, the JSON path and the value."""
+
+    def __init__(self, kind: str, source: str, problem: str) -> None:
+        super().__init__(f"{kind} from {source}: {problem}")
+        self.kind = kind
+        self.source = source
+        self.problem = problem
+
+
+class ImportRefused(BadInput):
+    """A file offered as positions was refused; the message names the row, the column and the value."""
+
+
+class UnknownCoin(BadInput):
+    """The coin is not in the universe that was read; the message lists what is near it."""

@@ -1,0 +1,125 @@
+"""Ask the sources of addresses once, within the budget, and say what each brought and cost."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from heatmap.errors import BadInput
+from heatmap.money import usd
+from indexer import address_book
+from indexer.budget import Budget
+from indexer.client import InfoClient
+from indexer.discovery import (
+    STATS_URL,
+    Discovery,
+    Found,
+    discover,
+    leaderboard,
+    liquidated,
+    listed,
+    recent_trades,
+    sub_accounts,
+    vaults,
+)
+from indexer.node_fills import DATASET, LIQUIDATIONS
+from indexer.universe import VENUE
+from storage.store import Store
+
+SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations", "files")
+DEFAULT_SOURCES: Final = ("leaderboard", "vaults", "recent-trades", "liquidations")
+MOST_MASTERS: Final = 50
+MOST_COINS: Final = 50
+
+
+@dataclass(frozen=True)
+class FindReport:
+    """What the sources brought now, and what each has brought in all (`indexer.address_book.YIELDS`)."""
+
+    discovery: Discovery
+    yields: tuple[dict[str, Any], ...]
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        lines = self.discovery.describe()
+        return [
+            *lines,
+            "the address book by where each address was first met:",
+            *(f"  {_line(row)}" for row in self.yields),
+        ]
+
+
+def _line(row: dict[str, Any]) -> str:
+    held = f"{row['with_positions']:,} with positions of {usd(row['notional_usd'])}"
+    return f"{row['source']}: {row['addresses']:,} addresses, {row['read']:,} read, {held}"
+
+
+def stats_host(base_url: str | None) -> str:
+    """Where leaderboard and vaults are: the exchange's own host, or the endpoint itself where another is used."""
+    return STATS_URL if base_url is None else base_url
+
+
+def find(
+    store: Store,
+    base_url: str,
+    stats_url: str,
+    sources: Sequence[str] = DEFAULT_SOURCES,
+    *,
+    files: Sequence[Path] = (),
+    weight_per_minute: float | None = 960,
+) -> FindReport:
+    """Ask `sources` one after another and write down whom they met; raises `BadInput` for another name.
+
+    Sub-accounts are asked for the largest known masters, recent trades for the largest markets.
+    """
+    for name in sources:
+        if name not in SOURCES:
+            raise BadInput(f"no source {name!r}; there are {', '.join(SOURCES)}")
+    discovery = asyncio.run(_find(store, base_url, stats_url, sources, files, weight_per_minute))
+    return FindReport(discovery, tuple(address_book.yields(store).to_dicts()))
+
+
+async def _find(
+    store: Store,
+    base_url: str,
+    stats_url: str,
+    sources: Sequence[str],
+    files: Sequence[Path],
+    weight_per_minute: float | None,
+) -> Discovery:
+    timeout_s = store.settings.request_timeout_s
+    async with InfoClient(base_url, Budget(weight_per_minute), timeout_s, 4) as client:
+        made: dict[str, Any] = {
+            "leaderboard": lambda: leaderboard(stats_url),
+            "vaults": lambda: vaults(client, stats_url),
+            "sub-accounts": lambda: sub_accounts(client, _largest(store)),
+            "recent-trades": lambda: _recent(client),
+            "liquidations": lambda: liquidated(_liquidations(store)),
+        }
+        asked: list[tuple[str, Awaitable[Found]]] = [(name, made[name]()) for name in sources if name in made]
+        asked += [(path.name, listed(path)) for path in files]
+        return await discover(store, asked, datetime.now(UTC))
+
+
+async def _recent(client: InfoClient) -> Found:
+    answer = await client.meta_and_asset_ctxs("")
+    sized = sorted(
+        zip(answer.meta.universe, answer.ctxs, strict=True),
+        key=lambda one: -one[1].open_interest * (one[1].mark_px or 0),
+    )
+    return await recent_trades(client, [asset.name for asset, _ in sized[:MOST_COINS]])
+
+
+def _largest(store: Store) -> list[str]:
+    known = address_book.book(store).drop_nulls("notional_usd").sort("notional_usd", descending=True)
+    return known["address"].head(MOST_MASTERS).to_list()
+
+
+def _liquidations(store: Store) -> Any:
+    import polars as pl
+
+    coins = [coin for venue, coin in store.lake.series_coins(DATASET) if venue == VENUE]
+    frames = [store.lake.read_series(DATASET, VENUE, coin, LIQUIDATIONS) for coin in coins]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=dict(LIQUIDATIONS))

@@ -1,0 +1,46 @@
+"""Marks for a node's state, which holds none: from a table, or asked of an endpoint at the same moment."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from indexer.accounts import markets_of
+from indexer.budget import Budget
+from indexer.client import InfoClient
+from indexer.errors import ImportRefused
+from indexer.layouts import markets_of_table, recognise_table
+from indexer.sweep import find_dexes
+from indexer.watch import exchange_time_s
+from storage.tabular import read_table
+
+
+def marks_of_file(path: Path) -> pl.DataFrame:
+    """`dex`, `coin`, `mark_px` of a market table, the last row of each coin; raises `ImportRefused` for another."""
+    table = read_table(path)
+    known = recognise_table(table.columns, {}, path)
+    if known.kind != "markets":
+        raise ImportRefused(f"{path}: holds {known.kind}; marks need the columns coin, mark and a time")
+    rows = markets_of_table(table, known, path, None).sort("as_of")
+    return rows.unique(["dex", "coin"], keep="last", maintain_order=True).select("dex", "coin", "mark_px")
+
+
+def marks_of_endpoint(
+    base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"] = "all"
+) -> pl.DataFrame:
+    """`dex`, `coin`, `mark_px` of now; a node's own info server does not serve them, the exchange does."""
+    return asyncio.run(_asked(base_url, timeout_s, dexes))
+
+
+async def _asked(base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"]) -> pl.DataFrame:
+    from datetime import UTC, datetime
+
+    async with InfoClient(base_url, Budget(None), timeout_s, 4) as client:
+        now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
+        frames = []
+        for dex in await find_dexes(client, dexes):
+            answer = await client.meta_and_asset_ctxs(dex)
+            frames.append(markets_of(answer.meta, answer.ctxs, dex, now))
+    return pl.concat(frames).drop_nulls("mark_px").select("dex", "coin", "mark_px")

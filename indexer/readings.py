@@ -1,0 +1,238 @@
+"""What is known as of a moment, from everything that was read until then.
+
+For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
+read on their own since then replace what it said of them, and one that held nothing any more is removed. Rows are
+compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
+a sweep that was under way.
+"""
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+from sqlmodel import col, select
+
+from indexer.errors import UnknownCoin
+from indexer.frames import ACCOUNTS, POSITIONS, conform, empty
+from indexer.universe import VENUE
+from storage.errors import NothingStored
+from storage.lake import ALL_COINS
+from storage.markets import last_market, market_coins
+from storage.store import Store
+from storage.tables import Market, Partition, Reading, Scope
+
+ACCOUNT = ["address", "dex"]
+HELD = {**POSITIONS, "reading_id": pl.String()}
+KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
+"""Columns of `positions_as_of`; `age_s` is how long before the moment asked for a row was read."""
+
+
+def positions_as_of(store: Store, at: datetime | None = None, coin: str | None = None) -> pl.DataFrame:
+    """Positions known at `at` (default: everything stored), of one coin or all; columns `KNOWN`.
+
+    Empty where the coin is known but nothing was read by then. Raises `UnknownCoin`, and `NothingStored` where
+    there is no reading at all.
+    """
+    coins = known_coins(store) if coin is None else [check_coin(store, coin)]
+    accounts = _accounts_read(store, at)
+    found = [_positions_of_coin(store, name, at, accounts) for name in coins]
+    frame = pl.concat([empty(HELD), *found])
+    moment = at if at is not None else frame["as_of"].max()
+    age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
+    return frame.with_columns(age_s=age_s).select(*KNOWN)
+
+
+def accounts_as_of(store: Store, at: datetime | None = None) -> pl.DataFrame:
+    """The last reading of every account in every dex by `at`, those without positions included: `ACCOUNTS`."""
+    ids = _account_readings(store, at)
+    book = last_book(store, at)
+    wanted = sorted({*ids, *([book.id] if book else [])})
+    if not wanted:
+        return empty(ACCOUNTS)
+    rows = store.lake.read_snapshots("accounts", wanted)
+    until = rows if at is None else rows.filter(pl.col("as_of") <= at)
+    last = until.sort("as_of", "reading_id").unique(subset=ACCOUNT, keep="last", maintain_order=True)
+    return last.select(*ACCOUNTS)
+
+
+def market_as_of(store: Store, coin: str, at: datetime | None = None) -> Market | None:
+    """Mark and open interest to show beside `positions_as_of` of the same coin and moment; see `market_with_notes`."""
+    return market_with_notes(store, coin, at)[0]
+
+
+def market_with_notes(
+    store: Store, coin: str, at: datetime | None = None
+) -> tuple[Market | None, tuple[str, ...]]:
+    """The market of `coin` at `at`, and what a reader must know about its parts.
+
+    The row of the very moment of the last reading where there is one, else the last not later than `at`. Where that
+    row is older than the whole last reading, the mark is the median of that reading's own marks and only open
+    interest (with its age in the notes) is the row's. None where no row is stored: raises `UnknownCoin` as above.
+    """
+    check_coin(store, coin)
+    last = _last_reading(store, coin, at)
+    if last is None:
+        return last_market(store.database, VENUE, coin, at), ()
+    same = last_market(store.database, VENUE, coin, last.as_of)
+    if same is not None and same.as_of == last.as_of:
+        return same, ()
+    row = last_market(store.database, VENUE, coin, at)
+    if row is None or row.as_of >= _began(store, last):
+        return row, ()
+    return _marked_by_positions(store, coin, at, last, row)
+
+
+def known_coins(store: Store) -> list[str]:
+    """Coins that a stored reading or market has."""
+    query = (
+        select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
+    )
+    with store.database.session() as session:
+        held = set(session.exec(query).all())
+    return sorted(held | set(market_coins(store.database, VENUE)))
+
+
+def check_coin(store: Store, coin: str) -> str:
+    """`coin` if something is stored about it; raises `UnknownCoin` with near spellings, or `NothingStored`."""
+    known = known_coins(store)
+    if coin in known:
+        return coin
+    if not known:
+        raise NothingStored("no positions are stored yet; `liqtruth index import` or `liqtruth index sweep`")
+    raise UnknownCoin(f"no coin {coin!r} is stored; {_near(coin, known)}")
+
+
+def _near(coin: str, known: Sequence[str]) -> str:
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(coin.lower(), list(folded), n=3)
+    if near:
+        return f"did you mean {' or '.join(folded[name] for name in near)}?"
+    shown = ", ".join(known[:8])
+    return f"stored are {shown}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+
+
+def _positions_of_coin(store: Store, coin: str, at: datetime | None, accounts: pl.DataFrame) -> pl.DataFrame:
+    base = _base(store, coin, at)
+    newer = accounts if base is None else accounts.filter(pl.col("as_of") >= base.as_of)
+    parts = [_overlay(store, coin, newer)]
+    if base is not None:
+        parts.insert(0, _held(store, base, coin).join(newer, on=ACCOUNT, how="anti"))
+    return pl.concat(parts)
+
+
+def _base(store: Store, coin: str, at: datetime | None) -> Reading | None:
+    """The latest reading that stands for all accounts of `coin`."""
+    found = [base for base in (_last_census(store, coin, at), last_book(store, at)) if base is not None]
+    return max(found, key=lambda base: base.as_of, default=None)
+
+
+def last_book(store: Store, at: datetime | None = None) -> Reading | None:
+    """The latest book of a watch not later than `at`."""
+    query = select(Reading).where(Reading.venue == VENUE, Reading.scope == Scope.BOOK)
+    if at is not None:
+        query = query.where(Reading.as_of <= at)
+    with store.database.session() as session:
+        return session.exec(
+            query.order_by(col(Reading.as_of).desc(), col(Reading.id).desc()).limit(1)
+        ).first()
+
+
+def _held(store: Store, reading: Reading, coin: str) -> pl.DataFrame:
+    """The reading's positions in `coin`; a book need not hold any."""
+    try:
+        return conform(store.lake.read_snapshots("positions", [reading.id], coin), HELD)
+    except NothingStored:
+        return empty(HELD)
+
+
+def _overlay(store: Store, coin: str, newer: pl.DataFrame) -> pl.DataFrame:
+    """Positions of accounts read on their own, each from its last reading."""
+    wanted = set(newer["reading_id"].to_list())
+    holding = sorted(wanted & set(_readings_holding(store, coin)))
+    if not holding:
+        return empty(HELD)
+    rows = conform(store.lake.read_snapshots("positions", holding, coin), HELD)
+    return rows.join(newer, on=[*ACCOUNT, "as_of", "reading_id"], how="semi")
+
+
+def _readings_holding(store: Store, coin: str) -> Sequence[str]:
+    query = select(Partition.reading_id).where(
+        Partition.dataset == "positions", Partition.venue == VENUE, Partition.coin == coin
+    )
+    with store.database.session() as session:
+        return [found for found in session.exec(query).all() if found is not None]
+
+
+def _account_readings(store: Store, at: datetime | None) -> list[str]:
+    """Ids of the readings of single accounts since the last book."""
+    query = (
+        select(Partition.reading_id)
+        .join(Reading, col(Partition.reading_id) == Reading.id)
+        .where(Partition.dataset == "accounts", Partition.coin == ALL_COINS, Reading.venue == VENUE)
+        .where(Reading.scope == Scope.ACCOUNTS)
+    )
+    if (book := last_book(store, at)) is not None:
+        query = query.where(Reading.as_of >= book.as_of)
+    if at is not None:
+        query = query.where(Partition.first_at <= at)
+    with store.database.session() as session:
+        return [found for found in session.exec(query).all() if found is not None]
+
+
+def _accounts_read(store: Store, at: datetime | None) -> pl.DataFrame:
+    """The last time that each account was read on its own: address, dex, as_of, reading_id."""
+    ids = _account_readings(store, at)
+    if not ids:
+        return pl.DataFrame(schema={name: ACCOUNTS[name] for name in (*ACCOUNT, "as_of")}).with_columns(
+            reading_id=pl.lit(None, pl.String)
+        )
+    rows = store.lake.read_snapshots("accounts", ids).select(*ACCOUNT, "as_of", "reading_id")
+    until = rows if at is None else rows.filter(pl.col("as_of") <= at)
+    return until.sort("as_of", "reading_id").unique(subset=ACCOUNT, keep="last", maintain_order=True)
+
+
+def _last_census(store: Store, coin: str, at: datetime | None) -> Reading | None:
+    """The latest reading of all accounts of `coin` not later than `at`."""
+    query = (
+        select(Reading)
+        .join(Partition, col(Partition.reading_id) == Reading.id)
+        .where(Partition.dataset == "positions", Partition.coin == coin, Reading.venue == VENUE)
+        .where(Reading.scope == Scope.CENSUS)
+    )
+    if at is not None:
+        query = query.where(Reading.as_of <= at)
+    with store.database.session() as session:
+        return session.exec(
+            query.order_by(col(Reading.as_of).desc(), col(Reading.id).desc()).limit(1)
+        ).first()
+
+
+def _last_reading(store: Store, coin: str, at: datetime | None) -> Reading | None:
+    """The reading of the most recent position that is known of `coin`."""
+    known = positions_as_of(store, at, coin).sort("as_of", "reading_id")
+    if known.is_empty():
+        return None
+    with store.database.session() as session:
+        return session.get(Reading, known["reading_id"][-1])
+
+
+def _began(store: Store, reading: Reading) -> datetime:
+    """When its first account was read; a sweep takes a while."""
+    query = select(Partition.first_at).where(Partition.reading_id == reading.id)
+    with store.database.session() as session:
+        return min(session.exec(query).all(), default=reading.as_of)
+
+
+def _marked_by_positions(
+    store: Store, coin: str, at: datetime | None, last: Reading, row: Market
+) -> tuple[Market, tuple[str, ...]]:
+    known = positions_as_of(store, at, coin).filter(pl.col("reading_id") == last.id)
+    mark_px = known["mark_px"].median()
+    assert isinstance(mark_px, float)
+    age_h = (last.as_of - row.as_of).total_seconds() / 3600
+    notes = (
+        f"no market row at {last.as_of:%Y-%m-%dT%H:%M}Z: the mark is the median of the positions' own, open "
+        f"interest is {age_h:.1f} h older",
+    )
+    return Market(**{**row.model_dump(), "mark_px": mark_px}), notes

@@ -1,0 +1,176 @@
+"""Where the truth stands: how much of each market is known, how old it is, what it cost and what does not fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import polars as pl
+
+from heatmap.money import age, counted, percent, usd
+from indexer import address_book
+from indexer.client import SYNTHETIC
+from indexer.readings import accounts_as_of, last_book, positions_as_of
+from indexer.universe import VENUE
+from indexer.watch_state import WatchState, read_state
+from storage.errors import NothingStored
+from storage.markets import last_markets
+from storage.store import Store
+from storage.tables import Market
+
+SHOWN_COINS: Final = 12
+AGE_SHARES: Final = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class CoinCoverage:
+    """What is known of one coin; shares of open interest are null where it is not known."""
+
+    coin: str
+    open_interest_usd: float | None
+    long_usd: float
+    short_usd: float
+    long_share: float | None
+    short_share: float | None
+    positions: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything that `liqtruth index status` says; ages (s) are of positions, weighted by notional."""
+
+    as_of: datetime | None
+    synthetic: bool
+    addresses: int
+    sources: dict[str, int]
+    accounts_read: int
+    positions: int
+    statuses: dict[str, int]
+    ages_s: dict[str, float]
+    coins: tuple[CoinCoverage, ...]
+    book_at: datetime | None
+    watch: WatchState | None
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        if self.as_of is None:
+            return ["nothing was read yet; `liqtruth index sweep`, `index import` or `index watch`"]
+        told = ", ".join(f"{count:,} {source}" for source, count in self.sources.items()) or "none"
+        statuses = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())
+        ages = ", ".join(f"{share} {age(seconds)}" for share, seconds in self.ages_s.items())
+        lines = [
+            f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
+            f"  address book: {counted(self.addresses, 'account')} (first met: {told})",
+            f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; {statuses}",
+            f"  age of positions by notional: {ages}",
+            f"  last whole book: {f'{self.book_at:%Y-%m-%d %H:%M:%S} UTC' if self.book_at else 'none (no watch ran)'}",
+            *(f"  {line}" for line in describe_watch(self.watch)),
+            "  coverage of open interest, long/short:",
+            *(f"    {line}" for line in _coin_lines(self.coins)),
+        ]
+        return lines
+
+
+def status_of(store: Store) -> Status:
+    """What is stored by now, and what the last watch wrote."""
+    book = address_book.book(store)
+    sources = dict(book["source"].value_counts(sort=True).iter_rows())
+    watch = read_state(store)
+    try:
+        positions = positions_as_of(store)
+    except NothingStored:
+        return Status(None, False, book.height, sources, 0, 0, {}, {}, (), None, watch)
+    accounts = accounts_as_of(store)
+    stored = last_book(store)
+    last = positions["as_of"].max() or accounts["as_of"].max()
+    as_of = max(
+        (one for one in (last, stored.as_of if stored else None) if isinstance(one, datetime)), default=None
+    )
+    return Status(
+        as_of=as_of,
+        synthetic=positions["source"].str.starts_with(SYNTHETIC).any(),
+        addresses=book.height,
+        sources=sources,
+        accounts_read=max(accounts["address"].n_unique(), positions["address"].n_unique()),
+        positions=positions.height,
+        statuses=dict(positions["status"].value_counts(sort=True).iter_rows()),
+        ages_s=age_shares(positions, as_of or datetime.now(UTC)),
+        coins=tuple(coverage_of(store, positions)),
+        book_at=stored.as_of if stored else None,
+        watch=watch,
+    )
+
+
+def age_shares(positions: pl.DataFrame, as_of: datetime) -> dict[str, float]:
+    """Ages within which half, 90 % and 99 % of all notional was read."""
+    aged = positions.select(
+        age_s=(pl.lit(as_of) - pl.col("as_of")).dt.total_milliseconds() / 1000,
+        usd=pl.col("notional_usd").fill_null(0.0),
+    ).sort("age_s")
+    total = float(aged["usd"].sum())
+    if total <= 0:
+        return {}
+    share = aged["usd"].cum_sum() / total
+    return {
+        f"{100 * wanted:g} %": float(aged["age_s"][int((share < wanted * (1 - 1e-12)).sum())])
+        for wanted in AGE_SHARES
+    }
+
+
+def coverage_of(store: Store, positions: pl.DataFrame) -> list[CoinCoverage]:
+    """Per coin with positions or open interest, largest market first; at the last mark stored."""
+    markets = last_markets(store.database, VENUE)
+    held = positions.group_by("coin").agg(
+        long=pl.col("szi").filter(pl.col("szi") > 0).sum(),
+        short=pl.col("szi").filter(pl.col("szi") < 0).abs().sum(),
+        mark_px=pl.col("mark_px").median(),
+        positions=pl.len(),
+    )
+    known = {row["coin"]: row for row in held.iter_rows(named=True)}
+    rows = [
+        _coverage(coin, markets.get(coin), known.get(coin)) for coin in sorted(known.keys() | markets.keys())
+    ]
+    return sorted(rows, key=lambda row: -(row.open_interest_usd or row.long_usd))
+
+
+def _coverage(coin: str, market: Market | None, held: dict[str, Any] | None) -> CoinCoverage:
+    long, short = (held["long"], held["short"]) if held else (0.0, 0.0)
+    mark_px = market.mark_px if market else (held or {}).get("mark_px") or 0.0
+    interest = market.open_interest if market else None
+    return CoinCoverage(
+        coin=coin,
+        open_interest_usd=None if interest is None else interest * mark_px,
+        long_usd=long * mark_px,
+        short_usd=short * mark_px,
+        long_share=long / interest if interest else None,
+        short_share=short / interest if interest else None,
+        positions=held["positions"] if held else 0,
+    )
+
+
+def describe_watch(state: WatchState | None) -> list[str]:
+    """The last watch in lines."""
+    if state is None or state.as_of is None:
+        return ["watch: none ran on this data directory"]
+    used = (
+        "no limit" if state.weight_per_minute is None else f"{percent(state.budget_used_share)} of its budget"
+    )
+    lines = [
+        f"watch until {state.as_of:%Y-%m-%d %H:%M:%S} UTC: {state.reads:,} reads, weight {state.weight:,} ({used}), "
+        f"{state.too_many_requests:,} answers were 429, {state.failures:,} reads failed",
+        f"  {state.pairs_read:,} of {state.pairs:,} account-dex pairs read, {state.dirty:,} dirty; tape: "
+        f"{state.tape.trades:,} trades, {state.tape.gaps:,} gaps, {state.tape.duplicates:,} duplicates left out",
+    ]
+    return lines + ([f"  last fault: {state.last_error}"] if state.last_error else [])
+
+
+def _coin_lines(coins: Sequence[CoinCoverage]) -> list[str]:
+    lines = [
+        f"{row.coin:<12} {percent(row.long_share):>8} / {percent(row.short_share):>8}"
+        f"   of {usd(row.open_interest_usd) if row.open_interest_usd is not None else 'unknown'}, "
+        f"{counted(row.positions, 'position')}"
+        for row in coins[:SHOWN_COINS]
+    ]
+    return lines + (
+        [f"and {len(coins) - SHOWN_COINS} coins more (--json has all)"] if len(coins) > SHOWN_COINS else []
+    )

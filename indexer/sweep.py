@@ -1,0 +1,189 @@
+"""Reads every account of a list from an info endpoint, within the weight budget, and stores them as one reading.
+
+Each dex's `metaAndAssetCtxs` is read once; an account costs 2 per dex, and 2 more for its spot state where it has cross
+positions and is not remembered as standard, because only that tells whether they are backed by the dex's own balance or
+by a pool (`userAbstraction` would say it for 20). An account that cannot be read is in the report's failures; many in a
+row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
+"""
+
+import difflib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import polars as pl
+
+from heatmap.errors import BadInput, SourceUnreachable
+from indexer.address_list import read_addresses
+from indexer.budget import Budget
+from indexer.client import DexAnswer, InfoClient, Patience
+from indexer.first_sight import with_first_sight
+from indexer.import_summary import notes_on_collateral
+from indexer.live_book import LiveBook
+from indexer.margin_tables import MarginTables
+from indexer.mismatch import count_reasons, mismatches
+from indexer.modes import MODE_MAX_AGE_S, remembered_modes
+from indexer.reconcile import reconcile
+from indexer.sweep_crawl import Crawl
+from indexer.sweep_parts import SweepParts
+from indexer.sweep_report import SweepPlan, SweepReport, plan
+from indexer.universe import VENUE, markets_answered, universe_row
+from storage.markets import store_markets, store_universe
+from storage.store import Store
+from storage.tables import Reading, Scope
+
+__all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "read_addresses", "sweep"]
+
+BATCH_ACCOUNTS: Final = 500
+ALL: Final = "all"
+MAIN: Final = ""
+
+
+async def sweep(
+    store: Store,
+    addresses: Sequence[str],
+    *,
+    base_url: str,
+    dex: str = MAIN,
+    dexes: Sequence[str] | Literal["all"] | None = None,
+    weight_per_minute: float | None = 960,
+    concurrency: int = 16,
+    restart: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+    patience: Patience | None = None,
+    mode_max_age_s: float = MODE_MAX_AGE_S,
+) -> SweepReport:
+    """Read `addresses` in `dexes`, store one reading and the dexes' markets, and say what it took.
+
+    `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
+    sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
+    standard account is taken to be one for `mode_max_age_s` after its spot state said so. Raises `SourceUnreachable`
+    (what was read stays), and `BadInput` for an unknown dex.
+    """
+    listed = list(dict.fromkeys(address.lower() for address in addresses))
+    started_s = time.monotonic()
+    budget = Budget(weight_per_minute)
+    async with InfoClient(
+        base_url, budget, store.settings.request_timeout_s, concurrency, patience
+    ) as client:
+        names = await find_dexes(client, [dex] if dexes is None else dexes)
+        answers = {name: await client.meta_and_asset_ctxs(name) for name in names}
+        parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
+        resumed = len(parts.stored)
+        crawl = Crawl(
+            client=client,
+            parts=parts,
+            tables={name: MarginTables.from_meta(answer.meta) for name, answer in answers.items()},
+            concurrency=concurrency,
+            source=client.source,
+            on_done=_counter(resumed, len(listed), on_progress),
+            memory=remembered_modes(store, listed),
+            mode_max_age_s=mode_max_age_s,
+            batch_accounts=BATCH_ACCOUNTS,
+        )
+        await crawl.run([address for address in listed if address not in parts.stored])
+    if not parts.stored:
+        raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
+    reading, positions = _complete(store, crawl, answers)
+    report = _report(reading, positions, crawl, budget, resumed, time.monotonic() - started_s)
+    parts.finish()
+    return report
+
+
+async def find_dexes(client: InfoClient, wanted: Sequence[str] | Literal["all"]) -> tuple[str, ...]:
+    """The dexes to read, each once; asks the exchange (weight 20) unless only the main one is wanted.
+
+    Raises `BadInput` for one that it does not list, and for none at all.
+    """
+    if isinstance(wanted, str) and wanted != ALL:
+        wanted = [wanted]
+    if not wanted:
+        raise BadInput('no dex to read; "" is the main one')
+    if list(wanted) == [MAIN]:
+        return (MAIN,)
+    listed = [MAIN if entry is None else entry.name for entry in await client.perp_dexs()]
+    for name in () if wanted == ALL else wanted:
+        if name not in listed:
+            builders = [known for known in listed if known]
+            near = difflib.get_close_matches(name, builders, n=3, cutoff=0.4) or builders
+            raise BadInput(
+                f"no dex {name!r} at {client.shown_url}; there are {', '.join(near) or 'none but the main one'}"
+            )
+    return tuple(dict.fromkeys(listed if wanted == ALL else wanted))
+
+
+def _counter(start: int, most: int, on_progress: Callable[[int], None] | None) -> Callable[[], None]:
+    """Counts accounts done; one read twice counts once, so it never says more than there are."""
+    done = start
+
+    def count() -> None:
+        nonlocal done
+        done = min(done + 1, most)
+        if on_progress is not None:
+            on_progress(done)
+
+    if on_progress is not None:
+        on_progress(done)
+    return count
+
+
+def _any(failed: dict[str, str]) -> str:
+    return next(iter(failed.values()), "no reason given")
+
+
+def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> tuple[Reading, pl.DataFrame]:
+    """Reconcile what is stored and write it as one reading, with the dexes' markets and margin tables."""
+    accounts = crawl.parts.accounts().unique(["address", "dex"], keep="last", maintain_order=True)
+    before = LiveBook.load(store)
+    solved = reconcile(crawl.parts.positions(), crawl.tables)
+    positions = with_first_sight(solved, before.positions, before.accounts)
+    last = accounts["as_of"].max()
+    assert isinstance(last, datetime)
+    reading = Reading(
+        id=f"sweep-{crawl.parts.sweep.id}",
+        venue=VENUE,
+        source=crawl.source,
+        scope=Scope.ACCOUNTS,
+        as_of=last,
+        accounts=accounts["address"].n_unique(),
+        positions=positions.height,
+        notes=f"{len(crawl.failed)} accounts could not be read" if crawl.failed else "",
+    )
+    # The contexts carry no time; they were read just before the first account of this run.
+    read_at = crawl.began or last
+    for name, answer in answers.items():
+        store_universe(store.database, universe_row(answer.meta_json, name, read_at))
+        store_markets(store.database, markets_answered(answer.meta, answer.ctxs, name, read_at))
+    store.lake.write_reading(reading, {"positions": positions, "accounts": accounts})
+    return reading, positions
+
+
+def _report(
+    reading: Reading, positions: pl.DataFrame, crawl: Crawl, budget: Budget, resumed: int, seconds: float
+) -> SweepReport:
+    counts = positions.group_by("status").len().sort("len", "status", descending=[True, False])
+    first = crawl.parts.accounts()["as_of"].min()
+    assert isinstance(first, datetime)
+    return SweepReport(
+        reading_id=reading.id,
+        source=reading.source,
+        dex=",".join(crawl.tables),
+        accounts=reading.accounts,
+        accounts_with_positions=positions["address"].n_unique(),
+        resumed_accounts=resumed,
+        positions=positions.height,
+        unpriced=positions["liq_px"].null_count(),
+        statuses=dict(counts.iter_rows()),
+        failed=crawl.failed,
+        first=first,
+        last=reading.as_of,
+        requests=budget.requests,
+        weight=budget.spent,
+        too_many_requests=budget.refused,
+        seconds=seconds,
+        notes=tuple(notes_on_collateral(positions)),
+        dexes=tuple(crawl.tables),
+        mode_changed=len(crawl.changed),
+        mismatches=count_reasons(mismatches(positions, crawl.tables)),
+    )

@@ -1,0 +1,191 @@
+"""The trade tape: every trade of every coin, with both addresses, over one websocket that is never trusted.
+
+The connection is made again with growing waits and resubscribed whenever it drops, and also when nothing at all comes
+for `silence_s` although pings are sent: a dead connection does not say so. No trade is told twice, whatever is resent:
+a trade is known by its time, coin and tid. What was missed while the connection was down cannot be had again, so every
+reconnect is told as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late
+or out of order; only their own times count, never the moment they arrive.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+
+from indexer.client import shown_url
+from indexer.errors import WireError
+from indexer.wire import Trade, decode_recent_trades
+
+HEARTBEAT_S: Final = 20.0
+SILENCE_S: Final = 50.0
+LONGEST_WAIT_S: Final = 30.0
+REMEMBERED: Final = 200_000
+"""Trades per generation of the memory that tells duplicates; two generations are kept."""
+
+FAULTS: Final = (OSError, EOFError, InvalidHandshake, InvalidMessage, ConnectionClosed)
+LASTING_S: Final = 60.0
+"""A connection that drops sooner than this makes the wait before the next one longer."""
+
+Key = tuple[int, str, int]
+
+
+class _Message(msgspec.Struct):
+    channel: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass
+class TapeStats:
+    """What came over the tape since it was opened; times are the exchange's (ms)."""
+
+    messages: int = 0
+    trades: int = 0
+    duplicates: int = 0
+    malformed: int = 0
+    connects: int = 0
+    gaps: int = 0
+    last_trade_ms: int | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Trades after `since_ms` may be missing; null: everything before the first connection."""
+
+    since_ms: int | None
+
+
+@dataclass
+class Seen:
+    """Which trades were told already, in bounded memory: the last `remembered` at least, twice that at most."""
+
+    remembered: int = REMEMBERED
+    newer: set[Key] = field(default_factory=set)
+    older: set[Key] = field(default_factory=set)
+
+    def is_new(self, trade: Trade) -> bool:
+        """Whether the trade has not been met before; from now on it has."""
+        key = (trade.time, trade.coin, trade.tid)
+        if key in self.newer or key in self.older:
+            return False
+        if len(self.newer) >= self.remembered:
+            self.newer, self.older = set(), self.newer
+        self.newer.add(key)
+        return True
+
+
+class Tape:
+    """The tape of `coins` at `base_url`; `on_trades` gets each trade once, `on_gap` each time some may be missing."""
+
+    def __init__(
+        self,
+        base_url: str,
+        coins: Sequence[str],
+        on_trades: Callable[[list[Trade]], None],
+        on_gap: Callable[[Gap], None],
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        silence_s: float = SILENCE_S,
+        first_wait_s: float = 0.5,
+    ) -> None:
+        self.shown_url = shown_url(base_url)
+        self.coins = tuple(coins)
+        self.stats = TapeStats()
+        self._url = "ws" + base_url.rstrip("/").removeprefix("http") + "/ws"
+        self._on_trades, self._on_gap = on_trades, on_gap
+        self._heartbeat_s, self._silence_s, self._first_wait_s = heartbeat_s, silence_s, first_wait_s
+        self._seen = Seen()
+
+    async def run(self) -> None:
+        """Listen until cancelled. Faults of the network never end it; they are counted and told as gaps."""
+        opened = connect(
+            self._url,
+            ping_interval=None,  # the exchange answers its own pings, in JSON
+            close_timeout=1,
+            max_size=16 * 2**20,
+            process_exception=self._note_fault,
+            reconnect_delays=self._waits,
+        )
+        waits = self._waits()
+        async for connection in opened:
+            opened_s = asyncio.get_running_loop().time()
+            try:
+                await self._listen(connection)
+            except (ConnectionClosed, TimeoutError) as error:
+                self.stats.last_error = _cause(error, self._silence_s)
+            if asyncio.get_running_loop().time() - opened_s > LASTING_S:
+                waits = self._waits()
+            await asyncio.sleep(next(waits))
+
+    async def _listen(self, connection: ClientConnection) -> None:
+        self.stats.connects += 1
+        for coin in self.coins:
+            await connection.send(_subscribe(coin))
+        self.stats.gaps += self.stats.connects > 1
+        self._on_gap(Gap(self.stats.last_trade_ms))
+        heart = asyncio.create_task(self._beat(connection))
+        try:
+            while True:
+                async with asyncio.timeout(self._silence_s):
+                    message = await connection.recv()
+                self._take(message if isinstance(message, bytes) else message.encode())
+        finally:
+            heart.cancel()
+
+    async def _beat(self, connection: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self._heartbeat_s)
+                await connection.send('{"method":"ping"}')
+
+    def _take(self, raw: bytes) -> None:
+        self.stats.messages += 1
+        try:
+            message = msgspec.json.decode(raw, type=_Message)
+            if message.channel == "error":
+                self.stats.last_error = bytes(message.data)[:200].decode(errors="replace")
+            trades = (
+                decode_recent_trades(bytes(message.data), self.shown_url)
+                if message.channel == "trades"
+                else []
+            )
+        except (msgspec.MsgspecError, WireError) as error:
+            self.stats.malformed += 1
+            self.stats.last_error = str(error)
+            return
+        self._tell(trades)
+
+    def _tell(self, trades: Sequence[Trade]) -> None:
+        new = [trade for trade in trades if self._seen.is_new(trade)]
+        self.stats.trades += len(new)
+        self.stats.duplicates += len(trades) - len(new)
+        if new:
+            self.stats.last_trade_ms = max(self.stats.last_trade_ms or 0, *(trade.time for trade in new))
+            self._on_trades(new)
+
+    def _note_fault(self, error: Exception) -> Exception | None:
+        """Every fault of the network is worth another try; anything else is a bug and is raised."""
+        self.stats.last_error = _cause(error, self._silence_s)
+        return None if isinstance(error, FAULTS) else error
+
+    def _waits(self) -> Generator[float]:
+        wait_s = self._first_wait_s
+        while True:
+            yield wait_s
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _subscribe(coin: str) -> str:
+    subscription = {"type": "trades", "coin": coin}
+    return msgspec.json.encode({"method": "subscribe", "subscription": subscription}).decode()
+
+
+def _cause(error: Exception, silence_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"nothing came for {silence_s:g} s"
+    return " ".join(str(error).split())[:200] or type(error).__name__

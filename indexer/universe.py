@@ -1,0 +1,61 @@
+"""A dex's assets between their forms: the exchange's `meta` answer, `MARKETS` rows, stored rows, margin tables.
+
+Reads and writes nothing but rows of the store; never calls the exchange.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from indexer.accounts import markets_of
+from indexer.margin_tables import MarginTables
+from indexer.wire import AssetCtx, Meta, decode_meta
+from storage.markets import nearest_universe
+from storage.store import Store
+from storage.tables import Market, Universe
+
+VENUE: Final = "hyperliquid"
+
+
+def market_rows(markets: pl.DataFrame) -> list[Market]:
+    """Rows to store of a `MARKETS` frame; an asset without a mark (never traded) has none."""
+    names = [name for name in markets.columns if name != "open_interest_usd"]
+    priced = markets.filter(pl.col("mark_px").is_not_null()).select(names)
+    return [Market(venue=VENUE, **_whole(row)) for row in priced.iter_rows(named=True)]
+
+
+def _whole(row: dict[str, Any]) -> dict[str, Any]:
+    leverage = row["max_leverage"]
+    return {**row, "max_leverage": None if leverage is None else int(leverage)}
+
+
+def markets_answered(meta: Meta, ctxs: Sequence[AssetCtx], dex: str, as_of: datetime) -> list[Market]:
+    """Rows to store of a `metaAndAssetCtxs` answer."""
+    return market_rows(markets_of(meta, ctxs, dex, as_of))
+
+
+def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:
+    """The `meta` answer to store; margin tables are read from it again."""
+    return Universe(venue=VENUE, dex=dex, as_of=as_of, meta_json=meta_json)
+
+
+def split_meta_and_ctxs(raw: bytes) -> tuple[bytes, bytes]:
+    """The two parts of a `metaAndAssetCtxs` answer as they were sent."""
+    meta, ctxs = msgspec.json.decode(raw, type=tuple[msgspec.Raw, msgspec.Raw])
+    return bytes(meta), bytes(ctxs)
+
+
+def stored_tables(
+    store: Store, dexes: Sequence[str], at: datetime
+) -> tuple[Mapping[str, MarginTables], list[str]]:
+    """Margin tables of each dex as they were stored nearest to `at`, and which ones those are, in words."""
+    tables, notes = {}, []
+    for dex in dexes:
+        row = nearest_universe(store.database, VENUE, dex, at)
+        if row is not None:
+            tables[dex] = MarginTables.from_meta(decode_meta(row.meta_json, "the stored meta"))
+            notes.append(f"margin tables of {dex or 'the main dex'} as stored of {row.as_of:%Y-%m-%dT%H:%M}Z")
+    return tables, notes

@@ -1,0 +1,227 @@
+"""One account read twice: by the exchange's own SDK and by our client, side by side.
+
+The SDK is another program by other people: where both show the same, neither our transport nor our decoder made it up;
+where our solver gives the same price, we understand it. The two readings are seconds apart, so marks may have moved in
+between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless told, opens a websocket
+thread and asks three things on construction unless stubbed, returns `{"error": ...}` for a page that is no JSON, and
+raises a bare KeyError for a refusal without a code.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import polars as pl
+import requests
+from hyperliquid.info import Info
+from hyperliquid.utils.error import Error as SdkError
+
+from heatmap.errors import SourceUnreachable
+from indexer.account_files import check_address
+from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, account_mode, positions_frame
+from indexer.budget import Budget
+from indexer.client import InfoClient, Patience, shown_url
+from indexer.margin_tables import MarginTables
+from indexer.reconcile import reconcile
+from indexer.sweep import find_dexes
+from indexer.verify_view import Verification, VerifiedPosition
+from indexer.wire import SpotClearinghouseState
+
+__all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
+
+IMPATIENT: Final = Patience(attempts=2, total_s=15.0)
+STATE_FIELDS: Final = frozenset({"assetPositions", "marginSummary", "time"})
+"""What a page that is no JSON lacks: the SDK makes an object of it all the same."""
+
+
+def verify(
+    address: str,
+    base_url: str,
+    dexes: Sequence[str] | Literal["all"] = ("",),
+    *,
+    timeout_s: float = 10.0,
+    patience: Patience = IMPATIENT,
+) -> Verification:
+    """Read one account by both; raises `ImportRefused` for no address, `SourceUnreachable`, `BadInput` for a dex.
+
+    Weight: 2 per dex and reader, 4 for spot states, 20 for the mode, 20 per dex for margin tables, 20 for the list of
+    dexes where others than the main one are asked for. Not for use inside an event loop.
+    """
+    account = check_address(address)
+    ours = asyncio.run(_read_ours(account, base_url, dexes, timeout_s, patience))
+    sdk = _SdkReader(base_url, timeout_s)
+    with closing(sdk):
+        theirs = sdk.read(account, ours.dexes)
+    return _beside(account, shown_url(base_url), theirs, ours, whole=dexes == "all")
+
+
+@dataclass(frozen=True)
+class _Ours:
+    dexes: tuple[str, ...]
+    readings: list[AccountReading]
+    positions: pl.DataFrame
+
+
+async def _read_ours(
+    address: str, base_url: str, dexes: Sequence[str] | Literal["all"], timeout_s: float, patience: Patience
+) -> _Ours:
+    async with InfoClient(base_url, Budget(None), timeout_s, concurrency=1, patience=patience) as client:
+        names = await find_dexes(client, dexes)
+        tables = {dex: MarginTables.from_meta(await client.meta(dex)) for dex in names}
+        states = {dex: await client.clearinghouse_state(address, dex) for dex in names}
+        spot = await client.spot_state(address)
+    readings = [
+        AccountReading(
+            address, state, client.shown_url, dex, spot, collateral_token=tables[dex].collateral_token
+        )
+        for dex, state in states.items()
+    ]
+    return _Ours(names, readings, reconcile(positions_frame(readings), tables))
+
+
+@dataclass(frozen=True)
+class _Theirs:
+    states: Mapping[str, Any]
+    mode: str
+
+
+class _SdkReader:
+    """The official SDK with its traps closed."""
+
+    def __init__(self, base_url: str, timeout_s: float) -> None:
+        self._shown = shown_url(base_url)
+        self._timeout_s = timeout_s
+        self._info = Info(
+            base_url.rstrip("/"),
+            skip_ws=True,
+            meta={"universe": []},
+            spot_meta={"universe": [], "tokens": []},
+            timeout=timeout_s,
+        )
+
+    def close(self) -> None:
+        self._info.session.close()
+
+    def read(self, address: str, dexes: Sequence[str]) -> _Theirs:
+        states = {dex: self._state(address, dex) for dex in dexes}
+        mode = self._ask(self._info.query_user_abstraction_state, address)
+        return _Theirs(states, mode if isinstance(mode, str) else "")
+
+    def _state(self, address: str, dex: str) -> Mapping[str, Any]:
+        state = self._ask(self._info.user_state, address, dex)
+        if not isinstance(state, dict) or not state.keys() >= STATE_FIELDS:
+            raise SourceUnreachable(f"{self._shown}: the SDK's user_state was answered with something else")
+        return state
+
+    def _ask(self, method: Callable[..., Any], *values: str) -> Any:
+        """The SDK's answer; raises `SourceUnreachable` in one line for whatever it does instead of answering."""
+        try:
+            return method(*values)
+        except requests.exceptions.RequestException as error:
+            cause = _cause(error, self._timeout_s)
+            raise SourceUnreachable(f"{self._shown}: no answer to the SDK: {cause}") from error
+        except (SdkError, KeyError, AttributeError) as error:
+            status = getattr(error, "status_code", None)
+            said = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
+            raise SourceUnreachable(
+                f"{self._shown}: the SDK's {method.__name__} was answered with {said}"
+            ) from error
+
+
+def _cause(error: requests.exceptions.RequestException, timeout_s: float) -> str:
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"nothing within {timeout_s:g} s"
+    return (
+        "cannot connect" if isinstance(error, requests.exceptions.ConnectionError) else type(error).__name__
+    )
+
+
+def _beside(account: str, shown: str, theirs: _Theirs, ours: _Ours, whole: bool) -> Verification:
+    first = ours.readings[0]
+    mode = account_mode(first)
+    available = dict(first.spot.token_to_available_after_maintenance or []) if first.spot else {}
+    return Verification(
+        address=account,
+        base_url=shown,
+        dexes=ours.dexes,
+        sdk_at=_moment(min(_time_ms(state) for state in theirs.states.values())),
+        ours_at=_moment(min(reading.state.time for reading in ours.readings)),
+        mode_sdk=MODE_OF_ABSTRACTION.get(theirs.mode, theirs.mode),
+        mode_ours=mode,
+        account_value_sdk_usd=sum(
+            _number(s["marginSummary"]["accountValue"]) for s in theirs.states.values()
+        ),
+        account_value_ours_usd=sum(reading.state.margin_summary.account_value for reading in ours.readings),
+        available_usd=available.get(first.collateral_token),
+        available_by_formula_usd=available_by_formula(ours.readings) if whole and mode == "unified" else None,
+        positions=_paired(theirs, ours),
+    )
+
+
+def available_by_formula(readings: Sequence[AccountReading]) -> float | None:
+    """K of a unified account from its readings in all dexes, by the documented sum; null without the balance.
+
+    `spot.total - cross maintenance - margin of isolated positions`, over the dexes that share the first one's token.
+    """
+    token, spot = readings[0].collateral_token, readings[0].spot
+    total = None if spot is None else _balance(spot, token)
+    if total is None:
+        return None
+    states = [reading.state for reading in readings if reading.collateral_token == token]
+    isolated = sum(
+        entry.position.margin_used
+        for state in states
+        for entry in state.asset_positions
+        if entry.position.leverage.type == "isolated"
+    )
+    return total - sum(state.cross_maintenance_margin_used for state in states) - isolated
+
+
+def _balance(spot: SpotClearinghouseState, token: int) -> float | None:
+    return next((balance.total for balance in spot.balances if balance.token == token), None)
+
+
+def _paired(theirs: _Theirs, ours: _Ours) -> tuple[VerifiedPosition, ...]:
+    """All positions that either reader shows, in the SDK's order."""
+    by_sdk = {
+        (dex, entry["position"]["coin"]): entry["position"]
+        for dex, state in theirs.states.items()
+        for entry in state["assetPositions"]
+    }
+    by_us = {(row["dex"], row["coin"]): row for row in ours.positions.iter_rows(named=True)}
+    return tuple(
+        _one(dex, coin, by_sdk.get((dex, coin), {}), by_us.get((dex, coin), {}))
+        for dex, coin in dict.fromkeys([*by_sdk, *by_us])
+    )
+
+
+def _one(dex: str, coin: str, sdk: Mapping[str, Any], ours: Mapping[str, Any]) -> VerifiedPosition:
+    return VerifiedPosition(
+        dex=dex,
+        coin=coin,
+        szi_sdk=_known(sdk.get("szi")),
+        szi_ours=ours.get("szi"),
+        liq_px_sdk=_known(sdk.get("liquidationPx")),
+        liq_px_ours=ours.get("liq_px_exchange"),
+        liq_px_solved=ours.get("liq_px_solved"),
+        status=ours.get("status", "not shown to us"),
+    )
+
+
+def _known(text: str | None) -> float | None:
+    return None if text is None else _number(text)
+
+
+def _number(text: str) -> float:
+    return float(text)
+
+
+def _time_ms(state: Mapping[str, Any]) -> int:
+    return int(state["time"])
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

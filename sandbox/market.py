@@ -1,0 +1,230 @@
+"""The synthetic market: one price path, two venues, everything decided by a seed.
+
+`simulate` is the only entry. A few days of warm-up precede the history that is served, so that the first served day
+already has old positions. No wall clock: history ends at `MarketSpec.ends`. With `live_hours` the market is simulated
+that much further; `Market.ahead` holds what is to come, and `sandbox.live` lets a clock run into it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from sandbox.assets import (
+    BINANCE_TIERS,
+    BUILDER_ASSET,
+    Asset,
+    listed,
+    scaled_tiers,
+)
+from sandbox.errors import SandboxRefused
+from sandbox.ledger import Ledger
+from sandbox.margin_rules import Ints, MarginRules, half_of_initial
+from sandbox.matching import Trades, matched_trades
+from sandbox.population import (
+    BINANCE_MIX,
+    HYPERLIQUID_MIX,
+    Population,
+    draw_addresses,
+    draw_population,
+)
+from sandbox.price import MINUTES_PER_DAY, PricePath, simulate_path
+from sandbox.venue import Venue, VenueResult, VenueRules
+
+GRANDFATHERED_LEVERAGE = 50
+GRANDFATHERED_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class MarketSpec:
+    """What to simulate. The same spec gives the same market, byte for byte on the wire.
+
+    `live_hours` go on after `ends`, where serving starts; another number of them is another market altogether.
+    """
+
+    seed: int = 7
+    accounts: int = 3000
+    days: int = 30
+    coins: tuple[str, ...] = ("BTC", "ETH", "SOL", "HYPE")
+    cex_accounts: int = 6000
+    step_minutes: int = 15
+    builder_dex: bool = True
+    ends: datetime = datetime(2026, 9, 1, tzinfo=UTC)
+    live_hours: int = 0
+
+    def __post_init__(self) -> None:
+        listed(self.coins)
+        for name, least in (
+            ("seed", 0),
+            ("accounts", 10),
+            ("cex_accounts", 10),
+            ("days", 1),
+            ("live_hours", 0),
+        ):
+            if getattr(self, name) < least:
+                raise SandboxRefused(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.step_minutes < 1 or 60 % self.step_minutes:
+            raise SandboxRefused(f"step_minutes must divide an hour, not {self.step_minutes}")
+
+    @property
+    def warmup_days(self) -> int:
+        return max(2, self.days // 10)
+
+    @property
+    def history_minutes(self) -> int:
+        """Minute point of the path at which the history ends: `ends`."""
+        return (self.days + self.warmup_days) * MINUTES_PER_DAY
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        return (*listed(self.coins), BUILDER_ASSET) if self.builder_dex else listed(self.coins)
+
+
+@dataclass(frozen=True)
+class Market:
+    """A synthetic market as of one moment; columns of every array follow `spec.assets`."""
+
+    spec: MarketSpec
+    path: PricePath
+    hyperliquid: VenueResult
+    binance: VenueResult
+    addresses: tuple[str, ...]
+    ahead: "Ahead | None" = None
+
+    @property
+    def point(self) -> int:
+        """Minute point of the path that is now."""
+        return self.path.times_ms.size - 1
+
+    @property
+    def as_of(self) -> datetime:
+        return self.spec.ends + timedelta(minutes=self.point - self.spec.history_minutes)
+
+    @cached_property
+    def trades(self) -> Trades:
+        """Every trade of the first venue so far, with both sides."""
+        if self.ahead is not None:
+            return self.ahead.end.trades.until(self.point)
+        return matched_trades(self.hyperliquid)
+
+    @property
+    def as_of_ms(self) -> int:
+        return int(self.path.times_ms[-1])
+
+    @property
+    def first_point(self) -> int:
+        """Minute point at which the served history starts, after the warm-up."""
+        return self.spec.warmup_days * MINUTES_PER_DAY
+
+    def coin_index(self, coin: str) -> int | None:
+        names = [asset.name for asset in self.spec.assets]
+        return names.index(coin) if coin in names else None
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What comes after `MarketSpec.ends`: both venues as they stood then, to be stepped on, and how it all ends."""
+
+    hyperliquid: Venue
+    binance: Venue
+    end: Market
+
+    def market_at(self, point: int, ledger: Ledger, cex_ledger: Ledger) -> Market:
+        """The market as it is known at `point`, given the ledgers of that moment."""
+        end = self.end
+        return Market(
+            end.spec,
+            end.path.until(point),
+            end.hyperliquid.until(point, ledger),
+            end.binance.until(point, cex_ledger),
+            end.addresses,
+            self,
+        )
+
+
+def simulate(spec: MarketSpec, on_progress: Callable[[float], None] | None = None) -> Market:
+    """Run both venues over one path; `on_progress` is told the fraction done."""
+    path_seed, people_seed, venue_seed, cex_people_seed, cex_seed = (
+        np.random.default_rng(child) for child in np.random.SeedSequence(spec.seed).spawn(5)
+    )
+    minutes = spec.history_minutes + 60 * spec.live_hours
+    end_ms = int(spec.ends.timestamp() * 1000) + 3_600_000 * spec.live_hours
+    path = simulate_path(path_seed, spec.assets, minutes, end_ms)
+    people = draw_population(people_seed, HYPERLIQUID_MIX, spec.accounts, spec.assets)
+    cex_assets = listed(spec.coins)
+    cex_people = draw_population(cex_people_seed, BINANCE_MIX, spec.cex_accounts, cex_assets)
+    rules = _hyperliquid_rules(people_seed, spec, people)
+    cex_path = _main_coins(path, len(cex_assets))
+    work = spec.accounts + spec.cex_accounts
+    report = on_progress or (lambda _: None)
+    venue = Venue(rules, people, path, spec.step_minutes, venue_seed)
+    _run(venue, spec, 0, spec.accounts / work, report)
+    cex = Venue(_binance_rules(cex_assets, cex_people), cex_people, cex_path, spec.step_minutes, cex_seed)
+    _run(cex, spec, spec.accounts / work, 1, report)
+    addresses = tuple(draw_addresses(people_seed, spec.accounts))
+    if not spec.live_hours:
+        return Market(spec, path, venue.result(), cex.result(), addresses)
+    return _going_on(spec, path, venue, cex, addresses)
+
+
+def _going_on(
+    spec: MarketSpec, path: PricePath, venue: Venue, cex: Venue, addresses: tuple[str, ...]
+) -> Market:
+    """The market at the end of its history, with what comes after."""
+    forks, now = (venue.fork(), cex.fork()), spec.history_minutes
+    for point in range(now + 1, path.times_ms.size):
+        venue.minute(point)
+        cex.minute(point)
+    end = Market(spec, path, venue.result(), cex.result(), addresses)
+    ahead = Ahead(*forks, end)
+    return ahead.market_at(now, forks[0].ledger.copy(), forks[1].ledger.copy())
+
+
+def _run(venue: Venue, spec: MarketSpec, start: float, end: float, report: Callable[[float], None]) -> None:
+    steps = spec.history_minutes // venue.step_minutes
+    every = max(1, steps // 100)
+
+    def on_step(step: int) -> None:
+        if step % every == 0 or step == steps:
+            report(start + (end - start) * step / steps)
+
+    venue.run(steps, on_step)
+
+
+def _main_coins(path: PricePath, coins: int) -> PricePath:
+    """The same path without the builder dex's coin."""
+    return PricePath(
+        path.times_ms,
+        path.mark_units[:, :coins],
+        path.oracle_units[:, :coins],
+        path.premium[:, :coins],
+        path.hour_points,
+        path.funding[:, :coins],
+    )
+
+
+def _hyperliquid_rules(rng: np.random.Generator, spec: MarketSpec, people: Population) -> VenueRules:
+    """One margin table row per asset, and a last, flat row for grandfathered positions and the vault."""
+    assets = spec.assets
+    tiers = [scaled_tiers(asset.table_id) for asset in assets] + [scaled_tiers_flat(GRANDFATHERED_LEVERAGE)]
+    margin = MarginRules.build([half_of_initial(table) for table in tiers], [table[0][1] for table in tiers])
+    rows = np.tile(np.arange(len(assets)), (people.size, 1))
+    grandfathered = rng.random(rows.shape) < GRANDFATHERED_SHARE
+    grandfathered[: people.makers] = False
+    grandfathered[0] = True
+    on_main = np.array([asset.dex == "" for asset in assets])
+    collateral = spec.coins.index("HYPE") if "HYPE" in spec.coins else None
+    table = np.where(grandfathered & on_main, len(assets), rows)
+    return VenueRules(assets, margin, table, ~on_main, 1, collateral)
+
+
+def scaled_tiers_flat(leverage: int) -> tuple[tuple[float, int], ...]:
+    return ((0.0, leverage),)
+
+
+def _binance_rules(assets: tuple[Asset, ...], people: Population) -> VenueRules:
+    margin = MarginRules.build([BINANCE_TIERS] * len(assets), [75] * len(assets))
+    table: Ints = np.tile(np.arange(len(assets)), (people.size, 1))
+    return VenueRules(assets, margin, table, np.zeros(len(assets), np.bool_), 8)

@@ -1,0 +1,162 @@
+"""The synthetic exchange on loopback, one port: Hyperliquid's `POST /info`, its socket at `/ws` and its leaderboard,
+and Binance's public REST.
+
+`serving` is for asynchronous callers, `serving_in_thread` for the SDK and other synchronous ones, `serve_forever` for
+the command line. `live_speed` is in simulated seconds per second; None leaves the clock to `SandboxServer.advance`.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.errors import SandboxRefused
+from sandbox.exchange import SandboxServer
+from sandbox.faults import Faults
+from sandbox.market import Market
+
+__all__ = ["SandboxServer", "serve_forever", "serving", "serving_in_thread"]
+
+
+@asynccontextmanager
+async def serving(
+    market: Market,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    weight_per_minute: int | None = 1200,
+    faults: Faults | None = None,
+    live_speed: float | None = None,
+    socket_idle_s: float = 60.0,
+) -> AsyncIterator[SandboxServer]:
+    """Serve inside the running event loop; port 0 takes a free one; a socket whose client says nothing for
+    `socket_idle_s` is closed."""
+    server = SandboxServer(
+        market,
+        weight_per_minute,
+        faults or Faults(),
+        host,
+        live_speed=live_speed,
+        socket_idle_s=socket_idle_s,
+    )
+    server.loop = asyncio.get_running_loop()
+    runner = web.ServerRunner(web.Server(server.handle, access_log=None), shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        server.port = runner.addresses[0][1]
+        async with _keeping_time(server):
+            yield server
+    finally:
+        await server.sockets.close()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _keeping_time(server: SandboxServer) -> AsyncIterator[None]:
+    """The clock runs inside; what went wrong with it is raised at the end."""
+    clock = asyncio.create_task(server.keep_time())
+    try:
+        yield
+    finally:
+        clock.cancel()
+        with suppress(asyncio.CancelledError):
+            await clock
+
+
+async def _listen(runner: web.ServerRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise SandboxRefused(
+            f"cannot listen on {host}:{port} ({error.strerror}); port 0 takes a free one"
+        ) from error
+
+
+@contextmanager
+def serving_in_thread(
+    market: Market,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    weight_per_minute: int | None = 1200,
+    faults: Faults | None = None,
+    live_speed: float | None = None,
+    socket_idle_s: float = 60.0,
+) -> Iterator[SandboxServer]:
+    """Serve from a thread of its own, for callers that block."""
+    started: list[SandboxServer] = []
+    failed: list[BaseException] = []
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    ready = threading.Event()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        settings: dict[str, Any] = {
+            "weight_per_minute": weight_per_minute,
+            "faults": faults,
+            "live_speed": live_speed,
+            "socket_idle_s": socket_idle_s,
+        }
+        async with serving(market, host=host, port=port, **settings) as server:
+            started.append(server)
+            loops.append((asyncio.get_running_loop(), stop))
+            ready.set()
+            await stop.wait()
+
+    def guard() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=guard, name="liqtruth-sandbox", daemon=True)
+    thread.start()
+    ready.wait()
+    if failed:
+        raise failed[0]
+    try:
+        yield started[0]
+    finally:
+        loop, stop = loops[0]
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def serve_forever(
+    market: Market,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    weight_per_minute: int | None = 1200,
+    on_ready: Callable[[SandboxServer], None] | None = None,
+    live_speed: float | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; prints nothing, `on_ready` is told when requests are taken."""
+    asyncio.run(_until_signalled(market, host, port, weight_per_minute, on_ready, live_speed))
+
+
+async def _until_signalled(
+    market: Market,
+    host: str,
+    port: int,
+    weight_per_minute: int | None,
+    on_ready: Callable[[SandboxServer], None] | None,
+    live_speed: float | None,
+) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(signum, stop.set)
+    settings: dict[str, Any] = {"weight_per_minute": weight_per_minute, "live_speed": live_speed}
+    async with serving(market, host=host, port=port, **settings) as server:
+        if on_ready is not None:
+            on_ready(server)
+        await stop.wait()

@@ -1,0 +1,175 @@
+"""What is true in a synthetic market: every position with its liquidation price, every liquidation that happened.
+
+Taken from the ledger, never from the wire, so that a reader of the wire can be held against it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from sandbox.ledger import MICRO
+from sandbox.live import market_at
+from sandbox.margin_rules import Floats, Ints
+from sandbox.market import Market
+from sandbox.population import MODE_NAMES, PORTFOLIO, UNIFIED
+from sandbox.roles import LIQUIDATOR, Vault, draw_roles
+from sandbox.search import Exposure, liquidation_prices
+from sandbox.tape import LIQUIDATION
+from sandbox.venue import VenueResult
+
+HYPERLIQUID: Final = "hyperliquid"
+BINANCE: Final = "binance"
+POSITION_SCHEMA: Final = {
+    "address": pl.Utf8,
+    "dex": pl.Utf8,
+    "coin": pl.Utf8,
+    "szi": pl.Float64,
+    "entry_px": pl.Float64,
+    "mark_px": pl.Float64,
+    "notional_usd": pl.Float64,
+    "margin_mode": pl.Utf8,
+    "leverage": pl.Float64,
+    "max_leverage": pl.Float64,
+    "account_mode": pl.Utf8,
+    "liq_px": pl.Float64,
+}
+ROLE_SCHEMA: Final = {
+    "address": pl.Utf8,
+    "role": pl.Utf8,
+    "master": pl.Utf8,
+    "leader": pl.Utf8,
+    "relationship": pl.Utf8,
+    "is_liquidator": pl.Boolean,
+}
+
+
+@dataclass(frozen=True)
+class OpenPositions:
+    """Rows and columns of the ledger that hold something, in account order, with their searched prices."""
+
+    account: Ints
+    coin: Ints
+    exposure: Exposure
+    liq_px: Floats
+
+
+def open_positions(market: Market, venue: VenueResult) -> OpenPositions:
+    """All open positions of one venue at the end of history."""
+    ledger, last = venue.ledger, -1
+    coins = ledger.lots.shape[1]
+    mark, oracle = market.path.mark_units[last, :coins], market.path.oracle_units[last, :coins]
+    account, coin = np.nonzero(ledger.lots)
+    isolated = ledger.isolated[account, coin]
+    scale = np.array([asset.px_scale for asset in venue.rules.assets])
+    lot_scale = np.array([asset.lot_scale for asset in venue.rules.assets])
+    table = ledger.table[account, coin]
+    own_due = ledger.rules.maintenance_usd(np.abs(ledger.lots * mark)[account, coin] / MICRO, table)
+    cross_due = ledger.cross_maintenance_usd(mark)[account] - own_due
+    exposure = Exposure(
+        szi=ledger.lots[account, coin] / lot_scale[coin],
+        mark_px=(mark / scale)[coin],
+        equity_usd=np.where(
+            isolated,
+            ledger.isolated_equity_usd(mark)[account, coin],
+            ledger.cross_equity_usd(mark, oracle)[account],
+        ),
+        other_due_usd=np.where(isolated, 0.0, cross_due),
+        table=table,
+    )
+    return OpenPositions(account, coin, exposure, liquidation_prices(ledger.rules, exposure))
+
+
+def true_positions(market: Market, venue: str = HYPERLIQUID, at: int | None = None) -> pl.DataFrame:
+    """Every open position with its liquidation price (null = no price liquidates it); synthetic.
+
+    `at` is a minute point of the live period, the market's own moment without it. On the second venue accounts have
+    no public address: `address` then holds an invented row name.
+    """
+    market = market if at is None else market_at(market, at)
+    result = _venue(market, venue)
+    held = open_positions(market, result)
+    ledger, assets = result.ledger, result.rules.assets
+    cells = (held.account, held.coin)
+    names = _addresses(market, venue)
+    szi, mark_px = held.exposure.szi, held.exposure.mark_px
+    columns = {
+        "address": [names[row] for row in held.account],
+        "dex": [assets[column].dex for column in held.coin],
+        "coin": [assets[column].name for column in held.coin],
+        "szi": szi,
+        "entry_px": ledger.cost[cells] / MICRO / szi,
+        "mark_px": mark_px,
+        "notional_usd": np.abs(szi) * mark_px,
+        "margin_mode": np.where(ledger.isolated[cells], "isolated", "cross").tolist(),
+        "leverage": ledger.leverage[cells].astype(np.float64),
+        "max_leverage": ledger.max_leverage[cells].astype(np.float64),
+        "account_mode": [account_mode(result, row) for row in held.account],
+        "liq_px": held.liq_px,
+    }
+    return pl.DataFrame(columns, schema=POSITION_SCHEMA).with_columns(pl.col("liq_px").fill_nan(None))
+
+
+def true_liquidations(market: Market, venue: str = HYPERLIQUID, at: int | None = None) -> pl.DataFrame:
+    """Every forced close of the served history up to `at`: when, whose, which side, how much; synthetic."""
+    market = market if at is None else market_at(market, at)
+    result = _venue(market, venue)
+    tape = result.tape
+    rows = np.flatnonzero((tape.kind == LIQUIDATION) & (tape.point >= market.first_point))
+    assets, names = result.rules.assets, _addresses(market, venue)
+    scale = np.array([asset.px_scale for asset in assets])
+    return pl.DataFrame(
+        {
+            "time": market.path.times_ms[tape.point[rows]],
+            "address": [names[row] for row in tape.account[rows]],
+            "coin": [assets[column].name for column in tape.coin[rows]],
+            "side": np.where(tape.before[rows] > 0, "long", "short").tolist(),
+            "px": tape.px[rows] / scale[tape.coin[rows]],
+            "notional_usd": np.abs(tape.lots[rows] * tape.px[rows]) / MICRO,
+        },
+        schema_overrides={"address": pl.Utf8, "coin": pl.Utf8, "side": pl.Utf8},
+    ).with_columns(pl.from_epoch("time", time_unit="ms").dt.replace_time_zone("UTC"))
+
+
+def addresses(market: Market) -> list[str]:
+    """Every account, with or without positions."""
+    return list(market.addresses)
+
+
+def true_roles(market: Market) -> pl.DataFrame:
+    """What every account is: `role` user, vault or subAccount, with the sub-account's master, the vault's leader and
+    relationship, and which one is the liquidator; then the vaults that hold nothing and have no account."""
+    roles = draw_roles(market)
+    rows = []
+    for row, address in enumerate(market.addresses):
+        master = roles.master_of.get(row)
+        role = "vault" if address in roles.vaults else "user" if master is None else "subAccount"
+        owner = None if master is None else market.addresses[master]
+        rows.append((address, role, owner, *_vault_facts(roles.vaults.get(address)), row == LIQUIDATOR))
+    empty = [vault for vault in roles.vaults.values() if vault.row is None]
+    rows += [(vault.address, "vault", None, *_vault_facts(vault), False) for vault in empty]
+    return pl.DataFrame(rows, schema=ROLE_SCHEMA, orient="row")
+
+
+def _vault_facts(vault: Vault | None) -> tuple[str | None, str | None]:
+    return (None, None) if vault is None else (vault.leader, vault.relationship)
+
+
+def account_mode(result: VenueResult, row: int) -> str:
+    return MODE_NAMES[result.people.mode[row]]
+
+
+def is_pooled(result: VenueResult, row: int) -> bool:
+    """Whether one balance backs everything, so that the clearinghouse shows only posted margin."""
+    return int(result.people.mode[row]) in (UNIFIED, PORTFOLIO)
+
+
+def _venue(market: Market, venue: str) -> VenueResult:
+    return {HYPERLIQUID: market.hyperliquid, BINANCE: market.binance}[venue]
+
+
+def _addresses(market: Market, venue: str) -> tuple[str, ...]:
+    if venue == HYPERLIQUID:
+        return market.addresses
+    return tuple(f"binance-account-{row}" for row in range(market.binance.people.size))

@@ -1,0 +1,1 @@
+"""What liqtruth keeps: settings, SQLModel tables, the Parquet lake, and the reading of other people's tables."""

@@ -1,0 +1,34 @@
+"""Errors of storage.
+
+LiqtruthError
+├── BadInput
+│   └── TableRefused      a file that is not the table it should be: names file, column, row and value
+├── MissingData
+│   ├── NothingStored     no reading or series answers; names the command that would bring it
+│   └── FileDamaged       a file of the lake that is gone or cut off under its manifest row
+├── SourceUnreachable
+│   └── DatabaseLost      the database server went away and did not come back in time
+└── NotWritten            a file that could not be written; the one that was there before is whole
+"""
+
+from heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
+
+
+class TableRefused(BadInput):
+    """A file whose content cannot be read as the table it should be."""
+
+
+class NothingStored(MissingData):
+    """No reading or series in the data directory answers the question."""
+
+
+class FileDamaged(MissingData):
+    """A file that the manifest lists is gone, cut off or no table any more; names it and the remedy."""
+
+
+class DatabaseLost(SourceUnreachable):
+    """The database server does not answer, or ended the connection; nothing of the transaction is known as stored."""
+
+
+class NotWritten(LiqtruthError):
+    """A file could not be written whole, so nothing of it was; names the path and the cause."""

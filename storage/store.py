@@ -1,0 +1,39 @@
+"""One handle on everything stored: settings, database and lake."""
+
+from dataclasses import dataclass
+
+from heatmap.errors import LiqtruthError
+from storage.database import Database
+from storage.lake import Lake
+from storage.settings import Settings
+
+
+@dataclass(frozen=True)
+class Store:
+    """What every command opens; close it, or use `opened`."""
+
+    settings: Settings
+    database: Database
+    lake: Lake
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Store":
+        """Make the data directory where it is missing and bring the database up to date."""
+        try:
+            settings.lake_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LiqtruthError(
+                f"cannot write to the data directory {settings.data_dir}: {error.strerror}; "
+                "choose another with --data-dir or LIQTRUTH_DATA_DIR"
+            ) from error
+        database = Database(settings.resolved_database_url)
+        return cls(settings, database, Lake(settings.lake_dir, database))
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,166 @@
+"""A divergence is computed from the maps alone, says who is best, and refuses what has no answer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compare.divergence import SCHEMA, Divergence, compare_maps, is_synthetic, undefined_reasons
+from compare.errors import NothingToCompare
+from compare.files import to_json
+from compare.null import null_of
+from heatmap.grid import PriceGrid
+from heatmap.heatmap import Heatmap, Sides
+from tests.compare.maps import FAR, MARK, NEAR, NOON, TRUTH, Level, levels_of_both, map_of, mid_bin
+
+LONGS = [("long", 4.0, 1e6)]
+EDGE = [("long", 49.0, 1e6), ("short", 49.0, 1e6)]
+
+
+def modelled(levels: Sequence[Level], model: str = "tiers", **more: object) -> Heatmap:
+    return map_of(levels, venue="binance", model=model, **more)
+
+
+def compared(*models: Sequence[Level]) -> Divergence:
+    return compare_maps(map_of(TRUTH), [modelled(levels, f"m{n}") for n, levels in enumerate(models)])
+
+
+@given(levels_of_both, levels_of_both)
+def test_the_same_maps_give_the_same_bytes(truth: list[Level], model: list[Level]) -> None:
+    first, second = (to_json(compare_maps(map_of(truth), [modelled(model)])) for _ in range(2))
+    assert first == second
+
+
+@given(levels_of_both)
+def test_the_truth_as_its_own_model_is_not_off_at_all(levels: list[Level]) -> None:
+    result = compare_maps(map_of(levels), [modelled(levels)]).models[0]
+    assert result.scores.wasserstein_pct == 0
+    assert result.skill == 1
+    assert all(match.matched for match in result.matches)
+
+
+@given(levels_of_both, levels_of_both)
+def test_shares_of_the_bands_sum_to_one_and_usd_to_what_is_in_range(
+    truth: list[Level], model: list[Level]
+) -> None:
+    found = compare_maps(map_of(truth), [modelled(model)])
+    for side in ("long", "short"):
+        bands = [band for band in found.bands if band.side == side]
+        for shares in zip(*((b.truth_share, b.null_share, *b.model_shares) for b in bands), strict=True):
+            assert sum(shares) == pytest.approx(1)
+        assert sum(band.truth_usd for band in bands) == pytest.approx(
+            getattr(found.truth.in_grid_usd, side), rel=1e-6
+        )
+
+
+def test_a_band_holds_the_shares_of_truth_null_and_each_model_in_their_places() -> None:
+    """All of the truth within 3 to 5 %, of the first model within 5 to 10, of the second beyond; the null is even."""
+    both = [[("long", at, 1e6), ("short", at, 2e6)] for at in (4.0, 7.0, 30.0)]
+    found = compare_maps(map_of(both[0]), [modelled(both[1], "m0"), modelled(both[2], "m1")])
+    rows = {(b.side, b.low_pct): (b.truth_share, *b.model_shares, b.null_share) for b in found.bands}
+    for side in ("long", "short"):
+        assert rows[side, 3.0] == pytest.approx((1, 0, 0, 0.04), abs=1e-3)
+        assert rows[side, 5.0] == pytest.approx((0, 1, 0, 0.10), abs=1e-3)
+        assert rows[side, 20.0] == pytest.approx((0, 0, 1, 0.60), abs=1e-3)
+
+
+@given(levels_of_both, st.floats(0.5, 2.0))
+def test_a_mark_elsewhere_is_no_error_since_distances_are_relative(
+    levels: list[Level], factor: float
+) -> None:
+    settled = [(side, mid_bin(away, side), usd) for side, away, usd in levels]
+    found = compare_maps(map_of(settled), [modelled(settled, mark_px=MARK * factor)])
+    assert found.models[0].scores.wasserstein_pct == pytest.approx(0, abs=1e-6)
+    assert found.models[0].summary.basis_bps == pytest.approx(1e4 * (factor - 1), abs=1e-6)
+
+
+def test_the_null_as_a_model_has_skill_nought_and_the_verdict_says_so() -> None:
+    truth = map_of(TRUTH)
+    found = compare_maps(truth, [null_of(truth)])
+    assert found.models[0].skill == 0
+    assert found.verdict.startswith(
+        "The model does not beat a map that knows only the mark: null distance-only"
+    )
+
+
+def test_the_verdict_names_the_best_model_and_its_widest_gap() -> None:
+    found = compared(FAR, NEAR, EDGE)
+    skills = [result.skill for result in found.models]
+    assert skills[1] == max(skills)
+    assert found.verdict.startswith("binance m1 is off by ")
+    assert "better. Widest gap: within " in found.verdict
+
+
+def test_where_no_model_beats_the_mark_the_verdict_says_it_of_all() -> None:
+    found = compared(EDGE, EDGE)
+    assert found.verdict.startswith(
+        "No model beats a map that knows only the mark: the best, binance m0, is off"
+    )
+    assert found.models[0].skill < 0
+    assert found.models[0].verdict.endswith(": worse")
+
+
+def test_an_unscorable_model_is_kept_with_its_reason_beside_a_scored_one() -> None:
+    found = compared(LONGS, NEAR)
+    assert found.models[0].skill is None
+    assert found.verdict.startswith("binance m1 is off by")
+    assert undefined_reasons(found) == ["binance m0: no shorts of binance m0 within 50 % of the mark"]
+    assert [band.model_shares[0] for band in found.bands if band.side == "short"] == [None] * 7
+
+
+def test_where_nothing_can_be_scored_the_verdict_says_why() -> None:
+    found = compared(LONGS)
+    assert found.verdict.startswith(
+        "No model could be scored: binance m0 cannot be scored on both sides: no shorts"
+    )
+
+
+def test_without_a_model_there_is_nothing_to_compare() -> None:
+    with pytest.raises(NothingToCompare, match="no model"):
+        compare_maps(map_of(TRUTH), [])
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, 50.1, float("nan"), float("inf")])
+def test_a_tolerance_that_is_no_distance_is_refused_with_its_value(tolerance: float) -> None:
+    with pytest.raises(NothingToCompare, match="tolerance " + str(tolerance)):
+        compare_maps(map_of(TRUTH), [modelled(NEAR)], tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [0.01, 50.0])
+def test_the_ends_of_the_tolerance_are_accepted(tolerance: float) -> None:
+    assert compare_maps(map_of(TRUTH), [modelled(NEAR)], tolerance).tolerance_pct == tolerance
+
+
+def test_a_narrow_grid_narrows_the_range_of_every_map() -> None:
+    narrow = modelled(NEAR, grid=PriceGrid.around(MARK, reach=0.1))
+    found = compare_maps(map_of(TRUTH), [narrow, modelled(NEAR, "wide")])
+    assert found.range_pct == pytest.approx(9.602, abs=0.001)
+    assert found.bands[-1].high_pct == found.range_pct
+    assert found.models[0].scores.mean == found.models[1].scores.mean
+    assert all(cluster.peak_pct <= found.range_pct for cluster in found.truth.clusters)
+
+
+def test_only_maps_of_the_sandbox_make_it_synthetic() -> None:
+    truth, model = map_of(TRUTH), modelled(NEAR)
+    said = replace(truth, coverage=replace(truth.coverage, notes=("synthetic: read from the sandbox",)))
+    assert not compare_maps(truth, [model]).synthetic
+    assert compare_maps(said, [model]).synthetic
+    assert compare_maps(truth, [replace(model, assumptions=("Synthetic venue",))]).synthetic
+    assert is_synthetic(replace(truth, venue="synthetic"))
+
+
+def test_it_carries_schema_moment_and_what_each_map_says_of_itself() -> None:
+    truth = map_of(TRUTH, open_interest_usd=1e9)
+    model = modelled(NEAR, assumptions=("equal tiers",), as_of=NOON + timedelta(hours=1))
+    found = compare_maps(truth, [model])
+    assert (
+        (found.schema, found.coin, found.as_of)
+        == (SCHEMA, "BTC", NOON)
+        == ("liqtruth.divergence/1", "BTC", NOON)
+    )
+    assert found.models[0].summary.assumptions == ("equal tiers",)
+    assert found.truth.coverage_share == Sides(*(usd / 1e9 for usd in truth.coverage.seen_usd))
+    assert len(found.truth.clusters) <= 10

@@ -1,0 +1,105 @@
+"""The baselines on real aggregates of Binance BTCUSDT: what a map says, and what its parts and refusals are."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator.errors import StaleSeries, UnknownChoice
+from estimator.imports import import_feed
+from estimator.leverage import tiers
+from estimator.model import model_map
+from estimator.series import WINDOWS
+from storage.settings import Settings
+from storage.store import Store
+
+pytestmark = pytest.mark.recorded
+
+AT = datetime(2026, 8, 21, 11, 1, 45, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def binance(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The hourly aggregates of Binance BTCUSDT, imported once for all tests, which only read."""
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("binance"))) as store:
+        path = recorded / "cex" / "binance-btc" / "oi_price_funding_hourly_2026-07_08.jsonl"
+        import_feed(store, path, "binance", "BTC")
+        yield store
+
+
+@pytest.mark.parametrize("model", ["tiers", "bell"])
+def test_a_map_says_its_mark_its_age_and_all_it_assumed(binance: Store, model: str) -> None:
+    """The last sample before 11:01:45 is 77,635 USD at 10:04:55 with 8.45 billion USD of open interest."""
+    drawn = model_map(binance, "BTC", "binance", model, at=AT)
+    assert (drawn.mark_px, drawn.as_of, drawn.coverage.oldest_age_s) == (77_635, AT, 3410)
+    assert (drawn.source, drawn.label, drawn.coin) == ("modelled", f"binance {model}", "BTC")
+    assert drawn.coverage.open_interest_usd == pytest.approx(8.45e9)
+    assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd)
+    assert 0 < min(drawn.coverage.share) < max(drawn.coverage.share) < 1
+    said = "\n".join(drawn.assumptions)
+    assert "maintenance brackets of binance BTCUSDT, 2026-09" in said
+    assert "isolated positions of 10,000 USD at entry" in said
+    assert "last prices, not marks" in said
+    assert "the source rounds open interest to 10,000,000 USD" in said
+    assert "older than the window (from 2026-07-22T" in drawn.coverage.notes[0]
+
+
+@pytest.mark.parametrize(("model", "leverages"), [("tiers", tiers().leverage), ("bell", (1, 5, 10, 20, 40))])
+def test_the_bands_of_leverage_are_parts_of_the_map(
+    binance: Store, model: str, leverages: tuple[float, ...]
+) -> None:
+    whole = model_map(binance, "BTC", "binance", model, "7d", at=AT)
+    parts = [model_map(binance, "BTC", "binance", model, "7d", at=AT, leverage=[one]) for one in leverages]
+    assert sum(part.long_usd for part in parts) == pytest.approx(whole.long_usd)
+    assert sum(part.short_usd for part in parts) == pytest.approx(whole.short_usd)
+    assert sum(part.never_usd.long for part in parts) == pytest.approx(whole.never_usd.long)
+    assert all(0 < part.total_usd.total < whole.total_usd.total for part in parts)
+    assert "only leverage_band = " in parts[0].assumptions[-1]
+
+
+def test_several_leverages_keep_the_mass_of_all_their_bands(binance: Store) -> None:
+    both = model_map(binance, "BTC", "binance", "tiers", "7d", at=AT, leverage=[25, 50])
+    one, other = (model_map(binance, "BTC", "binance", "tiers", "7d", at=AT, leverage=[x]) for x in (25, 50))
+    assert both.total_usd == pytest.approx(np.add(one.total_usd, other.total_usd))
+    assert set(both.breakdown["leverage_band"]) == {"25x", "50x"}
+
+
+def test_a_longer_window_knows_the_age_of_more_open_interest(binance: Store) -> None:
+    known = [
+        model_map(binance, "BTC", "binance", "tiers", window, at=AT).coverage
+        for window in ("12h", "24h", "3d", "7d", "30d")
+    ]
+    older = [float(coverage.notes[0].partition("%")[0]) for coverage in known]
+    assert older == sorted(older, reverse=True)
+    assert older[0] > 90 > 50 > older[-1]
+
+
+@pytest.mark.parametrize("window", ["90d", "180d"])
+def test_a_window_longer_than_history_says_where_history_begins(binance: Store, window: str) -> None:
+    notes = model_map(binance, "BTC", "binance", "tiers", window, at=AT).coverage.notes
+    assert any(note.startswith("history begins at 2026-07-02T07:26Z, ") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"venue": "ftx"}, "unknown venue 'ftx'; known: binance, okx"),
+        ({"model": "magic"}, "unknown model 'magic'; known: tiers, bell"),
+        ({"window": "2h"}, f"unknown window '2h'; known: {', '.join(WINDOWS)}"),
+        ({"leverage": [33]}, "unknown leverage of tiers '33x'; known: 1x, 5x, 10x, 25x, 50x, 100x"),
+    ],
+)
+def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(
+    binance: Store, wrong: dict[str, object], said: str
+) -> None:
+    chosen = {"venue": "binance", "model": "tiers", "window": "7d", "at": AT, **wrong}
+    with pytest.raises(UnknownChoice) as refused:
+        model_map(binance, "BTC", **chosen)  # type: ignore[arg-type]
+    assert str(refused.value) == said
+
+
+def test_a_moment_after_the_data_is_refused(binance: Store) -> None:
+    with pytest.raises(StaleSeries, match=r"the last bar ended at 2026-08-22T19:55Z, 16\.1 h before"):
+        model_map(binance, "BTC", "binance", "tiers", at=datetime(2026, 8, 23, 12, tzinfo=UTC))

@@ -1,0 +1,156 @@
+"""A map as a figure: bars per side, cumulative lines, the mark, and pages that need nothing else."""
+
+import importlib.util
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from heatmap.errors import LiqtruthError
+from heatmap.figure import map_figure, side_by_side, to_html, write_html, write_png
+from heatmap.grid import PriceGrid
+from heatmap.zoom import zoomed
+from tests.heatmap.maps import Level, any_levels, at, map_of
+
+TWO = map_of([("long", 93.0, 2e6), ("short", at(0.05), 1e6), ("short", at(0.08), 3e6)])
+EMPTY = map_of([("long", 1.0, 5e6)])
+
+needs_kaleido = pytest.mark.skipif(
+    not importlib.util.find_spec("kaleido"), reason="the extra `png` is absent"
+)
+needs_chromium = pytest.mark.skipif(
+    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), reason="no Chromium"
+)
+
+
+def traces(figure: Any, kind: str) -> dict[str, Any]:
+    return {trace.name.split()[0].strip(","): trace for trace in figure.data if trace.type == kind}
+
+
+def said(figure: Any) -> list[str]:
+    return [note.text for note in figure.layout.annotations]
+
+
+@settings(max_examples=25)
+@given(any_levels)
+def test_bars_are_the_mass_in_view_in_millions_and_lines_end_at_its_sum(levels: list[Level]) -> None:
+    built = map_of(levels)
+    figure, view = map_figure(built), zoomed(built, 60)
+    for name, mass in (("longs", view.long_usd), ("shorts", view.short_usd)):
+        bar, line = traces(figure, "bar")[name], traces(figure, "scatter")[name]
+        assert np.allclose(bar.x, mass[mass > 0] / 1e6)
+        assert np.allclose(bar.y, view.centers[mass > 0])
+        assert np.isclose(max(line.x), mass.sum() / 1e6)
+        assert min(line.x) == 0.0
+
+
+def test_longs_are_drawn_below_the_mark_and_shorts_above_it() -> None:
+    figure = map_figure(TWO)
+    assert [trace.type for trace in figure.data] == ["bar", "bar", "scatter", "scatter"]
+    for kind in ("bar", "scatter"):
+        found = traces(figure, kind)
+        assert max(found["longs"].y) <= 100.0 <= min(found["shorts"].y)
+    assert {trace.orientation for trace in figure.data if trace.type == "bar"} == {"h"}
+    assert traces(figure, "scatter")["shorts"].x[-1] == pytest.approx(4.0)
+
+
+def test_the_mark_is_a_line_with_its_price() -> None:
+    figure = map_figure(TWO)
+    (line,) = figure.layout.shapes
+    assert (line.y0, line.y1) == (100.0, 100.0)
+    assert "mark 100" in said(figure)
+
+
+def test_axes_have_units_and_the_heading_says_what_the_map_is() -> None:
+    layout = map_figure(TWO).layout
+    assert layout.xaxis.title.text == "notional liquidated in the zone (million USD)"
+    assert layout.xaxis2.title.text == "from the mark to here (million USD)"
+    assert layout.yaxis.title.text == "price (USD)"
+    assert layout.title.text.startswith("BTC on hyperliquid: exact positions")
+    assert "open interest unknown" in layout.title.subtitle.text
+    assert "not drawn: no price liquidates" in layout.title.subtitle.text
+
+
+def test_an_empty_map_says_so_instead_of_an_empty_picture() -> None:
+    assert "no liquidation within 10 % of the mark" in said(map_figure(EMPTY))
+    assert not [text for text in said(map_figure(TWO)) if "no liquidation" in text]
+
+
+def test_side_by_side_two_maps_share_an_axis_of_distance_from_their_own_marks() -> None:
+    other = map_of(
+        [("long", 46_500.0, 7e9)], PriceGrid.around(50_000.0, 25.0), venue="binance", source="modelled"
+    )
+    figure = side_by_side(TWO, other)
+    left_longs, left_shorts, right_longs, right_shorts = figure.data
+    assert (left_longs.xaxis, right_longs.xaxis) == ("x", "x2")
+    assert left_longs.y[0] == pytest.approx(-7.0, abs=0.3)
+    assert right_longs.y[0] == pytest.approx(-7.0, abs=0.3)
+    assert [sum(t.x) for t in (left_longs, left_shorts, right_longs)] == pytest.approx([100.0] * 3)
+    assert len(right_shorts.x) == 0
+    assert figure.layout.xaxis.title.text == "share of the side (%)"
+    assert figure.layout.yaxis.title.text == "distance from the mark"
+    assert said(figure)[:2] == ["BTC on hyperliquid<br>exact positions", "BTC on binance<br>model"]
+
+
+def test_side_by_side_the_axis_reaches_as_far_as_the_wider_map() -> None:
+    wide = map_of([("long", 60.0, 1e6), ("short", 160.0, 1e6)])
+    for figure in (side_by_side(TWO, wide), side_by_side(wide, TWO)):
+        assert figure.layout.yaxis.range[1] > 60.0
+        assert [sum(trace.x) for trace in figure.data] == pytest.approx([100.0] * 4)
+
+
+def test_side_by_side_an_empty_map_is_called_empty() -> None:
+    assert "nothing in this range" in said(side_by_side(TWO, EMPTY))
+    assert "nothing in this range" not in said(side_by_side(TWO, TWO))
+
+
+class Loads(HTMLParser):
+    """Addresses that a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "link", "img", "iframe"):
+            self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_a_page_loads_nothing_from_elsewhere_and_contains_the_library_and_the_map() -> None:
+    page, loads = to_html(TWO), Loads()
+    loads.feed(page)
+    assert loads.addresses == []
+    assert len(page) > 1_000_000
+    assert "Plotly.newPlot(" in page
+    assert "BTC on hyperliquid: exact positions" in page
+
+
+def test_a_page_is_written_whole(tmp_path: Path) -> None:
+    write_html(TWO, tmp_path / "map.html")
+    page = (tmp_path / "map.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert page.count("<body style=") == 1
+
+
+@needs_kaleido
+@needs_chromium
+def test_a_picture_is_a_png_of_the_size_of_the_figure(tmp_path: Path) -> None:
+    write_png(TWO, tmp_path / "map.png")
+    content = (tmp_path / "map.png").read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert [int.from_bytes(content[at : at + 4]) for at in (16, 20)] == [1280, 880]
+
+
+@needs_kaleido
+def test_without_chromium_the_remedy_is_said_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-such-browser"))
+    with pytest.raises(LiqtruthError, match="is Chromium installed") as refused:
+        write_png(TWO, tmp_path / "map.png")
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,174 @@
+"""A heatmap holds the mass that it was given: whatever the grid, the side, the filter."""
+
+from dataclasses import replace
+from datetime import datetime
+from math import fsum
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heatmap.errors import BadInput
+from heatmap.grid import PriceGrid
+from heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from tests.heatmap.maps import (
+    MARK,
+    NOON,
+    Level,
+    any_level,
+    any_levels,
+    frame,
+    levels_off_the_edges,
+    map_of,
+    mid_bin,
+    widths,
+)
+
+MODES = ("isolated", "cross")
+BANDS = ("1-5x", "5-20x", "20x+")
+COARSE = PriceGrid(MARK, 100.0, 20)
+told_apart = st.lists(st.tuples(any_level, st.sampled_from(MODES), st.sampled_from(BANDS)), max_size=20)
+
+
+def same_mass(a: float | np.ndarray, b: float | np.ndarray) -> bool:
+    return bool(np.allclose(a, b, rtol=1e-9, atol=1e-3))
+
+
+@given(any_levels, widths)
+def test_total_is_in_the_grid_plus_beyond_plus_never(levels: list[Level], width_bps: float) -> None:
+    built = map_of(levels, PriceGrid.around(MARK, width_bps))
+    for side in ("long", "short"):
+        parts = [getattr(part, side) for part in (built.in_grid_usd, built.beyond_usd, built.never_usd)]
+        given_usd = fsum(usd for name, _, usd in levels if name == side)
+        never = fsum(usd for name, px, usd in levels if name == side and px is None)
+        assert same_mass(getattr(built.total_usd, side), given_usd)
+        assert same_mass(fsum(parts), given_usd)
+        assert same_mass(getattr(built.never_usd, side), never)
+
+
+@given(levels_off_the_edges(COARSE.refined(5)), st.sampled_from([1, 5]))
+def test_refining_the_grid_moves_no_mass(levels: list[Level], factor: int) -> None:
+    """At every common edge the cumulative curve is the same, except for levels booked at the mark."""
+    coarse, fine = map_of(levels, COARSE), map_of(levels, COARSE.refined(factor))
+    assert same_mass(fine.cumulative()[::factor], coarse.cumulative())
+    assert same_mass(fine.beyond_usd, coarse.beyond_usd)
+
+
+@given(levels_off_the_edges(COARSE))
+def test_mirroring_prices_mirrors_sides(levels: list[Level]) -> None:
+    other = {"long": "short", "short": "long"}
+    mirrored = map_of([(other[side], MARK**2 / px, usd) for side, px, usd in levels], COARSE)
+    built = map_of(levels, COARSE)
+    assert same_mass(mirrored.long_usd, built.short_usd[::-1])
+    assert same_mass(mirrored.short_usd, built.long_usd[::-1])
+    assert same_mass(mirrored.beyond_usd, built.beyond_usd[::-1])
+    assert same_mass(mirrored.net_usd, -built.net_usd[::-1])
+
+
+@given(any_levels)
+def test_longs_are_below_the_mark_and_shorts_above_it(levels: list[Level]) -> None:
+    built = map_of(levels)
+    middle = built.grid.bins_each_way
+    assert not built.long_usd[middle:].any()
+    assert not built.short_usd[:middle].any()
+
+
+@given(any_levels)
+def test_the_cumulative_curve_rises_away_from_the_mark_from_zero_to_all_in_the_grid(
+    levels: list[Level],
+) -> None:
+    built = map_of(levels)
+    middle, curve = built.grid.bins_each_way, built.cumulative()
+    assert curve.size == built.grid.edges.size
+    assert curve[middle] == 0
+    assert (np.diff(curve[middle::-1]) >= 0).all()
+    assert (np.diff(curve[middle:]) >= 0).all()
+    assert same_mass(curve[[0, -1]], built.in_grid_usd)
+
+
+@given(told_apart)
+def test_the_parts_by_every_value_of_a_dimension_sum_to_the_whole(
+    told: list[tuple[Level, str, str]],
+) -> None:
+    whole = apart(told)
+    for name, values in (("margin_mode", MODES), ("leverage_band", BANDS)):
+        parts = [whole.filter(**{name: value}) for value in values]
+        assert same_mass(sum(part.long_usd for part in parts), whole.long_usd)
+        assert same_mass(sum(part.short_usd for part in parts), whole.short_usd)
+        assert same_mass(np.sum([part.beyond_usd for part in parts], axis=0), whole.beyond_usd)
+        assert same_mass(np.sum([part.never_usd for part in parts], axis=0), whole.never_usd)
+
+
+@given(told_apart, st.sampled_from(MODES), st.lists(st.sampled_from(BANDS), min_size=1, max_size=2))
+def test_a_filter_is_the_map_of_the_levels_that_it_keeps(
+    told: list[tuple[Level, str, str]], mode: str, bands: list[str]
+) -> None:
+    kept = apart([row for row in told if row[1] == mode and row[2] in bands])
+    for part in (
+        apart(told).filter(margin_mode=mode, leverage_band=bands),
+        apart(told).filter(leverage_band=bands).filter(margin_mode=mode),
+    ):
+        assert same_mass(part.long_usd, kept.long_usd)
+        assert same_mass(part.short_usd, kept.short_usd)
+        assert same_mass(part.total_usd, kept.total_usd)
+
+
+def apart(told: list[tuple[Level, str, str]]) -> Heatmap:
+    modes, bands = [mode for _, mode, _ in told], [band for _, _, band in told]
+    levels = frame([level for level, _, _ in told], margin_mode=modes, leverage_band=bands)
+    return map_of(levels, by=["margin_mode", "leverage_band"])
+
+
+def test_a_filter_says_so_among_the_assumptions_and_keeps_the_rest() -> None:
+    whole = map_of(frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=["a"])
+    part = whole.filter(margin_mode=["cross", "isolated"])
+    assert part.assumptions == ("a", "only margin_mode = cross or isolated")
+    assert (part.coin, part.venue, part.as_of, part.coverage) == ("BTC", "hyperliquid", NOON, whole.coverage)
+
+
+def test_a_filter_by_what_the_map_does_not_know_is_refused_with_what_it_knows() -> None:
+    whole = map_of(frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"])
+    with pytest.raises(BadInput, match="no breakdown by 'age_band'; it has: margin_mode"):
+        whole.filter(age_band="1 d")
+    with pytest.raises(BadInput, match="no breakdown by 'side'"):
+        whole.filter(side="long")
+    with pytest.raises(BadInput, match="it has: none"):
+        replace(whole, breakdown=None).filter(margin_mode="cross")
+
+
+def test_a_level_already_crossed_is_booked_next_to_the_mark() -> None:
+    levels = [("long", 150.0, 3.0), ("long", 1e6, 4.0), ("short", 60.0, 5.0)]
+    built = map_of(levels)
+    middle = built.grid.bins_each_way
+    assert (built.long_usd[middle - 1], built.short_usd[middle]) == (7.0, 5.0)
+    assert built.beyond_usd == (0.0, 0.0)
+    assert count_crossed(frame(levels), MARK) == (3, Sides(7.0, 5.0))
+
+
+def test_one_level_is_in_the_bin_of_its_price() -> None:
+    px = mid_bin(90.0, PriceGrid.around(MARK))
+    built = map_of([("long", px, 5.0), ("short", 1_000.0, 6.0), ("short", None, 7.0)])
+    assert np.flatnonzero(built.long_usd).tolist() == [int(built.grid.bin_of(px))]
+    assert (built.in_grid_usd, built.beyond_usd, built.never_usd) == ((5.0, 0.0), (0.0, 6.0), (0.0, 7.0))
+    assert built.net_usd.sum() == 5.0
+
+
+def test_a_map_that_contradicts_itself_is_refused() -> None:
+    built = map_of([("long", 90.0, 5.0)])
+    wrong = {
+        "has shape": {"short_usd": np.zeros(3)},
+        "negative or missing": {"long_usd": -built.long_usd},
+        "below the mark": {"long_usd": built.long_usd[::-1].copy()},
+        "no time zone": {"as_of": datetime(2026, 8, 20)},
+    }
+    for said, change in wrong.items():
+        with pytest.raises(BadInput, match=said):
+            replace(built, **change)
+    with pytest.raises(BadInput, match="negative or missing"):
+        replace(built, short_usd=np.full(built.grid.bins, np.nan))
+
+
+def test_coverage_is_a_share_of_each_side_and_unknown_without_open_interest() -> None:
+    assert Coverage(200.0, Sides(100.0, 50.0)).share == (0.5, 0.25)
+    assert Coverage(None, Sides(100.0, 50.0)).share is None

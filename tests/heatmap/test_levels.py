@@ -1,0 +1,83 @@
+"""Levels: what each must have, and the bin it falls into."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from polars.testing import assert_frame_equal
+
+from heatmap.errors import BadInput
+from heatmap.grid import PriceGrid
+from heatmap.levels import BREAKDOWN, LEVELS, bin_levels, break_down, check_levels, crossed
+from tests.heatmap.maps import MARK, Level, any_levels, frame
+
+GRID = PriceGrid.around(MARK, 50.0, 0.5)
+
+
+@given(any_levels)
+def test_longs_fall_below_the_mark_and_shorts_at_or_above_it(levels: list[Level]) -> None:
+    binned = bin_levels(frame(levels), GRID).drop_nulls("bin")
+    is_low = pl.col("bin") < GRID.bins_each_way
+    assert binned.select(is_low == (pl.col("side") == "long")).to_series().all()
+
+
+@given(any_levels)
+def test_only_a_level_without_a_price_has_no_bin(levels: list[Level]) -> None:
+    binned = bin_levels(frame(levels), GRID)
+    assert binned["bin"].is_null().to_list() == [px is None for _, px, _ in levels]
+
+
+@given(any_levels)
+def test_levels_that_the_mark_passed_are_in_the_bin_next_to_it(levels: list[Level]) -> None:
+    passed = bin_levels(crossed(frame(levels), MARK), GRID)
+    middle = GRID.bins_each_way
+    assert passed["bin"].to_list() == [middle - 1 if side == "long" else middle for side in passed["side"]]
+
+
+@given(any_levels)
+def test_the_breakdown_without_dimensions_is_the_one_with_a_constant_dimension(levels: list[Level]) -> None:
+    """Two ways of summing: by counting, and by grouping."""
+    binned = bin_levels(frame(levels), GRID)
+    grouped = break_down(binned.with_columns(pl.lit("x").alias("venue")), ["venue"])
+    assert_frame_equal(break_down(binned), grouped.drop("venue"), rel_tol=1e-12, abs_tol=1e-6)
+    assert dict(break_down(binned).schema) == BREAKDOWN
+
+
+@given(any_levels)
+def test_a_breakdown_counts_every_level_once_and_keeps_the_largest(levels: list[Level]) -> None:
+    broken = break_down(bin_levels(frame(levels), GRID))
+    assert broken["positions"].sum() == len(levels)
+    assert broken["largest_usd"].max() == max((usd for _, _, usd in levels), default=None)
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Enum(["Binance"])])
+def test_levels_whose_dimension_is_unknown_stay_on_their_side_and_in_their_bin(dtype: pl.DataType) -> None:
+    venues = pl.Series("venue", ["Binance", None, None], dtype)
+    levels = frame([("long", 90.0, 1.0), ("short", 110.0, 2.0), ("long", 80.0, 4.0)]).with_columns(venues)
+    broken = break_down(bin_levels(levels, GRID), ["venue"])
+    assert dict(broken.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows()) == {
+        "long": 5.0,
+        "short": 2.0,
+    }
+    assert broken["bin"].n_unique() == 3
+
+
+def test_a_level_exactly_at_the_mark_is_past_its_price_for_a_long_only() -> None:
+    levels = frame([("long", MARK, 1.0), ("short", MARK, 2.0), ("long", None, 3.0)])
+    assert crossed(levels, MARK)["notional_usd"].to_list() == [1.0]
+
+
+def test_sides_as_text_and_whole_numbers_are_taken_into_the_types_of_levels() -> None:
+    checked = check_levels(pl.DataFrame({"side": ["long"], "px": [90], "notional_usd": [5]}))
+    assert dict(checked.schema) == LEVELS
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_missing_column_is_named(name: str) -> None:
+    with pytest.raises(BadInput, match=f"lack the column '{name}'"):
+        check_levels(frame([("long", 90.0, 1.0)]).drop(name))
+
+
+@pytest.mark.parametrize(("px", "usd"), [(90.0, -1.0), (0.0, 1.0), (-90.0, 1.0)])
+def test_a_level_with_a_price_or_notional_that_is_not_positive_is_quoted(px: float, usd: float) -> None:
+    with pytest.raises(BadInput, match=f"px={px} with notional {usd} USD"):
+        check_levels(frame([("short", 110.0, 1.0), ("long", px, usd)]))

@@ -1,0 +1,148 @@
+"""Maps over time as a picture: colour is notional, the mark is a line, what is not known stays empty."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heatmap.errors import BadInput
+from heatmap.grid import PriceGrid
+from heatmap.heatmap import NOTHING, Coverage, Sides
+from heatmap.series import HeatmapSeries, series_figure, to_html, write_html
+from tests.heatmap.maps import MARK, NOON, at
+
+HOURS = 6
+GRID = PriceGrid.around(MARK)
+
+
+def series_of(levels: list[tuple[int, str, float, float]], unknown: int = 0, **more: Any) -> HeatmapSeries:
+    """Levels as hour, side, price and notional on a flat mark of 100; the first `unknown` hours hold nothing."""
+    mass = {side: np.zeros((HOURS, GRID.bins)) for side in ("long", "short")}
+    for hour, side, px, notional in levels:
+        mass[side][hour, GRID.bin_of(px)] += notional
+    marks = np.full(HOURS, MARK)
+    for values in (*mass.values(), marks):
+        values[:unknown] = np.nan
+    known: Coverage = Coverage(open_interest_usd=100.0, seen_usd=Sides(80.0, 90.0), oldest_age_s=60.0)
+    about: dict[str, Any] = {
+        "coin": "BTC",
+        "venue": "hyperliquid",
+        "source": "exact",
+        "times": tuple(NOON + timedelta(hours=n) for n in range(HOURS)),
+        "grid": GRID,
+        "long_usd": mass["long"],
+        "short_usd": mass["short"],
+        "mark_px": marks,
+        "beyond_usd": (NOTHING,) * HOURS,
+        "never_usd": (NOTHING,) * HOURS,
+        "coverage": tuple(None if n < unknown else known for n in range(HOURS)),
+    }
+    return HeatmapSeries(**{**about, **more})
+
+
+def layers(series: HeatmapSeries) -> dict[str, Any]:
+    return {trace.name.split()[0]: trace for trace in series_figure(series).data}
+
+
+near_levels = st.lists(
+    st.tuples(
+        st.integers(0, HOURS - 1),
+        st.sampled_from(["long", "short"]),
+        st.floats(0.01, 0.09),
+        st.floats(1.0, 1e9),
+    ),
+    min_size=1,
+    max_size=15,
+).map(
+    lambda rows: [(hour, side, at(-move if side == "long" else move), usd) for hour, side, move, usd in rows]
+)
+
+
+@settings(max_examples=15)
+@given(near_levels)
+def test_the_picture_holds_all_mass_near_the_mark_each_side_in_its_own_layer(
+    levels: list[tuple[int, str, float, float]],
+) -> None:
+    series, drawn = series_of(levels), layers(series_of(levels))
+    for name, mass in (("longs", series.long_usd), ("shorts", series.short_usd)):
+        shown = np.nan_to_num(10.0 ** np.asarray(drawn[name].z, dtype=float))
+        assert np.allclose(shown.sum(axis=0), mass.sum(axis=1), rtol=1e-9)
+        assert len(drawn[name].y) == len(drawn[name].z) + 1 <= 241
+
+
+def test_a_level_is_drawn_at_its_price_and_time_and_empty_zones_are_see_through() -> None:
+    drawn = layers(series_of([(2, "long", 95.0, 1e6)]))["longs"]
+    cells = np.argwhere(np.isfinite(np.asarray(drawn.z, dtype=float)))
+    ((row, column),) = cells.tolist()
+    assert column == 2
+    assert drawn.y[row] <= 95.0 < drawn.y[row + 1]
+    assert drawn.z[row][column] == pytest.approx(6.0)
+    assert drawn.customdata[row][column][0] == pytest.approx(1e6)
+    assert not np.isfinite(
+        np.asarray(layers(series_of([(2, "long", 95.0, 1e6)]))["shorts"].z, dtype=float)
+    ).any()
+
+
+def test_the_sides_have_different_colours_on_one_scale_and_the_mark_is_a_line() -> None:
+    drawn = layers(series_of([(2, "long", 95.0, 1e6), (3, "short", 104.0, 1e4)]))
+    longs, shorts = drawn["longs"], drawn["shorts"]
+    assert longs.colorscale != shorts.colorscale
+    assert (longs.zmin, longs.zmax) == (shorts.zmin, shorts.zmax) == pytest.approx((3.0, 6.0))
+    assert longs.colorbar.title.text == "longs (USD)"
+    assert list(longs.colorbar.ticktext) == ["$1k", "$10k", "$100k", "$1M"]
+    assert drawn["mark"].type == "scatter"
+    assert list(drawn["mark"].y) == [MARK] * HOURS
+
+
+def test_hours_of_which_nothing_is_known_are_empty_and_counted() -> None:
+    series = series_of([(n, "long", 95.0, 1e6) for n in range(HOURS)], unknown=2)
+    drawn = layers(series)
+    assert np.isnan(np.asarray(drawn["longs"].z, dtype=float)[:, :2]).all()
+    assert np.isnan(np.asarray(drawn["mark"].y, dtype=float)[:2]).all()
+    assert series.describe() == [
+        "4 of 6 moments known, 2026-08-20 12:00 to 2026-08-20 17:00 UTC",
+        "covers 80.0 % to 90.0 % of open interest",
+        "oldest position read up to 1 min before its moment",
+    ]
+
+
+def test_axes_have_units_and_the_heading_says_what_it_is() -> None:
+    layout = series_figure(series_of([(2, "long", 95.0, 1e6)])).layout
+    assert layout.xaxis.title.text == "time (UTC)"
+    assert layout.yaxis.title.text == "price (USD)"
+    assert layout.title.text == "BTC on hyperliquid: exact positions over time"
+
+
+def test_an_empty_series_says_so() -> None:
+    said = [note.text for note in series_figure(series_of([])).layout.annotations]
+    assert said == ["no liquidation in view"]
+
+
+def test_a_page_is_written_whole_with_the_library_inside(tmp_path: Path) -> None:
+    write_html(series_of([(2, "long", 95.0, 1e6)], coin="<b>BTC"), tmp_path / "series.html")
+    page = (tmp_path / "series.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert page.count("<body style=") == 1
+    assert len(page) > 1_000_000
+    assert "&lt;b&gt;BTC" in to_html(series_of([], coin="<b>BTC")) or "\\u0026lt;b" in page
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"long_usd": np.zeros((HOURS, 3))}, "long_usd has shape"),
+        ({"mark_px": np.zeros(2)}, "mark_px has 2 entries for 6 times"),
+        ({"times": (NOON,) * HOURS}, "do not ascend"),
+        (
+            {"times": tuple((NOON + timedelta(hours=n)).replace(tzinfo=None) for n in range(HOURS))},
+            "no time zone",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(more: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        series_of([], **more)

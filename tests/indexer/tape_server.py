@@ -1,0 +1,101 @@
+"""A trade tape on a real socket, with the faults that the real one has."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+NOW_MS = 1_788_000_000_000
+COINS = 3
+
+
+def trade(number: int, coin: str = "BTC", **other: Any) -> dict[str, Any]:
+    """The `number`th trade: one coin bought by address 1 from address 2, a second after the one before."""
+    return {
+        "coin": coin,
+        "side": "B",
+        "px": "80000.0",
+        "sz": "1.0",
+        "time": NOW_MS + 1000 * number,
+        "hash": "0x0",
+        "tid": number,
+        "users": ["0x" + "1" * 40, "0x" + "2" * 40],
+        **other,
+    }
+
+
+@dataclass
+class TapeServer:
+    """Sends what `plan` holds to each connection in turn, once its three coins are subscribed; then as `then` says."""
+
+    plan: list[list[Any]] = field(default_factory=list)
+    then: str = "listen"
+    subscribed: list[set[str]] = field(default_factory=list)
+    pings: int = 0
+    base_url: str = ""
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        number = len(self.subscribed)
+        self.subscribed.append(set())
+        sent = False
+        async for message in socket:
+            if message.type != WSMsgType.TEXT:
+                continue
+            told = msgspec.json.decode(message.data)
+            if told["method"] == "ping":
+                self.pings += 1
+                if self.then != "die" or number > 0:
+                    await socket.send_str('{"channel":"pong"}')
+                continue
+            self.subscribed[number].add(told["subscription"]["coin"])
+            if not sent and len(self.subscribed[number]) == COINS:
+                sent = True
+                for batch in self.plan[number] if number < len(self.plan) else []:
+                    await socket.send_str(batch if isinstance(batch, str) else _trades(batch))
+                if self.then == "drop" and number < len(self.plan) - 1:
+                    await asyncio.sleep(0.05)
+                    break
+        return socket
+
+
+def _trades(batch: list[dict[str, Any]]) -> str:
+    return msgspec.json.encode({"channel": "trades", "data": batch}).decode()
+
+
+@contextmanager
+def serving_tape(server: TapeServer) -> Iterator[TapeServer]:
+    """On a loopback port, from a thread of its own."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+
+    async def run() -> web.AppRunner:
+        app = web.Application()
+        app.router.add_get("/ws", server.handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    def main() -> None:
+        asyncio.set_event_loop(loop)
+        runner = loop.run_until_complete(run())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=main, daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()

@@ -1,0 +1,233 @@
+"""The endpoint's faults are met or named, and no minute sees more weight than the budget."""
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+from info_endpoint import META, Fault, InfoEndpoint, address_of, btc, serving, state
+
+from heatmap.errors import BadInput, SourceUnreachable
+from indexer.budget import Budget, weight_of
+from indexer.client import InfoClient, Patience, RequestRefused
+from indexer.errors import WireError
+
+QUICK = Patience(attempts=4, total_s=5.0, first_wait_s=0.01, pause_s=0.02)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[InfoEndpoint]:
+    with serving(InfoEndpoint(states={address_of(1): state(btc(1.0, 45_000.0))})) as served:
+        yield served
+
+
+def client(endpoint: InfoEndpoint, timeout_s: float = 2.0, patience: Patience = QUICK) -> InfoClient:
+    return InfoClient(endpoint.base_url, Budget(None), timeout_s, patience=patience)
+
+
+def first(count: int, fault: object) -> Fault:
+    return lambda request, number: fault if number <= count else None  # type: ignore[return-value]
+
+
+HTML = web.Response(body=b"<html>bad gateway</html>", content_type="text/html")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [web.Response(status=500), web.Response(status=503), web.Response(status=429), "reset", "truncate"],
+    ids=["500", "503", "429", "reset", "truncated"],
+)
+async def test_a_passing_fault_is_met_by_asking_again(endpoint: InfoEndpoint, fault: object) -> None:
+    # A response object serves one request only, so each fault strikes once.
+    endpoint.fault = first(1, fault)
+    async with client(endpoint) as asked:
+        answer = await asked.clearinghouse_state(address_of(1))
+    assert answer.asset_positions[0].position.liquidation_px == 45_000.0
+    assert len(endpoint.requests) == 2
+
+
+async def test_a_page_of_html_with_status_200_is_asked_again(endpoint: InfoEndpoint) -> None:
+    endpoint.fault = first(1, HTML)
+    async with client(endpoint) as asked:
+        assert (await asked.meta()).universe[0].name == "BTC"
+    assert len(endpoint.requests) == 2
+
+
+@pytest.mark.parametrize(("status", "said"), [(400, "400"), (403, "403"), (422, "422: no such user")])
+async def test_a_refusal_is_not_asked_again(endpoint: InfoEndpoint, status: int, said: str) -> None:
+    endpoint.fault = lambda request, number: web.Response(status=status, text="no such user")
+    async with client(endpoint) as asked:
+        with pytest.raises(RequestRefused, match=rf"{endpoint.base_url}: meta was refused.*{said}") as caught:
+            await asked.meta()
+    assert len(endpoint.requests) == 1
+    assert not caught.value.retryable
+
+
+async def test_an_answer_of_another_shape_is_named_and_not_asked_again(endpoint: InfoEndpoint) -> None:
+    endpoint.states[address_of(2)] = {"assetPositions": []}
+    async with client(endpoint) as asked:
+        with pytest.raises(WireError, match=r"marginSummary is missing"):
+            await asked.clearinghouse_state(address_of(2))
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (lambda request, number: web.Response(status=500), "HTTP 500"),
+        (lambda request, number: "reset", "broke off"),
+        (lambda request, number: "truncate", r"breaks off after \d+ bytes"),
+        (lambda request, number: web.Response(status=429), "429, too many requests.*--weight-per-minute"),
+    ],
+    ids=["500", "reset", "truncated", "429"],
+)
+async def test_a_lasting_fault_ends_in_one_line_with_host_and_cause(
+    endpoint: InfoEndpoint, fault: Fault, said: str
+) -> None:
+    endpoint.fault = fault
+    async with client(endpoint) as asked:
+        with pytest.raises(
+            SourceUnreachable, match=rf"^{endpoint.base_url}: no answer to meta: .*{said}"
+        ) as caught:
+            await asked.meta()
+    assert len(endpoint.requests) == QUICK.attempts
+    assert caught.value.exit_code == 3
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_slow_host_meets_the_deadline_of_each_attempt(endpoint: InfoEndpoint) -> None:
+    endpoint.fault = lambda request, number: 5.0
+    started = time.monotonic()
+    async with client(endpoint, timeout_s=0.1, patience=Patience(2, 5.0, 0.01, 0.02)) as asked:
+        with pytest.raises(SourceUnreachable, match=r"no whole answer within 0\.1 s \(2 attempts"):
+            await asked.meta()
+    assert time.monotonic() - started < 2.0
+
+
+async def test_a_host_that_is_not_there_is_named() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with InfoClient(f"http://127.0.0.1:{port}", Budget(None), 1.0, patience=QUICK) as asked:
+        with pytest.raises(SourceUnreachable, match=rf"http://127\.0\.0\.1:{port}: .*cannot connect"):
+            await asked.meta()
+
+
+async def test_the_keys_of_a_provider_are_not_shown(endpoint: InfoEndpoint) -> None:
+    url = endpoint.base_url.replace("http://", "http://desk:hunter2@") + "/s3cret-key"
+    async with InfoClient(url, Budget(None), 1.0, patience=QUICK) as asked:
+        with pytest.raises(RequestRefused) as caught:  # the small endpoint knows no such path: 404
+            await asked.meta()
+    assert "hunter2" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert endpoint.base_url in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "api.hyperliquid.xyz", "http://", "http://[::1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="base URL"):
+        InfoClient(url, Budget(None))
+
+
+async def test_connections_are_kept_and_bounded(endpoint: InfoEndpoint) -> None:
+    in_flight, most = 0, 0
+    answer = endpoint.answer
+
+    async def counted(http: web.Request) -> web.StreamResponse:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await asyncio.sleep(0.01)
+        in_flight -= 1
+        return await answer(http)
+
+    endpoint.answer = counted  # type: ignore[method-assign]
+    with serving(endpoint):
+        async with InfoClient(endpoint.base_url, Budget(None), concurrency=3) as asked:
+            await asyncio.gather(*(asked.meta() for _ in range(12)))
+    assert most == 3
+
+
+async def test_the_meta_of_a_dex_is_kept_as_it_was_sent(endpoint: InfoEndpoint) -> None:
+    import json
+
+    async with client(endpoint) as asked:
+        answer = await asked.meta_and_asset_ctxs()
+    assert json.loads(answer.meta_json) == META
+    assert answer.ctxs[0].open_interest == 100.0
+
+
+# -------------------------------------------------------------------------------------------- budget
+
+
+@pytest.mark.parametrize(
+    ("request_type", "items", "weight"),
+    [
+        ("clearinghouseState", 0, 2),
+        ("spotClearinghouseState", 0, 2),
+        ("metaAndAssetCtxs", 0, 20),
+        ("userAbstraction", 0, 20),
+        ("userRole", 0, 60),
+        ("userFills", 2000, 120),
+        ("candleSnapshot", 5000, 104),
+        ("unheard-of", 0, 20),
+    ],
+)
+def test_weights_are_those_of_the_documentation(request_type: str, items: int, weight: int) -> None:
+    assert weight_of(request_type, items) == weight
+
+
+@pytest.mark.parametrize(("limit", "weights"), [(960, (2,)), (960, (2, 20)), (800, (20, 2, 2, 2))])
+async def test_no_window_of_a_minute_sees_more_than_the_budget(limit: int, weights: tuple[int, ...]) -> None:
+    """A minute is half a second here; waiting callers are many, as in a sweep."""
+    window_s = 0.5
+    budget = Budget(limit, window_s=window_s)
+    spent: list[tuple[float, int]] = []
+
+    async def caller(number: int) -> None:
+        for turn in range(1000):
+            weight = weights[(number + turn) % len(weights)]
+            async with budget.spend(weight):
+                spent.append((time.monotonic(), weight))
+
+    async with asyncio.timeout(30):
+        tasks = [asyncio.create_task(caller(number)) for number in range(4)]
+        await asyncio.sleep(2.5 * window_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    slack = 1.01 * limit + max(weights)  # a timer fires late, and a slice was paid before its window
+    for start, _ in spent:
+        assert sum(w for t, w in spent if start <= t < start + window_s) <= slack
+    assert sum(w for _, w in spent) > 1.5 * limit, "the budget is also used"
+
+
+async def test_a_lifted_budget_counts_and_does_not_wait() -> None:
+    budget = Budget(0)
+    started = time.monotonic()
+    for _ in range(1000):
+        async with budget.spend(60):
+            pass
+    assert time.monotonic() - started < 1.0
+    assert (budget.spent, budget.requests) == (60_000, 1000)
+
+
+async def test_a_429_holds_back_every_caller(endpoint: InfoEndpoint) -> None:
+    times: list[float] = []
+
+    def once(request: dict[str, object], number: int) -> web.Response | None:
+        times.append(time.monotonic())
+        return web.Response(status=429, headers={"Retry-After": "1"}) if number == 1 else None
+
+    endpoint.fault = once
+    async with client(endpoint) as asked:
+        first_call = asyncio.create_task(asked.meta())
+        await asyncio.sleep(0.3)
+        assert asked.budget.refused == 1
+        await asyncio.gather(first_call, asked.meta(), asked.meta())
+        assert asked.budget.refused == 1
+    assert all(moment - times[0] >= 0.95 for moment in times[1:])
+    assert Counter(request["type"] for request in endpoint.requests) == {"meta": 4}

@@ -1,0 +1,307 @@
+"""A price that is not the exchange's is kept with the reason, and each reason is told from the others."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer import wire
+from indexer.frames import POSITIONS, from_columns
+from indexer.margin_tables import MarginTables
+from indexer.mismatch import MISMATCHES, REASONS, count_reasons, mismatch_report, mismatches
+from indexer.reconcile import implied_collateral_notes, reconcile
+from indexer.universe import universe_row
+from storage.errors import NothingStored
+from storage.markets import store_universe
+from storage.store import Store
+from storage.tables import Reading, Scope
+
+NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
+META_JSON = b"""{"universe": [
+  {"name": "BTC", "szDecimals": 5, "maxLeverage": 40, "marginTableId": 56},
+  {"name": "ETH", "szDecimals": 4, "maxLeverage": 25, "marginTableId": 55},
+  {"name": "WIF", "szDecimals": 0, "maxLeverage": 5, "marginTableId": 5},
+  {"name": "INJ", "szDecimals": 1, "maxLeverage": 10, "marginTableId": 51}],
+ "marginTables": [
+  [56, {"marginTiers": [{"lowerBound": "0", "maxLeverage": 40}, {"lowerBound": "150000000", "maxLeverage": 20}]}],
+  [55, {"marginTiers": [{"lowerBound": "0", "maxLeverage": 25}, {"lowerBound": "100000000", "maxLeverage": 15}]}],
+  [51, {"marginTiers": [{"lowerBound": "0", "maxLeverage": 10}, {"lowerBound": "3000000", "maxLeverage": 5}]}]],
+ "collateralToken": 0}"""
+TABLE = MarginTables.from_meta(wire.decode_meta(META_JSON, "test"))
+TABLES = {"": TABLE, "xyz": TABLE}
+MARKS = {"BTC": 80_000.0, "ETH": 2_500.0, "WIF": 1.0, "INJ": 10.0}
+LEVERAGE = {"BTC": 40.0, "ETH": 25.0, "WIF": 5.0, "INJ": 10.0}
+HELD = {"BTC": -2.0, "ETH": 30.0, "WIF": -5_000.0}
+
+
+def held(positions: dict[str, float], **facts: Any) -> pl.DataFrame:
+    """Cross positions of one pool with 60,000 USD available unless told; prices not yet sent."""
+    coins, n = list(positions), len(positions)
+    columns: dict[str, Any] = {
+        "address": "0xa",
+        "account_mode": "unified",
+        "dex": "",
+        "margin_mode": "cross",
+        "account_value_usd": 0.0,
+        "cross_maintenance_usd": 0.0,
+        "pooled_available_usd": 60_000.0,
+        "exchange_read": True,
+        "as_of": NOON,
+        "source": "test",
+        "max_leverage": [LEVERAGE[coin] for coin in coins],
+        "mark_px": [MARKS[coin] for coin in coins],
+        **facts,
+    }
+    lists = {name: value if isinstance(value, list) else [value] * n for name, value in columns.items()}
+    lists |= {"coin": coins, "szi": list(positions.values())}
+    return from_columns(lists, POSITIONS).with_columns(notional_usd=pl.col("szi").abs() * pl.col("mark_px"))
+
+
+def sent(frame: pl.DataFrame, **facts: Any) -> pl.DataFrame:
+    """The frame as the exchange would send it: prices by the facts in it, then read with `facts` instead."""
+    prices = reconcile(frame.with_columns(exchange_read=False), TABLES)["liq_px_solved"]
+    told = [pl.lit(value, POSITIONS[name]).alias(name) for name, value in facts.items()]
+    return frame.with_columns(prices.alias("liq_px_exchange"), *told)
+
+
+def reasons(frame: pl.DataFrame, marks: pl.DataFrame | None = None) -> dict[str, str]:
+    found = mismatches(frame, TABLES, marks)
+    assert found.schema == pl.Schema(MISMATCHES)
+    return dict(found.select("coin", "reason").iter_rows())
+
+
+class TestWhatIsOne:
+    sizes = st.floats(1e-3, 1e4).flatmap(lambda size: st.sampled_from([size, -size]))
+
+    @given(
+        st.dictionaries(st.sampled_from(list(MARKS)), sizes, min_size=1),
+        st.floats(1.0, 1e6),
+        st.sampled_from(["unified", "portfolio", None]),
+    )
+    def test_prices_that_follow_from_what_was_captured_are_none(
+        self, positions: dict[str, float], available: float, mode: str | None
+    ) -> None:
+        assert reasons(sent(held(positions, account_mode=mode, pooled_available_usd=available))) == {}
+
+    @given(st.floats(1.5e-6, 0.5), st.sampled_from([1, -1]))
+    def test_any_price_further_off_than_a_millionth_is_one(self, error: float, sign: int) -> None:
+        frame = sent(held({"BTC": -2.0})).with_columns(pl.col("liq_px_exchange") * (1 + sign * error))
+        found = mismatches(frame, TABLES)
+        assert found.height == 1
+        assert found["relative_error"].item() == pytest.approx(abs(1 / (1 + sign * error) - 1), rel=1e-3)
+        assert found["reason"].item() in REASONS
+
+    def test_one_closer_than_a_millionth_is_none(self) -> None:
+        frame = sent(held({"BTC": -2.0})).with_columns(pl.col("liq_px_exchange") * (1 + 9e-7))
+        assert reasons(frame) == {}
+
+    def test_the_last_digit_of_a_tiny_price_is_none(self) -> None:
+        """Ten decimals of 0.0000031: half a unit is 1.6e-5 of it."""
+        frame = held({"WIF": -5_000.0}, mark_px=3e-6, pooled_available_usd=0.002)
+        rounded = sent(frame).with_columns(pl.col("liq_px_exchange").round(10))
+        assert rounded["liq_px_exchange"].item() != sent(frame)["liq_px_exchange"].item()
+        assert reasons(rounded) == {}
+
+    @pytest.mark.parametrize("price", [None, 0.0])
+    def test_a_null_where_we_have_a_price_is_one(self, price: float | None) -> None:
+        frame = sent(held({"BTC": -2.0})).with_columns(liq_px_exchange=pl.lit(price, pl.Float64))
+        found = mismatches(frame, TABLES)
+        assert found["liq_px_solved"].null_count() == 0
+        assert found["relative_error"].null_count() == 1
+
+    def test_a_null_on_both_sides_is_none(self) -> None:
+        frame = sent(held({"BTC": 1.0}, pooled_available_usd=200_000.0))
+        assert frame["liq_px_exchange"].null_count() == 1
+        assert reasons(frame) == {}
+
+    def test_a_source_without_the_exchanges_prices_has_none(self) -> None:
+        assert reasons(held(HELD, exchange_read=False)) == {}
+
+
+class TestReasons:
+    def test_tier_ambiguous_names_the_flat_table_that_a_position_was_opened_under(self) -> None:
+        """Opened flat at 10x; the coin is now in table 51, whose lowest tier says 10x as well."""
+        frame = sent(held({"INJ": -1_000_000.0}, margin_table_id=10), margin_table_id=None)
+        found = mismatches(frame, TABLES)
+        assert found["reason"].to_list() == ["tier_ambiguous"]
+        assert found["explaining_table_id"].to_list() == [10]
+
+    def test_tier_ambiguous_names_the_tiered_table_that_was_replaced(self) -> None:
+        """Opened under table 51; the meta of today lists WIF flat at 5x, the position says 10x."""
+        frame = held({"WIF": 8_000_000.0}, max_leverage=10.0, margin_table_id=51, pooled_available_usd=2e6)
+        found = mismatches(sent(frame, margin_table_id=None), TABLES)
+        assert found.select("reason", "explaining_table_id").rows() == [("tier_ambiguous", 51)]
+
+    @pytest.mark.parametrize(("off", "table_id"), [(1.0, 40), (1.01, None)])
+    def test_a_coin_without_a_table_is_tier_ambiguous(self, off: float, table_id: int | None) -> None:
+        """It shows 40x, and flat at that it fits; where it does not, no table explains it."""
+        frame = sent(held({"BTC": -2.0})).with_columns(pl.col("liq_px_exchange") * off, coin=pl.lit("NEW"))
+        found = mismatches(frame, TABLES)
+        assert found.select("reason", "explaining_table_id").rows() == [("tier_ambiguous", table_id)]
+        assert found["liq_px_solved"].null_count() == 1
+
+    def test_collateral_unknown_names_what_the_prices_imply(self) -> None:
+        frame = sent(held(HELD), account_mode=None, pooled_available_usd=None, account_value_usd=9_000.0)
+        found = mismatches(frame, TABLES)
+        assert set(found["reason"]) == {"collateral_unknown"}
+        assert found["implied_available_usd"].to_list() == pytest.approx([60_000.0] * 3)
+        assert found["captured_available_usd"].to_list() == [9_000.0] * 3
+        assert found["implying_prices"].to_list() == [3] * 3
+
+    def test_a_pool_that_was_not_read_is_collateral_unknown(self) -> None:
+        assert set(reasons(sent(held(HELD), pooled_available_usd=None)).values()) == {"collateral_unknown"}
+
+    def test_mode_changed_where_a_standard_accounts_prices_imply_one_pool(self) -> None:
+        frame = sent(
+            held(HELD), account_mode="standard", pooled_available_usd=None, account_value_usd=9_000.0
+        )
+        assert set(reasons(frame).values()) == {"mode_changed"}
+
+    def test_mode_changed_where_a_pools_prices_are_those_of_its_dex_alone(self) -> None:
+        frame = held({"BTC": -2.0}, account_mode="standard", account_value_usd=50_000.0)
+        assert reasons(sent(frame, account_mode="unified")) == {"BTC": "mode_changed"}
+
+    def test_a_standard_accounts_single_price_is_unexplained(self) -> None:
+        frame = held({"BTC": -2.0}, account_mode="standard", account_value_usd=50_000.0)
+        assert reasons(sent(frame, account_value_usd=40_000.0)) == {"BTC": "unexplained"}
+
+    def test_prices_that_imply_different_collateral_are_unexplained(self) -> None:
+        frame = sent(
+            held(HELD), account_mode="standard", pooled_available_usd=None, account_value_usd=9_000.0
+        )
+        apart = frame.with_columns(pl.col("liq_px_exchange") * pl.Series([1.0, 1.01, 1.02]))
+        assert set(reasons(apart).values()) == {"unexplained"}
+
+    def test_an_isolated_price_needs_no_account_to_be_unexplained(self) -> None:
+        frame = held({"BTC": 1.0}, margin_mode="isolated", isolated_raw_usd=-60_000.0, account_mode=None)
+        off = sent(frame).with_columns(pl.col("liq_px_exchange") * 1.001)
+        found = mismatches(off, TABLES)
+        assert found["reason"].to_list() == ["unexplained"]
+        assert found["captured_available_usd"].null_count() == 1
+
+    @pytest.mark.parametrize(("moved", "reason"), [(2e-4, "stale_mark"), (0.5e-4, "unexplained")])
+    def test_stale_mark_only_where_marks_moved_enough_to_explain_it(self, moved: float, reason: str) -> None:
+        """K is 24 USD behind; 240,000 USD of positions need a move of 1e-4 for that."""
+        frame = sent(held({"BTC": -2.0, "ETH": 32.0}), pooled_available_usd=60_024.0)
+        marks = pl.DataFrame(
+            {"dex": "", "coin": ["BTC", "ETH"], "mark_px": [80_000 * (1 + moved), 2_500 * (1 - moved)]}
+        )
+        assert set(reasons(frame, marks).values()) == {reason}
+        found = mismatches(frame, TABLES, marks)
+        assert found["drift_usd"].to_list() == pytest.approx([240_000 * moved] * 2)
+
+    def test_other_accounts_marks_of_the_same_moment_tell_how_far_they_moved(self) -> None:
+        frame = sent(held({"BTC": -2.0}), pooled_available_usd=60_024.0)
+        other = sent(held({"BTC": 1.0}, address="0xb", mark_px=80_020.0))
+        assert reasons(frame) == {"BTC": "unexplained"}
+        assert reasons(pl.concat([frame, other])) == {"BTC": "stale_mark"}
+        hours = other.with_columns(pl.col("as_of") + pl.duration(hours=3))
+        assert reasons(pl.concat([frame, hours])) == {"BTC": "unexplained"}
+
+    def test_an_account_read_whole_in_one_answer_has_no_stale_mark(self) -> None:
+        frame = held({"BTC": -2.0}, account_mode="standard", account_value_usd=50_000.0)
+        marks = pl.DataFrame({"dex": "", "coin": ["BTC"], "mark_px": [80_400.0]})
+        off = sent(frame, account_value_usd=50_100.0)
+        assert reasons(off, marks) == {"BTC": "unexplained"}
+
+    def test_every_reason_is_counted_most_first(self) -> None:
+        frame = sent(held(HELD), pooled_available_usd=None)
+        odd = sent(held({"INJ": -1_000_000.0}, margin_table_id=10, address="0xb"), margin_table_id=None)
+        counted = count_reasons(mismatches(pl.concat([frame, odd]), TABLES))
+        assert list(counted.items()) == [("collateral_unknown", 3), ("tier_ambiguous", 1)]
+
+
+class TestPoolsOverDexes:
+    """Dexes that share a collateral token are one pool: one K, and the marks of all of them behind it."""
+
+    def pool(self, available: float, **facts: Any) -> pl.DataFrame:
+        main = held({"BTC": -2.0, "ETH": 30.0}, pooled_available_usd=available, **facts)
+        other = held({"INJ": 4_000.0, "WIF": -5_000.0}, pooled_available_usd=available, dex="xyz", **facts)
+        return pl.concat([main, other])
+
+    @given(st.floats(1_000.0, 60_000.0))
+    def test_each_price_is_where_the_whole_pool_has_nothing_left(self, available: float) -> None:
+        """The pool by hand: K and what all its positions gain and need less when one mark moves."""
+        solved = reconcile(self.pool(available, exchange_read=False), TABLES)
+        rate = {"BTC": 0.5 / 40, "ETH": 0.5 / 25, "INJ": 0.5 / 10, "WIF": 0.5 / 5}
+        for row in solved.drop_nulls("liq_px_solved").iter_rows(named=True):
+            move = row["liq_px_solved"] - row["mark_px"]
+            left = available + row["szi"] * move - abs(row["szi"]) * move * rate[row["coin"]]
+            assert left == pytest.approx(0.0, abs=1e-9 * max(row["notional_usd"], available))
+
+    def test_prices_of_two_dexes_together_imply_the_pool(self) -> None:
+        """One price in each dex would say nothing alone; together they say one K."""
+        rows = sent(self.pool(60_000.0)).filter(pl.col("coin").is_in(["BTC", "WIF"]))
+        read = reconcile(rows.with_columns(pooled_available_usd=pl.lit(None, pl.Float64)), TABLES)
+        assert read["implied_available_usd"].to_list() == pytest.approx([60_000.0] * 2)
+        assert sum(note.positions for note in implied_collateral_notes(read)) == 2
+
+    def test_dexes_of_different_collateral_are_different_pools(self) -> None:
+        rows = sent(self.pool(60_000.0)).filter(pl.col("coin").is_in(["BTC", "WIF"]))
+        apart = {"": TABLE, "xyz": replace(TABLE, collateral_token=360)}
+        read = reconcile(rows.with_columns(pooled_available_usd=pl.lit(None, pl.Float64)), apart)
+        assert read["implied_available_usd"].null_count() == 2
+
+    def test_marks_of_one_dex_explain_prices_of_the_other(self) -> None:
+        frame = sent(self.pool(60_000.0), pooled_available_usd=60_010.0)
+        marks = pl.DataFrame({"dex": ["xyz"], "coin": ["INJ"], "mark_px": [10.01]})
+        assert set(reasons(frame, marks).values()) == {"stale_mark"}
+
+
+class TestReport:
+    def stored(self, store: Store, frame: pl.DataFrame) -> None:
+        store_universe(store.database, universe_row(META_JSON, "", NOON))
+        reading = Reading(
+            id="r", venue="hyperliquid", source="test", scope=Scope.CENSUS, as_of=NOON, accounts=1,
+            positions=frame.height,
+        )  # fmt: skip
+        store.lake.write_reading(reading, {"positions": reconcile(frame, TABLES)})
+
+    def test_it_counts_all_and_lists_those_that_do_not_fit(self, store: Store) -> None:
+        odd = sent(held({"INJ": -1_000_000.0}, margin_table_id=10, address="0xb"), margin_table_id=None)
+        covered = sent(held({"BTC": 1.0}, address="0xc", pooled_available_usd=200_000.0))
+        self.stored(store, pl.concat([sent(held(HELD)), odd, covered]))
+        report = mismatch_report(store)
+        assert (report.positions, report.with_exchange_price, report.solved, report.nulls) == (5, 5, 5, 1)
+        assert report.reasons == {"tier_ambiguous": 1}
+        assert report.worst_fitting is not None
+        assert report.worst_fitting < 1e-9
+        assert report.share_usd == pytest.approx(1e7 / (160e3 + 75e3 + 5e3 + 1e7 + 80e3))
+        [found] = report.mismatches
+        assert (found.address, found.explaining_table_id) == ("0xb", 10)
+        assert "4 agree" in report.describe()[1]
+        assert report.describe()[3].endswith("; margin table 10 gives the exchange's")
+
+    def test_it_says_what_collateral_would_explain(self, store: Store) -> None:
+        self.stored(store, sent(held(HELD), pooled_available_usd=None))
+        line = mismatch_report(store).mismatches[0].describe()
+        assert "60,000.00 USD available would explain it (none captured, 3 prices of the account)" in line
+
+    def test_of_a_moment_before_anything_was_read_there_is_none(self, store: Store) -> None:
+        with pytest.raises(NothingStored, match="no positions are stored yet"):
+            mismatch_report(store)
+        self.stored(store, sent(held(HELD)))
+        with pytest.raises(NothingStored):
+            mismatch_report(store, datetime(2026, 9, 5, tzinfo=UTC))
+
+
+def test_a_quarter_of_a_million_positions_are_judged_within_five_seconds() -> None:
+    """No loop over positions: one would take minutes."""
+    n = 250_000
+    rng = np.random.default_rng(1)
+    frame = held({"BTC": -2.0}).select(pl.all().gather([0] * n)).with_columns(
+        address=pl.Series(rng.integers(0, 60_000, n)).cast(pl.String),
+        szi=pl.Series(rng.normal(0, 2, n)),
+    )  # fmt: skip
+    frame = frame.with_columns(notional_usd=pl.col("szi").abs() * pl.col("mark_px"))
+    off = sent(frame).with_columns(pl.col("liq_px_exchange") * pl.Series(1 + 1e-3 * rng.integers(0, 2, n)))
+    started = time.perf_counter()
+    found = mismatches(off, TABLES)
+    assert 50_000 < found.height < n
+    assert time.perf_counter() - started < 5.0

@@ -1,0 +1,218 @@
+"""Realised liquidations out of a node's fills, and the funding census: each liquidation once, whatever repeats it."""
+
+import gzip
+import json
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.errors import ImportRefused, WireError
+from indexer.node_fills import DATASET, LIQUIDATIONS, funding_census, import_fills, read_liquidations
+from indexer.universe import VENUE
+from storage.store import Store
+
+NOON_MS = 1_788_264_000_000
+VICTIM, TAKER = "0x" + "11" * 20, "0x" + "22" * 20
+NO_HASH = "0x" + "0" * 64
+
+Fill = Mapping[str, Any]
+Pair = tuple[str, Fill]
+
+
+def fill(tid: int, px: float = 100.0, sz: float = 1.0, side: str = "A", **other: Any) -> Fill:
+    return {"coin": "BTC", "px": str(px), "sz": str(sz), "side": side, "time": NOON_MS, "hash": "0x" + "ab" * 32,
+            "tid": tid, "oid": 7, "startPosition": "3.0", "dir": "Close Long", "fee": "0.1", **other}  # fmt: skip
+
+
+def both_sides(tid: int, victim: str = VICTIM, **given: Any) -> list[Pair]:
+    """The two fills of one trade of a liquidation, as the node writes them."""
+    said = {
+        "liquidation": {"liquidatedUser": victim, "markPx": "99.5", "method": given.pop("method", "market")}
+    }
+    own = fill(tid, **given, **said)
+    return [(victim, own), (TAKER, {**own, "side": "B" if own["side"] == "A" else "A", "oid": 8})]
+
+
+def by_block(pairs: Sequence[Pair]) -> str:
+    block = {
+        "local_time": "x",
+        "block_time": "y",
+        "block_number": 1,
+        "events": [list(pair) for pair in pairs],
+    }
+    return json.dumps(block) + "\n"
+
+
+def one_by_one(pairs: Sequence[Pair]) -> str:
+    return "".join(json.dumps(pair) + "\n" for pair in pairs)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+sizes = st.lists(st.tuples(st.floats(1, 1e5), st.floats(1e-4, 1e4)), min_size=1, max_size=8)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    per_victim=st.lists(sizes, min_size=1, max_size=4), side=st.sampled_from("AB"), seed=st.integers(0, 99)
+)
+def test_each_liquidations_notional_is_counted_once_however_often_its_fills_are_repeated(
+    tmp_path: Path, per_victim: list[list[tuple[float, float]]], side: str, seed: int
+) -> None:
+    pairs = [
+        pair
+        for number, trades in enumerate(per_victim)
+        for k, (px, sz) in enumerate(trades)
+        for pair in both_sides(100 * number + k, f"0x{number:040x}", px=px, sz=sz, side=side)
+    ]
+    pairs += [(TAKER, fill(9999, px=5.0))]
+    random.Random(seed).shuffle(pairs)
+    half = len(pairs) // 2
+    first = write(tmp_path / "first", one_by_one(pairs))
+    second = write(tmp_path / "second", by_block(pairs[:half]) + by_block(pairs[half:]))
+    read = read_liquidations([first, second])
+    found = {row["address"]: row for row in read.liquidations.iter_rows(named=True)}
+    assert len(found) == len(per_victim)
+    for number, trades in enumerate(per_victim):
+        row, size = found[f"0x{number:040x}"], sum(sz for _, sz in trades)
+        assert row["notional_usd"] == pytest.approx(sum(px * sz for px, sz in trades), rel=1e-12)
+        assert row["size"] == pytest.approx(size, rel=1e-12)
+        assert row["mean_px"] == pytest.approx(row["notional_usd"] / size, rel=1e-12)
+        assert (row["fills"], row["side"]) == (len(trades), "long" if side == "A" else "short")
+    trades_in_all = sum(len(trades) for trades in per_victim)
+    assert (read.counterparty_fills, read.repeated_fills) == (trades_in_all, 2 * trades_in_all)
+
+
+def test_other_hashes_coins_and_methods_are_other_liquidations(tmp_path: Path) -> None:
+    other = "0x" + "cd" * 32
+    pairs = [
+        *both_sides(1),
+        *both_sides(2, hash=other),
+        *both_sides(3, coin="ETH"),
+        *both_sides(4, method="backstop"),
+    ]
+    rows = read_liquidations([write(tmp_path / "fills", by_block(pairs))]).liquidations
+    assert rows.height == 4
+    assert sorted(rows["method"]) == ["backstop", "market", "market", "market"]
+
+
+def test_without_a_hash_the_time_tells_liquidations_apart(tmp_path: Path) -> None:
+    later = both_sides(3, hash=NO_HASH, time=NOON_MS + 30_000)
+    pairs = [*both_sides(1, hash=NO_HASH), *both_sides(2, hash=NO_HASH), *later]
+    rows = read_liquidations([write(tmp_path / "fills", by_block(pairs))]).liquidations
+    assert rows["fills"].to_list() == [2, 1]
+
+
+def test_what_only_the_other_side_shows_is_noted_and_not_counted(tmp_path: Path) -> None:
+    own, theirs = both_sides(1)
+    nobody = (VICTIM, fill(2, liquidation={"markPx": "99.5", "method": "market"}))
+    read = read_liquidations([write(tmp_path / "fills", one_by_one([theirs, nobody]))])
+    assert read.liquidations.is_empty()
+    assert read.notes == (
+        "1 fill with a liquidation of no named account, left out",
+        "1 fill of counterparties whose liquidated side no file has, left out",
+    )
+    assert read_liquidations([write(tmp_path / "own", one_by_one([own]))]).liquidations.height == 1
+
+
+def test_liquidations_are_kept_per_coin_and_importing_again_adds_none(tmp_path: Path, store: Store) -> None:
+    path = write(tmp_path / "fills", by_block([*both_sides(1), *both_sides(2, coin="xyz:TSLA")]))
+    assert [import_fills(store, [path]).added for _ in range(2)] == [2, 0]
+    assert store.lake.series_coins(DATASET) == [(VENUE, "BTC"), (VENUE, "xyz:TSLA")]
+    later = write(tmp_path / "later", by_block(both_sides(3, time=NOON_MS + 86_400_000, hash="0x2")))
+    assert import_fills(store, [path, later]).added == 1
+    rows = store.lake.read_series(DATASET, VENUE, "BTC", LIQUIDATIONS)
+    assert rows["ts"].dt.day().to_list() == [1, 2]
+
+
+def test_files_without_liquidations_bring_none_and_say_so(tmp_path: Path, store: Store) -> None:
+    done = import_fills(store, [write(tmp_path / "fills", by_block([(TAKER, fill(1))]))])
+    assert done.describe()[1] == "  no liquidation among them"
+    assert done.added == 0
+
+
+def test_a_last_line_still_being_written_is_left_out_and_noted(tmp_path: Path) -> None:
+    line = by_block(both_sides(2))
+    read = read_liquidations([write(tmp_path / "17", by_block(both_sides(1)) + line[: len(line) // 2])])
+    assert read.liquidations.height == 1
+    assert "the last line breaks off" in read.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"events": [\n{"events": []}\n', r"17:1: no JSON object or pair"),
+        (by_block([]) + "garbage\n" + by_block([]), r"17:2: no JSON object or pair: 'garbage'"),
+        (
+            json.dumps({"time": "t", "hash": "h", "inner": {}}) + "\n",
+            r"17:1: Object missing required field `events`",
+        ),
+        (by_block(both_sides(1, px=-1.0)), r"17:1: Expected `float` > 0.0 - at `\$\.events\[0\]\[1\]\.px`"),
+        (by_block([]) + by_block(both_sides(1, side="C")), r"17:2: Expected `str` matching"),
+        (one_by_one(both_sides(1, time="noon")), r"17:1: Expected `int`"),
+    ],
+)
+def test_other_content_is_refused_naming_file_and_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(WireError, match=said) as caught:
+        read_liquidations([write(tmp_path / "17", text)])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_archive_an_empty_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "17.gz").write_bytes(gzip.compress(by_block(both_sides(1)).encode() * 50)[:-20])
+    with pytest.raises(WireError, match="cut off after line"):
+        read_liquidations([tmp_path / "17.gz"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImportRefused, match="empty: holds no file"):
+        read_liquidations([tmp_path / "empty"])
+    with pytest.raises(ImportRefused, match=r"none: cannot be read: No such file"):
+        read_liquidations([tmp_path / "none"])
+
+
+# ------------------------------------------------------------------------------------------- funding census
+
+
+def funding(time: str, *deltas: tuple[str, str, str, str]) -> Mapping[str, Any]:
+    names = ("user", "coin", "szi", "funding_amount")
+    rows = [{**dict(zip(names, delta, strict=True)), "funding_rate": "0.0000125"} for delta in deltas]
+    return {"time": time, "hash": NO_HASH, "inner": {"Funding": {"deltas": rows}}}
+
+
+FIRST = funding(
+    "2026-09-01T12:00:00.063787823", (VICTIM, "BTC", "-0.5", "0.37"), (TAKER, "BTC", "0.5", "-0.37")
+)
+OTHER = {
+    "time": "2026-09-01T12:00:01.0",
+    "hash": "0x1",
+    "inner": {"LedgerUpdate": {"users": [VICTIM], "delta": {}}},
+}
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_the_hourly_funding_is_a_census_of_positions(tmp_path: Path, blocks: bool) -> None:
+    second = funding("2026-09-01T13:00:00", (VICTIM, "BTC", "-0.5", "0.4"))
+    events = [FIRST, OTHER, second, second]
+    lines = [{"block_number": 1, "events": events}] if blocks else events
+    census = funding_census([write(tmp_path / "12", "".join(json.dumps(line) + "\n" for line in lines))])
+    noon = datetime(2026, 9, 1, 12, 0, 0, 63_000, tzinfo=UTC)
+    assert census.rows() == [
+        (noon, VICTIM, "BTC", -0.5, 0.37),
+        (noon, TAKER, "BTC", 0.5, -0.37),
+        (datetime(2026, 9, 1, 13, tzinfo=UTC), VICTIM, "BTC", -0.5, 0.4),
+    ]
+    assert census.group_by("ts").agg(pl.col("szi").sum()).sort("ts")["szi"].to_list() == [0.0, -0.5]
+
+
+def test_a_file_of_fills_is_no_funding_census(tmp_path: Path) -> None:
+    with pytest.raises(WireError, match=r"misc_events from .*fills:1"):
+        funding_census([write(tmp_path / "fills", by_block(both_sides(1)))])

@@ -1,0 +1,470 @@
+"""A node's state file, written from the synthetic ledger, gives back the ledger's positions and liquidation prices.
+
+The ledger's prices come from direct search, in a package that never imports the readers.
+"""
+
+import gzip
+import tracemalloc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lz4.frame
+import msgpack
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from heatmap.errors import BadInput
+from indexer.errors import ImportRefused, WireError
+from indexer.exact import exact_map
+from indexer.node_import import import_state
+from indexer.node_state import NodeState, read_state
+from indexer.readings import known_coins, positions_as_of
+from indexer.universe import stored_tables
+from sandbox.market import Market
+from sandbox.node_state import write_state, write_synthetic_state
+from sandbox.truth import true_positions
+from storage.store import Store
+
+Document = Any
+
+
+@pytest.fixture(scope="module")
+def state_file(tmp_path_factory: pytest.TempPathFactory, small_market: Market) -> Path:
+    path = tmp_path_factory.mktemp("node") / "942770000.rmp"
+    write_state(small_market, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def marks(small_market: Market) -> Mapping[tuple[str, str], float]:
+    rows = true_positions(small_market).select("dex", "coin", "mark_px").unique().iter_rows()
+    return {(dex, coin): px for dex, coin, px in rows}
+
+
+@pytest.fixture(scope="module")
+def state(state_file: Path, marks: Mapping[tuple[str, str], float]) -> NodeState:
+    return read_state(state_file, marks)
+
+
+@pytest.fixture(scope="module")
+def joined(state: NodeState, small_market: Market) -> pl.DataFrame:
+    """Every position of the ledger beside what was read of it; the truth's columns end in `_true`."""
+    truth = true_positions(small_market)
+    both = truth.join(
+        state.positions, on=["address", "dex", "coin"], how="full", suffix="_read", coalesce=True
+    )
+    return both.rename({name: f"{name}_true" for name in truth.columns if f"{name}_read" in both.columns})
+
+
+@pytest.fixture
+def changed(state_file: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Writes the state with something changed in its document."""
+
+    def write(change: Callable[[Document], object]) -> Path:
+        document = msgpack.unpackb(state_file.read_bytes(), strict_map_key=False)
+        change(document)
+        path = tmp_path / "changed.rmp"
+        path.write_bytes(msgpack.packb(document))
+        return path
+
+    return write
+
+
+def locus(document: Document) -> Document:
+    return document["exchange"]["locus"]
+
+
+def first_holder(document: Document) -> Document:
+    return next(
+        state for _, state in locus(document)["cls"][0]["user_states"]["user_to_state"] if state["p"]["p"]
+    )
+
+
+# -------------------------------------------------------------------------------------------------- truth
+
+
+def test_every_position_of_the_ledger_is_read_exactly(joined: pl.DataFrame) -> None:
+    assert joined.height > 300
+    assert joined["szi_true"].equals(joined["szi_read"].rename("szi_true"))
+    for name in ("margin_mode", "leverage", "max_leverage"):
+        assert (joined[f"{name}_true"] == joined[f"{name}_read"]).all(), name
+    assert ((joined["entry_px_true"] / joined["entry_px_read"] - 1).abs() < 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "margin_mode", "at_least"),
+    [
+        ("standard", "cross", 100),
+        ("standard", "isolated", 60),
+        ("unified", "cross", 40),
+        ("unified", "isolated", 15),
+        ("portfolio", "isolated", 3),
+    ],
+)
+def test_the_solved_price_is_the_ledgers(
+    joined: pl.DataFrame, mode: str, margin_mode: str, at_least: int
+) -> None:
+    rows = joined.filter((pl.col("account_mode_read") == mode) & (pl.col("margin_mode_read") == margin_mode))
+    assert rows.height >= at_least
+    assert set(rows["status"]) <= {"solved_only", "never"}
+    assert rows["liq_px_true"].is_null().equals(rows["liq_px_read"].is_null())
+    error = (rows["liq_px_read"] / rows["liq_px_true"] - 1).abs().max()
+    assert isinstance(error, float)
+    assert error < 1e-9
+
+
+def test_positions_of_the_builder_dex_and_grandfathered_ones_are_among_them(joined: pl.DataFrame) -> None:
+    assert joined.filter(pl.col("dex") == "xyz").height > 5
+    grandfathered = joined.filter((pl.col("margin_table_id") == 50) & (pl.col("status") == "solved_only"))
+    assert grandfathered.height > 0
+    assert set(grandfathered["max_leverage_read"]) == {50.0}
+
+
+def test_a_cross_position_in_portfolio_margin_gets_no_invented_price(
+    joined: pl.DataFrame, state: NodeState
+) -> None:
+    rows = joined.filter(
+        (pl.col("account_mode_read") == "portfolio") & (pl.col("margin_mode_read") == "cross")
+    )
+    assert rows.height > 3
+    assert set(rows["status"]) == {"unknown_collateral"}
+    assert rows["liq_px_read"].is_null().all()
+    assert any(f"{rows.height} portfolio" in note for note in state.notes)
+
+
+def test_open_interest_is_what_all_longs_hold(state: NodeState, small_market: Market) -> None:
+    truth = true_positions(small_market).filter(pl.col("szi") > 0).group_by("coin").agg(pl.col("szi").sum())
+    read = dict(state.markets.select("coin", "open_interest").iter_rows())
+    assert read == {coin: pytest.approx(size, rel=1e-12) for coin, size in truth.iter_rows()}
+    assert state.violations == ()
+
+
+def test_accounts_carry_cash_plus_the_value_of_their_positions(
+    state: NodeState, small_market: Market
+) -> None:
+    ledger, mark = small_market.hyperliquid.ledger, small_market.path.mark_units[-1]
+    equity = (ledger.cash + (ledger.cross_lots() * mark).sum(axis=1)) / 1e6
+    of = dict(zip(small_market.addresses, equity.tolist(), strict=True))
+    rows = state.accounts.filter((pl.col("account_mode") == "standard") & (pl.col("dex") == ""))
+    assert rows.height > 100
+    assert rows["cross_account_value_usd"].to_list() == pytest.approx(
+        [of[a] for a in rows["address"]], rel=1e-9
+    )
+
+
+def test_without_marks_the_oracle_stands_for_them_and_it_is_said(
+    state_file: Path, small_market: Market
+) -> None:
+    read = read_state(state_file)
+    assert "no mark given for 5 of 5 coins: oracle prices stand for them, approximately" in read.notes
+    path, asset = small_market.path, small_market.spec.assets[0]
+    btc = read.positions.filter(pl.col("coin") == "BTC")["mark_px"].unique().to_list()
+    assert btc == [path.oracle_units[-1, 0] / asset.px_scale]
+
+
+def test_marks_may_be_a_frame_and_may_leave_coins_out(state_file: Path, state: NodeState) -> None:
+    frame = state.markets.select("dex", "coin", "mark_px")
+    assert read_state(state_file, frame).positions.equals(state.positions)
+    fewer = read_state(state_file, frame.filter(pl.col("coin") == "BTC"))
+    assert any(note.startswith("no mark given for 4 of 5 coins") for note in fewer.notes)
+
+
+# ------------------------------------------------------------------------------------------- other forms
+
+
+def test_addresses_may_be_written_as_text(
+    small_market: Market, tmp_path: Path, state: NodeState, marks: Any
+) -> None:
+    write_state(small_market, tmp_path / "text.rmp", binary_addresses=False)
+    read = read_state(tmp_path / "text.rmp", marks).positions.drop("source")
+    assert read.equals(state.positions.drop("source"))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lz4.frame.compress])
+def test_a_compressed_state_is_read_alike(
+    state_file: Path, tmp_path: Path, state: NodeState, marks: Any, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(pack(state_file.read_bytes()))
+    assert read_state(path, marks).positions.drop("source").equals(state.positions.drop("source"))
+    path.write_bytes(pack(state_file.read_bytes())[:-2000])
+    with pytest.raises(WireError, match="cut off after"):
+        read_state(path)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(["ctx", "cls", "ust", "scl"]), extra=st.text(max_size=5))
+def test_the_order_of_the_parts_and_unknown_ones_change_nothing(
+    changed: Callable[..., Path], state: NodeState, marks: Any, order: list[str], extra: str
+) -> None:
+    def shuffle(document: Document) -> None:
+        parts = locus(document)
+        document["exchange"]["locus"] = {f"?{extra}": [1, {"a": None}]} | {
+            name: parts[name] for name in order
+        }
+        parts["cls"][0][f"?{extra}"] = {5: b"x"}
+        first_holder(document)[f"?{extra}"] = 1.5
+
+    read = read_state(changed(shuffle), marks)
+    assert read.positions.drop("source").equals(state.positions.drop("source"))
+
+
+def test_a_position_without_a_setting_has_its_assets_default(changed: Callable[..., Path]) -> None:
+    def forget(document: Document) -> None:
+        for _, account in locus(document)["cls"][0]["user_states"]["user_to_state"]:
+            for _, position in account["p"]["p"]:
+                if "C" in position["l"]:
+                    del position["l"], position["M"]
+
+    rows = read_state(changed(forget)).positions.filter(
+        (pl.col("dex") == "") & (pl.col("margin_mode") == "cross")
+    )
+    assert dict(rows.select("coin", "leverage").unique().iter_rows()) == {
+        "BTC": 20.0, "ETH": 20.0, "SOL": 20.0, "HYPE": 10.0,
+    }  # fmt: skip
+
+
+def test_an_empty_dex_and_positions_of_no_size_change_nothing(
+    changed: Callable[..., Path], state: NodeState, marks: Any
+) -> None:
+    def add(document: Document) -> None:
+        empty = {
+            "meta": {"universe": [], "marginTableIdToMarginTable": [], "collateralToken": 0, "pdi": 2},
+            "oracle": {"pxs": []},
+            "user_states": {"users_with_positions": [], "asset_to_oi_szi": [], "user_to_state": []},
+        }
+        locus(document)["cls"].append(empty)
+        accounts = locus(document)["cls"][0]["user_states"]["user_to_state"]
+        flat = next(account for _, account in accounts if not account["p"]["p"])
+        flat["p"]["p"].append([0, {"s": 0, "e": 0, "l": {"C": 5}, "M": 56}])
+
+    read = read_state(changed(add), marks)
+    assert read.violations == ()
+    assert read.positions.drop("source").equals(state.positions.drop("source"))
+
+
+def test_coins_of_a_builder_dex_without_its_name_are_not_mixed_with_the_main_ones(
+    changed: Callable[..., Path],
+) -> None:
+    read = read_state(
+        changed(lambda d: set_in(locus(d)["cls"][1]["meta"], "universe", 0, "name", value="BTC"))
+    )
+    assert set(read.tables) == {"", "dex1"}
+    assert "dex1:BTC" in read.positions["coin"]
+    assert any("dex 1 carry no dex name" in note for note in read.notes)
+
+
+def test_collateral_in_a_token_of_unknown_unit_leaves_the_pool_unknown(
+    changed: Callable[..., Path], marks: Any
+) -> None:
+    def in_other_token(document: Document) -> None:
+        locus(document)["cls"][0]["meta"]["collateralToken"] = 360
+        for _, account in locus(document)["scl"]["user_states"]:
+            account["b"][0][0] = 360
+
+    read = read_state(changed(in_other_token), marks)
+    unified = read.positions.filter(
+        (pl.col("account_mode") == "unified") & (pl.col("margin_mode") == "cross")
+    )
+    assert set(unified["status"]) == {"unknown_collateral"}
+    assert read.spot_totals["total"].null_count() > 40
+
+
+def test_without_modes_no_cross_position_is_priced_and_isolated_ones_still_are(
+    changed: Callable[..., Path], marks: Any
+) -> None:
+    read = read_state(changed(lambda document: locus(document).pop("ust")), marks)
+    by_mode = read.positions.group_by("margin_mode").agg(pl.col("status").unique().sort())
+    assert dict(by_mode.iter_rows()) == {"cross": ["unknown_collateral"], "isolated": ["solved_only"]}
+    assert any("no account modes (ust)" in note for note in read.notes)
+
+
+def test_without_balances_unified_accounts_are_unknown(changed: Callable[..., Path], marks: Any) -> None:
+    read = read_state(changed(lambda document: locus(document).pop("scl")), marks)
+    unified = read.positions.filter(
+        (pl.col("account_mode") == "unified") & (pl.col("margin_mode") == "cross")
+    )
+    assert set(unified["status"]) == {"unknown_collateral"}
+    assert any("no spot balances (scl)" in note for note in read.notes)
+
+
+def test_a_mode_of_unknown_meaning_is_not_taken_for_another(changed: Callable[..., Path]) -> None:
+    def rename(document: Document) -> None:
+        for _, setting in locus(document)["ust"]:
+            setting["a"] = "z"
+
+    read = read_state(changed(rename))
+    assert read.modes["account_mode"].is_null().all()
+    assert any(note.startswith("account modes z have no known meaning") for note in read.notes)
+
+
+# ---------------------------------------------------------------------------------------------- refusals
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.999999))
+def test_a_state_that_breaks_off_anywhere_is_refused_in_one_line(
+    state_file: Path, tmp_path: Path, share: float
+) -> None:
+    whole = state_file.read_bytes()
+    path = tmp_path / "broken.rmp"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(
+        WireError, match=r"node state from .*broken\.rmp: cut off after [\d,]+ bytes, inside "
+    ) as caught:
+        read_state(path)
+    assert "\n" not in str(caught.value)
+
+
+def set_in(document: Document, *steps: Any, value: Any) -> None:
+    for step in steps[:-1]:
+        document = document[step]
+    document[steps[-1]] = value
+
+
+CHANGES: list[tuple[Callable[[Document], object], str]] = [
+    (lambda d: d.pop("exchange"), r"exchange\.locus\.ctx is missing"),
+    (lambda d: locus(d).pop("cls"), r"exchange\.locus\.cls is missing"),
+    (lambda d: locus(d)["ctx"].pop("height"), r"exchange\.locus\.ctx lacks 'height'"),
+    (lambda d: set_in(locus(d), "ctx", "time", value=5), r"exchange\.locus\.ctx\.time is not laid out"),
+    (lambda d: set_in(locus(d), "cls", value={}), r"exchange\.locus\.cls is no list"),
+    (lambda d: locus(d)["cls"][0].pop("meta"), r"cls\[0\]\.meta is missing"),
+    (lambda d: locus(d)["cls"][1]["meta"].pop("universe"), r"cls\[1\]\.meta lacks 'universe'"),
+    (lambda d: locus(d)["cls"][0]["user_states"].pop("user_to_state"), r"user_states lacks 'user_to_state'"),
+    (lambda d: first_holder(d).pop("u"), r"user_to_state\[\d+\] lacks 'u'"),
+    (
+        lambda d: set_in(first_holder(d), "u", value="12"),
+        r"user_to_state\[\d+\] is not laid out as documented",
+    ),
+    (lambda d: first_holder(d)["p"]["p"][0][1].pop("s"), r"user_to_state\[\d+\] lacks 's'"),
+    (
+        lambda d: set_in(first_holder(d), "p", "p", 0, 1, "l", value={"X": 1}),
+        r"user_to_state\[\d+\] lacks 'I'",
+    ),
+    (
+        lambda d: set_in(first_holder(d), "p", "p", 0, 0, value=99),
+        "position of asset 99 on the main dex, which lists 4",
+    ),
+    (lambda d: set_in(locus(d)["ust"][3], 0, value="0x12"), r"ust\[3\] is not laid out .* is no address"),
+    (lambda d: set_in(locus(d), 7, value=1), "has the key 7 where names are documented"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES)
+def test_another_layout_is_refused_naming_the_place(
+    changed: Callable[..., Path], change: Callable[[Document], object], said: str
+) -> None:
+    with pytest.raises(WireError, match=said) as caught:
+        read_state(changed(change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b'{"exchange": {}}', b"\xc1\xc1", msgpack.packb([1, 2])])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other.rmp").write_bytes(content)
+    with pytest.raises(WireError, match=r"the document is no map; this is not a node's state"):
+        read_state(tmp_path / "other.rmp")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match=r"none\.rmp: cannot be read: No such file"):
+        read_state(tmp_path / "none.rmp")
+
+
+# ------------------------------------------------------------------------------- invariants, memory, storing
+
+
+def test_sizes_that_do_not_cancel_are_reported_and_not_imported(
+    changed: Callable[..., Path], store: Store
+) -> None:
+    def double(document: Document) -> None:
+        first_holder(document)["p"]["p"][0][1]["s"] *= 3
+
+    path = changed(double)
+    assert any("coins, not to zero" in line for line in read_state(path).violations)
+    with pytest.raises(BadInput, match="not to zero"):
+        import_state(store, path)
+    assert known_coins(store) == []
+    tolerated = import_state(store, path, tolerate=True)
+    assert any("violated: sizes of" in line for line in tolerated.describe())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: set_in(locus(d)["cls"][0]["user_states"], "asset_to_oi_szi", 0, value=5),
+         r"asset_to_oi_szi says 5e-05"),
+        (lambda d: locus(d)["cls"][0]["user_states"]["users_with_positions"].pop(), "1 accounts are in users_with"),
+        (lambda d: set_in(locus(d)["cls"][0]["meta"]["marginTableIdToMarginTable"][-1][1]["margin_tiers"], 1,
+                          "maintenance_deduction", value=0), "margin table 56 of the main dex deducts 0.00 USD"),
+    ],
+)  # fmt: skip
+def test_every_cross_check_of_the_layout_can_fail(
+    changed: Callable[..., Path], change: Callable[[Document], object], said: str
+) -> None:
+    violations = read_state(changed(change)).violations
+    assert len(violations) == 1
+    assert said in violations[0]
+
+
+def test_a_check_that_the_state_does_not_allow_is_said_to_be_missing(changed: Callable[..., Path]) -> None:
+    def drop(document: Document) -> None:
+        users = locus(document)["cls"][0]["user_states"]
+        users["asset_to_oi_szi"] = {"of": "another form"}
+        del users["users_with_positions"]
+
+    read = read_state(changed(drop))
+    assert read.violations == ()
+    assert sum("not held against" in note for note in read.notes) == 2
+
+
+def peak_bytes(path: Path) -> int:
+    tracemalloc.start()
+    try:
+        assert read_state(path).positions.height == 4000
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_grows_with_holders_and_not_with_accounts(tmp_path: Path) -> None:
+    few, many = tmp_path / "few.rmp", tmp_path / "many.rmp"
+    write_synthetic_state(few, 40_000, 1000, 4000, resting_orders=0)
+    write_synthetic_state(many, 100_000, 1000, 4000, resting_orders=100_000)
+    grown = many.stat().st_size - few.stat().st_size
+    assert grown > 12e6
+    peak_bytes(few)
+    assert peak_bytes(many) - peak_bytes(few) < 0.02 * grown  # what is read is not kept
+
+
+def test_an_imported_state_is_a_census_that_covers_the_market(
+    state_file: Path, small_market: Market, store: Store, marks: Any
+) -> None:
+    done = import_state(store, state_file, marks)
+    truth = true_positions(small_market)
+    assert (done.positions, done.accounts_read, done.height) == (truth.height, 600, 942_770_000)
+    drawn = exact_map(store, "BTC")
+    assert drawn.coverage.share is not None
+    assert tuple(drawn.coverage.share) == pytest.approx((1.0, 1.0), rel=1e-12)
+    assert any("synthetic" in note for note in drawn.coverage.notes)
+    tables, _ = stored_tables(store, ["", "xyz"], done.as_of)
+    assert set(tables) == {"", "xyz"}
+    assert tables[""].row_of_coin.keys() == {"BTC", "ETH", "SOL", "HYPE"}
+
+
+def test_importing_a_state_again_changes_nothing(state_file: Path, store: Store, marks: Any) -> None:
+    first = import_state(store, state_file, marks)
+    before = positions_as_of(store)
+    assert import_state(store, state_file, marks) == first
+    assert positions_as_of(store).equals(before)
+    assert first.describe()[0].endswith("node state of block 942,770,000, 2026-09-01T00:00:00Z")
+
+
+def test_progress_is_told_up_to_the_end(state_file: Path) -> None:
+    told: list[float] = []
+    read_state(state_file, on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0

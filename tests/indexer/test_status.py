@@ -1,0 +1,76 @@
+"""Status says how much is known, how old it is, and nothing that is not known."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.status import age_shares, status_of
+from indexer.sweep import sweep
+from indexer.watch_state import WatchState, read_state, state_path, write_state
+from sandbox.market import Market
+from sandbox.server import SandboxServer
+from sandbox.truth import addresses
+from storage.store import Store
+
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+
+def aged(rows: list[tuple[int, float]]) -> pl.DataFrame:
+    """Positions by age (s) and notional."""
+    return pl.DataFrame(
+        {
+            "as_of": [NOON - timedelta(seconds=age) for age, _ in rows],
+            "notional_usd": [usd for _, usd in rows],
+        },
+        schema={"as_of": pl.Datetime("ms", "UTC"), "notional_usd": pl.Float64},
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(0.01, 1e6)), min_size=1, max_size=40))
+def test_at_least_the_share_was_read_within_its_age_and_less_within_any_shorter_one(
+    rows: list[tuple[int, float]],
+) -> None:
+    total = sum(usd for _, usd in rows)
+    for share, age_s in age_shares(aged(rows), NOON).items():
+        wanted = float(share.removesuffix(" %")) / 100
+        within = sum(usd for age, usd in rows if age <= age_s)
+        before = sum(usd for age, usd in rows if age < age_s)
+        assert within >= wanted * total * (1 - 1e-9)
+        assert before <= wanted * total * (1 + 1e-9)
+
+
+def test_without_notional_there_are_no_ages() -> None:
+    assert age_shares(aged([]), NOON) == {}
+
+
+def test_an_empty_data_directory_says_what_to_run(store: Store) -> None:
+    status = status_of(store)
+    assert status.as_of is None
+    assert "liqtruth index sweep" in status.describe()[0]
+
+
+def test_a_swept_market_is_covered_and_called_synthetic(
+    store: Store, served: SandboxServer, small_market: Market
+) -> None:
+    asyncio.run(
+        sweep(store, addresses(small_market), base_url=served.base_url, dexes="all", weight_per_minute=0)
+    )
+    status = status_of(store)
+    assert status.synthetic
+    assert (status.addresses, status.accounts_read) == (600, 600)
+    assert {row.coin for row in status.coins} == {"BTC", "ETH", "SOL", "HYPE", "xyz:TSLA"}
+    for row in status.coins:
+        assert (row.long_share, row.short_share) == pytest.approx((1.0, 1.0), rel=1e-9)
+    assert status.watch is None
+    assert any("none ran" in line for line in status.describe())
+
+
+def test_a_watchs_state_survives_writing_and_another_version_is_no_state(store: Store) -> None:
+    write_state(store, WatchState(reads=7, as_of=NOON, statuses={"agree": 3}))
+    assert read_state(store) == WatchState(reads=7, as_of=NOON, statuses={"agree": 3})
+    state_path(store).write_text('{"reads": "many"}')
+    assert read_state(store) is None

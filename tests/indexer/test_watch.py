@@ -1,0 +1,186 @@
+"""A watch over a live synthetic exchange knows what its ledger knows, and loses nothing when it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from indexer import address_book
+from indexer.client import Patience
+from indexer.readings import positions_as_of
+from indexer.watch import Pace, Watch
+from indexer.watch_state import read_state
+from sandbox.faults import Faults
+from sandbox.market import Market, MarketSpec, simulate
+from sandbox.server import SandboxServer, serving_in_thread
+from sandbox.truth import addresses
+from storage.settings import Settings
+from storage.store import Store
+
+QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, book_s=3600)
+PATIENCE = Patience(attempts=3, total_s=3.0, first_wait_s=0.02, pause_s=0.05)
+DEXES = ("", "xyz")
+
+
+@pytest.fixture(scope="module")
+def going_on() -> Market:
+    """A small market with an afternoon still to come."""
+    return simulate(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
+
+
+@pytest.fixture
+def live(going_on: Market) -> Iterator[SandboxServer]:
+    with serving_in_thread(going_on, weight_per_minute=None) as running:
+        yield running
+
+
+@asynccontextmanager
+async def watching(store: Store, server: SandboxServer, **settings: object) -> AsyncIterator[Watch]:
+    """A watch that runs until the block ends, and has stored everything after it."""
+    address_book.remember(store, addresses(server.market), "file", server.as_of)
+    options = {"dexes": DEXES, "weight_per_minute": None, "pace": QUICK, "patience": PATIENCE, **settings}
+    watch = Watch(store, server.base_url, **options)  # type: ignore[arg-type]
+    stop = asyncio.Event()
+    running = asyncio.create_task(watch.run(stop))
+    try:
+        yield watch
+    finally:
+        stop.set()
+        await running
+
+
+async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what is waited for knows nothing of events
+            await asyncio.sleep(0.05)
+
+
+def all_read(watch: Watch) -> bool:
+    state = watch.state
+    return state.pairs_read == state.pairs > 0 and state.dirty == 0
+
+
+async def settled(watch: Watch, more_than: int = 0) -> None:
+    """Until trades have come and stopped coming, and everyone was read after the last of them."""
+    await until(lambda: watch.state.tape.trades > more_than)
+    seen = -1
+    while seen != watch.state.tape.trades:
+        seen = watch.state.tape.trades
+        await asyncio.sleep(0.6)
+    await until(lambda: all_read(watch))
+    await asyncio.sleep(2 * QUICK.keep_s)
+    await until(lambda: all_read(watch))
+
+
+def sizes(frame: pl.DataFrame) -> dict[tuple[str, str], float]:
+    rows = frame.select("address", "coin", "szi").iter_rows()
+    return {(address, coin): pytest.approx(szi, rel=1e-9) for address, coin, szi in rows}
+
+
+async def test_a_cold_start_ends_with_the_ledgers_book(store: Store, live: SandboxServer) -> None:
+    async with watching(store, live) as watch:
+        await until(lambda: all_read(watch))
+    known, truth = positions_as_of(store), live.true_positions()
+    assert sizes(known) == sizes(truth)
+    joined = known.join(truth.select("address", "coin", true_px="liq_px"), on=["address", "coin"])
+    assert (joined["liq_px"] / joined["true_px"] - 1).abs().max() < 1e-9  # type: ignore[operator]
+    assert set(known["status"]) <= {"agree", "never"}
+    assert known["source"].str.starts_with("synthetic").all()
+
+
+async def test_the_book_follows_a_market_that_goes_on(store: Store, live: SandboxServer) -> None:
+    async with watching(store, live) as watch:
+        await until(lambda: all_read(watch))
+        live.advance(3600)
+        await settled(watch, 10)
+    assert sizes(positions_as_of(store)) == sizes(live.true_positions())
+    assert watch.state.tape.trades > 10
+
+
+async def test_between_reads_sizes_follow_the_tape_alone(store: Store, live: SandboxServer) -> None:
+    """After the first reads nobody may read any more: what the tape tells is enough to know every size."""
+    async with watching(store, live) as watch:
+        await until(lambda: all_read(watch))
+        watch.frontier.next = lambda *_: []  # type: ignore[method-assign]
+        trades = watch.state.tape.trades
+        live.advance(1800)
+        await until(lambda: watch.state.tape.trades > trades)
+        await asyncio.sleep(2.0)
+        assert watch.state.dirty > 0
+    assert sizes(positions_as_of(store)) == sizes(live.true_positions())
+
+
+async def test_funding_and_marks_move_prices_between_reads(store: Store, live: SandboxServer) -> None:
+    """Of whoever did not trade in an hour, the moved prices are the exchange's new ones."""
+    async with watching(store, live) as watch:
+        await until(lambda: all_read(watch))
+        watch.frontier.next = lambda *_: []  # type: ignore[method-assign]
+        before = watch.book.positions
+        live.advance(3600)
+        await until(lambda: watch.state.funding_hours >= 1)
+        await asyncio.sleep(1.0)
+    truth = live.true_positions().select("address", "coin", true_px="liq_px", true_szi="szi")
+    old = before.select("address", "coin", old_px="liq_px")
+    rows = positions_as_of(store).join(truth, on=["address", "coin"]).join(old, on=["address", "coin"])
+    still = rows.filter((pl.col("status") == "agree") & pl.col("true_px").is_not_null())
+    assert still.height > 20
+    moved = (still["liq_px"] / still["true_px"] - 1).abs()
+    stale = (still["old_px"] / still["true_px"] - 1).abs()
+    assert moved.median() < 1e-6  # type: ignore[operator]
+    assert moved.median() < 0.1 * stale.median()  # type: ignore[operator]
+
+
+async def test_a_restart_takes_up_what_was_stored(live: SandboxServer, tmp_path: Path) -> None:
+    with Store.open(Settings(data_dir=tmp_path / "a")) as store:
+        async with watching(store, live) as watch:
+            await until(lambda: all_read(watch))
+        live.advance(600)
+        async with watching(store, live) as again:
+            await until(lambda: again.state.pairs > 0)
+            assert again.state.resumed_accounts == watch.book.accounts.height
+            await until(lambda: again.state.reads >= again.state.pairs)
+            await until(lambda: all_read(again))
+        assert again.state.reads >= again.state.pairs_read, "trades were missed while nobody listened"
+        assert sizes(positions_as_of(store)) == sizes(live.true_positions())
+
+
+async def test_faults_on_the_way_change_nothing_in_the_end(store: Store, going_on: Market) -> None:
+    faults = Faults(
+        rate_500=0.03,
+        rate_reset=0.03,
+        rate_truncated=0.03,
+        rate_html=0.03,
+        rate_duplicate=0.2,
+        rate_reorder=0.2,
+        seed=4,
+    )
+    with serving_in_thread(going_on, weight_per_minute=None, faults=faults) as faulty:
+        async with watching(
+            store, faulty, patience=Patience(attempts=12, total_s=10, first_wait_s=0.01)
+        ) as watch:
+            await until(lambda: all_read(watch))
+            faulty.advance(1800)
+            await settled(watch)
+        assert sizes(positions_as_of(store)) == sizes(faulty.true_positions())
+
+
+async def test_the_budget_is_kept_and_used(store: Store, going_on: Market) -> None:
+    with serving_in_thread(going_on, weight_per_minute=1200) as limited:
+        pace = Pace(plan_s=0.05, keep_s=0.2, mark_s=60, book_s=3600)
+        async with watching(store, limited, weight_per_minute=960, pace=pace) as watch:
+            await asyncio.sleep(4.0)
+        assert limited.count_429 == 0
+        assert limited.weight_spent <= 960 * (4.0 / 60 + 1 / 40) * 1.1
+        assert watch.state.reads > 10
+
+
+async def test_the_state_is_written_for_others_to_read(store: Store, live: SandboxServer) -> None:
+    async with watching(store, live) as watch:
+        await until(lambda: all_read(watch))
+    state = read_state(store)
+    assert state is not None
+    assert (state.pairs, state.positions) == (watch.state.pairs, watch.book.positions.height)
+    assert state.statuses == dict(watch.book.positions["status"].value_counts().iter_rows())

@@ -1,0 +1,225 @@
+"""Payloads decode exactly, whatever the spelling of their numbers; bad ones are refused by path and value."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heatmap.errors import LiqtruthError
+from indexer import wire
+from indexer.errors import WireError
+
+SUMMARY = {"accountValue": "1.5", "totalNtlPos": "0.0", "totalRawUsd": "-2.25", "totalMarginUsed": "0.0"}
+ASSET = {"name": "BTC", "szDecimals": 5, "maxLeverage": 40, "marginTableId": 56}
+META = {"universe": [ASSET], "marginTables": [], "collateralToken": 0}
+CONTEXT = {
+    "funding": "0.0000125",
+    "openInterest": "688.11",
+    "markPx": "14.3",
+    "oraclePx": "14.3",
+    "midPx": None,
+}
+
+
+def position(**changes: Any) -> dict[str, Any]:
+    """The position of the exchange's documentation, with fields changed, or left out where None is `...`."""
+    fields = {
+        "coin": "ETH",
+        "szi": "0.0335",
+        "leverage": {"type": "isolated", "value": 20, "rawUsd": "-95.059824"},
+        "entryPx": "2986.3",
+        "positionValue": "100.02765",
+        "unrealizedPnl": "-0.0134",
+        "liquidationPx": "2866.26936529",
+        "marginUsed": "4.967826",
+        "maxLeverage": 50,
+        **changes,
+    }
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+def state(**changes: Any) -> bytes:
+    return json.dumps(
+        {
+            "marginSummary": SUMMARY,
+            "crossMarginSummary": SUMMARY,
+            "crossMaintenanceMarginUsed": "0.0",
+            "withdrawable": "0.0",
+            "assetPositions": [{"type": "oneWay", "position": position(**changes)}],
+            "time": 1708622398623,
+        }
+    ).encode()
+
+
+def refusal(raw: bytes) -> str:
+    with pytest.raises(WireError) as refused:
+        wire.decode_clearinghouse_state(raw, "api")
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_the_documented_position_decodes() -> None:
+    decoded = wire.decode_clearinghouse_state(state(), "api")
+    [held] = decoded.asset_positions
+    assert held.position.szi == 0.0335
+    assert held.position.leverage.raw_usd == -95.059824
+    assert held.position.liquidation_px == 2866.26936529
+    assert decoded.margin_summary.total_raw_usd == -2.25
+
+
+def test_numbers_may_arrive_as_json_numbers() -> None:
+    assert wire.decode_clearinghouse_state(state(szi=0.0335), "api") == wire.decode_clearinghouse_state(
+        state(), "api"
+    )
+
+
+@given(st.floats(min_value=-1e300, max_value=1e300))
+def test_decimal_strings_become_the_nearest_float(value: float) -> None:
+    raw = json.dumps({"BTC": repr(value), "ETH": value}).encode()
+    assert wire.decode_all_mids(raw, "api") == {"BTC": value, "ETH": value}
+
+
+def test_a_null_liquidation_price_stays_null() -> None:
+    decoded = wire.decode_clearinghouse_state(state(liquidationPx=None), "api")
+    assert decoded.asset_positions[0].position.liquidation_px is None
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert wire.decode_clearinghouse_state(state(maxTradeSzs=["1", "2"]), "api") is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "shown"),
+    [
+        ("szi", "abc", '"abc"'),
+        ("szi", "0.0", '"0.0"'),
+        ("szi", "nan", '"nan"'),
+        ("szi", "inf", '"inf"'),
+        ("szi", [1], "[1]"),
+        ("szi", None, "null"),
+        ("szi", True, "true"),
+        ("entryPx", "", '""'),
+        ("positionValue", "-5", '"-5"'),
+        ("positionValue", "NaN", '"NaN"'),
+        ("coin", 7, "7"),
+        ("maxLeverage", 0, "0"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_path(field: str, value: Any, shown: str) -> None:
+    message = refusal(state(**{field: value}))
+    assert message.startswith(f"clearinghouseState from api: $.assetPositions[0].position.{field} is {shown}")
+
+
+@pytest.mark.parametrize("field", ["szi", "positionValue", "liquidationPx", "leverage", "maxLeverage"])
+def test_a_missing_field_is_named(field: str) -> None:
+    message = refusal(state(**{field: ...}))
+    assert message == f"clearinghouseState from api: $.assetPositions[0].position.{field} is missing"
+
+
+def test_an_isolated_position_needs_its_cash_leg() -> None:
+    assert "leverage.rawUsd is missing" in refusal(state(leverage={"type": "isolated", "value": 3}))
+
+
+@pytest.mark.parametrize("kept", [1, 100, 500])
+def test_a_truncated_payload_is_told_from_a_malformed_one(kept: int) -> None:
+    assert f"cut off after {kept} bytes" in refusal(state()[:kept])
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (
+            b"<html>\n<h1>502 Bad Gateway</h1> nginx and more of it",
+            "'<html> <h1>502 Bad Gateway</h1> nginx an'",
+        ),
+        (b"", "the answer is empty"),
+        (b"null", "$ is null: Expected `object`, got `null`"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[" * 200_000, "not JSON (maximum recursion depth"),
+        (b'{"marginSummary": 5, "crossMar', "cut off after 30 bytes"),
+        (state() + b"trailing", "not JSON (JSON is malformed: trailing characters"),
+    ],
+)
+def test_what_is_no_payload_is_quoted(raw: bytes, problem: str) -> None:
+    assert problem in refusal(raw)
+
+
+def test_a_long_value_is_shortened() -> None:
+    assert len(refusal(state(szi="9" * 5000 + "x"))) < 200
+
+
+def test_a_bad_member_of_a_mapping_is_found() -> None:
+    with pytest.raises(WireError, match=r'\{"ETH":"high"\}'):
+        wire.decode_all_mids(b'{"BTC":"70000.5","ETH":"high"}', "api")
+
+
+def test_wire_errors_are_bad_input_and_not_worth_a_retry() -> None:
+    assert issubclass(WireError, LiqtruthError)
+    assert (WireError.exit_code, WireError.retryable) == (2, False)
+
+
+def test_contexts_must_be_parallel_to_the_universe() -> None:
+    decoded = wire.decode_meta_and_asset_ctxs(json.dumps([META, [CONTEXT]]).encode(), "api")
+    assert decoded[1][0].open_interest == 688.11
+    with pytest.raises(WireError, match=r"\$\[1\] has 2 contexts for 1 assets"):
+        wire.decode_meta_and_asset_ctxs(json.dumps([META, [CONTEXT] * 2]).encode(), "api")
+
+
+def test_both_documented_shapes_of_all_perp_metas_are_read() -> None:
+    plain = wire.decode_all_perp_metas(json.dumps([META, META]).encode(), "api")
+    paired = wire.decode_all_perp_metas(json.dumps([[META, [CONTEXT]], [META, [CONTEXT]]]).encode(), "api")
+    assert plain == paired
+    assert plain[1].universe[0].margin_table_id == 56
+
+
+def test_the_first_perp_dex_is_null() -> None:
+    raw = b'[null,{"name":"xyz","fullName":"XYZ","deployer":"0x1","oracleUpdater":null}]'
+    first, second = wire.decode_perp_dexs(raw, "api")
+    assert first is None
+    assert second is not None
+    assert second.name == "xyz"
+
+
+def test_outcome_balances_have_no_token_and_k_may_be_absent() -> None:
+    raw = b'{"balances":[{"coin":"+12","total":"-1.0","hold":"0.0"}]}'
+    spot = wire.decode_spot_state(raw, "api")
+    assert spot.balances[0].token is None
+    assert spot.token_to_available_after_maintenance is None
+
+
+def test_k_is_listed_by_token() -> None:
+    raw = b'{"balances":[],"tokenToAvailableAfterMaintenance":[[0,"16047.71868809"],[360,1.5]]}'
+    spot = wire.decode_spot_state(raw, "api")
+    assert spot.token_to_available_after_maintenance == [(0, 16047.71868809), (360, 1.5)]
+
+
+@pytest.mark.parametrize(
+    "mode", ["default", "disabled", "unifiedAccount", "portfolioMargin", "dexAbstraction"]
+)
+def test_every_documented_account_mode_is_read(mode: str) -> None:
+    assert wire.decode_user_abstraction(json.dumps(mode).encode(), "api") == mode
+
+
+def test_an_unknown_account_mode_is_refused_with_its_name() -> None:
+    with pytest.raises(WireError, match='is "crossEverything"'):
+        wire.decode_user_abstraction(b'"crossEverything"', "api")
+
+
+def test_a_margin_table_needs_a_tier() -> None:
+    with pytest.raises(WireError, match=r"\$.marginTiers is \[\]"):
+        wire.decode_margin_table(b'{"description":"","marginTiers":[]}', "api")
+
+
+def test_a_counterpartys_fill_carries_the_liquidation_too() -> None:
+    raw = (
+        b'[{"coin":"PUMP","px":"0.003747","sz":"133095.0","side":"B","time":1788712687036,"dir":"Open Long",'
+        b'"startPosition":"6754698.0","closedPnl":"0.0","hash":"0x1","oid":1,"crossed":false,"fee":"-0.004987",'
+        b'"tid":2,"feeToken":"USDC","twapId":null,"liquidation":{"liquidatedUser":"0x9c","markPx":"0.003757",'
+        b'"method":"market"}}]'
+    )
+    [fill] = wire.decode_user_fills(raw, "api")
+    assert fill.liquidation is not None
+    assert fill.liquidation.liquidated_user == "0x9c"
+    assert fill.liquidation.mark_px == 0.003757

@@ -1,0 +1,185 @@
+"""The command line as a user meets it: a real process, its output, its exit code."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli_output import with_stdout_default
+from sandbox.market import Market
+from sandbox.server import SandboxServer
+from sandbox.truth import addresses
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The only line on stderr."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_json_and_csv_without_a_file_mean_stdout() -> None:
+    assert with_stdout_default(["map", "exact", "BTC", "--json"]) == [
+        "map",
+        "exact",
+        "BTC",
+        "--json",
+        "-",
+    ]
+    assert with_stdout_default(["x", "--csv", "--at", "now"]) == ["x", "--csv", "-", "--at", "now"]
+    assert with_stdout_default(["x", "--json", "a.json"]) == ["x", "--json", "a.json"]
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert run("--version").stdout.startswith("liqtruth 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["map", "exact", "BTC", "--at", "yesterday"], 2, "yesterday"),
+        (["map", "model", "BTC", "--leverage", "25,-1"], 2, "25,-1"),
+        (["map", "model", "BTC", "--window", "2y"], 2, "2y"),
+        (["map", "model", "BTC", "--venue", "mtgox"], 2, "mtgox"),
+        (["compare", "BTC", "--model", "tiers", "--truth", "binance:tiers"], 1, "feed"),
+        (["index", "import", "nowhere.json"], 2, "nowhere.json"),
+        (["index", "sweep", "--addresses", "nowhere.txt"], 2, "nowhere.txt"),
+        (["feed", "import", "nowhere.csv", "--venue", "binance", "--coin", "BTC"], 2, "nowhere.csv"),
+    ],
+)
+def test_a_bad_value_is_named(run: Run, words: list[str], code: int, said: str) -> None:
+    assert said in run(*words, code=code).stderr
+
+
+def test_an_empty_data_directory_says_what_to_run_first(run: Run) -> None:
+    assert "liqtruth index" in one_line(run("map", "exact", "BTC", code=1))
+    assert "liqtruth feed" in one_line(run("map", "model", "BTC", code=1))
+
+
+def test_an_unreachable_host_is_one_line_and_exit_code_3(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "addresses.txt").write_text("0x" + "1" * 40 + "\n")
+    # Port 9 on loopback: nothing listens there.
+    done = run(
+        "index",
+        "sweep",
+        "--addresses",
+        str(tmp_path / "addresses.txt"),
+        "--base-url",
+        "http://127.0.0.1:9",
+        code=3,
+    )
+    assert "http://127.0.0.1:9" in one_line(done)
+
+
+def test_an_exchange_is_swept_fetched_and_drawn(
+    run: Run, served: SandboxServer, small_market: Market, tmp_path: Path
+) -> None:
+    listed = tmp_path / "addresses.txt"
+    listed.write_text("\n".join(addresses(small_market)))
+    sweep = ["index", "sweep", "--addresses", str(listed), "--base-url", served.base_url]
+    assert "600 accounts" in run(*sweep, "--dry").stdout
+    assert "liqtruth index" in one_line(run("map", "exact", "BTC", code=1)), "a dry run stores nothing"
+    swept = json.loads(run(*sweep, "--weight-per-minute", "0", "--json").stdout)
+    assert (swept["accounts"], swept["failed"]) == (600, {})
+    assert set(swept["statuses"]) == {"agree", "never"}
+
+    fetched = run("feed", "fetch", "binance", "BTC", "--days", "3", "--base-url", served.binance_url)
+    assert "synthetic" in fetched.stdout
+    for words in (["exact", "BTC"], ["model", "BTC", "--window", "3d", "--leverage", "25,50"]):
+        shown = run("map", *words, "--csv", str(tmp_path / "map.csv"))
+        assert "mark" in shown.stdout or shown.stderr.startswith("wrote")
+        drawn = json.loads(run("map", *words, "--json").stdout)
+        assert drawn["schema"] == "liqtruth.heatmap/1"
+        assert sum(drawn["long_usd"]) > 0
+        assert any("synthetic" in note for note in drawn["coverage"]["notes"])
+
+
+def test_the_demo_does_the_whole_job_on_synthetic_data(run: Run, tmp_path: Path) -> None:
+    shown = run("demo", "--dir", str(tmp_path / "demo"), "--accounts", "300", "--days", "3").stdout
+    for said in ("300 accounts read", "SYNTHETIC", "binance tiers", "mark only"):
+        assert said in shown, shown
+    assert "SYNTHETIC" in (tmp_path / "demo" / "report.html").read_text()
+    assert (tmp_path / "demo" / "map.html").stat().st_size > 1_000_000
+
+
+def test_a_port_that_is_taken_is_one_line(run: Run, served: SandboxServer) -> None:
+    port = served.base_url.rpartition(":")[2]
+    done = run("sandbox", "serve", "--port", port, "--accounts", "20", "--days", "2", code=2)
+    assert f"127.0.0.1:{port}" in one_line(done)
+
+
+@pytest.mark.recorded
+def test_the_recorded_positions_are_compared_as_the_readme_says(
+    run: Run, recorded: Path, tmp_path: Path
+) -> None:
+    positions = recorded / "hyperliquid" / "positions-2026-08"
+    imported = run(
+        "index",
+        "import",
+        str(positions / "positions_BTC.csv.gz"),
+        "--market",
+        str(positions / "market_BTC.csv"),
+    )
+    assert "liq_px_exchange=liqPx" in imported.stdout
+
+    feed = recorded / "cex" / "binance-btc" / "oi_price_funding_hourly_2026-07_08.jsonl"
+    fed = run("feed", "import", str(feed), "--venue", "binance", "--coin", "BTC")
+    assert "1,176" in fed.stdout or "1176" in fed.stdout
+
+    shown = run("compare", "BTC", "--at", "2026-08-21T12:00Z", "--html", str(tmp_path / "report.html"))
+    for figure in ("11:01:45", "77,725", "26.2", "17.3", "10 %"):
+        assert figure in shown.stdout, f"{figure}\n{shown.stdout}"
+    assert "plotly" in (tmp_path / "report.html").read_text().lower()
+
+    first, second = (run("compare", "BTC", "--at", "2026-08-21T12:00Z", "--json").stdout for _ in range(2))
+    assert first == second
+    truth = json.loads(first)["truth"]
+    assert truth["mark_px"] == 77725.0
+    # 34,872.8732 BTC of open interest at this mark.
+    assert truth["coverage"]["open_interest_usd"] == pytest.approx(34872.8732 * 77725.0)
+    assert truth["coverage"]["positions"] == 91
+    assert truth["coverage"]["unpriced_positions"] == 26
+
+
+@pytest.mark.recorded
+def test_the_recorded_account_is_imported_listed_and_drawn(run: Run, recorded: Path, tmp_path: Path) -> None:
+    capture = recorded / "hyperliquid" / "capture-2026-09-06"
+    run(
+        "index",
+        "import",
+        str(capture / "clearinghouseState.json"),
+        "--meta",
+        str(capture / "metaAndAssetCtxs.json"),
+    )
+    rows = json.loads(run("index", "positions", "--json").stdout)
+    assert len(rows) == 44
+    wanted = (
+        "address dex coin szi entry_px mark_px notional_usd margin_mode leverage max_leverage liq_px_exchange"
+    )
+    assert {*wanted.split(), "liq_px_solved", "status", "as_of"} <= set(rows[0])
+    statuses = [row["status"] for row in rows]
+    assert (statuses.count("agree"), statuses.count("never")) == (28, 16)
+    assert all((row["liq_px_exchange"] is None) == (row["status"] == "never") for row in rows)
+
+    run("map", "exact", "BTC", "--html", str(tmp_path / "map.html"))
+    assert "BTC" in (tmp_path / "map.html").read_text()
+    assert "DOGEE" in one_line(run("map", "exact", "DOGEE", code=2))
+
+
+@pytest.mark.recorded
+def test_a_truncated_file_is_refused_and_what_was_stored_stays(
+    run: Run, recorded: Path, tmp_path: Path
+) -> None:
+    positions = recorded / "hyperliquid" / "positions-2026-08" / "positions_BTC.csv.gz"
+    run("index", "import", str(positions))
+    before = run("index", "positions", "--csv").stdout
+    capture = (recorded / "hyperliquid" / "capture-2026-09-06" / "clearinghouseState.json").read_bytes()
+    (tmp_path / "cut.json").write_bytes(capture[:5000])
+    assert "cut.json" in one_line(run("index", "import", str(tmp_path / "cut.json"), code=2))
+    (tmp_path / "cut.csv.gz").write_bytes(positions.read_bytes()[:3000])
+    assert "cut.csv.gz" in one_line(run("index", "import", str(tmp_path / "cut.csv.gz"), code=2))
+    assert run("index", "positions", "--csv").stdout == before

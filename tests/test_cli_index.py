@@ -1,0 +1,150 @@
+"""The index and the map of it as a user meets them, against a synthetic exchange that goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.market import Market, MarketSpec, simulate
+from sandbox.node_state import write_state
+from sandbox.server import SandboxServer, serving_in_thread
+from sandbox.truth import addresses
+
+ROOT = Path(__file__).resolve().parents[1]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[SandboxServer]:
+    market = simulate(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
+    with serving_in_thread(market, weight_per_minute=None) as running:
+        yield running
+
+
+@pytest.fixture
+def listed(tmp_path: Path, live: SandboxServer) -> Path:
+    path = tmp_path / "addresses.txt"
+    path.write_text("\n".join(addresses(live.market)))
+    return path
+
+
+def watch_words(live: SandboxServer, listed: Path, *more: str) -> list[str]:
+    words = ["index", "watch", "--base-url", live.base_url, "--addresses", str(listed)]
+    return [*words, "--weight-per-minute", "0", "--log-json", *more]
+
+
+def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
+    run: Run, live: SandboxServer, listed: Path, tmp_path: Path
+) -> None:
+    watched = run(*watch_words(live, listed, "--for", "12s", "--metrics-port", "0"))
+    assert "metrics: http://127.0.0.1:" in watched.stderr
+    truth = live.true_positions()
+    status = json.loads(run("index", "status", "--json").stdout)
+    assert status["positions"] == truth.height
+    assert {row["coin"] for row in status["coins"]} == set(truth["coin"])
+    assert all(row["long_share"] == pytest.approx(1.0) for row in status["coins"])
+    assert "coverage of open interest" in run("index", "status").stdout
+
+    assert "0 do not" in run("index", "reconcile").stdout
+    zone = run("map", "positions", "BTC", "--between", "1", "1e9", "--json").stdout
+    assert len(json.loads(zone)) == truth.filter(coin="BTC")["liq_px"].count()
+    for words in (
+        ["--joint", "parallel"],
+        ["--executable"],
+        ["--margin-mode", "cross"],
+        ["--holder-share", "0-50"],
+    ):
+        assert "mark" in run("map", "exact", "BTC", *words).stdout
+    run("map", "exact", "BTC", "--series", "2h", "--step", "1h", "--html", str(tmp_path / "series.html"))
+    assert (tmp_path / "series.html").stat().st_size > 1_000_000
+    drawn = json.loads(run("map", "exact", "xyz:TSLA", "--json").stdout)
+    assert drawn["coverage"]["positions"] == truth.filter(coin="xyz:TSLA").height
+
+
+def test_a_watch_that_was_killed_goes_on_without_loss_or_doubling(
+    run: Run, live: SandboxServer, listed: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "cli", "--data-dir", str(tmp_path / "data"), *watch_words(live, listed)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    kept = 0
+    deadline = time.monotonic() + 60
+    while not kept and time.monotonic() < deadline:
+        event = json.loads(child.stderr.readline() or "{}")
+        kept = event.get("pairs_read", 0) if event.get("event") == "kept" else 0
+    refused = run("index", "watch", "--base-url", live.base_url, code=1)
+    assert f"process {child.pid}" in refused.stderr
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stderr.close()
+    assert kept > 0
+
+    again = run(*watch_words(live, listed, "--for", "12s"))
+    taken_up = next(
+        row for row in map(json.loads, again.stderr.splitlines()[:-1]) if row["event"] == "taken up"
+    )
+    assert taken_up["accounts"] >= kept * 0.99
+    rows = json.loads(run("index", "positions", "--json").stdout)
+    keys = [(row["address"], row["coin"]) for row in rows]
+    assert len(set(keys)) == len(keys) == live.true_positions().height
+
+
+def test_sources_are_asked_and_their_yield_is_told(run: Run, live: SandboxServer) -> None:
+    words = ["index", "find", "--base-url", live.base_url, "--weight-per-minute", "0"]
+    found = run(*words).stdout
+    assert "leaderboard:" in found
+    assert "vault:" in found
+    assert "new addresses" in found
+    assert "'telepathy'" in run(*words, "--sources", "telepathy", code=2).stderr
+
+
+def test_one_account_is_verified_through_the_sdk(run: Run, live: SandboxServer) -> None:
+    holder = live.true_positions().filter(dex="")["address"][0]
+    shown = run("index", "verify", holder, "--base-url", live.base_url).stdout
+    assert holder[:10] in shown
+    assert "0x12" in run("index", "verify", "0x12", "--base-url", live.base_url, code=2).stderr
+    assert "127.0.0.1:9" in run("index", "verify", holder, "--base-url", "http://127.0.0.1:9", code=3).stderr
+
+
+def test_a_nodes_state_is_read(run: Run, small_market: Market, tmp_path: Path) -> None:
+    state = tmp_path / "state.rmp"
+    write_state(small_market, state)
+    marks = tmp_path / "marks.csv"
+    marks.write_text("ts,coin,mark\n1790000000000,BTC,80000\n")
+    assert "BTC" not in run("index", "node", str(state), "--marks", str(marks)).stderr
+    assert run("map", "exact", "BTC").stdout
+    cut = tmp_path / "cut.rmp"
+    cut.write_bytes(state.read_bytes()[:20_000])
+    refused = run("index", "node", str(cut), code=2).stderr
+    assert "cut.rmp" in refused
+    assert len(refused.strip().splitlines()) == 1
+
+
+@pytest.mark.recorded
+def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded: Path) -> None:
+    files = sorted(str(path) for path in recorded.rglob("*node_fills*") if path.is_file())
+    assert files
+    assert "1 liquidation" in run("index", "fills", *files).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["map", "positions", "BTC", "--between", "9", "1"], "9"),
+        (["map", "exact", "BTC", "--holder-share", "5"], "'5' is no range"),
+        (["map", "exact", "BTC", "--series", "soon"], "'soon' is no length of time"),
+        (["map", "exact", "BTC", "--betas", "ETH"], "write e.g. ETH=1.2"),
+        (["index", "watch", "--for", "-1h"], "-1h"),
+        (["index", "node", "nowhere.rmp"], "nowhere.rmp"),
+        (["index", "fills", "nowhere"], "nowhere"),
+        (["index", "sweep", "--addresses", "nowhere.txt", "--dex", "main,xyz"], "nowhere.txt"),
+    ],
+)
+def test_a_bad_value_is_named(run: Run, words: list[str], said: str) -> None:
+    assert said in run(*words, code=2).stderr

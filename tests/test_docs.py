@@ -1,0 +1,44 @@
+"""The pages say what the program does: every command is in them, and the reference is not stale."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import cli
+from docs.generate import leaf_commands, render
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = [" ".join(path) for path, _ in leaf_commands(get_command(cli.app), ("liqtruth",))]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_reference_and_in_a_page_for_users(command: str) -> None:
+    assert f"## `{command}" in (ROOT / "docs" / "commands.md").read_text()
+    pages = [ROOT / "README.md", *(p for p in (ROOT / "docs").glob("*.md") if p.name != "commands.md")]
+    assert any(command in page.read_text() for page in pages)
+
+
+def test_the_reference_is_what_the_program_says_today() -> None:
+    assert (ROOT / "docs" / "commands.md").read_text() == render(), "run `make docs`"
+
+
+def test_a_stale_reference_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from docs import generate
+
+    (tmp_path / "commands.md").write_text("an older page")
+    monkeypatch.setattr(generate, "TARGET", tmp_path / "commands.md")
+    monkeypatch.setattr(sys, "argv", ["generate", "--check"])
+    assert generate.main() == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    words = command.split()[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *words, "--help"], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage: " in done.stdout
