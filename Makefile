@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint types docs bench lock packages clean
+.PHONY: help install demo test fuzz lint types docs bench lock packages clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: .venv/installed ## sweep, model and compare a synthetic exchange; writes d
 
 test: .venv/installed ## run the test suite
 	$(BIN)/pytest -n auto --dist loadfile --benchmark-disable
+
+fuzz: .venv/installed ## test the properties on new random examples, many more of them
+	LIQTRUTH_HYPOTHESIS=fuzz $(BIN)/pytest -n auto --dist loadfile --benchmark-disable -m "not slow" tests
 
 lint: .venv/installed ## check style
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Fixtures and settings that several packages' tests share."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from storage.store import Store
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 
-# A property is a statement about values; on a shared machine its duration says nothing.
-settings.register_profile("liqtruth", deadline=None)
-settings.load_profile("liqtruth")
+# A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
+# examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.
+settings.register_profile("liqtruth", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=400)
+settings.load_profile(os.environ.get("LIQTRUTH_HYPOTHESIS", "liqtruth"))
 
 
 @pytest.fixture(scope="session")
