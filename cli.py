@@ -4,23 +4,20 @@ that `liqtruth --help` loads none of them."""
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cli_feed import feed_app
 from cli_index import index_app
 from cli_map import map_app
-from cli_options import GLOBALS, At, BaseUrl, Coin, Columns, HtmlOut, JsonOut, Window, opened_store
+from cli_options import GLOBALS, At, Coin, HtmlOut, JsonOut, Window, opened_store
 from cli_output import (
     export_divergence,
     progress,
     show,
-    show_summaries,
     with_stdout_default,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="liqtruth",
@@ -30,7 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-feed_app = typer.Typer(no_args_is_help=True, help="Collect the public aggregates of a venue.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="A synthetic exchange whose truth is known.")
 app.add_typer(index_app, name="index")
 app.add_typer(map_app, name="map")
@@ -52,49 +48,6 @@ def root(
     if show_version:
         typer.echo(f"liqtruth {version('liqtruth')}")
         raise typer.Exit
-
-
-# ----------------------------------------------------------------------------------------------- feed
-
-
-@feed_app.command("fetch")
-def feed_fetch(
-    venue: Annotated[str, typer.Argument(help="Exchange, e.g. binance.")],
-    coin: Coin,
-    days: Annotated[
-        int, typer.Option(min=1, help="How far back; venues keep open interest for about 30 days.")
-    ] = 30,
-    interval: Annotated[str | None, typer.Option(help="Bar length; default 1h, 5m for up to 5 days.")] = None,
-    base_url: BaseUrl = None,
-    json: JsonOut = None,
-) -> None:
-    """Fetch candles, open interest, funding and ratios of a venue, from where the last fetch ended."""
-    from estimator.feeds import fetch
-
-    with opened_store() as store, progress("fetching series", 1.0) as advance:
-        report = fetch(store, venue, coin, days, interval=interval, base_url=base_url, on_progress=advance)
-    show(report, json)
-
-
-@feed_app.command("import")
-def feed_import(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="Tables of candles, open interest, funding or ratios."),
-    ],
-    venue: Annotated[str, typer.Option(help="Exchange that the series are of.")],
-    coin: Annotated[str, typer.Option(help="Coin that the series are of.")],
-    columns: Columns = None,
-    json: JsonOut = None,
-) -> None:
-    """Read series of a venue from files; what was recognised is printed."""
-    from estimator.imports import import_feed
-    from storage.tabular import parse_columns
-
-    mapping = parse_columns(columns)
-    with opened_store() as store:
-        summaries = [import_feed(store, path, venue, coin, mapping) for path in paths]
-    show_summaries(summaries, json)
 
 
 # -------------------------------------------------------------------------------------------- compare

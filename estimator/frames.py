@@ -22,6 +22,11 @@ CANDLES: Final[Schema] = {
 """`ts` is the bar's open. Volumes are in coins, null where the source has none. A bar made from two price samples
 has a null volume and the samples' own distance as its interval."""
 
+MARK_CANDLES: Final[Schema] = {
+    name: dtype for name, dtype in CANDLES.items() if name not in ("volume", "taker_buy_volume")
+}
+"""Bars of the mark price, by which venues liquidate."""
+
 OPEN_INTEREST: Final[Schema] = {
     "ts": UTC_MS,
     "open_interest": pl.Float64(),
@@ -40,6 +45,26 @@ TAKER_BUY_SELL: Final = "taker_buy_sell"
 RATIO_KINDS: Final = (LONG_SHORT_ACCOUNTS, TOP_LONG_SHORT_POSITIONS, TAKER_BUY_SELL)
 """Accounts net long over accounts net short; the same of the top traders' position sizes; taker buys over sells."""
 
+LIQUIDATIONS: Final[Schema] = {
+    "ts": UTC_MS,
+    "id": pl.String(),
+    "side": pl.String(),
+    "px": pl.Float64(),
+    "coins": pl.Float64(),
+    "notional_usd": pl.Float64(),
+}
+"""Realised liquidations as the venue tells them. `side` is that of the position which was closed: `long` or `short`.
+`id` tells apart what happened in one millisecond: the venue's own, else made of the values."""
+
+TIERS: Final[Schema] = {
+    "ts": UTC_MS,
+    "min_notional_usd": pl.Float64(),
+    "max_notional_usd": pl.Float64(),
+    "maintenance_margin_rate": pl.Float64(),
+    "max_leverage": pl.Float64(),
+}
+"""A venue's maintenance tiers of one market as told at `ts`."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -54,9 +79,12 @@ DATASETS: Final[Mapping[str, Dataset]] = {
     dataset.name: dataset
     for dataset in (
         Dataset("candles", CANDLES, ("ts", "interval_s")),
+        Dataset("mark_candles", MARK_CANDLES, ("ts", "interval_s")),
         Dataset("open_interest", OPEN_INTEREST, ("ts",)),
         Dataset("funding", FUNDING, ("ts",)),
         Dataset("ratios", RATIOS, ("ts", "kind")),
+        Dataset("liquidations", LIQUIDATIONS, ("ts", "id")),
+        Dataset("tiers", TIERS, ("ts", "min_notional_usd")),
     )
 }
 

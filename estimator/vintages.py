@@ -24,13 +24,17 @@ ENTRY_POINTS: Final = (1 / 6, 1 / 2, 5 / 6)
 class Bars:
     """Aligned series of `n` bars: prices, and open interest at the end of each with one value before the first.
 
-    `open_interest` has `n + 1` entries, in coins.
+    `open_interest` has `n + 1` entries, in coins. `volume` (coins per bar) is null where the source has none; `swept_low`
+    and `swept_high` are the mark's extremes, by which venues liquidate, null where only traded prices are known.
     """
 
     high: FloatArray
     low: FloatArray
     close: FloatArray
     open_interest: FloatArray
+    volume: FloatArray | None = None
+    swept_low: FloatArray | None = None
+    swept_high: FloatArray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.close)
