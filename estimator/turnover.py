@@ -24,7 +24,7 @@ from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
 
 MOST_CLOSED: Final = 0.95
-"""Share of open interest that activity alone may close in one bar; a collapse of open interest itself may close more."""
+"""Share of open interest that activity alone may close in a bar; a collapse of open interest may close more."""
 MEMORY_S: Final = 30 * 86_400.0
 HOUR_S: Final = 3600.0
 

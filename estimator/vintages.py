@@ -24,8 +24,8 @@ ENTRY_POINTS: Final = (1 / 6, 1 / 2, 5 / 6)
 class Bars:
     """Aligned series of `n` bars: prices, and open interest at the end of each with one value before the first.
 
-    `open_interest` has `n + 1` entries, in coins. `volume` (coins per bar) is null where the source has none; `swept_low`
-    and `swept_high` are the mark's extremes, by which venues liquidate, null where only traded prices are known.
+    `open_interest` has `n + 1` entries, in coins. `volume` (coins per bar) is null where the source has none;
+    `swept_low` and `swept_high` are the mark's extremes, by which venues liquidate, null where only traded prices are.
     """
 
     high: FloatArray
