@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from heatmap.grid import FloatArray
+from heatmap.grid import FloatArray, IntArray
 
 VARIANCE_POWER: Final = 1.8
 FIT_STEPS: Final = 12
@@ -22,7 +22,7 @@ class Expectation:
     """
 
     prior: FloatArray
-    strength: float = 20.0
+    strength: float = 10.0
     coefficients: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +49,12 @@ class Expectation:
 
 PRIOR: Final = np.array([5.0, 2.0, 0.5, 1.0, 0.4, 0.1, 0.1, 0.1, 5.5, 0.5])
 """Coefficients of `hint_columns` before anything was read; an address of which nothing is known holds 150 USD."""
+
+KINDS: Final = (0, 1, 8)
+"""Columns of `hint_columns` that say of which kind an account is: not known, listed, met on the tape alone."""
+PROBES: Final = 40
+PROBED_SHARE: Final = 0.1
+"""Accounts of each kind that are read at random first, and the share of the kind that they may be at most."""
 
 
 def hint_columns(
@@ -82,6 +88,22 @@ def hint_columns(
         traded * ~listed,
     )
     return np.stack(columns, axis=1).astype(np.float64)
+
+
+def probes(hints: FloatArray, asked: FloatArray) -> IntArray:
+    """Rows to read before any expectation is trusted: a few at random of each kind that was hardly asked after.
+
+    `hints` as by `hint_columns`; `asked` is 1 where a row was read or is being read. Greedy reading learns nothing of
+    kinds that it expects little of, and then reads them last, however much they hold.
+    """
+    draw = np.random.default_rng(int(asked.sum()))
+    rows = []
+    for kind in KINDS:
+        theirs = hints[:, kind] > 0
+        most = min(PROBES, int(PROBED_SHARE * theirs.sum()))
+        lacking = max(most - int(asked[theirs].sum()), 0)
+        rows.append(draw.permutation(np.flatnonzero(theirs & (asked == 0)))[:lacking])
+    return np.concatenate(rows)
 
 
 def _log(usd: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from heatmap.grid import FloatArray, IntArray
-from indexer.expectation import PRIOR, Expectation, hint_columns
+from indexer.expectation import PRIOR, Expectation, hint_columns, probes
 from indexer.running_sizes import COIN_BITS, COINS, RunningSizes
 from indexer.scheduler import Candidates, Settings, choose
 from indexer.wire import Trade
@@ -176,9 +176,19 @@ class Frontier:
         """Pairs to read for at most `budget_weight`, the most urgent first; they are busy until noted."""
         if not self.pairs:
             return []
-        chosen = choose(self.candidates(now_s), budget_weight, now_s, self.settings)
+        first = self._probes(budget_weight, now_s)
+        self.arrays["busy"][first] = 1.0
+        left = budget_weight - float(self.arrays["weight"][first].sum())
+        chosen = np.concatenate([first, choose(self.candidates(now_s), left, now_s, self.settings)])
         self.arrays["busy"][chosen] = 1.0
         return [self.pairs[row] for row in chosen]
+
+    def _probes(self, budget_weight: float, now_s: float) -> IntArray:
+        """Accounts of the main dex that are read to learn what their kind holds, as far as the budget goes."""
+        resting = (self.arrays["busy"] > 0) | (self.arrays["tries_again_s"] > now_s)
+        asked = resting | ~np.isnan(self.sizes.read_s) | (self._dex_rows() != MAIN)
+        rows = probes(self._hints(), asked.astype(np.float64))
+        return rows[np.cumsum(self.arrays["weight"][rows]) <= budget_weight]
 
     def candidates(self, now_s: float) -> Candidates:
         """The arrays that the scheduler decides on; busy rows and those that wait are worth nothing."""

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.expectation import PRIOR, Expectation, hint_columns
+from indexer.expectation import PRIOR, Expectation, hint_columns, probes
 from indexer.running_sizes import RunningSizes
 from indexer.scheduler import Candidates, choose
 from sandbox.accounts import AccountBook
@@ -184,7 +184,9 @@ def cold_order(truth: Truth, hints: Hints) -> Ints:
     size = truth.weight.size
     expectation = Expectation(PRIOR)
     read_s, read_usd = np.full(size, np.nan), np.zeros(size)
-    order: list[Ints] = []
+    first = probes(hints.columns, np.zeros(size))
+    read_s[first], read_usd[first] = truth.now_s, truth.account_usd[first]
+    order: list[Ints] = [first]
     learned = 0
     while np.isnan(read_s).any():
         seen = np.flatnonzero(~np.isnan(read_s))

@@ -24,7 +24,7 @@ from market_replay import (
     warm_order,
 )
 
-from indexer.expectation import PRIOR, Expectation, hint_columns
+from indexer.expectation import PRIOR, PROBED_SHARE, PROBES, Expectation, hint_columns, probes
 from indexer.running_sizes import RunningSizes
 from indexer.scheduler import Candidates, Settings, choose, misplaced_usd, priorities
 
@@ -152,6 +152,23 @@ def traded(
 def read(sizes: RunningSizes, row: int, at_s: float, szi: float | None = None) -> None:
     held = (numbers(), numbers(), np.zeros(0)) if szi is None else (numbers(row), numbers(0), np.array([szi]))
     sizes.note_reads(numbers(row), np.array([at_s]), *held)
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 60))
+def test_a_few_accounts_of_each_kind_are_read_at_random_before_expectations_decide(
+    listed: int, unknown: int, asked: int
+) -> None:
+    nan = np.full(listed + unknown, np.nan)
+    value = np.where(np.arange(listed + unknown) < listed, 1e6, np.nan)
+    hints = hint_columns(value, nan, nan, nan, nan)
+    were_asked = (np.arange(listed + unknown) < asked).astype(float)
+    rows = probes(hints, were_asked)
+    assert len(set(rows.tolist())) == rows.size
+    assert not were_asked[rows].any()
+    for kind, size in ((rows < listed, listed), (rows >= listed, unknown)):
+        assert kind.sum() <= min(PROBES, PROBED_SHARE * size)
+    if not asked:
+        assert (rows < listed).sum() == min(PROBES, int(PROBED_SHARE * listed))
 
 
 def test_a_trade_moves_both_sides_at_once_and_makes_both_dirty() -> None:
