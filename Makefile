@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test fuzz lint types docs bench lock packages clean
+.PHONY: help install demo test fuzz postgresql lint types docs bench lock packages clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,11 @@ test: .venv/installed ## run the test suite
 	$(BIN)/pytest -n auto --dist loadfile --benchmark-disable
 
 fuzz: .venv/installed ## test the properties on new random examples, many more of them
-	LIQTRUTH_HYPOTHESIS=fuzz $(BIN)/pytest -n auto --dist loadfile --benchmark-disable -m "not slow" tests
+	LIQTRUTH_HYPOTHESIS=fuzz $(BIN)/pytest -n auto --dist loadfile --benchmark-disable
+
+postgresql: .venv/installed ## run the tests of what is stored on the server at LIQTRUTH_DATABASE_URL
+	LIQTRUTH_DATABASE_URL=$${LIQTRUTH_DATABASE_URL:-postgresql://postgres@127.0.0.1:5432/test} $(BIN)/pytest -n auto \
+	  --dist loadfile --benchmark-disable tests/indexer tests/storage tests/faults tests/test_cli_index.py
 
 lint: .venv/installed ## check style
 	$(BIN)/ruff check .

@@ -105,12 +105,16 @@ def sandbox_serve(
     live_speed: Annotated[
         float, typer.Option(min=0.1, help="Simulated seconds per second, with --live-hours.")
     ] = 60.0,
+    venues: Annotated[
+        str, typer.Option(help="Centralised venues beside it: binance,bybit,okx or some of them.")
+    ] = "binance",
 ) -> None:
-    """Serve a synthetic market on loopback in the wire formats of Hyperliquid and Binance."""
+    """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
     from sandbox import truth
     from sandbox.server import serve_forever
 
-    market = simulated(seed=seed, accounts=accounts, days=days, live_hours=live_hours)
+    listed = tuple(name.strip() for name in venues.split(",") if name.strip())
+    market = simulated(seed=seed, accounts=accounts, days=days, live_hours=live_hours, venues=listed)
     if addresses is not None:
         addresses.write_text("\n".join(truth.addresses(market)) + "\n")
     speed = live_speed if live_hours else None
@@ -164,9 +168,9 @@ def announce(server: Any) -> None:
     typer.echo(
         f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}"
     )
-    typer.echo(
-        f"  Binance:     {server.binance_url}   try: liqtruth feed fetch binance BTC --base-url {server.binance_url}"
-    )
+    for name, url in server.venue_urls.items():
+        typer.echo(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
+    typer.echo(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")
 
 
 def fresh(directory: Path) -> Path:

@@ -1,40 +1,100 @@
 """`liqtruth feed`: collect the public aggregates of a venue."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli_options import BaseUrl, Coin, Columns, JsonOut, opened_store
-from cli_output import progress, show, show_summaries
+from cli_options import BaseUrl, Coin, Columns, JsonOut, opened_store, parse_duration, split_names
+from cli_output import show, show_summaries
+
+STATUS_WIDTH = 120
+"""Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
 
 feed_app = typer.Typer(no_args_is_help=True, help="Collect the public aggregates of a venue.")
 
 
+@contextmanager
+def _bar_per_venue(names: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
+    """On stderr; gives a function that takes a venue and how much of it is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks = {name: bar.add_task(name, total=1.0) for name in names}
+        yield lambda venue, share: bar.update(tasks[venue], completed=share)
+
+
 @feed_app.command("fetch")
 def feed_fetch(
-    venue: Annotated[str, typer.Argument(help="Exchange, e.g. binance.")],
+    venue: Annotated[str, typer.Argument(help="Exchanges, e.g. binance or binance,bybit,okx, or 'all'.")],
     coin: Coin,
     days: Annotated[
-        int, typer.Option(min=1, help="How far back; venues keep open interest for about 30 days.")
+        int, typer.Option(min=1, help="How far back; how far venues keep what: `liqtruth feed venues`.")
     ] = 30,
-    interval: Annotated[str | None, typer.Option(help="Bar length; default 1h, 5m for up to 5 days.")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Bar length, 1m to 1d; default 1h, 5m for up to 5 days.")
+    ] = None,
     base_url: BaseUrl = None,
     json: JsonOut = None,
 ) -> None:
-    """Fetch candles, open interest, funding and ratios of a venue, from where the last fetch ended."""
-    from estimator.feeds import fetch
+    """Fetch all series that venues give, several venues at once, from where the last fetch ended.
 
-    with opened_store() as store, progress("fetching series", 1.0) as advance:
-        report = fetch(store, venue, coin, days, interval=interval, base_url=base_url, on_progress=advance)
-    show(report, json)
+    A venue that fails stops no other: the rest is stored and shown, its reason printed, and the exit code is 3 (2 for
+    a coin that a venue named by you does not list; with 'all' that is only said). Run again to go on.
+    """
+    from estimator.feeds import fetch_all
+    from estimator.venues import venues_named
+
+    venues = venues_named(venue)
+    with opened_store() as store, _bar_per_venue([chosen.name for chosen in venues]) as advance:
+        summary = fetch_all(
+            store,
+            venues,
+            coin,
+            days,
+            interval=interval,
+            base_url=base_url,
+            on_progress=advance,
+            unlisted_fails=venue.strip() != "all",
+        )
+    show(summary, json)
+    for failure in summary.failures:
+        typer.echo(f"error: {failure}", err=True)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+@feed_app.command("venues")
+def feed_venues(json: JsonOut = None) -> None:
+    """Show what each venue gives, how far back, how much of its liquidations it tells, and why it lacks the rest."""
+    from estimator.capabilities import capabilities
+
+    venues = capabilities()
+    if json is not None:
+        return show_summaries(venues, json)
+    from rich.console import Console
+
+    from estimator.venue_table import venue_table, venue_words
+
+    console = Console()
+    console.print(venue_table(venues))
+    for line in venue_words(venues):
+        console.print(line, markup=False, highlight=False)
 
 
 @feed_app.command("import")
 def feed_import(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="Tables of candles, open interest, funding or ratios."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Tables of candles, open interest, funding, ratios, liquidations or tiers.",
+        ),
     ],
     venue: Annotated[str, typer.Option(help="Exchange that the series are of.")],
     coin: Annotated[str, typer.Option(help="Coin that the series are of.")],
@@ -49,3 +109,62 @@ def feed_import(
     with opened_store() as store:
         summaries = [import_feed(store, path, venue, coin, mapping) for path in paths]
     show_summaries(summaries, json)
+
+
+@feed_app.command("watch")
+def feed_watch(
+    venues: Annotated[str, typer.Argument(help="Exchanges, e.g. binance,bybit,okx,hyperliquid, or 'all'.")],
+    coins: Annotated[str, typer.Argument(help="Coins, e.g. BTC or BTC,ETH,SOL.")],
+    every: Annotated[
+        timedelta,
+        typer.Option(parser=parse_duration, metavar="TIME", help="How often open interest is asked for."),
+    ] = "5m",  # type: ignore[assignment]
+    length: Annotated[
+        timedelta | None,
+        typer.Option("--for", parser=parse_duration, metavar="TIME", help="End after this long, e.g. 8h."),
+    ] = None,
+    base_url: BaseUrl = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
+    json: JsonOut = None,
+) -> None:
+    """Collect open interest, candles and liquidations from now on, also where a venue keeps no history.
+
+    A venue that fails stops no other and is asked again; Ctrl-C stores what is held and ends it; run again to go on.
+    The exit code is 3 where no venue ever answered.
+    """
+    from estimator.feed_watch import FeedWatchPlan, watch_feeds
+    from estimator.venues import venues_named
+    from storage.long_runs import log_to_stderr
+
+    log_to_stderr(log_json, quiet)
+    plan = FeedWatchPlan(
+        venues=venues_named(venues),
+        coins=tuple(split_names(coins)),
+        every_s=every.total_seconds(),
+        for_s=None if length is None else length.total_seconds(),
+        base_url=base_url,
+    )
+    with opened_store() as store:
+        report = watch_feeds(store, plan)
+    show(report, json)
+    raise typer.Exit(report.exit_code)
+
+
+@feed_app.command("status")
+def feed_status_command(json: JsonOut = None) -> None:
+    """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
+    from estimator.feed_status import feed_status, status_table
+
+    with opened_store() as store:
+        status = feed_status(store)
+    if json is not None:
+        return show_summaries(status.series, json)
+    if not status.series:
+        typer.echo("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
+        return None
+    from rich.console import Console
+
+    Console(width=max(Console().width, STATUS_WIDTH)).print(status_table(status))
+    for line in status.describe():
+        typer.echo(line)

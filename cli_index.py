@@ -18,11 +18,13 @@ from cli_options import (
     StatsUrl,
     WeightPerMinute,
     dexes_of,
+    endpoint,
     opened_store,
     parse_duration,
     parse_time,
     settings,
     split_names,
+    weight_budget,
 )
 from cli_output import export_frame, progress, show, show_summaries
 
@@ -80,7 +82,7 @@ def index_sweep(
     weight_per_minute: WeightPerMinute = None,
     concurrency: Concurrency = 16,
     dry: Annotated[
-        bool, typer.Option("--dry", help="Print accounts, weight and minutes; read nothing.")
+        bool, typer.Option("--dry", help="Print accounts, weight and minutes; read no account.")
     ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget an unfinished sweep of the same list.")
@@ -90,19 +92,18 @@ def index_sweep(
     """Read every account of a list from the exchange; run again after a kill, it resumes."""
     import asyncio
 
-    from indexer.sweep import plan, read_addresses, sweep
+    from indexer.sweep import plan_of, read_addresses, sweep
 
-    chosen, dexes = settings(), dexes_of(dex)
-    budget = chosen.weight_per_minute if weight_per_minute is None else weight_per_minute
-    listed = read_addresses(addresses)
+    listed, dexes, budget = read_addresses(addresses), dexes_of(dex), weight_budget(weight_per_minute)
     if dry:
-        return show(plan(listed, dexes=dexes, weight_per_minute=budget), json)
+        planned = plan_of(listed, base_url=endpoint(base_url), dexes=dexes, weight_per_minute=budget)
+        return show(asyncio.run(planned), json)
     with opened_store() as store, progress("reading accounts", len(listed)) as advance:
         report = asyncio.run(
             sweep(
                 store,
                 listed,
-                base_url=base_url or chosen.hyperliquid_url,
+                base_url=endpoint(base_url),
                 dexes=dexes,
                 weight_per_minute=budget,
                 concurrency=concurrency,
@@ -133,17 +134,14 @@ def index_find(
     """Find accounts and write them into the address book; each source with its yield and cost."""
     from indexer.find import DEFAULT_SOURCES, find, stats_host
 
-    chosen = settings()
     with opened_store() as store:
         report = find(
             store,
-            base_url or chosen.hyperliquid_url,
+            endpoint(base_url),
             stats_url or stats_host(base_url),
             split_names(sources) if sources else DEFAULT_SOURCES,
             files=addresses or (),
-            weight_per_minute=chosen.weight_per_minute
-            if weight_per_minute is None
-            else weight_per_minute or None,
+            weight_per_minute=weight_budget(weight_per_minute),
         )
     show(report, json)
 
@@ -176,15 +174,15 @@ def index_watch(
     from indexer.find import stats_host
     from indexer.sweep import read_addresses
     from indexer.watch import Pace
-    from indexer.watch_run import WatchPlan, log_to_stderr, run_watch
+    from indexer.watch_run import WatchPlan, run_watch
+    from storage.long_runs import log_to_stderr
 
-    chosen = settings()
     log_to_stderr(log_json, quiet)
     plan = WatchPlan(
-        base_url=base_url or chosen.hyperliquid_url,
+        base_url=endpoint(base_url),
         dexes=dexes_of(dex),
         stats_url=stats_url or stats_host(base_url),
-        weight_per_minute=chosen.weight_per_minute if weight_per_minute is None else weight_per_minute,
+        weight_per_minute=weight_budget(weight_per_minute),
         concurrency=concurrency,
         metrics_port=metrics_port,
         for_s=None if length is None else length.total_seconds(),
@@ -228,16 +226,8 @@ def index_verify(
     """Read one account through the official SDK and through our client, side by side."""
     from indexer.verify import verify
 
-    chosen = settings()
-    show(
-        verify(
-            address,
-            base_url or chosen.hyperliquid_url,
-            dexes_of(dex),
-            timeout_s=chosen.request_timeout_s,
-        ),
-        json,
-    )
+    timeout_s = settings().request_timeout_s
+    show(verify(address, endpoint(base_url), dexes_of(dex), timeout_s=timeout_s), json)
 
 
 @index_app.command("node")
@@ -280,16 +270,13 @@ def index_candles(
     """Fetch the exchange's hourly candles, which `map exact --joint beta` needs."""
     from indexer.candles import fetch_candles
 
-    chosen = settings()
     with opened_store() as store, progress("fetching candles", 1.0) as advance:
         report = fetch_candles(
             store,
-            base_url or chosen.hyperliquid_url,
+            endpoint(base_url),
             split_names(coins or ""),
             days,
-            weight_per_minute=chosen.weight_per_minute
-            if weight_per_minute is None
-            else weight_per_minute or None,
+            weight_per_minute=weight_budget(weight_per_minute),
             on_progress=advance,
         )
     show(report, json)
@@ -325,3 +312,16 @@ def index_positions(
     with opened_store() as store:
         frame = positions_as_of(store, at, coin)
     export_frame(frame, json, csv, parquet, positions_table)
+
+
+@index_app.command("tidy")
+def index_tidy(
+    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
+    json: JsonOut = None,
+) -> None:
+    """Remove files that killed writers left in the data directory; nothing stored is touched.
+
+    They are files that nothing stored points to and that nobody wrote to for an hour.
+    """
+    with opened_store() as store:
+        show(store.lake.tidy(dry=dry), json)

@@ -98,13 +98,13 @@ def map_exact(
         width_bps,
         {name: split_names(values) for name, values in filters.items() if values},
         holder_share,
-        joint or ("given" if betas else None),
+        joint,
         parse_betas(betas),
         executable,
     )
     with opened_store() as store:
         if series is not None:
-            return export_series(view_series(store, view, series, step), json, csv, parquet, html)
+            return export_series(view_series(store, view, series, step), json, csv, parquet, html, png)
         drawn, lines = view_map(store, view)
     export_map(drawn, json, csv, parquet, html, png)
     for line in lines if json is None and csv is None else ():
@@ -134,13 +134,38 @@ def map_positions(
 @map_app.command("model")
 def map_model(
     coin: Coin,
-    venue: Annotated[str, typer.Option(help="Exchange whose aggregates are modelled.")] = "binance",
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME]|all", help="Exchanges whose aggregates are modelled; all: every one stored."
+        ),
+    ] = "binance",
     model: Annotated[
-        str, typer.Option(help="tiers (equal weights over 1-100x) or bell (normal around 12.4x).")
+        str,
+        typer.Option(
+            help="vintages; or a baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, "
+            "volume-profile, shape-copy, last-exact (the last two start from exact maps)."
+        ),
     ] = "tiers",
     window: Window = "30d",
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Leverage model of vintages; default: the shipped prior."),
+    ] = None,
     leverage: Annotated[
         list[Any] | None, typer.Option(parser=parse_numbers, metavar="25,50", help="Only these leverages.")
+    ] = None,
+    age: Annotated[
+        str | None, typer.Option(metavar="BAND[,BAND]", help="Only what opened <4h, 4-24h, 1-7d or >7d ago.")
+    ] = None,
+    series: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_duration, metavar="TIME", help="Price-time heatmap of the last TIME, e.g. 30d."
+        ),
+    ] = None,
+    step: Annotated[
+        Any, typer.Option(parser=parse_duration, metavar="TIME", help="Step of --series, e.g. 1h.")
     ] = None,
     at: At = None,
     width_bps: Annotated[float, typer.Option(help="Width of a price bin in basis points.")] = 10.0,
@@ -150,11 +175,16 @@ def map_model(
     html: HtmlOut = None,
     png: PngOut = None,
 ) -> None:
-    """The modelled heatmap of a venue, from its public aggregates and an assumed leverage."""
-    from estimator.model import model_map
-
+    """The modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
+    chosen: dict[str, Any] = {"weights": weights, "leverage": flattened(leverage), "at": at}
+    ages = split_names(age) if age else None
     with opened_store() as store:
-        drawn = model_map(
-            store, coin, venue, model, window, leverage=flattened(leverage), at=at, width_bps=width_bps
-        )
+        if series is not None:
+            from estimator.price_time import model_series
+
+            over_time = model_series(store, coin, venue, model, series, step, **chosen, age=age)
+            return export_series(over_time, json, csv, parquet, html, png)
+        from compare.modelled import modelled_map
+
+        drawn = modelled_map(store, coin, venue, model, window, **chosen, age=ages, width_bps=width_bps)
     export_map(drawn, json, csv, parquet, html, png)

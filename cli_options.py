@@ -143,6 +143,16 @@ def settings() -> "Settings":
     return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
 
 
+def endpoint(base_url: str | None) -> str:
+    """The info endpoint to ask: the one given, else the exchange's or what the environment says."""
+    return base_url or settings().hyperliquid_url
+
+
+def weight_budget(given: int | None) -> int:
+    """Weight a minute; 0 means no limit."""
+    return settings().weight_per_minute if given is None else given
+
+
 @contextmanager
 def opened_store() -> "Iterator[Store]":
     from storage.store import Store

@@ -94,7 +94,12 @@ def export_frame(
 
 
 def export_series(
-    series: Any, json: str | None, csv: str | None, parquet: Path | None, html: Path | None
+    series: Any,
+    json: str | None,
+    csv: str | None,
+    parquet: Path | None,
+    html: Path | None,
+    png: Path | None = None,
 ) -> None:
     """A price-time heatmap: the picture, and one row per moment, bin and side that holds anything."""
     export_frame(series.frame(), json, csv, parquet)
@@ -103,6 +108,12 @@ def export_series(
 
         write_html(series, html)
         typer.echo(f"wrote {html}", err=True)
+    if png is not None:
+        from heatmap.figure import write_figure_png
+        from heatmap.series import series_figure
+
+        write_figure_png(series_figure(series), png)
+        typer.echo(f"wrote {png}", err=True)
     if json is None and csv is None:
         for line in series.describe():
             typer.echo(line)

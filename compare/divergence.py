@@ -22,6 +22,7 @@ from heatmap.clusters import Cluster, find_clusters
 from heatmap.grid import FloatArray
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.levels import SIDES
+from heatmap.synthetic import SYNTHETIC
 
 SCHEMA: Final = "liqtruth.divergence/1"
 CLUSTERS_KEPT: Final = 10
@@ -157,7 +158,7 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
 def is_synthetic(heatmap: Heatmap) -> bool:
     """Whether a map's own words say that it came from the sandbox."""
     said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
-    return any("synthetic" in words.casefold() for words in said)
+    return any(SYNTHETIC in words.casefold() for words in said)
 
 
 def undefined_reasons(divergence: Divergence) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from compare.divergence import Divergence, compare_maps
+from compare.modelled import modelled_map
 from estimator.feeds import fetch
-from estimator.model import model_map
 from heatmap.errors import BadInput
 from heatmap.files import read_map
 from heatmap.heatmap import Heatmap
@@ -60,7 +60,7 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
     venue, colon, model = spec.partition(":")
     if not (venue and colon and model):
         raise BadInput(f"{spec!r} is no map: write exact, VENUE:MODEL (e.g. binance:tiers) or a map file")
-    return model_map(store, coin, venue, model, window, at=at)
+    return modelled_map(store, coin, venue, model, window, at=at)
 
 
 def compare_exchange(

@@ -1,74 +1,177 @@
-"""What a venue answers, as the estimator's frames; an answer of another shape raises `Malformed`."""
+"""What a venue answers, as the estimator's frames in coins and USD; an answer of another shape raises `Malformed`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from estimator.exchange import Malformed, Rows
-from estimator.frames import conform
+from estimator.frames import TAKER_BUY_SELL, conform
+from estimator.units import Contract
+from estimator.venue_spec import USD, Call
 
-KLINE: Final[Mapping[str, int]] = {
-    "ts": 0,
-    "open": 1,
-    "high": 2,
-    "low": 3,
-    "close": 4,
-    "volume": 5,
-    "taker_buy_volume": 9,
+OHLCV: Final[Mapping[str, int]] = {"ts": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
+"""Places in one of ccxt's unified candles."""
+
+OPEN_INTEREST: Final = {"ts": "timestamp", "amount": "openInterestAmount", "value": "openInterestValue"}
+FUNDING: Final = {"ts": "timestamp", "rate": "fundingRate"}
+TIERS: Final = {
+    "least": "minNotional",
+    "most": "maxNotional",
+    "maintenance_margin_rate": "maintenanceMarginRate",
+    "max_leverage": "maxLeverage",
 }
-"""Places in one of Binance's kline rows."""
+"""Keys of ccxt's unified rows."""
+
+MAY_BE_NULL: Final = ("volume", "amount", "value", "most", "max_leverage", "ordered", "left")
+AS_TEXT: Final = ("id", "side")
 
 
-def candles_of_klines(rows: Rows, step_s: int) -> pl.DataFrame:
-    """Rows in the shape of Binance's klines: with the volume that takers bought."""
-    return _candles(rows, KLINE, step_s)
+def table_of(rows: Rows, fields: Mapping[str, Any], in_seconds: bool = False) -> pl.DataFrame:
+    """Our columns out of raw rows: numbers, except for `AS_TEXT`; `ts` in UTC where it is among them."""
+    try:
+        columns = {ours: [_value(row, ours, theirs) for row in rows] for ours, theirs in fields.items()}
+    except (LookupError, TypeError, ValueError) as error:
+        raise Malformed(f"{type(error).__name__}: {error}") from error
+    frame = pl.DataFrame(columns, {ours: pl.String if ours in AS_TEXT else pl.Float64 for ours in fields})
+    if "ts" not in fields:
+        return frame
+    epoch_ms = (pl.col("ts") * (1000 if in_seconds else 1)).round().cast(pl.Int64)
+    return frame.with_columns(pl.from_epoch(epoch_ms, "ms").dt.replace_time_zone("UTC").alias("ts"))
 
 
-def candles_of_ohlcv(rows: Rows, step_s: int) -> pl.DataFrame:
-    """ccxt's unified rows; taker volume stays null."""
-    return _candles(rows, {name: place for name, place in KLINE.items() if place < 6}, step_s)
+def _value(row: Any, ours: str, theirs: Any) -> Any:
+    if isinstance(theirs, tuple):
+        over, under = (float(row[key]) for key in theirs)
+        return over / under if under else None
+    if ours in AS_TEXT:
+        return str(row[theirs])
+    if ours in MAY_BE_NULL:
+        known = row.get(theirs) if isinstance(row, dict) else (row[theirs] if theirs < len(row) else None)
+        return None if known is None or known == "" else float(known)
+    return float(row[theirs])
 
 
-def open_interest_of(rows: Rows) -> pl.DataFrame:
-    """ccxt's unified rows."""
-    names = {
-        "ts": "timestamp",
-        "open_interest": "openInterestAmount",
-        "open_interest_usd": "openInterestValue",
-    }
-    return conform(_columns(rows, names), "open_interest")
+def rows_at(answer: Any, way: Sequence[str | int]) -> Rows:
+    """The list at the end of the way into an answer; one object there is a list of one."""
+    found = answer
+    for key in way:
+        try:
+            found = found[key]
+        except (LookupError, TypeError):
+            raise Malformed(f"no {key!r}") from None
+    if isinstance(found, dict):
+        return [found]
+    if not isinstance(found, list):
+        raise Malformed("no list")
+    return found
 
 
-def funding_of(rows: Rows) -> pl.DataFrame:
-    """ccxt's unified rows."""
-    return conform(_columns(rows, {"ts": "timestamp", "rate": "fundingRate"}), "funding")
+def unified(fields: Mapping[str, Any], **known: Any) -> Callable[[Any], pl.DataFrame]:
+    """Reads ccxt's unified rows, or its one; what is `known` stands in where a row has null."""
+
+    def read(answer: Any) -> pl.DataFrame:
+        rows = rows_at(answer, ())
+        if known:
+            rows = [
+                {**row, **{name: value for name, value in known.items() if row.get(name) is None}}
+                for row in rows
+            ]
+        return table_of(rows, fields)
+
+    return read
 
 
-def ratios_of(rows: Rows, kind: str, name: str) -> pl.DataFrame:
-    """Raw rows with a `timestamp` and the ratio in field `name`."""
+def called(answer: Any, call: Call) -> pl.DataFrame:
+    """The rows of a raw call as `call.fields` names them."""
+    return table_of(rows_at(answer, call.rows), call.fields, call.in_seconds)
+
+
+def candles_of(raw: pl.DataFrame, contract: Contract, unit: str, step_s: int, dataset: str) -> pl.DataFrame:
+    """`raw` has ts, open, high, low, close, and may have volume and taker_buy_volume in `unit`."""
+    wrong = raw.filter((pl.col("low") <= 0) | (pl.col("high") < pl.col("low")))
+    if wrong.height:
+        raise Malformed(f"a candle with low {wrong['low'][0]:g} and high {wrong['high'][0]:g}")
+    prices = [contract.px(pl.col(name)).alias(name) for name in ("open", "high", "low", "close")]
+    volumes = [
+        contract.coins(pl.col(name), unit, pl.col("close")).alias(name)
+        for name in ("volume", "taker_buy_volume")
+        if name in raw.columns
+    ]
+    priced = raw.with_columns(prices, interval_s=pl.lit(step_s))
+    return conform(priced.with_columns(volumes), dataset)
+
+
+def open_interest_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.DataFrame:
+    """`raw` has ts, amount in `unit`, and may have the venue's own value in USD. Coins stay null where the venue tells
+    money only: at which price it was turned, nobody says."""
+    value = pl.col("value") if "value" in raw.columns else pl.lit(None, pl.Float64)
+    if raw.select((pl.col("amount").is_null() & value.is_null()).any()).item():
+        raise Malformed("open interest without an amount")
+    amount, no_px = pl.col("amount"), pl.lit(None, pl.Float64)
+    if contract.is_money(unit):
+        usd = pl.coalesce(value, contract.usd(amount, unit, no_px))
+        return conform(raw.with_columns(open_interest_usd=usd), "open_interest")
     return conform(
-        _columns(rows, {"ts": "timestamp", "ratio": name}).with_columns(kind=pl.lit(kind)), "ratios"
+        raw.with_columns(open_interest=contract.coins(amount, unit, no_px), open_interest_usd=value),
+        "open_interest",
     )
 
 
-def _candles(rows: Rows, places: Mapping[str, int], step_s: int) -> pl.DataFrame:
-    frame = _columns(rows, places).with_columns(interval_s=pl.lit(step_s))
-    wrong = frame.filter((pl.col("low") <= 0) | (pl.col("high") < pl.col("low")))
-    if wrong.height:
-        raise Malformed(f"a candle with low {wrong['low'][0]:g} and high {wrong['high'][0]:g}")
-    return conform(frame, "candles")
+def funding_of(raw: pl.DataFrame) -> pl.DataFrame:
+    """`raw` has ts and rate per interval."""
+    return conform(raw, "funding")
 
 
-def _columns(rows: Rows, fields: Mapping[str, Any]) -> pl.DataFrame:
-    """Numbers by our names; `fields` are keys or places in each row."""
-    try:
-        values = {ours: _numbers(rows, theirs) for ours, theirs in fields.items()}
-    except (LookupError, TypeError, ValueError) as error:
-        raise Malformed(f"{type(error).__name__}: {error}") from error
-    frame = pl.DataFrame(values, schema=dict.fromkeys(fields, pl.Float64))
-    return frame.with_columns(pl.from_epoch(pl.col("ts").cast(pl.Int64), "ms").dt.replace_time_zone("UTC"))
+def ratios_of(raw: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """`raw` has ts and ratio. Without a seller there is no ratio; a zero is one of takers alone: a market has longs, so
+    elsewhere it is how venues write that they do not know."""
+    known = raw.filter(pl.col("ratio") >= 0 if kind == TAKER_BUY_SELL else pl.col("ratio") > 0)
+    return conform(known.with_columns(kind=pl.lit(kind)), "ratios")
 
 
-def _numbers(rows: Sequence[Any] | Iterable[Any], theirs: Any) -> list[float]:
-    return [float(row[theirs]) for row in rows]
+def liquidations_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.DataFrame:
+    """`raw` has ts, px, and either amount and side, or the position's `signed` size with the part `ordered` (null: all)
+    and what was `left` of the order. A position closed in steps is told whole at every step."""
+    if "signed" in raw.columns:
+        ordered = pl.coalesce("ordered", "signed").abs()
+        raw = raw.with_columns(
+            amount=ordered - pl.col("left").abs().fill_null(0.0),
+            side=pl.when(pl.col("signed") > 0).then(pl.lit("long")).otherwise(pl.lit("short")),
+        )
+    unknown = raw.filter(~pl.col("side").is_in(["long", "short"]))
+    if unknown.height:
+        raise Malformed(f"a liquidation of side {unknown['side'][0]!r}")
+    px = contract.px(pl.col("px"))
+    told = raw.with_columns(
+        px=px,
+        coins=contract.coins(pl.col("amount"), unit, px),
+        notional_usd=contract.usd(pl.col("amount"), unit, px),
+    )
+    return conform(_identified(told), "liquidations")
+
+
+def _identified(told: pl.DataFrame) -> pl.DataFrame:
+    """With an `id`: the venue's own, else made of the values and, among equals, of their order."""
+    if "id" in told.columns:
+        return told
+    values = ("ts", "side", "px", "coins")
+    ordinal = pl.int_range(pl.len()).over(*values)
+    made = pl.format("{}/{}/{}/{}", "side", "px", "coins", ordinal)
+    return told.with_columns(id=made)
+
+
+def tiers_of(raw: pl.DataFrame, contract: Contract, unit: str, px: float, now: Any) -> pl.DataFrame:
+    """`raw` as `TIERS`; bounds in coins or contracts become USD at `px`, the price of the reading."""
+    at = pl.lit(px)
+    whole = raw.filter(pl.col("maintenance_margin_rate").is_not_null()).with_columns(
+        ts=pl.lit(now),
+        min_notional_usd=contract.usd(pl.col("least"), unit, at),
+        max_notional_usd=contract.usd(pl.col("most"), unit, at),
+    )
+    return conform(whole, "tiers")
+
+
+def needs_price(contract: Contract, unit: str) -> bool:
+    """Whether an amount of this unit is only money at a price."""
+    return unit != USD and not contract.is_money(unit)

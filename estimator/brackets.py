@@ -11,6 +11,7 @@ position's own root is the highest of them for a long and the lowest for a short
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Final, Self
@@ -19,9 +20,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
+from estimator.frames import TIERS
 from estimator.venues import Venue
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
+from storage.store import Store
 
 POSITION_USD: Final = 10_000.0
 """Size that a modelled position is assumed to have at entry: public aggregates do not tell sizes."""
@@ -97,22 +100,48 @@ def liquidation_factors(
     return liquidation_price(brackets, 1.0, position_usd, leverage, side)
 
 
-def brackets_of(venue: Venue, coin: str) -> Brackets:
-    """The venue's facts about `coin`, or one stated default bracket where there are none."""
+def brackets_of(venue: Venue, coin: str, told: pl.DataFrame | None = None) -> Brackets:
+    """What the venue told of `coin` (one reading of `estimator.frames.TIERS`), else the dated table of its facts, else
+    one stated default bracket."""
     symbol = venue.symbol(coin)
+    unusable = ""
+    if told is not None and not told.is_empty():
+        try:
+            return _of_tiers(
+                symbol, told, f"maintenance tiers of {venue.name} {symbol}, told {told['ts'][0]:%Y-%m-%d}"
+            )
+        except BadInput as error:
+            unusable = f"; the tiers told are not used: {error}"
     rows = None if venue.facts is None else read_facts(venue.facts).filter(pl.col("symbol") == symbol)
     if venue.facts is None or rows is None or rows.is_empty():
         said = (
             f"no maintenance brackets of {venue.name} {symbol} are known: "
-            f"{FALLBACK_RATE:.1%} maintenance and at most {FALLBACK_MAX_LEVERAGE:g}x assumed"
+            f"{FALLBACK_RATE:.1%} maintenance and at most {FALLBACK_MAX_LEVERAGE:g}x assumed{unusable}"
         )
         return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, said)
+    source = f"maintenance brackets of {venue.name} {symbol}, {facts_date(venue.facts)}{unusable}"
+    return _of_tiers(symbol, rows, source)
+
+
+def stored_brackets(store: Store, venue: Venue, coin: str, at: datetime) -> Brackets:
+    """`brackets_of` with the stored reading of the venue's tiers that is nearest to `at`."""
+    told = store.lake.read_series("tiers", venue.name, coin, TIERS)
+    moments = told["ts"].unique()
+    if moments.is_empty():
+        return brackets_of(venue, coin)
+    nearest = moments[int((moments - at).abs().arg_min() or 0)]
+    return brackets_of(venue, coin, told.filter(pl.col("ts") == nearest))
+
+
+def _of_tiers(symbol: str, rows: pl.DataFrame, source: str) -> Brackets:
+    """Raises `BadInput` for tiers that do not start at nought or do not ascend."""
     floor, rate, cap = (
-        rows[name].to_numpy() for name in ("min_notional_usd", "maintenance_margin_rate", "max_leverage")
+        rows.sort("min_notional_usd")[name].to_numpy()
+        for name in ("min_notional_usd", "maintenance_margin_rate", "max_leverage")
     )
-    return Brackets(
-        symbol, floor, rate, cap, f"maintenance brackets of {venue.name} {symbol}, {facts_date(venue.facts)}"
-    )
+    if not all(np.all(np.isfinite(values)) for values in (floor, rate, cap)):
+        raise BadInput(f"tiers of {symbol} have empty cells")
+    return Brackets(symbol, floor, rate, cap, source)
 
 
 @lru_cache

@@ -5,6 +5,7 @@ LiqtruthError
 │   ├── UnknownChoice            a name that is not offered; the message lists those that are
 │   └── UnknownMarket            the venue has no perpetual of that coin
 ├── MissingData                  exit 1
+│   ├── SeriesRefused            the series contradict themselves, and nothing tells which part is right
 │   └── StaleSeries              the series end too long before the moment that was asked for
 └── SourceUnreachable            exit 3, worth a retry
     └── BadAnswer                the venue refused, or answered with something other than what it documents
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 
 from heatmap.errors import BadInput, MissingData, SourceUnreachable
 
-__all__ = ["BadAnswer", "SourceUnreachable", "StaleSeries", "UnknownChoice", "UnknownMarket"]
+__all__ = ["BadAnswer", "SeriesRefused", "SourceUnreachable", "StaleSeries", "UnknownChoice", "UnknownMarket"]
 
 
 class UnknownChoice(BadInput):
@@ -26,6 +27,10 @@ class UnknownChoice(BadInput):
 
 class UnknownMarket(BadInput):
     """The venue has no perpetual of that coin."""
+
+
+class SeriesRefused(MissingData):
+    """The stored series contradict themselves, and nothing tells which part is right."""
 
 
 class StaleSeries(MissingData):

@@ -6,6 +6,7 @@ JSON. Never tried again: what the venue refuses by its own code.
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,13 +17,15 @@ import stamina
 import stamina.instrumentation
 
 from estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
-from estimator.venues import Venue
-from heatmap.errors import BadInput
+from estimator.units import Contract, base_names
+from estimator.venue_spec import Venue
+from heatmap.synthetic import source_of
+from storage.urls import shown_url
 
 T = TypeVar("T")
 
 Rows = list[Any]
-SYNTHETIC: Final = "synthetic"
+TOO_MANY: Final = "too many requests (429)"
 
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
 
@@ -50,19 +53,26 @@ class Exchange:
     def __init__(self, venue: Venue, base_url: str | None = None, patience: Patience | None = None) -> None:
         self.venue = venue
         self.patience = patience or Patience()
-        self.shown_url = shown_url(base_url or f"https://{venue.api_host}")
-        self.api = _strict(str(venue.ccxt_id))(
-            {"enableRateLimit": base_url is None, "timeout": int(1000 * self.patience.timeout_s)}
-        )
+        settings = {"enableRateLimit": base_url is None, "timeout": int(1000 * self.patience.timeout_s)}
+        self.api = _strict(str(venue.ccxt_id))({**settings, "options": dict(venue.options)})
+        self.api.has["fetchCurrencies"] = False  # not needed, and behind a key at some venues
+        if venue.markets_method is not None:
+            self.api.fetch_markets = getattr(self.api, venue.markets_method)
+        self.shown_url = shown_url(base_url or self._official_url())
+        if self.shown_url.startswith("http://"):
+            self.api.timeout_on_exit = 0  # ccxt waits for TLS to say goodbye
         if base_url is not None:
-            self._redirect(base_url.rstrip("/"))
+            self.api.urls["api"] = redirected(self.api.urls["api"], base_url.rstrip("/"))
 
-    def _redirect(self, base_url: str) -> None:
-        official = f"https://{self.venue.api_host}"
+    def _official_url(self) -> str:
+        """An address of the venue's API, for people."""
         urls = self.api.urls["api"]
-        for name, url in urls.items():
-            if isinstance(url, str) and url.startswith(official):
-                urls[name] = base_url + url.removeprefix(official)
+        while isinstance(urls, dict):
+            urls = next(
+                (url for name, url in urls.items() if "utures" in name or name == "fapiPublic"), None
+            ) or (next(iter(urls.values())))
+        parts = urlsplit(str(urls).replace("{hostname}", str(self.api.hostname)))
+        return f"{parts.scheme}://{parts.netloc}"
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,24 +87,52 @@ class Exchange:
         """Where rows come from; the sandbox says in its headers that it is synthetic."""
         headers = self.api.last_response_headers or {}
         said = " ".join(str(value) for name, value in headers.items() if name.lower() == "server").lower()
-        return f"{SYNTHETIC}: {self.shown_url}" if SYNTHETIC in said else self.shown_url
+        return source_of(self.shown_url, said)
 
     async def now_ms(self) -> int:
-        """The venue's own clock."""
-        return await self.ask("the time", lambda: self.api.fetch_time(), _whole_number)
+        """The venue's own clock, ours where it tells none. ccxt then goes by it too: it decides by the time which of
+        two endpoints has a page."""
+        if not self.api.has["fetchTime"]:
+            return int(self.api.milliseconds())
+        now_ms = await self.ask("the time", lambda: self.api.fetch_time(), _whole_number)
+        ahead_ms = now_ms - time.time_ns() // 1_000_000
+        self.api.milliseconds = lambda: time.time_ns() // 1_000_000 + ahead_ms
+        self.api.seconds = lambda: self.api.milliseconds() // 1000
+        return now_ms
 
     async def market(self, coin: str) -> dict[str, Any]:
-        """The linear perpetual of `coin`; raises `UnknownMarket` with names that are near."""
+        """ccxt's market of the perpetual of `coin`; raises `UnknownMarket` with names that are near."""
+        return (await self._listed(coin))[0]
+
+    async def contract(self, coin: str) -> Contract:
+        """What the numbers of that perpetual mean; raises as `market` does."""
+        market, coins_per_base = await self._listed(coin)
+        size = float(market["contractSize"] or 1.0)
+        inverse = bool(market["inverse"])
+        return Contract(coin, market["symbol"], market["id"], size, inverse, coins_per_base)
+
+    async def _listed(self, coin: str) -> tuple[dict[str, Any], float]:
+        """The linear perpetual in the first of the venue's quotes that has one, else the inverse one in USD."""
         markets = await self.ask("the list of markets", lambda: self.api.load_markets(), _mapping)
-        wanted = self.venue.symbol(coin)
-        for market in markets.values():
-            if market["id"] == wanted and market["swap"] and market["linear"]:
-                return dict(market)
+        listed = {
+            (market["base"], market["quote"], bool(market["inverse"])): market
+            for market in markets.values()
+            if market["swap"] and market["active"] is not False
+        }
+        reads_inverse = any(feed.inverse_unit is not None for feed in self.venue.feeds.values())
+        kinds = [(quote, False) for quote in self.venue.quotes] + [("USD", True)] * reads_inverse
+        for base, coins_per_base in base_names(coin):
+            for quote, inverse in kinds:
+                if (base, quote, inverse) in listed:
+                    return dict(listed[base, quote, inverse]), coins_per_base
+        raise self._unknown(coin, sorted({base for base, _, _ in listed}))
+
+    def _unknown(self, coin: str, bases: list[str]) -> UnknownMarket:
         import difflib
 
-        bases = sorted({str(market["base"]) for market in markets.values() if market["swap"]})
         near = ", ".join(difflib.get_close_matches(coin.upper(), bases, n=3)) or ", ".join(bases[:8])
-        raise UnknownMarket(f"{self.venue.name} has no perpetual {wanted}; it has e.g. {near}")
+        wanted = f"{coin}{self.venue.quotes[0]}"
+        return UnknownMarket(f"{self.venue.name} has no perpetual {wanted}; it has e.g. {near}")
 
     async def rows(self, what: str, method: Callable[[], Awaitable[Any]]) -> Rows:
         """A call whose answer is a list."""
@@ -141,11 +179,21 @@ def _strict(ccxt_id: str) -> Any:
     return Strict
 
 
+def redirected(urls: Any, base_url: str) -> Any:
+    """ccxt's addresses, nested as they are, with another scheme and host before the same paths."""
+    if isinstance(urls, dict):
+        return {name: redirected(url, base_url) for name, url in urls.items()}
+    path = str(urls).partition("://")[2].partition("/")[2]
+    return f"{base_url}/{path}" if path else base_url
+
+
 def worth_another_try(error: Exception) -> bool:
     """Faults of the way there, not of what was asked."""
     import aiohttp
     import ccxt
 
+    if isinstance(error, ccxt.ExchangeNotAvailable) and " 404 " in str(error):
+        return False
     if isinstance(error, Malformed | TimeoutError | ccxt.NetworkError):
         return True
     return isinstance(error, ccxt.ExchangeError) and isinstance(error.__cause__, aiohttp.ClientError)
@@ -157,30 +205,20 @@ def in_a_few_words(error: Exception) -> str:
 
     known: tuple[tuple[type[Exception], str], ...] = (
         (Malformed, f"the answer is not what it should be ({error})"),
-        (ccxt.DDoSProtection, "too many requests (429)"),
-        (ccxt.RateLimitExceeded, "too many requests (429)"),
+        (ccxt.DDoSProtection, TOO_MANY),
+        (ccxt.RateLimitExceeded, TOO_MANY),
         (ccxt.RequestTimeout, "no whole answer in time"),
         (TimeoutError, "no whole answer in time"),
     )
     for kind, words in known:
         if isinstance(error, kind):
             return words
-    if worth_another_try(error):
+    if worth_another_try(error) or isinstance(error, ccxt.ExchangeNotAvailable):
         status = re.search(r" ([45]\d\d) ", str(error)) if error.__cause__ is None else None
+        if status and status[1] == "429":
+            return TOO_MANY
         return f"HTTP {status[1]}" if status else "cannot connect, or the connection broke off"
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def shown_url(url: str) -> str:
-    """Scheme, host and port, for a path or user part may hold a key; raises `BadInput` for what is no address."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise BadInput(f"the base URL cannot be read ({error}); write e.g. http://127.0.0.1:8351") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput("the base URL must begin with http:// or https:// and name a host")
-    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 def _whole_number(answer: Any) -> int:

@@ -56,6 +56,10 @@ LIQUIDATIONS: Final[Schema] = {
 """Realised liquidations as the venue tells them. `side` is that of the position which was closed: `long` or `short`.
 `id` tells apart what happened in one millisecond: the venue's own, else made of the values."""
 
+LISTENING: Final[Schema] = {"ts": UTC_MS, "until": UTC_MS, "coverage": pl.String()}
+"""A span in which a venue's liquidation stream was heard, and how much of the liquidations it pushes by the venue's
+own word. Outside such spans no liquidation is known; inside them silence means that the stream told none."""
+
 TIERS: Final[Schema] = {
     "ts": UTC_MS,
     "min_notional_usd": pl.Float64(),
@@ -84,6 +88,7 @@ DATASETS: Final[Mapping[str, Dataset]] = {
         Dataset("funding", FUNDING, ("ts",)),
         Dataset("ratios", RATIOS, ("ts", "kind")),
         Dataset("liquidations", LIQUIDATIONS, ("ts", "id")),
+        Dataset("listening", LISTENING, ("ts",)),
         Dataset("tiers", TIERS, ("ts", "min_notional_usd")),
     )
 }

@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from estimator.event_files import ReadFile, read_event_file
 from estimator.frames import DATASETS, RATIO_KINDS, TAKER_BUY_SELL, conform
 from estimator.layouts import (
     COINS_OR_USD,
@@ -78,13 +79,17 @@ def import_feed(
     venue or column name that is not known.
     """
     market = venue_named(venue)
-    table, layout, remarks = read_feed(path, columns)
-    frames = series_in(table, path)
+    read = (None if columns else read_event_file(path, market, coin)) or _read_table_file(path, columns)
     series = tuple(
-        _store(store, dataset, market.name, coin, frame, str(path)) for dataset, frame in frames.items()
+        _store(store, dataset, market.name, coin, frame, str(path)) for dataset, frame in read.frames.items()
     )
+    return ImportSummary(str(path), market.name, coin, read.layout, series, read.remarks)
+
+
+def _read_table_file(path: Path, columns: Mapping[str, str] | None) -> ReadFile:
+    table, layout, remarks = read_feed(path, columns)
     said = (*layout.remarks, *((SAMPLES_SAID,) if PRICE in table.columns else ()), *remarks)
-    return ImportSummary(str(path), market.name, coin, layout.name, series, said)
+    return ReadFile(series_in(table, path), layout.name, said)
 
 
 def read_feed(

@@ -116,6 +116,23 @@ LAYOUTS: Final = (
             "taker volume covers all contracts of the coin: kept as buys over sells, not as candle volume",
         ),
     ),
+    FeedLayout(
+        Layout(
+            "Binance answer of openInterestHist",
+            "open_interest",
+            {TIME: "timestamp", HELD[0]: "sumOpenInterest", HELD[1]: "sumOpenInterestValue"},
+        )
+    ),
+    FeedLayout(
+        Layout("Binance answer of fundingRate", "funding", {TIME: "fundingTime", "rate": "fundingRate"})
+    ),
+    FeedLayout(
+        Layout(
+            "Binance answer of takerlongshortRatio",
+            "ratios",
+            {TIME: "timestamp", TAKER_BUY_SELL: "buySellRatio"},
+        )
+    ),
     FeedLayout(Layout("OKX funding (fraction)", "funding", {TIME: "ts", "rate": "fundingRate"})),
     FeedLayout(Layout("funding (fraction)", "funding", {TIME: "ts", "rate": "rate"})),
     FeedLayout(

@@ -66,15 +66,21 @@ class LeverageWeights:
 
     def bands_of(self, wanted: Sequence[float]) -> list[str]:
         """Labels of the bands in which the wanted leverages lie; raises `UnknownChoice` for one without a band."""
-        return sorted({self._band_of(value) for value in wanted}, key=self.band.index)
+        return bands_among(self.name, self.band, wanted)
 
-    def _band_of(self, value: float) -> str:
-        if not (np.isfinite(value) and value >= 1):
-            raise BadInput(f"leverage {value!r} is none: it is a number of at least 1")
-        label = f"{value:g}x" if f"{value:g}x" in self.band else band_of(value)
-        if label not in self.band:
-            raise UnknownChoice(f"leverage of {self.name}", f"{value:g}x", dict.fromkeys(self.band))
-        return label
+
+def bands_among(model: str, bands: Sequence[str], wanted: Sequence[float]) -> list[str]:
+    """Those of `bands` in which the wanted leverages lie, in their order; raises `UnknownChoice` naming the model."""
+    return sorted({_band_among(model, bands, value) for value in wanted}, key=bands.index)
+
+
+def _band_among(model: str, bands: Sequence[str], value: float) -> str:
+    if not (np.isfinite(value) and value >= 1):
+        raise BadInput(f"leverage {value!r} is none: it is a number of at least 1")
+    label = f"{value:g}x" if f"{value:g}x" in bands else band_of(value)
+    if label not in bands:
+        raise UnknownChoice(f"leverage of {model}", f"{value:g}x", dict.fromkeys(bands))
+    return label
 
 
 def tiers(weights: Sequence[float] | None = None, leverage: Sequence[float] = TIERS) -> LeverageWeights:

@@ -1,31 +1,50 @@
-"""One series of one market from a venue: which pages are asked for, and how each is read and stored.
+"""One series of one market from a venue: which pages are asked for, and how they are stored.
 
-A page is the largest span that one answer can hold. A page whose rows are all stored is not asked for again, so the
-same job goes on where an earlier one ended and fills what it left open.
+Of a page only the part whose rows are not all stored is asked for, so the same job goes on where an earlier one ended
+and fills what it left open. What the venue itself does not have stays a gap and is said.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
-from estimator.answers import candles_of_klines, candles_of_ohlcv, funding_of, open_interest_of, ratios_of
-from estimator.exchange import Exchange, Rows
-from estimator.frames import DATASETS
-from estimator.venues import PERIODS
+from estimator.errors import BadAnswer
+from estimator.exchange import Exchange, Malformed
+from estimator.frames import DATASETS, conform
+from estimator.moments import hours, of_ms, told
+from estimator.readers import READERS, Asked, Page
+from estimator.units import Contract
+from estimator.venue_spec import WINDOW, Feed
+from heatmap.grid import IntArray
 from storage.store import Store
 
 FUNDING_STEP_S: Final = 3600
 """The shortest interval at which a venue settles funding."""
+LIQUIDATION_STEP_S: Final = 1
+"""Windows of liquidations begin and end on whole seconds."""
 RESERVE_S: Final = 60
 """Kept from the venue's own limit of how far back it answers: its clock goes on while we ask."""
+SETTLED_WITHIN_MS: Final = 60_000
+"""Venues stamp a funding settlement some milliseconds late."""
+LISTENING: Final = "listening"
+LONGEST_SPAN_MS: Final = 86_400_000
+"""A span of listening that began earlier is not looked for."""
+GAPS_TOLD: Final = 3
+
+BARS: Final = ("candles", "mark_candles")
+BY_STEP: Final = (*BARS, "open_interest", "ratios")
 
 
 @dataclass(frozen=True)
 class FetchedSeries:
-    """One dataset after a fetch: pages asked for, pages that were stored before, new rows, and what is stored now."""
+    """One dataset after a fetch: pages asked for, pages that were stored before, new rows, and what is stored now.
+
+    `gaps` are spans within it that the venue did not fill, the longest first, at most three.
+    """
 
     dataset: str
     pages: int
@@ -34,27 +53,19 @@ class FetchedSeries:
     rows: int
     first: datetime | None
     last: datetime | None
+    gaps: tuple[str, ...] = ()
+    missing_rows: int = 0
+    coverage: str = ""
 
     def line(self) -> str:
         span = (
             "nothing"
-            if self.first is None
-            else f"{self.first:%Y-%m-%dT%H:%MZ} to {self.last:%Y-%m-%dT%H:%MZ}"
+            if self.first is None or self.last is None
+            else f"{told(self.first)} to {told(self.last)}"
         )
-        return f"{self.dataset}: {self.new_rows} new rows, {self.rows} in all from {span}"
-
-
-@dataclass(frozen=True)
-class Page:
-    """First and last time (ms) of the rows that one answer can hold, `step_ms` apart at least."""
-
-    start_ms: int
-    end_ms: int
-    step_ms: int
-
-    @property
-    def rows(self) -> int:
-        return (self.end_ms - self.start_ms) // self.step_ms + 1
+        gaps = f"; {self.missing_rows} rows missing: {', '.join(self.gaps)}" if self.gaps else ""
+        coverage = f" ({self.coverage})" if self.coverage else ""
+        return f"{self.dataset}: {self.new_rows} new rows, {self.rows} in all from {span}{gaps}{coverage}"
 
 
 def pages_of(start_ms: int, end_ms: int, step_ms: int, limit: int) -> list[Page]:
@@ -64,13 +75,20 @@ def pages_of(start_ms: int, end_ms: int, step_ms: int, limit: int) -> list[Page]
     return [Page(at, min(at + span, last), step_ms) for at in range(first, last + 1, span + step_ms)]
 
 
+def open_part(page: Page, stored_ms: IntArray) -> Page | None:
+    """From the first to the last row of the page that is not among `stored_ms`; null where none is open."""
+    due = np.arange(page.start_ms, page.end_ms + 1, page.step_ms)
+    missing = due[~np.isin(due, stored_ms)]
+    return None if missing.size == 0 else Page(int(missing[0]), int(missing[-1]), page.step_ms)
+
+
 @dataclass
 class SeriesJob:
-    """One dataset of one market: its pages, and how a page is asked for and read."""
+    """One dataset of one market: its pages, and how they are read and stored."""
 
     store: Store
     exchange: Exchange
-    coin: str
+    contract: Contract
     market: dict[str, Any]
     dataset: str
     step_s: int
@@ -79,103 +97,123 @@ class SeriesJob:
     pages: list[Page] = field(init=False)
 
     def __post_init__(self) -> None:
-        venue = self.exchange.venue
-        span_s = self.days * 86_400
-        if self.dataset in venue.depth_days:
-            span_s = min(span_s, venue.depth_days[self.dataset] * 86_400 - RESERVE_S)
-        step_ms = 1000 * (FUNDING_STEP_S if self.dataset == "funding" else self.step_s)
+        steps = {"funding": FUNDING_STEP_S, "liquidations": LIQUIDATION_STEP_S}
+        self.step_s = steps.get(self.dataset) or self.feed.step_s(self.step_s)
+        self.pages = self._pages()
+
+    @property
+    def feed(self) -> Feed:
+        return self.exchange.venue.feeds[self.dataset]
+
+    @property
+    def coin(self) -> str:
+        return self.contract.coin
+
+    def _pages(self) -> list[Page]:
+        depth_s, span_s = self.feed.depth_s(self.step_s), float(self.days * 86_400)
+        if depth_s is not None:
+            span_s = min(span_s, depth_s - RESERVE_S)
+        step_ms = 1000 * self.step_s
         # The candle that is still open is left out: its end is in the future.
-        last_ms = self.now_ms - step_ms if self.dataset == "candles" else self.now_ms
-        self.pages = pages_of(self.now_ms - 1000 * span_s, last_ms, step_ms, venue.limits[self.dataset])
+        last_ms = self.now_ms - step_ms if self.dataset in BARS else self.now_ms
+        start_ms = self.now_ms - int(1000 * span_s)
+        if self.feed.paging != WINDOW:
+            return [Page(start_ms, last_ms, step_ms)]
+        rows = self.feed.limit if self.feed.span_s is None else self.feed.span_s // self.step_s
+        if self.feed.span_s is not None:
+            start_ms = start_ms // (1000 * self.feed.span_s) * 1000 * self.feed.span_s
+        return pages_of(start_ms, last_ms, step_ms, rows)
 
     async def run(self, advance: Callable[[], None]) -> FetchedSeries:
-        """Ask for every page that is not stored whole, oldest first, and store it."""
+        """Ask for what is not stored of every page, oldest first, and store it."""
         known, added = 0, 0
         for page in self.pages:
-            if self._stored_whole(page):
+            part = self._open_part(page)
+            if part is None:
                 known += 1
             else:
-                added += self._store(await self._read(page))
+                added += self._store(self.dataset, await self._read(part))
+                if self.dataset == "liquidations":
+                    self._store(LISTENING, self._heard(part))
             advance()
         return self._summary(known, added)
 
-    def _stored(self, start_ms: int, end_ms: int) -> pl.DataFrame:
-        venue, schema = self.exchange.venue.name, DATASETS[self.dataset].schema
-        return self.store.lake.read_series(
-            self.dataset, venue, self.coin, schema, moment(start_ms), moment(end_ms)
-        )
+    def _stored(self, start_ms: int, end_ms: int, dataset: str | None = None) -> pl.DataFrame:
+        name, venue = dataset or self.dataset, self.exchange.venue.name
+        schema = DATASETS[name].schema
+        return self.store.lake.read_series(name, venue, self.coin, schema, of_ms(start_ms), of_ms(end_ms))
 
-    def _stored_whole(self, page: Page) -> bool:
-        if self.dataset == "funding":  # settled at intervals that are not known beforehand
-            return False
+    def _open_part(self, page: Page) -> Page | None:
+        """What is to be asked of a page; null where its rows are all stored."""
+        if self.feed.paging != WINDOW:
+            return page
+        if self.dataset == "liquidations":
+            return None if self._was_heard(page) else page
         rows = self._stored(page.start_ms, page.end_ms)
-        if self.dataset == "candles":
-            rows = rows.filter(pl.col("interval_s") == self.step_s)
-        on_step = rows.filter(pl.col("ts").dt.epoch("ms") % page.step_ms == 0)
-        kinds = max(len(self.exchange.venue.ratio_methods), 1) if self.dataset == "ratios" else 1
-        return on_step.height >= page.rows * kinds
+        if self.dataset == "funding":
+            return None if settled_throughout(page, epoch_ms(rows)) else page
+        return open_part(page, self._complete_ms(rows))
 
-    def _store(self, rows: pl.DataFrame) -> int:
+    def _complete_ms(self, rows: pl.DataFrame) -> IntArray:
+        """Times of rows of this length; of ratios those at which every kind is stored."""
+        if self.dataset in BARS:
+            rows = rows.filter(pl.col("interval_s") == self.step_s)
+        if self.dataset == "ratios":
+            rows = rows.group_by("ts").len().filter(pl.col("len") >= len(self.feed.calls)).sort("ts")
+        return epoch_ms(rows)
+
+    def _heard(self, page: Page) -> pl.DataFrame:
+        """The span of a window of liquidations that was read whole: a quiet one is known by nothing else."""
+        span = {"ts": [of_ms(page.start_ms)], "until": [of_ms(page.end_ms)], "coverage": [self.feed.coverage]}
+        return conform(pl.DataFrame(span), LISTENING)
+
+    def _was_heard(self, page: Page) -> bool:
+        spans = self._stored(page.start_ms - LONGEST_SPAN_MS, page.start_ms, LISTENING)
+        return bool((spans["until"] >= of_ms(page.end_ms)).any())
+
+    def _store(self, dataset: str, rows: pl.DataFrame) -> int:
         if rows.is_empty():
             return 0
-        venue, key = self.exchange.venue.name, DATASETS[self.dataset].key
-        return self.store.lake.merge_series(
-            self.dataset, venue, self.coin, rows, key, source=self.exchange.source
-        )
+        venue, key = self.exchange.venue.name, DATASETS[dataset].key
+        return self.store.lake.merge_series(dataset, venue, self.coin, rows, key, source=self.exchange.source)
 
     async def _read(self, page: Page) -> pl.DataFrame:
-        rows = await getattr(self, f"_read_{self.dataset}")(page)
-        within = pl.col("ts").is_between(moment(page.start_ms), moment(page.end_ms + page.step_ms - 1))
-        return pl.DataFrame(rows).filter(within)
-
-    async def _read_candles(self, page: Page) -> pl.DataFrame:
-        api, method, period = self.exchange.api, self.exchange.venue.kline_method, PERIODS[self.step_s]
-        if method is None:
-            answer = await self._rows(
-                lambda: api.fetch_ohlcv(
-                    self.market["symbol"], period, page.start_ms, page.rows, {"until": page.end_ms}
-                )
-            )
-            return candles_of_ohlcv(answer, self.step_s)
-        query = {"symbol": self.market["id"], "interval": period, **self._span(page)}
-        return candles_of_klines(await self._rows(lambda: getattr(api, method)(query)), self.step_s)
-
-    async def _read_open_interest(self, page: Page) -> pl.DataFrame:
-        symbol, period = self.market["symbol"], PERIODS[self.step_s]
-        until = {"until": page.end_ms}
-        return open_interest_of(
-            await self._rows(
-                lambda: self.exchange.api.fetch_open_interest_history(
-                    symbol, period, page.start_ms, page.rows, until
-                )
-            )
+        asked = Asked(
+            self.exchange,
+            self.contract,
+            self.market,
+            self.dataset,
+            self.feed,
+            self.step_s,
+            self.now_ms,
+            page,
+        )
+        try:
+            rows = await READERS[self.dataset](asked)
+        except Malformed as error:
+            place = f"{self.exchange.venue.name} ({self.exchange.shown_url})"
+            raise BadAnswer(
+                f"{place} gave {self.dataset} of {self.coin} that cannot be used: {error}"
+            ) from error
+        if self.dataset == "tiers":
+            return self._unlike_the_last(rows)
+        return rows.filter(
+            pl.col("ts").is_between(of_ms(page.start_ms), of_ms(page.end_ms + page.step_ms - 1))
         )
 
-    async def _read_funding(self, page: Page) -> pl.DataFrame:
-        symbol, until = self.market["symbol"], {"until": page.end_ms}
-        return funding_of(
-            await self._rows(
-                lambda: self.exchange.api.fetch_funding_rate_history(symbol, page.start_ms, page.rows, until)
-            )
-        )
-
-    async def _read_ratios(self, page: Page) -> pl.DataFrame:
-        query = {"symbol": self.market["id"], "period": PERIODS[self.step_s], **self._span(page)}
-        parts = []
-        for kind, (method, name) in self.exchange.venue.ratio_methods.items():
-            answer = await self._rows(lambda method=method: getattr(self.exchange.api, method)(query))  # type: ignore[misc]
-            parts.append(ratios_of(answer, kind, name))
-        return pl.concat(parts)
-
-    async def _rows(self, method: Callable[[], Awaitable[Any]]) -> Rows:
-        return await self.exchange.rows(f"{self.dataset} of {self.coin}", method)
-
-    def _span(self, page: Page) -> dict[str, int]:
-        return {"startTime": page.start_ms, "endTime": page.end_ms, "limit": page.rows}
+    def _unlike_the_last(self, tiers: pl.DataFrame) -> pl.DataFrame:
+        """Nothing where the last reading says the same."""
+        stored = self._stored(0, self.now_ms)
+        last = stored.filter(pl.col("ts") == pl.col("ts").max())
+        same = last.drop("ts").sort("min_notional_usd").equals(tiers.drop("ts").sort("min_notional_usd"))
+        return tiers.clear() if same else tiers
 
     def _summary(self, known: int, added: int) -> FetchedSeries:
-        stored = self._stored(self.pages[0].start_ms, self.now_ms)
+        start_ms = self.pages[0].start_ms if self.pages else self.now_ms
+        stored = self._stored(start_ms, self.now_ms)
         first, last = (stored["ts"].min(), stored["ts"].max())
+        due = self._complete_ms(stored) if self.dataset in BY_STEP else np.empty(0, np.int64)
+        missing, gaps = gaps_in(due, 1000 * self.step_s)
         return FetchedSeries(
             dataset=self.dataset,
             pages=len(self.pages),
@@ -184,8 +222,38 @@ class SeriesJob:
             rows=stored.height,
             first=first if isinstance(first, datetime) else None,
             last=last if isinstance(last, datetime) else None,
+            gaps=gaps,
+            missing_rows=missing,
+            coverage=self.feed.coverage,
         )
 
 
-def moment(epoch_ms: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=epoch_ms)
+def epoch_ms(rows: pl.DataFrame) -> IntArray:
+    return rows["ts"].dt.epoch("ms").to_numpy()
+
+
+def settled_throughout(page: Page, stored_ms: IntArray) -> bool:
+    """Whether settlements are stored at one interval from the page's start to its end."""
+    if stored_ms.size < 2:
+        return False
+    apart = np.diff(stored_ms)
+    interval = int(apart.min())
+    return bool(
+        apart.max() <= interval + SETTLED_WITHIN_MS
+        and stored_ms[0] - page.start_ms < interval + SETTLED_WITHIN_MS
+        and page.end_ms - stored_ms[-1] < interval
+    )
+
+
+def gaps_in(times_ms: IntArray, step_ms: int) -> tuple[int, tuple[str, ...]]:
+    """Rows that are missing between the first and the last, and the longest spans without any."""
+    times = np.unique(times_ms[times_ms % step_ms == 0])
+    apart = np.diff(times)
+    holes = np.flatnonzero(apart > step_ms)
+    longest = holes[np.argsort(-apart[holes], kind="stable")][:GAPS_TOLD]
+    missing = int((apart[holes] // step_ms - 1).sum())
+    return missing, tuple(_span(int(times[at]) + step_ms, int(times[at + 1])) for at in longest)
+
+
+def _span(start_ms: int, end_ms: int) -> str:
+    return f"{hours(timedelta(milliseconds=end_ms - start_ms))} from {told(of_ms(start_ms))}"

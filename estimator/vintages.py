@@ -71,57 +71,11 @@ def age_open_interest(open_interest: FloatArray) -> Vintages:
 def later_extremes(bars: Bars) -> tuple[FloatArray, FloatArray]:
     """Lowest and highest price after entry, per bar: its own close, then the whole range of every later bar.
 
-    The order of prices inside the entry bar is not known; of that bar only the close surely comes last.
+    The order of prices inside the entry bar is not known; of that bar only the close surely comes last. Ranges are the
+    mark's where it is known. The last close is a price of every bar's future too, whatever the marks say.
     """
-    lowest = np.minimum.accumulate(bars.low[::-1])[::-1]
-    highest = np.maximum.accumulate(bars.high[::-1])[::-1]
-    return (
-        np.minimum(bars.close, np.append(lowest[1:], np.inf)),
-        np.maximum(bars.close, np.append(highest[1:], -np.inf)),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class SideLots:
-    """Lots of one side, flattened over (bar, entry point, leverage node); `coins` are what is left of each.
-
-    `swept` lots were liquidated by a later price; `never` lots have no price that liquidates them.
-    """
-
-    px: FloatArray
-    coins: FloatArray
-    bar: np.ndarray[tuple[int], np.dtype[np.int64]]
-    node: np.ndarray[tuple[int], np.dtype[np.int64]]
-    swept: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    never: np.ndarray[tuple[int], np.dtype[np.bool_]]
-
-    @property
-    def on_map(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Lots that a price can still liquidate."""
-        return ~self.swept & ~self.never
-
-
-def spread_lots(
-    bars: Bars, vintages: Vintages, weight: FloatArray, factors: FloatArray, *, is_long: bool
-) -> SideLots:
-    """Every surviving vintage at its liquidation prices.
-
-    `weight` and `factors` (liquidation over entry price) are per leverage node. A long whose factor is not positive
-    can never be liquidated. A lot is swept once a later price has reached its liquidation price.
-    """
-    entry = bars.entries
-    shape = (*entry.shape, len(weight))
-    px = entry[:, :, None] * factors
-    lowest, highest = later_extremes(bars)
-    crossed = px >= lowest[:, None, None] if is_long else px <= highest[:, None, None]
-    never = np.broadcast_to(factors <= 0, shape)
-    coins = np.broadcast_to((vintages.surviving / entry.shape[1])[:, None, None] * weight, shape)
-    bar, _, node = np.indices(shape, sparse=True)
-    return SideLots(
-        px=px.ravel(),
-        coins=coins.ravel(),
-        bar=np.broadcast_to(bar, shape).ravel(),
-        node=np.broadcast_to(node, shape).ravel(),
-        swept=(crossed & ~never).ravel(),
-        never=never.ravel(),
-    )
+    low = bars.low if bars.swept_low is None else bars.swept_low
+    high = bars.high if bars.swept_high is None else bars.swept_high
+    lowest = np.minimum.accumulate(np.append(low[1:], bars.close[-1])[::-1])[::-1]
+    highest = np.maximum.accumulate(np.append(high[1:], bars.close[-1])[::-1])[::-1]
+    return np.minimum(bars.close, lowest), np.maximum(bars.close, highest)

@@ -51,5 +51,11 @@ def remainder_line(heatmap: Heatmap) -> str:
     return "not drawn: " + "; ".join(parts)
 
 
+def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
+    """What is not drawn, what was found wrong with the input, and the notes of the coverage."""
+    found = tuple(f"input: {finding}" for finding in heatmap.quality)
+    return (remainder_line(heatmap), *found, *heatmap.coverage.notes)
+
+
 def _sides(amount: Sides) -> str:
     return f"{usd(amount.long)} long / {usd(amount.short)} short"

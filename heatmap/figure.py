@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from heatmap.captions import coverage_line, kind, remainder_line, title
+from heatmap.captions import coverage_line, kind, said_beside, title
 from heatmap.errors import LiqtruthError
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
@@ -37,7 +37,7 @@ def map_figure(heatmap: Heatmap) -> go.Figure:
     figure = go.Figure()
     for trace in _bars(heatmap, view, heatmap.grid.mark_px, "x") + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
-    lines = [coverage_line(heatmap), remainder_line(heatmap), *heatmap.coverage.notes]
+    lines = [coverage_line(heatmap), *said_beside(heatmap)]
     figure.update_layout(
         **_style([escape(line) for line in lines], escape(title(heatmap))),
         xaxis=_axis("notional liquidated in the zone (million USD)", side="bottom"),
@@ -101,11 +101,16 @@ def write_html(heatmap: Heatmap, path: Path) -> None:
 
 def write_png(heatmap: Heatmap, path: Path) -> None:
     """Draw with the machine's Chromium; raises `LiqtruthError` with the remedy where there is none."""
+    write_figure_png(map_figure(heatmap), path)
+
+
+def write_figure_png(figure: go.Figure, path: Path) -> None:
+    """As `write_png`, of any figure."""
     try:
         import kaleido
 
         picture = kaleido.calc_fig_sync(
-            map_figure(heatmap).to_dict(),
+            figure.to_dict(),
             opts={"format": "png", "width": 1280, "height": 880, "scale": 1},
             kopts={"enable_sandbox": False, "timeout": 60},
         )

@@ -38,6 +38,7 @@ class MapFile(msgspec.Struct):
     breakdown: dict[str, list[Any]] | None
     long_usd: list[float]
     short_usd: list[float]
+    quality: tuple[str, ...] = ()  # files of before have none
 
 
 def about(heatmap: Heatmap) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
             for value in [getattr(coverage, name)]
         },
         "assumptions": list(heatmap.assumptions),
+        "quality": list(heatmap.quality),
         "breakdown": _breakdown_to_json(heatmap.breakdown),
     }
 
@@ -138,7 +140,12 @@ def same(a: Heatmap, b: Heatmap) -> bool:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write under another name, then rename; raises `LiqtruthError` where the place cannot be written."""
+    """Write under another name, then rename; raises `LiqtruthError` where the place cannot be written.
+
+    What is there and no ordinary file (a device, a pipe) is written to, not replaced.
+    """
+    if path.exists() and not path.is_file():
+        return _write_to(path, content)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +156,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     finally:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
+
+
+def _write_to(path: Path, content: str | bytes) -> None:
+    try:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _bins(heatmap: Heatmap) -> pl.DataFrame:

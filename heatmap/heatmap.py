@@ -64,7 +64,8 @@ class Heatmap:
 
     `long_usd` and `short_usd` have `grid.bins` entries. `beyond_usd` is mass off the grid, `never_usd` mass that
     no price can liquidate. `model` names what made a modelled map. `breakdown`, where present, holds the same mass
-    in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by.
+    in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` says what was found wrong with
+    the input, and what was done about it.
     """
 
     coin: str
@@ -80,6 +81,7 @@ class Heatmap:
     assumptions: tuple[str, ...] = ()
     model: str = ""
     breakdown: pl.DataFrame | None = field(default=None, repr=False)
+    quality: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("long_usd", "short_usd"):
@@ -200,7 +202,7 @@ class Heatmap:
         )
 
     def _about(self) -> Mapping[str, Any]:
-        names = ("coin", "venue", "source", "as_of", "coverage", "assumptions", "model")
+        names = ("coin", "venue", "source", "as_of", "coverage", "assumptions", "model", "quality")
         return {name: getattr(self, name) for name in names}
 
 

@@ -18,15 +18,33 @@ from heatmap.grid import FloatArray, PriceGrid
 from heatmap.heatmap import Coverage, Sides, Source
 from heatmap.levels import SIDE
 from heatmap.money import age, percent, usd
+from heatmap.synthetic import SYNTHETIC
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-ROWS_SHOWN: Final = 240
+ROWS_SHOWN: Final = 300
 SHOWN_SHARE: Final = 0.90
 LEAST_REACH: Final = 0.10
 DECADES: Final = 3
 """Range of the colour scale: one of notional a thousand times smaller than the largest is the faintest."""
+BRIGHTEST: Final = 0.99
+"""Share of a modelled series' zones that are not at the bright end: modelled mass is smooth and needs an even scale."""
+LEAST_REACH_MODELLED: Final = 0.08
+PATH_REACH: Final = 0.6
+"""A model's mass lies everywhere: its view reaches this part of the path's own range beyond it."""
+MOST_CANDLES: Final = 400
+RISING: Final = "#f5f7fa"
+FALLING: Final = "#aab2bd"
+
+
+@dataclass(frozen=True, eq=False)
+class Candles:
+    """Prices between each moment and the one before it, arrays of shape (times,); they close at the mark."""
+
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +58,9 @@ class HeatmapSeries:
     mark_px : array of shape (times,)
     beyond_usd, never_usd : Sides per time, zero where nothing is known
     coverage : Coverage per time, null where nothing is known; `oldest_age_s` counts back from that moment
+    model : what made a modelled series
+    quality : what was found wrong with the input, and what was done about it
+    candles : Candles, null where only the mark at each moment is known
     """
 
     coin: str
@@ -54,6 +75,9 @@ class HeatmapSeries:
     never_usd: tuple[Sides, ...]
     coverage: tuple[Coverage | None, ...]
     assumptions: tuple[str, ...] = ()
+    model: str = ""
+    quality: tuple[str, ...] = ()
+    candles: Candles | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.times), self.grid.bins)
@@ -105,34 +129,33 @@ class HeatmapSeries:
         lines = [f"{len(held)} of {len(self.times)} moments known, {span}"]
         if shares:
             low, high = min(map(min, shares)), max(map(max, shares))
-            lines.append(f"covers {percent(low)} to {percent(high)} of open interest")
-        if ages:
+            verb = "places" if self.source == "modelled" else "covers"
+            lines.append(f"{verb} {percent(low)} to {percent(high)} of open interest")
+        if ages and self.source != "modelled":
             lines.append(f"oldest position read up to {age(max(ages))} before its moment")
-        notes = dict.fromkeys(note for one in held for note in one.notes if note.startswith("synthetic"))
-        lines += list(notes)
+        if held and self.source == "modelled":
+            lines += held[-1].notes
+        else:
+            lines += dict.fromkeys(note for one in held for note in one.notes if note.startswith(SYNTHETIC))
+        lines += [f"input: {finding}" for finding in self.quality]
         return lines
 
 
 def series_figure(series: HeatmapSeries) -> go.Figure:
-    """Price by time: colour is notional in a price zone (longs green, shorts red, logarithmic), the mark a line."""
+    """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
+
+    Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear.
+    """
     import plotly.graph_objects as go
 
     edges, longs, shorts = _pooled(series)
     figure = go.Figure()
-    top = max(
-        (float(mass.max(initial=0.0)) for mass in (np.nan_to_num(longs), np.nan_to_num(shorts))), default=0.0
-    )
+    scale = _scale_of(series, longs, shorts)
     for name, mass, color, place in (("longs", longs, LONG, 1.02), ("shorts", shorts, SHORT, 1.12)):
-        figure.add_trace(_layer(series, edges, mass, name, color, place, top))
-    figure.add_trace(
-        go.Scatter(
-            x=list(series.times), y=series.mark_px, mode="lines", name="mark",
-            line={"color": MARK, "width": 2, "shape": "hv"},
-            hovertemplate="mark %{y:,.6~g}<extra></extra>",
-        )
-    )  # fmt: skip
+        figure.add_trace(_layer(series, edges, mass, name, color, place, scale))
+    figure.add_trace(_prices(series))
     figure.update_layout(**_style(series, edges))
-    if top == 0.0:
+    if scale.top == 0.0:
         figure.add_annotation(
             text="no liquidation in view", showarrow=False, x=0.5, y=0.75, xref="paper", yref="paper",
             font={"size": 18, "color": FAINT},
@@ -170,19 +193,77 @@ def _pooled(series: HeatmapSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _window(series: HeatmapSeries) -> tuple[int, int]:
-    """First and last bin of what holds most of the mass, at least ten percent around every mark."""
+    """First and last bin shown, at least ten percent around every mark: most of the mass, of a model what is near."""
     marks = series.mark_px[np.isfinite(series.mark_px)]
     if not marks.size:
         return 0, series.grid.bins
+    lowest, highest = marks.min(), marks.max()
     reach = 1 + LEAST_REACH
-    ends = series.grid.bin_of(np.array([marks.min() / reach, marks.max() * reach]))
+    if series.source == "modelled":
+        reach = max(1 + LEAST_REACH_MODELLED, float((highest / lowest) ** PATH_REACH))
+    ends = series.grid.bin_of(np.array([lowest / reach, highest * reach]))
     low, high = (int(np.clip(end, 0, series.grid.bins - 1)) for end in ends)
+    if series.source == "modelled":
+        return low, high + 1
     longs, shorts = (np.nansum(mass, axis=0) for mass in (series.long_usd, series.short_usd))
     if longs.any():
         low = min(low, int(np.searchsorted(np.cumsum(longs), (1 - SHOWN_SHARE) * longs.sum())))
     if shorts.any():
         high = max(high, int(np.searchsorted(np.cumsum(shorts), SHOWN_SHARE * shorts.sum())))
     return low, min(high, series.grid.bins - 1) + 1
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Colours of both sides: up to `top` USD, in decades below it or evenly from nothing."""
+
+    top: float
+    is_log: bool
+
+    def of(self, usd_in_zone: FloatArray) -> FloatArray:
+        return np.asarray(np.log10(usd_in_zone) if self.is_log else usd_in_zone)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        if not self.is_log:
+            return 0.0, self.top or 1.0
+        highest = float(np.log10(self.top)) if self.top > 0 else 1.0
+        return highest - DECADES, highest
+
+    def ticks(self) -> tuple[FloatArray, list[str]]:
+        low, high = self.ends
+        if not self.is_log:
+            steps = np.linspace(low, high, 5)
+            return steps, [*map(usd, steps[:-1]), f"{usd(high)}+"]
+        steps = np.arange(np.ceil(low), high + 1e-9)
+        return steps, [usd(10.0**step) for step in steps]
+
+
+def _scale_of(series: HeatmapSeries, longs: FloatArray, shorts: FloatArray) -> _Scale:
+    held = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
+    is_log = series.source != "modelled"
+    if not held.size:
+        return _Scale(0.0, is_log)
+    return _Scale(float(held.max() if is_log else np.quantile(held, BRIGHTEST)), is_log)
+
+
+def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:
+    """Candles while they can be told apart, else the mark."""
+    import plotly.graph_objects as go
+
+    times = list(series.times)
+    if series.candles is not None and len(times) <= MOST_CANDLES:
+        return go.Candlestick(
+            x=times, open=series.candles.open, high=series.candles.high, low=series.candles.low,
+            close=series.mark_px, name="price",
+            increasing={"line": {"color": RISING, "width": 1}, "fillcolor": RISING},
+            decreasing={"line": {"color": FALLING, "width": 1}, "fillcolor": PAPER},
+        )  # fmt: skip
+    return go.Scatter(
+        x=times, y=series.mark_px, mode="lines", name="mark",
+        line={"color": MARK, "width": 2, "shape": "hv"},
+        hovertemplate="mark %{y:,.6~g}<extra></extra>",
+    )  # fmt: skip
 
 
 def _layer(
@@ -192,45 +273,58 @@ def _layer(
     name: str,
     color: str,
     place: float,
-    top: float,
+    scale: _Scale,
 ) -> go.Heatmap:
-    """One side as a layer: empty zones are see-through, the colour is the logarithm of notional."""
+    """One side as a layer: empty zones are see-through. Single precision: the page is a third as large."""
     import plotly.graph_objects as go
 
     shown = np.where(mass > 0, mass, np.nan).T
-    highest = np.log10(top) if top > 0 else 1.0
-    ticks = np.arange(np.ceil(highest - DECADES), highest + 1e-9)
-    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    low, high = scale.ends
+    ticks, labels = scale.ticks()
+    amount = "%{customdata:$,.0f}" if scale.is_log else "%{z:$,.0f}"
     return go.Heatmap(
         x=list(series.times),
         y=edges,
-        z=np.log10(shown),
-        customdata=np.dstack(
-            [shown, *(np.broadcast_to(edge[:, None], shown.shape) for edge in (edges[:-1], edges[1:]))]
-        ),
-        zmin=highest - DECADES,
-        zmax=highest,
-        colorscale=[[0, f"rgba({red},{green},{blue},0.12)"], [1, f"rgba({red},{green},{blue},1)"]],
+        z=scale.of(shown).astype(np.float32),
+        customdata=shown.astype(np.float32) if scale.is_log else None,
+        zmin=low,
+        zmax=high,
+        colorscale=_colors(color),
         colorbar={
             "title": {"text": f"{name} (USD)"},
             "tickvals": ticks,
-            "ticktext": [usd(10.0**tick) for tick in ticks],
+            "ticktext": labels,
             "x": place,
             "thickness": 12,
         },
         name=f"{name} liquidated",
         hoverongaps=False,
-        hovertemplate="%{customdata[1]:,.6~g} to %{customdata[2]:,.6~g}<br>%{x|%Y-%m-%d %H:%M} UTC<br>"
-        "%{customdata[0]:$,.0f}",
+        hovertemplate="around %{y:,.6~g}<br>%{x|%Y-%m-%d %H:%M} UTC<br>" + amount,
     )
+
+
+def _colors(color: str) -> list[list[Any]]:
+    """From nearly nothing through the side's colour to nearly white."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    light = ",".join(str(round(part + 0.75 * (255 - part))) for part in (red, green, blue))
+    return [
+        [0, f"rgba({red},{green},{blue},0.04)"],
+        [0.45, f"rgba({red},{green},{blue},0.38)"],
+        [0.8, f"rgba({red},{green},{blue},1)"],
+        [1, f"rgba({light},1)"],
+    ]
 
 
 def _style(series: HeatmapSeries, edges: FloatArray) -> dict[str, Any]:
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "ticks": "outside", "tickcolor": GRID}
-    kind = "exact positions" if series.source == "exact" else series.source
+    kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}.get(
+        series.source, series.source
+    )
     lines = [
         *series.describe(),
-        "a longer bar of colour is the same positions, until they are closed or liquidated",
+        *(said for said in series.assumptions if said.startswith("only ") and said.endswith(" shown")),
+        f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
+        "a band is the same positions, until they are closed or the price sweeps them",
     ]
     return {
         "paper_bgcolor": PAPER,
@@ -246,7 +340,7 @@ def _style(series: HeatmapSeries, edges: FloatArray) -> dict[str, Any]:
         },
         "margin": {"t": 70 + 17 * len(lines), "l": 80, "r": 30, "b": 60},
         "height": 880,
-        "xaxis": {"title": {"text": "time (UTC)"}, **axis},
+        "xaxis": {"title": {"text": "time (UTC)"}, "rangeslider": {"visible": False}, **axis},
         "yaxis": {
             "title": {"text": "price (USD)"},
             "type": "log",

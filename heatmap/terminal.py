@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from heatmap.captions import coverage_line, remainder_line, title
+from heatmap.captions import coverage_line, said_beside, title
 from heatmap.heatmap import Heatmap
 from heatmap.money import price, usd
 from heatmap.zoom import View, zoomed
@@ -26,7 +26,7 @@ def map_panel(heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34) -> Rende
         parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
     else:
         parts.append(_bars(heatmap, view, bar_width))
-    parts += [Text(line, style="dim") for line in (remainder_line(heatmap), *heatmap.coverage.notes)]
+    parts += [Text(line, style="dim") for line in said_beside(heatmap)]
     return Group(*parts)
 
 

@@ -122,8 +122,8 @@ def label(store: Store, labels: Iterable[Label]) -> None:
     if not rows:
         return
     where = (_ACCOUNT.c.venue == VENUE) & (_ACCOUNT.c.address == sa.bindparam("b_address"))
-    with store.database.session() as session:
-        session.connection().execute(sa.update(_ACCOUNT).where(where), rows)
+    update = sa.update(_ACCOUNT).where(where)
+    store.database.transact(lambda session: session.connection().execute(update, rows))
 
 
 def book(store: Store) -> pl.DataFrame:

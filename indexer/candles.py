@@ -11,9 +11,8 @@ import polars as pl
 from heatmap.money import counted
 from indexer.betas import DATASET
 from indexer.budget import Budget
-from indexer.client import InfoClient
+from indexer.client import InfoClient, exchange_time_s, largest_markets
 from indexer.universe import VENUE
-from indexer.watch import exchange_time_s
 from indexer.wire import Candle, decode_candles
 from storage.store import Store
 
@@ -74,7 +73,7 @@ async def _fetch(
     budget = Budget(weight_per_minute)
     rows = new = 0
     async with InfoClient(base_url, budget, store.settings.request_timeout_s, 2) as client:
-        wanted = list(coins) or await _largest(client)
+        wanted = list(coins) or await largest_markets(client, LARGEST_COINS)
         end_ms = int(1000 * await exchange_time_s(client))
         source = client.source
         for done, coin in enumerate(wanted, start=1):
@@ -109,10 +108,3 @@ def candle_frame(candles: Sequence[Candle], now_ms: int) -> pl.DataFrame:
         },
         schema=CANDLES,
     )
-
-
-async def _largest(client: InfoClient) -> list[str]:
-    answer = await client.meta_and_asset_ctxs("")
-    usd = [ctx.open_interest * (ctx.mark_px or 0.0) for ctx in answer.ctxs]
-    ranked = sorted(zip(usd, answer.meta.universe, strict=True), key=lambda one: -one[0])
-    return [asset.name for held, asset in ranked[:LARGEST_COINS] if held > 0]

@@ -8,6 +8,7 @@ provider's path or user part may hold a key.
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,28 +21,28 @@ import msgspec
 import stamina
 import stamina.instrumentation
 
-from heatmap.errors import BadInput, SourceUnreachable
+from heatmap.errors import SourceUnreachable
+from heatmap.synthetic import source_of
 from indexer.budget import Budget, weight_of
-from indexer.universe import split_meta_and_ctxs
+from indexer.universe import DexAnswer
 from indexer.wire import (
-    AssetCtx,
     ClearinghouseState,
+    EpochMs,
     Meta,
     PerpDex,
     SpotClearinghouseState,
     decode_clearinghouse_state,
     decode_meta,
-    decode_meta_and_asset_ctxs,
     decode_perp_dexs,
     decode_spot_state,
 )
+from storage.urls import shown_url
 
 T = TypeVar("T")
 
 JSON: Final = {"Content-Type": "application/json"}
 TOO_MANY: Final = 429
 LONGEST_WAIT_S: Final = 30.0
-SYNTHETIC: Final = "synthetic"
 
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
 
@@ -68,15 +69,6 @@ class Patience:
     total_s: float = 60.0
     first_wait_s: float = 0.5
     pause_s: float = 4.0
-
-
-@dataclass(frozen=True)
-class DexAnswer:
-    """A `metaAndAssetCtxs` answer and its first part as it was sent."""
-
-    meta_json: bytes
-    meta: Meta
-    ctxs: list[AssetCtx]
 
 
 class InfoClient:
@@ -124,9 +116,7 @@ class InfoClient:
     @property
     def source(self) -> str:
         """Where answers come from; the sandbox says in its headers that it is synthetic."""
-        said = self.headers.get("server", "").lower()
-        synthetic = SYNTHETIC in said or "sandbox" in said
-        return f"{SYNTHETIC}: {self.shown_url}" if synthetic else self.shown_url
+        return source_of(self.shown_url, self.headers.get("server", ""))
 
     async def post(self, request_type: str, **fields: Any) -> bytes:
         """The answer to an info request, known to be whole JSON."""
@@ -209,25 +199,37 @@ class InfoClient:
 
     async def meta_and_asset_ctxs(self, dex: str = "") -> DexAnswer:
         raw = await self.post("metaAndAssetCtxs", dex=dex)
-        meta, ctxs = decode_meta_and_asset_ctxs(raw, self.shown_url)
-        return DexAnswer(split_meta_and_ctxs(raw)[0], meta, ctxs)
+        return DexAnswer.of(raw, self.shown_url, time.time())
 
     async def perp_dexs(self) -> list[PerpDex | None]:
         """In the exchange's order; None stands for the main dex."""
         return await self.ask(decode_perp_dexs, "perpDexs")
 
 
-def shown_url(base_url: str) -> str:
-    """Scheme, host and port; raises `BadInput` for what is no http(s) address."""
+async def largest_markets(client: InfoClient, most: int) -> list[str]:
+    """Coins of the main dex with the most open interest, largest first; asks for marks once (weight 20)."""
+    answer = await client.meta_and_asset_ctxs()
+    held_usd = [ctx.open_interest * (ctx.mark_px or 0.0) for ctx in answer.ctxs]
+    ranked = sorted(zip(held_usd, answer.meta.universe, strict=True), key=lambda one: -one[0])
+    return [asset.name for usd, asset in ranked[:most] if usd > 0]
+
+
+class _Status(msgspec.Struct):
+    time: EpochMs
+
+
+async def exchange_time_s(client: InfoClient) -> float:
+    """The exchange's clock; ours where an endpoint does not tell."""
+    told = await told_time_s(client)
+    return time.time() if told is None else told
+
+
+async def told_time_s(client: InfoClient) -> float | None:
+    """The exchange's clock; null where an endpoint does not tell."""
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise BadInput(f"the base URL cannot be read ({error}); write e.g. http://127.0.0.1:3001") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise BadInput("the base URL must begin with http:// or https:// and name a host")
-    port = f":{url.port}" if url.port else ""
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{url.scheme}://{host}{port}" + ("" if url.path in ("", "/") else "/…")
+        return msgspec.json.decode(await client.post("exchangeStatus"), type=_Status).time / 1000
+    except (RequestRefused, msgspec.MsgspecError):
+        return None
 
 
 @cache

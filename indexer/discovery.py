@@ -22,11 +22,12 @@ from heatmap.errors import LiqtruthError, SourceUnreachable
 from indexer.address_book import Label, label, remember
 from indexer.address_list import ADDRESS, read_addresses
 from indexer.budget import weight_of
-from indexer.client import InfoClient, shown_url
+from indexer.client import InfoClient
 from indexer.errors import WireError
 from indexer.frames import Schema
 from indexer.wire import Decoder, Number, Payload, decode_recent_trades
 from storage.store import Store
+from storage.urls import shown_url
 
 T = TypeVar("T")
 
@@ -282,9 +283,15 @@ async def discover(store: Store, sources: Sequence[tuple[str, Awaitable[Found]]]
     found, new = [], []
     for name, source in sources:
         found.append(await _tried(name, source))
-        new.append(remember(store, found[-1].addresses, found[-1].source, at))
-        label(store, found[-1].labels)
+        new.append(await asyncio.to_thread(_written, store, found[-1], at))
     return Discovery(tuple(found), tuple(new))
+
+
+def _written(store: Store, found: Found, at: datetime) -> int:
+    """Write down whom a source met, and what they are; returns how many were new."""
+    new = remember(store, found.addresses, found.source, at)
+    label(store, found.labels)
+    return new
 
 
 async def _tried(name: str, source: Awaitable[Found]) -> Found:

@@ -4,19 +4,20 @@ Positions are picked by the price the map uses, `low_px <= liq_px < high_px`, as
 passed already keeps that price here, whereas the map draws it next to the mark.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
 from typing import Final
 
 import polars as pl
-from sqlmodel import col, select
+from sqlmodel import select
 
 from heatmap.errors import BadInput
 from indexer.exact import describe
 from indexer.margin_tables import MarginTables
 from indexer.pools import Backing, backing_of
-from indexer.readings import check_coin, market_as_of, positions_as_of
+from indexer.readings import check_coin, market_beside, positions_as_of
 from indexer.universe import VENUE, stored_tables
 from storage.store import Store
 from storage.tables import Account
@@ -38,6 +39,10 @@ DRILLDOWN: Final[Mapping[str, pl.DataType]] = {
     "hedge_usd": pl.Float64(),  # signed notional of the account's other positions, all dexes, at their marks
 }
 
+LIQUIDATOR: Final = "liquidator"
+BACKSTOP: Final = re.compile("0x40{35}[0-9a-f]{4}")
+"""A builder dex's backstop takes over at the address 0x4000...00 plus the number of the dex."""
+
 FILTERS: Final = ("leverage_band", "margin_mode", "account_mode", "account_size", "age_band", "position_age")
 
 
@@ -58,7 +63,7 @@ def positions_between(
     if found.is_empty():
         return pl.DataFrame(schema=dict(DRILLDOWN))
     theirs = known.join(found.select("address").unique(), on="address", how="semi", maintain_order="left")
-    market = market_as_of(store, coin, at)
+    market, _ = market_beside(store, coin, known.filter(pl.col("coin") == coin), at)
     mark_px = market.mark_px if market else theirs.filter(pl.col("coin") == coin)["mark_px"].median()
     assert isinstance(mark_px, float)
     rows = _with_margin(theirs, _tables(store, theirs)).filter(
@@ -188,7 +193,9 @@ def _shown(rows: pl.DataFrame, mark_px: float, labels: Mapping[str, str]) -> pl.
 
 
 def _labels(store: Store, addresses: Sequence[str]) -> dict[str, str]:
-    """Labels of the address book; an account without one is left out."""
+    """Labels of the address book, and of the liquidators that an address names; an account without one is left out."""
     query = select(Account.address, Account.label).where(Account.venue == VENUE, Account.label != "")
     with store.database.session() as session:
-        return dict(session.exec(query.where(col(Account.address).in_(addresses))).all())
+        booked = dict(session.exec(query).all())
+    named = {address: LIQUIDATOR for address in addresses if BACKSTOP.fullmatch(address)}
+    return {**named, **{address: booked[address] for address in addresses if address in booked}}

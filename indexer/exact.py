@@ -5,6 +5,7 @@ mass that no price liquidates; one with status `unknown_collateral` has no place
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -13,12 +14,12 @@ import polars as pl
 from heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
 from heatmap.levels import SIDE
-from indexer.readings import market_with_notes, positions_as_of
-from storage.errors import NothingStored
+from heatmap.synthetic import SYNTHETIC, any_synthetic
+from indexer.readings import coin_as_of
+from indexer.universe import VENUE
 from storage.store import Store
 from storage.tables import Market
 
-VENUE: Final = "hyperliquid"
 DIMENSIONS: Final = (
     "leverage_band",
     "margin_mode",
@@ -35,8 +36,6 @@ ASSUMPTIONS: Final = (
     "notional is valued at the mark",
 )
 
-SYNTHETIC: Final = "synthetic"
-
 
 def exact_map(
     store: Store, coin: str, at: datetime | None = None, width_bps: float = DEFAULT_WIDTH_BPS
@@ -45,13 +44,7 @@ def exact_map(
 
     Raises `UnknownCoin` for a coin that no reading holds and `NothingStored` where there is none by `at`.
     """
-    positions = positions_as_of(store, at, coin)
-    if positions.is_empty():
-        when = "" if at is None else f" by {at:%Y-%m-%dT%H:%M}Z"
-        raise NothingStored(
-            f"no positions of {coin}{when}; `liqtruth index import` or `liqtruth index sweep`"
-        )
-    market, notes = market_with_notes(store, coin, at)
+    positions, market, notes = coin_as_of(store, coin, at)
     return map_of_positions(positions, coin, market, width_bps, notes)
 
 
@@ -77,6 +70,16 @@ def map_of_positions(
         coverage=_coverage(valued, levels, market, mark_px, (*notes, *_notes(valued, market))),
         assumptions=ASSUMPTIONS,
         by=DIMENSIONS,
+    )
+
+
+def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[str], assumption: str) -> Heatmap:
+    """A map of some of the whole map's positions: its moment and coverage, `notes` beside it."""
+    return replace(
+        part,
+        as_of=whole.as_of,
+        coverage=replace(whole.coverage, notes=tuple(notes)),
+        assumptions=(*part.assumptions, assumption),
     )
 
 
@@ -156,6 +159,6 @@ def _notes(valued: pl.DataFrame, market: Market | None) -> list[str]:
         notes.append(
             f"{stale} of {valued.height} positions were read more than {STALE_AGE_S / 3600:.0f} h before"
         )
-    if valued["source"].str.starts_with(SYNTHETIC).any():
-        notes.append("synthetic: read from the sandbox, not from an exchange")
+    if any_synthetic(valued["source"]):
+        notes.append(f"{SYNTHETIC}: read from the sandbox, not from an exchange")
     return notes

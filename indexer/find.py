@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from heatmap.errors import BadInput
 from heatmap.money import usd
 from indexer import address_book
 from indexer.budget import Budget
-from indexer.client import InfoClient
+from indexer.client import InfoClient, largest_markets
 from indexer.discovery import (
     STATS_URL,
     Discovery,
@@ -28,7 +30,7 @@ from indexer.node_fills import DATASET, LIQUIDATIONS
 from indexer.universe import VENUE
 from storage.store import Store
 
-SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations", "files")
+SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations")
 DEFAULT_SOURCES: Final = ("leaderboard", "vaults", "recent-trades", "liquidations")
 MOST_MASTERS: Final = 50
 MOST_COINS: Final = 50
@@ -98,18 +100,13 @@ async def _find(
             "recent-trades": lambda: _recent(client),
             "liquidations": lambda: liquidated(_liquidations(store)),
         }
-        asked: list[tuple[str, Awaitable[Found]]] = [(name, made[name]()) for name in sources if name in made]
+        asked: list[tuple[str, Awaitable[Found]]] = [(name, made[name]()) for name in sources]
         asked += [(path.name, listed(path)) for path in files]
         return await discover(store, asked, datetime.now(UTC))
 
 
 async def _recent(client: InfoClient) -> Found:
-    answer = await client.meta_and_asset_ctxs("")
-    sized = sorted(
-        zip(answer.meta.universe, answer.ctxs, strict=True),
-        key=lambda one: -one[1].open_interest * (one[1].mark_px or 0),
-    )
-    return await recent_trades(client, [asset.name for asset, _ in sized[:MOST_COINS]])
+    return await recent_trades(client, await largest_markets(client, MOST_COINS))
 
 
 def _largest(store: Store) -> list[str]:
@@ -117,9 +114,7 @@ def _largest(store: Store) -> list[str]:
     return known["address"].head(MOST_MASTERS).to_list()
 
 
-def _liquidations(store: Store) -> Any:
-    import polars as pl
-
+def _liquidations(store: Store) -> pl.DataFrame:
     coins = [coin for venue, coin in store.lake.series_coins(DATASET) if venue == VENUE]
     frames = [store.lake.read_series(DATASET, VENUE, coin, LIQUIDATIONS) for coin in coins]
     return pl.concat(frames) if frames else pl.DataFrame(schema=dict(LIQUIDATIONS))

@@ -5,14 +5,9 @@ earlier reading, or, where the account was read before and did not hold it, at t
 opened since the one before). Of a position met at the first reading of its account nothing is known: null.
 """
 
-from typing import Final
-
 import polars as pl
 
-from indexer.frames import POSITIONS
-
-PAIR: Final = ("address", "dex")
-POSITION: Final = ("address", "dex", "coin")
+from indexer.frames import PAIR, POSITION, POSITIONS
 
 
 def with_first_sight(fresh: pl.DataFrame, known: pl.DataFrame, known_accounts: pl.DataFrame) -> pl.DataFrame:

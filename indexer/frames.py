@@ -6,13 +6,17 @@ A null means "not known from what was captured", except in `liq_px_exchange`, wh
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 
 Schema: TypeAlias = Mapping[str, pl.DataType]
 
 AS_OF = pl.Datetime("ms", "UTC")
+
+PAIR: Final = ("address", "dex")
+"""What one reading of an account is of."""
+POSITION: Final = ("address", "dex", "coin")
 
 POSITIONS: Schema = {
     "address": pl.String(),

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from heatmap.grid import FloatArray, IntArray
+from indexer.accounts import POOLED_MODES
 from indexer.expectation import PRIOR, Expectation, hint_columns, probes
 from indexer.running_sizes import COIN_BITS, COINS, RunningSizes
 from indexer.scheduler import Candidates, Settings, choose
@@ -28,7 +29,6 @@ MAIN: Final = 0
 DEX_PRIOR_SHARE: Final = 0.05
 DEX_PRIOR_ACCOUNTS: Final = 50
 """Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts said so."""
-POOLED: Final = ("unified", "portfolio")
 
 COLUMNS: Final[Mapping[str, float]] = {
     "account_value_usd": np.nan,
@@ -119,7 +119,7 @@ class Frontier:
         self.arrays["distance"][row] = np.inf
         np.minimum.at(self.arrays["distance"], held_row, distances(held))
         holds = np.isin(row, held_row)
-        pooled = accounts["account_mode"].is_in(POOLED).fill_null(True).to_numpy()
+        pooled = accounts["account_mode"].is_in(POOLED_MODES).fill_null(True).to_numpy()
         self.arrays["weight"][row] = STATE_WEIGHT + SPOT_WEIGHT * (pooled & holds)
 
     def note_failure(self, pair: Pair, again_s: float) -> None:

@@ -15,9 +15,10 @@ from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
 from heatmap.heatmap import NOTHING, Coverage, Sides
 from heatmap.series import HeatmapSeries
-from indexer.exact import ASSUMPTIONS, VENUE, describe, map_of_positions
-from indexer.mechanics import no_positions
-from indexer.readings import check_coin, market_with_notes, positions_as_of
+from indexer.exact import ASSUMPTIONS, describe, map_of_positions
+from indexer.readings import check_coin, coin_as_of, no_positions
+from indexer.universe import VENUE
+from storage.errors import NothingStored
 from storage.store import Store
 
 MOST_MOMENTS: Final = 5_000
@@ -86,10 +87,10 @@ def moments(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, 
 
 
 def _known_at(store: Store, coin: str, time: datetime, width_bps: float) -> Moment | None:
-    positions = positions_as_of(store, time, coin)
-    if positions.is_empty():
+    try:
+        positions, market, notes = coin_as_of(store, coin, time)
+    except NothingStored:
         return None
-    market, notes = market_with_notes(store, coin, time)
     drawn = map_of_positions(positions, coin, market, width_bps, notes)
     oldest = positions["age_s"].max()
     assert isinstance(oldest, float)

@@ -33,9 +33,8 @@ from heatmap.money import counted, usd
 from indexer.exact import map_of_positions
 from indexer.margin import HIGHEST_PRICE, Floats
 from indexer.margin_tables import MarginTables
-from indexer.mechanics import no_positions
 from indexer.pools import NO_POOL, Backing, backing_of
-from indexer.readings import market_with_notes, positions_as_of
+from indexer.readings import check_coin, market_beside, no_positions, positions_as_of
 from indexer.shocks import Legs, first_shock
 from indexer.universe import stored_tables
 from storage.store import Store
@@ -94,10 +93,11 @@ def joint_view(
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> JointView:
     """The joint map of everything known at `at`; raises as `exact_map`, and `MissingData` without margin tables."""
-    market, notes = market_with_notes(store, coin, at)
     known = positions_as_of(store, at)
-    if known.filter(pl.col("coin") == coin).is_empty():
+    theirs = known.filter(pl.col("coin") == check_coin(store, coin))
+    if theirs.is_empty():
         raise no_positions(coin, at)
+    market, notes = market_beside(store, coin, theirs, at)
     last = known["as_of"].max()
     assert isinstance(last, datetime)
     tables, table_notes = stored_tables(store, known["dex"].unique().sort().to_list(), last)

@@ -6,9 +6,9 @@ import polars as pl
 from rich.table import Table
 
 from heatmap.money import age, counted, price, usd
+from heatmap.synthetic import any_synthetic
 
 SHOWN = 40
-SYNTHETIC = "synthetic"
 
 
 def positions_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
@@ -83,5 +83,5 @@ def _price(px: float | None) -> str:
 def _caption(frame: pl.DataFrame, shown: int) -> str:
     counts = frame.group_by("status").len().sort("len", descending=True)
     said = ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
-    synthetic = "synthetic, " if frame["source"].str.starts_with(SYNTHETIC).any() else ""
+    synthetic = "synthetic, " if any_synthetic(frame["source"]) else ""
     return f"{synthetic}{shown} largest of {frame.height} positions: {said}"

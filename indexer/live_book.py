@@ -12,8 +12,8 @@ from typing import Final, Self
 import polars as pl
 
 from indexer.accounts import AccountReading, accounts_frame, positions_frame
-from indexer.first_sight import PAIR, POSITION, with_first_sight
-from indexer.frames import ACCOUNTS, POSITIONS, conform, empty
+from indexer.first_sight import with_first_sight
+from indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, conform, empty
 from indexer.funding import pay_funding
 from indexer.margin_tables import MarginTables
 from indexer.readings import accounts_as_of, positions_as_of

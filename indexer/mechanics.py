@@ -26,12 +26,11 @@ import polars as pl
 from heatmap.grid import DEFAULT_WIDTH_BPS
 from heatmap.heatmap import Heatmap
 from heatmap.money import usd
-from indexer.exact import map_of_positions
+from indexer.exact import map_of_positions, part_of_map
 from indexer.margin import Floats, Rows, implied_constant, solve_liquidation_price
 from indexer.margin_tables import MarginTables
 from indexer.pools import Backing, backing_of
-from indexer.readings import check_coin, market_with_notes, positions_as_of
-from storage.errors import NothingStored
+from indexer.readings import coin_as_of
 from storage.store import Store
 
 PARTIAL_ABOVE_USDC: Final = 100_000.0
@@ -77,29 +76,13 @@ def executable_map(
 
     The coverage is the whole map's, and its last note says what was left out. Raises as `exact_map`.
     """
-    positions = positions_as_of(store, at, check_coin(store, coin))
-    if positions.is_empty():
-        raise no_positions(coin, at)
-    market, notes = market_with_notes(store, coin, at)
+    positions, market, notes = coin_as_of(store, coin, at)
     whole = map_of_positions(positions, coin, market, width_bps, notes)
     part = map_of_positions(_first_orders(positions), coin, market, width_bps, notes)
     later = whole.total_usd.total - part.total_usd.total
     said = f"{usd(later)} of {usd(whole.total_usd.total)} do not meet the book at once: left out"
-    return replace(
-        part,
-        model="first orders",
-        coverage=replace(whole.coverage, notes=(*whole.coverage.notes, said)),
-        assumptions=(
-            *whole.assumptions,
-            f"of more than {usd(PARTIAL_ABOVE_USDC)} a {FIRST_SHARE:.0%} share is sold first; portfolio accounts never",
-        ),
-    )
-
-
-def no_positions(coin: str, at: datetime | None) -> NothingStored:
-    """What to raise where a coin is known but none of its positions were read by `at`."""
-    until = "" if at is None else f" by {at:%Y-%m-%dT%H:%M}Z"
-    return NothingStored(f"no positions of {coin} are stored{until}; `liqtruth index import` or `sweep`")
+    sold = f"of more than {usd(PARTIAL_ABOVE_USDC)} a {FIRST_SHARE:.0%} share is sold first; portfolio accounts never"
+    return replace(part_of_map(whole, part, (*whole.coverage.notes, said), sold), model="first orders")
 
 
 def first_share(

@@ -7,13 +7,12 @@ from typing import Literal
 
 import polars as pl
 
-from indexer.accounts import markets_of
 from indexer.budget import Budget
 from indexer.client import InfoClient
 from indexer.errors import ImportRefused
 from indexer.layouts import markets_of_table, recognise_table
 from indexer.sweep import find_dexes
-from indexer.watch import exchange_time_s
+from indexer.universe import markets_of_dexes
 from storage.tabular import read_table
 
 
@@ -35,12 +34,7 @@ def marks_of_endpoint(
 
 
 async def _asked(base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"]) -> pl.DataFrame:
-    from datetime import UTC, datetime
-
     async with InfoClient(base_url, Budget(None), timeout_s, 4) as client:
-        now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-        frames = []
-        for dex in await find_dexes(client, dexes):
-            answer = await client.meta_and_asset_ctxs(dex)
-            frames.append(markets_of(answer.meta, answer.ctxs, dex, now))
-    return pl.concat(frames).drop_nulls("mark_px").select("dex", "coin", "mark_px")
+        names = await find_dexes(client, dexes)
+        markets = markets_of_dexes({dex: await client.meta_and_asset_ctxs(dex) for dex in names})
+    return markets.drop_nulls("mark_px").select("dex", "coin", "mark_px")

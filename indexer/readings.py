@@ -9,12 +9,13 @@ a sweep that was under way.
 import difflib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 from sqlmodel import col, select
 
 from indexer.errors import UnknownCoin
-from indexer.frames import ACCOUNTS, POSITIONS, conform, empty
+from indexer.frames import ACCOUNTS, PAIR, POSITIONS, conform, empty
 from indexer.universe import VENUE
 from storage.errors import NothingStored
 from storage.lake import ALL_COINS
@@ -22,7 +23,7 @@ from storage.markets import last_market, market_coins
 from storage.store import Store
 from storage.tables import Market, Partition, Reading, Scope
 
-ACCOUNT = ["address", "dex"]
+MOMENT: Final = pl.Datetime("us", "UTC")
 HELD = {**POSITIONS, "reading_id": pl.String()}
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
 """Columns of `positions_as_of`; `age_s` is how long before the moment asked for a row was read."""
@@ -34,10 +35,12 @@ def positions_as_of(store: Store, at: datetime | None = None, coin: str | None =
     Empty where the coin is known but nothing was read by then. Raises `UnknownCoin`, and `NothingStored` where
     there is no reading at all.
     """
-    coins = known_coins(store) if coin is None else [check_coin(store, coin)]
-    accounts = _accounts_read(store, at)
-    found = [_positions_of_coin(store, name, at, accounts) for name in coins]
-    frame = pl.concat([empty(HELD), *found])
+    if coin is not None:
+        check_coin(store, coin)
+    accounts, bases, book = _accounts_read(store, at), _bases(store, at, coin), last_book(store, at)
+    ids = {*accounts["reading_id"], *bases["base_id"], *([book.id] if book else [])}
+    rows = _with_base(_held(store, sorted(ids), coin), bases, book)
+    frame = _known_of(rows, accounts).sort("coin", maintain_order=True)
     moment = at if at is not None else frame["as_of"].max()
     age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
     return frame.with_columns(age_s=age_s).select(*KNOWN)
@@ -52,7 +55,7 @@ def accounts_as_of(store: Store, at: datetime | None = None) -> pl.DataFrame:
         return empty(ACCOUNTS)
     rows = store.lake.read_snapshots("accounts", wanted)
     until = rows if at is None else rows.filter(pl.col("as_of") <= at)
-    last = until.sort("as_of", "reading_id").unique(subset=ACCOUNT, keep="last", maintain_order=True)
+    last = until.sort("as_of", "reading_id").unique(subset=PAIR, keep="last", maintain_order=True)
     return last.select(*ACCOUNTS)
 
 
@@ -64,14 +67,30 @@ def market_as_of(store: Store, coin: str, at: datetime | None = None) -> Market 
 def market_with_notes(
     store: Store, coin: str, at: datetime | None = None
 ) -> tuple[Market | None, tuple[str, ...]]:
-    """The market of `coin` at `at`, and what a reader must know about its parts.
+    """The market of `coin` at `at`, and what a reader must know about its parts; raises `UnknownCoin` as above."""
+    return market_beside(store, coin, positions_as_of(store, at, coin), at)
+
+
+def coin_as_of(
+    store: Store, coin: str, at: datetime | None = None
+) -> tuple[pl.DataFrame, Market | None, tuple[str, ...]]:
+    """Positions, market and notes of a coin, read together; raises `NothingStored` where no position is known."""
+    positions = positions_as_of(store, at, coin)
+    if positions.is_empty():
+        raise no_positions(coin, at)
+    return positions, *market_beside(store, coin, positions, at)
+
+
+def market_beside(
+    store: Store, coin: str, positions: pl.DataFrame, at: datetime | None = None
+) -> tuple[Market | None, tuple[str, ...]]:
+    """The market of `coin` to show beside its `positions` (`KNOWN`, of that coin and moment), and notes on its parts.
 
     The row of the very moment of the last reading where there is one, else the last not later than `at`. Where that
     row is older than the whole last reading, the mark is the median of that reading's own marks and only open
-    interest (with its age in the notes) is the row's. None where no row is stored: raises `UnknownCoin` as above.
+    interest (with its age in the notes) is the row's. Null where no row is stored.
     """
-    check_coin(store, coin)
-    last = _last_reading(store, coin, at)
+    last = _last_reading(store, positions)
     if last is None:
         return last_market(store.database, VENUE, coin, at), ()
     same = last_market(store.database, VENUE, coin, last.as_of)
@@ -80,7 +99,13 @@ def market_with_notes(
     row = last_market(store.database, VENUE, coin, at)
     if row is None or row.as_of >= _began(store, last):
         return row, ()
-    return _marked_by_positions(store, coin, at, last, row)
+    return _marked_by_positions(positions, last, row)
+
+
+def no_positions(coin: str, at: datetime | None) -> NothingStored:
+    """What to raise where a coin is known but none of its positions were read by `at`."""
+    until = "" if at is None else f" by {at:%Y-%m-%dT%H:%M}Z"
+    return NothingStored(f"no positions of {coin} are stored{until}; `liqtruth index import` or `sweep`")
 
 
 def known_coins(store: Store) -> list[str]:
@@ -112,19 +137,60 @@ def _near(coin: str, known: Sequence[str]) -> str:
     return f"stored are {shown}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
 
 
-def _positions_of_coin(store: Store, coin: str, at: datetime | None, accounts: pl.DataFrame) -> pl.DataFrame:
-    base = _base(store, coin, at)
-    newer = accounts if base is None else accounts.filter(pl.col("as_of") >= base.as_of)
-    parts = [_overlay(store, coin, newer)]
-    if base is not None:
-        parts.insert(0, _held(store, base, coin).join(newer, on=ACCOUNT, how="anti"))
-    return pl.concat(parts)
+def _held(store: Store, reading_ids: Sequence[str], coin: str | None) -> pl.DataFrame:
+    """All positions of these readings, in `coin` or all, each file read once; a reading need not hold any."""
+    try:
+        return conform(store.lake.read_snapshots("positions", reading_ids, coin), HELD)
+    except NothingStored:
+        return empty(HELD)
 
 
-def _base(store: Store, coin: str, at: datetime | None) -> Reading | None:
-    """The latest reading that stands for all accounts of `coin`."""
-    found = [base for base in (_last_census(store, coin, at), last_book(store, at)) if base is not None]
-    return max(found, key=lambda base: base.as_of, default=None)
+def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) -> pl.DataFrame:
+    """The rows with the reading that stands for all accounts of their coin, its last census or the last book:
+    `base_id` and `base_at`, null where there is none."""
+    told = rows.join(bases, on="coin", how="left", maintain_order="left")
+    if book is None:
+        return told
+    newer = pl.col("base_at").is_null() | (pl.col("base_at") < pl.lit(book.as_of, MOMENT))
+    return told.with_columns(
+        base_id=pl.when(newer).then(pl.lit(book.id)).otherwise("base_id"),
+        base_at=pl.when(newer).then(pl.lit(book.as_of, MOMENT)).otherwise("base_at"),
+    )
+
+
+def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Of each coin's base whoever was not read on their own since; of the others their own last reading."""
+    told = rows.join(
+        accounts.select(*PAIR, own_at="as_of", own_id="reading_id"),
+        on=PAIR,
+        how="left",
+        maintain_order="left",
+    )
+    read_since = pl.col("own_at").is_not_null() & (
+        pl.col("base_at").is_null() | (pl.col("own_at") >= pl.col("base_at"))
+    )
+    of_base = (pl.col("reading_id") == pl.col("base_id")).fill_null(False)
+    of_own = (pl.col("reading_id") == pl.col("own_id")) & (pl.col("as_of") == pl.col("own_at"))
+    own = told.filter(read_since & of_own)
+    return pl.concat([told.filter(of_base & ~read_since), own]).select(*HELD)
+
+
+def _bases(store: Store, at: datetime | None, coin: str | None) -> pl.DataFrame:
+    """The latest reading of all accounts of each coin (or of `coin`) not later than `at`: coin, base_id, base_at."""
+    query = (
+        select(Partition.coin, Reading.id, Reading.as_of)
+        .join(Reading, col(Partition.reading_id) == Reading.id)
+        .where(Partition.dataset == "positions", Reading.venue == VENUE, Reading.scope == Scope.CENSUS)
+    )
+    if coin is not None:
+        query = query.where(Partition.coin == coin)
+    if at is not None:
+        query = query.where(Reading.as_of <= at)
+    with store.database.session() as session:
+        found = [tuple(row) for row in session.exec(query).all()]
+    schema = {"coin": pl.String(), "base_id": pl.String(), "base_at": MOMENT}
+    rows = pl.DataFrame(found, schema=schema, orient="row").sort("base_at", "base_id")
+    return rows.unique("coin", keep="last", maintain_order=True)
 
 
 def last_book(store: Store, at: datetime | None = None) -> Reading | None:
@@ -136,32 +202,6 @@ def last_book(store: Store, at: datetime | None = None) -> Reading | None:
         return session.exec(
             query.order_by(col(Reading.as_of).desc(), col(Reading.id).desc()).limit(1)
         ).first()
-
-
-def _held(store: Store, reading: Reading, coin: str) -> pl.DataFrame:
-    """The reading's positions in `coin`; a book need not hold any."""
-    try:
-        return conform(store.lake.read_snapshots("positions", [reading.id], coin), HELD)
-    except NothingStored:
-        return empty(HELD)
-
-
-def _overlay(store: Store, coin: str, newer: pl.DataFrame) -> pl.DataFrame:
-    """Positions of accounts read on their own, each from its last reading."""
-    wanted = set(newer["reading_id"].to_list())
-    holding = sorted(wanted & set(_readings_holding(store, coin)))
-    if not holding:
-        return empty(HELD)
-    rows = conform(store.lake.read_snapshots("positions", holding, coin), HELD)
-    return rows.join(newer, on=[*ACCOUNT, "as_of", "reading_id"], how="semi")
-
-
-def _readings_holding(store: Store, coin: str) -> Sequence[str]:
-    query = select(Partition.reading_id).where(
-        Partition.dataset == "positions", Partition.venue == VENUE, Partition.coin == coin
-    )
-    with store.database.session() as session:
-        return [found for found in session.exec(query).all() if found is not None]
 
 
 def _account_readings(store: Store, at: datetime | None) -> list[str]:
@@ -184,37 +224,20 @@ def _accounts_read(store: Store, at: datetime | None) -> pl.DataFrame:
     """The last time that each account was read on its own: address, dex, as_of, reading_id."""
     ids = _account_readings(store, at)
     if not ids:
-        return pl.DataFrame(schema={name: ACCOUNTS[name] for name in (*ACCOUNT, "as_of")}).with_columns(
+        return pl.DataFrame(schema={name: ACCOUNTS[name] for name in (*PAIR, "as_of")}).with_columns(
             reading_id=pl.lit(None, pl.String)
         )
-    rows = store.lake.read_snapshots("accounts", ids).select(*ACCOUNT, "as_of", "reading_id")
+    rows = store.lake.read_snapshots("accounts", ids).select(*PAIR, "as_of", "reading_id")
     until = rows if at is None else rows.filter(pl.col("as_of") <= at)
-    return until.sort("as_of", "reading_id").unique(subset=ACCOUNT, keep="last", maintain_order=True)
+    return until.sort("as_of", "reading_id").unique(subset=PAIR, keep="last", maintain_order=True)
 
 
-def _last_census(store: Store, coin: str, at: datetime | None) -> Reading | None:
-    """The latest reading of all accounts of `coin` not later than `at`."""
-    query = (
-        select(Reading)
-        .join(Partition, col(Partition.reading_id) == Reading.id)
-        .where(Partition.dataset == "positions", Partition.coin == coin, Reading.venue == VENUE)
-        .where(Reading.scope == Scope.CENSUS)
-    )
-    if at is not None:
-        query = query.where(Reading.as_of <= at)
-    with store.database.session() as session:
-        return session.exec(
-            query.order_by(col(Reading.as_of).desc(), col(Reading.id).desc()).limit(1)
-        ).first()
-
-
-def _last_reading(store: Store, coin: str, at: datetime | None) -> Reading | None:
-    """The reading of the most recent position that is known of `coin`."""
-    known = positions_as_of(store, at, coin).sort("as_of", "reading_id")
-    if known.is_empty():
+def _last_reading(store: Store, positions: pl.DataFrame) -> Reading | None:
+    """The reading of the most recent of the positions."""
+    if positions.is_empty():
         return None
     with store.database.session() as session:
-        return session.get(Reading, known["reading_id"][-1])
+        return session.get(Reading, positions.sort("as_of", "reading_id")["reading_id"][-1])
 
 
 def _began(store: Store, reading: Reading) -> datetime:
@@ -225,10 +248,9 @@ def _began(store: Store, reading: Reading) -> datetime:
 
 
 def _marked_by_positions(
-    store: Store, coin: str, at: datetime | None, last: Reading, row: Market
+    positions: pl.DataFrame, last: Reading, row: Market
 ) -> tuple[Market, tuple[str, ...]]:
-    known = positions_as_of(store, at, coin).filter(pl.col("reading_id") == last.id)
-    mark_px = known["mark_px"].median()
+    mark_px = positions.filter(pl.col("reading_id") == last.id)["mark_px"].median()
     assert isinstance(mark_px, float)
     age_h = (last.as_of - row.as_of).total_seconds() / 3600
     notes = (

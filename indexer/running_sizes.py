@@ -45,6 +45,7 @@ class RunningSizes:
     key: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     szi: FloatArray = field(default_factory=lambda: np.zeros(0))
     read_szi: FloatArray = field(default_factory=lambda: np.zeros(0))
+    _doubted_s: FloatArray = field(default_factory=lambda: np.zeros(0))
     _recent: _Changes = field(
         default_factory=lambda: _Changes(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     )
@@ -84,6 +85,7 @@ class RunningSizes:
     ) -> None:
         """Accounts `row` (each once) were read as of `read_s` and hold what the `held_` arrays list, nothing else."""
         self.read_s[row], self.dirty_since_s[row] = read_s, np.nan
+        self._doubt_again(row)
         among = np.zeros(self.read_s.size, np.bool_)
         among[row] = True
         theirs = among[self.key >> COIN_BITS]
@@ -97,6 +99,19 @@ class RunningSizes:
         """Trades after `since_s` may be missing: nobody's sizes are certain any more."""
         clean = np.isnan(self.dirty_since_s) & ~np.isnan(self.read_s)
         self.dirty_since_s[clean] = np.maximum(self.read_s[clean], since_s)
+
+    def note_doubt(self, row: IntArray, newest_s: float) -> None:
+        """Accounts `row` traded at a moment that nobody can tell: dirty now, and until a reading not before `newest_s`,
+        the moment of the newest reading of anybody."""
+        more = self.read_s.size - self._doubted_s.size
+        self._doubted_s = np.append(self._doubted_s, np.full(more, -np.inf))
+        self._doubted_s[row] = np.maximum(self._doubted_s[row], newest_s)
+        self.dirty_since_s[row] = np.fmin(self.dirty_since_s[row], self.read_s[row])
+
+    def _doubt_again(self, row: IntArray) -> None:
+        known = row[row < self._doubted_s.size]
+        doubted = known[self._doubted_s[known] > self.read_s[known]]
+        self.dirty_since_s[doubted] = self.read_s[doubted]
 
     def mark(self, px: FloatArray) -> None:
         """Value everything at these marks (per coin, nan or 0 where there is none)."""

@@ -8,17 +8,18 @@ from typing import Any, Final
 import polars as pl
 
 from heatmap.money import age, counted, percent, usd
+from heatmap.synthetic import any_synthetic
 from indexer import address_book
-from indexer.client import SYNTHETIC
 from indexer.readings import accounts_as_of, last_book, positions_as_of
 from indexer.universe import VENUE
-from indexer.watch_state import WatchState, read_state
+from indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state
 from storage.errors import NothingStored
 from storage.markets import last_markets
 from storage.store import Store
 from storage.tables import Market
 
 SHOWN_COINS: Final = 12
+SKEW_S: Final = 5.0
 AGE_SHARES: Final = (0.5, 0.9, 0.99)
 
 
@@ -88,7 +89,7 @@ def status_of(store: Store) -> Status:
     )
     return Status(
         as_of=as_of,
-        synthetic=positions["source"].str.starts_with(SYNTHETIC).any(),
+        synthetic=any_synthetic(positions["source"]),
         addresses=book.height,
         sources=sources,
         accounts_read=max(accounts["address"].n_unique(), positions["address"].n_unique()),
@@ -161,7 +162,26 @@ def describe_watch(state: WatchState | None) -> list[str]:
         f"  {state.pairs_read:,} of {state.pairs:,} account-dex pairs read, {state.dirty:,} dirty; tape: "
         f"{state.tape.trades:,} trades, {state.tape.gaps:,} gaps, {state.tape.duplicates:,} duplicates left out",
     ]
+    lines += _skews(state)
     return lines + ([f"  last fault: {state.last_error}"] if state.last_error else [])
+
+
+def _skews(state: WatchState) -> list[str]:
+    """Clocks that disagree by more than seconds; ages and funding go by the exchange's."""
+    lines = []
+    if abs(state.clock_offset_s) > SKEW_S:
+        lines.append(
+            f"  the exchange's clock is {_off(state.clock_offset_s)} ours; ages are by the exchange's"
+        )
+    if state.tape_ahead_s is not None and not -LATE_S < state.tape_ahead_s < EARLY_S:
+        lines.append(
+            f"  times on the tape are {_off(state.tape_ahead_s)} the exchange's clock: who trades is read again"
+        )
+    return lines
+
+
+def _off(seconds: float) -> str:
+    return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def _coin_lines(coins: Sequence[CoinCoverage]) -> list[str]:

@@ -17,7 +17,7 @@ import polars as pl
 from heatmap.errors import BadInput, SourceUnreachable
 from indexer.address_list import read_addresses
 from indexer.budget import Budget
-from indexer.client import DexAnswer, InfoClient, Patience
+from indexer.client import InfoClient, Patience
 from indexer.first_sight import with_first_sight
 from indexer.import_summary import notes_on_collateral
 from indexer.live_book import LiveBook
@@ -28,12 +28,12 @@ from indexer.reconcile import reconcile
 from indexer.sweep_crawl import Crawl
 from indexer.sweep_parts import SweepParts
 from indexer.sweep_report import SweepPlan, SweepReport, plan
-from indexer.universe import VENUE, markets_answered, universe_row
+from indexer.universe import VENUE, DexAnswer, markets_answered, universe_row
 from storage.markets import store_markets, store_universe
 from storage.store import Store
 from storage.tables import Reading, Scope
 
-__all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "read_addresses", "sweep"]
+__all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "plan_of", "read_addresses", "sweep"]
 
 BATCH_ACCOUNTS: Final = 500
 ALL: Final = "all"
@@ -89,6 +89,21 @@ async def sweep(
     report = _report(reading, positions, crawl, budget, resumed, time.monotonic() - started_s)
     parts.finish()
     return report
+
+
+async def plan_of(
+    addresses: Sequence[str],
+    *,
+    base_url: str,
+    dexes: Sequence[str] | Literal["all"],
+    weight_per_minute: float | None = 960,
+    timeout_s: float = 10.0,
+) -> SweepPlan:
+    """The cost of a sweep; asks the exchange for its dexes where "all" are wanted, and nothing else."""
+    if dexes == ALL:
+        async with InfoClient(base_url, Budget(weight_per_minute), timeout_s, 1) as client:
+            dexes = await find_dexes(client, ALL)
+    return plan(addresses, weight_per_minute=weight_per_minute, dexes=dexes)
 
 
 async def find_dexes(client: InfoClient, wanted: Sequence[str] | Literal["all"]) -> tuple[str, ...]:

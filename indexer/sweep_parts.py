@@ -1,7 +1,8 @@
 """What an unfinished sweep has stored: batches of accounts, so that a kill at any instant loses at most one batch.
 
 A batch is two Parquet files (positions as decoded, and the list of accounts) and then a row of `SweepPart`; without
-the row the files do not exist. The sweep is told again by its addresses, dexes and endpoint.
+the row the files do not exist. Files have names of their own, so that two processes never write to one. The sweep is
+told again by its addresses, dexes and endpoint.
 """
 
 import hashlib
@@ -9,20 +10,22 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
+from typing import Final, Self
 
 import polars as pl
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, delete, select
+from sqlmodel import Session, col, delete, select
 
 from heatmap.errors import LiqtruthError
 from indexer.accounts import AccountReading, accounts_frame, positions_frame
 from indexer.frames import ACCOUNTS, POSITIONS, empty
-from storage.lake import write_parquet
+from storage.parquet import gone, read_parquet, unique, write_parquet
 from storage.store import Store
 from storage.tables import Sweep, SweepPart
+from storage.upsert import upsert
 
-FOLDER = "sweeps"
+FOLDER: Final = "sweeps"
+UNDER_WAY: Final = "the same sweep is under way in another process; wait for it to end"
 
 
 def sweep_key(addresses: Sequence[str], dex: str, base_url: str) -> str:
@@ -63,8 +66,7 @@ class SweepParts:
         now = datetime.now(UTC)
         sweep_id = f"{key}-{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}"
         sweep = Sweep(id=sweep_id, base_url=shown, dex=dex, accounts=len(addresses), started_at=now)
-        with store.database.session() as session:
-            session.add(sweep)
+        store.database.transact(lambda session: upsert(session, [sweep]))
         return cls(store, sweep)
 
     @classmethod
@@ -83,18 +85,15 @@ class SweepParts:
         if not readings:
             return
         number = self.parts[-1].part + 1 if self.parts else 0
-        path = f"{FOLDER}/{self.sweep.id}/{number:06d}"
+        path = f"{FOLDER}/{self.sweep.id}/{unique(f'{number:06d}')}"
         write_parquet(positions_frame(readings), self.store.lake.root / f"{path}-positions.parquet")
         write_parquet(accounts_frame(readings), self.store.lake.root / f"{path}-accounts.parquet")
         addresses = {reading.address.lower() for reading in readings}
         part = SweepPart(sweep_id=self.sweep.id, part=number, path=path, accounts=len(addresses))
         try:
-            with self.store.database.session() as session:
-                session.add(part)
+            self.store.database.transact(lambda session: _listed(session, part))
         except IntegrityError:
-            raise LiqtruthError(
-                "the same sweep is under way in another process; wait for it to end"
-            ) from None
+            raise LiqtruthError(UNDER_WAY) from None
         self.parts.append(part)
         self.stored |= addresses
 
@@ -107,25 +106,44 @@ class SweepParts:
         return self._read("accounts", empty(ACCOUNTS))
 
     def _read(self, kind: str, none: pl.DataFrame) -> pl.DataFrame:
-        root = self.store.lake.root
-        return pl.concat(
-            [none, *(pl.read_parquet(root / f"{part.path}-{kind}.parquet") for part in self.parts)]
-        )
+        return pl.concat([none, *(self._file(f"{part.path}-{kind}.parquet") for part in self.parts)])
+
+    def _file(self, name: str) -> pl.DataFrame:
+        path = self.store.lake.root / name
+        try:
+            return read_parquet(path)[0]
+        except FileNotFoundError:
+            raise gone(path) from None
 
     def finish(self) -> None:
         """Mark the sweep as done and remove its batches."""
-        with self.store.database.session() as session:
+        self.sweep.finished_at = datetime.now(UTC)
+
+        def ended(session: Session) -> None:
             session.exec(delete(SweepPart).where(col(SweepPart.sweep_id) == self.sweep.id))
-            self.sweep.finished_at = datetime.now(UTC)
-            session.merge(self.sweep)
+            upsert(session, [self.sweep])
+
+        self.store.database.transact(ended)
         self._remove_files()
 
     def drop(self) -> None:
         """Forget the sweep and its batches."""
-        with self.store.database.session() as session:
+
+        def forgotten(session: Session) -> None:
             session.exec(delete(SweepPart).where(col(SweepPart.sweep_id) == self.sweep.id))
             session.exec(delete(Sweep).where(col(Sweep.id) == self.sweep.id))
+
+        self.store.database.transact(forgotten)
         self._remove_files()
 
     def _remove_files(self) -> None:
         shutil.rmtree(self.store.lake.root / FOLDER / self.sweep.id, ignore_errors=True)
+
+
+def _listed(session: Session, part: SweepPart) -> None:
+    """Write the batch's row; it may be there already, where the answer to an earlier commit was lost."""
+    there = session.get(SweepPart, (part.sweep_id, part.part))
+    if there is None:
+        session.add(SweepPart(**part.model_dump()))
+    elif there.path != part.path:
+        raise LiqtruthError(UNDER_WAY)

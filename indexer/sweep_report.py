@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from heatmap.errors import BadInput
 from heatmap.money import counted
 from indexer.budget import weight_of
 
@@ -44,8 +45,11 @@ def plan(
 ) -> SweepPlan:
     """The cost of a sweep; nothing is asked. `weight_per_minute` None or 0 means no limit.
 
-    `dexes` goes before `dex`; how many "all" are is known only from the exchange (`indexer.sweep.find_dexes`).
+    `dexes` goes before `dex`; raises `BadInput` for one name instead of several: how many "all" are is known only
+    from the exchange (`indexer.sweep.plan_of`).
     """
+    if isinstance(dexes, str):
+        raise BadInput(f"a plan needs the dexes by name, not {dexes!r}")
     names = list(dict.fromkeys([dex] if dexes is None else dexes))
     accounts = len(set(addresses))
     once = ["metaAndAssetCtxs"] * len(names) + (["perpDexs"] if names != [""] else [])

@@ -17,9 +17,9 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from indexer.client import shown_url
 from indexer.errors import WireError
 from indexer.wire import Trade, decode_recent_trades
+from storage.urls import shown_url
 
 HEARTBEAT_S: Final = 20.0
 SILENCE_S: Final = 50.0

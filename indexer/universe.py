@@ -4,20 +4,38 @@ Reads and writes nothing but rows of the store; never calls the exchange.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Self
 
 import msgspec
 import polars as pl
 
 from indexer.accounts import markets_of
+from indexer.frames import MARKETS, empty
 from indexer.margin_tables import MarginTables
-from indexer.wire import AssetCtx, Meta, decode_meta
+from indexer.wire import AssetCtx, Meta, decode_meta, decode_meta_and_asset_ctxs
 from storage.markets import nearest_universe
 from storage.store import Store
 from storage.tables import Market, Universe
 
 VENUE: Final = "hyperliquid"
+
+
+@dataclass(frozen=True)
+class DexAnswer:
+    """A `metaAndAssetCtxs` answer, its first part also as it was sent, and when it came by our clock."""
+
+    meta_json: bytes
+    meta: Meta
+    ctxs: list[AssetCtx]
+    came_s: float
+
+    @classmethod
+    def of(cls, raw: bytes, origin: str, came_s: float) -> Self:
+        """Decoded; raises `WireError` naming `origin`."""
+        meta, ctxs = decode_meta_and_asset_ctxs(raw, origin)
+        return cls(split_meta_and_ctxs(raw)[0], meta, ctxs, came_s)
 
 
 def market_rows(markets: pl.DataFrame) -> list[Market]:
@@ -35,6 +53,15 @@ def _whole(row: dict[str, Any]) -> dict[str, Any]:
 def markets_answered(meta: Meta, ctxs: Sequence[AssetCtx], dex: str, as_of: datetime) -> list[Market]:
     """Rows to store of a `metaAndAssetCtxs` answer."""
     return market_rows(markets_of(meta, ctxs, dex, as_of))
+
+
+def markets_of_dexes(answers: Mapping[str, DexAnswer], offset_s: float = 0.0) -> pl.DataFrame:
+    """A `MARKETS` frame of several dexes, each as of when its answer came; `offset_s` is added to our clock."""
+    frames = [
+        markets_of(answer.meta, answer.ctxs, dex, datetime.fromtimestamp(answer.came_s + offset_s, UTC))
+        for dex, answer in answers.items()
+    ]
+    return pl.concat([empty(MARKETS), *frames])
 
 
 def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:

@@ -23,12 +23,13 @@ from heatmap.errors import SourceUnreachable
 from indexer.account_files import check_address
 from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, account_mode, positions_frame
 from indexer.budget import Budget
-from indexer.client import InfoClient, Patience, shown_url
+from indexer.client import InfoClient, Patience
 from indexer.margin_tables import MarginTables
 from indexer.reconcile import reconcile
 from indexer.sweep import find_dexes
 from indexer.verify_view import Verification, VerifiedPosition
 from indexer.wire import SpotClearinghouseState
+from storage.urls import shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
 

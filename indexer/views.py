@@ -1,7 +1,7 @@
 """What can be asked of the exact map: filtered, all coins moved together, first orders only, or over time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,24 +11,25 @@ from heatmap.heatmap import Heatmap
 from heatmap.series import HeatmapSeries
 from indexer.betas import describe_betas, stored_betas
 from indexer.drilldown import filtered_positions
-from indexer.exact import exact_map, map_of_positions
+from indexer.exact import exact_map, map_of_positions, part_of_map
 from indexer.history import exact_series
 from indexer.joint import PARALLEL, joint_view
 from indexer.mechanics import executable_map
-from indexer.readings import last_book, market_with_notes, positions_as_of
+from indexer.readings import coin_as_of, last_book
 from storage.errors import NothingStored
 from storage.store import Store
 
 BETA: Final = "beta"
-GIVEN: Final = "given"
-JOINT: Final = (BETA, "parallel", GIVEN)
+JOINT: Final = (BETA, "parallel")
 STEPS: Final = 48
 
 
 @dataclass(frozen=True)
 class MapView:
-    """One way to look at a coin's positions; `filters` are of `indexer.drilldown.FILTERS`, `joint` one of `JOINT`,
-    and `betas` go before fitted ones."""
+    """One way to look at a coin's positions; `filters` are of `indexer.drilldown.FILTERS`, `joint` one of `JOINT`.
+
+    `betas` go before fitted ones, and move the coins together where `joint` is left out, all others alike.
+    """
 
     coin: str
     at: datetime | None = None
@@ -40,9 +41,9 @@ class MapView:
     executable: bool = False
 
     def __post_init__(self) -> None:
-        if self.joint is not None and self.joint not in JOINT:
-            raise BadInput(f"no joint move {self.joint!r}; there are {' and '.join(JOINT[:2])}")
-        asked = [self.filtered, self.joint is not None, self.executable]
+        if self.joint not in (None, *JOINT):
+            raise BadInput(f"no joint move {self.joint!r}; there are {' and '.join(JOINT)}")
+        asked = [self.filtered, self.moved, self.executable]
         if sum(asked) > 1:
             raise BadInput("filters, --joint and --executable each make a map of their own; choose one")
 
@@ -50,10 +51,15 @@ class MapView:
     def filtered(self) -> bool:
         return bool(self.filters) or self.holder_share is not None
 
+    @property
+    def moved(self) -> bool:
+        """Whether all coins move together."""
+        return self.joint is not None or bool(self.betas)
+
 
 def view_map(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
     """The map, and what else there is to say of it; raises as `exact_map` does."""
-    if view.joint is not None:
+    if view.moved:
         return _joint(store, view)
     if view.executable:
         return executable_map(store, view.coin, view.at, view.width_bps), []
@@ -66,7 +72,7 @@ def view_series(
     store: Store, view: MapView, length: timedelta, step: timedelta | None = None
 ) -> HeatmapSeries:
     """Maps over the `length` before `at` (default: the last reading); only whole maps have a history."""
-    if view.filtered or view.joint or view.executable:
+    if view.filtered or view.moved or view.executable:
         raise BadInput("--series draws whole maps: leave filters, --joint and --executable out")
     end = view.at or _latest(store, view.coin)
     return exact_series(store, view.coin, end - length, end, step or length / STEPS, view.width_bps)
@@ -80,8 +86,7 @@ def _latest(store: Store, coin: str) -> datetime:
 
 def filtered_map(store: Store, view: MapView) -> Heatmap:
     """Only positions that pass the filters; the coverage is the whole map's, and the assumptions name the filters."""
-    whole = exact_map(store, view.coin, view.at, view.width_bps)
-    positions = positions_as_of(store, view.at, view.coin)
+    positions, market, notes = coin_as_of(store, view.coin, view.at)
     kept = filtered_positions(positions, holder_share=view.holder_share, **view.filters)
     said = [f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in view.filters.items()]
     if view.holder_share is not None:
@@ -89,15 +94,11 @@ def filtered_map(store: Store, view: MapView) -> Heatmap:
         said.append(f"holders of {100 * low:g} to {100 * high:g} % of their side")
     if kept.is_empty():
         raise NothingStored(f"no position of {view.coin} passes: {'; '.join(said)}")
-    market, notes = market_with_notes(store, view.coin, view.at)
-    drawn = map_of_positions(kept, view.coin, market, view.width_bps, notes)
-    note = f"only {'; '.join(said)}: {kept.height:,} of {positions.height:,} positions"
-    return replace(
-        drawn,
-        as_of=whole.as_of,
-        coverage=replace(whole.coverage, notes=(note, *whole.coverage.notes)),
-        assumptions=(*drawn.assumptions, note),
+    whole, part = (
+        map_of_positions(rows, view.coin, market, view.width_bps, notes) for rows in (positions, kept)
     )
+    note = f"only {'; '.join(said)}: {kept.height:,} of {positions.height:,} positions"
+    return part_of_map(whole, part, (note, *whole.coverage.notes), note)
 
 
 def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:

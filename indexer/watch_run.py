@@ -5,24 +5,22 @@ every six hours, before anything is read, so that the first reads go where most 
 """
 
 import asyncio
-import logging
-import signal
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 import structlog
 
+from heatmap.errors import LiqtruthError
 from indexer import address_book
-from indexer.client import InfoClient, Patience
+from indexer.client import InfoClient, Patience, exchange_time_s
 from indexer.discovery import discover, leaderboard, vaults
 from indexer.metrics import serving_metrics
 from indexer.sweep import find_dexes
-from indexer.watch import Pace, Watch, exchange_time_s
+from indexer.watch import Pace, Watch, aside, whole
 from storage.lock import alone
+from storage.long_runs import stopping
 from storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0
@@ -65,7 +63,7 @@ async def _run(
     watch = Watch(
         store,
         plan.base_url,
-        weight_per_minute=plan.weight_per_minute or None,
+        weight_per_minute=plan.weight_per_minute,
         concurrency=plan.concurrency,
         pace=plan.pace,
         patience=plan.patience,
@@ -75,7 +73,7 @@ async def _run(
     async with InfoClient(plan.base_url, watch.budget, timeout_s, 4, plan.patience) as client:
         watch.dexes = await find_dexes(client, plan.dexes)
         now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-        address_book.remember(store, seeds, FILE, now)
+        await aside(address_book.remember, store, seeds, FILE, now)
         await _find(watch, client, plan, now)
         with serving_metrics(watch.state, plan.metrics_port) as port:
             if on_ready is not None:
@@ -107,35 +105,7 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
 async def _find_more(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
     while True:
         await asyncio.sleep(REDISCOVER_S)
-        await _find(watch, client, plan, datetime.fromtimestamp(watch.now_s, UTC))
-
-
-def stopping(for_s: float | None) -> asyncio.Event:
-    """An event that SIGINT, SIGTERM or the end of `for_s` sets; a second signal ends the process as usual."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def end() -> None:
-        stop.set()
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(signum)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError, RuntimeError):
-            loop.add_signal_handler(signum, end)
-    if for_s is not None:
-        loop.call_later(for_s, stop.set)
-    return stop
-
-
-def log_to_stderr(as_json: bool, quiet: bool = False) -> None:
-    """One line per event: for people on a terminal, JSON otherwise or where it is asked for."""
-    render = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            render,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+        try:
+            await whole(_find(watch, client, plan, datetime.fromtimestamp(watch.now_s, UTC)))
+        except LiqtruthError as error:
+            log.error("nobody was found this time", error=str(error))

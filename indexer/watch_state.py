@@ -16,11 +16,18 @@ from indexer.tape import TapeStats
 from storage.store import Store
 
 FILE: Final = "watch.json"
+EARLY_S: Final = 2.0
+LATE_S: Final = 30.0
+"""How far a trade's time may be ahead of the exchange's clock, or behind it, and still be believed."""
 
 
 @dataclass
 class WatchState:
-    """Counters since the start of the run, and the state at `as_of`; ages in seconds."""
+    """Counters since the start of the run, and the state at `as_of`; ages in seconds.
+
+    `clock_offset_s` is the exchange's clock less ours, `tape_ahead_s` the time of the last trade less that clock when
+    it came: about minus a second where all is well.
+    """
 
     as_of: datetime | None = None
     started_at: datetime | None = None
@@ -39,6 +46,7 @@ class WatchState:
     budget_used_share: float | None = None
     too_many_requests: int = 0
     clock_offset_s: float = 0.0
+    tape_ahead_s: float | None = None
     age_p50_s: float | None = None
     age_p90_s: float | None = None
     statuses: dict[str, int] = field(default_factory=dict)
@@ -61,7 +69,7 @@ class WatchState:
         elapsed_min = (now - self.started_at).total_seconds() / 60
         if budget.weight_per_minute and elapsed_min > 0:
             self.budget_used_share = min(budget.spent / (budget.weight_per_minute * elapsed_min), 1.0)
-        ages = now.timestamp() - read_s[known & (held > 0)]
+        ages = np.maximum(now.timestamp() - read_s[known & (held > 0)], 0.0)
         self.age_p50_s, self.age_p90_s = (
             (float(np.quantile(ages, share)) for share in (0.5, 0.9)) if ages.size else (None, None)
         )

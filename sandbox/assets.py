@@ -1,4 +1,4 @@
-"""What the synthetic exchange lists: facts of each coin, and the margin tables of both venues.
+"""What the synthetic exchange lists: facts of each coin, and the margin tables of the venues.
 
 Names, decimals and margin table ids are Hyperliquid's of September 2026; prices are where the synthetic path starts.
 The tier bounds are the sandbox's own: the real ones scaled down to the size of its whales, so that positions do cross a
@@ -58,8 +58,10 @@ HYPERLIQUID_TIERS: Final[dict[int, tuple[tuple[float, int], ...]]] = {
     55: ((0.0, 25), (100e6, 15)),
     56: ((0.0, 40), (150e6, 20)),
 }
-# Binance states rates directly; the same shape for every coin of the second venue, which is served as aggregates only.
+# Centralised venues state rates directly; the same for every coin of a venue, of which aggregates are served only.
 BINANCE_TIERS: Final = ((0.0, 0.004), (50e3, 0.005), (600e3, 0.01))
+BYBIT_TIERS: Final = ((0.0, 0.005), (80e3, 0.01), (400e3, 0.02))
+OKX_TIERS: Final = ((0.0, 0.004), (60e3, 0.0065), (300e3, 0.01), (1.2e6, 0.02))
 
 
 def listed(coins: tuple[str, ...]) -> tuple[Asset, ...]:

@@ -1,4 +1,4 @@
-"""Binance USDT-M public REST over the synthetic second venue, in the paths and shapes that ccxt calls.
+"""Binance USDT-M public REST over the synthetic venue `binance`, in the paths and shapes that ccxt calls.
 
 ccxt reads it after this override, proved in tests/sandbox/test_binance.py:
 
@@ -13,34 +13,36 @@ give the oldest from startTime on, the newest without one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from sandbox.assets import Asset
 from sandbox.binance_query import Query, Rejected, column_of, limit_of, rows_of
 from sandbox.binance_statistics import DAY_MS, Statistics
-from sandbox.candles import INTERVAL_MS, MINUTE_MS
+from sandbox.candles import INTERVAL_MS
+from sandbox.centralised import BINANCE
 from sandbox.decimals import fixed, from_units
-from sandbox.margin_rules import Floats, Ints
 from sandbox.market import Market
-from sandbox.record import Record
+from sandbox.public_series import PublicSeries
 
 Json = Any
-FUNDING_HOURS: Final = 8
+NOT_FOUND = "<html><body>404 Not found</body></html>"
 
 
 @dataclass
 class BinanceApi:
-    """Answers of the second venue as of the market's moment."""
+    """Answers of the venue as of the market's moment."""
 
-    market: Market
-    record: Record = field(init=False)
+    series: PublicSeries
+
+    @classmethod
+    def of(cls, market: Market) -> "BinanceApi":
+        return cls(PublicSeries(market, BINANCE))
 
     def __post_init__(self) -> None:
-        self.record = Record(self.market, self.market.binance)
         self._paths: dict[str, Callable[[Query], Json]] = {
             "/fapi/v1/ping": lambda _: {},
-            "/fapi/v1/time": lambda _: {"serverTime": self.market.as_of_ms},
+            "/fapi/v1/time": lambda _: {"serverTime": self.series.now_ms},
             "/fapi/v1/exchangeInfo": lambda _: self._exchange_info(),
             "/fapi/v1/klines": lambda query: self._klines(query, traded=True),
             "/fapi/v1/markPriceKlines": lambda query: self._klines(query, traded=False),
@@ -49,28 +51,34 @@ class BinanceApi:
             "/fapi/v1/premiumIndex": self._premium_index,
             "/fapi/v1/openInterest": self._open_interest,
             "/fapi/v1/ticker/24hr": self._ticker,
-            **Statistics(self.market, self.record).paths(),
+            **Statistics(self.series).paths(),
         }
 
     def at(self, market: Market) -> "BinanceApi":
         """The same venue at another moment of the same market."""
-        later = BinanceApi(market)
-        later.record = Record.following(self.record, market, market.binance)
-        later._paths.update(Statistics(market, later.record).paths())
-        return later
+        return BinanceApi(self.series.at(market))
 
     def answer(self, path: str, query: Query) -> Json:
         """The JSON answer; raises `Rejected`, or KeyError for a path that is not served."""
         return self._paths[path](query)
 
+    def respond(self, path: str, query: Query) -> tuple[int, Json]:
+        """Status and answer, refusals included; a text is sent as it is."""
+        if path not in self._paths:
+            return 404, NOT_FOUND
+        try:
+            return 200, self.answer(path, query)
+        except Rejected as error:
+            return 400, {"code": error.code, "msg": str(error)}
+
     @property
     def _assets(self) -> tuple[Asset, ...]:
-        return self.market.binance.rules.assets
+        return self.series.assets
 
     def _exchange_info(self) -> Json:
         return {
             "timezone": "UTC",
-            "serverTime": self.market.as_of_ms,
+            "serverTime": self.series.now_ms,
             "futuresType": "U_MARGINED",
             "rateLimits": [
                 {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400}
@@ -84,7 +92,7 @@ class BinanceApi:
         column, interval = column_of(query, self._assets), query.get("interval", "")
         if interval not in INTERVAL_MS:
             raise Rejected(-1120, "Invalid interval.")
-        candles = self.record.candles(column, interval)
+        candles = self.series.record.candles(column, interval)
         limit = limit_of(query, 500, 1500)
         rows = rows_of(candles.open_ms, query, limit, from_start=True)
         asset = self._assets[column]
@@ -107,33 +115,21 @@ class BinanceApi:
             for row in rows
         ]
 
-    def _funding_times(self) -> tuple[Ints, Floats]:
-        """Times and eight-hour rates of the served history."""
-        path = self.market.path
-        complete = path.funding[: path.funding.shape[0] // FUNDING_HOURS * FUNDING_HOURS]
-        rates = complete.reshape(-1, FUNDING_HOURS, path.funding.shape[1]).sum(axis=1)
-        points = path.hour_points[FUNDING_HOURS - 1 :: FUNDING_HOURS]
-        served = points >= self.market.first_point
-        return path.times_ms[points[served]], rates[served]
-
     def _funding_rate(self, query: Query) -> Json:
         column = column_of(query, self._assets)
-        times, rates = self._funding_times()
+        times, rates = self.series.funding()
         px = 6 - self._assets[column].sz_decimals
         rows = rows_of(times, query, limit_of(query, 100, 1000), from_start=True)
+        marks = self.series.mark(self.series.points_at(times), column)
         return [
             {
                 "symbol": query["symbol"],
                 "fundingTime": int(times[row]),
                 "fundingRate": fixed(float(rates[row, column]), 8),
-                "markPrice": from_units(int(self._mark_at(int(times[row]), column)), px),
+                "markPrice": from_units(int(marks[row]), px),
             }
             for row in rows
         ]
-
-    def _mark_at(self, time_ms: int, column: int) -> int:
-        path = self.market.path
-        return int(path.mark_units[(time_ms - path.times_ms[0]) // MINUTE_MS, column])
 
     def _premium_index(self, query: Query) -> Json:
         if "symbol" not in query:
@@ -141,24 +137,24 @@ class BinanceApi:
         return self._premium_of(column_of(query, self._assets))
 
     def _premium_of(self, column: int) -> Json:
-        path, asset = self.market.path, self._assets[column]
-        px, now = 6 - asset.sz_decimals, self.market.as_of_ms
+        path, asset = self.series.market.path, self._assets[column]
+        px, now = 6 - asset.sz_decimals, self.series.now_ms
         return {
             "symbol": asset.name + "USDT",
             "markPrice": from_units(int(path.mark_units[-1, column]), px),
             "indexPrice": from_units(int(path.oracle_units[-1, column]), px),
             "estimatedSettlePrice": from_units(int(path.oracle_units[-1, column]), px),
-            "lastFundingRate": fixed(float(self._funding_times()[1][-1, column]), 8),
+            "lastFundingRate": fixed(float(self.series.funding()[1][-1, column]), 8),
             "interestRate": "0.00010000",
-            "nextFundingTime": now - now % (FUNDING_HOURS * 3_600_000) + FUNDING_HOURS * 3_600_000,
+            "nextFundingTime": self.series.next_funding_ms,
             "time": now,
         }
 
     def _open_interest(self, query: Query) -> Json:
         column = column_of(query, self._assets)
-        lots = int(self.record.open_lots[-1, column])
+        lots = int(self.series.record.open_lots[-1, column])
         amount = from_units(lots, self._assets[column].sz_decimals)
-        return {"symbol": query["symbol"], "openInterest": amount, "time": self.market.as_of_ms}
+        return {"symbol": query["symbol"], "openInterest": amount, "time": self.series.now_ms}
 
     def _ticker(self, query: Query) -> Json:
         columns = [column_of(query, self._assets)] if "symbol" in query else range(len(self._assets))
@@ -166,26 +162,22 @@ class BinanceApi:
         return rows[0] if "symbol" in query else rows
 
     def _ticker_of(self, column: int) -> Json:
-        asset, path = self._assets[column], self.market.path
-        px_decimals, day = 6 - asset.sz_decimals, path.mark_units[-1441:, column]
-        volume = self.record.activity.volume_lots[-1440:, column]
-        change = int(day[-1] - day[0])
+        asset, day = self._assets[column], self.series.day(column)
+        px_decimals, change = 6 - asset.sz_decimals, day.last - day.open
         return {
             "symbol": asset.name + "USDT",
             "priceChange": from_units(change, px_decimals),
-            "priceChangePercent": fixed(100 * change / float(day[0]), 3),
-            "weightedAvgPrice": from_units(
-                int((volume * day[1:]).sum() // max(volume.sum(), 1)), px_decimals
-            ),
-            "lastPrice": from_units(int(day[-1]), px_decimals),
+            "priceChangePercent": fixed(100 * change / float(day.open), 3),
+            "weightedAvgPrice": from_units(day.quote // max(day.lots, 1), px_decimals),
+            "lastPrice": from_units(day.last, px_decimals),
             "lastQty": from_units(1, asset.sz_decimals),
-            "openPrice": from_units(int(day[0]), px_decimals),
-            "highPrice": from_units(int(day.max()), px_decimals),
-            "lowPrice": from_units(int(day.min()), px_decimals),
-            "volume": from_units(int(volume.sum()), asset.sz_decimals),
-            "quoteVolume": from_units(int((volume * day[1:]).sum()), 6),
-            "openTime": self.market.as_of_ms - DAY_MS,
-            "closeTime": self.market.as_of_ms,
+            "openPrice": from_units(day.open, px_decimals),
+            "highPrice": from_units(day.high, px_decimals),
+            "lowPrice": from_units(day.low, px_decimals),
+            "volume": from_units(day.lots, asset.sz_decimals),
+            "quoteVolume": from_units(day.quote, 6),
+            "openTime": self.series.now_ms - DAY_MS,
+            "closeTime": self.series.now_ms,
             "firstId": 1,
             "lastId": 1_000_000,
             "count": 1_000_000,

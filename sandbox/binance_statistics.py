@@ -1,6 +1,6 @@
 """Binance's statistics under /futures/data: open interest history, long/short ratios, taker volume.
 
-All are computed from the second venue's ledger and cover its last 30 days; each answer holds the newest `limit` rows
+All are computed from the venue's ledger and cover its last 30 days; each answer holds the newest `limit` rows
 inside [startTime, endTime], oldest first. Taker volume is of the period that ends at the row's timestamp.
 """
 
@@ -8,16 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from sandbox.activity import Holders, holders, leaning, top_traders
 from sandbox.assets import Asset
 from sandbox.binance_query import Query, Rejected, column_of, limit_of, rows_of, time_of
-from sandbox.candles import INTERVAL_MS, MINUTE_MS
+from sandbox.candles import INTERVAL_MS
 from sandbox.decimals import fixed, from_units
 from sandbox.margin_rules import Floats, Ints
-from sandbox.market import Market
-from sandbox.record import Record
+from sandbox.public_series import PublicSeries
 
 Json = Any
 Answer = Callable[[Query], Json]
@@ -30,30 +26,25 @@ DAY_MS: Final = 86_400_000
 class Statistics:
     """Answers of /futures/data."""
 
-    market: Market
-    record: Record
-
-    def __post_init__(self) -> None:
-        self._top: Holders | None = None
-
-    @property
-    def top(self) -> Holders:
-        """The positions of the richest fifth."""
-        if self._top is None:
-            points = self.market.path.times_ms.size
-            self._top = holders(self.market.binance, points, top_traders(self.market.binance))
-        return self._top
+    series: PublicSeries
 
     @property
     def _assets(self) -> tuple[Asset, ...]:
-        return self.market.binance.rules.assets
+        return self.series.assets
 
     def paths(self) -> dict[str, Answer]:
+        series = self.series
         return {
             "/futures/data/openInterestHist": self._open_interest_history,
-            "/futures/data/globalLongShortAccountRatio": lambda query: self._ratio(query, self._all_accounts),
-            "/futures/data/topLongShortAccountRatio": lambda query: self._ratio(query, self._top_accounts),
-            "/futures/data/topLongShortPositionRatio": lambda query: self._ratio(query, self._top_positions),
+            "/futures/data/globalLongShortAccountRatio": lambda query: self._ratio(
+                query, series.account_share
+            ),
+            "/futures/data/topLongShortAccountRatio": lambda query: self._ratio(
+                query, series.top_account_share
+            ),
+            "/futures/data/topLongShortPositionRatio": lambda query: self._ratio(
+                query, series.top_position_share
+            ),
             "/futures/data/takerlongshortRatio": self._taker_ratio,
         }
 
@@ -62,69 +53,50 @@ class Statistics:
         column, period = column_of(query, self._assets), query.get("period", "")
         if period not in PERIODS:
             raise Rejected(-1130, "Data sent for parameter 'period' is not valid.")
-        path, oldest = self.market.path, self.market.as_of_ms - DAYS_KEPT * DAY_MS
+        oldest = self.series.now_ms - DAYS_KEPT * DAY_MS
         if time_of(query, "startTime", oldest) < oldest:
             raise Rejected(-1130, "parameter 'startTime' is invalid.")
-        points = np.arange(max(self.market.first_point, 0), path.times_ms.size)
-        times = path.times_ms[points]
-        on_period = (times % INTERVAL_MS[period] == 0) & (times >= oldest)
-        rows = rows_of(times[on_period], query, limit_of(query, 30, 500), from_start=False)
-        return column, points[on_period][rows]
+        points = self.series.points_every(INTERVAL_MS[period], oldest)
+        rows = rows_of(self.series.times(points), query, limit_of(query, 30, 500), from_start=False)
+        return column, points[rows]
 
     def _open_interest_history(self, query: Query) -> Json:
         column, points = self._statistics(query)
-        path, asset = self.market.path, self._assets[column]
-        lots = self.record.open_lots[points, column]
+        asset, lots = self._assets[column], self.series.open_lots(points, column)
+        value = lots * self.series.mark(points, column)
         return [
             {
                 "symbol": query["symbol"],
                 "sumOpenInterest": from_units(int(held), asset.sz_decimals),
-                "sumOpenInterestValue": from_units(int(held * path.mark_units[point, column]), 6),
-                "timestamp": int(path.times_ms[point]),
+                "sumOpenInterestValue": from_units(int(worth), 6),
+                "timestamp": int(time),
             }
-            for held, point in zip(lots, points, strict=True)
+            for held, worth, time in zip(lots, value, self.series.times(points), strict=True)
         ]
 
-    def _all_accounts(self) -> tuple[Floats, Floats]:
-        return leaning(self.record.held, self.market.binance.people.makers)
-
-    def _top_accounts(self) -> tuple[Floats, Floats]:
-        return np.asarray(self.top.long_accounts), np.asarray(self.top.short_accounts)
-
-    def _top_positions(self) -> tuple[Floats, Floats]:
-        return np.asarray(self.top.long_lots), np.asarray(self.top.short_lots)
-
-    def _ratio(self, query: Query, sides: Callable[[], tuple[Floats, Floats]]) -> Json:
+    def _ratio(self, query: Query, share: Callable[[Ints, int], Floats]) -> Json:
         column, points = self._statistics(query)
-        long, short = (side[points, column] for side in sides())
-        share = long / np.maximum(long + short, 1)
         return [
             {
                 "symbol": query["symbol"],
                 "longAccount": fixed(float(part), 4),
                 "longShortRatio": fixed(float(part / max(1 - part, 1e-4)), 4),
                 "shortAccount": fixed(float(1 - part), 4),
-                "timestamp": int(self.market.path.times_ms[point]),
+                "timestamp": int(time),
             }
-            for part, point in zip(share, points, strict=True)
+            for part, time in zip(share(points, column), self.series.times(points), strict=True)
         ]
 
     def _taker_ratio(self, query: Query) -> Json:
-        """Taker volume of the period that ends at each timestamp."""
         column, points = self._statistics(query)
-        minutes = INTERVAL_MS[query["period"]] // MINUTE_MS
-        activity, decimals = self.record.activity, self._assets[column].sz_decimals
-        rows = []
-        for point in points:
-            span = slice(max(point - minutes, 0), point)
-            bought = int(activity.taker_buy_lots[span, column].sum())
-            sold = int(activity.volume_lots[span, column].sum()) - bought
-            rows.append(
-                {
-                    "buySellRatio": fixed(bought / max(sold, 1), 4),
-                    "buyVol": from_units(bought, decimals),
-                    "sellVol": from_units(sold, decimals),
-                    "timestamp": int(self.market.path.times_ms[point]),
-                }
-            )
-        return rows
+        decimals = self._assets[column].sz_decimals
+        bought, sold = self.series.taken(points, INTERVAL_MS[query["period"]], column)
+        return [
+            {
+                "buySellRatio": fixed(int(buys) / max(int(sells), 1), 4),
+                "buyVol": from_units(int(buys), decimals),
+                "sellVol": from_units(int(sells), decimals),
+                "timestamp": int(time),
+            }
+            for buys, sells, time in zip(bought, sold, self.series.times(points), strict=True)
+        ]

@@ -43,12 +43,14 @@ class Candles:
 
 
 def build_candles(
-    path: PricePath, activity: Activity, column: int, interval: str, first_point: int
+    path: PricePath, activity: Activity, column: int, interval: str, first_point: int, shift_ms: int = 0
 ) -> Candles:
-    """All candles of the served history; the first and last may cover part of their interval only."""
+    """All candles of the served history; the first and last may cover part of their interval only. They open
+    `shift_ms` after the interval's start in UTC."""
     px = path.mark_units[first_point:, column]
     minute_ms = path.times_ms[first_point:-1]
-    opened, groups = np.unique(_interval_start(minute_ms, interval), return_index=True)
+    opened, groups = np.unique(_interval_start(minute_ms - shift_ms, interval), return_index=True)
+    opened = opened + shift_ms
     ends = np.append(groups[1:], minute_ms.size)
     volume = activity.volume_lots[first_point:, column]
     taker = activity.taker_buy_lots[first_point:, column]

@@ -8,23 +8,29 @@ synthetic in its `Server` header.
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import polars as pl
 from aiohttp import web
 
-from sandbox.binance import BinanceApi
-from sandbox.binance_query import Rejected
+from sandbox.binance import NOT_FOUND, BinanceApi
+from sandbox.bybit import BybitApi
+from sandbox.centralised import BINANCE, BYBIT, OKX
 from sandbox.errors import SandboxRefused
 from sandbox.faults import Faults
+from sandbox.forced_orders import forced_orders
 from sandbox.hyperliquid import InfoEndpoint, Unprocessable, items_of
+from sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
 from sandbox.live import Live
-from sandbox.market import Market
+from sandbox.market import HYPERLIQUID, Market
+from sandbox.okx import OkxApi
+from sandbox.session import Connections
 from sandbox.sockets import Sockets
-from sandbox.truth import HYPERLIQUID, true_liquidations, true_positions
+from sandbox.truth import true_liquidations, true_positions
 from sandbox.weights import WeightBudget, weight_of
 
 SERVER_NAME: Final = "liqtruth-sandbox (synthetic)"
@@ -34,6 +40,21 @@ STATS: Final = (LEADERBOARD, "/Mainnet/vaults")
 MINUTE_MS: Final = 60_000
 TICK_S: Final = 0.05
 PAGE: Final = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1>synthetic fault</body></html>"
+
+
+class VenueApi(Protocol):
+    """A centralised venue's REST as of one moment."""
+
+    @classmethod
+    def of(cls, market: Market) -> "VenueApi": ...
+
+    def at(self, market: Market) -> "VenueApi": ...
+
+    def respond(self, path: str, query: Mapping[str, str]) -> tuple[int, Any]: ...
+
+
+APIS: Final[Mapping[str, type[VenueApi]]] = {BINANCE: BinanceApi, BYBIT: BybitApi, OKX: OkxApi}
+PREFIXES: Final = {"/v5/": BYBIT, "/api/v5/": OKX}
 
 
 @dataclass
@@ -57,8 +78,16 @@ class SandboxServer:
         self.market = self._live.market
         self._now_ms = float(self.market.as_of_ms)
         self._info = InfoEndpoint(self.market, lambda: int(self._now_ms))
-        self._binance = BinanceApi(self.market)
+        self._apis = {name: api.of(self.market) for name, api in APIS.items() if name in self.market.venues}
         self.sockets = Sockets(lambda: self._info, lambda: self.faults, self.socket_idle_s)
+        self.streams = {
+            name: STREAMS[name](
+                self.market.venue(name).rules.assets,
+                lambda: self.faults,
+                self.socket_idle_s if name in NEEDS_PINGS else None,
+            )
+            for name in self._apis
+        }
         self.loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -112,8 +141,12 @@ class SandboxServer:
             return
         traded = before.trades.size
         self.market = self._live.advance_to(point)
-        self._info, self._binance = self._info.at(self.market), self._binance.at(self.market)
+        self._info = self._info.at(self.market)
+        self._apis = {name: api.at(self.market) for name, api in self._apis.items()}
         self.sockets.publish(self.market, range(traded, self.market.trades.size))
+        for name, stream in self.streams.items():
+            if stream.sessions:
+                stream.publish(forced_orders(self.market, name, before.point))
 
     async def keep_time(self) -> None:
         """Let time pass at `live_speed` until cancelled or the end."""
@@ -132,7 +165,29 @@ class SandboxServer:
 
     @property
     def binance_url(self) -> str:
+        """Requests go to `{binance_url}/fapi/...` and `{binance_url}/futures/data/...`."""
         return self.base_url
+
+    @property
+    def bybit_url(self) -> str:
+        """Requests go to `{bybit_url}/v5/...`."""
+        return self.base_url
+
+    @property
+    def okx_url(self) -> str:
+        """Requests go to `{okx_url}/api/v5/...`."""
+        return self.base_url
+
+    @property
+    def venue_urls(self) -> dict[str, str]:
+        """Of the centralised venues that were simulated."""
+        urls = {BINANCE: self.binance_url, BYBIT: self.bybit_url, OKX: self.okx_url}
+        return {name: urls[name] for name in self._apis}
+
+    @property
+    def stream_url(self) -> str:
+        """Where the sockets of all venues are, at the paths that `sandbox.liquidation_streams` lists."""
+        return f"ws://{self.host}:{self.port}"
 
     @property
     def weight_spent(self) -> int:
@@ -140,8 +195,9 @@ class SandboxServer:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request: delay, fault or answer; a request for the socket becomes one."""
-        if request.path == "/ws":
-            return await self.sockets.handle(request)
+        sockets = self._sockets_at(request)
+        if sockets is not None:
+            return await sockets.handle(request, {"Server": SERVER_NAME})
         if self.faults.delay_s > 0:
             await asyncio.sleep(self.faults.delay_s)
         status, body = await self._answer(request)
@@ -151,12 +207,19 @@ class SandboxServer:
         self.count_429 += status == 429
         return _response(status, body)
 
+    def _sockets_at(self, request: web.BaseRequest) -> Connections | None:
+        """Where a request for a socket belongs."""
+        if request.path == "/ws":
+            return self.sockets
+        is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        return self.streams.get(venue_at(request.path) or "") if is_upgrade else None
+
     async def _answer(self, request: web.BaseRequest) -> tuple[int, bytes]:
         if request.path == "/info":
             return self._answer_info(request.method, await request.read())
         if request.path in STATS:
             return self._answer_stats(request.path)
-        return self._answer_binance(request.path, dict(request.query))
+        return self._answer_venue(request.path, dict(request.query))
 
     def _answer_info(self, method: str, raw: bytes) -> tuple[int, bytes]:
         if method != "POST":
@@ -185,14 +248,13 @@ class SandboxServer:
         answer = directory.leaderboard() if path == LEADERBOARD else directory.all_vaults()
         return 200, msgspec.json.encode(answer)
 
-    def _answer_binance(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+    def _answer_venue(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """A centralised venue by its path; one that is not simulated is not found."""
         self.requests[path] += 1
-        try:
-            return 200, msgspec.json.encode(self._binance.answer(path, query))
-        except Rejected as error:
-            return 400, msgspec.json.encode({"code": error.code, "msg": str(error)})
-        except KeyError:
-            return 404, b"<html><body>404 Not found</body></html>"
+        name = next((name for prefix, name in PREFIXES.items() if path.startswith(prefix)), BINANCE)
+        api = self._apis.get(name)
+        status, answer = api.respond(path, query) if api is not None else (404, NOT_FOUND)
+        return status, answer.encode() if isinstance(answer, str) else msgspec.json.encode(answer)
 
     async def _faulty(self, fault: str, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         if fault == "429":

@@ -1,9 +1,10 @@
-"""A market that goes on: both venues are stepped minute by minute after the end of the history, deterministically.
+"""A market that goes on: all venues are stepped minute by minute after the end of the history, deterministically.
 
 Nothing here looks at a wall clock; who wants time to pass says how far. A market taken at any point is a copy that
 later steps do not change.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sandbox.errors import SandboxRefused
@@ -16,12 +17,12 @@ class Live:
     """A market and how far it has gone; only forward."""
 
     market: Market
-    _venues: tuple[Venue, Venue] | None = field(init=False, default=None)
+    _venues: Mapping[str, Venue] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         point, ahead = self.market.point, self.market.ahead
         if ahead is not None:
-            self._venues = (ahead.hyperliquid.fork(), ahead.binance.fork())
+            self._venues = {name: venue.fork() for name, venue in ahead.venues.items()}
             self.market = _start(ahead)
             self.advance_to(point)
 
@@ -40,10 +41,10 @@ class Live:
         if self._venues is None or self.market.ahead is None or point == self.market.point:
             return self.market
         for minute in range(self.market.point + 1, point + 1):
-            for venue in self._venues:
+            for venue in self._venues.values():
                 venue.minute(minute)
-        ledgers = [venue.ledger.copy() for venue in self._venues]
-        self.market = self.market.ahead.market_at(point, *ledgers)
+        ledgers = {name: venue.ledger.copy() for name, venue in self._venues.items()}
+        self.market = self.market.ahead.market_at(point, ledgers)
         return self.market
 
 
@@ -55,6 +56,5 @@ def market_at(market: Market, point: int) -> Market:
 
 
 def _start(ahead: Ahead) -> Market:
-    return ahead.market_at(
-        ahead.end.spec.history_minutes, ahead.hyperliquid.ledger.copy(), ahead.binance.ledger.copy()
-    )
+    ledgers = {name: venue.ledger.copy() for name, venue in ahead.venues.items()}
+    return ahead.market_at(ahead.end.spec.history_minutes, ledgers)

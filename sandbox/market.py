@@ -1,38 +1,28 @@
-"""The synthetic market: one price path, two venues, everything decided by a seed.
+"""The synthetic market: one price path, a venue on chain and centralised ones, everything decided by a seed.
 
 `simulate` is the only entry. A few days of warm-up precede the history that is served, so that the first served day
 already has old positions. No wall clock: history ends at `MarketSpec.ends`. With `live_hours` the market is simulated
 that much further; `Market.ahead` holds what is to come, and `sandbox.live` lets a clock run into it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
 
-from sandbox.assets import (
-    BINANCE_TIERS,
-    BUILDER_ASSET,
-    Asset,
-    listed,
-    scaled_tiers,
-)
+from sandbox.assets import BUILDER_ASSET, Asset, listed, scaled_tiers
+from sandbox.centralised import BINANCE, CENTRALISED, Centralised, rules_of
 from sandbox.errors import SandboxRefused
 from sandbox.ledger import Ledger
-from sandbox.margin_rules import Ints, MarginRules, half_of_initial
+from sandbox.margin_rules import MarginRules, half_of_initial
 from sandbox.matching import Trades, matched_trades
-from sandbox.population import (
-    BINANCE_MIX,
-    HYPERLIQUID_MIX,
-    Population,
-    draw_addresses,
-    draw_population,
-)
+from sandbox.population import HYPERLIQUID_MIX, Population, draw_addresses, draw_population
 from sandbox.price import MINUTES_PER_DAY, PricePath, simulate_path
 from sandbox.venue import Venue, VenueResult, VenueRules
 
+HYPERLIQUID = "hyperliquid"
 GRANDFATHERED_LEVERAGE = 50
 GRANDFATHERED_SHARE = 0.01
 
@@ -42,6 +32,7 @@ class MarketSpec:
     """What to simulate. The same spec gives the same market, byte for byte on the wire.
 
     `live_hours` go on after `ends`, where serving starts; another number of them is another market altogether.
+    `venues` are the centralised ones, with `cex_accounts` each; one more of them changes none of the others.
     """
 
     seed: int = 7
@@ -53,9 +44,11 @@ class MarketSpec:
     builder_dex: bool = True
     ends: datetime = datetime(2026, 9, 1, tzinfo=UTC)
     live_hours: int = 0
+    venues: tuple[str, ...] = (BINANCE,)
 
     def __post_init__(self) -> None:
         listed(self.coins)
+        _check_venues(self.venues)
         for name, least in (
             ("seed", 0),
             ("accounts", 10),
@@ -88,10 +81,23 @@ class Market:
 
     spec: MarketSpec
     path: PricePath
-    hyperliquid: VenueResult
-    binance: VenueResult
+    venues: Mapping[str, VenueResult]
     addresses: tuple[str, ...]
     ahead: "Ahead | None" = None
+
+    def venue(self, name: str) -> VenueResult:
+        """One venue by name; refuses one that was not simulated."""
+        if name not in self.venues:
+            raise SandboxRefused(f"no synthetic venue {name!r} here; there are {', '.join(self.venues)}")
+        return self.venues[name]
+
+    @property
+    def hyperliquid(self) -> VenueResult:
+        return self.venues[HYPERLIQUID]
+
+    @property
+    def binance(self) -> VenueResult:
+        return self.venue(BINANCE)
 
     @property
     def point(self) -> int:
@@ -125,61 +131,82 @@ class Market:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What comes after `MarketSpec.ends`: both venues as they stood then, to be stepped on, and how it all ends."""
+    """What comes after `MarketSpec.ends`: the venues as they stood then, to be stepped on, and how it all ends."""
 
-    hyperliquid: Venue
-    binance: Venue
+    venues: Mapping[str, Venue]
     end: Market
 
-    def market_at(self, point: int, ledger: Ledger, cex_ledger: Ledger) -> Market:
-        """The market as it is known at `point`, given the ledgers of that moment."""
+    def market_at(self, point: int, ledgers: Mapping[str, Ledger]) -> Market:
+        """The market as it is known at `point`, given every venue's ledger of that moment."""
         end = self.end
-        return Market(
-            end.spec,
-            end.path.until(point),
-            end.hyperliquid.until(point, ledger),
-            end.binance.until(point, cex_ledger),
-            end.addresses,
-            self,
-        )
+        known = {name: result.until(point, ledgers[name]) for name, result in end.venues.items()}
+        return Market(end.spec, end.path.until(point), known, end.addresses, self)
 
 
 def simulate(spec: MarketSpec, on_progress: Callable[[float], None] | None = None) -> Market:
-    """Run both venues over one path; `on_progress` is told the fraction done."""
-    path_seed, people_seed, venue_seed, cex_people_seed, cex_seed = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(spec.seed).spawn(5)
-    )
+    """Run all venues over one path; `on_progress` is told the fraction done."""
+    seeds = [np.random.default_rng(child) for child in np.random.SeedSequence(spec.seed).spawn(9)]
+    path_seed, people_seed, venue_seed = seeds[:3]
     minutes = spec.history_minutes + 60 * spec.live_hours
     end_ms = int(spec.ends.timestamp() * 1000) + 3_600_000 * spec.live_hours
     path = simulate_path(path_seed, spec.assets, minutes, end_ms)
     people = draw_population(people_seed, HYPERLIQUID_MIX, spec.accounts, spec.assets)
-    cex_assets = listed(spec.coins)
-    cex_people = draw_population(cex_people_seed, BINANCE_MIX, spec.cex_accounts, cex_assets)
+    cex_people = {
+        kind.name: draw_population(seeds[kind.seeds[0]], kind.mix, spec.cex_accounts, listed(spec.coins))
+        for kind in _kinds(spec)
+    }
     rules = _hyperliquid_rules(people_seed, spec, people)
-    cex_path = _main_coins(path, len(cex_assets))
-    work = spec.accounts + spec.cex_accounts
-    report = on_progress or (lambda _: None)
-    venue = Venue(rules, people, path, spec.step_minutes, venue_seed)
-    _run(venue, spec, 0, spec.accounts / work, report)
-    cex = Venue(_binance_rules(cex_assets, cex_people), cex_people, cex_path, spec.step_minutes, cex_seed)
-    _run(cex, spec, spec.accounts / work, 1, report)
+    venues = {HYPERLIQUID: Venue(rules, people, path, spec.step_minutes, venue_seed)}
+    for kind in _kinds(spec):
+        venues[kind.name] = _centralised(spec, path, kind, cex_people[kind.name], seeds[kind.seeds[1]])
+    _run_all(venues, spec, on_progress or (lambda _: None))
     addresses = tuple(draw_addresses(people_seed, spec.accounts))
     if not spec.live_hours:
-        return Market(spec, path, venue.result(), cex.result(), addresses)
-    return _going_on(spec, path, venue, cex, addresses)
+        return Market(spec, path, _results(venues), addresses)
+    return _going_on(spec, path, venues, addresses)
+
+
+def _check_venues(venues: tuple[str, ...]) -> None:
+    unknown = [name for name in venues if name not in CENTRALISED]
+    if unknown:
+        raise SandboxRefused(f"no synthetic venue {unknown[0]!r}; there are {', '.join(CENTRALISED)}")
+    if not venues or len(set(venues)) != len(venues):
+        raise SandboxRefused(f"venues must be some, each once, not {venues!r}")
+
+
+def _kinds(spec: MarketSpec) -> list[Centralised]:
+    return [kind for name, kind in CENTRALISED.items() if name in spec.venues]
+
+
+def _centralised(
+    spec: MarketSpec, path: PricePath, kind: Centralised, people: Population, rng: np.random.Generator
+) -> Venue:
+    assets = listed(spec.coins)
+    rules = rules_of(kind, assets, people)
+    return Venue(rules, people, _main_coins(path, len(assets)), spec.step_minutes, rng)
+
+
+def _results(venues: Mapping[str, Venue]) -> dict[str, VenueResult]:
+    return {name: venue.result() for name, venue in venues.items()}
 
 
 def _going_on(
-    spec: MarketSpec, path: PricePath, venue: Venue, cex: Venue, addresses: tuple[str, ...]
+    spec: MarketSpec, path: PricePath, venues: Mapping[str, Venue], addresses: tuple[str, ...]
 ) -> Market:
     """The market at the end of its history, with what comes after."""
-    forks, now = (venue.fork(), cex.fork()), spec.history_minutes
+    forks, now = {name: venue.fork() for name, venue in venues.items()}, spec.history_minutes
     for point in range(now + 1, path.times_ms.size):
-        venue.minute(point)
-        cex.minute(point)
-    end = Market(spec, path, venue.result(), cex.result(), addresses)
-    ahead = Ahead(*forks, end)
-    return ahead.market_at(now, forks[0].ledger.copy(), forks[1].ledger.copy())
+        for venue in venues.values():
+            venue.minute(point)
+    ahead = Ahead(forks, Market(spec, path, _results(venues), addresses))
+    return ahead.market_at(now, {name: fork.ledger.copy() for name, fork in forks.items()})
+
+
+def _run_all(venues: Mapping[str, Venue], spec: MarketSpec, report: Callable[[float], None]) -> None:
+    work, done = sum(venue.people.size for venue in venues.values()), 0
+    for venue in venues.values():
+        _run(venue, spec, done / work, (done + venue.people.size) / work, report)
+        done += venue.people.size
 
 
 def _run(venue: Venue, spec: MarketSpec, start: float, end: float, report: Callable[[float], None]) -> None:
@@ -222,9 +249,3 @@ def _hyperliquid_rules(rng: np.random.Generator, spec: MarketSpec, people: Popul
 
 def scaled_tiers_flat(leverage: int) -> tuple[tuple[float, int], ...]:
     return ((0.0, leverage),)
-
-
-def _binance_rules(assets: tuple[Asset, ...], people: Population) -> VenueRules:
-    margin = MarginRules.build([BINANCE_TIERS] * len(assets), [75] * len(assets))
-    table: Ints = np.tile(np.arange(len(assets)), (people.size, 1))
-    return VenueRules(assets, margin, table, np.zeros(len(assets), np.bool_), 8)

@@ -1,7 +1,8 @@
 """Who trades: the stated distributions of account types, equity, leverage and habits.
 
-Everything the calibration is later asked to recover is written here as data: `HYPERLIQUID_MIX` and `BINANCE_MIX` state
-each type's share of accounts, Pareto equity, log-normal leverage, margin mode and pace. The venues differ on purpose.
+Everything the calibration is later asked to recover is written here as data: each venue's mix states each type's share
+of accounts, Pareto equity, log-normal leverage, margin mode and pace. The venues differ on purpose: Bybit has the most
+and the most leveraged retail, mostly on isolated margin; OKX the most hedgers and whales.
 """
 
 from collections.abc import Sequence
@@ -66,6 +67,26 @@ BINANCE_MIX: Final = (
     TraderType("whale", 0.040, 250e3, 1.15, 3.0e6, LeverageMix(2.2, 0.75), 0.10, 0.45, 90, 0.35, 0.0,
                (1.0, 0, 0, 0, 0)),
     TraderType("hedger", 0.060, 40e3, 1.1, 3e6, LeverageMix(1.0, 0.45), 0.0, 0.25, 300, 0.05, -0.8,
+               (1.0, 0, 0, 0, 0)),
+)  # fmt: skip
+BYBIT_MIX: Final = (
+    TraderType("retail", 0.80, 1500, 1.10, 400e3, LeverageMix(13, 0.70), 0.80, 1.4, 8, 0.68, 0.25,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("discretionary", 0.14, 10e3, 1.15, 1.0e6, LeverageMix(3.2, 0.80), 0.50, 0.9, 24, 0.50, 0.10,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("whale", 0.030, 150e3, 1.15, 1.5e6, LeverageMix(2.4, 0.70), 0.30, 0.5, 60, 0.35, 0.0,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("hedger", 0.030, 30e3, 1.1, 1e6, LeverageMix(1.0, 0.45), 0.0, 0.25, 300, 0.05, -0.8,
+               (1.0, 0, 0, 0, 0)),
+)  # fmt: skip
+OKX_MIX: Final = (
+    TraderType("retail", 0.44, 1000, 1.10, 200e3, LeverageMix(6, 0.70), 0.35, 1.0, 12, 0.60, 0.15,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("discretionary", 0.27, 15e3, 1.15, 1.5e6, LeverageMix(2.0, 0.80), 0.15, 0.7, 36, 0.40, 0.05,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("whale", 0.110, 120e3, 1.15, 2.5e6, LeverageMix(1.6, 0.60), 0.05, 0.40, 120, 0.25, 0.0,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("hedger", 0.180, 40e3, 1.15, 2e6, LeverageMix(1.0, 0.40), 0.0, 0.25, 400, 0.02, -0.8,
                (1.0, 0, 0, 0, 0)),
 )  # fmt: skip
 

@@ -35,18 +35,20 @@ class Whole:
         path = market.path
         held = holders(venue, path.times_ms.size)
         open_lots = open_interest_lots(held)
-        rng = np.random.default_rng([market.spec.seed, len(venue.rules.assets), venue.people.size])
+        rng = np.random.default_rng(
+            [market.spec.seed, len(venue.rules.assets), venue.people.size, *venue.rules.noise]
+        )
         return cls(held, open_lots, minute_activity(rng, venue, path, open_lots))
 
 
 @dataclass
 class Record:
-    """What a venue publishes about everybody together; `venue` is one of the two of `market`."""
+    """What a venue publishes about everybody together; `venue` is one of those of `market`."""
 
     market: Market
     venue: VenueResult
     whole: Whole | None = None
-    _candles: dict[tuple[int, str], Candles] = field(default_factory=dict)
+    _candles: dict[tuple[int, str, int], Candles] = field(default_factory=dict)
 
     @classmethod
     def following(cls, earlier: "Record", market: Market, venue: VenueResult) -> "Record":
@@ -60,7 +62,8 @@ class Record:
         if self.market.ahead is None:
             return Whole.of(self.market, self.venue)
         end = self.market.ahead.end
-        return Whole.of(end, end.hyperliquid if self.venue is self.market.hyperliquid else end.binance)
+        name = next(name for name, venue in self.market.venues.items() if venue is self.venue)
+        return Whole.of(end, end.venues[name])
 
     @cached_property
     def held(self) -> Holders:
@@ -81,10 +84,10 @@ class Record:
         whole, minutes = self._all.activity, slice(self.market.point)
         return Activity(whole.volume_lots[minutes], whole.taker_buy_lots[minutes], whole.trades[minutes])
 
-    def candles(self, column: int, interval: str) -> Candles:
-        key = (column, interval)
+    def candles(self, column: int, interval: str, shift_ms: int = 0) -> Candles:
+        key = (column, interval, shift_ms)
         if key not in self._candles:
             self._candles[key] = build_candles(
-                self.market.path, self.activity, column, interval, self.market.first_point
+                self.market.path, self.activity, column, interval, self.market.first_point, shift_ms
             )
         return self._candles[key]

@@ -1,5 +1,5 @@
 """The synthetic exchange on loopback, one port: Hyperliquid's `POST /info`, its socket at `/ws` and its leaderboard,
-and Binance's public REST.
+and the public REST and liquidation streams of the centralised venues that were simulated.
 
 `serving` is for asynchronous callers, `serving_in_thread` for the SDK and other synchronous ones, `serve_forever` for
 the command line. `live_speed` is in simulated seconds per second; None leaves the clock to `SandboxServer.advance`.
@@ -52,7 +52,8 @@ async def serving(
         async with _keeping_time(server):
             yield server
     finally:
-        await server.sockets.close()
+        for sockets in (server.sockets, *server.streams.values()):
+            await sockets.close()
         await runner.cleanup()
 
 

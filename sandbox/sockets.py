@@ -5,25 +5,21 @@ channel `error`. A connection is closed when its client says nothing for `idle_s
 exchange's own `{"method": "ping"}` does. Trades of one coin and one minute come in messages of at most ten.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
 import msgspec
-from aiohttp import WSMsgType, web
 
 from sandbox.faults import Faults
 from sandbox.hyperliquid import InfoEndpoint, Unprocessable
 from sandbox.market import Market
+from sandbox.session import Connections, Session
 from sandbox.trades import trade_rows
 
 Json = dict[str, Any]
 Subscription = tuple[str, str]
 TRADES_PER_MESSAGE: Final = 10
-MOST_WAITING: Final = 50_000
 PER_COIN: Final = ("trades", "activeAssetCtx")
 GLOBAL: Final = ("allDexsAssetCtxs",)
 
@@ -32,120 +28,25 @@ class NotSubscribable(Exception):
     """What a client asked for that is answered on the channel `error`."""
 
 
-@dataclass
-class Session:
-    """One connection: what it wants to hear, and what waits to be sent."""
+class Sockets(Connections):
+    """All connections of the exchange's socket; `info` gives the endpoint as of now."""
 
-    socket: web.WebSocketResponse
-    request: web.BaseRequest
-    faults: Callable[[], Faults]
-    subscriptions: set[Subscription] = field(default_factory=set)
-    is_silent: bool = False
-    _outbox: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    _held_back: str | None = None
-    _to_lose: int = 0
+    def __init__(
+        self, info: Callable[[], InfoEndpoint], faults: Callable[[], Faults], idle_s: float = 60.0
+    ) -> None:
+        super().__init__(faults, idle_s)
+        self.info = info
 
-    def say(self, channel: str, data: Any = None) -> None:
-        """Queue a message as it is; what a fault held back follows it. Silence falls on whatever is said."""
-        if self.faults().silence:
-            self.fall_silent()
-        if self.is_silent:
-            return
-        message = {"channel": channel} if data is None else {"channel": channel, "data": data}
-        self._send(msgspec.json.encode(message).decode())
-
-    def say_trades(self, rows: list[Json]) -> None:
-        """Queue a trade message, which may meet a fault."""
-        fault = self.faults().next_on_socket() if not self._to_lose else None
-        if fault == "gap":
-            self._to_lose = self.faults().gap_messages
-        if fault == "silent":
-            self.fall_silent()
-        elif fault == "drop":
-            self.cut()
-        elif self._to_lose:
-            self._to_lose -= 1
-        elif fault == "reorder" and self._held_back is None:
-            self._held_back = msgspec.json.encode({"channel": "trades", "data": rows}).decode()
-        else:
-            for _ in range(2 if fault == "duplicate" else 1):
-                self.say("trades", rows)
-
-    def _send(self, text: str) -> None:
-        self._outbox.put_nowait(text)
-        if self._held_back is not None:
-            self._outbox.put_nowait(self._held_back)
-            self._held_back = None
-        if self._outbox.qsize() > MOST_WAITING:
-            self.cut()
-
-    def fall_silent(self) -> None:
-        """Neither read nor write any more, so that protocol pings and a close go unanswered as well."""
-        if not self.is_silent and self.request.transport is not None:
-            self.request.transport.pause_reading()
-        self.is_silent = True
-
-    def cut(self) -> None:
-        """End the connection as a broken line does, without a close frame."""
-        self.is_silent = True
-        if self.request.transport is not None:
-            self.request.transport.abort()
-
-    async def send_queued(self) -> None:
-        """Send what is queued, for as long as the connection lasts."""
-        with suppress(ConnectionError, RuntimeError):
-            while True:
-                await self.socket.send_str(await self._outbox.get())
-
-
-@dataclass
-class Sockets:
-    """All connections of one server; `info` gives the endpoint as of now."""
-
-    info: Callable[[], InfoEndpoint]
-    faults: Callable[[], Faults]
-    idle_s: float = 60.0
-    opened: int = 0
-    sessions: list[Session] = field(default_factory=list)
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One connection from the handshake to its end."""
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        session = Session(socket, request, self.faults)
-        self.sessions.append(session)
-        self.opened += 1
-        sender = asyncio.create_task(session.send_queued())
-        try:
-            await self._listen(session)
-        finally:
-            sender.cancel()
-            self.sessions.remove(session)
-        return socket
-
-    async def _listen(self, session: Session) -> None:
-        while True:
-            try:
-                message = await asyncio.wait_for(session.socket.receive(), self.idle_s)
-            except TimeoutError:
-                if session.is_silent:
-                    continue
-                await session.socket.close(code=1000, message=b"Inactive")
-                return
-            if message.type is not WSMsgType.TEXT:
-                return
-            self._take(session, message.data)
-
-    def _take(self, session: Session, text: str) -> None:
+    def take(self, session: Session, text: str) -> None:
         try:
             self._obey(session, text)
         except (NotSubscribable, Unprocessable) as error:
-            session.say("error", str(error))
+            session.say(_on("error", str(error)))
 
     def _obey(self, session: Session, text: str) -> None:
         told = _told(text)
         if told["method"] == "ping":
-            session.say("pong")
+            session.say({"channel": "pong"})
             return
         wanted = self._subscription(told.get("subscription"))
         shown = {key: value for key, value in zip(("type", "coin"), wanted, strict=True) if value}
@@ -153,7 +54,7 @@ class Sockets:
         if changes == (wanted in session.subscriptions):
             word = "Already subscribed" if changes else "Already unsubscribed"
             raise NotSubscribable(f"{word}: {msgspec.json.encode(shown).decode()}")
-        session.say("subscriptionResponse", {"method": told["method"], "subscription": shown})
+        session.say(_on("subscriptionResponse", {"method": told["method"], "subscription": shown}))
         if changes:
             session.subscriptions.add(wanted)
             self._say_contexts(session, [wanted])
@@ -172,9 +73,9 @@ class Sockets:
         info = self.info()
         for kind, coin in wanted:
             if kind == "activeAssetCtx":
-                session.say(kind, {"coin": coin, "ctx": info.context(coin)})
+                session.say(_on(kind, {"coin": coin, "ctx": info.context(coin)}))
             elif kind == "allDexsAssetCtxs":
-                session.say(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]})
+                session.say(_on(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]}))
 
     def publish(self, market: Market, rows: range) -> None:
         """Tell every session the trades `rows` of the market's, and the contexts as they are now."""
@@ -184,18 +85,13 @@ class Sockets:
         for coin, message in _messages(market, rows, self.faults().clock_skew_ms):
             for session in sessions:
                 if ("trades", coin) in session.subscriptions and not session.is_silent:
-                    session.say_trades(message)
+                    session.say_event(_on("trades", message))
         for session in sessions:
             self._say_contexts(session, sorted(session.subscriptions))
 
-    async def close(self) -> None:
-        """End every connection, with a close frame where somebody may hear it."""
-        for session in list(self.sessions):
-            if session.is_silent:
-                session.cut()
-            else:
-                with suppress(ConnectionError, RuntimeError, TimeoutError):
-                    await asyncio.wait_for(session.socket.close(code=1001), 0.5)
+
+def _on(channel: str, data: Any) -> Json:
+    return {"channel": channel, "data": data}
 
 
 def _told(text: str) -> Json:

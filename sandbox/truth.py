@@ -9,18 +9,17 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from sandbox.forced_orders import order_times
 from sandbox.ledger import MICRO
 from sandbox.live import market_at
 from sandbox.margin_rules import Floats, Ints
-from sandbox.market import Market
+from sandbox.market import HYPERLIQUID, Market
 from sandbox.population import MODE_NAMES, PORTFOLIO, UNIFIED
 from sandbox.roles import LIQUIDATOR, Vault, draw_roles
 from sandbox.search import Exposure, liquidation_prices
 from sandbox.tape import LIQUIDATION
 from sandbox.venue import VenueResult
 
-HYPERLIQUID: Final = "hyperliquid"
-BINANCE: Final = "binance"
 POSITION_SCHEMA: Final = {
     "address": pl.Utf8,
     "dex": pl.Utf8,
@@ -84,11 +83,11 @@ def open_positions(market: Market, venue: VenueResult) -> OpenPositions:
 def true_positions(market: Market, venue: str = HYPERLIQUID, at: int | None = None) -> pl.DataFrame:
     """Every open position with its liquidation price (null = no price liquidates it); synthetic.
 
-    `at` is a minute point of the live period, the market's own moment without it. On the second venue accounts have
+    `at` is a minute point of the live period, the market's own moment without it. On a centralised venue accounts have
     no public address: `address` then holds an invented row name.
     """
     market = market if at is None else market_at(market, at)
-    result = _venue(market, venue)
+    result = market.venue(venue)
     held = open_positions(market, result)
     ledger, assets = result.ledger, result.rules.assets
     cells = (held.account, held.coin)
@@ -112,16 +111,21 @@ def true_positions(market: Market, venue: str = HYPERLIQUID, at: int | None = No
 
 
 def true_liquidations(market: Market, venue: str = HYPERLIQUID, at: int | None = None) -> pl.DataFrame:
-    """Every forced close of the served history up to `at`: when, whose, which side, how much; synthetic."""
+    """Every forced close of the served history up to `at`: when, whose, which side, how much; synthetic.
+
+    Times are minutes on the first venue, milliseconds inside that minute on a centralised one.
+    """
     market = market if at is None else market_at(market, at)
-    result = _venue(market, venue)
+    result = market.venue(venue)
     tape = result.tape
     rows = np.flatnonzero((tape.kind == LIQUIDATION) & (tape.point >= market.first_point))
     assets, names = result.rules.assets, _addresses(market, venue)
     scale = np.array([asset.px_scale for asset in assets])
+    on_chain = venue == HYPERLIQUID
+    times = market.path.times_ms[tape.point[rows]] if on_chain else order_times(market, venue, rows)
     return pl.DataFrame(
         {
-            "time": market.path.times_ms[tape.point[rows]],
+            "time": times,
             "address": [names[row] for row in tape.account[rows]],
             "coin": [assets[column].name for column in tape.coin[rows]],
             "side": np.where(tape.before[rows] > 0, "long", "short").tolist(),
@@ -165,11 +169,7 @@ def is_pooled(result: VenueResult, row: int) -> bool:
     return int(result.people.mode[row]) in (UNIFIED, PORTFOLIO)
 
 
-def _venue(market: Market, venue: str) -> VenueResult:
-    return {HYPERLIQUID: market.hyperliquid, BINANCE: market.binance}[venue]
-
-
 def _addresses(market: Market, venue: str) -> tuple[str, ...]:
     if venue == HYPERLIQUID:
         return market.addresses
-    return tuple(f"binance-account-{row}" for row in range(market.binance.people.size))
+    return tuple(f"{venue}-account-{row}" for row in range(market.venue(venue).people.size))

@@ -28,7 +28,8 @@ FIRST_LARGEST_USD_PER_ACCOUNT = 700.0
 
 @dataclass(frozen=True)
 class VenueRules:
-    """What differs between venues: margin tables per coin, isolated-only coins, hours between fundings."""
+    """What differs between venues: margin tables per coin, isolated-only coins, hours between fundings; `noise` tells
+    apart the churn of venues that are alike in everything else."""
 
     assets: tuple[Asset, ...]
     margin: MarginRules
@@ -36,6 +37,7 @@ class VenueRules:
     isolated_only: Flags
     funding_hours: int
     collateral_coin: int | None = None
+    noise: tuple[int, ...] = ()
 
 
 @dataclass

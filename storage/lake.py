@@ -192,9 +192,9 @@ class Lake:
         wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
         return unpacked(*read_parquet(self.root / file, wanted))
 
-    def tidy(self, older_than: timedelta = timedelta(hours=1)) -> Tidied:
+    def tidy(self, older_than: timedelta = timedelta(hours=1), dry: bool = False) -> Tidied:
         """Remove the files that a kill left behind: without a manifest row and not touched for `older_than`."""
-        return tidied(self.root, self.database, older_than)
+        return tidied(self.root, self.database, older_than, dry)
 
     def _remove(self, files: set[str]) -> None:
         """Nothing points to them any more; where one cannot be removed, `tidy` will try again."""

@@ -17,6 +17,28 @@ from sandbox.server import SandboxServer, serving_in_thread
 from sandbox.truth import addresses
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "storage"))
+
+SERVER = os.environ.get("LIQTRUTH_DATABASE_URL")
+"""Where the tests keep their tables, each in a schema of its own; not set: in SQLite files."""
+
+
+@pytest.fixture(scope="session", autouse=SERVER is not None)
+def url_of_data_dir() -> Iterator[Callable[[Path], str]]:
+    from databases import settings_there
+
+    with settings_there(str(SERVER)) as url_of:
+        yield url_of
+
+
+@pytest.fixture(autouse=SERVER is not None)
+def database_of_children(
+    url_of_data_dir: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that a test starts are told its schema by their environment."""
+    monkeypatch.setenv("LIQTRUTH_DATABASE_URL", url_of_data_dir(tmp_path))
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -104,6 +126,13 @@ def test_sources_are_asked_and_their_yield_is_told(run: Run, live: SandboxServer
     assert "'telepathy'" in run(*words, "--sources", "telepathy", code=2).stderr
 
 
+def test_a_dry_sweep_of_all_dexes_counts_each_of_them(run: Run, live: SandboxServer, listed: Path) -> None:
+    words = ["index", "sweep", "--addresses", str(listed), "--base-url", live.base_url, "--dry", "--json"]
+    every, two = (json.loads(run(*words, "--dex", dex).stdout) for dex in ("all", "main,xyz"))
+    assert every == two, "the sandbox has these two"
+    assert every["weight_min"] > 2 * 2 * every["accounts"]
+
+
 def test_one_account_is_verified_through_the_sdk(run: Run, live: SandboxServer) -> None:
     holder = live.true_positions().filter(dex="")["address"][0]
     shown = run("index", "verify", holder, "--base-url", live.base_url).stdout
@@ -124,6 +153,20 @@ def test_a_nodes_state_is_read(run: Run, small_market: Market, tmp_path: Path) -
     refused = run("index", "node", str(cut), code=2).stderr
     assert "cut.rmp" in refused
     assert len(refused.strip().splitlines()) == 1
+
+
+def test_what_killed_writers_left_is_shown_and_then_removed(run: Run, tmp_path: Path) -> None:
+    assert "removed 0 files" in run("index", "tidy").stdout
+    orphan = tmp_path / "data" / "lake" / "positions" / "orphan.parquet"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"half of it")
+    run("index", "tidy")
+    assert orphan.exists(), "a file of this hour may be about to be listed"
+    os.utime(orphan, (0, 0))
+    assert "would remove 1 file " in run("index", "tidy", "--dry").stdout
+    told = json.loads(run("index", "tidy", "--json").stdout)
+    assert (told["files"], told["bytes"], told["paths"]) == (1, 10, ["positions/orphan.parquet"])
+    assert not orphan.exists()
 
 
 @pytest.mark.recorded

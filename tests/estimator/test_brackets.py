@@ -1,8 +1,10 @@
 """At the liquidation price equity is the venue's maintenance, whatever the size, the leverage and the side."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +19,12 @@ from estimator.brackets import (
     liquidation_factors,
     liquidation_price,
     read_facts,
+    stored_brackets,
 )
+from estimator.frames import conform
 from estimator.venues import VENUES, venue_named
 from heatmap.errors import BadInput
+from storage.store import Store
 
 BINANCE = venue_named("binance")
 FACTS = read_facts(BINANCE.facts or "")
@@ -145,3 +150,33 @@ class TestFacts:
 def test_brackets_that_do_not_ascend_from_zero_are_refused(floor: list[float], rate: list[float]) -> None:
     with pytest.raises(BadInput, match=re.escape("brackets of ODD must start at 0 and ascend")):
         Brackets("ODD", np.array(floor), np.array(rate), np.array([10.0, 5.0]), "test")
+
+
+def tiers(
+    ts: datetime, floors: tuple[float, ...], rates: tuple[float, ...], caps: tuple[float, ...]
+) -> pl.DataFrame:
+    columns = {"ts": ts, "min_notional_usd": floors, "maintenance_margin_rate": rates, "max_leverage": caps}
+    return conform(pl.DataFrame(columns), "tiers")
+
+
+JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+
+
+class TestStoredTiers:
+    def test_precede_the_dated_table_and_the_reading_nearest_to_the_map_is_taken(self, store: Store) -> None:
+        for ts, rate in ((JUNE, 0.01), (JULY, 0.02)):
+            told = tiers(ts, (0.0, 50_000.0), (rate, 2 * rate), (40.0, 20.0))
+            store.lake.merge_series(
+                "tiers", "binance", "BTC", told, ("ts", "min_notional_usd"), source="test"
+            )
+        june = stored_brackets(store, BINANCE, "BTC", JUNE + timedelta(days=3))
+        assert june.rate.tolist() == [0.01, 0.02]
+        assert june.source == "maintenance tiers of binance BTCUSDT, told 2026-06-01"
+        assert stored_brackets(store, BINANCE, "BTC", JULY).rate.tolist() == [0.02, 0.04]
+        assert stored_brackets(store, BINANCE, "ETH", JULY).source.endswith("2026-09")
+
+    def test_that_make_no_sense_are_not_used_and_that_is_said(self) -> None:
+        told = tiers(JUNE, (10.0, 50_000.0), (0.01, 0.02), (40.0, 20.0))
+        brackets = brackets_of(BINANCE, "BTC", told)
+        assert brackets.rate.tolist() == BTC.rate.tolist()
+        assert "the tiers told are not used: brackets of BTCUSDT must start at 0" in brackets.source

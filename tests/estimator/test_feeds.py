@@ -99,7 +99,7 @@ def test_what_is_stored_is_not_asked_for_again(store: Store, served: SandboxServ
     before = served.requests["/fapi/v1/klines"]
     second = fetched(store, served)
     assert served.requests["/fapi/v1/klines"] == before
-    assert [series.new_rows for series in second.series] == [0, 0, 0, 0]
+    assert [series.new_rows for series in second.series] == [0] * 5
     assert [series.rows for series in second.series] == [series.rows for series in first.series]
 
 
@@ -180,7 +180,7 @@ def test_an_unknown_coin_names_those_that_are_near(store: Store, served: Sandbox
     ("options", "said"),
     [
         ({"venue": "mtgox"}, "'mtgox'; known: binance"),
-        ({"interval": "7m"}, "'7m'; known: 5m, 15m"),
+        ({"interval": "7m"}, "'7m'; known: 1m, 5m, 15m"),
     ],
 )
 def test_a_name_that_is_not_offered_is_refused(store: Store, options: dict[str, str], said: str) -> None:
@@ -190,8 +190,8 @@ def test_a_name_that_is_not_offered_is_refused(store: Store, options: dict[str, 
 
 
 def test_a_venue_without_a_live_door_says_where_its_series_come_from(store: Store) -> None:
-    with pytest.raises(BadInput, match=r"okx cannot be fetched yet.*feed import.*binance"):
-        fetch(store, "okx", "BTC", 1)
+    with pytest.raises(BadInput, match=r"bitmex cannot be fetched.*ccxt.*feed import.*binance"):
+        fetch(store, "bitmex", "BTC", 1)
 
 
 def test_a_fetch_needs_a_day(store: Store) -> None:
@@ -200,6 +200,6 @@ def test_a_fetch_needs_a_day(store: Store) -> None:
 
 
 def test_no_key_in_an_address_is_ever_shown() -> None:
-    assert shown_url("https://user:secret@host.example:8443/key/abc?token=x") == "https://host.example:8443"
+    assert shown_url("https://user:secret@host.example:8443/key/abc?token=x") == "https://host.example:8443/…"
     with pytest.raises(BadInput, match="http"):
         shown_url("ftp://host")

@@ -1,6 +1,5 @@
 """A file of aggregates becomes stored series, in our units and in order, and says what it was and what was repaired."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,26 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.frames import DATASETS, RATIO_KINDS
+from estimator.frames import RATIO_KINDS
 from estimator.imports import import_feed, read_feed, series_in
 from storage.store import Store
-
-CANDLES = "ts,open,high,low,close,volume"
-BAR = "2026-08-01T0{}:00:00Z,10,12,9,11,5"
-
-
-def write(tmp_path: Path, lines: Sequence[str], name: str = "feed.csv") -> Path:
-    path = tmp_path / name
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def stored(store: Store, dataset: str, venue: str = "okx", coin: str = "SOL") -> pl.DataFrame:
-    return store.lake.read_series(dataset, venue, coin, DATASETS[dataset].schema)
-
-
-def bring(store: Store, path: Path, **columns: str) -> list[str]:
-    return import_feed(store, path, "okx", "SOL", columns or None).describe()
+from tests.estimator.feed_files import BAR, CANDLES, bring, stored, write
 
 
 def first_row(frame: pl.DataFrame) -> dict[str, Any]:

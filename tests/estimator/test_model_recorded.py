@@ -10,8 +10,12 @@ import pytest
 from estimator.errors import StaleSeries, UnknownChoice
 from estimator.imports import import_feed
 from estimator.leverage import tiers
-from estimator.model import model_map
-from estimator.series import WINDOWS
+from estimator.leverage_model import leverage_model_named
+from estimator.model import ALONE, model_map
+from estimator.series import WINDOWS, load_series
+from estimator.venues import VENUES, venue_named
+from estimator.vintage_model import VintageModel
+from heatmap.errors import MissingData
 from storage.settings import Settings
 from storage.store import Store
 
@@ -85,8 +89,8 @@ def test_a_window_longer_than_history_says_where_history_begins(binance: Store, 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"venue": "ftx"}, "unknown venue 'ftx'; known: binance, okx"),
-        ({"model": "magic"}, "unknown model 'magic'; known: tiers, bell"),
+        ({"venue": "ftx"}, f"unknown venue 'ftx'; known: {', '.join(VENUES)}"),
+        ({"model": "magic"}, "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile"),
         ({"window": "2h"}, f"unknown window '2h'; known: {', '.join(WINDOWS)}"),
         ({"leverage": [33]}, "unknown leverage of tiers '33x'; known: 1x, 5x, 10x, 25x, 50x, 100x"),
     ],
@@ -103,3 +107,47 @@ def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(
 def test_a_moment_after_the_data_is_refused(binance: Store) -> None:
     with pytest.raises(StaleSeries, match=r"the last bar ended at 2026-08-22T19:55Z, 16\.1 h before"):
         model_map(binance, "BTC", "binance", "tiers", at=datetime(2026, 8, 23, 12, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def okx(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Everything recorded of OKX SOL."""
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("okx"))) as store:
+        for name in ("ohlcv_1h.csv", "ohlcv_5m.csv.gz", "open_interest.csv"):
+            import_feed(store, recorded / "cex" / "okx-sol" / name, "okx", "SOL")
+        yield store
+
+
+@pytest.mark.parametrize("window", ["24h", "7d", "30d"])
+@pytest.mark.parametrize("model", ALONE)
+def test_every_model_accounts_for_the_open_interest_of_okx(okx: Store, model: str, window: str) -> None:
+    """The last open interest is of 221 million USD; what is seen is on the map, and no more than all of it."""
+    drawn = model_map(okx, "SOL", "okx", model, window)
+    held = drawn.coverage.open_interest_usd
+    assert held == pytest.approx(221.3e6, rel=1e-3)
+    assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd, rel=1e-9)
+    assert 0.03 * held < min(drawn.total_usd) <= max(drawn.total_usd) <= held * (1 + 1e-9)
+
+
+def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
+    model = VintageModel(leverage_model_named()).fit(
+        load_series(okx, venue_named("okx"), "SOL", "7d"), venue_named("okx"), "SOL"
+    )
+    drawn = model.heatmap()
+    for balance, seen, null in zip(model.balance_, drawn.total_usd, model.null_, strict=True):
+        assert balance.total * drawn.mark_px == pytest.approx(drawn.coverage.open_interest_usd, rel=1e-9)
+        assert seen == pytest.approx(drawn.coverage.open_interest_usd * (1 - null), rel=1e-9)
+        assert balance.unassigned / balance.total == pytest.approx(0.178, abs=1e-3)
+        assert balance.unallowed / balance.total == pytest.approx(0.008, abs=1e-3)
+        assert min(balance.swept, balance.before_window) > 0
+    assert "shape of volume" in "\n".join(drawn.assumptions)
+    fresh = model.heatmap(leverage=[5], age=["<4h", "4-24h"])
+    assert 0 < fresh.total_usd.long < drawn.total_usd.long
+
+
+def test_without_volume_the_clock_falls_back_and_says_so(binance: Store) -> None:
+    drawn = model_map(binance, "BTC", "binance", "vintages", "7d", at=AT)
+    assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd, rel=1e-9)
+    assert any("falls back to the changes of open interest" in said for said in drawn.assumptions)
+    with pytest.raises(MissingData, match="volume-profile needs volume"):
+        model_map(binance, "BTC", "binance", "volume-profile", "7d", at=AT)

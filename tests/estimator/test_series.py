@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from estimator.errors import StaleSeries, UnknownChoice
 from estimator.frames import DATASETS
-from estimator.series import (
-    WINDOWS,
-    align,
-    load_series,
-    pick_bars,
-    rounding_share,
-    rounding_usd,
-    window_named,
-)
+from estimator.series import WINDOWS, MarketSeries, align, load_series, rounding_share, window_named
+from estimator.time_line import pick_bars, rounding_usd
 from estimator.venues import venue_named
 from storage.errors import NothingStored
 from storage.store import Store
@@ -82,16 +75,21 @@ class TestOneLineOfBars:
 class TestOpenInterest:
     def test_is_the_last_one_known_at_the_end_of_each_bar(self) -> None:
         """That of 1:30 is known at 2:00; that of 4:00 itself at 4:00."""
-        series = align(candles(START, 3600, 4), held(hours(0, 1.5, 4), [10, 20, 40]), START, START + 4 * HOUR)
+        series = align(
+            candles(START, 3600, 4, volume=50.0),
+            held(hours(0, 1.5, 4), [10, 20, 40]),
+            START,
+            START + 4 * HOUR,
+        )
         assert series.bars.open_interest.tolist() == [10, 10, 20, 20, 40]
 
     def test_in_usd_is_turned_into_coins_at_the_bars_close(self) -> None:
         usd = held(hours(0, 1, 2), usd=[1000.0, 2000.0, 500.0])
-        series = align(candles(START, 3600, 2, px=50), usd, START, START + 2 * HOUR)
+        series = align(candles(START, 3600, 2, px=50, volume=50.0), usd, START, START + 2 * HOUR)
         assert series.bars.open_interest.tolist() == [20, 40, 10]
 
     def test_in_coins_wins_over_usd(self) -> None:
-        both = held(hours(0, 1), [7.0, 8.0], [1.0, 1.0])
+        both = held(hours(0, 1), [7.0, 8.0], [705.0, 790.0])
         series = align(candles(START, 3600, 1), both, START, START + HOUR)
         assert series.bars.open_interest.tolist() == [7, 8]
 
@@ -128,7 +126,11 @@ def test_gaps_between_bars_are_counted() -> None:
         candles(start, 3600, count) for start, count in zip(hours(0, 3, 7), (2, 2, 1), strict=True)
     )
     series = align(broken, held(hours(*range(9)), [1.0] * 9), START, START + 8 * HOUR)
-    assert series.notes == ("2 gaps in the candles, 3.0 h in all: prices inside them are unknown",)
+    assert series.notes == ()
+    assert series.quality == (
+        "2 gaps in the candles, 3.0 h in all, the widest 2.0 h before 2026-08-01T07:00Z: "
+        "prices inside them are unknown",
+    )
 
 
 def test_bars_that_ended_more_than_six_hours_ago_are_refused() -> None:
@@ -170,10 +172,8 @@ class TestWindows:
 def test_a_missing_series_says_which_command_brings_it(store: Store) -> None:
     with pytest.raises(NothingStored) as refused:
         load_series(store, venue_named("okx"), "SOL", "7d")
-    assert (
-        str(refused.value)
-        == "no candles of okx SOL: `liqtruth feed import PATH --venue okx --coin SOL` brings them"
-    )
+    assert str(refused.value).startswith("no candles of okx SOL: `")
+    assert str(refused.value).endswith("liqtruth feed import PATH --venue okx --coin SOL` brings them")
     keep(store, "candles", candles(START, 3600, 4))
     with pytest.raises(
         NothingStored, match="no open_interest of okx SOL in the time before 2026-08-01T04:00Z"
@@ -209,3 +209,51 @@ class TestRounding:
         stepped = type(series)(**{**vars(series), "oi_rounding_usd": 100.0})
         assert rounding_share(stepped, births) == 0.25
         assert rounding_share(stepped, np.zeros(2)) == 0
+
+
+class TestVolumeAndMarks:
+    BARS = candles(START, 3600, 4, volume=2.0)
+    OI = held(hours(*range(5)), [1.0] * 5)
+
+    def marks(self, start: datetime, interval_s: int, count: int, px: float) -> pl.DataFrame:
+        return candles(start, interval_s, count, px).drop("volume", "taker_buy_volume")
+
+    def aligned(self, bars: pl.DataFrame, marks: pl.DataFrame | None) -> MarketSeries:
+        return align(bars, self.OI, START, START + 4 * HOUR, marks)
+
+    def test_volume_is_there_or_not_at_all_and_a_lack_is_said(self) -> None:
+        assert self.aligned(self.BARS, None).bars.volume.tolist() == [2.0] * 4  # type: ignore[union-attr]
+        lacking = self.BARS.with_columns(volume=pl.when(pl.int_range(4) > 2).then(None).otherwise("volume"))
+        series = self.aligned(lacking, None)
+        assert series.bars.volume is None
+        assert series.notes == ("1 of 4 bars have no volume: none is used",)
+
+    def test_marks_that_cover_every_bar_say_what_was_swept(self) -> None:
+        marks = pl.concat([self.marks(START, FIVE, 24, 90.0), self.marks(START + 2 * HOUR, FIVE, 24, 110.0)])
+        series = self.aligned(self.BARS, marks)
+        assert series.bars.swept_low is not None
+        assert series.bars.swept_high is not None
+        assert series.bars.swept_low.tolist() == series.bars.swept_high.tolist() == [90, 90, 110, 110]
+        assert series.bars.low.tolist() == [100] * 4
+        assert series.notes == ()
+
+    def test_where_marks_lack_last_prices_sweep_and_it_is_said(self) -> None:
+        """The second bar's marks end a quarter of an hour too early."""
+        series = self.aligned(self.BARS, self.marks(START, FIVE, 21, 90.0))
+        assert series.bars.swept_low is not None
+        assert series.bars.swept_low.tolist() == [90, 100, 100, 100]
+        assert series.notes == ("mark prices cover 1 of 4 bars: last prices, not marks, sweep in the others",)
+
+    def test_without_marks_or_with_longer_ones_nothing_is_said_of_them_but_their_lack(self) -> None:
+        for marks in (self.marks(START, FIVE, 0, 1.0), self.marks(START, 7200, 2, 90.0)):
+            series = self.aligned(self.BARS, marks)
+            assert series.bars.swept_low is None
+            assert series.notes == ("no mark prices: levels are swept by last prices, not marks",)
+
+    def test_marks_are_read_from_the_store(self, store: Store) -> None:
+        keep(store, "candles", self.BARS)
+        keep(store, "open_interest", self.OI)
+        keep(store, "mark_candles", self.marks(START, FIVE, 48, 90.0))
+        series = load_series(store, venue_named("okx"), "SOL", "12h")
+        assert series.bars.swept_high is not None
+        assert series.bars.swept_high.tolist() == [90] * 4

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from estimator.errors import StaleSeries
-from estimator.series import align, pick_bars, rounding_usd
+from estimator.series import align
+from estimator.time_line import pick_bars, rounding_usd
 from estimator.vintages import age_open_interest
 from tests.estimator.markets import HOUR, START, candles, held
 

@@ -1,23 +1,17 @@
 """Open interest is conserved: what is left of every bar's births and of the first stock is the last open interest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from estimator.vintages import Bars, SideLots, age_open_interest, later_extremes, spread_lots
+from estimator.turnover import turn_over
+from estimator.vintages import Bars, age_open_interest, later_extremes
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
 from tests.estimator.markets import bars_of, paths, random_bars
-
-WEIGHT = np.array([0.5, 0.3, 0.2])
-BELOW = np.array([0.5, 0.9, 0.99])
-"""Liquidation over entry price of longs; `1 / BELOW` mirrors it for shorts."""
-
-
-def lots_of(bars: Bars, factors: FloatArray = BELOW, *, is_long: bool = True) -> SideLots:
-    weight = WEIGHT[: len(factors)] / WEIGHT[: len(factors)].sum()
-    return spread_lots(bars, age_open_interest(bars.open_interest), weight, factors, is_long=is_long)
 
 
 class TestAges:
@@ -57,79 +51,29 @@ class TestAges:
         assert aged.before_window == 0
 
 
-class TestSweep:
-    @given(random_bars(at_most=10))
-    def test_it_equals_a_loop_over_lots(self, bars: Bars) -> None:
-        """For each lot every price that came surely after its entry, one by one."""
-        for is_long, factors in ((True, BELOW), (False, 1 / BELOW)):
-            lots = lots_of(bars, factors, is_long=is_long)
-            at = 0
-            for bar, entries in enumerate(bars.entries):
-                for entry in entries:
-                    for node, factor in enumerate(factors):
-                        px = entry * factor
-                        extremes = bars.low[bar + 1 :] if is_long else bars.high[bar + 1 :]
-                        later = [bars.close[bar], *extremes]
-                        swept = any(value <= px if is_long else value >= px for value in later)
-                        assert (lots.px[at], lots.swept[at], lots.bar[at], lots.node[at]) == (
-                            px,
-                            swept,
-                            bar,
-                            node,
-                        )
-                        at += 1
-            assert at == len(lots.px)
+class TestExtremes:
+    @given(random_bars())
+    def test_they_are_those_of_a_loop(self, bars: Bars) -> None:
+        lowest, highest = later_extremes(bars)
+        for bar, close in enumerate(bars.close):
+            assert lowest[bar] == min(close, *bars.low[bar + 1 :], bars.close[-1])
+            assert highest[bar] == max(close, *bars.high[bar + 1 :], bars.close[-1])
 
     @given(random_bars())
-    def test_it_moves_no_coins(self, bars: Bars) -> None:
-        lots = lots_of(bars)
-        surviving = age_open_interest(bars.open_interest).surviving
-        assert np.bincount(lots.bar, weights=lots.coins) == pytest.approx(surviving)
-        per_node = np.bincount(lots.node, weights=lots.coins)
-        assert per_node == pytest.approx(WEIGHT * surviving.sum())
+    def test_where_the_mark_is_known_it_sweeps_instead_of_last_prices(self, bars: Bars) -> None:
+        calm = replace(bars, swept_low=bars.low * 1.01, swept_high=bars.high * 0.99)
+        last = bars.close[-1]
+        assert later_extremes(calm)[0][0] == min(bars.close[0], *(bars.low[1:] * 1.01), last)
+        assert later_extremes(calm)[1][0] == max(bars.close[0], *(bars.high[1:] * 0.99), last)
 
-    @given(random_bars())
-    def test_mirroring_prices_and_distances_mirrors_sides(self, bars: Bars) -> None:
-        """Exact for the reflection p -> 100^2 / p with reciprocal factors; venues' own factors are not reciprocal."""
-        mirrored = Bars(1e4 / bars.low, 1e4 / bars.high, 1e4 / bars.close, bars.open_interest)
-        long = lots_of(bars)
-        short = lots_of(mirrored, 1 / BELOW, is_long=False)
-        entry_points = (len(bars.close), 3, len(BELOW))
-
-        def reflected(values: np.ndarray) -> np.ndarray:
-            """The lowest third of a range becomes its highest."""
-            return values.reshape(entry_points)[:, ::-1].ravel()
-
-        lowest = np.repeat(later_extremes(bars)[0], 3 * len(BELOW))
-        clear = ~np.isclose(long.px, lowest, rtol=1e-9)
-        assert 1e4 / reflected(short.px) == pytest.approx(long.px)
-        assert reflected(short.coins).tolist() == long.coins.tolist()
-        assert reflected(short.swept)[clear].tolist() == long.swept[clear].tolist()
-
-    def test_of_the_entry_bar_only_the_close_counts(self) -> None:
-        """Nobody knows whether the low at 50 came before or after the entry; the next bar's low did come after."""
-        wick = bars_of([(50, 100, 100)], [0, 30])
-        assert not lots_of(wick, np.array([0.9])).swept.any()
-        followed = bars_of([(50, 100, 100), (50, 100, 100)], [0, 30, 30])
-        assert lots_of(followed, np.array([0.9])).swept[:3].all()
-        low_close = bars_of([(50, 100, 50)], [0, 30])
-        assert lots_of(low_close, np.array([0.9])).swept.tolist() == [True, True, True]
-
-    def test_a_price_that_is_just_reached_is_swept(self) -> None:
-        bars = bars_of([(100, 100, 100), (90, 100, 95)], [0, 30, 30])
-        lots = lots_of(bars, np.array([0.9, 0.899]))
-        assert lots.swept[lots.bar == 0].tolist() == [True, False] * 3
-
-    def test_a_long_without_a_liquidation_price_is_never_swept(self) -> None:
-        bars = bars_of([(90, 100, 95), (1, 100, 95)], [0, 30, 30])
-        lots = lots_of(bars, np.array([0.0, -0.5]))
-        assert lots.never.all()
-        assert not lots.swept.any()
-        assert not lots.on_map.any()
-
-    def test_entries_are_the_middles_of_the_thirds_of_the_log_range(self) -> None:
-        """From 1 to 64 = 2^6 they are 2, 8 and 32."""
-        assert bars_of([(1, 64, 10)], [0, 1]).entries[0] == pytest.approx([2, 8, 32])
+    @given(paths)
+    def test_a_class_that_never_turns_over_ages_as_net_changes_do(self, path: FloatArray) -> None:
+        lots = turn_over(path, np.zeros(len(path) - 1), np.zeros(1))
+        aged = age_open_interest(path)
+        assert lots.births[:, 0] == pytest.approx(aged.births, rel=1e-9, abs=1e-9)
+        assert (lots.births * lots.survival)[:, 0] == pytest.approx(
+            aged.surviving, rel=1e-6, abs=1e-9 * path.max()
+        )
 
 
 @pytest.mark.parametrize(

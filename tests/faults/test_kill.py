@@ -73,7 +73,10 @@ def test_what_a_kill_left_behind_is_swept_up_once_it_is_old(tmp_path: Path) -> N
             (folder / name).write_bytes(b"half of it")
         (folder / "notes.txt").write_text("not the lake's")
         assert store.lake.tidy().files == 0, "what was touched within the hour may be about to be listed"
+        planned = store.lake.tidy(older_than=timedelta(seconds=-1), dry=True)
+        assert (folder / "orphan.parquet").exists(), "a dry run removes nothing"
         swept = store.lake.tidy(older_than=timedelta(seconds=-1))
-        assert (swept.files, swept.bytes) == (2, 20)
+        assert (swept.files, swept.bytes) == (planned.files, planned.bytes) == (2, 20)
+        assert {Path(path).name for path in swept.paths} == {"orphan.parquet", ".r2.parquet.4711.tmp"}
         assert files_of(store) == kept | {folder / "notes.txt"}
         assert assert_whole(store) == 1

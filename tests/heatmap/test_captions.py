@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from heatmap.captions import coverage_line, kind, remainder_line, title
+from heatmap.captions import coverage_line, kind, remainder_line, said_beside, title
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from tests.heatmap.maps import map_of
 
@@ -58,3 +58,9 @@ def test_unknown_collateral_and_crossed_positions_are_told_only_where_there_are_
     assert "already past their price $0 long / $700k short, booked at the mark" in said
     assert "collateral" not in remainder_line(MAP)
     assert "past their price" not in remainder_line(seen(crossed_positions=0))
+
+
+def test_what_was_wrong_with_the_input_is_told_between_the_remainder_and_the_notes() -> None:
+    flawed = replace(seen(notes=("a note",)), quality=("2 prices of zero dropped",))
+    assert said_beside(flawed) == (remainder_line(MAP), "input: 2 prices of zero dropped", "a note")
+    assert said_beside(MAP) == (remainder_line(MAP),)

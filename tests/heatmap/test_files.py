@@ -54,6 +54,7 @@ def odd_maps(draw: st.DrawFn) -> Heatmap:
         beyond_usd=draw(pairs),
         never_usd=draw(pairs),
         assumptions=tuple(draw(st.lists(texts, max_size=3))),
+        quality=tuple(draw(st.lists(texts, max_size=3))),
         breakdown=draw(st.sampled_from([None, built.breakdown])),
     )
 
@@ -148,3 +149,9 @@ def test_the_same_map_gives_the_same_bytes_and_its_moment_is_utc() -> None:
     built = replace(plain(), as_of=datetime(2026, 8, 20, 14, tzinfo=timezone(timedelta(hours=2))))
     assert to_json(built) == to_json(from_json(to_json(built)))
     assert from_json(to_json(built)).as_of.isoformat() == "2026-08-20T12:00:00+00:00"
+
+
+def test_a_file_from_before_there_was_quality_is_read_as_without_findings() -> None:
+    content = json.loads(to_json(replace(plain(), quality=("a gap",))))
+    assert content.pop("quality") == ["a gap"]
+    assert same(from_json(json.dumps(content)), plain())

@@ -172,3 +172,9 @@ def test_a_map_that_contradicts_itself_is_refused() -> None:
 def test_coverage_is_a_share_of_each_side_and_unknown_without_open_interest() -> None:
     assert Coverage(200.0, Sides(100.0, 50.0)).share == (0.5, 0.25)
     assert Coverage(None, Sides(100.0, 50.0)).share is None
+
+
+def test_a_filter_keeps_what_was_found_wrong_with_the_input() -> None:
+    levels = frame([("long", 90.0, 1.0), ("long", 80.0, 2.0)], margin_mode=["cross", "isolated"])
+    flawed = replace(map_of(levels, by=["margin_mode"]), quality=("a gap of 2.0 h",))
+    assert flawed.filter(margin_mode="cross").quality == ("a gap of 2.0 h",)

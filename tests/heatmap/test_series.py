@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from heatmap.errors import BadInput
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import NOTHING, Coverage, Sides
-from heatmap.series import HeatmapSeries, series_figure, to_html, write_html
+from heatmap.series import ROWS_SHOWN, Candles, HeatmapSeries, series_figure, to_html, write_html
 from tests.heatmap.maps import MARK, NOON, at
 
 HOURS = 6
 GRID = PriceGrid.around(MARK)
+SINGLE = 1e-6
+"""A picture's numbers are of single precision, to keep the page small."""
 
 
 def series_of(levels: list[tuple[int, str, float, float]], unknown: int = 0, **more: Any) -> HeatmapSeries:
@@ -69,9 +71,11 @@ def test_the_picture_holds_all_mass_near_the_mark_each_side_in_its_own_layer(
 ) -> None:
     series, drawn = series_of(levels), layers(series_of(levels))
     for name, mass in (("longs", series.long_usd), ("shorts", series.short_usd)):
-        shown = np.nan_to_num(10.0 ** np.asarray(drawn[name].z, dtype=float))
-        assert np.allclose(shown.sum(axis=0), mass.sum(axis=1), rtol=1e-9)
-        assert len(drawn[name].y) == len(drawn[name].z) + 1 <= 241
+        shown = np.nan_to_num(np.asarray(drawn[name].customdata, dtype=float))
+        assert np.allclose(shown.sum(axis=0), mass.sum(axis=1), rtol=SINGLE)
+        colours = np.nan_to_num(np.asarray(drawn[name].z, dtype=float))
+        assert np.allclose(colours, np.log10(np.where(shown > 0, shown, 1.0)), rtol=SINGLE, atol=SINGLE)
+        assert len(drawn[name].y) == len(drawn[name].z) + 1 <= ROWS_SHOWN + 1
 
 
 def test_a_level_is_drawn_at_its_price_and_time_and_empty_zones_are_see_through() -> None:
@@ -81,7 +85,7 @@ def test_a_level_is_drawn_at_its_price_and_time_and_empty_zones_are_see_through(
     assert column == 2
     assert drawn.y[row] <= 95.0 < drawn.y[row + 1]
     assert drawn.z[row][column] == pytest.approx(6.0)
-    assert drawn.customdata[row][column][0] == pytest.approx(1e6)
+    assert drawn.customdata[row][column] == pytest.approx(1e6)
     assert not np.isfinite(
         np.asarray(layers(series_of([(2, "long", 95.0, 1e6)]))["shorts"].z, dtype=float)
     ).any()
@@ -115,6 +119,61 @@ def test_axes_have_units_and_the_heading_says_what_it_is() -> None:
     assert layout.xaxis.title.text == "time (UTC)"
     assert layout.yaxis.title.text == "price (USD)"
     assert layout.title.text == "BTC on hyperliquid: exact positions over time"
+
+
+def modelled(levels: list[tuple[int, str, float, float]], **more: Any) -> HeatmapSeries:
+    marks = np.full(HOURS, MARK)
+    return series_of(
+        levels,
+        **{
+            "source": "modelled",
+            "model": "vintages",
+            "candles": Candles(open=marks - 0.5, high=marks + 1, low=marks - 1),
+            **more,
+        },
+    )
+
+
+def test_a_models_scale_is_linear_and_its_heading_names_it() -> None:
+    series = modelled([(n, "long", 95.0 + n / 5, 1e6 * (n + 1)) for n in range(HOURS)])
+    longs = layers(series)["longs"]
+    assert longs.zmin == 0
+    assert longs.zmax == pytest.approx(np.quantile(1e6 * np.arange(1, HOURS + 1), 0.99))
+    assert np.nanmax(np.asarray(longs.z, dtype=float)) == pytest.approx(6e6)
+    assert longs.colorbar.ticktext[-1].endswith("+")
+    assert longs.customdata is None
+    assert series_figure(series).layout.title.text == "BTC on hyperliquid: model vintages over time"
+
+
+def test_candles_are_drawn_while_they_can_be_told_apart_else_the_mark() -> None:
+    assert layers(modelled([]))["price"].type == "candlestick"
+    assert list(layers(modelled([]))["price"].close) == [MARK] * HOURS
+    assert layers(modelled([], candles=None))["mark"].type == "scatter"
+
+
+def test_a_models_view_stays_near_the_path_and_an_exact_one_holds_most_of_the_mass() -> None:
+    far = [(0, "long", 60.0, 1e9), (0, "long", 95.0, 1.0)]
+    model_low, exact_low = (layers(one)["longs"].y[0] for one in (modelled(far), series_of(far)))
+    assert model_low > 90
+    assert exact_low < 61
+
+
+def test_the_subtitle_tells_what_is_filtered_what_is_null_and_what_was_wrong() -> None:
+    known = Coverage(open_interest_usd=100.0, seen_usd=Sides(80.0, 90.0), notes=("some is null",))
+    series = modelled(
+        [],
+        coverage=(known,) * HOURS,
+        assumptions=("only positions of age fresh are shown", "only an increase opens"),
+        quality=("2 bars dropped",),
+    )
+    told = series_figure(series).layout.title.subtitle.text.split("<br>")
+    assert told[1:5] == [
+        "places 80.0 % to 90.0 % of open interest",
+        "some is null",
+        "input: 2 bars dropped",
+        "only positions of age fresh are shown",
+    ]
+    assert not any("increase" in line for line in told)
 
 
 def test_an_empty_series_says_so() -> None:

@@ -51,6 +51,13 @@ def test_each_position_of_the_range_comes_with_what_is_behind_it(store: Store) -
     )
 
 
+def test_a_builder_dexes_backstop_is_told_by_its_address(store: Store) -> None:
+    backstop, stranger = f"0x4{5:039x}", f"0x4{1 << 20:039x}"
+    stow(store, [Holder(who, "unified", 5_000.0, (Held("BTC", 60_000.0),)) for who in (backstop, stranger)])
+    found = positions_between(store, "BTC", 1.0, BTC)
+    assert dict(found.select("address", "label").iter_rows()) == {backstop: "liquidator", stranger: None}
+
+
 def test_an_isolated_position_has_its_own_margin(store: Store) -> None:
     stow(store, PEOPLE)
     (row,) = positions_between(store, "BTC", BTC, 10 * BTC).rows(named=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from indexer.errors import UnknownCoin
 from indexer.frames import ACCOUNTS, POSITIONS, conform
@@ -265,3 +266,37 @@ def test_a_row_of_a_book_keeps_the_moment_at_which_it_was_read(store: Store) -> 
     book(store, 3, held("a", 4.0, 2.5), held("b", 5.0, 1))
     ages = dict(positions_as_of(store, at(4), "BTC").select("address", "age_s").iter_rows())
     assert ages == {"a": 1.5 * 3600, "b": 3 * 3600}
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(Scope)),
+            st.dictionaries(
+                st.tuples(st.sampled_from("abc"), st.sampled_from(["BTC", "ETH", "SOL"])),
+                st.sampled_from([1.0, -2.0]),
+                min_size=1,
+            ),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.one_of(st.none(), st.integers(0, 5)),
+)
+def test_all_coins_at_once_are_each_coin_on_its_own(
+    tmp_path_factory: pytest.TempPathFactory,
+    history: list[tuple[Scope, dict[tuple[str, str], float]]],
+    asked: int | None,
+) -> None:
+    moment = None if asked is None else at(asked)
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("all"))) as store:
+        for hour, (scope, wanted) in enumerate(history):
+            rows = [held(who, szi, hour, coin=coin) for (who, coin), szi in wanted.items()]
+            if scope is Scope.ACCOUNTS:
+                accounts(store, {who: float(hour) for who, _ in wanted}, *rows)
+            else:
+                write(store, f"{scope}-{hour}", scope, hour, {"positions": frame(rows)})
+        together = positions_as_of(store, moment)
+        apart = [positions_as_of(store, moment, coin) for coin in known_coins(store)]
+        assert_frame_equal(together.drop("age_s"), pl.concat(apart).drop("age_s"))

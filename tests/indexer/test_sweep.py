@@ -20,7 +20,7 @@ from indexer.budget import BURST_SHARE, Budget, weight_of
 from indexer.client import Patience
 from indexer.modes import remembered_modes
 from indexer.readings import market_as_of, positions_as_of
-from indexer.sweep import SweepReport, plan, read_addresses, sweep
+from indexer.sweep import SweepReport, plan, plan_of, read_addresses, sweep
 from storage.markets import nearest_universe
 from storage.settings import Settings
 from storage.store import Store
@@ -320,6 +320,19 @@ async def test_an_account_with_one_dex_missing_is_not_stored(store: Store, endpo
     report = await swept(store, endpoint, addresses(2), dexes=["", "xyz"])
     assert list(report.failed) == [address_of(0)]
     assert positions_as_of(store)["address"].unique().to_list() == [address_of(1)]
+
+
+async def test_a_plan_over_all_dexes_asks_how_many_they_are_and_nothing_else(endpoint: InfoEndpoint) -> None:
+    planned = await plan_of(addresses(), base_url=endpoint.base_url, dexes="all", weight_per_minute=0)
+    assert planned == plan(addresses(), dexes=["", "xyz"], weight_per_minute=0)
+    assert [request["type"] for request in endpoint.requests] == ["perpDexs"]
+    with pytest.raises(BadInput, match="'all'"):
+        plan(addresses(), dexes="all")
+
+
+async def test_a_plan_over_named_dexes_asks_nothing() -> None:
+    planned = await plan_of(addresses(), base_url="http://127.0.0.1:9", dexes=["xyz"])
+    assert planned == plan(addresses(), dexes=["xyz"])
 
 
 async def test_a_plan_over_two_dexes_holds(store: Store, endpoint: InfoEndpoint) -> None:

@@ -75,7 +75,7 @@ def test_betas_come_from_the_exchanges_own_candles(swept: Store, served: Sandbox
 
 
 def test_given_betas_need_no_candles(swept: Store) -> None:
-    drawn, _ = view_map(swept, MapView("BTC", joint="given", betas={"ETH": 2.0}))
+    drawn, _ = view_map(swept, MapView("BTC", betas={"ETH": 2.0}))
     assert drawn.model == "joint"
 
 

@@ -75,6 +75,12 @@ async def settled(watch: Watch, more_than: int = 0) -> None:
     await until(lambda: all_read(watch))
 
 
+async def reading_ends(watch: Watch) -> None:
+    """Nobody is chosen any more, and whoever was under way has arrived."""
+    watch.frontier.next = lambda *_: []  # type: ignore[method-assign]
+    await until(lambda: not watch.frontier.arrays["busy"].any())
+
+
 def sizes(frame: pl.DataFrame) -> dict[tuple[str, str], float]:
     rows = frame.select("address", "coin", "szi").iter_rows()
     return {(address, coin): pytest.approx(szi, rel=1e-9) for address, coin, szi in rows}
@@ -104,7 +110,7 @@ async def test_between_reads_sizes_follow_the_tape_alone(store: Store, live: San
     """After the first reads nobody may read any more: what the tape tells is enough to know every size."""
     async with watching(store, live) as watch:
         await until(lambda: all_read(watch))
-        watch.frontier.next = lambda *_: []  # type: ignore[method-assign]
+        await reading_ends(watch)
         trades = watch.state.tape.trades
         live.advance(1800)
         await until(lambda: watch.state.tape.trades > trades)
@@ -117,7 +123,7 @@ async def test_funding_and_marks_move_prices_between_reads(store: Store, live: S
     """Of whoever did not trade in an hour, the moved prices are the exchange's new ones."""
     async with watching(store, live) as watch:
         await until(lambda: all_read(watch))
-        watch.frontier.next = lambda *_: []  # type: ignore[method-assign]
+        await reading_ends(watch)
         before = watch.book.positions
         live.advance(3600)
         await until(lambda: watch.state.funding_hours >= 1)
@@ -131,6 +137,29 @@ async def test_funding_and_marks_move_prices_between_reads(store: Store, live: S
     stale = (still["old_px"] / still["true_px"] - 1).abs()
     assert moved.median() < 1e-6  # type: ignore[operator]
     assert moved.median() < 0.1 * stale.median()  # type: ignore[operator]
+
+
+async def test_a_database_that_keeps_a_watch_waiting_holds_up_only_the_keeper(
+    store: Store, live: SandboxServer
+) -> None:
+    """Another writer holds the tables: all goes on in memory, and what was read meanwhile is stored afterwards."""
+    async with watching(store, live) as watch:
+        await until(lambda: all_read(watch))
+        with store.database.engine.connect() as other:
+            sqlite = other.dialect.name == "sqlite"
+            other.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE market, account")
+            reads, trades = watch.state.reads, watch.state.tape.trades
+            live.advance(1800)
+            await until(lambda: watch.state.tape.trades > trades and watch.state.reads > reads + 100, 8.0)
+            noted = watch.state.as_of
+            await asyncio.sleep(3 * QUICK.keep_s)
+            assert watch.state.as_of == noted, "the keeper waits for the tables"
+            other.rollback()
+        await settled(watch)
+    assert sizes(positions_as_of(store)) == sizes(live.true_positions())
+    book = address_book.book(store)
+    assert book["last_traded_at"].drop_nulls().len() > 0
+    assert book["last_read_at"].null_count() == 0
 
 
 async def test_a_restart_takes_up_what_was_stored(live: SandboxServer, tmp_path: Path) -> None:
@@ -165,6 +194,27 @@ async def test_faults_on_the_way_change_nothing_in_the_end(store: Store, going_o
             faulty.advance(1800)
             await settled(watch)
         assert sizes(positions_as_of(store)) == sizes(faulty.true_positions())
+
+
+@pytest.mark.parametrize("skew_s", [300, -300], ids=["ahead", "behind"])
+async def test_a_tape_whose_clock_is_off_loses_and_doubles_nothing(
+    store: Store, going_on: Market, skew_s: int
+) -> None:
+    """Whoever trades is read again, and in the end every size is the ledger's."""
+    faults = Faults(clock_skew_ms=1000 * skew_s)
+    with serving_in_thread(going_on, weight_per_minute=None, faults=faults) as skewed:
+        async with watching(store, skewed) as watch:
+            await until(lambda: all_read(watch))
+            for _ in range(2):
+                before = watch.state.tape.trades
+                skewed.advance(1800)
+                await settled(watch, before)
+        assert sizes(positions_as_of(store)) == sizes(skewed.true_positions())
+    assert positions_as_of(store)["age_s"].min() >= 0  # type: ignore[operator]
+    state = read_state(store)
+    assert state is not None
+    assert state.age_p50_s is not None
+    assert state.age_p50_s >= 0
 
 
 async def test_the_budget_is_kept_and_used(store: Store, going_on: Market) -> None:

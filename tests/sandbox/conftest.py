@@ -1,9 +1,11 @@
 """What the sandbox's tests call the market and its server; both are synthetic."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from sandbox.market import Market, MarketSpec, simulate
-from sandbox.server import SandboxServer
+from sandbox.server import SandboxServer, serving_in_thread
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,26 @@ def going_on() -> Market:
 @pytest.fixture(scope="session")
 def server(served: SandboxServer) -> SandboxServer:
     return served
+
+
+@pytest.fixture(scope="session")
+def three_venues() -> Market:
+    """Three centralised venues; its seed is one where prices fall in the four hours after the history."""
+    spec = MarketSpec(
+        seed=141,
+        accounts=30,
+        days=4,
+        cex_accounts=700,
+        coins=("BTC", "ETH", "SOL"),
+        builder_dex=False,
+        venues=("binance", "bybit", "okx"),
+        live_hours=4,
+    )
+    return simulate(spec)
+
+
+@pytest.fixture(scope="session")
+def venues_server(three_venues: Market) -> Iterator[SandboxServer]:
+    """`three_venues` at the end of its history, on real HTTP."""
+    with serving_in_thread(three_venues, weight_per_minute=None) as running:
+        yield running

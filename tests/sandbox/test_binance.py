@@ -29,7 +29,7 @@ async def exchange(server: SandboxServer) -> AsyncIterator[Any]:
 
 @pytest.fixture(scope="module")
 def api(market: Market) -> BinanceApi:
-    return BinanceApi(market)
+    return BinanceApi.of(market)
 
 
 async def test_ccxt_loads_the_markets(exchange: Any, market: Market) -> None:

@@ -1,0 +1,87 @@
+"""Modelled maps by name, those that start from exact maps included: only here both are seen."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from estimator.baselines import EXACT_BASED, last_exact, shape_copy
+from estimator.errors import UnknownChoice
+from estimator.model import ALONE, model_map
+from estimator.series import load_series
+from estimator.venues import venue_named
+from heatmap.errors import BadInput
+from heatmap.grid import DEFAULT_WIDTH_BPS
+from heatmap.heatmap import Heatmap
+from indexer.exact import exact_map
+from storage.errors import NothingStored
+from storage.store import Store
+
+HYPERLIQUID: Final = "hyperliquid"
+EARLIER: Final = timedelta(hours=24)
+"""Exact maps that a model starts from are at least this much older than the map it makes."""
+SHAPES: Final = 7
+"""So many exact maps, a day apart, make the mean shape."""
+
+
+def modelled_map(
+    store: Store,
+    coin: str,
+    venue: str,
+    model: str,
+    window: str = "30d",
+    *,
+    weights: str | None = None,
+    leverage: Sequence[float] | None = None,
+    age: Sequence[str] | None = None,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+) -> Heatmap:
+    """As `estimator.model.model_map`, and `shape-copy` and `last-exact` from the stored exact maps of the coin.
+
+    Raises `BadInput` for `last-exact` of another venue than Hyperliquid, `NothingStored` without an exact map that is
+    old enough.
+    """
+    if model in ALONE:
+        return model_map(
+            store,
+            coin,
+            venue,
+            model,
+            window,
+            weights=weights,
+            leverage=leverage,
+            age=age,
+            at=at,
+            width_bps=width_bps,
+        )
+    if model not in EXACT_BASED:
+        raise UnknownChoice("model", model, (*ALONE, *EXACT_BASED))
+    if weights or leverage or age:
+        raise BadInput(
+            f"model {model} has neither weights nor ages: leave out --weights, --leverage and --age"
+        )
+    market = venue_named(venue)
+    if model == "last-exact" and market.name != HYPERLIQUID:
+        raise BadInput(f"last-exact needs exact positions of {venue}: only hyperliquid shows them")
+    series = load_series(store, market, coin, window, at)
+    exact = exact_maps(store, coin, series.as_of, SHAPES if model == "shape-copy" else 1)
+    if model == "shape-copy":
+        return shape_copy(exact, series, market, coin, width_bps)
+    return last_exact(exact[0], series, market, coin, width_bps)
+
+
+def exact_maps(store: Store, coin: str, at: datetime, most: int) -> tuple[Heatmap, ...]:
+    """Exact maps known a day before `at` and on the days before that, latest first, each reading once."""
+    found: dict[datetime, Heatmap] = {}
+    for day in range(most):
+        try:
+            drawn = exact_map(store, coin, at - EARLIER * (day + 1))
+        except NothingStored:
+            break
+        found.setdefault(drawn.as_of, drawn)
+    if not found:
+        raise NothingStored(
+            f"no exact map of {coin} is older than {at - EARLIER:%Y-%m-%dT%H:%MZ}: "
+            "`liqtruth index sweep` or `liqtruth index import` brings exact positions"
+        )
+    return tuple(found.values())

@@ -1,0 +1,197 @@
+"""`LeverageModel`: at which effective leverage, and in which turnover class, the notional of a venue is opened.
+
+Effective leverage is distance to liquidation, not the setting: what a position of that leverage would be if its own
+initial margin were all it had. Public aggregates do not determine it. A model is therefore a named file that says on
+what it is based: `prior` where it only follows published figures, `fitted` where it was calibrated on exact positions.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+from scipy.special import ndtr
+
+from estimator.errors import UnknownChoice
+from heatmap.errors import BadInput
+from heatmap.grid import FloatArray
+
+SCHEMA: Final = "liqtruth.leverage_model/1"
+SHIPPED: Final = "leverage_"
+DEFAULT: Final = "prior"
+"""The model that is taken where none is named."""
+
+Shares = tuple[tuple[float, ...], ...]
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When and by which version of this program a model was made, on what, and from which sources."""
+
+    made_at: datetime
+    made_by: str
+    basis: str
+    sources: tuple[str, ...] = ()
+
+
+class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """Shares of one side's open interest before any liquidation, by turnover class and leverage node.
+
+    `rates` are multiples of the activity of `estimator.turnover`; `long` and `short` have one row per rate and one
+    share per node of `leverage`. What a side's shares lack to one is null mass: hedged or without leverage, it has no
+    place on a map. Raises `BadInput` where the shares are none.
+    """
+
+    schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
+    name: str
+    kind: Literal["prior", "fitted"]
+    provenance: Provenance
+    rates: tuple[float, ...]
+    leverage: tuple[float, ...]
+    long: Shares
+    short: Shares
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
+            raise BadInput(f"{self.name!r} is no name of a leverage model: letters, digits, - and _")
+        _check_ascending(self.name, "rates", self.rates, 0.0)
+        _check_ascending(self.name, "leverage", self.leverage, 1.0)
+        for side in ("long", "short"):
+            _check_shares(self.name, side, getattr(self, side), (len(self.rates), len(self.leverage)))
+
+    def shares(self, side: str) -> FloatArray:
+        """Shares of one side, shape (classes, nodes)."""
+        return np.array(getattr(self, side), dtype=np.float64)
+
+    def null_share(self, side: str) -> float:
+        """What the shares of a side lack to one."""
+        return max(0.0, 1.0 - float(self.shares(side).sum()))
+
+    @cached_property
+    def hash(self) -> str:
+        """Of what the model says, not of how its file is written."""
+        return sha256(msgspec.json.encode(self)).hexdigest()[:12]
+
+    @property
+    def note(self) -> str:
+        """One line for the assumptions of a map."""
+        fitted = "fitted" if self.kind == "fitted" else "prior, not fitted"
+        made = f"{self.provenance.made_at:%Y-%m-%d} by {self.provenance.made_by}"
+        return f"leverage model {self.name} ({fitted}; {self.hash}; made {made}): {self.provenance.basis}"
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def from_json(content: bytes, place: str) -> LeverageModel:
+    """Read one model; raises `BadInput` with `place` and what is wrong there."""
+    try:
+        return msgspec.json.decode(content, type=LeverageModel)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from error
+
+
+def leverage_model_named(name: str | None = None, data_dir: Path | None = None) -> LeverageModel:
+    """A shipped model, one of `<data_dir>/models`, or the one in a JSON file; null: the default prior.
+
+    Raises `UnknownChoice` with the known names, `BadInput` for a file that cannot be used.
+    """
+    wanted = name or DEFAULT
+    if wanted.endswith(".json"):
+        return _read(Path(wanted))
+    known = known_models(data_dir)
+    if wanted not in known:
+        raise UnknownChoice("leverage model", wanted, [*known, "or a file ending in .json"])
+    return known[wanted]
+
+
+def known_models(data_dir: Path | None = None) -> Mapping[str, LeverageModel]:
+    """Models by the name of their file; one in the data directory precedes a shipped one."""
+    shipped = {
+        item.name.removeprefix(SHIPPED).removesuffix(".json"): from_json(item.read_bytes(), item.name)
+        for item in (files("estimator") / "facts").iterdir()
+        if item.name.startswith(SHIPPED) and item.name.endswith(".json")
+    }
+    own = sorted((data_dir / "models").glob("*.json")) if data_dir else []
+    return {**shipped, **{path.stem: _read(path) for path in own}}
+
+
+def _read(path: Path) -> LeverageModel:
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror}; give a leverage model's name or file"
+        ) from error
+
+
+def _check_ascending(name: str, field: str, values: tuple[float, ...], least: float) -> None:
+    held = np.asarray(values, dtype=np.float64)
+    if not (held.size and np.all(np.isfinite(held)) and held[0] >= least and np.all(np.diff(held) > 0)):
+        raise BadInput(f"{name}: {field} must be numbers that ascend from at least {least:g}")
+
+
+def _check_shares(name: str, side: str, rows: Shares, shape: tuple[int, int]) -> None:
+    if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
+        raise BadInput(f"{name}: {side} needs {shape[0]} rows (rates) of {shape[1]} shares (leverages)")
+    held = np.array(rows, dtype=np.float64)
+    if not (np.all(np.isfinite(held)) and np.all(held >= 0) and held.sum() <= 1 + 1e-9):
+        raise BadInput(f"{name}: shares of {side} must not be negative nor sum to more than one")
+
+
+NODES: Final = tuple(round(float(node), 6) for node in np.geomspace(1.6, 115.0, 40))
+"""Effective leverages of the default prior, evenly spaced in their logarithm."""
+
+PRIOR_CLASSES: Final = (
+    # rate, share of open interest, median leverage, spread of log leverage
+    (0.5, 0.20, 3.0, 0.6),
+    (1.0, 0.25, 4.0, 0.7),
+    (2.0, 0.25, 5.0, 0.8),
+    (5.0, 0.15, 8.0, 0.9),
+    (15.0, 0.05, 15.0, 0.9),
+)
+"""All parameters of the default prior; what the shares lack to one (0.10) is taken as hedged."""
+
+PRIOR_BASIS: Final = (
+    "published figures, no fit: on Hyperliquid in December 2025 about 36 % of open interest lay at 0-3x, 48 % at 3-7x "
+    "and 15 % above; populations of other venues are reported to use more, so classes that turn over faster get more. "
+    "Below 3x such figures say next to nothing, above 40x this is extrapolation; the rest is hedged or unlevered"
+)
+PRIOR_SOURCES: Final = (
+    "Hyperliquid open interest by leverage, December 2025, an analyst reported by PANews",
+    "BitMEX leverage statistics 2018-19: means of 22x to 39x by distance to bankruptcy, on a venue of 100x",
+    "Binance 2019: institutions at 20x or below are 81 % of volume",
+)
+
+
+def default_prior(made_at: datetime, nodes: tuple[float, ...] = NODES) -> LeverageModel:
+    """The shipped prior: a log-normal of effective leverage per turnover class (`PRIOR_CLASSES`), alike on both sides.
+
+    A node holds what lies nearer to it in log leverage than to its neighbours; what lies below the first is unlevered
+    and held by none.
+    """
+    steps = np.log(nodes)
+    middles = (steps[1:] + steps[:-1]) / 2
+    bounds = np.concatenate([[steps[0]], middles, [np.inf]])
+    rows = tuple(
+        tuple(np.round(share * np.diff(ndtr((bounds - np.log(median)) / spread)), 9).tolist())
+        for _, share, median, spread in PRIOR_CLASSES
+    )
+    return LeverageModel(
+        name=DEFAULT,
+        kind="prior",
+        provenance=Provenance(
+            made_at.astimezone(UTC), f"liqtruth {version('liqtruth')}", PRIOR_BASIS, PRIOR_SOURCES
+        ),
+        rates=tuple(rate for rate, *_ in PRIOR_CLASSES),
+        leverage=nodes,
+        long=rows,
+        short=rows,
+    )

@@ -1,0 +1,23 @@
+"""Moments and lengths of time as messages tell them."""
+
+from datetime import UTC, datetime, timedelta
+
+
+def told(moment: datetime) -> str:
+    """`2026-08-01T10:00Z`."""
+    return f"{moment:%Y-%m-%dT%H:%MZ}"
+
+
+def told_ms(epoch_ms: float) -> str:
+    return told(of_ms(int(epoch_ms)))
+
+
+def of_ms(epoch_ms: int) -> datetime:
+    """The moment of epoch milliseconds, without the rounding of floats."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=epoch_ms)
+
+
+def hours(length: timedelta) -> str:
+    """`5.5 h`, from three days on `4.0 days`."""
+    length_h = length / timedelta(hours=1)
+    return f"{length_h:.1f} h" if length_h < 72 else f"{length_h / 24:.1f} days"

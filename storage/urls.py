@@ -1,0 +1,18 @@
+"""Addresses as they may be shown: a provider's path or user part may hold a key."""
+
+import httpx
+
+from heatmap.errors import BadInput
+
+
+def shown_url(base_url: str) -> str:
+    """Scheme, host and port; raises `BadInput` for what is no http(s) address."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise BadInput(f"the base URL cannot be read ({error}); write e.g. http://127.0.0.1:3001") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise BadInput("the base URL must begin with http:// or https:// and name a host")
+    port = f":{url.port}" if url.port else ""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{url.scheme}://{host}{port}" + ("" if url.path in ("", "/") else "/…")

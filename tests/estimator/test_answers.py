@@ -1,0 +1,174 @@
+"""Answers become frames in coins and USD, or are refused; nothing that is null becomes a number."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estimator import answers
+from estimator.exchange import Malformed
+from estimator.frames import LONG_SHORT_ACCOUNTS, TAKER_BUY_SELL
+from estimator.moments import of_ms
+from estimator.units import Contract
+from estimator.venue_spec import COINS, CONTRACTS, USD, Call
+from estimator.venues import VENUES
+
+BTC = Contract("BTC", "BTC/USDT:USDT", "BTCUSDT", 0.01)
+NOW = of_ms(1_780_002_000_000)
+prices = st.floats(1, 1e6)
+
+
+@given(st.lists(st.tuples(prices, prices, prices, st.floats(0, 1e9)), min_size=1))
+def test_a_candle_keeps_its_order_of_prices_in_any_unit(
+    bars: list[tuple[float, float, float, float]],
+) -> None:
+    rows = [
+        [60_000 * at, *(sorted(px)[which] for which in (1, 2, 0, 1)), volume]
+        for at, (*px, volume) in enumerate(bars)
+    ]
+    for unit in (COINS, CONTRACTS, USD):
+        frame = answers.candles_of(answers.table_of(rows, answers.OHLCV), BTC, unit, 60, "candles")
+        assert (frame["low"] <= frame["close"]).all()
+        assert (frame["high"] >= frame["open"]).all()
+        assert (frame["volume"] >= 0).all()
+        assert frame.height == len(bars)
+
+
+def test_an_empty_answer_is_an_empty_frame() -> None:
+    empty = answers.table_of([], answers.OHLCV)
+    assert answers.candles_of(empty, BTC, COINS, 60, "candles").is_empty()
+    assert answers.funding_of(answers.table_of([], answers.FUNDING)).is_empty()
+    assert answers.open_interest_of(answers.table_of([], answers.OPEN_INTEREST), BTC, COINS).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1, 2, 3]], "IndexError"),
+        ([{"t": 1}], "KeyError"),
+        ([None], "TypeError"),
+        ([["x", 1, 1, 1, 1, 1]], "ValueError"),
+        ([[0, None, 1, 1, 1, 1]], "TypeError"),
+    ],
+)
+def test_rows_of_another_shape_are_malformed(rows: list[Any], said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        answers.table_of(rows, answers.OHLCV)
+
+
+def test_a_volume_that_is_not_told_stays_null() -> None:
+    for row in ([0, 1, 2, 1, 1], [0, 1, 2, 1, 1, None]):
+        raw = answers.table_of([row], answers.OHLCV)
+        assert answers.candles_of(raw, BTC, CONTRACTS, 60, "candles")["volume"].to_list() == [None]
+
+
+@pytest.mark.parametrize("answer", [{"data": "closed"}, {"result": []}, {"data": None}, [], None, "down"])
+def test_an_answer_without_its_list_is_malformed(answer: Any) -> None:
+    with pytest.raises(Malformed):
+        answers.rows_at(answer, ("data",))
+
+
+def test_seconds_become_milliseconds_and_a_quotient_without_a_divisor_is_none() -> None:
+    call = Call("m", {}, {"ts": "t", "ratio": ("long", "short")}, in_seconds=True)
+    frame = answers.called([{"t": 1_780_002_000, "long": "0.6", "short": "0.4"}], call)
+    assert frame["ts"].to_list() == [NOW]
+    assert frame["ratio"][0] == pytest.approx(1.5)
+    nobody = answers.called([{"t": 1, "long": "1", "short": "0"}], call)
+    assert answers.ratios_of(nobody, TAKER_BUY_SELL).is_empty()
+
+
+def test_a_ratio_of_zero_is_known_of_takers_only() -> None:
+    raw = answers.table_of([{"t": 5, "r": "0"}, {"t": 6, "r": "1.5"}], {"ts": "t", "ratio": "r"})
+    assert answers.ratios_of(raw, TAKER_BUY_SELL)["ratio"].to_list() == [0, 1.5]
+    assert answers.ratios_of(raw, LONG_SHORT_ACCOUNTS)["ratio"].to_list() == [1.5]
+
+
+def test_open_interest_in_money_alone_leaves_coins_null() -> None:
+    told = [{"timestamp": 1_780_002_000_000, "openInterestValue": 525_000.0}]
+    raw = answers.table_of(told, answers.OPEN_INTEREST)
+    row = answers.open_interest_of(raw, BTC, USD).row(0, named=True)
+    assert (row["open_interest"], row["open_interest_usd"]) == (None, 525_000)
+    with pytest.raises(Malformed, match="without an amount"):
+        answers.open_interest_of(raw.with_columns(value=pl.lit(None, pl.Float64)), BTC, USD)
+
+
+def test_liquidations_of_one_millisecond_are_told_apart_and_the_same_twice() -> None:
+    """Two equal orders are two; the same answer read again makes the same ids."""
+    rows = [{"t": 5, "px": 100, "size": size, "left": 0} for size in (-3, -3, 3)]
+    fields = {"ts": "t", "px": "px", "signed": "size", "ordered": "order_size", "left": "left"}
+    frame = answers.liquidations_of(answers.table_of(rows, fields), BTC, COINS)
+    assert frame["id"].n_unique() == 3
+    assert frame["side"].to_list() == ["short", "short", "long"]
+    again = answers.liquidations_of(answers.table_of(rows, fields), BTC, COINS)
+    assert again.equals(frame)
+
+
+def test_a_liquidation_of_no_side_is_malformed() -> None:
+    fields = {"ts": "t", "px": "px", "amount": "usd", "side": "side", "id": "id"}
+    row = {"t": 5, "px": 100, "usd": 10, "side": "both", "id": 7}
+    with pytest.raises(Malformed, match="a liquidation of side 'both'"):
+        answers.liquidations_of(answers.table_of([row], fields), BTC, USD)
+
+
+def test_the_last_tier_may_have_no_upper_bound() -> None:
+    rows = [{"minNotional": 0, "maxNotional": None, "maintenanceMarginRate": 0.01, "maxLeverage": 50}]
+    tier = answers.tiers_of(answers.table_of(rows, answers.TIERS), BTC, USD, 1.0, NOW).row(0, named=True)
+    assert tier["max_notional_usd"] is None
+
+
+# --------------------------------------------------------------------------------------------- recorded
+
+
+def recorded_rows(recorded: Path, path: str, words: str) -> Any:
+    """The answer that Binance once gave to a query with these words."""
+    routes = json.loads(gzip.decompress((recorded / "cex" / "binance-rest" / "http.json.gz").read_bytes()))[
+        "routes"
+    ]
+    return next(answer["data"] for answer in routes[path]["GET"] if words in (answer["queryString"] or ""))
+
+
+@pytest.mark.recorded
+def test_recorded_candles_of_binance_have_what_takers_bought(recorded: Path) -> None:
+    rows = recorded_rows(recorded, "/fapi/v1/klines", "endTime=1673136000000")
+    raw = answers.called(rows, VENUES["binance"].feeds["candles"].calls[""])
+    first = answers.candles_of(raw, BTC, COINS, 86_400, "candles").row(0, named=True)
+    assert first["ts"] == of_ms(1_672_531_200_000)
+    assert (first["open"], first["high"], first["low"], first["close"]) == (
+        16537.5,
+        16618.8,
+        16488.0,
+        16610.3,
+    )
+    assert (first["volume"], first["taker_buy_volume"]) == (105_502.965, 52_617.509)
+
+
+@pytest.mark.recorded
+def test_recorded_ratios_and_funding_of_binance(recorded: Path) -> None:
+    calls = VENUES["binance"].feeds["ratios"].calls
+    for kind, path, words, ratio in (
+        ("long_short_accounts", "/futures/data/globalLongShortAccountRatio", "limit=3&period=5m", 1.3804),
+        ("top_long_short_positions", "/futures/data/topLongShortPositionRatio", "limit=3&period=5m", 1.1322),
+        ("taker_buy_sell", "/futures/data/takerlongshortRatio", "limit=10", 1.2946),
+    ):
+        raw = answers.called(recorded_rows(recorded, path, words), calls[kind])
+        assert answers.ratios_of(raw, kind)["ratio"][0] == ratio
+
+
+@pytest.mark.recorded
+async def test_recorded_open_interest_and_funding_go_through_ccxt(recorded: Path) -> None:
+    """36,316.877 BTC were worth 413,220,015.27 USDT: 11,378 each."""
+    import ccxt.async_support
+
+    rows = recorded_rows(recorded, "/futures/data/openInterestHist", "limit=1&period=5m&symbol=BTCUSDT")
+    api = ccxt.async_support.binanceusdm()
+    parsed = api.parse_open_interests_history(rows, {"symbol": BTC.symbol, "contract": True, "linear": True})
+    row = answers.open_interest_of(answers.unified(answers.OPEN_INTEREST)(parsed), BTC, COINS).row(
+        0, named=True
+    )
+    assert row["open_interest"] == 36_316.877
+    assert row["open_interest_usd"] / row["open_interest"] == pytest.approx(11_378, rel=1e-3)

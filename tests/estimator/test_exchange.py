@@ -1,0 +1,90 @@
+"""A venue through ccxt: all its addresses lead where they are told to, and its clock is its own."""
+
+import time
+from typing import Any
+
+import pytest
+
+from estimator.errors import BadAnswer, UnknownMarket
+from estimator.exchange import Exchange, Patience, redirected, worth_another_try
+from estimator.venues import VENUES
+from tests.estimator.specified import BY_VENUE, NOW_MS, OKX, Routes, serving_routes
+
+QUICK = Patience(timeout_s=2.0, attempts=3, total_s=3.0, first_wait_s=0.01)
+FETCHABLE = [name for name, venue in VENUES.items() if venue.fetchable]
+
+
+def leaves(urls: Any) -> list[str]:
+    return [leaf for url in urls.values() for leaf in leaves(url)] if isinstance(urls, dict) else [urls]
+
+
+@pytest.mark.parametrize("name", FETCHABLE)
+async def test_no_address_of_a_venue_is_left_when_it_is_sent_elsewhere(name: str) -> None:
+    base = "http://127.0.0.1:9/under"
+    async with Exchange(VENUES[name], base) as sent:
+        assert {leaf.startswith(base) for leaf in leaves(sent.api.urls["api"])} == {True}
+        assert sent.shown_url == "http://127.0.0.1:9/…", "a path may hold a key"
+
+
+def test_paths_stay_when_the_host_changes() -> None:
+    urls = {"public": {"futures": "https://api.{hostname}/api/v4"}, "rest": "https://www.okx.com"}
+    assert redirected(urls, "http://here") == {
+        "public": {"futures": "http://here/api/v4"},
+        "rest": "http://here",
+    }
+
+
+@pytest.mark.parametrize("name", FETCHABLE)
+async def test_a_venues_own_host_is_named(name: str) -> None:
+    async with Exchange(VENUES[name]) as exchange:
+        assert exchange.shown_url.startswith("https://")
+        assert "{" not in exchange.shown_url
+
+
+@pytest.mark.parametrize("name", FETCHABLE)
+async def test_the_markets_of_a_venue_cost_a_few_requests(name: str) -> None:
+    """Currencies, spot, options and dated futures are not asked for."""
+    async with (
+        serving_routes(BY_VENUE[name]) as served,
+        Exchange(VENUES[name], served.base_url, QUICK) as reader,
+    ):
+        await reader.contract("BTC")
+        assert 1 <= len(served.asked) <= 6
+
+
+async def test_ccxt_goes_by_the_venues_clock() -> None:
+    """It chooses OKX's recent or historical candles by the time."""
+    async with serving_routes(OKX) as served, Exchange(VENUES["okx"], served.base_url, QUICK) as reader:
+        assert await reader.now_ms() == NOW_MS
+        assert abs(reader.api.milliseconds() - NOW_MS) < 60_000
+        assert abs(reader.api.seconds() - NOW_MS // 1000) < 60
+
+
+async def test_a_venue_that_tells_no_time_goes_by_ours() -> None:
+    async with Exchange(VENUES["kraken"]) as reader:
+        assert abs(await reader.now_ms() - 1000 * time.time()) < 60_000
+
+
+async def test_a_path_that_is_not_there_is_asked_for_once() -> None:
+    routes: Routes = {path: answer for path, answer in OKX.items() if "instruments" not in path}
+    async with serving_routes(routes) as served, Exchange(VENUES["okx"], served.base_url, QUICK) as reader:
+        with pytest.raises(BadAnswer, match="did not give the list of markets"):
+            await reader.market("BTC")
+        assert len(served.asked) == 1
+
+
+def test_only_faults_of_the_way_are_worth_another_try() -> None:
+    import ccxt
+
+    assert worth_another_try(ccxt.ExchangeNotAvailable("okx GET http://x 503 busy"))
+    assert not worth_another_try(ccxt.ExchangeNotAvailable("okx GET http://x 404 not there"))
+    assert not worth_another_try(ccxt.BadRequest("okx no"))
+
+
+async def test_a_market_that_is_closed_is_not_found() -> None:
+    routes = {**BY_VENUE["mexc"]}
+    detail = dict(routes["/api/v1/contract/detail"])  # type: ignore[arg-type]
+    routes["/api/v1/contract/detail"] = {**detail, "data": [{**detail["data"][0], "state": 3}]}
+    async with serving_routes(routes) as served, Exchange(VENUES["mexc"], served.base_url, QUICK) as reader:
+        with pytest.raises(UnknownMarket, match="mexc has no perpetual BTCUSDT"):
+            await reader.market("BTC")

@@ -1,0 +1,102 @@
+"""A leverage model is a file of shares that says where it comes from, and is refused with one line where it is none."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estimator.errors import UnknownChoice
+from estimator.leverage_model import (
+    LeverageModel,
+    Provenance,
+    default_prior,
+    from_json,
+    known_models,
+    leverage_model_named,
+)
+from heatmap.errors import BadInput
+
+MADE = Provenance(datetime(2026, 11, 21, tzinfo=UTC), "liqtruth 0", "for a test")
+
+
+def model_of(**changes: object) -> LeverageModel:
+    shares = {"rates": (0.0, 1.0), "leverage": (2.0, 10.0), "long": ((0.1, 0.2), (0.3, 0.1))}
+    about = {"name": "mine", "kind": "prior", "provenance": MADE, **shares, "short": shares["long"]}
+    return LeverageModel(**{**about, **changes})  # type: ignore[arg-type]
+
+
+@given(st.lists(st.floats(0, 0.25), min_size=4, max_size=4))
+def test_a_model_survives_its_file(shares: list[float]) -> None:
+    model = model_of(long=(tuple(shares[:2]), tuple(shares[2:])))
+    again = from_json(model.to_json(), "file")
+    assert (again, again.hash) == (model, model.hash)
+    assert model.null_share("long") == pytest.approx(1 - sum(shares))
+
+
+def test_the_hash_is_of_the_content() -> None:
+    assert model_of().hash == model_of().hash != model_of(short=((0.1, 0.2), (0.3, 0.2))).hash
+
+
+def test_the_shipped_prior_is_what_its_function_makes_and_says_that_it_is_not_fitted() -> None:
+    shipped = leverage_model_named()
+    made = default_prior(shipped.provenance.made_at)
+    assert (shipped.leverage, shipped.long, shipped.short) == (made.leverage, made.long, made.short)
+    assert (len(shipped.leverage), shipped.leverage[0], shipped.leverage[-1]) == (40, 1.6, 115)
+    assert np.diff(np.log(shipped.leverage)) == pytest.approx(np.log(115 / 1.6) / 39, rel=1e-5)
+    assert "prior, not fitted" in shipped.note
+    assert shipped.provenance.sources
+    assert 0.1 < shipped.null_share("long") < 0.25
+
+
+def test_a_model_is_found_by_name_in_the_data_directory_and_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    path = tmp_path / "models" / "mine.json"
+    path.write_bytes(model_of().to_json())
+    assert leverage_model_named("mine", tmp_path) == leverage_model_named(str(path)) == model_of()
+    assert set(known_models(tmp_path)) == {"prior", "mine"}
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownChoice, match="unknown leverage model 'magic'; known: prior, or a file"):
+        leverage_model_named("magic")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"long": ((0.9, 0.2), (0.0, 0.0))},
+            "mine: shares of long must not be negative nor sum to more than one",
+        ),
+        ({"short": ((-0.1, 0.2), (0.0, 0.0))}, "mine: shares of short must not be negative"),
+        ({"short": ((0.1, 0.2),)}, "mine: short needs 2 rows"),
+        ({"rates": (1.0, 0.5)}, "mine: rates must be numbers that ascend from at least 0"),
+        ({"leverage": (0.5, 10.0)}, "mine: leverage must be numbers that ascend from at least 1"),
+        ({"name": "a b"}, "'a b' is no name of a leverage model"),
+    ],
+)
+def test_shares_that_are_none_are_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        model_of(**changes)
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"schema": "liqtruth.leverage_model/9"}'])
+def test_a_file_that_is_no_model_is_refused_with_its_place(content: bytes) -> None:
+    with pytest.raises(BadInput, match=r"bad\.json is no leverage model") as refused:
+        from_json(content, "bad.json")
+    assert "\n" not in str(refused.value)
+
+
+def test_another_kind_is_refused() -> None:
+    content = msgspec.json.decode(model_of().to_json())
+    with pytest.raises(BadInput, match="kind"):
+        from_json(msgspec.json.encode({**content, "kind": "guessed"}), "bad.json")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot read"):
+        leverage_model_named(str(tmp_path / "none.json"))

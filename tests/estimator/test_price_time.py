@@ -1,0 +1,225 @@
+"""A model over time from stored series: all mass is accounted for, filters are parts, unknown stays unknown."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimator.brackets import POSITION_USD, Brackets
+from estimator.errors import UnknownChoice
+from estimator.imports import import_feed
+from estimator.leverage_model import LeverageModel, leverage_model_named
+from estimator.node_shares import NodeShares, node_shares
+from estimator.price_time import AGES, clock_of, drawn_series, model_series
+from estimator.series import MarketSeries
+from estimator.venues import venue_named
+from estimator.vintages import Bars
+from heatmap.errors import BadInput
+from heatmap.series import HeatmapSeries
+from storage.settings import Settings
+from storage.store import Store
+from tests.estimator.markets import HOUR, bars_of, random_bars, series_of
+
+OKX = venue_named("okx")
+FLAT = Brackets.flat("SOLUSDT", 0.01, 50.0, "one flat bracket, for the test")
+MODELS = ("tiers", "bell", "vintages")
+
+
+def shares_of(model: str) -> NodeShares:
+    return node_shares(model, None, FLAT, POSITION_USD)
+
+
+def drawn(market: MarketSeries, model: str = "tiers", hours: int = 12, **more: object) -> HeatmapSeries:
+    shares = more.pop("shares", None) or shares_of(model)
+    assert isinstance(shares, NodeShares)
+    return drawn_series(market, shares, FLAT, OKX, "SOL", hours * HOUR, HOUR, **more)  # type: ignore[arg-type]
+
+
+def held(series: HeatmapSeries) -> np.ndarray:
+    """Everything of each side that has a place, shape (times, 2, bins + 2)."""
+    sides = (series.long_usd, series.short_usd)
+    extra = np.array([[[*pair] for pair in zip(*both, strict=True)] for both in zip(
+        series.beyond_usd, series.never_usd, strict=True)])  # fmt: skip
+    return np.concatenate([np.stack(sides, axis=1), extra], axis=2)
+
+
+def a_day_of_bars() -> MarketSeries:
+    """48 synthetic hours around 100 with a slow wave, open interest growing and shrinking."""
+    hour = np.arange(49)
+    close = 100 + 5 * np.sin(hour / 5)
+    before, after = close[:-1], close[1:]
+    bars = Bars(
+        np.maximum(before, after) + 0.3, np.minimum(before, after) - 0.3, after, 1e4 + 2e3 * np.sin(hour / 3)
+    )
+    return series_of(bars)
+
+
+@settings(max_examples=25)
+@given(random_bars(at_most=15), st.sampled_from(MODELS))
+def test_what_has_a_place_is_what_the_coverage_says(bars: Bars, model: str) -> None:
+    series = drawn(series_of(bars), model, len(bars.close))
+    for coverage, row in zip(series.coverage, held(series), strict=True):
+        assert coverage is not None
+        assert row.sum(axis=1) == pytest.approx([*coverage.seen_usd], rel=1e-9, abs=1e-6)
+        assert coverage.open_interest_usd is not None
+        assert max(coverage.seen_usd) <= coverage.open_interest_usd * (1 + 1e-9)
+
+
+def test_bands_of_leverage_sum_to_the_whole_map() -> None:
+    market, shares = a_day_of_bars(), shares_of("tiers")
+    bands = [held(drawn(market, shares=shares.only([value]))) for value in (1, 5, 10, 25, 50)]
+    assert sum(bands) == pytest.approx(held(drawn(market)))
+    assert not np.allclose(bands[2], 0)
+
+
+def test_bands_of_age_sum_to_the_whole_map() -> None:
+    market = a_day_of_bars()
+    for names in (("<4h", "4-24h", "1-7d", ">7d"), ("fresh", "stale")):
+        bands = [held(drawn(market, "vintages", age=name)) for name in names]
+        assert sum(bands) == pytest.approx(held(drawn(market, "vintages")))
+        assert bands[0].sum() > 0
+    both = held(drawn(market, age="4-24h,<4h"))
+    assert both == pytest.approx(held(drawn(market, age="fresh")))
+
+
+def test_it_ends_at_the_last_bar_and_shows_as_many_steps_as_the_span_holds() -> None:
+    market = a_day_of_bars()
+    series = drawn(market, hours=12)
+    assert len(series.times) == 12
+    assert series.times[-1] == market.as_of
+    assert series.times[0] == market.as_of - 11 * HOUR
+    assert series.mark_px.tolist() == market.bars.close[-12:].tolist()
+    assert series.candles is not None
+    assert series.candles.high.tolist() == market.bars.high[-12:].tolist()
+    assert series.candles.open.tolist() == market.bars.close[-13:-1].tolist()
+    assert any("1.5 days" in said or "36.0 h before the first column" in said for said in series.assumptions)
+
+
+def test_a_span_that_is_not_stored_shows_what_is() -> None:
+    assert len(drawn(a_day_of_bars(), hours=100).times) == 48
+
+
+def test_a_moment_inside_a_gap_is_not_known() -> None:
+    market = a_day_of_bars()
+    end_ms = market.end_ms.copy()
+    end_ms[-5:] += 3 * 3_600_000
+    series = drawn(replace(market, end_ms=end_ms, as_of=market.as_of + 3 * HOUR), hours=12)
+    unknown = [at for at, coverage in enumerate(series.coverage) if coverage is None]
+    assert unknown == [4, 5, 6]
+    assert np.isnan(series.long_usd[unknown]).all()
+    assert np.isnan(series.mark_px[unknown]).all()
+    assert series.describe()[0].startswith("9 of 12 moments known")
+
+
+@pytest.mark.parametrize(
+    ("span", "step", "said"),
+    [(6, 12, "does not fit a span"), (6, 0, "does not fit a span"), (6, 0.5, "at least a bar")],
+)
+def test_a_step_that_does_not_fit_is_refused(span: float, step: float, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        clock_of(a_day_of_bars(), span * HOUR, step * HOUR)
+
+
+def test_a_step_that_is_not_given_makes_at_most_360_columns() -> None:
+    five_minutes = series_of(bars_of([(1, 1, 1)] * 600, [1.0] * 601), timedelta(minutes=5))
+    assert clock_of(five_minutes, 24 * HOUR, None).step == timedelta(minutes=5)
+    assert clock_of(five_minutes, 48 * HOUR, None).step == timedelta(minutes=10)
+    assert clock_of(a_day_of_bars(), 24 * HOUR, None).step == HOUR
+
+
+def test_names_and_ages_that_are_not_offered_are_refused() -> None:
+    market = a_day_of_bars()
+    with pytest.raises(UnknownChoice, match="unknown age 'old'; known: <4h"):
+        drawn(market, age="old")
+    three_hours = clock_of(market, 12 * HOUR, 3 * HOUR)
+    with pytest.raises(BadInput, match="needs a --step that divides 4 h"):
+        three_hours.age_bands("<4h")
+    assert three_hours.age_bands("fresh")[0].oldest == 8
+    with pytest.raises(BadInput, match="ages '<4h,fresh' overlap"):
+        drawn(market, age="<4h,fresh")
+    with pytest.raises(UnknownChoice, match="unknown model of a price-time heatmap 'guess'"):
+        node_shares("guess", None, FLAT, POSITION_USD)
+    with pytest.raises(BadInput, match="has its own weights"):
+        node_shares("tiers", "prior", FLAT, POSITION_USD)
+    with pytest.raises(UnknownChoice, match="unknown leverage of tiers '40x'"):
+        shares_of("tiers").only([40.0])
+
+
+def test_leverage_above_the_venues_highest_is_null_mass_and_said() -> None:
+    model = leverage_model_named()
+    assert isinstance(model, LeverageModel)
+    shares = node_shares("vintages", model, FLAT, POSITION_USD)
+    assert not shares.long[:, shares.leverage > 50].any()
+    assert shares.long[:, shares.leverage <= 50].sum() > 0
+    assert any(said.startswith("leverage above the venue's highest of 50x") for said in shares.said)
+
+
+def test_the_clock_without_volume_is_told() -> None:
+    market = a_day_of_bars()
+    assert any("volume is not known" in said for said in drawn(market, "vintages").assumptions)
+    known = replace(market.bars, volume=np.full(48, 5.0))
+    assert not any("volume is" in said for said in drawn(replace(market, bars=known), "vintages").assumptions)
+    assert not any("volume is" in said for said in drawn(market, "tiers").assumptions)
+
+
+def test_what_was_found_wrong_and_what_is_synthetic_is_carried() -> None:
+    market = replace(a_day_of_bars(), notes=("synthetic: made up",), quality=("2 bars dropped",))
+    series = drawn(market)
+    assert series.quality == ("2 bars dropped",)
+    assert {"synthetic: made up", "input: 2 bars dropped"} <= set(series.describe())
+
+
+@pytest.mark.recorded
+class TestRecorded:
+    """SOL on OKX: five-minute candles, hourly open interest, June 2026."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def okx(cls, recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+        store = Store.open(Settings(data_dir=tmp_path_factory.mktemp("okx")))
+        for name in ("ohlcv_5m.csv.gz", "open_interest.csv"):
+            import_feed(store, recorded / "cex" / "okx-sol" / name, "okx", "SOL")
+        return store
+
+    @pytest.mark.parametrize("days", [1, 7, 20])
+    @pytest.mark.parametrize("model", MODELS)
+    def test_each_model_comes_out_with_its_mass_and_nothing_at_the_mark(
+        self, okx: Store, model: str, days: int
+    ) -> None:
+        series = model_series(okx, "SOL", "okx", model, timedelta(days=days), timedelta(hours=2))
+        assert len(series.times) == 12 * days
+        assert series.mark_px[-1] == pytest.approx(71.67)
+        for row, coverage in zip(held(series), series.coverage, strict=True):
+            assert coverage is not None
+            assert row.sum(axis=1) == pytest.approx([*coverage.seen_usd], rel=1e-9)
+        bins = series.grid.bin_of(series.mark_px)
+        for at, bin_ in enumerate(bins):
+            assert not series.long_usd[at, bin_ + 1 :].any()
+            assert not series.short_usd[at, : bin_ - 1].any()
+
+    def test_no_map_of_the_past_knows_what_came_later(self, okx: Store) -> None:
+        """Both begin where history begins; their grids lie around different marks, so other bins are cut in part."""
+        two_hours = timedelta(hours=2)
+        whole = model_series(okx, "SOL", "okx", "vintages", timedelta(days=20), two_hours)
+        at = whole.times[-49]
+        early = model_series(okx, "SOL", "okx", "vintages", timedelta(days=20), two_hours, at=at)
+        late, then = whole.coverage[-49], early.coverage[-1]
+        assert late is not None
+        assert then is not None
+        assert early.times[-1] == at
+        assert late.open_interest_usd == pytest.approx(then.open_interest_usd)
+        assert [*late.seen_usd] == pytest.approx([*then.seen_usd], rel=1e-2)
+
+    def test_a_span_that_is_none_is_refused(self, okx: Store) -> None:
+        with pytest.raises(BadInput, match=r"a series of 200\.0 days is none"):
+            model_series(okx, "SOL", "okx", "tiers", timedelta(days=200))
+        with pytest.raises(BadInput, match="more than 16,000,000: take --step"):
+            model_series(okx, "SOL", "okx", "vintages", timedelta(days=20), timedelta(minutes=5))
+
+
+def test_every_age_has_hours() -> None:
+    assert all(oldest is None or youngest < oldest for youngest, oldest in AGES.values())

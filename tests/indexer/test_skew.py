@@ -1,0 +1,98 @@
+"""A tape whose clock is minutes off: who trades is read again, nothing is counted twice, and the skew is said."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tape_server import NOW_MS, TapeServer, serving_tape, trade
+from test_frontier import read, sizes
+
+from indexer.running_sizes import RunningSizes
+from indexer.status import describe_watch
+from indexer.tape import Tape
+from indexer.watch import Watch
+from storage.store import Store
+
+BUYER = "0x" + "1" * 40
+COINS = ["BTC", "ETH", "xyz:TSLA"]
+LATER_S = 10.0
+
+
+async def told(watch: Watch, server: TapeServer, trades: int) -> None:
+    tape = Tape(server.base_url, COINS, watch._note_trades, lambda gap: None)
+    watch.state.tape = tape.stats
+    listening = asyncio.create_task(tape.run())
+    async with asyncio.timeout(10):
+        while tape.stats.trades < trades:  # noqa: ASYNC110 - the tape knows nothing of events
+            await asyncio.sleep(0.01)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+def is_dirty(watch: Watch) -> bool:
+    return not np.isnan(watch.frontier.sizes.dirty_since_s[watch.frontier.rows[(BUYER, "")]])
+
+
+@pytest.mark.parametrize("skew_s", [300, -300], ids=["ahead", "behind"])
+async def test_a_trade_of_another_clock_is_neither_lost_nor_counted_twice(store: Store, skew_s: int) -> None:
+    """The buyer held 5 and bought 2: by the tape before it was read, or in five minutes."""
+    batch = [trade(number, time=NOW_MS + 1000 * skew_s + number) for number in (1, 2)]
+    with serving_tape(TapeServer([[batch, batch]])) as server:
+        watch = Watch(store, server.base_url)
+        watch._offset_s = NOW_MS / 1000 - time.time()
+        watch._note_clock(NOW_MS / 1000)
+        read(watch.frontier, 0, {"BTC": 5.0}, BUYER)
+        await told(watch, server, 2)
+    assert watch.state.tape_ahead_s == pytest.approx(skew_s, abs=5)
+    assert is_dirty(watch), "it must be read again, whatever the tape says of when"
+    read(watch.frontier, -1, {"BTC": 5.0}, BUYER)
+    assert is_dirty(watch), "an answer that was under way may not have the trades"
+    read(watch.frontier, LATER_S, {"BTC": 7.0}, BUYER)
+    assert sizes(watch.frontier, BUYER) == {"BTC": 7.0}
+    assert not is_dirty(watch)
+
+
+@pytest.mark.parametrize(("skew_s", "said"), [(300, "300 s ahead of"), (-300, "300 s behind"), (-1, None)])
+async def test_a_skew_of_the_tape_is_said(store: Store, skew_s: int, said: str | None) -> None:
+    with serving_tape(TapeServer([[[trade(0, time=NOW_MS + 1000 * skew_s)]]])) as server:
+        watch = Watch(store, server.base_url)
+        watch._offset_s = NOW_MS / 1000 - time.time()
+        await told(watch, server, 1)
+    watch._take_in()
+    watch._write_state(datetime.fromtimestamp(watch.now_s, UTC))
+    lines = [line for line in describe_watch(watch.state) if "times on the tape" in line]
+    assert len(lines) == (said is not None)
+    if said is not None:
+        assert float(lines[0].split("are ")[1].split(" s ")[0]) == pytest.approx(300, abs=3)
+        assert said.split()[-1] in lines[0]
+
+
+def test_no_reading_is_from_the_future(store: Store) -> None:
+    """An endpoint that tells no time is taken to answer of its now; one that does may only be ahead of what it told."""
+    watch = Watch(store, "http://127.0.0.1:9")
+    for ahead_s in (300.0, -300.0):
+        watch._note_clock(time.time() + ahead_s)
+        assert watch.now_s - time.time() == pytest.approx(ahead_s, abs=1)
+    watch._clock_told, watch._offset_s = True, 0.0
+    watch._note_clock(time.time() - 300)
+    assert watch.now_s == pytest.approx(time.time(), abs=1), (
+        "what was read a while ago is old, not of another clock"
+    )
+    watch._note_clock(time.time() + 300)
+    assert watch.now_s == pytest.approx(time.time() + 300, abs=1)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=6), st.floats(0, 100))
+def test_a_doubted_account_is_clean_once_it_was_read_late_enough(reads: list[float], newest_s: float) -> None:
+    running = RunningSizes.of(1, 1)
+    row, none = np.array([0]), np.zeros(0, np.int64)
+    running.note_reads(row, np.array([0.0]), none, none, np.zeros(0))
+    running.note_doubt(row, newest_s)
+    assert running.dirty_since_s[0] == 0.0
+    for read_s in reads:
+        running.note_reads(row, np.array([read_s]), none, none, np.zeros(0))
+        assert np.isnan(running.dirty_since_s[0]) == (read_s >= newest_s)

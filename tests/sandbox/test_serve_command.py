@@ -1,0 +1,51 @@
+"""`liqtruth sandbox serve` announces what it serves, serves it, and ends when it is told to."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--port", "0", "--accounts", "20", "--days", "2")
+
+
+@contextmanager
+def serve(*words: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "cli", "sandbox", "serve", *SMALL, *words]
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def announced(process: "subprocess.Popen[str]") -> list[str]:
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or "liquidations of" not in lines[-1]:
+        line = process.stdout.readline()
+        assert line, "it ended before it announced anything"
+        lines.append(line)
+    return lines
+
+
+def test_it_serves_the_venues_that_were_asked_for() -> None:
+    with serve("--venues", "bybit,okx") as process:
+        lines = announced(process)
+        assert "synthetic" in lines[0]
+        url = next(line for line in lines if "Bybit" in line or "bybit" in line).split()[1]
+        assert httpx.get(f"{url}/v5/market/time").json()["retCode"] == 0
+        assert httpx.get(f"{url}/api/v5/public/time").json()["code"] == "0"
+        assert httpx.get(f"{url}/fapi/v1/time").status_code == 404
+    assert process.returncode == 0
+
+
+def test_a_venue_that_is_not_there_is_refused_in_one_line() -> None:
+    with serve("--venues", "binance,kraken") as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.strip() == "error: no synthetic venue 'kraken'; there are binance, bybit, okx"
