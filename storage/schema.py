@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError
 
@@ -56,6 +54,11 @@ def _is_current(found: str | None) -> bool:
 
 
 def _upgrade(engine: Engine) -> None:
+    from alembic import (
+        command,  # only a new or an older database needs it: it takes a fifth of a second to load
+    )
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:

@@ -1,9 +1,11 @@
 """Fixtures and settings that several packages' tests share."""
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -50,21 +52,41 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs `liqtruth` on a data directory of its own, and expects an exit code and no traceback."""
+    """Runs `liqtruth` on a data directory of its own, and expects an exit code and no traceback.
 
-    def call(*words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", "--data-dir", str(tmp_path / "data"), *words],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=ROOT,
-        )
+    In this process, which has the packages loaded already; `apart=True` starts one as a user does.
+    """
+
+    def call(*words: str, code: int = 0, apart: bool = False) -> "subprocess.CompletedProcess[str]":
+        line = ["--data-dir", str(tmp_path / "data"), *words]
+        done = started(line) if apart else called(line)
         assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
         return done
 
     return call
+
+
+def started(line: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *line], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+
+
+def called(line: list[str]) -> "subprocess.CompletedProcess[str]":
+    import structlog
+
+    from cli import main
+
+    told, before = [io.StringIO(), io.StringIO()], sys.argv
+    sys.argv = ["liqtruth", *line]
+    try:
+        with redirect_stdout(told[0]), redirect_stderr(told[1]), pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        sys.argv = before
+        structlog.reset_defaults()
+    return subprocess.CompletedProcess(line, int(end.value.code or 0), *(text.getvalue() for text in told))
 
 
 @pytest.fixture
