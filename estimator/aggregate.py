@@ -8,7 +8,6 @@ from heatmap.errors import BadInput
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.money import percent, usd
-from heatmap.synthetic import SYNTHETIC
 
 
 def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
@@ -40,7 +39,7 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         as_of=first.as_of,
         coverage=_coverage(maps, held, whole),
         assumptions=_assumptions(maps, mark_px),
-        quality=tuple(f"{drawn.venue}: {found}" for drawn in maps for found in drawn.quality),
+        quality=_told([drawn.quality for drawn in maps], maps),
     )
 
 
@@ -49,24 +48,31 @@ def _coverage(maps: Sequence[Heatmap], held: Sequence[float], whole: float) -> C
         f"{drawn.venue} has {percent(part / whole)} of open interest ({usd(part)}), mark {drawn.mark_px:,.6g}"
         for drawn, part in zip(maps, held, strict=True)
     )
-    notes = tuple(f"{drawn.venue}: {note}" for drawn in maps for note in drawn.coverage.notes)
-    synthetic = tuple(dict.fromkeys(n for m in maps for n in m.coverage.notes if n.startswith(SYNTHETIC)))
     ages = [drawn.coverage.oldest_age_s for drawn in maps if drawn.coverage.oldest_age_s is not None]
     seen = [drawn.coverage.seen_usd for drawn in maps]
     return Coverage(
         open_interest_usd=whole,
         seen_usd=Sides(sum(side.long for side in seen), sum(side.short for side in seen)),
         oldest_age_s=max(ages, default=None),
-        notes=(*synthetic, *shares, *notes),
+        notes=(*shares, *_told([drawn.coverage.notes for drawn in maps], maps)),
     )
 
 
-def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> tuple[str, ...]:
+def _told(said: Sequence[Sequence[str]], maps: Sequence[Heatmap]) -> tuple[str, ...]:
     """What all venues share once, the rest with its venue."""
-    common = [said for said in maps[0].assumptions if all(said in drawn.assumptions for drawn in maps)]
-    own = [f"{drawn.venue}: {said}" for drawn in maps for said in drawn.assumptions if said not in common]
+    common = [line for line in said[0] if all(line in lines for lines in said)]
+    own = [
+        f"{drawn.venue}: {line}"
+        for drawn, lines in zip(maps, said, strict=True)
+        for line in lines
+        if line not in common
+    ]
+    return (*common, *own)
+
+
+def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> tuple[str, ...]:
     placed = (
         f"venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by "
         "open interest"
     )
-    return (placed, *common, *own)
+    return (placed, *_told([drawn.assumptions for drawn in maps], maps))

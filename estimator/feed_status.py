@@ -122,18 +122,24 @@ def _spans(store: Store, venue: str, coin: str) -> pl.DataFrame:
 
 
 def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
-    """How many steps of a series are wider than 1.5 of its usual one, and the hours that they lack."""
-    at_ms = np.unique(rows["ts"].dt.epoch("ms").to_numpy())
-    steps = np.diff(at_ms)
-    if not steps.size:
+    """How many gaps a series has, and the hours that they lack.
+
+    Bars end after their own length. Readings are as far apart as their neighbours, for the step of a series may change.
+    """
+    if "interval_s" in rows.columns:
+        return deaf_between(
+            rows.with_columns(until=pl.col("ts") + pl.duration(seconds="interval_s")).sort("ts")
+        )
+    steps = np.diff(np.unique(rows["ts"].dt.epoch("ms").to_numpy())).astype(np.float64)
+    if steps.size < 2:
         return 0, 0.0
-    usual = float(np.median(steps))
-    wide = steps[steps > WIDE * usual]
-    return len(wide), float((wide - usual).sum() / 3.6e6)
+    beside = np.maximum(np.append(steps[1], steps[:-1]), np.append(steps[1:], steps[-2]))
+    wide = steps > WIDE * beside
+    return int(wide.sum()), float((steps - beside)[wide].sum() / 3.6e6)
 
 
 def deaf_between(spans: pl.DataFrame) -> tuple[int, float]:
-    """How many times, and for how many hours, the stream was not heard between its first span and its last."""
+    """How often, and for how many hours, nothing was heard between the first span and the last (`ts`, `until`)."""
     start, until = (spans[name].dt.epoch("ms").to_numpy() for name in ("ts", "until"))
     deaf = np.maximum(start[1:] - np.maximum.accumulate(until)[:-1], 0)
     return int((deaf > 0).sum()), float(deaf.sum() / 3.6e6)

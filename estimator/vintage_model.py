@@ -27,6 +27,7 @@ from heatmap.heatmap import Coverage, Heatmap, Sides
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
 AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
 SIDES: Final = ("long", "short")
+NOT_ON_MAP: Final = "not on the map"
 
 
 @dataclass(frozen=True)
@@ -247,22 +248,21 @@ def covered(series: MarketSeries, balances: tuple[Balance, Balance], notes: Sequ
 
 
 def null_notes(series: MarketSeries, balances: tuple[Balance, Balance]) -> tuple[str, ...]:
-    """Where the open interest went that has no place on the map, part by part."""
+    """Where the open interest went that has no place on the map, part by part, in one line."""
     held = float(series.bars.open_interest[-1])
-    before, swept, unassigned, unallowed = (
-        _shares([getattr(side, part) for side in balances], held)
-        for part in ("before_window", "swept", "unassigned", "unallowed")
-    )
-    said = (
-        (before, f"of open interest is older than the window (from {series.start:%Y-%m-%dT%H:%MZ}) "
-                 "and has no place on the map"),
-        (swept, "of open interest was swept off the map by later prices"),
-        (unassigned, "of open interest is given to no leverage: hedged or without any"),
-        (unallowed, "of open interest is given to leverages that the venue does not allow"),
-    )  # fmt: skip
-    parts = ("before_window", "swept", "unassigned", "unallowed")
-    some = [part == "swept" or any(getattr(side, part) for side in balances) for part in parts]
-    return tuple(f"{share} {what}" for (share, what), told in zip(said, some, strict=True) if told)
+    said = {
+        "before_window": f"older than the window (from {series.start:%Y-%m-%dT%H:%MZ})",
+        "swept": "swept by later prices",
+        "unassigned": "hedged or without leverage",
+        "unallowed": "at leverages that the venue does not allow",
+    }
+    parts = {part: [getattr(side, part) for side in balances] for part in said}
+    told = [
+        f"{_shares(coins, held)} {said[part]}"
+        for part, coins in parts.items()
+        if part == "swept" or any(coins)
+    ]
+    return (f"{NOT_ON_MAP}: of open interest {', '.join(told)}",)
 
 
 def _share_left(share: float) -> float:

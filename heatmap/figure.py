@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,12 +23,17 @@ if TYPE_CHECKING:
 
 LONG: Final = "#2ebd85"
 SHORT: Final = "#f6465d"
+LONG_LINE: Final = "#a8f0d2"
+SHORT_LINE: Final = "#ffc2cb"
+"""Lines lie over bars of their own side and must be seen there."""
 MARK: Final = "#f0b90b"
 INK: Final = "#eaecef"
 FAINT: Final = "#848e9c"
 PAPER: Final = "#12161c"
 GRID: Final = "#232a33"
 BARS_EACH_WAY: Final = 60
+LINE_LENGTH: Final = 160
+"""Characters of a caption that a picture of 1,280 pixels has room for."""
 
 
 def map_figure(heatmap: Heatmap) -> go.Figure:
@@ -37,7 +44,7 @@ def map_figure(heatmap: Heatmap) -> go.Figure:
     figure = go.Figure()
     for trace in _bars(heatmap, view, heatmap.grid.mark_px, "x") + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
-    lines = [coverage_line(heatmap), *said_beside(heatmap)]
+    lines = wrapped([coverage_line(heatmap), *said_beside(heatmap)])
     figure.update_layout(
         **_style([escape(line) for line in lines], escape(title(heatmap))),
         xaxis=_axis("notional liquidated in the zone (million USD)", side="bottom"),
@@ -185,8 +192,13 @@ def _curves(heatmap: Heatmap, view: View, xaxis: str) -> list[go.Scatter]:
             xaxis=xaxis,
             hovertemplate="from the mark to %{y:,.6~g}: %{x:,.2f} million USD<extra></extra>",
         )
-        for name, part, color in (("longs", below, LONG), ("shorts", above, SHORT))
+        for name, part, color in (("longs", below, LONG_LINE), ("shorts", above, SHORT_LINE))
     ]
+
+
+def wrapped(lines: Iterable[str]) -> list[str]:
+    """Lines that fit beside each other's width in a picture of usual size."""
+    return [part for line in lines for part in wrap(line, LINE_LENGTH, subsequent_indent="  ")]
 
 
 def _style(lines: list[str], heading: str | None) -> dict[str, Any]:
@@ -205,13 +217,14 @@ def _style(lines: list[str], heading: str | None) -> dict[str, Any]:
             "y": 0.985,
             "yanchor": "top",
         },
-        "margin": {"t": 150 + 16 * max(len(lines) - 2, 0) if heading else 70, "l": 80, "r": 30, "b": 80},
+        "margin": {"t": 150 + 16 * max(len(lines) - 2, 0) if heading else 70, "l": 80, "r": 30, "b": 90},
         "legend": {
             "orientation": "h",
-            "y": -0.1 if heading else -0.14,
+            "y": 0.005,
+            "yref": "container",
+            "yanchor": "bottom",
             "x": 0,
             "xanchor": "left",
-            "yanchor": "top",
         },
         "barmode": "overlay",
         "bargap": 0,

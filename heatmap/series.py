@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from heatmap.errors import BadInput
-from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
+from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray, PriceGrid
 from heatmap.heatmap import Coverage, Sides, Source
@@ -320,12 +320,14 @@ def _style(series: HeatmapSeries, edges: FloatArray) -> dict[str, Any]:
     kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}.get(
         series.source, series.source
     )
-    lines = [
-        *series.describe(),
-        *(said for said in series.assumptions if said.startswith("only ") and said.endswith(" shown")),
-        f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
-        "a band is the same positions, until they are closed or the price sweeps them",
-    ]
+    lines = wrapped(
+        [
+            *series.describe(),
+            *(said for said in series.assumptions if said.startswith("only ") and said.endswith(" shown")),
+            f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
+            "a band is the same positions, until they are closed or the price sweeps them",
+        ]
+    )
     return {
         "paper_bgcolor": PAPER,
         "plot_bgcolor": PAPER,

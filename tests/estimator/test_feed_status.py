@@ -1,11 +1,10 @@
 """The status says of every stored series how much, how old, with which gaps and findings, and from where."""
 
 from datetime import timedelta
-from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.feed_status import SeriesStatus, deaf_between, feed_status, gaps_of, status_table
@@ -76,19 +75,29 @@ def test_without_a_record_of_listening_the_venues_word_on_its_stream_stands(stor
     assert (found.heard_hours, found.gaps) == (None, None)
 
 
-@settings(max_examples=30)
-@given(st.lists(st.integers(1, 50), min_size=3, max_size=20, unique=True))
-def test_gaps_and_steps_add_up_to_the_span(at_hours: list[int]) -> None:
-    times = sorted(START + hour * HOUR for hour in at_hours)
-    steps = [(later - earlier) / HOUR for earlier, later in pairwise(times)]
+@given(st.integers(3, 20), st.sets(st.integers(2, 18)), st.sampled_from([300, 3600]))
+def test_each_reading_that_is_missing_is_a_gap_and_its_step_is_what_lacks(
+    count: int, lost: set[int], step_s: int
+) -> None:
+    """No two beside each other, and never the first or the last: two neighbours are one wider gap."""
+    lost = {at for at in lost if at < count - 2 and not {at - 1, at - 2} & lost}
+    times = [START + at * timedelta(seconds=step_s) for at in range(count) if at not in lost]
     gaps, missing = gaps_of(pl.DataFrame({"ts": times}, schema={"ts": pl.Datetime("ms", "UTC")}))
-    usual = (
-        sorted(steps)[len(steps) // 2]
-        if len(steps) % 2
-        else sum(sorted(steps)[len(steps) // 2 - 1 : len(steps) // 2 + 1]) / 2
+    assert gaps == len(lost)
+    assert missing == pytest.approx(len(lost) * step_s / 3600)
+
+
+def test_a_series_that_goes_on_in_shorter_steps_has_no_gap() -> None:
+    hourly = [START + at * HOUR for at in range(5)]
+    finer = [hourly[-1] + at * HOUR / 12 for at in range(1, 30)]
+    assert gaps_of(pl.DataFrame({"ts": [*hourly, *finer]})) == (0, 0.0)
+    bars = pl.DataFrame(
+        {"ts": [*hourly, *(at + HOUR for at in finer)], "interval_s": [3600] * 5 + [300] * 29}
     )
-    assert gaps == sum(step > 1.5 * usual for step in steps)
-    assert missing == pytest.approx(sum(step - usual for step in steps if step > 1.5 * usual))
+    gaps, missing = gaps_of(bars)
+    assert (gaps, missing) == (1, pytest.approx(1 / 12)), (
+        "from the end of the last hour to the second finer bar"
+    )
 
 
 def test_spans_that_overlap_leave_no_deafness() -> None:
