@@ -119,7 +119,8 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
     if series.start > exact.as_of or not later.size:
         raise BadInput(
             f"last-exact: the exact map is of {exact.as_of:%Y-%m-%dT%H:%MZ}, the series from "
-            f"{series.start:%Y-%m-%dT%H:%MZ} to {series.as_of:%Y-%m-%dT%H:%MZ}: take a longer --window"
+            f"{series.start:%Y-%m-%dT%H:%MZ} to {series.as_of:%Y-%m-%dT%H:%MZ}: take a longer "
+            "--window, or a later --at where candles and open interest begin after the map"
         )
     grid = PriceGrid.around(series.mark_px, width_bps)
     then, now = float(bars.open_interest[later[0]]), float(bars.open_interest[-1])

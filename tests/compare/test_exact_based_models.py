@@ -1,0 +1,85 @@
+"""Models that start from stored exact maps: what they keep, and what prices since have taken away."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from compare.modelled import exact_maps, modelled_map
+from estimator.frames import DATASETS, conform
+from indexer.exact import exact_map
+from indexer.imports import import_paths
+from sandbox.market import Market
+from sandbox.truth import true_positions
+from storage.errors import NothingStored
+from storage.store import Store
+
+HOURS = 60
+READ_BEFORE_H = 30
+
+
+@pytest.fixture
+def read_yesterday(store: Store, small_market: Market, tmp_path: Path) -> Store:
+    """Exact positions as they were thirty hours ago, and hourly series until now: down 4 % and back."""
+    positions = true_positions(small_market).filter(pl.col("coin") == "BTC")
+    now = small_market.as_of
+    table = positions.with_columns(as_of=pl.lit(now - timedelta(hours=READ_BEFORE_H)))
+    table.write_parquet(tmp_path / "positions.parquet")
+    import_paths(store, [tmp_path / "positions.parquet"])
+    mark = float(positions["mark_px"][0])
+    close = mark * np.exp(-0.04 * np.sin(np.pi * np.clip(np.arange(-29, 31) / 30, 0, 1)))
+    starts = [now - timedelta(hours=HOURS - at) for at in range(HOURS)]
+    bars = pl.DataFrame(
+        {
+            "ts": starts,
+            "interval_s": 3600,
+            "open": np.append(close[0], close[:-1]),
+            "close": close,
+            "volume": 100.0,
+        }
+    ).with_columns(high=pl.max_horizontal("open", "close"), low=pl.min_horizontal("open", "close"))
+    coins = float(positions.filter(pl.col("szi") > 0)["szi"].sum())
+    held = pl.DataFrame(
+        {"ts": [*starts, now], "open_interest": np.append(np.full(HOURS, coins), 0.9 * coins)}
+    )
+    for dataset, rows in (("candles", bars), ("open_interest", held)):
+        key = DATASETS[dataset].key
+        store.lake.merge_series(dataset, "hyperliquid", "BTC", conform(rows, dataset), key, source="test")
+    return store
+
+
+def test_yesterdays_exact_map_is_shrunk_with_open_interest_and_swept_by_what_prices_did_since(
+    read_yesterday: Store,
+) -> None:
+    before = exact_map(read_yesterday, "BTC")
+    drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "last-exact", "3d")
+    middle, reached = before.grid.bins_each_way, before.grid.bin_of(before.mark_px * np.exp(-0.04))
+    kept = slice(0, int(reached) - 1)
+    assert drawn.long_usd[kept] == pytest.approx(0.9 * before.long_usd[kept], rel=1e-6, abs=1.0)
+    assert drawn.long_usd[int(reached) + 1 : middle].sum() == 0, "the price was there since"
+    assert before.long_usd[int(reached) + 1 : middle].sum() > 0
+    assert drawn.short_usd == pytest.approx(0.9 * before.short_usd, rel=1e-6, abs=1.0)
+    assert drawn.source == "modelled"
+
+
+def test_the_mean_shape_of_one_exact_map_is_that_map_where_the_last_bar_was_not(
+    read_yesterday: Store,
+) -> None:
+    before = exact_map(read_yesterday, "BTC")
+    drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "shape-copy", "3d")
+    last_bar = before.grid.bin_of(before.mark_px * np.exp([-0.01, 0.01]))
+    beyond = np.r_[0 : last_bar[0], last_bar[1] : before.grid.bins]
+    for both in ((drawn.long_usd, before.long_usd), (drawn.short_usd, before.short_usd)):
+        ours, theirs = (mass[beyond] for mass in both)
+        assert ours.sum() > 0
+        assert ours / ours.sum() == pytest.approx(theirs / theirs.sum(), rel=1e-6, abs=1e-9)
+
+
+def test_a_map_from_less_than_a_day_ago_is_not_taken_for_one_from_before(
+    read_yesterday: Store, small_market: Market
+) -> None:
+    early = small_market.as_of - timedelta(hours=10)
+    with pytest.raises(NothingStored, match="no exact map of BTC is older than"):
+        exact_maps(read_yesterday, "BTC", early, 1)
