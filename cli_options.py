@@ -100,7 +100,10 @@ Columns = Annotated[
     typer.Option(metavar="OURS=THEIRS,...", help="Map the columns of a table that is not recognised."),
 ]
 Window = Annotated[
-    str, typer.Option(help="How far back entries are modelled: 12h, 24h, 3d, 7d, 30d, 90d or 180d.")
+    str,
+    typer.Option(
+        help="How far back entries are modelled: 12h, 24h, 3d, 7d, 30d, 90d, 180d, or other whole days."
+    ),
 ]
 BaseUrl = Annotated[
     str | None, typer.Option(metavar="URL", help="Another endpoint: an own node, or the sandbox.")

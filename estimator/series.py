@@ -68,10 +68,12 @@ class MarketSeries:
 
 
 def window_named(name: str) -> timedelta:
-    """One of `WINDOWS`; raises `UnknownChoice`."""
-    if name not in WINDOWS:
-        raise UnknownChoice("window", name, WINDOWS)
-    return WINDOWS[name]
+    """One of `WINDOWS`, or whole days such as `20d`; raises `UnknownChoice`."""
+    days = int(name[:-1]) if name.endswith("d") and name[:-1].isdecimal() else 0
+    length = WINDOWS.get(name, timedelta(days=min(days, 1000)))
+    if not timedelta(0) < length <= max(WINDOWS.values()):
+        raise UnknownChoice("window", name, (*WINDOWS, "whole days such as 20d"))
+    return length
 
 
 def load_series(

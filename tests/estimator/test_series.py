@@ -144,6 +144,7 @@ class TestWindows:
     def test_have_names(self) -> None:
         assert list(WINDOWS) == ["12h", "24h", "3d", "7d", "30d", "90d", "180d"]
         assert window_named("3d") == 3 * DAY
+        assert window_named("20d") == 20 * DAY
 
     def test_of_another_name_are_refused_with_the_known_ones(self) -> None:
         with pytest.raises(UnknownChoice, match="unknown window '2h'; known: 12h, 24h, 3d"):
