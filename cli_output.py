@@ -104,13 +104,13 @@ def export_series(
     """A price-time heatmap: the picture, and one row per moment, bin and side that holds anything."""
     export_frame(series.frame(), json, csv, parquet)
     if html is not None:
-        from heatmap.series import write_html
+        from heatmap.series_figure import write_html
 
         write_html(series, html)
         typer.echo(f"wrote {html}", err=True)
     if png is not None:
         from heatmap.figure import write_figure_png
-        from heatmap.series import series_figure
+        from heatmap.series_figure import series_figure
 
         write_figure_png(series_figure(series), png)
         typer.echo(f"wrote {png}", err=True)

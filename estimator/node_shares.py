@@ -9,7 +9,7 @@ import numpy as np
 
 from estimator.brackets import LONG, SHORT, Brackets, liquidation_factors
 from estimator.errors import UnknownChoice
-from estimator.leverage import MODELS, LeverageWeights, band_of, weights_named
+from estimator.leverage import MODELS, LeverageWeights, band_of, bands_among, weights_named
 from estimator.leverage_model import LeverageModel, leverage_model_named
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
@@ -42,19 +42,10 @@ class NodeShares:
 
     def only(self, wanted: Sequence[float]) -> "NodeShares":
         """Nodes in the bands of the wanted leverages; raises `UnknownChoice` for one without a band."""
-        bands = {self._band_of(value) for value in wanted}
+        bands = bands_among(self.model, self.band, wanted)
         kept = np.array([label in bands for label in self.band], dtype=np.float64)
-        listed = ", ".join(label for label in dict.fromkeys(self.band) if label in bands)
-        said = f"only leverage {listed} is shown"
+        said = f"only leverage {', '.join(bands)} is shown"
         return replace(self, long=self.long * kept, short=self.short * kept, said=(*self.said, said))
-
-    def _band_of(self, value: float) -> str:
-        if not (np.isfinite(value) and value >= 1):
-            raise BadInput(f"leverage {value!r} is none: it is a number of at least 1")
-        label = f"{value:g}x" if f"{value:g}x" in self.band else band_of(value)
-        if label not in self.band:
-            raise UnknownChoice(f"leverage of {self.model}", f"{value:g}x", dict.fromkeys(self.band))
-        return label
 
 
 def node_shares(

@@ -1,20 +1,17 @@
 """`model_series`: the price-time heatmap of a model from stored series, on one grid, by one recursion over steps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from estimator.brackets import POSITION_USD, Brackets, stored_brackets
-from estimator.errors import UnknownChoice
-from estimator.moments import hours, of_ms, told
+from estimator.moments import hours, told
 from estimator.node_shares import NodeShares, Weights, node_shares
+from estimator.price_clock import Clock, bar_s, clock_of, in_words
 from estimator.series import WINDOWS, MarketSeries, load_series
-from estimator.step_masses import EVERY_AGE, AgeBand, PriceTime, price_time
-from estimator.step_states import Steps
+from estimator.step_masses import PriceTime, price_time
 from estimator.turnover import activity, turn_over
 from estimator.venues import Venue, venue_named
 from estimator.vintages import Bars
@@ -26,71 +23,10 @@ from storage.store import Store
 
 SHORTEST_LEAD: Final = timedelta(days=3)
 LONGEST_LEAD: Final = timedelta(days=30)
-COLUMNS: Final = 360
-"""A step that is not given is the shortest round one that makes at most so many columns."""
-ROUND_STEPS: Final = tuple(
-    timedelta(minutes=minutes) for minutes in (5, 10, 15, 30, 60, 120, 240, 480, 720, 1440)
-)
 MOST_CELLS: Final = 16_000_000
 """Classes x steps x bins that are held at once for a side: 128 MB."""
 ROOM: Final = 0.1
 """Log price that the grid reaches beyond the path of prices."""
-
-AGES: Final = {
-    "<4h": (0.0, 4.0),
-    "4-24h": (4.0, 24.0),
-    "1-7d": (24.0, 168.0),
-    ">7d": (168.0, None),
-    "fresh": (0.0, 24.0),
-    "stale": (24.0, None),
-}
-"""Hours since birth, from and up to; `fresh` and `stale` part all positions at a day."""
-
-
-@dataclass(frozen=True, eq=False)
-class Clock:
-    """Moments `step` apart of which the last is the end of the series; `steps` groups the bars by them.
-
-    The first `lead` moments are warm-up and are not shown.
-    """
-
-    end_ms: IntArray
-    steps: Steps
-    step: timedelta
-    lead: int
-
-    @property
-    def times(self) -> tuple[datetime, ...]:
-        return tuple(of_ms(int(end)) for end in self.end_ms[self.lead :])
-
-    def age_bands(self, names: str | None) -> tuple[AgeBand, ...]:
-        """One or several of `AGES` with commas, in steps.
-
-        Raises `UnknownChoice`, and `BadInput` where they overlap or an edge is no multiple of the step.
-        """
-        if names is None:
-            return (EVERY_AGE,)
-        bands = sorted(
-            (self._age_band(name.strip()) for name in names.split(",")), key=lambda band: band.youngest
-        )
-        for band, later in pairwise(bands):
-            if band.oldest is None or band.oldest > later.youngest:
-                raise BadInput(f"ages {names!r} overlap: take fresh or stale alone, or the bands once each")
-        return tuple(bands)
-
-    def _age_band(self, name: str) -> AgeBand:
-        if name not in AGES:
-            raise UnknownChoice("age", name, AGES)
-        youngest, oldest = AGES[name]
-        return AgeBand(
-            self._in_steps(youngest, name), None if oldest is None else self._in_steps(oldest, name)
-        )
-
-    def _in_steps(self, age_h: float, name: str) -> int:
-        count, rest = divmod(timedelta(hours=age_h), self.step)
-        if rest:
-            raise BadInput(f"age {name} needs a --step that divides {age_h:g} h, not {hours(self.step)}")
-        return count
 
 
 def model_series(
@@ -137,7 +73,7 @@ def drawn_series(
     grid = _grid_of(loaded.bars)
     _refuse_too_many(len(shares.rates) * clock.end_ms.size * grid.bins, clock.step)
     bars = loaded.bars
-    active = activity(bars.open_interest, bars.volume, _bar_s(loaded))
+    active = activity(bars.open_interest, bars.volume, bar_s(loaded))
     mass = price_time(
         bars,
         turn_over(bars.open_interest, active.coins, shares.rates),
@@ -156,33 +92,12 @@ def drawn_series(
     return _shown(mass, loaded, clock, grid, said, (coin, venue.name, shares.model))
 
 
-def clock_of(loaded: MarketSeries, span: timedelta, step: timedelta | None) -> Clock:
-    """Steps back from the end of the series to its first bar; raises `BadInput` for a step that is none."""
-    bar = timedelta(seconds=_bar_s(loaded))
-    chosen = _default_step(span, bar) if step is None else step
-    if not timedelta(0) < chosen <= span or chosen < bar:
-        raise BadInput(
-            f"a step of {_told(chosen)} does not fit a span of {_told(span)} on bars of {_told(bar)}: "
-            "it is at least a bar and at most the span"
-        )
-    last, step_ms = int(loaded.end_ms[-1]), round(chosen / timedelta(milliseconds=1))
-    count = (last - int(loaded.end_ms[0])) // step_ms + 1
-    ends = last - step_ms * np.arange(count)[::-1]
-    lead = max(0, count - (span // chosen))
-    return Clock(ends, Steps(np.searchsorted(loaded.end_ms, ends, side="right")), chosen, lead)
-
-
-def _default_step(span: timedelta, bar: timedelta) -> timedelta:
-    least = max(span / COLUMNS, bar)
-    return next((step for step in ROUND_STEPS if step >= least), least)
-
-
 def _window_for(span: timedelta) -> str:
     """The shortest stored window that holds the span and its lead-in."""
     longest = max(WINDOWS.values())
     if not timedelta(0) < span <= longest:
         raise BadInput(
-            f"a series of {_told(span)} is none: it is longer than nothing and at most {_told(longest)}"
+            f"a series of {in_words(span)} is none: it is longer than nothing and at most {in_words(longest)}"
         )
     wanted = min(span + min(max(span, SHORTEST_LEAD), LONGEST_LEAD), longest)
     return min((name for name in WINDOWS if WINDOWS[name] >= wanted), key=WINDOWS.__getitem__)
@@ -200,16 +115,9 @@ def _grid_of(bars: Bars) -> PriceGrid:
 def _refuse_too_many(cells: int, step: timedelta) -> None:
     if cells > MOST_CELLS:
         raise BadInput(
-            f"a step of {_told(step)} makes {cells:,} cells, more than {MOST_CELLS:,}: "
-            f"take --step {_told(step * -(-cells // MOST_CELLS))} or longer"
+            f"a step of {in_words(step)} makes {cells:,} cells, more than {MOST_CELLS:,}: "
+            f"take --step {in_words(step * -(-cells // MOST_CELLS))} or longer"
         )
-
-
-def _bar_s(loaded: MarketSeries) -> float:
-    """Usual length of a bar; of a single bar, from the start of the series."""
-    first = (loaded.end_ms[0] - loaded.start.timestamp() * 1000) / 1000
-    lengths = np.diff(loaded.end_ms) / 1000
-    return float(np.median(lengths)) if lengths.size else float(first)
 
 
 def _shown(
@@ -322,7 +230,3 @@ def _assumptions(
         f"{hours(timedelta(milliseconds=max(lead, 0.0)))} before the first column are warm-up",
         *(() if age is None else (f"only positions of age {age} are shown",)),
     )
-
-
-def _told(length: timedelta) -> str:
-    return hours(length) if length >= timedelta(hours=1) else f"{length / timedelta(minutes=1):g} min"

@@ -13,10 +13,10 @@ the keeper and nobody else.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -41,6 +41,7 @@ from indexer.tape import Gap, Tape
 from indexer.universe import market_rows, markets_of_dexes, universe_row
 from indexer.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from indexer.wire import Trade
+from storage.long_runs import aside, whole
 from storage.markets import store_markets, store_universe
 from storage.store import Store
 from storage.tables import Reading, Universe
@@ -49,8 +50,6 @@ NAME: Final = ("watch",)
 FAILURE_WAIT_S: Final = 60.0
 HOST_GONE_WAIT_S: Final = 30.0
 DEAREST_WEIGHT: Final = STATE_WEIGHT + SPOT_WEIGHT
-
-Done = TypeVar("Done")
 
 log = structlog.get_logger("liqtruth.watch")
 
@@ -363,18 +362,3 @@ class Watch:
         self.state.take(self.budget, self.frontier, self.book, self._queue.qsize(), now)
         write_state(self.store, self.state)
         log.info("kept", **self.state.short())
-
-
-async def aside(work: Callable[..., Done], *args: Any) -> Done:
-    """What `work` gives, done by a thread; whoever is cancelled meanwhile still waits for its end."""
-    return await whole(asyncio.to_thread(work, *args))
-
-
-async def whole(work: Coroutine[Any, Any, Done]) -> Done:
-    """What `work` gives; it is brought to its end even where the caller is cancelled meanwhile."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.gather(task, return_exceptions=True)
-        raise

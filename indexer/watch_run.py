@@ -18,9 +18,9 @@ from indexer.client import InfoClient, Patience, exchange_time_s
 from indexer.discovery import discover, leaderboard, vaults
 from indexer.metrics import serving_metrics
 from indexer.sweep import find_dexes
-from indexer.watch import Pace, Watch, aside, whole
+from indexer.watch import Pace, Watch
 from storage.lock import alone
-from storage.long_runs import stopping
+from storage.long_runs import aside, stopping, whole
 from storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0

@@ -1,12 +1,16 @@
-"""What runs for days: how it is ended, and how it tells what it does."""
+"""What runs for days: how it is ended, how it tells what it does, and how its loop goes on while a thread works."""
 
 import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import structlog
+
+Done = TypeVar("Done")
 
 
 def stopping(for_s: float | None) -> asyncio.Event:
@@ -38,3 +42,18 @@ def log_to_stderr(as_json: bool, quiet: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+async def aside(work: Callable[..., Done], *args: Any) -> Done:
+    """What `work` gives, done by a thread; whoever is cancelled meanwhile still waits for its end."""
+    return await whole(asyncio.to_thread(work, *args))
+
+
+async def whole(work: Coroutine[Any, Any, Done]) -> Done:
+    """What `work` gives; it is brought to its end even where the caller is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -14,7 +14,8 @@ from estimator.errors import UnknownChoice
 from estimator.imports import import_feed
 from estimator.leverage_model import LeverageModel, leverage_model_named
 from estimator.node_shares import NodeShares, node_shares
-from estimator.price_time import AGES, clock_of, drawn_series, model_series
+from estimator.price_clock import AGES, clock_of
+from estimator.price_time import drawn_series, model_series
 from estimator.series import MarketSeries
 from estimator.venues import venue_named
 from estimator.vintages import Bars

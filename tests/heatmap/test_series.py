@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from heatmap.errors import BadInput
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import NOTHING, Coverage, Sides
-from heatmap.series import ROWS_SHOWN, Candles, HeatmapSeries, series_figure, to_html, write_html
+from heatmap.series import Candles, HeatmapSeries
+from heatmap.series_figure import ROWS_SHOWN, series_figure, to_html, write_html
 from tests.heatmap.maps import MARK, NOON, at
 
 HOURS = 6
