@@ -156,12 +156,18 @@ def map_model(
         list[Any] | None, typer.Option(parser=parse_numbers, metavar="25,50", help="Only these leverages.")
     ] = None,
     age: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="Only what opened <4h, 4-24h, 1-7d or >7d ago.")
+        str | None,
+        typer.Option(
+            metavar="BAND[,BAND]",
+            help="Only what opened <4h, 4-24h, 1-7d or >7d ago; with --series also fresh (under a day) or stale.",
+        ),
     ] = None,
     series: Annotated[
         Any,
         typer.Option(
-            parser=parse_duration, metavar="TIME", help="Price-time heatmap of the last TIME, e.g. 30d."
+            parser=parse_duration,
+            metavar="TIME",
+            help="Price-time heatmap of the last TIME, e.g. 30d, of one venue; vintages, tiers or bell.",
         ),
     ] = None,
     step: Annotated[

@@ -49,6 +49,8 @@ def model_series(
     is read as warm-up where it is stored. Raises `UnknownChoice` for an unknown name, `BadInput` for a span or step
     that is none, `NothingStored` and `StaleSeries` as `load_series` does.
     """
+    if venue == "all" or "," in venue:
+        raise BadInput(f"--series draws one venue at a time, not {venue!r}: name one")
     market = venue_named(venue)
     loaded = load_series(store, market, coin, _window_for(series), at)
     known = stored_brackets(store, market, coin, loaded.as_of)

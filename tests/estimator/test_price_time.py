@@ -215,6 +215,11 @@ class TestRecorded:
         assert late.open_interest_usd == pytest.approx(then.open_interest_usd)
         assert [*late.seen_usd] == pytest.approx([*then.seen_usd], rel=1e-2)
 
+    @pytest.mark.parametrize("venues", ["all", "okx,binance"])
+    def test_several_venues_at_once_are_refused(self, okx: Store, venues: str) -> None:
+        with pytest.raises(BadInput, match=f"one venue at a time, not '{venues}'"):
+            model_series(okx, "SOL", venues, "tiers", DAY)
+
     def test_a_span_that_is_none_is_refused(self, okx: Store) -> None:
         with pytest.raises(BadInput, match=r"a series of 200\.0 days is none"):
             model_series(okx, "SOL", "okx", "tiers", timedelta(days=200))
