@@ -218,7 +218,7 @@ class TestRecorded:
     @pytest.mark.parametrize("venues", ["all", "okx,binance"])
     def test_several_venues_at_once_are_refused(self, okx: Store, venues: str) -> None:
         with pytest.raises(BadInput, match=f"one venue at a time, not '{venues}'"):
-            model_series(okx, "SOL", venues, "tiers", DAY)
+            model_series(okx, "SOL", venues, "tiers", timedelta(days=1))
 
     def test_a_span_that_is_none_is_refused(self, okx: Store) -> None:
         with pytest.raises(BadInput, match=r"a series of 200\.0 days is none"):
