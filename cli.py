@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cli_calibrate import calibrate_app
 from cli_feed import feed_app
 from cli_index import index_app
 from cli_map import map_app
@@ -31,6 +32,7 @@ sandbox_app = typer.Typer(no_args_is_help=True, help="A synthetic exchange whose
 app.add_typer(index_app, name="index")
 app.add_typer(map_app, name="map")
 app.add_typer(feed_app, name="feed")
+app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(sandbox_app, name="sandbox")
 
 

@@ -1,0 +1,106 @@
+"""`liqtruth calibrate`: fit the leverage model on exact positions, and look at what was fitted."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
+from cli_output import progress, show_summaries, write_text
+
+TABLE_WIDTH = 110
+"""Columns that the table of a distribution needs."""
+
+calibrate_app = typer.Typer(
+    no_args_is_help=True, help="Fit the leverage model on Hyperliquid's exact positions."
+)
+
+
+@calibrate_app.command("fit")
+def calibrate_fit(
+    coins: Annotated[
+        list[str], typer.Argument(metavar="COIN...", help="Coins to fit on together, e.g. BTC ETH SOL.")
+    ],
+    start: Annotated[
+        Any,
+        typer.Option(
+            "--from", parser=parse_time, metavar="TIME", help="First moment; default: the first reading."
+        ),
+    ] = None,
+    end: Annotated[
+        Any,
+        typer.Option(
+            "--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last reading."
+        ),
+    ] = None,
+    step: Annotated[
+        timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="Time between moments.")
+    ] = "6h",  # type: ignore[assignment]
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    json: JsonOut = None,
+) -> None:
+    """Fit leverage on pairs of exact positions and Hyperliquid's own public aggregates of the same moments.
+
+    A model of an earlier fit with the same name is replaced. `liqtruth map model --model vintages --weights NAME`
+    draws with it.
+    """
+    from compare.calibration.calibrated import calibrate, save
+    from compare.calibration.lake_pairs import gather
+    from compare.calibration.shown import shown
+    from estimator.leverage_model import leverage_model_named
+
+    prior = leverage_model_named()
+    with opened_store() as store:
+        with progress("pairs", 1.0) as advance:
+            gathered = gather(store, coins, prior, start=start, end=end, step=step, on_progress=advance)
+        with progress("fit", 1.0) as advance:
+            fitted = calibrate(gathered, prior, name=name, seed=seed, on_progress=advance)
+        path = save(store.settings.data_dir, fitted)
+    _tell(shown(fitted.model, fitted.record), json)
+    typer.echo(f"wrote {path}", err=True)
+
+
+@calibrate_app.command("show")
+def calibrate_show(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A leverage model.")] = "calibrated",
+    json: JsonOut = None,
+    html: HtmlOut = None,
+) -> None:
+    """Show a model's distribution of leverage, with intervals, beside tiers, bell and the shipped prior."""
+    from compare.calibration.calibrated import load
+    from compare.calibration.shown import shown, write_page
+
+    with opened_store() as store:
+        result = shown(*load(store.settings.data_dir, name))
+    if html is not None:
+        write_page(result, html)
+        typer.echo(f"wrote {html}", err=True)
+        if json is None:
+            return
+    _tell(result, json)
+
+
+@calibrate_app.command("list")
+def calibrate_list(json: JsonOut = None) -> None:
+    """List the leverage models that maps can be drawn with: shipped ones and those of the data directory."""
+    from compare.calibration.calibrated import listed
+
+    with opened_store() as store:
+        show_summaries(listed(store.settings.data_dir), json)
+
+
+def _tell(result: Any, json: str | None) -> None:
+    """The table and its lines, or JSON."""
+    if json is not None:
+        from msgspec.json import encode, format
+
+        return write_text(format(encode(result)).decode(), json)
+    from rich.console import Console
+
+    from compare.calibration.shown import shown_lines, shown_table
+
+    Console(width=max(Console().width, TABLE_WIDTH)).print(shown_table(result))
+    for line in shown_lines(result):
+        typer.echo(line)
+    return None

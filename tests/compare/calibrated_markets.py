@@ -1,0 +1,77 @@
+"""Synthetic markets for the tests of calibration: a random series, and the dictionary that it gives."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+from scipy.special import ndtr
+
+from compare.calibration.pairs import Pair, SidePair, pair_of
+from estimator.brackets import Brackets
+from estimator.leverage_model import LeverageModel, leverage_model_named
+from estimator.series import MarketSeries
+from estimator.venues import venue_named
+from estimator.vintages import Bars
+from heatmap.grid import FloatArray
+from tests.estimator.markets import series_of
+
+PRIOR: Final[LeverageModel] = leverage_model_named()
+LEVERAGE: Final = np.array(PRIOR.leverage)
+CLASSES: Final = len(PRIOR.rates)
+BRACKETS: Final = Brackets.flat("SOL", 0.0125, 40.0, "a synthetic venue's only tier")
+VENUE: Final = venue_named("hyperliquid")
+
+
+def random_series(seed: int, bars: int = 360, start: timedelta = timedelta(0)) -> MarketSeries:
+    """Hours of a random walk around 100 with wicks, open interest around 10,000 coins, some volume."""
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.007, bars)))
+    before = np.append(100.0, close[:-1])
+    high, low = (
+        np.maximum(before, close) * np.exp(rng.exponential(0.003, bars)),
+        np.minimum(before, close) * np.exp(-rng.exponential(0.003, bars)),
+    )
+    open_interest = 10_000 * np.exp(np.cumsum(rng.normal(0, 0.01, bars + 1)))
+    series = series_of(Bars(high, low, close, open_interest, rng.gamma(2.0, 900.0, bars)))
+    return replace(series, start=series.start + start, as_of=series.as_of + start)
+
+
+def whole_market(series: MarketSeries, seed: int, count: int = 300, coverage: float = 1.0) -> pl.DataFrame:
+    """Random positions that hold the same on both sides: this part of the last open interest."""
+    rng = np.random.default_rng(seed)
+    mark = series.mark_px
+    away = rng.uniform(0.01, 0.5, (2, count))
+    coins = rng.pareto(1.5, (2, count)) + 1
+    coins *= coverage * series.bars.open_interest[-1] / coins.sum(axis=1, keepdims=True)
+    return pl.DataFrame(
+        {
+            "szi": np.concatenate([coins[0], -coins[1]]),
+            "liq_px": np.concatenate([mark * (1 - away[0]), mark * (1 + away[1])]),
+            "mark_px": np.full(2 * count, mark),
+        }
+    )
+
+
+def random_pair(seed: int) -> Pair:
+    """Random positions on a random series, each on a day of its own."""
+    series = random_series(seed, start=timedelta(days=seed))
+    return pair_of("SOL", series, VENUE, whole_market(series, seed), PRIOR, BRACKETS)
+
+
+def retargeted(pair: Pair, shares: FloatArray) -> Pair:
+    """The same dictionary with the map that these shares (classes, nodes) draw on it, on both sides."""
+
+    def on(side: SidePair) -> SidePair:
+        return replace(side, target=side.columns @ shares.ravel())
+
+    return replace(pair, long=on(pair.long), short=on(pair.short))
+
+
+def log_normal_shares(median: float, spread: float, total: float) -> FloatArray:
+    """Every class alike: log-normal over the nodes, `total` together."""
+    middles = np.log(LEVERAGE[1:] * LEVERAGE[:-1]) / 2
+    bounds = np.concatenate([[-np.inf], middles, [np.inf]])
+    each = np.diff(ndtr((bounds - np.log(median)) / spread))
+    return np.asarray(np.tile(each, (CLASSES, 1)) * (total / CLASSES))
