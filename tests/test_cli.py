@@ -35,7 +35,7 @@ def test_json_and_csv_without_a_file_mean_stdout() -> None:
 
 
 def test_the_version_is_printed(run: Run) -> None:
-    assert run("--version").stdout.startswith("liqtruth 0.")
+    assert run("--version", apart=True).stdout.startswith("liqtruth 0.")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,8 @@ def test_an_exchange_is_swept_fetched_and_drawn(
 
 
 def test_the_demo_does_the_whole_job_on_synthetic_data(run: Run, tmp_path: Path) -> None:
-    shown = run("demo", "--dir", str(tmp_path / "demo"), "--accounts", "300", "--days", "3").stdout
+    words = ["demo", "--dir", str(tmp_path / "demo"), "--accounts", "300", "--days", "3"]
+    shown = run(*words, apart=True).stdout
     for said in ("300 accounts read", "SYNTHETIC", "binance tiers", "mark only"):
         assert said in shown, shown
     assert "SYNTHETIC" in (tmp_path / "demo" / "report.html").read_text()
