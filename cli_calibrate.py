@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
-from cli_output import progress, show_summaries, write_text
+from cli_output import progress, show_summaries, write_json
 
 TABLE_WIDTH = 110
 """Columns that the table of a distribution needs."""
@@ -93,9 +93,7 @@ def calibrate_list(json: JsonOut = None) -> None:
 def _tell(result: Any, json: str | None) -> None:
     """The table and its lines, or JSON."""
     if json is not None:
-        from msgspec.json import encode, format
-
-        return write_text(format(encode(result)).decode(), json)
+        return write_json(result, json)
     from rich.console import Console
 
     from compare.calibration.shown import shown_lines, shown_table

@@ -56,16 +56,19 @@ def show(result: Any, json: str | None) -> None:
         for line in result.describe():
             typer.echo(line)
         return
+    write_json(result, json)
+
+
+def write_json(result: Any, target: str) -> None:
+    """Indented, as `write_text`."""
     from msgspec.json import encode, format
 
-    write_text(format(encode(result)).decode(), json)
+    write_text(format(encode(result)).decode(), target)
 
 
 def show_summaries(summaries: Sequence[Any], json: str | None) -> None:
     if json is not None:
-        from msgspec.json import encode, format
-
-        return write_text(format(encode(summaries)).decode(), json)
+        return write_json(summaries, json)
     for summary in summaries:
         show(summary, None)
 

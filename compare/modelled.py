@@ -13,10 +13,10 @@ from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_WIDTH_BPS
 from heatmap.heatmap import Heatmap
 from indexer.exact import exact_map
+from indexer.universe import VENUE
 from storage.errors import NothingStored
 from storage.store import Store
 
-HYPERLIQUID: Final = "hyperliquid"
 EARLIER: Final = timedelta(hours=24)
 """Exact maps that a model starts from are at least this much older than the map it makes."""
 SHAPES: Final = 7
@@ -61,7 +61,7 @@ def modelled_map(
             f"model {model} has neither weights nor ages: leave out --weights, --leverage and --age"
         )
     market = venue_named(venue)
-    if model == "last-exact" and market.name != HYPERLIQUID:
+    if model == "last-exact" and market.name != VENUE:
         raise BadInput(f"last-exact needs exact positions of {venue}: only hyperliquid shows them")
     series = load_series(store, market, coin, window, at)
     exact = exact_maps(store, coin, series.as_of, SHAPES if model == "shape-copy" else 1)

@@ -12,14 +12,12 @@ from estimator.leverage_model import LeverageModel, leverage_model_named
 from estimator.node_shares import VINTAGES
 from estimator.series import load_series
 from estimator.venues import VENUES, Venue, venue_named, venues_named
-from estimator.vintage_model import AGE_BANDS, Balance, Estimate, VintageModel, age_bands, estimate
+from estimator.vintage_model import VintageModel
 from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_WIDTH_BPS
 from heatmap.heatmap import Heatmap
 from storage.errors import NothingStored
 from storage.store import Store
-
-__all__ = ["AGE_BANDS", "ALONE", "Balance", "Estimate", "age_bands", "estimate", "model_map", "stored_venues"]
 
 ALONE = (VINTAGES, *MODELS, *PLAIN)
 """Models that need no exact map."""

@@ -15,30 +15,9 @@ from sandbox.market import Market, MarketSpec, simulate
 from sandbox.node_state import write_state
 from sandbox.server import SandboxServer, serving_in_thread
 from sandbox.truth import addresses
+from tests.on_server import database_of_children, url_of_data_dir  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "storage"))
-
-SERVER = os.environ.get("LIQTRUTH_DATABASE_URL")
-"""Where the tests keep their tables, each in a schema of its own; not set: in SQLite files."""
-
-
-@pytest.fixture(scope="session", autouse=SERVER is not None)
-def url_of_data_dir() -> Iterator[Callable[[Path], str]]:
-    from databases import settings_there
-
-    with settings_there(str(SERVER)) as url_of:
-        yield url_of
-
-
-@pytest.fixture(autouse=SERVER is not None)
-def database_of_children(
-    url_of_data_dir: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Processes that a test starts are told its schema by their environment."""
-    monkeypatch.setenv("LIQTRUTH_DATABASE_URL", url_of_data_dir(tmp_path))
-
-
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

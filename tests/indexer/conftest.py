@@ -1,30 +1,9 @@
 """Lets the tests beside it import what they share, and run on PostgreSQL where `LIQTRUTH_DATABASE_URL` names one."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
+from tests.on_server import database_of_children, url_of_data_dir  # noqa: F401
 
 for beside in (Path(__file__).parent, Path(__file__).parents[1] / "storage"):
     sys.path.insert(0, str(beside))
-
-SERVER = os.environ.get("LIQTRUTH_DATABASE_URL")
-"""Where the tests keep their tables, each in a schema of its own; not set: in SQLite files."""
-
-
-@pytest.fixture(scope="session", autouse=SERVER is not None)
-def url_of_data_dir() -> Iterator[Callable[[Path], str]]:
-    from databases import settings_there
-
-    with settings_there(str(SERVER)) as url_of:
-        yield url_of
-
-
-@pytest.fixture(autouse=SERVER is not None)
-def database_of_children(
-    url_of_data_dir: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Processes that a test starts are told its schema by their environment."""
-    monkeypatch.setenv("LIQTRUTH_DATABASE_URL", url_of_data_dir(tmp_path))
