@@ -27,6 +27,13 @@ SHIPPED: Final = "leverage_"
 DEFAULT: Final = "prior"
 """The model that is taken where none is named."""
 
+REFERENCE_MAXIMUM: Final = 40.0
+REFERENCE_VOLATILITY: Final = 0.03
+LEVEL: Final = 0.8
+"""Share of held-out maps that lie within the bounds of a model."""
+CURVE_OFFSET: Final = 0.005
+"""Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
+
 Shares = tuple[tuple[float, ...], ...]
 
 
@@ -39,22 +46,74 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[str, ...] = ()
 
 
+class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What held-out maps say of one side's cumulative curve C, at each `distance_pct` of the mark (ascending).
+
+    With C in shares of open interest, the truth lies between `low` and `high` times (C + `CURVE_OFFSET`), less the
+    offset, on `LEVEL` of the held-out coins. `crowd_share` is what is left of the mass within reach when each position
+    is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds between `whales_low` and
+    `whales_high` of open interest within each distance: how much is known, where it lies is not.
+    """
+
+    distance_pct: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    crowd_share: float
+    whales_low: tuple[float, ...]
+    whales_high: tuple[float, ...]
+
+
+class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of both sides, and in which words they were measured."""
+
+    long: SideBounds
+    short: SideBounds
+    basis: str
+
+
+class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
+    by exp(b0 + b1 z + b2 z^2), z = ln(l / 10) / 0.8, with these `long` and `short` (b0, b1, b2), out of `events`
+    liquidations in `hours` of a feed that tells `coverage` of all. `level_sd` is the standard error of b0 per side;
+    leverages above `trained_to` were nowhere seen in training."""
+
+    venue: str
+    source_model: str
+    coverage: float
+    start: datetime
+    end: datetime
+    hours: int
+    events: int
+    long: tuple[float, float, float]
+    short: tuple[float, float, float]
+    level_sd: tuple[float, float]
+    trained_to: float
+
+
+Coordinate = Literal["leverage", "of-maximum", "of-volatility"]
+
+
 class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """Shares of one side's open interest before any liquidation, by turnover class and leverage node.
 
     `rates` are multiples of the activity of `estimator.turnover`; `long` and `short` have one row per rate and one
     share per node of `leverage`. What a side's shares lack to one is null mass: hedged or without leverage, it has no
-    place on a map. Raises `BadInput` where the shares are none.
+    place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a market
+    of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). `bounds` and `correction` are null
+    where nothing was held out, or nothing transferred. Raises `BadInput` where the shares are none.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
     name: str
-    kind: Literal["prior", "fitted"]
+    kind: Literal["prior", "fitted", "transferred"]
     provenance: Provenance
     rates: tuple[float, ...]
     leverage: tuple[float, ...]
     long: Shares
     short: Shares
+    coordinate: Coordinate = "leverage"
+    bounds: Bounds | None = None
+    correction: Correction | None = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
@@ -72,6 +131,15 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """What the shares of a side lack to one."""
         return max(0.0, 1.0 - float(self.shares(side).sum()))
 
+    def scale(self, highest_leverage: float, daily_volatility: float) -> float:
+        """What the nodes are multiplied by on a market of this highest leverage and standard deviation of a day's log
+        return."""
+        if self.coordinate == "of-maximum":
+            return highest_leverage / REFERENCE_MAXIMUM
+        if self.coordinate == "of-volatility":
+            return REFERENCE_VOLATILITY / daily_volatility if daily_volatility > 0 else 1.0
+        return 1.0
+
     @cached_property
     def hash(self) -> str:
         """Of what the model says, not of how its file is written."""
@@ -80,7 +148,7 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @property
     def note(self) -> str:
         """One line for the assumptions of a map."""
-        fitted = "fitted" if self.kind == "fitted" else "prior, not fitted"
+        fitted = "prior, not fitted" if self.kind == "prior" else self.kind
         made = f"{self.provenance.made_at:%Y-%m-%d} by {self.provenance.made_by}"
         return f"leverage model {self.name} ({fitted}; {self.hash}; made {made}): {self.provenance.basis}"
 
