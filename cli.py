@@ -8,6 +8,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import cli_proof  # noqa: F401  adds `calibrate test`
+import cli_transfer  # noqa: F401  adds `calibrate transfer`
+import cli_visits  # noqa: F401  adds `score visits` and `score leads`
 from cli_calibrate import calibrate_app
 from cli_feed import feed_app
 from cli_index import index_app
@@ -19,6 +22,7 @@ from cli_output import (
     show,
     with_stdout_default,
 )
+from cli_score import score_app
 
 app = typer.Typer(
     name="liqtruth",
@@ -33,6 +37,7 @@ app.add_typer(index_app, name="index")
 app.add_typer(map_app, name="map")
 app.add_typer(feed_app, name="feed")
 app.add_typer(calibrate_app, name="calibrate")
+app.add_typer(score_app, name="score")
 app.add_typer(sandbox_app, name="sandbox")
 
 
@@ -62,7 +67,10 @@ def compare(
     truth: Annotated[str, typer.Option(help="The map to measure against.")] = "exact",
     model: Annotated[
         list[str] | None,
-        typer.Option(help="VENUE:MODEL, may be repeated; default binance:tiers and binance:bell."),
+        typer.Option(
+            help="VENUE:MODEL, may be repeated; default binance:tiers, binance:bell and, where a model was fitted, "
+            "binance:calibrated and hyperliquid:calibrated."
+        ),
     ] = None,
     window: Window = "30d",
     tolerance_pct: Annotated[

@@ -11,6 +11,27 @@ from cli_output import progress, show_summaries, write_json
 TABLE_WIDTH = 110
 """Columns that the table of a distribution needs."""
 
+LeastCoverage = Annotated[
+    float,
+    typer.Option(min=0.01, max=1.0, help="Share of open interest that each side of a pair must cover."),
+]
+Aggregates = Annotated[
+    str,
+    typer.Option(
+        metavar="VENUE",
+        help="Whose series are read; another venue stands in where Hyperliquid's were not kept.",
+    ),
+]
+WorkerCount = Annotated[
+    int, typer.Option("--workers", min=1, max=256, help="Processes of this machine that read pairs.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Dask scheduler whose workers read pairs, e.g. tcp://10.0.0.5:8786."
+    ),
+]
+
 calibrate_app = typer.Typer(
     no_args_is_help=True, help="Fit the leverage model on Hyperliquid's exact positions."
 )
@@ -38,26 +59,47 @@ def calibrate_fit(
     ] = "6h",  # type: ignore[assignment]
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    least_coverage: LeastCoverage = 0.6,
+    aggregates: Aggregates = "hyperliquid",
+    workers: WorkerCount = 1,
+    cluster: Cluster = None,
     json: JsonOut = None,
+    html: HtmlOut = None,
 ) -> None:
     """Fit leverage on pairs of exact positions and Hyperliquid's own public aggregates of the same moments.
 
-    A model of an earlier fit with the same name is replaced. `liqtruth map model --model vintages --weights NAME`
-    draws with it.
+    A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it.
     """
     from compare.calibration.calibrated import calibrate, save
     from compare.calibration.lake_pairs import gather
-    from compare.calibration.shown import shown
+    from compare.calibration.pairs import Limits
+    from compare.calibration.shown import shown, write_page
+    from compare.calibration.workers import Workers
     from estimator.leverage_model import leverage_model_named
 
     prior = leverage_model_named()
     with opened_store() as store:
         with progress("pairs", 1.0) as advance:
-            gathered = gather(store, coins, prior, start=start, end=end, step=step, on_progress=advance)
+            gathered = gather(
+                store,
+                coins,
+                prior,
+                start=start,
+                end=end,
+                step=step,
+                limits=Limits(least_coverage=least_coverage),
+                aggregates=aggregates,
+                workers=Workers(workers, cluster),
+                on_progress=advance,
+            )
         with progress("fit", 1.0) as advance:
             fitted = calibrate(gathered, prior, name=name, seed=seed, on_progress=advance)
         path = save(store.settings.data_dir, fitted)
-    _tell(shown(fitted.model, fitted.record), json)
+    result = shown(fitted.model, fitted.record)
+    if html is not None:
+        write_page(result, html)
+        typer.echo(f"wrote {html}", err=True)
+    _tell(result, json)
     typer.echo(f"wrote {path}", err=True)
 
 
@@ -102,3 +144,36 @@ def _tell(result: Any, json: str | None) -> None:
     for line in shown_lines(result):
         typer.echo(line)
     return None
+
+
+@calibrate_app.command("diff")
+def calibrate_diff(
+    one: Annotated[str, typer.Argument(metavar="A", help="A leverage model, by name or file.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The one to hold it against.")],
+    json: JsonOut = None,
+) -> None:
+    """How two leverage models differ, band by band, and whether their intervals overlap."""
+    from compare.calibration.differences import differences, differences_lines, differences_table, known
+
+    with opened_store() as store:
+        found = differences(*(known(store.settings.data_dir, name) for name in (one, other)))
+    if json is not None:
+        return write_json(found, json)
+    from rich.console import Console
+
+    Console(width=max(Console().width, TABLE_WIDTH)).print(differences_table(found))
+    for line in differences_lines(found):
+        typer.echo(line)
+    return None
+
+
+@calibrate_app.command("use")
+def calibrate_use(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A fitted model; see `calibrate list`.")],
+) -> None:
+    """Choose the fitted model that `--model calibrated` draws with."""
+    from estimator.model_in_use import use
+
+    with opened_store() as store:
+        use(store.settings.data_dir, name)
+    typer.echo(f"maps of --model calibrated are drawn with {name}")

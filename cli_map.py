@@ -50,6 +50,13 @@ def map_exact(
             help="Only holders of so many percent of their side, e.g. 5-100.",
         ),
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="crowd|whales",
+            help="Only the crowd (each position with at most 0.3 % of open interest) or what whales hold above it.",
+        ),
+    ] = None,
     joint: Annotated[
         str | None,
         typer.Option(help="Move all coins together: beta (from stored candles) or parallel (all alike)."),
@@ -80,7 +87,8 @@ def map_exact(
 ) -> None:
     """The exact heatmap of a coin: actual positions at their actual liquidation prices.
 
-    Filters take one value or several with commas. --joint, --executable, --series and filters exclude one another.
+    Filters take one value or several with commas. --layer, --joint, --executable, --series and filters exclude one
+    another.
     """
     from indexer.views import MapView, view_map, view_series
 
@@ -101,6 +109,7 @@ def map_exact(
         joint,
         parse_betas(betas),
         executable,
+        layer,
     )
     with opened_store() as store:
         if series is not None:
@@ -143,8 +152,9 @@ def map_model(
     model: Annotated[
         str,
         typer.Option(
-            help="vintages; or a baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, "
-            "volume-profile, shape-copy, last-exact (the last two start from exact maps)."
+            help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
+            "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
+            "shape-copy, last-exact (the last two start from exact maps)."
         ),
     ] = "tiers",
     window: Window = "30d",
@@ -167,7 +177,7 @@ def map_model(
         typer.Option(
             parser=parse_duration,
             metavar="TIME",
-            help="Price-time heatmap of the last TIME, e.g. 30d, of one venue; vintages, tiers or bell.",
+            help="Price-time heatmap of the last TIME, e.g. 30d, of one venue; calibrated, vintages, tiers or bell.",
         ),
     ] = None,
     step: Annotated[

@@ -12,6 +12,7 @@ from typing import Final
 from compare.errors import NothingToCompare
 from compare.granularity import Granularity, granularity, mean_floor_pct
 from compare.judging import SAME_SKILL, Gap, Judged, gap_sentence, judge, skill, verdict, widest_gaps
+from compare.layers import LayerResult, crowd_sentence, layer_results
 from compare.matching import ClusterMatch, Recall, in_range, match_clusters, recall_clusters
 from compare.null import SAYS, null_of
 from compare.profiles import band_bounds_pct, band_mass_usd, common_range_pct, side_curve
@@ -79,7 +80,11 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Everything a report says. Scores and bands are within `range_pct` of each map's own mark."""
+    """Everything a report says. Scores and bands are within `range_pct` of each map's own mark.
+
+    `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
+    not at hand.
+    """
 
     schema: str
     coin: str
@@ -97,12 +102,21 @@ class Divergence:
     models: tuple[ModelResult, ...]
     bands: tuple[Band, ...]
     remarks: tuple[str, ...]
+    layers: tuple[LayerResult, ...] = ()
 
 
-def compare_maps(truth: Heatmap, models: Sequence[Heatmap], tolerance_pct: float = 1.0) -> Divergence:
+def compare_maps(
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    tolerance_pct: float = 1.0,
+    *,
+    crowd: Heatmap | None = None,
+    said: Sequence[str] = (),
+) -> Divergence:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
 
-    Any map may be the truth. Raises `NothingToCompare` without models or with a tolerance that is no distance.
+    Any map may be the truth; `crowd` is its crowd's part, `said` are remarks beside those of the maps. Raises
+    `NothingToCompare` without models or with a tolerance that is no distance.
     """
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
@@ -113,13 +127,14 @@ def compare_maps(truth: Heatmap, models: Sequence[Heatmap], tolerance_pct: float
     null_scores = score(truth, null, range_pct)
     results = tuple(_result(truth, model, null_scores, tolerance_pct, range_pct) for model in models)
     grains = granularity(truth, range_pct)
+    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct)
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
         synthetic=any(is_synthetic(heatmap) for heatmap in (truth, *models)),
         verdict=_overall(results, null_scores),
-        caveat=headline_caveat(truth, grains, range_pct),
+        caveat=f"{headline_caveat(truth, grains, range_pct)} {crowd_sentence(layers)}".strip(),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
@@ -129,7 +144,8 @@ def compare_maps(truth: Heatmap, models: Sequence[Heatmap], tolerance_pct: float
         null_scores=null_scores,
         models=results,
         bands=_bands(truth, null, models, range_pct),
-        remarks=tuple(remarks(truth, models, grains, range_pct)),
+        remarks=(*remarks(truth, models, grains, range_pct), *said),
+        layers=layers,
     )
 
 

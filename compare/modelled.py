@@ -1,12 +1,16 @@
 """Modelled maps by name, those that start from exact maps included: only here both are seen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from compare.scoring.flags import flags_of
 from estimator.baselines import EXACT_BASED, last_exact, shape_copy
 from estimator.errors import UnknownChoice
+from estimator.leverage_model import DEFAULT, leverage_model_named
 from estimator.model import ALONE, model_map
+from estimator.node_shares import VINTAGES
 from estimator.series import load_series
 from estimator.venues import venue_named
 from heatmap.errors import BadInput
@@ -39,10 +43,10 @@ def modelled_map(
     """As `estimator.model.model_map`, and `shape-copy` and `last-exact` from the stored exact maps of the coin.
 
     Raises `BadInput` for `last-exact` of another venue than Hyperliquid, `NothingStored` without an exact map that is
-    old enough.
+    old enough. A model that has done worse than its baselines on realised liquidations says so in `quality`.
     """
     if model in ALONE:
-        return model_map(
+        drawn = model_map(
             store,
             coin,
             venue,
@@ -54,12 +58,21 @@ def modelled_map(
             at=at,
             width_bps=width_bps,
         )
-    if model not in EXACT_BASED:
+    elif model not in EXACT_BASED:
         raise UnknownChoice("model", model, (*ALONE, *EXACT_BASED))
-    if weights or leverage or age:
+    elif weights or leverage or age:
         raise BadInput(
             f"model {model} has neither weights nor ages: leave out --weights, --leverage and --age"
         )
+    else:
+        drawn = _exact_based(store, coin, venue, model, window, at, width_bps)
+    against = flags_of(store, model, venue, _weights_name(model, weights))
+    return replace(drawn, quality=(*drawn.quality, *against)) if against else drawn
+
+
+def _exact_based(
+    store: Store, coin: str, venue: str, model: str, window: str, at: datetime | None, width_bps: float
+) -> Heatmap:
     market = venue_named(venue)
     if model == "last-exact" and market.name != VENUE:
         raise BadInput(f"last-exact needs exact positions of {venue}: only hyperliquid shows them")
@@ -68,6 +81,13 @@ def modelled_map(
     if model == "shape-copy":
         return shape_copy(exact, series, market, coin, width_bps)
     return last_exact(exact[0], series, market, coin, width_bps)
+
+
+def _weights_name(model: str, weights: str | None) -> str | None:
+    """The leverage model of a map, as the ledger of forecasts knows it."""
+    if weights is not None and weights.endswith(".json"):
+        return leverage_model_named(weights).name
+    return weights or (DEFAULT if model == VINTAGES else None)
 
 
 def exact_maps(store: Store, coin: str, at: datetime, most: int) -> tuple[Heatmap, ...]:

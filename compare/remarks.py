@@ -1,11 +1,13 @@
 """What a reader must know before believing a score, in plain words, computed from the maps themselves."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from compare.granularity import ENOUGH, Granularity, mean_floor_pct
 from compare.profiles import RANGE_PCT, side_curve
 from heatmap.bands import nearest_mass_pct
+from heatmap.captions import UNLEVELLED
 from heatmap.heatmap import Heatmap
 from heatmap.levels import SIDES
 from heatmap.money import age, percent, usd
@@ -56,6 +58,16 @@ def headline_caveat(truth: Heatmap, grains: Sequence[Granularity], range_pct: fl
             f"It rests on so few positions that a perfect model would be off by about {floor:.1f} %."
         )
     return " ".join(parts)
+
+
+def fit_remarks(name: str, of_coin: bool, start: datetime, end: datetime, at: datetime) -> list[str]:
+    """A truth that a model was fitted on is no test of it; `of_coin` where the coin was among those fitted on."""
+    if not (of_coin and start <= at <= end):
+        return []
+    return [
+        f"{name} was fitted on this coin from {start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ}, this moment among "
+        "them: its scores here are no test"
+    ]
 
 
 def _kind(truth: Heatmap, models: Sequence[Heatmap]) -> Iterator[str]:
@@ -155,6 +167,7 @@ def _age(truth: Heatmap) -> Iterator[str]:
 
 
 def _model(truth: Heatmap, model: Heatmap) -> Iterator[str]:
+    yield from (line for line in model.assumptions if line.startswith(UNLEVELLED))
     basis_bps = 1e4 * (model.mark_px / truth.mark_px - 1)
     if abs(basis_bps) > SAME_MARK_BPS:
         yield f"the mark is {basis_bps:+.0f} bps from the truth's; distances are from each map's own mark"

@@ -6,12 +6,14 @@ from typing import Any
 
 from compare.curves import curves_figure
 from compare.divergence import Divergence, undefined_reasons
+from compare.granularity import ENOUGH
 from compare.judging import NAMES, SAME_SKILL, Judged
 from compare.matching import recall_sentence
 from heatmap.captions import coverage_line, remainder_line
 from heatmap.figure import side_by_side
 from heatmap.files import write_atomically
 from heatmap.heatmap import Heatmap
+from heatmap.layers import LARGEST_SHARE
 from heatmap.money import age, percent, price, usd
 
 
@@ -83,7 +85,7 @@ def _environment() -> Any:
         signed=signed,
         recall=recall_sentence,
     )
-    environment.globals["names"] = NAMES
+    environment.globals.update(names=NAMES, enough=f"{ENOUGH:.0f}", largest_share=LARGEST_SHARE)
     return environment
 
 

@@ -9,15 +9,20 @@ from typing import Final
 
 from compare.divergence import Divergence, compare_maps
 from compare.modelled import modelled_map
+from compare.remarks import fit_remarks
 from estimator.feeds import fetch
-from heatmap.errors import BadInput
+from estimator.model_in_use import CALIBRATED, in_use, is_fitted
+from heatmap.errors import BadInput, MissingData
 from heatmap.files import read_map
 from heatmap.heatmap import Heatmap
-from indexer.exact import exact_map
+from indexer.exact import exact_map, whole_and_layer
 from indexer.sweep import SweepReport, sweep
+from indexer.universe import VENUE
 from storage.store import Store
 
 DEFAULT_MODELS: Final = ("binance:tiers", "binance:bell")
+FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VENUE))
+"""Beside the others where a leverage model was fitted and the venue's series are stored."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,56 @@ def compare_stored(
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
     `truth` and `models` are `exact`, `VENUE:MODEL`, or the path of a map file. Raises `BadInput` for another
-    spelling and whatever the makers raise where data are missing.
+    spelling and whatever the makers raise where data are missing. Without `models` they are `DEFAULT_MODELS`, and
+    `FITTED_MODELS` as far as they can be made.
     """
-    truth_map = make_map(store, coin, truth, at, window)
-    model_maps = tuple(
-        make_map(store, coin, spec, truth_map.as_of, window) for spec in models or DEFAULT_MODELS
-    )
-    return Comparison(compare_maps(truth_map, model_maps, tolerance_pct), truth_map, model_maps)
+    truth_map, crowd = _truth(store, coin, truth, at, window)
+    moment = truth_map.as_of
+    maps = [make_map(store, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
+    said: list[str] = []
+    if not models:
+        fitted, said = _fitted_maps(store, coin, moment, window)
+        maps += fitted
+    if any(drawn.model == CALIBRATED for drawn in maps):
+        said += _fit_said(store, coin, moment)
+    found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, said=said)
+    return Comparison(found, truth_map, tuple(maps))
+
+
+def _truth(
+    store: Store, coin: str, spec: str, at: datetime | None, window: str
+) -> tuple[Heatmap, Heatmap | None]:
+    """The truth and its crowd; only the stored exact map knows its positions."""
+    if spec == "exact":
+        return whole_and_layer(store, coin, "crowd", at)
+    return make_map(store, coin, spec, at, window), None
+
+
+def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[list[Heatmap], list[str]]:
+    """Maps of the fitted model, where there is one, and a remark on those that cannot be made."""
+    if not is_fitted(store.settings.data_dir):
+        return [], []
+    maps, missing = [], []
+    for spec in FITTED_MODELS:
+        try:
+            maps.append(make_map(store, coin, spec, at, window))
+        except MissingData as error:
+            missing.append(f"{spec} ({error})")
+    return maps, [f"not compared: {'; '.join(missing)}"] if missing else []
+
+
+def _fit_said(store: Store, coin: str, at: datetime) -> list[str]:
+    """Whether the model in use was fitted on this very truth, as far as the record of its fit tells."""
+    from compare.calibration.calibrated import load
+
+    name = in_use(store.settings.data_dir)
+    try:
+        record = load(store.settings.data_dir, name)[1]
+    except BadInput as error:
+        return [f"whether {name} was fitted on this moment is not known: {error}"]
+    if record is None:
+        return [f"{name} has no record of its fit: whether it was fitted on this moment is not known"]
+    return fit_remarks(name, coin in record.coins, record.start, record.end, at)
 
 
 def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: str) -> Heatmap:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from compare.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from compare.judging import NAMES, SAME_SKILL, Judged
+from compare.layers import LayerResult
 from compare.matching import ClusterMatch, recall_sentence
 from compare.null import LABEL as NULL_LABEL
 from heatmap.money import percent, price, usd
@@ -35,6 +36,8 @@ SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "me
 def divergence_view(divergence: Divergence) -> RenderableType:
     """Fits 80 columns whatever the number of models."""
     parts: list[RenderableType] = [_answer(divergence), _maps(divergence)]
+    if divergence.layers:
+        parts.append(_layers(divergence.layers))
     for start in range(0, len(divergence.models), MODELS_ABREAST):
         chosen = slice(start, start + MODELS_ABREAST)
         parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
@@ -69,6 +72,7 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
 
 def _maps(divergence: Divergence) -> Table:
     table = _table("The maps", "map", "as of (UTC)", "mark", "% of OI", "longs", "shorts")
+    table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         table.add_row(*_map_cells(summary))
     return _captioned(table, "% of OI: seen or placed, long/short; amounts within the grid")
@@ -89,6 +93,22 @@ def _map_cells(summary: MapSummary) -> list[str | Text]:
         usd(summary.in_grid_usd.long),
         usd(summary.in_grid_usd.short),
     ]
+
+
+def _layers(layers: Sequence[LayerResult]) -> Table:
+    """Models by rows, so that naive and fitted ones stand under one another; raw and crowd abreast."""
+    title = "Against the whole map (raw) and against its crowd: W1, mean of sides"
+    table = _table(title, "", *(layer.layer for layer in layers))
+    table.add_row("effective longs / shorts", *(layer.effective for layer in layers))
+    table.add_row("shape can be claimed", *("yes" if layer.enough else "no" for layer in layers))
+    floors = [_figure("wasserstein_pct", layer.noise_floor_pct) for layer in layers]
+    table.add_row("noise floor", *floors, end_section=True)
+    null = [_figure("wasserstein_pct", layer.null_scores.wasserstein_pct) for layer in layers]
+    table.add_row("mark only", *null)
+    for rows in zip(*(layer.models for layer in layers), strict=True):
+        figures = (_graded(row.scores.wasserstein_pct, row.skill) for row in rows)
+        table.add_row(Text(rows[0].label), *figures)
+    return _captioned(table, "\n".join(layer.says for layer in layers))
 
 
 def _bands(divergence: Divergence, chosen: slice) -> Table:
@@ -129,12 +149,17 @@ def _score_name(score: str, side: str) -> str:
 
 
 def _judged(row: Judged) -> Text:
-    figure = _figure(row.score, row.model)
-    if row.skill is None:
+    return _graded(row.model, row.skill, row.score)
+
+
+def _graded(value: float | None, skill: float | None, score: str = "wasserstein_pct") -> Text:
+    """A score, and in words how it stands to that of the map that knows only the mark."""
+    figure = _figure(score, value)
+    if skill is None:
         return Text(figure, style="dim")
-    word = "no better" if abs(row.skill) <= SAME_SKILL else "better" if row.skill > 0 else "worse"
+    word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
     style = {"better": "green", "worse": "red"}.get(word, "yellow")
-    return Text.assemble(figure, " ", (f"{word} {row.skill:+.0%}", style))
+    return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", style))
 
 
 def _figure(score: str, value: float | None) -> str:

@@ -24,6 +24,7 @@ from estimator.frames import TIERS
 from estimator.venues import Venue
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
+from storage.markets import last_market
 from storage.store import Store
 
 POSITION_USD: Final = 10_000.0
@@ -31,6 +32,9 @@ POSITION_USD: Final = 10_000.0
 
 FALLBACK_RATE: Final = 0.01
 FALLBACK_MAX_LEVERAGE: Final = 50.0
+
+HALF_OF_INITIAL: Final = "hyperliquid"
+"""The venue whose maintenance follows from a coin's highest leverage, which is stored with its markets."""
 
 LONG: Final = 1.0
 SHORT: Final = -1.0
@@ -124,13 +128,29 @@ def brackets_of(venue: Venue, coin: str, told: pl.DataFrame | None = None) -> Br
 
 
 def stored_brackets(store: Store, venue: Venue, coin: str, at: datetime) -> Brackets:
-    """`brackets_of` with the stored reading of the venue's tiers that is nearest to `at`."""
+    """`brackets_of` with the stored reading of the venue's tiers that is nearest to `at`; on Hyperliquid the coin's own
+    bracket, where its highest leverage is stored."""
+    own = _of_market(store, coin, at) if venue.name == HALF_OF_INITIAL else None
+    if own is not None:
+        return own
     told = store.lake.read_series("tiers", venue.name, coin, TIERS)
     moments = told["ts"].unique()
     if moments.is_empty():
         return brackets_of(venue, coin)
     nearest = moments[int((moments - at).abs().arg_min() or 0)]
     return brackets_of(venue, coin, told.filter(pl.col("ts") == nearest))
+
+
+def _of_market(store: Store, coin: str, at: datetime) -> Brackets | None:
+    """Hyperliquid's maintenance is half of the initial margin at the coin's highest leverage; null where no market row
+    tells it. Rows of before `at` go first, but a limit told later is better than a default."""
+    for moment in (at, None):
+        market = last_market(store.database, HALF_OF_INITIAL, coin, moment)
+        if market is not None and market.max_leverage:
+            highest = float(market.max_leverage)
+            said = f"{HALF_OF_INITIAL} {coin}: maintenance is half the initial margin at {highest:g}x"
+            return Brackets.flat(coin, 0.5 / highest, highest, said)
+    return None
 
 
 def _of_tiers(symbol: str, rows: pl.DataFrame, source: str) -> Brackets:

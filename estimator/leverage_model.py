@@ -12,7 +12,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -34,6 +34,9 @@ LEVEL: Final = 0.8
 CURVE_OFFSET: Final = 0.005
 """Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
 
+UNSAID: Final = frozenset({"name", "made_at", "made_by"})
+"""Fields that tell models apart, but not what they say."""
+
 Shares = tuple[tuple[float, ...], ...]
 
 
@@ -52,7 +55,8 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     With C in shares of open interest, the truth lies between `low` and `high` times (C + `CURVE_OFFSET`), less the
     offset, on `LEVEL` of the held-out coins. `crowd_share` is what is left of the mass within reach when each position
     is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds between `whales_low` and
-    `whales_high` of open interest within each distance: how much is known, where it lies is not.
+    `whales_high` of open interest within each distance: how much is known, where it lies is not. `crowd_low` and
+    `crowd_high` bound the crowd's map alone, every position cut and the rest scaled to the mass within reach.
     """
 
     distance_pct: tuple[float, ...]
@@ -61,6 +65,8 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crowd_share: float
     whales_low: tuple[float, ...]
     whales_high: tuple[float, ...]
+    crowd_low: tuple[float, ...] = ()
+    crowd_high: tuple[float, ...] = ()
 
 
 class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +97,14 @@ class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Coordinate = Literal["leverage", "of-maximum", "of-volatility"]
+COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility")
+
+
+class CoinShares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of one coin where they deviate from what all coins share, as `LeverageModel.long` and `short`."""
+
+    long: Shares
+    short: Shares
 
 
 class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -99,8 +113,10 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `rates` are multiples of the activity of `estimator.turnover`; `long` and `short` have one row per rate and one
     share per node of `leverage`. What a side's shares lack to one is null mass: hedged or without leverage, it has no
     place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a market
-    of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). `bounds` and `correction` are null
-    where nothing was held out, or nothing transferred. Raises `BadInput` where the shares are none.
+    of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). `coins` deviate from the pooled shares
+    on the venue that they were fitted on. `bounds` are those of a coin that the fit has not seen, `own_bounds` those of
+    `coins`; they and `correction` are null where nothing was held out, or nothing transferred. Raises `BadInput` where
+    the shares are none.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
@@ -112,7 +128,9 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     long: Shares
     short: Shares
     coordinate: Coordinate = "leverage"
+    coins: dict[str, CoinShares] = {}
     bounds: Bounds | None = None
+    own_bounds: Bounds | None = None
     correction: Correction | None = None
 
     def __post_init__(self) -> None:
@@ -121,7 +139,8 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         _check_ascending(self.name, "rates", self.rates, 0.0)
         _check_ascending(self.name, "leverage", self.leverage, 1.0)
         for side in ("long", "short"):
-            _check_shares(self.name, side, getattr(self, side), (len(self.rates), len(self.leverage)))
+            for own in (self, *self.coins.values()):
+                _check_shares(self.name, side, getattr(own, side), (len(self.rates), len(self.leverage)))
 
     def shares(self, side: str) -> FloatArray:
         """Shares of one side, shape (classes, nodes)."""
@@ -130,6 +149,11 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def null_share(self, side: str) -> float:
         """What the shares of a side lack to one."""
         return max(0.0, 1.0 - float(self.shares(side).sum()))
+
+    def of_coin(self, coin: str) -> "LeverageModel":
+        """With the shares that are this coin's own, where it has any."""
+        own = self.coins.get(coin)
+        return self if own is None else msgspec.structs.replace(self, long=own.long, short=own.short)
 
     def scale(self, highest_leverage: float, daily_volatility: float) -> float:
         """What the nodes are multiplied by on a market of this highest leverage and standard deviation of a day's log
@@ -142,8 +166,9 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @cached_property
     def hash(self) -> str:
-        """Of what the model says, not of how its file is written."""
-        return sha256(msgspec.json.encode(self)).hexdigest()[:12]
+        """Of what the model says and on what it rests; not of its name, of when and by what it was made, or of how its
+        file is written. What is empty says nothing, so that a part added later changes no hash."""
+        return sha256(msgspec.json.encode(_said(self), order="sorted")).hexdigest()[:12]
 
     @property
     def note(self) -> str:
@@ -198,6 +223,15 @@ def _read(path: Path) -> LeverageModel:
         raise BadInput(
             f"cannot read {path}: {error.strerror}; give a leverage model's name or file"
         ) from error
+
+
+def _said(value: Any) -> Any:
+    """Parts without `UNSAID` and without what is empty."""
+    if isinstance(value, msgspec.Struct):
+        value = {field: getattr(value, field) for field in value.__struct_fields__ if field not in UNSAID}
+    if isinstance(value, dict):
+        return {key: _said(one) for key, one in value.items() if one not in (None, (), {})}
+    return value
 
 
 def _check_ascending(name: str, field: str, values: tuple[float, ...], least: float) -> None:

@@ -9,6 +9,7 @@ from estimator.brackets import stored_brackets
 from estimator.errors import UnknownChoice
 from estimator.leverage import MODELS, LeverageWeights, weights_named
 from estimator.leverage_model import LeverageModel, leverage_model_named
+from estimator.model_in_use import CALIBRATED, calibrated_model
 from estimator.node_shares import VINTAGES
 from estimator.series import load_series
 from estimator.venues import VENUES, Venue, venue_named, venues_named
@@ -19,7 +20,7 @@ from heatmap.heatmap import Heatmap
 from storage.errors import NothingStored
 from storage.store import Store
 
-ALONE = (VINTAGES, *MODELS, *PLAIN)
+ALONE = (VINTAGES, *MODELS, *PLAIN, CALIBRATED)
 """Models that need no exact map."""
 
 
@@ -38,9 +39,10 @@ def model_map(
 ) -> Heatmap:
     """The map of `model` on what is stored of `venue`: a name, several with commas, or `all` that have series.
 
-    `weights` names the leverage model of `vintages`; `leverage` and `age` keep only those bands. Several venues are
-    taken at one moment, the latest that all of them reach. Raises `UnknownChoice` for another venue, model, window,
-    leverage or age; `NothingStored` and `StaleSeries` where the series do not reach `at`.
+    `weights` names the leverage model of `vintages`; `calibrated` is `vintages` with the fitted model in use.
+    `leverage` and `age` keep only those bands. Several venues are taken at one moment, the latest that all of them
+    reach. Raises `UnknownChoice` for another venue, model, window, leverage or age; `MissingData` where no model was
+    fitted, `NothingStored` and `StaleSeries` where the series do not reach `at`.
     """
     if model not in ALONE:
         raise UnknownChoice("model", model, ALONE)
@@ -98,15 +100,20 @@ def _draw(
 ) -> Heatmap:
     if model in PLAIN and (leverage or age):
         raise BadInput(f"model {model} knows neither leverages nor ages: leave out --leverage and --age")
-    chosen = None if model in PLAIN else _weights(store, model, weights)
+    chosen = None if model in PLAIN else _weights(store, model, weights, venue)
     series = load_series(store, venue, coin, window, at)
     brackets = stored_brackets(store, venue, coin, series.as_of)
     if chosen is None:
         return plain_map(model, series, venue, coin, brackets, width_bps)
-    assumed = VintageModel(chosen, width_bps=width_bps, brackets=brackets)
+    name = CALIBRATED if model == CALIBRATED else VINTAGES
+    assumed = VintageModel(chosen, width_bps=width_bps, brackets=brackets, name=name)
     return assumed.fit(series, venue, coin).heatmap(leverage=leverage, age=age)
 
 
-def _weights(store: Store, model: str, weights: str | None) -> LeverageModel | LeverageWeights:
-    """A baseline's own, else the leverage model of that name or file."""
-    return weights_named(model) if model in MODELS else leverage_model_named(weights, store.settings.data_dir)
+def _weights(store: Store, model: str, weights: str | None, venue: Venue) -> LeverageModel | LeverageWeights:
+    """A baseline's own, the fitted model in use, else the leverage model of that name or file."""
+    if model in MODELS:
+        return weights_named(model)
+    if model == CALIBRATED:
+        return calibrated_model(store.settings.data_dir, venue.name)
+    return leverage_model_named(weights, store.settings.data_dir)

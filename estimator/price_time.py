@@ -8,13 +8,14 @@ import numpy as np
 
 from estimator.brackets import POSITION_USD, Brackets, stored_brackets
 from estimator.moments import hours, told
-from estimator.node_shares import NodeShares, Weights, node_shares
+from estimator.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from estimator.price_clock import Clock, bar_s, clock_of, in_words
 from estimator.series import WINDOWS, MarketSeries, load_series
 from estimator.step_masses import PriceTime, price_time
 from estimator.turnover import activity, turn_over
 from estimator.venues import Venue, venue_named
 from estimator.vintages import Bars
+from heatmap.captions import UNLEVELLED
 from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from heatmap.heatmap import NOTHING, Coverage, Sides
@@ -47,14 +48,24 @@ def model_series(
     `weights` are a leverage model, its name or file (model `vintages`) or a baseline's own; `leverage` keeps the bands
     of those leverages, `age` one or several of `AGES`. As much again before the span, at least 3 and at most 30 days,
     is read as warm-up where it is stored. Raises `UnknownChoice` for an unknown name, `BadInput` for a span or step
-    that is none, `NothingStored` and `StaleSeries` as `load_series` does.
+    that is none, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and `StaleSeries` as
+    `load_series` does.
     """
     if venue == "all" or "," in venue:
         raise BadInput(f"--series draws one venue at a time, not {venue!r}: name one")
     market = venue_named(venue)
     loaded = load_series(store, market, coin, _window_for(series), at)
     known = stored_brackets(store, market, coin, loaded.as_of)
-    shares = node_shares(model, weights, known, POSITION_USD, store.settings.data_dir)
+    shares = node_shares(
+        model,
+        weights,
+        known,
+        POSITION_USD,
+        store.settings.data_dir,
+        venue=market.name,
+        coin=coin,
+        daily_volatility=daily_volatility(loaded.bars.close, bar_s(loaded)),
+    )
     if leverage:
         shares = shares.only(leverage)
     return drawn_series(loaded, shares, known, market, coin, series, step, age)
@@ -136,7 +147,9 @@ def _shown(
     known = ends > starts
     mark = np.where(known, loaded.bars.close[ends - 1], np.nan)
     coin, venue, model = about
-    coverage = _coverage(mass, loaded, clock, known)
+    coverage = _coverage(
+        mass, loaded, clock, known, tuple(line for line in said if line.startswith(UNLEVELLED))
+    )
     return HeatmapSeries(
         coin=coin,
         venue=venue,
@@ -164,7 +177,7 @@ def _sides(long: FloatArray, short: FloatArray, mark: FloatArray) -> tuple[Sides
 
 
 def _coverage(
-    mass: PriceTime, loaded: MarketSeries, clock: Clock, known: np.ndarray
+    mass: PriceTime, loaded: MarketSeries, clock: Clock, known: np.ndarray, lacking: tuple[str, ...]
 ) -> tuple[Coverage | None, ...]:
     ends = clock.steps.ends
     notes = _notes(loaded, clock)
@@ -176,7 +189,7 @@ def _coverage(
             open_interest_usd=float(mass.open_interest[at] * mark[at]),
             seen_usd=Sides(float(mass.long.seen[at] * mark[at]), float(mass.short.seen[at] * mark[at])),
             oldest_age_s=float(age_s[at]),
-            notes=(_null_note(mass, at), *notes),
+            notes=(*lacking, _null_note(mass, at), *notes),
         )
         if held
         else None

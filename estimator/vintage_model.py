@@ -6,7 +6,7 @@ went. `estimator.model` feeds it from the store.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -17,7 +17,9 @@ from estimator.dictionary import Columns, Dictionary, Lots, build_dictionary
 from estimator.errors import UnknownChoice
 from estimator.leverage import LeverageWeights, bands_among
 from estimator.leverage_model import LeverageModel
-from estimator.node_shares import VINTAGES, NodeShares, node_shares
+from estimator.map_bounds import bounds_of, bounds_said
+from estimator.model_in_use import of_market
+from estimator.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
 from estimator.series import MarketSeries, rounding_share
 from estimator.turnover import Activity, Turnover, activity, turn_over
 from estimator.venues import Venue
@@ -65,7 +67,7 @@ class Estimate:
 
 
 class VintageModel:
-    """A leverage model (or a baseline's weights) on the series of one market.
+    """A leverage model (or a baseline's weights) on the series of one market; `name` is what its maps are called.
 
     Attributes
     ----------
@@ -91,8 +93,10 @@ class VintageModel:
         position_usd: float = POSITION_USD,
         width_bps: float = DEFAULT_WIDTH_BPS,
         brackets: Brackets | None = None,
+        name: str = VINTAGES,
     ) -> None:
         self.weights = weights
+        self.name = name
         self.position_usd = position_usd
         self.width_bps = width_bps
         self.brackets = brackets
@@ -101,8 +105,16 @@ class VintageModel:
         """Age the open interest and compute the columns; `brackets` default to the venue's facts."""
         self.series_, self.venue_, self.coin_ = series, venue, coin
         self.brackets_ = self.brackets or brackets_of(venue, coin)
-        self.shares_ = node_shares(VINTAGES, self.weights, self.brackets_, self.position_usd)
         bars = series.bars
+        self.shares_ = node_shares(
+            self.name,
+            self.weights,
+            self.brackets_,
+            self.position_usd,
+            venue=venue.name,
+            coin=coin,
+            daily_volatility=daily_volatility(bars.close, step_s(series)),
+        )
         self.clock_ = activity(bars.open_interest, bars.volume, step_s(series))
         self.turnover_ = turn_over(bars.open_interest, self.clock_.coins, self.shares_.rates)
         self.dictionary_ = build_dictionary(
@@ -121,7 +133,7 @@ class VintageModel:
     def heatmap(
         self, *, leverage: Sequence[float] | None = None, age: Sequence[str] | None = None
     ) -> Heatmap:
-        """The map, or its part in the bands of these leverages and in these `AGE_BANDS`.
+        """The map, or its part in the bands of these leverages and in these `AGE_BANDS`; only the whole has bounds.
 
         Raises `UnknownChoice` for a leverage or an age without a band.
         """
@@ -146,7 +158,9 @@ class VintageModel:
             quality=series.quality,
         )
         wanted = wanted_bands(self.shares_, leverage, age)
-        return drawn.filter(**wanted) if wanted else drawn
+        if wanted:
+            return drawn.filter(**wanted)
+        return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
 
     def _columns(self, side: str) -> Columns:
         return self.dictionary_.long if side == "long" else self.dictionary_.short
@@ -163,7 +177,9 @@ class VintageModel:
         )
         placed = columns.weighted(weight).sum(axis=(0, 1))
         assigned = float(weight.sum())
-        said = float(self.weights.shares(side).sum()) if isinstance(self.weights, LeverageModel) else assigned
+        said = assigned
+        if isinstance(self.weights, LeverageModel):
+            said = float(of_market(self.weights, self.venue_.name, self.coin_).shares(side).sum())
         return Balance(
             on_map=held * float(placed[:-1].sum()),
             never=held * float(placed[-1]),
@@ -185,6 +201,7 @@ class VintageModel:
             self.brackets_.source,
             f"isolated positions of {self.position_usd:,.0f} USD at entry, initial margin only: no fees, no funding",
             "what opens in a bar opens on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range",
+            *bounds_said(self.weights, self.venue_.name, self.coin_),
             *series_said(self.series_),
             *rounding_said(self.series_, births),
         )

@@ -1,7 +1,15 @@
 """What is said beside every drawing of a map: what it is, how much it has seen, what is not on it."""
 
+from typing import Final
+
+from heatmap.bounds import moves
 from heatmap.heatmap import Heatmap, Sides
+from heatmap.layers import ABOUT_LAYERS
 from heatmap.money import age, counted, percent, price, usd
+
+UNLEVELLED: Final = "not levelled to "
+UNBOUNDED: Final = "no bounds: "
+"""How assumptions begin that must be read before the map is."""
 
 KIND = {"exact": "exact positions", "modelled": "model", "imported": "imported map"}
 
@@ -41,6 +49,11 @@ def coverage_line(heatmap: Heatmap) -> str:
     return said
 
 
+def head_lines(heatmap: Heatmap) -> tuple[str, ...]:
+    """What must be read first: how much was seen, and how much of it is whales'."""
+    return (coverage_line(heatmap), *(note for note in heatmap.coverage.notes if _of_layers(note)))
+
+
 def remainder_line(heatmap: Heatmap) -> str:
     """Notional that is not in the grid, and why."""
     parts = [f"no price liquidates {_sides(heatmap.never_usd)}", f"off the grid {_sides(heatmap.beyond_usd)}"]
@@ -51,10 +64,29 @@ def remainder_line(heatmap: Heatmap) -> str:
     return "not drawn: " + "; ".join(parts)
 
 
+def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
+    """What moves of the mark liquidate, with bounds and the whales' part; none where the map has no bounds."""
+    bounds = heatmap.bounds
+    return () if bounds is None else tuple(move.told(bounds.level) for move in moves(bounds))
+
+
 def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
-    """What is not drawn, what was found wrong with the input, and the notes of the coverage."""
+    """What is not drawn, what a fitted model does not know here, what was found wrong with the input, and the notes of
+    the coverage that `head_lines` does not say."""
+    bounds = heatmap.bounds
+    held = (
+        ()
+        if bounds is None
+        else (f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",)
+    )
+    lacking = tuple(line for line in heatmap.assumptions if line.startswith((UNLEVELLED, UNBOUNDED)))
     found = tuple(f"input: {finding}" for finding in heatmap.quality)
-    return (remainder_line(heatmap), *found, *heatmap.coverage.notes)
+    notes = (note for note in heatmap.coverage.notes if not _of_layers(note))
+    return (remainder_line(heatmap), *held, *lacking, *found, *notes)
+
+
+def _of_layers(note: str) -> bool:
+    return note.startswith(ABOUT_LAYERS)
 
 
 def _sides(amount: Sides) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from heatmap.captions import coverage_line, kind, said_beside, title
+from heatmap.captions import bounds_lines, head_lines, kind, said_beside, title
 from heatmap.errors import LiqtruthError
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.heatmap import Heatmap
 from heatmap.money import price
+from heatmap.page import page
 from heatmap.zoom import View, reach_bins, zoomed
 
 if TYPE_CHECKING:
@@ -32,21 +33,24 @@ FAINT: Final = "#848e9c"
 PAPER: Final = "#12161c"
 GRID: Final = "#232a33"
 BARS_EACH_WAY: Final = 60
+PAGE_HEIGHT: Final = 700
 LINE_LENGTH: Final = 160
 """Characters of a caption that a picture of 1,280 pixels has room for."""
 
 
-def map_figure(heatmap: Heatmap) -> go.Figure:
-    """Bars of notional (million USD) by price, with what a move from the mark liquidates on the upper axis."""
+def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
+    """Bars of notional (million USD) by price, with what a move from the mark liquidates on the upper axis.
+
+    `captioned` puts heading, bounds and notes above them; a page says these beside the picture, where they wrap.
+    """
     import plotly.graph_objects as go
 
     view = zoomed(heatmap, BARS_EACH_WAY)
     figure = go.Figure()
     for trace in _bars(heatmap, view, heatmap.grid.mark_px, "x") + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
-    lines = wrapped([coverage_line(heatmap), *said_beside(heatmap)])
     figure.update_layout(
-        **_style([escape(line) for line in lines], escape(title(heatmap))),
+        **(_style(_captions(heatmap), escape(title(heatmap))) if captioned else _style([], None)),
         xaxis=_axis("notional liquidated in the zone (million USD)", side="bottom"),
         xaxis2=_axis(
             "from the mark to here (million USD)", side="top", overlaying="x", showgrid=False, tickmode="auto"
@@ -58,6 +62,13 @@ def map_figure(heatmap: Heatmap) -> go.Figure:
     if view.empty:
         _say_empty(figure, view, heatmap.mark_px)
     return figure
+
+
+def _captions(heatmap: Heatmap) -> list[str]:
+    """Lines under the heading; bounds are what a trader looks for, so they are as bright as the heading."""
+    bright = [f'<span style="color:{INK}">{escape(line)}</span>' for line in bounds_lines(heatmap)]
+    head, rest = wrapped(head_lines(heatmap)), wrapped(said_beside(heatmap))
+    return [*map(escape, head), *bright, *map(escape, rest)]
 
 
 def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
@@ -95,10 +106,19 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
 
 def to_html(heatmap: Heatmap) -> str:
     """A page that needs nothing else: plotly.js is inside."""
-    html: str = map_figure(heatmap).to_html(
-        include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True}
-    )
-    return html.replace("<body>", f'<body style="margin:0;background:{PAPER}">', 1)
+    figure = map_figure(heatmap, captioned=False)
+    figure.update_layout(height=PAGE_HEIGHT, margin={"t": 64, "l": 64, "r": 14, "b": 96}, font_size=12)
+    figure.update_layout(xaxis_title_text="liquidated in the zone (million USD)")
+    colors = {
+        "PAPER": PAPER,
+        "INK": INK,
+        "FAINT": FAINT,
+        "LONG": LONG,
+        "SHORT": SHORT,
+        "GRID": GRID,
+        "MARK": MARK,
+    }
+    return page(heatmap, figure, colors)
 
 
 def write_html(heatmap: Heatmap, path: Path) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
+from heatmap.bounds import MapBounds
 from heatmap.errors import LiqtruthError, MapFileError
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides, Source
@@ -38,7 +40,8 @@ class MapFile(msgspec.Struct):
     breakdown: dict[str, list[Any]] | None
     long_usd: list[float]
     short_usd: list[float]
-    quality: tuple[str, ...] = ()  # files of before have none
+    quality: tuple[str, ...] = ()  # files of before have neither
+    bounds: MapBounds | None = None
 
 
 def about(heatmap: Heatmap) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
         },
         "assumptions": list(heatmap.assumptions),
         "quality": list(heatmap.quality),
+        "bounds": None if heatmap.bounds is None else asdict(heatmap.bounds),
         "breakdown": _breakdown_to_json(heatmap.breakdown),
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 import polars as pl
 
+from heatmap.bounds import MapBounds
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray, PriceGrid, fixed
 from heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
@@ -65,7 +66,8 @@ class Heatmap:
     `long_usd` and `short_usd` have `grid.bins` entries. `beyond_usd` is mass off the grid, `never_usd` mass that
     no price can liquidate. `model` names what made a modelled map. `breakdown`, where present, holds the same mass
     in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` says what was found wrong with
-    the input, and what was done about it.
+    the input, and what was done about it. `bounds`, where a model has any here, are of the whole map: a filtered one
+    has none.
     """
 
     coin: str
@@ -82,6 +84,7 @@ class Heatmap:
     model: str = ""
     breakdown: pl.DataFrame | None = field(default=None, repr=False)
     quality: tuple[str, ...] = ()
+    bounds: MapBounds | None = None
 
     def __post_init__(self) -> None:
         for name in ("long_usd", "short_usd"):

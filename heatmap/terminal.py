@@ -7,9 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from heatmap.captions import coverage_line, said_beside, title
+from heatmap.bounds import MapBounds, moves
+from heatmap.captions import head_lines, said_beside, title
 from heatmap.heatmap import Heatmap
-from heatmap.money import price, usd
+from heatmap.money import percent, price, usd
 from heatmap.zoom import View, zoomed
 
 LONG: Final = "green"
@@ -20,7 +21,9 @@ EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 def map_panel(heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34) -> RenderableType:
     """About `rows` rows of bars with cumulative notional; fits 80 columns."""
     view = zoomed(heatmap, max(rows // 2, 1))
-    parts: list[RenderableType] = [Text(title(heatmap), style="bold"), Text(coverage_line(heatmap))]
+    parts: list[RenderableType] = [Text(title(heatmap), style="bold"), *map(Text, head_lines(heatmap))]
+    if heatmap.bounds is not None:
+        parts.append(_bounds(heatmap.bounds))
     if view.empty:
         reach = 100 * (view.edges[-1] / heatmap.mark_px - 1)
         parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
@@ -28,6 +31,18 @@ def map_panel(heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34) -> Rende
         parts.append(_bars(heatmap, view, bar_width))
     parts += [Text(line, style="dim") for line in said_beside(heatmap)]
     return Group(*parts)
+
+
+def _bounds(bounds: MapBounds) -> Table:
+    """What moves liquidate, with bounds and the whales' part; the whole width is some 60 columns."""
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in ("a move of", "liquidates", f"{percent(bounds.level, 0)}: from", "to", "whales: from", "to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for move in moves(bounds):
+        amounts = (move.modelled_usd, move.low_usd, move.high_usd, move.whales_low_usd, move.whales_high_usd)
+        style = LONG if move.side == "long" else SHORT
+        table.add_row(Text(f"{move.move_pct:+g} %", style=style), *map(usd, amounts))
+    return table
 
 
 def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:

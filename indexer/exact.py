@@ -2,6 +2,7 @@
 
 The price is `liq_px`, chosen once in `indexer.reconcile`. A position with status `never` keeps its null and counts as
 mass that no price liquidates; one with status `unknown_collateral` has no place on the map and is counted as unknown.
+A map may show one layer only (`heatmap.layers`): a position is what one account holds of the coin.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import polars as pl
 
 from heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from heatmap.layers import Cut, layer_of, layer_said, whales_line
 from heatmap.levels import SIDE
 from heatmap.synthetic import SYNTHETIC, any_synthetic
 from indexer.readings import coin_as_of
@@ -38,14 +40,35 @@ ASSUMPTIONS: Final = (
 
 
 def exact_map(
-    store: Store, coin: str, at: datetime | None = None, width_bps: float = DEFAULT_WIDTH_BPS
+    store: Store,
+    coin: str,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+    layer: str | None = None,
 ) -> Heatmap:
-    """The map of everything known of `coin` at `at` (default: the latest reading).
+    """The map of everything known of `coin` at `at` (default: the latest reading), or one of its layers
+    (`heatmap.layers.LAYERS`).
 
-    Raises `UnknownCoin` for a coin that no reading holds and `NothingStored` where there is none by `at`.
+    Raises `UnknownCoin` for a coin that no reading holds, `NothingStored` where there is none by `at`, `BadInput` for
+    another layer.
     """
+    if layer is not None:
+        return whole_and_layer(store, coin, layer, at, width_bps)[1]
     positions, market, notes = coin_as_of(store, coin, at)
     return map_of_positions(positions, coin, market, width_bps, notes)
+
+
+def whole_and_layer(
+    store: Store,
+    coin: str,
+    layer: str,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+) -> tuple[Heatmap, Heatmap]:
+    """The whole map and that of a layer, of the same reading; raises as `exact_map`."""
+    positions, market, notes = coin_as_of(store, coin, at)
+    whole = map_of_positions(positions, coin, market, width_bps, notes)
+    return whole, _layer_map(whole, positions, layer)
 
 
 def map_of_positions(
@@ -59,7 +82,9 @@ def map_of_positions(
     as_of = _latest(positions, market)
     mark_px = market.mark_px if market else float(positions["mark_px"].median())  # type: ignore[arg-type]
     valued = describe(positions, mark_px, as_of)
-    levels = valued.filter(pl.col("status") != "unknown_collateral")
+    levels = _placeable(valued)
+    coverage = _coverage(valued, levels, market, mark_px, (*notes, *_notes(valued, market)))
+    whales = whales_line(levels, Cut.of(coverage), mark_px)
     return Heatmap.from_levels(
         levels.select("side", "px", "notional_usd", *DIMENSIONS),
         PriceGrid.around(mark_px, width_bps),
@@ -67,10 +92,35 @@ def map_of_positions(
         venue=VENUE,
         source="exact",
         as_of=as_of,
-        coverage=_coverage(valued, levels, market, mark_px, (*notes, *_notes(valued, market))),
+        coverage=replace(coverage, notes=(whales, *coverage.notes)),
         assumptions=ASSUMPTIONS,
         by=DIMENSIONS,
     )
+
+
+def _layer_map(whole: Heatmap, positions: pl.DataFrame, layer: str) -> Heatmap:
+    """One layer of the positions that `whole` was drawn from."""
+    cut = Cut.of(whole.coverage)
+    levels = layer_of(_placeable(describe(positions, whole.mark_px, whole.as_of)), cut, layer)
+    part = Heatmap.from_levels(
+        levels.select("side", "px", "notional_usd", *DIMENSIONS),
+        whole.grid,
+        coin=whole.coin,
+        venue=whole.venue,
+        source=whole.source,
+        model=layer,
+        as_of=whole.as_of,
+        coverage=whole.coverage,
+        assumptions=whole.assumptions,
+        by=DIMENSIONS,
+    )
+    said = layer_said(layer, part.total_usd, whole.total_usd, cut)
+    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+
+
+def _placeable(valued: pl.DataFrame) -> pl.DataFrame:
+    """Positions that have a place on the map, among mass that no price liquidates too."""
+    return valued.filter(pl.col("status") != "unknown_collateral")
 
 
 def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[str], assumption: str) -> Heatmap:

@@ -1,4 +1,4 @@
-"""What can be asked of the exact map: filtered, all coins moved together, first orders only, or over time."""
+"""What can be asked of the exact map: filtered, a layer, all coins moved together, first orders only, over time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Final
 from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_WIDTH_BPS
 from heatmap.heatmap import Heatmap
+from heatmap.layers import LAYERS
 from heatmap.series import HeatmapSeries
 from indexer.betas import describe_betas, stored_betas
 from indexer.drilldown import filtered_positions
@@ -26,7 +27,8 @@ STEPS: Final = 48
 
 @dataclass(frozen=True)
 class MapView:
-    """One way to look at a coin's positions; `filters` are of `indexer.drilldown.FILTERS`, `joint` one of `JOINT`.
+    """One way to look at a coin's positions; `filters` are of `indexer.drilldown.FILTERS`, `joint` one of `JOINT`,
+    `layer` one of `heatmap.layers.LAYERS`.
 
     `betas` go before fitted ones, and move the coins together where `joint` is left out, all others alike.
     """
@@ -39,13 +41,18 @@ class MapView:
     joint: str | None = None
     betas: Mapping[str, float] = field(default_factory=dict)
     executable: bool = False
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         if self.joint not in (None, *JOINT):
             raise BadInput(f"no joint move {self.joint!r}; there are {' and '.join(JOINT)}")
-        asked = [self.filtered, self.moved, self.executable]
+        if self.layer not in (None, *LAYERS):
+            raise BadInput(f"no layer {self.layer!r}; there are {' and '.join(LAYERS)}")
+        asked = [self.filtered, self.moved, self.executable, self.layer is not None]
         if sum(asked) > 1:
-            raise BadInput("filters, --joint and --executable each make a map of their own; choose one")
+            raise BadInput(
+                "filters, --layer, --joint and --executable each make a map of their own; choose one"
+            )
 
     @property
     def filtered(self) -> bool:
@@ -65,15 +72,15 @@ def view_map(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
         return executable_map(store, view.coin, view.at, view.width_bps), []
     if view.filtered:
         return filtered_map(store, view), []
-    return exact_map(store, view.coin, view.at, view.width_bps), []
+    return exact_map(store, view.coin, view.at, view.width_bps, view.layer), []
 
 
 def view_series(
     store: Store, view: MapView, length: timedelta, step: timedelta | None = None
 ) -> HeatmapSeries:
     """Maps over the `length` before `at` (default: the last reading); only whole maps have a history."""
-    if view.filtered or view.moved or view.executable:
-        raise BadInput("--series draws whole maps: leave filters, --joint and --executable out")
+    if view.filtered or view.moved or view.executable or view.layer:
+        raise BadInput("--series draws whole maps: leave filters, --layer, --joint and --executable out")
     end = view.at or _latest(store, view.coin)
     return exact_series(store, view.coin, end - length, end, step or length / STEPS, view.width_bps)
 

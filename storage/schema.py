@@ -13,7 +13,7 @@ from storage.lock import waiting
 from storage.outage import may_pass
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0002"
+HEAD = "0003"
 ONE_AT_A_TIME: Final = 0x6C697174
 """The server's advisory lock of whoever migrates ("liqt")."""
 

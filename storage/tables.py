@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Dialect, LargeBinary
+from sqlalchemy import Dialect, LargeBinary, UniqueConstraint
 from sqlalchemy.types import DateTime, TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -126,3 +126,60 @@ class Account(SQLModel, table=True):
     label: str = ""
     """What the protocol says it is: vault, sub-account, liquidator; empty where it says nothing."""
     master: str | None = None
+
+
+class Forecast(SQLModel, table=True):
+    """A map that was kept before the time that it speaks of; rows are only ever added, and the database holds to it.
+
+    `hash` is the SHA-256 of the content, a file of that name (`compare.scoring.ledger`).
+    """
+
+    __table_args__ = (
+        UniqueConstraint(
+            "venue",
+            "coin",
+            "model",
+            "model_hash",
+            "as_of",
+            "horizon_s",
+            "replayed",
+            name="one_forecast_a_moment",
+        ),
+    )
+
+    hash: str = Field(primary_key=True)
+    venue: str = Field(index=True)
+    coin: str
+    model: str
+    weights: str
+    """Name of the leverage model; empty where the model has weights of its own."""
+    model_hash: str
+    as_of: datetime = Field(sa_type=UtcDateTime)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    horizon_s: int
+    replayed: bool
+    """Made when what it speaks of could be known already."""
+    synthetic: bool
+
+
+class ForecastScore(SQLModel, table=True):
+    """What came of one side of a forecast, written once when its horizon was over (`compare.scoring.windows`).
+
+    USD, log prices, counts; `coverage` is null where unknown, `tiers_*` where that baseline could not be drawn.
+    """
+
+    forecast_hash: str = Field(foreign_key="forecast.hash", primary_key=True)
+    side: str = Field(primary_key=True)
+    settled_at: datetime = Field(sa_type=UtcDateTime)
+    move: float
+    volatility: float
+    told_usd: float
+    coverage: float | None = None
+    events: int
+    zoned_events: int
+    predicted_usd: float
+    uniform_usd: float
+    tiers_usd: float | None = None
+    hits: float
+    uniform_hits: float
+    tiers_hits: float | None = None

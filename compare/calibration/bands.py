@@ -1,6 +1,5 @@
-"""Shares of open interest per leverage band, with the interval that a bootstrap of days and coins gives them."""
+"""Shares of open interest per leverage band, with the intervals that days, coins and missing coverage give them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -9,6 +8,7 @@ import msgspec
 import numpy as np
 
 from compare.calibration.fit import SideFit
+from compare.calibration.uncertainty import Spread, widened
 from estimator.leverage import BAND_EDGES, LeverageWeights, band_of
 from estimator.leverage_model import LeverageModel
 from heatmap.grid import FloatArray
@@ -16,9 +16,8 @@ from heatmap.grid import FloatArray
 LABELS: Final = tuple(band_of(low) for low, _ in pairwise(BAND_EDGES))
 NULL: Final = "null"
 """What the bands lack to one: hedged or without leverage."""
-DRAWS: Final = 50
-INTERVAL: Final = (10.0, 90.0)
-FEWEST_BLOCKS: Final = 2
+BANDS_AND_NULL: Final = (*LABELS, NULL)
+LEVEL: Final = 0.8
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -35,10 +34,13 @@ class Band(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """Shares (draws, classes, nodes) of one side; none where there are too few blocks to draw from."""
+class Unseen:
+    """What is known of open interest that no reading covers: nothing but that its shares per band of `BANDS_AND_NULL`
+    lie between those of the size classes."""
 
-    shares: FloatArray
+    coverage: float
+    least: FloatArray
+    most: FloatArray
 
 
 def band_shares(shares: FloatArray, leverage: FloatArray) -> FloatArray:
@@ -51,30 +53,21 @@ def band_shares(shares: FloatArray, leverage: FloatArray) -> FloatArray:
     return np.concatenate([bands, null], axis=-1)
 
 
-def bootstrap(
-    fit: SideFit, seed: int, draws: int = DRAWS, on_draw: Callable[[], None] = lambda: None
-) -> Draws:
-    """Blocks are drawn with replacement, as many as there are; deterministic by seed."""
-    count = len(fit.blocks)
-    if count < FEWEST_BLOCKS:
-        return Draws(np.zeros((0, *fit.shares.shape)))
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(draws):
-        found.append(fit.refitted(np.bincount(rng.integers(count, size=count), minlength=count)))
-        on_draw()
-    return Draws(np.stack(found))
-
-
-def bands_of_fit(fit: SideFit, drawn: Draws, leverage: FloatArray) -> tuple[Band, ...]:
-    """Every band of `LABELS`, then the null share; a band of which nothing was fitted has no interval."""
+def bands_of_fit(
+    fit: SideFit, spread: Spread, leverage: FloatArray, unseen: Unseen | None = None
+) -> tuple[Band, ...]:
+    """Every band of `LABELS`, then the null share; a band of which nothing was fitted has no interval. `unseen` widens
+    the intervals where not all of open interest was read."""
     share = band_shares(fit.shares, leverage)
     prior = band_shares(fit.shares * ~fit.free, leverage)
     prior[-1] = 0.0
     fitted = np.append(band_shares(fit.free[None, :].astype(np.float64), leverage)[:-1] > 0, fit.free.any())
-    if drawn.shares.size:
-        low, high = np.percentile(band_shares(drawn.shares, leverage), INTERVAL, axis=0)
-    known, told = fitted & bool(drawn.shares.size), told_by_data(fit, leverage)
+    known, told = fitted & spread.known, told_by_data(fit, leverage)
+    low = high = share
+    if spread.known:
+        low, high = spread.interval(share, lambda drawn: band_shares(drawn, leverage), LEVEL)
+        if unseen is not None:
+            low, high = widened(low, high, unseen.coverage, unseen.least, unseen.most)
     return tuple(
         Band(
             label,
@@ -84,7 +77,7 @@ def bands_of_fit(fit: SideFit, drawn: Draws, leverage: FloatArray) -> tuple[Band
             float(prior[place]),
             told[place],
         )
-        for place, label in enumerate((*LABELS, NULL))
+        for place, label in enumerate(BANDS_AND_NULL)
     )
 
 

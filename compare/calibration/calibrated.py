@@ -4,72 +4,47 @@ The model lies in `<data-dir>/models/NAME.json`, where every command finds it by
 intervals, lies in `<data-dir>/models/fits/NAME.json`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 import numpy as np
 
-from compare.calibration.bands import DRAWS, Band, bands_of_fit, bootstrap
-from compare.calibration.fit import BoolArray, SideFit, fit_side, separable
+from compare.calibration.bands import Unseen, bands_of_fit
+from compare.calibration.coverage import WHOLE, mean_coverage
+from compare.calibration.curve_bounds import bounds_of, own_bounds_of
+from compare.calibration.entries import entry_check
+from compare.calibration.held import Held
 from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import LARGEST_SHARE, Pair
+from compare.calibration.outward import REACH
+from compare.calibration.pairs import Pair
+from compare.calibration.recipe import Fits, Recipe
+from compare.calibration.record import Choices, FitRecord, PairRow, SideRecord
+from compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
+from compare.calibration.standing import standing
+from compare.calibration.uncertainty import DRAWS, Spread, spread_of
 from estimator.errors import UnknownChoice
-from estimator.leverage_model import DEFAULT, LeverageModel, Provenance, known_models
+from estimator.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance, known_models
 from heatmap.errors import BadInput, MissingData
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
+from heatmap.layers import LARGEST_SHARE
 from heatmap.levels import SIDES
 from heatmap.synthetic import SYNTHETIC
 from indexer.universe import VENUE
 
-SCHEMA: Final = "liqtruth.leverage_fit/1"
+FITTING: Final = 0.3
+"""Part of a calibration's time that goes into the fits; the rest draws intervals."""
+IN_WORDS: Final[Mapping[Coordinate, str]] = {
+    "leverage": "coins share the leverages as they stand",
+    "of-maximum": "coins share leverage as a part of their highest, here as on a market of 40x",
+    "of-volatility": "coins share leverage times volatility, here as on a market of 3 % a day",
+}
 NAME: Final = "calibrated"
-
-
-class PairRow(msgspec.Struct, frozen=True):
-    """One pair: what was covered, what of the mass was left when large positions were cut; long then short."""
-
-    coin: str
-    as_of: datetime
-    positions: int
-    highest_leverage: float
-    before_window: float
-    coverage: tuple[float, float]
-    kept: tuple[float, float]
-    effective_positions: tuple[float, float]
-
-
-class SideRecord(msgspec.Struct, frozen=True):
-    """One side's bands; `prior_scale` is what the shares that were not fitted were multiplied by."""
-
-    bands: tuple[Band, ...]
-    prior_scale: float
-    at_most_one: bool
-
-
-class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell."""
-
-    schema: Literal["liqtruth.leverage_fit/1"] = SCHEMA
-    model: str
-    model_hash: str
-    venue: str
-    coins: tuple[str, ...]
-    start: datetime
-    end: datetime
-    blocks: int
-    draws: int
-    seed: int
-    fitted_leverage: tuple[float, float]
-    long: SideRecord
-    short: SideRecord
-    pairs: tuple[PairRow, ...]
-    refused: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -100,42 +75,45 @@ def calibrate(
     seed: int = 0,
     made_at: datetime | None = None,
     venue: str = VENUE,
+    draws: int = DRAWS,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Calibrated:
     """Fit both sides on all pairs together; `prior` gives classes, nodes, and the shares that cannot be fitted.
 
-    The same pairs and seed give the same shares and intervals. Raises `BadInput` for a name that cannot be used,
-    `MissingData` where the series place nothing.
+    The coordinates are those that the pairs were gathered in. The same pairs and seed give the same shares and
+    intervals. Raises `BadInput` for a name that cannot be used, `MissingData` where the series place nothing.
     """
     if name == DEFAULT:
         raise BadInput(f"{name!r} is the shipped prior's name: give the fitted model another --name")
     pairs = gathered.pairs
-    leverage = np.array(prior.leverage)
-    free = separable(pairs, leverage)
-    if not free.any():
+    coordinates = tuple(pairs[0].long.columns)
+    fits = Fits.of(pairs, prior, coordinates, lambda share: on_progress(FITTING * share))
+    recipe = fits.recipe()
+    if not recipe.fitted.long.free.any():
         raise MissingData(
             f"nothing to fit on in {len(pairs)} pairs: no open interest has a place within reach"
         )
-    blocks = [pair.block for pair in pairs]
-    long, short = (
-        fit_side([getattr(pair, side) for pair in pairs], blocks, prior.shares(side), free) for side in SIDES
-    )
+    sizes = fit_sizes(pairs, prior, recipe.fitted)
+    table = size_table(pairs, prior, recipe.fitted, sizes)
+    done = iter(range(1, 2 * draws + 1))
+    spreads = {
+        side: spread_of(
+            recipe.fitted.side(side),
+            recipe.coins,
+            seed,
+            draws,
+            lambda: on_progress(FITTING + (1 - FITTING) * next(done) / (2 * draws)),
+        )
+        for side in SIDES
+    }
     made = (made_at or datetime.now(UTC)).astimezone(UTC)
-    model = LeverageModel(
-        name=name,
-        kind="fitted",
-        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", _basis(pairs, venue, leverage, free)),
-        rates=prior.rates,
-        leverage=prior.leverage,
-        long=_rows(long.shares),
-        short=_rows(short.shares),
+    model = _model(name, made, venue, pairs, prior, recipe, _own(pairs, recipe, table, sizes), gathered.notes)
+    sides = {side: _side_record(pairs, prior, recipe, side, spreads[side], table, model) for side in SIDES}
+    choices = Choices(
+        recipe.fitted.coordinate, recipe.coordinates, recipe.ridge, recipe.deviation.table, table
     )
-    done = iter(range(1, 2 * DRAWS + 1))
-    records = [
-        _side_record(fit, seed, leverage, lambda: on_progress(next(done) / (2 * DRAWS)))
-        for fit in (long, short)
-    ]
-    return Calibrated(model, _record(gathered, model, venue, seed, leverage[free], *records))
+    known = draws if spreads["long"].known else 0
+    return Calibrated(model, _record(gathered, model, venue, seed, known, recipe, choices, sides))
 
 
 def save(data_dir: Path, calibrated: Calibrated) -> Path:
@@ -179,19 +157,64 @@ def _record_path(data_dir: Path, name: str) -> Path:
     return data_dir / "models" / "fits" / f"{name}.json"
 
 
-def _basis(pairs: Sequence[Pair], venue: str, leverage: FloatArray, free: BoolArray) -> str:
+def _model(
+    name: str,
+    made: datetime,
+    venue: str,
+    pairs: Sequence[Pair],
+    prior: LeverageModel,
+    recipe: Recipe,
+    own: Mapping[str, Mapping[str, FloatArray]],
+    notes: Sequence[str],
+) -> LeverageModel:
+    fitted, leverage = recipe.fitted, np.array(prior.leverage)
+    basis = _basis(pairs, venue, leverage[fitted.long.free], fitted.coordinate, notes)
+    long, short = (_rows(fitted.shares(side)) for side in SIDES)
+    coins = {coin: CoinShares(*(_rows(each[side]) for side in SIDES)) for coin, each in own.items()}
+    return LeverageModel(
+        name=name,
+        kind="fitted",
+        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", basis),
+        rates=prior.rates,
+        leverage=prior.leverage,
+        long=long,
+        short=short,
+        coordinate=fitted.coordinate,
+        coins=coins,
+        bounds=bounds_of(pairs, fitted),
+        own_bounds=own_bounds_of(pairs, recipe),
+    )
+
+
+def _own(
+    pairs: Sequence[Pair], recipe: Recipe, table: SizeTable, sizes: Mapping[str, SizeFits]
+) -> dict[str, dict[str, FloatArray]]:
+    """Shares of coins by coin and side: deviating where unseen days say so, else by each coin's mix of sizes where
+    coins left out say so, else none."""
+    if recipe.ridge is not None:
+        return {coin: {side: recipe.shares(coin, side) for side in SIDES} for coin in recipe.coins}
+    if not table.kept:
+        return {}
+    names = np.array([pair.coin for pair in pairs])
+    return {coin: {side: sizes[side].of_mix(names == coin) for side in SIDES} for coin in recipe.coins}
+
+
+def _basis(
+    pairs: Sequence[Pair], venue: str, nodes: FloatArray, coordinate: Coordinate, notes: Sequence[str]
+) -> str:
     """One line for the assumptions of every map that the model draws."""
     sides = [side for pair in pairs for side in (pair.long, pair.short)]
     coverage = np.array([side.coverage for side in sides])
-    effective = float(np.median([side.effective_positions for side in sides]))
-    fitted = f"{leverage[free][0]:.3g}x to {leverage[free][-1]:.3g}x"
+    effective = float(np.median([_effective(side.held) for side in sides]))
     whose = f"{SYNTHETIC}: " if any(pair.synthetic for pair in pairs) else ""
+    beside = "".join(f"; {note}" for note in notes)
     return (
         f"{whose}fitted on exact positions of {venue} {', '.join(sorted({pair.coin for pair in pairs}))}, "
         f"{min(pair.as_of for pair in pairs):%Y-%m-%dT%H:%MZ} to {max(pair.as_of for pair in pairs):%Y-%m-%dT%H:%MZ}: "
-        f"{len(pairs)} pairs, {coverage.min():.0%} to {coverage.max():.0%} of open interest covered and the rest "
-        f"taken to be alike, {effective:.0f} effective positions a side (median) with each cut at "
-        f"{LARGEST_SHARE:.1%} of open interest; {fitted} is fitted, other leverages are the prior's"
+        f"{len(pairs)} pairs, {coverage.min():.0%} to {coverage.max():.0%} of open interest covered, "
+        f"{effective:.0f} effective positions a side (median) with each cut at "
+        f"{LARGEST_SHARE:.1%} of open interest; {IN_WORDS[coordinate]}; {nodes[0]:.3g}x to {nodes[-1]:.3g}x is "
+        f"fitted, other leverages are the prior's{beside}"
     )
 
 
@@ -200,9 +223,34 @@ def _rows(shares: FloatArray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in (np.floor(shares * 1e9) / 1e9).tolist())
 
 
-def _side_record(fit: SideFit, seed: int, leverage: FloatArray, on_draw: Callable[[], None]) -> SideRecord:
-    drawn = bootstrap(fit, seed, on_draw=on_draw)
-    return SideRecord(bands_of_fit(fit, drawn, leverage), fit.prior_scale, fit.at_most_one)
+def _side_record(
+    pairs: Sequence[Pair],
+    prior: LeverageModel,
+    recipe: Recipe,
+    side: str,
+    spread: Spread,
+    sizes: SizeTable,
+    model: LeverageModel,
+) -> SideRecord:
+    fit = recipe.fitted.side(side)
+    unseen = _unseen(pairs, side, sizes)
+    return SideRecord(
+        bands_of_fit(fit, spread, np.array(prior.leverage), unseen),
+        fit.prior_scale,
+        fit.at_most_one,
+        standing(pairs, recipe.fitted, side, prior, spread),
+        entry_check(pairs, side, model.shares(side), prior.rates),
+    )
+
+
+def _unseen(pairs: Sequence[Pair], side: str, sizes: SizeTable) -> Unseen | None:
+    """What was not covered, null where all was; its shares per band may be those of any class that was seen."""
+    coverage = mean_coverage(pairs, side)
+    if coverage >= WHOLE:
+        return None
+    at = SIDES.index(side)
+    seen = np.array([getattr(row, side) for row in sizes.rows if row.crowd_share[at] > LEAST_MIX])
+    return Unseen(coverage, seen.min(axis=0), seen.max(axis=0))
 
 
 def _record(
@@ -210,12 +258,12 @@ def _record(
     model: LeverageModel,
     venue: str,
     seed: int,
-    fitted: FloatArray,
-    long: SideRecord,
-    short: SideRecord,
+    draws: int,
+    recipe: Recipe,
+    choices: Choices,
+    sides: Mapping[str, SideRecord],
 ) -> FitRecord:
-    pairs = gathered.pairs
-    blocks = len({pair.block for pair in pairs})
+    pairs, nodes = gathered.pairs, np.array(model.leverage)[recipe.fitted.long.free]
     return FitRecord(
         model=model.name,
         model_hash=model.hash,
@@ -223,31 +271,36 @@ def _record(
         coins=tuple(sorted({pair.coin for pair in pairs})),
         start=min(pair.as_of for pair in pairs),
         end=max(pair.as_of for pair in pairs),
-        blocks=blocks,
-        draws=DRAWS if long.bands[-1].low is not None else 0,
+        blocks=len({pair.block for pair in pairs}),
+        draws=draws,
         seed=seed,
-        fitted_leverage=(float(fitted[0]), float(fitted[-1])),
-        long=long,
-        short=short,
+        fitted_leverage=(float(nodes[0]), float(nodes[-1])),
+        coverage=(mean_coverage(pairs, "long"), mean_coverage(pairs, "short")),
+        choices=choices,
+        long=sides["long"],
+        short=sides["short"],
         pairs=tuple(_row(pair) for pair in pairs),
         refused=tuple(f"{one.coin} {one.moment:%Y-%m-%dT%H:%MZ}: {one.reason}" for one in gathered.refused),
+        notes=gathered.notes,
     )
 
 
 def _row(pair: Pair) -> PairRow:
-    sides = (pair.long, pair.short)
-
-    def both(name: str) -> tuple[float, float]:
-        first, second = (float(getattr(side, name)) for side in sides)
-        return first, second
-
+    long, short = pair.long, pair.short
     return PairRow(
         pair.coin,
         pair.as_of,
         pair.positions,
         pair.highest_leverage,
         pair.before_window,
-        both("coverage"),
-        both("kept"),
-        both("effective_positions"),
+        (long.coverage, short.coverage),
+        (long.held.kept, short.held.kept),
+        (_effective(long.held), _effective(short.held)),
     )
+
+
+def _effective(held: Held) -> float:
+    """(sum q)^2 / sum q^2 of the crowd within reach."""
+    mass = held.crowd[held.away < REACH]
+    squares = float((mass**2).sum())
+    return float(mass.sum()) ** 2 / squares if squares > 0 else 0.0

@@ -1,12 +1,16 @@
 """Weights of a leverage model by smoothed quasi-Poisson least squares (method, section 3).
 
-Per side, with columns A_n and target e_n of each pair, deviations d = w - prior, and the variance of the last round:
+Per side, with columns A_n and the crowd's map e_n of each pair, both smoothed, deviations d = w - prior, and the
+variance of the last round:
 
     min over w >= 0, sum w <= 1    mean_n sum_x [e_n - A_n w](x)^2 / (m_n(x) + 0.3 mean e)
                                    + mean diagonal * { 0.1^2 ||D2 d||^2 + 0.03^2 ||d||^2 }
 
 D2 is the second difference over log leverage inside a class. What the data cannot tell (`separable`) is not fitted:
 it keeps the prior's shares, smaller where the fitted ones leave less to one. No data at all give back the prior.
+
+Everything after the last round (coins left out, bootstrap, a coin's own deviation) is sums of the normal equations of
+blocks, so it costs a solution each and never looks at columns again.
 """
 
 from collections.abc import Sequence
@@ -16,8 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from compare.calibration.pairs import Pair, SidePair
-from heatmap.grid import FloatArray
+from compare.calibration.pairs import Pair, SidePair, nodes_on, smoothed
+from estimator.leverage_model import Coordinate, LeverageModel
+from heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 
@@ -29,6 +34,9 @@ LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
 SEEN_LEAST: Final = 1e-6
 HALVINGS: Final = 40
+LEAST_VARIANCE: Final = 1e-12
+AT_ONCE: Final = 128
+"""Pairs whose equations are formed together: bounds the memory for months of history."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,71 +49,120 @@ class Normal:
 
 
 @dataclass(frozen=True, eq=False)
+class Blocks:
+    """Normal equations per block: `matrix` (blocks, columns, columns), `right` (blocks, columns), `pairs` (blocks,)."""
+
+    names: tuple[str, ...]
+    matrix: FloatArray
+    right: FloatArray
+    pairs: IntArray
+
+    def summed(self, times: IntArray | None = None) -> Normal:
+        """All blocks, each so many times (default once)."""
+        count = np.ones(len(self.names), np.int64) if times is None else times
+        return Normal(
+            np.tensordot(count.astype(np.float64), self.matrix, 1),
+            count.astype(np.float64) @ self.right,
+            int(count @ self.pairs),
+        )
+
+    def of_coins(self, coins: Sequence[str]) -> BoolArray:
+        """Which blocks are of these coins."""
+        return np.array([name.split(" ")[0] in coins for name in self.names])
+
+
+@dataclass(frozen=True, eq=False)
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
-    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are for the bootstrap."""
+    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data."""
 
     shares: FloatArray
     free: BoolArray
     prior: FloatArray
     prior_scale: float
     at_most_one: bool
-    blocks: tuple[Normal, ...]
+    blocks: Blocks | None
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
         columns, free columns): (G + P)^-1 G, that is the identity where the data tell all, nothing where they tell
         nothing. The bounds on the shares are left out of account."""
         columns = len(self.prior) * int(self.free.sum())
-        if not self.blocks:
+        if self.blocks is None:
             return np.zeros((columns, columns))
-        pooled = _summed(self.blocks)
-        matrix, held = pooled.matrix / pooled.pairs, _held(pooled, *self.prior[:, self.free].shape)
+        pooled = self.blocks.summed()
+        matrix, held = pooled.matrix / pooled.pairs, _held(pooled, self.prior[:, self.free].shape)
         return np.asarray(np.linalg.solve(matrix + held, matrix))
 
-    def refitted(self, drawn: NDArray[np.int64]) -> FloatArray:
-        """Shares from each block as often as `drawn` says, under the variances of the last round."""
-        chosen = np.repeat(np.arange(len(self.blocks)), drawn)
-        weight, _ = solved(_summed([self.blocks[place] for place in chosen]), self.prior[:, self.free])
+    def refitted(self, times: IntArray) -> FloatArray:
+        """Shares from each block as often as `times` says, under the variances of the last round."""
+        if self.blocks is None or not times.any():
+            return self.prior
+        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free])
+        return completed(weight, self.prior, self.free)[0]
+
+    def without(self, *coins: str) -> FloatArray:
+        """Shares from the blocks of all other coins."""
+        if self.blocks is None:
+            return self.prior
+        return self.refitted((~self.blocks.of_coins(coins)).astype(np.int64))
+
+    def deviating(self, coin: str, ridge: float) -> FloatArray:
+        """Shares of one coin: fitted to its own blocks, held to the pooled shares by `ridge`."""
+        mine = None if self.blocks is None else self.blocks.of_coins([coin])
+        if self.blocks is None or mine is None or not mine.any():
+            return self.shares
+        own = self.blocks.summed(mine.astype(np.int64))
+        weight, _ = solved(own, self.shares[:, self.free], ridge)
         return completed(weight, self.prior, self.free)[0]
 
 
-def separable(pairs: Sequence[Pair], leverage: FloatArray) -> BoolArray:
-    """Nodes that can be told from each other: from 3x to the highest leverage allowed, with mass within reach."""
-    highest = max((pair.highest_leverage for pair in pairs), default=0.0)
-    seen = np.zeros(leverage.size)
+def separable(pairs: Sequence[Pair], model: LeverageModel, coordinate: Coordinate = "leverage") -> BoolArray:
+    """Nodes that can be told from each other: at least 3x and at most the highest leverage on the market of some
+    pair, with mass within reach."""
+    nodes = np.array(model.leverage)
+    within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)
     for pair in pairs:
+        own = nodes_on(model, coordinate, pair.highest_leverage, pair.daily_volatility)
+        within |= (own >= LEAST_LEVERAGE) & (own <= pair.highest_leverage)
         for side in (pair.long, pair.short):
-            seen += side.columns.sum(axis=0).reshape(-1, leverage.size).max(axis=0)
-    return np.asarray((leverage >= LEAST_LEVERAGE) & (leverage <= highest) & (seen > SEEN_LEAST))
+            seen += side.columns[coordinate].sum(axis=0).reshape(-1, nodes.size).max(axis=0)
+    return np.asarray(within & (seen > SEEN_LEAST))
 
 
-def fit_side(sides: Sequence[SidePair], blocks: Sequence[str], prior: FloatArray, free: BoolArray) -> SideFit:
-    """Fit one side on pairs, each of which belongs to a block; `prior` of shape (classes, nodes)."""
+def fit_side(
+    sides: Sequence[SidePair],
+    blocks: Sequence[str],
+    prior: FloatArray,
+    free: BoolArray,
+    coordinate: Coordinate = "leverage",
+    targets: Sequence[FloatArray] | None = None,
+) -> SideFit:
+    """Fit one side on pairs, each of which belongs to a block; `prior` of shape (classes, nodes).
+
+    `targets` (bins,) per pair, not smoothed; by default the crowd's maps.
+    """
     if not sides or not free.any():
-        return SideFit(prior, free & bool(sides), prior, 1.0, False, ())
-    chosen = np.tile(free, len(prior))
-    columns = np.stack([side.columns for side in sides])
-    targets = np.stack([side.target for side in sides])
-    fitted, rest = columns[:, :, chosen], columns[:, :, ~chosen] @ prior.ravel()[~chosen]
-    floor = max(VARIANCE_FLOOR * float(targets.mean()), np.finfo(float).tiny)
-    modelled, scale, bound = np.full(targets.shape, float(targets.mean())), 1.0, False
-    shares, each = prior, []
+        return SideFit(prior, free & bool(sides), prior, 1.0, False, None)
+    wanted = [side.crowd for side in sides] if targets is None else targets
+    data = _Data.of(sides, wanted, prior, free, coordinate)
+    modelled, scale, bound = np.full(data.targets.shape, float(data.targets.mean())), 1.0, False
+    shares, weighed = prior, (modelled, scale)
     for _ in range(ROUNDS):
-        each = _normals(fitted, targets - scale * rest, modelled + floor)
-        weight, bound = solved(_summed(each), prior[:, free])
+        weighed = (modelled, scale)
+        weight, bound = solved(data.pooled(*weighed), prior[:, free])
         shares, scale = completed(weight, prior, free)
-        modelled = columns @ shares.ravel()
-    return SideFit(shares, free, prior, scale, bound, _by_block(each, blocks))
+        modelled = data.drawn(shares[:, free], scale)
+    return SideFit(shares, free, prior, scale, bound, data.blocks(blocks, *weighed))
 
 
-def solved(normal: Normal, prior: FloatArray) -> tuple[FloatArray, bool]:
+def solved(normal: Normal, prior: FloatArray, ridge: float = RIDGE) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed."""
     from scipy.linalg import cholesky, solve_triangular
     from scipy.optimize import nnls
 
     matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
-    held = _held(normal, *prior.shape)
+    held = _held(normal, prior.shape, ridge)
     upper = cholesky(matrix + held)
     right = towards + held @ prior.ravel()
 
@@ -131,29 +188,69 @@ def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[F
     return shares / max(1.0, float(shares.sum())), scale
 
 
-def _normals(columns: FloatArray, targets: FloatArray, variance: FloatArray) -> list[Normal]:
-    weighed = columns / variance[:, :, None]
-    return [
-        Normal(one.T @ column, one.T @ target, 1)
-        for one, column, target in zip(weighed, columns, targets, strict=True)
-    ]
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """Smoothed `columns` (pairs, bins, free columns) in single precision; what the prior's nodes draw, `rest`, and
+    the targets, both (pairs, bins)."""
+
+    columns: NDArray[np.float32]
+    rest: FloatArray
+    targets: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        sides: Sequence[SidePair],
+        targets: Sequence[FloatArray],
+        prior: FloatArray,
+        free: BoolArray,
+        coordinate: Coordinate,
+    ) -> "_Data":
+        chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
+        fixed = prior.ravel()[others].astype(np.float32)
+        columns, rest = [], []
+        for side in sides:
+            drawn = side.columns[coordinate]
+            columns.append(smoothed(drawn.take(chosen, axis=1)))
+            rest.append(drawn.take(others, axis=1) @ fixed)
+        return cls(np.stack(columns), smoothed(np.stack(rest).T).T, smoothed(np.stack(targets).T).T)
+
+    def drawn(self, weight: FloatArray, scale: float) -> FloatArray:
+        return np.asarray(self.columns @ weight.ravel().astype(np.float32) + scale * self.rest)
+
+    def blocks(self, names: Sequence[str], modelled: FloatArray, scale: float) -> Blocks:
+        members: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            members.setdefault(name, []).append(row)
+        each = [self._normal(rows, modelled, scale) for rows in members.values()]
+        return Blocks(
+            tuple(members),
+            np.stack([one.matrix for one in each]),
+            np.stack([one.right for one in each]),
+            np.array([one.pairs for one in each]),
+        )
+
+    def pooled(self, modelled: FloatArray, scale: float) -> Normal:
+        count = len(self.targets)
+        parts = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
+        each = [self._normal(rows, modelled, scale) for rows in parts]
+        return Normal(sum(one.matrix for one in each), sum(one.right for one in each), count)  # type: ignore[arg-type]
+
+    def _normal(self, rows: Sequence[int], modelled: FloatArray, scale: float) -> Normal:
+        """Equations of some pairs: products in single precision, each weighed by the root of its variance."""
+        floor = max(VARIANCE_FLOOR * float(self.targets.mean()), LEAST_VARIANCE)
+        chosen = slice(rows[0], rows[-1] + 1) if isinstance(rows, range) else rows
+        root = 1.0 / np.sqrt(modelled[chosen] + floor)
+        wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
+        flat = (self.columns[chosen] * root[:, :, None].astype(np.float32)).reshape(-1, self.columns.shape[2])
+        matrix = (flat.T @ flat).astype(np.float64)
+        return Normal(matrix, wanted.ravel() @ flat.astype(np.float64), len(rows))
 
 
-def _summed(each: Sequence[Normal]) -> Normal:
-    matrix, right = (np.sum([getattr(one, part) for one in each], axis=0) for part in ("matrix", "right"))
-    return Normal(matrix, right, sum(one.pairs for one in each))
-
-
-def _by_block(each: Sequence[Normal], blocks: Sequence[str]) -> tuple[Normal, ...]:
-    members: dict[str, list[Normal]] = {}
-    for one, block in zip(each, blocks, strict=True):
-        members.setdefault(block, []).append(one)
-    return tuple(_summed(held) for held in members.values())
-
-
-def _held(normal: Normal, classes: int, nodes: int) -> FloatArray:
-    """The penalty, of shape (classes x nodes) each way, on the scale of the mean of the diagonal."""
+def _held(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
+    """The penalty on weights of `shape` (classes, nodes), on the scale of the mean of the diagonal."""
+    classes, nodes = shape
     scale = float(np.trace(normal.matrix)) / normal.pairs / normal.right.size or 1.0
     bend = np.diff(np.eye(nodes), n=2, axis=0) if nodes > 2 else np.zeros((0, nodes))
-    one_class = BEND**2 * bend.T @ bend + RIDGE**2 * np.eye(nodes)
+    one_class = BEND**2 * bend.T @ bend + ridge**2 * np.eye(nodes)
     return np.asarray(np.kron(np.eye(classes), scale * one_class), dtype=np.float64)

@@ -1,72 +1,121 @@
 """One pair of calibration: what the dictionary can say of a market at a moment, and where its positions stood.
 
-Both on one axis, per side: bins of log price from the mark outward to `REACH`, in shares of open interest. The target
-is the crowd's: half of real notional lies in a few dozen positions, which tell nothing of the others, so each is cut
-at `LARGEST_SHARE` of open interest and the rest scaled to keep the mass within reach (method, sections 0b and 3).
+Both on one axis, per side: bins of log price from the mark outward to `REACH`, in shares of open interest. Two layers
+are kept apart: in the crowd's map each position counts with at most `LARGEST_SHARE` of open interest, and what is left
+is scaled to keep the mass within reach; the raw map is as it stands. Half of real notional lies in a few dozen
+positions, which tell nothing of the others, so the crowd is what is fitted (method, sections 0b and 3).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Final
 
+import msgspec
 import numpy as np
 import polars as pl
 
+from compare.calibration.baseline_maps import baseline_maps
+from compare.calibration.entries import entry_columns
+from compare.calibration.held import Held, held_on
+from compare.calibration.outward import BIN, BINS, GRID_WIDTH_BPS, outward
 from estimator.brackets import POSITION_USD, Brackets
-from estimator.dictionary import Columns
-from estimator.leverage_model import LeverageModel
+from estimator.leverage_model import Coordinate, LeverageModel
+from estimator.node_shares import daily_volatility
 from estimator.series import MarketSeries
 from estimator.venues import Venue
-from estimator.vintage_model import VintageModel
+from estimator.vintage_model import VintageModel, step_s
 from heatmap.errors import MissingData
-from heatmap.grid import FloatArray, PriceGrid
+from heatmap.grid import FloatArray
 from heatmap.levels import SIDES
 from heatmap.synthetic import SYNTHETIC, any_synthetic
 
-WIDTH_BPS: Final = 20.0
-REACH: Final = 0.30
-"""Log distance from the mark within which maps are fitted."""
 SMOOTHING: Final = 0.004
 """Standard deviation, in log price, of the Gaussian that both columns and targets are smoothed with."""
-LARGEST_SHARE: Final = 0.003
 LEAST_COVERAGE: Final = 0.60
 MOST_COVERAGE: Final = 1.25
 MOST_BEFORE_WINDOW: Final = 0.60
 MOST_MARK_GAP: Final = 0.02
+RECENT_MS: Final = 3 * 86_400_000
 
 
 class PairRefused(MissingData):
     """A moment that nothing can be fitted on; the message says why."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a pair must have at least: coverage of each side, and open interest that opened in the window."""
+
+    least_coverage: float = LEAST_COVERAGE
+    most_before_window: float = MOST_BEFORE_WINDOW
+
+
+LIMITS: Final = Limits()
+
+
 @dataclass(frozen=True, eq=False)
 class SidePair:
-    """`columns` (bins, classes x nodes) and `target` (bins,), both smoothed, bins from the mark outward.
+    """`columns` (bins, classes x nodes) per coordinate; `held` are the positions; `baselines` (bins,) by name.
 
-    `coverage` is the part of open interest whose positions are known, `kept` the part of the mass within reach that
-    is left when large positions are cut, `effective_positions` (sum q)^2 / sum q^2 of what is left.
+    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `entries.ENTRY_EDGES`.
+    `coverage` is the part of open interest whose positions are known.
     """
 
-    columns: FloatArray
-    target: FloatArray
+    columns: Mapping[Coordinate, FloatArray]
+    held: Held
+    baselines: Mapping[str, FloatArray]
+    entries: FloatArray
     coverage: float
-    kept: float
-    effective_positions: float
+
+    @cached_property
+    def crowd(self) -> FloatArray:
+        """The crowd's map (bins,), not smoothed."""
+        return self.held.binned(self.held.crowd)
+
+    @cached_property
+    def raw(self) -> FloatArray:
+        """The map as it stands (bins,), not smoothed."""
+        return self.held.binned(self.held.share)
+
+
+@dataclass(frozen=True, eq=False)
+class Recent:
+    """Ends, lows and highs of the last bars of a pair's series, as `RECENT_MS` reaches back."""
+
+    end_ms: np.ndarray
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, series: MarketSeries) -> "Recent":
+        near = series.end_ms > series.end_ms[-1] - RECENT_MS
+        return cls(series.end_ms[near], series.bars.low[near], series.bars.high[near])
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
-    classes that opened before the series begin."""
+    classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
 
     coin: str
     as_of: datetime
+    mark_px: float
+    open_interest: float
     highest_leverage: float
+    daily_volatility: float
     positions: int
     before_window: float
     synthetic: bool
+    recent: Recent
     long: SidePair
     short: SidePair
+
+    @property
+    def day(self) -> int:
+        """Days since 1970."""
+        return int(self.as_of.timestamp() // 86_400)
 
     @property
     def block(self) -> str:
@@ -81,46 +130,67 @@ def pair_of(
     positions: pl.DataFrame,
     prior: LeverageModel,
     brackets: Brackets,
+    *,
+    coordinates: Sequence[Coordinate] = ("leverage",),
+    limits: Limits = LIMITS,
 ) -> Pair:
-    """`positions`, known ones only, has `szi` (signed coins), `liq_px` (null: no price liquidates it) and `mark_px`.
+    """`positions`, known ones only, has `szi` (signed coins), `liq_px` (null: no price liquidates it) and `mark_px`;
+    `address` and `entry_px` are used where they are.
 
-    Classes and nodes are those of `prior`. Raises `PairRefused` where the two sides of the pair do not belong
-    together, or cover too little.
+    Classes and nodes are those of `prior`, nodes scaled to the market per coordinate. Raises `PairRefused` where the
+    two sides of the pair do not belong together, or cover too little.
     """
     _check_mark(series.mark_px, positions)
-    model = VintageModel(prior, width_bps=WIDTH_BPS, brackets=brackets).fit(series, venue, coin)
-    columns = model.dictionary_
-    before = float(columns.long.before_window.mean())
-    if before > MOST_BEFORE_WINDOW:
-        raise PairRefused(f"{before:.0%} of open interest opened before the series begin")
     highest = brackets.highest_leverage(POSITION_USD)
-    allowed = np.array(prior.leverage) <= highest
-    held = float(series.bars.open_interest[-1])
+    models = {
+        name: VintageModel(
+            msgspec.structs.replace(prior, coordinate=name), width_bps=GRID_WIDTH_BPS, brackets=brackets
+        ).fit(series, venue, coin)
+        for name in coordinates
+    }
+    before = float(next(iter(models.values())).dictionary_.long.before_window.mean())
+    if before > limits.most_before_window:
+        raise PairRefused(f"{before:.0%} of open interest opened before the series begin")
+    plain = baseline_maps(series, venue, coin, brackets)
+    entries = entry_columns(next(iter(models.values())))
     long, short = (
-        _side(side, getattr(columns, side), columns.grid, positions, held, allowed) for side in SIDES
+        _side(side, models, held_on(side, positions, series), plain[side], entries, highest, limits)
+        for side in SIDES
     )
     return Pair(
-        coin, series.as_of, highest, positions.height, before, _synthetic(series, positions), long, short
+        coin=coin,
+        as_of=series.as_of,
+        mark_px=series.mark_px,
+        open_interest=float(series.bars.open_interest[-1]),
+        highest_leverage=highest,
+        daily_volatility=daily_volatility(series.bars.close, step_s(series)),
+        positions=positions.height,
+        before_window=before,
+        synthetic=_synthetic(series, positions),
+        recent=Recent.of(series),
+        long=long,
+        short=short,
     )
 
 
-def smoothed(values: FloatArray, log_width: float) -> FloatArray:
-    """Along the first axis; mass is kept, reflected at both ends."""
+def nodes_on(
+    model: LeverageModel, coordinate: Coordinate, highest_leverage: float, daily_volatility: float
+) -> FloatArray:
+    """The model's nodes as plain leverages of one market, where it is taken in this coordinate."""
+    taken = msgspec.structs.replace(model, coordinate=coordinate)
+    return np.array(model.leverage) * taken.scale(highest_leverage, daily_volatility)
+
+
+def smoothed(values: FloatArray) -> FloatArray:
+    """Along the first axis (bins), in the precision of `values`; mass is kept, reflected at both ends."""
+    return np.asarray(_kernel(values.dtype.char) @ values)
+
+
+@lru_cache
+def _kernel(precision: str) -> FloatArray:
     from scipy.ndimage import gaussian_filter1d
 
-    return np.asarray(gaussian_filter1d(values, SMOOTHING / log_width, axis=0), dtype=np.float64)
-
-
-def winsorised(shares: FloatArray, largest: float = LARGEST_SHARE) -> FloatArray:
-    """Shares cut at `largest` and scaled to their former sum."""
-    cut = np.minimum(shares, largest)
-    total = float(cut.sum())
-    return np.asarray(cut * (float(shares.sum()) / total)) if total > 0 else cut
-
-
-def reach_bins(grid: PriceGrid) -> int:
-    """Bins of one side within `REACH`."""
-    return round(REACH / grid.log_width)
+    return np.asarray(gaussian_filter1d(np.eye(BINS), SMOOTHING / BIN, axis=0), dtype=precision)
 
 
 def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
@@ -137,46 +207,38 @@ def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
 
 
 def _side(
-    side: str, columns: Columns, grid: PriceGrid, positions: pl.DataFrame, held: float, allowed: np.ndarray
+    side: str,
+    models: Mapping[Coordinate, VintageModel],
+    held: Held,
+    baselines: Mapping[str, FloatArray],
+    entries: FloatArray,
+    highest: float,
+    limits: Limits,
 ) -> SidePair:
-    signed = positions["szi"].to_numpy() * (1.0 if side == "long" else -1.0)
-    coins, px = signed[signed > 0], positions["liq_px"].to_numpy()[signed > 0]
-    coverage = float(coins.sum()) / held if held > 0 else 0.0
-    if coverage < LEAST_COVERAGE:
+    coverage = held.coverage
+    if coverage < limits.least_coverage:
         raise PairRefused(
-            f"{coverage:.0%} of open interest is covered by {side}s, {LEAST_COVERAGE:.0%} needed"
+            f"{coverage:.0%} of open interest is covered by {side}s, {limits.least_coverage:.0%} needed"
         )
     if coverage > MOST_COVERAGE:
         raise PairRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
-    place, shares = _within_reach(px, coins / coins.sum(), grid, side)
-    cut = winsorised(shares)
-    target = np.bincount(place, cut, reach_bins(grid)).astype(np.float64)
-    left = float(np.minimum(shares, LARGEST_SHARE).sum())
     return SidePair(
-        columns=smoothed(_outward(columns.placed, grid, side) * np.tile(allowed, columns.placed.shape[-1]),
-                         grid.log_width),
-        target=smoothed(target, grid.log_width),
-        coverage=coverage,
-        kept=left / float(shares.sum()) if shares.size else 0.0,
-        effective_positions=float(cut.sum() ** 2 / (cut**2).sum()) if cut.size else 0.0,
-    )  # fmt: skip
+        {name: _columns(model, side, highest) for name, model in models.items()},
+        held.as_whole(),
+        baselines,
+        entries,
+        coverage,
+    )
 
 
-def _within_reach(
-    px: FloatArray, shares: FloatArray, grid: PriceGrid, side: str
-) -> tuple[np.ndarray, FloatArray]:
-    """Bin from the mark outward and share of each position within reach; a crossed one is next to the mark."""
-    priced = np.isfinite(px) & (px > 0)
-    at, middle = grid.bin_of(px[priced]), grid.bins_each_way
-    outward = np.maximum(middle - 1 - at if side == "long" else at - middle, 0)
-    near = outward < reach_bins(grid)
-    return outward[near], shares[priced][near]
+def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
+    """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
+    dictionary, shares = model.dictionary_, model.shares_
+    placed = outward(getattr(dictionary, side).placed.sum(axis=0), dictionary.grid, side)
+    allowed = np.tile(shares.leverage <= highest, len(shares.rates))
+    return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 
-def _outward(placed: FloatArray, grid: PriceGrid, side: str) -> FloatArray:
-    """Columns over all ages, shape (bins within reach, classes x nodes), from the mark outward."""
-    middle, bins = grid.bins_each_way + 1, reach_bins(grid)
-    rows = slice(middle - bins, middle) if side == "long" else slice(middle, middle + bins)
-    summed = placed[:, :, rows].sum(axis=0)
-    ordered = summed[:, ::-1] if side == "long" else summed
-    return np.ascontiguousarray(ordered.transpose(1, 2, 0)).reshape(bins, -1)
+def with_columns(pair: Pair, side: str, **changes: object) -> Pair:
+    """The pair with one side changed; for what re-weighs or shuffles positions."""
+    return replace(pair, **{side: replace(getattr(pair, side), **changes)})

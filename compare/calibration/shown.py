@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from compare.calibration.bands import LABELS, NULL, Band, bands_of_model
-from compare.calibration.calibrated import FitRecord, SideRecord
+from compare.calibration.record import FitRecord, SideRecord
+from compare.granularity import ENOUGH
 from estimator.leverage import LeverageWeights, bell, tiers
 from estimator.leverage_model import DEFAULT, LeverageModel, leverage_model_named
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.table import Table
 
+STANDS: Final = "{}s that stand within 30 % of price"
 BASELINES: Final = ("tiers", "bell", DEFAULT)
 COLORS: Final = {"tiers": FAINT, "bell": "#b48ead", DEFAULT: "#5fa8d3"}
 
@@ -95,6 +98,7 @@ def shown_lines(result: Shown) -> Iterator[str]:
         yield f"intervals: {record.draws} draws of {record.blocks} blocks (coin and day), seed {record.seed}"
     else:
         yield f"no intervals: {record.blocks} block of coin and day, at least 2 are needed"
+    yield from _choices(record)
     for side in SIDES:
         yield from _side_lines(side, getattr(record, side))
     if record.refused:
@@ -102,14 +106,23 @@ def shown_lines(result: Shown) -> Iterator[str]:
 
 
 def distribution_figure(result: Shown) -> go.Figure:
-    """Bars per band with intervals, long over short, the baselines as points beside them."""
+    """Per side: bars of the births' shares with intervals beside the baselines; and what stands, drawn and measured."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08, subplot_titles=[*SIDES])
+    figure = make_subplots(
+        2,
+        2,
+        horizontal_spacing=0.09,
+        vertical_spacing=0.16,
+        subplot_titles=[title for side in SIDES for title in (f"{side}s as they open", STANDS.format(side))],
+    )
     for row, side in enumerate(result.sides, start=1):
         for trace in _traces(result.name, side, first=row == 1):
             figure.add_trace(trace, row=row, col=1)
-    subtitle = "<br>".join(escape(line) for line in wrapped(shown_lines(result)))
+        for trace in _standing_traces(result, side.side, first=row == 1):
+            figure.add_trace(trace, row=row, col=2)
+    subtitle = "<br>".join(escape(line) for line in wrapped([result.note]))
+    top = 120 + 16 * subtitle.count("<br>")
     figure.update_layout(
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
@@ -121,19 +134,69 @@ def distribution_figure(result: Shown) -> go.Figure:
             "y": 0.985,
             "yanchor": "top",
         },
-        margin={"t": 110 + 16 * subtitle.count("<br>"), "l": 80, "r": 30, "b": 60},
+        margin={"t": top, "l": 70, "r": 30, "b": 80},
+        legend={"orientation": "h", "y": -0.09, "x": 0},
         hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        height=880,
+        height=top + 720,
     )
-    figure.update_xaxes(gridcolor=GRID, categoryorder="array", categoryarray=[*LABELS, NULL])
-    figure.update_yaxes(gridcolor=GRID, rangemode="tozero", title_text="share of open interest (%)")
+    figure.update_xaxes(gridcolor=GRID)
+    for row in (1, 2):
+        figure.update_xaxes(categoryorder="array", categoryarray=[*LABELS, NULL], row=row, col=1)
+    figure.update_yaxes(gridcolor=GRID, rangemode="tozero", title_text="% of open interest")
     return figure
 
 
 def write_page(result: Shown, path: Path) -> None:
-    """A page that needs nothing else, whole or not at all."""
-    html: str = distribution_figure(result).to_html(include_plotlyjs=True, config={"displaylogo": False})
-    write_atomically(path, html.replace("<body>", f'<body style="margin:0;background:{PAPER}">', 1))
+    """A page that needs nothing else, whole or not at all: the picture, and below it what it rests on."""
+    html: str = distribution_figure(result).to_html(
+        include_plotlyjs=True, config={"displaylogo": False, "displayModeBar": False, "responsive": True}
+    )
+    said = "".join(f"<li>{escape(line)}</li>" for line in list(shown_lines(result))[1:])
+    style = (
+        f"margin:0;background:{PAPER};color:{FAINT};font:13px/1.5 Inter,Segoe UI,Helvetica,Arial,sans-serif"
+    )
+    below = f'<ul style="max-width:110ch;margin:0;padding:0 2em 2em 3em">{said}</ul></body>'
+    page = html.replace("<body>", f'<body style="{style}">', 1)
+    write_atomically(path, below.join(page.rsplit("</body>", 1)))
+
+
+def _standing_traces(result: Shown, side: str, *, first: bool) -> list[Any]:
+    """What stands within reach, as the fit draws it with its 95 % interval and as positions measure it."""
+    import plotly.graph_objects as go
+
+    if result.record is None:
+        return []
+    rows = getattr(result.record, side).standing
+    bars = go.Bar(
+        x=[row.band for row in rows],
+        y=[100 * row.drawn for row in rows],
+        name="drawn by the fit (95 %)",
+        marker={"color": "#4c9aff"},
+        error_y=_ends([(row.drawn, row.low, row.high) for row in rows]),
+        hovertemplate="%{x}: %{y:.1f} %",
+        showlegend=first,
+    )
+    if any(row.measured is None for row in rows):
+        return [bars]
+    points = go.Scatter(
+        x=[row.band for row in rows],
+        y=[100 * (row.measured or 0.0) for row in rows],
+        mode="markers",
+        name="measured on positions",
+        marker={"color": INK, "size": 11, "symbol": "x"},
+        hovertemplate="%{x}: %{y:.1f} %",
+        showlegend=first,
+    )
+    return [bars, points]
+
+
+def _ends(rows: list[tuple[float, float | None, float | None]]) -> dict[str, Any] | None:
+    """Error bars in percent; none at all where no interval is known."""
+    if all(low is None or high is None for _, low, high in rows):
+        return None
+    above = [None if high is None else 100 * max(0.0, high - share) for share, _, high in rows]
+    below = [None if low is None else 100 * max(0.0, share - low) for share, low, _ in rows]
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": MARK}
 
 
 def _bands(model: LeverageModel, side: str, record: SideRecord | None) -> tuple[Band, ...]:
@@ -150,7 +213,48 @@ def _cells(band: Band) -> tuple[str, str]:
     return f"{100 * band.share:.1f} %{star}", f"{100 * band.low:.1f} to {100 * band.high:.1f}"
 
 
+def _choices(record: FitRecord) -> Iterator[str]:
+    """What the data chose, and by how much."""
+    chosen = record.choices
+    if chosen.coordinates:
+        each = ", ".join(f"{row.coordinate} {row.left_out_pct:.2f} %" for row in chosen.coordinates)
+        yield f"coordinate by coins left out, distance of the crowd's map: {each}; taken: {chosen.coordinate}"
+    if chosen.deviations:
+        best = min(chosen.deviations, key=lambda row: row.own_pct)
+        taken = "taken" if chosen.ridge is not None else "not taken"
+        yield (
+            f"coins' own shares on days not seen: {best.own_pct:.2f} % against {best.pooled_pct:.2f} % pooled, {taken}"
+        )
+    sizes = chosen.sizes
+    if sizes.by_size_pct is not None:
+        yield (
+            f"leverage by size of position on coins left out: {sizes.by_size_pct:.2f} % against "
+            f"{sizes.pooled_pct:.2f} % pooled"
+        )
+    if min(record.coverage) < 0.95:
+        long, short = record.coverage
+        yield (
+            f"{long:.0%} of longs and {short:.0%} of shorts were seen: intervals hold what the rest may be, "
+            "if it is like any one size class"
+        )
+    effective = median(value for row in record.pairs for value in row.effective_positions)
+    if effective < ENOUGH:
+        yield (
+            f"{effective:.0f} effective positions a side (median), {ENOUGH:.0f} are needed before a shape means much: "
+            "read these shares as an exercise"
+        )
+    yield from record.notes
+
+
 def _side_lines(side: str, record: SideRecord) -> Iterator[str]:
+    outside = [row.band for row in record.standing if row.inside is False and (row.measured or 0.0) > 0.005]
+    if outside:
+        yield f"{side}: of what stands, {', '.join(outside)} is measured outside of what the fit draws"
+    if record.entries is not None:
+        yield (
+            f"{side}: entry prices of the fitted mix of turnover lie {record.entries.mixed_pct:.2f} % of price from "
+            f"the exact ones; of single classes the one at {record.entries.nearest_rate} times activity is nearest"
+        )
     if record.prior_scale < 1:
         yield f"{side}: the prior's shares are scaled by {record.prior_scale:.2f}, to sum to one with the fitted"
     if record.at_most_one:
@@ -161,18 +265,12 @@ def _traces(name: str, side: Distribution, *, first: bool) -> list[Any]:
     import plotly.graph_objects as go
 
     labels = [*LABELS, NULL]
-    above = [
-        100 * max(0.0, (band.share if band.high is None else band.high) - band.share) for band in side.bands
-    ]
-    below = [
-        100 * max(0.0, band.share - (band.share if band.low is None else band.low)) for band in side.bands
-    ]
     bars = go.Bar(
         x=labels,
         y=[100 * band.share for band in side.bands],
         name=name,
         marker={"color": LONG if side.side == "long" else SHORT},
-        error_y={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": MARK},
+        error_y=_ends([(band.share, band.low, band.high) for band in side.bands]),
         hovertemplate="%{x}: %{y:.1f} %",
         showlegend=first,
     )

@@ -8,9 +8,11 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
+from compare.calibration.held import Held
+from compare.calibration.outward import BIN
 from compare.calibration.pairs import Pair, SidePair, pair_of
 from estimator.brackets import Brackets
-from estimator.leverage_model import LeverageModel, leverage_model_named
+from estimator.leverage_model import Coordinate, LeverageModel, leverage_model_named
 from estimator.series import MarketSeries
 from estimator.venues import venue_named
 from estimator.vintages import Bars
@@ -54,19 +56,28 @@ def whole_market(series: MarketSeries, seed: int, count: int = 300, coverage: fl
     )
 
 
-def random_pair(seed: int) -> Pair:
+def random_pair(seed: int, coin: str = "SOL", coordinates: tuple[Coordinate, ...] = ("leverage",)) -> Pair:
     """Random positions on a random series, each on a day of its own."""
     series = random_series(seed, start=timedelta(days=seed))
-    return pair_of("SOL", series, VENUE, whole_market(series, seed), PRIOR, BRACKETS)
+    positions = whole_market(series, seed)
+    return pair_of(coin, series, VENUE, positions, PRIOR, BRACKETS, coordinates=coordinates)
 
 
 def retargeted(pair: Pair, shares: FloatArray) -> Pair:
-    """The same dictionary with the map that these shares (classes, nodes) draw on it, on both sides."""
+    """The same dictionary with positions that stand where these shares (classes, nodes) draw them, on both sides."""
 
     def on(side: SidePair) -> SidePair:
-        return replace(side, target=side.columns @ shares.ravel())
+        return replace(side, held=held_at(side.columns["leverage"] @ shares.ravel()))
 
     return replace(pair, long=on(pair.long), short=on(pair.short))
+
+
+def held_at(mass: FloatArray, parts: int = 400) -> Held:
+    """Positions in the middle of each bin that hold these shares of open interest, none of them large."""
+    away = np.repeat((np.arange(len(mass)) + 0.5) * BIN, parts)
+    share, nothing = np.repeat(mass / parts, parts), np.full(len(away), np.nan)
+    account = np.arange(len(away))
+    return Held(away, share, account, np.full(len(away), 1e4), nothing, nothing, nothing)
 
 
 def log_normal_shares(median: float, spread: float, total: float) -> FloatArray:

@@ -9,16 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, bootstrap, told_by_data
+from compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
 from compare.calibration.calibrated import Calibrated, calibrate, load, save
 from compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
 from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import Pair, PairRefused, pair_of, winsorised
+from compare.calibration.outward import BINS
+from compare.calibration.pairs import Pair, PairRefused, SidePair, pair_of, smoothed
 from compare.calibration.shown import distribution_figure, shown, shown_lines
+from compare.calibration.uncertainty import spread_of
 from estimator.errors import UnknownChoice
 from estimator.leverage_model import leverage_model_named
 from heatmap.errors import BadInput, MissingData
 from heatmap.grid import FloatArray
+from heatmap.layers import LARGEST_SHARE
 from heatmap.levels import SIDES
 from storage.store import Store
 from tests.compare.calibrated_markets import (
@@ -26,6 +29,7 @@ from tests.compare.calibrated_markets import (
     LEVERAGE,
     PRIOR,
     VENUE,
+    held_at,
     log_normal_shares,
     random_pair,
     random_series,
@@ -36,6 +40,14 @@ from tests.compare.calibrated_markets import (
 PRIOR_SHARES = PRIOR.shares("long")
 
 
+def drawn(side: SidePair, shares: FloatArray) -> FloatArray:
+    return smoothed(side.columns["leverage"] @ shares.ravel())
+
+
+def without_columns(side: SidePair) -> SidePair:
+    return replace(side, columns={name: drawn * 0 for name, drawn in side.columns.items()})
+
+
 @pytest.fixture(scope="module")
 def pairs() -> tuple[Pair, ...]:
     return tuple(random_pair(seed) for seed in range(6))
@@ -43,11 +55,11 @@ def pairs() -> tuple[Pair, ...]:
 
 def fitted(pairs: tuple[Pair, ...], side: str = "long") -> SideFit:
     sides = [getattr(pair, side) for pair in pairs]
-    return fit_side(sides, [pair.block for pair in pairs], PRIOR.shares(side), separable(pairs, LEVERAGE))
+    return fit_side(sides, [pair.block for pair in pairs], PRIOR.shares(side), separable(pairs, PRIOR))
 
 
 def calibrated(pairs: tuple[Pair, ...], **more: int) -> Calibrated:
-    return calibrate(Gathered(pairs, ()), PRIOR, **more)  # type: ignore[arg-type]
+    return calibrate(Gathered(pairs, ()), PRIOR, **{"draws": 40, **more})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +75,7 @@ class TestWhatIsFitted:
     ) -> None:
         """Within 3 points of open interest per band from 3x to 30x. Below 3x the truth is given what the fit assumes
         there, so that only what it claims to tell is judged."""
-        free = separable(pairs, LEVERAGE)
+        free = separable(pairs, PRIOR)
         own = np.where(free, log_normal_shares(median, spread, total), PRIOR_SHARES)
         own *= min(1.0, 1.0 / own.sum())
         for side in SIDES:
@@ -73,36 +85,34 @@ class TestWhatIsFitted:
 
     def test_the_map_is_recovered_nearer_than_the_prior_draws_it(self, pairs: tuple[Pair, ...]) -> None:
         own = log_normal_shares(12.0, 0.5, 0.6)
-        drawn = tuple(retargeted(pair, own) for pair in pairs)
-        fit = fitted(drawn)
-        for pair in drawn:
+        targets = tuple(retargeted(pair, own) for pair in pairs)
+        fit = fitted(targets)
+        for pair in targets:
             missed, before = (
-                np.abs(pair.long.columns @ shares.ravel() - pair.long.target).sum()
+                np.abs(drawn(pair.long, shares) - smoothed(pair.long.crowd)).sum()
                 for shares in (fit.shares, PRIOR_SHARES)
             )
             assert missed < 0.2 * before
 
     def test_half_of_the_mass_is_half_of_the_fitted_shares(self, pairs: tuple[Pair, ...]) -> None:
         """Linear but for the pull of the prior, which weighs a thousandth."""
-        own = np.where(separable(pairs, LEVERAGE), log_normal_shares(8.0, 0.6, 0.8), 0.0)
+        own = np.where(separable(pairs, PRIOR), log_normal_shares(8.0, 0.6, 0.8), 0.0)
         without = np.zeros_like(own)
         whole, half = (
             fit_side(
                 [retargeted(pair, own * scale).long for pair in pairs],
                 [pair.block for pair in pairs],
                 without,
-                separable(pairs, LEVERAGE),
+                separable(pairs, PRIOR),
             )
             for scale in (1.0, 0.5)
         )
-        assert half.shares == pytest.approx(whole.shares / 2, abs=1e-9)
+        assert half.shares == pytest.approx(whole.shares / 2, abs=1e-6)
 
     def test_no_data_give_back_the_prior(self, pairs: tuple[Pair, ...]) -> None:
-        free = separable(pairs, LEVERAGE)
+        free = separable(pairs, PRIOR)
         assert fit_side([], [], PRIOR_SHARES, free).shares == pytest.approx(PRIOR_SHARES)
-        nothing = [
-            replace(pair.long, columns=pair.long.columns * 0, target=pair.long.target * 0) for pair in pairs
-        ]
+        nothing = [replace(without_columns(pair.long), held=held_at(np.zeros(BINS))) for pair in pairs]
         fit = fit_side(nothing, [pair.block for pair in pairs], PRIOR_SHARES, free)
         assert fit.shares == pytest.approx(PRIOR_SHARES, abs=1e-9)
 
@@ -135,25 +145,28 @@ class TestNullModel:
         own = log_normal_shares(15.0, 0.4, 0.7)
         right = [retargeted(pair, own).long for pair in pairs]
         wrong = [
-            replace(side, target=other.target)
-            for side, other in zip(right, right[1:] + right[:1], strict=True)
+            replace(side, held=other.held) for side, other in zip(right, right[1:] + right[:1], strict=True)
         ]
-        free, blocks = separable(pairs, LEVERAGE), [pair.block for pair in pairs]
+        free, blocks = separable(pairs, PRIOR), [pair.block for pair in pairs]
         missed = [
-            sum(np.abs(side.columns @ fit_side(sides, blocks, PRIOR_SHARES, free).shares.ravel() - side.target).sum()
-                for side in sides)
+            sum(
+                np.abs(
+                    drawn(side, fit_side(sides, blocks, PRIOR_SHARES, free).shares) - smoothed(side.crowd)
+                ).sum()
+                for side in sides
+            )
             for sides in (right, wrong)
-        ]  # fmt: skip
+        ]
         assert missed[0] < 0.3 * missed[1]
 
 
 class TestTargets:
     @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(1e-6, 0.2)))
     def test_cutting_large_positions_keeps_the_mass_and_the_order(self, shares: FloatArray) -> None:
-        cut = winsorised(shares)
-        assert cut.sum() == pytest.approx(shares.sum())
-        assert np.all(np.diff(cut[np.argsort(shares)]) >= -1e-15)
-        assert cut.max() / cut.min() <= shares.max() / shares.min() * (1 + 1e-9)
+        held = replace(held_at(np.ones(len(shares)), parts=1), share=shares)
+        assert held.crowd.sum() == pytest.approx(shares.sum())
+        assert held.cut.max() <= LARGEST_SHARE
+        assert np.all(np.diff(held.crowd[np.argsort(shares)]) >= -1e-15)
 
     def test_one_whale_does_not_move_the_crowds_shape(self) -> None:
         series = random_series(1)
@@ -166,10 +179,11 @@ class TestTargets:
             pl.when(pl.col("szi") > 0).then(pl.col("szi") / 2).otherwise("szi").alias("szi")
         )
         one, other = (
-            pair_of("SOL", series, VENUE, rows, PRIOR, BRACKETS).long.target
+            pair_of("SOL", series, VENUE, rows, PRIOR, BRACKETS).long.crowd
             for rows in (crowd, pl.concat([half, whale]))
         )
-        assert np.abs(one / one.sum() - other / other.sum()).sum() < 0.15
+        gap = smoothed(one / one.sum() - other / other.sum())
+        assert np.abs(gap).sum() < 0.15
 
     def test_the_target_is_the_share_within_reach(self) -> None:
         series = random_series(2)
@@ -179,7 +193,8 @@ class TestTargets:
         near = (
             longs.filter(pl.col("liq_px") > series.mark_px * np.exp(-0.3))["szi"].sum() / longs["szi"].sum()
         )
-        assert pair.long.target.sum() == pytest.approx(near, abs=0.005)
+        assert pair.long.crowd.sum() == pytest.approx(near, abs=0.005)
+        assert pair.long.raw.sum() == pytest.approx(near, abs=0.005)
 
 
 class TestRefusals:
@@ -210,9 +225,7 @@ class TestRefusals:
 
     def test_pairs_that_place_nothing_are_refused(self, pairs: tuple[Pair, ...]) -> None:
         bare = tuple(
-            replace(
-                pair, **{side: replace(getattr(pair, side), columns=pair.long.columns * 0) for side in SIDES}
-            )
+            replace(pair, long=without_columns(pair.long), short=without_columns(pair.short))
             for pair in pairs
         )
         with pytest.raises(MissingData, match="nothing to fit on in 6 pairs"):
@@ -240,16 +253,18 @@ class TestIntervals:
 
     def test_one_block_has_no_interval(self, pairs: tuple[Pair, ...]) -> None:
         fit = fitted(pairs[:1])
-        drawn = bootstrap(fit, 0)
-        assert not drawn.shares.size
-        assert all(band.low is None for band in bands_of_fit(fit, drawn, LEVERAGE))
+        spread = spread_of(fit, ["SOL"], 0)
+        assert not spread.known
+        assert all(band.low is None for band in bands_of_fit(fit, spread, LEVERAGE))
         alone = calibrated(pairs[:1])
         lines = list(shown_lines(shown(alone.model, alone.record)))
         assert "no intervals: 1 block of coin and day, at least 2 are needed" in lines
 
     def test_a_block_drawn_once_each_is_the_fit_itself(self, pairs: tuple[Pair, ...]) -> None:
         fit = fitted(pairs)
-        assert fit.refitted(np.ones(len(fit.blocks), dtype=np.int64)) == pytest.approx(fit.shares, abs=1e-9)
+        assert fit.blocks is not None
+        once = np.ones(len(fit.blocks.names), dtype=np.int64)
+        assert fit.refitted(once) == pytest.approx(fit.shares, abs=1e-5)
 
 
 class TestWhatTheDataTell:
@@ -257,7 +272,7 @@ class TestWhatTheDataTell:
         """A small change of the prior's shares in 7-15x, spread evenly, moves the fitted band as was promised; so
         small that no share comes to its bound."""
         inside = (LEVERAGE >= 7) & (LEVERAGE < 15)
-        more = PRIOR_SHARES + 1e-8 * inside
+        more = PRIOR_SHARES + 1e-5 * inside
         fits = [fitted(tuple(retargeted(pair, shares) for pair in pairs)) for shares in (PRIOR_SHARES, more)]
         before, after = (band_shares(fit.shares, LEVERAGE)[2] for fit in fits)
         asked = float((more - PRIOR_SHARES).sum())
@@ -265,8 +280,8 @@ class TestWhatTheDataTell:
         assert (after - before) / asked == pytest.approx(told_by_data(fits[0], LEVERAGE)[2], abs=0.02)
 
     def test_without_data_nothing_is_told(self, pairs: tuple[Pair, ...]) -> None:
-        bare = [replace(pair.long, columns=pair.long.columns * 0) for pair in pairs]
-        fit = fit_side(bare, [pair.block for pair in pairs], PRIOR_SHARES, separable(pairs, LEVERAGE))
+        bare = [without_columns(pair.long) for pair in pairs]
+        fit = fit_side(bare, [pair.block for pair in pairs], PRIOR_SHARES, separable(pairs, PRIOR))
         told = told_by_data(fit, LEVERAGE)
         assert [value for value in told if value is not None] == pytest.approx([0.0] * 4)
 
@@ -304,8 +319,9 @@ class TestFiles:
 def test_the_picture_has_bars_with_intervals_and_three_baselines_a_side(made: Calibrated) -> None:
     figure = distribution_figure(shown(made.model, made.record))
     kinds = [trace.type for trace in figure.data]
-    assert kinds == ["bar", "scatter", "scatter", "scatter"] * 2
-    assert max(figure.data[0].error_y.array) > 0
+    assert kinds == ["bar", "scatter", "scatter", "scatter", "bar"] * 2
+    assert max(end for end in figure.data[0].error_y.array if end is not None) > 0
+    assert figure.data[0].error_y.array[0] is None
     assert sum(figure.data[0].y) == pytest.approx(100)
 
 

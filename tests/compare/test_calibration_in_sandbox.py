@@ -17,10 +17,11 @@ import pytest
 
 from compare.calibration.calibrated import calibrate
 from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import LARGEST_SHARE, pair_of
+from compare.calibration.pairs import pair_of
 from estimator.leverage import tiers
 from estimator.leverage_model import leverage_model_named
 from estimator.venues import venue_named
+from heatmap.layers import LARGEST_SHARE
 from heatmap.levels import SIDES
 from tests.estimator.known_truth import BRACKETS, COIN, VENUE, KnownVenue, Moment, vintage_map
 
@@ -44,7 +45,7 @@ def later() -> dict[str, Distances]:
         pair_of(COIN, moment.series, venue_named(VENUE), moment.positions, prior, BRACKETS)
         for moment in venue.moments[:FITTED_ON]
     )
-    fitted = calibrate(Gathered(pairs, ()), prior).model
+    fitted = calibrate(Gathered(pairs, ()), prior, draws=2).model
     models = {"fitted": fitted, "prior": prior, "tiers": tiers()}
     unseen = venue.moments[FITTED_ON:]
     maps = {name: [vintage_map(moment, model) for moment in unseen] for name, model in models.items()}

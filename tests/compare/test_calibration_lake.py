@@ -117,7 +117,7 @@ class TestPairs:
         stored_series(store, series)
         stored_reading(store, series, 200, coverage=0.3)
         with pytest.raises(
-            MissingData, match=r"no pair of SOL is left of 1 moments; 1 times: 30% .*feed watch hyper"
+            MissingData, match=r"no pair of SOL is left of 1 moments; SOL 1 times: 30% .*feed watch hyper"
         ):
             gathered(store)
 
@@ -154,7 +154,7 @@ class TestCommands:
         told = CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False)
         assert told.exit_code == 0
         assert "synthetic: fitted on exact positions of hyperliquid SOL" in told.stdout
-        assert "intervals: 50 draws of 3 blocks" in told.stdout
+        assert "intervals: 200 draws of 3 blocks" in told.stdout
         assert (data_dir / "models" / "calibrated.json").is_file()
         page = tmp_path / "page.html"
         shown = CliRunner().invoke(

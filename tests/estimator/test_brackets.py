@@ -24,7 +24,9 @@ from estimator.brackets import (
 from estimator.frames import conform
 from estimator.venues import VENUES, venue_named
 from heatmap.errors import BadInput
+from storage.markets import store_markets
 from storage.store import Store
+from storage.tables import Market
 
 BINANCE = venue_named("binance")
 FACTS = read_facts(BINANCE.facts or "")
@@ -180,3 +182,36 @@ class TestStoredTiers:
         brackets = brackets_of(BINANCE, "BTC", told)
         assert brackets.rate.tolist() == BTC.rate.tolist()
         assert "the tiers told are not used: brackets of BTCUSDT must start at 0" in brackets.source
+
+
+def market_of(at: datetime, highest: int | None, venue: str = "hyperliquid") -> Market:
+    return Market(venue=venue, dex="", coin="SOL", as_of=at, mark_px=100.0, max_leverage=highest)
+
+
+class TestHyperliquidsOwnBracket:
+    HYPERLIQUID = venue_named("hyperliquid")
+
+    def test_is_half_the_initial_margin_at_the_coins_highest_leverage(self, store: Store) -> None:
+        store_markets(store.database, [market_of(JUNE, 20), market_of(JULY, 10)])
+        june = stored_brackets(store, self.HYPERLIQUID, "SOL", JULY - timedelta(hours=1))
+        assert (june.rate.tolist(), june.highest_leverage(1e9)) == ([0.025], 20.0)
+        assert june.source == "hyperliquid SOL: maintenance is half the initial margin at 20x"
+        assert stored_brackets(store, self.HYPERLIQUID, "SOL", JULY).rate.tolist() == [0.05]
+
+    def test_that_was_told_only_later_is_better_than_the_default(self, store: Store) -> None:
+        store_markets(store.database, [market_of(JULY, 10)])
+        assert stored_brackets(store, self.HYPERLIQUID, "SOL", JUNE).rate.tolist() == [0.05]
+
+    @pytest.mark.parametrize(
+        ("venue", "highest"), [("hyperliquid", None), ("hyperliquid", 0), ("binance", 20)]
+    )
+    def test_is_not_guessed_where_no_highest_leverage_is_stored(
+        self, store: Store, venue: str, highest: int | None
+    ) -> None:
+        store_markets(store.database, [market_of(JUNE, highest, venue)])
+        found = stored_brackets(store, self.HYPERLIQUID, "SOL", JULY)
+        assert "no maintenance brackets of hyperliquid" in found.source
+        if venue != "hyperliquid":
+            assert "2026-09" in stored_brackets(store, BINANCE, "SOL", JULY).source, (
+                "another venue keeps its own"
+            )

@@ -1,6 +1,6 @@
 """A leverage model is a file of shares that says where it comes from, and is refused with one line where it is none."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from estimator.errors import UnknownChoice
 from estimator.leverage_model import (
+    CoinShares,
     LeverageModel,
     Provenance,
     default_prior,
@@ -100,3 +101,26 @@ def test_another_kind_is_refused() -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot read"):
         leverage_model_named(str(tmp_path / "none.json"))
+
+
+def test_the_hash_is_of_what_is_said_and_on_what_it_rests() -> None:
+    model = model_of()
+    made = model.provenance
+    again = msgspec.structs.replace(made, made_at=made.made_at + timedelta(days=1), made_by="liqtruth 9")
+    assert msgspec.structs.replace(model, name="other", provenance=again).hash == model.hash
+    elsewhere = msgspec.structs.replace(made, basis="another venue")
+    assert msgspec.structs.replace(model, provenance=elsewhere).hash != model.hash
+    assert msgspec.structs.replace(model, coordinate="of-maximum").hash != model.hash
+
+
+def test_the_hash_knows_no_order_of_coins_and_nothing_that_is_empty() -> None:
+    """A model without parts that later versions know keeps its hash, and with it the record of its fit."""
+    model = model_of()
+    btc, eth = CoinShares(model.long, model.short), CoinShares(model.short, model.long)
+    one, other = (
+        msgspec.structs.replace(model, coins=coins)
+        for coins in ({"BTC": btc, "ETH": eth}, {"ETH": eth, "BTC": btc})
+    )
+    assert one.hash == other.hash != model.hash
+    older = {key: value for key, value in msgspec.to_builtins(model).items() if value not in (None, {}, ())}
+    assert from_json(msgspec.json.encode(older), "an older file").hash == model.hash

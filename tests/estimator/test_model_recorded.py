@@ -18,6 +18,7 @@ from estimator.vintage_model import VintageModel
 from heatmap.errors import MissingData
 from storage.settings import Settings
 from storage.store import Store
+from tests.estimator.fitted_models import fitted, save
 
 pytestmark = pytest.mark.recorded
 
@@ -90,7 +91,10 @@ def test_a_window_longer_than_history_says_where_history_begins(binance: Store, 
     ("wrong", "said"),
     [
         ({"venue": "ftx"}, f"unknown venue 'ftx'; known: {', '.join(VENUES)}"),
-        ({"model": "magic"}, "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile"),
+        (
+            {"model": "magic"},
+            "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile, calibrated",
+        ),
         ({"window": "2h"}, f"unknown window '2h'; known: {', '.join(WINDOWS)}, whole days such as 20d"),
         ({"leverage": [33]}, "unknown leverage of tiers '33x'; known: 1x, 5x, 10x, 25x, 50x, 100x"),
     ],
@@ -115,6 +119,7 @@ def okx(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("okx"))) as store:
         for name in ("ohlcv_1h.csv", "ohlcv_5m.csv.gz", "open_interest.csv"):
             import_feed(store, recorded / "cex" / "okx-sol" / name, "okx", "SOL")
+        save(store.settings.data_dir, fitted())
         yield store
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from heatmap.captions import coverage_line, kind, remainder_line, said_beside, title
+from heatmap.captions import coverage_line, head_lines, kind, remainder_line, said_beside, title
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from tests.heatmap.maps import map_of
 
@@ -64,3 +64,16 @@ def test_what_was_wrong_with_the_input_is_told_between_the_remainder_and_the_not
     flawed = replace(seen(notes=("a note",)), quality=("2 prices of zero dropped",))
     assert said_beside(flawed) == (remainder_line(MAP), "input: 2 prices of zero dropped", "a note")
     assert said_beside(MAP) == (remainder_line(MAP),)
+
+
+def test_how_much_is_whales_is_read_first_and_not_twice() -> None:
+    whales = "whales hold 51 % of what lies within 30 % of the mark"
+    drawn = seen(notes=("a note", whales))
+    assert head_lines(drawn) == (coverage_line(drawn), whales)
+    assert said_beside(drawn) == (remainder_line(MAP), "a note")
+
+
+def test_what_a_fitted_model_does_not_know_here_is_said_beside_every_drawing() -> None:
+    lacking = ("not levelled to okx: shape carried over", "no bounds: the model is not levelled to okx")
+    drawn = replace(seen(notes=("a note",)), assumptions=("an assumption", *lacking))
+    assert said_beside(drawn) == (remainder_line(MAP), *lacking, "a note")

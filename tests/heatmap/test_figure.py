@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,21 @@ def test_a_page_loads_nothing_from_elsewhere_and_contains_the_library_and_the_ma
     assert len(page) > 1_000_000
     assert "Plotly.newPlot(" in page
     assert "BTC on hyperliquid: exact positions" in page
+
+
+def test_a_page_of_the_sandbox_says_so_above_the_picture_and_one_of_an_exchange_does_not() -> None:
+    coverage = replace(TWO.coverage, notes=("synthetic: read from the sandbox",))
+    page = to_html(replace(TWO, coverage=coverage))
+    assert page.index('<span class="synthetic">synthetic: read') < page.index('<div id="map"')
+    assert '<span class="synthetic">' not in to_html(TWO)
+
+
+def test_what_maps_are_called_is_text_and_never_a_tag() -> None:
+    hostile = replace(TWO, coin="<b>", model="</script><i>", assumptions=("<img src=x>",))
+    loads = Loads()
+    loads.feed(to_html(hostile))
+    assert loads.addresses == []
+    assert "<h1>&lt;b&gt; on hyperliquid" in to_html(hostile)
 
 
 def test_a_page_is_written_whole(tmp_path: Path) -> None:

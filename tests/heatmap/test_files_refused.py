@@ -97,7 +97,7 @@ def test_a_field_with_a_wrong_value_is_refused(tmp_path: Path, name: str, value:
 
 def test_a_missing_field_is_named() -> None:
     whole = json.loads(to_json(plain()))
-    for name in set(whole) - {"schema", "long_usd", "short_usd", "quality"}:
+    for name in set(whole) - {"schema", "long_usd", "short_usd", "quality", "bounds"}:
         with pytest.raises(MapFileError, match=f"there: .*missing required field `{name}`"):
             from_json(json.dumps({key: value for key, value in whole.items() if key != name}), "there")
 

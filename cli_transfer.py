@@ -1,0 +1,96 @@
+"""`liqtruth calibrate transfer`: carry a fitted leverage model over to another venue by its liquidations."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cli_calibrate import calibrate_app
+from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
+from cli_output import progress, write_json
+
+TABLE_WIDTH = 120
+"""Columns that the table needs."""
+
+
+@calibrate_app.command("transfer")
+def calibrate_transfer(
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose level to set, e.g. bybit.")],
+    coins: Annotated[
+        list[str], typer.Argument(metavar="COIN...", help="Coins whose liquidations are taken together.")
+    ],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The fitted leverage model.")] = "calibrated",
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the transferred model; default: MODEL-VENUE.")
+    ] = None,
+    start: Annotated[
+        Any, typer.Option("--from", parser=parse_time, metavar="TIME", help="First moment; default: all.")
+    ] = None,
+    end: Annotated[
+        Any, typer.Option("--to", parser=parse_time, metavar="TIME", help="Last moment; default: all.")
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Share of all liquidations that the feed tells, where you know it."
+        ),
+    ] = None,
+    without_hyperliquid: Annotated[
+        bool,
+        typer.Option(
+            "--without-hyperliquid",
+            help="Go without Hyperliquid's own liquidations: the model's bias stays in, errors are wider.",
+        ),
+    ] = False,
+    horizon: Annotated[
+        timedelta,
+        typer.Option(
+            parser=parse_duration,
+            metavar="TIME",
+            help="Length of a step: what stands at its start is held to it.",
+        ),
+    ] = "1h",  # type: ignore[assignment]
+    carried: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="How much of the (log) ratio of liquidations to carry over."),
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap of days.")] = 0,
+    json: JsonOut = None,
+    html: HtmlOut = None,
+) -> None:
+    """Carry a fitted leverage model over to VENUE, so that it predicts the liquidations that the venue told.
+
+    What the same model mispredicts on Hyperliquid is divided out. The feed's coverage must be known: Bybit pushes every
+    liquidation; of another venue give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
+    """
+    from compare.transfer.record import save
+    from compare.transfer.transferred import Asked, transfer
+
+    asked = Asked(
+        venue, coins, model, name, start, end, coverage, without_hyperliquid, horizon, carried, seed
+    )
+    with opened_store() as store:
+        with progress("transfer", 1.0) as advance:
+            done = transfer(store, asked, on_progress=advance)
+        path = save(store.settings.data_dir, done)
+    if html is not None:
+        from compare.transfer.shown import write_page
+
+        write_page(done, html)
+        typer.echo(f"wrote {html}", err=True)
+    _tell(done.record, json)
+    typer.echo(f"wrote {path}", err=True)
+
+
+def _tell(record: Any, json: str | None) -> None:
+    """The table and its lines, or JSON."""
+    if json is not None:
+        return write_json(record, json)
+    from rich.console import Console
+
+    from compare.transfer.shown import transfer_lines, transfer_table
+
+    Console(width=max(Console().width, TABLE_WIDTH)).print(transfer_table(record))
+    for line in transfer_lines(record):
+        typer.echo(line)
+    return None

@@ -1,0 +1,103 @@
+"""Bounds on what a move liquidates, from maps of coins that the fit has not seen (split-conformal; method, 5.5).
+
+Per side and distance (Mondrian) the residuals ln((C + offset) / (C' + offset)) of the true curve C and the drawn C' of
+coins left out; their quantiles, with the correction for a finite number, bound the ratio on `LEVEL` of such maps.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from compare.calibration.map_scores import log_ratio, within
+from compare.calibration.pairs import Pair
+from compare.calibration.recipe import Recipe
+from compare.calibration.selection import Fitted, coins_of, left_out
+from estimator.leverage_model import LEVEL, Bounds, SideBounds
+from heatmap.grid import FloatArray
+from heatmap.levels import SIDES
+
+DISTANCES_PCT: Final = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0)
+FEWEST: Final = 20
+"""Held-out maps below which quantiles of `LEVEL` mean nothing."""
+
+
+def bounds_of(pairs: Sequence[Pair], fitted: Fitted) -> Bounds | None:
+    """From the maps of coins left out; null with a single coin or fewer than `FEWEST` maps."""
+    coins = coins_of(pairs)
+    if len(coins) < 2 or len(pairs) < FEWEST:
+        return None
+    long, short = (_side_bounds(pairs, left_out(pairs, fitted)[side], side) for side in SIDES)
+    basis = f"{LEVEL:.0%} bounds from {len(pairs)} maps of {len(coins)} coins, each drawn by a fit on the other coins"
+    return Bounds(long, short, basis)
+
+
+def own_bounds_of(pairs: Sequence[Pair], recipe: Recipe) -> Bounds | None:
+    """As `bounds_of`, for coins that the fit has seen: maps of later days of the same coins count beside those of coins
+    left out. Null where coins do not deviate."""
+    if recipe.ridge is None or bounds_of(pairs, recipe.fitted) is None:
+        return None
+    long, short = (_side_bounds(*known_held_out(pairs, recipe, side), side) for side in SIDES)
+    basis = (
+        f"{LEVEL:.0%} bounds from {len(pairs)} maps of coins left out of a fit and "
+        f"{len(recipe.deviation.unseen)} of later days than it has seen"
+    )
+    return Bounds(long, short, basis)
+
+
+def known_held_out(pairs: Sequence[Pair], recipe: Recipe, side: str) -> tuple[tuple[Pair, ...], FloatArray]:
+    """Pairs and what a fit that had not seen them draws of them, where coins are known: left out by coin and by day."""
+    deviation = recipe.deviation
+    maps = [left_out(pairs, recipe.fitted)[side], *([deviation.maps[side]] if deviation.unseen else [])]
+    return (*pairs, *deviation.unseen), np.concatenate(maps)
+
+
+def whale_curves(pairs: Sequence[Pair], side: str) -> FloatArray:
+    """Share of open interest that whales' excess holds within each of `DISTANCES_PCT`, shape (pairs, distances)."""
+    excess = np.stack([_excess(pair, side) for pair in pairs])
+    return np.stack([within(excess, distance, side) for distance in DISTANCES_PCT], axis=1)
+
+
+def residuals(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    """Log ratio of the curves at each of `DISTANCES_PCT`, shape (maps, distances)."""
+    return np.stack([log_ratio(truth, drawn, distance, side) for distance in DISTANCES_PCT], axis=1)
+
+
+def conformal(found: FloatArray, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper quantile per column of so many residuals, wider by one rank each for their finite number."""
+    count, tail = len(found), (1.0 - level) / 2
+    ordered = np.sort(found, axis=0)
+    low = max(int(np.floor(tail * (count + 1))) - 1, 0)
+    return ordered[low], ordered[count - 1 - low]
+
+
+def covered(low: FloatArray, high: FloatArray, found: FloatArray) -> FloatArray:
+    """Per residual whether it lies within the bounds of its distance."""
+    return np.asarray((found >= low) & (found <= high))
+
+
+def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBounds:
+    sides = [getattr(pair, side) for pair in pairs]
+    raw, crowd = (np.stack([getattr(one, layer) for one in sides]) for layer in ("raw", "crowd"))
+    low, high = conformal(residuals(raw, maps, side))
+    crowd_low, crowd_high = conformal(residuals(crowd, maps, side))
+    whales_low, whales_high = conformal(whale_curves(pairs, side))
+    return SideBounds(
+        distance_pct=DISTANCES_PCT,
+        low=_rounded(np.exp(low)),
+        high=_rounded(np.exp(high)),
+        crowd_share=round(float(np.median([one.held.kept for one in sides])), 4),
+        whales_low=_rounded(whales_low),
+        whales_high=_rounded(whales_high),
+        crowd_low=_rounded(np.exp(crowd_low)),
+        crowd_high=_rounded(np.exp(crowd_high)),
+    )
+
+
+def _excess(pair: Pair, side: str) -> FloatArray:
+    held = getattr(pair, side).held
+    return np.asarray(held.binned(held.share - held.cut))
+
+
+def _rounded(values: FloatArray) -> tuple[float, ...]:
+    return tuple(np.round(values, 6).tolist())

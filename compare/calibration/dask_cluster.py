@@ -1,0 +1,178 @@
+"""A Dask cluster as a place where tasks run (`compare.calibration.workers`).
+
+Its workers must see the same data directory or lake, and have the versions in `SAME`: another numpy may round
+differently, another liqtruth may mean something else. Workers that come later are looked at as well.
+"""
+
+import asyncio
+import logging
+import time
+import warnings
+from collections.abc import Collection, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from compare.calibration.workers import Place
+from heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_S: Final = 5.0
+WORKER_S: Final = 30.0
+"""How long a cluster may be without any worker."""
+PAUSE_S: Final = 0.2
+RETRIES: Final = 2
+SAME: Final = ("liqtruth", "distributed", "numpy", "scipy", "polars")
+SCHEMES: Final = ("tcp", "tls", "ws", "wss")
+REMEDY: Final = "install the same versions there (requirements.lock), or results would not be the same"
+LOGGERS: Final = ("distributed", "distributed.client", "distributed.core", "tornado", "tornado.application")
+
+
+@contextmanager
+def on_cluster(address: str) -> Iterator[Place]:
+    """The cluster whose scheduler is at `address`; what it holds for us is released at the end.
+
+    Raises `LiqtruthError` where Dask is not installed, `BadInput` for what is no address and for workers of other
+    versions, `SourceUnreachable` where no scheduler answers, none has a worker, or either is lost.
+    """
+    try:
+        from distributed import KilledWorker
+    except ImportError as error:
+        raise LiqtruthError("--cluster needs the extra `cluster`: pip install 'liqtruth[cluster]'") from error
+    shown = shown_address(address)
+    with _quiet(), _connected(shown) as client:
+        roll = Roll(client, shown)
+        try:
+            yield Place(client.get_executor(pure=False, retries=RETRIES), roll.room)
+        except KilledWorker as error:
+            raise SourceUnreachable(
+                f"a task ended worker after worker of the cluster at {shown}, perhaps for want of memory: "
+                "give each worker more, or fewer threads"
+            ) from error
+        except CancelledError as error:
+            raise SourceUnreachable(_lost(shown)) from error
+
+
+@dataclass
+class Roll:
+    """The workers of a cluster: those whose versions were looked at, and when there last was one."""
+
+    client: "Client"
+    address: str
+    known: set[str] = field(default_factory=set)
+    seen_at: float = field(default_factory=time.monotonic)
+
+    def room(self) -> int:
+        """Threads of all workers, as soon as there is one: more tasks at a time would wait behind a long one while
+        another worker is free. Raises where the cluster is gone or stays without a worker."""
+        while not (threads := self._threads()):
+            time.sleep(PAUSE_S)
+        return sum(threads.values())
+
+    def _threads(self) -> dict[str, int]:
+        try:
+            threads: dict[str, int] = dict(self.client.nthreads())
+        except OSError as error:
+            raise SourceUnreachable(_lost(self.address)) from error
+        if threads:
+            self.seen_at = time.monotonic()
+            self._refuse_other_versions(set(threads) - self.known)
+        elif time.monotonic() - self.seen_at > WORKER_S:
+            raise SourceUnreachable(
+                f"the cluster at {self.address} has had no worker for {WORKER_S:g} s: start some with "
+                f"`dask worker {self.address}`"
+            )
+        return threads
+
+    def _refuse_other_versions(self, workers: Collection[str]) -> None:
+        if not workers:
+            return
+        for package in SAME:
+            found = self.client.run(version, package, workers=[*workers], on_error="return")
+            for worker, theirs in found.items():
+                if isinstance(theirs, OSError):
+                    continue
+                if theirs != version(package):
+                    raise BadInput(_other_version(worker, package, theirs))
+        self.known.update(workers)
+
+
+def shown_address(address: str) -> str:
+    """Without a user part, which may hold a password; raises `BadInput` for what is no address of a scheduler."""
+    scheme, _, rest = address.rpartition("://")
+    shown = f"{scheme}://{rest.rpartition('@')[2]}"
+    try:
+        parts = urlsplit(shown)
+        usable = scheme in SCHEMES and parts.hostname and parts.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput(f"{shown!r} is no address of a Dask scheduler; write e.g. tcp://10.0.0.5:8786")
+    return shown
+
+
+@contextmanager
+def _connected(address: str) -> "Iterator[Client]":
+    from distributed import Client
+
+    try:
+        asyncio.run(asyncio.wait_for(_greeted(address), CONNECT_S))
+        client = Client(address, timeout=CONNECT_S, set_as_default=False, name="liqtruth")
+    except (OSError, TimeoutError) as error:
+        raise SourceUnreachable(
+            f"no Dask scheduler answers at {address} within {CONNECT_S:g} s: start one with `dask scheduler`, or "
+            "compute on this machine with --workers N"
+        ) from error
+    except ImportError as error:
+        raise BadInput(
+            f"the scheduler at {address} has other versions of Dask's packages; {REMEDY}"
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+async def _greeted(address: str) -> None:
+    """Asks who is there: a client of Dask would wait for ever where something listens and does not answer."""
+    from distributed import Security
+    from distributed.core import rpc
+
+    how = Security().get_connection_args("client")
+    if address.startswith(("tls:", "wss:")) and how["ssl_context"] is None:
+        raise BadInput(
+            f"{address} needs certificates: name them in Dask's configuration, distributed.comm.tls"
+        )
+    async with rpc(address, timeout=CONNECT_S, connection_args=how) as there:
+        kind = (await there.identity())["type"]
+    if kind != "Scheduler":
+        raise BadInput(f"{address} is a {kind} of Dask, not its scheduler: give the scheduler's address")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask tells of every lost connection on stderr; what matters to the user is raised as an error."""
+    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="distributed")
+        try:
+            for name in LOGGERS:
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+            yield
+        finally:
+            for name, level in before.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _other_version(worker: str, package: str, theirs: Any) -> str:
+    has = f"has no {package}" if isinstance(theirs, Exception) else f"has {package} {theirs}"
+    return f"the worker at {worker} {has}, here it is {version(package)}; {REMEDY}"
+
+
+def _lost(address: str) -> str:
+    return f"the Dask scheduler at {address} was lost: run the command again once it is back"

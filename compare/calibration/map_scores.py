@@ -1,0 +1,157 @@
+"""How far drawn maps are from true ones, on the axis of pairs: scores of many maps at once.
+
+Maps are arrays (..., bins) of one side in shares of open interest, from the mark outward. Shape scores compare what
+lies within 25 % of the mark, each map normalised; the others compare masses as they are. A score is nan where either
+map holds nothing.
+
+    wasserstein_pct     area between the cumulative shares over log price, in percent of price
+    jensen_shannon      bits, after smoothing by 0.3 % of price
+    fractions_1pct      1 - sum (p - q)^2 / (sum p^2 + sum q^2) of shares within 1 % of each bin: 1 is perfect
+    mass                |ln| of the masses within range
+    curve_2pct, ...     |ln((C + 0.5 %) / (C' + 0.5 %))| of what a move of so much liquidates, C in open interest
+    recall_5            share of the truth's five largest clusters with one of the model's five within 1 % of price
+"""
+
+from typing import Final
+
+import numpy as np
+
+from compare.calibration.outward import BIN, EDGES
+from compare.profiles import log_distance
+from estimator.leverage_model import CURVE_OFFSET
+from heatmap.grid import FloatArray
+
+RANGE_PCT: Final = 25.0
+MOVES_PCT: Final = (2.0, 5.0, 10.0)
+SMOOTHING_PCT: Final = 0.3
+NEAR_PCT: Final = 1.0
+LARGEST: Final = 5
+
+SCORES: Final = (
+    "wasserstein_pct",
+    "jensen_shannon",
+    "fractions_1pct",
+    "mass",
+    *(f"curve_{move:g}pct" for move in MOVES_PCT),
+    "recall_5",
+)
+HIGHER_IS_BETTER: Final = ("fractions_1pct", "recall_5")
+
+
+def scores(truth: FloatArray, drawn: FloatArray, side: str) -> dict[str, FloatArray]:
+    """Every one of `SCORES`, shape (...)."""
+    return {
+        "wasserstein_pct": wasserstein_pct(truth, drawn, side),
+        "jensen_shannon": jensen_shannon(truth, drawn, side),
+        "fractions_1pct": fractions(truth, drawn, side),
+        "mass": mass_error(truth, drawn, side),
+        **{f"curve_{move:g}pct": curve_error(truth, drawn, move, side) for move in MOVES_PCT},
+        "recall_5": recall(truth, drawn, side),
+    }
+
+
+def wasserstein_pct(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    """Between the shapes; the last bin in range counts with the part of it that is."""
+    gap = np.abs(_shape(truth, side) - _shape(drawn, side))
+    return np.asarray(100 * (gap * _widths(side)[1:]).sum(axis=-1))
+
+
+def jensen_shannon(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    """Divergence of the smoothed shapes in bits, between 0 and 1."""
+    p, q = (_density(one, side) for one in (truth, drawn))
+    middle = (p + q) / 2
+    return np.asarray((_entropy_to(p, middle) + _entropy_to(q, middle)) / 2)
+
+
+def fractions(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    """Fractions skill score of the shapes (Roberts and Lean 2008)."""
+    p, q = (_neighbourhoods(_normalised(one, side)) for one in (truth, drawn))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(1 - ((p - q) ** 2).sum(axis=-1) / ((p**2).sum(axis=-1) + (q**2).sum(axis=-1)))
+
+
+def mass_error(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    """|ln| of the ratio of the masses within range."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(within(drawn, RANGE_PCT, side) / within(truth, RANGE_PCT, side))
+    return np.asarray(np.where(np.isfinite(ratio), np.abs(ratio), np.nan))
+
+
+def curve_error(truth: FloatArray, drawn: FloatArray, move_pct: float, side: str) -> FloatArray:
+    """|log ratio| of what a move liquidates, both raised by `CURVE_OFFSET`."""
+    return np.asarray(np.abs(log_ratio(truth, drawn, move_pct, side)))
+
+
+def log_ratio(truth: FloatArray, drawn: FloatArray, move_pct: float, side: str) -> FloatArray:
+    """ln((C_truth + offset) / (C_drawn + offset)) at one move."""
+    true, model = (within(one, move_pct, side) + CURVE_OFFSET for one in (truth, drawn))
+    return np.asarray(np.log(true / model))
+
+
+def within(mass: FloatArray, move_pct: float, side: str) -> FloatArray:
+    """Mass from the mark up to a move, bins that are reached in part counted in part."""
+    reached = np.clip((float(log_distance(move_pct, side)) - EDGES[:-1]) / BIN, 0, 1)
+    return np.asarray(mass @ reached)
+
+
+def recall(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    """Of the truth's `LARGEST` clusters the share that has one of the model's near."""
+    wanted, offered = (peaks(one, side) for one in (truth, drawn))
+    gap = np.nan_to_num(np.abs(wanted[..., :, None] - offered[..., None, :]), nan=np.inf)
+    found = gap.min(axis=-1) <= NEAR_PCT / 100 / BIN
+    held = np.isfinite(wanted)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((found & held).sum(axis=-1) / held.sum(axis=-1))
+
+
+def peaks(mass: FloatArray, side: str) -> FloatArray:
+    """Bins of the `LARGEST` local maxima of the smoothed map within range, shape (..., LARGEST); nan where fewer."""
+    smooth = _density(mass, side)
+    higher = np.ones(smooth.shape, np.bool_)
+    higher[..., 1:] &= smooth[..., 1:] > smooth[..., :-1]
+    higher[..., :-1] &= smooth[..., :-1] >= smooth[..., 1:]
+    height = np.where(higher & (smooth > 0), smooth, -1.0)
+    order = np.argsort(-height, axis=-1, kind="stable")[..., :LARGEST]
+    tall = np.take_along_axis(height, order, axis=-1) > 0
+    return np.asarray(np.where(tall, order.astype(np.float64), np.nan))
+
+
+def _widths(side: str) -> FloatArray:
+    """Log width of each bin's part in range, by the edges (bins + 1,)."""
+    end = float(log_distance(RANGE_PCT, side))
+    return np.diff(np.minimum(EDGES, end), prepend=0.0)
+
+
+def _in_range(side: str) -> FloatArray:
+    return np.asarray(_widths(side)[1:] / BIN)
+
+
+def _normalised(mass: FloatArray, side: str) -> FloatArray:
+    """Shares of the mass in range; nan where there is none."""
+    near = mass * _in_range(side)
+    whole = near.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(whole > 0, near / whole, np.nan))
+
+
+def _shape(mass: FloatArray, side: str) -> FloatArray:
+    """Cumulative shares at the middle of each bin: the area is then exact where mass is even within bins."""
+    shares = _normalised(mass, side)
+    return np.asarray(np.cumsum(shares, axis=-1) - shares / 2)
+
+
+def _density(mass: FloatArray, side: str) -> FloatArray:
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(_normalised(mass, side), SMOOTHING_PCT / 100 / BIN, axis=-1))
+
+
+def _neighbourhoods(shares: FloatArray) -> FloatArray:
+    from scipy.ndimage import uniform_filter1d
+
+    return np.asarray(uniform_filter1d(shares, 2 * round(NEAR_PCT / 100 / BIN) + 1, axis=-1, mode="constant"))
+
+
+def _entropy_to(p: FloatArray, q: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(p > 0, p * np.log2(p / q), 0.0 * p).sum(axis=-1))

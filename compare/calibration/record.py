@@ -1,0 +1,73 @@
+"""`FitRecord`: what a fitted model rests on, as it is stored beside the model and shown."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from compare.calibration.bands import Band
+from compare.calibration.entries import EntryCheck
+from compare.calibration.selection import CoordinateScore, DeviationScore
+from compare.calibration.sizes import SizeTable
+from compare.calibration.standing import StandingBand
+
+SCHEMA: Final = "liqtruth.leverage_fit/2"
+
+
+class PairRow(msgspec.Struct, frozen=True):
+    """One pair: what was covered, what of the mass was left when large positions were cut; long then short."""
+
+    coin: str
+    as_of: datetime
+    positions: int
+    highest_leverage: float
+    before_window: float
+    coverage: tuple[float, float]
+    kept: tuple[float, float]
+    effective_positions: tuple[float, float]
+
+
+class SideRecord(msgspec.Struct, frozen=True):
+    """One side's bands; `prior_scale` is what the shares that were not fitted were multiplied by; `standing` is what
+    stands within reach, drawn and measured; `entries` null where positions show none."""
+
+    bands: tuple[Band, ...]
+    prior_scale: float
+    at_most_one: bool
+    standing: tuple[StandingBand, ...]
+    entries: EntryCheck | None
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """What the data chose: the coordinate by coins left out, a ridge of coins' own shares by unseen days (null: coins
+    do not deviate), classes of size by coins left out."""
+
+    coordinate: str
+    coordinates: tuple[CoordinateScore, ...]
+    ridge: float | None
+    deviations: tuple[DeviationScore, ...]
+    sizes: SizeTable
+
+
+class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell,
+    `coverage` the mean share of open interest that was seen, long then short."""
+
+    schema: Literal["liqtruth.leverage_fit/2"] = SCHEMA
+    model: str
+    model_hash: str
+    venue: str
+    coins: tuple[str, ...]
+    start: datetime
+    end: datetime
+    blocks: int
+    draws: int
+    seed: int
+    fitted_leverage: tuple[float, float]
+    coverage: tuple[float, float]
+    choices: Choices
+    long: SideRecord
+    short: SideRecord
+    pairs: tuple[PairRow, ...]
+    refused: tuple[str, ...]
+    notes: tuple[str, ...] = ()

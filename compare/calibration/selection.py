@@ -1,0 +1,197 @@
+"""Choices that the data make, by leaving each coin out in turn: which coordinate is invariant, whether coins deviate.
+
+A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
+nearest (Wasserstein-1 of the crowd's map) is what coins share. A coin's own deviation, held to the pooled shares by a
+ridge, is judged on days of that coin that the deviation has not seen, since a coin left out has none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from compare.calibration.fit import SideFit, fit_side, separable
+from compare.calibration.map_scores import wasserstein_pct
+from compare.calibration.pairs import Pair, SidePair
+from compare.calibration.workers import one_blas_thread
+from estimator.leverage_model import Coordinate, LeverageModel
+from heatmap.grid import FloatArray
+from heatmap.levels import SIDES
+
+RIDGES: Final = (3.0, 1.0, 0.3)
+"""Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
+FOLDS: Final = 2
+LEAST_GAIN: Final = 0.0
+"""Mean gain on unseen days that a deviation must show."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Both sides, fitted in one coordinate on some pairs; what is asked of it leaves `excluded` out."""
+
+    coordinate: Coordinate
+    long: SideFit
+    short: SideFit
+    excluded: tuple[str, ...] = ()
+
+    def side(self, side: str) -> SideFit:
+        return self.long if side == "long" else self.short
+
+    def shares(self, side: str, *leaving: str) -> FloatArray:
+        """Pooled shares (classes, nodes), of all coins but the excluded and those that are left out."""
+        gone = (*self.excluded, *leaving)
+        return self.side(side).without(*gone) if gone else self.side(side).shares
+
+
+class CoordinateScore(msgspec.Struct, frozen=True):
+    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, by coordinate and coin."""
+
+    coordinate: str
+    left_out_pct: float
+    by_coin: dict[str, float]
+
+
+class DeviationScore(msgspec.Struct, frozen=True):
+    """Mean Wasserstein-1 (percent of price) on unseen days of known coins, pooled shares and each coin's own."""
+
+    ridge: float
+    pooled_pct: float
+    own_pct: float
+
+
+def fit_pairs(pairs: Sequence[Pair], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
+    """Both sides on all pairs together."""
+    free = separable(pairs, prior, coordinate)
+    blocks = [pair.block for pair in pairs]
+    with one_blas_thread():
+        long, short = (
+            fit_side([getattr(pair, side) for pair in pairs], blocks, prior.shares(side), free, coordinate)
+            for side in SIDES
+        )
+    return Fitted(coordinate, long, short)
+
+
+def coins_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pair.coin for pair in pairs))
+
+
+def drawn(sides: Sequence[SidePair], coordinate: Coordinate, shares: FloatArray) -> FloatArray:
+    """Maps (pairs, bins) of these shares (classes, nodes), or of one set of shares per pair."""
+    each = np.broadcast_to(shares.reshape(-1, shares.shape[-2] * shares.shape[-1]),
+                           (len(sides), shares.shape[-2] * shares.shape[-1]))  # fmt: skip
+    return np.stack([side.columns[coordinate] @ own for side, own in zip(sides, each, strict=True)])
+
+
+def left_out(pairs: Sequence[Pair], fitted: Fitted) -> dict[str, FloatArray]:
+    """Per side the maps (pairs, bins) that the other coins' shares draw of each pair."""
+    maps = {}
+    for side in SIDES:
+        shares = {coin: fitted.shares(side, coin) for coin in coins_of(pairs)}
+        maps[side] = drawn(
+            [getattr(pair, side) for pair in pairs],
+            fitted.coordinate,
+            np.stack([shares[pair.coin] for pair in pairs]),
+        )
+    return maps
+
+
+def crowd_maps(pairs: Sequence[Pair], side: str) -> FloatArray:
+    return np.stack([getattr(pair, side).crowd for pair in pairs])
+
+
+def fit_coordinates(
+    pairs: Sequence[Pair],
+    prior: LeverageModel,
+    coordinates: Sequence[Coordinate],
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Fitted, ...]:
+    """A fit on all pairs per coordinate."""
+    fits: list[Fitted] = []
+    for done, name in enumerate(coordinates, start=1):
+        fits.append(fit_pairs(pairs, prior, name))
+        on_progress(done / len(coordinates))
+    return tuple(fits)
+
+
+def choose_coordinate(
+    pairs: Sequence[Pair], fits: Sequence[Fitted], excluded: tuple[str, ...] = ()
+) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
+    """The fit that draws coins left out best, and the table; the first one where there is a single coin.
+
+    `excluded` coins take no part, neither as what is drawn nor as what is fitted; only the variances by which the
+    equations are weighed have seen them.
+    """
+    known = [pair for pair in pairs if pair.coin not in excluded]
+    chosen = [replace(fitted, excluded=excluded) for fitted in fits]
+    if len(coins_of(known)) < 2:
+        return chosen[0], ()
+    table = tuple(_coordinate_score(known, fitted) for fitted in chosen)
+    best = int(np.argmin([row.left_out_pct for row in table]))
+    return chosen[best], table
+
+
+def _coordinate_score(pairs: Sequence[Pair], fitted: Fitted) -> CoordinateScore:
+    maps = left_out(pairs, fitted)
+    each = np.nanmean([wasserstein_pct(crowd_maps(pairs, side), maps[side], side) for side in SIDES], axis=0)
+    names = np.array([pair.coin for pair in pairs])
+    by_coin = {coin: float(np.nanmean(each[names == coin])) for coin in coins_of(pairs)}
+    return CoordinateScore(fitted.coordinate, float(np.mean(list(by_coin.values()))), by_coin)
+
+
+@dataclass(frozen=True, eq=False)
+class Deviation:
+    """Whether coins deviate: the chosen `ridge` (null: they do not) and the table; the later days by which it was
+    chosen, and what the earlier ones draw of them with it, per side (pairs, bins). Empty with too few days."""
+
+    ridge: float | None
+    table: tuple[DeviationScore, ...]
+    unseen: tuple[Pair, ...]
+    maps: Mapping[str, FloatArray]
+
+
+NO_DEVIATION: Final = Deviation(None, (), (), {})
+
+
+def choose_deviation(pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted) -> Deviation:
+    """The ridge of coins' own shares that does best on the later half of days, fitted on the earlier; null where
+    none does better than the pooled shares, or days are too few."""
+    days = np.array([pair.day for pair in pairs])
+    middle = np.median(np.unique(days))
+    early, late = days < middle, days > middle
+    if early.sum() < FOLDS or late.sum() < FOLDS or len(coins_of(pairs)) < 2:
+        return NO_DEVIATION
+    seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
+    unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
+    first = fit_pairs(seen, prior, fitted.coordinate)
+    maps = {ridge: _maps(unseen, first, ridge) for ridge in (None, *RIDGES)}
+    away = {ridge: _mean_distance(unseen, drawn) for ridge, drawn in maps.items()}
+    table = tuple(DeviationScore(ridge, away[None], away[ridge]) for ridge in RIDGES)
+    best = min(table, key=lambda row: row.own_pct)
+    ridge = best.ridge if best.own_pct < away[None] - LEAST_GAIN else None
+    return Deviation(ridge, table, unseen, maps[ridge])
+
+
+def own_shares(
+    fitted: Fitted, side: str, coins: Sequence[str], ridge: float | None
+) -> Mapping[str, FloatArray]:
+    """Shares per coin: its own where `ridge` says so, else the pooled ones."""
+    if ridge is None:
+        return dict.fromkeys(coins, fitted.shares(side))
+    return {coin: fitted.side(side).deviating(coin, ridge) for coin in coins}
+
+
+def _maps(pairs: Sequence[Pair], fitted: Fitted, ridge: float | None) -> dict[str, FloatArray]:
+    """Per side what each coin's shares draw of its pairs."""
+    maps = {}
+    for side in SIDES:
+        own = own_shares(fitted, side, coins_of(pairs), ridge)
+        each = np.stack([own[pair.coin] for pair in pairs])
+        maps[side] = drawn([getattr(pair, side) for pair in pairs], fitted.coordinate, each)
+    return maps
+
+
+def _mean_distance(pairs: Sequence[Pair], maps: Mapping[str, FloatArray]) -> float:
+    found = [wasserstein_pct(crowd_maps(pairs, side), maps[side], side) for side in SIDES]
+    return float(np.nanmean(found))

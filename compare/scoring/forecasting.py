@@ -1,0 +1,165 @@
+"""`make_forecast`: the map of this moment into the ledger, before what it speaks of can be seen.
+
+A map may be at most ten minutes, and at most a quarter of its horizon, older than the clock. One that is older is
+taken as a replay only, and stays marked as one: who made it could have known the outcome.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from compare.modelled import modelled_map
+from compare.scoring.errors import TooLate
+from compare.scoring.ledger import Content, add_forecast
+from compare.scoring.map_series import EXACT, TIERS
+from compare.scoring.verdict import horizon_name
+from estimator.leverage import MODELS, weights_named
+from estimator.leverage_model import leverage_model_named
+from estimator.moments import told
+from estimator.node_shares import VINTAGES
+from estimator.venues import venue_named
+from heatmap.errors import BadInput, MissingData
+from heatmap.heatmap import Heatmap
+from heatmap.money import age
+from heatmap.synthetic import SYNTHETIC
+from indexer.exact import exact_map
+from indexer.universe import VENUE
+from storage.store import Store
+
+OLDEST: Final = timedelta(minutes=10)
+OLDEST_SHARE: Final = 0.25
+"""Of the horizon."""
+LONGEST: Final = timedelta(days=7)
+SHORTEST: Final = timedelta(minutes=5)
+
+
+class StoredForecast(msgspec.Struct, frozen=True):
+    """A forecast in the ledger; `new` is false where the same moment was forecast before."""
+
+    hash: str
+    venue: str
+    coin: str
+    model: str
+    weights: str
+    model_hash: str
+    as_of: datetime
+    made_at: datetime
+    horizon_s: int
+    replayed: bool
+    synthetic: bool
+    new: bool
+
+    def describe(self) -> Iterator[str]:
+        """Lines for people."""
+        weights = f" ({self.weights})" if self.weights else ""
+        what = f"{self.venue} {self.coin} {self.model}{weights} as of {told(self.as_of)}"
+        word = "stored" if self.new else "stored before, and kept as it was"
+        yield f"{what}, {horizon_name(self.horizon_s)}: {word} as {self.hash[:12]}"
+        if self.replayed:
+            yield "a replay: it is marked as one for good, what it speaks of could be known when it was made"
+        if self.synthetic:
+            yield f"{SYNTHETIC}: of the sandbox, not of an exchange"
+        over = self.as_of + timedelta(seconds=self.horizon_s)
+        yield f"`liqtruth score settle` scores it once prices and liquidations up to {told(over)} are stored"
+
+
+@dataclass(frozen=True)
+class ForecastPlan:
+    """What to forecast; `at` only makes sense for a replay."""
+
+    coin: str
+    venue: str
+    model: str
+    weights: str | None = None
+    horizon: timedelta = timedelta(hours=1)
+    at: datetime | None = None
+    replay: bool = False
+
+    def __post_init__(self) -> None:
+        if not SHORTEST <= self.horizon <= LONGEST:
+            raise BadInput(f"--horizon {self.horizon} is none: from 5 minutes to 7 days")
+        if self.at is not None and not self.replay:
+            raise BadInput("--at asks for a map of another moment than now: that is a replay, add --replay")
+        if self.model == EXACT and self.venue != VENUE:
+            raise BadInput(f"exact positions of {self.venue} are not to be had: only {VENUE} shows them")
+
+
+def make_forecast(
+    store: Store, plan: ForecastPlan, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> StoredForecast:
+    """Draw the map and store it. Raises `TooLate` for a map that is too old, and what its maker raises."""
+    venue = venue_named(plan.venue).name
+    drawn = _bare(_map(store, plan, venue))
+    tiers = _tiers(store, plan, venue, drawn)
+    made_at = clock()
+    if not plan.replay:
+        _refuse_late(drawn.as_of, made_at, plan.horizon)
+    about = {
+        "venue": venue,
+        "coin": plan.coin,
+        "model": plan.model,
+        "weights": _weights_name(store, plan),
+        "model_hash": model_hash(store, plan.model, plan.weights),
+        "as_of": drawn.as_of,
+        "made_at": made_at.astimezone(UTC),
+        "horizon_s": round(plan.horizon.total_seconds()),
+        "replayed": plan.replay,
+        "synthetic": any(note.startswith(SYNTHETIC) for note in drawn.coverage.notes),
+    }
+    row, new = add_forecast(store, about, Content(drawn, tiers))
+    return StoredForecast(**row.model_dump(), new=new)
+
+
+def model_hash(store: Store, model: str, weights: str | None) -> str:
+    """Of what the model assumes; of one without weights, of its name."""
+    if model == VINTAGES:
+        return leverage_model_named(weights, store.settings.data_dir).hash
+    if model not in MODELS:
+        return sha256(model.encode()).hexdigest()[:12]
+    assumed = weights_named(model)
+    return sha256(assumed.leverage.tobytes() + assumed.weight.tobytes()).hexdigest()[:12]
+
+
+def _map(store: Store, plan: ForecastPlan, venue: str) -> Heatmap:
+    if plan.model == EXACT:
+        return exact_map(store, plan.coin, plan.at)
+    return modelled_map(store, plan.coin, venue, plan.model, weights=plan.weights, at=plan.at)
+
+
+def _tiers(store: Store, plan: ForecastPlan, venue: str, drawn: Heatmap) -> Heatmap | None:
+    """The baseline of the same moment; null where its series are not stored."""
+    if plan.model == TIERS:
+        return None
+    try:
+        return _bare(modelled_map(store, plan.coin, venue, TIERS, at=drawn.as_of))
+    except MissingData:
+        return None
+
+
+def _bare(drawn: Heatmap) -> Heatmap:
+    """Without the breakdown, which no score looks at."""
+    return replace(drawn, breakdown=None)
+
+
+def _weights_name(store: Store, plan: ForecastPlan) -> str:
+    if plan.model != VINTAGES:
+        return ""
+    return leverage_model_named(plan.weights, store.settings.data_dir).name
+
+
+def _refuse_late(as_of: datetime, made_at: datetime, horizon: timedelta) -> None:
+    late, most = made_at - as_of, min(OLDEST, OLDEST_SHARE * horizon)
+    if late > most:
+        raise TooLate(
+            f"the map is of {told(as_of)}, {age(late.total_seconds())} before now, and what came after it can be seen: "
+            f"at most {age(most.total_seconds())} is a forecast; fetch later series, or store it as a --replay"
+        )
+    if late < -OLDEST:
+        raise TooLate(
+            f"the map is of {told(as_of)}, which is yet to come: the data or the clock are wrong; a synthetic market's "
+            "maps are stored with --replay"
+        )

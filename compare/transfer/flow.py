@@ -1,0 +1,176 @@
+"""The flow that a model predicts: what of its positions stood at the start of a step and was reached in that step.
+
+A lot is a third of a bar's births at one entry price, at one leverage node. It is liquidated once at most: when the
+path of prices first comes to its level, after the close of its own bar. So no map has to be drawn per step:
+
+    F[h, l] = sum over the lots of node l that are first reached in step h and were born before it
+              of sum_c w[c, l] * births[t, c] / 3 * prod of (1 - closed[u, c]), t < u < first bar of h
+
+A step uses nothing of its own but its extremes. What opens and is liquidated within a step is not predicted, nor what
+opened before the series. Both sides are written in one coordinate, log price that falls towards the level (`sign`).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimator.brackets import POSITION_USD, Brackets
+from estimator.leverage_model import LeverageModel
+from estimator.node_shares import VINTAGES, daily_volatility, node_shares
+from estimator.price_clock import bar_s, in_words
+from estimator.series import MarketSeries
+from estimator.turnover import Turnover, activity, turn_over
+from estimator.vintages import ENTRY_POINTS, Bars
+from heatmap.errors import BadInput
+from heatmap.grid import FloatArray, IntArray
+
+BoolArray = NDArray[np.bool_]
+
+JUST_REACHED: Final = 1e-12
+"""A level counts as reached when a price came this near to it, in log price."""
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """One market in steps of equal length that begin at whole multiples of it; only steps that bars cover throughout.
+
+    Attributes
+    ----------
+    start_ms : start of each step, shape (steps,)
+    mark_px : last price before the step, shape (steps,)
+    long, short : predicted flow in USD at `mark_px`, shape (steps, nodes)
+    before_window : share of open interest that opened before the series, mean of the classes, at each step's start
+    """
+
+    coin: str
+    step_ms: int
+    start_ms: IntArray
+    mark_px: FloatArray
+    long: FloatArray
+    short: FloatArray
+    before_window: FloatArray
+
+    def only(self, chosen: BoolArray) -> "Flow":
+        """Those of the steps."""
+        return replace(
+            self,
+            start_ms=self.start_ms[chosen],
+            mark_px=self.mark_px[chosen],
+            long=self.long[chosen],
+            short=self.short[chosen],
+            before_window=self.before_window[chosen],
+        )
+
+
+def predicted_flow(
+    series: MarketSeries, model: LeverageModel, brackets: Brackets, coin: str, step: timedelta
+) -> Flow:
+    """What the model predicts for every whole step after the first bar; raises `BadInput` where a step has no bars."""
+    bars, step_ms, bar_ms = series.bars, round(step.total_seconds() * 1000), round(1000 * bar_s(series))
+    if step_ms % bar_ms:
+        raise BadInput(
+            f"{coin} has bars of {in_words(timedelta(milliseconds=bar_ms))}, which do not fill steps of "
+            f"{in_words(step)}: take a longer --horizon, or fetch shorter bars"
+        )
+    shares = node_shares(
+        VINTAGES,
+        model,
+        brackets,
+        POSITION_USD,
+        daily_volatility=daily_volatility(bars.close, bar_s(series)),
+    )
+    active = activity(bars.open_interest, bars.volume, bar_s(series))
+    turned = turn_over(bars.open_interest, active.coins, shares.rates)
+    held = (series.end_ms - 1) // step_ms
+    of_bar = held - held[0]
+    first = np.searchsorted(of_bar, np.arange(of_bar[-1] + 2))
+    whole = _whole(series.end_ms, bar_ms, step_ms, first)
+    mark_px = np.append(np.nan, bars.close)[first[:-1]]
+    long, short = (
+        swept_coins(bars, turned, factor, weights, of_bar, is_long=is_long) * mark_px[:, None]
+        for factor, weights, is_long in zip(
+            shares.factors(brackets, POSITION_USD), (shares.long, shares.short), (True, False), strict=True
+        )
+    )
+    start_ms = (held[0] + np.arange(of_bar[-1] + 1)) * step_ms
+    before = _before_window(bars.open_interest, turned)[first[:-1]]
+    return Flow(coin, step_ms, start_ms, mark_px, long, short, before).only(whole)
+
+
+def swept_coins(
+    bars: Bars,
+    turnover: Turnover,
+    factors: FloatArray,
+    weights: FloatArray,
+    of_bar: IntArray,
+    *,
+    is_long: bool,
+) -> FloatArray:
+    """Coins of one side per step and node, `F` of the module's docstring.
+
+    `factors` are liquidation over entry price per node, `weights` of shape (classes, nodes), `of_bar` the step of each
+    bar, from 0 without going back. A factor that is not positive has no price that liquidates.
+    """
+    sign = 1.0 if is_long else -1.0
+    extreme = (bars.low if bars.swept_low is None else bars.swept_low) if is_long else (
+        bars.high if bars.swept_high is None else bars.swept_high)  # fmt: skip
+    reach, close, entry = (sign * np.log(px) for px in (extreme, bars.close, bars.entries))
+    runs = _least_of_runs(reach - JUST_REACHED)
+    kept = np.cumsum(np.log(np.maximum(1.0 - turnover.closed, np.finfo(float).tiny)), axis=0)
+    steps = int(of_bar[-1]) + 1
+    last_before = np.searchsorted(of_bar, np.arange(steps)) - 1
+    coins = np.zeros((steps, factors.size))
+    for node in np.flatnonzero((factors > 0) & weights.any(axis=0)):
+        level = entry + sign * np.log(factors[node])
+        bar, point = np.nonzero(level < (close - JUST_REACHED)[:, None])
+        reached = _first_reach(runs, bar + 1, level[bar, point])
+        step = np.append(of_bar, -1)[reached]
+        standing = of_bar[bar] < step
+        born, step = bar[standing], step[standing]
+        left = turnover.births[born] * np.exp(kept[last_before[step]] - kept[born])
+        coins[:, node] = np.bincount(step, left @ weights[:, node], steps) / len(ENTRY_POINTS)
+    return coins
+
+
+def _least_of_runs(reach: FloatArray) -> list[FloatArray]:
+    """Least value of runs of 1, 2, 4, ... bars, by the first bar of each."""
+    runs = [reach]
+    while 2 ** len(runs) <= reach.size:
+        half = 2 ** (len(runs) - 1)
+        runs.append(np.minimum(runs[-1][:-half], runs[-1][half:]))
+    return runs
+
+
+def _first_reach(runs: list[FloatArray], start: IntArray, level: FloatArray) -> IntArray:
+    """First bar from `start` on whose path comes down to `level`, the number of bars where none does.
+
+    Long runs that stay above are passed first: a search by halves for all lots at once.
+    """
+    at, count = start.copy(), runs[0].size
+    for power in reversed(range(len(runs))):
+        least = runs[power]
+        inside = at < least.size
+        passed = np.zeros(at.size, dtype=np.bool_)
+        passed[inside] = least[at[inside]] > level[inside]
+        at[passed] += 2**power
+    return np.minimum(at, count)
+
+
+def _whole(end_ms: IntArray, bar_ms: int, step_ms: int, first: IntArray) -> BoolArray:
+    """Steps of which every bar is there, and a bar before them."""
+    inside = (end_ms - bar_ms) // step_ms == (end_ms - 1) // step_ms
+    count = np.add.reduceat(np.append(inside, False).astype(np.int64), first[:-1])
+    count[np.diff(first) == 0] = 0
+    whole = count * bar_ms == step_ms
+    whole[0] = False
+    return np.asarray(whole)
+
+
+def _before_window(open_interest: FloatArray, turnover: Turnover) -> FloatArray:
+    """Mean over classes, before the first bar and after each."""
+    left = open_interest[0] * np.cumprod(1.0 - turnover.closed, axis=0).mean(axis=1)
+    share = np.divide(left, open_interest[1:], out=np.ones_like(left), where=open_interest[1:] > 0)
+    return np.append(1.0, share)

@@ -1,0 +1,147 @@
+"""What is stored of a market's liquidations: which steps were heard throughout, what they told, and how much of all.
+
+A level can only be set by a feed whose coverage is known: one that pushes every liquidation, or one of which the user
+knows the share. A venue's pushed liquidations are known in its spans of `listening`. A node's fills on Hyperliquid
+have none: there the exchange is taken as heard from one liquidation of any coin to the next, if that is soon enough.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from compare.transfer.flow import BoolArray, Flow
+from estimator.frames import DATASETS
+from estimator.venues import Venue
+from heatmap.errors import BadInput, MissingData
+from heatmap.grid import FloatArray, IntArray
+from heatmap.synthetic import SYNTHETIC
+from indexer.node_fills import LIQUIDATIONS as NODE_LIQUIDATIONS
+from indexer.universe import VENUE as HYPERLIQUID
+from storage.store import Store
+
+EVERY: Final = "every liquidation"
+"""How a venue's word on its stream begins where it pushes all of them."""
+LONGEST_QUIET_MS: Final = 3_600_000
+"""On a whole exchange an hour without any liquidation is an hour of which no file was read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """Liquidations of one coin by time: `coins` closed of positions on `side`; `spans_ms` (spans, 2) when they were
+    heard, in order and apart from each other."""
+
+    coin: str
+    ts_ms: IntArray
+    is_long: BoolArray
+    coins: FloatArray
+    spans_ms: IntArray
+    synthetic: bool
+
+    def throughout(self, flow: Flow) -> BoolArray:
+        """Which steps lie in one span from beginning to end."""
+        span = np.searchsorted(self.spans_ms[:, 0], flow.start_ms, side="right") - 1
+        until = np.append(self.spans_ms[:, 1], -1)[span]
+        return np.asarray((span >= 0) & (flow.start_ms + flow.step_ms <= until))
+
+    def per_step(self, flow: Flow, side: str) -> tuple[FloatArray, IntArray]:
+        """USD at the step's first mark and number of liquidations of one side, shape (steps,)."""
+        at = np.searchsorted(flow.start_ms, self.ts_ms, side="right") - 1
+        inside = (at >= 0) & (self.is_long == (side == "long"))
+        inside &= self.ts_ms < np.append(flow.start_ms + flow.step_ms, -1)[at]
+        steps = flow.start_ms.size
+        coins = np.bincount(at[inside], self.coins[inside], steps)
+        return coins * flow.mark_px, np.bincount(at[inside], minlength=steps)
+
+
+def known_coverage(venue: Venue, given: float | None) -> float:
+    """Share of all liquidations that the venue's feed tells.
+
+    Raises `BadInput` where it is not known, with what the venue says, and for a share that is none.
+    """
+    if given is not None:
+        if not 0 < given <= 1:
+            raise BadInput(
+                f"--coverage {given:g} is no share: write e.g. 0.3 for three tenths of what is liquidated"
+            )
+        return given
+    word = venue.liquidation_stream or "nothing"
+    if word.startswith(EVERY):
+        return 1.0
+    raise BadInput(
+        f"{venue.name} pushes {word}: what share of all liquidations that is nobody knows, and a level set by it "
+        "would be wrong by as much; take a venue that pushes every one (bybit), or give --coverage SHARE if you know it"
+    )
+
+
+def heard_of(store: Store, venue: Venue, coin: str, start: datetime | None, end: datetime | None) -> Heard:
+    """What is stored between two times; raises `MissingData` with the remedy where nothing was heard."""
+    on_chain = venue.name == HYPERLIQUID
+    schema = NODE_LIQUIDATIONS if on_chain else DATASETS["liquidations"].schema
+    events = store.lake.read_series("liquidations", venue.name, coin, schema, start, end)
+    spans = _clipped(_spans(store, venue, coin), start, end)
+    if not spans.size:
+        raise MissingData(_nothing_heard(venue, coin, start, end))
+    sources = store.lake.series_sources("liquidations", venue.name, coin)
+    return Heard(
+        coin=coin,
+        ts_ms=events["ts"].dt.epoch("ms").to_numpy(),
+        is_long=(events["side"] == "long").to_numpy(),
+        coins=events["size" if on_chain else "coins"].fill_null(0.0).to_numpy(),
+        spans_ms=spans,
+        synthetic=any(source.startswith(SYNTHETIC) for source in sources),
+    )
+
+
+def _nothing_heard(venue: Venue, coin: str, start: datetime | None, end: datetime | None) -> str:
+    when = "" if start is None and end is None else " between the times that were asked for"
+    if venue.name == HYPERLIQUID:
+        return (
+            f"no liquidations of {coin} on Hyperliquid are stored{when}: `liqtruth index import PATH` reads a node's "
+            "fills; --without-hyperliquid goes without, and leaves the model's own bias in"
+        )
+    return (
+        f"no span is stored{when} in which liquidations of {venue.name} {coin} were listened to: "
+        f"`liqtruth feed watch {venue.name} --coin {coin}` collects them from now on"
+    )
+
+
+def _spans(store: Store, venue: Venue, coin: str) -> IntArray:
+    """Spans of listening, joined where they touch; on Hyperliquid without any, what its liquidations show."""
+    rows = store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema)
+    if rows.height:
+        return joined(*(rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
+    if venue.name != HYPERLIQUID:
+        return np.zeros((0, 2), dtype=np.int64)
+    times = _all_times(store)
+    soon = np.diff(times) <= LONGEST_QUIET_MS
+    return joined(times[:-1][soon], times[1:][soon])
+
+
+def _all_times(store: Store) -> IntArray:
+    """When anything was liquidated on Hyperliquid, whatever the coin."""
+    coins = [coin for venue, coin in store.lake.series_coins("liquidations") if venue == HYPERLIQUID]
+    parts = [
+        store.lake.read_series("liquidations", HYPERLIQUID, coin, NODE_LIQUIDATIONS)["ts"] for coin in coins
+    ]
+    return np.unique(pl.concat(parts).dt.epoch("ms").to_numpy()) if parts else np.zeros(0, dtype=np.int64)
+
+
+def joined(start_ms: IntArray | Sequence[int], until_ms: IntArray | Sequence[int]) -> IntArray:
+    """Spans that overlap or touch as one, shape (spans, 2)."""
+    order = np.argsort(start_ms, kind="stable")
+    start, until = np.asarray(start_ms, dtype=np.int64)[order], np.asarray(until_ms, dtype=np.int64)[order]
+    if not start.size:
+        return np.zeros((0, 2), dtype=np.int64)
+    latest = np.maximum.accumulate(until)
+    first = np.flatnonzero(np.append(True, start[1:] > latest[:-1]))
+    return np.stack([start[first], latest[np.append(first[1:], start.size) - 1]], axis=1)
+
+
+def _clipped(spans: IntArray, start: datetime | None, end: datetime | None) -> IntArray:
+    low, high = (None if at is None else int(at.timestamp() * 1000) for at in (start, end))
+    cut = np.clip(spans, low, high) if low is not None or high is not None else spans
+    return np.asarray(cut[cut[:, 1] > cut[:, 0]])

@@ -1,0 +1,182 @@
+"""The steps of a venue that a tilt is fitted on: what the model predicted for each, beside what was liquidated.
+
+A step counts where the feed was heard and bars are stored throughout, and where no more than `MOST_BEFORE_WINDOW` of
+open interest opened before the series.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from compare.transfer.flow import Flow, predicted_flow
+from compare.transfer.heard import Heard, heard_of
+from compare.transfer.level import SideSteps
+from estimator.brackets import POSITION_USD, Brackets, stored_brackets
+from estimator.errors import StaleSeries
+from estimator.leverage_model import LeverageModel
+from estimator.moments import of_ms
+from estimator.series import WINDOWS, MarketSeries, load_series
+from estimator.venues import Venue
+from heatmap.errors import MissingData
+from heatmap.grid import IntArray
+from heatmap.levels import SIDES
+from heatmap.money import counted
+from heatmap.synthetic import SYNTHETIC
+from storage.store import Store
+
+LEAST_HOURS: Final = 24
+FEWEST_EVENTS: Final = 30
+FEWEST_A_SIDE: Final = 10
+MOST_BEFORE_WINDOW: Final = 0.6
+WARM_UP_DAYS: Final = 30
+"""Days of series before the first step, where they are stored."""
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One row per coin and step that counts; `start_ms` of each row."""
+
+    venue: str
+    coins: tuple[str, ...]
+    step_ms: int
+    start_ms: IntArray
+    long: SideSteps
+    short: SideSteps
+    highest_leverage: float
+    synthetic: bool
+
+    @property
+    def hours(self) -> float:
+        """Length of the steps, each once however many coins it has."""
+        return float(np.unique(self.start_ms).size * self.step_ms / 3.6e6)
+
+    @property
+    def events(self) -> int:
+        return self.long.events + self.short.events
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """From the first step's start to the last one's end."""
+        return of_ms(int(self.start_ms.min())), of_ms(int(self.start_ms.max()) + self.step_ms)
+
+
+def sample_of(
+    store: Store,
+    venue: Venue,
+    coins: Sequence[str],
+    model: LeverageModel,
+    step: timedelta,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    on_coin: Callable[[], None] = lambda: None,
+) -> Sample:
+    """All coins together. Raises `MissingData` with the figures where too little was heard, and what reading raises."""
+    parts = []
+    for coin in coins:
+        heard = heard_of(store, venue, coin, start, end)
+        series = _series(store, venue, coin, heard)
+        brackets = stored_brackets(store, venue, coin, series.as_of)
+        parts.append(_part(series, heard, model, brackets, step))
+        on_coin()
+    sample = _pooled(venue.name, tuple(coins), parts)
+    check_enough(sample)
+    return sample
+
+
+def sample_from(
+    venue: str,
+    markets: Sequence[tuple[MarketSeries, Heard, Brackets]],
+    model: LeverageModel,
+    step: timedelta,
+) -> Sample:
+    """As `sample_of`, of series and liquidations that are at hand already."""
+    parts = [_part(series, heard, model, brackets, step) for series, heard, brackets in markets]
+    return _pooled(venue, tuple(heard.coin for _, heard, _ in markets), parts)
+
+
+def check_enough(sample: Sample) -> None:
+    """Raises `MissingData` where hours or liquidations are too few to set a level by."""
+    where = f"{sample.venue} {', '.join(sample.coins)}"
+    if sample.hours < LEAST_HOURS:
+        raise MissingData(
+            f"{where}: {sample.hours:g} h were heard throughout and have series, {LEAST_HOURS} are needed: "
+            f"{_remedy(sample.venue)}"
+        )
+    long, short = sample.long.events, sample.short.events
+    if long + short < FEWEST_EVENTS or min(long, short) < FEWEST_A_SIDE:
+        raise MissingData(
+            f"{where}: {counted(long, 'liquidation')} of longs and {short} of shorts in {sample.hours:g} h, "
+            f"{FEWEST_EVENTS} are needed and {FEWEST_A_SIDE} of each side: more coins, or {_remedy(sample.venue)}"
+        )
+    for side in SIDES:
+        if not getattr(sample, side).predicted_usd.sum() > 0:
+            raise MissingData(
+                f"{where}: the model predicts no liquidation of {side}s: is its series too short?"
+            )
+
+
+def _remedy(venue: str) -> str:
+    if venue == "hyperliquid":
+        return (
+            "`liqtruth index import PATH` reads a node's fills, `liqtruth feed watch hyperliquid` its series"
+        )
+    return f"let `liqtruth feed watch {venue}` run on, and fetch series back to before it began"
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One coin's steps that count."""
+
+    flow: Flow
+    heard: Heard
+    highest_leverage: float
+    synthetic: bool
+
+
+def _part(
+    series: MarketSeries, heard: Heard, model: LeverageModel, brackets: Brackets, step: timedelta
+) -> _Part:
+    flow = predicted_flow(series, model, brackets, heard.coin, step)
+    counts = heard.throughout(flow) & (flow.before_window <= MOST_BEFORE_WINDOW)
+    synthetic = heard.synthetic or any(note.startswith(SYNTHETIC) for note in series.notes)
+    return _Part(flow.only(counts), heard, brackets.highest_leverage(POSITION_USD), synthetic)
+
+
+def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sample:
+    start_ms = np.concatenate([part.flow.start_ms for part in parts])
+    long, short = (_side(parts, side) for side in SIDES)
+    return Sample(
+        venue=venue,
+        coins=coins,
+        step_ms=parts[0].flow.step_ms,
+        start_ms=start_ms,
+        long=long,
+        short=short,
+        highest_leverage=max(part.highest_leverage for part in parts),
+        synthetic=any(part.synthetic for part in parts),
+    )
+
+
+def _side(parts: Sequence[_Part], side: str) -> SideSteps:
+    told = [part.heard.per_step(part.flow, side) for part in parts]
+    return SideSteps(
+        predicted_usd=np.concatenate([getattr(part.flow, side) for part in parts]),
+        realised_usd=np.concatenate([usd for usd, _ in told]),
+        day=np.concatenate([part.flow.start_ms // DAY_MS for part in parts]),
+        events=int(sum(events.sum() for _, events in told)),
+    )
+
+
+def _series(store: Store, venue: Venue, coin: str, heard: Heard) -> MarketSeries:
+    """Back to `WARM_UP_DAYS` before what was heard; to its end, or as far as bars are stored."""
+    first, last = of_ms(int(heard.spans_ms[0, 0])), of_ms(int(heard.spans_ms[-1, 1]))
+    longest = max(WINDOWS.values()) // timedelta(days=1)
+    days = min(-(-(last - first) // timedelta(days=1)) + WARM_UP_DAYS, longest)
+    try:
+        return load_series(store, venue, coin, f"{days}d", last)
+    except StaleSeries:
+        return load_series(store, venue, coin, f"{longest}d")

@@ -1,0 +1,239 @@
+"""A transfer as people read it: a table and lines for a terminal, and a page with every step and the tilt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from compare.transfer.level import Triple, powers
+from compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
+from compare.transfer.tilted import Z80
+from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from heatmap.files import write_atomically
+from heatmap.grid import FloatArray
+from heatmap.levels import SIDES
+from heatmap.money import usd
+from heatmap.synthetic import SYNTHETIC
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from rich.table import Table
+
+COLORS: Final = {"long": LONG, "short": SHORT}
+BEFORE: Final = "#5fa8d3"
+LEVERAGES: Final = np.geomspace(2.0, 125.0, 60)
+
+
+def transfer_table(record: TransferRecord) -> Table:
+    """One row per side: what shares were multiplied by, and predicted over realised before and after."""
+    from rich.table import Table
+
+    table = Table(title=title(record), title_justify="left")
+    table.add_column("side")
+    for heading in (
+        "level b0",
+        "slope b1",
+        "bend b2",
+        "told",
+        "realised",
+        "fitted",
+        "as there",
+        "transferred",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in SIDES:
+        side: SideRecord = getattr(record, name)
+        cells = [f"{value:+.2f} ± {error:.2f}" for value, error in zip(side.b, side.sd, strict=True)]
+        table.add_row(name, *cells, f"{side.events}", usd(side.realised_usd), *predicted_over_realised(side))
+    return table
+
+
+def predicted_over_realised(side: SideRecord) -> tuple[str, str, str]:
+    """Of the source model, of it with Hyperliquid's tilt, and of the transferred model with the same tilt."""
+    if not side.realised_usd > 0:
+        return "not known", "not known", "not known"
+    first, second, third = (
+        f"{told / side.realised_usd:.2f}"
+        for told in (side.predicted_usd, side.as_on_hyperliquid_usd, side.transferred_usd)
+    )
+    return first, second, third
+
+
+def transfer_lines(record: TransferRecord) -> Iterator[str]:
+    """What the table has no room for."""
+    yield (
+        f"{record.events} liquidations in {record.hours:g} h that were heard throughout, "
+        f"{record.start:%Y-%m-%dT%H:%MZ} to {record.end:%Y-%m-%dT%H:%MZ}; the feed tells {record.coverage:.0%} of all"
+    )
+    yield "shares at leverage l were multiplied by exp(b0 + b1 z + b2 z^2), z = ln(l / 10) / 0.8"
+    yield (
+        "predicted over realised: of the fitted model; as it is with what the same model mispredicts on Hyperliquid; "
+        "and of the transferred model, likewise"
+    )
+    if record.hyperliquid is None:
+        yield "Hyperliquid's liquidations are left out: the model's own bias is not removed, and errors are wider"
+    else:
+        yield (
+            f"Hyperliquid's own tilt is of {record.hyperliquid.events} liquidations in "
+            f"{record.hyperliquid.hours:g} h up to {record.hyperliquid.end:%Y-%m-%dT%H:%MZ}"
+        )
+    yield (
+        f"{record.carried:.0%} of the ratio is carried over: liquidations of the next {record.step_s / 3600:g} h "
+        "are of positions near the mark, and tell little of those further away"
+    )
+    for name in SIDES:
+        held = getattr(record, name).held_to
+        if held < 1:
+            yield f"{name} shares would sum to {1 / held:.3f} of open interest: they are held to the whole"
+    if record.highest_leverage > record.trained_to:
+        yield (
+            f"leverage above {record.trained_to:.3g}x is extrapolation: nothing was fitted there, "
+            f"{record.venue} allows {record.highest_leverage:g}x"
+        )
+
+
+def title(record: TransferRecord) -> str:
+    """Whose level it is, and from which model."""
+    whose = f"{SYNTHETIC}: " if record.synthetic else ""
+    return f"{whose}{record.source_model} carried over to {record.venue} {', '.join(record.coins)}: {record.model}"
+
+
+def tilt_curve(b: Triple, sd: Triple) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """r at `LEVERAGES`, and its 80 % interval with the three errors taken to be independent."""
+    terms = powers(LEVERAGES)
+    middle, error = terms @ np.array(b), Z80 * np.sqrt(terms**2 @ np.square(sd))
+    return np.exp(middle), np.exp(middle - error), np.exp(middle + error)
+
+
+def transfer_figure(transferred: Transferred) -> go.Figure:
+    """Per side: realised against predicted of every step, before and after; and the tilt by leverage."""
+    from plotly.subplots import make_subplots
+
+    record = transferred.record
+    names = ("each step, longs", "what shares are multiplied by, longs", "each step, shorts",
+             "what shares are multiplied by, shorts")  # fmt: skip
+    figure = make_subplots(
+        2, 2, column_widths=[0.5, 0.5], horizontal_spacing=0.1, vertical_spacing=0.14, subplot_titles=names
+    )
+    for row, side in enumerate(SIDES, start=1):
+        for trace in _step_traces(getattr(transferred, side), first=row == 1):
+            figure.add_trace(trace, row=row, col=1)
+        for trace in _tilt_traces(getattr(record, side), COLORS[side]):
+            figure.add_trace(trace, row=row, col=2)
+        if record.highest_leverage > record.trained_to:
+            _shade(figure, record, row)
+    _style(figure, record)
+    return figure
+
+
+def write_page(transferred: Transferred, path: Path) -> None:
+    """A page that needs nothing else, whole or not at all."""
+    html: str = transfer_figure(transferred).to_html(include_plotlyjs=True, config={"displaylogo": False})
+    write_atomically(path, html.replace("<body>", f'<body style="margin:0;background:{PAPER}">', 1))
+
+
+def _step_traces(hours: SideHours, *, first: bool) -> list[Any]:
+    """Steps in which nothing was liquidated lie on a line of their own, below all others."""
+    import plotly.graph_objects as go
+
+    told = hours.realised_usd[hours.realised_usd > 0]
+    low = float(told.min()) / 3 if told.size else 1.0
+    known = [hours.before_usd, hours.after_usd]
+    high = max(float(part.max(initial=low)) for part in (*known, hours.realised_usd))
+    lowest = max(low / 30, 1e-3)
+    traces: list[Any] = [
+        go.Scatter(
+            x=np.maximum(part, lowest),
+            y=np.maximum(hours.realised_usd, low),
+            mode="markers",
+            name=name,
+            marker={"color": color, "size": 5, "opacity": 0.55},
+            hovertemplate="predicted %{x:$,.3s}, realised %{y:$,.3s}",
+            legendgroup=name,
+            showlegend=first,
+        )
+        for part, name, color in zip(known, ("before", "transferred"), (BEFORE, MARK), strict=True)
+    ]
+    line = go.Scatter(x=[lowest, high], y=[lowest, high], mode="lines", line={"color": FAINT, "dash": "dot"},
+                      name="predicted = realised", hoverinfo="skip", showlegend=first)  # fmt: skip
+    return [*traces, line]
+
+
+def _tilt_traces(side: SideRecord, color: str) -> list[Any]:
+    import plotly.graph_objects as go
+
+    middle, low, high = tilt_curve(side.b, side.sd)
+    band = go.Scatter(x=np.append(LEVERAGES, LEVERAGES[::-1]), y=np.append(high, low[::-1]), fill="toself",
+                      fillcolor=color, opacity=0.18, line={"width": 0}, hoverinfo="skip", showlegend=False)  # fmt: skip
+    line = go.Scatter(x=LEVERAGES, y=middle, mode="lines", line={"color": color, "width": 2.5},
+                      hovertemplate="%{x:.3g}x: times %{y:.2f}", showlegend=False)  # fmt: skip
+    return [band, line]
+
+
+def _shade(figure: go.Figure, record: TransferRecord, row: int) -> None:
+    """Of leverages that were not fitted; an annotation stands at the logarithm of its place."""
+    figure.add_vrect(
+        x0=record.trained_to,
+        x1=float(LEVERAGES[-1]),
+        fillcolor=FAINT,
+        opacity=0.25,
+        line_width=0,
+        row=row,
+        col=2,
+    )
+    figure.add_annotation(
+        text=f"above {record.trained_to:.3g}x:<br>extrapolation",
+        x=float(np.log10(np.sqrt(record.trained_to * LEVERAGES[-1]))),
+        y=0.99,
+        yref="y2 domain" if row == 1 else "y4 domain",
+        yanchor="top",
+        showarrow=False,
+        font={"color": INK, "size": 11},
+        row=row,
+        col=2,
+    )
+
+
+def _style(figure: go.Figure, record: TransferRecord) -> None:
+    subtitle = "<br>".join(escape(line) for line in wrapped([*_ratio_lines(record), *transfer_lines(record)]))
+    figure.update_layout(
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
+        title={
+            "text": escape(title(record)),
+            "subtitle": {"text": subtitle, "font": {"size": 12, "color": FAINT}},
+            "x": 0.01,
+            "y": 0.985,
+            "yanchor": "top",
+        },
+        margin={"t": 90 + 16 * subtitle.count("<br>"), "l": 90, "r": 30, "b": 90},
+        legend={"orientation": "h", "y": -0.08, "x": 0},
+        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
+        height=1000,
+    )
+    figure.update_xaxes(gridcolor=GRID, type="log")
+    figure.update_yaxes(gridcolor=GRID, type="log")
+    figure.update_xaxes(title_text="predicted (USD)", col=1, exponentformat="SI", dtick=1)
+    figure.update_yaxes(
+        title_text="liquidated (USD), none at the bottom", col=1, exponentformat="SI", dtick=1
+    )
+    reach = [float(np.log10(LEVERAGES[0])), float(np.log10(LEVERAGES[-1]))]
+    figure.update_xaxes(
+        title_text="leverage", range=reach, tickvals=[2, 5, 10, 20, 40, 100], ticksuffix="x", col=2
+    )
+    figure.update_yaxes(
+        title_text="factor, 80 % interval", tickvals=[0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10], col=2
+    )
+
+
+def _ratio_lines(record: TransferRecord) -> Iterator[str]:
+    for name in SIDES:
+        side: SideRecord = getattr(record, name)
+        _, before, after = predicted_over_realised(side)
+        told = f"{side.events} liquidations of {usd(side.realised_usd)}"
+        yield f"{name}: {told}; predicted over realised {before} before, {after} transferred"

@@ -1,0 +1,109 @@
+"""Crowd and whales: what is left of positions when each is cut at a share of open interest, and what was cut off.
+
+With q a position's notional and L = `LARGEST_SHARE` of one side's open interest (of what was seen on the position's
+side where open interest is not known):
+
+    crowd = min(q, L),    whales = q - min(q, L)
+
+so that both layers add up to the whole map. The crowd is what a model can learn; the whales are known only where
+positions are.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import polars as pl
+
+from heatmap.errors import BadInput
+from heatmap.grid import FloatArray
+from heatmap.heatmap import Coverage, Sides
+from heatmap.levels import SIDES
+from heatmap.money import counted, percent, usd
+
+LARGEST_SHARE: Final = 0.003
+"""Share of open interest that one position has at most in the crowd."""
+NEAR_PCT: Final = 30.0
+"""How much of a map is the crowd's is told of what lies within this distance of the mark, percent."""
+LAYERS: Final = ("crowd", "whales")
+ABOUT_LAYERS: Final = ("whales hold ", "only the crowd: ", "only the whales: ")
+"""How the notes begin that `whales_line` and `layer_said` write."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The notional (USD) at which positions of each side are cut, and what it is a share of."""
+
+    at_usd: Sides
+    of_what: str
+
+    @classmethod
+    def of(cls, coverage: Coverage) -> Self:
+        """By open interest, else by what was seen on each side."""
+        if coverage.open_interest_usd:
+            largest = LARGEST_SHARE * coverage.open_interest_usd
+            return cls(Sides(largest, largest), "open interest")
+        seen = Sides(*(LARGEST_SHARE * side for side in coverage.seen_usd))
+        return cls(seen, "what was seen of its side, open interest being unknown")
+
+    @property
+    def told(self) -> str:
+        """`0.3 % of open interest ($2.4M)`."""
+        long, short = (usd(side) for side in self.at_usd)
+        amount = long if long == short else f"{long} long, {short} short"
+        return f"{percent(LARGEST_SHARE)} of {self.of_what} ({amount})"
+
+
+def layer_of(levels: pl.DataFrame, cut: Cut, layer: str) -> pl.DataFrame:
+    """The crowd's or the whales' part of `levels` (`heatmap.levels.LEVELS`), one row per position that has any.
+
+    Raises `BadInput` for another layer.
+    """
+    if layer not in LAYERS:
+        raise BadInput(f"no layer {layer!r}; there are {' and '.join(LAYERS)}")
+    limit = pl.when(pl.col("side") == SIDES[0]).then(cut.at_usd.long).otherwise(cut.at_usd.short)
+    crowd = pl.min_horizontal("notional_usd", limit)
+    if layer == "crowd":
+        return levels.with_columns(notional_usd=crowd)
+    return levels.with_columns(notional_usd=pl.col("notional_usd") - crowd).filter(pl.col("notional_usd") > 0)
+
+
+def layer_said(layer: str, part_usd: Sides, whole_usd: Sides, cut: Cut) -> str:
+    """What a map of one layer shows, and which share of the whole map's mass that is."""
+    counted_as = "at most" if layer == "crowd" else "what it has above"
+    shares = (part / whole if whole > 0 else 0.0 for part, whole in zip(part_usd, whole_usd, strict=True))
+    long, short = (percent(share) for share in shares)
+    return f"only the {layer}: of each position {counted_as} {cut.told}; {long} of long and {short} of short mass"
+
+
+def whales_line(levels: pl.DataFrame, cut: Cut, mark_px: float) -> str:
+    """How much of what lies near the mark is the whales', in how many positions, and how many make the crowd."""
+    near = levels.filter(
+        pl.col("px").is_not_null(),
+        pl.col("px").is_between(mark_px * (1 - NEAR_PCT / 100), mark_px * (1 + NEAR_PCT / 100))
+        | ((pl.col("side") == SIDES[0]) == (pl.col("px") > mark_px)),
+        pl.col("notional_usd") > 0,
+    )
+    crowd, whales = (layer_of(near, cut, layer) for layer in LAYERS)
+    held = float(near["notional_usd"].sum())
+    where = f"within {NEAR_PCT:.0f} % of the mark"
+    if not held > 0:
+        return f"whales hold nothing {where}, and the crowd neither"
+    share = float(whales["notional_usd"].sum()) / held
+    effective = ", ".join(f"{_effective(crowd, side):,.0f} {side}" for side in SIDES)
+    return (
+        f"whales hold {percent(share, 0)} of what lies {where}: {counted(whales.height, 'position')} beyond {cut.told} "
+        f"each; the crowd {percent(1 - share, 0)} in {counted(crowd.height, 'position')} "
+        f"(effective number {effective})"
+    )
+
+
+def effective_positions(notional_usd: FloatArray) -> float:
+    """(sum q)^2 / sum q^2: so many equal positions would be as uneven."""
+    squares = float((notional_usd**2).sum())
+    return float(notional_usd.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
+def _effective(levels: pl.DataFrame, side: str) -> float:
+    held = levels.filter(pl.col("side") == side)["notional_usd"].to_numpy()
+    return effective_positions(np.asarray(held, dtype=np.float64))

@@ -1,0 +1,130 @@
+"""A synthetic market of several coins whose every position is known, as pairs of calibration: one per coin and day.
+
+The population is the sandbox's own for Hyperliquid (retail and discretionary traders, whales and hedgers, cross and
+isolated), the price paths of its coins move together, and none of it follows the estimator's model. Positions and
+series are taken from the ledger and its record; that the served feed says the same is tested elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from compare.calibration.pairs import Pair, pair_of
+from estimator.brackets import Brackets
+from estimator.leverage_model import COORDINATES, Coordinate, LeverageModel, leverage_model_named
+from estimator.series import MarketSeries
+from estimator.venues import venue_named
+from estimator.vintages import Bars
+from sandbox.assets import HYPERLIQUID_TIERS, listed
+from sandbox.market import HYPERLIQUID, Market, MarketSpec, simulate
+from sandbox.openings import watch
+from sandbox.record import Record
+from sandbox.truth import true_positions
+
+COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
+ACCOUNTS: Final = 12_000
+DAYS: Final = 75
+FIRST_DAY: Final = 22
+WINDOW_DAYS: Final = 30
+INTERVAL: Final = "15m"
+HALF_OF_INITIAL: Final = 0.5
+
+
+def pairs_of_market(
+    seed: int,
+    accounts: int = ACCOUNTS,
+    days: int = DAYS,
+    coins: tuple[str, ...] = COINS,
+    first: int = FIRST_DAY,
+    every: int = 1,
+    window_days: int = WINDOW_DAYS,
+    *,
+    prior: LeverageModel | None = None,
+    coordinates: Sequence[Coordinate] = COORDINATES,
+) -> list[Pair]:
+    """Deterministic. Each coin at the end of every `every`-th day from the `first` to the last of the history, read
+    from bars of the last `window_days`; days in order, coins in theirs."""
+    spec = MarketSpec(
+        seed=seed, accounts=accounts, cex_accounts=10, days=days, coins=coins, builder_dex=False
+    )
+    market, model = simulate(spec), prior or leverage_model_named()
+    whole = Record(market, market.venue(HYPERLIQUID))
+    return [
+        pair
+        for then in watch(market, HYPERLIQUID, range(first, days + 1, every)).then
+        for pair in _pairs_of_day(then, whole, window_days, model, coordinates)
+    ]
+
+
+def half_of_initial(coin: str) -> Brackets:
+    """Half the initial margin at the coin's highest leverage, whatever the size: real bounds of tiers are far."""
+    highest = float(HYPERLIQUID_TIERS[listed((coin,))[0].table_id][0][1])
+    return Brackets.flat(coin, HALF_OF_INITIAL / highest, highest, "the sandbox's first tier")
+
+
+def series_of(record: Record, column: int, interval: str = INTERVAL) -> MarketSeries:
+    """The public series of one coin (a column of the record), with open interest at the end of each bar."""
+    asset, candles = record.venue.rules.assets[column], record.candles(column, interval)
+    points = (np.append(candles.open_ms[0], candles.close_ms + 1) - record.market.path.times_ms[0]) // 60_000
+    high, low, close = (
+        np.asarray(part / asset.px_scale) for part in (candles.high, candles.low, candles.close)
+    )
+    open_interest = np.asarray(record.open_lots[points, column] / asset.lot_scale)
+    first, last = (
+        datetime.fromtimestamp(ms / 1000, UTC) for ms in (candles.open_ms[0], candles.close_ms[-1] + 1)
+    )
+    return MarketSeries(
+        bars=Bars(high, low, close, open_interest, np.asarray(candles.volume / asset.lot_scale)),
+        start=first,
+        as_of=last,
+        end_ms=candles.close_ms + 1,
+        last_oi_at=last,
+        oi_rounding_usd=0.0,
+        notes=("synthetic",),
+    )
+
+
+def last_days(series: MarketSeries, days: int) -> MarketSeries:
+    """The series without what is older than so many days."""
+    start = max(series.start, series.as_of - timedelta(days=days))
+    bars, count = series.bars, int((series.end_ms > start.timestamp() * 1000).sum())
+    kept = Bars(
+        bars.high[-count:],
+        bars.low[-count:],
+        bars.close[-count:],
+        bars.open_interest[-count - 1 :],
+        None if bars.volume is None else bars.volume[-count:],
+    )
+    return replace(series, bars=kept, end_ms=series.end_ms[-count:], start=start)
+
+
+def whales_part(pair: Pair, side: str) -> float:
+    """Part of the notional within reach that lies beyond what each position counts with in the crowd's map."""
+    return 1.0 - float(getattr(pair, side).held.kept)
+
+
+def _pairs_of_day(
+    then: Market,
+    whole: Record,
+    window_days: int,
+    prior: LeverageModel,
+    coordinates: Sequence[Coordinate],
+) -> list[Pair]:
+    held = true_positions(then, HYPERLIQUID)
+    record = Record.following(whole, then, then.venue(HYPERLIQUID))
+    return [
+        pair_of(
+            coin,
+            last_days(series_of(record, column), window_days),
+            venue_named(HYPERLIQUID),
+            held.filter(pl.col("coin") == coin),
+            prior,
+            half_of_initial(coin),
+            coordinates=coordinates,
+        )
+        for column, coin in enumerate(then.spec.coins)
+    ]

@@ -1,0 +1,220 @@
+"""Synthetic venues that differ from the one on which leverage is fitted: who trades there, and how far they may go.
+
+One price path, several ledgers: `source`, where every position can be read and the leverage model is fitted, and
+venues whose people are shifted from its. Truth comes from the ledgers, public series from their records.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+import polars as pl
+
+from compare.calibration.calibrated import calibrate
+from compare.calibration.lake_pairs import Gathered
+from compare.calibration.pairs import pair_of
+from estimator.brackets import Brackets
+from estimator.frames import LIQUIDATIONS
+from estimator.leverage_model import LeverageModel, leverage_model_named
+from estimator.moments import of_ms
+from estimator.series import MarketSeries
+from estimator.venues import venue_named
+from estimator.vintages import Bars
+from heatmap.synthetic import SYNTHETIC
+from sandbox.assets import listed
+from sandbox.centralised import Centralised, rules_of
+from sandbox.ledger import Ledger
+from sandbox.market import HYPERLIQUID, Market, MarketSpec
+from sandbox.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
+from sandbox.price import MINUTES_PER_DAY, simulate_path
+from sandbox.record import Record
+from sandbox.tape import LIQUIDATION
+from sandbox.truth import true_positions
+from sandbox.venue import Venue, VenueResult
+
+COIN: Final = "BTC"
+SOURCE: Final = "source"
+ONE_MODE: Final = (1.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def _mix(
+    shares: Sequence[float], retail: LeverageMix | None = None, isolated: float | None = None
+) -> tuple[TraderType, ...]:
+    """Hyperliquid's synthetic people with other shares of the four kinds, retail leverage or isolated share."""
+    mixed = [
+        replace(trader, share=share, modes=ONE_MODE)
+        for trader, share in zip(HYPERLIQUID_MIX, shares, strict=True)
+    ]
+    if retail is not None:
+        mixed[0] = replace(mixed[0], leverage=retail)
+    if isolated is not None:
+        mixed = [replace(trader, isolated_share=isolated) for trader in mixed[:3]] + mixed[3:]
+    return tuple(mixed)
+
+
+SAME: Final = tuple(trader.share for trader in HYPERLIQUID_MIX)
+FORTY: Final = ((0.0, 0.0125), (1.2e6, 0.025))
+HIGH: Final = ((0.0, 0.004), (50e3, 0.005), (600e3, 0.01))
+VENUES: Final[Mapping[str, Centralised]] = {
+    kind.name: kind
+    for kind in (
+        Centralised(SOURCE, _mix(SAME), FORTY, 40, (1, 2)),
+        Centralised("same", _mix(SAME), FORTY, 40, (3, 4), (1,)),
+        Centralised("hedgers", _mix((0.475, 0.26, 0.10, 0.165)), FORTY, 40, (5, 6), (2,)),
+        Centralised("high-leverage", _mix(SAME, LeverageMix(24, 0.85)), HIGH, 125, (7, 8), (3,)),
+        Centralised("isolated", _mix(SAME, isolated=0.9), FORTY, 40, (9, 10), (4,)),
+    )
+}
+"""`hedgers`: three times as many, and twice the whales. The first maintenance rate of each is that of its brackets."""
+
+
+@dataclass(frozen=True)
+class Then:
+    """One coin of a venue after some of its days."""
+
+    positions: pl.DataFrame
+    series: MarketSeries
+
+    def within_usd(self, side: str, reach_pct: float) -> float:
+        """Notional of one side that a move of `reach_pct` would liquidate."""
+        sign = 1 if side == "long" else -1
+        distance = sign * (1 - pl.col("liq_px") / pl.col("mark_px"))
+        reached = self.positions.filter(pl.col("szi") * sign > 0, distance < reach_pct / 100)
+        return float(reached["notional_usd"].sum())
+
+
+@dataclass(frozen=True)
+class ShiftedVenue:
+    """One venue: per coin `moments` after the days that were asked for, and all that was liquidated."""
+
+    kind: Centralised
+    moments: Mapping[str, tuple[Then, ...]]
+    liquidations: Mapping[str, pl.DataFrame]
+
+    def series(self, coin: str = COIN) -> MarketSeries:
+        """Up to the last of the days."""
+        return self.moments[coin][-1].series
+
+    def brackets(self, coin: str = COIN) -> Brackets:
+        kind = self.kind
+        return Brackets.flat(
+            coin, kind.tiers[0][1], float(kind.max_leverage), "a synthetic venue's first tier"
+        )
+
+    def told(self, coverage: float, coin: str = COIN, seed: int = 0) -> pl.DataFrame:
+        """What a feed tells that pushes each liquidation with this chance."""
+        everything = self.liquidations[coin]
+        heard = np.random.default_rng(seed).random(everything.height) < coverage
+        return everything.filter(pl.Series(heard))
+
+
+@dataclass(frozen=True)
+class ShiftedMarket:
+    """Some of `VENUES` on one path of prices, looked at after `days` of it."""
+
+    coins: tuple[str, ...]
+    venues: Mapping[str, ShiftedVenue]
+
+    @classmethod
+    def of(
+        cls,
+        seed: int,
+        accounts: int,
+        days: Sequence[int],
+        names: Sequence[str] = tuple(VENUES),
+        coins: Sequence[str] = (COIN,),
+    ) -> Self:
+        """Deterministic by its arguments; a venue does not depend on which others there are."""
+        spec = MarketSpec(seed=seed, accounts=10, coins=tuple(coins), days=max(days), builder_dex=False)
+        streams = np.random.SeedSequence([seed, 77]).spawn(11)
+        end_ms = int(spec.ends.timestamp() * 1000)
+        path = simulate_path(np.random.default_rng(streams[0]), spec.assets, spec.history_minutes, end_ms)
+        market = Market(spec, path, {}, ())
+        kinds = [VENUES[name] for name in dict.fromkeys((SOURCE, *names))]
+        return cls(tuple(coins), {kind.name: _run(market, kind, streams, accounts, days) for kind in kinds})
+
+    @cached_property
+    def fitted(self) -> LeverageModel:
+        """The leverage model that the source's exact maps of all days give."""
+        source, prior, venue = self.venues[SOURCE], leverage_model_named(), venue_named(HYPERLIQUID)
+        pairs = tuple(
+            pair_of(coin, then.series, venue, then.positions, prior, source.brackets(coin))
+            for coin in self.coins
+            for then in source.moments[coin]
+        )
+        return calibrate(Gathered(pairs, ()), prior).model
+
+
+def _run(
+    market: Market,
+    kind: Centralised,
+    streams: Sequence[np.random.SeedSequence],
+    accounts: int,
+    days: Sequence[int],
+) -> ShiftedVenue:
+    spec, assets = market.spec, listed(market.spec.coins)
+    people_rng, own_rng = (np.random.default_rng(streams[place]) for place in kind.seeds)
+    people = draw_population(people_rng, kind.mix, accounts, assets)
+    venue = Venue(rules_of(kind, assets, people), people, market.path, spec.step_minutes, own_rng)
+    points = [(spec.warmup_days + day) * MINUTES_PER_DAY for day in days]
+    kept: dict[int, Ledger] = {}
+
+    def keep(step: int) -> None:
+        if step * spec.step_minutes in points:
+            kept[step * spec.step_minutes] = venue.ledger.copy()
+
+    venue.run(spec.history_minutes // spec.step_minutes, keep)
+    kept[spec.history_minutes] = venue.ledger
+    result = venue.result()
+    whole = Record(market, result)
+    moments: dict[str, list[Then]] = {coin: [] for coin in spec.coins}
+    for point in points:
+        known = result.until(point, kept[point])
+        then = replace(market, path=market.path.until(point), venues={kind.name: known})
+        record, positions = Record.following(whole, then, known), true_positions(then, kind.name)
+        for column, coin in enumerate(spec.coins):
+            moments[coin].append(Then(positions.filter(pl.col("coin") == coin), _series(record, column)))
+    liquidations = {coin: _liquidations(market, result, column) for column, coin in enumerate(spec.coins)}
+    return ShiftedVenue(kind, {coin: tuple(held) for coin, held in moments.items()}, liquidations)
+
+
+def _series(record: Record, column: int) -> MarketSeries:
+    """Bars of a quarter of an hour with the open interest at the end of each."""
+    asset, candles = record.venue.rules.assets[column], record.candles(column, "15m")
+    points = (np.append(candles.open_ms[0], candles.close_ms + 1) - record.market.path.times_ms[0]) // 60_000
+    high, low, close = (
+        np.asarray(part / asset.px_scale) for part in (candles.high, candles.low, candles.close)
+    )
+    open_interest = np.asarray(record.open_lots[points, column] / asset.lot_scale)
+    first, last = of_ms(int(candles.open_ms[0])), of_ms(int(candles.close_ms[-1]) + 1)
+    return MarketSeries(
+        bars=Bars(high, low, close, open_interest, np.asarray(candles.volume / asset.lot_scale)),
+        start=first,
+        as_of=last,
+        end_ms=candles.close_ms + 1,
+        last_oi_at=last,
+        oi_rounding_usd=0.0,
+        notes=(f"{SYNTHETIC}: from the sandbox's ledger",),
+    )
+
+
+def _liquidations(market: Market, result: VenueResult, column: int) -> pl.DataFrame:
+    """Every forced close of one coin as a feed that tells all would, within the last millisecond of its minute."""
+    tape, asset = result.tape, result.rules.assets[column]
+    forced = (tape.kind == LIQUIDATION) & (tape.coin == column) & (tape.point >= market.first_point)
+    rows = np.flatnonzero(forced)
+    coins, px = np.abs(tape.lots[rows]) / asset.lot_scale, tape.px[rows] / asset.px_scale
+    told = pl.DataFrame(
+        {
+            "ts": market.path.times_ms[tape.point[rows]] - 1,
+            "id": [str(row) for row in rows],
+            "side": np.where(tape.before[rows] > 0, "long", "short").tolist(),
+            "px": px,
+            "coins": coins,
+            "notional_usd": coins * px,
+        }
+    )
+    moments = pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC")
+    return told.with_columns(moments).cast(dict(LIQUIDATIONS))  # type: ignore[arg-type]

@@ -1,0 +1,254 @@
+"""What the data choose: the coordinate that coins share, coins' own shares, classes of size; and how sure that is."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from compare.calibration.calibrated import Calibrated, calibrate
+from compare.calibration.coverage import mean_coverage, reference_mix, reweighted
+from compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
+from compare.calibration.fit import separable
+from compare.calibration.held import Held
+from compare.calibration.lake_pairs import Gathered
+from compare.calibration.pairs import Pair, nodes_on, pair_of
+from compare.calibration.recipe import Fits
+from compare.calibration.selection import choose_coordinate, fit_coordinates, left_out
+from compare.calibration.standing import entry_leverage
+from compare.calibration.uncertainty import Spread, jackknife_error, widened
+from estimator.brackets import Brackets
+from estimator.leverage_model import COORDINATES, LeverageModel
+from heatmap.grid import FloatArray
+from tests.compare.calibrated_markets import (
+    LEVERAGE,
+    PRIOR,
+    VENUE,
+    held_at,
+    log_normal_shares,
+    random_series,
+    whole_market,
+)
+
+HIGHEST = {"ONE": 40.0, "TWO": 20.0, "THREE": 10.0}
+
+
+def pair_on(seed: int, coin: str) -> Pair:
+    highest = HIGHEST[coin]
+    series = random_series(seed, start=timedelta(days=seed))
+    brackets = Brackets.flat(coin, 0.5 / highest, highest, "synthetic")
+    rows = whole_market(series, seed)
+    return pair_of(coin, series, VENUE, rows, PRIOR, brackets, coordinates=COORDINATES)
+
+
+def drawn_in(pair: Pair, coordinate: str, shares: FloatArray) -> Pair:
+    """Positions that stand where these shares draw them in this coordinate."""
+    sides = {
+        side: replace(
+            getattr(pair, side), held=held_at(getattr(pair, side).columns[coordinate] @ shares.ravel())
+        )
+        for side in ("long", "short")
+    }
+    return replace(pair, **sides)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> tuple[Pair, ...]:
+    return tuple(pair_on(10 * place + day, coin) for place, coin in enumerate(HIGHEST) for day in range(7))
+
+
+def whose_shares(coordinate: str, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    """All coins opened with the same shares in this coordinate."""
+    own = log_normal_shares(9.0, 0.5, 0.7)
+    return tuple(drawn_in(pair, coordinate, own) for pair in pairs)
+
+
+@pytest.fixture(scope="module")
+def shared(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    return whose_shares("of-maximum", pairs)
+
+
+@pytest.fixture(scope="module")
+def made(shared: tuple[Pair, ...]) -> Calibrated:
+    return calibrate(Gathered(shared, ()), PRIOR, draws=20)
+
+
+class TestCoordinate:
+    @pytest.mark.parametrize("coordinate", ["leverage", "of-maximum"])
+    def test_what_coins_share_is_found_by_leaving_coins_out(
+        self, pairs: tuple[Pair, ...], coordinate: str
+    ) -> None:
+        drawn = whose_shares(coordinate, pairs)
+        fitted, table = choose_coordinate(drawn, fit_coordinates(drawn, PRIOR, ("leverage", "of-maximum")))
+        assert fitted.coordinate == coordinate
+        assert {row.coordinate for row in table} == {"leverage", "of-maximum"}
+        assert set(table[0].by_coin) == set(HIGHEST)
+
+    def test_nodes_of_a_coordinate_are_scaled_to_the_market(self) -> None:
+        assert nodes_on(PRIOR, "of-maximum", 20.0, 0.03) == pytest.approx(LEVERAGE / 2)
+        assert nodes_on(PRIOR, "of-volatility", 20.0, 0.06) == pytest.approx(LEVERAGE / 2)
+        assert nodes_on(PRIOR, "leverage", 20.0, 0.06) == pytest.approx(LEVERAGE)
+
+    def test_a_coin_left_out_has_no_part_in_its_own_map(self, shared: tuple[Pair, ...]) -> None:
+        """Another coin's positions in its place change nothing of what the others draw of it."""
+        other = tuple(
+            drawn_in(pair, "of-maximum", log_normal_shares(25.0, 0.3, 0.9)) if pair.coin == "TWO" else pair
+            for pair in shared
+        )
+        rows = [place for place, pair in enumerate(shared) if pair.coin == "TWO"]
+        maps = [left_out(some, fit_coordinates(some, PRIOR, ("of-maximum",))[0]) for some in (shared, other)]
+        assert maps[0]["long"][rows] == pytest.approx(maps[1]["long"][rows], rel=0.05, abs=1e-5)
+
+    def test_a_single_coin_chooses_nothing(self, shared: tuple[Pair, ...]) -> None:
+        alone = [pair for pair in shared if pair.coin == "ONE"]
+        recipe = Fits.of(alone, PRIOR, COORDINATES).recipe()
+        assert recipe.fitted.coordinate == COORDINATES[0]
+        assert recipe.coordinates == ()
+
+    def test_a_node_is_fitted_where_any_market_can_tell_it(self, shared: tuple[Pair, ...]) -> None:
+        free = separable(shared, PRIOR, "of-maximum")
+        assert LEVERAGE[free].min() >= 3.0
+        assert LEVERAGE[free].max() <= 40.0
+        small = [pair for pair in shared if pair.coin == "THREE"]
+        assert LEVERAGE[separable(small, PRIOR, "of-maximum")].min() >= 12.0
+
+
+class TestOwnShares:
+    def test_coins_that_differ_deviate(self, pairs: tuple[Pair, ...]) -> None:
+        """Medians of 6x, 12x and 24x: pooled shares fit none of them, and unseen days say so."""
+        medians = dict(zip(HIGHEST, (6.0, 12.0, 24.0), strict=True))
+        drawn = [drawn_in(one, "leverage", log_normal_shares(medians[one.coin], 0.3, 0.7)) for one in pairs]
+        recipe = Fits.of(drawn, PRIOR, ("leverage",)).recipe()
+        assert recipe.ridge is not None
+        own, pooled = recipe.shares("THREE", "long"), recipe.fitted.shares("long")
+        centre = [float(shares.sum(axis=0) @ np.log(LEVERAGE) / shares.sum()) for shares in (own, pooled)]
+        assert centre[0] > centre[1]
+
+    def test_a_coin_that_was_never_read_gets_the_pooled_shares(self, shared: tuple[Pair, ...]) -> None:
+        recipe = Fits.of(shared, PRIOR, ("of-maximum",)).recipe()
+        assert np.array_equal(recipe.shares("NEW", "long"), recipe.fitted.shares("long"))
+
+
+class TestTheModel:
+    def test_it_says_what_was_chosen(self, made: Calibrated) -> None:
+        assert made.model.coordinate == "of-maximum"
+        assert "as a part of their highest" in made.model.note
+        assert made.record.choices.coordinate == "of-maximum"
+        assert len(made.record.choices.sizes.rows) == 4
+
+    def test_it_reads_back_as_it_was(self, made: Calibrated) -> None:
+        from estimator.leverage_model import from_json
+
+        assert from_json(made.model.to_json(), "a file") == made.model
+
+    def test_a_coins_own_shares_are_taken_on_its_maps(self, made: Calibrated) -> None:
+        own = made.model.of_coin("ONE")
+        assert isinstance(own, LeverageModel)
+        if made.model.coins:
+            assert own.long == made.model.coins["ONE"].long
+        assert made.model.of_coin("NEW") == made.model
+
+
+class TestBounds:
+    def test_four_of_five_residuals_lie_within(self) -> None:
+        found = np.random.default_rng(0).normal(size=(2000, 3))
+        low, high = conformal(found)
+        assert covered(low, high, found).mean() == pytest.approx(0.8, abs=0.01)
+
+    def test_new_draws_of_the_same_kind_are_covered_at_least_as_promised(self) -> None:
+        rng = np.random.default_rng(1)
+        inside = [
+            covered(*conformal(rng.normal(size=(30, 1))), rng.normal(size=(200, 1))).mean()
+            for _ in range(200)
+        ]
+        assert 0.79 <= float(np.mean(inside)) <= 0.86
+
+    def test_bounds_hold_whales_and_crowd_apart(self, shared: tuple[Pair, ...]) -> None:
+        fitted = fit_coordinates(shared, PRIOR, ("of-maximum",))[0]
+        bounds = bounds_of(shared, fitted)
+        assert bounds is not None
+        assert bounds.long.distance_pct == DISTANCES_PCT
+        assert all(low <= high for low, high in zip(bounds.long.low, bounds.long.high, strict=True))
+        assert bounds.long.crowd_share == pytest.approx(1.0)
+        assert max(bounds.long.whales_high) == 0.0
+
+    def test_a_single_coin_bounds_nothing(self, shared: tuple[Pair, ...]) -> None:
+        alone = [pair for pair in shared if pair.coin == "ONE"]
+        assert bounds_of(alone, fit_coordinates(alone, PRIOR, ("leverage",))[0]) is None
+
+
+class TestUncertainty:
+    def test_the_jackknife_of_a_mean_is_its_standard_error(self) -> None:
+        values = np.random.default_rng(2).normal(size=8)
+        left = np.array([np.delete(values, at).mean() for at in range(8)])
+        assert jackknife_error(left) == pytest.approx(values.std(ddof=1) / np.sqrt(8))
+
+    def test_the_wider_of_days_and_coins_counts(self) -> None:
+        drawn = np.random.default_rng(3).normal(0.5, 0.01, (200, 1, 1))
+        alike = Spread(drawn, np.full((6, 1, 1), 0.5))
+        apart = Spread(drawn, np.array([0.3, 0.7, 0.4, 0.6, 0.5, 0.5]).reshape(6, 1, 1))
+        widths = [
+            np.ptp(spread.interval(np.array([0.5]), lambda shares: shares.sum(axis=-2), 0.8), axis=0)
+            for spread in (alike, apart)
+        ]
+        assert widths[0] < 0.05 < widths[1]
+
+    def test_what_was_not_seen_may_be_like_any_class(self) -> None:
+        """Half of open interest seen at 40 to 50 %, the rest anywhere from 10 to 90 %."""
+        low, high = widened(*(np.array([end]) for end in (0.4, 0.5)), 0.5, np.array([0.1]), np.array([0.9]))
+        assert (low[0], high[0]) == pytest.approx((0.25, 0.7))
+
+    def test_full_coverage_widens_nothing(self) -> None:
+        low, high = widened(*(np.array([end]) for end in (0.4, 0.5)), 1.0, np.zeros(1), np.ones(1))
+        assert (low[0], high[0]) == (0.4, 0.5)
+
+
+class TestCoverage:
+    def known(self, pair: Pair, small: float, coverage: float) -> Pair:
+        """Half of the positions are of accounts of 50 thousand USD and hold this much of what was seen."""
+
+        def on(held: Held) -> Held:
+            count = len(held.share)
+            is_small = np.arange(count) < count // 2
+            share = np.where(is_small, small / is_small.sum(), (1 - small) / (~is_small).sum())
+            return replace(held, share=share, account_usd=np.where(is_small, 5e4, 5e6))
+
+        return replace(
+            pair,
+            long=replace(pair.long, held=on(pair.long.held), coverage=coverage),
+            short=replace(pair.short, held=on(pair.short.held), coverage=coverage),
+        )
+
+    def test_a_reading_of_large_accounts_weighs_like_a_whole_one(self, shared: tuple[Pair, ...]) -> None:
+        whole, part = self.known(shared[0], 0.6, 1.0), self.known(shared[1], 0.3, 0.7)
+        weighed, said = reweighted([whole, part])
+        assert "weighed by size of account" in said
+        assert weighed[0].long is whole.long
+        assert reference_mix([weighed[1]], "long") is None
+        held = weighed[1].long.held
+        assert held.share[held.account_usd < 1e5].sum() == pytest.approx(0.6)
+        assert held.share.sum() == pytest.approx(1.0)
+
+    def test_without_a_whole_reading_nothing_is_weighed_and_that_is_said(
+        self, shared: tuple[Pair, ...]
+    ) -> None:
+        part = self.known(shared[1], 0.3, 0.7)
+        weighed, said = reweighted([part])
+        assert weighed == (part,)
+        assert "no reading covers enough" in said
+        assert mean_coverage(weighed, "long") == pytest.approx(0.7)
+
+    def test_whole_readings_are_left_alone(self, shared: tuple[Pair, ...]) -> None:
+        assert reweighted(shared) == (shared, "")
+
+
+class TestEntryLeverage:
+    @pytest.mark.parametrize(("side", "sign"), [("long", 1.0), ("short", -1.0)])
+    def test_an_isolated_position_shows_its_own_leverage(self, side: str, sign: float) -> None:
+        """Liquidated where margin 1/L meets maintenance m of the value: r = (1 - side/L) / (1 - side m)."""
+        leverage, rate = np.array([3.0, 10.0, 25.0]), 0.0125
+        ratio = (1 - sign / leverage) / (1 - sign * rate)
+        assert entry_leverage(np.ones(3), ratio, rate, side) == pytest.approx(leverage)
+
+    def test_no_price_has_no_leverage(self) -> None:
+        assert np.isnan(entry_leverage(np.ones(1), np.array([np.nan]), 0.01, "long")[0])

@@ -1,0 +1,103 @@
+"""What a comparison is made of where nobody names a model: naive ones, and the fitted one as far as it can be drawn."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compare.divergence import Divergence
+from compare.granularity import granularity
+from compare.session import Comparison, compare_exchange, compare_stored
+from heatmap.errors import MissingData
+from heatmap.files import write_map
+from indexer.exact import exact_map
+from sandbox.market import Market
+from sandbox.server import SandboxServer
+from sandbox.truth import addresses
+from storage.settings import Settings
+from storage.store import Store
+from tests.estimator.fitted_models import fitted, save
+
+NAIVE = ["binance tiers", "binance bell"]
+
+
+@pytest.fixture(scope="module")
+def read(
+    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
+) -> Iterator[tuple[Store, Comparison]]:
+    """A store with everything of an exchange, and the comparison of before any fit."""
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("default"))) as store:
+        result, _ = compare_exchange(
+            store, "BTC", addresses(small_market), served.base_url, served.binance_url, days=3
+        )
+        yield store, result
+
+
+@pytest.fixture
+def with_fit(read: tuple[Store, Comparison]) -> Iterator[Store]:
+    store, _ = read
+    save(store.settings.data_dir, fitted())
+    yield store
+    shutil.rmtree(store.settings.data_dir / "models")
+
+
+def labels(divergence: Divergence) -> list[str]:
+    return [model.summary.label for model in divergence.models]
+
+
+def test_without_a_fit_only_naive_models_are_compared_and_nothing_is_left_out(
+    read: tuple[Store, Comparison],
+) -> None:
+    found = read[1].divergence
+    assert labels(found) == NAIVE
+    assert not [remark for remark in found.remarks if "not compared" in remark]
+
+
+def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsewhere_it_is_said(
+    with_fit: Store,
+) -> None:
+    found = compare_stored(with_fit, "BTC", window="3d").divergence
+    assert labels(found) == [*NAIVE, "binance calibrated"]
+    (left_out,) = [remark for remark in found.remarks if remark.startswith("not compared: ")]
+    assert left_out.startswith("not compared: hyperliquid:calibrated (")
+    told = "; ".join(found.remarks)
+    assert "binance calibrated: not levelled to binance: shape carried over" in told
+    assert "calibrated has no record of its fit: whether it was fitted on this moment is not known" in told
+
+
+def test_models_that_are_named_are_the_only_ones(with_fit: Store) -> None:
+    found = compare_stored(with_fit, "BTC", models=["binance:calibrated"], window="3d").divergence
+    assert labels(found) == ["binance calibrated"]
+    assert not [remark for remark in found.remarks if "not compared" in remark]
+
+
+def test_a_fitted_model_that_is_named_and_is_not_there_is_an_error_with_the_remedy(
+    read: tuple[Store, Comparison],
+) -> None:
+    with pytest.raises(MissingData, match="liqtruth calibrate fit COIN"):
+        compare_stored(read[0], "BTC", models=["binance:calibrated"], window="3d")
+
+
+def test_a_record_of_a_fit_that_cannot_be_read_is_told_and_hides_no_score(with_fit: Store) -> None:
+    record = with_fit.settings.data_dir / "models" / "fits" / "calibrated.json"
+    record.parent.mkdir()
+    record.write_text("{}")
+    found = compare_stored(with_fit, "BTC", models=["binance:calibrated"], window="3d").divergence
+    assert found.models[0].skill is not None
+    assert any(remark.startswith("whether calibrated was fitted on this moment") for remark in found.remarks)
+
+
+def test_the_exact_truth_is_scored_whole_and_as_its_crowd(read: tuple[Store, Comparison]) -> None:
+    store, found = read[0], read[1].divergence
+    assert [layer.layer for layer in found.layers] == ["raw", "crowd"]
+    crowd = exact_map(store, "BTC", layer="crowd")
+    assert found.layers[1].granularity == granularity(crowd, found.range_pct)
+
+
+def test_a_truth_from_a_file_or_a_model_has_no_layers(read: tuple[Store, Comparison], tmp_path: Path) -> None:
+    store, result = read
+    write_map(result.truth_map, tmp_path / "mine.json")
+    for spec in (str(tmp_path / "mine.json"), "binance:tiers"):
+        found = compare_stored(store, "BTC", truth=spec, models=["binance:bell"], window="3d")
+        assert found.divergence.layers == ()

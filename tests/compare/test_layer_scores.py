@@ -1,0 +1,162 @@
+"""Scores against the whole truth and against its crowd stand side by side, each with what it is worth."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from compare.divergence import Divergence, compare_maps
+from compare.files import from_json, to_json
+from compare.granularity import ENOUGH
+from compare.layers import crowd_sentence, layer_results
+from compare.report import figure, render_report
+from compare.scores import score
+from compare.terminal import divergence_view
+from heatmap.heatmap import Heatmap
+from heatmap.layers import Cut, layer_of
+from tests.compare.maps import FAR, NEAR, Level, crowd, frame, map_of
+from tests.compare.test_report import words
+
+OI_USD = 2e8
+WHALES = crowd(1, positions=900, whales=12)
+MODELS = [
+    map_of(levels, venue="binance", model=name) for levels, name in ((NEAR, "tiers"), (FAR, "calibrated"))
+]
+
+
+def both_of(levels: list[Level], open_interest_usd: float = OI_USD) -> tuple[Heatmap, Heatmap]:
+    """The whole map and its crowd."""
+    whole = map_of(levels, open_interest_usd=open_interest_usd)
+    cut = layer_of(frame(levels), Cut.of(whole.coverage), "crowd")
+    return whole, map_of(cut, open_interest_usd=open_interest_usd)
+
+
+@pytest.fixture(scope="module")
+def whole_and_crowd() -> tuple[Heatmap, Heatmap]:
+    return both_of(WHALES)
+
+
+@pytest.fixture(scope="module")
+def divergence(whole_and_crowd: tuple[Heatmap, Heatmap]) -> Divergence:
+    return compare_maps(whole_and_crowd[0], MODELS, crowd=whole_and_crowd[1])
+
+
+def shown(divergence: Divergence, width: int = 80) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(divergence_view(divergence))
+    return out.getvalue()
+
+
+def test_each_layer_has_the_scores_that_its_own_map_gives(
+    divergence: Divergence, whole_and_crowd: tuple[Heatmap, Heatmap]
+) -> None:
+    assert [layer.layer for layer in divergence.layers] == ["raw", "crowd"]
+    for layer, truth in zip(divergence.layers, whole_and_crowd, strict=True):
+        for row, model in zip(layer.models, MODELS, strict=True):
+            assert row.label == model.label
+            assert row.scores == score(truth, model, divergence.range_pct)
+
+
+def test_the_raw_layer_is_what_the_rest_of_the_report_says(divergence: Divergence) -> None:
+    raw = divergence.layers[0]
+    assert [row.scores for row in raw.models] == [result.scores for result in divergence.models]
+    assert [row.skill for row in raw.models] == [result.skill for result in divergence.models]
+    assert raw.granularity == divergence.granularity
+    assert raw.noise_floor_pct == divergence.noise_floor_pct
+
+
+def test_cutting_whales_leaves_more_effective_positions_and_a_lower_floor(divergence: Divergence) -> None:
+    raw, cut = divergence.layers
+    for mine, other in zip(cut.granularity, raw.granularity, strict=True):
+        assert mine.effective_least > other.effective_least
+        assert mine.positions == other.positions
+    assert cut.noise_floor_pct < raw.noise_floor_pct  # type: ignore[operator]
+
+
+def test_whether_shape_can_be_claimed_is_told_for_each_layer_in_words(divergence: Divergence) -> None:
+    raw, cut = divergence.layers
+    assert (raw.enough, cut.enough) == (False, True)
+    numbers = [round(side.effective_least) for side in raw.granularity]
+    assert raw.says == (
+        f"raw: too few positions for any claim about shape (effective {numbers[0]} longs and {numbers[1]} shorts; "
+        f"{ENOUGH:.0f} a side are needed): scores here rank no model"
+    )
+    assert cut.says.startswith("crowd: enough positions for claims about shape")
+
+
+def test_where_only_the_crowd_can_be_claimed_the_caveat_names_its_nearest_model(
+    divergence: Divergence,
+) -> None:
+    cut = divergence.layers[1]
+    nearest = min(cut.models, key=lambda row: row.scores.wasserstein_pct or 0.0)
+    assert divergence.caveat.endswith(
+        f"the nearest is {nearest.label}: off by {nearest.scores.wasserstein_pct:.1f} % "
+        f"(a perfect model by about {cut.noise_floor_pct:.1f} %)."
+    )
+    assert crowd_sentence([replace(layer, enough=True) for layer in divergence.layers]) == ""
+    assert crowd_sentence([replace(layer, enough=False) for layer in divergence.layers]) == ""
+    assert crowd_sentence([]) == ""
+
+
+def test_without_whales_both_layers_are_the_same() -> None:
+    equal = [(side, away, 1e4) for side, away, _ in crowd(5)]
+    raw, cut = layer_results(*both_of(equal, 1e9), MODELS, 50.0)
+    assert replace(cut, layer="raw", says=raw.says) == raw
+
+
+def test_a_truth_whose_positions_are_not_at_hand_has_no_layers(
+    whole_and_crowd: tuple[Heatmap, Heatmap],
+) -> None:
+    found = compare_maps(whole_and_crowd[0], MODELS)
+    assert found.layers == ()
+    assert "Against the whole map" not in shown(found)
+    assert "Against the whole map" not in words(render_report(found, whole_and_crowd[0], MODELS))
+
+
+def test_layers_survive_json_and_files_of_before_have_none(divergence: Divergence) -> None:
+    assert from_json(to_json(divergence)) == divergence
+    before = json.loads(to_json(divergence))
+    del before["layers"]
+    assert from_json(json.dumps(before)) == replace(divergence, layers=())
+
+
+def test_in_the_terminal_models_stand_under_one_another_and_layers_abreast(divergence: Divergence) -> None:
+    text = shown(divergence)
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    section = text[text.index("Against the whole map") : text.index("Share of each side")]
+    assert "…" not in section
+    for raw, cut in zip(*(layer.models for layer in divergence.layers), strict=True):
+        row = next(line for line in section.splitlines() if line.strip().startswith(raw.label))
+        figures = [f"{one.scores.wasserstein_pct:.2f} %" for one in (raw, cut)]
+        assert row.index(figures[0]) < row.index(figures[1])
+    flat = " ".join(section.split())
+    for layer in divergence.layers:
+        assert layer.says in flat
+        assert f"{layer.noise_floor_pct:.2f} %" in flat
+
+
+def test_the_page_says_all_of_it_before_the_pictures(
+    divergence: Divergence, whole_and_crowd: tuple[Heatmap, Heatmap]
+) -> None:
+    said = words(render_report(divergence, whole_and_crowd[0], MODELS))
+    section = said[
+        said.index("Against the whole map and against its crowd") : said.index("What a move would")
+    ]
+    for layer in divergence.layers:
+        assert layer.says in section
+        assert layer.effective in section
+        for row in layer.models:
+            assert figure(row.scores.wasserstein_pct, "wasserstein_pct") in section
+    assert "raw no, crowd yes" in said
+
+
+def test_a_side_without_positions_is_undefined_and_claims_nothing() -> None:
+    longs = [level for level in WHALES if level[0] == "long"]
+    found = compare_maps(both_of(longs)[0], MODELS, crowd=both_of(longs)[1])
+    assert [layer.enough for layer in found.layers] == [False, False]
+    assert found.layers[1].noise_floor_pct is None
+    assert [row.skill for row in found.layers[1].models] == [None, None]
+    assert "None" not in shown(found)

@@ -1,0 +1,201 @@
+"""The last days can be looked at once, however the first look ended; and the command that judges all others."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from cli_options import GLOBALS
+from cli_proof import calibrate_app
+from compare.calibration.lake_pairs import Gathered
+from compare.proof.final_window import WindowOpened, last_opened, open_window, opened_windows
+from compare.proof.report import Plan, save
+from compare.proof.splits import FINAL
+from estimator.frames import DATASETS
+from estimator.moments import of_ms
+from estimator.series import MarketSeries
+from heatmap.errors import BadInput, LiqtruthError, MissingData
+from indexer.frames import POSITIONS, conform
+from indexer.universe import VENUE
+from storage.lock import alone
+from storage.markets import store_markets
+from storage.store import Store
+from storage.tables import Market, Reading, Scope
+from tests.compare.calibrated_markets import random_series, whole_market
+from tests.compare.proof_markets import PRIOR, proof_pairs
+
+HOUR = timedelta(hours=1)
+COIN = "SOL"
+DAYS = 9
+
+
+def plan_of(days: int = 12, coin: str | None = None) -> Plan:
+    """The first `days` of two coins, or of one of them."""
+    pairs = proof_pairs(1)
+    first = pairs[0].day
+    kept = tuple(pair for pair in pairs if pair.day < first + days and coin in (None, pair.coin))
+    return Plan.of(Gathered(kept, ()), PRIOR)
+
+
+class TestOpening:
+    def test_a_window_is_judged_once(self, tmp_path: Path) -> None:
+        opened = open_window(tmp_path, plan_of())
+        split = opened.findings.splits[0]
+        assert [one.name for one in opened.findings.splits] == [FINAL]
+        assert (split.first_day, split.last_day) == (opened.first_day, opened.last_day)
+        assert last_opened(tmp_path) == opened
+        with pytest.raises(WindowOpened) as refused:
+            open_window(tmp_path, plan_of())
+        assert str(refused.value) == (
+            f"the final window AAA, BBB, {opened.first_day} to {opened.last_day} was opened at "
+            f"{opened.opened_at:%Y-%m-%dT%H:%MZ}, and can be judged only once: "
+            "`liqtruth calibrate test AAA --show-final` shows what it said"
+        )
+        assert opened_windows(tmp_path) == (opened,)
+
+    def test_a_single_day_of_a_single_coin_in_common_is_enough(self, tmp_path: Path) -> None:
+        first = open_window(tmp_path, plan_of())
+        overlapping = plan_of(days=11, coin="AAA")
+        window = overlapping.window
+        assert window is not None
+        assert window.first_day < first.first_day <= window.last_day
+        with pytest.raises(WindowOpened):
+            open_window(tmp_path, overlapping)
+
+    def test_other_days_and_other_coins_are_another_window(self, tmp_path: Path) -> None:
+        open_window(tmp_path, plan_of(coin="AAA"))
+        open_window(tmp_path, plan_of(days=9, coin="AAA"))
+        open_window(tmp_path, plan_of(coin="BBB"))
+        assert [one.coins for one in opened_windows(tmp_path)] == [("AAA",), ("AAA",), ("BBB",)]
+        assert last_opened(tmp_path, ["AAA"]).last_day < last_opened(tmp_path).last_day
+
+    def test_one_process_at_a_time(self, tmp_path: Path) -> None:
+        with (
+            alone(tmp_path / "models" / "final-windows.lock", "opening a final window"),
+            pytest.raises(LiqtruthError, match="opening a final window runs already"),
+        ):
+            open_window(tmp_path, plan_of())
+
+    def test_too_few_days_have_no_window(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingData, match=r"6 days with pairs are too few to set a final window aside"):
+            open_window(tmp_path, plan_of(days=6))
+        assert plan_of(days=6).seen == plan_of(days=6).pairs
+
+    def test_a_record_that_cannot_be_read_opens_nothing(self, tmp_path: Path) -> None:
+        """Else a broken file would make every window new."""
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "final-windows.json").write_text("{}x")
+        with pytest.raises(BadInput, match="restore it, it says which final windows were opened"):
+            open_window(tmp_path, plan_of())
+
+    def test_nothing_was_opened(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingData, match=r"no final window of AAA was opened"):
+            last_opened(tmp_path, ["AAA"])
+
+    def test_days_that_an_earlier_proof_has_judged_are_called_so(self, tmp_path: Path) -> None:
+        later = plan_of()
+        judged = later.findings([later.judged(later.splits()[1])])
+        save(tmp_path, "of-all", judged)
+        opened = open_window(tmp_path, plan_of(days=9, coin="AAA"))
+        assert any(
+            "were judged before, as new coins of the proof 'of-all'" in note for note in opened.findings.notes
+        )
+
+
+def stored_market(store: Store) -> None:
+    """A series, and one census a day on its last `DAYS` days."""
+    series = random_series(11)
+    _stored_series(store, series)
+    for day in range(DAYS):
+        _stored_census(store, series, len(series.end_ms) - 24 * (DAYS - 1 - day))
+
+
+def _stored_series(store: Store, series: MarketSeries) -> None:
+    ends, bars = [of_ms(int(ms)) for ms in series.end_ms], series.bars
+    candles = pl.DataFrame(
+        {
+            "ts": [end - HOUR for end in ends],
+            "interval_s": [3600] * len(ends),
+            "open": bars.close,
+            "high": bars.high,
+            "low": bars.low,
+            "close": bars.close,
+            "volume": bars.volume,
+            "taker_buy_volume": [None] * len(ends),
+        },
+        schema=dict(DATASETS["candles"].schema),
+    )
+    told = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
+    held = conform(pl.DataFrame(told), DATASETS["open_interest"].schema)
+    for name, rows in (("candles", candles), ("open_interest", held)):
+        store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
+
+
+def _stored_census(store: Store, series: MarketSeries, bar: int) -> None:
+    at, mark = of_ms(int(series.end_ms[bar - 1])), float(series.bars.close[bar - 1])
+    held = float(series.bars.open_interest[bar])
+    whole = held / float(series.bars.open_interest[-1])
+    rows = whole_market(series, bar, coverage=whole).with_columns(
+        pl.col("liq_px") * (mark / series.mark_px),
+        mark_px=pl.lit(mark),
+        coin=pl.lit(COIN),
+        dex=pl.lit(""),
+        address=pl.int_range(pl.len()).cast(pl.String),
+        status=pl.lit("exact"),
+        as_of=pl.lit(at),
+        source=pl.lit("synthetic: a test"),
+    )
+    reading = Reading(
+        id=f"census-{bar}", venue=VENUE, source="test", scope=Scope.CENSUS, as_of=at, accounts=1, positions=1
+    )
+    store.lake.write_reading(reading, {"positions": conform(rows, POSITIONS)})
+    row = Market(venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=held, max_leverage=20)
+    store_markets(store.database, [row])
+
+
+class TestCommand:
+    @pytest.fixture
+    def data_dir(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
+        stored_market(store)
+        monkeypatch.setattr(GLOBALS, "data_dir", store.settings.data_dir)
+        return store.settings.data_dir
+
+    def test_it_judges_shows_saves_and_shows_again(self, data_dir: Path, tmp_path: Path) -> None:
+        page = tmp_path / "page.html"
+        told = run(COIN, "--html", str(page))
+        assert told.stdout.startswith("No claim: ")
+        assert "set aside, and not looked at: the final window" in told.stdout
+        assert "synthetic: proof on SOL" in told.stdout
+        html = page.read_text()
+        assert "SYNTHETIC MARKET" in html
+        assert "Does the fitted map beat what knows less?" in html
+        again = json.loads(run("--show", "--json", "-").stdout)
+        assert json.loads((data_dir / "models" / "proofs" / "proof.json").read_text()) == again
+        assert [split["name"] for split in again["splits"]] == ["later days"]
+
+    def test_a_window_whose_result_was_never_seen_is_opened_all_the_same(
+        self, data_dir: Path, tmp_path: Path
+    ) -> None:
+        """The command dies between the record and the result: what would be shown cannot be written."""
+        (tmp_path / "file").write_text("")
+        with pytest.raises(LiqtruthError, match="cannot write"):
+            run(COIN, "--open-final", "--json", str(tmp_path / "file" / "out.json"))
+        with pytest.raises(WindowOpened, match="can be judged only once"):
+            run(COIN, "--open-final", "--seed", "5")
+        shown = run(COIN, "--show-final", "--json", "-").stdout
+        recorded = last_opened(data_dir).findings
+        assert msgspec.json.decode(shown[shown.index("{") :].encode(), type=type(recorded)) == recorded
+
+    def test_coins_must_be_named(self, data_dir: Path) -> None:
+        with pytest.raises(BadInput, match="no coin is given"):
+            run()
+
+
+def run(*arguments: str) -> Any:
+    """`liqtruth calibrate test`, a moment a day; errors leave as they are."""
+    return CliRunner().invoke(calibrate_app, ["test", *arguments, "--step", "24h"], catch_exceptions=False)

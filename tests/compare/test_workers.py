@@ -1,0 +1,291 @@
+"""Tasks give the same results in the same order wherever they run, through the death of a worker and through errors."""
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compare.calibration.workers import THREADS, Failure, Workers, run_all
+from estimator.errors import UnknownChoice
+from heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a test asks of one task: `folder` counts how often each number was begun."""
+
+    number: int
+    folder: Path
+    fatal: int = -1
+    """The number whose worker dies the first time."""
+    for_s: float = 0.0
+
+
+def squared(number: int) -> int:
+    return number * number
+
+
+def solved_bytes(seed: int) -> bytes:
+    """Least squares large enough for BLAS to share among threads, which changes its last digits."""
+    rng = np.random.default_rng(seed)
+    solution = np.linalg.lstsq(rng.normal(size=(900, 300)), rng.normal(size=900), rcond=None)[0]
+    return solution.tobytes()
+
+
+def noted(order: Order) -> int:
+    """Notes that it was begun; the fatal one then kills its own process, unless it was begun before, once the results
+    of all others have come, or their turn is after it."""
+    begun = times_begun(order.folder, order.number)
+    (order.folder / f"{order.number}.{begun}").touch()
+    time.sleep(order.for_s)
+    if order.number == order.fatal and begun == 0:
+        until = time.monotonic() + 5
+        while not (order.folder / "all but one").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return order.number
+
+
+def refuses(order: Order) -> int:
+    """Number 2 refuses late, with an error that makes its message itself; number 3 at once."""
+    noted(order)
+    if order.number == 2:
+        time.sleep(0.3)
+        raise UnknownChoice("weights", "waves", ["flat", "bell"])
+    if order.number == 3:
+        raise MissingData("nothing is stored of DOGE; fetch it first")
+    return order.number
+
+
+def always_dies(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def ends_process(pid: int) -> int:
+    """Ends another process, and stays for its consequences."""
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(30)
+    return pid
+
+
+def threads_set(_: int) -> tuple[str | None, ...]:
+    return tuple(os.environ.get(name) for name in THREADS)
+
+
+def put_first(folder: str) -> None:
+    sys.path.insert(0, folder)
+
+
+def take_out(folder: str) -> None:
+    sys.path.remove(folder)
+
+
+def times_begun(folder: Path, number: int) -> int:
+    return len([*folder.glob(f"{number}.*")])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Address of a Dask cluster with two worker processes on this machine."""
+    from distributed import LocalCluster  # not where worker processes import their tasks
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+    ) as running:
+        yield running.scheduler_address
+
+
+@pytest.fixture(params=["this process", "two processes", "cluster"])
+def workers(request: pytest.FixtureRequest) -> Workers:
+    if request.param == "cluster":
+        return Workers(cluster=request.getfixturevalue("cluster"))
+    return Workers(2 if request.param == "two processes" else 1)
+
+
+def test_results_are_the_same_bytes_in_the_order_of_the_tasks(workers: Workers) -> None:
+    told: list[float] = []
+    tasks = [7, 1, 7, 0, 5, 3]
+    alone = {task: run_all(solved_bytes, [task])[0] for task in tasks}
+    assert run_all(solved_bytes, tasks, workers, on_progress=told.append) == [alone[task] for task in tasks]
+    assert told == sorted(told)
+    assert told[0] <= 1 / 6
+    assert told[-1] == 1.0
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    told: list[float] = []
+    assert run_all(squared, [], Workers(2), on_progress=told.append) == []
+    assert told == [1.0]
+
+
+def test_of_tasks_that_fail_the_first_in_order_is_told_as_itself(tmp_path: Path, workers: Workers) -> None:
+    """Number 3 has failed long before number 2, wherever two run at a time; what comes after is called off."""
+    with pytest.raises(UnknownChoice) as caught:
+        run_all(refuses, [Order(number, tmp_path, for_s=0.05) for number in range(40)], workers)
+    assert str(caught.value) == "unknown weights 'waves'; known: flat, bell"
+    assert len([*tmp_path.iterdir()]) < 10
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MissingData("nothing is stored of DOGE; fetch it first"),
+        UnknownChoice("weights", "waves", ["flat", "bell"]),
+        FileNotFoundError(2, "No such file", "/nowhere"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        ZeroDivisionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_its_way_between_processes(error: Exception) -> None:
+    try:
+        raise error
+    except Exception as raised:
+        again = pickle.loads(pickle.dumps(Failure.of(raised))).error()
+    assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+    if not isinstance(error, LiqtruthError):
+        assert "test_an_error_survives" in "".join(again.__notes__), "a bug shows where in the worker it was"
+
+
+@pytest.mark.parametrize("place", ["two processes", "cluster"])
+def test_a_worker_that_is_killed_costs_only_its_task(
+    tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    def tell(share: float) -> None:
+        if share == 7 / 8:
+            (tmp_path / "all but one").touch()
+
+    apart = place == "cluster"
+    workers = Workers(cluster=request.getfixturevalue("cluster")) if apart else Workers(2)
+    tasks = [Order(number, tmp_path, fatal=3) for number in range(8)]
+    assert run_all(noted, tasks, workers, on_progress=tell) == [*range(8)]
+    assert [times_begun(tmp_path, number) for number in range(8)] == [1, 1, 1, 2, 1, 1, 1, 1]
+
+
+def test_a_task_that_ends_every_process_is_given_up() -> None:
+    with pytest.raises(SourceUnreachable, match=r"ended 3 times, .*fewer than --workers 2"):
+        run_all(always_dies, [1, 2], Workers(2))
+
+
+def test_processes_compute_with_one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(THREADS[0], "3")
+    assert run_all(threads_set, [1, 2], Workers(2)) == [("3", "1", "1", "1")] * 2
+    assert [os.environ.get(name) for name in THREADS] == ["3", None, None, None]
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_no_scheduler_is_one_line_with_the_remedy(listens: bool) -> None:
+    """Nothing listens at the port, or something that is no scheduler and never answers."""
+    from compare.calibration.dask_cluster import CONNECT_S
+
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        if listens:
+            bound.listen()
+        address = f"tcp://user:secret@127.0.0.1:{bound.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(SourceUnreachable) as caught:
+            run_all(squared, [1], Workers(cluster=address))
+    assert time.monotonic() - began < 4 * CONNECT_S
+    told = str(caught.value)
+    assert caught.value.exit_code == 3
+    assert address.replace("user:secret@", "") in told
+    assert "dask scheduler" in told
+    assert "--workers N" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.5", "htp://10.0.0.5:8786", "tcp://user:secret@10.0.0.5", "tcp://h:x", ""]
+)
+def test_what_is_no_address_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(BadInput, match="no address of a Dask scheduler") as caught:
+        run_all(squared, [1], Workers(cluster=address))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_worker_of_another_version_is_refused(cluster: str, tmp_path: Path) -> None:
+    """Found ahead of the installed one, as an older installation on another machine would be."""
+    told = tmp_path / "liqtruth-0.0.9.dist-info" / "METADATA"
+    told.parent.mkdir()
+    told.write_text("Metadata-Version: 2.1\nName: liqtruth\nVersion: 0.0.9\n")
+    with older_on_one_worker(cluster, tmp_path), pytest.raises(BadInput) as caught:
+        run_all(squared, [1], Workers(cluster=cluster))
+    assert f"has liqtruth 0.0.9, here it is {version('liqtruth')}" in str(caught.value)
+    assert run_all(squared, [3], Workers(cluster=cluster)) == [9]
+
+
+def test_a_scheduler_that_dies_is_told_in_one_line() -> None:
+    with own_scheduler() as (process, address):
+        with pytest.raises(SourceUnreachable, match="was lost: run the command again") as caught:
+            run_all(ends_process, [process.pid, 0], Workers(cluster=address))
+        assert "\n" not in str(caught.value)
+
+
+def test_workers_are_at_least_one_and_in_one_place() -> None:
+    with pytest.raises(BadInput, match="0 workers do nothing"):
+        Workers(0)
+    with pytest.raises(BadInput, match="one of both"):
+        Workers(2, "tcp://127.0.0.1:8786")
+
+
+@contextmanager
+def older_on_one_worker(cluster: str, folder: Path) -> Iterator[None]:
+    from distributed import Client
+
+    with Client(cluster, set_as_default=False) as client:
+        worker = sorted(client.nthreads())[0]
+        client.run(put_first, str(folder), workers=[worker])
+        try:
+            yield
+        finally:
+            client.run(take_out, str(folder), workers=[worker])
+
+
+@contextmanager
+def own_scheduler() -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
+    """A scheduler and a worker as processes of their own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    port = address.rpartition(":")[2]
+    called = (
+        ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
+        ["worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"],
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-m", "dask", *words], cwd=ROOT, stderr=subprocess.DEVNULL)
+        for words in called
+    ]
+    try:
+        wait_until_it_listens(int(port))
+        yield started[0], address
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def wait_until_it_listens(port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)

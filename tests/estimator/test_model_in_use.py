@@ -1,0 +1,127 @@
+"""`calibrated` is the fitted model that was chosen, levelled to the venue where that was done, and says if not."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator.brackets import POSITION_USD, Brackets
+from estimator.errors import UnknownChoice
+from estimator.leverage_model import Correction, LeverageModel, leverage_model_named
+from estimator.model import model_map
+from estimator.model_in_use import calibrated_model, in_use, is_fitted, is_levelled, use
+from estimator.node_shares import node_shares
+from estimator.price_time import model_series
+from heatmap.errors import BadInput, MissingData
+from storage.store import Store
+from tests.estimator.fitted_models import correction_of, fitted, save, stored_series
+
+FLAT = Brackets.flat("X", 0.01, 50.0, "one flat bracket, for the test")
+
+
+def shares_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
+    return node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).said
+
+
+def test_without_a_choice_it_is_the_model_called_calibrated(tmp_path: Path) -> None:
+    assert in_use(tmp_path) == "calibrated"
+    assert not is_fitted(tmp_path)
+    save(tmp_path, fitted())
+    assert is_fitted(tmp_path)
+    assert calibrated_model(tmp_path, "binance") == fitted()
+
+
+def test_the_chosen_model_stays_chosen(tmp_path: Path) -> None:
+    save(tmp_path, fitted(), fitted("mine"))
+    assert use(tmp_path, "mine") == fitted("mine")
+    assert in_use(tmp_path) == "mine"
+    assert calibrated_model(tmp_path, "hyperliquid").name == "mine"
+
+
+def test_only_a_fitted_model_of_all_venues_can_be_chosen(tmp_path: Path) -> None:
+    save(tmp_path, fitted(), fitted("calibrated-okx", kind="transferred", correction=correction_of("okx")))
+    with pytest.raises(UnknownChoice, match="unknown leverage model 'none'; known: prior, calibrated"):
+        use(tmp_path, "none")
+    with pytest.raises(BadInput, match="prior is a prior, not fitted"):
+        use(tmp_path, "prior")
+    with pytest.raises(BadInput, match="levelled to okx alone: use calibrated"):
+        use(tmp_path, "calibrated-okx")
+    assert in_use(tmp_path) == "calibrated"
+
+
+@pytest.mark.parametrize("data_dir", [None, "empty"])
+def test_where_nothing_was_fitted_the_remedy_is_one_line(data_dir: str | None, tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="liqtruth calibrate fit COIN") as refused:
+        calibrated_model(tmp_path / data_dir if data_dir else None, "binance")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_chosen_model_that_is_gone_is_named(tmp_path: Path) -> None:
+    save(tmp_path, fitted("mine"))
+    use(tmp_path, "mine")
+    (tmp_path / "models" / "mine.json").unlink()
+    assert not is_fitted(tmp_path)
+    with pytest.raises(MissingData, match=r"no fitted leverage model 'mine' in .*calibrate use NAME"):
+        calibrated_model(tmp_path, "hyperliquid")
+
+
+def test_a_venue_takes_the_model_that_was_levelled_to_it_and_only_that_venue_does(tmp_path: Path) -> None:
+    levelled = fitted("calibrated-okx", kind="transferred", correction=correction_of("okx"))
+    save(tmp_path, fitted(), levelled)
+    assert calibrated_model(tmp_path, "okx") == levelled
+    for venue in ("hyperliquid", "binance"):
+        assert calibrated_model(tmp_path, venue) == fitted()
+
+
+def test_that_a_level_is_another_venues_is_said_and_only_then() -> None:
+    levelled = fitted(kind="transferred", correction=correction_of("okx"))
+    carried = "not levelled to binance: shape carried over, level is"
+    assert any(line == f"{carried} Hyperliquid's" for line in shares_said(fitted(), "binance"))
+    assert any(line == f"{carried} okx's" for line in shares_said(levelled, "binance"))
+    for model, venue in ((fitted(), "hyperliquid"), (levelled, "okx"), (leverage_model_named(), "binance")):
+        assert not [line for line in shares_said(model, venue) if "not levelled" in line]
+    assert is_levelled(fitted(), "hyperliquid")
+    assert not is_levelled(levelled, "hyperliquid")
+
+
+def test_the_map_is_vintages_with_the_model_in_use_under_its_own_name(store: Store) -> None:
+    stored_series(store, "okx", "SOL")
+    save(store.settings.data_dir, fitted())
+    drawn = model_map(store, "SOL", "okx", "calibrated", "3d")
+    other = model_map(store, "SOL", "okx", "vintages", "3d", weights="calibrated")
+    assert (drawn.label, other.label) == ("okx calibrated", "okx vintages")
+    assert np.array_equal(drawn.long_usd, other.long_usd)
+    assert drawn.assumptions == other.assumptions
+    assert any(line.startswith("not levelled to okx") for line in drawn.assumptions)
+
+
+def test_over_time_it_has_the_same_name_and_says_the_same(store: Store) -> None:
+    stored_series(store, "okx", "SOL")
+    save(store.settings.data_dir, fitted())
+    series = model_series(store, "SOL", "okx", "calibrated", timedelta(days=1), timedelta(hours=6))
+    assert series.model == "calibrated"
+    assert any(line.startswith("not levelled to okx") for line in series.describe())
+
+
+def test_weights_cannot_be_named_beside_it(store: Store) -> None:
+    stored_series(store, "okx", "SOL")
+    save(store.settings.data_dir, fitted())
+    with pytest.raises(BadInput, match="--weights is for --model vintages"):
+        model_map(store, "SOL", "okx", "calibrated", "3d", weights="prior")
+    with pytest.raises(BadInput, match="leave --weights out"):
+        model_series(store, "SOL", "okx", "calibrated", timedelta(days=1), weights="prior")
+
+
+def test_a_correction_is_of_the_venue_it_names(tmp_path: Path) -> None:
+    """A file that is called after a venue and was levelled to another is not taken for levelled."""
+    save(tmp_path, fitted(), fitted("calibrated-okx", kind="transferred", correction=correction_of("bybit")))
+    model = calibrated_model(tmp_path, "okx")
+    assert isinstance(model.correction, Correction)
+    assert any("level is bybit's" in line for line in shares_said(model, "okx"))
+
+
+def test_a_name_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "models" / "in-use").mkdir(parents=True)
+    with pytest.raises(BadInput, match=r"cannot read .*in-use: .*calibrate use NAME"):
+        in_use(tmp_path)

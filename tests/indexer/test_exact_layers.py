@@ -1,0 +1,77 @@
+"""The crowd and the whales of a stored market: parts of the same reading, named wherever the map is shown."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from heatmap.captions import head_lines, title
+from heatmap.errors import BadInput
+from heatmap.layers import LARGEST_SHARE, LAYERS
+from indexer.exact import exact_map, whole_and_layer
+from indexer.sweep import sweep
+from indexer.views import MapView, view_map, view_series
+from sandbox.market import Market
+from sandbox.server import SandboxServer
+from sandbox.truth import addresses
+from storage.settings import Settings
+from storage.store import Store
+
+
+@pytest.fixture(scope="module")
+def swept(
+    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
+) -> Iterator[Store]:
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("layers"))) as store:
+        asyncio.run(
+            sweep(store, addresses(small_market), base_url=served.base_url, dexes="all", weight_per_minute=0)
+        )
+        yield store
+
+
+def test_both_layers_of_a_reading_add_up_to_its_map(swept: Store) -> None:
+    whole = exact_map(swept, "BTC")
+    crowd, whales = (exact_map(swept, "BTC", layer=layer) for layer in LAYERS)
+    assert np.allclose(crowd.long_usd + whales.long_usd, whole.long_usd, rtol=1e-12)
+    assert np.allclose(crowd.short_usd + whales.short_usd, whole.short_usd, rtol=1e-12)
+    assert np.add(crowd.never_usd, whales.never_usd) == pytest.approx([*whole.never_usd])
+    assert 0 < whales.total_usd.total < whole.total_usd.total
+    assert crowd.as_of == whales.as_of == whole.as_of
+
+
+def test_no_position_of_the_crowd_has_more_than_its_share_of_open_interest(swept: Store) -> None:
+    crowd = exact_map(swept, "BTC", layer="crowd")
+    assert crowd.breakdown is not None
+    assert crowd.coverage.open_interest_usd is not None
+    largest = LARGEST_SHARE * crowd.coverage.open_interest_usd
+    assert crowd.breakdown["largest_usd"].max() == pytest.approx(largest)
+
+
+def test_a_layer_says_what_it_is_and_how_much_of_the_mass(swept: Store) -> None:
+    whole, whales = whole_and_layer(swept, "BTC", "whales")
+    share = whales.total_usd.long / whole.total_usd.long
+    said = next(line for line in whales.assumptions if line.startswith("only the whales"))
+    assert f"{100 * share:.1f} % of long" in said
+    assert said == whales.coverage.notes[0]
+    assert whales.coverage.share == whole.coverage.share, "coverage is the whole map's"
+    assert whales.label == "hyperliquid whales"
+    assert "exact positions whales" in title(whales)
+
+
+@pytest.mark.parametrize("view", [MapView("BTC"), MapView("BTC", filters={"margin_mode": ["cross"]}),
+                                  MapView("BTC", joint="parallel"), MapView("BTC", executable=True),
+                                  MapView("BTC", layer="crowd")])  # fmt: skip
+def test_every_exact_map_says_at_once_how_much_of_it_is_whales(swept: Store, view: MapView) -> None:
+    drawn = view_map(swept, view)[0]
+    assert any(line.startswith("whales hold ") for line in head_lines(drawn))
+
+
+def test_a_layer_is_a_map_of_its_own(swept: Store) -> None:
+    with pytest.raises(BadInput, match="no layer 'fish'; there are crowd and whales"):
+        MapView("BTC", layer="fish")
+    with pytest.raises(BadInput, match="choose one"):
+        MapView("BTC", layer="crowd", executable=True)
+    with pytest.raises(BadInput, match="--series draws whole maps"):
+        view_series(swept, MapView("BTC", layer="crowd"), timedelta(days=1))

@@ -1,0 +1,64 @@
+"""`map exact --layer` and `map model --model calibrated`, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from storage.settings import Settings
+from storage.store import Store
+from tests.conftest import Run
+from tests.estimator.fitted_models import correction_of, fitted, save, stored_series
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """Synthetic series of two venues in the directory that `run` uses; no positions, no fitted model."""
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        for venue in ("hyperliquid", "okx"):
+            stored_series(store, venue, "SOL")
+    return tmp_path / "data"
+
+
+def model(run: Run, venue: str, *more: str, code: int = 0) -> str:
+    done = run(
+        "map", "model", "SOL", "--venue", venue, "--model", "calibrated", "--window", "3d", *more, code=code
+    )
+    return done.stderr if code else done.stdout
+
+
+def test_without_a_fit_the_remedy_is_one_line(run: Run, data_dir: Path) -> None:
+    said = model(run, "okx", code=1).splitlines()
+    assert len(said) == 1
+    assert "`liqtruth calibrate fit COIN`" in said[0]
+    assert "calibrate fit COIN" in model(run, "okx", "--series", "1d", code=1)
+
+
+def test_on_the_venue_of_the_fit_the_map_has_bounds_everywhere_it_is_written(
+    run: Run, data_dir: Path, tmp_path: Path
+) -> None:
+    save(data_dir, fitted())
+    shown = model(run, "hyperliquid", "--html", str(tmp_path / "map.html"))
+    assert "SOL on hyperliquid: model calibrated" in shown
+    assert "80 %: from" in shown
+    assert "80&nbsp;% range" in (tmp_path / "map.html").read_text()
+    drawn = json.loads(model(run, "hyperliquid", "--json"))
+    assert drawn["model"] == "calibrated"
+    assert drawn["bounds"]["level"] == 0.8
+    assert len(drawn["bounds"]["long"]["low_usd"]) == len(drawn["bounds"]["long"]["distance_pct"])
+
+
+def test_on_another_venue_it_has_none_until_the_model_is_levelled_there(run: Run, data_dir: Path) -> None:
+    save(data_dir, fitted())
+    shown = model(run, "okx")
+    assert "not levelled to okx" in shown
+    assert "no bounds: the model is not levelled to okx" in " ".join(shown.split())
+    assert json.loads(model(run, "okx", "--json"))["bounds"] is None
+    save(data_dir, fitted("calibrated-okx", kind="transferred", correction=correction_of("okx")))
+    assert "80 %: from" in model(run, "okx")
+    assert "levelled" not in model(run, "okx")
+
+
+def test_a_layer_that_is_none_is_named(run: Run) -> None:
+    said = run("map", "exact", "BTC", "--layer", "fish", code=2).stderr
+    assert said.strip() == "error: no layer 'fish'; there are crowd and whales"
