@@ -47,7 +47,7 @@ def calibrate_transfer(
         typer.Option(
             parser=parse_duration,
             metavar="TIME",
-            help="Length of a step: what stands at its start is held to it.",
+            help="Length of a step, at most 2h: what stood at its start is held against what it liquidated.",
         ),
     ] = "1h",  # type: ignore[assignment]
     carried: Annotated[

@@ -157,6 +157,9 @@ def say_layer(found: SideFindings) -> None:
 
 
 def judge(split: str, found: SideFindings, cells: Cells, ledger: Ledger) -> None:
+    if not cells.judged.any():
+        say("    no map has enough effective positions: nothing is judged")
+        return
     main = found.of(MAIN_SCORE)
     for rival, wanted in ((NAIVE, LEAST_OVER_TIERS[split]), (SHAPE_COPY, LEAST_OVER_COPY)):
         gain = main.gain(rival)

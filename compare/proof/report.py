@@ -18,7 +18,16 @@ from compare.calibration.pairs import Pair
 from compare.calibration.selection import coins_of
 from compare.proof.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
 from compare.proof.intervals import blocks_of
-from compare.proof.splits import EMBARGO_DAYS, FEWEST_DAYS, FINAL, Split, final_split, final_start, splits_of
+from compare.proof.splits import (
+    EMBARGO_DAYS,
+    FEWEST_DAYS,
+    FINAL,
+    Split,
+    final_split,
+    final_start,
+    split_at,
+    splits_of,
+)
 from compare.proof.trial import tried
 from estimator.leverage_model import LeverageModel
 from heatmap.errors import BadInput, MissingData
@@ -60,7 +69,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is judged, and how: `pairs` all of them, `seen` those before the final window."""
+    """What is judged, and how: `pairs` all of them, `seen` those before the final window; with `parted_at` what was
+    known before that moment is fitted and the rest judged, without an embargo."""
 
     pairs: tuple[Pair, ...]
     refused: tuple[str, ...]
@@ -69,6 +79,7 @@ class Plan:
     seed: int = 0
     embargo_days: int = EMBARGO_DAYS
     least_effective: float = LEAST_EFFECTIVE
+    parted_at: datetime | None = None
 
     @classmethod
     def of(
@@ -79,9 +90,11 @@ class Plan:
         seed: int = 0,
         embargo_days: int = EMBARGO_DAYS,
         least_effective: float = LEAST_EFFECTIVE,
+        parted_at: datetime | None = None,
     ) -> "Plan":
         refused = tuple(f"{one.coin} {one.moment:%Y-%m-%dT%H:%MZ}: {one.reason}" for one in gathered.refused)
-        return cls(gathered.pairs, refused, prior, gathered.notes, seed, embargo_days, least_effective)
+        embargo = embargo_days if parted_at is None else 0
+        return cls(gathered.pairs, refused, prior, gathered.notes, seed, embargo, least_effective, parted_at)
 
     @property
     def window_start(self) -> int | None:
@@ -107,7 +120,9 @@ class Plan:
         return self.pairs if start is None else tuple(pair for pair in self.pairs if pair.day < start)
 
     def splits(self) -> tuple[Split, ...]:
-        """All that may be looked at; raises `MissingData` where nothing can be held out."""
+        """All that may be looked at, or the one at `parted_at`; raises `MissingData` where nothing can be held out."""
+        if self.parted_at is not None:
+            return (split_at(self.seen, self.parted_at),)
         return splits_of(self.seen, self.embargo_days)
 
     def final_window(self) -> Window:
@@ -156,14 +171,14 @@ def too_few_days(pairs: Sequence[Pair]) -> str:
 
 def save(data_dir: Path, name: str, findings: Findings) -> Path:
     """Replaces an earlier proof of the same name. Raises `BadInput` for a name that is no file's."""
-    path = _path(data_dir, name)
+    path = proof_path(data_dir, name)
     write_atomically(path, msgspec.json.format(msgspec.json.encode(findings), indent=1) + b"\n")
     return path
 
 
 def load(data_dir: Path, name: str) -> Findings:
     """Raises `MissingData` where there is none, with those that there are, and `BadInput` for another file."""
-    path = _path(data_dir, name)
+    path = proof_path(data_dir, name)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Findings)
     except FileNotFoundError as error:
@@ -175,11 +190,12 @@ def load(data_dir: Path, name: str) -> Findings:
 
 def saved(data_dir: Path) -> Iterator[tuple[str, Findings]]:
     """Every saved proof by its name; raises as `load`."""
-    for path in sorted(_path(data_dir, NAME).parent.glob("*.json")):
+    for path in sorted(proof_path(data_dir, NAME).parent.glob("*.json")):
         yield path.stem, load(data_dir, path.stem)
 
 
-def _path(data_dir: Path, name: str) -> Path:
+def proof_path(data_dir: Path, name: str) -> Path:
+    """Where a proof lies; raises `BadInput` for a name that is no file's."""
     if not name or Path(name).name != name:
         raise BadInput(f"{name!r} is no name of a proof: give --name letters and digits, e.g. {NAME}")
     return data_dir / "models" / "proofs" / f"{name}.json"

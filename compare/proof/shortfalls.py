@@ -58,7 +58,11 @@ def _doubtful(split: SplitFindings, layer: str) -> Iterator[str]:
 
 def _unknown_rivals(splits: Sequence[SplitFindings]) -> Iterator[str]:
     for rival in BASELINES:
-        where = [split.name for split in splits if split.main("crowd").gain(rival) is None]
+        where = [
+            split.name
+            for split in splits
+            if split.of(BOTH, "crowd").enough and split.main("crowd").gain(rival) is None
+        ]
         if where:
             yield f"{rival} is known on no map of {listed(where)}: nothing is said of it there"
 

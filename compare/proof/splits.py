@@ -6,6 +6,7 @@ first that is judged lie `EMBARGO_DAYS` others. The last part of the history is 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
@@ -25,7 +26,7 @@ FIRST_ORIGIN: Final = 0.4
 FINAL_SHARE: Final = 0.2
 FEWEST_DAYS: Final = 6
 
-LATER, NEW_COINS, BOTH, FINAL = "later days", "new coins", "new coins on later days", "final window"
+LATER, NEW_COINS, BOTH, FINAL = "later days", "new coins", "new coins on later days", "the final window"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,21 @@ def final_split(pairs: Sequence[Pair], start: int, embargo_days: int = EMBARGO_D
     """Everything before the final window, less the embargo, against the window."""
     days = day_numbers(pairs)
     return Split(FINAL, (Fold(days < start - embargo_days, days >= start),))
+
+
+def split_at(pairs: Sequence[Pair], moment: datetime) -> Split:
+    """What was known before a moment against what came from it on, without an embargo.
+
+    Raises `MissingData` where one of the two has no pair.
+    """
+    later = np.array([pair.as_of >= moment for pair in pairs])
+    if later.all() or not later.any():
+        first, last = min(pair.as_of for pair in pairs), max(pair.as_of for pair in pairs)
+        raise MissingData(
+            f"{moment:%Y-%m-%dT%H:%MZ} does not part the pairs, which are from {first:%Y-%m-%dT%H:%MZ} to "
+            f"{last:%Y-%m-%dT%H:%MZ}"
+        )
+    return Split(f"from {moment:%Y-%m-%dT%H:%MZ} on", (Fold(~later, later),))
 
 
 def _later(days: FloatArray, embargo_days: int) -> tuple[Fold, ...]:

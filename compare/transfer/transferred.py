@@ -12,10 +12,16 @@ from compare.transfer.carried import CARRIED, carried_over
 from compare.transfer.heard import known_coverage
 from compare.transfer.record import Transferred
 from compare.transfer.sample import sample_of
-from estimator.leverage_model import DEFAULT, REFERENCE_MAXIMUM, LeverageModel, leverage_model_named
+from estimator.leverage_model import (
+    DEFAULT,
+    REFERENCE_MAXIMUM,
+    LeverageModel,
+    known_models,
+    leverage_model_named,
+)
 from estimator.price_clock import in_words
 from estimator.venues import Venue, venue_named
-from heatmap.errors import BadInput
+from heatmap.errors import BadInput, MissingData
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.store import Store
 
@@ -116,6 +122,10 @@ def _checked(store: Store, asked: Asked) -> tuple[Venue, LeverageModel, float]:
 
 
 def _source(data_dir: Path, asked: Asked) -> LeverageModel:
+    if asked.model == MODEL and MODEL not in known_models(data_dir):
+        raise MissingData(
+            f"no leverage model {MODEL!r} was fitted yet: `liqtruth calibrate fit COIN...` fits one"
+        )
     model = leverage_model_named(asked.model, data_dir)
     if model.kind == "transferred":
         origin = model.correction.source_model if model.correction else MODEL

@@ -108,6 +108,7 @@ def crowd_shares() -> FloatArray:
 
 
 def _at(coin: str, walk: Bars, day: int, rng: np.random.Generator) -> Pair:
+    assert walk.volume is not None
     part = slice(day * HOURS, BARS + day * HOURS)
     ends = slice(day * HOURS, BARS + day * HOURS + 1)
     bars = Bars(

@@ -37,7 +37,7 @@ def pairs_on(days: dict[str, Sequence[int]]) -> list[Pair]:
 
 class TestSplits:
     @given(st.integers(6, 40), st.integers(0, 5))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=12, deadline=None)
     def test_the_embargo_lies_between_what_is_fitted_and_what_is_judged(
         self, count: int, embargo: int
     ) -> None:

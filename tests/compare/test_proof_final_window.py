@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import cli_proof  # noqa: F401  adds the command
+from cli_calibrate import calibrate_app
 from cli_options import GLOBALS
-from cli_proof import calibrate_app
 from compare.calibration.lake_pairs import Gathered
 from compare.proof.final_window import WindowOpened, last_opened, open_window, opened_windows
 from compare.proof.report import Plan, save
@@ -189,11 +190,17 @@ class TestCommand:
             run(COIN, "--open-final", "--seed", "5")
         shown = run(COIN, "--show-final", "--json", "-").stdout
         recorded = last_opened(data_dir).findings
-        assert msgspec.json.decode(shown[shown.index("{") :].encode(), type=type(recorded)) == recorded
+        assert msgspec.json.decode(shown.encode(), type=type(recorded)) == recorded
 
     def test_coins_must_be_named(self, data_dir: Path) -> None:
         with pytest.raises(BadInput, match="no coin is given"):
             run()
+
+    def test_what_cannot_be_done_is_refused_before_anything_is_read(self, data_dir: Path) -> None:
+        with pytest.raises(BadInput, match=r"'a/b' is no name of a proof"):
+            run(COIN, "--name", "a/b")
+        with pytest.raises(BadInput, match="give one of them"):
+            run(COIN, "--open-final", "--show")
 
 
 def run(*arguments: str) -> Any:

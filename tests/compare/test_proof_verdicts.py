@@ -1,6 +1,7 @@
 """What a proof says in words, for each thing that its figures can say."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -210,23 +211,23 @@ class TestAnswer:
             findings_of(
                 split_of(last_exact=WORSE),
                 split_of("new coins", skill=False, shape_copy=DOUBTFUL, last_exact=DOUBTFUL),
-                split_of("final window", skill=None),
+                split_of("the final window", skill=None),
             )
         )
         assert told.startswith("The fit shows skill on later days: nearer to the crowd's map")
         assert "than chance; not on new coins." in told
         assert "It is not shown to be nearer than shape-copy (on new coins) and last-exact." in told
-        assert told.endswith("No claim on final window.")
+        assert told.endswith("No claim on the final window.")
 
     def test_no_skill_at_all_is_the_first_thing_said(self) -> None:
-        nothing = dict.fromkeys((rival.replace("-", "_") for rival in RIVALS), DOUBTFUL)
+        nothing: dict[str, Any] = dict.fromkeys((rival.replace("-", "_") for rival in RIVALS), DOUBTFUL)
         assert answer(findings_of(split_of(skill=False, **nothing))) == (
             "No skill is shown on later days. It is not shown to be nearer than tiers, bell, uniform, "
             "volume-profile, shape-copy and last-exact."
         )
 
     def test_too_few_blocks_are_no_claim(self) -> None:
-        alone = dict.fromkeys((rival.replace("-", "_") for rival in RIVALS), ALONE)
+        alone: dict[str, Any] = dict.fromkeys((rival.replace("-", "_") for rival in RIVALS), ALONE)
         assert answer(findings_of(split_of(skill=None, **alone))) == (
             "No claim: 3 blocks of coin and days give no interval, 5 are needed."
         )
@@ -298,7 +299,7 @@ class TestSetting:
         assert window_line(findings_of(split_of(), window=few)).endswith(
             "judges it, once, and could make no claim by now: 3 blocks of coin and days, 5 are needed"
         )
-        opened = findings_of(split_of(), split_of("final window"), window=window)
+        opened = findings_of(split_of(), split_of("the final window"), window=window)
         assert window_line(opened) == (
             "the final window (2026-08-08 to 2026-08-10, 24 pairs) is opened: what it says cannot be tried again"
         )

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import cli_transfer
+import cli_transfer  # noqa: F401 - registers the command
 from cli_calibrate import calibrate_app
 from cli_options import GLOBALS
 from compare.transfer.heard import heard_of, joined, known_coverage
@@ -41,8 +41,6 @@ LEVEL = -0.6
 """The venue's shares are exp(-0.6) of those on Hyperliquid."""
 BIAS = 0.4
 """On both, liquidations are exp(0.4) of what the model predicts."""
-
-assert cli_transfer.calibrate_transfer
 
 
 @pytest.fixture
@@ -178,6 +176,10 @@ class TestRefused:
         keep(fitted, msgspec.structs.replace(fitted_model(f"calibrated-{VENUE}"), kind="transferred"))
         with pytest.raises(BadInput, match="was carried over itself: take --model calibrated"):
             transfer(fitted, asked(model=f"calibrated-{VENUE}"))
+
+    def test_a_model_that_was_never_fitted(self, store: Store) -> None:
+        with pytest.raises(MissingData, match=r"`liqtruth calibrate fit COIN.* fits one"):
+            transfer(store, asked())
 
     def test_too_few_hours(self, fitted: Store, market: MarketSeries) -> None:
         store_market(fitted, VENUE, market)
