@@ -53,7 +53,7 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What held-out maps say of one side's cumulative curve C, at each `distance_pct` of the mark (ascending).
 
     With C in shares of open interest, the truth lies between `low` and `high` times (C + `CURVE_OFFSET`), less the
-    offset, on `LEVEL` of the held-out coins. `crowd_share` is what is left of the mass within reach when each position
+    offset, on `LEVEL` of the held-out maps, and on half of them above `middle`. `crowd_share` is what is left of the mass within reach when each position
     is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds between `whales_low` and
     `whales_high` of open interest within each distance: how much is known, where it lies is not. `crowd_low` and
     `crowd_high` bound the crowd's map alone, every position cut and the rest scaled to the mass within reach.
@@ -65,6 +65,7 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crowd_share: float
     whales_low: tuple[float, ...]
     whales_high: tuple[float, ...]
+    middle: tuple[float, ...] = ()
     crowd_low: tuple[float, ...] = ()
     crowd_high: tuple[float, ...] = ()
 
@@ -79,9 +80,11 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
-    by exp(b0 + b1 z + b2 z^2), z = ln(l / 10) / 0.8, with these `long` and `short` (b0, b1, b2), out of `events`
-    liquidations in `hours` of a feed that tells `coverage` of all. `level_sd` is the standard error of b0 per side;
-    leverages above `trained_to` were nowhere seen in training."""
+    by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
+    `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
+    liquidations in `hours` of a feed that tells `coverage` of all. `level_sd` is the standard error, per side, of the
+    logarithm of what that makes of the mass within 10 % of the mark; leverages above `trained_to` were nowhere seen in
+    training."""
 
     venue: str
     source_model: str
@@ -94,6 +97,8 @@ class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     short: tuple[float, float, float]
     level_sd: tuple[float, float]
     trained_to: float
+    near_leverage: float
+    held_to: tuple[float, float] = (1.0, 1.0)
 
 
 Coordinate = Literal["leverage", "of-maximum", "of-volatility"]

@@ -2,7 +2,7 @@
 
 With C the map's cumulative curve of a side in shares of open interest, o = `CURVE_OFFSET`:
 
-    low = max(0, low_factor (C + o) - o),    high = max(0, high_factor (C + o) - o)
+    low = max(0, low_factor (C + o) - o),    high = max(0, high_factor (C + o) - o),    likely by the middle factor
 
 Held-out maps were of the venue that the model was fitted on. Its bounds hold there, and where its level was corrected;
 elsewhere there are none.
@@ -67,4 +67,5 @@ def _side(bounds: SideBounds, curve_usd: FloatArray, held_usd: float) -> shown.S
         crowd_usd=tuple((bounds.crowd_share * curve_usd).tolist()),
         whales_low_usd=tuple(held_usd * share for share in bounds.whales_low),
         whales_high_usd=tuple(held_usd * share for share in bounds.whales_high),
+        likely_usd=within(bounds.middle) if bounds.middle else tuple(curve_usd.tolist()),
     )

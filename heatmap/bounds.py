@@ -23,7 +23,9 @@ class SideBounds:
     """USD that a move of each `distance_pct` of the mark (ascending) liquidates on one side.
 
     `modelled_usd` is the map's own amount and `crowd_usd` the crowd's part of it; the truth lies between `low_usd` and
-    `high_usd`, and of it what whales hold beyond the crowd between `whales_low_usd` and `whales_high_usd`.
+    `high_usd`, as often above as below `likely_usd`, and of it what whales hold beyond the crowd between
+    `whales_low_usd` and `whales_high_usd`. A model draws the crowd's shape at the level of the whole, and whales stand
+    further from the mark, so what is likely is less than what is drawn near it.
     """
 
     distance_pct: Amounts
@@ -33,6 +35,7 @@ class SideBounds:
     crowd_usd: Amounts
     whales_low_usd: Amounts
     whales_high_usd: Amounts
+    likely_usd: Amounts
 
     def __post_init__(self) -> None:
         rows = np.array([getattr(self, name) for name in self.__dataclass_fields__ if self._fits(name)])
@@ -49,11 +52,9 @@ class SideBounds:
         return True
 
     def at(self, distance_pct: float) -> tuple[float, ...]:
-        """`modelled_usd`, `low_usd`, `high_usd`, `crowd_usd`, `whales_low_usd`, `whales_high_usd` of a move; between
-        two distances on the line between them, from nothing at the mark."""
-        amounts = (
-            self.modelled_usd, self.low_usd, self.high_usd, self.crowd_usd, self.whales_low_usd, self.whales_high_usd,
-        )  # fmt: skip
+        """The amounts of a move, in the order of the fields; between two distances on the line between them, from
+        nothing at the mark."""
+        amounts = [getattr(self, name) for name in list(self.__dataclass_fields__)[1:]]
         known = (0.0, *self.distance_pct)
         return tuple(float(np.interp(distance_pct, known, (0.0, *amount))) for amount in amounts)
 
@@ -83,15 +84,16 @@ class Move:
     crowd_usd: float
     whales_low_usd: float
     whales_high_usd: float
+    likely_usd: float
 
     @property
     def side(self) -> str:
         return "long" if self.move_pct < 0 else "short"
 
     def told(self, level: float) -> str:
-        """`a move of -5 % liquidates $3M (80 %: $2M to $5M), of it whales $0 to $1M`."""
+        """`a move of -5 % likely liquidates $3M (80 %: $2M to $5M), of it whales $0 to $1M`."""
         return (
-            f"a move of {self.move_pct:+g} % liquidates {usd(self.modelled_usd)} ({percent(level, 0)}: "
+            f"a move of {self.move_pct:+g} % likely liquidates {usd(self.likely_usd)} ({percent(level, 0)}: "
             f"{usd(self.low_usd)} to {usd(self.high_usd)}), of it whales "
             f"{usd(self.whales_low_usd)} to {usd(self.whales_high_usd)}"
         )

@@ -79,16 +79,17 @@ def _bounds(bounds: MapBounds) -> str:
     shown = moves(bounds)
     rows = [_row(move, turn=at > 0 and move.side != shown[at - 1].side) for at, move in enumerate(shown)]
     level = percent(bounds.level, 0).replace(" ", "&nbsp;")
-    heads = ("a move of", "liquidates", f"{level} range", "of it whales")
+    heads = ("a move of", "likely liquidates", f"{level} range", "of it whales", "drawn")
     return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(rows)}</table>\n"
 
 
 def _row(move: Move, *, turn: bool) -> str:
     cells = (
         f'<span class="{move.side}">{move.move_pct:+g} %</span>',
-        usd(move.modelled_usd),
+        usd(move.likely_usd),
         f"{usd(move.low_usd)} to {usd(move.high_usd)}",
         f"{usd(move.whales_low_usd)} to {usd(move.whales_high_usd)}",
+        usd(move.modelled_usd),
     )
     row = '<tr class="turn">' if turn else "<tr>"
     return f"{row}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

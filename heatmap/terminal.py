@@ -34,12 +34,21 @@ def map_panel(heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34) -> Rende
 
 
 def _bounds(bounds: MapBounds) -> Table:
-    """What moves liquidate, with bounds and the whales' part; the whole width is some 60 columns."""
+    """What moves liquidate, with bounds, the whales' part and what is drawn; the whole width is some 70 columns."""
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ("a move of", "liquidates", f"{percent(bounds.level, 0)}: from", "to", "whales: from", "to"):
+    for name in (
+        "a move of",
+        "likely",
+        f"{percent(bounds.level, 0)}: from",
+        "to",
+        "whales: from",
+        "to",
+        "drawn",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     for move in moves(bounds):
-        amounts = (move.modelled_usd, move.low_usd, move.high_usd, move.whales_low_usd, move.whales_high_usd)
+        within = (move.low_usd, move.high_usd, move.whales_low_usd, move.whales_high_usd)
+        amounts = (move.likely_usd, *within, move.modelled_usd)
         style = LONG if move.side == "long" else SHORT
         table.add_row(Text(f"{move.move_pct:+g} %", style=style), *map(usd, amounts))
     return table

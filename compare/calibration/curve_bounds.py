@@ -79,7 +79,8 @@ def covered(low: FloatArray, high: FloatArray, found: FloatArray) -> FloatArray:
 def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBounds:
     sides = [getattr(pair, side) for pair in pairs]
     raw, crowd = (np.stack([getattr(one, layer) for one in sides]) for layer in ("raw", "crowd"))
-    low, high = conformal(residuals(raw, maps, side))
+    found = residuals(raw, maps, side)
+    low, high = conformal(found)
     crowd_low, crowd_high = conformal(residuals(crowd, maps, side))
     whales_low, whales_high = conformal(whale_curves(pairs, side))
     return SideBounds(
@@ -89,6 +90,7 @@ def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBoun
         crowd_share=round(float(np.median([one.held.kept for one in sides])), 4),
         whales_low=_rounded(whales_low),
         whales_high=_rounded(whales_high),
+        middle=_rounded(np.exp(np.median(found, axis=0))),
         crowd_low=_rounded(np.exp(crowd_low)),
         crowd_high=_rounded(np.exp(crowd_high)),
     )

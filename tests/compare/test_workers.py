@@ -10,15 +10,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from compare.calibration.lake_pairs import gather
 from compare.calibration.workers import THREADS, Failure, Workers, run_all
 from estimator.errors import UnknownChoice
 from heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
+from storage.store import Store
+from tests.compare.calibrated_markets import PRIOR, random_series
+from tests.compare.test_calibration_lake import COIN, READ_AT, stored_reading, stored_series
 
 ROOT = Path(__file__).parents[2]
 
@@ -289,3 +294,17 @@ def wait_until_it_listens(port: int) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.1)
+
+
+def test_pairs_of_the_lake_are_the_same_bytes_wherever_they_are_read(store: Store, workers: Workers) -> None:
+    """The tasks of `calibrate fit` themselves: what they read is stored, what they are sent is where."""
+    series = random_series(11)
+    stored_series(store, series)
+    for bar in READ_AT:
+        stored_reading(store, series, bar)
+    found = gather(store, [COIN], PRIOR, step=timedelta(hours=3), workers=workers)
+    alone = gather(store, [COIN], PRIOR, step=timedelta(hours=3))
+    assert len(found.pairs) == len(READ_AT)
+    assert len(found.refused) > 16
+    assert [pickle.dumps(pair) for pair in found.pairs] == [pickle.dumps(pair) for pair in alone.pairs]
+    assert found.refused == alone.refused

@@ -23,6 +23,7 @@ SIDE_BOUNDS = SideBounds(
     crowd_share=0.5,
     whales_low=(0.0, 0.01, 0.02, 0.05),
     whales_high=(0.02, 0.05, 0.1, 0.2),
+    middle=(0.9, 0.85, 0.8, 0.8),
 )
 BOUNDS = Bounds(SIDE_BOUNDS, SIDE_BOUNDS, "synthetic: written for a test")
 
@@ -38,7 +39,7 @@ def correction_of(venue: str) -> Correction:
     start = datetime(2026, 8, 1, tzinfo=UTC)
     none = (0.0, 0.0, 0.0)
     return Correction(
-        venue, "calibrated", 0.3, start, start + 240 * HOUR, 240, 900, none, none, (0.1, 0.1), 40.0
+        venue, "calibrated", 0.3, start, start + 240 * HOUR, 240, 900, none, none, (0.1, 0.1), 40.0, 40.0
     )
 
 

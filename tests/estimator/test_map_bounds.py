@@ -42,6 +42,8 @@ def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
             expected = np.maximum(np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0) * HELD_USD
             assert amount == pytest.approx(expected)
         assert found.modelled_usd == pytest.approx(curve * HELD_USD)
+        likely = np.maximum(np.array(SIDE_BOUNDS.middle) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0)
+        assert found.likely_usd == pytest.approx(likely * HELD_USD)
         assert found.crowd_usd == pytest.approx(0.5 * curve * HELD_USD)
         assert found.whales_high_usd == pytest.approx(np.array(SIDE_BOUNDS.whales_high) * HELD_USD)
 

@@ -22,7 +22,7 @@ from tests.heatmap.maps import SUFFIXES, plain
 
 
 def side_of(scale: float = 1e6, distances: tuple[float, ...] = (2.0, 5.0, 10.0)) -> SideBounds:
-    rows = (1.0, 0.5, 2.0, 0.6, 0.1, 0.4)
+    rows = (1.0, 0.5, 2.0, 0.6, 0.1, 0.4, 0.9)
     return SideBounds(distances, *(tuple(row * scale * far for far in distances) for row in rows))
 
 
@@ -34,7 +34,7 @@ amounts = st.lists(st.floats(0.0, 1e12), min_size=3, max_size=3)
 @given(amounts, amounts)
 def test_bounds_survive_every_float_in_json(low: list[float], more: list[float]) -> None:
     high = tuple(a + b for a, b in zip(low, more, strict=True))
-    side = SideBounds((1.0, 2.0, 3.0), high, tuple(low), high, tuple(low), tuple(low), high)
+    side = SideBounds((1.0, 2.0, 3.0), high, tuple(low), high, tuple(low), tuple(low), high, high)
     drawn = replace(plain(), bounds=MapBounds(side, side, 0.8, "a test"))
     again = from_json(to_json(drawn))
     assert again.bounds == drawn.bounds
@@ -76,9 +76,9 @@ def test_a_file_with_bounds_that_are_none_is_refused_with_its_place() -> None:
 
 def test_between_two_distances_a_bound_lies_on_the_line_between_them_and_at_the_mark_is_nothing() -> None:
     side = side_of(1.0)
-    assert side.at(5.0) == pytest.approx((5.0, 2.5, 10.0, 3.0, 0.5, 2.0))
-    assert side.at(3.5) == pytest.approx([3.5 * row for row in (1.0, 0.5, 2.0, 0.6, 0.1, 0.4)])
-    assert side.at(0.0) == (0.0,) * 6
+    assert side.at(5.0) == pytest.approx((5.0, 2.5, 10.0, 3.0, 0.5, 2.0, 4.5))
+    assert side.at(3.5) == pytest.approx([3.5 * row for row in (1.0, 0.5, 2.0, 0.6, 0.1, 0.4, 0.9)])
+    assert side.at(0.0) == (0.0,) * 7
 
 
 def test_moves_are_shown_from_the_largest_rise_to_the_largest_fall_as_far_as_bounds_reach() -> None:
@@ -91,7 +91,7 @@ def test_moves_are_shown_from_the_largest_rise_to_the_largest_fall_as_far_as_bou
 
 def test_a_move_is_told_in_one_sentence() -> None:
     assert bounds_lines(MAP)[4] == (
-        "a move of -5 % liquidates $5M (80 %: $2.5M to $10M), of it whales $500k to $2M"
+        "a move of -5 % likely liquidates $4.5M (80 %: $2.5M to $10M), of it whales $500k to $2M"
     )
     assert bounds_lines(plain()) == ()
 
@@ -125,7 +125,7 @@ def test_the_picture_and_the_page_say_every_move_above_the_bars() -> None:
     assert page.index("</table>") < page.index('<div id="map"')
     for pct in SHOWN_PCT:
         for sign in "+-":
-            assert f"a move of {sign}{pct:g} % liquidates" in said
+            assert f"a move of {sign}{pct:g} % likely liquidates" in said
             assert f"{sign}{pct:g} %</span>" in table
     assert "$2.5M to $10M" in table
     assert "<table>" not in to_html(plain())
