@@ -33,7 +33,6 @@ VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
 SEEN_LEAST: Final = 1e-6
-HALVINGS: Final = 40
 LEAST_VARIANCE: Final = 1e-12
 AT_ONCE: Final = 128
 """Pairs whose equations are formed together: bounds the memory for months of history."""
@@ -159,7 +158,7 @@ def fit_side(
 def solved(normal: Normal, prior: FloatArray, ridge: float = RIDGE) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed."""
     from scipy.linalg import cholesky, solve_triangular
-    from scipy.optimize import nnls
+    from scipy.optimize import brentq, nnls
 
     matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
     held = _held(normal, prior.shape, ridge)
@@ -172,11 +171,8 @@ def solved(normal: Normal, prior: FloatArray, ridge: float = RIDGE) -> tuple[Flo
     weight = at(0.0)
     if weight.sum() <= 1.0:
         return weight.reshape(prior.shape), False
-    low, high = 0.0, float(right.max())
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if at(middle).sum() > 1.0 else (low, middle)
-    return at(high).reshape(prior.shape), True
+    price = brentq(lambda one: float(at(one).sum()) - 1.0, 0.0, float(right.max()), xtol=1e-14, rtol=1e-10)
+    return at(price).reshape(prior.shape), True
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:

@@ -70,14 +70,18 @@ def last_exact(pair: Pair, everything: Sequence[Pair], side: str, layer: str) ->
     return binned(away, mass * kept)
 
 
-def permuted(maps: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Each map at other moments, shape (`PERMUTATIONS` at most, pairs, bins): what chance gives. Several, since one of
-    the day before may be nearly right, and one of another coin quite wrong."""
-    count = len(maps)
-    if count < 2:
-        return np.full((1, *maps.shape), np.nan)
-    steps = rng.permutation(np.arange(1, count))[:PERMUTATIONS]
-    return np.asarray(maps[(np.arange(count) + steps[:, None]) % count])
+def permuted(maps: FloatArray, coins: Sequence[str], rng: np.random.Generator) -> FloatArray:
+    """Each map at other moments of its own coin, shape (`PERMUTATIONS`, pairs, bins): what chance gives. Several, since
+    one of the day before may be nearly right; of its own coin, since who knows no more than the coin knows no moment.
+    Nan where a coin has a single map."""
+    names = np.array(coins)
+    found = np.full((PERMUTATIONS, *maps.shape), np.nan)
+    for coin in np.unique(names):
+        at = np.flatnonzero(names == coin)
+        if len(at) > 1:
+            steps = rng.integers(1, len(at), (PERMUTATIONS, len(at)))
+            found[:, at] = maps[at[(np.arange(len(at)) + steps) % len(at)]]
+    return found
 
 
 def _known(sides: Sequence[SidePair], name: str) -> FloatArray:

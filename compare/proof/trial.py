@@ -27,7 +27,7 @@ from heatmap.grid import FloatArray
 from heatmap.levels import SIDES
 
 CHANCE: Final = "chance"
-"""The fitted maps, each at other moments: the mean of their scores."""
+"""The fitted maps, each at other moments of its own coin: the mean of their scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,9 @@ def _side_trial(
     for name in BASELINES:
         maps[name] = np.concatenate([one.rivals[side, layer][name] for one in folds])
     found = {name: scores(truth, drawn, side) for name, drawn in maps.items()}
-    wrong = scores(truth, permuted(maps[FITTED], np.random.default_rng(seed)), side)
+    wrong = scores(
+        truth, permuted(maps[FITTED], [pair.coin for pair in judged], np.random.default_rng(seed)), side
+    )
     found[CHANCE] = {score: values.mean(axis=0) for score, values in wrong.items()}
     return SideTrial(
         side,

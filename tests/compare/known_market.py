@@ -7,10 +7,9 @@ series are taken from the ledger and its record; that the served feed says the s
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from compare.calibration.pairs import Pair, pair_of
@@ -24,13 +23,13 @@ from sandbox.market import HYPERLIQUID, Market, MarketSpec, simulate
 from sandbox.openings import watch
 from sandbox.record import Record
 from sandbox.truth import true_positions
+from tests.estimator.known_truth import series_of
 
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
 ACCOUNTS: Final = 12_000
 DAYS: Final = 75
 FIRST_DAY: Final = 22
 WINDOW_DAYS: Final = 30
-INTERVAL: Final = "15m"
 HALF_OF_INITIAL: Final = 0.5
 
 
@@ -64,28 +63,6 @@ def half_of_initial(coin: str) -> Brackets:
     """Half the initial margin at the coin's highest leverage, whatever the size: real bounds of tiers are far."""
     highest = float(HYPERLIQUID_TIERS[listed((coin,))[0].table_id][0][1])
     return Brackets.flat(coin, HALF_OF_INITIAL / highest, highest, "the sandbox's first tier")
-
-
-def series_of(record: Record, column: int, interval: str = INTERVAL) -> MarketSeries:
-    """The public series of one coin (a column of the record), with open interest at the end of each bar."""
-    asset, candles = record.venue.rules.assets[column], record.candles(column, interval)
-    points = (np.append(candles.open_ms[0], candles.close_ms + 1) - record.market.path.times_ms[0]) // 60_000
-    high, low, close = (
-        np.asarray(part / asset.px_scale) for part in (candles.high, candles.low, candles.close)
-    )
-    open_interest = np.asarray(record.open_lots[points, column] / asset.lot_scale)
-    first, last = (
-        datetime.fromtimestamp(ms / 1000, UTC) for ms in (candles.open_ms[0], candles.close_ms[-1] + 1)
-    )
-    return MarketSeries(
-        bars=Bars(high, low, close, open_interest, np.asarray(candles.volume / asset.lot_scale)),
-        start=first,
-        as_of=last,
-        end_ms=candles.close_ms + 1,
-        last_oi_at=last,
-        oi_rounding_usd=0.0,
-        notes=("synthetic",),
-    )
 
 
 def last_days(series: MarketSeries, days: int) -> MarketSeries:

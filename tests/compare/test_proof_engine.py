@@ -75,16 +75,18 @@ class TestSplits:
 
 
 class TestChance:
-    @given(st.integers(2, 30))
+    @given(st.integers(2, 30), st.integers(1, 4))
     @settings(max_examples=15, deadline=None)
-    def test_chance_never_draws_a_map_at_its_own_moment(self, count: int) -> None:
-        maps = np.arange(count)[:, None] * np.ones(BINS)
-        wrong = permuted(maps, np.random.default_rng(0))
-        assert wrong.shape == (min(PERMUTATIONS, count - 1), count, BINS)
+    def test_chance_draws_another_moment_of_the_same_coin(self, count: int, coins: int) -> None:
+        names = [f"C{place % coins}" for place in range(count * coins)]
+        maps = np.arange(count * coins)[:, None] * np.ones(BINS)
+        wrong = permuted(maps, names, np.random.default_rng(0))
+        assert wrong.shape == (PERMUTATIONS, count * coins, BINS)
         assert not (wrong == maps).any()
+        assert np.array_equal(wrong[:, :, 0] % coins, np.broadcast_to(maps[:, 0] % coins, wrong.shape[:2]))
 
     def test_a_single_map_has_no_other_moment(self) -> None:
-        assert np.isnan(permuted(np.ones((1, BINS)), np.random.default_rng(0))).all()
+        assert np.isnan(permuted(np.ones((1, BINS)), ["ONE"], np.random.default_rng(0))).all()
 
 
 class TestIntervals:

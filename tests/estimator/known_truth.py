@@ -169,13 +169,13 @@ def own_shares(placings: pl.DataFrame, side: str, active_per_h: float) -> FloatA
     return shares
 
 
-def series_of(record: Record) -> MarketSeries:
-    """The public series of bars of a quarter of an hour, with open interest at each end."""
-    asset = record.venue.rules.assets[0]
-    candles = record.candles(0, "15m")
+def series_of(record: Record, column: int = 0) -> MarketSeries:
+    """The public series of one coin (a column of the record): bars of a quarter of an hour, with open interest at each
+    end."""
+    asset, candles = record.venue.rules.assets[column], record.candles(column, "15m")
     points = (np.append(candles.open_ms[0], candles.close_ms + 1) - record.market.path.times_ms[0]) // 60_000
     px = (np.asarray(part / asset.px_scale) for part in (candles.high, candles.low, candles.close))
-    open_interest = np.asarray(record.open_lots[points, 0] / asset.lot_scale)
+    open_interest = np.asarray(record.open_lots[points, column] / asset.lot_scale)
     first, last = (
         datetime.fromtimestamp(ms / 1000, UTC) for ms in (candles.open_ms[0], candles.close_ms[-1] + 1)
     )
