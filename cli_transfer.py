@@ -9,7 +9,7 @@ from cli_calibrate import calibrate_app
 from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
 from cli_output import progress, write_json
 
-TABLE_WIDTH = 120
+TABLE_WIDTH = 126
 """Columns that the table needs."""
 
 
@@ -50,25 +50,20 @@ def calibrate_transfer(
             help="Length of a step, at most 2h: what stood at its start is held against what it liquidated.",
         ),
     ] = "1h",  # type: ignore[assignment]
-    carried: Annotated[
-        float,
-        typer.Option(metavar="SHARE", help="How much of the (log) ratio of liquidations to carry over."),
-    ] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap of days.")] = 0,
     json: JsonOut = None,
     html: HtmlOut = None,
 ) -> None:
-    """Carry a fitted leverage model over to VENUE, so that it predicts the liquidations that the venue told.
+    """Carry a fitted leverage model over to VENUE, by the liquidations that the venue told.
 
-    What the same model mispredicts on Hyperliquid is divided out. The feed's coverage must be known: Bybit pushes every
+    What the same model mispredicts on Hyperliquid is divided out. Liquidations tell of positions near the mark: shares
+    of high leverages are corrected whole, of low ones hardly. The feed's coverage must be known: Bybit pushes every
     liquidation; of another venue give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
     """
     from compare.transfer.record import save
     from compare.transfer.transferred import Asked, transfer
 
-    asked = Asked(
-        venue, coins, model, name, start, end, coverage, without_hyperliquid, horizon, carried, seed
-    )
+    asked = Asked(venue, coins, model, name, start, end, coverage, without_hyperliquid, horizon, seed)
     with opened_store() as store:
         with progress("transfer", 1.0) as advance:
             done = transfer(store, asked, on_progress=advance)

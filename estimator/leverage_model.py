@@ -53,10 +53,11 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What held-out maps say of one side's cumulative curve C, at each `distance_pct` of the mark (ascending).
 
     With C in shares of open interest, the truth lies between `low` and `high` times (C + `CURVE_OFFSET`), less the
-    offset, on `LEVEL` of the held-out maps, and on half of them above `middle`. `crowd_share` is what is left of the mass within reach when each position
-    is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds between `whales_low` and
-    `whales_high` of open interest within each distance: how much is known, where it lies is not. `crowd_low` and
-    `crowd_high` bound the crowd's map alone, every position cut and the rest scaled to the mass within reach.
+    offset, on `LEVEL` of the held-out maps, and on half of them above `middle`. `crowd_share` is what is left of the
+    mass within reach when each position is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds
+    between `whales_low` and `whales_high` of open interest within each distance: how much is known, where it lies is
+    not. `crowd_low` and `crowd_high` bound the crowd's map alone, every position cut and the rest scaled to the mass
+    within reach.
     """
 
     distance_pct: tuple[float, ...]

@@ -25,17 +25,21 @@ class ReferenceRecord(msgspec.Struct, frozen=True):
 
 
 class SideRecord(msgspec.Struct, frozen=True):
-    """One side. `b` is what shares were multiplied by, with standard errors `sd`; `venue_tilt` and
-    `hyperliquid_tilt` the two fits behind it; `held_to` what kept shares from summing to more than one.
+    """One side. `b` is the tilt (`level.local_ratios`) that shares were multiplied by, with its covariance;
+    `venue_tilt` and `hyperliquid_tilt` the two fits behind it; `held_to` what kept shares from summing to more than
+    one. `curve_factor` is what that makes of the model's mass within each `distance_pct` of the mark, `curve_sd` the
+    standard error of its logarithm.
 
     Predicted USD are of what the feed would tell: by the source model, by it with Hyperliquid's own tilt, and by the
     transferred model with the same."""
 
     b: Triple
-    sd: Triple
+    covariance: tuple[Triple, Triple, Triple]
     venue_tilt: Triple
     hyperliquid_tilt: Triple
     held_to: float
+    curve_factor: tuple[float, ...]
+    curve_sd: tuple[float, ...]
     events: int
     realised_usd: float
     predicted_usd: float
@@ -59,7 +63,7 @@ class TransferRecord(msgspec.Struct, frozen=True, kw_only=True):
     hours: float
     events: int
     coverage: float
-    carried: float
+    distance_pct: tuple[float, ...]
     level_sd: tuple[float, float]
     trained_to: float
     highest_leverage: float

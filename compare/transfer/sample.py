@@ -14,6 +14,7 @@ import numpy as np
 from compare.transfer.flow import Flow, predicted_flow
 from compare.transfer.heard import Heard, heard_of
 from compare.transfer.level import SideSteps
+from compare.transfer.standing import Standing, standing
 from estimator.brackets import POSITION_USD, Brackets, stored_brackets
 from estimator.errors import StaleSeries
 from estimator.leverage_model import LeverageModel
@@ -38,7 +39,7 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One row per coin and step that counts; `start_ms` of each row."""
+    """One row per coin and step that counts; `start_ms` of each row; what stands at the end, of all coins."""
 
     venue: str
     coins: tuple[str, ...]
@@ -46,6 +47,7 @@ class Sample:
     start_ms: IntArray
     long: SideSteps
     short: SideSteps
+    standing: Standing
     highest_leverage: float
     synthetic: bool
 
@@ -133,6 +135,7 @@ class _Part:
 
     flow: Flow
     heard: Heard
+    standing: Standing
     highest_leverage: float
     synthetic: bool
 
@@ -143,7 +146,8 @@ def _part(
     flow = predicted_flow(series, model, brackets, heard.coin, step)
     counts = heard.throughout(flow) & (flow.before_window <= MOST_BEFORE_WINDOW)
     synthetic = heard.synthetic or any(note.startswith(SYNTHETIC) for note in series.notes)
-    return _Part(flow.only(counts), heard, brackets.highest_leverage(POSITION_USD), synthetic)
+    highest = brackets.highest_leverage(POSITION_USD)
+    return _Part(flow.only(counts), heard, standing(series, model, brackets), highest, synthetic)
 
 
 def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sample:
@@ -156,6 +160,9 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
         start_ms=start_ms,
         long=long,
         short=short,
+        standing=Standing(
+            *(np.sum([getattr(part.standing, side) for part in parts], axis=0) for side in SIDES)
+        ),
         highest_leverage=max(part.highest_leverage for part in parts),
         synthetic=any(part.synthetic for part in parts),
     )

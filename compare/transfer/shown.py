@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from compare.transfer.level import Triple, powers
+from compare.transfer.carried import BODY_SD
+from compare.transfer.level import NEAR_LEVERAGE, Triple, local_powers
 from compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
 from compare.transfer.tilted import Z80
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
@@ -25,31 +26,31 @@ if TYPE_CHECKING:
 
 COLORS: Final = {"long": LONG, "short": SHORT}
 BEFORE: Final = "#5fa8d3"
+SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 LEVERAGES: Final = np.geomspace(2.0, 125.0, 60)
 
 
 def transfer_table(record: TransferRecord) -> Table:
-    """One row per side: what shares were multiplied by, and predicted over realised before and after."""
+    """One row per side: what became of the mass near the mark, and predicted over realised before and after."""
     from rich.table import Table
 
     table = Table(title=title(record), title_justify="left")
-    table.add_column("side")
-    for heading in (
-        "level b0",
-        "slope b1",
-        "bend b2",
-        "told",
-        "realised",
-        "fitted",
-        "as there",
-        "transferred",
-    ):
+    table.add_column("side", no_wrap=True)
+    within = [f"within {reach:g} %" for reach in SHOWN_PCT]
+    for heading in (*within, "told", "realised", "fitted", "as there", "transferred"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in SIDES:
         side: SideRecord = getattr(record, name)
-        cells = [f"{value:+.2f} ± {error:.2f}" for value, error in zip(side.b, side.sd, strict=True)]
+        cells = [_factor(record, side, reach) for reach in SHOWN_PCT]
         table.add_row(name, *cells, f"{side.events}", usd(side.realised_usd), *predicted_over_realised(side))
     return table
+
+
+def _factor(record: TransferRecord, side: SideRecord, reach_pct: float) -> str:
+    """With its 80 % interval."""
+    place = record.distance_pct.index(reach_pct)
+    factor, error = side.curve_factor[place], np.exp(Z80 * side.curve_sd[place])
+    return f"x{factor:.2f} ({factor / error:.2f}-{factor * error:.2f})"
 
 
 def predicted_over_realised(side: SideRecord) -> tuple[str, str, str]:
@@ -69,7 +70,7 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         f"{record.events} liquidations in {record.hours:g} h that were heard throughout, "
         f"{record.start:%Y-%m-%dT%H:%MZ} to {record.end:%Y-%m-%dT%H:%MZ}; the feed tells {record.coverage:.0%} of all"
     )
-    yield "shares at leverage l were multiplied by exp(b0 + b1 z + b2 z^2), z = ln(l / 10) / 0.8"
+    yield "mass within 2, 5 and 10 % of the mark: by what the model's was multiplied, with 80 % intervals"
     yield (
         "predicted over realised: of the fitted model; as it is with what the same model mispredicts on Hyperliquid; "
         "and of the transferred model, likewise"
@@ -82,8 +83,9 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
             f"{record.hyperliquid.hours:g} h up to {record.hyperliquid.end:%Y-%m-%dT%H:%MZ}"
         )
     yield (
-        f"{record.carried:.0%} of the ratio is carried over: liquidations of the next {record.step_s / 3600:g} h "
-        "are of positions near the mark, and tell little of those further away"
+        f"liquidations of the next {record.step_s / 3600:g} h are of positions near the mark, and tell little of those "
+        f"further away: shares at {NEAR_LEVERAGE:g}x and above are corrected whole, lower ones by (leverage / "
+        f"{NEAR_LEVERAGE:g})^2 of what they tell"
     )
     for name in SIDES:
         held = getattr(record, name).held_to
@@ -102,10 +104,13 @@ def title(record: TransferRecord) -> str:
     return f"{whose}{record.source_model} carried over to {record.venue} {', '.join(record.coins)}: {record.model}"
 
 
-def tilt_curve(b: Triple, sd: Triple) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """r at `LEVERAGES`, and its 80 % interval with the three errors taken to be independent."""
-    terms = powers(LEVERAGES)
-    middle, error = terms @ np.array(b), Z80 * np.sqrt(terms**2 @ np.square(sd))
+def tilt_curve(
+    b: Triple, covariance: tuple[Triple, Triple, Triple]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What shares at `LEVERAGES` are multiplied by, and its 80 % interval."""
+    terms = local_powers(LEVERAGES)
+    told = np.einsum("li,ij,lj->l", terms, np.array(covariance), terms)
+    middle, error = terms @ np.array(b), Z80 * np.sqrt(told + BODY_SD**2)
     return np.exp(middle), np.exp(middle - error), np.exp(middle + error)
 
 
@@ -166,7 +171,7 @@ def _step_traces(hours: SideHours, *, first: bool) -> list[Any]:
 def _tilt_traces(side: SideRecord, color: str) -> list[Any]:
     import plotly.graph_objects as go
 
-    middle, low, high = tilt_curve(side.b, side.sd)
+    middle, low, high = (side.held_to * part for part in tilt_curve(side.b, side.covariance))
     band = go.Scatter(x=np.append(LEVERAGES, LEVERAGES[::-1]), y=np.append(high, low[::-1]), fill="toself",
                       fillcolor=color, opacity=0.18, line={"width": 0}, hoverinfo="skip", showlegend=False)  # fmt: skip
     line = go.Scatter(x=LEVERAGES, y=middle, mode="lines", line={"color": color, "width": 2.5},
@@ -237,3 +242,5 @@ def _ratio_lines(record: TransferRecord) -> Iterator[str]:
         _, before, after = predicted_over_realised(side)
         told = f"{side.events} liquidations of {usd(side.realised_usd)}"
         yield f"{name}: {told}; predicted over realised {before} before, {after} transferred"
+        moved = ", ".join(f"{reach:g} % {_factor(record, side, reach)}" for reach in SHOWN_PCT)
+        yield f"{name} mass within {moved}"

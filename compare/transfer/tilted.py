@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from compare.transfer.level import Triple, ratios
+from compare.calibration.curve_bounds import DISTANCES_PCT
+from compare.transfer.level import Triple, local_ratios
 from estimator.leverage_model import Bounds, LeverageModel, SideBounds
 from heatmap.grid import FloatArray
 
@@ -17,8 +18,8 @@ PAIRS: Final = (("low", "high"), ("crowd_low", "crowd_high"))
 
 @dataclass(frozen=True, eq=False)
 class Tilted:
-    """Shares (classes, nodes) of one side; `b` is what they were multiplied by in the end, `held_to` the factor that
-    kept their sum at one, 1 where it was not needed."""
+    """Shares (classes, nodes) of one side, multiplied by what `b` says and by `held_to`, which keeps their sum at one:
+    1 where that was not needed."""
 
     shares: FloatArray
     b: Triple
@@ -26,26 +27,28 @@ class Tilted:
 
 
 def tilted(model: LeverageModel, side: str, b: Triple) -> Tilted:
-    """Shares times r(l); where they would place more than all open interest, they are held to the whole."""
-    shares = model.shares(side) * ratios(np.array(model.leverage), b)
+    """Shares times r(l) ** w(l); where they would place more than all open interest, they are held to the whole."""
+    shares = model.shares(side) * local_ratios(np.array(model.leverage), b)
     held_to = 1.0 / max(1.0, float(shares.sum()))
     cut = np.floor(shares * held_to * 1e9) / 1e9
-    return Tilted(cut, (b[0] + float(np.log(held_to)), b[1], b[2]), held_to)
+    return Tilted(cut, b, held_to)
 
 
-def widened(bounds: Bounds | None, level_sd: tuple[float, float], said: str) -> Bounds | None:
-    """Bounds with the error of the level (standard errors of its logarithm, long and short) added in quadrature."""
+def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], said: str) -> Bounds | None:
+    """Bounds with the error of what was corrected added in quadrature: standard errors of the curve's logarithm at
+    `DISTANCES_PCT`, long and short."""
     if bounds is None:
         return None
     long, short = (
-        widened_side(side, Z80 * sd) for side, sd in zip((bounds.long, bounds.short), level_sd, strict=True)
+        widened_side(side, Z80 * np.interp(side.distance_pct, DISTANCES_PCT, sd))
+        for side, sd in zip((bounds.long, bounds.short), curve_sd, strict=True)
     )
     return Bounds(long, short, f"{bounds.basis}; {said}")
 
 
-def widened_side(bounds: SideBounds, error: float) -> SideBounds:
-    """`error` is of the logarithm. Where the factors stand for the crowd alone they are widened alike; how much the
-    whales hold is as uncertain."""
+def widened_side(bounds: SideBounds, error: FloatArray) -> SideBounds:
+    """`error` is of the logarithm, one per distance. Where the factors stand for the crowd alone they are widened
+    alike; how much the whales hold is as uncertain."""
     wider = {}
     for low, high in PAIRS:
         if getattr(bounds, low, ()):
@@ -56,7 +59,7 @@ def widened_side(bounds: SideBounds, error: float) -> SideBounds:
 
 
 def _apart(
-    low: tuple[float, ...], high: tuple[float, ...], error: float
+    low: tuple[float, ...], high: tuple[float, ...], error: FloatArray
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Both ends further from the factor in between that is nearest to one, in quadrature."""
     below, above = (np.log(np.maximum(part, np.finfo(float).tiny)) for part in (low, high))

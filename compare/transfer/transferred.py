@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from compare.transfer.carried import CARRIED, carried_over
+from compare.transfer.carried import carried_over
 from compare.transfer.heard import known_coverage
 from compare.transfer.record import Transferred
 from compare.transfer.sample import sample_of
@@ -44,7 +44,6 @@ class Asked:
     coverage: float | None = None
     without_hyperliquid: bool = False
     horizon: timedelta = STEP
-    carried: float = CARRIED
     seed: int = 0
 
 
@@ -87,7 +86,6 @@ def transfer(
         coverage=coverage,
         name=asked.name or f"{source.name}-{venue.name}",
         trained_to=trained_to(store.settings.data_dir, source),
-        carried=asked.carried,
         seed=asked.seed,
         made_at=made_at,
     )
@@ -116,8 +114,6 @@ def _checked(store: Store, asked: Asked) -> tuple[Venue, LeverageModel, float]:
             f"--horizon {in_words(asked.horizon)} must divide a day and be at most {in_words(LONGEST_STEP)}: "
             "what stands at its start is not what is liquidated long after"
         )
-    if not 0 < asked.carried <= 1:
-        raise BadInput(f"--carried {asked.carried:g} is no share: write e.g. 0.5, or 1 for the whole")
     return venue, _source(store.settings.data_dir, asked), coverage
 
 

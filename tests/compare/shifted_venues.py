@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from compare.calibration.calibrated import calibrate
+from compare.calibration.held import held_on
 from compare.calibration.lake_pairs import Gathered
 from compare.calibration.pairs import pair_of
 from estimator.brackets import Brackets
@@ -77,12 +78,13 @@ class Then:
     positions: pl.DataFrame
     series: MarketSeries
 
-    def within_usd(self, side: str, reach_pct: float) -> float:
-        """Notional of one side that a move of `reach_pct` would liquidate."""
-        sign = 1 if side == "long" else -1
-        distance = sign * (1 - pl.col("liq_px") / pl.col("mark_px"))
-        reached = self.positions.filter(pl.col("szi") * sign > 0, distance < reach_pct / 100)
-        return float(reached["notional_usd"].sum())
+    def within_usd(self, side: str, reach_pct: float) -> Mapping[str, float]:
+        """Notional of one side that a move of `reach_pct` would liquidate: of the crowd's map, which a model is fitted
+        to, and of the raw one."""
+        held = held_on(side, self.positions, self.series)
+        near = held.away < abs(np.log1p((-reach_pct if side == "long" else reach_pct) / 100))
+        usd = float(self.series.bars.open_interest[-1]) * self.series.mark_px
+        return {"crowd": float(held.crowd[near].sum()) * usd, "raw": float(held.share[near].sum()) * usd}
 
 
 @dataclass(frozen=True)

@@ -76,24 +76,27 @@ def asked(**more: object) -> Asked:
 
 class TestTransfer:
     def test_the_venues_level_is_found_and_the_models_own_bias_is_not_in_it(self, both: Store) -> None:
-        done = transfer(both, asked(carried=1.0))
+        done = transfer(both, asked())
         for side in (done.record.long, done.record.short):
             assert abs(side.b[0] - LEVEL) < 0.25
             assert side.hyperliquid_tilt[0] == pytest.approx(BIAS, abs=0.3)
-            assert side.transferred_usd / side.realised_usd == pytest.approx(1.0, abs=0.2)
+            assert side.realised_usd < side.transferred_usd < side.as_on_hyperliquid_usd
 
-    def test_half_of_it_is_carried_over_unless_more_is_asked_for(self, both: Store) -> None:
-        half, whole = transfer(both, asked()), transfer(both, asked(carried=1.0))
-        assert half.record.long.b == pytest.approx((np.array(whole.record.long.b) / 2).tolist(), abs=1e-6)
-        assert "50% of the ratio of liquidations is carried over" in half.model.note
+    def test_shares_of_high_leverages_follow_it_and_the_others_hardly(self, both: Store) -> None:
+        done = transfer(both, asked())
+        source, leverage = fitted_model(), np.array(done.model.leverage)
+        moved = done.model.shares("long").sum(axis=0) / source.shares("long").sum(axis=0)
+        assert moved[leverage < 5] == pytest.approx(1.0, abs=0.03)
+        assert moved[(leverage > 40) & (leverage < 50)] == pytest.approx(np.exp(LEVEL), rel=0.3)
+        assert "shares below 40x are corrected in part" in done.model.note
 
     def test_without_hyperliquid_the_bias_stays_in_and_errors_are_wider(self, both: Store) -> None:
         done, alone = (
-            transfer(both, asked(carried=1.0)),
-            transfer(both, asked(carried=1.0, without_hyperliquid=True)),
+            transfer(both, asked()),
+            transfer(both, asked(without_hyperliquid=True)),
         )
         assert alone.record.long.b[0] == pytest.approx(BIAS + LEVEL, abs=0.25)
-        assert alone.record.level_sd[0] > 2 * done.record.level_sd[0]
+        assert alone.record.level_sd[0] > done.record.level_sd[0]
         assert alone.record.hyperliquid is None
         assert "the model's own bias is not removed" in alone.model.note
 
@@ -103,7 +106,7 @@ class TestTransfer:
         told = liquidated(market, fitted_model(), brackets, (BIAS + LEVEL, 0.0, 0.0), seed=3, coverage=0.3)
         store_liquidations(both, "binance", told)
         store_listening(both, "binance", market.start, market.as_of)
-        done = transfer(both, asked(venue="binance", coverage=0.3, carried=1.0))
+        done = transfer(both, asked(venue="binance", coverage=0.3))
         assert abs(done.record.short.b[0] - LEVEL) < 0.3
         assert "of which the feed tells 30%" in done.model.note
 
@@ -124,7 +127,7 @@ class TestTransfer:
         assert part.record.hours == 99
 
     def test_maps_are_drawn_with_it_by_its_name(self, both: Store, market: MarketSeries) -> None:
-        done = transfer(both, asked(carried=1.0))
+        done = transfer(both, asked())
         keep(both, done.model)
         before, after = (
             model_map(both, COIN, VENUE, "vintages", weights=name)
@@ -159,7 +162,6 @@ class TestRefused:
         ("wrong", "message"),
         [
             ({"coverage": 1.5}, "--coverage 1.5 is no share"),
-            ({"carried": 0.0}, "--carried 0 is no share"),
             ({"horizon": timedelta(hours=3)}, "at most 2.0 h"),
             ({"venue": "hyperliquid"}, "carry it over to another venue"),
             ({"model": "prior"}, "prior is a prior, not fitted"),
@@ -254,7 +256,8 @@ class TestCommand:
         )
         assert told.exit_code == 0
         assert "synthetic: calibrated carried over to bybit SOL: calibrated-bybit" in told.stdout
-        assert "50% of the ratio is carried over" in told.stdout
+        assert "within 10 %" in told.stdout
+        assert "lower ones by (leverage / 40)^2" in " ".join(told.stdout.split())
         assert page.stat().st_size > 1e6
         model = leverage_model_named("calibrated-bybit", data_dir)
         assert model.kind == "transferred"
@@ -268,7 +271,7 @@ class TestCommand:
     def test_json_tells_the_figures(self, data_dir: Path) -> None:
         told = CliRunner().invoke(
             calibrate_app,
-            ["transfer", VENUE, COIN, "--name", "mine", "--carried", "1", "--json", "-"],
+            ["transfer", VENUE, COIN, "--name", "mine", "--json", "-"],
             catch_exceptions=False,
         )
         record = json.loads(told.stdout)

@@ -15,6 +15,7 @@ from compare.transfer.level import (
     SideSteps,
     Triple,
     fit_tilt,
+    local_ratios,
     ratios,
 )
 from heatmap.grid import FloatArray
@@ -129,6 +130,27 @@ def test_fewer_days_than_five_have_no_bootstrap(flow: Flow) -> None:
     first = side.day < side.day[0] + 4
     short = SideSteps(side.predicted_usd[first], side.realised_usd[first], side.day[first], 9)
     assert fit_tilt(short, LEVERAGE, 1.0).by_days is None
+
+
+@given(st.floats(-1.5, 1.5), st.floats(-0.5, 0.5), st.floats(-0.2, 0.2))
+def test_near_the_mark_a_tilt_counts_whole_and_the_body_keeps_most_of_what_it_was(
+    level: float, slope: float, bend: float
+) -> None:
+    """A 10x position stands four times as far away as a 40x one: a sixteenth of what liquidations say counts for it."""
+    b = (level, slope, bend)
+    near = np.array([40.0, 60.0, 115.0])
+    assert local_ratios(near, b) == pytest.approx(ratios(near, b))
+    further = np.array([2.0, 5.0, 10.0, 20.0])
+    kept = np.array([1 / 400, 1 / 64, 1 / 16, 1 / 4])
+    assert np.log(local_ratios(further, b)) == pytest.approx(kept * np.log(ratios(further, b)), abs=1e-12)
+
+
+def test_errors_of_a_tilt_go_together(flow: Flow) -> None:
+    """What is known best is a sum of level and slope: where the liquidations are, not at 10x."""
+    found = fit_tilt(drawn(flow, NO_TILT, 5), LEVERAGE, 1.0)
+    assert found.sd == pytest.approx(np.sqrt(np.diag(found.covariance)).tolist())
+    assert np.all(np.linalg.eigvalsh(found.covariance) > 0)
+    assert np.abs(found.covariance[0, 1]) > 0.05 * found.sd[0] * found.sd[1]
 
 
 @pytest.mark.parametrize("b", [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.2, -0.1, 0.05)])

@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.transfer.carried import carried_over
+from compare.calibration.curve_bounds import DISTANCES_PCT
+from compare.transfer.carried import BODY_SD, carried_over, curve_moved
 from compare.transfer.heard import Heard
+from compare.transfer.level import local_ratios
 from compare.transfer.sample import Sample, sample_from
 from compare.transfer.shown import tilt_curve, transfer_figure, transfer_lines
+from compare.transfer.standing import standing
 from compare.transfer.tilted import Z80, tilted, widened, widened_side
 from estimator.brackets import Brackets
 from estimator.leverage_model import Bounds, LeverageModel, SideBounds
+from estimator.venues import venue_named
+from estimator.vintage_model import VintageModel
+from heatmap.levels import SIDES
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, fitted_model, liquidated, random_series
 
 MODEL = fitted_model()
@@ -26,12 +32,13 @@ def side_bounds(draw: st.DrawFn) -> SideBounds:
     return SideBounds((5.0,), (low,), (high,), 0.5, (0.01,), (0.1,))
 
 
-def sample(brackets: Brackets, level: float, seed: int, source: LeverageModel = MODEL) -> Sample:
+def sample(brackets: Brackets, level: float, seed: int, drawn_with: LeverageModel = MODEL) -> Sample:
+    """Liquidations are those that the shared model says; `drawn_with` predicts them."""
     series = random_series(2, 200)
-    told = liquidated(series, source, brackets, (level, 0.0, 0.0), seed=seed)
+    told = liquidated(series, MODEL, brackets, (level, 0.0, 0.0), seed=seed)
     heard = Heard(COIN, told["ts"].dt.epoch("ms").to_numpy(), (told["side"] == "long").to_numpy(),
                   told["coins"].to_numpy(), np.array([[0, series.end_ms[-1]]]), True)  # fmt: skip
-    return sample_from("bybit", [(series, heard, brackets)], source, HOUR)
+    return sample_from("bybit", [(series, heard, brackets)], drawn_with, HOUR)
 
 
 class TestShares:
@@ -42,10 +49,11 @@ class TestShares:
     ) -> None:
         found = tilted(MODEL, "long", (level, slope, bend))
         assert found.shares.sum() <= 1.0
-        z = np.log(np.array(MODEL.leverage) / 10) / 0.8
-        factor = np.exp(found.b[0] + found.b[1] * z + found.b[2] * z**2)
+        leverage = np.array(MODEL.leverage)
+        z, w = np.log(leverage / 10) / 0.8, np.minimum(1.0, (leverage / 40) ** 2)
+        factor = found.held_to * np.exp(w * (found.b[0] + found.b[1] * z + found.b[2] * z**2))
         assert found.shares == pytest.approx(MODEL.shares("long") * factor, abs=1e-8)
-        assert found.held_to == pytest.approx(min(1.0, np.exp(found.b[0] - level)))
+        assert found.held_to == pytest.approx(1 / max(1.0, found.shares.sum() / found.held_to), abs=1e-6)
 
     def test_no_tilt_changes_nothing(self) -> None:
         assert tilted(MODEL, "short", (0.0, 0.0, 0.0)).shares == pytest.approx(
@@ -56,7 +64,7 @@ class TestShares:
 class TestBounds:
     @given(side_bounds(), st.floats(0.01, 2.0))
     def test_they_are_wider_after_than_before(self, bounds: SideBounds, error: float) -> None:
-        wider = widened_side(bounds, error)
+        wider = widened_side(bounds, np.array([error]))
         assert wider.low[0] < bounds.low[0]
         assert wider.high[0] > bounds.high[0]
         assert wider.whales_low[0] < bounds.whales_low[0]
@@ -64,35 +72,91 @@ class TestBounds:
 
     @given(side_bounds())
     def test_a_level_without_error_leaves_them(self, bounds: SideBounds) -> None:
-        kept = widened_side(bounds, 0.0)
+        kept = widened_side(bounds, np.zeros(1))
         assert kept.low == pytest.approx(bounds.low)
         assert kept.high == pytest.approx(bounds.high)
 
     def test_errors_add_in_quadrature(self) -> None:
         bounds = SideBounds((5.0,), (np.exp(-0.3),), (np.exp(0.3),), 0.5, (0.01,), (0.1,))
-        wider = widened_side(bounds, 0.4)
+        wider = widened_side(bounds, np.array([0.4]))
         assert np.log(wider.low[0]) == pytest.approx(-0.5)
         assert np.log(wider.high[0]) == pytest.approx(0.5)
 
-    def test_a_model_with_bounds_keeps_them_wider_by_the_levels_error_and_one_without_has_none(self) -> None:
+    def test_a_model_with_bounds_keeps_them_wider_by_the_error_there_and_one_without_has_none(self) -> None:
         side = SideBounds((5.0, 10.0), (0.7, 0.8), (1.3, 1.4), 0.5, (0.01, 0.02), (0.1, 0.2))
         bounded = msgspec.structs.replace(MODEL, bounds=Bounds(side, side, "a test"))
         own, reference = sample(BRACKETS, 0.5, 1), sample(BRACKETS, 0.0, 2)
-        done = carried_over(bounded, own, reference, coverage=1.0, name="carried").model
+        transferred = carried_over(bounded, own, reference, coverage=1.0, name="carried")
+        done, errors = transferred.model, transferred.record.long.curve_sd
         assert done.bounds is not None
         assert done.correction is not None
-        error = Z80 * done.correction.level_sd[0]
-        assert np.log(done.bounds.long.low[0]) == pytest.approx(-np.hypot(np.log(0.7), error))
+        assert done.correction.level_sd[0] == errors[DISTANCES_PCT.index(10.0)]
+        for place, (low, reach) in enumerate(zip((0.7, 0.8), (5.0, 10.0), strict=True)):
+            error = Z80 * errors[DISTANCES_PCT.index(reach)]
+            assert np.log(done.bounds.long.low[place]) == pytest.approx(-np.hypot(np.log(low), error))
         assert done.bounds.basis == "a test; widened by the transfer to bybit"
         assert carried_over(MODEL, own, reference, coverage=1.0, name="carried").model.bounds is None
-        assert widened(None, (0.1, 0.1), "") is None
+        assert widened(None, (np.zeros(9), np.zeros(9)), "") is None
+
+
+class TestCurve:
+    @pytest.mark.parametrize(("level", "is_held"), [(0.8, False), (3.4, True)])
+    def test_what_is_told_of_the_curve_is_what_the_correction_makes_of_it(
+        self, level: float, is_held: bool
+    ) -> None:
+        own, reference = sample(BRACKETS, level, 1), sample(BRACKETS, 0.0, 2)
+        done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
+        again = sample(BRACKETS, level, 1, drawn_with=done.model)
+        assert (done.record.long.held_to < 1) == is_held
+        for side in SIDES:
+            before, after = (getattr(one.standing, side).sum(axis=1) for one in (own, again))
+            assert np.all(np.diff(before) >= 0)
+            assert after == pytest.approx(
+                before * getattr(done.record, side).curve_factor, rel=1e-5, abs=1e-6
+            )
+            assert before[-1] > 0
+
+    def test_it_is_corrected_most_and_known_least_near_the_mark(self) -> None:
+        own, reference = sample(BRACKETS, 0.8, 1), sample(BRACKETS, 0.0, 2)
+        done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
+        for side in (done.record.long, done.record.short):
+            near, body = (DISTANCES_PCT.index(reach) for reach in (2.0, 20.0))
+            assert side.curve_factor[near] > 1.1 > side.curve_factor[body] > 1.0
+            assert side.curve_sd[near] > side.curve_sd[body] > BODY_SD
+            assert side.b[0] > 0.5
+
+    def test_the_curve_of_a_model_is_that_of_its_map(self) -> None:
+        """As `VintageModel` draws it: the same bins, by another way."""
+        series = random_series(2, 200)
+        drawn = VintageModel(MODEL, brackets=BRACKETS).fit(series, venue_named("bybit"), COIN).heatmap()
+        away_pct = 100 * np.abs(drawn.grid.centers / drawn.mark_px - 1)
+        below = drawn.grid.centers < drawn.mark_px
+        found = standing(series, MODEL, BRACKETS)
+        for place, reach in enumerate(DISTANCES_PCT):
+            long = float(drawn.long_usd[below & (away_pct < reach)].sum())
+            short = float(drawn.short_usd[~below & (away_pct < reach)].sum())
+            assert found.long[place].sum() == pytest.approx(long)
+            assert found.short[place].sum() == pytest.approx(short)
+
+    def test_where_nothing_stands_nothing_is_moved(self) -> None:
+        leverage = np.array(MODEL.leverage)
+        found = tilted(MODEL, "long", (0.5, 0.1, 0.0))
+        empty = np.zeros((len(DISTANCES_PCT), leverage.size))
+        factor, sd = curve_moved(empty, leverage, found, np.eye(3))
+        assert factor == pytest.approx(1.0)
+        assert sd == pytest.approx(BODY_SD)
+        one = empty.copy()
+        one[:, 20] = 3.0
+        assert curve_moved(one, leverage, found, np.eye(3))[0] == pytest.approx(
+            local_ratios(leverage[20:21], found.b)[0]
+        )
 
 
 class TestSaid:
     def test_a_venue_like_the_source_keeps_its_model(self) -> None:
         """The same liquidations on both: nothing is left of their ratio but the pull of the slopes' prior."""
         own = sample(BRACKETS, -0.8, 1)
-        done = carried_over(MODEL, own, own, coverage=1.0, name="carried", carried=1.0)
+        done = carried_over(MODEL, own, own, coverage=1.0, name="carried")
         assert done.record.long.b == pytest.approx((0.0, 0.0, 0.0), abs=0.06)
         assert done.record.long.predicted_usd > 1.5 * done.record.long.realised_usd
         assert done.record.long.transferred_usd == pytest.approx(done.record.long.realised_usd, rel=0.1)
@@ -108,8 +172,8 @@ class TestSaid:
         assert "extrapolation" not in low.model.note
 
     def test_shares_that_would_not_fit_are_held_to_the_whole_and_that_is_said(self) -> None:
-        own, reference = sample(BRACKETS, 1.6, 1), sample(BRACKETS, 0.0, 2)
-        done = carried_over(MODEL, own, reference, coverage=1.0, name="carried", carried=1.0)
+        own, reference = sample(BRACKETS, 3.4, 1), sample(BRACKETS, 0.0, 2)
+        done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
         assert done.record.long.held_to < 1
         assert sum(sum(row) for row in done.model.long) == pytest.approx(1.0, abs=1e-6)
         assert "held to the whole" in done.model.note
@@ -119,5 +183,5 @@ class TestSaid:
         done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
         figure = transfer_figure(done)
         assert [shape.x0 for shape in figure.layout.shapes] == [40.0, 40.0]
-        middle, low, high = tilt_curve(done.record.long.b, done.record.long.sd)
+        middle, low, high = tilt_curve(done.record.long.b, done.record.long.covariance)
         assert np.all((low < middle) & (middle < high))

@@ -159,6 +159,7 @@ def test_an_unknown_coin_is_refused_with_those_near_it(store: Store) -> None:
         positions_as_of(store, None, "ZZZZ")
 
 
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(
@@ -268,7 +269,7 @@ def test_a_row_of_a_book_keeps_the_moment_at_which_it_was_read(store: Store) -> 
     assert ages == {"a": 1.5 * 3600, "b": 3 * 3600}
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(
