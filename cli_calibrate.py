@@ -70,7 +70,8 @@ def calibrate_fit(
 
     A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it.
     """
-    from compare.calibration.calibrated import calibrate, save
+    from compare.calibration.calibrated import calibrate
+    from compare.calibration.fit_files import save
     from compare.calibration.lake_pairs import gather
     from compare.calibration.pairs import Limits
     from compare.calibration.shown import shown, write_page
@@ -110,7 +111,7 @@ def calibrate_show(
     html: HtmlOut = None,
 ) -> None:
     """Show a model's distribution of leverage, with intervals, beside tiers, bell and the shipped prior."""
-    from compare.calibration.calibrated import load
+    from compare.calibration.fit_files import load
     from compare.calibration.shown import shown, write_page
 
     with opened_store() as store:
@@ -126,7 +127,7 @@ def calibrate_show(
 @calibrate_app.command("list")
 def calibrate_list(json: JsonOut = None) -> None:
     """List the leverage models that maps can be drawn with: shipped ones and those of the data directory."""
-    from compare.calibration.calibrated import listed
+    from compare.calibration.fit_files import listed
 
     with opened_store() as store:
         show_summaries(listed(store.settings.data_dir), json)

@@ -87,7 +87,7 @@ def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[li
 
 def _fit_said(store: Store, coin: str, at: datetime) -> list[str]:
     """Whether the model in use was fitted on this very truth, as far as the record of its fit tells."""
-    from compare.calibration.calibrated import load
+    from compare.calibration.fit_files import load
 
     name = in_use(store.settings.data_dir)
     try:

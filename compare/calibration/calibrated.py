@@ -1,17 +1,11 @@
-"""From pairs to a fitted leverage model and the record of its fit, and both to files and back.
-
-The model lies in `<data-dir>/models/NAME.json`, where every command finds it by name; what it rests on, with
-intervals, lies in `<data-dir>/models/fits/NAME.json`.
-"""
+"""From pairs to a fitted leverage model and the record of its fit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from compare.calibration.bands import Unseen, bands_of_fit
@@ -27,10 +21,8 @@ from compare.calibration.record import Choices, FitRecord, PairRow, SideRecord
 from compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from compare.calibration.standing import standing
 from compare.calibration.uncertainty import DRAWS, Spread, spread_of
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance, known_models
+from estimator.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance
 from heatmap.errors import BadInput, MissingData
-from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.layers import LARGEST_SHARE
 from heatmap.levels import SIDES
@@ -53,18 +45,6 @@ class Calibrated:
 
     model: LeverageModel
     record: FitRecord
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A model that maps can be drawn with."""
-
-    name: str
-    kind: str
-    hash: str
-    note: str
-
-    def describe(self) -> tuple[str, ...]:
-        return (f"{self.name}: {self.note}",)
 
 
 def calibrate(
@@ -114,47 +94,6 @@ def calibrate(
     )
     known = draws if spreads["long"].known else 0
     return Calibrated(model, _record(gathered, model, venue, seed, known, recipe, choices, sides))
-
-
-def save(data_dir: Path, calibrated: Calibrated) -> Path:
-    """Write the record, then the model; each whole or not at all. Returns the model's path."""
-    path = data_dir / "models" / f"{calibrated.model.name}.json"
-    content = msgspec.json.format(msgspec.json.encode(calibrated.record), indent=1)
-    for target, written in (
-        (_record_path(data_dir, path.stem), content + b"\n"),
-        (path, calibrated.model.to_json()),
-    ):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, written)
-    return path
-
-
-def load(data_dir: Path, name: str = NAME) -> tuple[LeverageModel, FitRecord | None]:
-    """A known model, and the record of its fit; null where it was not fitted here, or was changed since.
-
-    Raises `UnknownChoice` with the known names and `BadInput` for a file that cannot be used.
-    """
-    known = known_models(data_dir)
-    if name not in known:
-        raise UnknownChoice("leverage model", name, known)
-    path = _record_path(data_dir, name)
-    if not path.is_file():
-        return known[name], None
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=FitRecord)
-    except msgspec.DecodeError as error:
-        raise BadInput(f"{path} is no record of a fit: {error}; fit the model again") from error
-    return known[name], record if record.model_hash == known[name].hash else None
-
-
-def listed(data_dir: Path) -> tuple[Listed, ...]:
-    """Shipped models and those of the data directory, by the name under which each is found."""
-    known = known_models(data_dir)
-    return tuple(Listed(name, model.kind, model.hash, model.note) for name, model in known.items())
-
-
-def _record_path(data_dir: Path, name: str) -> Path:
-    return data_dir / "models" / "fits" / f"{name}.json"
 
 
 def _model(

@@ -103,7 +103,7 @@ def known(data_dir: Path, wanted: str) -> Known:
 
     Raises `UnknownChoice` with the known names, and `BadInput` for a file that cannot be used.
     """
-    from compare.calibration.calibrated import load
+    from compare.calibration.fit_files import load
 
     path = Path(wanted)
     if path.suffix != ".json":

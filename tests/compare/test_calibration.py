@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
-from compare.calibration.calibrated import Calibrated, calibrate, load, save
+from compare.calibration.calibrated import Calibrated, calibrate
 from compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
+from compare.calibration.fit_files import load, save
 from compare.calibration.lake_pairs import Gathered
 from compare.calibration.outward import BINS
 from compare.calibration.pairs import Pair, PairRefused, SidePair, pair_of, smoothed
