@@ -33,23 +33,27 @@ def bounds_of(pairs: Sequence[Pair], fitted: Fitted) -> Bounds | None:
 
 
 def own_bounds_of(pairs: Sequence[Pair], recipe: Recipe) -> Bounds | None:
-    """As `bounds_of`, for coins that the fit has seen: maps of later days of the same coins count beside those of coins
-    left out. Null where coins do not deviate."""
-    if recipe.ridge is None or bounds_of(pairs, recipe.fitted) is None:
+    """As `bounds_of`, for coins that the fit has seen: from maps of later days than an earlier fit had seen, since what
+    a coin left out misses is more than a known coin does. Null where coins do not deviate, or with too few such maps.
+    """
+    later = recipe.deviation.unseen
+    if recipe.ridge is None or len(later) < FEWEST:
         return None
     long, short = (_side_bounds(*known_held_out(pairs, recipe, side), side) for side in SIDES)
-    basis = (
-        f"{LEVEL:.0%} bounds from {len(pairs)} maps of coins left out of a fit and "
-        f"{len(recipe.deviation.unseen)} of later days than it has seen"
+    return Bounds(
+        long,
+        short,
+        f"{LEVEL:.0%} bounds from {len(later)} maps of these coins on later days than a fit had seen",
     )
-    return Bounds(long, short, basis)
 
 
 def known_held_out(pairs: Sequence[Pair], recipe: Recipe, side: str) -> tuple[tuple[Pair, ...], FloatArray]:
-    """Pairs and what a fit that had not seen them draws of them, where coins are known: left out by coin and by day."""
+    """Pairs of known coins and what a fit that had not seen their days draws of them; where days are too few for that
+    or the coins are new to the recipe, all `pairs` as drawn without their coin."""
     deviation = recipe.deviation
-    maps = [left_out(pairs, recipe.fitted)[side], *([deviation.maps[side]] if deviation.unseen else [])]
-    return (*pairs, *deviation.unseen), np.concatenate(maps)
+    if len(deviation.unseen) >= FEWEST:
+        return deviation.unseen, deviation.maps[side]
+    return tuple(pairs), left_out(pairs, recipe.fitted)[side]
 
 
 def whale_curves(pairs: Sequence[Pair], side: str) -> FloatArray:
