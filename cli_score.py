@@ -19,7 +19,7 @@ score_app = typer.Typer(
 VenueOf = Annotated[str, typer.Option(metavar="NAME", help="Exchange whose market is mapped.")]
 ModelOf = Annotated[
     str,
-    typer.Option(help="vintages, tiers, bell, uniform; on hyperliquid also exact."),
+    typer.Option(help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact."),
 ]
 WeightsOf = Annotated[
     str | None,

@@ -34,7 +34,8 @@ def score_visits(
         typer.Option(metavar="NAME", help="Exchange whose maps and prices are scored; default: binance."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="vintages, tiers or bell; or exact: Hyperliquid's stored exact maps.")
+        str,
+        typer.Option(help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps."),
     ] = "vintages",
     weights: Annotated[
         str | None,

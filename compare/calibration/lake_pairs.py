@@ -28,7 +28,7 @@ from indexer.universe import VENUE
 from storage.errors import NothingStored
 from storage.settings import Settings
 from storage.store import Store
-from storage.tables import Partition
+from storage.tables import Partition, Reading
 
 STEP: Final = timedelta(hours=6)
 WINDOW: Final = "30d"
@@ -179,8 +179,10 @@ def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> P
 
 def _span(store: Store, coin: str, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     check_coin(store, coin)
-    query = select(func.min(Partition.first_at), func.max(Partition.last_at)).where(
-        Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin
+    query = (
+        select(func.min(Partition.first_at), func.max(Reading.as_of))
+        .join(Partition, col(Partition.reading_id) == col(Reading.id))
+        .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
     )
     with store.database.session() as session:
         first, last = session.exec(query).one()

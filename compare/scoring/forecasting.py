@@ -18,7 +18,8 @@ from compare.scoring.ledger import Content, add_forecast
 from compare.scoring.map_series import EXACT, TIERS
 from compare.scoring.verdict import horizon_name
 from estimator.leverage import MODELS, weights_named
-from estimator.leverage_model import leverage_model_named
+from estimator.leverage_model import LeverageModel, leverage_model_named
+from estimator.model_in_use import CALIBRATED, calibrated_model
 from estimator.moments import told
 from estimator.node_shares import VINTAGES
 from estimator.venues import venue_named
@@ -102,8 +103,8 @@ def make_forecast(
         "venue": venue,
         "coin": plan.coin,
         "model": plan.model,
-        "weights": _weights_name(store, plan),
-        "model_hash": model_hash(store, plan.model, plan.weights),
+        "weights": _weights_name(store, plan, venue),
+        "model_hash": model_hash(store, plan.model, plan.weights, venue),
         "as_of": drawn.as_of,
         "made_at": made_at.astimezone(UTC),
         "horizon_s": round(plan.horizon.total_seconds()),
@@ -114,14 +115,21 @@ def make_forecast(
     return StoredForecast(**row.model_dump(), new=new)
 
 
-def model_hash(store: Store, model: str, weights: str | None) -> str:
+def model_hash(store: Store, model: str, weights: str | None, venue: str) -> str:
     """Of what the model assumes; of one without weights, of its name."""
-    if model == VINTAGES:
-        return leverage_model_named(weights, store.settings.data_dir).hash
+    if model in (VINTAGES, CALIBRATED):
+        return _leverage_model(store, model, weights, venue).hash
     if model not in MODELS:
         return sha256(model.encode()).hexdigest()[:12]
     assumed = weights_named(model)
     return sha256(assumed.leverage.tobytes() + assumed.weight.tobytes()).hexdigest()[:12]
+
+
+def _leverage_model(store: Store, model: str, weights: str | None, venue: str) -> LeverageModel:
+    data_dir = store.settings.data_dir
+    return (
+        calibrated_model(data_dir, venue) if model == CALIBRATED else leverage_model_named(weights, data_dir)
+    )
 
 
 def _map(store: Store, plan: ForecastPlan, venue: str) -> Heatmap:
@@ -145,10 +153,10 @@ def _bare(drawn: Heatmap) -> Heatmap:
     return replace(drawn, breakdown=None)
 
 
-def _weights_name(store: Store, plan: ForecastPlan) -> str:
-    if plan.model != VINTAGES:
+def _weights_name(store: Store, plan: ForecastPlan, venue: str) -> str:
+    if plan.model not in (VINTAGES, CALIBRATED):
         return ""
-    return leverage_model_named(plan.weights, store.settings.data_dir).name
+    return _leverage_model(store, plan.model, plan.weights, venue).name
 
 
 def _refuse_late(as_of: datetime, made_at: datetime, horizon: timedelta) -> None:

@@ -24,7 +24,7 @@ from indexer.history import MOST_MOMENTS
 from indexer.readings import check_coin
 from indexer.universe import VENUE
 from storage.store import Store
-from storage.tables import Partition
+from storage.tables import Partition, Reading
 
 TOP: Final = 5
 BoolArray = NDArray[np.bool_]
@@ -124,7 +124,8 @@ def reading_times(
 ) -> list[datetime]:
     """The last reading of each step (counted from 1970) of the coin's positions; raises `BadInput` for too many."""
     query = (
-        select(Partition.last_at)
+        select(Reading.as_of)
+        .join(Partition, col(Partition.reading_id) == col(Reading.id))
         .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
         .distinct()
     )

@@ -10,6 +10,7 @@ import numpy as np
 from compare.scoring.swept import UNIFORM, SweptUsd, held_usd, swept_by_distance, swept_by_series
 from estimator.errors import UnknownChoice
 from estimator.leverage import MODELS
+from estimator.model_in_use import CALIBRATED
 from estimator.node_shares import VINTAGES
 from estimator.price_time import model_series
 from heatmap.errors import BadInput, MissingData
@@ -22,7 +23,7 @@ from storage.store import Store
 
 EXACT: Final = "exact"
 TIERS: Final = "tiers"
-SCORED: Final = (VINTAGES, *MODELS, UNIFORM, EXACT)
+SCORED: Final = (VINTAGES, CALIBRATED, *MODELS, UNIFORM, EXACT)
 PIECE_STEPS: Final = 480
 """Moments of one piece; each has a grid and a warm-up of its own."""
 

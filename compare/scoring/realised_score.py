@@ -14,6 +14,7 @@ from compare.scoring.scores import PLAIN_FLATTERS, SideScore, score_sides
 from compare.scoring.verdict import horizon_verdict, overall_verdict
 from compare.scoring.windows import Windows, joined, windows_of
 from estimator.leverage_model import leverage_model_named
+from estimator.model_in_use import CALIBRATED, calibrated_model
 from estimator.moments import of_ms, told
 from estimator.node_shares import VINTAGES
 from estimator.price_clock import in_words
@@ -221,9 +222,15 @@ def _s(length: timedelta) -> int:
 
 def _after_the_fact(store: Store, asked: Asked, start: datetime) -> Iterator[str]:
     """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
-    if asked.model != VINTAGES:
+    if asked.model not in (VINTAGES, CALIBRATED):
         return
-    model = leverage_model_named(asked.weights, store.settings.data_dir)
+    data_dir = store.settings.data_dir
+    calibrated = asked.model == CALIBRATED
+    model = (
+        calibrated_model(data_dir, asked.venue)
+        if calibrated
+        else leverage_model_named(asked.weights, data_dir)
+    )
     if model.kind != "prior" and model.provenance.made_at > start:
         yield (
             f"weights {model.name} were made at {told(model.provenance.made_at)}, after the first moment here: what "

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 from typer.testing import CliRunner, Result
 
 from cli_options import GLOBALS
@@ -19,6 +20,7 @@ from heatmap.errors import BadInput, MissingData
 from storage.errors import NothingStored
 from storage.settings import Settings
 from storage.store import Store
+from storage.tables import Reading
 from tests.compare.calibrated_markets import random_series
 from tests.compare.test_calibration_lake import COIN, HOUR, stored_reading, stored_series
 
@@ -142,3 +144,19 @@ class TestCommand:
         for page in pages:
             write_page(scored(held), page)
         assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_a_book_is_known_from_its_own_moment_on_although_its_rows_are_older(
+    store: Store, market: MarketSeries
+) -> None:
+    """A watch stores at once what it read in the hours before: asked at the rows' moment nothing would be known."""
+    stored_series(store, market)
+    stored_reading(store, market, 200)
+    with store.database.session() as session:
+        book = session.exec(select(Reading)).one()
+        book.as_of += HOUR
+        session.add(book)
+        session.commit()
+    stored_at = of_ms(int(market.end_ms[199])) + HOUR
+    assert reading_times(store, COIN, None, None, HOUR) == [stored_at]
+    assert len(exact_maps_between(store, COIN, None, None, HOUR)) == 1
