@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# One test process more than there are cores: many tests wait for sockets, clocks and other processes.
+PYTEST := $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --benchmark-disable
 
 .PHONY: help install demo test fuzz postgresql lint types docs bench lock packages clean
 
@@ -20,7 +22,7 @@ demo: .venv/installed ## sweep, model and compare a synthetic exchange; writes d
 	$(BIN)/liqtruth demo
 
 test: .venv/installed ## run the test suite
-	$(BIN)/pytest -n auto --dist loadfile --benchmark-disable
+	$(PYTEST)
 
 fuzz: .venv/installed ## test the properties on new random examples, many more of them
 	LIQTRUTH_HYPOTHESIS=fuzz $(BIN)/pytest -n auto --dist loadfile --benchmark-disable

@@ -1,6 +1,5 @@
 """The pages say what the program does: every command is in them, and the reference is not stale."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from typer.main import get_command
 
 import cli
 from docs.generate import leaf_commands, render
+from tests.conftest import Run
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [" ".join(path) for path, _ in leaf_commands(get_command(cli.app), ("liqtruth",))]
@@ -35,10 +35,9 @@ def test_a_stale_reference_fails_the_check(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
-    words = command.split()[1:]
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", *words, "--help"], capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Usage: " in done.stdout
+def test_every_command_explains_itself(command: str, run: Run) -> None:
+    assert "Usage: " in run(*command.split()[1:], "--help").stdout
+
+
+def test_help_comes_from_a_process_of_its_own_too(run: Run) -> None:
+    assert "Usage: " in run("calibrate", "fit", "--help", apart=True).stdout

@@ -135,10 +135,12 @@ def test_nothing_to_do_is_done_at_once() -> None:
     assert told == [1.0]
 
 
-def test_of_tasks_that_fail_the_first_in_order_is_told_as_itself(tmp_path: Path, workers: Workers) -> None:
+def test_of_tasks_that_fail_the_first_in_order_is_told_as_itself(tmp_path: Path, cluster: str) -> None:
     """Number 3 has failed long before number 2, wherever two run at a time; what comes after is called off."""
     with pytest.raises(UnknownChoice) as caught:
-        run_all(refuses, [Order(number, tmp_path, for_s=0.05) for number in range(40)], workers)
+        run_all(
+            refuses, [Order(number, tmp_path, for_s=0.05) for number in range(40)], Workers(cluster=cluster)
+        )
     assert str(caught.value) == "unknown weights 'waves'; known: flat, bell"
     assert len([*tmp_path.iterdir()]) < 10
 
@@ -180,8 +182,8 @@ def test_a_worker_that_is_killed_costs_only_its_task(
 
 
 def test_a_task_that_ends_every_process_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compare.calibration.workers.LIVES", 2)
-    with pytest.raises(SourceUnreachable, match=r"ended 2 times, .*fewer than --workers 2"):
+    monkeypatch.setattr("compare.calibration.workers.LIVES", 1)
+    with pytest.raises(SourceUnreachable, match=r"ended 1 times, .*fewer than --workers 2"):
         run_all(always_dies, [1, 2], Workers(2))
 
 
@@ -293,7 +295,7 @@ def wait_until_it_listens(port: int) -> None:
         time.sleep(0.1)
 
 
-def test_pairs_of_the_lake_are_the_same_bytes_wherever_they_are_read(store: Store, workers: Workers) -> None:
+def test_pairs_of_the_lake_are_the_same_bytes_on_a_cluster(store: Store, cluster: str) -> None:
     """The tasks of `calibrate fit` themselves: what they read is stored, what they are sent is where."""
     # Imported here, not where worker processes import the tasks of the other tests.
     from compare.calibration.lake_pairs import gather
@@ -302,11 +304,11 @@ def test_pairs_of_the_lake_are_the_same_bytes_wherever_they_are_read(store: Stor
 
     series = random_series(11)
     stored_series(store, series)
-    for bar in READ_AT:
+    for bar in READ_AT[:2]:
         stored_reading(store, series, bar)
-    found = gather(store, [COIN], PRIOR, step=timedelta(hours=3), workers=workers)
-    alone = gather(store, [COIN], PRIOR, step=timedelta(hours=3))
-    assert len(found.pairs) == len(READ_AT)
-    assert len(found.refused) > 16
+    found = gather(store, [COIN], PRIOR, step=timedelta(hours=1), workers=Workers(cluster=cluster))
+    alone = gather(store, [COIN], PRIOR, step=timedelta(hours=1))
+    assert len(found.pairs) == 2
+    assert len(found.refused) > 16, "more moments than one task has"
     assert [pickle.dumps(pair) for pair in found.pairs] == [pickle.dumps(pair) for pair in alone.pairs]
     assert found.refused == alone.refused

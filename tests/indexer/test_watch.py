@@ -52,7 +52,7 @@ async def watching(store: Store, server: SandboxServer, **settings: object) -> A
         await running
 
 
-async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - what is waited for knows nothing of events
             await asyncio.sleep(0.05)
