@@ -1,11 +1,10 @@
 """`liqtruth calibrate`: fit the leverage model on exact positions, and look at what was fitted."""
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
+from cli_options import End, HtmlOut, JsonOut, Start, Step, opened_store
 from cli_output import progress, show_summaries, write_json
 
 TABLE_WIDTH = 110
@@ -42,21 +41,9 @@ def calibrate_fit(
     coins: Annotated[
         list[str], typer.Argument(metavar="COIN...", help="Coins to fit on together, e.g. BTC ETH SOL.")
     ],
-    start: Annotated[
-        Any,
-        typer.Option(
-            "--from", parser=parse_time, metavar="TIME", help="First moment; default: the first reading."
-        ),
-    ] = None,
-    end: Annotated[
-        Any,
-        typer.Option(
-            "--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last reading."
-        ),
-    ] = None,
-    step: Annotated[
-        timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="Time between moments.")
-    ] = "6h",  # type: ignore[assignment]
+    start: Start = None,
+    end: End = None,
+    step: Step = "6h",  # type: ignore[assignment]
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     least_coverage: LeastCoverage = 0.6,

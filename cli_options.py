@@ -83,6 +83,17 @@ At = Annotated[
         help="As of this moment (UTC unless it says otherwise); default: latest.",
     ),
 ]
+Start = Annotated[
+    Any,
+    typer.Option(
+        "--from", parser=parse_time, metavar="TIME", help="First moment; default: the first stored."
+    ),
+]
+End = Annotated[
+    Any,
+    typer.Option("--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last stored."),
+]
+Step = Annotated[timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="Time between moments.")]
 JsonOut = Annotated[
     str | None, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, else to stdout.")
 ]

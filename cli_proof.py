@@ -1,13 +1,12 @@
 """`liqtruth calibrate test`: what a calibrated model is worth on maps that its fit has not seen."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli_calibrate import Aggregates, Cluster, LeastCoverage, WorkerCount, calibrate_app
-from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
+from cli_options import End, HtmlOut, JsonOut, Start, Step, opened_store, parse_time
 from cli_output import progress, write_json
 
 if TYPE_CHECKING:
@@ -27,21 +26,9 @@ def calibrate_test(
             metavar="COIN...", help="Coins to judge on together, e.g. BTC ETH SOL.", show_default=False
         ),
     ] = None,
-    start: Annotated[
-        Any,
-        typer.Option(
-            "--from", parser=parse_time, metavar="TIME", help="First moment; default: the first reading."
-        ),
-    ] = None,
-    end: Annotated[
-        Any,
-        typer.Option(
-            "--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last reading."
-        ),
-    ] = None,
-    step: Annotated[
-        timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="Time between moments.")
-    ] = "6h",  # type: ignore[assignment]
+    start: Start = None,
+    end: End = None,
+    step: Step = "6h",  # type: ignore[assignment]
     seed: Annotated[int, typer.Option(min=0, help="Seed of intervals and of chance.")] = 0,
     embargo_days: Annotated[
         int, typer.Option(min=0, max=30, help="Days between what is fitted and what is judged.")

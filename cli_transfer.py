@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli_calibrate import calibrate_app
-from cli_options import HtmlOut, JsonOut, opened_store, parse_duration, parse_time
+from cli_options import End, HtmlOut, JsonOut, Start, opened_store, parse_duration
 from cli_output import progress, write_json
 
 TABLE_WIDTH = 126
@@ -23,12 +23,8 @@ def calibrate_transfer(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the transferred model; default: MODEL-VENUE.")
     ] = None,
-    start: Annotated[
-        Any, typer.Option("--from", parser=parse_time, metavar="TIME", help="First moment; default: all.")
-    ] = None,
-    end: Annotated[
-        Any, typer.Option("--to", parser=parse_time, metavar="TIME", help="Last moment; default: all.")
-    ] = None,
+    start: Start = None,
+    end: End = None,
     coverage: Annotated[
         float | None,
         typer.Option(

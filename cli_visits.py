@@ -6,23 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cli_options import Coin, HtmlOut, JsonOut, opened_store, parse_duration, parse_time
+from cli_options import Coin, End, HtmlOut, JsonOut, Start, opened_store, parse_duration
 from cli_output import progress, write_json
 from cli_score import score_app
 
 TABLE_WIDTH = 125
 """Columns that the tables need."""
 
-Start = Annotated[
-    Any,
-    typer.Option(
-        "--from", parser=parse_time, metavar="TIME", help="First moment; default: the first stored."
-    ),
-]
-End = Annotated[
-    Any,
-    typer.Option("--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last stored."),
-]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")]
 
 
