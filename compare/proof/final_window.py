@@ -1,7 +1,7 @@
 """The last days, that can be looked at once.
 
 What was chosen with a result in sight has seen its days. The final window is therefore judged a single time: the record
-of its opening, figures included, is written to `<data-dir>/models/final-windows.json` before anything is shown, and a
+of its opening, figures included, is written to `<data-dir>/final-windows.json` before anything is shown, and a
 second opening of a window that shares a day and a coin with it is refused, however the first one ended.
 """
 
@@ -64,7 +64,7 @@ def open_window(
     Raises `MissingData` where days are too few for a window, `WindowOpened` where it was opened before, and
     `LiqtruthError` while another process opens one or where the record cannot be written.
     """
-    with alone(data_dir / "models" / LOCK, "opening a final window"):
+    with alone(data_dir / LOCK, "opening a final window"):
         window = check_unopened(data_dir, plan)
         judged = plan.findings([plan.judged(plan.final_split(), on_progress)])
         seen = tuple(_seen_before(data_dir, coins_of(plan.pairs), window))
@@ -79,7 +79,7 @@ def open_window(
             judged,
         )
         content = msgspec.json.encode(OpenedFile(windows=(*opened_windows(data_dir), opened)))
-        write_atomically(data_dir / "models" / FILE, msgspec.json.format(content, indent=1) + b"\n")
+        write_atomically(data_dir / FILE, msgspec.json.format(content, indent=1) + b"\n")
     return opened
 
 
@@ -94,7 +94,7 @@ def check_unopened(data_dir: Path, plan: Plan) -> Window:
 
 def opened_windows(data_dir: Path) -> tuple[Opened, ...]:
     """The oldest first. Raises `BadInput` for a file that cannot be read: it must not be forgotten what was seen."""
-    path = data_dir / "models" / FILE
+    path = data_dir / FILE
     if not path.exists():
         return ()
     try:

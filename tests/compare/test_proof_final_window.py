@@ -18,6 +18,7 @@ from compare.proof.final_window import WindowOpened, last_opened, open_window, o
 from compare.proof.report import Plan, save
 from compare.proof.splits import FINAL
 from estimator.frames import DATASETS
+from estimator.leverage_model import known_models
 from estimator.moments import of_ms
 from estimator.series import MarketSeries
 from heatmap.errors import BadInput, LiqtruthError, MissingData
@@ -75,9 +76,13 @@ class TestOpening:
         assert [one.coins for one in opened_windows(tmp_path)] == [("AAA",), ("AAA",), ("BBB",)]
         assert last_opened(tmp_path, ["AAA"]).last_day < last_opened(tmp_path).last_day
 
+    def test_an_opened_window_is_not_taken_for_a_leverage_model(self, tmp_path: Path) -> None:
+        open_window(tmp_path, plan_of())
+        assert set(known_models(tmp_path)) == {"prior"}
+
     def test_one_process_at_a_time(self, tmp_path: Path) -> None:
         with (
-            alone(tmp_path / "models" / "final-windows.lock", "opening a final window"),
+            alone(tmp_path / "final-windows.lock", "opening a final window"),
             pytest.raises(LiqtruthError, match="opening a final window runs already"),
         ):
             open_window(tmp_path, plan_of())
@@ -89,8 +94,7 @@ class TestOpening:
 
     def test_a_record_that_cannot_be_read_opens_nothing(self, tmp_path: Path) -> None:
         """Else a broken file would make every window new."""
-        (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "final-windows.json").write_text("{}x")
+        (tmp_path / "final-windows.json").write_text("{}x")
         with pytest.raises(BadInput, match="restore it, it says which final windows were opened"):
             open_window(tmp_path, plan_of())
 
