@@ -12,9 +12,7 @@ from compare.calibration.bands import Unseen, bands_of_fit
 from compare.calibration.coverage import WHOLE, mean_coverage
 from compare.calibration.curve_bounds import bounds_of, own_bounds_of
 from compare.calibration.entries import entry_check
-from compare.calibration.held import Held
 from compare.calibration.lake_pairs import Gathered
-from compare.calibration.outward import REACH
 from compare.calibration.pairs import Pair
 from compare.calibration.recipe import Fits, Recipe
 from compare.calibration.record import Choices, FitRecord, PairRow, SideRecord
@@ -144,7 +142,7 @@ def _basis(
     """One line for the assumptions of every map that the model draws."""
     sides = [side for pair in pairs for side in (pair.long, pair.short)]
     coverage = np.array([side.coverage for side in sides])
-    effective = float(np.median([_effective(side.held) for side in sides]))
+    effective = float(np.median([side.held.effective(side.held.crowd) for side in sides]))
     whose = f"{SYNTHETIC}: " if any(pair.synthetic for pair in pairs) else ""
     beside = "".join(f"; {note}" for note in notes)
     return (
@@ -234,12 +232,5 @@ def _row(pair: Pair) -> PairRow:
         pair.before_window,
         (long.coverage, short.coverage),
         (long.held.kept, short.held.kept),
-        (_effective(long.held), _effective(short.held)),
+        (long.held.effective(long.held.crowd), short.held.effective(short.held.crowd)),
     )
-
-
-def _effective(held: Held) -> float:
-    """(sum q)^2 / sum q^2 of the crowd within reach."""
-    mass = held.crowd[held.away < REACH]
-    squares = float((mass**2).sum())
-    return float(mass.sum()) ** 2 / squares if squares > 0 else 0.0

@@ -12,7 +12,7 @@ import numpy as np
 from compare.calibration.map_scores import log_ratio, within
 from compare.calibration.pairs import Pair
 from compare.calibration.recipe import Recipe
-from compare.calibration.selection import Fitted, coins_of, left_out
+from compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
 from estimator.leverage_model import LEVEL, Bounds, SideBounds
 from heatmap.grid import FloatArray
 from heatmap.levels import SIDES
@@ -27,7 +27,7 @@ def bounds_of(pairs: Sequence[Pair], fitted: Fitted) -> Bounds | None:
     coins = coins_of(pairs)
     if len(coins) < 2 or len(pairs) < FEWEST:
         return None
-    long, short = (_side_bounds(pairs, left_out(pairs, fitted)[side], side) for side in SIDES)
+    long, short = (_side_bounds(pairs, left_out(pairs, fitted, side), side) for side in SIDES)
     basis = f"{LEVEL:.0%} bounds from {len(pairs)} maps of {len(coins)} coins, each drawn by a fit on the other coins"
     return Bounds(long, short, basis)
 
@@ -53,7 +53,7 @@ def known_held_out(pairs: Sequence[Pair], recipe: Recipe, side: str) -> tuple[tu
     deviation = recipe.deviation
     if len(deviation.unseen) >= FEWEST:
         return deviation.unseen, deviation.maps[side]
-    return tuple(pairs), left_out(pairs, recipe.fitted)[side]
+    return tuple(pairs), left_out(pairs, recipe.fitted, side)
 
 
 def whale_curves(pairs: Sequence[Pair], side: str) -> FloatArray:
@@ -82,7 +82,7 @@ def covered(low: FloatArray, high: FloatArray, found: FloatArray) -> FloatArray:
 
 def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBounds:
     sides = [getattr(pair, side) for pair in pairs]
-    raw, crowd = (np.stack([getattr(one, layer) for one in sides]) for layer in ("raw", "crowd"))
+    raw, crowd = (layer_maps(pairs, side, layer) for layer in ("raw", "crowd"))
     found = residuals(raw, maps, side)
     low, high = conformal(found)
     crowd_low, crowd_high = conformal(residuals(crowd, maps, side))

@@ -65,10 +65,11 @@ class Held:
         """Index into `SIZES`."""
         return np.searchsorted(SIZE_EDGES_USD, self.notional_usd, side="right")
 
-    @cached_property
-    def entry_away(self) -> FloatArray:
-        """Log distance of the liquidation from the entry, outward; nan where either is not known."""
-        return np.asarray(np.abs(np.log(self.px / self.entry_px)))
+    def effective(self, mass: FloatArray, within: float = REACH) -> float:
+        """(sum q)^2 / sum q^2 of a mass per position, of those within a log distance of the mark."""
+        near = mass[self.away < within]
+        squares = float((near**2).sum())
+        return float(near.sum()) ** 2 / squares if squares > 0 else 0.0
 
     def binned(self, mass: FloatArray) -> FloatArray:
         """A mass per position as a map (bins,)."""

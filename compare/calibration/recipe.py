@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from compare.calibration.pairs import Pair
 from compare.calibration.selection import (
     NO_DEVIATION,
@@ -50,11 +48,7 @@ class Recipe:
     def maps(self, pairs: Sequence[Pair], side: str) -> FloatArray:
         """What the fit draws of these pairs (pairs, bins)."""
         own = {coin: self.shares(coin, side) for coin in coins_of(pairs)}
-        return drawn(
-            [getattr(pair, side) for pair in pairs],
-            self.fitted.coordinate,
-            np.stack([own[pair.coin] for pair in pairs]),
-        )
+        return drawn(pairs, side, self.fitted.coordinate, own)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import numpy as np
 
 from compare.calibration.fit import SideFit, fit_side, separable
 from compare.calibration.map_scores import wasserstein_pct
-from compare.calibration.pairs import Pair, SidePair
+from compare.calibration.pairs import Pair
 from compare.calibration.workers import one_blas_thread
 from estimator.leverage_model import Coordinate, LeverageModel
 from heatmap.grid import FloatArray
@@ -22,9 +22,8 @@ from heatmap.levels import SIDES
 
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
-FOLDS: Final = 2
-LEAST_GAIN: Final = 0.0
-"""Mean gain on unseen days that a deviation must show."""
+FEWEST: Final = 2
+"""Pairs that either half of the days must have to judge whether coins deviate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,28 +76,28 @@ def coins_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pair.coin for pair in pairs))
 
 
-def drawn(sides: Sequence[SidePair], coordinate: Coordinate, shares: FloatArray) -> FloatArray:
-    """Maps (pairs, bins) of these shares (classes, nodes), or of one set of shares per pair."""
-    each = np.broadcast_to(shares.reshape(-1, shares.shape[-2] * shares.shape[-1]),
-                           (len(sides), shares.shape[-2] * shares.shape[-1]))  # fmt: skip
-    return np.stack([side.columns[coordinate] @ own for side, own in zip(sides, each, strict=True)])
+def drawn(
+    pairs: Sequence[Pair], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
+) -> FloatArray:
+    """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
+    each = [(getattr(pair, side).columns[coordinate], shares[pair.coin]) for pair in pairs]
+    return np.stack([columns @ own.ravel() for columns, own in each])
 
 
-def left_out(pairs: Sequence[Pair], fitted: Fitted) -> dict[str, FloatArray]:
-    """Per side the maps (pairs, bins) that the other coins' shares draw of each pair."""
-    maps = {}
-    for side in SIDES:
-        shares = {coin: fitted.shares(side, coin) for coin in coins_of(pairs)}
-        maps[side] = drawn(
-            [getattr(pair, side) for pair in pairs],
-            fitted.coordinate,
-            np.stack([shares[pair.coin] for pair in pairs]),
-        )
-    return maps
+def left_out(pairs: Sequence[Pair], fitted: Fitted, side: str) -> FloatArray:
+    """Maps (pairs, bins) that the other coins' shares draw of each pair."""
+    shares = {coin: fitted.shares(side, coin) for coin in coins_of(pairs)}
+    return drawn(pairs, side, fitted.coordinate, shares)
 
 
-def crowd_maps(pairs: Sequence[Pair], side: str) -> FloatArray:
-    return np.stack([getattr(pair, side).crowd for pair in pairs])
+def layer_maps(pairs: Sequence[Pair], side: str, layer: str = "crowd") -> FloatArray:
+    """True maps (pairs, bins), of the crowd or raw."""
+    return np.stack([getattr(getattr(pair, side), layer) for pair in pairs])
+
+
+def distances(pairs: Sequence[Pair], maps: Mapping[str, FloatArray]) -> FloatArray:
+    """Wasserstein-1 (percent of price) from the crowd's maps, by side, shape (2, pairs)."""
+    return np.stack([wasserstein_pct(layer_maps(pairs, side), maps[side], side) for side in SIDES])
 
 
 def fit_coordinates(
@@ -133,8 +132,7 @@ def choose_coordinate(
 
 
 def _coordinate_score(pairs: Sequence[Pair], fitted: Fitted) -> CoordinateScore:
-    maps = left_out(pairs, fitted)
-    each = np.nanmean([wasserstein_pct(crowd_maps(pairs, side), maps[side], side) for side in SIDES], axis=0)
+    each = np.nanmean(distances(pairs, {side: left_out(pairs, fitted, side) for side in SIDES}), axis=0)
     names = np.array([pair.coin for pair in pairs])
     by_coin = {coin: float(np.nanmean(each[names == coin])) for coin in coins_of(pairs)}
     return CoordinateScore(fitted.coordinate, float(np.mean(list(by_coin.values()))), by_coin)
@@ -160,16 +158,16 @@ def choose_deviation(pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted
     days = np.array([pair.day for pair in pairs])
     middle = np.median(np.unique(days))
     early, late = days < middle, days > middle
-    if early.sum() < FOLDS or late.sum() < FOLDS or len(coins_of(pairs)) < 2:
+    if early.sum() < FEWEST or late.sum() < FEWEST or len(coins_of(pairs)) < 2:
         return NO_DEVIATION
     seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
     unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
     first = fit_pairs(seen, prior, fitted.coordinate)
     maps = {ridge: _maps(unseen, first, ridge) for ridge in (None, *RIDGES)}
-    away = {ridge: _mean_distance(unseen, drawn) for ridge, drawn in maps.items()}
+    away = {ridge: float(np.nanmean(distances(unseen, found))) for ridge, found in maps.items()}
     table = tuple(DeviationScore(ridge, away[None], away[ridge]) for ridge in RIDGES)
     best = min(table, key=lambda row: row.own_pct)
-    ridge = best.ridge if best.own_pct < away[None] - LEAST_GAIN else None
+    ridge = best.ridge if best.own_pct < away[None] else None
     return Deviation(ridge, table, unseen, maps[ridge])
 
 
@@ -184,14 +182,7 @@ def own_shares(
 
 def _maps(pairs: Sequence[Pair], fitted: Fitted, ridge: float | None) -> dict[str, FloatArray]:
     """Per side what each coin's shares draw of its pairs."""
-    maps = {}
-    for side in SIDES:
-        own = own_shares(fitted, side, coins_of(pairs), ridge)
-        each = np.stack([own[pair.coin] for pair in pairs])
-        maps[side] = drawn([getattr(pair, side) for pair in pairs], fitted.coordinate, each)
-    return maps
-
-
-def _mean_distance(pairs: Sequence[Pair], maps: Mapping[str, FloatArray]) -> float:
-    found = [wasserstein_pct(crowd_maps(pairs, side), maps[side], side) for side in SIDES]
-    return float(np.nanmean(found))
+    coins = coins_of(pairs)
+    return {
+        side: drawn(pairs, side, fitted.coordinate, own_shares(fitted, side, coins, ridge)) for side in SIDES
+    }

@@ -15,9 +15,8 @@ import numpy as np
 from compare.calibration.bands import BANDS_AND_NULL, band_shares
 from compare.calibration.fit import BoolArray, SideFit, fit_side
 from compare.calibration.held import SIZES
-from compare.calibration.map_scores import wasserstein_pct
 from compare.calibration.pairs import Pair
-from compare.calibration.selection import Fitted, coins_of, crowd_maps, drawn, left_out
+from compare.calibration.selection import Fitted, coins_of, distances, drawn, left_out
 from compare.calibration.workers import one_blas_thread
 from estimator.leverage_model import LeverageModel
 from heatmap.grid import FloatArray
@@ -98,12 +97,9 @@ def size_table(
     )
     if len(coins_of(pairs)) < 2:
         return SizeTable(BANDS_AND_NULL, rows, None, None)
-    pooled = left_out(pairs, fitted)
+    pooled = {side: left_out(pairs, fitted, side) for side in SIDES}
     own = {side: _left_out(pairs, fitted, fits[side], side) for side in SIDES}
-    by_size, plain = (
-        float(np.nanmean([wasserstein_pct(crowd_maps(pairs, side), maps[side], side) for side in SIDES]))
-        for maps in (own, pooled)
-    )
+    by_size, plain = (float(np.nanmean(distances(pairs, maps))) for maps in (own, pooled))
     return SizeTable(BANDS_AND_NULL, rows, by_size, plain)
 
 
@@ -130,8 +126,7 @@ def _left_out(pairs: Sequence[Pair], fitted: Fitted, fits: SizeFits, side: str) 
     for coin in coins_of(pairs):
         own = names == coin
         shares[coin] = fits.shares(fits.mix[own].mean(axis=0), fits.mix[~own].mean(axis=0), coin)
-    each = np.stack([shares[pair.coin] for pair in pairs])
-    return drawn([getattr(pair, side) for pair in pairs], fitted.coordinate, each)
+    return drawn(pairs, side, fitted.coordinate, shares)
 
 
 def _divided(shares: FloatArray, part: float, leverage: FloatArray) -> tuple[float, ...]:

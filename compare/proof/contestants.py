@@ -14,6 +14,7 @@ import numpy as np
 from compare.calibration import baseline_maps
 from compare.calibration.outward import BINS, binned
 from compare.calibration.pairs import Pair, SidePair
+from compare.calibration.selection import layer_maps
 from heatmap.grid import FloatArray
 
 FITTED, SHAPE_COPY, LAST_EXACT = "fitted", "shape-copy", "last-exact"
@@ -44,7 +45,7 @@ def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Pair])
 
 def shape_copy(judged: Judged, side: str, layer: str) -> FloatArray:
     """The mean of the maps that the fit has seen, of the same coin where it has seen it."""
-    whole = np.stack([getattr(getattr(pair, side), layer) for pair in judged.seen])
+    whole = layer_maps(judged.seen, side, layer)
     names = np.array([pair.coin for pair in judged.seen])
     by_coin = {
         coin: whole[names == coin].mean(axis=0) if (names == coin).any() else whole.mean(axis=0)

@@ -28,10 +28,8 @@ FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArra
 def effective_positions(pair: Pair, side: str, layer: str) -> float:
     """(sum q)^2 / sum q^2 of positions within range."""
     held: Held = getattr(pair, side).held
-    near = held.away < float(log_distance(RANGE_PCT, side))
-    mass = (held.crowd if layer == "crowd" else held.share)[near]
-    squares = float((mass**2).sum())
-    return float(mass.sum()) ** 2 / squares if squares > 0 else 0.0
+    mass = held.crowd if layer == "crowd" else held.share
+    return held.effective(mass, float(log_distance(RANGE_PCT, side)))
 
 
 def floors(pairs: Sequence[Pair], side: str, layer: str, seed: int) -> dict[str, FloatArray]:

@@ -18,7 +18,7 @@ from compare.calibration.fit import BoolArray
 from compare.calibration.map_scores import SCORES, scores
 from compare.calibration.pairs import Pair
 from compare.calibration.recipe import Fits, Recipe
-from compare.calibration.selection import coins_of, crowd_maps
+from compare.calibration.selection import coins_of, layer_maps
 from compare.proof.contestants import BASELINES, FITTED, LAYERS, Judged, baselines, permuted
 from compare.proof.floors import effective_positions, floors
 from compare.proof.splits import Fold, Split
@@ -115,22 +115,16 @@ def _inside(
     for side in SIDES:
         apart, maps = known_held_out(judged.seen, recipe, side)
         for layer in LAYERS:
-            known = residuals(_truth(apart, side, layer), maps, side)
-            new = residuals(_truth(judged.pairs, side, layer), fitted[side], side)
+            known = residuals(layer_maps(apart, side, layer), maps, side)
+            new = residuals(layer_maps(judged.pairs, side, layer), fitted[side], side)
             found[side, layer] = covered(*conformal(known), new).astype(np.float64)
     return found
-
-
-def _truth(pairs: Sequence[Pair], side: str, layer: str) -> FloatArray:
-    if layer == "crowd":
-        return crowd_maps(pairs, side)
-    return np.stack([getattr(pair, side).raw for pair in pairs])
 
 
 def _side_trial(
     folds: Sequence[_Drawn], judged: Sequence[Pair], side: str, layer: str, seed: int
 ) -> SideTrial:
-    truth = _truth(judged, side, layer)
+    truth = layer_maps(judged, side, layer)
     maps = {FITTED: np.concatenate([one.fitted[side] for one in folds])}
     for name in BASELINES:
         maps[name] = np.concatenate([one.rivals[side, layer][name] for one in folds])

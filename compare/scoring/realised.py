@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 from sqlmodel import select
 
+from compare.listening import EVERY, check_coverage, joined
 from compare.scoring.mark_path import MarkPath
 from estimator.frames import DATASETS
 from estimator.venues import Venue
-from heatmap.errors import BadInput
 from heatmap.grid import FloatArray, IntArray
 from heatmap.levels import SIDES
 from heatmap.money import counted
@@ -29,8 +29,6 @@ from storage.store import Store
 from storage.tables import Partition
 
 DATASET: Final = "liquidations"
-EVERY: Final = "every liquidation"
-"""How the word of a venue begins that pushes all of them."""
 HEARD: Final = 0.98
 """Share of a window that must have been listened to: a reconnect of a minute does not lose an hour."""
 
@@ -93,10 +91,8 @@ def load_realised(
 
     Raises `NothingStored` where nothing was listened to, `BadInput` for a coverage that is no share.
     """
-    if coverage is not None and not 0 < coverage <= 1:
-        raise BadInput(
-            f"--coverage {coverage:g} is no share: write e.g. 0.3 for three tenths of all liquidations"
-        )
+    if coverage is not None:
+        check_coverage(coverage)
     on_chain = venue.name == VENUE
     schema = LIQUIDATIONS if on_chain else DATASETS[DATASET].schema
     events = store.lake.read_series(DATASET, venue.name, coin, schema, start, end)
@@ -126,13 +122,7 @@ def _side(events: pl.DataFrame, side: str, px: str) -> Side:
 
 
 def _spans(listening: pl.DataFrame) -> IntArray:
-    """Spans of listening, those that overlap joined."""
-    rows = listening.sort("ts")
-    start, until = (rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until"))
-    latest = np.maximum.accumulate(until)
-    new = np.append(True, start[1:] > latest[:-1])
-    first = np.flatnonzero(new)
-    return np.stack([start[first], latest[np.append(first[1:], len(start)) - 1]], axis=1)
+    return joined(*(listening[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
 
 
 def _days(store: Store, venue: str, coin: str | None) -> IntArray:

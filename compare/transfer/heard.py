@@ -5,7 +5,6 @@ knows the share. A venue's pushed liquidations are known in its spans of `listen
 have none: there the exchange is taken as heard from one liquidation of any coin to the next, if that is soon enough.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from compare.listening import EVERY, check_coverage, joined
 from compare.transfer.flow import BoolArray, Flow
 from estimator.frames import DATASETS
 from estimator.venues import Venue
@@ -23,8 +23,6 @@ from indexer.node_fills import LIQUIDATIONS as NODE_LIQUIDATIONS
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.store import Store
 
-EVERY: Final = "every liquidation"
-"""How a venue's word on its stream begins where it pushes all of them."""
 LONGEST_QUIET_MS: Final = 3_600_000
 """On a whole exchange an hour without any liquidation is an hour of which no file was read."""
 
@@ -63,10 +61,7 @@ def known_coverage(venue: Venue, given: float | None) -> float:
     Raises `BadInput` where it is not known, with what the venue says, and for a share that is none.
     """
     if given is not None:
-        if not 0 < given <= 1:
-            raise BadInput(
-                f"--coverage {given:g} is no share: write e.g. 0.3 for three tenths of what is liquidated"
-            )
+        check_coverage(given)
         return given
     word = venue.liquidation_stream or "nothing"
     if word.startswith(EVERY):
@@ -100,12 +95,12 @@ def _nothing_heard(venue: Venue, coin: str, start: datetime | None, end: datetim
     when = "" if start is None and end is None else " between the times that were asked for"
     if venue.name == HYPERLIQUID:
         return (
-            f"no liquidations of {coin} on Hyperliquid are stored{when}: `liqtruth index import PATH` reads a node's "
+            f"no liquidations of {coin} on Hyperliquid are stored{when}: `liqtruth index fills PATH` reads a node's "
             "fills; --without-hyperliquid goes without, and leaves the model's own bias in"
         )
     return (
         f"no span is stored{when} in which liquidations of {venue.name} {coin} were listened to: "
-        f"`liqtruth feed watch {venue.name} --coin {coin}` collects them from now on"
+        f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
     )
 
 
@@ -128,17 +123,6 @@ def _all_times(store: Store) -> IntArray:
         store.lake.read_series("liquidations", HYPERLIQUID, coin, NODE_LIQUIDATIONS)["ts"] for coin in coins
     ]
     return np.unique(pl.concat(parts).dt.epoch("ms").to_numpy()) if parts else np.zeros(0, dtype=np.int64)
-
-
-def joined(start_ms: IntArray | Sequence[int], until_ms: IntArray | Sequence[int]) -> IntArray:
-    """Spans that overlap or touch as one, shape (spans, 2)."""
-    order = np.argsort(start_ms, kind="stable")
-    start, until = np.asarray(start_ms, dtype=np.int64)[order], np.asarray(until_ms, dtype=np.int64)[order]
-    if not start.size:
-        return np.zeros((0, 2), dtype=np.int64)
-    latest = np.maximum.accumulate(until)
-    first = np.flatnonzero(np.append(True, start[1:] > latest[:-1]))
-    return np.stack([start[first], latest[np.append(first[1:], start.size) - 1]], axis=1)
 
 
 def _clipped(spans: IntArray, start: datetime | None, end: datetime | None) -> IntArray:

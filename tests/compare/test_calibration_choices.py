@@ -96,8 +96,11 @@ class TestCoordinate:
             for pair in shared
         )
         rows = [place for place, pair in enumerate(shared) if pair.coin == "TWO"]
-        maps = [left_out(some, fit_coordinates(some, PRIOR, ("of-maximum",))[0]) for some in (shared, other)]
-        assert maps[0]["long"][rows] == pytest.approx(maps[1]["long"][rows], rel=0.05, abs=1e-5)
+        maps = [
+            left_out(some, fit_coordinates(some, PRIOR, ("of-maximum",))[0], "long")
+            for some in (shared, other)
+        ]
+        assert maps[0][rows] == pytest.approx(maps[1][rows], rel=0.05, abs=1e-5)
 
     def test_a_single_coin_chooses_nothing(self, shared: tuple[Pair, ...]) -> None:
         alone = [pair for pair in shared if pair.coin == "ONE"]

@@ -201,9 +201,7 @@ class TestRefused:
 
     def test_a_feed_that_nobody_listened_to(self, fitted: Store, market: MarketSeries) -> None:
         store_series(fitted, VENUE, market)
-        with pytest.raises(
-            MissingData, match="`liqtruth feed watch bybit --coin SOL` collects them from now on"
-        ):
+        with pytest.raises(MissingData, match="`liqtruth feed watch bybit SOL` collects them from now on"):
             transfer(fitted, asked())
 
     def test_liquidations_without_series(self, fitted: Store, market: MarketSeries) -> None:
@@ -213,7 +211,7 @@ class TestRefused:
 
     def test_no_liquidations_of_hyperliquid(self, fitted: Store, market: MarketSeries) -> None:
         store_market(fitted, VENUE, market)
-        with pytest.raises(LiqtruthError, match=r"index import PATH.*--without-hyperliquid"):
+        with pytest.raises(LiqtruthError, match=r"index fills PATH.*--without-hyperliquid"):
             transfer(fitted, asked())
 
 
