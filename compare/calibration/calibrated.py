@@ -19,6 +19,7 @@ from compare.calibration.record import Choices, FitRecord, PairRow, SideRecord
 from compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from compare.calibration.standing import standing
 from compare.calibration.uncertainty import DRAWS, Spread, spread_of
+from compare.calibration.workers import one_blas_thread
 from estimator.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance
 from heatmap.errors import BadInput, MissingData
 from heatmap.grid import FloatArray
@@ -45,6 +46,7 @@ class Calibrated:
     record: FitRecord
 
 
+@one_blas_thread()
 def calibrate(
     gathered: Gathered,
     prior: LeverageModel,

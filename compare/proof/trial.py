@@ -19,6 +19,7 @@ from compare.calibration.map_scores import SCORES, scores
 from compare.calibration.pairs import Pair
 from compare.calibration.recipe import Fits, Recipe
 from compare.calibration.selection import coins_of, layer_maps
+from compare.calibration.workers import one_blas_thread
 from compare.proof.contestants import BASELINES, FITTED, LAYERS, Judged, baselines, permuted
 from compare.proof.floors import effective_positions, floors
 from compare.proof.splits import Fold, Split
@@ -67,6 +68,7 @@ class _Drawn:
     inside: dict[tuple[str, str], FloatArray]
 
 
+@one_blas_thread()
 def tried(
     pairs: Sequence[Pair],
     split: Split,
