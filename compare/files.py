@@ -6,6 +6,7 @@ import msgspec
 
 from compare.divergence import SCHEMA, Divergence
 from compare.errors import DivergenceFileError
+from heatmap.decoding import NOT_DECODED
 
 
 def to_json(divergence: Divergence) -> str:
@@ -17,7 +18,7 @@ def from_json(text: str | bytes, where: str = "this text") -> Divergence:
     """The divergence that `to_json` wrote; raises `DivergenceFileError` for anything else."""
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_DECODED as error:
         raise DivergenceFileError(f"{where} is not JSON: {error}") from error
     schema = found.get("schema") if isinstance(found, dict) else None
     if schema != SCHEMA:

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from estimator.errors import UnknownChoice
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
 
@@ -191,7 +192,7 @@ def from_json(content: bytes, place: str) -> LeverageModel:
     """Read one model; raises `BadInput` with `place` and what is wrong there."""
     try:
         return msgspec.json.decode(content, type=LeverageModel)
-    except msgspec.DecodeError as error:
+    except NOT_DECODED as error:
         raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
     except BadInput as error:
         raise BadInput(f"{place}: {error}") from error

@@ -17,6 +17,7 @@ from estimator.errors import BadAnswer
 from estimator.exchange import Malformed
 from estimator.units import Contract
 from estimator.venue_spec import COINS, CONTRACTS, Feed
+from heatmap.decoding import NOT_DECODED
 
 LIQUIDATED_BY: Final = {"SELL": "long", "BUY": "short"}
 BYBIT_SIDE: Final = {"Buy": "long", "Sell": "short"}
@@ -60,7 +61,7 @@ class LiquidationStream:
             message = msgspec.json.decode(raw)
             refused = _refusal(message)
             found = None if refused else self.read(message)
-        except (msgspec.DecodeError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (*NOT_DECODED, AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
             raise Malformed(f"{type(error).__name__}: {error}") from error
         if refused:
             raise BadAnswer(f"the subscription was refused: {refused}")

@@ -6,17 +6,42 @@ LiqtruthError                 exit 1: a check failed or data is missing
 │   ├── storage.TableRefused
 │   ├── indexer.WireError ...
 ├── MissingData               exit 1: nothing stored answers the question
-└── SourceUnreachable         exit 3: a host did not answer, retryable
+├── SourceUnreachable         exit 3: a host did not answer, retryable
+└── PartlyRead                exit 3: part of what was asked for could not be read, the rest is stored or shown
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+LONGEST_LINE: Final = 300
+KEPT_OF_THE_END: Final = 120
+
+
+def one_line(text: str, most: int = LONGEST_LINE) -> str:
+    """`text` on one line of at most `most` printable characters, whatever it holds.
+
+    White space is folded, what does not print is escaped, and a long text loses its middle: it begins with what is
+    wrong and ends with the remedy.
+    """
+    if len(text) > 8 * most:  # no work on what is cut anyway
+        text = f"{text[: 4 * most]} {text[-4 * most :]}"
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in " ".join(text.split())
+    )
+    if len(shown) <= most:
+        return shown
+    end = min(KEPT_OF_THE_END, most // 2)
+    return f"{shown[: most - end - 3]} … {shown[-end:]}"
 
 
 class LiqtruthError(Exception):
-    """Root of all errors that a user can act on; the message is one line with the value and the remedy."""
+    """Root of all errors that a user can act on; its text is one printable line with the value and the remedy."""
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class BadInput(LiqtruthError):
@@ -31,6 +56,13 @@ class MissingData(LiqtruthError):
 
 class SourceUnreachable(LiqtruthError):
     """A host did not answer, or answered with a fault that a later try may not meet."""
+
+    exit_code = 3
+    retryable = True
+
+
+class PartlyRead(LiqtruthError):
+    """Part of what was asked for could not be read; what could be is stored or shown already."""
 
     exit_code = 3
     retryable = True

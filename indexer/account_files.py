@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from heatmap.decoding import NOT_DECODED
 from indexer.errors import ImportRefused
 from indexer.universe import split_meta_and_ctxs
 from indexer.wire import (
@@ -86,7 +87,7 @@ def _kind_of_object(content: bytes) -> str:
     )
     try:
         fields: Any = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except NOT_DECODED:
         if b"\n{" in content:
             return ""
         return next((kind for kind, *names in marks if any(name in content for name in names)), "")
@@ -99,7 +100,7 @@ def other_object(content: bytes) -> str:
         return ""
     try:
         fields: Any = msgspec.json.decode(content, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except NOT_DECODED:
         return ""
     row = b"\n" not in content.strip() and not any(isinstance(v, dict | list) for v in fields.values())
     names = list(fields)[:6]
@@ -138,7 +139,7 @@ def _dated(path: Path, content: bytes, as_of: datetime | None) -> tuple[bytes, d
     """The answer with its time, that time, and where it is from if not from the answer."""
     try:
         fields = msgspec.json.decode(content)
-    except msgspec.MsgspecError:
+    except NOT_DECODED:
         return content, datetime.fromtimestamp(0, UTC), ""  # refused by its decoder, which says why
     if isinstance(fields.get("time"), int):
         return content, datetime.fromtimestamp(fields["time"] / 1000, UTC), ""

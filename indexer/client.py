@@ -21,6 +21,7 @@ import msgspec
 import stamina
 import stamina.instrumentation
 
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import SourceUnreachable
 from heatmap.synthetic import source_of
 from indexer.budget import Budget, weight_of
@@ -228,7 +229,7 @@ async def told_time_s(client: InfoClient) -> float | None:
     """The exchange's clock; null where an endpoint does not tell."""
     try:
         return msgspec.json.decode(await client.post("exchangeStatus"), type=_Status).time / 1000
-    except (RequestRefused, msgspec.MsgspecError):
+    except (RequestRefused, *NOT_DECODED):
         return None
 
 
@@ -260,7 +261,7 @@ def _check_whole(content: bytes) -> None:
     """Raise `TransientError` for what is no whole JSON document."""
     try:
         msgspec.json.decode(content, type=msgspec.Raw)
-    except msgspec.MsgspecError:
+    except NOT_DECODED:
         if content.lstrip()[:1] == b"<":
             raise TransientError("a page of HTML instead of an answer") from None
         what = (

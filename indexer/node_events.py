@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from heatmap.decoding import NOT_DECODED
 from indexer.compressed import DAMAGED, open_binary
 from indexer.errors import ImportRefused, WireError
 from indexer.wire import EpochMs, Number, Price
@@ -126,7 +127,7 @@ def fills_of(line: bytes, file: Path, at: int) -> Sequence[tuple[str, Fill]]:
     """(address, fill) of one line of either layout; raises `WireError` naming file and line."""
     try:
         return [_fill.decode(line)] if line[:1] == b"[" else _fill_block.decode(line).events
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_DECODED as error:
         raise WireError("node fills", f"{file}:{at}", str(error)) from None
 
 
@@ -134,7 +135,7 @@ def events_of(line: bytes, file: Path, at: int) -> Sequence[Event]:
     """Events of one line of either layout; raises `WireError` naming file and line."""
     try:
         return _event_block.decode(line).events if b'"events"' in line[:400] else [_event.decode(line)]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_DECODED as error:
         raise WireError("misc_events", f"{file}:{at}", str(error)) from None
 
 

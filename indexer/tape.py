@@ -17,6 +17,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
+from heatmap.decoding import NOT_DECODED
 from indexer.errors import WireError
 from indexer.wire import Trade, decode_recent_trades
 from storage.urls import shown_url
@@ -154,7 +155,7 @@ class Tape:
                 if message.channel == "trades"
                 else []
             )
-        except (msgspec.MsgspecError, WireError) as error:
+        except (WireError, *NOT_DECODED) as error:
             self.stats.malformed += 1
             self.stats.last_error = str(error)
             return

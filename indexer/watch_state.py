@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from heatmap.decoding import NOT_DECODED
 from heatmap.files import write_atomically
 from indexer.budget import Budget
 from indexer.frontier import Frontier
@@ -93,5 +94,5 @@ def read_state(store: Store) -> WatchState | None:
     """What the last watch wrote; null where none ever ran here, or where it is of another version."""
     try:
         return msgspec.json.decode(state_path(store).read_bytes(), type=WatchState)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *NOT_DECODED):
         return None

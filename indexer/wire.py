@@ -8,10 +8,11 @@ Field names follow the exchange, in snake case. Source: Hyperliquid docs, "Info 
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
+from heatmap.decoding import NOT_DECODED
 from indexer.errors import WireError
 
 Number = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
@@ -21,8 +22,6 @@ Leverage = Annotated[int, msgspec.Meta(ge=1)]
 # From 2001 to 2286: a time in seconds, or none at all, is refused.
 EpochMs = Annotated[int, msgspec.Meta(ge=10**12, lt=10**13)]
 T = TypeVar("T")
-
-NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False, rename="camel"):

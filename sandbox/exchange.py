@@ -17,6 +17,7 @@ import msgspec
 import polars as pl
 from aiohttp import web
 
+from heatmap.decoding import NOT_DECODED
 from sandbox.binance import NOT_FOUND, BinanceApi
 from sandbox.bybit import BybitApi
 from sandbox.centralised import BINANCE, BYBIT, OKX
@@ -226,7 +227,7 @@ class SandboxServer:
             return 405, b""
         try:
             body = msgspec.json.decode(raw)
-        except msgspec.DecodeError:
+        except NOT_DECODED:
             return 400, b"Failed to parse the request body as JSON"
         if not isinstance(body, dict):
             return 422, b"Failed to deserialize the JSON body into the target type"

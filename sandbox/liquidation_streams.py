@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from heatmap.decoding import NOT_DECODED
 from sandbox.assets import Asset
 from sandbox.centralised import BINANCE, BYBIT, OKX
 from sandbox.decimals import from_units
@@ -230,7 +231,7 @@ def _object(text: str) -> Json:
     """What the client said, or nothing if that is no JSON object."""
     try:
         told = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except NOT_DECODED:
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from heatmap.decoding import NOT_DECODED
 from sandbox.faults import Faults
 from sandbox.hyperliquid import InfoEndpoint, Unprocessable
 from sandbox.market import Market
@@ -98,7 +99,7 @@ def _told(text: str) -> Json:
     """A request that can be obeyed."""
     try:
         told = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except NOT_DECODED:
         told = None
     if not isinstance(told, dict) or told.get("method") not in ("ping", "subscribe", "unsubscribe"):
         raise NotSubscribable(f"Error parsing JSON into valid websocket request: {text[:200]}")

@@ -12,6 +12,7 @@ from compare.calibration.calibrated import NAME, Calibrated
 from compare.calibration.record import FitRecord
 from estimator.errors import UnknownChoice
 from estimator.leverage_model import LeverageModel, known_models
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput
 from heatmap.files import write_atomically
 
@@ -54,7 +55,7 @@ def load(data_dir: Path, name: str = NAME) -> tuple[LeverageModel, FitRecord | N
         return known[name], None
     try:
         record = msgspec.json.decode(path.read_bytes(), type=FitRecord)
-    except msgspec.DecodeError as error:
+    except NOT_DECODED as error:
         raise BadInput(f"{path} is no record of a fit: {error}; fit the model again") from error
     return known[name], record if record.model_hash == known[name].hash else None
 

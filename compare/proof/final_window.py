@@ -15,6 +15,7 @@ import msgspec
 
 from compare.calibration.selection import coins_of
 from compare.proof.report import Findings, Plan, Window, saved
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput, LiqtruthError, MissingData
 from heatmap.files import write_atomically
 from storage.lock import alone
@@ -99,7 +100,7 @@ def opened_windows(data_dir: Path) -> tuple[Opened, ...]:
         return ()
     try:
         return msgspec.json.decode(path.read_bytes(), type=OpenedFile).windows
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *NOT_DECODED) as error:
         raise BadInput(
             f"{path} cannot be read: {error}; restore it, it says which final windows were opened"
         ) from error

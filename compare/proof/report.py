@@ -30,6 +30,7 @@ from compare.proof.splits import (
 )
 from compare.proof.trial import tried
 from estimator.leverage_model import LeverageModel
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput, MissingData
 from heatmap.files import write_atomically
 
@@ -184,7 +185,7 @@ def load(data_dir: Path, name: str) -> Findings:
     except FileNotFoundError as error:
         known = ", ".join(sorted(one.stem for one in path.parent.glob("*.json"))) or "none"
         raise MissingData(f"no proof {name!r} was saved; there are: {known}") from error
-    except msgspec.DecodeError as error:
+    except NOT_DECODED as error:
         raise BadInput(f"{path} is no proof: {error}; run `liqtruth calibrate test` again") from error
 
 

@@ -21,6 +21,7 @@ from estimator.leverage_model import (
 )
 from estimator.price_clock import in_words
 from estimator.venues import Venue, venue_named
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput, MissingData
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.store import Store
@@ -98,7 +99,7 @@ def trained_to(data_dir: Path, model: LeverageModel) -> float:
     path = data_dir / "models" / "fits" / f"{model.name}.json"
     try:
         told = msgspec.json.decode(path.read_bytes(), type=_FitFile)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *NOT_DECODED):
         return REFERENCE_MAXIMUM
     return told.fitted_leverage[1] if told.model_hash == model.hash else REFERENCE_MAXIMUM
 
