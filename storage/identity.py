@@ -80,8 +80,8 @@ def _check_known(database: Database, root: Path) -> None:
     if 2 * both < max(len(listed), len(there)):
         raise OtherDatabase(
             f"the database {place_of(database.engine.url)} lists {both:,} of the {len(there):,} files in {root} and "
-            f"{len(listed) - both:,} others: set LIQTRUTH_DATABASE_URL as it was when they were written, choose another "
-            "--data-dir, or move the files away"
+            f"{len(listed) - both:,} others: set LIQTRUTH_DATABASE_URL as it was when they were written, "
+            "choose another --data-dir, or move the files away"
         )
 
 
