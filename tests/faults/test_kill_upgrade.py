@@ -60,7 +60,9 @@ class Kills:
     def before(self, _statement: str) -> None:
         self.statements += 1
         there = [self.folder / name for name in FILES if (self.folder / name).exists()]
-        content = b"|".join(path.name.encode() + path.read_bytes() for path in there if path.suffix != ".db-shm")
+        content = b"|".join(
+            path.name.encode() + path.read_bytes() for path in there if path.suffix != ".db-shm"
+        )
         if content in self.known:
             return
         self.known.add(content)
@@ -134,7 +136,9 @@ def recorded(file: Path) -> tuple[str | None, set[str]]:
     """The revision that the file says, and its tables."""
     connection = sqlite3.connect(file)
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    row = connection.execute("SELECT * FROM alembic_version").fetchone() if "alembic_version" in names else None
+    row = (
+        connection.execute("SELECT * FROM alembic_version").fetchone() if "alembic_version" in names else None
+    )
     connection.close()
     return (row[0] if row else None), names - {"alembic_version"}
 
