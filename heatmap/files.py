@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from heatmap.errors import LiqtruthError, MapFileError
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides, Source
 from heatmap.levels import BREAKDOWN
+from heatmap.writing import write_atomically as write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 COMMENT: Final = "# "
@@ -141,32 +140,6 @@ def read_map(path: Path) -> Heatmap:
 def same(a: Heatmap, b: Heatmap) -> bool:
     """Whether two maps are equal in every bit."""
     return to_json(a) == to_json(b)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write under another name, then rename; raises `LiqtruthError` where the place cannot be written.
-
-    What is there and no ordinary file (a device, a pipe) is written to, not replaced.
-    """
-    if path.exists() and not path.is_file():
-        return _write_to(path, content)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
-        scratch.replace(path)
-    except OSError as error:
-        raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-
-
-def _write_to(path: Path, content: str | bytes) -> None:
-    try:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _bins(heatmap: Heatmap) -> pl.DataFrame:
