@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
@@ -23,7 +23,7 @@ import stamina
 import stamina.instrumentation
 
 from heatmap.decoding import NOT_DECODED
-from heatmap.errors import SourceUnreachable
+from heatmap.errors import LiqtruthError, SourceUnreachable
 from heatmap.synthetic import source_of
 from indexer.budget import Budget, weight_of
 from indexer.decoding import Decoder, ItemDecoder
@@ -75,6 +75,17 @@ class Patience:
     total_s: float = 60.0
     first_wait_s: float = 0.5
     pause_s: float = 4.0
+
+    def attempts_made(self) -> AsyncIterator[stamina.Attempt]:
+        """Each attempt, after its wait."""
+        return stamina.retry_context(
+            on=_wait_before_next,
+            attempts=self.attempts,
+            timeout=self.total_s,
+            wait_initial=self.first_wait_s,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=self.first_wait_s,
+        ).__aiter__()
 
 
 class InfoClient:
@@ -129,16 +140,19 @@ class InfoClient:
         """Where answers come from; the sandbox says in its headers that it is synthetic."""
         return source_of(self.shown_url, self.headers.get("server", ""))
 
-    async def post(self, request_type: str, **fields: Any) -> bytes:
-        """The answer to an info request, known to be whole JSON."""
+    async def post(
+        self, request_type: str, *, items: int = 0, patience: Patience | None = None, **fields: Any
+    ) -> bytes:
+        """The answer to an info request, known to be whole JSON; `items` is how many are expected, as weight counts."""
+        weight = weight_of(request_type, items)
         body = msgspec.json.encode({"type": request_type, **fields})
         attempts = 0
         started_s = asyncio.get_running_loop().time()
         try:
-            async for attempt in self._attempts():
+            async for attempt in (patience or self.patience).attempts_made():
                 with attempt:
                     attempts = attempt.num
-                    return await self._send(request_type, body, attempts)
+                    return await self._send(request_type, weight, body, attempts)
         except TransientError as error:
             waited_s = asyncio.get_running_loop().time() - started_s
             raise SourceUnreachable(
@@ -146,19 +160,8 @@ class InfoClient:
             ) from error.__cause__
         raise AssertionError("stamina ends by returning or raising")
 
-    def _attempts(self) -> AsyncIterator[stamina.Attempt]:
-        patience = self.patience
-        return stamina.retry_context(
-            on=_wait_before_next,
-            attempts=patience.attempts,
-            timeout=patience.total_s,
-            wait_initial=patience.first_wait_s,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=patience.first_wait_s,
-        ).__aiter__()
-
-    async def _send(self, request_type: str, body: bytes, attempt: int) -> bytes:
-        async with self._connection() as line, self.budget.spend(weight_of(request_type)):
+    async def _send(self, request_type: str, weight: int, body: bytes, attempt: int) -> bytes:
+        async with self._connection() as line, self.budget.spend(weight):
             response, content = await self._exchange(line, body)
         self.headers = response.headers
         self._check_status(response, content, request_type, attempt)
@@ -248,8 +251,9 @@ class InfoClient:
     async def told_time_s(self) -> float | None:
         """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
         try:
-            told_s = _status(await self.post("exchangeStatus"), self.shown_url).time / 1000
-        except (RequestRefused, WireError) as error:
+            brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
+            told_s = _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+        except LiqtruthError as error:
             self.clock_warning = "" if isinstance(error, RequestRefused) else str(error)
             told_s = None
         now_s = time.time()
