@@ -120,21 +120,21 @@ CHECKS: Final = (
         ("szi", "notional_usd", "reference_px"),
         SOUND,
         _off(pl.col("mark_px"), pl.col("reference_px"), FAR),
-        "the mark (notional / size) is not the market's",
+        "notional / size is not the market's mark",
         _unit_of_size,
     ),
     Check(
         ("szi", "notional_usd", "peers_px"),
         SOUND & (pl.len().over("coin", "day") >= FEW_ROWS),
         _off(pl.col("mark_px"), pl.col("peers_px"), FAR),
-        "the mark (notional / size) is not that of the coin's other rows",
+        "notional / size is not the mark of the coin's other rows",
         _unit_of_size,
     ),
     Check(
         ("szi", "notional_usd", "entry_px"),
         SOUND & (pl.col("entry_px") > 0),
         _off(pl.col("mark_px"), pl.col("entry_px"), VERY_FAR),
-        "the mark (notional / size) is more than ten times off the entry price",
+        "notional / size is over ten times off the entry price",
         lambda rows: _unit_of_size(rows.with_columns(reference_px="entry_px")),
         few="nothing",
     ),
@@ -142,7 +142,7 @@ CHECKS: Final = (
         ("szi", "unrealized_pnl_usd"),
         SOUND & (GAIN.abs() > MOVED * pl.col("notional_usd")),
         (pl.col("unrealized_pnl_usd") + GAIN).abs() < 0.2 * GAIN.abs(),
-        "a gain where mark and entry price make a loss, or the other way round",
+        "a gain where mark and entry make a loss, or the reverse,",
         lambda rows: "sides seem flipped (the side of the order that closes?)",
     ),
     Check(
@@ -150,7 +150,7 @@ CHECKS: Final = (
         SOUND & (GAIN.abs() > MOVED * pl.col("notional_usd")),
         (pl.col("unrealized_pnl_usd") - GAIN).abs()
         > 0.25 * GAIN.abs() + 0.02 * pl.col("notional_usd"),
-        "unrealised profit is not size x (mark - entry price)",
+        "profit is not size x (mark - entry)",
         _unit_of_gain,
         few="cells",
     ),
@@ -193,18 +193,14 @@ def _judged(
     """What to leave out of the few, and the note on it; raises where they are most."""
     checked = rows.filter(check.of).height
     first = wrong.row(0, named=True)
-    names = ", ".join(dict.fromkeys(given[one] for one in check.columns if one in given))
     cells = ", ".join(
         f"{given[one]} {first[one]:.6g}" for one in check.columns if one in given and first[one] is not None
     )
-    where = f"{wrong.height:,} of {checked:,} rows, first row {first['row']} ({cells}): {check.said}"
+    where = f"{check.said} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
         return "nothing", f"kept as told: {where}"
     if 2 * wrong.height > checked and (check.few != "nothing" or _is_plain(check, wrong)):
-        raise ImportRefused(
-            f"{place}: columns {names} contradict each other in {where}; {check.hint(wrong)}; correct it, map other "
-            f"columns with --columns, or {KEEP}"
-        )
+        raise ImportRefused(f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}")
     if check.few == "nothing":
         return "nothing", ""
     what = "rows left out" if check.few == "rows" else f"cells of {given[check.columns[-1]]} left out"

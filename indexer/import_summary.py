@@ -135,16 +135,22 @@ def coverage_warnings(
             short=-pl.col("szi").filter(pl.col("szi") < 0).sum(),
         )
         for coin, long, short in sides.sort("coin").iter_rows():
-            near = min(by_coin.get(coin, []), key=lambda row: abs(row.as_of - reading.as_of), default=None)
-            row = near or last_market(database, VENUE, coin, reading.as_of)
-            if row is not None and row.open_interest and max(long, short) > MORE_THAN_ALL * row.open_interest:
-                share = max(long, short) / row.open_interest
-                side = "long" if long > short else "short"
+            known = by_coin.get(coin) or [last_market(database, VENUE, coin, reading.as_of)]
+            market = _nearest(known, reading.as_of)
+            if market is None or not market.open_interest:
+                continue
+            share, side = max(long, short) / market.open_interest, "long" if long > short else "short"
+            if share > MORE_THAN_ALL:
                 warnings.append(
-                    f"{percent(share)} of the {side} open interest of {coin} ({row.open_interest:,.6g} coins): more "
+                    f"{percent(share)} of the {side} open interest of {coin} ({market.open_interest:,.6g} coins): more "
                     "than there is; sizes or open interest are in another unit, or positions are there twice"
                 )
     return warnings[:SHOWN_NOTES]
+
+
+def _nearest(markets: Sequence[Market | None], at: datetime) -> Market | None:
+    known = [market for market in markets if market is not None]
+    return min(known, key=lambda market: abs(market.as_of - at), default=None)
 
 
 def left_out_of(summaries: Sequence[ImportSummary]) -> str:
