@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
-from indexer.answers import ADDRESS, first_documents, holds_answers, is_lines
+from indexer.answers import ADDRESS, first_documents, holds_answers
 from indexer.errors import ImportRefused, WireError
 from indexer.universe import split_meta_and_ctxs
 from indexer.wire import (
@@ -54,7 +54,7 @@ def kind_of(content: bytes) -> str:
     empty for anything else."""
     head = content.lstrip()[:1]
     if head == b"{":
-        return "answers" if is_lines(content) else _kind_of_object(content)
+        return _kind_of_object(content)
     if head == b"[":
         if re.match(rb'\s*\[\s*\{\s*"(universe|marginTables|collateralToken)"', content):
             return "metaAndAssetCtxs"

@@ -26,6 +26,8 @@ BATCH: Final = 4096
 """Accounts that are decoded before they become columns: what bounds memory beside the columns themselves."""
 NAMED: Final = 5
 MAIN: Final = ("", "main")
+MOST_BAD: Final = 10_000
+"""So many bad entries beside ten times as many good ones: more, and it is another kind of file."""
 Key = tuple[str, str, int]
 
 
@@ -76,7 +78,6 @@ class AccountsRead:
     accounts: pl.DataFrame
     left_out: LeftOut
     notes: list[str]
-    repeated: int
 
 
 def read_accounts(entries: Iterable[Entry], asked: Asked) -> AccountsRead:
@@ -94,6 +95,8 @@ class _Gathering:
         self.asked = asked
         self.left_out = LeftOut()
         self.repeated = 0
+        self.closed = 0
+        self.others: list[str] = []
         self.notes: dict[str, None] = {}
         self._batch: list[AccountReading] = []
         self._frames: list[tuple[pl.DataFrame, pl.DataFrame]] = []
@@ -103,11 +106,16 @@ class _Gathering:
 
     def take(self, entry: Entry) -> None:
         if isinstance(entry, Unread):
+            if entry.is_other:
+                return self.others.append(entry.where)
             return self._leave_out(entry.where, ImportRefused(entry.problem))
         try:
             reading = self._reading(entry)
         except (ImportRefused, WireError) as error:
             return self._leave_out(entry.where, error)
+        for problem in reading.state.left_out:
+            self.left_out.add(f"{entry.where}: a position: {problem}")
+        self.closed += reading.state.closed
         key = (reading.address, reading.dex, reading.state.time)
         told = hash(msgspec.json.encode(reading.state))
         if key in self._seen:
@@ -125,6 +133,8 @@ class _Gathering:
 
     def _leave_out(self, where: str, error: Exception) -> None:
         self._only_error = error
+        if self.left_out.count > MOST_BAD + 10 * len(self._seen):
+            self._refuse()
         problem = error.problem if isinstance(error, WireError) else str(error)
         self.left_out.add(f"{where}: {problem}")
 
@@ -175,7 +185,18 @@ class _Gathering:
             positions, accounts = (_without(frame, list(self._disputed)) for frame in (positions, accounts))
         if accounts.is_empty():
             self._refuse()
-        return AccountsRead(positions, accounts, self.left_out, list(self.notes), self.repeated)
+        return AccountsRead(positions, accounts, self.left_out, self._said())
+
+    def _said(self) -> list[str]:
+        notes = list(self.notes)
+        if self.repeated:
+            notes.append(f"{self.repeated:,} answers are there twice, word for word")
+        if self.closed:
+            notes.append(f"{self.closed:,} closed positions (size 0) passed over")
+        if self.others:
+            named = ", ".join(self.others[:NAMED]) + (", ..." if len(self.others) > NAMED else "")
+            notes.append(f"{len(self.others):,} other files not read: {named}")
+        return notes
 
     def _refuse(self) -> None:
         path, count = self.asked.path, self.left_out.count
@@ -193,12 +214,9 @@ class _Gathering:
 def dex_of(state: ClearinghouseState, said: str | None, asked: str) -> str:
     """The dex whose coins the state holds, by their prefix; what its wrapping or the command says where it holds none.
 
-    Raises `ImportRefused` for coins of two dexes, a coin twice, and a dex that is not the one said.
+    Raises `ImportRefused` for coins of two dexes, and for a dex that is not the one said.
     """
     coins = [entry.position.coin for entry in state.asset_positions]
-    if len(set(coins)) < len(coins):
-        twice = next(coin for coin in coins if coins.count(coin) > 1)
-        raise ImportRefused(f"it lists {twice} twice")
     told = None if said is None else "" if said in MAIN else said
     wanted = told if told is not None else ("" if asked in MAIN else asked)
     found = {prefix_of(coin) for coin in coins}

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
-from indexer.errors import ImportRefused, WireError
+from heatmap.errors import BadInput
+from indexer.errors import WireError
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
@@ -46,6 +47,8 @@ class Unread:
 
     where: str
     problem: str
+    is_other: bool = False
+    """A file of a folder that is none of an account: said, and not missed."""
 
 
 Entry = Answer | Unread
@@ -68,6 +71,9 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
     result: Raw = Raw()
     clearinghouse_states: Raw = Raw()
     states: Raw = Raw()
+    snapshots: Raw = Raw()
+    accounts: Raw = Raw()
+    results: Raw = Raw()
     dex_to_clearinghouse_state: Raw = Raw()
     perp_dex_states: Raw = Raw()
     spot: Raw = Raw()
@@ -83,6 +89,10 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
     margin_summary: Raw = Raw()
     time: Raw = Raw()
     as_of: Raw = msgspec.field(default=Raw(), name="as_of")
+    captured_at: Raw = msgspec.field(default=Raw(), name="captured_at")
+    snake_state: Raw = msgspec.field(default=Raw(), name="clearinghouse_state")
+    snake_spot: Raw = msgspec.field(default=Raw(), name="spot_clearinghouse_state")
+    snake_mode: Raw = msgspec.field(default=Raw(), name="user_abstraction")
     ts: Raw = Raw()
     timestamp: Raw = Raw()
     server_time: Raw = Raw()
@@ -97,11 +107,12 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
 
 
 OWNERS: Final = ("address", "user", "wallet", "sub_account_user", "account", "addr")
-STATES: Final = ("clearinghouse_state", "state", "perp", "response", "result")
+STATES: Final = ("clearinghouse_state", "snake_state", "state", "perp", "response", "result")
 MANY: Final = ("clearinghouse_states", "dex_to_clearinghouse_state", "states", "perp_dex_states")
-SPOTS: Final = ("spot_clearinghouse_state", "spot_state", "spot")
-MODES: Final = ("user_abstraction", "abstraction", "mode")
-TIMES: Final = ("time", "as_of", "timestamp", "ts", "server_time")
+LISTS: Final = ("snapshots", "accounts", "results")
+SPOTS: Final = ("spot_clearinghouse_state", "snake_spot", "spot_state", "spot")
+MODES: Final = ("user_abstraction", "snake_mode", "abstraction", "mode")
+TIMES: Final = ("time", "as_of", "timestamp", "ts", "captured_at", "server_time")
 
 _wrapping = msgspec.json.Decoder(Wrapping)
 _list = msgspec.json.Decoder(list[Raw])
@@ -120,10 +131,18 @@ def holds_answers(document: bytes | Raw) -> bool:
         wrapped = (getattr(entry, name) for name in (*STATES, *MANY))
         if any(_opens(value, b"{[") or bytes(value) == b"null" for value in wrapped if value):
             return True
+        if any(_holds_some(value) for value in (getattr(entry, name) for name in LISTS) if value):
+            return True
         members = _members.decode(document)
     except NOT_DECODED:
         return False
     return bool(members) and all(ADDRESS.fullmatch(name) for name in members)
+
+
+def _holds_some(listed: Raw) -> bool:
+    return _opens(listed, b"[") and any(
+        _opens(one, b"{") and holds_answers(one) for one in _list.decode(listed)[:1]
+    )
 
 
 def _opens(value: bytes | Raw, brackets: bytes) -> bool:
@@ -161,13 +180,13 @@ def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iter
         try:
             content = content_of(path)
             if is_lines(content):
-                yield from answers_of_lines(content.splitlines(), who)
+                yield from answers_of_lines(content.split(b"\n"), who)
             elif named or any(map(holds_answers, first_documents(content))):
                 yield from answers_of_document(content, who)
             else:
-                yield Unread(path.name, "not an account's answer")
-        except (ImportRefused, WireError) as error:
-            yield Unread(path.name, str(error))
+                yield Unread(path.name, "not an account's answer", is_other=True)
+        except BadInput as error:
+            yield Unread(path.name, str(error), is_other=named is None)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -243,6 +262,9 @@ def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
         return  # nothing was lost: such frames hold no positions
     if inner := wrapping.told("data", *STATES):
         yield from unwrapped(replace(who, state=inner), depth + 1)
+    elif listed := wrapping.told(*LISTS):
+        for number, inner in enumerate(_list.decode(listed), 1):
+            yield from unwrapped(replace(who, where=f"{who.where}: entry {number}", state=inner), depth + 1)
     elif many := wrapping.told(*MANY):
         for dex, state in _by_dex(many):
             yield from unwrapped(replace(who, state=state, dex=who.dex if dex is None else dex), depth + 1)

@@ -200,7 +200,9 @@ def _judged(
     if keep:
         return "nothing", f"kept as told: {where}"
     if 2 * wrong.height > checked and (check.few != "nothing" or _is_plain(check, wrong)):
-        raise ImportRefused(f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}")
+        raise ImportRefused(
+            f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}"
+        )
     if check.few == "nothing":
         return "nothing", ""
     what = "rows left out" if check.few == "rows" else f"cells of {given[check.columns[-1]]} left out"

@@ -49,10 +49,11 @@ from indexer.universe import VENUE, market_rows, markets_answered, stored_tables
 from indexer.wire import SpotClearinghouseState
 from storage.clock import is_timely, wanted
 from storage.content import read_content
+from storage.lines import head_of, lines_of
 from storage.markets import last_market, store_markets, store_universe
 from storage.store import Store
 from storage.tables import Market, Universe
-from storage.tabular import read_table
+from storage.tabular import TextTable, parse_rows, read_rows
 
 READABLE = "what can be read is a clearinghouseState, meta or metaAndAssetCtxs answer, or a table of rows"
 
@@ -183,19 +184,18 @@ def _write(store: Store, prepared: Prepared) -> None:
 def _prepare(path: Path, options: Options) -> Prepared:
     if path.is_dir():
         return _prepare_answers(path, answers_of_folder(path, read_content), options, "folder of answers")
+    who = Answer(path.name, b"", address=options.address)
+    if is_lines(head_of(path)):
+        return _prepare_answers(path, answers_of_lines(lines_of(path), who), options, "JSON lines of answers")
     content = read_content(path)
     kind = kind_of(content)
+    if kind == "answers":
+        return _prepare_answers(path, answers_of_document(content, who), options, "JSON of answers")
     if kind == "account":
-        who = Answer(str(path), content, address=options.address)
+        who = replace(who, where=str(path), state=content)
         entry = next(iter(answers_of_document(content, who)))
         whole = entry if isinstance(entry, Answer) else who  # its decoder says what is wrong with it
         return _prepare_answers(path, [whole], options, "clearinghouseState", label_of(path))
-    if kind == "answers":
-        lines = is_lines(content)
-        layout = "JSON lines of answers" if lines else "JSON of answers"
-        who = Answer(path.name, b"", address=options.address)
-        entries = answers_of_lines(content.splitlines(), who) if lines else answers_of_document(content, who)
-        return _prepare_answers(path, entries, options, layout)
     if kind in ("meta", "metaAndAssetCtxs"):
         return _prepare_meta(read_meta(path, options.dex), options, None)
     if kind == "spot":
@@ -204,11 +204,20 @@ def _prepare(path: Path, options: Options) -> Prepared:
         )
     if fields := other_object(content):
         raise ImportRefused(f"{path}: a JSON object of {fields}: {READABLE}")
-    table = read_table(path)
-    known = recognise_table(table.columns, options.columns, path)
+    table = parse_rows(content, path)
+    known = _recognised(table, options.columns, path)
     if known.kind == "markets":
         return _market_table(path, table, known, options)
     return _prepare_positions(path, table, known, options)
+
+
+def _recognised(table: TextTable, columns: Mapping[str, str], path: Path) -> Recognised:
+    if not table.headed and not columns:
+        raise ImportRefused(
+            f"{path}: has no header line; add one, e.g. address,coin,szi,notional,liq_px,ts, or number the columns: "
+            "--columns address=1,coin=2,..."
+        )
+    return recognise_table(table.rows.columns, columns, path)
 
 
 def _refuse_shared_owner(prepared: Sequence[Prepared], options: Options) -> None:
@@ -281,8 +290,7 @@ def _prepare_answers(
 
 def _owner_notes(read: AccountsRead) -> list[str]:
     labels = [one for one in read.accounts["address"].unique() if one.startswith("file:")]
-    unnamed = [f"the answer does not say whose it is: kept as {one} (--address names it)" for one in labels]
-    return unnamed + ([f"{read.repeated:,} answers repeated"] if read.repeated else [])
+    return [f"the answer does not say whose it is: kept as {one} (--address names it)" for one in labels]
 
 
 def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> Prepared:
@@ -306,9 +314,9 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
 # ------------------------------------------------------------------------------------------- tables
 
 
-def _prepare_positions(path: Path, table: pl.DataFrame, known: Recognised, options: Options) -> Prepared:
+def _prepare_positions(path: Path, table: TextTable, known: Recognised, options: Options) -> Prepared:
     exported = known.layout == EXPORT.name
-    rows, notes = typed_rows(table, known, path, options.as_of, options.dex, options.coins)
+    rows, notes = typed_rows(table.rows, known, path, options.as_of, options.dex, options.coins)
     at = latest(rows)
     given = {
         **known.columns,
@@ -320,7 +328,7 @@ def _prepare_positions(path: Path, table: pl.DataFrame, known: Recognised, optio
     rows, said = without_repetitions(held.rows, path)
     if rows.is_empty():
         raise ImportRefused(f"{path}: no row holds a position")
-    notes += [*held.notes, *said]
+    notes = [*table.remarks, *notes, *held.notes, *said]
     census = options.census if options.census is not None else exported or lists_everyone(rows)
     if not census:
         rows, said = with_times_of_accounts(rows)
@@ -355,15 +363,15 @@ def _taken_for(rows: pl.DataFrame, census: bool) -> str:
 
 
 def _prepare_market_table(path: Path, options: Options) -> Prepared:
-    table = read_table(path)
-    known = recognise_table(table.columns, {}, path)
+    table = read_rows(path)
+    known = _recognised(table, {}, path)
     if known.kind != "markets":
         raise ImportRefused(f"{path}: a table of positions, not of marks; give it as PATH, not as --market")
     return _market_table(path, table, known, options)
 
 
-def _market_table(path: Path, table: pl.DataFrame, known: Recognised, options: Options) -> Prepared:
-    frame = markets_of_table(table, known, path, options.dex, options.coins)
+def _market_table(path: Path, table: TextTable, known: Recognised, options: Options) -> Prepared:
+    frame = markets_of_table(table.rows, known, path, options.dex, options.coins)
     markets = market_rows(frame)
     summary = ImportSummary(
         file=str(path),
@@ -374,7 +382,10 @@ def _market_table(path: Path, table: pl.DataFrame, known: Recognised, options: O
         market_rows=len(markets),
         first=frame["as_of"].min(),  # type: ignore[arg-type]
         last=frame["as_of"].max(),  # type: ignore[arg-type]
-        notes=((f"columns not used: {', '.join(known.dropped)}",) if known.dropped else ()),
+        notes=(
+            *table.remarks,
+            *((f"columns not used: {', '.join(known.dropped)}",) if known.dropped else ()),
+        ),
     )
     return Prepared(summary, markets=markets)
 
