@@ -34,14 +34,19 @@ index_app = typer.Typer(no_args_is_help=True, help="Read actual Hyperliquid posi
 @index_app.command("import")
 def index_import(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="clearinghouseState JSON or position tables.")
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Answers of accounts (one or many, folders too) or position tables."
+        ),
     ],
     meta: Annotated[
-        Path | None, typer.Option(help="The `meta` or `metaAndAssetCtxs` answer of the same moment.")
+        list[Path] | None,
+        typer.Option(help="A `meta` or `metaAndAssetCtxs` answer of the same moment; one for each dex."),
     ] = None,
     spot: Annotated[Path | None, typer.Option(help="The account's `spotClearinghouseState` answer.")] = None,
     market: Annotated[
-        Path | None, typer.Option(help="Table of marks and open interest at the same moments.")
+        list[Path] | None,
+        typer.Option(help="Table of marks and open interest at the same moments; may be repeated."),
     ] = None,
     address: Annotated[str | None, typer.Option(help="Whose account the JSON is; it does not say.")] = None,
     dex: Annotated[str, typer.Option(help="Perp dex; the main one is ''.")] = "",
@@ -50,9 +55,24 @@ def index_import(
         datetime | None,
         typer.Option(parser=parse_time, metavar="TIME", help="When it was read, if it does not say."),
     ] = None,
+    census: Annotated[
+        bool | None,
+        typer.Option(
+            "--census/--accounts",
+            help="The file lists everyone who holds anything at its moments, or some accounts; default: it tells.",
+        ),
+    ] = None,
+    keep_contradictions: Annotated[
+        bool,
+        typer.Option(
+            "--keep-contradictions", help="Store rows whose columns contradict each other as they are."
+        ),
+    ] = False,
     json: JsonOut = None,
 ) -> None:
-    """Read positions from files: raw account states or tables that anyone exported."""
+    """Read positions from files: answers of accounts or tables that anyone exported."""
+    from heatmap.errors import PartlyRead
+    from indexer.import_summary import left_out_of
     from indexer.imports import import_paths
     from storage.tabular import parse_columns
 
@@ -61,15 +81,19 @@ def index_import(
         summaries = import_paths(
             store,
             paths,
-            meta=meta,
+            meta=meta or (),
             spot=spot,
-            market=market,
+            market=market or (),
             address=address,
             dex=dex,
             columns=mapping,
             as_of=as_of,
+            census=census,
+            keep_contradictions=keep_contradictions,
         )
     show_summaries(summaries, json)
+    if parts := [one for one in summaries if one.left_out]:
+        raise PartlyRead(left_out_of(parts))
 
 
 @index_app.command("sweep")

@@ -82,7 +82,7 @@ def read_content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     naming the file, what it is and what to do, also for more than `most_bytes`.
     """
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             content = _at_most(_pieces(file), most_bytes, path)
     except FileNotFoundError:
         raise TableRefused(f"{path}: no such file") from None
@@ -91,7 +91,7 @@ def read_content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     return known_text(unpacked(content, path, most_bytes), path)
 
 
-def _opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
     """Never waits: a pipe without a writer would hold the program up for good."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(handle).st_mode
