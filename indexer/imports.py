@@ -10,7 +10,7 @@ of the listed accounts only. A table that liqtruth exported is one census, its r
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -187,7 +187,11 @@ def _prepare_account(store: Store, file: AccountFile, options: Options) -> Prepa
 
 
 def _tables(
-    store: Store, dexes: Sequence[str], at: datetime, meta: MetaFile | None, meta_dex: str
+    store: Store,
+    dexes: Sequence[str],
+    at: datetime | Iterable[datetime],
+    meta: MetaFile | None,
+    meta_dex: str,
 ) -> tuple[dict[str, MarginTables], list[str]]:
     """Margin tables from the file given for `meta_dex`, else as stored."""
     own = {} if meta is None else {meta_dex: MarginTables.from_meta(meta.meta)}
@@ -225,7 +229,7 @@ def _prepare_positions(
     whole = exported or not options.census
     parts = [rows] if whole else rows.partition_by("as_of", maintain_order=True)
     if not exported:
-        tables, said = _tables(store, _dexes(rows), _latest(rows), options.meta, options.dex)
+        tables, said = _tables(store, _dexes(rows), rows["as_of"].unique(), options.meta, options.dex)
         parts = [reconcile(part, tables) for part in parts]
         notes += said
     readings = [(_table_reading(path, part, options.census), _frames(part, options.census)) for part in parts]

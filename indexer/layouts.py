@@ -19,7 +19,14 @@ from indexer.errors import ImportRefused
 from indexer.frames import MARKETS, POSITIONS, conform
 from storage.tabular import Layout, recognise, select_columns, to_float, to_time
 
-EXPORT: Final = Layout("liqtruth export", "positions", {name: name for name in POSITIONS})
+LATER: Final = ("mark_from", "tables_matching", "check")
+"""Columns that exports of earlier versions lack."""
+EXPORT: Final = Layout(
+    "liqtruth export",
+    "positions",
+    {name: name for name in POSITIONS if name not in LATER},
+    optional={name: name for name in LATER},
+)
 RECORDED: Final = Layout(
     "account table (addr, szi, liqPx)",
     "positions",
