@@ -81,8 +81,8 @@ class Heatmap:
     no price can liquidate. `model` names what made a modelled map. `breakdown`, where present, holds the same mass
     in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` says what was found wrong with
     the input, and what was done about it. `bounds`, where a model has any here, are of the whole map: a filtered one
-    has none. `only` names what a filtered map was filtered by, with the values kept; its coverage stays that of the whole.
-    `training` is the fit behind a map of fitted leverages.
+    has none. `only` names what a filtered map was filtered by, with the values kept; its coverage stays that of the
+    whole. `training` is the fit behind a map of fitted leverages.
     """
 
     coin: str
