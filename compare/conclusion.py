@@ -47,7 +47,8 @@ class Scored:
 @dataclass(frozen=True)
 class Conclusion:
     """The answer as data. `layer` is the one that speaks, null where none may; `label` the model that is nearest of
-    `ranked` models; `effective` the numbers of longs and shorts that the gate was held against, where they are known.
+    `ranked` models; `effective` the numbers of longs and shorts that the gate was held against, where they are known,
+    `of_layer` whose they are.
     """
 
     code: Code
@@ -60,6 +61,7 @@ class Conclusion:
     skill: float | None = None
     gap: Gap | None = None
     effective: tuple[float, ...] = ()
+    of_layer: str = RAW
     undefined: str | None = None
     barred: tuple[str, ...] = ()
 
@@ -90,12 +92,14 @@ def concluded(
     null_pct: float | None,
     floor_pct: float | None,
     grains: Sequence[Granularity],
+    of_layer: str = RAW,
 ) -> Conclusion:
-    """From the scores on the layer that speaks; `grains` are of it, or of the best there is where none may."""
+    """From the scores on the layer that speaks; `grains` are of `of_layer`: of it, or of the best there is where none
+    may."""
     effective = tuple(side.effective_least for side in grains)
     silenced = tuple(model.label for model in models if model.barred is not None)
     if layer is None:
-        return Conclusion("too_few_positions", effective=effective, barred=silenced)
+        return Conclusion("too_few_positions", effective=effective, of_layer=of_layer, barred=silenced)
     free = [model for model in models if model.barred is None]
     scored = [model for model in free if model.skill is not None]
     if not scored:
@@ -164,11 +168,10 @@ def _none_beats(found: Conclusion) -> str:
 
 
 def _too_few(found: Conclusion) -> str:
-    counts = " and ".join(
-        f"{count:.0f} {side}" for count, side in zip(found.effective, ("longs", "shorts"), strict=False)
-    )
-    rests = f"the truth's shape rests on an effective {counts}, " if counts else ""
-    return f"Too few positions to judge: {rests}{ENOUGH:.0f} a side are needed."
+    counts = zip(found.effective, ("longs", "shorts"), strict=False)
+    told = " and ".join(f"{count:.0f} {side}" for count, side in counts)
+    whose = "the truth's shape rests" if found.of_layer == RAW else "even its crowd rests"
+    return f"Too few positions to judge: {whose} on an effective {told}, {ENOUGH:.0f} a side are needed."
 
 
 def _against(found: Conclusion) -> str:
@@ -203,7 +206,7 @@ BARRED: Final[dict[BarCode, Callable[[Barred], str]]] = {
     "fails_its_gate": lambda why: (
         f"{why.fit} was fitted on {why.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
     ),
-    "no_record": lambda why: f"{why.fit} has no record of its fit: what it has seen is not known",
+    "no_record": lambda why: f"{why.fit} has no record of its fit: whether it was fitted on this moment is not known",
 }
 MARKS: Final[dict[BarCode, str]] = {
     "saw_this_moment": "saw this moment",

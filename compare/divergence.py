@@ -154,7 +154,8 @@ def compare_maps(
         for model, bar in zip(models, bars, strict=True)
     )
     scored, null_pct, floor_pct, held = _on_layer(speaking, results, layers, null_scores, grains)
-    conclusion = concluded(speaking, scored, null_pct, floor_pct, held)
+    of_layer = RAW if speaking == RAW or not layers else CROWD
+    conclusion = concluded(speaking, scored, null_pct, floor_pct, held, of_layer)
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
