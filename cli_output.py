@@ -133,6 +133,10 @@ def export_series(
         write_figure_png(series_figure(series), png)
         say(f"wrote {png}", err=True)
     if json is None and csv is None:
+        from heatmap.moment import as_of
+
+        if series.data_moment is not None:
+            typer.echo(as_of(series.data_moment))
         for line in series.describe():
             say(line)
         if html is None:

@@ -13,7 +13,7 @@ import polars as pl
 from heatmap.bounds import MapBounds
 from heatmap.errors import LiqtruthError, MapFileError
 from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides, Source
+from heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
 from heatmap.levels import BREAKDOWN
 from heatmap.writing import write_atomically as write_atomically
 
@@ -39,8 +39,10 @@ class MapFile(msgspec.Struct):
     breakdown: dict[str, list[Any]] | None
     long_usd: list[float]
     short_usd: list[float]
-    quality: tuple[str, ...] = ()  # files of before have neither
+    quality: tuple[str, ...] = ()  # files of before have none of these
     bounds: MapBounds | None = None
+    only: dict[str, tuple[str, ...]] = {}
+    training: Training | None = None
 
 
 def about(heatmap: Heatmap) -> dict[str, Any]:
@@ -65,6 +67,8 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
         "quality": list(heatmap.quality),
         "bounds": None if heatmap.bounds is None else asdict(heatmap.bounds),
         "breakdown": _breakdown_to_json(heatmap.breakdown),
+        **({"only": {name: list(values) for name, values in heatmap.only.items()}} if heatmap.only else {}),
+        **({"training": msgspec.to_builtins(heatmap.training)} if heatmap.training else {}),
     }
 
 
