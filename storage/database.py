@@ -64,14 +64,14 @@ class Database:
     def __init__(self, url: str | URL, patience_s: float = PATIENCE_S) -> None:
         parsed = parsed_url(url)
         self.read_only = _is_read_only(parsed)
-        self.engine = engine_for(parsed, self.read_only)
         self.patience_s = patience_s
         try:
-            _waiting(lambda: self._open(), OPENING_PATIENCE_S)
+            self.engine = engine_for(parsed, self.read_only)
+            _waiting(self._open, OPENING_PATIENCE_S)
         except DBAPIError as error:
             self.engine.dispose()
             raise explained(error, self.engine) from error
-        except (ValueError, TypeError):
+        except (ValueError, TypeError):  # a driver's own words show the option's value
             raise BadInput(f"LIQTRUTH_DATABASE_URL: an option of it cannot be used; {REMEDY}") from None
 
     def _open(self) -> None:

@@ -20,19 +20,7 @@ REFUSED: Final = (
 )
 """What a PostgreSQL server says of a connection that a later try would not get either."""
 
-HARMLESS: Final = (
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "sslmode",
-    "gssencmode",
-    "connect_timeout",
-    "application_name",
-    "client_encoding",
-    "target_session_attrs",
-)
+HARMLESS: Final = ("host", "hostaddr", "port", "dbname", "user", "sslmode")
 """Options of a URL whose values are no secret."""
 
 BROKEN_OFF: Final = ("40001", "40P01")
