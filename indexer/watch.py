@@ -81,7 +81,7 @@ class Watch:
     markets: pl.DataFrame = field(default_factory=lambda: empty(MARKETS))
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.weight_per_minute)
+        self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
         self._queue: asyncio.Queue[Pair] = asyncio.Queue()
         self._arrived: list[AccountReading] = []
         self._batch: list[AccountReading] = []
@@ -109,7 +109,13 @@ class Watch:
             await self._read_markets(client)
             await aside(self._take_up, client.shown_url)
             self._source = client.source
-            tape = Tape(self.base_url, self.markets["coin"].to_list(), self._note_trades, self._note_gap)
+            tape = Tape(
+                self.base_url,
+                self.markets["coin"].to_list(),
+                self._note_trades,
+                self._note_gap,
+                now_s=lambda: self.now_s,
+            )
             self.state.tape = tape.stats
             tasks = [
                 asyncio.create_task(tape.run(), name="tape"),
