@@ -76,17 +76,17 @@ def _whole_ms(ms: float) -> int:
 
 def _value(row: Any, ours: str, theirs: Any) -> Any:
     if isinstance(theirs, tuple):
-        over, under = (_number(row[key]) for key in theirs)
+        over, under = (number(row[key]) for key in theirs)
         return over / under if under else None
     if ours in AS_TEXT:
-        return _text(row[theirs])
+        return text_of(row[theirs])
     if ours in MAY_BE_NULL:
         known = row.get(theirs) if isinstance(row, dict) else (row[theirs] if theirs < len(row) else None)
-        return None if known is None or known == "" else _number(known)
-    return _number(row[theirs])
+        return None if known is None or known == "" else number(known)
+    return number(row[theirs])
 
 
-def _text(told: Any) -> str:
+def text_of(told: Any) -> str:
     """A name or number as text; anything else is none."""
     if isinstance(told, bool) or not isinstance(told, str | int | float):
         raise TypeError("no text")
@@ -96,7 +96,7 @@ def _text(told: Any) -> str:
     return text
 
 
-def _number(told: Any) -> float:
+def number(told: Any) -> float:
     """A number as venues write it, also as text; truth values and what Python alone calls a number are none."""
     if isinstance(told, bool) or (isinstance(told, str) and not (told.isascii() and "_" not in told)):
         raise TypeError("no number")

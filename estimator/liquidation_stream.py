@@ -16,23 +16,25 @@ from typing import Final
 import msgspec
 import polars as pl
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.exceptions import ConnectionClosed
 
-from estimator.errors import BadAnswer
-from estimator.liquidations import LiquidationStream
+from estimator.bounds import LeftOut, possible
+from estimator.liquidations import Event, LiquidationStream
 from estimator.moments import of_ms
-from estimator.transport import Malformed
+from estimator.transport import UNREADABLE, Malformed
 from estimator.units import Contract
+from heatmap.errors import one_line
+from storage.errors import NotWritten
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0
 MOST_HELD: Final = 5_000
+LARGEST_MESSAGE: Final = 2 * 2**20
+"""Bytes, unpacked."""
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 LASTING_S: Final = 60.0
 """A connection that lasted this long makes the next wait short again."""
-
-FAULTS: Final = (OSError, EOFError, InvalidHandshake, InvalidMessage, ConnectionClosed, BadAnswer)
 
 Keep = Callable[[str, str, pl.DataFrame], int]
 """Stores rows of a dataset of a coin; returns how many are new."""
@@ -40,9 +42,16 @@ Tell = Callable[..., None]
 """Takes an event's name and its facts."""
 
 
+class Straight(connect):
+    """A connection to where it was asked for: a redirect is a refusal, wherever it leads."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 @dataclass
 class StreamCounts:
-    """What one listener heard; `malformed` messages are left out."""
+    """What one listener heard; of `malformed` messages nothing could be read."""
 
     connects: int = 0
     drops: int = 0
@@ -54,7 +63,8 @@ class StreamCounts:
 class Listener:
     """One stream for some markets of a venue; `keep` and `tell` are called from the loop.
 
-    `clock_ms` is the venue's clock.
+    `clock_ms` is the venue's clock. What cannot be read, or cannot be by that clock, is counted in `left_out` and told
+    once for each reason; the span of listening ends there, since nobody knows what was in it.
     """
 
     stream: LiquidationStream
@@ -68,41 +78,55 @@ class Listener:
     flush_s: float = FLUSH_S
     heartbeat_s: float = HEARTBEAT_S
     counts: StreamCounts = field(default_factory=StreamCounts)
+    left_out: LeftOut = field(default_factory=LeftOut)
     _held: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     _since_ms: int | None = None
     _is_down: bool = False
 
     async def run(self) -> None:
-        """Until cancelled; faults of the network never end it."""
+        """Until cancelled; only what cannot be written ends it (`NotWritten`)."""
         wait_s = self.first_wait_s
         while True:
             began_s = time.monotonic()
             try:
                 await self._connected()
-            except FAULTS as error:
+            except NotWritten:
+                raise
+            except Exception as error:
                 self._note(error)
-            finally:
-                self._end_span()
             if time.monotonic() - began_s > LASTING_S:
                 wait_s = self.first_wait_s
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def _connected(self) -> None:
+        """One connection, to its end; what went wrong is raised, of several the first."""
         url = self.stream.url(self.base_url)
         pings = {"ping_interval": self.heartbeat_s, "ping_timeout": self.heartbeat_s}
-        async with connect(url, close_timeout=1, max_size=16 * 2**20, **pings) as connection:  # type: ignore[arg-type]
-            for subscription in self.stream.subscriptions([one.market_id for one in self.contracts]):
-                await connection.send(msgspec.json.encode(subscription).decode())
-            self._begin_span()
-            beside = [asyncio.create_task(self._beat(connection)), asyncio.create_task(self._flushing())]
-            try:
-                while True:
-                    self._take(await connection.recv())
-            finally:
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+        try:
+            async with Straight(url, close_timeout=1, max_size=LARGEST_MESSAGE, **pings) as connection:  # type: ignore[arg-type]
+                for subscription in self.stream.subscriptions([one.market_id for one in self.contracts]):
+                    await connection.send(msgspec.json.encode(subscription).decode())
+                self._begin_span()
+                work = (self._hear(connection), self._beat(connection), self._flushing())
+                tasks = [asyncio.create_task(one) for one in work]
+                try:
+                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                for task in done:
+                    task.result()
+        except Exception:
+            self.counts.drops += self._since_ms is not None
+            raise
+        finally:
+            self._end_span()
+
+    async def _hear(self, connection: ClientConnection) -> None:
+        while True:
+            self._take(await connection.recv(decode=False))
 
     async def _beat(self, connection: ClientConnection) -> None:
         with suppress(ConnectionClosed):
@@ -116,25 +140,37 @@ class Listener:
             self.flush()
 
     def _take(self, message: str | bytes) -> None:
+        """Hold what a message says; what it does not say clearly is counted."""
+        missed = LeftOut()
         try:
-            events = self.stream.events(message)
-            frames = {contract.coin: self.stream.frame(events, contract) for contract in self.contracts}
+            self._hold(self.stream.events(message, missed), missed)
         except Malformed as error:
             self.counts.malformed += 1
-            if self.counts.malformed == 1:
-                self.tell("stream_malformed", reason=str(error))
-            return
-        for coin, frame in frames.items():
-            if frame.height:
-                self._held.setdefault(coin, []).append(frame)
-        if sum(len(parts) for parts in self._held.values()) >= MOST_HELD:
+            missed.add(str(error.args[0]), str(error.args[-1]))
+        except UNREADABLE as error:
+            self.counts.malformed += 1
+            missed.add(f"a message that cannot be read ({type(error).__name__})", str(error))
+        for line in self.left_out.take(missed):
+            self.tell("stream_malformed", reason=line)
+        if missed.total and self._since_ms is not None:
+            self._since_ms = self.clock_ms()
+        if sum(part.height for parts in self._held.values() for part in parts) >= MOST_HELD:
             self.flush()
 
+    def _hold(self, events: Sequence[Event], missed: LeftOut) -> None:
+        named = {event[0] for event in events}
+        now = of_ms(self.clock_ms())
+        for contract in self.contracts:
+            if contract.market_id in named:
+                frame = possible(self.stream.frame(events, contract), "liquidations", now, missed)
+                if frame.height:
+                    self._held.setdefault(contract.coin, []).append(frame)
+
     def flush(self) -> None:
-        """Store what is held, and until when the stream was heard."""
-        held, self._held = self._held, {}
-        for coin, parts in held.items():
-            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(parts))
+        """Store what is held, and until when the stream was heard; what could not be stored is still held."""
+        for coin in list(self._held):
+            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(self._held[coin]))
+            del self._held[coin]
         if self._since_ms is not None:
             for contract in self.contracts:
                 self.keep("listening", contract.coin, self._span(self._since_ms))
@@ -151,12 +187,13 @@ class Listener:
         self._is_down = False
 
     def _end_span(self) -> None:
-        self.flush()
-        self._since_ms = None
+        try:
+            self.flush()
+        finally:
+            self._since_ms = None
 
     def _note(self, error: Exception) -> None:
         """A fault is told once until the stream is heard again."""
-        self.counts.drops += self._since_ms is not None
         if not self._is_down:
-            self.tell("stream_down", reason=" ".join(str(error).split())[:200] or type(error).__name__)
+            self.tell("stream_down", reason=one_line(str(error), 200) or type(error).__name__)
         self._is_down = True

@@ -12,12 +12,13 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from estimator.answers import liquidations_of
+from estimator.answers import liquidations_of, number, text_of
+from estimator.bounds import LeftOut, shown
 from estimator.errors import BadAnswer
-from estimator.transport import Malformed
+from estimator.frames import UTC_MS
+from estimator.transport import UNREADABLE, UNREADABLE_MS, Malformed
 from estimator.units import Contract
 from estimator.venue_spec import COINS, CONTRACTS, Feed
-from heatmap.decoding import NOT_DECODED
 
 LIQUIDATED_BY: Final = {"SELL": "long", "BUY": "short"}
 BYBIT_SIDE: Final = {"Buy": "long", "Sell": "short"}
@@ -30,7 +31,7 @@ Event = tuple[str, int, str, float, float]
 
 @dataclass(frozen=True)
 class LiquidationStream:
-    """One venue's public stream; `read` gives the events of a message, null for one of another kind.
+    """One venue's public stream; `rows` gives what a message lists, `event` one of them, null for another kind.
 
     `unit` is that of amounts on linear markets, `inverse_unit` on inverse ones (null: it does not tell those). `ping`
     is what keeps the connection open beside the protocol's own pings.
@@ -38,7 +39,8 @@ class LiquidationStream:
 
     host: str
     path: str
-    read: Callable[[Any], list[Event] | None]
+    rows: Callable[[Any], list[Any]]
+    event: Callable[[Any], Event | None]
     subscriptions: Callable[[Sequence[str]], list[Any]]
     unit: str = COINS
     inverse_unit: str | None = None
@@ -53,27 +55,44 @@ class LiquidationStream:
         base = self.host if base_url is None else "ws" + base_url.rstrip("/").removeprefix("http")
         return base + self.path
 
-    def events(self, raw: str | bytes) -> list[Event]:
-        """What a message says. Raises `Malformed`, and `BadAnswer` where the venue refused the subscription."""
+    def events(self, raw: str | bytes, left_out: LeftOut | None = None) -> list[Event]:
+        """What a message says; `left_out` counts the rows of it that cannot be read.
+
+        Raises `Malformed` where nothing of it can, and `BadAnswer` where the venue refused the subscription.
+        """
         if raw in ("pong", b"pong"):
             return []
         try:
             message = msgspec.json.decode(raw)
             refused = _refusal(message)
-            found = None if refused else self.read(message)
-        except (*NOT_DECODED, AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-            raise Malformed(f"{type(error).__name__}: {error}") from error
+            rows = [] if refused else list(self.rows(message))
+        except UNREADABLE as error:
+            raise Malformed(f"a message that cannot be read ({type(error).__name__})", shown(raw)) from error
         if refused:
             raise BadAnswer(f"the subscription was refused: {refused}")
-        return found or []
+        return self._read(rows, LeftOut() if left_out is None else left_out)
+
+    def _read(self, rows: list[Any], left_out: LeftOut) -> list[Event]:
+        found: list[Event] = []
+        missed: tuple[str, Any] | None = None
+        for row in rows:
+            try:
+                event = self.event(row)
+            except UNREADABLE as error:
+                missed = f"a liquidation that cannot be read ({type(error).__name__})", row
+                left_out.add(*missed)
+                continue
+            if event is not None:
+                found.append(event)
+        if missed and not found:
+            raise Malformed(missed[0], shown(missed[1]))
+        return found
 
     def frame(self, events: Iterable[Event], contract: Contract) -> pl.DataFrame:
         """The events of one market out of one message, as `frames.LIQUIDATIONS`."""
         rows = [event[1:] for event in events if event[0] == contract.market_id]
         schema = {"ts": pl.Int64, "side": pl.String, "px": pl.Float64, "amount": pl.Float64}
-        told = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
-            pl.from_epoch("ts", "ms").dt.replace_time_zone("UTC")
-        )
+        told = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("ts").cast(UTC_MS))
         unit = contract.unit(Feed(1, unit=self.unit, inverse_unit=self.inverse_unit))
         return liquidations_of(told, contract, unit)
 
@@ -87,41 +106,52 @@ def _refusal(message: Any) -> str:
     return str(message.get("msg") or "no reason given") if message.get("event") == "error" else ""
 
 
-def _binance(message: Any) -> list[Event] | None:
-    rows = message if isinstance(message, list) else [message]
-    orders = [row.get("data", row) for row in rows]
-    return [_binance_order(order["o"]) for order in orders if order.get("e") == "forceOrder"]
+def _binance_rows(message: Any) -> list[Any]:
+    return message if isinstance(message, list) else [message]
 
 
-def _binance_order(order: Mapping[str, Any]) -> Event:
-    filled, average = float(order.get("z") or 0), float(order.get("ap") or 0)
-    px, coins = average or float(order["p"]), filled or float(order["q"])
-    return order["s"], int(order["T"]), LIQUIDATED_BY[order["S"]], _positive(px), _positive(coins)
-
-
-def _bybit(message: Any) -> list[Event] | None:
-    if not str(message.get("topic", "")).startswith("allLiquidation."):
+def _binance(row: Any) -> Event | None:
+    told = row.get("data", row)
+    if told.get("e") != "forceOrder":
         return None
-    return [
-        (row["s"], int(row["T"]), BYBIT_SIDE[row["S"]], _positive(row["p"]), _positive(row["v"]))
-        for row in message["data"]
-    ]
+    order = told["o"]
+    filled, average = number(order.get("z") or 0), number(order.get("ap") or 0)
+    px, coins = average or number(order["p"]), filled or number(order["q"])
+    return text_of(order["s"]), _time(order["T"]), LIQUIDATED_BY[order["S"]], _positive(px), _positive(coins)
 
 
-def _okx(message: Any) -> list[Event] | None:
+def _bybit_rows(message: Any) -> list[Any]:
+    is_told = str(message.get("topic", "")).startswith("allLiquidation.")
+    return _listed(message["data"]) if is_told else []
+
+
+def _bybit(row: Any) -> Event:
+    return text_of(row["s"]), _time(row["T"]), BYBIT_SIDE[row["S"]], _positive(row["p"]), _positive(row["v"])
+
+
+def _okx_rows(message: Any) -> list[Any]:
+    """Pairs of a market and one of its orders; a market whose orders cannot be read is one of them."""
     if message.get("arg", {}).get("channel") != "liquidation-orders" or "data" not in message:
-        return None
-    return [
-        (
-            row["instId"],
-            int(detail["ts"]),
-            _okx_side(detail),
-            _positive(detail["bkPx"]),
-            _positive(detail["sz"]),
-        )
-        for row in message["data"]
-        for detail in row["details"]
-    ]
+        return []
+    return [pair for row in _listed(message["data"]) for pair in _okx_pairs(row)]
+
+
+def _okx_pairs(row: Any) -> list[Any]:
+    try:
+        return [(row["instId"], detail) for detail in _listed(row["details"])]
+    except UNREADABLE:
+        return [row]
+
+
+def _okx(pair: Any) -> Event:
+    market, detail = pair
+    return (
+        text_of(market),
+        _time(detail["ts"]),
+        _okx_side(detail),
+        _positive(detail["bkPx"]),
+        _positive(detail["sz"]),
+    )
 
 
 def _okx_side(detail: Mapping[str, str]) -> str:
@@ -130,10 +160,24 @@ def _okx_side(detail: Mapping[str, str]) -> str:
     return told if told in ("long", "short") else LIQUIDATED_BY[detail["side"].upper()]
 
 
-def _positive(number: Any) -> float:
-    value = float(number)
+def _listed(rows: Any) -> list[Any]:
+    if not isinstance(rows, list):
+        raise TypeError("no list")
+    return rows
+
+
+def _time(ms: Any) -> int:
+    """Whole milliseconds; whether such a time can be is judged by the clock."""
+    told = number(ms)
+    if not abs(told) < UNREADABLE_MS:
+        raise ValueError("no time")
+    return int(told)
+
+
+def _positive(told: Any) -> float:
+    value = number(told)
     if not 0 < value < float("inf"):
-        raise ValueError(f"{number!r} is no price or amount")
+        raise ValueError("no price or amount")
     return value
 
 
@@ -146,11 +190,12 @@ def _bybit_topics(ids: Sequence[str]) -> list[Any]:
 
 STREAMS: Final[Mapping[str, LiquidationStream]] = {
     "binance": LiquidationStream(
-        "wss://fstream.binance.com", "/ws/!forceOrder@arr", _binance, lambda ids: []
+        "wss://fstream.binance.com", "/ws/!forceOrder@arr", _binance_rows, _binance, lambda ids: []
     ),
     "bybit": LiquidationStream(
         "wss://stream.bybit.com",
         "/v5/public/linear",
+        _bybit_rows,
         _bybit,
         _bybit_topics,
         ping='{"op":"ping"}',
@@ -158,6 +203,7 @@ STREAMS: Final[Mapping[str, LiquidationStream]] = {
     "okx": LiquidationStream(
         "wss://ws.okx.com:8443",
         "/ws/v5/public",
+        _okx_rows,
         _okx,
         lambda ids: [{"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]}],
         unit=CONTRACTS,
