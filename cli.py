@@ -15,7 +15,7 @@ from cli_calibrate import calibrate_app
 from cli_feed import feed_app
 from cli_index import index_app
 from cli_map import map_app
-from cli_options import GLOBALS, At, Coin, HtmlOut, JsonOut, Window, opened_store
+from cli_options import GLOBALS, At, Coin, HtmlOut, JsonOut, Window, opened_store, refuse_repeats
 from cli_output import (
     export_divergence,
     progress,
@@ -194,6 +194,7 @@ def fresh(directory: Path) -> Path:
 
 def main() -> NoReturn:
     """Run the app; an error that a user can act on is one line on stderr and its exit code."""
+    refuse_repeats(app)
     try:
         app(args=with_stdout_default(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -166,15 +166,14 @@ class _Lines:
         like = (np.abs(self.ends - self.starts - len(self.line(0))) < 2) & (
             data[self.starts] == data[self.starts[0]]
         )
-        like[like] = [self.line(place).strip() == first for place in np.flatnonzero(like)]
+        like[like] = [self.line(place).strip() == first for place in np.flatnonzero(like).tolist()]
         return like
 
     def text_of(self, keep: Any) -> bytes:
         """The text of the lines that are kept, in runs."""
         edges = np.flatnonzero(np.diff(np.concatenate(([False], keep, [False])).astype(np.int8)))
         runs = zip(edges[::2], edges[1::2] - 1, strict=True)
-        gaps = np.flatnonzero(self.starts[1:] != self.ends[:-1] + 1) if len(self.starts) > 1 else []
-        if len(gaps):  # blank lines inside
+        if (self.starts[1:] != self.ends[:-1] + 1).any():  # blank lines inside
             return b"\n".join(self.line(int(place)) for place in np.flatnonzero(keep))
         return b"\n".join(self.text[self.starts[begin] : self.ends[end]] for begin, end in runs)
 
