@@ -166,16 +166,15 @@ def _feed(
 
 
 def _named(told: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
-    """The rows under the file's own names, or those that its structure tells."""
-    if told.headed or columns:
-        return told.rows
-    named = named_by_structure(told.rows)
+    """The rows under the file's own names, or those that its structure tells, with what stands beside them."""
+    named = told.rows if told.headed or columns else named_by_structure(told.rows)
     if named is None:
         raise TableRefused(
             f"{path}: has no header line, and {told.rows.width} columns of no known structure; write one, or name the "
             "columns by their places: --columns ts=1,price=2"
         )
-    return named
+    beside = {name: value for name, value in told.beside.items() if name not in named.columns}
+    return named.with_columns(pl.lit(value, pl.String).alias(name) for name, value in beside.items())
 
 
 def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
