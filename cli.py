@@ -19,7 +19,7 @@ from cli_calibrate import calibrate_app
 from cli_feed import feed_app
 from cli_index import index_app
 from cli_map import map_app
-from cli_options import GLOBALS, At, Coin, HtmlOut, JsonOut, Window, opened_store
+from cli_options import GLOBALS, At, Coin, HtmlOut, JsonOut, Window, opened_store, refuse_repeats
 from cli_output import (
     export_divergence,
     progress,
@@ -199,6 +199,7 @@ def fresh(directory: Path) -> Path:
 
 def main() -> NoReturn:
     """Run the app; an error that a user can act on is one line on stderr and its exit code."""
+    refuse_repeats(app)
     degrade_streams()
     sys.exit(_exit_code(with_stdout_default(sys.argv[1:])))
 

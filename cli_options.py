@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 if TYPE_CHECKING:
     from storage.settings import Settings
@@ -151,6 +152,42 @@ def dexes_of(text: str) -> Any:
     """`all`, or the names; the main dex is called `main` and has no name of its own."""
     names = split_names(text)
     return "all" if names == ["all"] else ["" if name == "main" else name for name in names] or [""]
+
+
+def refuse_repeats(app: typer.Typer) -> None:
+    """Let every command of `app` refuse an option that takes one value and is given twice: the last would win."""
+    if app.registered_callback is not None:
+        app.registered_callback.cls = GroupOnceEach
+    for command in app.registered_commands:
+        command.cls = OnceEach
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            refuse_repeats(group.typer_instance)
+
+
+def check_repeats(command: Any, ctx: Any, args: list[str]) -> None:
+    """Raises `UsageError` (exit code 2) for an option that is no list and stands twice in `args`."""
+    _, _, given = command.make_parser(ctx).parse_args(args=list(args))
+    single = [option for option in given if isinstance(option, TyperOption) and not option.multiple]
+    for option in single:
+        if single.count(option) > 1 and not option.count:
+            raise typer.BadParameter("given twice, and it takes one value: give it once", ctx, option)
+
+
+class OnceEach(TyperCommand):
+    """A command whose options are given at most once, save those that are lists."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        check_repeats(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+class GroupOnceEach(TyperGroup):
+    """The same for the options that stand before a command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        check_repeats(self, ctx, args)
+        return super().parse_args(ctx, args)
 
 
 @dataclass

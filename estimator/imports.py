@@ -6,12 +6,14 @@ repaired and said; a value that cannot be right is refused with file, row, colum
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from estimator.bounds import LeftOut, possible
+from estimator.contradictions import FEW, Weighed, unit_warning, weighed
 from estimator.event_files import ReadFile, read_event_file
 from estimator.frames import DATASETS, RATIO_KINDS, TAKER_BUY_SELL, conform
 from estimator.layouts import (
@@ -20,17 +22,29 @@ from estimator.layouts import (
     OURS,
     PRICE,
     PRICES,
+    QUOTE_VOLUME,
     SAMPLES_SAID,
     TAKER_BUY,
     TAKER_SELL,
     TIME,
+    VOLUMES,
     FeedLayout,
     layout_of,
+    mapping_of,
+    named_by_structure,
 )
+from estimator.named_markets import OfMarket, of_market
+from estimator.venue_spec import Venue
 from estimator.venues import venue_named
+from storage.cells import refuse_first
+from storage.coin_names import CoinName, folded
+from storage.content import read_content
 from storage.errors import TableRefused
 from storage.store import Store
-from storage.tabular import read_table, select_columns, to_float, to_time
+from storage.tabular import TextTable, parse_rows, select_columns, to_float, to_time
+
+MOST_DIFFERING: Final = 0.05
+"""Rows of one time that differ: a download that was appended twice has some, a file of two markets half of its rows."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +74,24 @@ class ImportSummary:
     layout: str
     series: tuple[SeriesSummary, ...]
     remarks: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def describe(self) -> list[str]:
         """Lines for a terminal."""
         return [
-            f"{self.path}: {self.layout}, {self.venue} {self.coin}",
+            "; ".join((f"{self.path}: {self.layout}, {self.venue} {self.coin}", *self.warnings)),
             *(f"  {series.line()}" for series in self.series),
             *(f"  {remark}" for remark in self.remarks),
         ]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The market that a file is to be of, and the store whose candles its amounts are held against."""
+
+    store: Store
+    venue: Venue
+    coin: CoinName
 
 
 def import_feed(
@@ -75,43 +99,107 @@ def import_feed(
 ) -> ImportSummary:
     """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`).
 
-    Raises `TableRefused` for a table that is not recognised or holds an impossible value, `UnknownChoice` for a
-    venue or column name that is not known.
+    `coin` is folded (`storage.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another
+    market, contradicts itself or holds an impossible value, `UnknownChoice` for a venue or column name that is not
+    known.
     """
-    market = venue_named(venue)
-    read = (None if columns else read_event_file(path, market, coin)) or _read_table_file(path, columns)
-    series = tuple(
-        _store(store, dataset, market.name, coin, frame, str(path)) for dataset, frame in read.frames.items()
+    market, name = venue_named(venue), folded(coin)
+    asked = Asked(store, market, name)
+    content = read_content(path)
+    read = (None if columns else read_event_file(content, path, market, name)) or _read_table(
+        content, path, columns, asked
     )
-    return ImportSummary(str(path), market.name, coin, read.layout, series, read.remarks)
+    kept, remarks = _possible(read, path)
+    warnings = (*read.warnings, *_beside_stored(kept, asked))
+    series = tuple(
+        _store(store, dataset, market.name, name.coin, frame, str(path)) for dataset, frame in kept.items()
+    )
+    said = (name.words(),) if name.is_changed else ()
+    return ImportSummary(
+        *(str(path), market.name, name.coin, read.layout, series),
+        (*said, *read.remarks, *remarks),
+        warnings,
+    )
 
 
-def _read_table_file(path: Path, columns: Mapping[str, str] | None) -> ReadFile:
-    table, layout, remarks = read_feed(path, columns)
+def _read_table(content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked) -> ReadFile:
+    table, layout, remarks, warnings = _feed(content, path, columns, asked)
     said = (*layout.remarks, *((SAMPLES_SAID,) if PRICE in table.columns else ()), *remarks)
-    return ReadFile(series_in(table, path), layout.name, said)
+    return ReadFile(series_in(table, path), layout.name, said, warnings)
 
 
 def read_feed(
     path: Path, columns: Mapping[str, str] | None = None
 ) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...]]:
     """The table under our names and units, ascending and unique in `ts`, with its layout and what was repaired."""
-    raw = read_table(path)
+    return _feed(read_content(path), path, columns, None)[:3]
+
+
+def _feed(
+    content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked | None
+) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...]]:
+    told = parse_rows(content, path)
+    raw = _named(told, path, columns)
+    of = OfMarket(raw, 1.0) if asked is None else of_market(raw, path, asked.venue, asked.coin)
     layout = layout_of(raw.columns, columns)
     if layout is None:
         raise TableRefused(
             f"{path}: the columns {', '.join(raw.columns)} are no known layout; say which is which with "
             f"--columns OURS=THEIRS,..., where ours are {', '.join(OURS)}"
         )
-    theirs = layout.table.mapping(raw.columns)
-    table = select_columns(raw, theirs, path)
+    theirs = mapping_of(layout, raw.columns, given=bool(columns))
+    table = select_columns(of.rows, theirs, path)
     numbers = [name for name in table.columns if name != TIME]
-    table = to_float(to_time(_with_zone(table), TIME, path, theirs), numbers, path, theirs)
-    _check(table, layout, path)
+    table = to_float(to_time(table, TIME, path, theirs), numbers, path, theirs)
+    _check(table, layout, path, theirs)
     table, settled = _settle_coins(table)
     table = table.with_columns(pl.col(name) * factor for name, factor in layout.scale.items())
-    ordered, remarks = _ordered(table, path)
-    return ordered, layout, (*settled, *remarks)
+    table = _per_coin(table, of.factor)
+    sound = (
+        Weighed(table)
+        if asked is None
+        else weighed(table, path, asked.store, asked.venue.name, asked.coin.coin)
+    )
+    ordered, remarks = _ordered(sound.table, path)
+    said = (*told.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
+    return ordered, layout, said, sound.warnings
+
+
+def _named(told: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
+    """The rows under the file's own names, or those that its structure tells, with what stands beside them."""
+    named = told.rows if told.headed or columns else named_by_structure(told.rows)
+    if named is None:
+        raise TableRefused(
+            f"{path}: has no header line, and {told.rows.width} columns of no known structure; write one, or name the "
+            "columns by their places: --columns ts=1,price=2"
+        )
+    beside = {name: value for name, value in told.beside.items() if name not in named.columns}
+    return named.with_columns(pl.lit(value, pl.String).alias(name) for name, value in beside.items())
+
+
+def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
+    """Prices and amounts of our coin, of which one of the file's is `factor`."""
+    if factor == 1.0:
+        return table
+    prices = [pl.col(name) / factor for name in (PRICE, *PRICES) if name in table.columns]
+    amounts = [pl.col(name) * factor for name in (*VOLUMES, HELD[0]) if name in table.columns]
+    return table.with_columns(*prices, *amounts)
+
+
+def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+    """The rows that can be what they say (`estimator.bounds`); raises `TableRefused` where many cannot."""
+    left_out, kept = LeftOut(), {}
+    for dataset, frame in read.frames.items():
+        kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
+        if frame.height - kept[dataset].height > FEW * frame.height:
+            raise TableRefused(f"{path}: {left_out.lines()[-1]}; most rows of a file must be possible")
+    return kept, left_out.lines()
+
+
+def _beside_stored(frames: Mapping[str, pl.DataFrame], asked: Asked) -> tuple[str, ...]:
+    if "candles" not in frames:
+        return ()
+    return unit_warning(frames["candles"], asked.store, asked.venue.name, asked.coin.coin)
 
 
 def _settle_coins(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -124,44 +212,27 @@ def _settle_coins(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     return table.rename({COINS_OR_USD: "open_interest"}), ()
 
 
-def _with_zone(table: pl.DataFrame) -> pl.DataFrame:
-    """`2025-01-21 00:05:00` is UTC: archives leave the zone out."""
-    if table[TIME].dtype != pl.String:
-        return table
-    bare = r"^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)$"
-    return table.with_columns(pl.col(TIME).str.strip_chars().str.replace(bare, "${1}T${2}Z"))
-
-
-def _check(table: pl.DataFrame, layout: FeedLayout, path: Path) -> None:
+def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[str, str]) -> None:
     """Refuse the first value that cannot be what its column says."""
-    optional = layout.table.optional
-    for name in table.columns:
-        if name not in optional:
-            refuse(table, name, pl.col(name).is_null(), "given (the cell is empty)", path, layout)
+    needed = layout.table.columns
+
+    def refuse(name: str, wrong: pl.Expr, wanted: str) -> None:
+        found = table.select(wrong.fill_null(False)).to_series()
+        refuse_first(path, theirs[name], table[name], found, wanted)
+
+    for name in set(table.columns) & set(needed):
+        refuse(name, pl.col(name).is_null(), "given (the cell is empty)")
     for name, limit in layout.below.items():
-        refuse(
-            table, name, pl.col(name) >= limit, f"below {limit:g}, as this layout's unit has it", path, layout
-        )
+        refuse(name, pl.col(name) >= limit, f"below {limit:g}, as this layout's unit has it")
     for name in {PRICE, *PRICES} & set(table.columns):
-        refuse(table, name, pl.col(name) <= 0, "a price: it must be positive", path, layout)
-    for name in {*HELD, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, "volume", "taker_buy_volume"} & set(
-        table.columns
-    ):
-        refuse(table, name, pl.col(name) < 0, "an amount: it must not be negative", path, layout)
+        refuse(name, pl.col(name) <= 0, "a price: it must be positive")
+    amounts = {*HELD, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, QUOTE_VOLUME, *VOLUMES}
+    for name in amounts & set(table.columns):
+        refuse(name, pl.col(name) < 0, "an amount: it must not be negative")
     if set(PRICES) <= set(table.columns):
         top, bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
-        refuse(table, "high", pl.col("high") < top, "the bar's high: open or close is above it", path, layout)
-        refuse(table, "low", pl.col("low") > bottom, "the bar's low: open or close is below it", path, layout)
-
-
-def refuse(
-    table: pl.DataFrame, name: str, wrong: pl.Expr, wanted: str, path: Path, layout: FeedLayout
-) -> None:
-    """Raise `TableRefused` for the first row (1 = first data row) where `wrong` holds."""
-    row = table.select(wrong.fill_null(False)).to_series().arg_true().first()
-    if isinstance(row, int):
-        theirs = {**layout.table.optional, **layout.table.columns}[name]
-        raise TableRefused(f"{path}: row {row + 1}, column {theirs!r}: {table[name][row]!r} is not {wanted}")
+        refuse("high", pl.col("high") < top, "the bar's high: open or close is above it")
+        refuse("low", pl.col("low") > bottom, "the bar's low: open or close is below it")
 
 
 def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -169,10 +240,15 @@ def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, 
     once = table.unique(keep="first", maintain_order=True)
     unique = once.unique(TIME, keep="last", maintain_order=True)
     ordered = unique.sort(TIME)
+    differing = once.height - unique.height
+    if differing > max(1, MOST_DIFFERING * unique.height):
+        raise TableRefused(
+            f"{path}: {differing} of {once.height} rows differ from another row of the same time: is it of several "
+            "markets? give the rows of one"
+        )
     said = {
         f"{table.height - once.height} repeated rows dropped": table.height - once.height,
-        f"{once.height - unique.height} rows replaced by a later row of the same time": once.height
-        - unique.height,
+        f"{differing} rows replaced by a later row of the same time": differing,
         "rows were not in order of time: sorted": not unique[TIME].is_sorted(),
     }
     if ordered.height < 2:
@@ -233,8 +309,8 @@ def candles_from_samples(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def ratios_long(table: pl.DataFrame) -> pl.DataFrame:
-    """One row per time and kind; taker volumes become buys over sells."""
-    if {TAKER_BUY, TAKER_SELL} <= set(table.columns):
+    """One row per time and kind; taker volumes become buys over sells where the ratio is not given."""
+    if {TAKER_BUY, TAKER_SELL} <= set(table.columns) and TAKER_BUY_SELL not in table.columns:
         table = table.with_columns((pl.col(TAKER_BUY) / pl.col(TAKER_SELL)).alias(TAKER_BUY_SELL))
     kinds = [kind for kind in RATIO_KINDS if kind in table.columns]
     long = table.unpivot(kinds, index=TIME, variable_name="kind", value_name="ratio")

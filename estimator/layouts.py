@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import polars as pl
+
 from estimator.errors import UnknownChoice
 from estimator.frames import LONG_SHORT_ACCOUNTS, RATIO_KINDS, TAKER_BUY_SELL, TOP_LONG_SHORT_POSITIONS
 from storage.tabular import Layout, recognise
@@ -22,8 +24,36 @@ COINS_OR_USD: Final = "oi"
 PRICES: Final = ("open", "high", "low", "close")
 VOLUMES: Final = ("volume", "taker_buy_volume")
 HELD: Final = ("open_interest", "open_interest_usd")
-OURS: Final = (TIME, *PRICES, *VOLUMES, PRICE, *HELD, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL)
-"""Names that `--columns` maps to. Volumes and `open_interest` are coins, `rate` a fraction, `price` a sample."""
+QUOTE_VOLUME: Final = "quote_volume"
+OURS: Final = (
+    *(TIME, *PRICES, *VOLUMES, QUOTE_VOLUME, PRICE, *HELD, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL),
+)
+"""Names that `--columns` maps to. Volumes and `open_interest` are coins, `rate` a fraction, `price` a sample, and
+`quote_volume` USD: it is not kept, but held against the volume."""
+QUOTE_VOLUMES: Final = (
+    *(
+        QUOTE_VOLUME,
+        "quoteVolume",
+        "quote_asset_volume",
+        "turnover",
+        "volume_usd",
+        "volumeUsd",
+        "Volume USDT",
+    ),
+)
+"""What other tables call it."""
+
+KLINES: Final = (
+    *("open_time", *PRICES, "volume", "close_time", QUOTE_VOLUME, "count", "taker_buy_volume"),
+    *("taker_buy_quote_volume", "ignore"),
+)
+HEADLESS: Final[Mapping[int, tuple[str, ...]]] = {
+    6: (TIME, *PRICES, "volume"),
+    7: (TIME, *PRICES, "volume", QUOTE_VOLUME),
+    9: (TIME, *PRICES, "contracts", "volume", QUOTE_VOLUME, "confirm"),
+    12: KLINES,
+}
+"""Bars whose file or answer has no names, by their width: ccxt, Bybit, OKX, Binance."""
 
 BILLION: Final = 1e9
 LARGEST_BILLIONS: Final = 1000.0
@@ -131,6 +161,7 @@ LAYOUTS: Final = (
             "Binance answer of takerlongshortRatio",
             "ratios",
             {TIME: "timestamp", TAKER_BUY_SELL: "buySellRatio"},
+            {TAKER_BUY: "buyVol", TAKER_SELL: "sellVol"},
         )
     ),
     FeedLayout(Layout("OKX funding (fraction)", "funding", {TIME: "ts", "rate": "fundingRate"})),
@@ -152,6 +183,32 @@ def layout_of(header: Sequence[str], columns: Mapping[str, str] | None) -> FeedL
     fitting = {layout.name: layout for layout in LAYOUTS if layout.marker is None or layout.marker in header}
     found = recognise(header, [layout.table for layout in fitting.values()])
     return None if found is None else fitting[found.name]
+
+
+def mapping_of(layout: FeedLayout, header: Sequence[str], given: bool) -> dict[str, str]:
+    """Ours -> theirs, with what else the table says of the volume unless the mapping was `given`."""
+    mapping = layout.table.mapping(header)
+    again = next((name for name in QUOTE_VOLUMES if name in header), None)
+    if not given and again is not None and {"volume", *PRICES} <= set(mapping):
+        mapping.setdefault(QUOTE_VOLUME, again)
+    return mapping
+
+
+def named_by_structure(table: pl.DataFrame) -> pl.DataFrame | None:
+    """A table without a header under the names that its structure tells, those of bars; null where it tells none.
+
+    Every row must have a high that is above and a low that is below its open and close.
+    """
+    names = HEADLESS.get(table.width)
+    if names is None or table.is_empty():
+        return None
+    named = table.rename(dict(zip(table.columns, names, strict=True)))
+    prices = named.select(pl.col(name).cast(pl.Float64, strict=False) for name in PRICES)
+    top, bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
+    is_bar = prices.select(
+        ((pl.col("high") >= top) & (pl.col("low") <= bottom)).fill_null(False).all()
+    ).item()
+    return named if is_bar else None
 
 
 def checked(columns: Mapping[str, str]) -> Mapping[str, str]:

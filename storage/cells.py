@@ -107,12 +107,13 @@ def _of_epoch(number: pl.Series) -> pl.Series:
 
 
 def _of_text(text: pl.Series) -> pl.Series:
-    times = _of_epoch(text.cast(pl.Float64, strict=False))
-    if times.null_count():
-        times = times.fill_null(text.str.to_datetime("%+", time_unit="ms", time_zone="UTC", strict=False))
-    if times.null_count():
-        times = times.fill_null(_without_zone(text))
-    return times
+    number = text.cast(pl.Float64, strict=False)
+    times = _of_epoch(number)
+    worded = text.set(number.is_not_null(), None)
+    if worded.null_count() == len(worded):
+        return times
+    times = times.fill_null(worded.str.to_datetime("%+", time_unit="ms", time_zone="UTC", strict=False))
+    return times.fill_null(_without_zone(worded)) if times.null_count() else times
 
 
 def _without_zone(text: pl.Series) -> pl.Series:

@@ -6,8 +6,8 @@ name: it is refused by its line. All cells stay text.
 
 import csv
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from storage.errors import TableRefused
 MOST_CELLS: Final = 10_000_000
 """A year of one-minute bars with all their columns is 6 million."""
 MOST_COLUMNS: Final = 1000
+LONGEST_HEADER: Final = 2**16
 SEPARATORS: Final = (b"\t", b";", b"|", b",")
 NEWLINE, QUOTE, RETURN = b"\n"[0], b'"'[0], b"\r"[0]
 
@@ -29,11 +30,15 @@ NOTHING: Final = ("", "none", "null", "nan", "true", "false")
 
 @dataclass(frozen=True)
 class TextTable:
-    """Rows with all cells as text; what was repaired. Columns without a header are called 1, 2, 3, ..."""
+    """Rows with all cells as text; what was repaired. Columns without a header are called 1, 2, 3, ...
+
+    `beside` is text that stands beside the rows and is said of all of them: the symbol in an answer.
+    """
 
     rows: pl.DataFrame
     headed: bool
     remarks: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def numbered(width: int) -> list[str]:
@@ -71,10 +76,11 @@ def check_size(rows: int, columns: int, path: Path) -> None:
         )
 
 
-def parse_delimited(content: bytes, path: Path) -> TextTable:
+def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) -> TextTable:
     """The table that UTF-8 text holds; raises `TableRefused` naming file and line."""
     text = content.replace(b"\r", b"\n") if b"\n" not in content else content
-    separator, text = _separator(text)
+    if separator is None:
+        separator, text = _separator(text)
     lines = _Lines.of(text, separator, path)
     first = lines.cells_of(0, separator)
     headed = is_header(first)
@@ -113,6 +119,8 @@ class _Lines:
 
     @classmethod
     def of(cls, text: bytes, separator: bytes, path: Path) -> "_Lines":
+        if (text.find(b"\n") + 1 or len(text)) > LONGEST_HEADER:
+            raise TableRefused(f"{path}: line 1 is longer than {LONGEST_HEADER} bytes: is it a table?")
         check_size(1, text.count(separator, 0, text.find(b"\n") + 1 or len(text)) + 1, path)
         check_size(max(text.count(separator), text.count(b"\n")), 1, path)
         data = np.frombuffer(text, np.uint8)
@@ -166,15 +174,14 @@ class _Lines:
         like = (np.abs(self.ends - self.starts - len(self.line(0))) < 2) & (
             data[self.starts] == data[self.starts[0]]
         )
-        like[like] = [self.line(place).strip() == first for place in np.flatnonzero(like)]
+        like[like] = [self.line(place).strip() == first for place in np.flatnonzero(like).tolist()]
         return like
 
     def text_of(self, keep: Any) -> bytes:
         """The text of the lines that are kept, in runs."""
         edges = np.flatnonzero(np.diff(np.concatenate(([False], keep, [False])).astype(np.int8)))
         runs = zip(edges[::2], edges[1::2] - 1, strict=True)
-        gaps = np.flatnonzero(self.starts[1:] != self.ends[:-1] + 1) if len(self.starts) > 1 else []
-        if len(gaps):  # blank lines inside
+        if (self.starts[1:] != self.ends[:-1] + 1).any():  # blank lines inside
             return b"\n".join(self.line(int(place)) for place in np.flatnonzero(keep))
         return b"\n".join(self.text[self.starts[begin] : self.ends[end]] for begin, end in runs)
 

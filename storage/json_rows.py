@@ -4,8 +4,10 @@ Cells stay the text that the document has, so that a number is never rounded, an
 row and column like any other.
 """
 
+import io
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,15 @@ import msgspec
 import polars as pl
 
 from heatmap.decoding import NOT_DECODED
-from storage.delimited import TextTable, check_size, is_header, names_of, numbered
+from storage.delimited import (
+    MOST_COLUMNS,
+    TextTable,
+    check_size,
+    is_header,
+    names_of,
+    numbered,
+    parse_delimited,
+)
 from storage.errors import TableRefused
 
 CHUNK: Final = 20_000
@@ -71,7 +81,16 @@ def _document(content: bytes, path: Path) -> TextTable:
         return _columns(fields, path)
     if len(lists) != 1:
         raise TableRefused(f"{path}: a JSON object of {_some(fields)} with {len(lists)} lists: {WANTED}")
-    return _table(lists[0], path, "item")
+    return replace(_table(lists[0], path, "item"), beside=dict(_texts(fields, DEEPEST)))
+
+
+def _texts(fields: dict[str, Raw], depth: int) -> Iterator[tuple[str, str]]:
+    """What an answer says in words beside its rows."""
+    for name, value in fields.items():
+        if _begins(value) == b'"':
+            yield name, OF_TEXT.decode(value)
+        elif _begins(value) == b"{" and depth > 1:
+            yield from _texts(OF_OBJECT.decode(value), depth - 1)
 
 
 def _some(fields: Sequence[str] | dict[str, Any]) -> str:
@@ -119,36 +138,49 @@ def _decoded(decoder: Any, row: Raw | bytes, place: int, path: Path, unit: str) 
 
 
 def _of_objects(rows: Sequence[Raw | bytes], path: Path, unit: str) -> pl.DataFrame:
-    chunks, names = [], dict.fromkeys(_decoded(OF_OBJECT, rows[0], 0, path, unit))
-    for start in range(0, len(rows), CHUNK):
-        part = [
-            _decoded(OF_OBJECT, row, start + place, path, unit)
-            for place, row in enumerate(rows[start : start + CHUNK])
-        ]
-        names |= dict.fromkeys(chain.from_iterable(part))
-        check_size(len(rows), len(names), path)
-        chunks.append(_frame({name: [row.get(name) for row in part] for name in names}))
-    return pl.concat(chunks, how="diagonal", rechunk=False)
+    names = dict.fromkeys(_decoded(OF_OBJECT, rows[0], 0, path, unit))
+    for place, row in enumerate(rows):
+        names |= dict.fromkeys(_decoded(OF_OBJECT, row, place, path, unit))
+        if len(names) > MOST_COLUMNS:
+            break
+    check_size(len(rows), len(names), path)
+    lines = b"\n".join(bytes(row).replace(b"\n", b" ") for row in rows)
+    with suppress(pl.exceptions.PolarsError):  # it knows no numbers that are too large
+        return pl.read_ndjson(io.BytesIO(lines), schema=dict.fromkeys(names, pl.String))
+    return pl.concat(
+        _frame({name: [row.get(name) for row in part] for name in names})
+        for part in (
+            [OF_OBJECT.decode(row) for row in rows[at : at + CHUNK]] for at in range(0, len(rows), CHUNK)
+        )
+    )
 
 
 def _of_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
-    first = [_cell(value) or "" for value in _decoded(OF_LIST, rows[0], 0, path, unit)]
+    """Lists of plain values are lines of text; others are taken apart one by one."""
+    lines = [bytes(row).strip()[1:-1].replace(b"\n", b" ").replace(b', "', b',"') for row in rows]
+    text = b"\n".join(lines)
+    if any(sign in text for sign in (b"\\", b"[", b"{")) or not all(lines):
+        return _of_nested_lists(rows, path, unit)
+    told = parse_delimited(text, path, b",")
+    return replace(told, rows=told.rows.with_columns(pl.all().str.strip_chars().replace("null", None)))
+
+
+def _of_nested_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
+    cells = [
+        [_cell(value) for value in _decoded(OF_LIST, row, at, path, unit)] for at, row in enumerate(rows)
+    ]
+    first = [cell or "" for cell in cells[0]]
     headed = is_header(first)
     names = names_of(first, path) if headed else numbered(len(first))
     check_size(len(rows), len(names), path)
-    chunks = [_frame({name: [] for name in names})]
-    for start in range(int(headed), len(rows), CHUNK):
-        part = [
-            _decoded(OF_LIST, row, start + place, path, unit)
-            for place, row in enumerate(rows[start : start + CHUNK])
-        ]
-        wrong = next((place for place, row in enumerate(part) if len(row) != len(names)), None)
-        if wrong is not None:
+    for at, row in enumerate(cells):
+        if len(row) != len(names):
             raise TableRefused(
-                f"{path}: {unit} {start + wrong + 1} has {len(part[wrong])} cells where the first has {len(names)}"
+                f"{path}: {unit} {at + 1} has {len(row)} cells where the first has {len(names)}"
             )
-        chunks.append(_frame(dict(zip(names, zip(*part, strict=True), strict=True))))
-    return TextTable(pl.concat(chunks, rechunk=False), headed)
+    return TextTable(
+        pl.DataFrame(cells[headed:], schema=dict.fromkeys(names, pl.String), orient="row"), headed
+    )
 
 
 def _frame(columns: dict[str, Any]) -> pl.DataFrame:

@@ -101,7 +101,7 @@ def test_forced_orders_that_cannot_be_right_are_refused(
     ("rows", "name", "said"),
     [
         ([[0, 5, 0.1, 5]], "tiers.json", "put it into the name"),
-        ([[0, 5, 0.1, 5], [6, 9, 0.2, 4]], "tiers_2026-09.json", "must follow one another"),
+        ([[0, 5, 0.1, 5], [7, 9, 0.2, 4]], "tiers_2026-09.json", "must follow one another"),
         ([[0, 5, 0.2, 5], [5, 9, 0.1, 4]], "tiers_2026-09.json", "rates that do not fall"),
         ([[1, 5, 0.2, 5]], "tiers_2026-09.json", "must begin at 0"),
         ([[0, 5, 0.2]], "tiers_2026-09.json", "tiers of BTC/USDT:USDT"),

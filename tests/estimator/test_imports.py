@@ -182,8 +182,8 @@ def test_archives_of_binance_are_read_with_what_takers_bought_and_all_ratios(
     metrics = [
         "create_time,sum_open_interest,sum_open_interest_value,count_long_short_ratio,"
         "sum_toptrader_long_short_ratio,sum_taker_long_short_vol_ratio",
-        "2026-08-01 00:00:00,5,500,1.5,2.5,3.5",
-        "2026-08-01 00:05:00,6,600,1.6,,3.6",
+        "2026-08-01 00:00:00,5,10,1.5,2.5,3.5",
+        "2026-08-01 00:05:00,6,12,1.6,,3.6",
     ]
     bring(store, write(tmp_path, klines))
     assert stored(store, "candles")["taker_buy_volume"].to_list() == [4, 3]
