@@ -126,6 +126,7 @@ class SpotBalance(Payload, frozen=True):
     hold: Number
     token: int | None = None
     ltv: Number | None = None
+    supplied: Number | None = None
 
 
 class SpotClearinghouseState(Payload, frozen=True):
