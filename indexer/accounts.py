@@ -56,7 +56,13 @@ def account_mode(reading: AccountReading) -> str | None:
         return reading.mode
     if reading.spot.token_to_available_after_maintenance is None:
         return "standard"
-    return "portfolio" if reading.spot.portfolio_margin_enabled else "unified"
+    return "portfolio" if _is_portfolio(reading.spot) else "unified"
+
+
+def _is_portfolio(spot: SpotClearinghouseState) -> bool:
+    """It says so, or a balance is lent out or lent against, which only portfolio margin does."""
+    lent = any(held.supplied is not None or (held.ltv or 0) > 0 for held in spot.balances)
+    return bool(spot.portfolio_margin_enabled) or lent
 
 
 def pooled_available_usd(reading: AccountReading) -> float | None:

@@ -9,8 +9,11 @@ from typing import Final
 import polars as pl
 
 from heatmap.money import counted, percent, usd
+from indexer.checks import Checks
 from indexer.frames import POSITION
 from indexer.reconcile import implied_collateral_notes
+from indexer.server_marks import marks_said
+from indexer.table_choice import adopted_tables
 from indexer.universe import VENUE
 from storage.database import Database
 from storage.markets import last_market
@@ -43,6 +46,7 @@ class ImportSummary:
     last: datetime | None = None
     unpriced: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
+    checks: Checks = field(default_factory=Checks)
     market_rows: int = 0
     notes: tuple[str, ...] = ()
     left_out: int = 0
@@ -56,14 +60,11 @@ class ImportSummary:
             said = [f"{ours}={theirs}" for ours, theirs in self.columns.items() if ours != theirs]
             lines.append(f"  columns: {', '.join(said) or 'named as ours'}")
         if self.readings:
-            counts = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())
             lines.append(
                 f"  {counted(self.positions, 'position row')} of {counted(self.accounts, 'account')} in "
                 f"{_named(self.coins)}, {counted(self.readings, 'reading')} {_span(self.first, self.last)}"
             )
-            lines.append(
-                f"  {counted(self.unpriced, 'position')} without liquidation price; status: {counts or 'none'}"
-            )
+            lines.append(f"  {counted(self.unpriced, 'position')} without liquidation price; {self.checks}")
         if self.market_rows:
             lines.append(f"  {counted(self.market_rows, 'market row')} {_span(self.first, self.last)}")
         return lines + [f"  note: {note}" for note in self.notes]
@@ -104,13 +105,24 @@ def summarise(
         last=looks["as_of"].max(),  # type: ignore[arg-type]
         unpriced=positions["liq_px"].null_count(),
         statuses=dict(counts.iter_rows()),
+        checks=Checks.of(positions),
     )
 
 
 def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
-    notes = [str(note) for note in implied_collateral_notes(positions)]
+    """What a reader must know of reconciled positions: collateral, tables and marks that their prices told."""
+    collateral = [str(note) for note in implied_collateral_notes(positions)]
+    tables = [str(note) for note in adopted_tables(positions)]
+    return [
+        *_few(collateral, "accounts like these"),
+        *_few(tables, "coins with another table"),
+        *marks_said(positions),
+    ]
+
+
+def _few(notes: Sequence[str], what: str) -> list[str]:
     more = len(notes) - SHOWN_NOTES
-    return notes[:SHOWN_NOTES] + ([f"and {more} more accounts like these"] if more > 0 else [])
+    return [*notes[:SHOWN_NOTES], *([f"and {more} more {what}"] if more > 0 else [])]
 
 
 def coverage_warnings(

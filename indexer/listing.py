@@ -7,13 +7,14 @@ from rich.table import Table
 
 from heatmap.money import age, counted, price, usd
 from heatmap.synthetic import any_synthetic
+from indexer.checks import Checks, code_of, words_of
 
 SHOWN = 40
 
 
 def positions_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
-    """The largest positions, with status counts of all of them below."""
-    largest = frame.sort("notional_usd", descending=True).head(rows)
+    """The largest positions, with counts below of how many of all agree, differ and were not checked."""
+    largest = frame.sort("notional_usd", descending=True).head(rows).with_columns(code=code_of())
     table = Table(
         caption=_caption(frame, largest.height), caption_justify="left", box=None, padding=(0, 1, 0, 0)
     )
@@ -21,7 +22,7 @@ def positions_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("notional", "liquidation", "solved"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("mode", "status"):
+    for name in ("mode", "check"):
         table.add_column(name, no_wrap=True)
     for row in largest.iter_rows(named=True):
         table.add_row(*_cells(row))
@@ -72,7 +73,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         _price(row["liq_px_exchange"]),
         _price(row["liq_px_solved"]),
         row["margin_mode"] or "-",
-        row["status"],
+        words_of(row["code"]),
     ]
 
 
@@ -81,7 +82,5 @@ def _price(px: float | None) -> str:
 
 
 def _caption(frame: pl.DataFrame, shown: int) -> str:
-    counts = frame.group_by("status").len().sort("len", descending=True)
-    said = ", ".join(f"{count} {status}" for status, count in counts.iter_rows())
     synthetic = "synthetic, " if any_synthetic(frame["source"]) else ""
-    return f"{synthetic}{shown} largest of {frame.height} positions: {said}"
+    return f"{synthetic}{shown} largest of {frame.height} positions: {Checks.of(frame)}"

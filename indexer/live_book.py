@@ -18,6 +18,7 @@ from indexer.funding import pay_funding
 from indexer.margin_tables import MarginTables
 from indexer.readings import accounts_as_of, positions_as_of
 from indexer.reconcile import reconcile, remark
+from indexer.table_choice import with_remembered_tables
 from indexer.universe import VENUE
 from storage.errors import NothingStored
 from storage.store import Store
@@ -55,7 +56,8 @@ class LiveBook:
     def lay_over(self, accounts: pl.DataFrame, positions: pl.DataFrame) -> None:
         """The same for frames (`ACCOUNTS`, and `POSITIONS` not reconciled) as batches of readings are stored."""
         last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
-        solved = reconcile(positions.join(last, on=[*PAIR, "as_of"], how="semi"), self.tables)
+        read = positions.join(last, on=[*PAIR, "as_of"], how="semi")
+        solved = reconcile(with_remembered_tables(read, self.positions), self.tables)
         fresh = with_first_sight(solved, self.positions, self.accounts)
         self.accounts = pl.concat([self.accounts.join(last, on=PAIR, how="anti"), last])
         self.positions = pl.concat([self.positions.join(last, on=PAIR, how="anti"), fresh])
@@ -105,6 +107,7 @@ class LiveBook:
             .when(resized & (pl.col("status") != "never"))
             .then(pl.lit("exchange_only"))
             .otherwise("status"),
+            check=pl.when(resized).then(pl.lit("resized")).otherwise("check"),
         )
         new = changes.join(self.positions, on=POSITION, how="anti").filter(pl.col("szi") != 0)
         self.positions = pl.concat([conform(kept, POSITIONS), _unread(new, marks, as_of)])
@@ -132,6 +135,7 @@ def _unread(changes: pl.DataFrame, marks: pl.DataFrame, as_of: datetime) -> pl.D
             notional_usd=pl.col("szi").abs() * pl.col("mark_px"),
             exchange_read=pl.lit(False),
             status=pl.lit("unknown_collateral"),
+            check=pl.lit("no_exchange_price"),
             held_since=pl.lit(as_of, POSITIONS["as_of"]),
             as_of=pl.lit(as_of, POSITIONS["as_of"]),
             source=pl.lit(TAPE),

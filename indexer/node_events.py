@@ -1,47 +1,65 @@
 """A node's event files line by line: fills (one by one or by block) and miscellaneous events, decoded and checked.
 
-Files are plain, gzip or LZ4. A line is decoded only when it is asked for; every line must look like one.
+Files are plain, gzip or LZ4. A line is decoded only when it is asked for; every line must look like one. What is not as
+documented is left out in the smallest unit that it spoils, an entry of a block, a line or a file, and told to `Tally`.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import IO, Annotated, Final
 
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
+from heatmap.money import counted
 from indexer.compressed import DAMAGED, open_binary
 from indexer.errors import ImportRefused, WireError
-from indexer.wire import EpochMs, Number, Price
+from indexer.wire import EpochMs, Number
+from storage.clock import is_timely_ms, wanted
 
-LONGEST_LINE: Final = 1 << 28
+LONGEST_LINE: Final = 64 << 20
+"""A block of a node is a few MB at most; a longer line is left out without being held."""
+
+PERPETUAL: Final = re.compile(r"[\w:-][\w:.-]{0,39}$")
+"""What a coin is called that is kept; spot pairs, which have no liquidations, have other names too."""
+
+Amount = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
+Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
+Word = Annotated[str, msgspec.Meta(pattern=r"^\w{1,80}$")]
 
 
 class Liquidation(msgspec.Struct, rename="camel", gc=False):
     """What the exchange says of a liquidation; both sides' fills carry it."""
 
-    mark_px: Price
-    method: str
-    liquidated_user: str | None = None
+    mark_px: Amount
+    method: Word
+    liquidated_user: Address | None = None
 
 
 class Fill(msgspec.Struct, rename="camel", gc=False):
     """One side of a trade, as far as liquidations need it."""
 
     coin: str
-    px: Price
-    sz: Annotated[float, msgspec.Meta(gt=0)]
+    px: Amount
+    sz: Amount
     side: Annotated[str, msgspec.Meta(pattern="^[AB]$")]
     time: EpochMs
-    hash: str
-    tid: int
-    oid: int
+    hash: Word
+    tid: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    oid: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     liquidation: Liquidation | None = None
 
 
+class _Block(msgspec.Struct, gc=False):
+    """A block of either kind, its entries not decoded yet."""
+
+    events: list[msgspec.Raw]
+
+
 class _FillBlock(msgspec.Struct, gc=False):
-    events: list[tuple[str, Fill]]
+    events: list[tuple[Address, Fill]]
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -70,7 +88,8 @@ class _EventBlock(msgspec.Struct, gc=False):
     events: list[Event]
 
 
-_fill = msgspec.json.Decoder(tuple[str, Fill], strict=False)
+_block = msgspec.json.Decoder(_Block)
+_fill = msgspec.json.Decoder(tuple[Address, Fill], strict=False)
 _fill_block = msgspec.json.Decoder(_FillBlock, strict=False)
 _event = msgspec.json.Decoder(Event, strict=False)
 _event_block = msgspec.json.Decoder(_EventBlock, strict=False)
@@ -78,10 +97,22 @@ _event_block = msgspec.json.Decoder(_EventBlock, strict=False)
 
 @dataclass
 class Tally:
-    """Lines read, and what was left out of them."""
+    """Lines read, what a reader must know of them, and what was left out: number and first instance of each kind."""
 
     lines: int = 0
     notes: list[str] = field(default_factory=list)
+    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def leave_out(self, kind: str, instance: str) -> None:
+        count, first = self.left_out.get(kind, (0, instance))
+        self.left_out[kind] = (count + 1, first)
+
+    def describe(self) -> tuple[str, ...]:
+        """One line per kind of what was left out."""
+        return tuple(
+            f"{counted(count, kind)} left out, the first: {first}"
+            for kind, (count, first) in self.left_out.items()
+        )
 
 
 def event_files(paths: Sequence[Path]) -> list[Path]:
@@ -99,8 +130,11 @@ def event_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def lines_of(file: Path, tally: Tally) -> Iterator[tuple[int, bytes]]:
-    """(number, line) of every line that is not empty. A plain file may break off in its last line, which the node is
-    still writing: it is left out and noted. A compressed one may not."""
+    """(number, line) of every line that is not empty and looks like one; others are left out.
+
+    A plain file may break off in its last line, which the node is still writing: that is noted. A compressed one may
+    not: raises `WireError`.
+    """
     with open_binary(file) as (stream, _):
         at = 0
         try:
@@ -109,10 +143,13 @@ def lines_of(file: Path, tally: Tally) -> Iterator[tuple[int, bytes]]:
                 if not whole:
                     continue
                 tally.lines += 1
-                if (whole[:1], whole[-1:]) in ((b"{", b"}"), (b"[", b"]")):
+                if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                    _skip_line(stream)
+                    tally.leave_out("line", f"{file}:{at}: longer than {LONGEST_LINE >> 20} MB")
+                elif (whole[:1], whole[-1:]) in ((b"{", b"}"), (b"[", b"]")):
                     yield at, whole
                 elif line.endswith(b"\n") or at == 1:
-                    raise WireError("node events", f"{file}:{at}", f"no JSON object or pair: {_shown(whole)}")
+                    tally.leave_out("line", f"{file}:{at}: no JSON object or pair: {_shown(whole)}")
                 else:
                     tally.notes.append(
                         f"{file}: the last line breaks off and is left out; the node may be writing it"
@@ -123,12 +160,48 @@ def lines_of(file: Path, tally: Tally) -> Iterator[tuple[int, bytes]]:
             ) from None
 
 
-def fills_of(line: bytes, file: Path, at: int) -> Sequence[tuple[str, Fill]]:
-    """(address, fill) of one line of either layout; raises `WireError` naming file and line."""
+def _skip_line(stream: IO[bytes]) -> None:
+    """Read on to the end of the line."""
+    for piece in iter(lambda: stream.readline(LONGEST_LINE), b""):
+        if piece.endswith(b"\n"):
+            return
+
+
+def fills_of(line: bytes, file: Path, at: int, tally: Tally) -> Sequence[tuple[str, Fill]]:
+    """(address, fill) of one line of either layout; entries that cannot be true are left out.
+
+    Raises `WireError` naming file and line for one that is neither a fill nor a block.
+    """
     try:
-        return [_fill.decode(line)] if line[:1] == b"[" else _fill_block.decode(line).events
+        pairs = [_fill.decode(line)] if line[:1] == b"[" else _fill_block.decode(line).events
     except NOT_DECODED as error:
-        raise WireError("node fills", f"{file}:{at}", str(error)) from None
+        pairs = _one_by_one(line, file, at, tally, str(error))
+    kept = []
+    for address, fill in pairs:
+        if not is_timely_ms(fill.time):
+            tally.leave_out("fill", f"{file}:{at}: time {fill.time} is not {wanted()}")
+        elif fill.liquidation is not None and not PERPETUAL.match(fill.coin):
+            tally.leave_out("fill", f"{file}:{at}: {fill.coin!r} is no perpetual's name")
+        else:
+            kept.append((address.lower(), fill))
+    return kept
+
+
+def _one_by_one(line: bytes, file: Path, at: int, tally: Tally, why: str) -> list[tuple[str, Fill]]:
+    """The fills of a block of which one at least is not as documented."""
+    try:
+        entries = [] if line[:1] == b"[" else _block.decode(line).events
+    except NOT_DECODED:
+        entries = []
+    if not entries:
+        raise WireError("node fills", f"{file}:{at}", why)
+    pairs = []
+    for number, entry in enumerate(entries):
+        try:
+            pairs.append(_fill.decode(entry))
+        except NOT_DECODED as error:
+            tally.leave_out("fill", f"{file}:{at}: $.events[{number}]: {error}")
+    return pairs
 
 
 def events_of(line: bytes, file: Path, at: int) -> Sequence[Event]:

@@ -7,18 +7,21 @@ files counts once. Fills are grouped by (liquidated address, coin, hash, method)
 all-zero hash. Names of fields: the exchange's; `misc_events`: the project's protocol notes, section 5.2.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from heatmap.errors import BadInput, one_line
 from heatmap.money import counted, usd
+from indexer.errors import WireError
 from indexer.frames import AS_OF, Schema
 from indexer.node_events import Event, Fill, Liquidation, Tally, event_files, events_of, fills_of, lines_of
 from indexer.universe import VENUE
+from storage.clock import AHEAD, EARLIEST
 from storage.store import Store
 
 DATASET: Final = "liquidations"
@@ -44,6 +47,7 @@ FUNDING_CENSUS: Schema = {
     "funding_usd": pl.Float64(),  # as the node writes it; the sign is not documented
 }
 NO_HASH: Final = "0x" + "0" * 64
+PART_ROWS: Final = 100_000
 ONE_FILL: Final = ("address", "coin", "ts", "tid", "oid")
 COLUMNS: Schema = {
     "address": pl.String(),
@@ -69,11 +73,14 @@ class _Found:
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
     def add(self, address: str, fill: Fill, event: Liquidation) -> None:
-        who = event.liquidated_user
+        who = event.liquidated_user and event.liquidated_user.lower()
         values = (address, fill.coin, fill.time, fill.tid, fill.oid, fill.px, fill.sz, fill.side, fill.hash,
                   event.mark_px, event.method, who, address == who)  # fmt: skip
         for column, value in zip(self.columns.values(), values, strict=True):
             column.append(value)
+
+    def frame(self) -> pl.DataFrame:
+        return pl.DataFrame(self.columns, schema=dict(COLUMNS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +93,7 @@ class NodeLiquidations:
     files, lines : what was read
     repeated_fills : fills left out because they stand in more than one place
     counterparty_fills : fills of those who took the other side, not counted
+    left_out : fills, lines and files that are not as documented, one line per kind with number and first instance
     """
 
     liquidations: pl.DataFrame
@@ -94,37 +102,92 @@ class NodeLiquidations:
     repeated_fills: int
     counterparty_fills: int
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
     """Liquidations in files or folders of `node_fills` or `node_fills_by_block`, in memory that grows with them only.
 
-    Raises `ImportRefused` for a path that is not there or holds no file, `WireError` naming file and line.
+    What is not as documented, or of a time that cannot be, is left out: an entry, a line, or a file that breaks off or
+    is of another kind. Raises `ImportRefused` for a path that is not there or holds no file, and `WireError` naming
+    file and line where nothing can be read at all.
     """
-    files, found, tally = event_files(paths), _Found(), Tally()
+    files, tally = event_files(paths), Tally()
+    rows = _Rows()
+    refused: list[BadInput] = []
     for file in files:
-        for at, line in lines_of(file, tally):
-            if at == 1 or b'"liquidation"' in line:
-                for address, fill in fills_of(line, file, at):
-                    if fill.liquidation is not None:
-                        found.add(address, fill, fill.liquidation)
-    rows = pl.DataFrame(found.columns, schema=dict(COLUMNS))
-    once = rows.unique(subset=list(ONE_FILL), keep="first", maintain_order=True)
+        try:
+            rows.add(_fills_in(file, tally))
+        except BadInput as error:
+            refused.append(error)
+            tally.leave_out("file", str(error))
+    if len(refused) == len(files):
+        raise refused[0]
+    once = rows.once()
     own = once.filter("own")
     return NodeLiquidations(
         liquidations=_grouped(own),
         files=len(files),
         lines=tally.lines,
-        repeated_fills=rows.height - once.height,
+        repeated_fills=rows.read - once.height,
         counterparty_fills=once.height - own.height,
         notes=(*tally.notes, *_unattributed(once, own)),
+        left_out=tally.describe(),
     )
+
+
+@dataclass
+class _Rows:
+    """Fills of all files, each once; repetitions go as soon as they are many, so that none are held."""
+
+    parts: list[pl.DataFrame] = field(default_factory=list)
+    read: int = 0
+
+    def add(self, parts: Iterable[pl.DataFrame]) -> None:
+        """The fills of one file, or none of them where it breaks off."""
+        told = list(parts)
+        self.read += sum(part.height for part in told)
+        self.parts = [self._of([*self.parts, *told])]
+
+    def once(self) -> pl.DataFrame:
+        return self._of(self.parts)
+
+    def _of(self, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        whole = pl.concat([pl.DataFrame(schema=dict(COLUMNS)), *parts])
+        return whole.unique(subset=list(ONE_FILL), keep="first", maintain_order=True)
+
+
+def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Fills with a liquidation, in parts; raises `WireError` where no line of the file is one of fills."""
+    found, readable = _Found(), 0
+    refused: WireError | None = None
+    for at, line in lines_of(file, tally):
+        if readable and b'"liquidation"' not in line:
+            continue
+        try:
+            fills = fills_of(line, file, at, tally)
+        except WireError as error:
+            refused = refused or error
+            tally.leave_out("line", str(error))
+            continue
+        readable += 1
+        for address, fill in fills:
+            if fill.liquidation is not None:
+                found.add(address, fill, fill.liquidation)
+        if len(found.columns["tid"]) >= PART_ROWS:
+            yield found.frame()
+            found = _Found()
+    if not readable:
+        said = tally.left_out.get("line", (0, "no line of fills in it"))[1]
+        raise refused or WireError("node fills", str(file), said)
+    yield found.frame()
 
 
 def funding_census(paths: Sequence[Path]) -> pl.DataFrame:
     """The Funding deltas of `misc_events` files or folders: who held how much of what at each funding moment.
 
-    Returns a frame of schema `FUNDING_CENSUS` by time, each (ts, address, coin) once. Raises as `read_liquidations`.
+    Returns a frame of schema `FUNDING_CENSUS` by time, each (ts, address, coin) once; events of a time that cannot be
+    are left out. Raises `WireError` naming file and line.
     """
     columns: dict[str, list[Any]] = {name: [] for name in FUNDING_CENSUS}
     for file in event_files(paths):
@@ -133,11 +196,12 @@ def funding_census(paths: Sequence[Path]) -> pl.DataFrame:
                 for event in events_of(line, file, at):
                     _add_deltas(columns, event)
     strings = pl.DataFrame(columns, schema={**FUNDING_CENSUS, "ts": pl.String()})
-    moments = (
-        pl.col("ts").str.slice(0, 23).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="ms", time_zone="UTC")
+    text = pl.col("ts").str.slice(0, 23)
+    moments = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="ms", time_zone="UTC", strict=False)
+    told = strings.with_columns(moments).filter(
+        pl.col("ts").is_between(pl.lit(EARLIEST), pl.lit(datetime.now(UTC) + AHEAD))
     )
-    once = strings.with_columns(moments).unique(subset=["ts", "address", "coin"], keep="last")
-    return once.sort("ts", "coin", "address")
+    return told.unique(subset=["ts", "address", "coin"], keep="last").sort("ts", "coin", "address")
 
 
 def _add_deltas(columns: dict[str, list[Any]], event: Event) -> None:
@@ -203,6 +267,7 @@ class FillsImport:
     repeated_fills: int
     counterparty_fills: int
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -219,6 +284,7 @@ class FillsImport:
             f"  not counted: {counted(self.counterparty_fills, 'fill')} of counterparties, "
             f"{counted(self.repeated_fills, 'repeated fill')}"
         )
+        lines += [f"  left out: {one_line(line)}" for line in self.left_out]
         return lines + [f"  note: {note}" for note in self.notes]
 
 
@@ -245,4 +311,5 @@ def import_fills(store: Store, paths: Sequence[Path]) -> FillsImport:
         repeated_fills=read.repeated_fills,
         counterparty_fills=read.counterparty_fills,
         notes=read.notes,
+        left_out=read.left_out,
     )

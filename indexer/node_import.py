@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from heatmap.money import counted
+from indexer.checks import Checks
 from indexer.errors import ImportRefused
 from indexer.messagepack import OnProgress
 from indexer.node_listing import meta_json
@@ -30,17 +31,18 @@ class NodeImport:
     market_rows: int
     unpriced: int
     statuses: dict[str, int]
+    solved: int
+    checks: Checks
     notes: tuple[str, ...]
     violations: tuple[str, ...]
 
     def describe(self) -> list[str]:
         """Lines for people."""
-        counts = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())
         return [
             f"{self.file}: node state of block {self.height:,}, {self.as_of:%Y-%m-%dT%H:%M:%S}Z",
             f"  {counted(self.accounts_read, 'account')} read, {counted(self.holders, 'holder')} of "
             f"{counted(self.positions, 'position')} in {counted(self.coins, 'coin')}: everybody",
-            f"  {counted(self.unpriced, 'position')} without liquidation price; status: {counts}",
+            f"  {counted(self.unpriced, 'position')} without liquidation price; {self.solved:,} solved; {self.checks}",
             *(f"  violated: {line}" for line in self.violations),
             *(f"  note: {line}" for line in self.notes),
         ]
@@ -85,6 +87,8 @@ def import_state(
         market_rows=len(markets),
         unpriced=state.positions["liq_px"].null_count(),
         statuses=dict(counts.iter_rows()),
+        solved=state.positions.height - state.positions.filter(status="unknown_collateral").height,
+        checks=Checks.of(state.positions),
         notes=state.notes,
         violations=state.violations,
     )

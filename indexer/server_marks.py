@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from heatmap.money import counted
 from indexer.solved import ISOLATED, READ
 
 FARTHEST: Final = 0.02
@@ -106,3 +107,14 @@ def _source() -> pl.Expr:
         .then(pl.lit(BY_PROFIT))
         .otherwise("mark_from")
     )
+
+
+def marks_said(positions: pl.DataFrame) -> list[str]:
+    """How many marks of a reconciled frame are not the source's own, by what told them."""
+    words = {BY_MARGIN: "margin used and leverage", BY_PROFIT: "unrealised profit"}
+    counts = positions["mark_from"].drop_nulls().value_counts(sort=True)
+    return [
+        f"marks of {counted(count, 'position')} follow from {words.get(told, told)}: "
+        "the source's are of another moment, or there are none"
+        for told, count in counts.iter_rows()
+    ]

@@ -1,7 +1,7 @@
 """Where the truth stands: how much of each market is known, how old it is, what it cost and what does not fit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import polars as pl
 from heatmap.money import age, counted, percent, usd
 from heatmap.synthetic import any_synthetic
 from indexer import address_book
+from indexer.checks import Checks
 from indexer.readings import accounts_as_of, last_book, positions_as_of
 from indexer.universe import VENUE
 from indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state
@@ -51,18 +52,18 @@ class Status:
     coins: tuple[CoinCoverage, ...]
     book_at: datetime | None
     watch: WatchState | None
+    checks: Checks = field(default_factory=Checks)
 
     def describe(self) -> list[str]:
         """Lines for people."""
         if self.as_of is None:
             return ["nothing was read yet; `liqtruth index sweep`, `index import` or `index watch`"]
         told = ", ".join(f"{count:,} {source}" for source, count in self.sources.items()) or "none"
-        statuses = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())
         ages = ", ".join(f"{share} {age(seconds)}" for share, seconds in self.ages_s.items())
         lines = [
             f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
             f"  address book: {counted(self.addresses, 'account')} (first met: {told})",
-            f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; {statuses}",
+            f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; {self.checks}",
             f"  age of positions by notional: {ages}",
             f"  last whole book: {f'{self.book_at:%Y-%m-%d %H:%M:%S} UTC' if self.book_at else 'none (no watch ran)'}",
             *(f"  {line}" for line in describe_watch(self.watch)),
@@ -99,6 +100,7 @@ def status_of(store: Store) -> Status:
         coins=tuple(coverage_of(store, positions)),
         book_at=stored.as_of if stored else None,
         watch=watch,
+        checks=Checks.of(positions),
     )
 
 

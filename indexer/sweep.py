@@ -19,6 +19,7 @@ from heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 from heatmap.money import counted
 from indexer.address_list import read_addresses
 from indexer.budget import Budget
+from indexer.checks import Checks
 from indexer.client import InfoClient, Patience
 from indexer.first_sight import with_first_sight
 from indexer.import_summary import notes_on_collateral
@@ -30,6 +31,7 @@ from indexer.reconcile import reconcile
 from indexer.sweep_crawl import Crawl
 from indexer.sweep_parts import SweepParts
 from indexer.sweep_report import SweepPlan, SweepReport, plan
+from indexer.table_choice import with_remembered_tables
 from indexer.universe import VENUE, DexAnswer, markets_answered, universe_row
 from storage.markets import store_markets, store_universe
 from storage.store import Store
@@ -171,7 +173,8 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> t
     """Reconcile what is stored and write it as one reading, with the dexes' markets and margin tables."""
     accounts = crawl.parts.accounts().unique(["address", "dex"], keep="last", maintain_order=True)
     before = LiveBook.load(store)
-    solved = reconcile(crawl.parts.positions(), crawl.tables)
+    read = with_remembered_tables(crawl.parts.positions(), before.positions)
+    solved = reconcile(read, crawl.tables)
     positions = with_first_sight(solved, before.positions, before.accounts)
     last = accounts["as_of"].max()
     assert isinstance(last, datetime)
@@ -240,4 +243,5 @@ def _report(
         left_out=crawl.client.left_out,
         mode_changed=len(crawl.changed),
         mismatches=count_reasons(mismatches(positions, crawl.tables)),
+        checks=Checks.of(positions),
     )

@@ -8,6 +8,7 @@ from typing import Final
 from heatmap.errors import BadInput, PartlyRead
 from heatmap.money import counted
 from indexer.budget import weight_of
+from indexer.checks import Checks
 from indexer.left_out import LeftOut
 
 SHOWN_FAILURES: Final = 5
@@ -99,6 +100,7 @@ class SweepReport:
     dexes: tuple[str, ...] = ("",)
     mode_changed: int = 0
     mismatches: dict[str, int] = field(default_factory=dict)
+    checks: Checks = field(default_factory=Checks)
     lost_dexes: dict[str, str] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
 
@@ -118,12 +120,11 @@ class SweepReport:
         """Lines for people."""
         speed = (self.accounts - self.resumed_accounts) / max(self.seconds, 1e-9)
         resumed = f", {self.resumed_accounts:,} of them before a break" if self.resumed_accounts else ""
-        counts = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items()) or "none"
         lines = [
             f"{counted(self.accounts, 'account')} read from {self.source}{resumed}; "
             f"{self.accounts_with_positions:,} hold {counted(self.positions, 'position')}",
             f"  {self.first:%Y-%m-%dT%H:%M:%S}Z .. {self.last:%Y-%m-%dT%H:%M:%S}Z, reading {self.reading_id}",
-            f"  {counted(self.unpriced, 'position')} without liquidation price; status: {counts}",
+            f"  {counted(self.unpriced, 'position')} without liquidation price; {self.checks}",
             f"  {self.requests:,} requests, weight {self.weight:,}, {self.seconds:.1f} s ({speed:,.1f} accounts/s)",
         ]
         if len(self.dexes) > 1:

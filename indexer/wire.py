@@ -156,6 +156,7 @@ class SpotBalance(Payload, frozen=True):
     hold: Size
     token: Whole | None = None
     ltv: Number | None = None
+    supplied: Number | None = None
 
 
 class SpotClearinghouseState(Payload, frozen=True):

@@ -93,7 +93,7 @@ def test_what_was_recognised_is_said(store: Store, written: Written) -> None:
     for part in (
         "liq_px_exchange=liqPx",
         "2 position rows of 2 accounts in BTC",
-        "1 never",
+        "2 not checked (2 no margin tables)",
         "1 rows of size 0",
     ):
         assert part in said

@@ -2,17 +2,21 @@
 
 import gzip
 import json
+import os
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from heatmap.errors import BadInput
 from indexer.errors import ImportRefused, WireError
 from indexer.node_fills import DATASET, LIQUIDATIONS, funding_census, import_fills, read_liquidations
 from indexer.universe import VENUE
@@ -148,24 +152,129 @@ def test_a_last_line_still_being_written_is_left_out_and_noted(tmp_path: Path) -
     assert "the last line breaks off" in read.notes[0]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"events": [\n{"events": []}\n', r"17:1: no JSON object or pair"),
-        (by_block([]) + "garbage\n" + by_block([]), r"17:2: no JSON object or pair: 'garbage'"),
-        (
-            json.dumps({"time": "t", "hash": "h", "inner": {}}) + "\n",
-            r"17:1: Object missing required field `events`",
-        ),
-        (by_block(both_sides(1, px=-1.0)), r"17:1: Expected `float` > 0.0 - at `\$\.events\[0\]\[1\]\.px`"),
-        (by_block([]) + by_block(both_sides(1, side="C")), r"17:2: Expected `str` matching"),
-        (one_by_one(both_sides(1, time="noon")), r"17:1: Expected `int`"),
-    ],
-)
-def test_other_content_is_refused_naming_file_and_line(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(WireError, match=said) as caught:
+GOOD = by_block(both_sides(1))
+SPOILED: dict[str, tuple[str, str]] = {
+    "garbage": ("garbage\n", "1 line left out, the first: .*:2: no JSON object or pair: 'garbage'"),
+    "half a line": ('{"events": [\n', "1 line left out, the first: .*:2: no JSON"),
+    "no fills": (
+        '{"time": "liquidation", "liquidation": 1}\n',
+        r"1 line left out, the first: .*:2: Object missing",
+    ),
+    "not UTF-8": (
+        '{"events": [["liquidation", "\udcff"]]}\n',
+        r"1 fill left out, the first: .*:2: \$\.events\[0\]",
+    ),
+    "nested": ("[" * 5_000 + '"liquidation"' + "]" * 5_000 + "\n", r"1 line left out, the first: .*:2: "),
+    "no address": (by_block([("0x12", fill(2, liquidation={}))]), r"1 fill left out, .*\$\.events\[0\]"),
+    "price below zero": (by_block(both_sides(2, px=-1.0)), r"2 fills left out, .*:2: \$\.events\[0\]: .*px"),
+    "endless price": (by_block(both_sides(2, px="9" * 400)), r"2 fills left out, .*\$\.events\[0\]"),  # type: ignore[arg-type]
+    "no size": (by_block(both_sides(2, sz=0.0)), r"2 fills left out"),
+    "huge size": (by_block(both_sides(2, sz=1e30)), r"2 fills left out"),
+    "no side": (by_block(both_sides(2, side="C")), r"1 fill left out, .*side"),
+    "no number": (
+        one_by_one(both_sides(2, time="noon")),
+        r"2 lines left out, the first: .*:2: Expected `int`",
+    ),
+    "huge number": (by_block(both_sides(2**64)), r"2 fills left out"),
+    "coin of a path": (by_block(both_sides(2, coin="..")), r"2 fills left out, .*:2: .*\.\."),
+    "1970": (by_block(both_sides(2, time=1_000)), r"2 fills left out"),
+    "2019": (
+        by_block(both_sides(2, time=1_577_836_799_999)),
+        r"2 fills left out, .*time 1577836799999 is not",
+    ),
+    "2286": (
+        by_block(both_sides(2, time=9_999_999_999_999)),
+        r"2 fills left out, .*time 9999999999999 is not",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_what_is_not_as_documented_is_left_out_and_named_and_the_rest_is_read(
+    tmp_path: Path, kind: str
+) -> None:
+    text, said = SPOILED[kind]
+    path = tmp_path / "17"
+    path.write_bytes((GOOD + text + by_block(both_sides(3, coin="ETH"))).encode(errors="surrogateescape"))
+    read = read_liquidations([path])
+    assert sorted(read.liquidations["coin"]) == ["BTC", "ETH"]
+    [line] = read.left_out
+    assert re.match(said, line), line
+
+
+@pytest.mark.parametrize("kind", ["garbage", "half a line", "no fills", "nested", "no number"])
+def test_a_file_of_nothing_but_that_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    text, _ = SPOILED[kind]
+    with pytest.raises(WireError, match=r"17:1: ") as caught:
         read_liquidations([write(tmp_path / "17", text)])
     assert "\n" not in str(caught.value)
+
+
+def test_one_file_that_cannot_be_read_is_left_out_whole_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "17.gz").write_bytes(gzip.compress(by_block(both_sides(1)).encode() * 50)[:-20])
+    read = read_liquidations(
+        [write(tmp_path / "18", by_block(both_sides(2, coin="ETH"))), tmp_path / "17.gz"]
+    )
+    assert read.liquidations["coin"].to_list() == ["ETH"]
+    assert read.left_out[0].startswith("1 file left out, the first: ")
+
+
+def test_a_line_of_any_length_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.node_events.LONGEST_LINE", 1000)
+    text = GOOD + "{" + " " * 12_345 + "}\n" + by_block(both_sides(3, coin="ETH"))
+    read = read_liquidations([write(tmp_path / "17", text)])
+    assert sorted(read.liquidations["coin"]) == ["BTC", "ETH"]
+    assert "longer than" in read.left_out[0]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lz4.frame.compress])
+def test_an_archive_that_unpacks_to_far_more_than_itself_ends_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr("indexer.compressed.FREE_BYTES", 1 << 20)
+    (tmp_path / "17").write_bytes(pack(b"[" + b" " * (40 << 20)))
+    with pytest.raises(ImportRefused, match="unpacks to more than"):
+        read_liquidations([tmp_path / "17"])
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "17")
+    with pytest.raises(ImportRefused, match="no regular file"):
+        read_liquidations([tmp_path / "17"])
+
+
+byte_changes = st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), max_size=6)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    changes=byte_changes,
+    cut=st.tuples(st.integers(0, 900), st.integers(0, 40)),
+    put=st.binary(max_size=9),
+    pack=st.sampled_from([bytes, gzip.compress, lz4.frame.compress]),
+    share=st.floats(0, 1),
+)
+def test_any_bytes_end_in_liquidations_or_in_one_printable_line(
+    tmp_path: Path,
+    changes: list[tuple[int, int]],
+    cut: tuple[int, int],
+    put: bytes,
+    pack: Callable[[bytes], bytes],
+    share: float,
+) -> None:
+    whole = bytearray(GOOD.encode() + one_by_one(both_sides(2)).encode())
+    for at, byte in changes:
+        whole[at] = byte
+    whole[cut[0] : cut[0] + cut[1]] = put
+    packed = pack(bytes(whole))
+    (tmp_path / "17").write_bytes(packed[: round(share * len(packed))])
+    said = ""
+    try:
+        rows = read_liquidations([tmp_path / "17"]).liquidations
+    except BadInput as error:
+        rows, said = pl.DataFrame(schema=LIQUIDATIONS), str(error)
+    assert said.isprintable()
+    assert rows["notional_usd"].is_finite().all()
 
 
 def test_a_broken_archive_an_empty_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
