@@ -206,7 +206,9 @@ BARRED: Final[dict[BarCode, Callable[[Barred], str]]] = {
     "fails_its_gate": lambda why: (
         f"{why.fit} was fitted on {why.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
     ),
-    "no_record": lambda why: f"{why.fit} has no record of its fit: whether it was fitted on this moment is not known",
+    "no_record": lambda why: (
+        f"{why.fit} has no record of its fit: whether it was fitted on this moment is not known"
+    ),
 }
 MARKS: Final[dict[BarCode, str]] = {
     "saw_this_moment": "saw this moment",

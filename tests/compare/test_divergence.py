@@ -113,9 +113,7 @@ def test_an_unscorable_model_is_kept_with_its_reason_beside_a_scored_one() -> No
 
 def test_where_nothing_can_be_scored_the_verdict_says_why() -> None:
     found = compared(LONGS)
-    assert found.verdict.startswith(
-        "No model could be scored: binance m0: no shorts"
-    )
+    assert found.verdict.startswith("No model could be scored: binance m0: no shorts")
 
 
 def test_without_a_model_there_is_nothing_to_compare() -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import cli_transfer  # noqa: F401 - registers the command
 from cli_calibrate import calibrate_app
 from cli_options import GLOBALS
-from compare.transfer.heard import heard_of, joined, known_coverage
+from compare.listening import joined
+from compare.transfer.heard import heard_of, known_coverage
 from compare.transfer.transferred import Asked, transfer
 from estimator.brackets import stored_brackets
 from estimator.errors import UnknownChoice
