@@ -1,15 +1,48 @@
-"""When a venue's liquidations were listened to, and what its word on its stream says of how many it tells."""
+"""When a venue's liquidations were listened to, and what its word on its stream says of how many it tells.
+
+A venue's pushed liquidations are known in its spans of `listening`. A node's fills on Hyperliquid have none: there the
+exchange is taken as heard from one liquidation of any coin to the next, if that is soon enough.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import polars as pl
 
+from estimator.frames import DATASETS
 from heatmap.errors import BadInput
 from heatmap.grid import IntArray
+from indexer.node_fills import LIQUIDATIONS
+from indexer.universe import VENUE as HYPERLIQUID
+from storage.store import Store
 
 EVERY: Final = "every liquidation"
 """How a venue's word on its stream begins where it pushes all of them."""
+
+
+LONGEST_QUIET_MS: Final = 3_600_000
+"""On a whole exchange an hour without any liquidation is an hour of which no file was read."""
+
+
+def spans_heard(store: Store, venue: str, coin: str) -> IntArray:
+    """When the liquidations of a market were heard, ms, shape (spans, 2): in order and apart from each other; none
+    where nothing tells."""
+    rows = store.lake.read_series("listening", venue, coin, DATASETS["listening"].schema)
+    if rows.height:
+        return joined(*(rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
+    if venue != HYPERLIQUID:
+        return np.zeros((0, 2), dtype=np.int64)
+    times = _any_liquidation(store)
+    soon = np.diff(times) <= LONGEST_QUIET_MS
+    return joined(times[:-1][soon], times[1:][soon])
+
+
+def _any_liquidation(store: Store) -> IntArray:
+    """When anything was liquidated on Hyperliquid, whatever the coin."""
+    coins = [coin for venue, coin in store.lake.series_coins("liquidations") if venue == HYPERLIQUID]
+    parts = [store.lake.read_series("liquidations", HYPERLIQUID, coin, LIQUIDATIONS)["ts"] for coin in coins]
+    return np.unique(pl.concat(parts).dt.epoch("ms").to_numpy()) if parts else np.zeros(0, dtype=np.int64)
 
 
 def joined(start_ms: IntArray | Sequence[int], until_ms: IntArray | Sequence[int]) -> IntArray:

@@ -23,10 +23,11 @@ from heatmap.grid import FloatArray, PriceGrid
 from heatmap.heatmap import Heatmap
 from heatmap.levels import SIDES
 
-PLAIN: Final = ("uniform", "volume-profile")
 EXACT_BASED: Final = ("shape-copy", "last-exact")
+UNIFORM: Final = "uniform"
 UNIFORM_REACH: Final = 0.30
-"""`uniform` spreads each side evenly in price over this share of the mark."""
+"""`uniform` spreads each side evenly in log price over this much from the mark."""
+PLAIN: Final = (UNIFORM, "volume-profile")
 
 ROUNDING: Final = 1e-12
 
@@ -39,8 +40,8 @@ def plain_map(
 ) -> Heatmap:
     """`uniform` or `volume-profile`; raises `MissingData` where the series lack volume."""
     grid = PriceGrid.around(series.mark_px, width_bps)
-    if model == "uniform":
-        reach = f"each side is spread evenly in price over {UNIFORM_REACH:.0%} of the mark, whatever happened"
+    if model == UNIFORM:
+        reach = f"each side is spread evenly in log price over {UNIFORM_REACH:.0%} from the mark, whatever happened"
         return _drawn(model, series, venue, coin, grid, _uniform(series, grid), (reach,))
     weights = tiers().up_to(brackets.highest_leverage(POSITION_USD))
     said = (
@@ -52,11 +53,17 @@ def plain_map(
     return _drawn(model, series, venue, coin, grid, profile, said)
 
 
+def uniform_share(away: FloatArray) -> FloatArray:
+    """Share of a side that the map of distance only, `uniform`, has between the mark and a price so far from it in
+    log price; none on the other side of the mark."""
+    return np.asarray(np.clip(away / UNIFORM_REACH, 0.0, 1.0))
+
+
 def _uniform(series: MarketSeries, grid: PriceGrid) -> tuple[Placed, Placed]:
-    """Even over +-30 % of the mark; what lies where the last bar has been is swept."""
-    edges, mark = grid.edges, grid.mark_px
-    inward = np.clip((mark - edges[: grid.bins_each_way + 1]) / (UNIFORM_REACH * mark), 0, 1)
-    outward = np.clip((edges[grid.bins_each_way :] - mark) / (UNIFORM_REACH * mark), 0, 1)
+    """What lies where the last bar has been is swept."""
+    away = np.log(grid.edges / grid.mark_px)
+    inward = uniform_share(-away[: grid.bins_each_way + 1])
+    outward = uniform_share(away[grid.bins_each_way :])
     empty = np.zeros(grid.bins_each_way)
     long = np.concatenate([[0.0], -np.diff(inward), empty, [0.0, 0.0]])
     short = np.concatenate([[0.0], empty, np.diff(outward), [0.0, 0.0]])

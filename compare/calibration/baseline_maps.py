@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from compare.calibration.outward import BINS, GRID_WIDTH_BPS, outward
-from estimator.baselines import plain_map
+from estimator.baselines import PLAIN, plain_map
 from estimator.brackets import Brackets
 from estimator.leverage import MODELS, weights_named
 from estimator.series import MarketSeries
@@ -16,7 +16,6 @@ from heatmap.grid import FloatArray
 from heatmap.heatmap import Heatmap
 from heatmap.levels import SIDES
 
-PLAIN: Final = ("uniform", "volume-profile")
 NAMES: Final = (*MODELS, *PLAIN)
 
 

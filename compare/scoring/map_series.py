@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from compare.scoring.swept import UNIFORM, SweptUsd, held_usd, swept_by_distance, swept_by_series
+from compare.scoring.swept import SweptUsd, held_usd, swept_by_distance, swept_by_series
+from estimator.baselines import UNIFORM
 from estimator.errors import UnknownChoice
 from estimator.leverage import MODELS
 from estimator.model_in_use import CALIBRATED

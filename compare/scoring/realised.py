@@ -1,7 +1,7 @@
 """Realised liquidations of a market as they are stored, when they were listened to, and what share of all they are.
 
-A venue's pushed ones are known within its spans of `listening`. A node's fills on Hyperliquid and imported files have
-none: there a day (UTC) counts as known from its first to its last liquidation, and a day without any is not known.
+When they were heard is told by `compare.listening`. Imported files of other venues do not tell it: there a day (UTC)
+counts as known from its first to its last liquidation, and a day without any is not known.
 Half-open windows (from, until].
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from sqlmodel import select
 
-from compare.listening import EVERY, check_coverage, joined
+from compare.listening import EVERY, LONGEST_QUIET_MS, check_coverage, spans_heard
 from compare.scoring.mark_path import MarkPath
 from estimator.frames import DATASETS
 from estimator.venues import Venue
@@ -97,7 +97,9 @@ def load_realised(
     schema = LIQUIDATIONS if on_chain else DATASETS[DATASET].schema
     events = store.lake.read_series(DATASET, venue.name, coin, schema, start, end)
     listening = store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema, None, end)
-    spans = _spans(listening) if listening.height else _days(store, venue.name, None if on_chain else coin)
+    spans = spans_heard(store, venue.name, coin)
+    if not (spans.size or on_chain):
+        spans = _days(store, venue.name, coin)
     if not spans.size:
         raise NothingStored(
             f"no realised liquidations of {venue.name} {coin} were listened to: {_remedy(venue, coin)}"
@@ -121,15 +123,11 @@ def _side(events: pl.DataFrame, side: str, px: str) -> Side:
     return Side(rows["ts"].dt.epoch("ms").to_numpy(), rows[px].to_numpy(), usd)
 
 
-def _spans(listening: pl.DataFrame) -> IntArray:
-    return joined(*(listening[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
-
-
-def _days(store: Store, venue: str, coin: str | None) -> IntArray:
+def _days(store: Store, venue: str, coin: str) -> IntArray:
     """From the first to the last liquidation of each day that has any; days that follow each other are joined."""
-    query = select(Partition).where(Partition.dataset == DATASET, Partition.venue == venue)
-    if coin is not None:
-        query = query.where(Partition.coin == coin)
+    query = select(Partition).where(
+        Partition.dataset == DATASET, Partition.venue == venue, Partition.coin == coin
+    )
     with store.database.session() as session:
         rows = [(row.day, row.first_at, row.last_at) for row in session.exec(query).all()]
     if not rows:
@@ -173,7 +171,13 @@ def _said(events: pl.DataFrame, listening: pl.DataFrame, spans: IntArray, on_cha
         f"{counted(events.height, 'liquidation')} stored, listened to for {hours:,.1f} h in "
         f"{counted(len(spans), 'span')}"
     )
-    if listening.is_empty():
+    if listening.is_empty() and on_chain:
+        quiet = f"{LONGEST_QUIET_MS / 60_000:.0f} min"
+        yield (
+            "no spans of listening are stored: the exchange counts as heard where liquidations of any coin are at "
+            f"most {quiet} apart"
+        )
+    elif listening.is_empty():
         yield (
             "no spans of listening are stored: a day counts from its first to its last liquidation, one without any "
             "is left out"

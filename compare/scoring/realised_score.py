@@ -6,14 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from compare.conclusion import barred, barred_said
 from compare.scoring.map_series import Asked, Piece, count_of_pieces, pieces
 from compare.scoring.mark_path import MarkPath, last_bar_end, load_path, ranges_after
 from compare.scoring.realised import Realised, load_realised
 from compare.scoring.scores import PLAIN_FLATTERS, SideScore, score_sides
-from compare.scoring.verdict import horizon_verdict, overall_verdict
+from compare.scoring.verdict import horizon_name, horizon_verdict, overall_verdict
 from compare.scoring.windows import Windows, joined, windows_of
-from estimator.leverage_model import leverage_model_named
+from compare.transfer.record import training_of
+from estimator.leverage_model import LeverageModel, leverage_model_named
 from estimator.model_in_use import CALIBRATED, calibrated_model
 from estimator.moments import of_ms, told
 from estimator.node_shares import VINTAGES
@@ -22,6 +25,7 @@ from estimator.venues import venue_named
 from heatmap.errors import BadInput, MissingData
 from heatmap.levels import SIDES
 from heatmap.synthetic import SYNTHETIC
+from indexer.universe import VENUE as HYPERLIQUID
 from storage.errors import NothingStored
 from storage.store import Store
 
@@ -98,7 +102,8 @@ def score_realised(
     path = load_path(store, market.name, coin, start, end + max(HORIZONS))
     realised = realised.seen_in(path)
     parts: dict[int, list[tuple[Windows, Windows]]] = {}
-    said = [*_after_the_fact(store, asked, start)]
+    drawn_with = _leverage_model(store, asked)
+    said = [*_after_the_fact(drawn_with, start)]
     moments, count = 0, count_of_pieces(asked, start, end)
     for number, piece in enumerate(pieces(store, asked, start, end), start=1):
         moments += piece.moments_ms.size
@@ -111,7 +116,21 @@ def score_realised(
         for horizon_s, pairs in parts.items()
         if pairs
     }
-    return _scored(asked, windows, path, realised, moments, said, seed)
+    why = _not_ranked(store, asked, drawn_with, start, end)
+    return _silenced(_scored(asked, windows, path, realised, moments, said, seed), why)
+
+
+def _silenced(scored: Scored, why: str | None) -> Scored:
+    """The same figures without a conclusion, where there is a reason for that."""
+    if why is None:
+        return scored
+    score = scored.score
+    horizons = tuple(
+        replace(one, verdict=f"{horizon_name(one.horizon_s)}: {score.model} is not ranked")
+        for one in score.horizons
+    )
+    verdict = (f"{score.model} is not ranked: {why}",)
+    return Scored(replace(score, horizons=horizons, verdict=verdict), scored.windows)
 
 
 def _scored(
@@ -220,22 +239,45 @@ def _s(length: timedelta) -> int:
     return round(length.total_seconds())
 
 
-def _after_the_fact(store: Store, asked: Asked, start: datetime) -> Iterator[str]:
-    """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
-    if asked.model not in (VINTAGES, CALIBRATED):
-        return
+def _leverage_model(store: Store, asked: Asked) -> LeverageModel | None:
+    """The one that the maps are drawn with; null for a model without."""
     data_dir = store.settings.data_dir
-    calibrated = asked.model == CALIBRATED
-    model = (
-        calibrated_model(data_dir, asked.venue)
-        if calibrated
-        else leverage_model_named(asked.weights, data_dir)
-    )
-    if model.kind != "prior" and model.provenance.made_at > start:
+    if asked.model == CALIBRATED:
+        return calibrated_model(data_dir, asked.venue)
+    return leverage_model_named(asked.weights, data_dir) if asked.model == VINTAGES else None
+
+
+def _after_the_fact(model: LeverageModel | None, start: datetime) -> Iterator[str]:
+    """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
+    if model is not None and model.kind != "prior" and model.provenance.made_at > start:
         yield (
             f"weights {model.name} were made at {told(model.provenance.made_at)}, after the first moment here: what "
             "they were fitted on may be among it; forecasts of the ledger are free of that"
         )
+
+
+def _not_ranked(
+    store: Store, asked: Asked, model: LeverageModel | None, start: datetime, end: datetime
+) -> str | None:
+    """Why nothing is concluded of a model: it was fitted on these very moments, or its fit fails its gate."""
+    training = None if model is None else training_of(store.settings.data_dir, model)
+    if model is None or training is None:
+        return None
+    levelled = model.correction
+    if (
+        levelled is not None
+        and levelled.venue == asked.venue
+        and levelled.start < end
+        and start < levelled.end
+    ):
+        span = f"{told(levelled.start)} to {told(levelled.end)}"
+        return (
+            f"{model.name} was levelled on liquidations of {asked.venue} from {span}, moments here among them"
+        )
+    on_chain = asked.venue == HYPERLIQUID
+    nearest = None if training.start is None else min(max(training.start, start), end)
+    bar = barred(training, asked.coin if on_chain else "", nearest or start)
+    return None if bar is None or (bar.code == "no_record" and not on_chain) else barred_said(bar)
 
 
 def _weights(asked: Asked) -> str:

@@ -21,8 +21,8 @@ from compare.scoring.correlation import (
     weighted_medians,
 )
 from compare.scoring.precision import Precision, precision_of
-from compare.scoring.swept import UNIFORM
 from compare.scoring.windows import Windows, apart, joined
+from estimator.baselines import UNIFORM
 from heatmap.grid import FloatArray
 
 SIDES: Final = ("long", "short", "pooled")

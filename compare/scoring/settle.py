@@ -13,8 +13,9 @@ from compare.scoring.ledger import Content, insert_new, open_forecasts, read_con
 from compare.scoring.map_series import TIERS
 from compare.scoring.mark_path import MarkPath, load_path, ranges_after
 from compare.scoring.realised import Realised, load_realised
-from compare.scoring.swept import UNIFORM, SweptUsd, swept_by_distance, swept_by_map
+from compare.scoring.swept import SweptUsd, swept_by_distance, swept_by_map
 from compare.scoring.windows import Windows, windows_of
+from estimator.baselines import UNIFORM
 from estimator.moments import told
 from estimator.venues import venue_named
 from heatmap.errors import MissingData

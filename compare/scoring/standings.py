@@ -11,8 +11,8 @@ from sqlmodel import select
 
 from compare.scoring.map_series import TIERS
 from compare.scoring.scores import SideScore, score_sides
-from compare.scoring.swept import UNIFORM
 from compare.scoring.windows import Windows
+from estimator.baselines import UNIFORM
 from heatmap.levels import SIDES
 from storage.store import Store
 from storage.tables import Forecast, ForecastScore

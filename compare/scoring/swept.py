@@ -6,17 +6,13 @@ are longs on the mirrored axis.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
+from estimator.baselines import uniform_share
 from heatmap.grid import FloatArray, IntArray, PriceGrid
 from heatmap.heatmap import Heatmap
 from heatmap.series import HeatmapSeries
-
-UNIFORM: Final = "uniform"
-UNIFORM_REACH: Final = 0.30
-"""The map of distance only is even in log price over this much on each side of the mark."""
 
 SweptUsd = Callable[[str, IntArray, FloatArray], FloatArray]
 """Of a side, moments (by place) and prices: USD between each moment's mark and the price."""
@@ -72,11 +68,12 @@ def swept_by_map(heatmap: Heatmap) -> SweptUsd:
 
 
 def swept_by_distance(mark_px: FloatArray, side_usd: FloatArray) -> SweptUsd:
-    """Of the map that knows only the mark and how much is open: `side_usd` per moment, even over `UNIFORM_REACH`."""
+    """Of the map that knows only the mark and how much is open: `side_usd` per moment, spread as the
+    baseline `uniform` spreads it."""
 
     def swept(side: str, moment: IntArray, px: FloatArray) -> FloatArray:
         away = np.log(mark_px[moment] / px) * (1 if side == "long" else -1)
-        return np.asarray(side_usd[moment] * np.clip(away / UNIFORM_REACH, 0.0, 1.0))
+        return np.asarray(side_usd[moment] * uniform_share(away))
 
     return swept
 

@@ -1,18 +1,15 @@
 """What is stored of a market's liquidations: which steps were heard throughout, what they told, and how much of all.
 
 A level can only be set by a feed whose coverage is known: one that pushes every liquidation, or one of which the user
-knows the share. A venue's pushed liquidations are known in its spans of `listening`. A node's fills on Hyperliquid
-have none: there the exchange is taken as heard from one liquidation of any coin to the next, if that is soon enough.
+knows the share.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import numpy as np
-import polars as pl
 
-from compare.listening import EVERY, check_coverage, joined
+from compare.listening import EVERY, check_coverage, spans_heard
 from compare.transfer.flow import BoolArray, Flow
 from estimator.frames import DATASETS
 from estimator.venues import Venue
@@ -22,9 +19,6 @@ from heatmap.synthetic import SYNTHETIC
 from indexer.node_fills import LIQUIDATIONS as NODE_LIQUIDATIONS
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.store import Store
-
-LONGEST_QUIET_MS: Final = 3_600_000
-"""On a whole exchange an hour without any liquidation is an hour of which no file was read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +71,7 @@ def heard_of(store: Store, venue: Venue, coin: str, start: datetime | None, end:
     on_chain = venue.name == HYPERLIQUID
     schema = NODE_LIQUIDATIONS if on_chain else DATASETS["liquidations"].schema
     events = store.lake.read_series("liquidations", venue.name, coin, schema, start, end)
-    spans = _clipped(_spans(store, venue, coin), start, end)
+    spans = _clipped(spans_heard(store, venue.name, coin), start, end)
     if not spans.size:
         raise MissingData(_nothing_heard(venue, coin, start, end))
     sources = store.lake.series_sources("liquidations", venue.name, coin)
@@ -102,27 +96,6 @@ def _nothing_heard(venue: Venue, coin: str, start: datetime | None, end: datetim
         f"no span is stored{when} in which liquidations of {venue.name} {coin} were listened to: "
         f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
     )
-
-
-def _spans(store: Store, venue: Venue, coin: str) -> IntArray:
-    """Spans of listening, joined where they touch; on Hyperliquid without any, what its liquidations show."""
-    rows = store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema)
-    if rows.height:
-        return joined(*(rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
-    if venue.name != HYPERLIQUID:
-        return np.zeros((0, 2), dtype=np.int64)
-    times = _all_times(store)
-    soon = np.diff(times) <= LONGEST_QUIET_MS
-    return joined(times[:-1][soon], times[1:][soon])
-
-
-def _all_times(store: Store) -> IntArray:
-    """When anything was liquidated on Hyperliquid, whatever the coin."""
-    coins = [coin for venue, coin in store.lake.series_coins("liquidations") if venue == HYPERLIQUID]
-    parts = [
-        store.lake.read_series("liquidations", HYPERLIQUID, coin, NODE_LIQUIDATIONS)["ts"] for coin in coins
-    ]
-    return np.unique(pl.concat(parts).dt.epoch("ms").to_numpy()) if parts else np.zeros(0, dtype=np.int64)
 
 
 def _clipped(spans: IntArray, start: datetime | None, end: datetime | None) -> IntArray:

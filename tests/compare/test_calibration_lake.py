@@ -4,18 +4,23 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from cli_calibrate import calibrate_app
 from cli_options import GLOBALS
+from compare.calibration.fit_files import listed, load
 from compare.calibration.lake_pairs import Gathered, gather, known_positions
+from compare.conclusion import barred
 from compare.modelled import modelled_map
 from estimator.frames import DATASETS
+from estimator.model_in_use import calibrated_model
 from estimator.moments import of_ms
 from estimator.series import MarketSeries
-from heatmap.errors import BadInput, MissingData
+from heatmap.errors import BadInput, LiqtruthError, MissingData
+from heatmap.files import read_map, write_map
 from indexer.errors import UnknownCoin
 from indexer.frames import POSITIONS, conform
 from indexer.universe import VENUE
@@ -53,7 +58,9 @@ def stored_series(store: Store, series: MarketSeries) -> None:
         store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
 
 
-def stored_reading(store: Store, series: MarketSeries, bar: int, coverage: float = 1.0) -> None:
+def stored_reading(
+    store: Store, series: MarketSeries, bar: int, coverage: float = 1.0, count: int = 300
+) -> None:
     """A census right after a bar, and the market row that a sweep stores beside it."""
     at, mark, held = (
         of_ms(int(series.end_ms[bar - 1])),
@@ -61,7 +68,7 @@ def stored_reading(store: Store, series: MarketSeries, bar: int, coverage: float
         float(series.bars.open_interest[bar]),
     )
     last = float(series.bars.open_interest[-1])
-    rows = whole_market(series, bar, coverage=coverage * held / last).with_columns(
+    rows = whole_market(series, bar, count, coverage=coverage * held / last).with_columns(
         pl.col("liq_px") * (mark / series.mark_px),
         mark_px=pl.lit(mark),
         coin=pl.lit(COIN),
@@ -180,3 +187,77 @@ class TestCommands:
         told = CliRunner().invoke(calibrate_app, ["show", "prior"], catch_exceptions=False)
         assert "no record of a fit: no intervals are known" in told.stdout
         assert "not known" in told.stdout
+
+
+class TestGate:
+    """A fit on few positions is kept and shown, and takes nobody's place."""
+
+    @pytest.fixture
+    def thin(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
+        series = random_series(11)
+        stored_series(store, series)
+        for bar in READ_AT:
+            stored_reading(store, series, bar, count=30)
+        monkeypatch.setattr(GLOBALS, "data_dir", store.settings.data_dir)
+        return store.settings.data_dir
+
+    def fit(self, *words: str) -> int:
+        told = CliRunner().invoke(calibrate_app, ["fit", COIN, *words])
+        assert told.exception is None or isinstance(told.exception, LiqtruthError)
+        return told.exception.exit_code if isinstance(told.exception, LiqtruthError) else told.exit_code
+
+    def test_it_is_not_in_use_until_it_is_chosen(self, thin: Path) -> None:
+        assert self.fit() == 1
+        with pytest.raises(MissingData, match="`liqtruth calibrate use calibrated-unproven`"):
+            calibrated_model(thin, VENUE)
+        told = CliRunner().invoke(calibrate_app, ["use", "calibrated-unproven"], catch_exceptions=False)
+        assert told.exit_code == 0
+        assert calibrated_model(thin, VENUE).name == "calibrated-unproven"
+
+    def test_the_model_in_use_stays_as_it_is(self, thin: Path) -> None:
+        kept = msgspec.structs.replace(PRIOR, name="calibrated", kind="fitted")
+        (thin / "models").mkdir()
+        (thin / "models" / "calibrated.json").write_bytes(kept.to_json())
+        assert self.fit() == 1
+        assert calibrated_model(thin, VENUE) == kept
+        kinds = {one.name: (one.in_use, one.record, one.passes) for one in listed(thin)}
+        assert kinds["calibrated"] == (True, None, None)
+        assert kinds["calibrated-unproven"] == (False, "fit", False)
+
+    def test_under_a_name_that_is_not_in_use_it_is_written_as_asked(self, thin: Path) -> None:
+        assert self.fit("--name", "mine") == 1
+        assert {one.name: one.in_use for one in listed(thin)} == {"mine": False, "prior": False}
+
+    def test_a_map_of_it_says_on_how_little_it_rests_and_when_its_fit_saw_what(
+        self, thin: Path, store: Store, tmp_path: Path
+    ) -> None:
+        self.fit("--name", "mine")
+        drawn = modelled_map(store, COIN, VENUE, "vintages", weights="mine")
+        record = load(thin, "mine")[1]
+        assert record is not None
+        assert drawn.training == record.training
+        assert not record.passes
+        write_map(drawn, tmp_path / "map.json")
+        assert read_map(tmp_path / "map.json").training == drawn.training
+
+
+@pytest.mark.usefixtures("market")
+def test_a_fit_that_passes_is_in_use_and_its_maps_may_be_ranked_on_what_it_has_not_seen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GLOBALS, "data_dir", store.settings.data_dir)
+    assert CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False).exit_code == 0
+    drawn = modelled_map(store, COIN, VENUE, "calibrated")
+    assert drawn.training is not None
+    start, end = drawn.training.start, drawn.training.end
+    assert start is not None
+    assert end is not None
+    for coin, at, code in (
+        (COIN, start, "saw_this_moment"),
+        (COIN, end, "saw_this_moment"),
+        (COIN, end + HOUR, None),
+        (COIN, start - HOUR, None),
+        ("BTC", start, None),
+    ):
+        found = barred(drawn.training, coin, at)
+        assert (found and found.code) == code

@@ -13,9 +13,10 @@ from compare.scoring.mark_path import MarkPath, Ranges, ranges_after
 from compare.scoring.precision import ZONE_LOG, place_in_zones, precision_of, top_chance, zones_of
 from compare.scoring.realised import Realised, Side
 from compare.scoring.scores import SideScore, score_sides, score_windows
-from compare.scoring.swept import UNIFORM, SweptUsd, swept_by, swept_by_distance
+from compare.scoring.swept import SweptUsd, swept_by, swept_by_distance
 from compare.scoring.verdict import standing
 from compare.scoring.windows import Windows, apart, windows_of
+from estimator.baselines import UNIFORM
 from heatmap.grid import FloatArray, IntArray, PriceGrid
 
 HOUR_MS: Final = 3_600_000

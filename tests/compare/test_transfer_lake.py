@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 import cli_transfer  # noqa: F401 - registers the command
 from cli_calibrate import calibrate_app
 from cli_options import GLOBALS
-from compare.transfer.heard import heard_of, joined, known_coverage
+from compare.listening import joined
+from compare.transfer.heard import heard_of, known_coverage
+from compare.transfer.record import load, training_of
 from compare.transfer.transferred import Asked, transfer
 from estimator.brackets import stored_brackets
 from estimator.errors import UnknownChoice
@@ -280,3 +282,31 @@ class TestCommand:
         assert record["events"] == record["long"]["events"] + record["short"]["events"]
         assert record["hyperliquid"]["events"] > 30
         assert (data_dir / "models" / "mine.json").is_file()
+
+    def test_its_record_lies_beside_it_and_is_listed_and_shown(self, data_dir: Path) -> None:
+        told = CliRunner().invoke(
+            calibrate_app, ["transfer", VENUE, COIN, "--json", "-"], catch_exceptions=False
+        )
+        record = json.loads(told.stdout)
+        shown = CliRunner().invoke(
+            calibrate_app, ["show", "calibrated-bybit", "--json", "-"], catch_exceptions=False
+        )
+        assert json.loads(shown.stdout)["transfer"] == record
+        said = CliRunner().invoke(calibrate_app, ["show", "calibrated-bybit"], catch_exceptions=False)
+        assert "within 10 %" in said.stdout
+        listed = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
+        kept = {one["name"]: one["record"] for one in json.loads(listed.stdout)}
+        assert kept == {"prior": None, "calibrated": None, "calibrated-bybit": "transfer"}
+
+    def test_a_model_changed_since_has_no_record(self, data_dir: Path) -> None:
+        CliRunner().invoke(calibrate_app, ["transfer", VENUE, COIN], catch_exceptions=False)
+        path = data_dir / "models" / "calibrated-bybit.json"
+        path.write_bytes(path.read_bytes().replace(b"carried over", b"moved over"))
+        assert load(data_dir, leverage_model_named("calibrated-bybit", data_dir).hash) is None
+
+    def test_what_it_was_carried_over_from_saw_is_what_it_has_seen(self, data_dir: Path) -> None:
+        """Without a record of the source's fit nothing is known of it, and nothing is made up."""
+        CliRunner().invoke(calibrate_app, ["transfer", VENUE, COIN], catch_exceptions=False)
+        found = training_of(data_dir, leverage_model_named("calibrated-bybit", data_dir))
+        assert found is not None
+        assert found.start is None

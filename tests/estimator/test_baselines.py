@@ -69,12 +69,12 @@ def test_nothing_lies_where_the_last_bar_has_been(bars: Bars, model: str) -> Non
     assert made.short_usd[edges[1:] < bars.high[-1] * (1 - 1e-9)].sum() == 0
 
 
-def test_uniform_is_even_in_price_over_thirty_percent() -> None:
+def test_uniform_is_even_in_log_price_over_thirty_percent() -> None:
     made = drawn("uniform", bars_of([(100, 100, 100)], [30, 30]))
     edges = made.grid.edges
-    inside = (edges[:-1] > 70) & (edges[1:] <= 100)
-    density = made.long_usd[inside] / np.diff(edges)[inside]
-    assert density == pytest.approx(100 * 30 / 30)
+    inside = (edges[:-1] > 100 * np.exp(-0.3)) & (edges[1:] <= 100)
+    density = made.long_usd[inside] / np.diff(np.log(edges))[inside]
+    assert density == pytest.approx(3000 / 0.3)
     assert made.total_usd == pytest.approx((3000, 3000))
 
 
