@@ -27,7 +27,7 @@ from indexer.account_files import (
     read_spot,
     when,
 )
-from indexer.account_imports import AccountsRead, Asked, read_accounts
+from indexer.account_imports import AccountsRead, Asked, LeftOut, read_accounts
 from indexer.answers import Answer, Entry, answers_of_document, answers_of_folder, answers_of_lines, is_lines
 from indexer.contradictions import held_against_each_other, refuse_past
 from indexer.errors import ImportRefused
@@ -299,6 +299,10 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
     layout = "meta" if file.ctxs is None else "metaAndAssetCtxs"
     notes = [f"{len(file.meta.universe)} assets, {len(file.meta.margin_tables)} tiered margin tables"]
     notes += [f"of the dex {file.dex}"] if file.dex else []
+    missing = LeftOut()
+    for problem in file.meta.left_out:
+        missing.add(problem)
+    notes += missing.notes("assets, tables or values")
     summary = ImportSummary(
         file=str(file.path),
         kind="universe",
@@ -307,6 +311,7 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
         first=as_of,
         last=as_of,
         notes=(*notes, *([how] if how else [])),
+        left_out=missing.count,
     )
     return Prepared(summary, markets=markets, universe=universe_row(file.raw, file.dex, as_of))
 
