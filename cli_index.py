@@ -347,12 +347,34 @@ def index_positions(
 
 @index_app.command("tidy")
 def index_tidy(
-    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; move and remove nothing.")] = False,
     json: JsonOut = None,
 ) -> None:
-    """Remove files that killed writers left in the data directory; nothing stored is touched.
+    """Set aside files that killed writers left in the data directory; nothing stored is touched.
 
-    They are files that nothing stored points to and that nobody wrote to for an hour.
+    They are files that nothing stored points to and that nobody wrote to for an hour. They lie in `set-aside` of the
+    data directory for seven days, and are then removed by the next `index tidy`.
     """
     with opened_store() as store:
         show(store.lake.tidy(dry=dry), json)
+
+
+@index_app.command("forget")
+def index_forget(
+    readings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[READING...]", help="Ids of readings; without any, all that are stored are listed."
+        ),
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
+    json: JsonOut = None,
+) -> None:
+    """Remove readings that were stored wrongly, with the marks of their moment; or list what is stored."""
+    from storage.forget import forget, stored_readings
+
+    with opened_store() as store:
+        if readings:
+            show_summaries([forget(store, one, dry) for one in dict.fromkeys(readings)], json)
+        else:
+            show_summaries(stored_readings(store), json)

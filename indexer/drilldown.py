@@ -138,9 +138,7 @@ def _check_range(low_px: float, high_px: float) -> None:
 
 
 def _tables(store: Store, positions: pl.DataFrame) -> Mapping[str, MarginTables]:
-    last = positions["as_of"].max()
-    assert isinstance(last, datetime)
-    return stored_tables(store, positions["dex"].unique().sort().to_list(), last)[0]
+    return stored_tables(store, positions["dex"].unique().sort().to_list(), positions["as_of"].unique())[0]
 
 
 def _with_margin(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:

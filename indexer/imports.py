@@ -89,7 +89,9 @@ class Options:
         named = {asset.name for file in self.metas.values() for asset in file.meta.universe}
         return named | {row.coin for row in self.markets} | set(known_coins(self.store))
 
-    def tables(self, dexes: Sequence[str], at: datetime) -> tuple[dict[str, MarginTables], list[str]]:
+    def tables(
+        self, dexes: Sequence[str], at: datetime | Iterable[datetime]
+    ) -> tuple[dict[str, MarginTables], list[str]]:
         """Margin tables as given, else as stored."""
         own = {dex: MarginTables.from_meta(file.meta) for dex, file in self.metas.items() if dex in dexes}
         stored, notes = stored_tables(self.store, [dex for dex in dexes if dex not in own], at)
@@ -258,8 +260,7 @@ def _prepare_answers(
         collateral_token=token,
     )
     read = read_accounts(entries, asked)
-    at = latest(read.accounts)
-    tables, notes = options.tables(sorted(read.accounts["dex"].unique()), at)
+    tables, notes = options.tables(sorted(read.accounts["dex"].unique()), read.accounts["as_of"].unique())
     positions = reconcile(read.positions, tables)
     if not tables:
         notes.append("no margin tables: prices are the exchange's, unchecked; give --meta")
@@ -339,7 +340,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         rows, said = with_times_of_accounts(rows)
         notes += said
     if not exported:
-        tables, said = options.tables(sorted(rows["dex"].unique()), at)
+        tables, said = options.tables(sorted(rows["dex"].unique()), rows["as_of"].unique())
         rows = rows.with_columns(source=pl.lit(source_of(path)))
         rows = pl.concat(
             [reconcile(part, tables) for part in rows.partition_by("as_of", maintain_order=True)]

@@ -98,9 +98,9 @@ def joint_view(
     if theirs.is_empty():
         raise no_positions(coin, at)
     market, notes = market_beside(store, coin, theirs, at)
-    last = known["as_of"].max()
-    assert isinstance(last, datetime)
-    tables, table_notes = stored_tables(store, known["dex"].unique().sort().to_list(), last)
+    tables, table_notes = stored_tables(
+        store, known["dex"].unique().sort().to_list(), known["as_of"].unique()
+    )
     if not tables:
         raise MissingData("a joint map needs margin tables and none are stored; `liqtruth index sweep`")
     backing = backing_of(known, tables)

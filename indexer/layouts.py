@@ -17,7 +17,14 @@ from indexer.errors import ImportRefused
 from indexer.frames import POSITIONS
 from storage.tabular import Layout, recognise
 
-EXPORT: Final = Layout("liqtruth export", "positions", {name: name for name in POSITIONS})
+LATER: Final = ("mark_from", "tables_matching", "check")
+"""Columns that exports of earlier versions lack."""
+EXPORT: Final = Layout(
+    "liqtruth export",
+    "positions",
+    {name: name for name in POSITIONS if name not in LATER},
+    optional={name: name for name in LATER},
+)
 RECORDED: Final = Layout(
     "account table (addr, szi, liqPx)",
     "positions",

@@ -1,18 +1,19 @@
 """Every solved price that is not the exchange's, with the reason why.
 
 A price is held against the exchange's to a relative `MISMATCH`, or to the last digits that the exchange sends where
-those are coarser. What does not fit is kept, and its reason is the first of these that holds:
+those are coarser. A position that lacks something to be solved from is not held against anything: it is no mismatch and
+no agreement, but not checked (`indexer.checks`). What does not fit is kept, and its reason is the first of these that
+holds:
 
 ==================  =====================================================================================
 reason              meaning
 ==================  =====================================================================================
-tier_ambiguous      another margin table of the same first maximum leverage gives the exchange's price (a
-                    position that was opened under an older table shows the same `maxLeverage`); or no
-                    table of the coin was read
-collateral_unknown  a cross position whose mode was not read, or a pool whose K was not: the price is held
-                    against an assumption, or against nothing
-mode_changed        the prices are those of the other kind of margining than the mode that is known: all of
-                    an account margined per dex imply one other collateral, or a pool's fit its dex alone
+tier_ambiguous      another margin table of the same first maximum leverage comes within a millionth of the exchange's
+                    price, but not to the digits that it takes to adopt it (`indexer.table_choice`)
+collateral_unknown  a cross position whose mode was not read: the price is held against an assumption
+mode_changed        the prices are those of the other kind of margining than the mode that is known, and imply really
+                    other collateral than was captured: most of an account margined per dex imply one other, or a
+                    pool's fit its dex alone
 stale_mark          K comes from another call than the positions; their marks moved by at least what it
                     takes to explain the difference
 unexplained         none of these
@@ -30,31 +31,30 @@ import polars as pl
 
 from heatmap.money import counted, percent, price, usd
 from indexer.accounts import POOLED_MODES, SEPARATE_MODES
+from indexer.checks import DIFFER, Checks
 from indexer.frames import AS_OF, POSITIONS, Schema, conform
 from indexer.margin_tables import MarginTables
-from indexer.mismatch_evidence import fits, with_account_evidence, with_tables
+from indexer.mismatch_evidence import fits, with_drift, with_explaining_table
 from indexer.readings import positions_as_of
-from indexer.reconcile import (
+from indexer.reconcile import check
+from indexer.solved import (
     AVAILABLE,
     ISOLATED,
-    MISMATCH,
     PRICED,
     READ,
     SAME_COLLATERAL,
     relative_error,
-    with_models,
 )
+from indexer.table_choice import adopted_tables
 from indexer.universe import VENUE, stored_tables
 from storage.errors import NothingStored
 from storage.markets import last_market
 from storage.store import Store
 
 REASONS: Final = ("tier_ambiguous", "collateral_unknown", "mode_changed", "stale_mark", "unexplained")
-MONEY_DIGITS_USD: Final = 2e-6
-"""Values arrive with six decimals; a handful of them enter one price."""
-PRICE_DIGITS: Final = 1e-10
-"""Liquidation prices arrive with ten decimals."""
 SHOWN: Final = 20
+ALONE: Final = pl.col("account_value_usd") - pl.col("cross_maintenance_usd")
+"""Margin available of the account in its dex alone."""
 
 MISMATCHES: Final[Schema] = {
     "address": pl.String(),
@@ -91,14 +91,22 @@ def mismatches(
     marks : frame with columns `dex`, `coin`, `mark_px`, read beside the positions; without it the marks of the same
         coin in other readings within ten seconds tell how far marks moved
     """
-    modelled = with_models(positions, tables).with_columns(
-        captured_available_usd=pl.when(~ISOLATED).then(AVAILABLE), relative_error=relative_error()
-    )
-    if not modelled.select(_is_off().any()).item():
-        return conform(modelled.clear(), MISMATCHES)
-    judged = with_account_evidence(modelled, tables, marks).filter(_is_off())
-    judged = with_tables(judged, tables).with_columns(
-        fits_dex_alone=fits(judged, tables, pl.col("account_value_usd") - pl.col("cross_maintenance_usd")),
+    return mismatches_of(check(positions, tables), tables, marks)
+
+
+def mismatches_of(
+    checked: pl.DataFrame, tables: Mapping[str, MarginTables], marks: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The same of a frame that `indexer.reconcile.check` made."""
+    off = pl.col("check").is_in(list(DIFFER))
+    if not checked.select(off.any()).item():
+        return conform(checked.clear(), MISMATCHES)
+    judged = with_drift(checked, tables, marks).filter(off)
+    judged = with_explaining_table(judged, tables).with_columns(
+        captured_available_usd=pl.when(~ISOLATED).then(AVAILABLE),
+        liq_px_solved=pl.coalesce("liq_px_solved", "others_px"),
+        relative_error=pl.coalesce(relative_error(), "others_error"),
+        fits_dex_alone=fits(judged, tables, ALONE),
         fits_implied=fits(judged, tables, pl.col("centre_usd"), SAME_COLLATERAL),
     )
     reasoned = judged.with_columns(
@@ -113,36 +121,32 @@ def count_reasons(found: pl.DataFrame) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
-def _is_off() -> pl.Expr:
-    """Both prices known and apart, one of them null and the other not, or nothing to solve with."""
-    money = MONEY_DIGITS_USD / (pl.col("szi").abs() * pl.col("liq_px_exchange"))
-    digits = money + PRICE_DIGITS / pl.col("liq_px_exchange")
-    within = pl.col("relative_error") <= pl.max_horizontal(pl.lit(MISMATCH), digits)
-    return (PRICED & ~within.fill_null(False)) | (READ & ~PRICED & pl.col("liq_px_solved").is_not_null())
-
-
 def _reason() -> pl.Expr:
     isolated = ISOLATED.fill_null(False)
     separate = pl.col("account_mode").is_in(SEPARATE_MODES)
     pooled = pl.col("account_mode").is_in(POOLED_MODES)
-    known = pl.col("account_mode").is_not_null() & pl.col("captured_available_usd").is_not_null()
-    together = (pl.col("implying_prices") >= 2) & (
-        pl.col("spread_usd") <= SAME_COLLATERAL * pl.col("centre_usd").abs()
-    )
-    gap_usd = (pl.coalesce("row_available_usd", "centre_usd") - pl.col("captured_available_usd")).abs()
+    captured = pl.col("captured_available_usd")
+    gap_usd = (pl.coalesce("row_available_usd", "centre_usd") - captured).abs()
+    to_pool = separate & pl.col("is_implied") & pl.col("fits_implied") & _really_other(pl.col("centre_usd"))
+    to_dex = pooled & pl.col("fits_dex_alone") & _really_other(ALONE)
     return (
-        pl.when(pl.col("explaining_table_id").is_not_null() | ~pl.col("has_table"))
+        pl.when(pl.col("explaining_table_id").is_not_null())
         .then(pl.lit("tier_ambiguous"))
-        .when(~isolated & ~known)
+        .when(~isolated & pl.col("account_mode").is_null())
         .then(pl.lit("collateral_unknown"))
-        .when(
-            ~isolated & ((separate & together & pl.col("fits_implied")) | (pooled & pl.col("fits_dex_alone")))
-        )
+        .when(~isolated & (to_pool | to_dex))
         .then(pl.lit("mode_changed"))
         .when(~isolated & pooled & (pl.col("drift_usd") > 0) & (gap_usd <= pl.col("drift_usd")))
         .then(pl.lit("stale_mark"))
         .otherwise(pl.lit("unexplained"))
     )
+
+
+def _really_other(available: pl.Expr) -> pl.Expr:
+    """Not what was captured, by more than prices of one collateral differ among each other."""
+    captured = pl.col("captured_available_usd")
+    near = SAME_COLLATERAL * pl.max_horizontal(available.abs(), captured.abs())
+    return ((available - captured).abs() > near).fill_null(False)
 
 
 @dataclass(frozen=True)
@@ -186,16 +190,17 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class MismatchReport:
-    """What solving all known positions again brought: how many, how well they fit, and those that do not.
+    """What solving all known positions again brought: how many agree, differ and were not checked, and why.
 
-    `solved` positions have a price of ours or a null that was worked out; `nulls` of them are null on both sides.
-    `worst_fitting` is the largest relative error among those that fit.
+    `solved` positions have a price of ours or a null that was worked out; `nulls` are null on both sides.
+    `worst_fitting` is the largest relative error among those that agree.
     """
 
     as_of: datetime
     positions: int
     with_exchange_price: int
     solved: int
+    checks: Checks
     nulls: int
     worst_fitting: float | None
     reasons: dict[str, int]
@@ -206,18 +211,22 @@ class MismatchReport:
 
     def describe(self) -> list[str]:
         """Lines for people."""
-        fitting = "" if self.worst_fitting is None else f", the worst of them by {self.worst_fitting:.1e}"
-        off = len(self.mismatches)
+        worst = (
+            ""
+            if self.worst_fitting is None
+            else f"; the worst of what agrees is {self.worst_fitting:.1e} apart"
+        )
         lines = [
             f"{counted(self.positions, 'position')} as of {self.as_of:%Y-%m-%dT%H:%M:%S}Z, "
             f"{self.with_exchange_price:,} with the exchange's price, {self.solved:,} solved",
-            f"  {self.with_exchange_price - off:,} agree{fitting} ({self.nulls:,} are null on both sides); "
-            f"{off:,} do not ({percent(self.share_usd)} of notional)",
+            f"  {self.checks}",
+            f"  {self.nulls:,} are null on both sides; {percent(self.share_usd)} of notional differs{worst}",
         ]
         lines += [
             f"    {reason}: {counted(count, 'position')}, {usd(self.usd_by_reason[reason])}"
             for reason, count in self.reasons.items()
         ]
+        off = len(self.mismatches)
         lines += [f"  {found.describe()}" for found in self.mismatches[:SHOWN]]
         if off > SHOWN:
             lines.append(f"  and {off - SHOWN:,} more; --json has them all")
@@ -232,11 +241,13 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
     moment = at or known["as_of"].max()
     assert isinstance(moment, datetime)
     dexes = known["dex"].unique().sort().to_list()
-    tables, notes = stored_tables(store, dexes, moment)
+    tables, notes = stored_tables(store, dexes, known["as_of"].unique().to_list())
     notes += [f"no margin tables of {dex or 'the main dex'} are stored" for dex in dexes if dex not in tables]
     positions = conform(known, POSITIONS)
-    found = mismatches(positions, tables, _marks_beside(store, positions, at))
-    return _report(positions, tables, found, moment, notes)
+    checked = check(positions, tables)
+    notes += [str(table) for table in adopted_tables(checked)[:SHOWN]]
+    found = mismatches_of(checked, tables, _marks_beside(store, positions, at))
+    return _report(checked, found, moment, notes)
 
 
 def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
@@ -248,24 +259,20 @@ def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) ->
 
 
 def _report(
-    positions: pl.DataFrame,
-    tables: Mapping[str, MarginTables],
-    found: pl.DataFrame,
-    moment: datetime,
-    notes: Sequence[str],
+    checked: pl.DataFrame, found: pl.DataFrame, moment: datetime, notes: Sequence[str]
 ) -> MismatchReport:
-    modelled = with_models(positions, tables).with_columns(relative_error=relative_error())
-    fitting = modelled.filter(PRICED).join(found, on=["address", "dex", "coin", "as_of"], how="anti")
-    worst = fitting["relative_error"].max()
-    total_usd = float(positions["notional_usd"].sum())
+    agree = checked.filter(pl.col("check").str.starts_with("agree"))
+    worst = agree.select(pl.coalesce(relative_error(), "others_error").max()).item()
+    total_usd = float(checked["notional_usd"].sum())
     names = list(Mismatch.__dataclass_fields__)
     by_reason = found.group_by("reason").agg(pl.col("notional_usd").sum())
     return MismatchReport(
         as_of=moment,
-        positions=positions.height,
-        with_exchange_price=modelled.filter(READ).height,
-        solved=modelled.filter(pl.col("constant_usd").is_not_null()).height,
-        nulls=modelled.filter(READ & ~PRICED & pl.col("liq_px_solved").is_null()).height,
+        positions=checked.height,
+        with_exchange_price=checked.filter(READ).height,
+        solved=checked.filter(pl.col("constant_usd").is_not_null()).height,
+        checks=Checks.of(checked),
+        nulls=agree.filter(~PRICED).height,
         worst_fitting=worst if isinstance(worst, float) else None,
         reasons=count_reasons(found),
         usd_by_reason=dict(by_reason.iter_rows()),

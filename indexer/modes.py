@@ -18,7 +18,8 @@ from indexer.accounts import AccountReading, positions_frame
 from indexer.address_book import READS
 from indexer.frames import conform
 from indexer.margin_tables import MarginTables
-from indexer.reconcile import ISOLATED, MISMATCH, PRICED, reconcile, relative_error
+from indexer.reconcile import check
+from indexer.solved import IS_OFF, ISOLATED
 from indexer.universe import VENUE
 from indexer.wire import ClearinghouseState
 from storage.store import Store
@@ -81,10 +82,8 @@ def doubted(readings: Sequence[AccountReading], tables: Mapping[str, MarginTable
     trusted = [reading for reading in readings if reading.spot is None and reading.mode == STANDARD]
     if not trusted:
         return set()
-    rows = reconcile(positions_frame(trusted), tables).filter(~ISOLATED)
-    off = PRICED & (relative_error() > MISMATCH).fill_null(True)
-    null_contradicted = ~PRICED & pl.col("liq_px_solved").is_not_null()
-    return set(rows.filter(off | null_contradicted)["address"])
+    rows = check(positions_frame(trusted), tables).filter(~ISOLATED)
+    return set(rows.filter(IS_OFF)["address"])
 
 
 def reads_of(readings: Sequence[AccountReading], accounts: pl.DataFrame) -> pl.DataFrame:

@@ -2,8 +2,8 @@
 
 A pool is what is liquidated together: the cross positions of one account in one dex, or, for a unified or portfolio
 account, in all dexes of one collateral token. An isolated position is in no pool. What a pool has available is what
-the exchange's prices say: the captured margin where a price agrees with it, else what the prices imply where they
-imply one and the same, else unknown (NaN). Columnar; the only loops are over dexes.
+the exchange's prices say: the captured margin where a price agrees with it, else what most of the prices imply, else
+unknown (NaN). Columnar; the only loops are over dexes.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import polars as pl
 
 from indexer.margin import Floats, Rows, implied_available, maintenance_margin
 from indexer.margin_tables import NO_TABLE, MarginTables
-from indexer.reconcile import AVAILABLE, ISOLATED, POOLED, PRICED, SAME_COLLATERAL
+from indexer.solved import AVAILABLE, ISOLATED, MARK, POOLED, PRICED, SAME_COLLATERAL, by_dex, rows_of
 
 NO_POOL: Final = -1
 
@@ -69,8 +69,7 @@ def backing_of(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> B
     """Read a reconciled `POSITIONS` frame that holds all cross positions of its accounts."""
     stacked, offsets = stack_tables(tables)
     row = _table_rows(positions, tables, offsets)
-    mark = pl.coalesce("mark_px", pl.col("notional_usd") / pl.col("szi").abs())
-    szi, mark_px = _floats(positions, pl.col("szi")), _floats(positions, mark)
+    szi, mark_px = _floats(positions, pl.col("szi")), _floats(positions, MARK)
     own = maintenance_margin(np.abs(szi) * mark_px, row, stacked)
     pool = _pool_of(positions, tables)
     pools = int(pool.max(initial=NO_POOL)) + 1
@@ -114,11 +113,9 @@ def _table_rows(
     positions: pl.DataFrame, tables: Mapping[str, MarginTables], offsets: Mapping[str, int]
 ) -> Rows:
     rows = np.zeros(positions.height, dtype=np.int64)
-    for dex, held in tables.items():
-        at = np.flatnonzero((positions["dex"] == dex).to_numpy())
-        part = positions[at] if len(at) < positions.height else positions
-        own = held.rows_of(part["coin"], part["max_leverage"], part["margin_table_id"])
-        rows[at] = np.where(own == NO_TABLE, 0, own + offsets[dex])
+    for at, part, held in by_dex(positions, tables):
+        own = rows_of(part, held)
+        rows[at] = np.where(own == NO_TABLE, 0, own + offsets[part["dex"][0]])
     return rows
 
 
@@ -151,15 +148,17 @@ def _available(positions: pl.DataFrame, pool: Rows, pools: int, implied: Floats)
         pool=pool,
         implied=pl.Series(implied, nan_to_null=True),
     ).filter(pl.col("pool") != NO_POOL)
-    told = pl.col("implied")
+    median = pl.col("implied").median().over("pool")
+    near = ((pl.col("implied") - median).abs() <= SAME_COLLATERAL * median.abs()).fill_null(False)
     found = (
-        rows.group_by("pool")
+        rows.with_columns(near=near)
+        .group_by("pool")
         .agg(
             pl.col("captured").sort_by("as_of").last(),
             pl.col("contradicted").any() & ~pl.col("agrees").any(),
             pl.col("lost").any(),
-            implied=told.median(),
-            spread=told.max() - told.min(),
+            implied=pl.col("implied").filter("near").median(),
+            most=2 * pl.col("near").sum() > pl.col("implied").count(),
         )
         .select("pool", available=_believed())
     )
@@ -167,12 +166,11 @@ def _available(positions: pl.DataFrame, pool: Rows, pools: int, implied: Floats)
 
 
 def _believed() -> pl.Expr:
-    one = pl.col("spread") <= SAME_COLLATERAL * pl.col("implied").abs()
     return (
         pl.when(pl.col("lost"))
         .then(None)
         .when(pl.col("contradicted"))
-        .then(pl.when(one).then("implied"))
+        .then(pl.when("most").then("implied"))
         .otherwise("captured")
     )
 

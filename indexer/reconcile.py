@@ -20,7 +20,8 @@ unknown_collateral  no exchange price in the source and no margin table or no co
 never               the exchange sent null, or the solved price is outside (0, 1e15]
 ==================  =====================================================================================
 
-Columnar throughout; the only loop is over dexes.
+Whether the exchange's price was held against ours at all, and with what result, is in `check` (`indexer.checks`): to
+a millionth, where the status asks whether a price may follow newer marks. Columnar; the only loops are over dexes.
 """
 
 from collections.abc import Mapping
@@ -30,45 +31,31 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from indexer.accounts import POOLED_MODES
+from indexer.checks import why_not_checked
 from indexer.frames import POSITIONS, conform
-from indexer.margin import (
-    Floats,
-    implied_available,
-    isolated_constant,
-    maintenance_margin,
-    pooled_constant,
-    solve_liquidation_price,
-)
+from indexer.implied import IMPLIED, with_implied
 from indexer.margin_tables import MarginTables
-
-AGREEMENT: Final = 1e-5
-"""Largest relative difference of the solved price from the exchange's that counts as agreement."""
-
-MISMATCH: Final = 1e-6
-"""Smallest relative difference that is kept as a mismatch with its reason (`indexer.mismatch`)."""
-
-SAME_COLLATERAL: Final = 1e-4
-"""Relative spread within which an account's prices imply one and the same margin available."""
+from indexer.server_marks import with_server_marks
+from indexer.solved import (
+    AGREEMENT,
+    AVAILABLE,
+    IS_OFF,
+    ISOLATED,
+    MODELS,
+    PRICED,
+    READ,
+    SAME_COLLATERAL,
+    backed_by,
+    by_dex,
+    is_off,
+    relative_error,
+    rows_of,
+    solve_with,
+    with_models,
+)
+from indexer.table_choice import adopt_tables
 
 STATUSES: Final = ("agree", "differs", "exchange_only", "solved_only", "unknown_collateral", "never")
-
-ISOLATED: Final = pl.col("margin_mode") == "isolated"
-READ: Final = pl.col("exchange_read").fill_null(False)
-PRICED: Final = READ & (pl.col("liq_px_exchange") > 0).fill_null(False)
-POOLED: Final = pl.coalesce(
-    pl.col("account_mode").is_in(POOLED_MODES), pl.col("pooled_available_usd").is_not_null()
-)
-AVAILABLE: Final = (
-    pl.when(POOLED)
-    .then(pl.col("pooled_available_usd"))
-    .when(pl.col("account_mode").is_not_null() | READ)
-    .then(pl.col("account_value_usd") - pl.col("cross_maintenance_usd"))
-)
-"""Margin available as captured. An account of unknown mode counts as margined per dex only where the
-exchange's price is there to contradict it."""
-
-MODELS: Final = ("own_maintenance_usd", "constant_usd", "liq_px_solved", "row_available_usd")
 
 
 @dataclass(frozen=True)
@@ -102,9 +89,78 @@ def reconcile(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl
     -------
     frame of schema `POSITIONS`, rows in the same order
     """
-    modelled = with_models(positions, tables).with_columns(status=_status())
-    implied = _with_implied(modelled, tables)
+    judged = check(positions, tables)
+    told = judged.with_columns(status=_status())
+    implied = told.with_columns(implied_available_usd=_implied_available(tables))
     return conform(implied.with_columns(liq_px=_price_used()), POSITIONS)
+
+
+def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The positions with the solver's figures (`MODELS`) and what holding the exchange's prices against them came to.
+
+    Marks are the exchange's (`indexer.server_marks`), tables those that its prices show (`indexer.table_choice`). Where
+    no collateral was captured, what the account's other prices imply (`indexer.implied`) is held against each of them:
+    `others_px` and `others_error` are the price by that and its relative difference. The code is in `check`.
+    """
+    listed = _remembering(with_server_marks(positions), tables)
+    captured = pl.col("constant_usd").is_not_null() | (pl.col("table_row") == 0)
+    adopted = adopt_tables(listed, tables, IS_OFF & captured, AVAILABLE)
+    alone = with_implied(adopted, tables)
+    beside = _by_others() & ~pl.col("implies_centre")
+    again = adopt_tables(alone, tables, beside, pl.col("centre_usd"))
+    told = alone if again is alone else with_implied(again.drop(IMPLIED), tables)
+    return _with_check(_with_others(told, tables))
+
+
+def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """Models by the listed tables, and by one adopted earlier where no price of now speaks for the listed one."""
+    adopted = pl.col("tables_matching").is_not_null()
+    listed = with_models(
+        positions.with_columns(margin_table_id=pl.when(~adopted).then("margin_table_id")), tables
+    )
+    kept = adopted & (~PRICED | IS_OFF)
+    if not listed.select(adopted.any()).item():
+        return listed
+    return with_models(
+        listed.with_columns(
+            margin_table_id=pl.when(kept).then(positions["margin_table_id"]).otherwise("margin_table_id"),
+            tables_matching=pl.when(kept).then("tables_matching"),
+        ),
+        tables,
+    )
+
+
+def _by_others() -> pl.Expr:
+    """Cross rows that can only be held against what the account's other prices imply."""
+    return (READ & pl.col("is_implied") & AVAILABLE.is_null()).fill_null(False)
+
+
+def _with_others(implied: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """`others_px` and `others_error` of the rows that the account's other prices speak for; null elsewhere."""
+    prices = np.full(implied.height, np.nan)
+    for at, part, held in by_dex(implied, tables):
+        told = part.select(pl.when(_by_others()).then("centre_usd")).to_series().to_numpy()
+        prices[at] = solve_with(part, rows_of(part, held), held, told)
+    others = pl.when(_by_others()).then(pl.Series(prices, nan_to_null=True))
+    return implied.with_columns(others_px=others).with_columns(
+        others_error=pl.when(PRICED).then((pl.col("others_px") / pl.col("liq_px_exchange") - 1).abs())
+    )
+
+
+def _with_check(judged: pl.DataFrame) -> pl.DataFrame:
+    why = why_not_checked()
+    off_others = is_off(pl.col("others_error"), pl.col("others_px"))
+    return judged.with_columns(
+        check=pl.when((why == "no_collateral") & _by_others())
+        .then(pl.when(off_others).then(pl.lit("differ_others")).otherwise(pl.lit("agree_others")))
+        .when(why.is_not_null())
+        .then(why)
+        .when(IS_OFF)
+        .then(pl.lit("differ"))
+        .when(pl.col("tables_matching").is_not_null())
+        .then(pl.lit("agree_table"))
+        .otherwise(pl.lit("agree"))
+    )
 
 
 def implied_collateral_notes(positions: pl.DataFrame) -> list[ImpliedCollateral]:
@@ -152,51 +208,6 @@ def remark(positions: pl.DataFrame, marks: pl.DataFrame, tables: Mapping[str, Ma
     )
 
 
-def with_models(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """The frame with the columns of `MODELS`: own maintenance, C, solved price, margin available implied by the row."""
-    inputs = positions.select(
-        "dex",
-        "coin",
-        "szi",
-        "max_leverage",
-        "margin_table_id",
-        mark_px=pl.coalesce("mark_px", pl.col("notional_usd") / pl.col("szi").abs()),
-        isolated_raw_usd=pl.when(ISOLATED).then("isolated_raw_usd"),
-        available_usd=pl.when(~ISOLATED).then(AVAILABLE),
-        cross_px=pl.when(PRICED & ~ISOLATED).then("liq_px_exchange"),
-    ).with_row_index("row")
-    results = {name: np.full(positions.height, np.nan) for name in MODELS}
-    for (dex,), part in inputs.partition_by("dex", as_dict=True).items():
-        if dex in tables:
-            at = part["row"].to_numpy()
-            for name, values in zip(MODELS, _model_dex(part, tables[str(dex)]), strict=True):
-                results[name][at] = values
-    return positions.with_columns(
-        pl.Series(name, values, nan_to_null=True) for name, values in results.items()
-    )
-
-
-def _model_dex(part: pl.DataFrame, tables: MarginTables) -> tuple[Floats, Floats, Floats, Floats]:
-    """The arrays named by `MODELS` for the positions of one dex; NaN where an input is unknown."""
-    row = tables.rows_of(part["coin"], part["max_leverage"], part["margin_table_id"])
-    szi, mark_px = part["szi"].to_numpy(), part["mark_px"].to_numpy()
-    own = maintenance_margin(np.abs(szi) * mark_px, row, tables)
-    constant = np.where(
-        part["isolated_raw_usd"].is_not_null().to_numpy(),
-        isolated_constant(part["isolated_raw_usd"].to_numpy()),
-        pooled_constant(part["available_usd"].to_numpy(), own, szi, mark_px),
-    )
-    constant[row == 0] = np.nan
-    solved = solve_liquidation_price(szi, constant, row, tables)
-    implied = implied_available(szi, part["cross_px"].to_numpy(), mark_px, row, tables)
-    return own, constant, solved, implied
-
-
-def relative_error() -> pl.Expr:
-    """Relative difference of the solved price from the exchange's; null where one of them has none."""
-    return pl.when(PRICED).then((pl.col("liq_px_solved") / pl.col("liq_px_exchange") - 1).abs())
-
-
 def _status() -> pl.Expr:
     modelled = pl.col("constant_usd").is_not_null()
     relative = relative_error()
@@ -237,26 +248,13 @@ def _price_used() -> pl.Expr:
     )
 
 
-def backed_by(tables: Mapping[str, MarginTables]) -> pl.Expr:
-    """What backs the cross positions of an account: each dex its own, a pool all dexes of one collateral token."""
-    token = {dex: f"token {held.collateral_token}" for dex, held in tables.items()}
-    own = pl.concat_str(pl.lit("dex "), "dex")
-    return pl.when(POOLED).then(pl.col("dex").replace_strict(token, default=own)).otherwise(own)
-
-
-def _with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """Fill `implied_available_usd` on the rows of accounts whose prices agree on uncaptured collateral."""
+def _implied_available(tables: Mapping[str, MarginTables]) -> pl.Expr:
+    """What most of an account's prices imply, where it is not what was captured and that leaves a price unexplained."""
     account = [pl.col("address"), backed_by(tables)]
-    implied = pl.col("row_available_usd")
-    centre = implied.median().over(account)
-    spread = (implied.max() - implied.min()).over(account)
     unexplained = pl.col("status").is_in(("differs", "exchange_only")).any().over(account)
-    gap = (centre - AVAILABLE).abs()
-    other = (gap > SAME_COLLATERAL * centre.abs()).fill_null(True)
-    agreed = (implied.count().over(account) >= 2) & (spread <= SAME_COLLATERAL * centre.abs())
-    return modelled.with_columns(
-        implied_available_usd=pl.when(implied.is_not_null() & agreed & unexplained & other).then(centre)
-    )
+    gap = (pl.col("centre_usd") - AVAILABLE).abs()
+    other = (gap > SAME_COLLATERAL * pl.col("centre_usd").abs()).fill_null(True)
+    return pl.when(pl.col("implies_centre") & unexplained & other).then("centre_usd")
 
 
 def _move_marks(moved: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
@@ -279,6 +277,9 @@ def _move_marks(moved: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.D
         ),
         unrealized_pnl_usd=pl.col("unrealized_pnl_usd")
         + pl.col("szi") * (pl.col("mark_px") - moved["mark_px"]),
+        margin_used_usd=pl.when(ISOLATED)
+        .then(pl.col("margin_used_usd") + pl.col("szi") * (pl.col("mark_px") - moved["mark_px"]))
+        .otherwise(pl.col("margin_used_usd") * (pl.col("mark_px") / moved["mark_px"])),
     ).drop(MODELS)
 
 

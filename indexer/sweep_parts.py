@@ -18,7 +18,7 @@ from sqlmodel import Session, col, delete, select
 
 from heatmap.errors import LiqtruthError
 from indexer.accounts import AccountReading, accounts_frame, positions_frame
-from indexer.frames import ACCOUNTS, POSITIONS, empty
+from indexer.frames import ACCOUNTS, POSITIONS, conform, empty
 from storage.parquet import gone, read_parquet, unique, write_parquet
 from storage.store import Store
 from storage.tables import Sweep, SweepPart
@@ -106,7 +106,8 @@ class SweepParts:
         return self._read("accounts", empty(ACCOUNTS))
 
     def _read(self, kind: str, none: pl.DataFrame) -> pl.DataFrame:
-        return pl.concat([none, *(self._file(f"{part.path}-{kind}.parquet") for part in self.parts)])
+        files = (self._file(f"{part.path}-{kind}.parquet") for part in self.parts)
+        return pl.concat([none, *(conform(file, none.schema) for file in files)])
 
     def _file(self, name: str) -> pl.DataFrame:
         path = self.store.lake.root / name

@@ -3,7 +3,7 @@
 Reads and writes nothing but rows of the store; never calls the exchange.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -15,11 +15,12 @@ from indexer.accounts import markets_of
 from indexer.frames import MARKETS, empty
 from indexer.margin_tables import MarginTables
 from indexer.wire import AssetCtx, Meta, decode_meta, decode_meta_and_asset_ctxs
-from storage.markets import nearest_universe
+from storage.markets import universes_at
 from storage.store import Store
 from storage.tables import Market, Universe
 
 VENUE: Final = "hyperliquid"
+SHOWN_DATES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,26 @@ def split_meta_and_ctxs(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def stored_tables(
-    store: Store, dexes: Sequence[str], at: datetime
+    store: Store, dexes: Sequence[str], at: datetime | Iterable[datetime]
 ) -> tuple[Mapping[str, MarginTables], list[str]]:
-    """Margin tables of each dex as they were stored nearest to `at`, and which ones those are, in words."""
+    """Margin tables of each dex as they held at `at`, one moment or several, and which ones those are, in words.
+
+    Where nothing was stored by then, the first that was stored later stand in, and the words say so.
+    """
+    moments = [at] if isinstance(at, datetime) else sorted(set(at))
     tables, notes = {}, []
     for dex in dexes:
-        row = nearest_universe(store.database, VENUE, dex, at)
-        if row is not None:
-            tables[dex] = MarginTables.from_meta(decode_meta(row.meta_json, "the stored meta"))
-            notes.append(f"margin tables of {dex or 'the main dex'} as stored of {row.as_of:%Y-%m-%dT%H:%M}Z")
+        rows = universes_at(store.database, VENUE, dex, moments)
+        if rows:
+            tables[dex] = MarginTables.from_metas(
+                [(row.as_of, decode_meta(row.meta_json, "the stored meta")) for row in rows]
+            )
+            notes.append(_tables_said(dex, [row.as_of for row in rows], moments[0]))
     return tables, notes
+
+
+def _tables_said(dex: str, stored: Sequence[datetime], first: datetime) -> str:
+    days = ", ".join(f"{one:%Y-%m-%dT%H:%M}Z" for one in stored[-SHOWN_DATES:])
+    more = f"{len(stored) - SHOWN_DATES} earlier ones and " if len(stored) > SHOWN_DATES else ""
+    later = "; they are later than what was read" if stored[0] > first else ""
+    return f"margin tables of {dex or 'the main dex'} as stored of {more}{days}{later}"

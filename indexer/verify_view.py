@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from heatmap.money import counted
-from indexer.reconcile import MISMATCH
+from indexer.solved import MISMATCH
 
 
 @dataclass(frozen=True)

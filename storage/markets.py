@@ -3,6 +3,7 @@
 What may be stored is decided by the package that read it; here rows are merged, and never deleted.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -57,7 +58,25 @@ def market_coins(database: Database, venue: str) -> list[str]:
 def nearest_universe(database: Database, venue: str, dex: str, at: datetime | None = None) -> Universe | None:
     """The last `meta` answer of `dex` not later than `at`; where all are later, the first of them."""
     query = select(Universe).where(Universe.venue == venue, Universe.dex == dex)
+    moment = col(Universe.as_of)
+    until = query if at is None else query.where(moment <= at)
     with database.session() as session:
-        rows = session.exec(query.order_by(col(Universe.as_of))).all()
-    earlier = [row for row in rows if at is None or row.as_of <= at]
-    return earlier[-1] if earlier else next(iter(rows), None)
+        last = session.exec(until.order_by(moment.desc()).limit(1)).first()
+        return last or session.exec(query.order_by(moment).limit(1)).first()
+
+
+def universes_at(database: Database, venue: str, dex: str, moments: Iterable[datetime]) -> list[Universe]:
+    """The `meta` answers of `dex` that held at these moments, oldest first, each as `nearest_universe` finds it.
+
+    Of answers that follow each other and say the same, only the first. Only these are read whole.
+    """
+    query = select(Universe.as_of).where(Universe.venue == venue, Universe.dex == dex)
+    with database.session() as session:
+        stored = sorted(session.exec(query).all())
+        needed = sorted({max(bisect_right(stored, moment), 1) - 1 for moment in moments}) if stored else []
+        found = [session.get_one(Universe, (venue, dex, stored[number])) for number in needed]
+    kept: list[Universe] = []
+    for row in found:
+        if not kept or kept[-1].meta_json != row.meta_json:
+            kept.append(row)
+    return kept

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer import wire
+from indexer.checks import Checks
 from indexer.frames import POSITIONS, from_columns
 from indexer.margin_tables import MarginTables
 from indexer.mismatch import MISMATCHES, REASONS, count_reasons, mismatch_report, mismatches
-from indexer.reconcile import implied_collateral_notes, reconcile
+from indexer.reconcile import check, implied_collateral_notes, reconcile
 from indexer.universe import universe_row
 from storage.errors import NothingStored
 from storage.markets import store_universe
@@ -125,26 +126,17 @@ class TestWhatIsOne:
 
 
 class TestReasons:
-    def test_tier_ambiguous_names_the_flat_table_that_a_position_was_opened_under(self) -> None:
+    @pytest.mark.parametrize(
+        ("off", "reason"), [(3e-8, "tier_ambiguous"), (9e-7, "tier_ambiguous"), (1e-5, "unexplained")]
+    )
+    def test_tier_ambiguous_where_another_table_comes_near_but_not_to_the_last_digit(
+        self, off: float, reason: str
+    ) -> None:
         """Opened flat at 10x; the coin is now in table 51, whose lowest tier says 10x as well."""
         frame = sent(held({"INJ": -1_000_000.0}, margin_table_id=10), margin_table_id=None)
-        found = mismatches(frame, TABLES)
-        assert found["reason"].to_list() == ["tier_ambiguous"]
-        assert found["explaining_table_id"].to_list() == [10]
-
-    def test_tier_ambiguous_names_the_tiered_table_that_was_replaced(self) -> None:
-        """Opened under table 51; the meta of today lists WIF flat at 5x, the position says 10x."""
-        frame = held({"WIF": 8_000_000.0}, max_leverage=10.0, margin_table_id=51, pooled_available_usd=2e6)
-        found = mismatches(sent(frame, margin_table_id=None), TABLES)
-        assert found.select("reason", "explaining_table_id").rows() == [("tier_ambiguous", 51)]
-
-    @pytest.mark.parametrize(("off", "table_id"), [(1.0, 40), (1.01, None)])
-    def test_a_coin_without_a_table_is_tier_ambiguous(self, off: float, table_id: int | None) -> None:
-        """It shows 40x, and flat at that it fits; where it does not, no table explains it."""
-        frame = sent(held({"BTC": -2.0})).with_columns(pl.col("liq_px_exchange") * off, coin=pl.lit("NEW"))
-        found = mismatches(frame, TABLES)
-        assert found.select("reason", "explaining_table_id").rows() == [("tier_ambiguous", table_id)]
-        assert found["liq_px_solved"].null_count() == 1
+        found = mismatches(frame.with_columns(pl.col("liq_px_exchange") * (1 + off)), TABLES)
+        assert found["reason"].to_list() == [reason]
+        assert found["explaining_table_id"].to_list() == [10 if reason == "tier_ambiguous" else None]
 
     def test_collateral_unknown_names_what_the_prices_imply(self) -> None:
         frame = sent(held(HELD), account_mode=None, pooled_available_usd=None, account_value_usd=9_000.0)
@@ -154,8 +146,27 @@ class TestReasons:
         assert found["captured_available_usd"].to_list() == [9_000.0] * 3
         assert found["implying_prices"].to_list() == [3] * 3
 
-    def test_a_pool_that_was_not_read_is_collateral_unknown(self) -> None:
-        assert set(reasons(sent(held(HELD), pooled_available_usd=None)).values()) == {"collateral_unknown"}
+    def test_a_pool_that_was_not_read_is_not_checked_by_a_single_price(self) -> None:
+        frame = sent(held({"BTC": -2.0}), pooled_available_usd=None)
+        assert reasons(frame) == {}
+        assert check(frame, TABLES)["check"].to_list() == ["no_collateral"]
+
+    def test_mode_changed_only_where_the_collateral_is_really_another(self) -> None:
+        """Half of a ten-thousandth more than was captured is the same collateral, read a moment later."""
+        captured = 60_000.0 * (1 - 0.5e-4)
+        standard = {"account_mode": "standard", "pooled_available_usd": None, "cross_maintenance_usd": 0.0}
+        near = sent(held(HELD), **standard, account_value_usd=captured)
+        assert set(reasons(near).values()) == {"unexplained"}
+        far = sent(held(HELD), **standard, account_value_usd=60_000.0 * (1 - 3e-4))
+        assert set(reasons(far).values()) == {"mode_changed"}
+
+    def test_a_price_that_contradicts_the_accounts_others_differs_and_they_do_not(self) -> None:
+        frame = sent(held(HELD), pooled_available_usd=None)
+        odd = frame.with_columns(pl.col("liq_px_exchange") * pl.Series([1.0, 1.01, 1.0]))
+        found = mismatches(odd, TABLES)
+        assert found.select("coin", "reason").rows() == [("ETH", "unexplained")]
+        assert found["relative_error"].item() == pytest.approx(1 - 1 / 1.01, rel=1e-6)
+        assert check(odd, TABLES)["check"].to_list() == ["agree_others", "differ_others", "agree_others"]
 
     def test_mode_changed_where_a_standard_accounts_prices_imply_one_pool(self) -> None:
         frame = sent(
@@ -211,10 +222,10 @@ class TestReasons:
         assert reasons(off, marks) == {"BTC": "unexplained"}
 
     def test_every_reason_is_counted_most_first(self) -> None:
-        frame = sent(held(HELD), pooled_available_usd=None)
-        odd = sent(held({"INJ": -1_000_000.0}, margin_table_id=10, address="0xb"), margin_table_id=None)
-        counted = count_reasons(mismatches(pl.concat([frame, odd]), TABLES))
-        assert list(counted.items()) == [("collateral_unknown", 3), ("tier_ambiguous", 1)]
+        frame = sent(held(HELD), account_mode=None, pooled_available_usd=None, account_value_usd=9_000.0)
+        odd = held({"BTC": -2.0}, account_mode="standard", account_value_usd=50_000.0, address="0xb")
+        counted = count_reasons(mismatches(pl.concat([frame, sent(odd, account_value_usd=4e4)]), TABLES))
+        assert list(counted.items()) == [("collateral_unknown", 3), ("unexplained", 1)]
 
 
 class TestPoolsOverDexes:
@@ -266,22 +277,29 @@ class TestReport:
     def test_it_counts_all_and_lists_those_that_do_not_fit(self, store: Store) -> None:
         odd = sent(held({"INJ": -1_000_000.0}, margin_table_id=10, address="0xb"), margin_table_id=None)
         covered = sent(held({"BTC": 1.0}, address="0xc", pooled_available_usd=200_000.0))
-        self.stored(store, pl.concat([sent(held(HELD)), odd, covered]))
+        moved = sent(held({"BTC": -1.0}, address="0xd"), pooled_available_usd=50_000.0)
+        self.stored(store, pl.concat([sent(held(HELD)), odd, covered, moved]))
         report = mismatch_report(store)
-        assert (report.positions, report.with_exchange_price, report.solved, report.nulls) == (5, 5, 5, 1)
-        assert report.reasons == {"tier_ambiguous": 1}
+        assert (report.positions, report.with_exchange_price, report.solved, report.nulls) == (6, 6, 6, 1)
+        assert report.reasons == {"unexplained": 1}
+        assert report.checks == Checks(5, 1, 0, {"agree": 4, "agree_table": 1, "differ": 1})
         assert report.worst_fitting is not None
         assert report.worst_fitting < 1e-9
-        assert report.share_usd == pytest.approx(1e7 / (160e3 + 75e3 + 5e3 + 1e7 + 80e3))
+        assert report.share_usd == pytest.approx(80e3 / (160e3 + 75e3 + 5e3 + 1e7 + 80e3 + 80e3))
         [found] = report.mismatches
-        assert (found.address, found.explaining_table_id) == ("0xb", 10)
-        assert "4 agree" in report.describe()[1]
-        assert report.describe()[3].endswith("; margin table 10 gives the exchange's")
+        assert (found.address, found.explaining_table_id) == ("0xd", None)
+        assert any("margin table 10" in note for note in report.notes)
 
     def test_it_says_what_collateral_would_explain(self, store: Store) -> None:
-        self.stored(store, sent(held(HELD), pooled_available_usd=None))
+        facts = {"account_mode": None, "pooled_available_usd": None, "account_value_usd": 9_000.0}
+        self.stored(store, sent(held(HELD), **facts))
         line = mismatch_report(store).mismatches[0].describe()
-        assert "60,000.00 USD available would explain it (none captured, 3 prices of the account)" in line
+        assert "60,000.00 USD available would explain it (9,000.00 captured, 3 prices of the account)" in line
+
+    def test_what_was_not_checked_is_no_agreement(self, store: Store) -> None:
+        self.stored(store, sent(held({"BTC": -2.0}), pooled_available_usd=None))
+        report = mismatch_report(store)
+        assert (report.checks, report.solved) == (Checks(0, 0, 1, {"no_collateral": 1}), 0)
 
     def test_of_a_moment_before_anything_was_read_there_is_none(self, store: Store) -> None:
         with pytest.raises(NothingStored, match="no positions are stored yet"):

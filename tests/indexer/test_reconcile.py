@@ -195,11 +195,17 @@ class TestImpliedCollateral:
         assert reconciled["status"].to_list() == ["agree"] * 3
         assert implied_collateral_notes(reconciled) == []
 
-    def test_prices_that_do_not_agree_with_each_other_imply_nothing(self) -> None:
+    def test_most_prices_are_believed_and_the_one_that_contradicts_them_is_not(self) -> None:
         prices = exchange_prices(HELD, 60_000.0)
         assert prices[0] is not None
         prices[0] *= 1.01
-        assert implied_collateral_notes(reconcile(read(HELD, prices, 10_000), TABLES)) == []
+        [note] = implied_collateral_notes(reconcile(read(HELD, prices, 10_000), TABLES))
+        assert note.implied_available_usd == pytest.approx(60_000)
+
+    def test_prices_of_which_no_majority_agrees_imply_nothing(self) -> None:
+        prices = exchange_prices(HELD, 60_000.0)
+        apart = [px * factor for px, factor in zip(prices, (1.01, 1.02, 1.0), strict=True) if px is not None]
+        assert implied_collateral_notes(reconcile(read(HELD, [*apart], 10_000), TABLES)) == []
 
     def test_one_position_alone_implies_nothing(self) -> None:
         reconciled = reconcile(read(LONG, [50_000.0], 20_000), TABLES)

@@ -9,6 +9,7 @@ import pytest
 
 from indexer import wire
 from indexer.accounts import MODE_OF_ABSTRACTION, markets_of, positions_of
+from indexer.checks import Checks
 from indexer.margin import maintenance_margin
 from indexer.margin_tables import MarginTables
 from indexer.reconcile import implied_collateral_notes, reconcile
@@ -107,27 +108,34 @@ class TestCoherentCapture:
 
 
 class TestJuneAccounts:
-    """Margin tables are those of September: OP and SEI had others in June."""
+    """Margin tables are those of September: OP and SEI had another in June."""
 
     @pytest.fixture
     def june(self, recorded: Path) -> Path:
         return recorded / "hyperliquid" / "accounts-2026-06-22"
 
-    def test_all_but_two_prices_are_reproduced(self, june: Path, tables: dict[str, MarginTables]) -> None:
-        frame = reconciled(read_state(june / WHALE), tables)
-        assert counts(frame) == {"agree": 31, "differs": 2, "never": 1}
-        assert sorted(frame.filter(status="differs")["coin"]) == ["OP", "SEI"]
-        assert worst_error(frame.filter(status="agree")) < 1e-7
-        assert implied_collateral_notes(frame) == []
-
-    def test_the_two_others_were_margined_by_table_51(
+    def test_every_price_is_reproduced_two_by_a_table_that_was_adopted(
         self, june: Path, tables: dict[str, MarginTables]
     ) -> None:
         """September's meta lists OP and SEI flat at 5x; the positions say 10x, that of table 51 in June."""
-        held = positions_of(read_state(june / WHALE), address="0xa", source="recorded")
-        moved = pl.when(pl.col("coin").is_in(["OP", "SEI"])).then(51).cast(pl.Int64)
-        frame = reconcile(held.with_columns(margin_table_id=moved), tables)
+        frame = reconciled(read_state(june / WHALE), tables)
         assert counts(frame) == {"agree": 33, "never": 1}
+        assert Checks.of(frame).codes == {"agree": 32, "agree_table": 2}
+        adopted = frame.filter(pl.col("tables_matching").is_not_null()).sort("coin")
+        assert adopted.select("coin", "margin_table_id", "tables_matching").rows() == [
+            ("OP", 51, 1),
+            ("SEI", 51, 1),
+        ]
+        assert worst_error(frame) < 1e-7
+        assert implied_collateral_notes(frame) == []
+
+    def test_the_table_is_found_without_the_maximum_leverage_too(
+        self, june: Path, tables: dict[str, MarginTables]
+    ) -> None:
+        held = positions_of(read_state(june / WHALE), address="0xa", source="recorded")
+        frame = reconcile(held.with_columns(max_leverage=pl.lit(None, pl.Float64)), tables)
+        assert Checks.of(frame).differ == 0
+        assert worst_error(frame) < 1e-7
 
     def test_uncaptured_collateral_is_named_and_no_price_is_invented(
         self, june: Path, tables: dict[str, MarginTables]

@@ -9,8 +9,10 @@ import pytest
 
 from indexer import wire
 from indexer.accounts import MODE_OF_ABSTRACTION, positions_of
+from indexer.checks import Checks
 from indexer.margin_tables import MarginTables
 from indexer.mismatch import count_reasons, mismatches
+from indexer.reconcile import check
 
 pytestmark = pytest.mark.recorded
 
@@ -38,24 +40,16 @@ def test_the_coherent_capture_has_none(folder: Path, tables: dict[str, MarginTab
     assert mismatches(held, tables).is_empty()
 
 
-def test_of_the_two_june_accounts_five_positions_do_not_follow_from_what_was_captured(
+def test_of_the_two_june_accounts_three_positions_do_not_follow_from_what_was_captured(
     folder: Path, tables: dict[str, MarginTables]
 ) -> None:
-    """The whale's OP and SEI were margined by June's table 51; the small account's pool was never captured."""
+    """The whale's OP and SEI followed table 51, which is found; the small account's pool was not captured."""
     june = folder / "accounts-2026-06-22"
     held = pl.concat([read(june / "clearinghouse_whale.json"), read(june / "clearinghouse_small.json")])
     found = mismatches(held, tables)
     assert held.height == 37
-    assert count_reasons(found) == {"collateral_unknown": 3, "tier_ambiguous": 2}
-    assert found["address"].n_unique() == 2
-
-
-def test_the_whales_two_are_explained_by_a_table_of_the_same_first_leverage(
-    folder: Path, tables: dict[str, MarginTables]
-) -> None:
-    found = mismatches(read(folder / "accounts-2026-06-22" / "clearinghouse_whale.json"), tables)
-    assert sorted(found.select("coin", "explaining_table_id").rows()) == [("OP", 51), ("SEI", 51)]
-    assert found["relative_error"].to_list() == pytest.approx([0.0352, 0.0352], abs=1e-4)
+    assert count_reasons(found) == {"collateral_unknown": 3}
+    assert found["address"].n_unique() == 1
 
 
 def test_the_small_accounts_three_prices_imply_one_pool(
@@ -75,7 +69,9 @@ def test_read_as_standard_the_small_account_shows_a_changed_mode(
     assert count_reasons(mismatches(held, tables)) == {"mode_changed": 3}
 
 
-def test_the_portfolio_margin_accounts_have_none_with_their_pool_and_one_without(folder: Path) -> None:
+def test_the_portfolio_margin_accounts_agree_with_their_pool_and_are_not_checked_without(
+    folder: Path,
+) -> None:
     """The long that is null stays null either way: it is covered by far."""
     path = folder / "portfolio-margin-2026-03-31" / "accounts.json"
     with_pool, without = [], []
@@ -95,4 +91,5 @@ def test_the_portfolio_margin_accounts_have_none_with_their_pool_and_one_without
     meta = json.dumps({**listed, "marginTables": [[52, {"marginTiers": tiers}]]}).encode()
     march = {"": MarginTables.from_meta(wire.decode_meta(meta, "March"))}
     assert mismatches(pl.concat(with_pool), march).is_empty()
-    assert count_reasons(mismatches(pl.concat(without), march)) == {"collateral_unknown": 1}
+    assert mismatches(pl.concat(without), march).is_empty()
+    assert Checks.of(check(pl.concat(without), march)) == Checks(0, 0, 2, {"no_collateral": 2})

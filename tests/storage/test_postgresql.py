@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from databases import new_postgresql
+from databases import emptied, new_postgresql
 from sqlalchemy import text
 from sqlmodel import Session, SQLModel, select
 
@@ -167,6 +167,7 @@ def test_work_that_was_broken_off_is_done_again(database: Database, postgresql_u
 def test_a_store_keeps_tables_on_the_server_and_files_in_its_folder(
     postgresql_url: str, tmp_path: Path
 ) -> None:
+    emptied(postgresql_url)
     with Store.open(Settings(data_dir=tmp_path, database_url=postgresql_url)) as store:  # type: ignore[arg-type]
         assert store.database.engine.dialect.name == "postgresql"
     assert not list(tmp_path.glob("*.db"))

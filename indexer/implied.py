@@ -1,0 +1,43 @@
+"""The margin available that an account's own prices imply: one number per pool, so most of them must say the same.
+
+The exchange holds one margin available (A - M, or K) per pool of collateral, and every cross price of the pool implies
+it. What more than half of the prices, and at least two, agree on is believed; the others contradict it. A single price,
+or prices of which no majority agrees, imply nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from indexer.margin_tables import MarginTables
+from indexer.solved import ISOLATED, MONEY_DIGITS_USD, PRICE_DIGITS, SAME_COLLATERAL, backed_by
+
+IMPLIED: Final = ("centre_usd", "implying_prices", "is_implied", "implies_centre")
+
+
+def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The frame of `with_models` with the columns `IMPLIED` about the pool of each cross position.
+
+    `centre_usd` is the margin available by the median of the prices that agree with each other, or of all where no
+    majority does; `implying_prices` how many agree with it; `is_implied` whether they are a majority, and
+    `implies_centre` whether this row is one of them. The first two are null for isolated positions.
+    """
+    pool, implied = ["address", "backing", "isolated"], pl.col("row_available_usd")
+    keyed = modelled.with_columns(backing=backed_by(tables), isolated=ISOLATED)
+    middle = keyed.with_columns(median_usd=implied.median().over(pool))
+    digits = MONEY_DIGITS_USD + PRICE_DIGITS * pl.col("szi").abs()
+    close = (implied - pl.col("median_usd")).abs() <= SAME_COLLATERAL * pl.col("median_usd").abs() + digits
+    told = middle.with_columns(near=close.fill_null(False)).with_columns(
+        agreeing=pl.col("near").sum().over(pool),
+        prices=implied.count().over(pool),
+        agreed_usd=pl.when("near").then(implied).median().over(pool),
+    )
+    majority = ~ISOLATED & (pl.col("agreeing") >= 2) & (2 * pl.col("agreeing") > pl.col("prices"))
+    centre = pl.when(majority).then("agreed_usd").otherwise("median_usd")
+    return told.with_columns(
+        centre_usd=pl.when(~ISOLATED).then(centre),
+        implying_prices=pl.when(~ISOLATED).then("agreeing").cast(pl.UInt32),
+        is_implied=majority.fill_null(False),
+        implies_centre=(majority & pl.col("near")).fill_null(False),
+    ).select(*modelled.columns, *IMPLIED)
