@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,15 +12,28 @@ import msgspec
 import polars as pl
 
 from heatmap.bounds import MapBounds
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import LiqtruthError, MapFileError
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
-from heatmap.levels import BREAKDOWN
+from heatmap.levels import BELOW, BREAKDOWN
 from heatmap.writing import write_atomically as write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 COMMENT: Final = "# "
 SIDE_COLUMNS: Final = ("long_usd", "short_usd")
+MOST_BYTES: Final = 256 * 2**20
+"""Of a map file; one of a million bins is a tenth of it."""
+MOST_BINS_EACH_WAY: Final = 1_000_000
+"""A hundredth of a basis point over a factor of two; finer grids are not drawn."""
+MOST_BREAKDOWN: Final = 5_000_000
+"""Rows by which a map is broken down."""
+
+
+SIDES: Final = {name: pl.Float64() for name in SIDE_COLUMNS}
+UNREADABLE: Final = (*NOT_DECODED, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+Cell = int | float | str | None
+"""Of a breakdown."""
 
 
 class MapFile(msgspec.Struct):
@@ -36,7 +50,7 @@ class MapFile(msgspec.Struct):
     never_usd: Sides
     coverage: Coverage
     assumptions: tuple[str, ...]
-    breakdown: dict[str, list[Any]] | None
+    breakdown: dict[str, list[Cell]] | None
     long_usd: list[float]
     short_usd: list[float]
     quality: tuple[str, ...] = ()  # files of before have none of these
@@ -80,11 +94,7 @@ def to_json(heatmap: Heatmap) -> str:
 
 def from_json(text: str, place: str = "JSON") -> Heatmap:
     """Read `to_json` back; raises `MapFileError` naming the place and what is wrong."""
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise MapFileError(f"{place}: not JSON: {error}") from error
-    return _assembled(content, place)
+    return _assembled(_decoded(text, place), {}, place)
 
 
 def to_csv(heatmap: Heatmap) -> str:
@@ -98,12 +108,42 @@ def to_csv(heatmap: Heatmap) -> str:
 
 
 def from_csv(text: str, place: str = "CSV") -> Heatmap:
+    """Read `to_csv` back; raises `MapFileError`."""
     if not text.endswith("\n"):
         raise MapFileError(f"{place}: not a heatmap: its last line is cut off")
     first, _, rest = text.partition("\n")
     if not first.startswith(COMMENT):
         raise MapFileError(f"{place}: not a heatmap: its first line is no `# {{...}}` header")
-    return _from_table(first.removeprefix(COMMENT), io.BytesIO(rest.encode()), pl.read_csv, place)
+    head = _decoded(first.removeprefix(COMMENT), place)
+    try:
+        table = pl.read_csv(io.BytesIO(rest.encode()), columns=list(SIDE_COLUMNS), schema_overrides=SIDES)
+    except UNREADABLE as error:
+        raise MapFileError(f"{place}: not a heatmap: {_first_line(error)}") from None
+    return _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, place)
+
+
+def _from_parquet(path: Path) -> Heatmap:
+    """The bins that the header speaks of, and no more: a few bytes of Parquet can stand for billions of rows."""
+    head = _decoded(pl.read_parquet_metadata(path).get("liqtruth", ""), str(path))
+    bins, schema = _bins_of(head), pl.read_parquet_schema(path)
+    if any(schema.get(name) != pl.Float64 for name in SIDE_COLUMNS):
+        raise MapFileError(
+            f"{path}: not a heatmap: {' and '.join(SIDE_COLUMNS)} are no columns of numbers in it"
+        )
+    if bins > 2 * MOST_BINS_EACH_WAY or _height(path) != bins:
+        raise MapFileError(f"{path}: not a heatmap: its grid has {bins} bins, and it has other rows")
+    table = pl.read_parquet(path, columns=list(SIDE_COLUMNS))
+    return _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, str(path))
+
+
+def _height(path: Path) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def _bins_of(head: Mapping[str, Any]) -> int:
+    grid = head.get("grid")
+    each_way = grid.get("bins_each_way") if isinstance(grid, dict) else None
+    return 2 * each_way if isinstance(each_way, int) else 0
 
 
 def write_map(heatmap: Heatmap, path: Path) -> None:
@@ -126,18 +166,19 @@ def write_map(heatmap: Heatmap, path: Path) -> None:
 def read_map(path: Path) -> Heatmap:
     """Read what `write_map` wrote; raises `MapFileError` naming the file and what is wrong."""
     try:
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise MapFileError(f"{path}: larger than {MOST_BYTES >> 20} MB; no map is")
         match path.suffix:
             case ".json":
                 return from_json(path.read_text(), str(path))
             case ".csv":
                 return from_csv(path.read_text(), str(path))
             case ".parquet":
-                header = pl.read_parquet_metadata(path).get("liqtruth", "")
-                return _from_table(header, path, pl.read_parquet, str(path))
+                return _from_parquet(path)
     except FileNotFoundError as error:
         raise MapFileError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise MapFileError(f"{path}: cannot be read as a heatmap: {str(error).splitlines()[0]}") from error
+    except (OSError, *UNREADABLE) as error:
+        raise MapFileError(f"{path}: cannot be read as a heatmap: {_first_line(error)}") from None
     raise MapFileError(f"{path}: cannot read {path.suffix!r}; use .json, .csv or .parquet")
 
 
@@ -158,38 +199,53 @@ def _bins(heatmap: Heatmap) -> pl.DataFrame:
     )
 
 
-def _from_table(header: str, source: Any, read: Any, place: str) -> Heatmap:
+def _decoded(text: str, place: str) -> dict[str, Any]:
+    """The fields of a map, of this schema."""
     try:
-        content = json.loads(header)
-        table = read(source)
-    except (ValueError, pl.exceptions.PolarsError) as error:
-        raise MapFileError(f"{place}: not a heatmap: {str(error).splitlines()[0]}") from error
-    columns = {name: table[name].to_list() for name in SIDE_COLUMNS if name in table.columns}
-    return _assembled({**content, **columns} if isinstance(content, dict) else content, place)
-
-
-def _assembled(content: Any, place: str) -> Heatmap:
+        content = msgspec.json.decode(text)
+    except NOT_DECODED as error:
+        raise MapFileError(f"{place}: not a heatmap: not JSON: {_first_line(error)}") from None
     if not isinstance(content, dict):
         raise MapFileError(f"{place}: not a heatmap, but a JSON {type(content).__name__}")
     if content.get("schema") != SCHEMA:
         raise MapFileError(f"{place}: schema {content.get('schema')!r}; this liqtruth reads {SCHEMA!r}")
+    return content
+
+
+def _assembled(content: Mapping[str, Any], bins: Mapping[str, pl.Series], place: str) -> Heatmap:
+    """The map that the fields make; `bins` where they do not hold the columns of the grid themselves."""
     try:
-        read = msgspec.convert(content, MapFile)
+        read = msgspec.convert({**content, **{name: [] for name in bins}}, MapFile)
+        if read.grid.bins_each_way > MOST_BINS_EACH_WAY:
+            raise MapFileError(f"a grid of {read.grid.bins_each_way} bins each way; no map is so fine")
         fields = {name: getattr(read, name) for name in MapFile.__struct_fields__ if name != "schema"}
-        return Heatmap(**{**fields, "breakdown": _breakdown_from_json(read.breakdown)})
-    except (TypeError, ValueError, LiqtruthError, pl.exceptions.PolarsError) as error:
-        raise MapFileError(f"{place}: not a heatmap: {str(error).splitlines()[0]}") from error
+        fields |= {name: column.to_numpy() for name, column in bins.items()}
+        return Heatmap(**{**fields, "breakdown": _breakdown_from_json(read.breakdown, read.grid.bins)})
+    except (TypeError, ArithmeticError, LiqtruthError, *UNREADABLE) as error:
+        raise MapFileError(f"{place}: not a heatmap: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _breakdown_to_json(breakdown: pl.DataFrame | None) -> dict[str, list[Any]] | None:
     return None if breakdown is None else breakdown.to_dict(as_series=False)
 
 
-def _breakdown_from_json(columns: dict[str, list[Any]] | None) -> pl.DataFrame | None:
+def _breakdown_from_json(columns: dict[str, list[Cell]] | None, bins: int) -> pl.DataFrame | None:
     if columns is None:
         return None
     missing = [name for name in BREAKDOWN if name not in columns]
     if missing:
         raise MapFileError(f"the breakdown has no column {missing[0]!r}")
+    if max(len(column) for column in columns.values()) > MOST_BREAKDOWN:
+        raise MapFileError(f"a breakdown of more than {MOST_BREAKDOWN} rows; no map has one")
     schema = {name: BREAKDOWN.get(name, pl.String()) for name in columns}
-    return pl.DataFrame(columns, schema=schema)
+    breakdown = pl.DataFrame(columns, schema=schema)
+    mass = pl.col("notional_usd", "largest_usd")
+    sound = pl.all_horizontal((mass.is_finite() & (mass >= 0)).fill_null(False))
+    placed = pl.col("bin").is_between(BELOW, bins).fill_null(True) & pl.col("side").is_not_null()
+    if not breakdown.select((sound & placed).all()).item():
+        raise MapFileError("the breakdown has a bin that the grid has not, or an amount that is none")
+    return breakdown

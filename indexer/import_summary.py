@@ -147,8 +147,8 @@ def coverage_warnings(
             short=-pl.col("szi").filter(pl.col("szi") < 0).sum(),
         )
         for coin, long, short in sides.sort("coin").iter_rows():
-            known = by_coin.get(coin) or [last_market(database, VENUE, coin, reading.as_of)]
-            market = _nearest(known, reading.as_of)
+            market = _nearest(by_coin.get(coin, []), reading.as_of)
+            market = market or last_market(database, VENUE, coin, reading.as_of)
             if market is None or not market.open_interest:
                 continue
             share, side = max(long, short) / market.open_interest, "long" if long > short else "short"
@@ -160,9 +160,8 @@ def coverage_warnings(
     return warnings[:SHOWN_NOTES]
 
 
-def _nearest(markets: Sequence[Market | None], at: datetime) -> Market | None:
-    known = [market for market in markets if market is not None]
-    return min(known, key=lambda market: abs(market.as_of - at), default=None)
+def _nearest(markets: Sequence[Market], at: datetime) -> Market | None:
+    return min(markets, key=lambda market: abs(market.as_of - at), default=None)
 
 
 def left_out_of(summaries: Sequence[ImportSummary]) -> str:

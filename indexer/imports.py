@@ -27,7 +27,7 @@ from indexer.account_files import (
     read_spot,
     when,
 )
-from indexer.account_imports import AccountsRead, Asked, read_accounts
+from indexer.account_imports import AccountsRead, Asked, LeftOut, read_accounts
 from indexer.answers import Answer, Entry, answers_of_document, answers_of_folder, answers_of_lines, is_lines
 from indexer.contradictions import held_against_each_other, refuse_past
 from indexer.errors import ImportRefused
@@ -260,8 +260,7 @@ def _prepare_answers(
         collateral_token=token,
     )
     read = read_accounts(entries, asked)
-    at = latest(read.accounts)
-    tables, notes = options.tables(sorted(read.accounts["dex"].unique()), at)
+    tables, notes = options.tables(sorted(read.accounts["dex"].unique()), read.accounts["as_of"].unique())
     positions = reconcile(read.positions, tables)
     if not tables:
         notes.append("no margin tables: prices are the exchange's, unchecked; give --meta")
@@ -301,6 +300,10 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
     layout = "meta" if file.ctxs is None else "metaAndAssetCtxs"
     notes = [f"{len(file.meta.universe)} assets, {len(file.meta.margin_tables)} tiered margin tables"]
     notes += [f"of the dex {file.dex}"] if file.dex else []
+    missing = LeftOut()
+    for problem in file.meta.left_out:
+        missing.add(problem)
+    notes += missing.notes("assets, tables or values")
     summary = ImportSummary(
         file=str(file.path),
         kind="universe",
@@ -309,6 +312,7 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
         first=as_of,
         last=as_of,
         notes=(*notes, *([how] if how else [])),
+        left_out=missing.count,
     )
     return Prepared(summary, markets=markets, universe=universe_row(file.raw, file.dex, as_of))
 
