@@ -136,7 +136,7 @@ def export_series(
         from heatmap.moment import as_of
 
         if series.data_moment is not None:
-            typer.echo(as_of(series.data_moment))
+            say(as_of(series.data_moment))
         for line in series.describe():
             say(line)
         if html is None:
