@@ -1,4 +1,4 @@
-"""A file that was written is on the disk, and so is its name: first the content, then the name; nothing is left over."""
+"""A file that was written is on the disk, and so is its name: content first, then the name, and nothing is left."""
 
 import os
 import stat
