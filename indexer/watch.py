@@ -114,7 +114,7 @@ class Watch:
                 self.markets["coin"].to_list(),
                 self._note_trades,
                 self._note_gap,
-                now_s=lambda: self.now_s,
+                now_s=lambda: max(self.now_s, time.time()),
             )
             self.state.tape = tape.stats
             tasks = [
