@@ -32,7 +32,7 @@ NEAR: Final = 1e-3
 """A liquidation price this close to the mark is past it no more than rounding is."""
 MOST_PAST: Final = 0.05
 """Share of notional past its own price from which on it is no truth."""
-FEW_ROWS: Final = 3
+FEW_ROWS, MANY_ROWS: Final = 3, 10
 
 LONG: Final = pl.col("szi") > 0
 SOUND: Final = (pl.col("szi") != 0) & (pl.col("notional_usd") >= DUST_USD)
@@ -139,7 +139,7 @@ CHECKS: Final = (
         few="nothing",
     ),
     Check(
-        ("szi", "unrealized_pnl_usd"),
+        ("szi", "entry_px", "unrealized_pnl_usd"),
         SOUND & (GAIN.abs() > MOVED * pl.col("notional_usd")),
         (pl.col("unrealized_pnl_usd") + GAIN).abs() < 0.2 * GAIN.abs(),
         "a gain where mark and entry make a loss, or the reverse,",
@@ -199,7 +199,7 @@ def _judged(
     where = f"{check.said} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
         return "nothing", f"kept as told: {where}"
-    if 2 * wrong.height > checked and (check.few != "nothing" or _is_plain(check, wrong)):
+    if _are_most(wrong.height, checked) and (check.few != "nothing" or _is_plain(check, wrong)):
         raise ImportRefused(
             f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}"
         )
@@ -207,6 +207,11 @@ def _judged(
         return "nothing", ""
     what = "rows left out" if check.few == "rows" else f"cells of {given[check.columns[-1]]} left out"
     return check.few, f"{what}: {where}"
+
+
+def _are_most(wrong: int, checked: int) -> bool:
+    """More than half; also a fifth where they are many: sides that are missing are wrong for one side only."""
+    return 2 * wrong > checked or (wrong >= MANY_ROWS and 5 * wrong > checked)
 
 
 def _is_plain(check: Check, wrong: pl.DataFrame) -> bool:
