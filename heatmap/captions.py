@@ -4,12 +4,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from heatmap.bounds import moves
-from heatmap.heatmap import Heatmap, Sides
+from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.layers import ABOUT_LAYERS
 from heatmap.moment import ago, as_of, stamp
 from heatmap.money import age, counted, percent, price, usd
 from heatmap.synthetic import SYNTHETIC
 
+MORE_THAN_ALL: Final = 1.1
+"""Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
+TOO_MUCH_USD: Final = 1e12
+"""Open interest that no market has had."""
 UNLEVELLED: Final = "not levelled to "
 UNBOUNDED: Final = "no bounds: "
 """How assumptions begin that must be read before the map is."""
@@ -69,7 +73,7 @@ def coverage_line(heatmap: Heatmap) -> str:
         verb = "places" if heatmap.source == "modelled" else "covers"
         said = (
             f"{verb} {percent(share.long)} of long and {percent(share.short)} of short open interest "
-            f"({usd(coverage.open_interest_usd or 0.0)})"
+            f"({usd(coverage.open_interest_usd or 0.0)}){_doubt(coverage)}"
         )
     if coverage.positions is not None:
         said += f"; {counted(coverage.positions, 'position')}"
@@ -83,6 +87,15 @@ def coverage_line(heatmap: Heatmap) -> str:
         if heatmap.only
         else said
     )
+
+
+def _doubt(coverage: Coverage) -> str:
+    """What makes the coverage unbelievable; mostly a column in another unit than it was taken for."""
+    if (coverage.open_interest_usd or 0.0) > TOO_MUCH_USD:
+        return ", WHICH CANNOT BE: open interest in another unit?"
+    if max(coverage.share or (0.0, 0.0)) > MORE_THAN_ALL:
+        return ", MORE THAN THERE IS: sizes or open interest in another unit, or positions twice?"
+    return ""
 
 
 def head_lines(heatmap: Heatmap) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from heatmap.captions import MORE_THAN_ALL, TOO_MUCH_USD
 from heatmap.money import counted, percent, usd
 from indexer.checks import Checks
 from indexer.frames import POSITION
@@ -20,10 +21,6 @@ from storage.markets import last_market
 from storage.tables import Market, Reading
 
 SHOWN_NOTES: Final = 5
-MORE_THAN_ALL: Final = 1.1
-"""Share of open interest on one side from which on more was read than there is."""
-TOO_MUCH_USD: Final = 1e12
-"""Open interest of one market that no market has had."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from heatmap.errors import BadInput
 from indexer.frames import POSITIONS
 from indexer.imports import ImportSummary, import_paths
 from indexer.readings import market_as_of, positions_as_of
+from indexer.universe import stored_tables
 from storage.errors import NothingStored
 from storage.settings import Settings
 from storage.store import Store
@@ -59,6 +60,8 @@ def written(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
 
     return write
 
+
+SIDED = f"address,coin,side,size,mark,ts\n{address_of(1)},"
 
 Written = Callable[[str, str | bytes], Path]
 
@@ -183,6 +186,82 @@ def test_names_in_common_use_are_known(store: Store, written: Written) -> None:
     assert known["notional_usd"].to_list() == [100_000.0, 150_000.0]
 
 
+def test_columns_that_are_not_used_are_named(store: Store, written: Written) -> None:
+    path = written("p.csv", table(row(1)).replace("\n", ",mood\n", 1).replace(f"{T1}\n", f"{T1},good\n"))
+    assert any("mood" in note for note in imported(store, path).notes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "modes"), [({"margin_mode": ":isolated"}, ["isolated"]), ({"margin_mode": "-"}, [None])]
+)
+def test_a_column_can_be_the_same_in_every_row_or_left_out(
+    store: Store, written: Written, columns: dict[str, str], modes: list[str | None]
+) -> None:
+    imported(store, written("p.csv", table(row(1))), columns=columns)
+    assert positions_as_of(store)["margin_mode"].to_list() == modes
+
+
+def test_any_columns_of_our_own_are_known_by_their_names(
+    store: Store, tmp_path: Path, written: Written
+) -> None:
+    meta = written("meta.json", json.dumps(META))
+    isolated = btc(1.0, 45_569.6202531646, isolated_raw_usd=-45_000.0)
+    imported(store, written("a.json", json.dumps(state(isolated))), meta=meta, address=address_of(9))
+    before = positions_as_of(store)
+    some = [
+        "as_of",
+        "address",
+        "coin",
+        "szi",
+        "mark_px",
+        "margin_mode",
+        "isolated_raw_usd",
+        "max_leverage",
+        "dex",
+    ]
+    before.select(some).write_csv(tmp_path / "some.csv")
+    with Store.open(Settings(data_dir=tmp_path / "other")) as other:
+        imported(other, tmp_path / "some.csv", meta=meta)
+        after = positions_as_of(other)
+    assert_frame_equal(after.select(some), before.select(some), rel_tol=1e-15)
+    assert after["liq_px"].to_list() == pytest.approx(before["liq_px"].to_list())
+
+
+def test_semicolons_and_a_header_in_mid_file_are_read_and_said(store: Store, written: Written) -> None:
+    content = table(row(1), HEADER, row(2)).replace(",", ";")
+    summary = imported(store, written("p.csv", content))
+    assert summary.positions == 2
+    assert any("header" in note for note in summary.notes)
+
+
+def test_names_of_other_tools_are_folded_with_their_factor(store: Store, written: Written) -> None:
+    pepe = {"entryPx": "0.0000098", "notional": "100", "upnl": "2", "liqPx": "0.000008"}
+    path = written("p.csv", table(row(1, "10000000", coin="PEPE", **pepe), row(2, coin="BTC-PERP")))
+    imported(store, path)
+    known = positions_as_of(store).sort("coin").select("coin", "szi", "mark_px", "entry_px", "liq_px")
+    assert known.row(1) == ("kPEPE", pytest.approx(10_000), *map(pytest.approx, (0.01, 0.0098, 0.008)))
+    assert known["coin"].to_list() == ["BTC", "kPEPE"]
+
+
+def test_sizes_with_a_sign_and_a_side_must_agree(store: Store, written: Written) -> None:
+    head = "address,coin,side,size,mark,ts\n"
+    rows = [f"{address_of(1)},BTC,short,-2,5,1787310000", f"{address_of(2)},BTC,long,2,5,1787310000"]
+    imported(store, written("p.csv", head + "\n".join(rows)))
+    assert positions_as_of(store).sort("address")["szi"].to_list() == [-2.0, 2.0]
+    mixed = [rows[0], f"{address_of(2)},BTC,short,2,5,1787310000"]
+    with pytest.raises(BadInput, match="row 2"):
+        imported(store, written("q.csv", head + "\n".join(mixed)))
+
+
+@pytest.mark.parametrize("told", [{"dex": "abc"}, {}])
+def test_a_dex_that_is_not_the_coins_prefix_is_refused(
+    store: Store, written: Written, told: dict[str, str]
+) -> None:
+    rows = [f"{row(1, coin='xyz:TSLA')},{'xyz' if told else 'abc'}"]
+    with pytest.raises(BadInput, match="row 1"):
+        imported(store, written("p.csv", "\n".join([f"{HEADER},dex", *rows])), **told)
+
+
 def test_a_table_without_times_takes_the_one_given(store: Store, written: Written) -> None:
     path = written("p.csv", f"address,coin,szi,notional\n{address_of(1)},BTC,-2,100000\n")
     with pytest.raises(BadInput, match=r"p\.csv: .*--as-of"):
@@ -225,8 +304,18 @@ def test_accounts_with_times_of_their_own_are_all_known_each_as_of_its_own(
         (table(), "a header and no rows"),
         ("addr,coin,szi\n0x1,BTC,1\n", r"no column for notional_usd or mark_px; it has addr, coin, szi; map"),
         ("a,b\n1,2\n", r"no column for address; it has a, b"),
-        (f"address,coin,side,size,mark,ts\n{address_of(1)},BTC,long,-2,5,1787310000\n", r"column 'size': -2\.0 is negative beside"),
-        (f"address,coin,side,size,mark,ts\n{address_of(1)},BTC,up,2,5,1787310000\n", r"row 1, column 'side': 'up' is no side"),
+        (SIDED + "BTC,long,-2,5,1787310000\n", r"column 'size': -2\.0 is negative beside"),
+        (SIDED + "BTC,up,2,5,1787310000\n", r"row 1, column 'side': 'up' is no side"),
+        (table(row(1), row(2, addr="0x5eb5…3ffd")), r"row 2, column 'addr': '0x5eb5…3ffd' is no whole address"),
+        (table(row(1), row(2, ts="2286-01-01T00:00Z")), r"row 2, column 'ts'"),
+        (table(row(1), row(2, ts="1970-01-02T00:00Z")), r"row 2, column 'ts'"),
+        (table(row(1), row(2, coin="..")), r"row 2, column 'coin'"),
+        (table(row(1), row(2, coin="BTC-27MAR26")), r"row 2, column 'coin': 'BTC-27MAR26' ends on a day"),
+        (table(row(1), row(2)[:-40]), r"line 3 has"),
+        (table(row(1), row(2)).partition("\n")[2], r"no header"),
+        ("ts,coin,mark,funding\n2026-08-21T11:00Z,BTC,1,25\n", r"row 1, column 'funding'"),
+        ("ts,coin,mark,oi\n2026-08-21T11:00Z,BTC,1,1e308\n", r"row 1, column 'oi'"),
+        (f"ts,coin,mark\n{T1},BTC,1\n{T1},BTC,2\n", r"rows 1 and 2 both give BTC"),
         ("ts,coin,mark\n2026-08-21T11:00Z,BTC,0\n", r"row 1, column 'mark': 0\.0 is not a positive price"),
         ("ts,coin,mark,oi\n2026-08-21T11:00Z,BTC,1,-1\n", r"row 1, column 'oi': -1\.0 is negative"),
         ("", "empty"),
@@ -282,6 +371,30 @@ def test_a_market_table_is_read_beside_positions_or_alone(store: Store, written:
     found = market_as_of(store, "BTC", FIRST)
     assert found is not None
     assert (found.mark_px, found.open_interest, found.funding_rate) == (50_000.0, 100.5, 0.0000125)
+
+
+def test_several_market_tables_and_metas_are_all_read(store: Store, written: Written) -> None:
+    markets = [written(f"{coin}.csv", MARKET.replace("BTC", coin)) for coin in ("BTC", "ETH")]
+    builder = json.loads(json.dumps(META).replace('"BTC"', '"xyz:BTC"').replace('"ETH"', '"xyz:ETH"'))
+    metas = [written("main.json", json.dumps([META, [CTX] * 2])), written("xyz.json", json.dumps(builder))]
+    account = written("a.json", json.dumps(state(btc(1.0, 45_000.0))))
+    import_paths(store, [account], market=markets, meta=metas)
+    assert all(market_as_of(store, coin, FIRST) for coin in ("BTC", "ETH"))
+    assert {dex: bool(stored_tables(store, [dex], SECOND)[0]) for dex in ("", "xyz", "abc")} == {
+        "": True,
+        "xyz": True,
+        "abc": False,
+    }
+    with pytest.raises(BadInput, match="main dex"):
+        import_paths(store, [account], meta=[metas[0], metas[0]])
+
+
+def test_more_than_there_is_is_a_warning(store: Store, written: Written) -> None:
+    market = written("m.csv", MARKET.replace("100.5", "0.0005"))
+    summary = import_paths(store, [written("p.csv", table(row(1), row(2, "1.0")))], market=market)[0]
+    assert len(summary.warnings) == 1
+    assert imported(store, written("p.csv", table(row(1)))).warnings == summary.warnings, "also as stored"
+    assert imported(store, written("n.csv", MARKET.replace("100.5", "100500000"))).warnings
 
 
 def test_positions_offered_as_market_are_refused(store: Store, written: Written) -> None:

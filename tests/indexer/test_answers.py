@@ -1,0 +1,262 @@
+"""Whatever answers of accounts are saved in, the same accounts come out; a bad one takes no other with it."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+from info_endpoint import NOW_MS, address_of, btc, state
+
+from heatmap.errors import BadInput
+from indexer.account_imports import AccountsRead, Asked, read_accounts
+from indexer.answers import Answer, answers_of_document, answers_of_folder, answers_of_lines, is_lines
+from indexer.imports import import_paths
+from indexer.readings import positions_as_of
+from storage.content import read_content
+from storage.lines import head_of, lines_of
+from storage.store import Store
+
+States = dict[str, dict[str, Any]]
+"""By address."""
+
+
+def xyz(coin: str = "xyz:TSLA") -> dict[str, Any]:
+    return {**btc(1.0, 45_000.0), "coin": coin}
+
+
+def lines(documents: list[Any]) -> bytes:
+    return "\n".join(map(json.dumps, documents)).encode()
+
+
+def frame(channel: str, data: Any) -> dict[str, Any]:
+    return {"channel": channel, "data": data}
+
+
+def each(wrap: Callable[[str, dict[str, Any]], Any]) -> Callable[[States], bytes]:
+    """JSON lines, one a state."""
+    return lambda states: lines([wrap(address, one) for address, one in states.items()])
+
+
+WRAPPINGS: dict[str, Callable[[States], bytes]] = {
+    "user and clearinghouseState": each(lambda a, s: {"user": a, "clearinghouseState": s}),
+    "address, dex and state": each(lambda a, s: {"address": a, "dex": "", "state": s}),
+    "upper case address": each(lambda a, s: {"address": "0x" + a[2:].upper(), "state": s}),
+    "user beside the fields": each(lambda a, s: {"user": a, **s}),
+    "request and response": each(lambda a, s: {"request": {"user": a, "dex": ""}, "response": s}),
+    "dex to state": each(lambda a, s: {"user": a, "dexToClearinghouseState": [["", s]]}),
+    "frames of clearinghouseState": each(
+        lambda a, s: frame("clearinghouseState", {"dex": "", "user": a, "clearinghouseState": s})
+    ),
+    "frames of allDexsClearinghouseState": each(
+        lambda a, s: frame("allDexsClearinghouseState", {"user": a, "clearinghouseStates": [["", s]]})
+    ),
+    "frames of webData2": each(lambda a, s: frame("webData2", {"user": a, "clearinghouseState": s})),
+    "frames among others": lambda states: lines(
+        [
+            frame("subscriptionResponse", {"method": "subscribe"}),
+            *(frame("webData2", {"user": a, "clearinghouseState": s}) for a, s in states.items()),
+            frame("webData3", {"userState": {"abstraction": "default"}, "perpDexStates": []}),
+            frame("pong", None),
+        ]
+    ),
+    "array": lambda states: json.dumps([{"user": a, "state": s} for a, s in states.items()]).encode(),
+    "array, indented": lambda states: json.dumps(
+        [{"user": a, "state": s} for a, s in states.items()], indent=1
+    ).encode(),
+    "by address": lambda states: json.dumps(states).encode(),
+    "by address, wrapped": lambda states: json.dumps(
+        {a: {"clearinghouseState": s} for a, s in states.items()}
+    ).encode(),
+    "snapshots": lambda states: json.dumps(
+        {"snapshots": [{"user": a, "clearinghouse_state": s} for a, s in states.items()]}
+    ).encode(),
+}
+
+
+def read(content: bytes, dex: str = "") -> AccountsRead:
+    """Without a store, the way that the file door goes."""
+    who = Answer("x", b"")
+    entries = (
+        answers_of_lines(content.split(b"\n"), who)
+        if is_lines(content)
+        else answers_of_document(content, who)
+    )
+    return read_accounts(entries, asked(Path("x"), dex))
+
+
+def asked(path: Path, dex: str = "") -> Asked:
+    def undated() -> Any:
+        raise AssertionError("every answer has a time")
+
+    return Asked(
+        path=path, source="x", label=None, dex=dex, spot=None, undated=undated,
+        collateral_token=lambda dex, ms: 0,
+    )  # fmt: skip
+
+
+def told(found: AccountsRead) -> list[tuple[Any, ...]]:
+    return sorted(found.positions.select("address", "dex", "coin", "szi", "liq_px_exchange").iter_rows())
+
+
+sizes = st.one_of(st.floats(0.001, 1e6), st.floats(-1e6, -0.001))
+accounts = st.dictionaries(
+    st.integers(1, 50).map(address_of),
+    st.one_of(st.just([]), sizes.map(lambda szi: [btc(szi, 45_000.0)])).map(lambda held: state(*held)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@given(states=accounts)
+def test_every_wrapping_gives_the_accounts_that_were_wrapped(wrapping: str, states: States) -> None:
+    found = read(WRAPPINGS[wrapping](states))
+    assert sorted(found.accounts["address"]) == sorted(states)
+    assert found.left_out.count == 0
+    assert told(found) == sorted(
+        (address, "", "BTC", float(one["position"]["szi"]), 45_000.0)
+        for address, answer in states.items()
+        for one in answer["assetPositions"]
+    )
+
+
+def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    answer = state(btc(1.0, 45_000.0))
+    change(answer)
+    return answer
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "no margin": broken(lambda s: s.pop("marginSummary")),
+    "a time of 2286": broken(lambda s: s.update(time=9_999_999_999_000)),
+    "a time in seconds": broken(lambda s: s.update(time=NOW_MS // 1000)),
+    "a time of 1970": broken(lambda s: s.update(time=1)),
+    "a coin twice": state(btc(1.0, 45_000.0), btc(2.0, 45_000.0)),
+    "coins of two dexes": state(btc(1.0, 45_000.0), xyz()),
+    "coins of two builder dexes": state(xyz(), xyz("abc:GOLD")),
+    "a size of text": broken(lambda s: s["assetPositions"][0]["position"].update(szi="many")),
+    "positions that are no list": broken(lambda s: s.update(assetPositions="none")),
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("bad", BAD)
+def test_one_bad_account_is_left_out_and_the_others_are_read(wrapping: str, bad: str) -> None:
+    states = {address_of(1): state(btc(1.0, 45_000.0)), address_of(2): BAD[bad], address_of(3): state()}
+    found = read(WRAPPINGS[wrapping](states))
+    assert sorted(found.accounts["address"]) == [address_of(1), address_of(3)]
+    assert found.left_out.count == 1
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_where_no_account_can_be_read_the_file_is_refused(bad: str) -> None:
+    for count in (1, 3):
+        with pytest.raises(BadInput):
+            read(lines([{"user": address_of(n), "state": BAD[bad]} for n in range(1, count + 1)]))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{", b"nothing", b"[1]", b"\xff\xfe", b"[" * 5000, b"{}", b'{"user": "0x12"}', b"null",
+        b'{"user": 5, "state": {}}', b'{"state": {"state": {"state": {"state": {"state": {"state": {}}}}}}}',
+        json.dumps({"user": "0x12", "state": state()}).encode(), json.dumps({"state": state()}).encode(),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_none_is_left_out(line: bytes) -> None:
+    good = lines([{"user": address_of(1), "state": state()}])
+    found = read(good + b"\n" + line + b"\n\n" + good.replace(address_of(1).encode(), address_of(2).encode()))
+    assert found.accounts.height == 2
+    assert found.left_out.count == 1
+
+
+def test_the_prefix_of_the_coins_decides_the_dex_and_a_conflict_is_left_out() -> None:
+    entry = {"user": address_of(1), "state": state(xyz())}
+    assert read(lines([entry] * 1 + [{**entry, "user": address_of(2), "dex": "xyz"}])).accounts[
+        "dex"
+    ].to_list() == ["xyz", "xyz"]
+    assert read(lines([entry, {**entry, "user": address_of(2), "dex": "abc"}])).left_out.count == 1
+    with pytest.raises(BadInput):
+        read(lines([entry, entry]), dex="abc")
+
+
+def test_an_account_without_positions_is_of_the_dex_that_is_said() -> None:
+    found = read(
+        lines(
+            [
+                {"user": address_of(1), "dex": "xyz", "state": state()},
+                {"user": address_of(1), "state": state()},
+            ]
+        )
+    )
+    assert sorted(found.accounts["dex"]) == ["", "xyz"]
+
+
+def test_the_same_answer_twice_is_read_once_and_two_of_one_moment_not_at_all() -> None:
+    one = {"user": address_of(1), "state": state(btc(1.0, 45_000.0))}
+    other = {"user": address_of(1), "state": state(btc(2.0, 45_000.0))}
+    third = {"user": address_of(2), "state": state(btc(3.0, 45_000.0))}
+    assert told(read(lines([one, one, third]))) == told(read(lines([one, third])))
+    found = read(lines([one, other, third]))
+    assert found.accounts["address"].to_list() == [address_of(2)]
+    assert found.left_out.count == 1
+
+
+def test_frames_of_one_account_over_time_are_its_history(store: Store, tmp_path: Path) -> None:
+    frames = [
+        frame("webData2", {"user": address_of(1), "clearinghouseState": state(*held, time=NOW_MS + 1000 * n)})
+        for n, held in enumerate([[btc(1.0, 45_000.0)], [btc(2.0, 45_000.0)], []])
+    ]
+    path = tmp_path / "frames.jsonl"
+    path.write_bytes(lines(frames[:2]))
+    import_paths(store, [path])
+    assert positions_as_of(store)["szi"].to_list() == [2.0]
+    path.write_bytes(lines(frames))
+    import_paths(store, [path])
+    assert positions_as_of(store).is_empty()
+
+
+@pytest.mark.parametrize("mode", ["unifiedAccount", None])
+def test_spot_states_beside_their_accounts_tell_the_pool(mode: str | None) -> None:
+    spot = {"balances": [], "tokenToAvailableAfterMaintenance": [[0, "9375.0"]]}
+    entry = {"user": address_of(1), "state": state(btc(1.0, 45_000.0)), "spot": spot, "mode": mode}
+    found = read(lines([entry, {"user": address_of(2), "state": state(btc(1.0, 45_000.0))}]))
+    assert found.positions["account_mode"].to_list() == ["unified", None]
+    assert found.positions["pooled_available_usd"].to_list() == [9375.0, None]
+
+
+def test_a_folder_is_read_by_names_and_what_is_no_account_is_said(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{address_of(number)}.json").write_text(json.dumps(state(btc(1.0, 45_000.0))))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / f"{address_of(3)}.json.gz").write_bytes(gzip.compress(json.dumps(state()).encode()))
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / f"{address_of(4)}.json").write_text('{"marginSummary"')
+    wrong = {"user": address_of(9), "state": state()}
+    (tmp_path / f"{address_of(5)}.json").write_text(json.dumps(wrong))
+    found = read_accounts(answers_of_folder(tmp_path, read_content), asked(tmp_path))
+    assert sorted(found.accounts["address"]) == [address_of(1), address_of(2), address_of(3)]
+    assert found.left_out.count == 2, "the one that breaks off and the one that says it is another"
+    assert any("notes.txt" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_lines_are_the_same_however_they_are_packed(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    content = b"\n".join([b"x" * 3_000_000, b"", b"y", b"z" * 1_500_000])
+    path = tmp_path / "lines"
+    path.write_bytes(pack(content))
+    assert list(lines_of(path)) == content.split(b"\n")
+    assert head_of(path) == content if len(content) < 2**22 else head_of(path).endswith(b"\n")
+
+
+def test_a_file_that_unpacks_to_much_more_than_it_is_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.jsonl.gz"
+    good = lines([{"user": address_of(1), "state": state()}] * 2) + b"\n"
+    path.write_bytes(gzip.compress(good + b"\n" * 200_000_000))
+    with pytest.raises(BadInput, match=r"bomb\.jsonl\.gz"):
+        list(lines_of(path))
