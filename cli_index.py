@@ -96,7 +96,13 @@ def index_sweep(
 
     listed, dexes, budget = read_addresses(addresses), dexes_of(dex), weight_budget(weight_per_minute)
     if dry:
-        planned = plan_of(listed, base_url=endpoint(base_url), dexes=dexes, weight_per_minute=budget)
+        planned = plan_of(
+            listed,
+            base_url=endpoint(base_url),
+            dexes=dexes,
+            weight_per_minute=budget,
+            data_dir=settings().data_dir,
+        )
         return show(asyncio.run(planned), json)
     with opened_store() as store, progress("reading accounts", len(listed)) as advance:
         report = asyncio.run(
@@ -112,6 +118,7 @@ def index_sweep(
             )
         )
     show(report, json)
+    report.raise_if_partly()
 
 
 @index_app.command("find")
