@@ -23,18 +23,12 @@ class ExchangeClock:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.now_s, UTC)
 
-    def set(self, told_s: float | None, asked_s: float) -> bool:
-        """Go by what was told in answer to a question of `asked_s` (our clock); null: the endpoint tells no time.
-
-        Returns whether that could be believed; a time that cannot be true leaves the clock as it was.
-        """
-        if told_s is None:
-            self.is_told = False
-            return True
-        if not _may_be(told_s):
-            return False
-        self.is_told, self.offset_s = True, told_s - (asked_s + time.time()) / 2
-        return True
+    def set(self, told_s: float | None, asked_s: float) -> None:
+        """Go by what was told in answer to a question of `asked_s` (our clock); null where nothing was told that can
+        be believed, which leaves the clock as it was."""
+        self.is_told = told_s is not None
+        if told_s is not None:
+            self.offset_s = told_s - (asked_s + time.time()) / 2
 
     def note(self, answer_s: float) -> None:
         """No answer is from the future; where the endpoint tells no time, what it answers is of its now."""

@@ -61,7 +61,7 @@ class WatchCollector(Collector):
             by_status.add_metric([status], count)
         yield by_status
         faults = CounterMetricFamily("liqtruth_faults", "What went wrong, by kind.", labels=["kind"])
-        for kind, count in self.state.faults.items():
+        for kind, count in list(self.state.faults.counts.items()):
             faults.add_metric([kind], count)
         yield faults
 

@@ -174,8 +174,7 @@ def describe_watch(state: WatchState | None, process: str | None = None) -> list
             f"{state.tape.trades:,} trades, {state.tape.gaps:,} gaps, {state.tape.duplicates:,} duplicates left out",
         ]
     lines += _skews(state)
-    faults = ", ".join(f"{kind} {count:,} times" for kind, count in list(state.faults.items())[:SHOWN_FAULTS])
-    lines += [f"  went wrong and on: {faults}"] if faults else []
+    lines += [f"  {line}" for line in state.faults.describe()[:SHOWN_FAULTS]]
     return lines + ([f"  last fault: {state.last_error}"] if state.last_error else [])
 
 

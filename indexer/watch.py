@@ -30,7 +30,7 @@ from heatmap.grid import IntArray
 from indexer import address_book
 from indexer.accounts import AccountReading, accounts_frame
 from indexer.budget import Budget
-from indexer.client import InfoClient, Patience, told_time_s
+from indexer.client import InfoClient, Patience
 from indexer.errors import WireError
 from indexer.exchange_clock import ExchangeClock
 from indexer.frames import MARKETS, empty
@@ -40,13 +40,14 @@ from indexer.live_book import LiveBook
 from indexer.margin_tables import MarginTables
 from indexer.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from indexer.readings import last_book
+from indexer.sweep import read_dexes
 from indexer.sweep_crawl import read_account
 from indexer.tape import Gap, Tape
-from indexer.universe import DexAnswer, carried_on, markets_of_dexes, universe_row
+from indexer.universe import carried_on, markets_of_dexes, universe_row
 from indexer.watch_keeper import Keeper
 from indexer.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from indexer.wire import Trade
-from storage.clock import EARLIEST, is_timely_ms
+from storage.clock import EARLIEST
 from storage.long_runs import aside, unless, whole
 from storage.store import Store
 
@@ -96,7 +97,7 @@ class Watch:
     markets: pl.DataFrame = field(default_factory=lambda: empty(MARKETS))
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.weight_per_minute)
+        self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
         self.clock = ExchangeClock()
         self.keeper = Keeper(self.store, self.base_url, self.dexes, self.pace.first_book_s, self.pace.book_s)
         self._queue: asyncio.Queue[Pair] = asyncio.Queue()
@@ -111,6 +112,7 @@ class Watch:
         async with InfoClient(
             self.base_url, self.budget, self.store.settings.request_timeout_s, self.concurrency, self.patience
         ) as client:
+            client.left_out = self.state.faults
             if not await unless(stop, self._begin(client)):
                 return
             tape = Tape(self.base_url, self.markets["coin"].to_list(), self._note_trades, self._note_gap)
@@ -220,12 +222,12 @@ class Watch:
         return np.array([self.frontier.rows[pair] for pair in pairs], dtype=np.int64)
 
     def _note_gap(self, gap: Gap) -> None:
-        """Where nothing was known before, nothing can be missed."""
-        if gap.since_ms is None and self.book.accounts.is_empty():
-            return
+        """Whoever was read before now may hold something else; at a start without history nothing was missed."""
+        self._take_in()
         since_s = None if gap.since_ms is None else gap.since_ms / 1000
         self.frontier.note_gap(since_s, self.clock.now_s)
-        log.warning("trades may be missing", since_s=since_s)
+        if gap.since_ms is not None or self.state.resumed_accounts:
+            log.warning("trades may be missing", since_s=since_s)
 
     # ------------------------------------------------------------------------------------- reading
 
@@ -253,7 +255,7 @@ class Watch:
                 self.state.failures_in_a_row = 0
 
     async def _read(self, client: InfoClient, pair: Pair) -> list[AccountReading]:
-        """The account in the dex; raises what the client raises, and `WireError` for a dex or a time that cannot be."""
+        """The account in the dex; raises what the client raises, and `WireError` for a dex that was never told."""
         address, dex = pair
         if dex not in self.book.tables:
             raise WireError("clearinghouseState", client.shown_url, f"no margin tables of the dex {dex!r}")
@@ -261,15 +263,9 @@ class Watch:
         readings = await read_account(
             client, address, token, client.source, self._modes.get(address), MODE_MAX_AGE_S
         )
-        newest_ms = max(one.state.time for one in readings)
-        if not is_timely_ms(newest_ms, self.clock.now_s):
-            await self.set_clock(client)
-        if not is_timely_ms(newest_ms, self.clock.now_s):
-            raise WireError(
-                "clearinghouseState", client.shown_url, f"$.time is {newest_ms}, of no time that can be"
-            )
-        self._newest_s = max(self._newest_s, newest_ms / 1000)
-        self.clock.note(newest_ms / 1000)
+        newest_s = max(one.state.time for one in readings) / 1000
+        self._newest_s = max(self._newest_s, newest_s)
+        self.clock.note(newest_s)
         return readings
 
     def _note_failure(self, pair: Pair, error: BaseException) -> None:
@@ -298,12 +294,11 @@ class Watch:
             self.book.remark(self.markets)
 
     async def set_clock(self, client: InfoClient) -> None:
-        """Ask the exchange for its time; raises what the client raises."""
+        """Go by what the exchange tells of its time, where that can be believed."""
         asked_s = time.time()
-        if not self.clock.set(await told_time_s(client), asked_s):
-            self.note_fault(
-                "marker", WireError("exchangeStatus", client.shown_url, "$.time is no time that can be")
-            )
+        self.clock.set(await client.told_time_s(), asked_s)
+        if client.clock_warning:
+            self.state.faults.note("clock", client.clock_warning)
 
     async def _read_markets(self, client: InfoClient) -> None:
         """Marks of every dex that answers; of one that does not, and of a coin without a mark, the last ones stay.
@@ -311,16 +306,9 @@ class Watch:
         Raises where no dex answers.
         """
         await self.set_clock(client)
-        answers: dict[str, DexAnswer] = {}
-        failed: LiqtruthError | None = None
-        for dex in self.dexes:
-            try:
-                answers[dex] = await client.meta_and_asset_ctxs(dex)
-            except LiqtruthError as error:
-                failed = error
-                self.note_fault(f"dex {dex or 'main'}", error)
-        if failed is not None and not answers:
-            raise failed
+        answers, lost = await read_dexes(client, self.dexes)
+        for dex, why in lost.items():
+            self.state.faults.note(f"marker: dex {dex or 'main'}", why)
         new = [
             universe_row(answer.meta_json, dex, self.clock.now)
             for dex, answer in answers.items()

@@ -15,6 +15,7 @@ from heatmap.errors import one_line
 from heatmap.files import write_atomically
 from indexer.budget import Budget
 from indexer.frontier import Frontier
+from indexer.left_out import LeftOut
 from indexer.tape import TapeStats
 from storage.lock import holder
 from storage.store import Store
@@ -22,7 +23,6 @@ from storage.store import Store
 FILE: Final = "watch.json"
 LOCK: Final = "watch.lock"
 LONGEST_FILE: Final = 2**20
-KINDS: Final = 50
 EARLY_S: Final = 2.0
 LATE_S: Final = 30.0
 """How far a trade's time may be ahead of the exchange's clock, or behind it, and still be believed."""
@@ -64,7 +64,7 @@ class WatchState:
     age_p50_s: float | None = None
     age_p90_s: float | None = None
     statuses: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
+    faults: LeftOut = field(default_factory=LeftOut)
     tape: TapeStats = field(default_factory=TapeStats)
     last_error: str = ""
     batches: str = ""
@@ -73,12 +73,7 @@ class WatchState:
     def note_fault(self, where: str, error: BaseException) -> bool:
         """Count what went wrong; whether it is the first of its kind, which is worth a line in the log."""
         self.last_error = f"{where}: {one_line(str(error)) or type(error).__name__}"
-        kind = f"{where}: {type(error).__name__}"
-        if kind not in self.faults and len(self.faults) >= KINDS:
-            kind = "others"
-        first = kind not in self.faults
-        self.faults = {**self.faults, kind: self.faults.get(kind, 0) + 1}
-        return first
+        return self.faults.note(f"{where}: {type(error).__name__}", self.last_error)
 
     def take(
         self,
