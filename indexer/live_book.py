@@ -16,11 +16,10 @@ from indexer.first_sight import with_first_sight
 from indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, conform, empty
 from indexer.funding import pay_funding
 from indexer.margin_tables import MarginTables
-from indexer.readings import accounts_as_of, positions_as_of
+from indexer.readings import stored_accounts, stored_positions
 from indexer.reconcile import reconcile, remark
 from indexer.table_choice import with_remembered_tables
 from indexer.universe import VENUE
-from storage.errors import NothingStored
 from storage.store import Store
 from storage.tables import Reading, Scope
 
@@ -37,12 +36,8 @@ class LiveBook:
 
     @classmethod
     def load(cls, store: Store) -> Self:
-        """What is stored of every account by now; empty in a new data directory."""
-        try:
-            positions = conform(positions_as_of(store), POSITIONS)
-        except NothingStored:
-            return cls()
-        return cls(positions, accounts_as_of(store))
+        """What is stored of every account by now, batches of a watch left out; empty in a new data directory."""
+        return cls(conform(stored_positions(store), POSITIONS), stored_accounts(store))
 
     def take(self, readings: Sequence[AccountReading]) -> None:
         """Lay readings over what was known of their accounts; of two of one account in one dex the later one counts."""
@@ -54,13 +49,19 @@ class LiveBook:
             self.lay_over(accounts_frame(list(last.values())), positions_frame(list(last.values())))
 
     def lay_over(self, accounts: pl.DataFrame, positions: pl.DataFrame) -> None:
-        """The same for frames (`ACCOUNTS`, and `POSITIONS` not reconciled) as batches of readings are stored."""
-        last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
+        """The same for frames (`ACCOUNTS`, and `POSITIONS` not reconciled) as batches of readings are stored; what is
+        not newer than what is known of its account changes nothing: that was moved on since it was read."""
+        last = self._newer(accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True))
         read = positions.join(last, on=[*PAIR, "as_of"], how="semi")
         solved = reconcile(with_remembered_tables(read, self.positions), self.tables)
         fresh = with_first_sight(solved, self.positions, self.accounts)
         self.accounts = pl.concat([self.accounts.join(last, on=PAIR, how="anti"), last])
         self.positions = pl.concat([self.positions.join(last, on=PAIR, how="anti"), fresh])
+
+    def _newer(self, accounts: pl.DataFrame) -> pl.DataFrame:
+        known = self.accounts.select(*PAIR, known_at="as_of")
+        told = accounts.join(known, on=PAIR, how="left", maintain_order="left")
+        return told.filter(~(pl.col("known_at") >= pl.col("as_of")).fill_null(False)).drop("known_at")
 
     def of(self, accounts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What is known of these accounts in these dexes: accounts and positions."""

@@ -24,6 +24,7 @@ GAUGES: Final = {
     "positions": "Positions in the book.",
     "dirty": "Accounts that traded since they were read.",
     "queued": "Reads that wait for budget.",
+    "unstored": "Readings that wait to be stored.",
     "clock_offset_s": "The exchange's clock less ours.",
     "age_p50_s": "Median age of readings with positions.",
     "age_p90_s": "90th percentile of the same.",
@@ -59,6 +60,10 @@ class WatchCollector(Collector):
         for status, count in self.state.statuses.items():
             by_status.add_metric([status], count)
         yield by_status
+        faults = CounterMetricFamily("liqtruth_faults", "What went wrong, by kind.", labels=["kind"])
+        for kind, count in list(self.state.faults.counts.items()):
+            faults.add_metric([kind], count)
+        yield faults
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
 read on their own since then replace what it said of them, and one that held nothing any more is removed. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
-a sweep that was under way.
+a sweep that was under way. What a watch read since its last book is laid over that (`indexer.under_way`), so that the
+answer does not wait for the next book.
 """
 
 import difflib
@@ -15,7 +16,9 @@ import polars as pl
 from sqlmodel import col, select
 
 from indexer.errors import UnknownCoin
+from indexer.first_sight import with_first_sight
 from indexer.frames import ACCOUNTS, PAIR, POSITIONS, conform, empty
+from indexer.under_way import UnderWay, said_of_watch, under_way
 from indexer.universe import VENUE
 from storage.errors import NothingStored
 from storage.lake import ALL_COINS
@@ -37,17 +40,51 @@ def positions_as_of(store: Store, at: datetime | None = None, coin: str | None =
     """
     if coin is not None:
         check_coin(store, coin)
-    accounts, bases, book = _accounts_read(store, at), _bases(store, at, coin), last_book(store, at)
-    ids = {*accounts["reading_id"], *bases["base_id"], *([book.id] if book else [])}
-    rows = _with_base(_held(store, sorted(ids), coin), bases, book)
-    frame = _known_of(rows, accounts).sort("coin", maintain_order=True)
+    read = under_way(store, at)  # before the rest: the watch may put it into a book meanwhile
+    known = stored_positions(store, at, coin)
+    if not read.accounts.is_empty():
+        newer = _newer(read, stored_accounts(store, at), known)
+        known = _laid_over(known, read, newer, coin)
+    frame = known.sort("coin", maintain_order=True)
     moment = at if at is not None else frame["as_of"].max()
     age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
     return frame.with_columns(age_s=age_s).select(*KNOWN)
 
 
+def stored_positions(store: Store, at: datetime | None = None, coin: str | None = None) -> pl.DataFrame:
+    """The same without what a watch read since its last book; columns `HELD`."""
+    accounts, bases, book = _accounts_read(store, at), _bases(store, at, coin), last_book(store, at)
+    ids = {*accounts["reading_id"], *bases["base_id"], *([book.id] if book else [])}
+    return _known_of(_with_base(_held(store, sorted(ids), coin), bases, book), accounts)
+
+
+def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> pl.DataFrame:
+    """Accounts of `read` of which nothing newer is known; those known before have true in `was_read`."""
+    known = pl.concat([frame.select(*PAIR, known_at="as_of") for frame in (accounts, positions)])
+    last = known.group_by(PAIR).agg(pl.col("known_at").max())
+    told = read.accounts.join(last, on=PAIR, how="left", maintain_order="left")
+    told = told.with_columns(was_read=pl.col("known_at").is_not_null())
+    return told.filter(~(pl.col("known_at") > pl.col("as_of")).fill_null(False))
+
+
+def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
+    """`known` with the accounts `newer` as they were read since; columns `HELD`."""
+    fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
+    fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
+    seen = with_first_sight(fresh, known, newer.filter("was_read"))
+    kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
+    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*HELD)])
+
+
 def accounts_as_of(store: Store, at: datetime | None = None) -> pl.DataFrame:
     """The last reading of every account in every dex by `at`, those without positions included: `ACCOUNTS`."""
+    read = under_way(store, at)
+    both = pl.concat([stored_accounts(store, at), read.accounts])
+    return both.sort("as_of", maintain_order=True).unique(subset=PAIR, keep="last", maintain_order=True)
+
+
+def stored_accounts(store: Store, at: datetime | None = None) -> pl.DataFrame:
+    """The same without what a watch read since its last book."""
     ids = _account_readings(store, at)
     book = last_book(store, at)
     wanted = sorted({*ids, *([book.id] if book else [])})
@@ -78,7 +115,10 @@ def coin_as_of(
     positions = positions_as_of(store, at, coin)
     if positions.is_empty():
         raise no_positions(coin, at)
-    return positions, *market_beside(store, coin, positions, at)
+    market, notes = market_beside(store, coin, positions, at)
+    book = last_book(store, at)
+    said = said_of_watch(store, under_way(store, at), None if book is None else book.id)
+    return positions, market, (*said, *notes)
 
 
 def market_beside(

@@ -13,14 +13,14 @@ from indexer import address_book
 from indexer.checks import Checks
 from indexer.readings import accounts_as_of, last_book, positions_as_of
 from indexer.universe import VENUE
-from indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state
-from storage.errors import NothingStored
+from indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from storage.markets import last_markets
 from storage.store import Store
 from storage.tables import Market
 
 SHOWN_COINS: Final = 12
 SKEW_S: Final = 5.0
+SHOWN_FAULTS: Final = 4
 AGE_SHARES: Final = (0.5, 0.9, 0.99)
 
 
@@ -39,7 +39,10 @@ class CoinCoverage:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything that `liqtruth index status` says; ages (s) are of positions, weighted by notional."""
+    """Everything that `liqtruth index status` says; ages (s) are of positions, weighted by notional.
+
+    `watch` is the last word of the watch that runs, or ran last; `watch_process` the process of one that runs.
+    """
 
     as_of: datetime | None
     synthetic: bool
@@ -52,12 +55,16 @@ class Status:
     coins: tuple[CoinCoverage, ...]
     book_at: datetime | None
     watch: WatchState | None
+    watch_process: str | None
     checks: Checks = field(default_factory=Checks)
 
     def describe(self) -> list[str]:
         """Lines for people."""
+        watch = describe_watch(self.watch, self.watch_process)
         if self.as_of is None:
-            return ["nothing was read yet; `liqtruth index sweep`, `index import` or `index watch`"]
+            nothing = "nothing was read yet"
+            remedy = "" if self.watch_process else "; `liqtruth index sweep`, `index import` or `index watch`"
+            return [nothing + remedy, *(f"  {line}" for line in watch)]
         told = ", ".join(f"{count:,} {source}" for source, count in self.sources.items()) or "none"
         ages = ", ".join(f"{share} {age(seconds)}" for share, seconds in self.ages_s.items())
         lines = [
@@ -65,8 +72,8 @@ class Status:
             f"  address book: {counted(self.addresses, 'account')} (first met: {told})",
             f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; {self.checks}",
             f"  age of positions by notional: {ages}",
-            f"  last whole book: {f'{self.book_at:%Y-%m-%d %H:%M:%S} UTC' if self.book_at else 'none (no watch ran)'}",
-            *(f"  {line}" for line in describe_watch(self.watch)),
+            f"  last whole book: {f'{self.book_at:%Y-%m-%d %H:%M:%S} UTC' if self.book_at else 'none yet'}",
+            *(f"  {line}" for line in watch),
             "  coverage of open interest, long/short:",
             *(f"    {line}" for line in _coin_lines(self.coins)),
         ]
@@ -77,11 +84,8 @@ def status_of(store: Store) -> Status:
     """What is stored by now, and what the last watch wrote."""
     book = address_book.book(store)
     sources = dict(book["source"].value_counts(sort=True).iter_rows())
-    watch = read_state(store)
-    try:
-        positions = positions_as_of(store)
-    except NothingStored:
-        return Status(None, False, book.height, sources, 0, 0, {}, {}, (), None, watch)
+    process, watch = running_process(store), read_state(store)
+    positions = positions_as_of(store)
     accounts = accounts_as_of(store)
     stored = last_book(store)
     last = positions["as_of"].max() or accounts["as_of"].max()
@@ -100,6 +104,7 @@ def status_of(store: Store) -> Status:
         coins=tuple(coverage_of(store, positions)),
         book_at=stored.as_of if stored else None,
         watch=watch,
+        watch_process=process,
         checks=Checks.of(positions),
     )
 
@@ -151,21 +156,44 @@ def _coverage(coin: str, market: Market | None, held: dict[str, Any] | None) -> 
     )
 
 
-def describe_watch(state: WatchState | None) -> list[str]:
-    """The last watch in lines."""
-    if state is None or state.as_of is None:
-        return ["watch: none ran on this data directory"]
-    used = (
-        "no limit" if state.weight_per_minute is None else f"{percent(state.budget_used_share)} of its budget"
-    )
-    lines = [
-        f"watch until {state.as_of:%Y-%m-%d %H:%M:%S} UTC: {state.reads:,} reads, weight {state.weight:,} ({used}), "
-        f"{state.too_many_requests:,} answers were 429, {state.failures:,} reads failed",
-        f"  {state.pairs_read:,} of {state.pairs:,} account-dex pairs read, {state.dirty:,} dirty; tape: "
-        f"{state.tape.trades:,} trades, {state.tape.gaps:,} gaps, {state.tape.duplicates:,} duplicates left out",
-    ]
+def describe_watch(state: WatchState | None, process: str | None = None) -> list[str]:
+    """The watch that runs as `process`, or the last one, in lines."""
+    if state is None:
+        runs = f"a watch runs (process {process}), no word of it yet"
+        return [runs if process else "watch: none ran on this data directory"]
+    lines = [_standing(state, process)]
+    if state.as_of is not None:
+        used = (
+            "no limit"
+            if state.weight_per_minute is None
+            else f"{percent(state.budget_used_share)} of its budget"
+        )
+        lines += [
+            f"  {state.reads:,} reads, weight {state.weight:,} ({used}), {state.too_many_requests:,} answers were 429, "
+            f"{state.failures:,} reads failed"
+            + (f", {counted(state.unstored, 'reading')} wait to be stored" if state.unstored else ""),
+            f"  {state.pairs_read:,} of {state.pairs:,} account-dex pairs read, {state.dirty:,} dirty; tape: "
+            f"{state.tape.trades:,} trades, {state.tape.gaps:,} gaps, {state.tape.duplicates:,} duplicates left out",
+        ]
     lines += _skews(state)
+    lines += [f"  {line}" for line in state.faults.describe()[:SHOWN_FAULTS]]
     return lines + ([f"  last fault: {state.last_error}"] if state.last_error else [])
+
+
+def _standing(state: WatchState, process: str | None) -> str:
+    """Whether it runs, has ended or was killed, and when by this machine's clock."""
+    since = "" if state.started_at is None else f" since {_clock(state.started_at)}"
+    if process is not None:
+        told = "no word yet" if state.written_at is None else f"last word {_clock(state.written_at)}"
+        return f"watch: runs{since} (process {process}), {told}"
+    if state.ended_at is not None:
+        return f"watch: ran{since}, ended {_clock(state.ended_at)}"
+    last = "never said a word" if state.written_at is None else f"last word {_clock(state.written_at)}"
+    return f"watch: ran{since} and was killed, {last}"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _skews(state: WatchState) -> list[str]:

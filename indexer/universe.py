@@ -42,7 +42,7 @@ class DexAnswer:
 def market_rows(markets: pl.DataFrame) -> list[Market]:
     """Rows to store of a `MARKETS` frame; an asset without a mark (never traded) has none."""
     names = [name for name in markets.columns if name != "open_interest_usd"]
-    priced = markets.filter(pl.col("mark_px").is_not_null()).select(names)
+    priced = markets.filter(pl.col("mark_px").is_finite()).select(names)
     return [Market(venue=VENUE, **_whole(row)) for row in priced.iter_rows(named=True)]
 
 
@@ -63,6 +63,14 @@ def markets_of_dexes(answers: Mapping[str, DexAnswer], offset_s: float = 0.0) ->
         for dex, answer in answers.items()
     ]
     return pl.concat([empty(MARKETS), *frames])
+
+
+def carried_on(last: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    """`fresh` markets, and the `last` ones, with their age, of whatever those have no mark for."""
+    marked = fresh.filter(pl.col("mark_px").is_not_null())
+    known = last.filter(pl.col("mark_px").is_not_null())
+    both = pl.concat([marked, known.join(marked, on=["dex", "coin"], how="anti", maintain_order="left")])
+    return pl.concat([both, fresh.join(both, on=["dex", "coin"], how="anti", maintain_order="left")])
 
 
 def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:

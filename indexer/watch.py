@@ -2,20 +2,22 @@
 
 Five tasks share one event loop. The tape moves running sizes and makes accounts dirty. Workers read what the scheduler
 chooses. The follower lays what was read over the book in memory. The marker reads every dex's marks, open interest and
-funding each minute and moves the book to them. The keeper stores what was read every few seconds, and the whole book
-every hour. A kill at any instant loses what was not stored yet and nothing else: the next run takes up the last book
-and the batches after it.
+funding each minute and moves the book to them. The keeper (`indexer.watch_keeper`) stores what was read every few
+seconds, and the whole book now and then. A kill at any instant loses what was not stored yet and nothing else: the next
+run takes up the last book and the batches after it.
 
-Memory belongs to the loop. What is written is written by a thread, so that a database that is away for a while holds up
-the keeper and nobody else.
+Nothing that comes over the wire ends a watch once it has begun: what cannot be taken is left out, counted by its kind,
+logged once, and the task that met it goes on. Memory belongs to the loop. What is written is written by a thread, so
+that a database that is away for a while holds up the keeper and nobody else.
 """
 
 import asyncio
 import math
+import re
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -28,39 +30,53 @@ from heatmap.grid import IntArray
 from indexer import address_book
 from indexer.accounts import AccountReading, accounts_frame
 from indexer.budget import Budget
-from indexer.client import InfoClient, Patience, told_time_s
+from indexer.client import InfoClient, Patience
+from indexer.errors import WireError
+from indexer.exchange_clock import ExchangeClock
 from indexer.frames import MARKETS, empty
 from indexer.frontier import SPOT_WEIGHT, STATE_WEIGHT, Frontier, Pair, dex_of
 from indexer.funding import HOUR
 from indexer.live_book import LiveBook
 from indexer.margin_tables import MarginTables
-from indexer.modes import MODE_MAX_AGE_S, RememberedMode, reads_of, remembered_modes
+from indexer.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
+from indexer.readings import last_book
+from indexer.sweep import read_dexes
 from indexer.sweep_crawl import read_account
-from indexer.sweep_parts import SweepParts
 from indexer.tape import Gap, Tape
-from indexer.universe import market_rows, markets_of_dexes, universe_row
+from indexer.universe import carried_on, markets_of_dexes, universe_row
+from indexer.watch_keeper import Keeper
 from indexer.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from indexer.wire import Trade
-from storage.long_runs import aside, whole
-from storage.markets import store_markets, store_universe
+from storage.clock import EARLIEST
+from storage.long_runs import aside, unless, whole
 from storage.store import Store
-from storage.tables import Reading, Universe
 
-NAME: Final = ("watch",)
 FAILURE_WAIT_S: Final = 60.0
 HOST_GONE_WAIT_S: Final = 30.0
+REST_S: Final = 5.0
+"""How long a task that met what nobody foresaw waits before it goes on."""
 DEAREST_WEIGHT: Final = STATE_WEIGHT + SPOT_WEIGHT
+MOST_UNPAID: Final = timedelta(hours=24)
+"""Funding is paid for so long at most after a pause: rates of one moment say nothing of a longer one."""
+LARGEST_TRADE_USD: Final = 1e12
+"""More than all open interest there is: such a trade is none."""
+ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
+FAULTS: Final = (Exception, pl.exceptions.PanicException)
 
 log = structlog.get_logger("liqtruth.watch")
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How often, in seconds: the next reads are chosen, what was read is stored, marks are read, the book is stored."""
+    """How often, in seconds: the next reads are chosen, what was read is stored, marks are read, the book is stored.
+
+    The first book is stored after `first_book_s`, the next ones at doubling intervals up to `book_s`.
+    """
 
     plan_s: float = 2.0
     keep_s: float = 10.0
     mark_s: float = 60.0
+    first_book_s: float = 60.0
     book_s: float = 3600.0
 
 
@@ -82,71 +98,73 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
+        self.clock = ExchangeClock()
+        self.keeper = Keeper(self.store, self.base_url, self.dexes, self.pace.first_book_s, self.pace.book_s)
         self._queue: asyncio.Queue[Pair] = asyncio.Queue()
         self._arrived: list[AccountReading] = []
-        self._batch: list[AccountReading] = []
-        self._unnoted: list[AccountReading] = []
-        self._traded: dict[str, datetime] = {}
         self._modes: dict[str, RememberedMode] = {}
-        self._offset_s = 0.0
-        self._clock_told = False
         self._newest_s = -math.inf
-        self._source = ""
-        self._paid_until: datetime | None = None
-        self._booked_s = time.monotonic()
+        self._paid_until = datetime.min.replace(tzinfo=UTC)
         self._resting_until_s = 0.0
-
-    @property
-    def now_s(self) -> float:
-        """The exchange's clock: ours, corrected by what its answers said."""
-        return time.time() + self._offset_s
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then store everything. Raises where the exchange cannot be read at the start."""
         async with InfoClient(
             self.base_url, self.budget, self.store.settings.request_timeout_s, self.concurrency, self.patience
         ) as client:
-            await self._read_markets(client)
-            await aside(self._take_up, client.shown_url)
-            self._source = client.source
+            client.left_out = self.state.faults
+            if not await unless(stop, self._begin(client)):
+                return
             tape = Tape(
                 self.base_url,
                 self.markets["coin"].to_list(),
                 self._note_trades,
                 self._note_gap,
-                now_s=lambda: max(self.now_s, time.time()),
+                now_s=lambda: max(self.clock.now_s, time.time()),
             )
             self.state.tape = tape.stats
             tasks = [
-                asyncio.create_task(tape.run(), name="tape"),
-                asyncio.create_task(self._plan(), name="planner"),
-                asyncio.create_task(self._mark(client), name="marker"),
-                asyncio.create_task(self._follow(), name="follower"),
-                asyncio.create_task(self._keep(), name="keeper"),
-                *(
-                    asyncio.create_task(self._work(client), name=f"reader {n}")
-                    for n in range(self.concurrency)
-                ),
+                self._task("tape", tape.run),
+                self._task("planner", self._plan),
+                self._task("marker", lambda: self._mark(client)),
+                self._task("follower", self._follow),
+                self._task("keeper", self._keep),
+                *(self._task("reader", lambda: self._work(client)) for _ in range(self.concurrency)),
             ]
-            stopping = asyncio.create_task(stop.wait())
             try:
-                done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                await stop.wait()
             finally:
-                for task in (stopping, *tasks):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(stopping, *tasks, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await self._store_what_can_be()
-        for task in done - {stopping}:
-            task.result()
+
+    def _task(self, name: str, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
+        return asyncio.create_task(self._go_on(name, work), name=name)
+
+    async def _go_on(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Work until cancelled; what ends the work is counted, and after a rest it begins again."""
+        while True:
+            try:
+                await work()
+            except FAULTS as error:
+                self.note_fault(name, error)
+            await asyncio.sleep(min(REST_S, self.pace.keep_s))
+
+    def note_fault(self, where: str, error: BaseException) -> None:
+        """Count it, and log the first of its kind."""
+        if self.state.note_fault(where, error):
+            log.error("went wrong, going on", where=where, kind=type(error).__name__, error=str(error)[:300])
 
     async def _store_what_can_be(self) -> None:
-        """At the end; where even that fails, what ended the run is what is told."""
-        self._take_in()
+        """At the end; where even that fails, it is told."""
         try:
-            await self._store_batch()
-            await self._store_book()
-        except LiqtruthError as error:
-            log.error("the last readings could not be stored", error=str(error))
+            self._take_in()
+            await self.keeper.store_read()
+            await self.keeper.store_book(self.book, self.clock.now)
+            self._write_state()
+        except FAULTS as error:
+            log.error("the last readings could not be stored", error=str(error)[:300])
 
     def meet(self, addresses: Iterable[str], leaders: pl.DataFrame | None = None) -> None:
         """Consider these accounts in every dex; the leaderboard hints at who holds much."""
@@ -154,13 +172,21 @@ class Watch:
 
     # ------------------------------------------------------------------------------------ beginning
 
+    async def _begin(self, client: InfoClient) -> bool:
+        """Marks of every dex that answers, and what earlier runs stored; raises where none answers."""
+        await self._read_markets(client)
+        self.keeper.source, self.keeper.dexes = client.source, self.dexes
+        await aside(self._take_up, client.shown_url)
+        booked = await aside(last_book, self.store)
+        self._paid_until = self.clock.now if booked is None else booked.as_of
+        return True
+
     def _take_up(self, shown_url: str) -> None:
-        """What earlier runs stored: the last book, the batches after it, and the address book."""
-        self.parts = SweepParts.take_up(self.store, NAME, ",".join(self.dexes), self.base_url, shown_url)
+        """The last book, the batches after it, and the address book."""
         tables = self.book.tables
-        self.book = LiveBook.load(self.store)
+        self.book = self.keeper.take_up(shown_url)
         self.book.tables = tables
-        self.book.lay_over(self.parts.accounts(), self.parts.positions())
+        self.book.lay_over(self.keeper.parts.accounts(), self.keeper.parts.positions())
         self.frontier.note_reads(self.book.accounts, self.book.positions)
         self.meet(address_book.book(self.store)["address"])
         self._modes = remembered_modes(self.store)
@@ -171,8 +197,12 @@ class Watch:
 
     def _note_trades(self, trades: list[Trade]) -> None:
         """A trade from the future is taken as of now; whether readings have one of long ago, nobody can tell."""
-        self.state.tape_ahead_s = max(trade.time for trade in trades) / 1000 - self.now_s
-        earliest_ms, latest_ms = 1000 * (self.now_s - LATE_S), int(1000 * (self.now_s + EARLY_S))
+        trades = [one for one in trades if self._may_be(one)]
+        if not trades:
+            return
+        now_s = self.clock.now_s
+        self.state.tape_ahead_s = max(trade.time for trade in trades) / 1000 - now_s
+        earliest_ms, latest_ms = 1000 * (now_s - LATE_S), int(1000 * (now_s + EARLY_S))
         trades = [
             one if one.time <= latest_ms else msgspec.structs.replace(one, time=latest_ms) for one in trades
         ]
@@ -182,17 +212,28 @@ class Watch:
         for trade in trades:
             at = datetime.fromtimestamp(trade.time / 1000, UTC)
             for address in trade.users:
-                known = self._traded.get(address)
-                self._traded[address] = at if known is None else max(at, known)
+                self.keeper.traded_at(address, at)
+
+    def _may_be(self, trade: Trade) -> bool:
+        """Whether it is a trade that can have happened in a coin that is watched; what is not is counted."""
+        known = dex_of(trade.coin) in self.dexes and trade.time / 1000 >= EARLIEST.timestamp()
+        if known and trade.px * trade.sz < LARGEST_TRADE_USD and all(map(is_address, trade.users)):
+            return True
+        said = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
+        self.note_fault("tape", WireError("trade", "the tape", said))
+        return False
 
     def _rows_of(self, trades: Sequence[Trade]) -> IntArray:
         pairs = [(user.lower(), dex_of(trade.coin)) for trade in trades for user in trade.users]
         return np.array([self.frontier.rows[pair] for pair in pairs], dtype=np.int64)
 
     def _note_gap(self, gap: Gap) -> None:
+        """Whoever was read before now may hold something else; at a start without history nothing was missed."""
+        self._take_in()
         since_s = None if gap.since_ms is None else gap.since_ms / 1000
-        self.frontier.note_gap(since_s, self.now_s)
-        log.warning("trades may be missing", since_s=since_s)
+        self.frontier.note_gap(since_s, self.clock.now_s)
+        if gap.since_ms is not None or self.state.resumed_accounts:
+            log.warning("trades may be missing", since_s=since_s)
 
     # ------------------------------------------------------------------------------------- reading
 
@@ -203,41 +244,47 @@ class Watch:
             ahead = max(per_s * self.pace.plan_s * 2, DEAREST_WEIGHT * self.concurrency)
             wanted = ahead - DEAREST_WEIGHT * self._queue.qsize()
             if wanted > 0 and time.monotonic() > self._resting_until_s:
-                for pair in self.frontier.next(wanted, self.now_s):
+                for pair in self.frontier.next(wanted, self.clock.now_s):
                     self._queue.put_nowait(pair)
             await asyncio.sleep(self.pace.plan_s)
 
     async def _work(self, client: InfoClient) -> None:
         while True:
-            address, dex = await self._queue.get()
-            token = {dex: self.book.tables[dex].collateral_token} if dex in self.book.tables else {}
+            pair = await self._queue.get()
             try:
-                readings = await read_account(
-                    client, address, token, client.source, self._modes.get(address), MODE_MAX_AGE_S
-                )
-            except LiqtruthError as error:
-                self._note_failure((address, dex), error)
+                readings = await self._read(client, pair)
+            except FAULTS as error:
+                self._note_failure(pair, error)
             else:
                 self._arrived += readings
-                self._note_clock(max(one.state.time for one in readings) / 1000)
                 self.state.reads += 1
                 self.state.failures_in_a_row = 0
 
-    def _note_clock(self, state_s: float) -> None:
-        """No reading is from the future; where the endpoint tells no time, what it answers is of its now."""
-        self._newest_s = max(self._newest_s, state_s)
-        if not self._clock_told or state_s > self.now_s:
-            self._offset_s = state_s - time.time()
+    async def _read(self, client: InfoClient, pair: Pair) -> list[AccountReading]:
+        """The account in the dex; raises what the client raises, and `WireError` for a dex that was never told."""
+        address, dex = pair
+        if dex not in self.book.tables:
+            raise WireError("clearinghouseState", client.shown_url, f"no margin tables of the dex {dex!r}")
+        token = {dex: self.book.tables[dex].collateral_token}
+        readings = await read_account(
+            client, address, token, client.source, self._modes.get(address), MODE_MAX_AGE_S
+        )
+        newest_s = max(one.state.time for one in readings) / 1000
+        self._newest_s = max(self._newest_s, newest_s)
+        self.clock.note(newest_s)
+        return readings
 
-    def _note_failure(self, pair: Pair, error: LiqtruthError) -> None:
+    def _note_failure(self, pair: Pair, error: BaseException) -> None:
         """Try the account again later; where many fail in a row the host is gone, and everybody rests."""
-        self.frontier.note_failure(pair, self.now_s + FAILURE_WAIT_S)
+        self.frontier.note_failure(pair, self.clock.now_s + FAILURE_WAIT_S)
+        self.note_fault("reader", error)
         self.state.failures += 1
         self.state.failures_in_a_row += 1
-        self.state.last_error = str(error)
         if self.state.failures_in_a_row > self.concurrency:
             self._resting_until_s = time.monotonic() + HOST_GONE_WAIT_S
-            log.error("the exchange does not answer; resting", error=str(error), rest_s=HOST_GONE_WAIT_S)
+            log.error(
+                "the exchange does not answer; resting", error=str(error)[:300], rest_s=HOST_GONE_WAIT_S
+            )
 
     # ------------------------------------------------------------------------------------- marking
 
@@ -247,38 +294,41 @@ class Watch:
             try:
                 await self._read_markets(client)
             except LiqtruthError as error:
-                self.state.last_error = str(error)
-                log.warning("marks could not be read", error=str(error))
+                self.note_fault("marker", error)
                 continue
             self._pay_funding()
             self.book.remark(self.markets)
 
-    async def _read_markets(self, client: InfoClient) -> None:
+    async def set_clock(self, client: InfoClient) -> None:
+        """Go by what the exchange tells of its time, where that can be believed."""
         asked_s = time.time()
-        told_s = await told_time_s(client)
-        self._clock_told = told_s is not None
-        if told_s is not None:
-            self._offset_s = told_s - (asked_s + time.time()) / 2
-        answers = {dex: await client.meta_and_asset_ctxs(dex) for dex in self.dexes}
-        markets, now = markets_of_dexes(answers, self._offset_s), datetime.fromtimestamp(self.now_s, UTC)
+        self.clock.set(await client.told_time_s(), asked_s)
+        if client.clock_warning:
+            self.state.faults.note("clock", client.clock_warning)
+
+    async def _read_markets(self, client: InfoClient) -> None:
+        """Marks of every dex that answers; of one that does not, and of a coin without a mark, the last ones stay.
+
+        Raises where no dex answers.
+        """
+        await self.set_clock(client)
+        answers, lost = await read_dexes(client, self.dexes)
+        for dex, why in lost.items():
+            self.state.faults.note(f"marker: dex {dex or 'main'}", why)
         new = [
-            universe_row(answer.meta_json, dex, now)
+            universe_row(answer.meta_json, dex, self.clock.now)
             for dex, answer in answers.items()
             if dex not in self.book.tables
         ]
-        await aside(self._store_markets, markets, new)
+        fresh = markets_of_dexes(answers, self.clock.offset_s)
+        self.keeper.marked(fresh, new)
         self.book.tables |= {dex: MarginTables.from_meta(answer.meta) for dex, answer in answers.items()}
-        self.markets = markets
-
-    def _store_markets(self, markets: pl.DataFrame, new: Sequence[Universe]) -> None:
-        for row in new:
-            store_universe(self.store.database, row)
-        store_markets(self.store.database, market_rows(markets))
+        self.markets = carried_on(self.markets, fresh)
 
     def _pay_funding(self) -> None:
         """Every hour that has struck since the last payment, for whoever was read before it."""
-        now = datetime.fromtimestamp(self.now_s, UTC)
-        last = self._paid_until or now
+        now = self.clock.now
+        last = max(self._paid_until, now - MOST_UNPAID)
         hour = last.replace(minute=0, second=0, microsecond=0) + HOUR
         while hour <= now:
             self.book.pay_funding(self.markets, hour)
@@ -296,14 +346,28 @@ class Watch:
     def _take_in(self) -> None:
         """Let book and frontier follow what arrived since, and the book the tape."""
         arrived, self._arrived = self._arrived, []
-        if arrived:
-            self._batch += arrived
-            self.book.take(arrived)
-            self.frontier.note_reads(*self.book.of(accounts_frame(arrived)))
-            self._remember_modes(arrived)
-        now = datetime.fromtimestamp(self.now_s, UTC)
-        self.book.resize(self.frontier.take_changes(), self.markets, now)
+        try:
+            self._take(arrived)
+        except FAULTS:
+            for reading in arrived:
+                self._take_alone(reading)
+        self.book.resize(self.frontier.take_changes(), self.markets, self.clock.now)
         self.frontier.learn()
+
+    def _take_alone(self, reading: AccountReading) -> None:
+        """One that cannot be taken holds up no other."""
+        try:
+            self._take([reading])
+        except FAULTS as error:
+            self._note_failure((reading.address.lower(), reading.dex), error)
+
+    def _take(self, readings: Sequence[AccountReading]) -> None:
+        if readings:
+            self.book.take(readings)
+            accounts = accounts_frame(readings)
+            self.frontier.note_reads(*self.book.of(accounts))
+            self._remember_modes(readings)
+            self.keeper.read(readings)
 
     def _remember_modes(self, batch: Sequence[AccountReading]) -> None:
         for row in accounts_frame([one for one in batch if one.spot is not None]).iter_rows(named=True):
@@ -316,55 +380,29 @@ class Watch:
         while True:
             await asyncio.sleep(self.pace.keep_s)
             try:
-                await whole(self._store_batch())
-                if time.monotonic() - self._booked_s >= self.pace.book_s:
-                    await whole(self._store_book())
+                await whole(self.keeper.store_read())
+                if self.keeper.book_is_due():
+                    await whole(self.keeper.store_book(self.book, self.clock.now))
             except LiqtruthError as error:
-                if not error.retryable:
-                    raise
-                self.state.last_error = str(error)
-                log.error("could not be stored, trying again", error=str(error))
+                self.note_fault("keeper", error)
+            self._write_state()
+            log.info("kept", **self.state.short())
 
-    async def _store_batch(self) -> None:
-        """Write what was read, then tell the address book, then say where the watch stands."""
-        batch = list(self._batch)
-        if batch:
-            await aside(self.parts.add, batch)
-            del self._batch[: len(batch)]
-            self._unnoted += batch
-        await self._note_in_book()
-        self._write_state(datetime.fromtimestamp(self.now_s, UTC))
-
-    async def _note_in_book(self) -> None:
-        """Tell the address book who was read and who traded; what could not be told is told the next time."""
-        read, traded = list(self._unnoted), dict(self._traded)
-        if read:
-            await aside(address_book.note_reads, self.store, reads_of(read, accounts_frame(read)))
-            del self._unnoted[: len(read)]
-        await aside(address_book.note_trades, self.store, traded)
-        self._traded = {who: at for who, at in self._traded.items() if traded.get(who) != at}
-
-    async def _store_book(self) -> None:
-        """One reading of everything; the batches that it contains are not needed any more."""
-        if self.book.accounts.is_empty():
-            return
-        last = self.book.accounts["as_of"].max()
-        assert isinstance(last, datetime)
-        as_of = max(last, datetime.fromtimestamp(self.now_s, UTC))
-        reading = await aside(self._write_book, replace(self.book), as_of)
-        self._booked_s = time.monotonic()
-        log.info("book stored", reading=reading.id, accounts=reading.accounts, positions=reading.positions)
-
-    def _write_book(self, book: LiveBook, as_of: datetime) -> Reading:
-        reading = book.write(self.store, as_of, self._source)
-        self.parts.finish()
-        self.parts = SweepParts.take_up(
-            self.store, NAME, ",".join(self.dexes), self.base_url, self.parts.sweep.base_url
+    def _write_state(self) -> None:
+        self.state.clock_offset_s = self.clock.offset_s
+        self.state.unstored = self.keeper.waiting
+        self.state.batches, self.state.book = self.keeper.batches, self.keeper.book_id
+        self.state.take(
+            self.budget,
+            self.frontier,
+            self.book.positions,
+            self._queue.qsize(),
+            self.clock.now,
+            datetime.now(UTC),
         )
-        return reading
-
-    def _write_state(self, now: datetime) -> None:
-        self.state.clock_offset_s = self._offset_s
-        self.state.take(self.budget, self.frontier, self.book, self._queue.qsize(), now)
         write_state(self.store, self.state)
-        log.info("kept", **self.state.short())
+
+
+def is_address(text: str) -> bool:
+    """0x and 40 hexadecimal digits."""
+    return ADDRESS.fullmatch(text) is not None

@@ -1,29 +1,32 @@
 """A watch from its start to its end: find whom to watch, watch, find more now and then, stop when told.
 
 The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
-every six hours, before anything is read, so that the first reads go where most is expected.
+every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 import structlog
 
-from heatmap.errors import LiqtruthError
 from indexer import address_book
-from indexer.client import InfoClient, Patience, exchange_time_s
+from indexer.client import InfoClient, Patience
 from indexer.discovery import discover, leaderboard, vaults
 from indexer.metrics import serving_metrics
 from indexer.sweep import find_dexes
-from indexer.watch import Pace, Watch
+from indexer.watch import FAULTS, Pace, Watch
+from indexer.watch_state import WatchState, lock_path, read_state, write_state
 from storage.lock import alone
-from storage.long_runs import aside, stopping, whole
+from storage.long_runs import aside, stopping, unless, whole
 from storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0
+FIRST_FIND_S: Final = 30.0
+"""How long reading waits for the sources; they are heard to their end meanwhile."""
 VAULT_DETAILS: Final = 20
 FILE: Final = "file"
 
@@ -53,7 +56,7 @@ def run_watch(
 ) -> Watch:
     """Watch until a signal (or `for_s`) ends it. Raises `LiqtruthError` where another watch runs on the same data, and
     `SourceUnreachable` where the exchange cannot be read at the start."""
-    with alone(store.settings.data_dir / "watch.lock", "a watch"):
+    with alone(lock_path(store), "a watch"):
         return asyncio.run(_run(store, plan, seeds, on_ready))
 
 
@@ -67,24 +70,67 @@ async def _run(
         concurrency=plan.concurrency,
         pace=plan.pace,
         patience=plan.patience,
+        state=_begun(store),
     )
     stop = stopping(plan.for_s)
     timeout_s = store.settings.request_timeout_s
-    async with InfoClient(plan.base_url, watch.budget, timeout_s, 4, plan.patience) as client:
-        watch.dexes = await find_dexes(client, plan.dexes)
-        now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-        await aside(address_book.remember, store, seeds, FILE, now)
-        await _find(watch, client, plan, now)
-        with serving_metrics(watch.state, plan.metrics_port) as port:
-            if on_ready is not None:
-                on_ready(watch, port)
-            finding = asyncio.create_task(_find_more(watch, client, plan))
-            try:
-                await watch.run(stop)
-            finally:
-                finding.cancel()
-                await asyncio.gather(finding, return_exceptions=True)
+    try:
+        async with InfoClient(plan.base_url, watch.budget, timeout_s, 4, plan.patience) as client:
+            await unless(stop, _prepare(watch, client, plan, seeds))
+            with serving_metrics(watch.state, plan.metrics_port) as port:
+                async with _finding(watch, client, plan) as found:
+                    await unless(stop, _at_most(found, FIRST_FIND_S))
+                    if on_ready is not None:
+                        on_ready(watch, port)
+                    await watch.run(stop)
+    finally:
+        watch.state.ended_at = datetime.now(UTC)
+        write_state(store, watch.state)
     return watch
+
+
+def _begun(store: Store) -> WatchState:
+    """The state of a run that has begun; what was read since the last book stays known until it is taken up."""
+    last, now = read_state(store), datetime.now(UTC)
+    known = (last.batches, last.book) if last is not None else ("", "")
+    state = WatchState(started_at=now, written_at=now, batches=known[0], book=known[1])
+    write_state(store, state)
+    return state
+
+
+async def _prepare(watch: Watch, client: InfoClient, plan: WatchPlan, seeds: Sequence[str]) -> None:
+    watch.dexes = await find_dexes(client, plan.dexes)
+    await watch.set_clock(client)
+    await aside(address_book.remember, watch.store, seeds, FILE, watch.clock.now)
+
+
+@asynccontextmanager
+async def _finding(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIterator[asyncio.Event]:
+    """Look for more to watch during the block; the event is set when the sources were asked once."""
+    found = asyncio.Event()
+    finding = asyncio.create_task(_find_again_and_again(watch, client, plan, found))
+    try:
+        yield found
+    finally:
+        finding.cancel()
+        await asyncio.gather(finding, return_exceptions=True)
+
+
+async def _at_most(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
+async def _find_again_and_again(
+    watch: Watch, client: InfoClient, plan: WatchPlan, found: asyncio.Event
+) -> None:
+    while True:
+        try:
+            await whole(_find(watch, client, plan, watch.clock.now))
+        except FAULTS as error:
+            watch.note_fault("finder", error)
+        found.set()
+        await asyncio.sleep(REDISCOVER_S)
 
 
 async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime) -> None:
@@ -100,12 +146,3 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         log.info("found", told=line)
     for one in found.found:
         watch.meet(one.addresses, one.leaders)
-
-
-async def _find_more(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
-    while True:
-        await asyncio.sleep(REDISCOVER_S)
-        try:
-            await whole(_find(watch, client, plan, datetime.fromtimestamp(watch.now_s, UTC)))
-        except LiqtruthError as error:
-            log.error("nobody was found this time", error=str(error))

@@ -1,42 +1,55 @@
 """What a watch has done and where it stands, written beside the data so that any other process can say it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from heatmap.decoding import NOT_DECODED
+from heatmap.errors import one_line
 from heatmap.files import write_atomically
 from indexer.budget import Budget
 from indexer.frontier import Frontier
-from indexer.live_book import LiveBook
+from indexer.left_out import LeftOut
 from indexer.tape import TapeStats
+from storage.lock import holder
 from storage.store import Store
 
 FILE: Final = "watch.json"
+LOCK: Final = "watch.lock"
+LONGEST_FILE: Final = 2**20
 EARLY_S: Final = 2.0
 LATE_S: Final = 30.0
 """How far a trade's time may be ahead of the exchange's clock, or behind it, and still be believed."""
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 @dataclass
 class WatchState:
-    """Counters since the start of the run, and the state at `as_of`; ages in seconds.
+    """Counters since the start of the run, and the state at `as_of` (the exchange's clock); ages in seconds.
 
-    `clock_offset_s` is the exchange's clock less ours, `tape_ahead_s` the time of the last trade less that clock when
-    it came: about minus a second where all is well.
+    `started_at`, `written_at` and `ended_at` are by this machine's clock; a run that neither goes on nor has ended was
+    killed. `clock_offset_s` is the exchange's clock less ours, `tape_ahead_s` the time of the last trade less that
+    clock when it came: about minus a second where all is well. `batches` names what was read since the last book,
+    `book` that book. `unstored` counts readings that wait for the database, `faults` what went wrong, by kind.
     """
 
-    as_of: datetime | None = None
-    started_at: datetime | None = None
+    as_of: Moment | None = None
+    started_at: Moment | None = None
+    written_at: Moment | None = None
+    ended_at: Moment | None = None
     pairs: int = 0
     pairs_read: int = 0
     positions: int = 0
     dirty: int = 0
     queued: int = 0
+    unstored: int = 0
     resumed_accounts: int = 0
     reads: int = 0
     failures: int = 0
@@ -51,29 +64,42 @@ class WatchState:
     age_p50_s: float | None = None
     age_p90_s: float | None = None
     statuses: dict[str, int] = field(default_factory=dict)
+    faults: LeftOut = field(default_factory=LeftOut)
     tape: TapeStats = field(default_factory=TapeStats)
     last_error: str = ""
+    batches: str = ""
+    book: str = ""
 
-    def take(self, budget: Budget, frontier: Frontier, book: LiveBook, queued: int, now: datetime) -> None:
-        """Bring everything up to `now`."""
-        self.started_at = self.started_at or now
-        self.as_of, self.queued = now, queued
-        count = len(frontier.pairs)
+    def note_fault(self, where: str, error: BaseException) -> bool:
+        """Count what went wrong; whether it is the first of its kind, which is worth a line in the log."""
+        self.last_error = f"{where}: {one_line(str(error)) or type(error).__name__}"
+        return self.faults.note(f"{where}: {type(error).__name__}", self.last_error)
+
+    def take(
+        self,
+        budget: Budget,
+        frontier: Frontier,
+        positions: pl.DataFrame,
+        queued: int,
+        now: datetime,
+        ours: datetime,
+    ) -> None:
+        """Bring everything up to `now`, which is `ours` by this machine's clock."""
+        self.started_at = self.started_at or ours
+        self.as_of, self.written_at, self.queued = now, ours, queued
         read_s, held = frontier.sizes.read_s, frontier.sizes.size_usd
         known = ~np.isnan(read_s)
-        self.pairs, self.pairs_read = count, int(known.sum())
+        self.pairs, self.pairs_read = len(frontier.pairs), int(known.sum())
         self.dirty = int((~np.isnan(frontier.sizes.dirty_since_s) & known).sum())
-        self.positions = book.positions.height
-        self.statuses = dict(book.positions["status"].value_counts().sort("status").iter_rows())
+        self.positions = positions.height
+        self.statuses = dict(positions["status"].value_counts().sort("status").iter_rows())
         self.weight, self.too_many_requests = budget.spent, budget.refused
         self.weight_per_minute = budget.weight_per_minute
-        elapsed_min = (now - self.started_at).total_seconds() / 60
+        elapsed_min = (ours - self.started_at).total_seconds() / 60
         if budget.weight_per_minute and elapsed_min > 0:
             self.budget_used_share = min(budget.spent / (budget.weight_per_minute * elapsed_min), 1.0)
         ages = np.maximum(now.timestamp() - read_s[known & (held > 0)], 0.0)
-        self.age_p50_s, self.age_p90_s = (
-            (float(np.quantile(ages, share)) for share in (0.5, 0.9)) if ages.size else (None, None)
-        )
+        self.age_p50_s, self.age_p90_s = _quantiles(ages, (0.5, 0.9))
 
     def short(self) -> dict[str, Any]:
         """A line's worth for the log."""
@@ -81,8 +107,21 @@ class WatchState:
         return {name: getattr(self, name) for name in names} | {"trades": self.tape.trades}
 
 
+def _quantiles(ages: Any, shares: Iterable[float]) -> tuple[float | None, ...]:
+    return tuple(float(np.quantile(ages, share)) if ages.size else None for share in shares)
+
+
 def state_path(store: Store) -> Path:
     return store.settings.data_dir / FILE
+
+
+def lock_path(store: Store) -> Path:
+    return store.settings.data_dir / LOCK
+
+
+def running_process(store: Store) -> str | None:
+    """The process of the watch that runs on this data directory; null where none does."""
+    return holder(lock_path(store))
 
 
 def write_state(store: Store, state: WatchState) -> None:
@@ -93,6 +132,7 @@ def write_state(store: Store, state: WatchState) -> None:
 def read_state(store: Store) -> WatchState | None:
     """What the last watch wrote; null where none ever ran here, or where it is of another version."""
     try:
-        return msgspec.json.decode(state_path(store).read_bytes(), type=WatchState)
+        with state_path(store).open("rb") as file:
+            return msgspec.json.decode(file.read(LONGEST_FILE), type=WatchState)
     except (OSError, *NOT_DECODED):
         return None

@@ -7,14 +7,17 @@ id into whatever it points to.
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from heatmap.errors import LiqtruthError
 
-OTHER = "use another --data-dir"
+OTHER: Final = "use another --data-dir"
+TRIES: Final = 5
+"""Whoever asks for the holder of a lock holds it for a moment itself (`holder`)."""
 
 
 @contextmanager
@@ -22,19 +25,42 @@ def alone(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` for the block; raises `LiqtruthError` naming the process that holds it already."""
     with _opened(path, os.O_RDWR) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = file.read(32).strip()
-            holder = holder if holder.isdecimal() else "unknown"
-            raise LiqtruthError(
-                f"{what} runs already on {path.parent} (process {holder}); stop it, or {OTHER}"
-            ) from None
+            taken = any(_taken(file, fcntl.LOCK_EX) for _ in range(TRIES))
         except OSError as error:
             raise _cannot(path, error) from error
+        if not taken:
+            raise LiqtruthError(
+                f"{what} runs already on {path.parent} (process {_written(file)}); stop it, or {OTHER}"
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def holder(path: Path) -> str | None:
+    """The process that holds the lock file `path` (`unknown` where it did not say); null where none does."""
+    try:
+        file = path.open(errors="replace")
+    except OSError:
+        return None
+    with file:
+        return None if _taken(file, fcntl.LOCK_SH) else _written(file)
+
+
+def _taken(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.01)
+        return False
+    return True
+
+
+def _written(file: IO[str]) -> str:
+    file.seek(0)
+    said = file.read(20).strip()
+    return said if said.isascii() and said.isdigit() else "unknown"
 
 
 @contextmanager

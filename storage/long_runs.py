@@ -57,3 +57,15 @@ async def whole(work: Coroutine[Any, Any, Done]) -> Done:
     except asyncio.CancelledError:
         await asyncio.gather(task, return_exceptions=True)
         raise
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, Done]) -> Done | None:
+    """What `work` gives; null where `stop` is set first, which cancels it."""
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for one in (task, stopping):
+            one.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)

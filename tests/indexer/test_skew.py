@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -43,8 +42,8 @@ async def test_a_trade_of_another_clock_is_neither_lost_nor_counted_twice(store:
     batch = [trade(number, time=NOW_MS + 1000 * skew_s + number) for number in (1, 2)]
     with serving_tape(TapeServer([[batch, batch]])) as server:
         watch = Watch(store, server.base_url)
-        watch._offset_s = NOW_MS / 1000 - time.time()
-        watch._note_clock(NOW_MS / 1000)
+        watch.clock.offset_s = NOW_MS / 1000 - time.time()
+        watch.clock.note(NOW_MS / 1000)
         read(watch.frontier, 0, {"BTC": 5.0}, BUYER)
         await told(watch, server, 2)
     assert watch.state.tape_ahead_s == pytest.approx(skew_s, abs=5)
@@ -60,10 +59,11 @@ async def test_a_trade_of_another_clock_is_neither_lost_nor_counted_twice(store:
 async def test_a_skew_of_the_tape_is_said(store: Store, skew_s: int, said: str | None) -> None:
     with serving_tape(TapeServer([[[trade(0, time=NOW_MS + 1000 * skew_s)]]])) as server:
         watch = Watch(store, server.base_url)
-        watch._offset_s = NOW_MS / 1000 - time.time()
+        watch.clock.offset_s = NOW_MS / 1000 - time.time()
         await told(watch, server, 1)
     watch._take_in()
-    watch._write_state(datetime.fromtimestamp(watch.now_s, UTC))
+    watch.keeper.take_up("here")
+    watch._write_state()
     lines = [line for line in describe_watch(watch.state) if "times on the tape" in line]
     assert len(lines) == (said is not None)
     if said is not None:
@@ -75,15 +75,15 @@ def test_no_reading_is_from_the_future(store: Store) -> None:
     """An endpoint that tells no time is taken to answer of its now; one that does may only be ahead of what it told."""
     watch = Watch(store, "http://127.0.0.1:9")
     for ahead_s in (300.0, -300.0):
-        watch._note_clock(time.time() + ahead_s)
-        assert watch.now_s - time.time() == pytest.approx(ahead_s, abs=1)
-    watch._clock_told, watch._offset_s = True, 0.0
-    watch._note_clock(time.time() - 300)
-    assert watch.now_s == pytest.approx(time.time(), abs=1), (
+        watch.clock.note(time.time() + ahead_s)
+        assert watch.clock.now_s - time.time() == pytest.approx(ahead_s, abs=1)
+    watch.clock.is_told, watch.clock.offset_s = True, 0.0
+    watch.clock.note(time.time() - 300)
+    assert watch.clock.now_s == pytest.approx(time.time(), abs=1), (
         "what was read a while ago is old, not of another clock"
     )
-    watch._note_clock(time.time() + 300)
-    assert watch.now_s == pytest.approx(time.time() + 300, abs=1)
+    watch.clock.note(time.time() + 300)
+    assert watch.clock.now_s == pytest.approx(time.time() + 300, abs=1)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=6), st.floats(0, 100))

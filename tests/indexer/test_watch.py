@@ -1,6 +1,7 @@
 """A watch over a live synthetic exchange knows what its ledger knows, and loses nothing when it ends."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,9 +21,10 @@ from sandbox.truth import addresses
 from storage.settings import Settings
 from storage.store import Store
 
-QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, book_s=3600)
+QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, first_book_s=3600)
 PATIENCE = Patience(attempts=3, total_s=3.0, first_wait_s=0.02, pause_s=0.05)
 DEXES = ("", "xyz")
+COINS = 5
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,9 @@ async def watching(store: Store, server: SandboxServer, **settings: object) -> A
         await running
 
 
-async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits for as long as a machine may need that has other things to do; what never comes fails all the same."""
+    async with asyncio.timeout(300):
         while not holds():  # noqa: ASYNC110 - what is waited for knows nothing of events
             await asyncio.sleep(0.05)
 
@@ -63,16 +66,24 @@ def all_read(watch: Watch) -> bool:
     return state.pairs_read == state.pairs > 0 and state.dirty == 0
 
 
-async def settled(watch: Watch, more_than: int = 0) -> None:
-    """Until trades have come and stopped coming, and everyone was read after the last of them."""
-    await until(lambda: watch.state.tape.trades > more_than)
-    seen = -1
-    while seen != watch.state.tape.trades:
-        seen = watch.state.tape.trades
-        await asyncio.sleep(0.6)
+async def first_read(watch: Watch, server: SandboxServer) -> None:
+    """Everyone was read, and from now on every trade is heard."""
+    await until(lambda: any(len(one.subscriptions) == COINS for one in server.sockets.sessions))
     await until(lambda: all_read(watch))
-    await asyncio.sleep(2 * QUICK.keep_s)
-    await until(lambda: all_read(watch))
+
+
+def traded(server: SandboxServer) -> int:
+    """Trades that were told on the socket so far."""
+    ahead = server.market.ahead
+    assert ahead is not None
+    return server.market.trades.size - ahead.end.trades.until(server.market.spec.history_minutes).size
+
+
+async def settled(watch: Watch, server: SandboxServer) -> None:
+    """Until every trade was heard, and every size is known that whoever misses or doubts one must read again."""
+    await until(lambda: watch.state.tape.trades == traded(server))
+    truth = server.true_positions()
+    await until(lambda: sizes(watch.book.positions) == sizes(truth))
 
 
 async def reading_ends(watch: Watch) -> None:
@@ -99,9 +110,9 @@ async def test_a_cold_start_ends_with_the_ledgers_book(store: Store, live: Sandb
 
 async def test_the_book_follows_a_market_that_goes_on(store: Store, live: SandboxServer) -> None:
     async with watching(store, live) as watch:
-        await until(lambda: all_read(watch))
+        await first_read(watch, live)
         live.advance(3600)
-        await settled(watch, 10)
+        await settled(watch, live)
     assert sizes(positions_as_of(store)) == sizes(live.true_positions())
     assert watch.state.tape.trades > 10
 
@@ -109,25 +120,22 @@ async def test_the_book_follows_a_market_that_goes_on(store: Store, live: Sandbo
 async def test_between_reads_sizes_follow_the_tape_alone(store: Store, live: SandboxServer) -> None:
     """After the first reads nobody may read any more: what the tape tells is enough to know every size."""
     async with watching(store, live) as watch:
-        await until(lambda: all_read(watch))
+        await first_read(watch, live)
         await reading_ends(watch)
-        trades = watch.state.tape.trades
         live.advance(1800)
-        await until(lambda: watch.state.tape.trades > trades)
-        await asyncio.sleep(2.0)
-        assert watch.state.dirty > 0
+        await until(lambda: watch.state.tape.trades == traded(live) > 0)
+        await until(lambda: watch.state.dirty > 0)
     assert sizes(positions_as_of(store)) == sizes(live.true_positions())
 
 
 async def test_funding_and_marks_move_prices_between_reads(store: Store, live: SandboxServer) -> None:
     """Of whoever did not trade in an hour, the moved prices are the exchange's new ones."""
     async with watching(store, live) as watch:
-        await until(lambda: all_read(watch))
+        await first_read(watch, live)
         await reading_ends(watch)
-        before = watch.book.positions
+        before, paid = watch.book.positions, watch.state.funding_hours
         live.advance(3600)
-        await until(lambda: watch.state.funding_hours >= 1)
-        await asyncio.sleep(1.0)
+        await until(lambda: watch.state.funding_hours > paid and watch.state.tape.trades == traded(live))
     truth = live.true_positions().select("address", "coin", true_px="liq_px", true_szi="szi")
     old = before.select("address", "coin", old_px="liq_px")
     rows = positions_as_of(store).join(truth, on=["address", "coin"]).join(old, on=["address", "coin"])
@@ -144,18 +152,18 @@ async def test_a_database_that_keeps_a_watch_waiting_holds_up_only_the_keeper(
 ) -> None:
     """Another writer holds the tables: all goes on in memory, and what was read meanwhile is stored afterwards."""
     async with watching(store, live) as watch:
-        await until(lambda: all_read(watch))
+        await first_read(watch, live)
+        await until(lambda: watch.keeper.waiting == 0)
         with store.database.engine.connect() as other:
             sqlite = other.dialect.name == "sqlite"
-            other.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE market, account")
-            reads, trades = watch.state.reads, watch.state.tape.trades
+            other.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE market, account, sweeppart")
+            stored, reads, marked = len(watch.keeper.parts.parts), watch.state.reads, watch.markets
             live.advance(1800)
-            await until(lambda: watch.state.tape.trades > trades and watch.state.reads > reads + 100, 8.0)
-            noted = watch.state.as_of
-            await asyncio.sleep(3 * QUICK.keep_s)
-            assert watch.state.as_of == noted, "the keeper waits for the tables"
+            await until(lambda: watch.state.tape.trades == traded(live) and watch.state.reads > reads + 100)
+            await until(lambda: watch.keeper.waiting > 0 and not watch.markets.equals(marked))
+            assert len(watch.keeper.parts.parts) == stored, "the keeper waits for the tables"
             other.rollback()
-        await settled(watch)
+        await settled(watch, live)
     assert sizes(positions_as_of(store)) == sizes(live.true_positions())
     book = address_book.book(store)
     assert book["last_traded_at"].drop_nulls().len() > 0
@@ -190,9 +198,11 @@ async def test_faults_on_the_way_change_nothing_in_the_end(store: Store, going_o
         async with watching(
             store, faulty, patience=Patience(attempts=12, total_s=10, first_wait_s=0.01)
         ) as watch:
-            await until(lambda: all_read(watch))
+            await first_read(watch, faulty)
             faulty.advance(1800)
-            await settled(watch)
+            faults.rate_reorder = 0.0  # what was held back goes out with the next message
+            faulty.advance(600)
+            await settled(watch, faulty)
         assert sizes(positions_as_of(store)) == sizes(faulty.true_positions())
 
 
@@ -204,11 +214,10 @@ async def test_a_tape_whose_clock_is_off_loses_and_doubles_nothing(
     faults = Faults(clock_skew_ms=1000 * skew_s)
     with serving_in_thread(going_on, weight_per_minute=None, faults=faults) as skewed:
         async with watching(store, skewed) as watch:
-            await until(lambda: all_read(watch))
+            await first_read(watch, skewed)
             for _ in range(2):
-                before = watch.state.tape.trades
                 skewed.advance(1800)
-                await settled(watch, before)
+                await settled(watch, skewed)
         assert sizes(positions_as_of(store)) == sizes(skewed.true_positions())
     assert positions_as_of(store)["age_s"].min() >= 0  # type: ignore[operator]
     state = read_state(store)
@@ -220,11 +229,12 @@ async def test_a_tape_whose_clock_is_off_loses_and_doubles_nothing(
 async def test_the_budget_is_kept_and_used(store: Store, going_on: Market) -> None:
     with serving_in_thread(going_on, weight_per_minute=1200) as limited:
         pace = Pace(plan_s=0.05, keep_s=0.2, mark_s=60, book_s=3600)
+        began_s = time.monotonic()
         async with watching(store, limited, weight_per_minute=960, pace=pace) as watch:
-            await asyncio.sleep(4.0)
+            await until(lambda: watch.state.reads > 10)
+        minutes = (time.monotonic() - began_s) / 60
         assert limited.count_429 == 0
-        assert limited.weight_spent <= 960 * (4.0 / 60 + 1 / 40) * 1.1
-        assert watch.state.reads > 10
+        assert limited.weight_spent <= 960 * (minutes + 1 / 40) + 2 * 20
 
 
 async def test_the_state_is_written_for_others_to_read(store: Store, live: SandboxServer) -> None:
