@@ -96,6 +96,5 @@ class Transferred:
 def save(data_dir: Path, transferred: Transferred) -> Path:
     """Write the model, whole or not at all; returns its path."""
     path = data_dir / "models" / f"{transferred.model.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, transferred.model.to_json())
     return path
