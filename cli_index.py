@@ -380,7 +380,7 @@ def index_forget(
     from storage.forget import forget, stored_readings
 
     with opened_store() as store:
-        if readings:
-            show_summaries([forget(store, one, dry) for one in dict.fromkeys(readings)], json)
-        else:
-            show_summaries(stored_readings(store), json)
+        told = forget(store, readings, dry) if readings else stored_readings(store)
+    show_summaries(told, json)
+    if not told and json is None:
+        typer.echo("no reading is stored")
