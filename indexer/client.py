@@ -93,7 +93,7 @@ class InfoClient:
 
     Methods raise `SourceUnreachable` when all attempts failed, `RequestRefused` for a 4xx, `WireError` for an answer
     of another shape or of an impossible time. `headers` are those of the last answer, `left_out` is what could not be
-    read of answers that were used all the same, `closed` counts entries of positions that were closed.
+    read of answers that were used all the same.
     """
 
     def __init__(
@@ -110,7 +110,6 @@ class InfoClient:
         self.patience = patience or Patience()
         self.headers: httpx.Headers = httpx.Headers()
         self.left_out = LeftOut()
-        self.closed = 0
         self.clock_warning = ""
         self._ahead_s = 0.0
         self._url = httpx.URL(base_url.rstrip("/") + "/info")
@@ -211,11 +210,12 @@ class InfoClient:
             return decode(raw, self.shown_url)
         answer, sifted = decode.read(raw, self.shown_url)
         self.left_out.note_all(f"items of {decode.kind}", sifted.problems)
-        self.closed += sifted.closed
         return cast(T, answer)
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
-        state = await self.ask(decode_clearinghouse_state, "clearinghouseState", user=address, dex=dex)
+        """The account in that dex; what of it could not be read is in its own `left_out`."""
+        raw = await self.post("clearinghouseState", user=address, dex=dex)
+        state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
             await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
         if not is_timely_ms(state.time, self.now_s):

@@ -122,6 +122,7 @@ class Crawl:
     stored_at_s: float = field(default_factory=time.monotonic)
     failures_in_a_row: int = 0
     lost: dict[str, str] = field(default_factory=dict)
+    closed: int = 0
     began: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -189,6 +190,10 @@ class Crawl:
         self.again += sorted(doubt)
         kept = [reading for reading in flat if reading.address not in doubt]
         self.parts.add(kept)
+        for reading in kept:
+            self.closed += reading.state.closed
+            for problem in reading.state.left_out:
+                self.client.left_out.note("positions", f"{reading.address}: {problem}")
         if kept:
             note_reads(self.parts.store, reads_of(kept, accounts_frame(kept)))
         self.stored_at_s = time.monotonic()
