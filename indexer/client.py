@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 TOO_MANY: Final = 429
+POSITIONS: Final = "positions"
+"""Under which kind positions of accounts are left out."""
 LONGEST_WAIT_S: Final = 30.0
 
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
@@ -213,7 +215,7 @@ class InfoClient:
         return cast(T, answer)
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
-        """The account in that dex; what of it could not be read is in its own `left_out`."""
+        """The account in that dex; positions that could not be read are in its `left_out`, and in ours."""
         raw = await self.post("clearinghouseState", user=address, dex=dex)
         state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
@@ -223,6 +225,7 @@ class InfoClient:
             raise WireError(
                 "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {wanted(now)}"
             )
+        self.left_out.note_all(POSITIONS, (f"{address}: {problem}" for problem in state.left_out))
         return state
 
     async def spot_state(self, address: str) -> SpotClearinghouseState:

@@ -97,8 +97,6 @@ async def _read_ours(
         )
         for dex, state in states.items()
     ]
-    for problem in (problem for state in states.values() for problem in state.left_out):
-        client.left_out.note("positions", problem)
     return _Ours(names, readings, reconcile(positions_frame(readings), tables), client.left_out)
 
 
