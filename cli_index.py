@@ -151,6 +151,7 @@ def index_find(
             weight_per_minute=weight_budget(weight_per_minute),
         )
     show(report, json)
+    report.raise_if_partly()
 
 
 @index_app.command("watch")
@@ -231,10 +232,14 @@ def index_verify(
     json: JsonOut = None,
 ) -> None:
     """Read one account through the official SDK and through our client, side by side."""
+    from indexer.budget import Budget
     from indexer.verify import verify
 
-    timeout_s = settings().request_timeout_s
-    show(verify(address, endpoint(base_url), dexes_of(dex), timeout_s=timeout_s), json)
+    known, url = settings(), endpoint(base_url)
+    budget = Budget.shared(known.weight_per_minute, url, known.data_dir)
+    report = verify(address, url, dexes_of(dex), timeout_s=known.request_timeout_s, budget=budget)
+    show(report, json)
+    report.raise_if_partly()
 
 
 @index_app.command("node")
@@ -258,7 +263,7 @@ def index_node(
 
     known = None if marks is None else marks_of_file(marks)
     if known is None and base_url is not None:
-        known = marks_of_endpoint(base_url, settings().request_timeout_s)
+        known = marks_of_endpoint(base_url, settings().request_timeout_s, data_dir=settings().data_dir)
     with opened_store() as store, progress("reading the state", 1.0) as advance:
         report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
     show(report, json)
@@ -287,6 +292,7 @@ def index_candles(
             on_progress=advance,
         )
     show(report, json)
+    report.raise_if_partly()
 
 
 @index_app.command("fills")

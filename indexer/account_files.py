@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
+from heatmap.money import counted
 from indexer.errors import ImportRefused
 from indexer.universe import split_meta_and_ctxs
 from indexer.wire import (
@@ -132,6 +133,10 @@ def read_account(path: Path, content: bytes, address: str | None, as_of: datetim
     state = decode_clearinghouse_state(content, str(path))
     if how:
         notes.append(how)
+    if state.closed:
+        notes.append(f"{counted(state.closed, 'closed position')} (size zero) passed over")
+    if state.left_out:
+        notes.append(f"{counted(len(state.left_out), 'position')} left out: {state.left_out[0]}")
     return AccountFile(path, address or label_of(path), state, moment, tuple(notes))
 
 

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
+from heatmap.errors import LiqtruthError, PartlyRead
 from heatmap.money import counted
 from indexer.betas import DATASET
 from indexer.budget import Budget
 from indexer.client import InfoClient, exchange_time_s, largest_markets
+from indexer.left_out import LeftOut
 from indexer.universe import VENUE
 from indexer.wire import Candle, decode_candles
 from storage.store import Store
@@ -33,17 +35,28 @@ CANDLES: Final = {
 
 @dataclass(frozen=True)
 class CandleReport:
-    """What `fetch_candles` brought."""
+    """What `fetch_candles` brought; `failed` maps coins that could not be read to the reason."""
 
     coins: tuple[str, ...]
     rows: int
     new_rows: int
     weight: int
+    failed: dict[str, str] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where a coin or a candle could not be read."""
+        lacking = [*(f"{coin} ({why})" for coin, why in self.failed.items()), *self.left_out.describe()]
+        if lacking:
+            raise PartlyRead(
+                f"could not be read: {'; '.join(lacking)}; the rest is stored, fetch again later"
+            )
 
     def describe(self) -> list[str]:
         """Lines for people."""
         said = f"{self.rows:,} hourly candles of {counted(len(self.coins), 'coin')}, {self.new_rows:,} of them new"
-        return [f"{said}; weight {self.weight:,}"]
+        failed = [f"  {coin} could not be read: {why}" for coin, why in self.failed.items()]
+        return [f"{said}; weight {self.weight:,}", *failed, *(f"  {one}" for one in self.left_out.describe())]
 
 
 def fetch_candles(
@@ -57,7 +70,8 @@ def fetch_candles(
 ) -> CandleReport:
     """Hourly candles of `coins` (default: the largest markets by open interest) into the lake.
 
-    Raises as `InfoClient` does; what came until then is stored.
+    A coin that cannot be read stops no other. Raises as `InfoClient` does where none can, or two in a row get no
+    answer; what came until then is stored.
     """
     return asyncio.run(_fetch(store, base_url, coins, days, weight_per_minute, on_progress))
 
@@ -70,8 +84,9 @@ async def _fetch(
     weight_per_minute: float | None,
     on_progress: Callable[[float], None] | None,
 ) -> CandleReport:
-    budget = Budget(weight_per_minute)
-    rows = new = 0
+    budget = Budget.shared(weight_per_minute, base_url, store.settings.data_dir)
+    rows = new = unanswered = 0
+    failed: dict[str, str] = {}
     async with InfoClient(base_url, budget, store.settings.request_timeout_s, 2) as client:
         wanted = list(coins) or await largest_markets(client, LARGEST_COINS)
         end_ms = int(1000 * await exchange_time_s(client))
@@ -83,13 +98,23 @@ async def _fetch(
                 "startTime": end_ms - days * 86_400_000,
                 "endTime": end_ms,
             }
-            frame = candle_frame(await client.ask(decode_candles, "candleSnapshot", req=query), end_ms)
-            rows += frame.height
-            if frame.height:
-                new += store.lake.merge_series(DATASET, VENUE, coin, frame, ("ts", "interval_s"), source)
+            try:
+                told = await client.ask(decode_candles, "candleSnapshot", items=24 * days, req=query)
+            except LiqtruthError as error:
+                failed[coin] = str(error)
+                unanswered = unanswered + 1 if error.retryable else 0
+                if len(failed) == len(wanted) or unanswered > 1:
+                    raise
+            else:
+                unanswered = 0
+                frame = candle_frame(told, end_ms)
+                rows += frame.height
+                if frame.height:
+                    new += store.lake.merge_series(DATASET, VENUE, coin, frame, ("ts", "interval_s"), source)
             if on_progress is not None:
                 on_progress(done / len(wanted))
-    return CandleReport(tuple(wanted), rows, new, budget.spent)
+    read = tuple(coin for coin in wanted if coin not in failed)
+    return CandleReport(read, rows, new, budget.spent, failed, client.left_out)
 
 
 def candle_frame(candles: Sequence[Candle], now_ms: int) -> pl.DataFrame:

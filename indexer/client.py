@@ -217,7 +217,7 @@ class InfoClient:
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
         state = await self.ask(decode_clearinghouse_state, "clearinghouseState", user=address, dex=dex)
         if not is_timely_ms(state.time, self.now_s):
-            await self.told_time_s()  # its clock may have gone on since it was asked
+            await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
         if not is_timely_ms(state.time, self.now_s):
             now = datetime.fromtimestamp(self.now_s, UTC)
             raise WireError(

@@ -13,26 +13,29 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import httpx
+import msgspec
 import polars as pl
 
 from heatmap.errors import LiqtruthError, SourceUnreachable
+from heatmap.money import counted
 from indexer.address_book import Label, label, remember
 from indexer.address_list import ADDRESS, read_addresses
 from indexer.budget import weight_of
 from indexer.client import InfoClient
-from indexer.errors import WireError
+from indexer.decoding import ItemDecoder, Sifted
 from indexer.frames import Schema
-from indexer.wire import Decoder, Number, Payload, decode_recent_trades
+from indexer.wire import Payload, Size, decode_recent_trades
+from storage.answers import ACCEPTED, whole_body
 from storage.store import Store
 from storage.urls import shown_url
 
 T = TypeVar("T")
 
 STATS_URL: Final = "https://stats-data.hyperliquid.xyz"
-LARGEST_ANSWER: Final = 512 * 2**20
+LARGEST_LIST: Final = 128 * 2**20
 STATS_TIMEOUT_S: Final = 120.0
 
 LEADERS: Final[Schema] = {
@@ -48,18 +51,18 @@ LEADERS: Final[Schema] = {
 
 
 class Performed(Payload, frozen=True):
-    pnl: Number
-    vlm: Number
+    pnl: Size
+    vlm: Size
 
 
 class Leader(Payload, frozen=True):
     eth_address: str
-    account_value: Number
+    account_value: Size
     window_performances: list[tuple[str, Performed]]
 
 
 class _Leaderboard(Payload, frozen=True):
-    leaderboard_rows: list[Leader]
+    leaderboard_rows: Annotated[list[Leader], msgspec.Meta(min_length=1)]
 
 
 class _SubAccount(Payload, frozen=True):
@@ -90,7 +93,7 @@ class _VaultDetails(Payload, frozen=True):
 class _VaultSummary(Payload, frozen=True):
     vault_address: str
     leader: str
-    tvl: Number = 0.0
+    tvl: Size = 0.0
     relationship: _Relationship | None = None
 
 
@@ -98,10 +101,16 @@ class _ListedVault(Payload, frozen=True):
     summary: _VaultSummary
 
 
-_leaderboard = Decoder[_Leaderboard]("leaderboard", _Leaderboard)
-_sub_accounts = Decoder[list[_SubAccount] | None]("subAccounts", list[_SubAccount] | None)
-_vault_details = Decoder[_VaultDetails | None]("vaultDetails", _VaultDetails | None)
-_vaults = Decoder[list[_ListedVault]]("vaults", list[_ListedVault])
+_leaderboard = ItemDecoder[_Leaderboard]("leaderboard", _Leaderboard, {"leaderboardRows": Leader})
+_sub_accounts = ItemDecoder[list[_SubAccount] | None](
+    "subAccounts", list[_SubAccount] | None, {"": _SubAccount}
+)
+_vault_details = ItemDecoder[_VaultDetails | None](
+    "vaultDetails", _VaultDetails | None, {"followers": _Follower}
+)
+_vaults = ItemDecoder[list[_ListedVault]](
+    "vaults", Annotated[list[_ListedVault], msgspec.Meta(min_length=1)], {"": _ListedVault}
+)
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,13 @@ class _Search:
             else:
                 self.refused += 1
 
+    def note(self, sifted: Sifted) -> None:
+        """Say what of an answer could not be read."""
+        if sifted.problems:
+            self.problems.append(
+                f"{counted(len(sifted.problems), 'item')} left out, e.g. {sifted.problems[0]}"
+            )
+
     def call(self, address: str, what: str, master: str | None = None) -> None:
         """Label an address by what the protocol says it is."""
         self.labels.append(Label(address.lower(), what, None if master is None else master.lower()))
@@ -201,7 +217,8 @@ class _Search:
 async def leaderboard(stats_url: str = STATS_URL, timeout_s: float = STATS_TIMEOUT_S) -> Found:
     """Everyone on the leaderboard, with account value, profit and volume. Raises `SourceUnreachable`, `WireError`."""
     search = _Search("leaderboard", requests=1)
-    board = _leaderboard(*await _fetched(stats_url, "/Mainnet/leaderboard", timeout_s))
+    board, sifted = _leaderboard.read(*await _fetched(stats_url, "/Mainnet/leaderboard", timeout_s))
+    search.note(sifted)
     search.meet(row.eth_address for row in board.leaderboard_rows)
     return search.found(_leaders(board.leaderboard_rows))
 
@@ -211,7 +228,9 @@ async def vaults(
 ) -> Found:
     """All vaults and their leaders; depositors and children of the `most_details` largest, 20 weight each."""
     search = _Search("vault", client, requests=1)
-    listed = [vault.summary for vault in _vaults(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))]
+    told, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
+    search.note(sifted)
+    listed = [vault.summary for vault in told]
     for vault in listed:
         search.meet([vault.vault_address, vault.leader])
         search.call(vault.vault_address, "vault", vault.leader)
@@ -306,26 +325,19 @@ async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, 
     """The whole body and the host as shown; raises `SourceUnreachable` with the cause."""
     shown = shown_url(stats_url)
     try:
-        async with asyncio.timeout(timeout_s), httpx.AsyncClient(timeout=timeout_s) as http:
-            return await _body(http, stats_url.rstrip("/") + path, shown, path), shown
-    except (httpx.TransportError, TimeoutError) as error:
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(timeout=timeout_s, headers=ACCEPTED) as http,
+            http.stream("GET", stats_url.rstrip("/") + path) as response,
+        ):
+            if response.status_code != 200:
+                raise SourceUnreachable(
+                    f"{shown}{path}: HTTP {response.status_code}; try later or use other sources"
+                )
+            return await whole_body(response, shown + path, LARGEST_LIST), shown
+    except (httpx.RequestError, TimeoutError) as error:
         cause = str(error) or f"no whole answer within {timeout_s:g} s"
         raise SourceUnreachable(f"{shown}{path}: {cause}") from error
-
-
-async def _body(http: httpx.AsyncClient, url: str, shown: str, path: str) -> bytes:
-    """Read piece by piece, so that an answer without end is given up rather than kept."""
-    body = bytearray()
-    async with http.stream("GET", url) as response:
-        if response.status_code != 200:
-            raise SourceUnreachable(
-                f"{shown}{path}: HTTP {response.status_code}; try later or use other sources"
-            )
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > LARGEST_ANSWER:
-                raise WireError(path, shown, f"longer than {LARGEST_ANSWER:,} bytes")
-    return bytes(body)
 
 
 def _leaders(rows: Sequence[Leader]) -> pl.DataFrame:

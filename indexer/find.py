@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from heatmap.errors import BadInput
+from heatmap.errors import BadInput, PartlyRead
 from heatmap.money import usd
 from indexer import address_book
 from indexer.budget import Budget
@@ -42,6 +42,12 @@ class FindReport:
 
     discovery: Discovery
     yields: tuple[dict[str, Any], ...]
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where a source, or part of what it told, could not be read."""
+        lacking = [f"{one.source} ({one.problems[0]})" for one in self.discovery.found if one.problems]
+        if lacking:
+            raise PartlyRead(f"could not be read: {'; '.join(lacking)}; the rest is stored, find again later")
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -92,7 +98,8 @@ async def _find(
     weight_per_minute: float | None,
 ) -> Discovery:
     timeout_s = store.settings.request_timeout_s
-    async with InfoClient(base_url, Budget(weight_per_minute), timeout_s, 4) as client:
+    budget = Budget.shared(weight_per_minute, base_url, store.settings.data_dir)
+    async with InfoClient(base_url, budget, timeout_s, 4) as client:
         made: dict[str, Any] = {
             "leaderboard": lambda: leaderboard(stats_url),
             "vaults": lambda: vaults(client, stats_url),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from indexer.budget import Budget
+from indexer.budget import USUAL_WEIGHT_PER_MINUTE, Budget
 from indexer.client import InfoClient
 from indexer.errors import ImportRefused
 from indexer.layouts import markets_of_table, recognise_table
@@ -27,14 +27,20 @@ def marks_of_file(path: Path) -> pl.DataFrame:
 
 
 def marks_of_endpoint(
-    base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"] = "all"
+    base_url: str,
+    timeout_s: float,
+    dexes: Sequence[str] | Literal["all"] = "all",
+    data_dir: Path | None = None,
 ) -> pl.DataFrame:
     """`dex`, `coin`, `mark_px` of now; a node's own info server does not serve them, the exchange does."""
-    return asyncio.run(_asked(base_url, timeout_s, dexes))
+    budget = Budget.shared(USUAL_WEIGHT_PER_MINUTE, base_url, data_dir)
+    return asyncio.run(_asked(base_url, timeout_s, dexes, budget))
 
 
-async def _asked(base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"]) -> pl.DataFrame:
-    async with InfoClient(base_url, Budget(None), timeout_s, 4) as client:
+async def _asked(
+    base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"], budget: Budget
+) -> pl.DataFrame:
+    async with InfoClient(base_url, budget, timeout_s, 4) as client:
         names = await find_dexes(client, dexes)
         markets = markets_of_dexes({dex: await client.meta_and_asset_ctxs(dex) for dex in names})
     return markets.drop_nulls("mark_px").select("dex", "coin", "mark_px")

@@ -4,22 +4,28 @@ The connection is made again with growing waits and resubscribed whenever it dro
 for `silence_s` although pings are sent: a dead connection does not say so. No trade is told twice, whatever is resent:
 a trade is known by its time, coin and tid. What was missed while the connection was down cannot be had again, so every
 reconnect is told as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late
-or out of order; only their own times count, never the moment they arrive.
+or out of order; only their own times count, never the moment they arrive. A message or a trade that cannot be what it
+says it is (no text, no JSON, another coin, another time) is counted by its kind, logged once per kind, and passed over.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from heatmap.decoding import NOT_DECODED
+from heatmap.errors import one_line
 from indexer.errors import WireError
+from indexer.left_out import LeftOut
 from indexer.wire import Trade, decode_recent_trades
+from storage.clock import is_timely_ms
 from storage.urls import shown_url
 
 HEARTBEAT_S: Final = 20.0
@@ -28,11 +34,14 @@ LONGEST_WAIT_S: Final = 30.0
 REMEMBERED: Final = 200_000
 """Trades per generation of the memory that tells duplicates; two generations are kept."""
 
-FAULTS: Final = (OSError, EOFError, InvalidHandshake, InvalidMessage, ConnectionClosed)
+FAULTS: Final = (OSError, EOFError, WebSocketException)
+"""What the network and whoever is at its other end can do to a connection."""
 LASTING_S: Final = 60.0
 """A connection that drops sooner than this makes the wait before the next one longer."""
 
 Key = tuple[int, str, int]
+
+log = structlog.get_logger("liqtruth.tape")
 
 
 class _Message(msgspec.Struct):
@@ -42,7 +51,8 @@ class _Message(msgspec.Struct):
 
 @dataclass
 class TapeStats:
-    """What came over the tape since it was opened; times are the exchange's (ms)."""
+    """What came over the tape since it was opened; times are the exchange's (ms). `malformed` counts messages and
+    trades that were passed over, `left_out` the same by kind."""
 
     messages: int = 0
     trades: int = 0
@@ -52,6 +62,7 @@ class TapeStats:
     gaps: int = 0
     last_trade_ms: int | None = None
     last_error: str = ""
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,18 @@ class Seen:
         return True
 
 
+class _Connect(connect):
+    """A connection to the host that was asked for and no other: a redirect is a refusal."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class Tape:
-    """The tape of `coins` at `base_url`; `on_trades` gets each trade once, `on_gap` each time some may be missing."""
+    """The tape of `coins` at `base_url`; `on_trades` gets each trade once, `on_gap` each time some may be missing.
+
+    `now_s` is the exchange's clock: a trade beyond it by more than minutes is none, nor is one of another coin.
+    """
 
     def __init__(
         self,
@@ -93,6 +114,7 @@ class Tape:
         heartbeat_s: float = HEARTBEAT_S,
         silence_s: float = SILENCE_S,
         first_wait_s: float = 0.5,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self.shown_url = shown_url(base_url)
         self.coins = tuple(coins)
@@ -101,10 +123,12 @@ class Tape:
         self._on_trades, self._on_gap = on_trades, on_gap
         self._heartbeat_s, self._silence_s, self._first_wait_s = heartbeat_s, silence_s, first_wait_s
         self._seen = Seen()
+        self._wanted = frozenset(coins)
+        self._now_s = now_s
 
     async def run(self) -> None:
         """Listen until cancelled. Faults of the network never end it; they are counted and told as gaps."""
-        opened = connect(
+        opened = _Connect(
             self._url,
             ping_interval=None,  # the exchange answers its own pings, in JSON
             close_timeout=1,
@@ -117,7 +141,7 @@ class Tape:
             opened_s = asyncio.get_running_loop().time()
             try:
                 await self._listen(connection)
-            except (ConnectionClosed, TimeoutError) as error:
+            except (WebSocketException, OSError) as error:
                 self.stats.last_error = _cause(error, self._silence_s)
             if asyncio.get_running_loop().time() - opened_s > LASTING_S:
                 waits = self._waits()
@@ -133,8 +157,8 @@ class Tape:
         try:
             while True:
                 async with asyncio.timeout(self._silence_s):
-                    message = await connection.recv()
-                self._take(message if isinstance(message, bytes) else message.encode())
+                    message = await connection.recv(decode=False)
+                self._take(message)
         finally:
             heart.cancel()
 
@@ -148,18 +172,36 @@ class Tape:
         self.stats.messages += 1
         try:
             message = msgspec.json.decode(raw, type=_Message)
-            if message.channel == "error":
-                self.stats.last_error = bytes(message.data)[:200].decode(errors="replace")
-            trades = (
-                decode_recent_trades(bytes(message.data), self.shown_url)
-                if message.channel == "trades"
-                else []
-            )
-        except (WireError, *NOT_DECODED) as error:
-            self.stats.malformed += 1
-            self.stats.last_error = str(error)
-            return
-        self._tell(trades)
+        except NOT_DECODED as error:
+            return self._pass_over("messages that are no JSON of the exchange", str(error))
+        if message.channel == "error":
+            self.stats.last_error = one_line(bytes(message.data)[:200].decode(errors="replace"))
+        if message.channel == "trades":
+            self._take_trades(bytes(message.data))
+
+    def _take_trades(self, raw: bytes) -> None:
+        try:
+            trades, sifted = decode_recent_trades.read(raw, self.shown_url)
+        except WireError as error:
+            return self._pass_over("messages without a trade that can be read", error.problem)
+        for problem in sifted.problems:
+            self._pass_over("trades that cannot be read", problem)
+        self._tell([trade for trade in trades if self._is_believed(trade)])
+
+    def _is_believed(self, trade: Trade) -> bool:
+        if trade.coin not in self._wanted:
+            self._pass_over("trades of coins that were not asked for", f"{trade.coin!r}")
+        elif not is_timely_ms(trade.time, self._now_s()):
+            self._pass_over("trades of an impossible time", f"{trade.coin} at {trade.time}")
+        else:
+            return True
+        return False
+
+    def _pass_over(self, kind: str, what: str) -> None:
+        self.stats.malformed += 1
+        self.stats.last_error = one_line(f"{kind}: {what}")
+        if self.stats.left_out.note(kind, what):
+            log.warning("passed over", kind=kind, first=one_line(what))
 
     def _tell(self, trades: Sequence[Trade]) -> None:
         new = [trade for trade in trades if self._seen.is_new(trade)]
@@ -189,4 +231,4 @@ def _subscribe(coin: str) -> str:
 def _cause(error: Exception, silence_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing came for {silence_s:g} s"
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

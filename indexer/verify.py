@@ -2,12 +2,13 @@
 
 The SDK is another program by other people: where both show the same, neither our transport nor our decoder made it up;
 where our solver gives the same price, we understand it. The two readings are seconds apart, so marks may have moved in
-between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless told, opens a websocket
-thread and asks three things on construction unless stubbed, returns `{"error": ...}` for a page that is no JSON, and
-raises a bare KeyError for a refusal without a code.
+between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless told, follows
+redirects, takes answers of any size, opens a websocket thread and asks three things on construction unless stubbed,
+returns `{"error": ...}` for a page that is no JSON, and raises a bare KeyError for a refusal without a code.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,16 +20,19 @@ import requests
 from hyperliquid.info import Info
 from hyperliquid.utils.error import Error as SdkError
 
+from heatmap.decoding import NOT_DECODED
 from heatmap.errors import SourceUnreachable
 from indexer.account_files import check_address
 from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, account_mode, positions_frame
-from indexer.budget import Budget
+from indexer.budget import Budget, weight_of
 from indexer.client import InfoClient, Patience
+from indexer.left_out import LeftOut
 from indexer.margin_tables import MarginTables
 from indexer.reconcile import reconcile
 from indexer.sweep import find_dexes
 from indexer.verify_view import Verification, VerifiedPosition
 from indexer.wire import SpotClearinghouseState
+from storage.answers import ACCEPTED, LARGEST_ANSWER
 from storage.urls import shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
@@ -45,6 +49,7 @@ def verify(
     *,
     timeout_s: float = 10.0,
     patience: Patience = IMPATIENT,
+    budget: Budget | None = None,
 ) -> Verification:
     """Read one account by both; raises `ImportRefused` for no address, `SourceUnreachable`, `BadInput` for a dex.
 
@@ -52,11 +57,15 @@ def verify(
     dexes where others than the main one are asked for. Not for use inside an event loop.
     """
     account = check_address(address)
-    ours = asyncio.run(_read_ours(account, base_url, dexes, timeout_s, patience))
+    ours = asyncio.run(_read_ours(account, base_url, dexes, timeout_s, patience, budget or Budget(None)))
     sdk = _SdkReader(base_url, timeout_s)
     with closing(sdk):
         theirs = sdk.read(account, ours.dexes)
-    return _beside(account, shown_url(base_url), theirs, ours, whole=dexes == "all")
+    shown = shown_url(base_url)
+    try:
+        return _beside(account, shown, theirs, ours, whole=dexes == "all")
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
+        raise SourceUnreachable(f"{shown}: the SDK's user_state was answered with something else") from None
 
 
 @dataclass(frozen=True)
@@ -64,23 +73,31 @@ class _Ours:
     dexes: tuple[str, ...]
     readings: list[AccountReading]
     positions: pl.DataFrame
+    left_out: LeftOut
 
 
 async def _read_ours(
-    address: str, base_url: str, dexes: Sequence[str] | Literal["all"], timeout_s: float, patience: Patience
+    address: str,
+    base_url: str,
+    dexes: Sequence[str] | Literal["all"],
+    timeout_s: float,
+    patience: Patience,
+    budget: Budget,
 ) -> _Ours:
-    async with InfoClient(base_url, Budget(None), timeout_s, concurrency=1, patience=patience) as client:
+    """The account by our client; what the SDK will ask for is paid as well."""
+    async with InfoClient(base_url, budget, timeout_s, concurrency=1, patience=patience) as client:
         names = await find_dexes(client, dexes)
         tables = {dex: MarginTables.from_meta(await client.meta(dex)) for dex in names}
         states = {dex: await client.clearinghouse_state(address, dex) for dex in names}
         spot = await client.spot_state(address)
+        await budget.charge(weight_of("userAbstraction") + len(names) * weight_of("clearinghouseState"))
     readings = [
         AccountReading(
             address, state, client.shown_url, dex, spot, collateral_token=tables[dex].collateral_token
         )
         for dex, state in states.items()
     ]
-    return _Ours(names, readings, reconcile(positions_frame(readings), tables))
+    return _Ours(names, readings, reconcile(positions_frame(readings), tables), client.left_out)
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,7 @@ class _SdkReader:
             spot_meta={"universe": [], "tokens": []},
             timeout=timeout_s,
         )
+        self._info.session = _Session(timeout_s)
 
     def close(self) -> None:
         self._info.session.close()
@@ -124,12 +142,38 @@ class _SdkReader:
         except requests.exceptions.RequestException as error:
             cause = _cause(error, self._timeout_s)
             raise SourceUnreachable(f"{self._shown}: no answer to the SDK: {cause}") from error
-        except (SdkError, KeyError, AttributeError) as error:
+        except (SdkError, KeyError, AttributeError, TypeError, *NOT_DECODED) as error:
             status = getattr(error, "status_code", None)
             said = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
             raise SourceUnreachable(
                 f"{self._shown}: the SDK's {method.__name__} was answered with {said}"
             ) from error
+
+
+class _Session(requests.Session):
+    """Answers within a deadline and a size, of the host that was asked."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__()
+        self.headers.update({"Content-Type": "application/json", **ACCEPTED})
+        self._timeout_s = timeout_s
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        until_s = time.monotonic() + self._timeout_s
+        response = super().send(request, **{**options, "stream": True, "allow_redirects": False})
+        if response.is_redirect:
+            raise requests.exceptions.TooManyRedirects("a redirect to another place")
+        if response.headers.get("content-encoding", "gzip").lower() != "gzip":
+            raise requests.exceptions.ContentDecodingError("a packing that was not asked for")
+        body = bytearray()
+        for piece in response.iter_content(2**14):
+            body += piece
+            if len(body) > LARGEST_ANSWER:
+                raise requests.exceptions.ContentDecodingError(f"more than {LARGEST_ANSWER:,} bytes")
+            if time.monotonic() > until_s:
+                raise requests.exceptions.Timeout
+        response._content = bytes(body)
+        return response
 
 
 def _cause(error: requests.exceptions.RequestException, timeout_s: float) -> str:
@@ -159,6 +203,7 @@ def _beside(account: str, shown: str, theirs: _Theirs, ours: _Ours, whole: bool)
         available_usd=available.get(first.collateral_token),
         available_by_formula_usd=available_by_formula(ours.readings) if whole and mode == "unified" else None,
         positions=_paired(theirs, ours),
+        left_out=ours.left_out,
     )
 
 
@@ -191,6 +236,7 @@ def _paired(theirs: _Theirs, ours: _Ours) -> tuple[VerifiedPosition, ...]:
         (dex, entry["position"]["coin"]): entry["position"]
         for dex, state in theirs.states.items()
         for entry in state["assetPositions"]
+        if _number(entry["position"]["szi"])
     }
     by_us = {(row["dex"], row["coin"]): row for row in ours.positions.iter_rows(named=True)}
     return tuple(

@@ -1,10 +1,11 @@
 """What two readers of one account saw, beside each other, for people and for JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from heatmap.money import counted
+from indexer.left_out import LeftOut
 from indexer.reconcile import MISMATCH
 
 
@@ -59,6 +60,11 @@ class Verification:
     available_usd: float | None
     available_by_formula_usd: float | None
     positions: tuple[VerifiedPosition, ...]
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where something of the account could not be read."""
+        self.left_out.raise_any("verify again later")
 
     @property
     def agrees(self) -> bool:

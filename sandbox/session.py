@@ -55,7 +55,7 @@ class Session:
             self._to_lose -= 1
         elif fault == "reorder" and self._held_back is None:
             self._held_back = _text(message)
-        elif fault in SPOILINGS:
+        elif fault is not None and fault in SPOILINGS:
             self._send(spoiled(fault, _text(message).encode()))
         else:
             for _ in range(2 if fault == "duplicate" else 1):

@@ -38,8 +38,14 @@ class TapeServer:
     subscribed: list[set[str]] = field(default_factory=list)
     pings: int = 0
     base_url: str = ""
+    turns_away: list[web.Response] = field(default_factory=list)
+    """What the first handshakes are answered with instead."""
+    turned_away: int = 0
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if self.turned_away < len(self.turns_away):
+            self.turned_away += 1
+            return self.turns_away[self.turned_away - 1]
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         number = len(self.subscribed)
@@ -58,7 +64,10 @@ class TapeServer:
             if not sent and len(self.subscribed[number]) == COINS:
                 sent = True
                 for batch in self.plan[number] if number < len(self.plan) else []:
-                    await socket.send_str(batch if isinstance(batch, str) else _trades(batch))
+                    if isinstance(batch, bytes):
+                        await socket.send_frame(batch, WSMsgType.TEXT)
+                    else:
+                        await socket.send_str(batch if isinstance(batch, str) else _trades(batch))
                 if self.then == "drop" and number < len(self.plan) - 1:
                     await asyncio.sleep(0.05)
                     break

@@ -2,8 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import pytest
+import structlog
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
@@ -12,6 +16,10 @@ from indexer.tape import Gap, Seen, Tape
 from indexer.wire import Trade, decode_recent_trades
 
 COINS = ["BTC", "ETH", "xyz:TSLA"]
+
+
+def told(*trades: dict[str, Any]) -> str:
+    return msgspec.json.encode({"channel": "trades", "data": trades}).decode()
 
 
 async def listened(
@@ -81,14 +89,108 @@ async def test_a_quiet_market_is_no_dead_connection() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["{", '{"channel":"trades","data":[{"coin":"BTC"}]}', '{"channel":"trades","data":7}', "[]"],
+    [
+        "{",
+        "",
+        "[]",
+        "null",
+        "[" * 200_000,
+        '{"channel":"trades","data":' + "[" * 200_000,
+        b'{"channel":"trades","data":"\xff\xfe"}',
+        b"\xff" * 50,
+        '{"channel":"trades","data":[{"coin":"BTC"}]}',
+        '{"channel":"trades","data":7}',
+        '{"channel":"trades","data":null}',
+        '{"channel":7}',
+        *(
+            told(trade(9, **bad))
+            for bad in (
+                {"px": "7" * 400},
+                {"px": "-1"},
+                {"sz": "1e308"},
+                {"tid": 10**30},
+                {"users": []},
+                {"users": None},
+                {"side": "C"},
+                {"time": 9_999_999_999_000},
+                {"time": 86_400_000},
+                {"time": 10**30},
+                {"coin": "nosuchdex:BTC"},
+                {"coin": ".."},
+                {"coin": ""},
+            )
+        ),
+    ],
+    ids=lambda broken: str(broken)[-70:],
 )
-async def test_a_malformed_message_is_counted_and_passed_over(broken: str) -> None:
-    with serving_tape(TapeServer([[broken, [trade(1)]]])) as server:
+async def test_a_malformed_message_is_counted_and_passed_over(broken: str | bytes) -> None:
+    with serving_tape(TapeServer([[broken, broken, [trade(1)]]])) as server:
         tape, tids, _ = await listened(server, lambda tape: tape.stats.trades == 1)
     assert tids == [1]
-    assert tape.stats.malformed == 1
+    assert tape.stats.malformed == 2
+    assert list(tape.stats.left_out.counts.values()) == [2], "one kind, of which the first is named"
     assert tape.stats.connects == 1
+
+
+async def test_a_bad_trade_voids_no_other_of_its_message() -> None:
+    batch = [
+        trade(1),
+        trade(2, px="x"),
+        trade(3, time=9_999_999_999_000),
+        trade(4, coin="nosuch:X"),
+        trade(5),
+    ]
+    with serving_tape(TapeServer([[batch]])) as server:
+        tape, tids, _ = await listened(server, lambda tape: tape.stats.trades == 2)
+    assert tids == [1, 5]
+    assert tape.stats.malformed == 3
+    assert tape.stats.last_trade_ms == NOW_MS + 5000, "a trade of the year 2286 is not the latest"
+
+
+async def test_each_kind_is_logged_once() -> None:
+    plan = [["{", "[", *[[trade(9, coin="nosuch:X")]] * 5, [trade(1)]]]
+    with structlog.testing.capture_logs() as logged, serving_tape(TapeServer(plan)) as server:
+        tape, _, _ = await listened(server, lambda tape: tape.stats.trades == 1)
+    said = [entry["kind"] for entry in logged if entry["event"] == "passed over"]
+    assert len(said) == len(set(said)) == 2
+    assert tape.stats.malformed == 7
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            lambda status=status: web.Response(status=status, headers={"Location": "http://127.0.0.2:9/else"})
+            for status in (301, 302, 303, 307, 308)
+        ),
+        lambda: web.Response(status=307, headers={"Location": "ftp://else"}),
+        lambda: web.Response(status=302, headers={"Location": "::::"}),
+        lambda: web.Response(status=200, text="<html>busy</html>"),
+        lambda: web.Response(status=429, headers={"Retry-After": "1e30"}),
+        lambda: web.Response(status=503, headers={"Retry-After": "2,5"}),
+        lambda: web.Response(status=403),
+    ],
+)
+async def test_a_handshake_that_is_turned_away_is_tried_again_at_the_same_place(
+    answer: Callable[[], web.Response],
+) -> None:
+    server = TapeServer([[[trade(1)]]], turns_away=[answer(), answer()])
+    with serving_tape(server):
+        tape, tids, _ = await listened(server, lambda tape: tape.stats.trades == 1)
+    assert tids == [1]
+    assert server.turned_away == 2
+    assert tape.stats.last_error
+
+
+async def test_any_bytes_at_all_are_passed_over() -> None:
+    @given(st.binary(max_size=300))
+    def taken(raw: bytes) -> None:
+        tape = Tape("http://127.0.0.1:9", COINS, lambda new: None, lambda gap: None)
+        for content in (raw, b'{"channel":"trades","data":' + raw + b"}"):
+            tape._take(content)
+        assert tape.stats.trades == 0
+
+    await asyncio.to_thread(taken)
 
 
 async def test_a_host_that_comes_back_is_found_again() -> None:
@@ -103,9 +205,7 @@ async def test_a_host_that_comes_back_is_found_again() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def told(number: int) -> Trade:
-    import msgspec
-
+def nth(number: int) -> Trade:
     return decode_recent_trades(msgspec.json.encode([trade(number)]), "here")[0]
 
 
@@ -113,7 +213,7 @@ def told(number: int) -> Trade:
 def test_memory_is_bounded_and_tells_every_repetition_within_its_reach(numbers: list[int]) -> None:
     seen, met = Seen(remembered=20), list[int]()
     for number in numbers:
-        fresh = seen.is_new(told(number))
+        fresh = seen.is_new(nth(number))
         if number in met[-20:]:
             assert not fresh
         if number not in met:
