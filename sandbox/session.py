@@ -24,7 +24,7 @@ class Session:
     faults: Callable[[], Faults]
     subscriptions: set[Any] = field(default_factory=set)
     is_silent: bool = False
-    _outbox: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _outbox: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
     _held_back: str | None = None
     _to_lose: int = 0
 
@@ -58,6 +58,11 @@ class Session:
             for _ in range(2 if fault == "duplicate" else 1):
                 self.say(message)
 
+    def say_bytes(self, message: bytes) -> None:
+        """Queue a text message of bytes that need not be text."""
+        if not self.is_silent:
+            self._outbox.put_nowait(message)
+
     def _send(self, text: str) -> None:
         self._outbox.put_nowait(text)
         if self._held_back is not None:
@@ -82,7 +87,9 @@ class Session:
         """Send what is queued, for as long as the connection lasts."""
         with suppress(ConnectionError, RuntimeError):
             while True:
-                await self.socket.send_str(await self._outbox.get())
+                message = await self._outbox.get()
+                raw = message.encode() if isinstance(message, str) else message
+                await self.socket.send_frame(raw, WSMsgType.TEXT)
 
 
 @dataclass
