@@ -1,6 +1,5 @@
 """Venues that misbehave in every known way: each is a named fault, no venue ends another, and all go on collecting."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,25 +10,24 @@ from estimator.feeds import fetch_all
 from estimator.venues import venues_named
 from sandbox.centralised import BINANCE, BYBIT, OKX
 from sandbox.market import Market, MarketSpec, simulate
-from sandbox.misbehaviour import ELSEWHERE, ON_SOCKETS, VALUES, WHOLE
+from sandbox.misbehaviour import ELSEWHERE, VALUES, WHOLE
 from sandbox.server import SandboxServer, serving_in_thread
 from storage.store import Store
 from tests.estimator.test_feed_watch import plan, rows, watched
 
 THREE = (BINANCE, BYBIT, OKX)
+PATIENT = Patience(timeout_s=60.0, attempts=3, total_s=120.0, first_wait_s=0.01)
 SHORT = Patience(timeout_s=1.5, attempts=1, total_s=3.0, first_wait_s=0.01)
-LIVE_H = 6
 
 
 @pytest.fixture(scope="module")
-def three_live() -> Market:
+def three_venues() -> Market:
     return simulate(
         MarketSpec(
             seed=5,
             accounts=60,
             days=2,
             cex_accounts=150,
-            live_hours=LIVE_H,
             venues=THREE,
             coins=("BTC", "ETH"),
         )
@@ -37,9 +35,9 @@ def three_live() -> Market:
 
 
 @pytest.fixture
-def spoiling(three_live: Market) -> Iterator[SandboxServer]:
+def spoiling(three_venues: Market) -> Iterator[SandboxServer]:
     """Three venues that answer soundly until they are told otherwise."""
-    with serving_in_thread(three_live, weight_per_minute=None) as server:
+    with serving_in_thread(three_venues, weight_per_minute=None) as server:
         yield server
         assert server.requests[ELSEWHERE] == 0, "a redirect was followed"
 
@@ -48,50 +46,23 @@ def chosen(server: SandboxServer, **more: object) -> FeedWatchPlan:
     return plan(server, ",".join(THREE), **{"patience": SHORT, "every_s": 0.05, **more})
 
 
-@pytest.mark.parametrize("kind", [*WHOLE, *VALUES])
+@pytest.mark.parametrize("kinds", [*((kind,) for kind in WHOLE), VALUES], ids=[*WHOLE, "values"])
 def test_answers_spoiled_in_any_way_are_named_and_the_next_sound_ones_are_stored(
-    store: Store, spoiling: SandboxServer, kind: str
+    store: Store, spoiling: SandboxServer, kinds: tuple[str, ...]
 ) -> None:
     """`fetch` first, of which a part fails; then everything comes."""
-    spoiling.misbehaviour.kinds, spoiling.misbehaviour.rate = (kind,), 0.5
-    settings = {"days": 1, "interval": "1h", "base_url": spoiling.base_url, "patience": SHORT}
-    spoiled = fetch_all(store, venues_named(",".join(THREE)), "BTC", **settings)  # type: ignore[arg-type]
+    spoiling.misbehaviour.kinds, spoiling.misbehaviour.rate = kinds, 0.5
+    settings = {"days": 1, "interval": "1h", "base_url": spoiling.base_url}
+    spoiled = fetch_all(store, venues_named(",".join(THREE)), "BTC", patience=SHORT, **settings)  # type: ignore[arg-type]
     assert spoiled.exit_code in (0, 2, 3)
     assert spoiling.misbehaviour.met.total() > 0
     assert all(line.isprintable() for line in spoiled.failures)
     spoiling.misbehaviour.rate = 0.0
-    sound = fetch_all(store, venues_named(",".join(THREE)), "BTC", **settings)  # type: ignore[arg-type]
+    sound = fetch_all(store, venues_named(",".join(THREE)), "BTC", patience=PATIENT, **settings)  # type: ignore[arg-type]
     assert (sound.exit_code, sound.failures) == (0, [])
     for name in THREE:
         assert rows(store, name, "candles") == 24
         assert rows(store, name, "open_interest") >= 24
-
-
-@pytest.mark.parametrize("kind", ON_SOCKETS)
-def test_a_stream_spoiled_in_any_way_goes_on_telling_liquidations(
-    store: Store, spoiling: SandboxServer, kind: str
-) -> None:
-    """What a venue says wrongly beside every liquidation ends neither it nor the others."""
-    spoiling.misbehaviour.socket_kinds = (kind,)
-    spoiling.misbehaviour.socket_rate = 0.5
-
-    def go_on() -> None:
-        for _ in range(2 * LIVE_H):
-            ended.wait(0.5)
-            spoiling.advance(1800)
-
-    ended = threading.Event()
-    market = threading.Thread(target=go_on)
-    market.start()
-    report, told = watched(store, chosen(spoiling, rounds=None, for_s=9.0, every_s=1.0))
-    ended.set()
-    market.join()
-    assert {venue.venue for venue in report.venues if venue.rounds > 1} == set(THREE)
-    assert sum(rows(store, name, "liquidations") for name in THREE) > 0
-    for name in THREE:
-        assert len([event for at, event in told if (at, event) == (name, "stream_malformed")]) <= 10, (
-            "told once"
-        )
 
 
 def test_venues_that_misbehave_all_the_time_are_all_collected_and_come_back(
@@ -102,7 +73,7 @@ def test_venues_that_misbehave_all_the_time_are_all_collected_and_come_back(
     assert spoiled.exit_code == 3
     assert all(venue.rounds == 5 for venue in spoiled.venues)
     spoiling.misbehaviour.rate = spoiling.misbehaviour.socket_rate = 0.0
-    sound, _ = watched(store, chosen(spoiling, rounds=2))
+    sound, _ = watched(store, chosen(spoiling, rounds=2, patience=PATIENT))
     assert sound.exit_code == 0, sound.describe()
     for name in THREE:
         assert rows(store, name, "candles") > 200
