@@ -131,7 +131,7 @@ def feed_watch(
     """Collect open interest, candles and liquidations from now on, also where a venue keeps no history.
 
     A venue that fails stops no other and is asked again; Ctrl-C stores what is held and ends it; run again to go on.
-    The exit code is 3 where no venue ever answered.
+    The exit code is 3 where a part of what was asked for could not be read.
     """
     from estimator.feed_watch import FeedWatchPlan, watch_feeds
     from estimator.venues import venues_named
