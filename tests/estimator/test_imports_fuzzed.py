@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -83,10 +84,10 @@ change = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def one_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("fuzzed")
     with Store.open(Settings(data_dir=folder / "data")) as opened:
-        yield opened  # type: ignore[misc]
+        yield opened
 
 
 @settings(max_examples=150)

@@ -58,7 +58,7 @@ def test_one_table_written_in_many_ways_is_one_table(kind: str) -> None:
     assert read(SAME[kind]).rows.to_dict(as_series=False) == ROWS
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[str | bytes, str]] = {
     "a short row": ("a,b,c\n1,2,3\n4,5\n6,7,8\n", "line 3 has 2 cells where the first line has 3"),
     "a long row": ("a,b\n1,2\n3,4,5\n6,7\n", "line 3 has 3 cells"),
     "a last row cut off": ("a,b,c\n1,2,3\n4,5", "the file breaks off there"),
