@@ -1,6 +1,7 @@
 """Small files in the shape of public bug reports, through the real commands: what is stored, and what is refused."""
 
 import csv
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +25,13 @@ def held(run: Run, tmp_path: Path) -> Callable[..., list[dict[str, str]]]:
     def read(*words: str) -> list[dict[str, str]]:
         path = tmp_path / "positions.csv"
         run("index", "positions", *words, "--csv", str(path))
-        return list(csv.DictReader(path.open()))
+        return rows_of(path)
 
     return read
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
 Held = Callable[..., list[dict[str, str]]]
@@ -39,14 +44,14 @@ def test_a_coins_prefix_decides_the_dex_of_a_state(run: Run, held: Held) -> None
     run("map", "exact", "TSLA", code=2)
 
 
-def test_a_dex_that_is_not_the_coins_is_refused(run: Run) -> None:
+def test_a_dex_that_is_not_the_coins_is_refused(run: Run, held: Held) -> None:
     run("index", "import", str(CASES / "03" / "state.json"), "--dex", "other", code=2)
-    run("index", "positions", code=1)
+    assert held() == []
 
 
-def test_a_row_that_is_cut_off_is_refused_with_its_line(run: Run) -> None:
+def test_a_row_that_is_cut_off_is_refused_with_its_line(run: Run, held: Held) -> None:
     assert "line 13" in run("index", "import", str(CASES / "14" / "cut.csv"), code=2).stderr
-    run("index", "positions", code=1)
+    assert held() == []
 
 
 @pytest.mark.parametrize(("case", "file"), [("16", "usd.csv"), ("17", "flip.csv")])
@@ -55,7 +60,7 @@ def test_columns_that_contradict_each_other_are_refused_unless_told_to_go_on(
 ) -> None:
     path = str(CASES / case / file)
     run("index", "import", path, code=2)
-    run("index", "positions", code=1)
+    assert held() == []
     run("index", "import", path, "--keep-contradictions")
     assert held()
 
@@ -114,8 +119,7 @@ def test_what_is_exported_imports_back_to_the_same_positions(
     run("index", "import", str(CASES / "24" / "names.csv"))
     export, before = tmp_path / f"export.{suffix}", held()
     run("index", "positions", f"--{suffix}", str(export))
-    run("--data-dir", str(tmp_path / "other"), "index", "import", str(export))
-    run("--data-dir", str(tmp_path / "other"), "index", "positions", "--csv", str(tmp_path / "again.csv"))
-    after = list(csv.DictReader((tmp_path / "again.csv").open()))
+    shutil.rmtree(tmp_path / "data")
+    run("index", "import", str(export))
     told = [{name: value for name, value in one.items() if name != "reading_id"} for one in before]
-    assert told == [{name: value for name, value in one.items() if name != "reading_id"} for one in after]
+    assert told == [{name: value for name, value in one.items() if name != "reading_id"} for one in held()]

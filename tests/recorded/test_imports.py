@@ -129,12 +129,37 @@ def test_a_recorded_answer_that_breaks_off_is_refused(
     assert known_coins(store) == []
 
 
-def test_a_recorded_answer_with_a_wrong_type_is_refused(recorded: Path, store: Store, tmp_path: Path) -> None:
+def test_a_recorded_position_with_a_wrong_type_is_left_out_and_named(
+    recorded: Path, store: Store, tmp_path: Path
+) -> None:
     answer = json.loads(
         (recorded / "hyperliquid" / "capture-2026-09-06" / "clearinghouseState.json").read_text()
     )
     answer["assetPositions"][3]["position"]["szi"] = []
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(answer))
-    with pytest.raises(WireError, match=r"\$\.assetPositions\[3\]\.position\.szi is \[\]"):
-        import_paths(store, [path])
+    summary = import_paths(store, [path])[0]
+    assert (summary.positions, summary.left_out) == (43, 1)
+    assert any("$.assetPositions[3].position.szi" in note for note in summary.notes)
+
+
+@pytest.mark.parametrize("with_markets", [True, False])
+def test_nothing_recorded_contradicts_itself(recorded: Path, store: Store, with_markets: bool) -> None:
+    folder = recorded / "hyperliquid"
+    tables = [folder / "positions-2026-08" / f"positions_{coin}.csv.gz" for coin in ("BTC", "ETH", "SOL")]
+    tables.append(folder / "whole-state-BTC-2026-04-05" / "positions_BTC.csv.gz")
+    markets = [folder / "positions-2026-08" / f"market_{coin}.csv" for coin in ("BTC", "ETH", "SOL")]
+    markets.append(folder / "whole-state-BTC-2026-04-05" / "market.csv")
+    answers = [folder / "capture-2026-09-06" / "clearinghouseState.json"]
+    answers += [folder / "accounts-2026-06-22" / f"clearinghouse_{one}.json" for one in ("small", "whale")]
+    answers.append(folder / "portfolio-margin-2026-03-31" / "accounts.json")
+    summaries = import_paths(store, [*tables, *answers], market=markets if with_markets else ())
+    assert [one.left_out for one in summaries] == [0] * len(summaries)
+    assert [one.warnings for one in summaries] == [()] * len(summaries)
+    assert not any("left out" in note or "past their own" in note for one in summaries for note in one.notes)
+
+
+def test_portfolio_accounts_of_a_capture_are_read_with_mode_and_spot(recorded: Path, store: Store) -> None:
+    path = recorded / "hyperliquid" / "portfolio-margin-2026-03-31" / "accounts.json"
+    assert import_paths(store, [path])[0].accounts == 3
+    assert set(positions_as_of(store)["account_mode"]) == {"portfolio"}
