@@ -1,12 +1,16 @@
 """The command line: parse, call one function of a package, render. Packages are imported inside the commands, so
 that `liqtruth --help` loads none of them."""
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 import cli_proof  # noqa: F401  adds `calibrate test`
 import cli_transfer  # noqa: F401  adds `calibrate transfer`
@@ -23,6 +27,7 @@ from cli_output import (
     with_stdout_default,
 )
 from cli_score import score_app
+from cli_terminal import degrade_streams, say
 
 app = typer.Typer(
     name="liqtruth",
@@ -194,19 +199,47 @@ def fresh(directory: Path) -> Path:
 
 def main() -> NoReturn:
     """Run the app; an error that a user can act on is one line on stderr and its exit code."""
-    try:
-        app(args=with_stdout_default(sys.argv[1:]))
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was stored stays", err=True)
-        sys.exit(130)
-    except Exception as error:
-        from heatmap.errors import LiqtruthError
+    degrade_streams()
+    sys.exit(_exit_code(with_stdout_default(sys.argv[1:])))
 
-        if not isinstance(error, LiqtruthError):
-            raise
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    sys.exit(0)
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    from heatmap.errors import LiqtruthError
+
+    try:
+        return app(args=arguments, standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted; what was stored stays", err=True)
+        return 130
+    except BrokenPipeError:  # whoever read the output has enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the interpreter flushes it at its end
+        return 1
+    except TyperException as error:
+        return _refused(error, arguments)
+    except LiqtruthError as error:
+        say(f"error: {error}", err=True)
+        return error.exit_code
+
+
+def _refused(error: Any, arguments: Sequence[str]) -> int:
+    """A line that the parser does not take; a group without a command shows its help."""
+    from heatmap.errors import one_line
+
+    context, message = getattr(error, "ctx", None), error.format_message().rstrip(".")
+    if message.startswith("Usage:"):
+        typer.echo(message, err=True)
+    else:
+        given = _given(getattr(error, "param", None), arguments)
+        named = "" if given is None or given in message else f", not {given!r}"
+        help_of = "" if context is None else f"; see {context.command_path} --help"
+        say(f"error: {one_line(message + named + help_of)}", err=True)
+    return int(error.exit_code)
+
+
+def _given(parameter: Any, arguments: Sequence[str]) -> str | None:
+    """The word that was given for an option, where it stands behind it."""
+    names = getattr(parameter, "opts", None) or ()
+    return next((value for name, value in pairwise(arguments) if name in names), None)
 
 
 if __name__ == "__main__":

@@ -55,10 +55,11 @@ def calibrate_fit(
 ) -> None:
     """Fit leverage on pairs of exact positions and Hyperliquid's own public aggregates of the same moments.
 
-    A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it.
+    A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it. A
+    fit on too few positions is written and shown, but not put into use, and the exit code is 1.
     """
     from compare.calibration.calibrated import calibrate
-    from compare.calibration.fit_files import save
+    from compare.calibration.fit_files import FitFailsItsGate, fit_to_save, save
     from compare.calibration.lake_pairs import gather
     from compare.calibration.pairs import Limits
     from compare.calibration.shown import shown, write_page
@@ -82,13 +83,17 @@ def calibrate_fit(
             )
         with progress("fit", 1.0) as advance:
             fitted = calibrate(gathered, prior, name=name, seed=seed, on_progress=advance)
-        path = save(store.settings.data_dir, fitted)
+        data_dir, asked = store.settings.data_dir, fitted.model.name
+        fitted = fit_to_save(data_dir, fitted)
+        path = save(data_dir, fitted)
     result = shown(fitted.model, fitted.record)
     if html is not None:
         write_page(result, html)
         typer.echo(f"wrote {html}", err=True)
     _tell(result, json)
     typer.echo(f"wrote {path}", err=True)
+    if not fitted.record.passes:
+        raise FitFailsItsGate(asked, fitted.record)
 
 
 @calibrate_app.command("show")
@@ -100,24 +105,37 @@ def calibrate_show(
     """Show a model's distribution of leverage, with intervals, beside tiers, bell and the shipped prior."""
     from compare.calibration.fit_files import load
     from compare.calibration.shown import shown, write_page
+    from compare.transfer.record import load as load_transfer
+    from compare.transfer.shown import ShownTransfer, tell_transfer
 
     with opened_store() as store:
-        result = shown(*load(store.settings.data_dir, name))
+        model, record = load(store.settings.data_dir, name)
+        carried = load_transfer(store.settings.data_dir, model.hash)
+    result = shown(model, record)
     if html is not None:
         write_page(result, html)
         typer.echo(f"wrote {html}", err=True)
         if json is None:
             return
-    _tell(result, json)
+    if carried is None:
+        return _tell(result, json)
+    if json is not None:
+        return write_json(ShownTransfer(result, carried), json)
+    _tell(result, None)
+    return tell_transfer(carried)
 
 
 @calibrate_app.command("list")
 def calibrate_list(json: JsonOut = None) -> None:
     """List the leverage models that maps can be drawn with: shipped ones and those of the data directory."""
     from compare.calibration.fit_files import listed
+    from compare.transfer.record import load as load_transfer
 
     with opened_store() as store:
-        show_summaries(listed(store.settings.data_dir), json)
+        data_dir = store.settings.data_dir
+        show_summaries(
+            listed(data_dir, lambda model_hash: load_transfer(data_dir, model_hash) is not None), json
+        )
 
 
 def _tell(result: Any, json: str | None) -> None:

@@ -34,14 +34,19 @@ index_app = typer.Typer(no_args_is_help=True, help="Read actual Hyperliquid posi
 @index_app.command("import")
 def index_import(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="clearinghouseState JSON or position tables.")
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Answers of accounts (one or many, folders too) or position tables."
+        ),
     ],
     meta: Annotated[
-        Path | None, typer.Option(help="The `meta` or `metaAndAssetCtxs` answer of the same moment.")
+        list[Path] | None,
+        typer.Option(help="A `meta` or `metaAndAssetCtxs` answer of the same moment; one for each dex."),
     ] = None,
     spot: Annotated[Path | None, typer.Option(help="The account's `spotClearinghouseState` answer.")] = None,
     market: Annotated[
-        Path | None, typer.Option(help="Table of marks and open interest at the same moments.")
+        list[Path] | None,
+        typer.Option(help="Table of marks and open interest at the same moments; may be repeated."),
     ] = None,
     address: Annotated[str | None, typer.Option(help="Whose account the JSON is; it does not say.")] = None,
     dex: Annotated[str, typer.Option(help="Perp dex; the main one is ''.")] = "",
@@ -50,9 +55,24 @@ def index_import(
         datetime | None,
         typer.Option(parser=parse_time, metavar="TIME", help="When it was read, if it does not say."),
     ] = None,
+    census: Annotated[
+        bool | None,
+        typer.Option(
+            "--census/--accounts",
+            help="The file lists everyone who holds anything at its moments, or some accounts; default: it tells.",
+        ),
+    ] = None,
+    keep_contradictions: Annotated[
+        bool,
+        typer.Option(
+            "--keep-contradictions", help="Store rows whose columns contradict each other as they are."
+        ),
+    ] = False,
     json: JsonOut = None,
 ) -> None:
-    """Read positions from files: raw account states or tables that anyone exported."""
+    """Read positions from files: answers of accounts or tables that anyone exported."""
+    from heatmap.errors import PartlyRead
+    from indexer.import_summary import left_out_of
     from indexer.imports import import_paths
     from storage.tabular import parse_columns
 
@@ -61,15 +81,19 @@ def index_import(
         summaries = import_paths(
             store,
             paths,
-            meta=meta,
+            meta=meta or (),
             spot=spot,
-            market=market,
+            market=market or (),
             address=address,
             dex=dex,
             columns=mapping,
             as_of=as_of,
+            census=census,
+            keep_contradictions=keep_contradictions,
         )
     show_summaries(summaries, json)
+    if parts := [one for one in summaries if one.left_out]:
+        raise PartlyRead(left_out_of(parts))
 
 
 @index_app.command("sweep")
@@ -96,7 +120,13 @@ def index_sweep(
 
     listed, dexes, budget = read_addresses(addresses), dexes_of(dex), weight_budget(weight_per_minute)
     if dry:
-        planned = plan_of(listed, base_url=endpoint(base_url), dexes=dexes, weight_per_minute=budget)
+        planned = plan_of(
+            listed,
+            base_url=endpoint(base_url),
+            dexes=dexes,
+            weight_per_minute=budget,
+            data_dir=settings().data_dir,
+        )
         return show(asyncio.run(planned), json)
     with opened_store() as store, progress("reading accounts", len(listed)) as advance:
         report = asyncio.run(
@@ -112,6 +142,7 @@ def index_sweep(
             )
         )
     show(report, json)
+    report.raise_if_partly()
 
 
 @index_app.command("find")
@@ -316,12 +347,34 @@ def index_positions(
 
 @index_app.command("tidy")
 def index_tidy(
-    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; move and remove nothing.")] = False,
     json: JsonOut = None,
 ) -> None:
-    """Remove files that killed writers left in the data directory; nothing stored is touched.
+    """Set aside files that killed writers left in the data directory; nothing stored is touched.
 
-    They are files that nothing stored points to and that nobody wrote to for an hour.
+    They are files that nothing stored points to and that nobody wrote to for an hour. They lie in `set-aside` of the
+    data directory for seven days, and are then removed by the next `index tidy`.
     """
     with opened_store() as store:
         show(store.lake.tidy(dry=dry), json)
+
+
+@index_app.command("forget")
+def index_forget(
+    readings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[READING...]", help="Ids of readings; without any, all that are stored are listed."
+        ),
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
+    json: JsonOut = None,
+) -> None:
+    """Remove readings that were stored wrongly, with the marks of their moment; or list what is stored."""
+    from storage.forget import forget, stored_readings
+
+    with opened_store() as store:
+        if readings:
+            show_summaries([forget(store, one, dry) for one in dict.fromkeys(readings)], json)
+        else:
+            show_summaries(stored_readings(store), json)

@@ -18,9 +18,21 @@ def parse_time(text: str) -> datetime:
     """ISO 8601; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"{text!r} is no time; write e.g. 2026-08-21T12:00Z") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def parse_at(text: str) -> datetime:
+    """As `parse_time`; a map of the future would be the map of now under another name."""
+    from storage.clock import AHEAD
+
+    moment = parse_time(text)
+    if moment > datetime.now(UTC) + AHEAD:
+        raise typer.BadParameter(
+            f"{text!r} is in the future: a map is of a moment that was; leave --at out for the latest"
+        )
+    return moment
 
 
 def parse_numbers(text: str) -> list[float]:
@@ -78,7 +90,7 @@ Coin = Annotated[
 At = Annotated[
     datetime | None,
     typer.Option(
-        parser=parse_time,
+        parser=parse_at,
         metavar="TIME",
         help="As of this moment (UTC unless it says otherwise); default: latest.",
     ),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from cli_terminal import emit, print_view, say, text_console
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,6 @@ def flattened(groups: Sequence[Sequence[float]] | None) -> list[float] | None:
 @contextmanager
 def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
     """A bar with ETA on stderr; gives a function that takes how much of `total` is done so far."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -34,7 +33,7 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
 
     counted = MofNCompleteColumn() if total > 1 else TaskProgressColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=text_console(err=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
 
@@ -42,19 +41,19 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
 def write_text(text: str, target: str) -> None:
     """To stdout for `-`, else to the file, whole or not at all."""
     if target == STDOUT:
-        typer.echo(text)
+        emit(text)
         return
     from heatmap.files import write_atomically
 
     write_atomically(Path(target), text.rstrip("\n") + "\n")
-    typer.echo(f"wrote {target}", err=True)
+    say(f"wrote {target}", err=True)
 
 
 def show(result: Any, json: str | None) -> None:
     """A result that describes itself in lines, or as JSON."""
     if json is None:
         for line in result.describe():
-            typer.echo(line)
+            say(line)
         return
     write_json(result, json)
 
@@ -85,15 +84,31 @@ def export_frame(
         from storage.lake import write_parquet
 
         write_parquet(frame, parquet)
-        typer.echo(f"wrote {parquet}", err=True)
+        say(f"wrote {parquet}", err=True)
     if json is not None:
         write_text(frame.write_json(), json)
     if csv is not None:
-        write_text(frame.write_csv().rstrip("\n"), csv)
+        write_text(harmless(frame).write_csv().rstrip("\n"), csv)
     if parquet is None and json is None and csv is None and table is not None:
-        from rich.console import Console
+        print_view(table(frame))
 
-        Console().print(table(frame))
+
+def harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """For a spreadsheet: text cells that it would take for a formula begin with an apostrophe."""
+    import polars as pl
+
+    return frame.with_columns(
+        pl.when(_is_formula(pl.col(name))).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
+        for name, kind in frame.schema.items()
+        if kind == pl.String
+    )
+
+
+def _is_formula(text: "pl.Expr") -> "pl.Expr":
+    import polars as pl
+
+    number = text.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
+    return text.str.contains(r"^\s*[=+\-@]") & ~number
 
 
 def export_series(
@@ -110,18 +125,22 @@ def export_series(
         from heatmap.series_figure import write_html
 
         write_html(series, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     if png is not None:
         from heatmap.figure import write_figure_png
         from heatmap.series_figure import series_figure
 
         write_figure_png(series_figure(series), png)
-        typer.echo(f"wrote {png}", err=True)
+        say(f"wrote {png}", err=True)
     if json is None and csv is None:
+        from heatmap.moment import as_of
+
+        if series.data_moment is not None:
+            typer.echo(as_of(series.data_moment))
         for line in series.describe():
-            typer.echo(line)
+            say(line)
         if html is None:
-            typer.echo("--html FILE draws it")
+            say("--html FILE draws it")
 
 
 def export_map(
@@ -141,13 +160,11 @@ def export_map(
     for path, write in ((parquet, files.write_map), (html, figure.write_html), (png, figure.write_png)):
         if path is not None:
             write(drawn, path)
-            typer.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)
     if json is None and csv is None:
-        from rich.console import Console
-
         from heatmap.terminal import map_panel
 
-        Console().print(map_panel(drawn))
+        print_view(map_panel(drawn))
 
 
 def export_divergence(result: Any, json: str | None, html: Path | None, always_show: bool = False) -> None:
@@ -159,13 +176,11 @@ def export_divergence(result: Any, json: str | None, html: Path | None, always_s
         from compare.report import write_report
 
         write_report(result.divergence, result.truth_map, result.model_maps, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     if json is None or always_show:
-        from rich.console import Console
-
         from compare.terminal import divergence_view
 
-        Console().print(divergence_view(result.divergence))
+        print_view(divergence_view(result.divergence))
 
 
 def with_stdout_default(arguments: Sequence[str]) -> list[str]:

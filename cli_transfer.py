@@ -9,9 +9,6 @@ from cli_calibrate import calibrate_app
 from cli_options import End, HtmlOut, JsonOut, Start, opened_store, parse_duration
 from cli_output import progress, write_json
 
-TABLE_WIDTH = 126
-"""Columns that the table needs."""
-
 
 @calibrate_app.command("transfer")
 def calibrate_transfer(
@@ -77,11 +74,6 @@ def _tell(record: Any, json: str | None) -> None:
     """The table and its lines, or JSON."""
     if json is not None:
         return write_json(record, json)
-    from rich.console import Console
+    from compare.transfer.shown import tell_transfer
 
-    from compare.transfer.shown import transfer_lines, transfer_table
-
-    Console(width=max(Console().width, TABLE_WIDTH)).print(transfer_table(record))
-    for line in transfer_lines(record):
-        typer.echo(line)
-    return None
+    return tell_transfer(record)

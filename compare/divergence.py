@@ -3,27 +3,39 @@
 Nothing here reads a clock, a file or a host: the same maps give the same divergence.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+from compare.conclusion import (
+    CROWD,
+    RAW,
+    Barred,
+    Conclusion,
+    Scored,
+    barred,
+    concluded,
+    in_words,
+    passes,
+    standing_said,
+)
 from compare.errors import NothingToCompare
 from compare.granularity import Granularity, granularity, mean_floor_pct
-from compare.judging import SAME_SKILL, Gap, Judged, gap_sentence, judge, skill, verdict, widest_gaps
-from compare.layers import LayerResult, crowd_sentence, layer_results
+from compare.judging import PERFECT, Gap, Judged, judge, skill, widest_gaps
+from compare.layers import LayerResult, layer_results
 from compare.matching import ClusterMatch, Recall, in_range, match_clusters, recall_clusters
 from compare.null import SAYS, null_of
 from compare.profiles import band_bounds_pct, band_mass_usd, common_range_pct, side_curve
-from compare.remarks import headline_caveat, remarks
+from compare.remarks import fit_remarks, headline_caveat, remarks
 from compare.scores import Scores, score, share_above
 from heatmap.bands import nearest_mass_pct
+from heatmap.captions import data_moment, is_synthetic
 from heatmap.clusters import Cluster, find_clusters
 from heatmap.grid import FloatArray
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.levels import SIDES
-from heatmap.synthetic import SYNTHETIC
 
 SCHEMA: Final = "liqtruth.divergence/1"
 CLUSTERS_KEPT: Final = 10
@@ -31,7 +43,8 @@ CLUSTERS_KEPT: Final = 10
 
 @dataclass(frozen=True)
 class MapSummary:
-    """What a map is, how much it has seen, and where its mass lies; USD at its own mark."""
+    """What a map is, how much it has seen, and where its mass lies; USD at its own mark. `data_moment` is when what it
+    rests on was taken, `only` what a filtered map was filtered by."""
 
     label: str
     coin: str
@@ -49,6 +62,8 @@ class MapSummary:
     nearest_pct: tuple[float | None, float | None]
     clusters: tuple[Cluster, ...]
     assumptions: tuple[str, ...]
+    data_moment: datetime | None = None
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,9 @@ class Band:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One model against the truth; `skill` is that of the mean Wasserstein-1 of both sides."""
+    """One model against the whole truth; `skill` is that of the mean Wasserstein-1 of both sides. Only where `ranked`
+    does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
+    of the layer that speaks."""
 
     summary: MapSummary
     scores: Scores
@@ -76,6 +93,8 @@ class ModelResult:
     gaps: tuple[Gap, ...]
     matches: tuple[ClusterMatch, ...]
     recall: tuple[Recall, ...]
+    ranked: bool = True
+    barred: Barred | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,7 @@ class Divergence:
     """Everything a report says. Scores and bands are within `range_pct` of each map's own mark.
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
-    not at hand.
+    not at hand. `verdict` is `conclusion` in words.
     """
 
     schema: str
@@ -103,6 +122,7 @@ class Divergence:
     bands: tuple[Band, ...]
     remarks: tuple[str, ...]
     layers: tuple[LayerResult, ...] = ()
+    conclusion: Conclusion | None = None
 
 
 def compare_maps(
@@ -125,16 +145,24 @@ def compare_maps(
     range_pct = common_range_pct(truth, *models)
     null = null_of(truth)
     null_scores = score(truth, null, range_pct)
-    results = tuple(_result(truth, model, null_scores, tolerance_pct, range_pct) for model in models)
     grains = granularity(truth, range_pct)
-    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct)
+    bars = [barred(model.training, truth.coin, truth.as_of) for model in models]
+    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct, bars)
+    speaking = _speaking(grains, layers)
+    results = tuple(
+        _result(truth, model, null_scores, tolerance_pct, range_pct, bar, speaks=speaking == RAW)
+        for model, bar in zip(models, bars, strict=True)
+    )
+    scored, null_pct, floor_pct, held = _on_layer(speaking, results, layers, null_scores, grains)
+    of_layer = RAW if speaking == RAW or not layers else CROWD
+    conclusion = concluded(speaking, scored, null_pct, floor_pct, held, of_layer)
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
         synthetic=any(is_synthetic(heatmap) for heatmap in (truth, *models)),
-        verdict=_overall(results, null_scores),
-        caveat=f"{headline_caveat(truth, grains, range_pct)} {crowd_sentence(layers)}".strip(),
+        verdict=in_words(conclusion),
+        caveat=headline_caveat(truth, grains, range_pct),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
@@ -142,10 +170,65 @@ def compare_maps(
         noise_floor_pct=mean_floor_pct(grains),
         null_model=SAYS,
         null_scores=null_scores,
-        models=results,
+        models=tuple(
+            replace(result, verdict=standing_said(speaking, one, null_pct))
+            for result, one in zip(results, scored, strict=True)
+        ),
         bands=_bands(truth, null, models, range_pct),
-        remarks=(*remarks(truth, models, grains, range_pct), *said),
+        remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *said),
         layers=layers,
+        conclusion=conclusion,
+    )
+
+
+def _speaking(grains: Sequence[Granularity], layers: Sequence[LayerResult]) -> str | None:
+    """The layer that conclusions are drawn from: the whole truth, else its crowd, else none. A truth that is no reading
+    of positions has no gate: what is told of it is how alike the maps are."""
+    if passes(grains) or not grains:
+        return RAW
+    return next((layer.layer for layer in layers if layer.layer == CROWD and layer.enough), None)
+
+
+def _on_layer(
+    speaking: str | None,
+    results: Sequence[ModelResult],
+    layers: Sequence[LayerResult],
+    null_scores: Scores,
+    grains: Sequence[Granularity],
+) -> tuple[list[Scored], float | None, float | None, tuple[Granularity, ...]]:
+    """Models as the layer that speaks has them, the null's score there, the noise floor, and the layer's positions."""
+    layer = next((layer for layer in layers if layer.layer == CROWD), None)
+    if speaking == RAW or layer is None:
+        scored = [
+            Scored(
+                r.summary.label,
+                r.scores.wasserstein_pct,
+                r.skill,
+                _why(r.scores, null_scores),
+                r.gaps,
+                r.barred,
+            )
+            for r in results
+        ]
+        return scored, null_scores.wasserstein_pct, mean_floor_pct(tuple(grains)), tuple(grains)
+    null = layer.null_scores
+    scored = [
+        Scored(
+            row.label, row.scores.wasserstein_pct, row.skill, _why(row.scores, null), row.gaps, result.barred
+        )
+        for row, result in zip(layer.models, results, strict=True)
+    ]
+    return scored, null.wasserstein_pct, layer.noise_floor_pct, layer.granularity
+
+
+def _why(scores: Scores, null: Scores) -> str | None:
+    """Why a model has no skill; null where it may have one."""
+    if scores.wasserstein_pct is None or null.wasserstein_pct is None:
+        return scores.mean.undefined or null.mean.undefined
+    return (
+        "the truth looks just like the map that knows only the mark"
+        if null.wasserstein_pct <= PERFECT
+        else None
     )
 
 
@@ -168,13 +251,9 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
         nearest_pct=nearest_mass_pct(heatmap),
         clusters=tuple(in_range(find_clusters(heatmap), range_pct)[:CLUSTERS_KEPT]),
         assumptions=heatmap.assumptions,
+        data_moment=data_moment(heatmap),
+        only=heatmap.only,
     )
-
-
-def is_synthetic(heatmap: Heatmap) -> bool:
-    """Whether a map's own words say that it came from the sandbox."""
-    said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
-    return any(SYNTHETIC in words.casefold() for words in said)
 
 
 def undefined_reasons(divergence: Divergence) -> list[str]:
@@ -189,47 +268,30 @@ def undefined_reasons(divergence: Divergence) -> list[str]:
 
 
 def _result(
-    truth: Heatmap, model: Heatmap, null_scores: Scores, tolerance_pct: float, range_pct: float
+    truth: Heatmap,
+    model: Heatmap,
+    null_scores: Scores,
+    tolerance_pct: float,
+    range_pct: float,
+    bar: Barred | None,
+    *,
+    speaks: bool,
 ) -> ModelResult:
     scores = score(truth, model, range_pct)
     wanted, offered = find_clusters(truth), find_clusters(model)
+    ranked = speaks and bar is None
     return ModelResult(
         summary=summarise(model, truth.mark_px, range_pct),
         scores=scores,
         skill=skill(scores.wasserstein_pct, null_scores.wasserstein_pct),
-        verdict=_verdict(model.label, scores, null_scores),
-        judged=judge(scores, null_scores),
+        verdict="",
+        judged=judge(scores, null_scores, ranked=ranked),
         gaps=widest_gaps(truth, model, range_pct),
         matches=tuple(match_clusters(wanted, offered, tolerance_pct, range_pct)),
         recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
+        ranked=ranked,
+        barred=bar,
     )
-
-
-def _verdict(label: str, scores: Scores, null: Scores) -> str:
-    if scores.wasserstein_pct is None or null.wasserstein_pct is None:
-        return f"{label} cannot be scored on both sides: {scores.mean.undefined or null.mean.undefined}"
-    told = f"{label} is off by {scores.wasserstein_pct:.1f} % of price on average"
-    other = f"a map that knows only the mark by {null.wasserstein_pct:.1f} %"
-    gained = skill(scores.wasserstein_pct, null.wasserstein_pct)
-    return f"{told}, {other}: {verdict(gained).split(' than')[0]}"
-
-
-def _overall(results: Sequence[ModelResult], null: Scores) -> str:
-    """The answer in one or two sentences: the best model by skill, and where it is most wrong."""
-    scored = [result for result in results if result.skill is not None]
-    if not scored:
-        return f"No model could be scored: {results[0].verdict}."
-    best = max(scored, key=lambda result: result.skill or 0.0)
-    label, off, null_off = best.summary.label, best.scores.wasserstein_pct, null.wasserstein_pct
-    told = f"{best.verdict}."
-    if (best.skill or 0.0) <= SAME_SKILL:
-        who = f"the best, {label}," if len(results) > 1 else label
-        failed = "No model beats" if len(results) > 1 else "The model does not beat"
-        told = (
-            f"{failed} a map that knows only the mark: "
-            f"{who} is off by {off:.1f} % of price on average, that map by {null_off:.1f} %."
-        )
-    return f"{told} {gap_sentence(best.gaps, label)}".strip()
 
 
 def _bands(truth: Heatmap, null: Heatmap, models: Sequence[Heatmap], range_pct: float) -> tuple[Band, ...]:

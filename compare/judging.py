@@ -1,7 +1,7 @@
 """Scores in words: each beside the null's score against the same truth, and where two maps differ most."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from compare.distances import widest_gap
@@ -13,6 +13,7 @@ from heatmap.money import percent
 
 SAME_SKILL: Final = 0.05
 """Skills nearer to zero than this are called no better."""
+NOT_RANKED: Final = "not ranked"
 PERFECT: Final = 1e-9
 """A null whose score is below this is right to rounding: no model can beat it, and a ratio to it means nothing."""
 
@@ -29,6 +30,7 @@ class Judged:
     """One score of a model beside the null's; `skill` is 1 - model / null: 1 is perfect, 0 no better, below 0 worse.
 
     `side` is `long`, `short`, `mean` (of the two) or `both` (on one axis). `undefined` says why a figure is null.
+    Where the figure may rank no model, `ranked` is false and the verdict says so.
     """
 
     score: str
@@ -38,6 +40,7 @@ class Judged:
     skill: float | None
     verdict: str
     undefined: str | None
+    ranked: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ def verdict(gained: float | None) -> str:
     return "better than knowing only the mark" if gained > 0 else "worse than knowing only the mark"
 
 
-def judge(model: Scores, null: Scores) -> tuple[Judged, ...]:
-    """Every score of a model beside the null's."""
+def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, ...]:
+    """Every score of a model beside the null's; not `ranked`, the figures stand and nothing is said of them."""
     rows = []
     for name in ("wasserstein_pct", "jensen_shannon", "jensen_shannon_bands"):
         for side in (*SIDES, "mean", "both"):
@@ -76,7 +79,7 @@ def judge(model: Scores, null: Scores) -> tuple[Judged, ...]:
             rows.append(_judged(name, side, getattr(mine, name), getattr(other, name), mine.undefined))
     why = model.both.undefined
     rows.append(_judged("share_above_error", "both", model.share_above_error, null.share_above_error, why))
-    return tuple(rows)
+    return tuple(rows if ranked else (replace(row, ranked=False, verdict=NOT_RANKED) for row in rows))
 
 
 def widest_gaps(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> tuple[Gap, ...]:

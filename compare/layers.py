@@ -6,25 +6,25 @@ is the crowd's; a score against the crowd says how well it did, one against the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from compare.conclusion import CROWD, RAW, Barred, passes
 from compare.granularity import ENOUGH, Granularity, granularity, mean_floor_pct
-from compare.judging import skill
+from compare.judging import Gap, skill, widest_gaps
 from compare.null import null_of
 from compare.scores import Scores, score
 from heatmap.heatmap import Heatmap
 
-RAW: Final = "raw"
-CROWD: Final = "crowd"
-
 
 @dataclass(frozen=True)
 class LayerScore:
-    """One model against one layer of the truth; `skill` is that of the mean Wasserstein-1 of both sides."""
+    """One model against one layer of the truth; `skill` is that of the mean Wasserstein-1 of both sides. It ranks the
+    model only where `ranked`."""
 
     label: str
     scores: Scores
     skill: float | None
+    ranked: bool = True
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,33 +47,27 @@ class LayerResult:
 
 
 def layer_results(
-    raw: Heatmap, crowd: Heatmap, models: Sequence[Heatmap], range_pct: float
+    raw: Heatmap,
+    crowd: Heatmap,
+    models: Sequence[Heatmap],
+    range_pct: float,
+    bars: Sequence[Barred | None] = (),
 ) -> tuple[LayerResult, ...]:
-    """The whole map's scores, then the crowd's; both are exact maps of the same reading."""
-    return tuple(_result(name, truth, models, range_pct) for name, truth in ((RAW, raw), (CROWD, crowd)))
-
-
-def crowd_sentence(layers: Sequence[LayerResult]) -> str:
-    """The best model against the crowd, where only the crowd's shape can be claimed; empty elsewhere."""
-    crowd = next((layer for layer in layers if layer.layer == CROWD and layer.enough), None)
-    if crowd is None or any(layer.enough for layer in layers if layer.layer == RAW):
-        return ""
-    scored = {row.label: row.scores.wasserstein_pct for row in crowd.models}
-    known = {label: off for label, off in scored.items() if off is not None}
-    if not known or crowd.noise_floor_pct is None:
-        return ""
-    best = min(known, key=known.__getitem__)
-    return (
-        f"Against its crowd, which rests on enough, the nearest is {best}: off by {known[best]:.1f} % "
-        f"(a perfect model by about {crowd.noise_floor_pct:.1f} %)."
+    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` say per model why it is
+    not ranked; by default all are."""
+    held = bars or [None] * len(models)
+    return tuple(
+        layer_result(name, truth, models, range_pct, held) for name, truth in ((RAW, raw), (CROWD, crowd))
     )
 
 
-def _result(name: str, truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -> LayerResult:
+def layer_result(
+    name: str, truth: Heatmap, models: Sequence[Heatmap], range_pct: float, bars: Sequence[Barred | None]
+) -> LayerResult:
+    """All models against one truth."""
     grains = granularity(truth, range_pct)
     null = score(truth, null_of(truth), range_pct)
-    scored = [(model.label, score(truth, model, range_pct)) for model in models]
-    enough = bool(grains) and all(side.effective_least >= ENOUGH for side in grains)
+    enough = passes(grains)
     return LayerResult(
         layer=name,
         granularity=grains,
@@ -82,10 +76,16 @@ def _result(name: str, truth: Heatmap, models: Sequence[Heatmap], range_pct: flo
         says=_says(name, grains, enough),
         null_scores=null,
         models=tuple(
-            LayerScore(label, found, skill(found.wasserstein_pct, null.wasserstein_pct))
-            for label, found in scored
+            _scored(truth, model, range_pct, null, ranked=enough and bar is None)
+            for model, bar in zip(models, bars, strict=True)
         ),
     )
+
+
+def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, ranked: bool) -> LayerScore:
+    found = score(truth, model, range_pct)
+    gained = skill(found.wasserstein_pct, null.wasserstein_pct)
+    return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
 
 
 def _says(name: str, grains: Sequence[Granularity], enough: bool) -> str:

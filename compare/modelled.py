@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from compare.scoring.flags import flags_of
+from compare.transfer.record import training_of
 from estimator.baselines import EXACT_BASED, last_exact, shape_copy
 from estimator.errors import UnknownChoice
 from estimator.leverage_model import DEFAULT, leverage_model_named
 from estimator.model import ALONE, model_map
+from estimator.model_in_use import CALIBRATED, calibrated_model
 from estimator.node_shares import VINTAGES
 from estimator.series import load_series
 from estimator.venues import venue_named
 from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_WIDTH_BPS
-from heatmap.heatmap import Heatmap
+from heatmap.heatmap import Heatmap, Training
 from indexer.exact import exact_map
 from indexer.universe import VENUE
 from storage.errors import NothingStored
@@ -67,7 +70,33 @@ def modelled_map(
     else:
         drawn = _exact_based(store, coin, venue, model, window, at, width_bps)
     against = flags_of(store, model, venue, _weights_name(model, weights))
-    return replace(drawn, quality=(*drawn.quality, *against)) if against else drawn
+    return replace(
+        drawn,
+        quality=(*drawn.quality, *against),
+        training=_training(store.settings.data_dir, drawn.venue.split("+"), model, weights),
+    )
+
+
+def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | None) -> Training | None:
+    """What the fits behind a map have seen, all venues' together; null where none is fitted."""
+    if model == CALIBRATED:
+        used = [calibrated_model(data_dir, venue) for venue in venues]
+    elif model == VINTAGES:
+        used = [leverage_model_named(weights, data_dir)]
+    else:
+        return None
+    found = [one for one in (training_of(data_dir, each) for each in used) if one is not None]
+    spans = [(one.start, one.end) for one in found if one.start and one.end]
+    least = [one.effective_positions for one in found if one.effective_positions is not None]
+    if not found or len(spans) < len(found) or len(least) < len(found):
+        return next((one for one in found if one.start is None or one.effective_positions is None), None)
+    return replace(
+        found[0],
+        coins=tuple(sorted({coin for one in found for coin in one.coins})),
+        start=min(start for start, _ in spans),
+        end=max(end for _, end in spans),
+        effective_positions=min(least),
+    )
 
 
 def _exact_based(

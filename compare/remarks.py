@@ -1,9 +1,9 @@
 """What a reader must know before believing a score, in plain words, computed from the maps themselves."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Final
 
+from compare.conclusion import Scored, barred_said
 from compare.granularity import ENOUGH, Granularity, mean_floor_pct
 from compare.profiles import RANGE_PCT, side_curve
 from heatmap.bands import nearest_mass_pct
@@ -60,13 +60,12 @@ def headline_caveat(truth: Heatmap, grains: Sequence[Granularity], range_pct: fl
     return " ".join(parts)
 
 
-def fit_remarks(name: str, of_coin: bool, start: datetime, end: datetime, at: datetime) -> list[str]:
-    """A truth that a model was fitted on is no test of it; `of_coin` where the coin was among those fitted on."""
-    if not (of_coin and start <= at <= end):
-        return []
+def fit_remarks(models: Sequence[Scored]) -> list[str]:
+    """Models that are shown and not ranked, and why."""
     return [
-        f"{name} was fitted on this coin from {start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ}, this moment among "
-        "them: its scores here are no test"
+        f"{model.label} is not ranked: {barred_said(model.barred)}"
+        for model in models
+        if model.barred is not None
     ]
 
 
@@ -79,6 +78,10 @@ def _kind(truth: Heatmap, models: Sequence[Heatmap]) -> Iterator[str]:
     for model in models:
         if model.coin != truth.coin:
             yield f"{model.label} is a map of {model.coin}, the truth one of {truth.coin}"
+    for part in (truth, *models):
+        if part.only:
+            name = f"{part.venue} {part.model or part.source}"
+            yield f"of {name} a part is compared, {part.filtered_by}: what is said here is of that part"
 
 
 def _coverage(truth: Heatmap) -> Iterator[str]:
@@ -128,7 +131,7 @@ def _granularity(grains: Sequence[Granularity]) -> Iterator[str]:
     at_best = "" if floor is None else f"; even a perfect model would be off by about {floor:.1f} %"
     yield (
         f"a few positions make the truth's shape (effective number {told}; below {ENOUGH:.0f} a side claims about "
-        f"shape are weak{at_best}): one snapshot is no verdict"
+        f"shape rank no model{at_best}): one snapshot is no verdict"
     )
 
 

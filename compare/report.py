@@ -1,9 +1,11 @@
 """A divergence as one self-contained page: the answer, the two maps side by side, and everything behind them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from compare.conclusion import CROWD, MARKS
 from compare.curves import curves_figure
 from compare.divergence import Divergence, undefined_reasons
 from compare.granularity import ENOUGH
@@ -14,11 +16,18 @@ from heatmap.figure import side_by_side
 from heatmap.files import write_atomically
 from heatmap.heatmap import Heatmap
 from heatmap.layers import LARGEST_SHARE
+from heatmap.moment import COLORS, SCRIPT
 from heatmap.money import age, percent, price, usd
+from heatmap.page import aged
 
 
-def render_report(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap]) -> str:
-    """HTML with plotly.js inside; needs no network. The maps are those that the divergence was computed from."""
+def render_report(
+    divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap], now: datetime | None = None
+) -> str:
+    """HTML with plotly.js inside; needs no network. The maps are those that the divergence was computed from.
+
+    Ages are told against `now`, by default the clock, and anew when the page is opened."""
+    from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     pictures = [_fragment(_beside(truth, model), f"maps-{position}") for position, model in enumerate(models)]
@@ -35,6 +44,11 @@ def render_report(divergence: Divergence, truth: Heatmap, models: Sequence[Heatm
             score_rows=list(zip(*(result.judged for result in divergence.models), strict=True)),
             reasons=undefined_reasons(divergence),
             plotlyjs=get_plotlyjs(),
+            aged=[Markup(aged(heatmap, now)) for heatmap in (truth, *models)],
+            age_script=SCRIPT,
+            age_colors=COLORS,
+            marks=MARKS,
+            crowd=next((layer for layer in divergence.layers if layer.layer == CROWD and layer.enough), None),
         )
     )
     return page
@@ -109,7 +123,9 @@ def signed(skill: float) -> str:
 
 
 def grade(row: Judged | float | None) -> str:
-    """`better`, `worse`, `same` or `undefined`: the class of a cell."""
+    """`better`, `worse`, `same` or `undefined`: the class of a cell; `unranked` where it ranks no model."""
+    if isinstance(row, Judged) and not row.ranked:
+        return "unranked"
     skill = row.skill if isinstance(row, Judged) else row
     if skill is None:
         return "undefined"

@@ -9,9 +9,8 @@ from typing import Final
 
 from compare.divergence import Divergence, compare_maps
 from compare.modelled import modelled_map
-from compare.remarks import fit_remarks
 from estimator.feeds import fetch
-from estimator.model_in_use import CALIBRATED, in_use, is_fitted
+from estimator.model_in_use import CALIBRATED, is_fitted
 from heatmap.errors import BadInput, MissingData
 from heatmap.files import read_map
 from heatmap.heatmap import Heatmap
@@ -57,8 +56,6 @@ def compare_stored(
     if not models:
         fitted, said = _fitted_maps(store, coin, moment, window)
         maps += fitted
-    if any(drawn.model == CALIBRATED for drawn in maps):
-        said += _fit_said(store, coin, moment)
     found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, said=said)
     return Comparison(found, truth_map, tuple(maps))
 
@@ -83,20 +80,6 @@ def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[li
         except MissingData as error:
             missing.append(f"{spec} ({error})")
     return maps, [f"not compared: {'; '.join(missing)}"] if missing else []
-
-
-def _fit_said(store: Store, coin: str, at: datetime) -> list[str]:
-    """Whether the model in use was fitted on this very truth, as far as the record of its fit tells."""
-    from compare.calibration.fit_files import load
-
-    name = in_use(store.settings.data_dir)
-    try:
-        record = load(store.settings.data_dir, name)[1]
-    except BadInput as error:
-        return [f"whether {name} was fitted on this moment is not known: {error}"]
-    if record is None:
-        return [f"{name} has no record of its fit: whether it was fitted on this moment is not known"]
-    return fit_remarks(name, coin in record.coins, record.start, record.end, at)
 
 
 def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: str) -> Heatmap:

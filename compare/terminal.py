@@ -1,6 +1,7 @@
 """A divergence in the terminal: the answer first, then where the maps differ, then what to know before believing it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, Literal
 
 from rich import box
@@ -9,11 +10,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from compare.conclusion import MARKS
 from compare.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from compare.judging import NAMES, SAME_SKILL, Judged
-from compare.layers import LayerResult
 from compare.matching import ClusterMatch, recall_sentence
 from compare.null import LABEL as NULL_LABEL
+from heatmap.moment import STYLES, as_of, grade
 from heatmap.money import percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
@@ -30,14 +32,15 @@ SHOWN: Final = (
     ("share_above_error", "both"),
 )
 BOTH_SIDES: Final = {"both": "one axis"}
+NOT_MATCHED: Final = "where clusters lie; what was matched is not told, since it would rank no model"
 SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
 
 
-def divergence_view(divergence: Divergence) -> RenderableType:
-    """Fits 80 columns whatever the number of models."""
-    parts: list[RenderableType] = [_answer(divergence), _maps(divergence)]
+def divergence_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
+    """Fits 80 columns whatever the number of models. Ages are told against `now`, by default the clock."""
+    parts: list[RenderableType] = [_answer(divergence, now), _maps(divergence, now)]
     if divergence.layers:
-        parts.append(_layers(divergence.layers))
+        parts.append(_layers(divergence))
     for start in range(0, len(divergence.models), MODELS_ABREAST):
         chosen = slice(start, start + MODELS_ABREAST)
         parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
@@ -51,11 +54,14 @@ def divergence_view(divergence: Divergence) -> RenderableType:
     return Group(*parts)
 
 
-def _answer(divergence: Divergence) -> Panel:
+def _answer(divergence: Divergence, now: datetime | None) -> Panel:
     heading = f"{divergence.coin}: model against {divergence.truth.label}"
     if divergence.synthetic:
         heading += " (SYNTHETIC MARKET)"
     body = Text(divergence.verdict, style="bold")
+    aged = as_of(divergence.as_of, now)
+    beside = ", SYNTHETIC: of the sandbox, not of an exchange" if divergence.synthetic else ""
+    body.append(f"\n{aged}{beside}", style=f"not bold {STYLES[grade(divergence.as_of, now)]}")
     if divergence.caveat:
         body.append(f"\n{divergence.caveat}", style="not bold yellow")
     return Panel(body, title=Text(heading), box=box.ROUNDED, expand=False)
@@ -70,11 +76,11 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
     return table
 
 
-def _maps(divergence: Divergence) -> Table:
+def _maps(divergence: Divergence, now: datetime | None) -> Table:
     table = _table("The maps", "map", "as of (UTC)", "mark", "% of OI", "longs", "shorts")
     table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
-        table.add_row(*_map_cells(summary))
+        table.add_row(*_map_cells(summary, now))
     return _captioned(table, "% of OI: seen or placed, long/short; amounts within the grid")
 
 
@@ -83,11 +89,14 @@ def _captioned(table: Table, caption: str) -> Table:
     return table
 
 
-def _map_cells(summary: MapSummary) -> list[str | Text]:
+def _map_cells(summary: MapSummary, now: datetime | None) -> list[str | Text]:
     share = summary.coverage_share
     return [
         Text(summary.label),
-        f"{summary.as_of:%Y-%m-%d %H:%M:%S}",
+        Text(
+            f"{summary.as_of:%Y-%m-%d %H:%M:%S}",
+            style=STYLES[grade(summary.data_moment or summary.as_of, now)],
+        ),
         price(summary.mark_px),
         "unknown" if share is None else f"{100 * share.long:.3g}/{100 * share.short:.3g}",
         usd(summary.in_grid_usd.long),
@@ -95,8 +104,9 @@ def _map_cells(summary: MapSummary) -> list[str | Text]:
     ]
 
 
-def _layers(layers: Sequence[LayerResult]) -> Table:
+def _layers(divergence: Divergence) -> Table:
     """Models by rows, so that naive and fitted ones stand under one another; raw and crowd abreast."""
+    layers = divergence.layers
     title = "Against the whole map (raw) and against its crowd: W1, mean of sides"
     table = _table(title, "", *(layer.layer for layer in layers))
     table.add_row("effective longs / shorts", *(layer.effective for layer in layers))
@@ -105,8 +115,11 @@ def _layers(layers: Sequence[LayerResult]) -> Table:
     table.add_row("noise floor", *floors, end_section=True)
     null = [_figure("wasserstein_pct", layer.null_scores.wasserstein_pct) for layer in layers]
     table.add_row("mark only", *null)
-    for rows in zip(*(layer.models for layer in layers), strict=True):
-        figures = (_graded(row.scores.wasserstein_pct, row.skill) for row in rows)
+    for result, *rows in zip(divergence.models, *(layer.models for layer in layers), strict=True):
+        mark = MARKS[result.barred.code] if result.barred else ""
+        figures = (
+            _graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked, mark=mark) for row in rows
+        )
         table.add_row(Text(rows[0].label), *figures)
     return _captioned(table, "\n".join(layer.says for layer in layers))
 
@@ -149,12 +162,17 @@ def _score_name(score: str, side: str) -> str:
 
 
 def _judged(row: Judged) -> Text:
-    return _graded(row.model, row.skill, row.score)
+    return _graded(row.model, row.skill, row.score, ranked=row.ranked)
 
 
-def _graded(value: float | None, skill: float | None, score: str = "wasserstein_pct") -> Text:
-    """A score, and in words how it stands to that of the map that knows only the mark."""
+def _graded(
+    value: float | None, skill: float | None, score: str = "wasserstein_pct", *, ranked: bool, mark: str = ""
+) -> Text:
+    """A score, and in words how it stands to that of the map that knows only the mark; or, where it ranks no model, at
+    most why."""
     figure = _figure(score, value)
+    if not ranked:
+        return Text(f"{figure} {mark}".strip(), style="dim")
     if skill is None:
         return Text(figure, style="dim")
     word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
@@ -178,6 +196,10 @@ def _legend(divergence: Divergence) -> Text:
         f"mark only: a map that {NULL_LABEL} ({divergence.null_model}).",
         "better/worse: skill = 1 - score / that map's score.",
     ]
+    if not all(result.ranked for result in divergence.models):
+        lines.append(
+            "A figure without such a word ranks no model: see the gates above and the remarks below."
+        )
     lines += undefined_reasons(divergence)
     if divergence.noise_floor_pct is not None:
         lines.append(f"Noise floor of the truth: about {divergence.noise_floor_pct:.1f} % (mean W1).")
@@ -186,9 +208,14 @@ def _legend(divergence: Divergence) -> Text:
 
 def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
     title = f"\nClusters: {result.summary.label} (match within {tolerance_pct:g} % of price)"
-    table = _table(title, "", "side", "truth", "mass", "model", "match", "chance", left=2)
+    table = _table(
+        title, "", "side", "truth", "mass", "model", *(("match", "chance") if result.ranked else ()), left=2
+    )
     for match in result.matches:
-        table.add_row(match.role, Text(match.side, style=SIDE_STYLE[match.side]), *_match_cells(match))
+        cells = _match_cells(match) if result.ranked else _match_cells(match)[:3]
+        table.add_row(match.role, Text(match.side, style=SIDE_STYLE[match.side]), *cells)
+    if not result.ranked:
+        return _captioned(table, NOT_MATCHED)
     lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]
     return _captioned(table, "\n".join(lines))
 

@@ -40,6 +40,7 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         coverage=_coverage(maps, held, whole),
         assumptions=_assumptions(maps, mark_px),
         quality=_told([drawn.quality for drawn in maps], maps),
+        only=first.only,
     )
 
 

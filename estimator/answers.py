@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from estimator.exchange import Malformed, Rows
-from estimator.frames import TAKER_BUY_SELL, conform
+from estimator.bounds import LeftOut
+from estimator.exchange import Rows
+from estimator.frames import TAKER_BUY_SELL, UTC_MS, conform
+from estimator.transport import UNREADABLE, UNREADABLE_MS, Malformed
 from estimator.units import Contract
 from estimator.venue_spec import USD, Call
 
@@ -25,31 +27,80 @@ TIERS: Final = {
 
 MAY_BE_NULL: Final = ("volume", "amount", "value", "most", "max_leverage", "ordered", "left")
 AS_TEXT: Final = ("id", "side")
+LONGEST_TEXT: Final = 200
 
 
-def table_of(rows: Rows, fields: Mapping[str, Any], in_seconds: bool = False) -> pl.DataFrame:
-    """Our columns out of raw rows: numbers, except for `AS_TEXT`; `ts` in UTC where it is among them."""
+def table_of(
+    rows: Rows, fields: Mapping[str, Any], in_seconds: bool = False, left_out: LeftOut | None = None
+) -> pl.DataFrame:
+    """Our columns out of raw rows: numbers, except for `AS_TEXT`; `ts` in UTC where it is among them.
+
+    A row that cannot be read is counted in `left_out`; raises `Malformed` where no row can.
+    """
+    missed = LeftOut()
+    told = [
+        told for row in rows if (told := _row(row, fields, 1000 if in_seconds else 1, missed)) is not None
+    ]
+    if rows and not told:
+        raise Malformed(next(iter(missed.lines())))
+    if left_out is not None:
+        left_out.take(missed)
+    columns = zip(*told, strict=True) if told else [()] * len(fields)
+    frame = pl.DataFrame(dict(zip(fields, columns, strict=True)), _types(fields), strict=True)
+    return frame.with_columns(pl.col("ts").cast(UTC_MS)) if "ts" in fields else frame
+
+
+def _types(fields: Mapping[str, Any]) -> dict[str, type[pl.DataType]]:
+    kinds: dict[str, type[pl.DataType]] = {"ts": pl.Int64, **dict.fromkeys(AS_TEXT, pl.String)}
+    return {ours: kinds.get(ours, pl.Float64) for ours in fields}
+
+
+def _row(row: Any, fields: Mapping[str, Any], to_ms: int, missed: LeftOut) -> list[Any] | None:
+    """The values of one row, its time in whole milliseconds; null where one of them cannot be read."""
+    values, ours = [], ""
     try:
-        columns = {ours: [_value(row, ours, theirs) for row in rows] for ours, theirs in fields.items()}
-    except (LookupError, TypeError, ValueError) as error:
-        raise Malformed(f"{type(error).__name__}: {error}") from error
-    frame = pl.DataFrame(columns, {ours: pl.String if ours in AS_TEXT else pl.Float64 for ours in fields})
-    if "ts" not in fields:
-        return frame
-    epoch_ms = (pl.col("ts") * (1000 if in_seconds else 1)).round().cast(pl.Int64)
-    return frame.with_columns(pl.from_epoch(epoch_ms, "ms").dt.replace_time_zone("UTC").alias("ts"))
+        for ours, theirs in fields.items():
+            value = _value(row, ours, theirs)
+            values.append(_whole_ms(value * to_ms) if ours == "ts" else value)
+    except UNREADABLE as error:
+        missed.add(f"a row whose {ours} cannot be read ({type(error).__name__})", row)
+        return None
+    return values
+
+
+def _whole_ms(ms: float) -> int:
+    if not abs(ms) < UNREADABLE_MS:
+        raise ValueError("no time")
+    return round(ms)
 
 
 def _value(row: Any, ours: str, theirs: Any) -> Any:
     if isinstance(theirs, tuple):
-        over, under = (float(row[key]) for key in theirs)
+        over, under = (_number(row[key]) for key in theirs)
         return over / under if under else None
     if ours in AS_TEXT:
-        return str(row[theirs])
+        return _text(row[theirs])
     if ours in MAY_BE_NULL:
         known = row.get(theirs) if isinstance(row, dict) else (row[theirs] if theirs < len(row) else None)
-        return None if known is None or known == "" else float(known)
-    return float(row[theirs])
+        return None if known is None or known == "" else _number(known)
+    return _number(row[theirs])
+
+
+def _text(told: Any) -> str:
+    """A name or number as text; anything else is none."""
+    if isinstance(told, bool) or not isinstance(told, str | int | float):
+        raise TypeError("no text")
+    text = str(told)
+    if not text or len(text) > LONGEST_TEXT or not text.isprintable():
+        raise ValueError("no text")
+    return text
+
+
+def _number(told: Any) -> float:
+    """A number as venues write it, also as text; truth values and what Python alone calls a number are none."""
+    if isinstance(told, bool) or (isinstance(told, str) and not (told.isascii() and "_" not in told)):
+        raise TypeError("no number")
+    return float(told)
 
 
 def rows_at(answer: Any, way: Sequence[str | int]) -> Rows:
@@ -67,31 +118,31 @@ def rows_at(answer: Any, way: Sequence[str | int]) -> Rows:
     return found
 
 
-def unified(fields: Mapping[str, Any], **known: Any) -> Callable[[Any], pl.DataFrame]:
+def unified(
+    fields: Mapping[str, Any], left_out: LeftOut | None = None, **known: Any
+) -> Callable[[Any], pl.DataFrame]:
     """Reads ccxt's unified rows, or its one; what is `known` stands in where a row has null."""
 
     def read(answer: Any) -> pl.DataFrame:
-        rows = rows_at(answer, ())
-        if known:
-            rows = [
-                {**row, **{name: value for name, value in known.items() if row.get(name) is None}}
-                for row in rows
-            ]
-        return table_of(rows, fields)
+        rows = [_completed(row, known) for row in rows_at(answer, ())] if known else rows_at(answer, ())
+        return table_of(rows, fields, left_out=left_out)
 
     return read
 
 
-def called(answer: Any, call: Call) -> pl.DataFrame:
+def _completed(row: Any, known: Mapping[str, Any]) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {**row, **{name: value for name, value in known.items() if row.get(name) is None}}
+
+
+def called(answer: Any, call: Call, left_out: LeftOut | None = None) -> pl.DataFrame:
     """The rows of a raw call as `call.fields` names them."""
-    return table_of(rows_at(answer, call.rows), call.fields, call.in_seconds)
+    return table_of(rows_at(answer, call.rows), call.fields, call.in_seconds, left_out)
 
 
 def candles_of(raw: pl.DataFrame, contract: Contract, unit: str, step_s: int, dataset: str) -> pl.DataFrame:
     """`raw` has ts, open, high, low, close, and may have volume and taker_buy_volume in `unit`."""
-    wrong = raw.filter((pl.col("low") <= 0) | (pl.col("high") < pl.col("low")))
-    if wrong.height:
-        raise Malformed(f"a candle with low {wrong['low'][0]:g} and high {wrong['high'][0]:g}")
     prices = [contract.px(pl.col(name)).alias(name) for name in ("open", "high", "low", "close")]
     volumes = [
         contract.coins(pl.col(name), unit, pl.col("close")).alias(name)
@@ -106,8 +157,6 @@ def open_interest_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.Dat
     """`raw` has ts, amount in `unit`, and may have the venue's own value in USD. Coins stay null where the venue tells
     money only: at which price it was turned, nobody says."""
     value = pl.col("value") if "value" in raw.columns else pl.lit(None, pl.Float64)
-    if raw.select((pl.col("amount").is_null() & value.is_null()).any()).item():
-        raise Malformed("open interest without an amount")
     amount, no_px = pl.col("amount"), pl.lit(None, pl.Float64)
     if contract.is_money(unit):
         usd = pl.coalesce(value, contract.usd(amount, unit, no_px))
@@ -126,7 +175,7 @@ def funding_of(raw: pl.DataFrame) -> pl.DataFrame:
 def ratios_of(raw: pl.DataFrame, kind: str) -> pl.DataFrame:
     """`raw` has ts and ratio. Without a seller there is no ratio; a zero is one of takers alone: a market has longs, so
     elsewhere it is how venues write that they do not know."""
-    known = raw.filter(pl.col("ratio") >= 0 if kind == TAKER_BUY_SELL else pl.col("ratio") > 0)
+    known = raw.filter(pl.col("ratio").is_not_null(), (pl.col("ratio") != 0) | (kind == TAKER_BUY_SELL))
     return conform(known.with_columns(kind=pl.lit(kind)), "ratios")
 
 
@@ -139,9 +188,6 @@ def liquidations_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.Data
             amount=ordered - pl.col("left").abs().fill_null(0.0),
             side=pl.when(pl.col("signed") > 0).then(pl.lit("long")).otherwise(pl.lit("short")),
         )
-    unknown = raw.filter(~pl.col("side").is_in(["long", "short"]))
-    if unknown.height:
-        raise Malformed(f"a liquidation of side {unknown['side'][0]!r}")
     px = contract.px(pl.col("px"))
     told = raw.with_columns(
         px=px,
@@ -164,7 +210,7 @@ def _identified(told: pl.DataFrame) -> pl.DataFrame:
 def tiers_of(raw: pl.DataFrame, contract: Contract, unit: str, px: float, now: Any) -> pl.DataFrame:
     """`raw` as `TIERS`; bounds in coins or contracts become USD at `px`, the price of the reading."""
     at = pl.lit(px)
-    whole = raw.filter(pl.col("maintenance_margin_rate").is_not_null()).with_columns(
+    whole = raw.with_columns(
         ts=pl.lit(now),
         min_notional_usd=contract.usd(pl.col("least"), unit, at),
         max_notional_usd=contract.usd(pl.col("most"), unit, at),

@@ -16,22 +16,23 @@ from urllib.parse import urlsplit
 import stamina
 import stamina.instrumentation
 
+from estimator.bounds import shown
 from estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
+from estimator.transport import UNREADABLE, Malformed, TurnedAway, strict
 from estimator.units import Contract, base_names
-from estimator.venue_spec import Venue
+from estimator.venue_spec import CONTRACTS, Venue
 from heatmap.synthetic import source_of
+from storage.clock import CLOCK_AHEAD, EARLIEST
 from storage.urls import shown_url
 
 T = TypeVar("T")
 
 Rows = list[Any]
+SMALLEST, LARGEST = 1e-9, 1e9
+"""Contract sizes."""
 TOO_MANY: Final = "too many requests (429)"
 
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
-
-
-class Malformed(Exception):
-    """An answer of another shape than documented: a gateway's page, or one that broke off."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Exchange:
         self.venue = venue
         self.patience = patience or Patience()
         settings = {"enableRateLimit": base_url is None, "timeout": int(1000 * self.patience.timeout_s)}
-        self.api = _strict(str(venue.ccxt_id))({**settings, "options": dict(venue.options)})
+        self.api = strict(str(venue.ccxt_id))({**settings, "options": dict(venue.options)})
         self.api.has["fetchCurrencies"] = False  # not needed, and behind a key at some venues
         if venue.markets_method is not None:
             self.api.fetch_markets = getattr(self.api, venue.markets_method)
@@ -94,7 +95,7 @@ class Exchange:
         two endpoints has a page."""
         if not self.api.has["fetchTime"]:
             return int(self.api.milliseconds())
-        now_ms = await self.ask("the time", lambda: self.api.fetch_time(), _whole_number)
+        now_ms = await self.ask("the time", lambda: self.api.fetch_time(), _clock)
         ahead_ms = now_ms - time.time_ns() // 1_000_000
         self.api.milliseconds = lambda: time.time_ns() // 1_000_000 + ahead_ms
         self.api.seconds = lambda: self.api.milliseconds() // 1000
@@ -107,9 +108,21 @@ class Exchange:
     async def contract(self, coin: str) -> Contract:
         """What the numbers of that perpetual mean; raises as `market` does."""
         market, coins_per_base = await self._listed(coin)
-        size = float(market["contractSize"] or 1.0)
-        inverse = bool(market["inverse"])
-        return Contract(coin, market["symbol"], market["id"], size, inverse, coins_per_base)
+        return Contract(
+            coin, market["symbol"], market["id"], self._size(market), bool(market["inverse"]), coins_per_base
+        )
+
+    def _size(self, market: dict[str, Any]) -> float:
+        """Of one contract; a size that is not told is only passed over where the venue counts in coins or money."""
+        size = market["contractSize"]
+        counted = any(CONTRACTS in (feed.unit, feed.inverse_unit) for feed in self.venue.feeds.values())
+        if size is None and not counted:
+            return 1.0
+        if isinstance(size, bool) or not isinstance(size, int | float) or not SMALLEST <= size <= LARGEST:
+            raise BadAnswer(
+                f"{self.venue.name} ({self.shown_url}) gives {shown(size)} as the contract size of {market['id']}"
+            )
+        return float(size)
 
     async def _listed(self, coin: str) -> tuple[dict[str, Any], float]:
         """The linear perpetual in the first of the venue's quotes that has one, else the inverse one in USD."""
@@ -127,8 +140,14 @@ class Exchange:
                     return dict(listed[base, quote, inverse]), coins_per_base
         raise self._unknown(coin, sorted({base for base, _, _ in listed}))
 
-    def _unknown(self, coin: str, bases: list[str]) -> UnknownMarket:
+    def _unknown(self, coin: str, bases: list[str]) -> BadAnswer | UnknownMarket:
         import difflib
+
+        if self.api.unread_markets:
+            return BadAnswer(
+                f"{self.venue.name} ({self.shown_url}) gave no perpetual of {coin}, but "
+                f"{self.api.unread_markets} markets that cannot be read"
+            )
 
         near = ", ".join(difflib.get_close_matches(coin.upper(), bases, n=3)) or ", ".join(bases[:8])
         wanted = f"{coin}{self.venue.quotes[0]}"
@@ -163,22 +182,6 @@ class Exchange:
         return BadAnswer(f"{place}: {in_a_few_words(error)}")
 
 
-def _strict(ccxt_id: str) -> Any:
-    """ccxt's class of that name, but a page that is no JSON is an error: ccxt would make an empty list of it."""
-    import ccxt.async_support
-
-    base: Any = getattr(ccxt.async_support, ccxt_id)
-
-    class Strict(base):  # type: ignore[misc]
-        def handle_errors(self, status: int, *more: Any) -> Any:
-            answer = more[5]
-            if status < 400 and answer is None:
-                raise Malformed("no JSON")
-            return super().handle_errors(status, *more)
-
-    return Strict
-
-
 def redirected(urls: Any, base_url: str) -> Any:
     """ccxt's addresses, nested as they are, with another scheme and host before the same paths."""
     if isinstance(urls, dict):
@@ -194,7 +197,7 @@ def worth_another_try(error: Exception) -> bool:
 
     if isinstance(error, ccxt.ExchangeNotAvailable) and " 404 " in str(error):
         return False
-    if isinstance(error, Malformed | TimeoutError | ccxt.NetworkError):
+    if isinstance(error, (Malformed, TimeoutError, ccxt.NetworkError, *UNREADABLE)):
         return True
     return isinstance(error, ccxt.ExchangeError) and isinstance(error.__cause__, aiohttp.ClientError)
 
@@ -205,6 +208,7 @@ def in_a_few_words(error: Exception) -> str:
 
     known: tuple[tuple[type[Exception], str], ...] = (
         (Malformed, f"the answer is not what it should be ({error})"),
+        (TurnedAway, str(error)),
         (ccxt.DDoSProtection, TOO_MANY),
         (ccxt.RateLimitExceeded, TOO_MANY),
         (ccxt.RequestTimeout, "no whole answer in time"),
@@ -213,6 +217,8 @@ def in_a_few_words(error: Exception) -> str:
     for kind, words in known:
         if isinstance(error, kind):
             return words
+    if isinstance(error, UNREADABLE):
+        return f"the answer is not what it should be ({type(error).__name__}: {shown(str(error))})"
     if worth_another_try(error) or isinstance(error, ccxt.ExchangeNotAvailable):
         status = re.search(r" ([45]\d\d) ", str(error)) if error.__cause__ is None else None
         if status and status[1] == "429":
@@ -221,9 +227,13 @@ def in_a_few_words(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _whole_number(answer: Any) -> int:
-    if not isinstance(answer, int):
+def _clock(answer: Any) -> int:
+    """Of a venue whose clock can be right."""
+    if not isinstance(answer, int) or isinstance(answer, bool):
         raise Malformed("no number")
+    latest_s = time.time() + CLOCK_AHEAD.total_seconds()
+    if not EARLIEST.timestamp() <= answer / 1000 <= latest_s:
+        raise Malformed(f"its clock shows {shown(answer)} ms")
     return answer
 
 

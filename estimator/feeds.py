@@ -5,7 +5,7 @@ off is gone on with by the next one. A venue that fails stops no other, a series
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from estimator.exchange import Exchange, Patience
 from estimator.series_job import FetchedSeries, SeriesJob
 from estimator.venue_spec import PERIODS, Venue
 from estimator.venues import VENUES, venue_named
-from heatmap.errors import BadInput, LiqtruthError
+from heatmap.errors import BadInput, LiqtruthError, PartlyRead
 from storage.store import Store
 
 FINE_DAYS: Final = 5
@@ -26,8 +26,8 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What was brought of one market of one venue; `failed` says of each series that broke off why, or of the venue
-    why nothing came. `exit_code` is null where nothing failed."""
+    """What was brought of one market of one venue; `failed` says of each series that broke off why, which rows were
+    left out, or of the venue why nothing came. `exit_code` is null where nothing failed."""
 
     venue: str
     coin: str
@@ -202,21 +202,29 @@ async def _fetch(
         for error in errors:
             if not isinstance(error, LiqtruthError):
                 raise error
+        series = tuple(outcome for outcome in outcomes if isinstance(outcome, FetchedSeries))
+        failed = (*(str(error) for error in errors), *_left_out_of(exchange, coin, jobs))
+        codes = [error.exit_code for error in errors if isinstance(error, LiqtruthError)]
         return FetchReport(
             venue=venue.name,
             coin=coin,
             source=exchange.source,
             interval=PERIODS[step_s],
-            series=tuple(outcome for outcome in outcomes if isinstance(outcome, FetchedSeries)),
+            series=series,
             remarks=(
                 *_market_remarks(contract.symbol, contract.inverse),
                 *_depth_remarks(venue, step_s, days),
             ),
-            failed=tuple(dict.fromkeys(str(error) for error in errors)),
-            exit_code=max(
-                (error.exit_code for error in errors if isinstance(error, LiqtruthError)), default=None
-            ),
+            failed=tuple(dict.fromkeys(failed)),
+            exit_code=max((*codes, *[PartlyRead.exit_code] * bool(failed)), default=None),
         ), errors
+
+
+def _left_out_of(exchange: Exchange, coin: str, jobs: Sequence[SeriesJob]) -> Iterator[str]:
+    """What of the answers could not be stored, a line per series and reason."""
+    for job in jobs:
+        for line in job.left_out.lines():
+            yield f"{exchange.venue.name} ({exchange.shown_url}) {job.dataset} of {coin}: {line}"
 
 
 def _raise_first(report: FetchReport, errors: Sequence[BaseException]) -> None:

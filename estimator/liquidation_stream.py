@@ -19,9 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from estimator.errors import BadAnswer
-from estimator.exchange import Malformed
 from estimator.liquidations import LiquidationStream
 from estimator.moments import of_ms
+from estimator.transport import Malformed
 from estimator.units import Contract
 
 HEARTBEAT_S: Final = 20.0

@@ -14,7 +14,7 @@ import polars as pl
 
 from estimator.answers import liquidations_of
 from estimator.errors import BadAnswer
-from estimator.exchange import Malformed
+from estimator.transport import Malformed
 from estimator.units import Contract
 from estimator.venue_spec import COINS, CONTRACTS, Feed
 from heatmap.decoding import NOT_DECODED

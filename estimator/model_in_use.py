@@ -18,6 +18,8 @@ CALIBRATED: Final = "calibrated"
 TRAINED_ON: Final = "hyperliquid"
 """The venue whose positions are public: fitted models are of it."""
 IN_USE: Final = "in-use"
+UNPROVEN: Final = "-unproven"
+"""After the name of a fit that failed its gate where the name itself is in use: it is used when it is chosen only."""
 
 
 def use(data_dir: Path, name: str) -> LeverageModel:
@@ -61,9 +63,12 @@ def calibrated_model(data_dir: Path | None, venue: str) -> LeverageModel:
     known = known_models(data_dir)
     if name not in known:
         where = "" if data_dir is None else f" in {data_dir / 'models'}"
+        aside = f"{name}{UNPROVEN}"
+        other = f"{aside} (which failed its gate)" if aside in known else "another"
+        chosen = aside if aside in known else "NAME"
         raise MissingData(
             f"no fitted leverage model {name!r}{where}: `liqtruth calibrate fit COIN` fits one, "
-            "`liqtruth calibrate use NAME` chooses another"
+            f"`liqtruth calibrate use {chosen}` chooses {other}"
         )
     return known.get(f"{name}-{venue}", known[name]) if venue != TRAINED_ON else known[name]
 

@@ -5,15 +5,18 @@ venue; stores nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 import polars as pl
 
 from estimator import answers
-from estimator.exchange import Exchange, Malformed
+from estimator.bounds import HIGHEST_PX, LOWEST_PX, LeftOut, possible
+from estimator.errors import SourceUnreachable
+from estimator.exchange import Exchange
 from estimator.moments import of_ms
+from estimator.transport import Malformed
 from estimator.units import Contract
 from estimator.venue_spec import NUMBERED, PERIODS, WINDOW, Call, Feed
 
@@ -42,7 +45,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Asked:
-    """A page of one dataset of one market."""
+    """A page of one dataset of one market; `left_out` counts what of the answers could not be read."""
 
     exchange: Exchange
     contract: Contract
@@ -52,6 +55,7 @@ class Asked:
     step_s: int
     now_ms: int
     page: Page
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def unit(self) -> str:
@@ -131,7 +135,17 @@ async def read_funding(asked: Asked) -> pl.DataFrame:
 
 
 async def read_ratios(asked: Asked) -> pl.DataFrame:
-    parts = [answers.ratios_of(await _called(asked, call), kind) for kind, call in asked.feed.calls.items()]
+    """Of the kinds that can be read; raises where none can."""
+    parts, failed = [], {}
+    for kind, call in asked.feed.calls.items():
+        try:
+            parts.append(answers.ratios_of(await _called(asked, call), kind))
+        except SourceUnreachable as error:
+            failed[kind] = error
+    if not parts:
+        raise next(iter(failed.values()))
+    for kind, reason in failed.items():
+        asked.left_out.add(f"ratios, {kind} of a page", str(reason))
     return pl.concat(parts)
 
 
@@ -147,7 +161,8 @@ async def read_liquidations(asked: Asked) -> pl.DataFrame:
 async def read_tiers(asked: Asked) -> pl.DataFrame:
     """One reading, as of now."""
     api, symbol = asked.exchange.api, asked.market["symbol"]
-    raw = await asked.table(lambda: api.fetch_market_leverage_tiers(symbol), answers.unified(answers.TIERS))
+    read = answers.unified(answers.TIERS, asked.left_out)
+    raw = await asked.table(lambda: api.fetch_market_leverage_tiers(symbol), read)
     px = await _last_px(asked) if answers.needs_price(asked.contract, asked.unit) else 1.0
     return answers.tiers_of(raw, asked.contract, asked.unit, px, of_ms(asked.now_ms))
 
@@ -163,8 +178,19 @@ READERS: Final[Mapping[str, Reader]] = {
 }
 
 
-async def read_open_interest_now(exchange: Exchange, coin: str) -> pl.DataFrame:
-    """The present open interest as one row of `open_interest`, at the venue's time.
+async def read(asked: Asked) -> pl.DataFrame:
+    """The rows of a page that can be what they say; the others are counted in `asked.left_out`.
+
+    Of tiers all or none: a table without one of them would be another table.
+    """
+    rows = possible(await READERS[asked.dataset](asked), asked.dataset, of_ms(asked.now_ms), asked.left_out)
+    return rows.clear() if asked.dataset == "tiers" and asked.left_out.total else rows
+
+
+async def read_open_interest_now(
+    exchange: Exchange, coin: str, left_out: LeftOut | None = None
+) -> pl.DataFrame:
+    """The present open interest as one row of `open_interest`, at the venue's time; none where it cannot be.
 
     Venues whose history goes up to now have no call of their own: their last bar is given.
     """
@@ -178,18 +204,20 @@ async def read_open_interest_now(exchange: Exchange, coin: str) -> pl.DataFrame:
     step_ms = 1000 * step_s
     last_ms = now_ms // step_ms * step_ms
     page = Page(last_ms - step_ms, last_ms, step_ms)
-    asked = Asked(exchange, contract, market, "open_interest", feed, step_s, now_ms, page)
+    counted = LeftOut() if left_out is None else left_out
+    asked = Asked(exchange, contract, market, "open_interest", feed, step_s, now_ms, page, counted)
     if exchange.venue.open_interest_now is None:
-        return (await read_open_interest(asked)).tail(1)
+        return (await read(asked)).sort("ts").tail(1)
     if feed.calls:
         raw = await _called(asked, feed.calls[""])
     else:
-        now = answers.unified(answers.OPEN_INTEREST, timestamp=now_ms)
+        now = answers.unified(answers.OPEN_INTEREST, counted, timestamp=now_ms)
         ask = partial(exchange.api.fetch_open_interest, market["symbol"], dict(feed.params))
         raw = await asked.table(ask, now)
     if "ts" not in raw.columns:
         raw = raw.with_columns(ts=pl.lit(of_ms(now_ms)))
-    return answers.open_interest_of(asked.one_side(raw), contract, asked.unit)
+    told = answers.open_interest_of(asked.one_side(raw), contract, asked.unit)
+    return possible(told, "open_interest", of_ms(now_ms), counted)
 
 
 async def _last_px(asked: Asked) -> float:
@@ -198,7 +226,10 @@ async def _last_px(asked: Asked) -> float:
     bars = await asked.table(lambda: api.fetch_ohlcv(symbol, "1m", None, 1), answers.unified(answers.OHLCV))
     if bars.is_empty():
         raise Malformed("no price to value the tiers at")
-    return float(bars.select(asked.contract.px(pl.col("close"))).item(-1, 0))
+    px = float(bars.select(asked.contract.px(pl.col("close"))).item(-1, 0))
+    if not LOWEST_PX <= px <= HIGHEST_PX:
+        raise Malformed(f"{px:g} is no price to value the tiers at")
+    return px
 
 
 async def _unified(
@@ -216,14 +247,14 @@ async def _unified(
     parts: list[pl.DataFrame] = []
     for number in range(1, MOST_NUMBERED_PAGES + 1 if feed.paging == NUMBERED else 2):
         params = {**asked.query(feed.params, number), **(more or {})}
-        ask = partial(call, *lead, since, limit, params)
-        parts.append(await asked.table(ask, answers.unified(fields)))
-        oldest = parts[-1]["ts"].min()
-        if parts[-1].height < asked.limit or oldest <= of_ms(asked.page.start_ms):  # type: ignore[operator]
+        ask, before = partial(call, *lead, since, limit, params), asked.left_out.total
+        parts.append(await asked.table(ask, answers.unified(fields, asked.left_out)))
+        oldest, given = parts[-1]["ts"].min(), parts[-1].height + asked.left_out.total - before
+        if given < asked.limit or oldest <= of_ms(asked.page.start_ms):  # type: ignore[operator]
             break
     return pl.concat(parts)
 
 
 async def _called(asked: Asked, call: Call) -> pl.DataFrame:
     ask = partial(getattr(asked.exchange.api, call.method), asked.query(call.query))
-    return await asked.table(ask, partial(answers.called, call=call))
+    return await asked.table(ask, partial(answers.called, call=call, left_out=asked.left_out))

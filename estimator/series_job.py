@@ -12,11 +12,13 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from estimator.bounds import LeftOut
 from estimator.errors import BadAnswer
-from estimator.exchange import Exchange, Malformed
+from estimator.exchange import Exchange
 from estimator.frames import DATASETS, conform
 from estimator.moments import hours, of_ms, told
-from estimator.readers import READERS, Asked, Page
+from estimator.readers import Asked, Page, read
+from estimator.transport import Malformed
 from estimator.units import Contract
 from estimator.venue_spec import WINDOW, Feed
 from heatmap.grid import IntArray
@@ -43,7 +45,8 @@ BY_STEP: Final = (*BARS, "open_interest", "ratios")
 class FetchedSeries:
     """One dataset after a fetch: pages asked for, pages that were stored before, new rows, and what is stored now.
 
-    `gaps` are spans within it that the venue did not fill, the longest first, at most three.
+    `gaps` are spans within it that the venue did not fill, the longest first, at most three; `left_out` says which
+    rows could not be read or cannot be true, a line per reason.
     """
 
     dataset: str
@@ -56,6 +59,7 @@ class FetchedSeries:
     gaps: tuple[str, ...] = ()
     missing_rows: int = 0
     coverage: str = ""
+    left_out: tuple[str, ...] = ()
 
     def line(self) -> str:
         span = (
@@ -95,6 +99,7 @@ class SeriesJob:
     now_ms: int
     days: int
     pages: list[Page] = field(init=False)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __post_init__(self) -> None:
         steps = {"funding": FUNDING_STEP_S, "liquidations": LIQUIDATION_STEP_S}
@@ -132,8 +137,9 @@ class SeriesJob:
             if part is None:
                 known += 1
             else:
-                added += self._store(self.dataset, await self._read(part))
-                if self.dataset == "liquidations":
+                rows, is_whole = await self._read(part)
+                added += self._store(self.dataset, rows)
+                if self.dataset == "liquidations" and is_whole:
                     self._store(LISTENING, self._heard(part))
             advance()
         return self._summary(known, added)
@@ -177,7 +183,8 @@ class SeriesJob:
         venue, key = self.exchange.venue.name, DATASETS[dataset].key
         return self.store.lake.merge_series(dataset, venue, self.coin, rows, key, source=self.exchange.source)
 
-    async def _read(self, page: Page) -> pl.DataFrame:
+    async def _read(self, page: Page) -> tuple[pl.DataFrame, bool]:
+        """The rows of a page, and whether none was left out."""
         asked = Asked(
             self.exchange,
             self.contract,
@@ -189,17 +196,19 @@ class SeriesJob:
             page,
         )
         try:
-            rows = await READERS[self.dataset](asked)
+            rows = await read(asked)
         except Malformed as error:
             place = f"{self.exchange.venue.name} ({self.exchange.shown_url})"
             raise BadAnswer(
                 f"{place} gave {self.dataset} of {self.coin} that cannot be used: {error}"
             ) from error
+        finally:
+            self.left_out.take(asked.left_out)
+        is_whole = not asked.left_out.total
         if self.dataset == "tiers":
-            return self._unlike_the_last(rows)
-        return rows.filter(
-            pl.col("ts").is_between(of_ms(page.start_ms), of_ms(page.end_ms + page.step_ms - 1))
-        )
+            return self._unlike_the_last(rows), is_whole
+        inside = pl.col("ts").is_between(of_ms(page.start_ms), of_ms(page.end_ms + page.step_ms - 1))
+        return rows.filter(inside), is_whole
 
     def _unlike_the_last(self, tiers: pl.DataFrame) -> pl.DataFrame:
         """Nothing where the last reading says the same."""
@@ -225,6 +234,7 @@ class SeriesJob:
             gaps=gaps,
             missing_rows=missing,
             coverage=self.feed.coverage,
+            left_out=self.left_out.lines(),
         )
 
 

@@ -1,11 +1,14 @@
 """What is said beside every drawing of a map: what it is, how much it has seen, what is not on it."""
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from heatmap.bounds import moves
 from heatmap.heatmap import Heatmap, Sides
 from heatmap.layers import ABOUT_LAYERS
+from heatmap.moment import ago, as_of, stamp
 from heatmap.money import age, counted, percent, price, usd
+from heatmap.synthetic import SYNTHETIC
 
 UNLEVELLED: Final = "not levelled to "
 UNBOUNDED: Final = "no bounds: "
@@ -20,15 +23,43 @@ def kind(heatmap: Heatmap) -> str:
 
 
 def title(heatmap: Heatmap) -> str:
-    """Coin, venue, kind, moment and mark."""
+    """Coin, venue, kind, filter, moment and mark."""
+    only = f"{heatmap.filtered_by}, " if heatmap.only else ""
     return (
-        f"{heatmap.coin} on {heatmap.venue}: {kind(heatmap)}, {heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{heatmap.coin} on {heatmap.venue}: {kind(heatmap)}, {only}{heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
         f"mark {price(heatmap.mark_px)}"
     )
 
 
+def data_moment(heatmap: Heatmap) -> datetime:
+    """When what the map rests on was taken: a modelled map is no newer than the older of its last price and its last
+    open interest."""
+    behind_s = heatmap.coverage.oldest_age_s if heatmap.source == "modelled" else None
+    return heatmap.as_of - timedelta(seconds=max(behind_s or 0.0, 0.0))
+
+
+def age_line(heatmap: Heatmap, now: datetime | None = None) -> str:
+    """`as of 2026-08-21 11:01 UTC (100 days ago)`; of a model whose series end before its moment, when they do."""
+    taken = data_moment(heatmap)
+    parts = [as_of(heatmap.as_of, now)]
+    if taken < heatmap.as_of:
+        parts.append(f"of series to {stamp(taken)} ({ago(taken, now)})")
+    return ", ".join((*parts, *beside_age(heatmap)))
+
+
+def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
+    """What must stand beside every age: that the data are the sandbox's, where they are."""
+    return ("SYNTHETIC: of the sandbox, not of an exchange",) if is_synthetic(heatmap) else ()
+
+
+def is_synthetic(heatmap: Heatmap) -> bool:
+    """Whether a map's own words say that it came from the sandbox."""
+    said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
+    return any(SYNTHETIC in words.casefold() for words in said)
+
+
 def coverage_line(heatmap: Heatmap) -> str:
-    """Share of open interest per side, positions and age."""
+    """Share of open interest per side, positions and age; a filtered map says what was kept, then this of the whole."""
     coverage = heatmap.coverage
     share = coverage.share
     seen = _sides(coverage.seen_usd)
@@ -45,8 +76,13 @@ def coverage_line(heatmap: Heatmap) -> str:
         if coverage.accounts is not None:
             said += f" of {counted(coverage.accounts, 'account')}"
     if coverage.oldest_age_s is not None:
-        said += f", oldest read {age(coverage.oldest_age_s)} before"
-    return said
+        last = "series end" if heatmap.source == "modelled" else "oldest read"
+        said += f", {last} {age(coverage.oldest_age_s)} before"
+    return (
+        f"{heatmap.filtered_by}: {_sides(heatmap.total_usd)}, of a whole that {said}"
+        if heatmap.only
+        else said
+    )
 
 
 def head_lines(heatmap: Heatmap) -> tuple[str, ...]:

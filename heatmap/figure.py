@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from heatmap.captions import bounds_lines, head_lines, kind, said_beside, title
+from heatmap.captions import age_line, bounds_lines, data_moment, head_lines, kind, said_beside, title
 from heatmap.errors import LiqtruthError
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.heatmap import Heatmap
+from heatmap.moment import COLORS, grade
 from heatmap.money import price
 from heatmap.page import page
 from heatmap.zoom import View, reach_bins, zoomed
@@ -68,7 +69,9 @@ def _captions(heatmap: Heatmap) -> list[str]:
     """Lines under the heading; bounds are what a trader looks for, so they are as bright as the heading."""
     bright = [f'<span style="color:{INK}">{escape(line)}</span>' for line in bounds_lines(heatmap)]
     head, rest = wrapped(head_lines(heatmap)), wrapped(said_beside(heatmap))
-    return [*map(escape, head), *bright, *map(escape, rest)]
+    color = COLORS[grade(data_moment(heatmap))]
+    aged = f'<span style="color:{color}">{escape(age_line(heatmap))} when drawn</span>'
+    return [aged, *map(escape, head), *bright, *map(escape, rest)]
 
 
 def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:

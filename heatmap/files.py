@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +13,9 @@ import polars as pl
 from heatmap.bounds import MapBounds
 from heatmap.errors import LiqtruthError, MapFileError
 from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides, Source
+from heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
 from heatmap.levels import BREAKDOWN
+from heatmap.writing import write_atomically as write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 COMMENT: Final = "# "
@@ -40,8 +39,10 @@ class MapFile(msgspec.Struct):
     breakdown: dict[str, list[Any]] | None
     long_usd: list[float]
     short_usd: list[float]
-    quality: tuple[str, ...] = ()  # files of before have neither
+    quality: tuple[str, ...] = ()  # files of before have none of these
     bounds: MapBounds | None = None
+    only: dict[str, tuple[str, ...]] = {}
+    training: Training | None = None
 
 
 def about(heatmap: Heatmap) -> dict[str, Any]:
@@ -66,6 +67,8 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
         "quality": list(heatmap.quality),
         "bounds": None if heatmap.bounds is None else asdict(heatmap.bounds),
         "breakdown": _breakdown_to_json(heatmap.breakdown),
+        **({"only": {name: list(values) for name, values in heatmap.only.items()}} if heatmap.only else {}),
+        **({"training": msgspec.to_builtins(heatmap.training)} if heatmap.training else {}),
     }
 
 
@@ -141,32 +144,6 @@ def read_map(path: Path) -> Heatmap:
 def same(a: Heatmap, b: Heatmap) -> bool:
     """Whether two maps are equal in every bit."""
     return to_json(a) == to_json(b)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write under another name, then rename; raises `LiqtruthError` where the place cannot be written.
-
-    What is there and no ordinary file (a device, a pipe) is written to, not replaced.
-    """
-    if path.exists() and not path.is_file():
-        return _write_to(path, content)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
-        scratch.replace(path)
-    except OSError as error:
-        raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-
-
-def _write_to(path: Path, content: str | bytes) -> None:
-    try:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _bins(heatmap: Heatmap) -> pl.DataFrame:

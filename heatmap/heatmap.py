@@ -59,6 +59,20 @@ class Coverage:
         )
 
 
+@dataclass(frozen=True)
+class Training:
+    """The fit that a map's leverages come from: by name and hash, the coins and the span of the exact positions it
+    has seen, and on how many effective positions a side it rests (median of its pairs). All but the names are null or
+    empty where the record of the fit is missing."""
+
+    fit: str
+    hash: str
+    coins: tuple[str, ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    effective_positions: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Heatmap:
     """Notional (USD at the mark) liquidated when the mark enters a bin: longs below the mark, shorts above.
@@ -67,7 +81,8 @@ class Heatmap:
     no price can liquidate. `model` names what made a modelled map. `breakdown`, where present, holds the same mass
     in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` says what was found wrong with
     the input, and what was done about it. `bounds`, where a model has any here, are of the whole map: a filtered one
-    has none.
+    has none. `only` names what a filtered map was filtered by, with the values kept; its coverage stays that of the
+    whole. `training` is the fit behind a map of fitted leverages.
     """
 
     coin: str
@@ -85,6 +100,8 @@ class Heatmap:
     breakdown: pl.DataFrame | None = field(default=None, repr=False)
     quality: tuple[str, ...] = ()
     bounds: MapBounds | None = None
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         for name in ("long_usd", "short_usd"):
@@ -151,8 +168,15 @@ class Heatmap:
 
     @property
     def label(self) -> str:
-        """Short name: `hyperliquid exact`, `binance tiers`."""
-        return f"{self.venue} {self.model or self.source}"
+        """Short name: `hyperliquid exact`, `binance tiers`, `binance tiers (only leverage 15-30x)`."""
+        name = f"{self.venue} {self.model or self.source}"
+        return f"{name} ({self.filtered_by})" if self.only else name
+
+    @property
+    def filtered_by(self) -> str:
+        """`only leverage 15-30x; margin mode cross`; empty for a whole map."""
+        kept = (f"{_plainly(name)} {' or '.join(values) or 'none'}" for name, values in self.only.items())
+        return f"only {'; '.join(kept)}" if self.only else ""
 
     @property
     def mark_px(self) -> float:
@@ -198,10 +222,16 @@ class Heatmap:
             breakdown = breakdown.filter(pl.col(name).is_in(chosen))
         if breakdown is None:
             return self
-        said = "; ".join(f"{name} = {_join(values)}" for name, values in wanted.items())
+        kept = {
+            name: (values,) if isinstance(values, str) else tuple(values) for name, values in wanted.items()
+        }
+        part = Heatmap.from_breakdown(breakdown, self.grid, **self._about())
+        said = "; ".join(f"{name} = {' or '.join(values)}" for name, values in kept.items())
         return replace(
-            Heatmap.from_breakdown(breakdown, self.grid, **self._about()),
+            part,
             assumptions=(*self.assumptions, f"only {said}"),
+            only={name: _narrowed(self.only.get(name), kept.get(name)) for name in {**self.only, **kept}},
+            training=self.training,
         )
 
     def _about(self) -> Mapping[str, Any]:
@@ -209,8 +239,15 @@ class Heatmap:
         return {name: getattr(self, name) for name in names}
 
 
-def _join(values: str | Sequence[str]) -> str:
-    return values if isinstance(values, str) else " or ".join(values)
+def _plainly(name: str) -> str:
+    return name.removesuffix("_band").replace("_", " ")
+
+
+def _narrowed(before: tuple[str, ...] | None, kept: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What is left of one dimension's values after a filter of a filter."""
+    if before is None or kept is None:
+        return kept or before or ()
+    return tuple(value for value in kept if value in before)
 
 
 def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:

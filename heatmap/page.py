@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Final
 
 from heatmap.bounds import MapBounds, Move, moves
-from heatmap.captions import head_lines, said_beside, title
+from heatmap.captions import beside_age, data_moment, head_lines, said_beside, title
 from heatmap.heatmap import Heatmap
+from heatmap.moment import COLORS, SCRIPT, as_of_html, stamp
 from heatmap.money import percent, usd
 from heatmap.synthetic import SYNTHETIC
 
@@ -42,9 +44,11 @@ tr.turn td { border-top: 1px solid GRID; }
 """
 
 
-def page(heatmap: Heatmap, figure: go.Figure, colors: dict[str, str]) -> str:
-    """The page around a picture of the map that carries no captions; `colors` by their names in `STYLE`, and PAPER."""
-    style = STYLE
+def page(heatmap: Heatmap, figure: go.Figure, colors: dict[str, str], now: datetime | None = None) -> str:
+    """The page around a picture of the map that carries no captions; `colors` by their names in `STYLE`, and PAPER.
+
+    Its age is told against `now`, by default the clock, and anew when it is opened."""
+    style = STYLE + "".join(f".{name} {{ color: {color}; }}\n" for name, color in COLORS.items())
     for name, color in colors.items():
         style = style.replace(name, color)
     picture = figure.to_html(
@@ -59,10 +63,18 @@ def page(heatmap: Heatmap, figure: go.Figure, colors: dict[str, str]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title(heatmap))}</title><style>{style}</style></head>\n"
         f'<body style="background:{colors["PAPER"]};color:{colors["INK"]}"><main>\n'
-        f"<h1>{escape(title(heatmap))}</h1>\n{head}\n"
+        f"<h1>{escape(title(heatmap))}</h1>\n<p>{aged(heatmap, now)}</p>{head}\n"
         f"{_synthetic(heatmap)}{'' if heatmap.bounds is None else _bounds(heatmap.bounds)}{picture}\n"
-        f"{_listed(_said(heatmap))}</main></body></html>\n"
+        f"{_listed(_said(heatmap))}</main>{SCRIPT}</body></html>\n"
     )
+
+
+def aged(heatmap: Heatmap, now: datetime | None = None) -> str:
+    """The map's moment and age as markup; the colour is that of what the map rests on."""
+    taken, beside = data_moment(heatmap), ", ".join(beside_age(heatmap))
+    if taken == heatmap.as_of:
+        return as_of_html(taken, now, beside)
+    return f"as of {stamp(heatmap.as_of)}, of series {as_of_html(taken, now, beside)}"
 
 
 def _said(heatmap: Heatmap) -> Iterable[str]:

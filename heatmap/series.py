@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -15,9 +14,6 @@ from heatmap.heatmap import Coverage, Sides, Source
 from heatmap.levels import SIDE
 from heatmap.money import age, percent
 from heatmap.synthetic import SYNTHETIC
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +95,7 @@ class HeatmapSeries:
         return pl.concat(parts).sort("time", "low_px")
 
     def describe(self) -> list[str]:
-        """How many moments, over which span, how much of open interest and how old."""
+        """How many moments, over which span, how much of open interest and how old; what a filter left out."""
         held = [held for held in self.coverage if held is not None]
         shares = [held.share for held in held if held.share is not None]
         ages = [held.oldest_age_s for held in held if held.oldest_age_s is not None]
@@ -120,4 +116,15 @@ class HeatmapSeries:
         else:
             lines += dict.fromkeys(note for one in held for note in one.notes if note.startswith(SYNTHETIC))
         lines += [f"input: {finding}" for finding in self.quality]
+        lines += [said for said in self.assumptions if said.startswith("only ") and said.endswith(" shown")]
         return lines
+
+    @property
+    def data_moment(self) -> datetime | None:
+        """When what the last known moment rests on was taken; null where nothing is known."""
+        known = [(at, held) for at, held in zip(self.times, self.coverage, strict=True) if held is not None]
+        if not known:
+            return None
+        at, held = known[-1]
+        behind_s = held.oldest_age_s if self.source == "modelled" else None
+        return at - timedelta(seconds=max(behind_s or 0.0, 0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ import numpy as np
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
+from heatmap.moment import COLORS, SCRIPT, as_of, as_of_html
 from heatmap.money import usd
 from heatmap.series import HeatmapSeries
 
@@ -33,10 +35,11 @@ RISING: Final = "#f5f7fa"
 FALLING: Final = "#aab2bd"
 
 
-def series_figure(series: HeatmapSeries) -> go.Figure:
+def series_figure(series: HeatmapSeries, *, aged: bool = True) -> go.Figure:
     """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
 
-    Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear.
+    Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear. `aged` says
+    how old the last moment was when this was drawn; a page says it anew whenever it is opened.
     """
     import plotly.graph_objects as go
 
@@ -46,7 +49,7 @@ def series_figure(series: HeatmapSeries) -> go.Figure:
     for name, mass, color, place in (("longs", longs, LONG, 1.02), ("shorts", shorts, SHORT, 1.12)):
         figure.add_trace(_layer(series, edges, mass, name, color, place, scale))
     figure.add_trace(_prices(series))
-    figure.update_layout(**_style(series, edges))
+    figure.update_layout(**_style(series, edges, aged))
     if scale.top == 0.0:
         figure.add_annotation(
             text="no liquidation in view", showarrow=False, x=0.5, y=0.75, xref="paper", yref="paper",
@@ -55,12 +58,18 @@ def series_figure(series: HeatmapSeries) -> go.Figure:
     return figure
 
 
-def to_html(series: HeatmapSeries) -> str:
+def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
     """A page that needs nothing else: plotly.js is inside."""
-    html: str = series_figure(series).to_html(
+    html: str = series_figure(series, aged=False).to_html(
         include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True}
     )
-    return html.replace("<body>", f'<body style="margin:0;background:{PAPER}">', 1)
+    shown, aged = series.data_moment, ""
+    if shown is not None:
+        style = "".join(f".{name} {{ color: {color}; }}" for name, color in COLORS.items())
+        font = "margin:0;padding:8px 12px 0;font:13px Inter,Segoe UI,Helvetica,Arial,sans-serif"
+        aged = f'<style>{style}</style><p style="{font}">{as_of_html(shown, now)}</p>'
+    html = html.replace("<body>", f'<body style="margin:0;background:{PAPER}">{aged}', 1)
+    return f"{SCRIPT}</body>".join(html.rsplit("</body>", 1))
 
 
 def write_html(series: HeatmapSeries, path: Path) -> None:
@@ -207,7 +216,7 @@ def _colors(color: str) -> list[list[Any]]:
     ]
 
 
-def _style(series: HeatmapSeries, edges: FloatArray) -> dict[str, Any]:
+def _style(series: HeatmapSeries, edges: FloatArray, aged: bool) -> dict[str, Any]:
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "ticks": "outside", "tickcolor": GRID}
     kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}.get(
         series.source, series.source
@@ -215,7 +224,7 @@ def _style(series: HeatmapSeries, edges: FloatArray) -> dict[str, Any]:
     lines = wrapped(
         [
             *series.describe(),
-            *(said for said in series.assumptions if said.startswith("only ") and said.endswith(" shown")),
+            *([f"{as_of(series.data_moment)} when drawn"] if aged and series.data_moment else []),
             f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
             "a band is the same positions, until they are closed or the price sweeps them",
         ]

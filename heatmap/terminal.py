@@ -1,5 +1,6 @@
 """A heatmap in the terminal: prices from high to low, bars of notional, the mark between the sides."""
 
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -8,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from heatmap.bounds import MapBounds, moves
-from heatmap.captions import head_lines, said_beside, title
+from heatmap.captions import age_line, data_moment, head_lines, said_beside, title
 from heatmap.heatmap import Heatmap
+from heatmap.moment import STYLES, grade
 from heatmap.money import percent, price, usd
 from heatmap.zoom import View, zoomed
 
@@ -18,10 +20,15 @@ SHORT: Final = "red"
 EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
-def map_panel(heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34) -> RenderableType:
-    """About `rows` rows of bars with cumulative notional; fits 80 columns."""
+def map_panel(
+    heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34, now: datetime | None = None
+) -> RenderableType:
+    """About `rows` rows of bars with cumulative notional; fits 80 columns. Ages are told against `now`, by default the
+    clock."""
     view = zoomed(heatmap, max(rows // 2, 1))
-    parts: list[RenderableType] = [Text(title(heatmap), style="bold"), *map(Text, head_lines(heatmap))]
+    parts: list[RenderableType] = [Text(title(heatmap), style="bold")]
+    parts.append(Text(age_line(heatmap, now), style=STYLES[grade(data_moment(heatmap), now)]))
+    parts += map(Text, head_lines(heatmap))
     if heatmap.bounds is not None:
         parts.append(_bounds(heatmap.bounds))
     if view.empty:

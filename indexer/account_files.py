@@ -1,12 +1,12 @@
-"""Raw answers of the info endpoint that were saved to files: one account's state, its spot state, a dex's meta.
+"""Raw answers of the info endpoint that were saved to files: what kind each is, of when, and the dex's meta.
 
-The account answer does not say whose it is and older ones not when: the address is the one given, else a label made
-of the file's name; the moment is the answer's own `time`, else the one given, else a date in the file's path, else
-the file's modification time. Which of them it was is said in the notes.
+An account answer does not say whose it is and older ones not when: the address is the one given or the wrapping's,
+else a label made of the file's name; the moment is the answer's own `time`, else its wrapping's, else the one given,
+else a date in the file's path, else the file's modification time. Which of them it was is said in the notes.
 """
 
-import gzip
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
-from indexer.errors import ImportRefused
+from indexer.answers import ADDRESS, first_documents, holds_answers
+from indexer.errors import ImportRefused, WireError
 from indexer.universe import split_meta_and_ctxs
 from indexer.wire import (
     AssetCtx,
@@ -27,22 +28,14 @@ from indexer.wire import (
     decode_meta_and_asset_ctxs,
     decode_spot_state,
 )
+from storage.clock import is_timely, wanted
+from storage.content import read_content
 
-ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}")
 DATE: Final = re.compile(
     r"(20\d\d)-?([01]\d)-?([0-3]\d)(?:[T_-]?([0-2]\d)[:-]?([0-5]\d)(?:[:-]?([0-5]\d))?Z?)?"
 )
-
-
-@dataclass(frozen=True)
-class AccountFile:
-    """One account's state as a file holds it, with whose and of when it is taken to be."""
-
-    path: Path
-    address: str
-    state: ClearinghouseState
-    as_of: datetime
-    notes: tuple[str, ...]
+Moment = tuple[datetime, str]
+"""A moment and, where it is not the answer's own, where it is from."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +46,27 @@ class MetaFile:
     raw: bytes
     meta: Meta
     ctxs: list[AssetCtx] | None
-
-
-def read_content(path: Path) -> bytes:
-    """The file's bytes, unpacked where it is gzip; raises `ImportRefused` naming it."""
-    try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except FileNotFoundError:
-        raise ImportRefused(f"{path}: no such file") from None
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImportRefused(f"{path}: cannot be read: {reason}") from error
+    dex: str
 
 
 def kind_of(content: bytes) -> str:
-    """account, spot, meta or metaAndAssetCtxs by the fields of the JSON document; empty for anything else."""
+    """account, answers (wrapped, or of several), spot, meta or metaAndAssetCtxs by the fields of the JSON document;
+    empty for anything else."""
     head = content.lstrip()[:1]
     if head == b"{":
         return _kind_of_object(content)
-    if head == b"[" and content.lstrip()[1:].lstrip()[:1] == b"{":
-        found = re.match(rb'\s*\[\s*\{\s*"(universe|marginTables|collateralToken)"', content)
-        return "metaAndAssetCtxs" if found else ""
+    if head == b"[":
+        if re.match(rb'\s*\[\s*\{\s*"(universe|marginTables|collateralToken)"', content):
+            return "metaAndAssetCtxs"
+        return "answers" if _is_list_of_answers(content) else ""
     return ""
+
+
+def _is_list_of_answers(content: bytes) -> bool:
+    documents = first_documents(content)
+    if not documents:  # no whole JSON: told by what it still has
+        return b'"assetPositions"' in content[: 1 << 20]
+    return any(bytes(memoryview(one)[:1]) in (b"{", b"[") and holds_answers(one) for one in documents)
 
 
 def _kind_of_object(content: bytes) -> str:
@@ -91,7 +82,8 @@ def _kind_of_object(content: bytes) -> str:
         if b"\n{" in content:
             return ""
         return next((kind for kind, *names in marks if any(name in content for name in names)), "")
-    return next((kind for kind, *names in marks if names[0].decode().strip('"') in fields), "")
+    found = next((kind for kind, *names in marks if names[0].decode().strip('"') in fields), "")
+    return found or ("answers" if holds_answers(content) else "")
 
 
 def other_object(content: bytes) -> str:
@@ -121,46 +113,57 @@ def check_address(text: str) -> str:
     return folded
 
 
-def read_account(path: Path, content: bytes, address: str | None, as_of: datetime | None) -> AccountFile:
-    """The account's state; raises `WireError` naming the JSON path and the value."""
-    notes = (
-        []
-        if address
-        else [f"the answer does not say whose it is: kept as {label_of(path)} (--address names it)"]
-    )
-    content, moment, how = _dated(path, content, as_of)
-    state = decode_clearinghouse_state(content, str(path))
-    if how:
-        notes.append(how)
-    return AccountFile(path, address or label_of(path), state, moment, tuple(notes))
+def read_state(
+    raw: bytes | msgspec.Raw, source: str, undated: Callable[[], Moment]
+) -> tuple[ClearinghouseState, str]:
+    """The state, and where its time is from if not from the answer; `undated` is asked where it has none.
 
-
-def _dated(path: Path, content: bytes, as_of: datetime | None) -> tuple[bytes, datetime, str]:
-    """The answer with its time, that time, and where it is from if not from the answer."""
+    Raises `WireError` naming the JSON path and the value, and `ImportRefused` for a time that no clock can show.
+    """
+    how = ""
     try:
-        fields = msgspec.json.decode(content)
+        state = decode_clearinghouse_state(raw, source)
+    except WireError:
+        dated = _dated(raw, undated)
+        if dated is None:
+            raise
+        raw, how = dated
+        state = decode_clearinghouse_state(raw, source)
+    moment = datetime.fromtimestamp(state.time / 1000, UTC)
+    if not is_timely(moment):
+        raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {wanted()}")
+    return state, how
+
+
+def _dated(raw: bytes | msgspec.Raw, undated: Callable[[], Moment]) -> tuple[bytes, str] | None:
+    """An answer without a time with one; nothing where it has one or is no answer."""
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except NOT_DECODED:
-        return content, datetime.fromtimestamp(0, UTC), ""  # refused by its decoder, which says why
-    if isinstance(fields.get("time"), int):
-        return content, datetime.fromtimestamp(fields["time"] / 1000, UTC), ""
+        return None
     if "time" in fields:
-        return content, datetime.fromtimestamp(0, UTC), ""
-    moment, how = when(path, as_of)
-    return msgspec.json.encode({**fields, "time": int(moment.timestamp() * 1000)}), moment, how
+        return None
+    moment, how = undated()
+    return msgspec.json.encode({**fields, "time": int(moment.timestamp() * 1000)}), how
 
 
-def when(path: Path, as_of: datetime | None) -> tuple[datetime, str]:
-    """The moment of a file that does not say it, and where that moment is from."""
+def when(path: Path, as_of: datetime | None) -> Moment:
+    """The moment of a file that does not say it, and where that moment is from; a date of the future is none."""
     if as_of is not None:
         return as_of, f"the answer has no time: {as_of:%Y-%m-%dT%H:%M}Z as given"
     if found := (DATE.search(path.name) or DATE.search(path.resolve().parent.name)):
         parts = [int(part) for part in found.groups() if part is not None]
         try:
             moment = datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
-            return moment, f"the answer has no time: {moment:%Y-%m-%dT%H:%M}Z as in its path; or --as-of"
         except ValueError:
-            pass
+            moment = datetime.max.replace(tzinfo=UTC)
+        if is_timely(moment):
+            return moment, f"the answer has no time: {moment:%Y-%m-%dT%H:%M}Z as in its path; or --as-of"
     moment = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+    if not is_timely(moment):
+        raise ImportRefused(
+            f"{path}: the answer has no time, and the file's is {moment:%Y-%m-%d}; give --as-of"
+        )
     return moment, f"the answer has no time: {moment:%Y-%m-%dT%H:%M}Z, when the file was changed; or --as-of"
 
 
@@ -169,13 +172,30 @@ def read_spot(path: Path) -> SpotClearinghouseState:
     return decode_spot_state(read_content(path), str(path))
 
 
-def read_meta(path: Path) -> MetaFile:
-    """A `meta` or `metaAndAssetCtxs` answer; raises `WireError`, and `ImportRefused` for anything else."""
+def read_meta(path: Path, dex: str) -> MetaFile:
+    """A `meta` or `metaAndAssetCtxs` answer; raises `WireError`, and `ImportRefused` for anything else.
+
+    Its dex is what its assets' names are prefixed with; `dex` where they have none.
+    """
     content = read_content(path)
     kind = kind_of(content)
     if kind == "metaAndAssetCtxs":
         meta, ctxs = decode_meta_and_asset_ctxs(content, str(path))
-        return MetaFile(path, split_meta_and_ctxs(content)[0], meta, ctxs)
+        return MetaFile(path, split_meta_and_ctxs(content)[0], meta, ctxs, _dex_of(meta, dex, path))
     if kind == "meta":
-        return MetaFile(path, content, decode_meta(content, str(path)), None)
+        meta = decode_meta(content, str(path))
+        return MetaFile(path, content, meta, None, _dex_of(meta, dex, path))
     raise ImportRefused(f"{path}: neither a `meta` nor a `metaAndAssetCtxs` answer")
+
+
+def _dex_of(meta: Meta, dex: str, path: Path) -> str:
+    prefixes = {prefix_of(asset.name) for asset in meta.universe}
+    if len(prefixes) > 1:
+        raise ImportRefused(f"{path}: assets of several dexes in one meta: {', '.join(sorted(prefixes))}")
+    return (prefixes.pop() if prefixes else "") or dex
+
+
+def prefix_of(coin: str) -> str:
+    """The builder dex that the coin's name says; empty for the main dex."""
+    prefix, colon, _ = coin.partition(":")
+    return prefix if colon else ""

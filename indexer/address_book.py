@@ -206,7 +206,7 @@ def _execute(store: Store, statement: Any, rows: Sequence[dict[str, Any]]) -> in
 
 def _frame(store: Store, query: Any, schema: Schema) -> pl.DataFrame:
     with store.database.session() as session:
-        rows = session.connection().execute(query).all()
+        rows = session.exec(query).all()
     columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(schema)
     return pl.DataFrame(
         [_series(*named, values) for named, values in zip(schema.items(), columns, strict=True)]

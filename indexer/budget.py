@@ -1,21 +1,31 @@
 """One weight budget for every call to the exchange, so that a 429 is a bug of ours.
 
 The exchange counts weight per address and rolling minute: 1200 at most, 2 for an account or its spot state, 20 for
-nearly everything else. A leaky bucket lets through its capacity at once and its rate after that, so a minute can see
-both: capacity and rate are chosen to be the budget together. An answer of 429 holds back every caller, not only the
-one that got it. Source: Hyperliquid docs, "Rate limits and user limits".
+nearly everything else. All processes of one data directory that ask one host keep one pace (`storage.pace`): together
+they spend at most the largest of their budgets, each at most its own. An answer of 429 holds back every caller, not
+only the one that got it. Source: Hyperliquid docs, "Rate limits and user limits".
 """
 
 import asyncio
+import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from itertools import count
+from pathlib import Path
+from typing import Final, Self
 
-from aiolimiter import AsyncLimiter
+import httpx
+
+from storage.pace import LATE_SHARE, Pace
+from storage.urls import shown_url
 
 EXCHANGE_WEIGHT_PER_MINUTE: Final = 1200
+USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0
-BURST_SHARE: Final = 1 / 40
+FOLDER: Final = "pace"
+SOON_S: Final = 0.002
+LATE_TRIES: Final = 3
 
 DEFAULT_WEIGHT: Final = 20
 WEIGHTS: Final[Mapping[str, int]] = {
@@ -51,23 +61,33 @@ def weight_of(request_type: str, items: int = 0) -> int:
 
 
 class Budget:
-    """Weight that may still be spent; shared by all clients of one address.
+    """Weight that may still be spent; shared by all clients of one address in this process, and by others of `line`.
 
-    In any `window_s` at most `weight_per_minute` is let through (None or 0: no limit). A weight above a fortieth of
-    the budget is paid in slices before its request goes out.
+    In any `window_s` at most `weight_per_minute` is let through, and one request that is heavier than a fortieth of it
+    (None or 0: no limit, and nothing is shared).
     """
 
-    def __init__(self, weight_per_minute: float | None, window_s: float = WINDOW_S) -> None:
+    def __init__(
+        self, weight_per_minute: float | None, window_s: float = WINDOW_S, line: Path | None = None
+    ) -> None:
         self.weight_per_minute = weight_per_minute or None
         self.spent = 0
         self.requests = 0
         self.refused = 0
-        self._held_until = 0.0
-        self._bucket: AsyncLimiter | None = None
-        if self.weight_per_minute is not None:
-            capacity = self.weight_per_minute * BURST_SHARE
-            rate_per_s = (self.weight_per_minute - capacity) / window_s
-            self._bucket = AsyncLimiter(capacity, capacity / rate_per_s)
+        self._window_s = window_s
+        self._turn = asyncio.Lock()
+        shared = [] if line is None or self.weight_per_minute is None else [Pace(line)]
+        self._paces = [Pace(), *shared]
+
+    @classmethod
+    def shared(cls, weight_per_minute: float | None, base_url: str, data_dir: Path | None) -> Self:
+        """The budget of everyone who asks the host of `base_url` on this data directory.
+
+        Where there is none that may be written to, it is this process's own.
+        """
+        name = _name(base_url)
+        may_write = data_dir is not None and data_dir.is_dir() and os.access(data_dir, os.W_OK)
+        return cls(weight_per_minute, WINDOW_S, data_dir / FOLDER / name if data_dir and may_write else None)
 
     @asynccontextmanager
     async def spend(self, weight: int) -> AsyncIterator[None]:
@@ -84,20 +104,47 @@ class Budget:
     def hold(self, seconds: float) -> None:
         """The exchange said 429: nobody asks again for so long."""
         self.refused += 1
-        self._held_until = max(self._held_until, asyncio.get_running_loop().time() + seconds)
+        for pace in self._paces:
+            pace.hold(seconds)
 
     async def _pay(self, weight: int) -> None:
+        """One caller at a time, so that a process has one place reserved at most."""
         self.spent += weight
-        if self._bucket is None:
+        limit = self.weight_per_minute
+        if limit is None or weight <= 0:
             return
-        left = float(weight)
-        while left > 0:
-            slice_ = min(left, self._bucket.max_rate)
-            await self._bucket.acquire(slice_)
-            left -= slice_
+        async with self._turn:
+            for pace in self._paces:
+                await self._pass(pace, weight, limit)
+
+    async def _pass(self, pace: Pace, weight: int, limit: float) -> None:
+        """Wait for a place on the line and use it; one that was slept through is left for another one."""
+        for _ in range(LATE_TRIES):
+            moment_s = await self._reserved(pace, weight, limit)
+            if (wait_s := moment_s - pace.clock()) > 0:
+                await asyncio.sleep(wait_s)
+            if pace.clock() - moment_s <= LATE_SHARE * self._window_s:
+                return
+
+    async def _reserved(self, pace: Pace, weight: int, limit: float) -> float:
+        for _ in count():
+            moment_s = pace.reserve(weight, limit, self._window_s)
+            if moment_s is not None:
+                return moment_s
+            await asyncio.sleep(SOON_S)  # another process has the line, for microseconds
+        raise AssertionError
 
     async def _wait_while_held(self) -> None:
-        held_s = self._held_until - asyncio.get_running_loop().time()
-        if held_s > 0:
+        for _ in count():
+            held_s = max(pace.held_s() for pace in self._paces)
+            if held_s <= 0:
+                return
             await asyncio.sleep(held_s)
-            await self._wait_while_held()
+
+
+def _name(base_url: str) -> str:
+    """A file for each host and port; raises `BadInput` for no address."""
+    shown_url(base_url)
+    url = httpx.URL(base_url)
+    port = url.port or {"https": 443}.get(url.scheme, 80)
+    return f"{re.sub(r'[^a-z0-9.-]', '_', url.host.lower())}_{port}"

@@ -2,8 +2,8 @@
 
 Tried again, with growing and jittered waits, up to a number of attempts and a total time: 429, 5xx, timeouts, broken
 connections, answers that break off, and pages of HTML with status 200 (a gateway's). Never tried again: any other
-4xx, and an answer that is JSON but not what was asked for (`WireError`). What is shown of the address is its host: a
-provider's path or user part may hold a key.
+4xx, a redirect (none is followed), an answer too long to be one, and one that is JSON but not what was asked for
+(`WireError`). What is shown of the address is its host: a provider's path or user part may hold a key.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar, cast
 
 import httpx
 import msgspec
@@ -22,13 +23,15 @@ import stamina
 import stamina.instrumentation
 
 from heatmap.decoding import NOT_DECODED
-from heatmap.errors import SourceUnreachable
+from heatmap.errors import LiqtruthError, SourceUnreachable
 from heatmap.synthetic import source_of
 from indexer.budget import Budget, weight_of
+from indexer.decoding import Decoder, ItemDecoder
+from indexer.errors import WireError
+from indexer.left_out import LeftOut
 from indexer.universe import DexAnswer
 from indexer.wire import (
     ClearinghouseState,
-    EpochMs,
     Meta,
     PerpDex,
     SpotClearinghouseState,
@@ -37,11 +40,13 @@ from indexer.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
+from storage.answers import ACCEPTED, whole_body
+from storage.clock import CLOCK_AHEAD, EARLIEST, is_timely_ms, wanted
 from storage.urls import shown_url
 
 T = TypeVar("T")
 
-JSON: Final = {"Content-Type": "application/json"}
+JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 TOO_MANY: Final = 429
 LONGEST_WAIT_S: Final = 30.0
 
@@ -71,12 +76,24 @@ class Patience:
     first_wait_s: float = 0.5
     pause_s: float = 4.0
 
+    def attempts_made(self) -> AsyncIterator[stamina.Attempt]:
+        """Each attempt, after its wait."""
+        return stamina.retry_context(
+            on=_wait_before_next,
+            attempts=self.attempts,
+            timeout=self.total_s,
+            wait_initial=self.first_wait_s,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=self.first_wait_s,
+        ).__aiter__()
+
 
 class InfoClient:
     """One pool of connections to `base_url`; use as an async context manager.
 
     Methods raise `SourceUnreachable` when all attempts failed, `RequestRefused` for a 4xx, `WireError` for an answer
-    of another shape. `headers` are those of the last answer.
+    of another shape or of an impossible time. `headers` are those of the last answer, `left_out` is what could not be
+    read of answers that were used all the same, `closed` counts entries of positions that were closed.
     """
 
     def __init__(
@@ -92,6 +109,10 @@ class InfoClient:
         self.timeout_s = timeout_s
         self.patience = patience or Patience()
         self.headers: httpx.Headers = httpx.Headers()
+        self.left_out = LeftOut()
+        self.closed = 0
+        self.clock_warning = ""
+        self._ahead_s = 0.0
         self._url = httpx.URL(base_url.rstrip("/") + "/info")
         self._idle: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._lines = [self._line() for _ in range(concurrency)]
@@ -119,16 +140,19 @@ class InfoClient:
         """Where answers come from; the sandbox says in its headers that it is synthetic."""
         return source_of(self.shown_url, self.headers.get("server", ""))
 
-    async def post(self, request_type: str, **fields: Any) -> bytes:
-        """The answer to an info request, known to be whole JSON."""
+    async def post(
+        self, request_type: str, *, items: int = 0, patience: Patience | None = None, **fields: Any
+    ) -> bytes:
+        """The answer to an info request, known to be whole JSON; `items` is how many are expected, as weight counts."""
+        weight = weight_of(request_type, items)
         body = msgspec.json.encode({"type": request_type, **fields})
         attempts = 0
         started_s = asyncio.get_running_loop().time()
         try:
-            async for attempt in self._attempts():
+            async for attempt in (patience or self.patience).attempts_made():
                 with attempt:
                     attempts = attempt.num
-                    return await self._send(request_type, body, attempts)
+                    return await self._send(request_type, weight, body, attempts)
         except TransientError as error:
             waited_s = asyncio.get_running_loop().time() - started_s
             raise SourceUnreachable(
@@ -136,24 +160,13 @@ class InfoClient:
             ) from error.__cause__
         raise AssertionError("stamina ends by returning or raising")
 
-    def _attempts(self) -> AsyncIterator[stamina.Attempt]:
-        patience = self.patience
-        return stamina.retry_context(
-            on=_wait_before_next,
-            attempts=patience.attempts,
-            timeout=patience.total_s,
-            wait_initial=patience.first_wait_s,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=patience.first_wait_s,
-        ).__aiter__()
-
-    async def _send(self, request_type: str, body: bytes, attempt: int) -> bytes:
-        async with self._connection() as line, self.budget.spend(weight_of(request_type)):
-            response = await self._exchange(line, body)
+    async def _send(self, request_type: str, weight: int, body: bytes, attempt: int) -> bytes:
+        async with self._connection() as line, self.budget.spend(weight):
+            response, content = await self._exchange(line, body)
         self.headers = response.headers
-        self._check_status(response, request_type, attempt)
-        _check_whole(response.content)
-        return response.content
+        self._check_status(response, content, request_type, attempt)
+        _check_whole(content)
+        return content
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -164,14 +177,20 @@ class InfoClient:
         finally:
             self._idle.put_nowait(line)
 
-    async def _exchange(self, line: httpx.AsyncClient, body: bytes) -> httpx.Response:
+    async def _exchange(self, line: httpx.AsyncClient, body: bytes) -> tuple[httpx.Response, bytes]:
+        """One answer, whole within the deadline; raises `AnswerRefused` for one that is too long."""
         try:
-            async with asyncio.timeout(self.timeout_s):
-                return await line.post(self._url, content=body)
-        except (httpx.TransportError, TimeoutError) as error:
+            async with (
+                asyncio.timeout(self.timeout_s),
+                line.stream("POST", self._url, content=body) as response,
+            ):
+                return response, await whole_body(response, self.shown_url)
+        except (httpx.RequestError, TimeoutError) as error:
             raise _fault(error, self.timeout_s) from error
 
-    def _check_status(self, response: httpx.Response, request_type: str, attempt: int) -> None:
+    def _check_status(
+        self, response: httpx.Response, content: bytes, request_type: str, attempt: int
+    ) -> None:
         status = response.status_code
         if status == TOO_MANY:
             wait_s = _retry_after_s(response) or min(
@@ -182,15 +201,27 @@ class InfoClient:
         if status >= 500 or status == 408:
             raise TransientError(f"HTTP {status}")
         if status != 200:
-            said = " ".join(response.text[:120].split())
+            said = " ".join(content[:120].decode(errors="replace").split())
             raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {said}")
 
     async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
-        """The decoded answer."""
-        return decode(await self.post(request_type, **fields), self.shown_url)
+        """The decoded answer; items of it that could not be read are in `left_out`."""
+        raw = await self.post(request_type, **fields)
+        if not isinstance(decode, ItemDecoder):
+            return decode(raw, self.shown_url)
+        answer, sifted = decode.read(raw, self.shown_url)
+        self.left_out.note_all(f"items of {decode.kind}", sifted.problems)
+        self.closed += sifted.closed
+        return cast(T, answer)
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
-        return await self.ask(decode_clearinghouse_state, "clearinghouseState", user=address, dex=dex)
+        state = await self.ask(decode_clearinghouse_state, "clearinghouseState", user=address, dex=dex)
+        if not is_timely_ms(state.time, self.now_s):
+            now = datetime.fromtimestamp(self.now_s, UTC)
+            raise WireError(
+                "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {wanted(now)}"
+            )
+        return state
 
     async def spot_state(self, address: str) -> SpotClearinghouseState:
         return await self.ask(decode_spot_state, "spotClearinghouseState", user=address)
@@ -200,37 +231,66 @@ class InfoClient:
 
     async def meta_and_asset_ctxs(self, dex: str = "") -> DexAnswer:
         raw = await self.post("metaAndAssetCtxs", dex=dex)
-        return DexAnswer.of(raw, self.shown_url, time.time())
+        answer = DexAnswer.of(raw, self.shown_url, time.time())
+        if not dex and not answer.meta.universe:
+            raise WireError(
+                "metaAndAssetCtxs", self.shown_url, "$[0].universe is []: the main dex has assets"
+            )
+        self.left_out.note_all("coins of metaAndAssetCtxs", answer.meta.left_out)
+        return answer
 
     async def perp_dexs(self) -> list[PerpDex | None]:
         """In the exchange's order; None stands for the main dex."""
         return await self.ask(decode_perp_dexs, "perpDexs")
 
+    @property
+    def now_s(self) -> float:
+        """The exchange's clock as it was last told; ours where it was not."""
+        return time.time() + self._ahead_s
+
+    async def told_time_s(self) -> float | None:
+        """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
+        try:
+            brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
+            told_s = _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+        except LiqtruthError as error:
+            self.clock_warning = "" if isinstance(error, RequestRefused) else str(error)
+            told_s = None
+        now_s = time.time()
+        if told_s is not None and not EARLIEST.timestamp() <= told_s <= now_s + CLOCK_AHEAD.total_seconds():
+            self.clock_warning = (
+                f"{self.shown_url}: exchangeStatus tells a time {told_s - now_s:+,.0f} s from this machine's clock, "
+                "which is used instead"
+            )
+            told_s = None
+        self._ahead_s = 0.0 if told_s is None else told_s - now_s
+        return told_s
+
 
 async def largest_markets(client: InfoClient, most: int) -> list[str]:
     """Coins of the main dex with the most open interest, largest first; asks for marks once (weight 20)."""
     answer = await client.meta_and_asset_ctxs()
-    held_usd = [ctx.open_interest * (ctx.mark_px or 0.0) for ctx in answer.ctxs]
+    held_usd = [(ctx.open_interest or 0.0) * (ctx.mark_px or 0.0) for ctx in answer.ctxs]
     ranked = sorted(zip(held_usd, answer.meta.universe, strict=True), key=lambda one: -one[0])
     return [asset.name for usd, asset in ranked[:most] if usd > 0]
 
 
 class _Status(msgspec.Struct):
-    time: EpochMs
+    time: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+_status = Decoder[_Status]("exchangeStatus", _Status)
 
 
 async def exchange_time_s(client: InfoClient) -> float:
-    """The exchange's clock; ours where an endpoint does not tell."""
-    told = await told_time_s(client)
+    """The exchange's clock; ours where an endpoint does not tell, or tells one that is not believed."""
+    told = await client.told_time_s()
     return time.time() if told is None else told
 
 
 async def told_time_s(client: InfoClient) -> float | None:
-    """The exchange's clock; null where an endpoint does not tell."""
-    try:
-        return msgspec.json.decode(await client.post("exchangeStatus"), type=_Status).time / 1000
-    except (RequestRefused, *NOT_DECODED):
-        return None
+    """`InfoClient.told_time_s`."""
+    return await client.told_time_s()
 
 
 @cache
@@ -246,7 +306,7 @@ def _wait_before_next(error: Exception) -> bool | float:
     return True if error.wait_s is None else error.wait_s
 
 
-def _fault(error: httpx.TransportError | TimeoutError, timeout_s: float) -> TransientError:
+def _fault(error: httpx.RequestError | TimeoutError, timeout_s: float) -> TransientError:
     """The cause in a few words, without the address."""
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return TransientError(f"no whole answer within {timeout_s:g} s")
@@ -281,5 +341,6 @@ def _too_many(budget: Budget) -> str:
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
+    """Whole seconds as the exchange says them; anything else (a date, a sign, an exponent) is as good as nothing."""
     said = response.headers.get("retry-after", "")
-    return min(float(said), LONGEST_WAIT_S) if said.isdigit() else None
+    return min(float(said), LONGEST_WAIT_S) if said.isascii() and said.isdigit() else None

@@ -8,19 +8,31 @@ from typing import Final
 
 import polars as pl
 
-from heatmap.money import counted
+from heatmap.money import counted, percent, usd
 from indexer.checks import Checks
+from indexer.frames import POSITION
 from indexer.reconcile import implied_collateral_notes
 from indexer.server_marks import marks_said
 from indexer.table_choice import adopted_tables
-from storage.tables import Reading
+from indexer.universe import VENUE
+from storage.database import Database
+from storage.markets import last_market
+from storage.tables import Market, Reading
 
 SHOWN_NOTES: Final = 5
+MORE_THAN_ALL: Final = 1.1
+"""Share of open interest on one side from which on more was read than there is."""
+TOO_MUCH_USD: Final = 1e12
+"""Open interest of one market that no market has had."""
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What one file was taken for and what came of it. `unpriced` counts positions with no liquidation price."""
+    """What one file was taken for and what came of it.
+
+    `unpriced` counts positions with no liquidation price, `left_out` what could not be read; `warnings` say what can
+    hardly be true.
+    """
 
     file: str
     kind: str
@@ -37,10 +49,13 @@ class ImportSummary:
     checks: Checks = field(default_factory=Checks)
     market_rows: int = 0
     notes: tuple[str, ...] = ()
+    left_out: int = 0
+    warnings: tuple[str, ...] = ()
 
     def describe(self) -> list[str]:
         """Lines for people."""
         lines = [f"{self.file}: {self.kind}, recognised as {self.layout}"]
+        lines += [f"  WARNING: {warning}" for warning in self.warnings]
         if self.columns:
             said = [f"{ours}={theirs}" for ours, theirs in self.columns.items() if ours != theirs]
             lines.append(f"  columns: {', '.join(said) or 'named as ours'}")
@@ -70,12 +85,13 @@ def summarise(
     kind: str,
     layout: str,
     columns: Mapping[str, str],
-    readings: Sequence[Reading],
+    readings: int,
     positions: pl.DataFrame,
     accounts: int,
+    looks: pl.DataFrame,
 ) -> ImportSummary:
+    """Of `positions` as reconciled; `looks` has the moment of everything that was read."""
     counts = positions.group_by("status").len().sort("len", "status", descending=[True, False])
-    moments = [reading.as_of for reading in readings]
     return ImportSummary(
         file=str(path),
         kind=kind,
@@ -84,9 +100,9 @@ def summarise(
         positions=positions.height,
         accounts=accounts,
         coins=tuple(sorted(positions["coin"].unique())),
-        readings=len(readings),
-        first=min(moments),
-        last=max(moments),
+        readings=readings,
+        first=looks["as_of"].min(),  # type: ignore[arg-type]
+        last=looks["as_of"].max(),  # type: ignore[arg-type]
         unpriced=positions["liq_px"].null_count(),
         statuses=dict(counts.iter_rows()),
         checks=Checks.of(positions),
@@ -107,3 +123,51 @@ def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
 def _few(notes: Sequence[str], what: str) -> list[str]:
     more = len(notes) - SHOWN_NOTES
     return [*notes[:SHOWN_NOTES], *([f"and {more} more {what}"] if more > 0 else [])]
+
+
+def coverage_warnings(
+    readings: Sequence[tuple[Reading, Mapping[str, pl.DataFrame]]],
+    own: Sequence[Market],
+    given: Sequence[Market],
+    database: Database,
+) -> list[str]:
+    """What was read of more than there is (by the markets given, else stored), and markets larger than any was."""
+    warnings = []
+    for row in own:
+        if row.open_interest is not None and row.open_interest * row.mark_px > TOO_MUCH_USD:
+            size = usd(row.open_interest * row.mark_px)
+            warnings.append(f"open interest of {row.coin} is {size}: in coins it should be, is it in USD?")
+    by_coin: dict[str, list[Market]] = {}
+    for row in given:
+        by_coin.setdefault(row.coin, []).append(row)
+    for reading, frames in readings[-1:]:
+        held = frames["positions"].sort("as_of").unique(POSITION, keep="last")
+        sides = held.group_by("coin").agg(
+            long=pl.col("szi").filter(pl.col("szi") > 0).sum(),
+            short=-pl.col("szi").filter(pl.col("szi") < 0).sum(),
+        )
+        for coin, long, short in sides.sort("coin").iter_rows():
+            known = by_coin.get(coin) or [last_market(database, VENUE, coin, reading.as_of)]
+            market = _nearest(known, reading.as_of)
+            if market is None or not market.open_interest:
+                continue
+            share, side = max(long, short) / market.open_interest, "long" if long > short else "short"
+            if share > MORE_THAN_ALL:
+                warnings.append(
+                    f"{percent(share)} of the {side} open interest of {coin} ({market.open_interest:,.6g} coins): more "
+                    "than there is; sizes or open interest are in another unit, or positions are there twice"
+                )
+    return warnings[:SHOWN_NOTES]
+
+
+def _nearest(markets: Sequence[Market | None], at: datetime) -> Market | None:
+    known = [market for market in markets if market is not None]
+    return min(known, key=lambda market: abs(market.as_of - at), default=None)
+
+
+def left_out_of(summaries: Sequence[ImportSummary]) -> str:
+    """One line on what could not be read of these files."""
+    count = sum(one.left_out for one in summaries)
+    return (
+        f"{count:,} left out of {', '.join(one.file for one in summaries)}, named above; the rest is stored"
+    )

@@ -1,48 +1,59 @@
-"""The file door: raw account answers, tables of positions and tables of marks, recognised by their content.
+"""The file door: answers of accounts, tables of positions and tables of marks, recognised by their content.
 
 Reads files and writes the store; never calls the exchange. Every file is read and checked whole before the first
-one is written, and writing the same file again replaces what it wrote.
+one is written, and writing the same file again replaces what it wrote. What cannot be read of a file (an account, a
+row that contradicts itself) is left out, counted and named in its summary; the rest is stored.
 
-A table of positions is a census: each distinct time in it is one reading of its coins, which replaces all earlier
-ones, because a table of several accounts is taken to list all that its maker saw. `census=False` makes it a reading
-of the listed accounts only. A table that liqtruth exported is one census, its rows keeping their own times. A raw
-`clearinghouseState` answer is always a reading of one account.
+A table of positions is a census of each of its moments or a reading of accounts (`indexer.table_readings`). A table
+that liqtruth exported is one census, its rows keeping their own times. Answers of accounts, one or a million in a file
+or folder, are a reading of those accounts.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from indexer.account_files import (
-    AccountFile,
     MetaFile,
     check_address,
     kind_of,
     label_of,
     other_object,
-    read_account,
-    read_content,
     read_meta,
     read_spot,
     when,
 )
-from indexer.accounts import AccountReading, accounts_frame, positions_frame
+from indexer.account_imports import AccountsRead, Asked, read_accounts
+from indexer.answers import Answer, Entry, answers_of_document, answers_of_folder, answers_of_lines, is_lines
+from indexer.contradictions import held_against_each_other, refuse_past
 from indexer.errors import ImportRefused
-from indexer.frames import ACCOUNTS, conform
-from indexer.import_summary import ImportSummary, notes_on_collateral, summarise
-from indexer.layouts import EXPORT, Recognised, markets_of_table, positions_of_table, recognise_table
+from indexer.import_summary import ImportSummary, coverage_warnings, notes_on_collateral, summarise
+from indexer.layouts import EXPORT, Recognised, recognise_table
 from indexer.margin_tables import MarginTables
+from indexer.position_rows import markets_of_table, typed_rows, without_repetitions
+from indexer.readings import known_coins
 from indexer.reconcile import reconcile
+from indexer.table_readings import (
+    Readings,
+    latest,
+    lists_everyone,
+    reading_of_answers,
+    readings_of,
+    with_times_of_accounts,
+)
 from indexer.universe import VENUE, market_rows, markets_answered, stored_tables, universe_row
 from indexer.wire import SpotClearinghouseState
-from storage.markets import store_markets, store_universe
+from storage.clock import is_timely, wanted
+from storage.content import read_content
+from storage.lines import head_of, lines_of
+from storage.markets import last_market, store_markets, store_universe
 from storage.store import Store
-from storage.tables import Market, Reading, Scope, Universe
-from storage.tabular import read_table
+from storage.tables import Market, Universe
+from storage.tabular import TextTable, parse_rows, read_rows
 
 READABLE = "what can be read is a clearinghouseState, meta or metaAndAssetCtxs answer, or a table of rows"
 
@@ -52,7 +63,7 @@ class Prepared:
     """A checked file, ready to be written."""
 
     summary: ImportSummary
-    readings: list[tuple[Reading, dict[str, pl.DataFrame]]] = field(default_factory=list)
+    readings: Readings = field(default_factory=list)
     markets: list[Market] = field(default_factory=list)
     universe: Universe | None = None
 
@@ -61,53 +72,107 @@ class Prepared:
 class Options:
     """What the command says about all files."""
 
+    store: Store
     address: str | None
     spot: SpotClearinghouseState | None
-    meta: MetaFile | None
+    metas: Mapping[str, MetaFile]
     columns: Mapping[str, str]
     dex: str
     as_of: datetime | None
-    census: bool
+    census: bool | None
+    keep: bool
+    markets: Sequence[Market] = ()
+
+    @cached_property
+    def coins(self) -> set[str]:
+        """Names that there are: stored, or in what was given beside the files."""
+        named = {asset.name for file in self.metas.values() for asset in file.meta.universe}
+        return named | {row.coin for row in self.markets} | set(known_coins(self.store))
+
+    def tables(
+        self, dexes: Sequence[str], at: datetime | Iterable[datetime]
+    ) -> tuple[dict[str, MarginTables], list[str]]:
+        """Margin tables as given, else as stored."""
+        own = {dex: MarginTables.from_meta(file.meta) for dex, file in self.metas.items() if dex in dexes}
+        stored, notes = stored_tables(self.store, [dex for dex in dexes if dex not in own], at)
+        return {**stored, **own}, notes
+
+    def marks(self, coins: Sequence[str], at: datetime) -> pl.DataFrame:
+        """What the market's mark of each coin was about `at`, as given, else as stored: coin, mark_px."""
+        found = {}
+        given: dict[str, list[Market]] = {}
+        for row in self.markets:
+            given.setdefault(row.coin, []).append(row)
+        for coin in coins:
+            stored = None if coin in given else last_market(self.store.database, VENUE, coin, at)
+            rows = given.get(coin) or ([stored] if stored else [])
+            near = min(rows, key=lambda row: abs(row.as_of - at), default=None)
+            if near is not None and abs((near.as_of - at).total_seconds()) <= 86_400:
+                found[coin] = near.mark_px
+        schema = {"coin": pl.String(), "mark_px": pl.Float64()}
+        return pl.DataFrame(list(found.items()), schema=schema, orient="row")
 
 
 def import_paths(
     store: Store,
     paths: Sequence[Path],
     *,
-    meta: Path | None = None,
+    meta: Path | Sequence[Path] | None = None,
     spot: Path | None = None,
     address: str | None = None,
     columns: Mapping[str, str] | None = None,
-    market: Path | None = None,
+    market: Path | Sequence[Path] | None = None,
     dex: str = "",
     as_of: datetime | None = None,
     census: bool | None = None,
+    keep_contradictions: bool = False,
 ) -> list[ImportSummary]:
-    """Read `paths` (and `meta`, `market`) into the store; one summary per file.
+    """Read `paths` (and `meta`, `market`) into the store; one summary per file, which says what was left out of it.
 
-    `meta` gives margin tables, and marks where it is a `metaAndAssetCtxs` answer, at the moment of the account
-    files; without it the stored tables nearest in time are used. `address` and `spot` belong to one account file.
-    `as_of` dates files that do not say when they were read. `census=False` see the module. Raises `ImportRefused`,
-    `WireError` or `TableRefused`, and then nothing was written.
+    `meta` gives margin tables, one file per dex, and marks where it is a `metaAndAssetCtxs` answer, at the moment of
+    the account files; without it the stored tables nearest in time are used. `address` and `spot` belong to one account
+    file. `as_of` dates files that do not say when they were read. `census` None lets each table tell. Raises
+    `ImportRefused`, `WireError` or `TableRefused`, and then nothing was written.
     """
+    if as_of is not None and not is_timely(as_of):
+        raise ImportRefused(f"--as-of {as_of:%Y-%m-%dT%H:%MZ} is not {wanted()}")
     options = Options(
+        store=store,
         address=check_address(address) if address else None,
         spot=read_spot(spot) if spot else None,
-        meta=read_meta(meta) if meta else None,
+        metas=_metas(_listed(meta), dex),
         columns=dict(columns or {}),
-        dex=dex,
+        dex="" if dex == "main" else dex,
         as_of=as_of,
-        census=census is not False,
+        census=census,
+        keep=keep_contradictions,
     )
-    prepared = [_prepare(store, path, options) for path in paths]
+    beside = [_prepare_market_table(path, options) for path in _listed(market)]
+    options = replace(options, markets=[row for one in beside for row in one.markets])
+    prepared = [_prepare(path, options) for path in paths]
     _refuse_shared_owner(prepared, options)
-    if market is not None:
-        prepared.append(_prepare_market_table(market, options))
-    if options.meta is not None:
-        prepared.append(_prepare_meta(options.meta, options, _moment_of_accounts(prepared)))
-    for one in prepared:
+    metas = [_prepare_meta(file, options, _moment_of_accounts(prepared)) for file in options.metas.values()]
+    done = [_with_coverage(one, options) for one in [*prepared, *beside, *metas]]
+    for one in done:
         _write(store, one)
-    return [one.summary for one in prepared]
+    return [one.summary for one in done]
+
+
+def _listed(given: Path | Sequence[Path] | None) -> list[Path]:
+    return [] if given is None else [given] if isinstance(given, Path) else list(given)
+
+
+def _metas(paths: Sequence[Path], dex: str) -> dict[str, MetaFile]:
+    found: dict[str, MetaFile] = {}
+    for path in paths:
+        file = read_meta(path, "" if dex == "main" else dex)
+        if file.dex in found:
+            name = file.dex or "the main dex"
+            raise ImportRefused(
+                f"{path}: also a meta of {name}, as {found[file.dex].path}; give one for each dex"
+            )
+        found[file.dex] = file
+    return found
 
 
 def _write(store: Store, prepared: Prepared) -> None:
@@ -118,33 +183,52 @@ def _write(store: Store, prepared: Prepared) -> None:
         store.lake.write_reading(reading, frames)
 
 
-def _prepare(store: Store, path: Path, options: Options) -> Prepared:
+def _prepare(path: Path, options: Options) -> Prepared:
+    if path.is_dir():
+        return _prepare_answers(path, answers_of_folder(path, read_content), options, "folder of answers")
+    who = Answer(path.name, b"", address=options.address)
+    if is_lines(head_of(path)):
+        return _prepare_answers(path, answers_of_lines(lines_of(path), who), options, "JSON lines of answers")
     content = read_content(path)
     kind = kind_of(content)
+    if kind == "answers":
+        return _prepare_answers(path, answers_of_document(content, who), options, "JSON of answers")
     if kind == "account":
-        return _prepare_account(store, read_account(path, content, options.address, options.as_of), options)
+        who = replace(who, where=str(path), state=content)
+        entry = next(iter(answers_of_document(content, who)))
+        whole = entry if isinstance(entry, Answer) else who  # its decoder says what is wrong with it
+        return _prepare_answers(path, [whole], options, "clearinghouseState", label_of(path))
     if kind in ("meta", "metaAndAssetCtxs"):
-        return _prepare_meta(read_meta(path), options, None)
+        return _prepare_meta(read_meta(path, options.dex), options, None)
     if kind == "spot":
         raise ImportRefused(
             f"{path}: a `spotClearinghouseState` answer; give it as --spot beside its account"
         )
     if fields := other_object(content):
         raise ImportRefused(f"{path}: a JSON object of {fields}: {READABLE}")
-    table = read_table(path)
-    known = recognise_table(table.columns, options.columns, path)
+    table = parse_rows(content, path)
+    known = _recognised(table, options.columns, path)
     if known.kind == "markets":
         return _market_table(path, table, known, options)
-    return _prepare_positions(store, path, table, known, options)
+    return _prepare_positions(path, table, known, options)
+
+
+def _recognised(table: TextTable, columns: Mapping[str, str], path: Path) -> Recognised:
+    if not table.headed and not columns:
+        raise ImportRefused(
+            f"{path}: has no header line; add one, e.g. address,coin,szi,notional,liq_px,ts, or number the columns: "
+            "--columns address=1,coin=2,..."
+        )
+    return recognise_table(table.rows.columns, columns, path)
 
 
 def _refuse_shared_owner(prepared: Sequence[Prepared], options: Options) -> None:
-    files = [one.summary.file for one in prepared if one.summary.kind == "account"]
+    accounts = [one.summary for one in prepared if one.summary.kind == "account"]
+    single = len(accounts) == 1 and accounts[0].accounts <= 1
     for name, given in (("--address", options.address), ("--spot", options.spot)):
-        if given is not None and len(files) != 1:
-            raise ImportRefused(
-                f"{name} belongs to one account file, and {len(files)} were given; import singly"
-            )
+        if given is not None and not single:
+            count = len(accounts) if len(accounts) != 1 else accounts[0].accounts
+            raise ImportRefused(f"{name} belongs to one account file, and {count} were given; import singly")
 
 
 def _moment_of_accounts(prepared: Sequence[Prepared]) -> datetime | None:
@@ -155,55 +239,67 @@ def _moment_of_accounts(prepared: Sequence[Prepared]) -> datetime | None:
 # ----------------------------------------------------------------------------------------- accounts
 
 
-def _prepare_account(store: Store, file: AccountFile, options: Options) -> Prepared:
-    tables, notes = _tables(store, [options.dex], file.as_of, options.meta, options.dex)
-    token = tables[options.dex].collateral_token if options.dex in tables else 0
-    read = AccountReading(
-        address=file.address,
-        state=file.state,
-        source=_source(file.path),
+def _prepare_answers(
+    path: Path, entries: Iterable[Entry], options: Options, layout: str, label: str | None = None
+) -> Prepared:
+    tokens: dict[str, int] = {}
+
+    def token(dex: str, ms: int) -> int:
+        if dex not in tokens:
+            tables, _ = options.tables([dex], datetime.fromtimestamp(ms / 1000, UTC))
+            tokens[dex] = tables[dex].collateral_token if dex in tables else 0
+        return tokens[dex]
+
+    asked = Asked(
+        path=path,
+        source=source_of(path),
+        label=label,
         dex=options.dex,
         spot=options.spot,
-        as_of=file.as_of,
+        undated=lambda: when(path, options.as_of),
         collateral_token=token,
     )
-    positions = reconcile(positions_frame([read]), tables)
+    read = read_accounts(entries, asked)
+    tables, notes = options.tables(sorted(read.accounts["dex"].unique()), read.accounts["as_of"].unique())
+    positions = reconcile(read.positions, tables)
     if not tables:
         notes.append("no margin tables: prices are the exchange's, unchecked; give --meta")
-    reading = Reading(
-        id=f"{file.address}@{_stamp(file.as_of)}" + (f"@{options.dex}" if options.dex else ""),
-        venue=VENUE,
-        source=_source(file.path),
-        scope=Scope.ACCOUNTS,
-        as_of=file.as_of,
-        accounts=1,
-        positions=positions.height,
+    past = refuse_past(positions, str(path), options.keep)
+    readings = reading_of_answers(path, asked.source, positions, read.accounts, options.census is True)
+    summary = summarise(
+        path,
+        "account",
+        layout,
+        {},
+        len(readings),
+        positions,
+        read.accounts["address"].n_unique(),
+        read.accounts,
     )
-    frames = {"positions": positions, "accounts": accounts_frame([read])}
-    summary = summarise(file.path, "account", "clearinghouseState", {}, [reading], positions, 1)
+    said = [
+        *_owner_notes(read),
+        *read.notes,
+        *notes,
+        *([past] if past else []),
+        *read.left_out.notes("accounts"),
+    ]
     return Prepared(
-        _with_notes(summary, [*file.notes, *notes, *notes_on_collateral(positions)]), [(reading, frames)]
+        replace(summary, notes=(*said, *notes_on_collateral(positions)), left_out=read.left_out.count),
+        readings,
     )
 
 
-def _tables(
-    store: Store,
-    dexes: Sequence[str],
-    at: datetime | Iterable[datetime],
-    meta: MetaFile | None,
-    meta_dex: str,
-) -> tuple[dict[str, MarginTables], list[str]]:
-    """Margin tables from the file given for `meta_dex`, else as stored."""
-    own = {} if meta is None else {meta_dex: MarginTables.from_meta(meta.meta)}
-    stored, notes = stored_tables(store, [dex for dex in dexes if dex not in own], at)
-    return {**stored, **own}, notes
+def _owner_notes(read: AccountsRead) -> list[str]:
+    labels = [one for one in read.accounts["address"].unique() if one.startswith("file:")]
+    return [f"the answer does not say whose it is: kept as {one} (--address names it)" for one in labels]
 
 
 def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> Prepared:
     as_of, how = (moment, "") if moment is not None else when(file.path, options.as_of)
-    markets = [] if file.ctxs is None else markets_answered(file.meta, file.ctxs, options.dex, as_of)
+    markets = [] if file.ctxs is None else markets_answered(file.meta, file.ctxs, file.dex, as_of)
     layout = "meta" if file.ctxs is None else "metaAndAssetCtxs"
     notes = [f"{len(file.meta.universe)} assets, {len(file.meta.margin_tables)} tiered margin tables"]
+    notes += [f"of the dex {file.dex}"] if file.dex else []
     summary = ImportSummary(
         file=str(file.path),
         kind="universe",
@@ -213,72 +309,70 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
         last=as_of,
         notes=(*notes, *([how] if how else [])),
     )
-    return Prepared(summary, markets=markets, universe=universe_row(file.raw, options.dex, as_of))
+    return Prepared(summary, markets=markets, universe=universe_row(file.raw, file.dex, as_of))
 
 
 # ------------------------------------------------------------------------------------------- tables
 
 
-def _prepare_positions(
-    store: Store, path: Path, table: pl.DataFrame, known: Recognised, options: Options
-) -> Prepared:
-    rows, notes = positions_of_table(table, known, path, options.as_of, options.dex)
+def _prepare_positions(path: Path, table: TextTable, known: Recognised, options: Options) -> Prepared:
     exported = known.layout == EXPORT.name
-    if not exported:
-        rows = rows.with_columns(source=pl.lit(_source(path)))
-    whole = exported or not options.census
-    parts = [rows] if whole else rows.partition_by("as_of", maintain_order=True)
-    if not exported:
-        tables, said = _tables(store, _dexes(rows), rows["as_of"].unique(), options.meta, options.dex)
-        parts = [reconcile(part, tables) for part in parts]
+    rows, notes = typed_rows(table.rows, known, path, options.as_of, options.dex, options.coins)
+    at = latest(rows)
+    given = {
+        **known.columns,
+        **({} if "szi" in known.columns else {"szi": known.columns.get("size", "size")}),
+    }
+    held = held_against_each_other(
+        rows, given, str(path), options.marks(sorted(rows["coin"].unique()), at), options.keep
+    )
+    rows, said = without_repetitions(held.rows, path)
+    if rows.is_empty():
+        raise ImportRefused(f"{path}: no row holds a position")
+    notes = [*table.remarks, *notes, *held.notes, *said]
+    census = options.census if options.census is not None else exported or lists_everyone(rows)
+    if not census:
+        rows, said = with_times_of_accounts(rows)
         notes += said
-    readings = [(_table_reading(path, part, options.census), _frames(part, options.census)) for part in parts]
-    if len(parts) > 3 and len(parts) * 2 > rows.height:
-        notes.append(
-            f"{len(parts):,} moments for {rows.height:,} rows: each is kept as a reading of all accounts; if the "
-            "times are when each account was read, import it as accounts"
+    if not exported:
+        tables, said = options.tables(sorted(rows["dex"].unique()), rows["as_of"].unique())
+        rows = rows.with_columns(source=pl.lit(source_of(path)))
+        rows = pl.concat(
+            [reconcile(part, tables) for part in rows.partition_by("as_of", maintain_order=True)]
         )
-    done = pl.concat(parts)
-    stored = [reading for reading, _ in readings]
-    summary = summarise(path, "positions", known.layout, known.columns, stored, done, _accounts(done))
-    notes += [note for part in parts for note in notes_on_collateral(part)]
-    return Prepared(_with_notes(summary, notes), readings)
+        notes += said
+    readings = readings_of(path, source_of(path), rows, census, whole=exported)
+    if rows["as_of"].n_unique() > 1 and options.census is None and not exported:
+        notes.append(_taken_for(rows, census))
+    if known.dropped:
+        notes.append(f"columns not used: {', '.join(known.dropped)}")
+    summary = summarise(
+        path, "positions", known.layout, {**known.columns, **known.constants}, len(readings), rows,
+        rows["address"].n_unique(), rows,
+    )  # fmt: skip
+    notes += notes_on_collateral(rows)
+    return Prepared(replace(summary, notes=tuple(notes), left_out=held.left_out), readings)
 
 
-def _table_reading(path: Path, part: pl.DataFrame, census: bool) -> Reading:
-    as_of = _latest(part)
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    return Reading(
-        id=f"{label_of(path).removeprefix('file:')}@{_stamp(as_of)}-{place}",
-        venue=VENUE,
-        source=_source(path),
-        scope=Scope.CENSUS if census else Scope.ACCOUNTS,
-        as_of=as_of,
-        accounts=_accounts(part),
-        positions=part.height,
-    )
-
-
-def _frames(part: pl.DataFrame, census: bool) -> dict[str, pl.DataFrame]:
-    """Positions, and where the reading is of accounts the list of them."""
+def _taken_for(rows: pl.DataFrame, census: bool) -> str:
+    moments = f"{rows['as_of'].n_unique():,} moments"
     if census:
-        return {"positions": part}
-    accounts = part.group_by("address", "dex", "as_of", maintain_order=True).agg(
-        pl.col("account_mode", "account_value_usd", "source").first(), pl.len().alias("positions")
+        return f"{moments}: each is taken to list all accounts then; if each account has its own time, --accounts"
+    return (
+        f"{moments}: taken for accounts each as of its own time; if each moment lists all accounts, --census"
     )
-    return {"positions": part, "accounts": conform(accounts, ACCOUNTS)}
 
 
 def _prepare_market_table(path: Path, options: Options) -> Prepared:
-    table = read_table(path)
-    known = recognise_table(table.columns, {}, path)
+    table = read_rows(path)
+    known = _recognised(table, {}, path)
     if known.kind != "markets":
         raise ImportRefused(f"{path}: a table of positions, not of marks; give it as PATH, not as --market")
     return _market_table(path, table, known, options)
 
 
-def _market_table(path: Path, table: pl.DataFrame, known: Recognised, options: Options) -> Prepared:
-    frame = markets_of_table(table, known, path, options.dex)
+def _market_table(path: Path, table: TextTable, known: Recognised, options: Options) -> Prepared:
+    frame = markets_of_table(table.rows, known, path, options.dex, options.coins)
     markets = market_rows(frame)
     summary = ImportSummary(
         file=str(path),
@@ -289,6 +383,10 @@ def _market_table(path: Path, table: pl.DataFrame, known: Recognised, options: O
         market_rows=len(markets),
         first=frame["as_of"].min(),  # type: ignore[arg-type]
         last=frame["as_of"].max(),  # type: ignore[arg-type]
+        notes=(
+            *table.remarks,
+            *((f"columns not used: {', '.join(known.dropped)}",) if known.dropped else ()),
+        ),
     )
     return Prepared(summary, markets=markets)
 
@@ -296,27 +394,12 @@ def _market_table(path: Path, table: pl.DataFrame, known: Recognised, options: O
 # ------------------------------------------------------------------------------------------ summary
 
 
-def _with_notes(summary: ImportSummary, notes: Sequence[str]) -> ImportSummary:
-    return replace(summary, notes=tuple(notes))
+def _with_coverage(prepared: Prepared, options: Options) -> Prepared:
+    """The file with a warning where it holds more than there is, by the markets given or stored."""
+    found = coverage_warnings(prepared.readings, prepared.markets, options.markets, options.store.database)
+    return replace(prepared, summary=replace(prepared.summary, warnings=tuple(found)))
 
 
-def _source(path: Path) -> str:
+def source_of(path: Path) -> str:
+    """Where rows of a file are said to come from."""
     return f"file:{path.resolve().parent.name}/{path.name}"
-
-
-def _stamp(moment: datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def _dexes(rows: pl.DataFrame) -> list[str]:
-    return sorted(rows["dex"].unique())
-
-
-def _accounts(rows: pl.DataFrame) -> int:
-    return rows["address"].n_unique()
-
-
-def _latest(rows: pl.DataFrame) -> datetime:
-    latest = rows["as_of"].max()
-    assert isinstance(latest, datetime)
-    return latest

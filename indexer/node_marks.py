@@ -10,7 +10,8 @@ import polars as pl
 from indexer.budget import Budget
 from indexer.client import InfoClient
 from indexer.errors import ImportRefused
-from indexer.layouts import markets_of_table, recognise_table
+from indexer.layouts import recognise_table
+from indexer.position_rows import markets_of_table
 from indexer.sweep import find_dexes
 from indexer.universe import markets_of_dexes
 from storage.tabular import read_table

@@ -10,11 +10,13 @@ import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Literal
 
 import polars as pl
 
-from heatmap.errors import BadInput, SourceUnreachable
+from heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
+from heatmap.money import counted
 from indexer.address_list import read_addresses
 from indexer.budget import Budget
 from indexer.checks import Checks
@@ -61,16 +63,17 @@ async def sweep(
     `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state said so. Raises `SourceUnreachable`
-    (what was read stays), and `BadInput` for an unknown dex.
+    (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and said.
     """
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     started_s = time.monotonic()
-    budget = Budget(weight_per_minute)
+    budget = Budget.shared(weight_per_minute, base_url, store.settings.data_dir)
     async with InfoClient(
         base_url, budget, store.settings.request_timeout_s, concurrency, patience
     ) as client:
         names = await find_dexes(client, [dex] if dexes is None else dexes)
-        answers = {name: await client.meta_and_asset_ctxs(name) for name in names}
+        answers, lost = await read_dexes(client, names)
+        await client.told_time_s()
         parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
         resumed = len(parts.stored)
         crawl = Crawl(
@@ -83,6 +86,7 @@ async def sweep(
             memory=remembered_modes(store, listed),
             mode_max_age_s=mode_max_age_s,
             batch_accounts=BATCH_ACCOUNTS,
+            lost=lost,
         )
         await crawl.run([address for address in listed if address not in parts.stored])
     if not parts.stored:
@@ -93,6 +97,20 @@ async def sweep(
     return report
 
 
+async def read_dexes(client: InfoClient, names: Sequence[str]) -> tuple[dict[str, DexAnswer], dict[str, str]]:
+    """Markets of each dex, and why some could not be read; raises the error where none could, or the host is gone."""
+    answers: dict[str, DexAnswer] = {}
+    lost: dict[str, str] = {}
+    for name in names:
+        try:
+            answers[name] = await client.meta_and_asset_ctxs(name)
+        except LiqtruthError as error:
+            lost[name] = str(error)
+            if len(lost) == len(names) or (error.retryable and not answers and len(lost) > 1):
+                raise
+    return answers, lost
+
+
 async def plan_of(
     addresses: Sequence[str],
     *,
@@ -100,10 +118,12 @@ async def plan_of(
     dexes: Sequence[str] | Literal["all"],
     weight_per_minute: float | None = 960,
     timeout_s: float = 10.0,
+    data_dir: Path | None = None,
 ) -> SweepPlan:
     """The cost of a sweep; asks the exchange for its dexes where "all" are wanted, and nothing else."""
     if dexes == ALL:
-        async with InfoClient(base_url, Budget(weight_per_minute), timeout_s, 1) as client:
+        budget = Budget.shared(weight_per_minute, base_url, data_dir)
+        async with InfoClient(base_url, budget, timeout_s, 1) as client:
             dexes = await find_dexes(client, ALL)
     return plan(addresses, weight_per_minute=weight_per_minute, dexes=dexes)
 
@@ -166,7 +186,7 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> t
         as_of=last,
         accounts=accounts["address"].n_unique(),
         positions=positions.height,
-        notes=f"{len(crawl.failed)} accounts could not be read" if crawl.failed else "",
+        notes="; ".join(_unread(crawl)),
     )
     # The contexts carry no time; they were read just before the first account of this run.
     read_at = crawl.began or last
@@ -175,6 +195,23 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> t
         store_markets(store.database, markets_answered(answer.meta, answer.ctxs, name, read_at))
     store.lake.write_reading(reading, {"positions": positions, "accounts": accounts})
     return reading, positions
+
+
+def _unread(crawl: Crawl) -> list[str]:
+    """What the reading lacks, for whoever reads it later."""
+    return [
+        *([f"{len(crawl.failed)} accounts could not be read"] if crawl.failed else []),
+        *(f"dex {name or 'main'} could not be read" for name in crawl.lost),
+        *crawl.client.left_out.describe(),
+    ]
+
+
+def _notes(positions: pl.DataFrame, client: InfoClient) -> list[str]:
+    return [
+        *notes_on_collateral(positions),
+        *([f"{counted(client.closed, 'entry')} of size zero passed over"] if client.closed else []),
+        *([client.clock_warning] if client.clock_warning else []),
+    ]
 
 
 def _report(
@@ -200,8 +237,10 @@ def _report(
         weight=budget.spent,
         too_many_requests=budget.refused,
         seconds=seconds,
-        notes=tuple(notes_on_collateral(positions)),
-        dexes=tuple(crawl.tables),
+        notes=tuple(_notes(positions, crawl.client)),
+        dexes=tuple(name for name in crawl.tables if name not in crawl.lost),
+        lost_dexes=crawl.lost,
+        left_out=crawl.client.left_out,
         mode_changed=len(crawl.changed),
         mismatches=count_reasons(mismatches(positions, crawl.tables)),
         checks=Checks.of(positions),

@@ -7,9 +7,10 @@ the others, as if nothing were remembered.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from heatmap.errors import LiqtruthError, SourceUnreachable
@@ -19,9 +20,13 @@ from indexer.client import InfoClient
 from indexer.margin_tables import MarginTables
 from indexer.modes import RememberedMode, doubted, reads_of, spot_needed
 from indexer.sweep_parts import SweepParts
+from indexer.wire import ClearinghouseState
 
 BATCH_S: Final = 10.0
 FEWEST_FAILURES_IN_A_ROW: Final = 8
+
+Told = Callable[[Mapping[str, LiqtruthError | None]], None]
+"""Is told how the reading of an account went in each dex that was tried."""
 
 
 async def read_account(
@@ -31,9 +36,10 @@ async def read_account(
     source: str,
     known: RememberedMode | None,
     mode_max_age_s: float,
+    told: Told = lambda outcome: None,
 ) -> list[AccountReading]:
     """One account in every dex of `collateral_token`; raises what the client raises."""
-    states = [await client.clearinghouse_state(address, dex) for dex in collateral_token]
+    states = await _states(client, address, collateral_token, told)
     spot, mode = None, None
     if spot_needed(states, known, mode_max_age_s):
         spot = await client.spot_state(address)
@@ -46,9 +52,59 @@ async def read_account(
     ]
 
 
+async def _states(
+    client: InfoClient, address: str, dexes: Iterable[str], told: Told
+) -> list[ClearinghouseState]:
+    """The account in each dex; where one fails the others are tried, so that it is known which one it is."""
+    states: list[ClearinghouseState] = []
+    outcome: dict[str, LiqtruthError | None] = {}
+    errors: list[LiqtruthError] = []
+    for dex in dexes:
+        try:
+            states.append(await client.clearinghouse_state(address, dex))
+            outcome[dex] = None
+        except LiqtruthError as error:
+            outcome[dex] = error
+            errors.append(error)
+            if len(errors) > 1:
+                break
+    told(outcome)
+    if errors:
+        raise errors[0]
+    return states
+
+
+@dataclass
+class DexFailures:
+    """Whom each dex failed for while another dex answered for them: `in_a_row` since it last answered itself."""
+
+    in_a_row: dict[str, list[str]] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+
+    def note(self, address: str, outcome: Mapping[str, LiqtruthError | None]) -> None:
+        fine = {dex for dex, error in outcome.items() if error is None}
+        self.answered |= fine
+        for dex in outcome:
+            if dex in fine:
+                self.in_a_row.pop(dex, None)
+            elif fine:
+                self.in_a_row.setdefault(dex, []).append(address)
+
+    def failing(self, most: int) -> list[str]:
+        """Dexes that failed for `most` accounts one after the other."""
+        return [dex for dex, failed in self.in_a_row.items() if len(failed) >= most]
+
+    def silent(self) -> list[str]:
+        """Dexes that failed for everyone."""
+        return [dex for dex in self.in_a_row if dex not in self.answered]
+
+
 @dataclass
 class Crawl:
-    """Workers over one list; `failed`, `changed` and the batch are what they have brought so far."""
+    """Workers over one list; `failed`, `changed` and the batch are what they have brought so far.
+
+    A dex that fails for everyone is in `lost` with the reason; from then on accounts are read without it.
+    """
 
     client: InfoClient
     parts: SweepParts
@@ -65,16 +121,20 @@ class Crawl:
     again: list[str] = field(default_factory=list)
     stored_at_s: float = field(default_factory=time.monotonic)
     failures_in_a_row: int = 0
+    lost: dict[str, str] = field(default_factory=dict)
     began: datetime | None = None
 
     def __post_init__(self) -> None:
         self._token = {dex: tables.collateral_token for dex, tables in self.tables.items()}
         self._trusted: Mapping[str, RememberedMode] = self.memory
+        self._most_failures = max(FEWEST_FAILURES_IN_A_ROW, self.concurrency)
+        self._by_dex = DexFailures()
 
     async def run(self, addresses: Sequence[str]) -> None:
         """Read all; raises `SourceUnreachable` where the host is gone. What was read is stored either way."""
         await self._pass(addresses)
-        if self.again:
+        self._lose(self._by_dex.silent(), {})
+        while self.again:
             self._trusted = {}
             again, self.again = self.again, []
             await self._pass(again)
@@ -95,7 +155,13 @@ class Crawl:
             known = self._trusted.get(address)
             try:
                 readings = await read_account(
-                    self.client, address, self._token, self.source, known, self.mode_max_age_s
+                    self.client,
+                    address,
+                    self._token,
+                    self.source,
+                    known,
+                    self.mode_max_age_s,
+                    partial(self._note_outcome, address),
                 )
             except LiqtruthError as error:
                 self._note_failure(address, error)
@@ -127,10 +193,32 @@ class Crawl:
             note_reads(self.parts.store, reads_of(kept, accounts_frame(kept)))
         self.stored_at_s = time.monotonic()
 
+    def _note_outcome(self, address: str, outcome: Mapping[str, LiqtruthError | None]) -> None:
+        self._by_dex.note(address, outcome)
+        self._lose(self._by_dex.failing(self._most_failures), outcome)
+        if any(error is not None and dex in self.lost for dex, error in outcome.items()):
+            self.again.append(address)
+
+    def _lose(self, dexes: Iterable[str], outcome: Mapping[str, LiqtruthError | None]) -> None:
+        """Go on without dexes that fail for everyone; whoever failed because of them is read again without them."""
+        for dex in dexes:
+            failed = self._by_dex.in_a_row.pop(dex)
+            if dex not in self._token or len(self._token) == 1:
+                continue
+            self._token = {name: token for name, token in self._token.items() if name != dex}
+            told = outcome.get(dex)
+            self.lost[dex] = str(told) if told else self.failed.get(failed[0], "no account could be read")
+            self.failures_in_a_row = 0
+            for address in failed:
+                if self.failed.pop(address, None) is not None:
+                    self.again.append(address)
+
     def _note_failure(self, address: str, error: LiqtruthError) -> None:
+        if address in self.again:
+            return  # it failed because of a dex that is lost
         self.failed[address] = str(error)
         self.failures_in_a_row += 1
-        if self.failures_in_a_row >= max(FEWEST_FAILURES_IN_A_ROW, self.concurrency):
+        if self.failures_in_a_row >= self._most_failures:
             self._store_batch()
             raise SourceUnreachable(
                 f"{error}; {self.failures_in_a_row} accounts in a row failed, {len(self.parts.stored):,} of "

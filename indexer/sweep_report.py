@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from heatmap.errors import BadInput
+from heatmap.errors import BadInput, PartlyRead
 from heatmap.money import counted
 from indexer.budget import weight_of
 from indexer.checks import Checks
+from indexer.left_out import LeftOut
 
 SHOWN_FAILURES: Final = 5
 
@@ -53,7 +54,7 @@ def plan(
         raise BadInput(f"a plan needs the dexes by name, not {dexes!r}")
     names = list(dict.fromkeys([dex] if dexes is None else dexes))
     accounts = len(set(addresses))
-    once = ["metaAndAssetCtxs"] * len(names) + (["perpDexs"] if names != [""] else [])
+    once = ["exchangeStatus"] + ["metaAndAssetCtxs"] * len(names) + (["perpDexs"] if names != [""] else [])
     fixed = sum(weight_of(request) for request in once)
     weight_min = fixed + accounts * len(names) * weight_of("clearinghouseState")
     weight_max = weight_min + accounts * weight_of("spotClearinghouseState")
@@ -75,8 +76,8 @@ class SweepReport:
     """What a finished sweep stored.
 
     `dex` is the comma-separated list of `dexes`, the main one being empty. `failed` maps the accounts that could not be
-    read to the reason, `mismatches` the reasons of `indexer.mismatch` to numbers of positions; `mode_changed` counts
-    accounts whose mode was remembered otherwise.
+    read to the reason, `lost_dexes` the dexes, `left_out` counts items of answers, `mismatches` maps the reasons of
+    `indexer.mismatch` to numbers of positions; `mode_changed` counts accounts whose mode was remembered otherwise.
     """
 
     reading_id: str
@@ -100,6 +101,20 @@ class SweepReport:
     mode_changed: int = 0
     mismatches: dict[str, int] = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
+    lost_dexes: dict[str, str] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where an account, a dex or an item of an answer could not be read."""
+        lacking = [
+            *([f"{counted(len(self.failed), 'account')} ({_first(self.failed)})"] if self.failed else []),
+            *(f"dex {name or 'main'} ({why})" for name, why in self.lost_dexes.items()),
+            *self.left_out.describe(),
+        ]
+        if lacking:
+            raise PartlyRead(
+                f"could not be read: {'; '.join(lacking)}; the rest is stored, sweep again later"
+            )
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -126,7 +141,13 @@ class SweepReport:
                 f"  {self.too_many_requests:,} answers were 429: something else asks from this address"
             )
         lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  dex {name or 'main'} could not be read: {why}" for name, why in self.lost_dexes.items()]
+        lines += [f"  {line}" for line in self.left_out.describe()]
         if self.failed:
             lines.append(f"  {len(self.failed):,} accounts could not be read:")
             lines += [f"    {who}: {why}" for who, why in list(self.failed.items())[:SHOWN_FAILURES]]
         return lines
+
+
+def _first(failed: dict[str, str]) -> str:
+    return next(f"{who}: {why}" for who, why in failed.items())

@@ -1,7 +1,7 @@
 """What can be asked of the exact map: filtered, a layer, all coins moved together, first orders only, over time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -92,19 +92,21 @@ def _latest(store: Store, coin: str) -> datetime:
 
 
 def filtered_map(store: Store, view: MapView) -> Heatmap:
-    """Only positions that pass the filters; the coverage is the whole map's, and the assumptions name the filters."""
+    """Only positions that pass the filters; the coverage is the whole map's, and the map says which part it is."""
     positions, market, notes = coin_as_of(store, view.coin, view.at)
     kept = filtered_positions(positions, holder_share=view.holder_share, **view.filters)
-    said = [f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in view.filters.items()]
+    only = {name: tuple(values) for name, values in view.filters.items()}
     if view.holder_share is not None:
         low, high = view.holder_share
-        said.append(f"holders of {100 * low:g} to {100 * high:g} % of their side")
+        only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
     if kept.is_empty():
-        raise NothingStored(f"no position of {view.coin} passes: {'; '.join(said)}")
+        said = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
+        raise NothingStored(f"no position of {view.coin} passes: {said}")
     whole, part = (
         map_of_positions(rows, view.coin, market, view.width_bps, notes) for rows in (positions, kept)
     )
-    note = f"only {'; '.join(said)}: {kept.height:,} of {positions.height:,} positions"
+    part = replace(part, only=only)
+    note = f"{part.filtered_by}: {kept.height:,} of {positions.height:,} positions"
     return part_of_map(whole, part, (note, *whole.coverage.notes), note)
 
 

@@ -23,6 +23,7 @@ from sandbox.bybit import BybitApi
 from sandbox.centralised import BINANCE, BYBIT, OKX
 from sandbox.errors import SandboxRefused
 from sandbox.faults import Faults
+from sandbox.faulty import SERVER_NAME, faulty, response
 from sandbox.forced_orders import forced_orders
 from sandbox.hyperliquid import InfoEndpoint, Unprocessable, items_of
 from sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
@@ -34,13 +35,10 @@ from sandbox.sockets import Sockets
 from sandbox.truth import true_liquidations, true_positions
 from sandbox.weights import WeightBudget, weight_of
 
-SERVER_NAME: Final = "liqtruth-sandbox (synthetic)"
-JSON: Final = "application/json"
 LEADERBOARD: Final = "/Mainnet/leaderboard"
 STATS: Final = (LEADERBOARD, "/Mainnet/vaults")
 MINUTE_MS: Final = 60_000
 TICK_S: Final = 0.05
-PAGE: Final = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1>synthetic fault</body></html>"
 
 
 class VenueApi(Protocol):
@@ -197,6 +195,8 @@ class SandboxServer:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request: delay, fault or answer; a request for the socket becomes one."""
         sockets = self._sockets_at(request)
+        if sockets is not None and self.faults.turns_away():
+            return response(307, b"", {"Location": self.faults.redirect_to})
         if sockets is not None:
             return await sockets.handle(request, {"Server": SERVER_NAME})
         if self.faults.delay_s > 0:
@@ -204,9 +204,10 @@ class SandboxServer:
         status, body = await self._answer(request)
         fault = self.faults.next()
         if fault is not None:
-            return await self._faulty(fault, request, body)
+            self.count_429 += fault in ("429", "odd_retry_after")
+            return await faulty(fault, self.faults, request, status, body)
         self.count_429 += status == 429
-        return _response(status, body)
+        return response(status, body)
 
     def _sockets_at(self, request: web.BaseRequest) -> Connections | None:
         """Where a request for a socket belongs."""
@@ -233,6 +234,8 @@ class SandboxServer:
             return 422, b"Failed to deserialize the JSON body into the target type"
         kind = str(body.get("type"))
         self.requests[kind] += 1
+        if (body.get("dex") or "") in self.faults.failing_dexes:
+            return 500, b"Internal Server Error"
         try:
             answer = self._info.answer(body)
         except Unprocessable as error:
@@ -256,33 +259,6 @@ class SandboxServer:
         api = self._apis.get(name)
         status, answer = api.respond(path, query) if api is not None else (404, NOT_FOUND)
         return status, answer.encode() if isinstance(answer, str) else msgspec.json.encode(answer)
-
-    async def _faulty(self, fault: str, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        if fault == "429":
-            self.count_429 += 1
-            return _response(429, b"null")
-        if fault == "500":
-            return _response(500, b"Internal Server Error")
-        if fault == "html":
-            return web.Response(body=PAGE, content_type="text/html", headers={"Server": SERVER_NAME})
-        return await self._cut_off(request, body if fault == "truncated" else b"")
-
-    async def _cut_off(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        """Close the connection, for a truncated answer after half of the promised body."""
-        response = web.StreamResponse(headers={"Server": SERVER_NAME, "Content-Type": JSON})
-        if body:
-            response.content_length = len(body)
-            await response.prepare(request)
-            await response.write(body[: len(body) // 2])
-        if request.transport is not None:
-            request.transport.close()
-        return response
-
-
-def _response(status: int, body: bytes) -> web.Response:
-    is_json = body[:1] in (b"{", b"[", b'"') or body == b"null"
-    kind = JSON if is_json else "text/plain"
-    return web.Response(status=status, body=body, content_type=kind, headers={"Server": SERVER_NAME})
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

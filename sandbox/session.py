@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from sandbox.faults import Faults
+from sandbox.spoiled import SPOILINGS, spoiled
 
 Json = dict[str, Any]
 MOST_WAITING: Final = 50_000
@@ -24,8 +25,8 @@ class Session:
     faults: Callable[[], Faults]
     subscriptions: set[Any] = field(default_factory=set)
     is_silent: bool = False
-    _outbox: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    _held_back: str | None = None
+    _outbox: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
+    _held_back: str | bytes | None = None
     _to_lose: int = 0
 
     @property
@@ -54,11 +55,13 @@ class Session:
             self._to_lose -= 1
         elif fault == "reorder" and self._held_back is None:
             self._held_back = _text(message)
+        elif fault in SPOILINGS:
+            self._send(spoiled(fault, _text(message).encode()))
         else:
             for _ in range(2 if fault == "duplicate" else 1):
                 self.say(message)
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str | bytes) -> None:
         self._outbox.put_nowait(text)
         if self._held_back is not None:
             self._outbox.put_nowait(self._held_back)
@@ -82,7 +85,9 @@ class Session:
         """Send what is queued, for as long as the connection lasts."""
         with suppress(ConnectionError, RuntimeError):
             while True:
-                await self.socket.send_str(await self._outbox.get())
+                message = await self._outbox.get()
+                whole = message if isinstance(message, bytes) else message.encode()
+                await self.socket.send_frame(whole, WSMsgType.TEXT)  # bytes that are no text stay as they are
 
 
 @dataclass

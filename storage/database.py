@@ -5,19 +5,24 @@ was under way when the server went is lost; `Database.transact` does it again, s
 the same as once (`storage.upsert`).
 """
 
+import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session, create_engine
 
 from heatmap.errors import BadInput
 from storage.errors import DatabaseLost
 from storage.outage import explained, is_fault, may_pass
-from storage.schema import HEAD, MIGRATIONS, current_revision, migrate
+from storage.schema import HEAD, MIGRATIONS, WRITING, check_current, current_revision, migrate
+from storage.sessions import RereadingSession
 
 __all__ = ["HEAD", "MIGRATIONS", "Database", "current_revision", "engine_for", "migrate"]
 
@@ -40,39 +45,52 @@ SERVER_OPTIONS: Final = {
 }
 """libpq's: a server that vanished without a word is noticed within about 20 s (ms in the last, s in the others)."""
 
+SQLITE: Final = ("sqlite", "sqlite+pysqlite")
+BUSY_S: Final = 30
+"""How long another process's transaction is waited for."""
+PRAGMAS: Final = (f"busy_timeout={1000 * BUSY_S}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+"""`FULL`: what was committed outlives a power cut, so a row may take the place of a file that is then removed."""
+
 Done = TypeVar("Done")
 
 
 class Database:
     """A connection pool over the migrated schema; sessions are short and commit on leaving.
 
-    `patience_s` is how long a server that has gone away is waited for before `DatabaseLost` is raised.
+    `patience_s` is how long a server that has gone away is waited for before `DatabaseLost` is raised. A SQLite file
+    that may not be written by this user is read as it is: `read_only`.
     """
 
-    def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
-        self.engine = engine_for(url)
+    def __init__(self, url: str | URL, patience_s: float = PATIENCE_S) -> None:
+        parsed = parsed_url(url)
+        self.read_only = _is_read_only(parsed)
         self.patience_s = patience_s
         try:
-            _waiting(lambda: migrate(self.engine), OPENING_PATIENCE_S)
+            self.engine = engine_for(parsed, self.read_only)
+            _waiting(self._open, OPENING_PATIENCE_S)
         except DBAPIError as error:
             self.engine.dispose()
             raise explained(error, self.engine) from error
+        except (ValueError, TypeError):  # a driver's own words show the option's value
+            raise BadInput(f"LIQTRUTH_DATABASE_URL: an option of it cannot be used; {REMEDY}") from None
+
+    def _open(self) -> None:
+        if self.read_only:
+            check_current(self.engine)
+        else:
+            migrate(self.engine)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session that commits when the block ends and rolls back when it raises.
 
-        Opening waits for a server that is away. Raises `DatabaseLost` where it stays away or goes under the block,
-        `LiqtruthError` for other faults of the database: a full disk, a broken file.
+        A server that is away is waited for, at the start and under every select. Raises `DatabaseLost` where it stays
+        away or goes under something else, `LiqtruthError` for other faults of the database: a full disk, a broken file.
         """
-        try:
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                _waiting(lambda: _connect(session), self.patience_s)
-                yield session
-        except DBAPIError as error:
-            if is_fault(error):
-                raise explained(error, self.engine) from error
-            raise
+        with self._explained(), RereadingSession(self.engine, self._waited) as session:
+            session.begin_reading()
+            yield session
+            session.end()
 
     def transact(self, work: Callable[[Session], Done]) -> Done:
         """What `work` gives in a session of its own; done again where the server went away under it.
@@ -82,35 +100,89 @@ class Database:
         until_s = time.monotonic() + self.patience_s
         while True:
             try:
-                with self.session() as session:
-                    return work(session)
+                return self._written(work)
             except DatabaseLost:
                 if time.monotonic() > until_s:
                     raise
                 time.sleep(FIRST_WAIT_S)
 
+    def _written(self, work: Callable[[Session], Done]) -> Done:
+        with self._explained(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            self._waited(lambda: session.connection(execution_options=WRITING))
+            return work(session)
+
+    def _waited(self, attempt: Callable[[], Any]) -> Any:
+        return _waiting(attempt, self.patience_s)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if is_fault(error):
+                raise explained(error, self.engine) from error
+            raise
+
     def close(self) -> None:
         self.engine.dispose()
 
 
-def engine_for(url: str) -> Engine:
-    """The engine for a SQLite or PostgreSQL URL (`postgresql://` means psycopg); raises `BadInput` for any other."""
+REMEDY: Final = "write postgresql://user@host/name"
+
+
+def parsed_url(url: str | URL) -> URL:
+    """The URL of a SQLite file or a PostgreSQL server; raises `BadInput`, which never shows it, for any other."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise BadInput("LIQTRUTH_DATABASE_URL is no URL; write postgresql://user@host/name") from None
+    except (ArgumentError, ValueError):
+        raise BadInput(f"LIQTRUTH_DATABASE_URL is no URL; {REMEDY}") from None
     if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername=POSTGRESQL)
-    if parsed.drivername == POSTGRESQL:
-        options = {name: value for name, value in SERVER_OPTIONS.items() if name not in parsed.query}
-        return create_engine(parsed, pool_pre_ping=True, pool_recycle=RECYCLE_S, connect_args=options)
-    if parsed.get_backend_name() != "sqlite":
+        return parsed.set(drivername=POSTGRESQL)
+    if parsed.drivername not in (POSTGRESQL, *SQLITE):
         raise BadInput(
             f"LIQTRUTH_DATABASE_URL: {parsed.drivername!r} is not supported; use postgresql:// or sqlite:///"
         )
-    engine = create_engine(parsed)
-    event.listen(engine, "connect", _tune_sqlite)
+    return parsed
+
+
+def engine_for(url: str | URL, read_only: bool = False) -> Engine:
+    """The engine for a SQLite or PostgreSQL URL (`postgresql://` means psycopg); raises `BadInput` for any other."""
+    parsed = parsed_url(url)
+    if parsed.drivername == POSTGRESQL:
+        options = {name: value for name, value in SERVER_OPTIONS.items() if name not in parsed.query}
+        return create_engine(parsed, pool_pre_ping=True, pool_recycle=RECYCLE_S, connect_args=options)
+    if read_only:
+        engine = create_engine(
+            parsed, creator=lambda: _opened_to_read(str(parsed.database)), poolclass=NullPool
+        )
+    else:
+        engine = create_engine(parsed)
+        event.listen(engine, "connect", _tune_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _is_read_only(url: URL) -> bool:
+    """Whether the URL is of a SQLite file that is there and that this user may not write, or not beside it."""
+    if url.drivername not in SQLITE or not url.database:
+        return False
+    file = Path(url.database)
+    return file.is_file() and not (os.access(file, os.W_OK) and os.access(file.absolute().parent, os.W_OK))
+
+
+def _opened_to_read(file: str) -> sqlite3.Connection:
+    """A connection that writes nothing, no journal and no lock either.
+
+    Where the last writer put everything into the file and left no journal, none can be made: the file is then taken
+    to stand still.
+    """
+    journal = Path(f"{file}-wal")
+    held = journal.exists() and journal.stat().st_size > 0
+    how = "mode=ro" if held else "mode=ro&immutable=1"
+    path = quote(os.fsencode(Path(file).absolute()))
+    return sqlite3.connect(
+        f"file:{path}?{how}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
 
 
 def _waiting(attempt: Callable[[], Done], patience_s: float) -> Done:
@@ -126,12 +198,14 @@ def _waiting(attempt: Callable[[], Done], patience_s: float) -> Done:
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def _connect(session: Session) -> None:
-    session.connection()
-
-
-def _tune_sqlite(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+def _tune_sqlite(connection: Any, _record: object) -> None:
+    """Transactions are SQLite's own from here on: its driver would commit before every change of the schema."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -2,6 +2,7 @@
 
 LiqtruthError
 ├── BadInput
+│   ├── OtherDatabase     a lake and a database that do not belong together
 │   └── TableRefused      a file that is not the table it should be: names file, column, row and value
 ├── MissingData
 │   ├── NothingStored     no reading or series answers; names the command that would bring it
@@ -16,6 +17,10 @@ from heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachab
 
 class TableRefused(BadInput):
     """A file whose content cannot be read as the table it should be."""
+
+
+class OtherDatabase(BadInput):
+    """The database is not the one that lists the files of the lake."""
 
 
 class NothingStored(MissingData):

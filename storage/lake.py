@@ -22,6 +22,7 @@ from storage.manifest import (
     ALL_COINS,
     Series,
     coin_in_file,
+    drop_reading,
     file_of,
     folder_of,
     snapshot_rows,
@@ -192,8 +193,14 @@ class Lake:
         wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
         return unpacked(*read_parquet(self.root / file, wanted))
 
+    def forget(self, reading_id: str) -> None:
+        """Remove a reading and its files; one that is not there is no fault."""
+        with waiting(self.root / LOCK):
+            stale = self.database.transact(lambda session: drop_reading(session, reading_id))
+        self._remove(stale)
+
     def tidy(self, older_than: timedelta = timedelta(hours=1), dry: bool = False) -> Tidied:
-        """Remove the files that a kill left behind: without a manifest row and not touched for `older_than`."""
+        """Move aside what a kill left behind: without a manifest row and not touched for `older_than`."""
         return tidied(self.root, self.database, older_than, dry)
 
     def _remove(self, files: set[str]) -> None:

@@ -1,27 +1,36 @@
-"""One process at a time: a lock that the system lets go of when its holder ends, however it ends."""
+"""One process at a time: a lock that the system lets go of when its holder ends, however it ends.
+
+A lock file holds nothing but the holder's process id, so only an ordinary file is taken for one: a link would lead the
+id into whatever it points to.
+"""
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from heatmap.errors import LiqtruthError
+
+OTHER = "use another --data-dir"
 
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` for the block; raises `LiqtruthError` naming the process that holds it already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with _opened(path, os.O_RDWR) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
+            holder = file.read(32).strip()
+            holder = holder if holder.isdecimal() else "unknown"
             raise LiqtruthError(
-                f"{what} runs already on {path.parent} (process {holder}); stop it, or use another --data-dir"
+                f"{what} runs already on {path.parent} (process {holder}); stop it, or {OTHER}"
             ) from None
+        except OSError as error:
+            raise _cannot(path, error) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -34,11 +43,32 @@ def waiting(path: Path) -> Iterator[None]:
 
     The system lets go of it when its holder ends, killed or not. Raises `LiqtruthError` where it cannot be made.
     """
+    with _opened(path, os.O_RDONLY) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _cannot(path, error) from error
+        yield
+
+
+def _opened(path: Path, how: int) -> IO[str]:
+    """The lock file, made where it is missing, at its beginning."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        told = os.open(path, how | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise LiqtruthError(f"cannot make the lock {path}: {error.strerror}") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        raise _cannot(path, error) from error
+    if not stat.S_ISREG(os.fstat(told).st_mode):
+        os.close(told)
+        raise LiqtruthError(f"the lock {path} is no ordinary file; remove it, or {OTHER}")
+    return os.fdopen(told, "r" if how == os.O_RDONLY else "r+", errors="replace")
+
+
+def _cannot(path: Path, error: OSError) -> LiqtruthError:
+    if os.path.islink(path):  # noqa: PTH114  (says no where one may not look)
+        return LiqtruthError(f"the lock {path} is a symbolic link; remove it, or {OTHER}")
+    if isinstance(error, PermissionError) and os.path.exists(path):  # noqa: PTH110
+        return LiqtruthError(
+            f"cannot take the lock {path}: it is another user's, who alone writes here; {OTHER}"
+        )
+    return LiqtruthError(f"cannot make the lock {path}: {error.strerror}; {OTHER}")

@@ -5,6 +5,7 @@ before had a file per coin; they are read as they are.) Files are never overwrit
 and the transaction that swaps the rows is the moment at which readers see the new file instead of the old one.
 """
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,7 @@ from urllib.parse import quote, unquote
 import polars as pl
 from sqlmodel import Session, col, delete, select
 
-from storage.tables import Partition, Reading
+from storage.tables import Partition, Reading, SweepPart
 from storage.upsert import upsert
 
 ALL_COINS: Final = "_all"
@@ -63,6 +64,23 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
     ]
 
 
+def listed_files(session: Session) -> set[str]:
+    """Every file, below the root, that a manifest row or a batch of a sweep points to."""
+    files = {path.partition(OF_COIN)[0] for path in session.exec(select(Partition.path)).all()}
+    batches = session.exec(select(SweepPart.path)).all()
+    listed = files | {f"{path}-{kind}.parquet" for path in batches for kind in ("positions", "accounts")}
+    return {posixpath.normpath(path) for path in listed}  # a coin called `..` once had a folder of that name
+
+
+def drop_reading(session: Session, reading_id: str) -> set[str]:
+    """Remove the reading from the manifest; returns the files that nothing points to any more."""
+    query = select(Partition).where(Partition.reading_id == reading_id)
+    files = {file_of(row) for row in session.exec(query).all()}
+    session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
+    session.exec(delete(Reading).where(col(Reading.id) == reading_id))
+    return files
+
+
 def swap_reading(session: Session, reading: Reading, rows: Sequence[Partition]) -> set[str]:
     """Make `rows` all that the manifest has of the reading; returns the files that nothing points to any more."""
     query = select(Partition).where(Partition.reading_id == reading.id)
@@ -109,9 +127,15 @@ class Series:
 
 
 def folder_of(dataset: str, venue: str, coin: str, day: date | None = None) -> str:
-    """Where files lie, below the root."""
-    above = f"{dataset}/{venue}/{quote(coin, safe='')}"
+    """Where files lie, below the root, whatever the names are: each is one folder's."""
+    above = "/".join(_as_folder(name) for name in (dataset, venue, coin))
     return above if day is None else f"{above}/{day.isoformat()}"
+
+
+def _as_folder(name: str) -> str:
+    """The name as a folder's that leads nowhere else and hides nothing: no `..`, no `/`, no dot in front."""
+    quoted = quote(name, safe="")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or "%"
 
 
 def swap_series(session: Session, before: Partition | None, after: Partition) -> None:

@@ -20,6 +20,9 @@ REFUSED: Final = (
 )
 """What a PostgreSQL server says of a connection that a later try would not get either."""
 
+HARMLESS: Final = ("host", "hostaddr", "port", "dbname", "user", "sslmode")
+"""Options of a URL whose values are no secret."""
+
 BROKEN_OFF: Final = ("40001", "40P01")
 """PostgreSQL's codes for a transaction that gave way to another one: the same work may be done again."""
 
@@ -28,14 +31,25 @@ GONE: Final = ("08", "57P")
 
 
 def place_of(url: URL) -> str:
-    """The database to name in a message: a path, or host and name without the password."""
-    return url.database or "memory" if url.drivername.startswith("sqlite") else url.render_as_string()
+    """The database to name in a message: a path, or user, host and name; options may hold a password as well."""
+    if url.drivername.startswith("sqlite"):
+        return url.database or "memory"
+    return url.set(query={}).render_as_string() + ("?…" if url.query else "")
 
 
 def cause_of(error: DBAPIError, url: URL) -> str:
     """The driver's own words on one line."""
     said = " ".join(str(error.orig).split())
-    return said.replace(url.password, "***") if isinstance(url.password, str) and url.password else said
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        said = said.replace(secret, "***")
+    return said
+
+
+def _secrets(url: URL) -> set[str]:
+    """The password, and the values of all options but those that every message may hold."""
+    given = [value for name, value in url.query.items() if name not in HARMLESS]
+    values = [one for value in given for one in ([value] if isinstance(value, str) else value)]
+    return {str(secret) for secret in (url.password, *values) if secret}
 
 
 def may_pass(error: DBAPIError) -> bool:
@@ -73,6 +87,8 @@ def explained(error: DBAPIError, engine: Engine) -> LiqtruthError:
 def _remedy(cause: str) -> str:
     if "disk" in cause.lower() or "No space left" in cause:
         return "; make room on its disk, what was stored before is whole"
+    if "readonly" in cause or "read-only" in cause:
+        return "; you may read this data directory, not write it: choose another with --data-dir"
     if "locked" in cause:
         return "; another process holds it, try again when that one is done"
     return ""

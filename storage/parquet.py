@@ -1,7 +1,6 @@
 """Parquet files that are whole or not there: written under another name, synced, renamed; read with one clear line."""
 
 import io
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import polars as pl
 
+from heatmap.writing import make_folder, replace_whole
 from storage.errors import FileDamaged, NotWritten
 
 GROUP_ROWS: Final = 1 << 19
@@ -23,7 +23,7 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """
     content = io.BytesIO()
     frame.write_parquet(content, compression="zstd")
-    _write_whole(path, content.getbuffer())
+    write_whole(path, content.getbuffer())
 
 
 def write_new(frame: pl.DataFrame, folder: Path, name: str, metadata: dict[str, str] | None = None) -> Path:
@@ -45,7 +45,7 @@ def write_new(frame: pl.DataFrame, folder: Path, name: str, metadata: dict[str, 
     )
     path = _claimed(folder, quote(name, safe=""))
     try:
-        _write_whole(path, content.getbuffer())
+        write_whole(path, content.getbuffer())
     except NotWritten:
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def _claimed(folder: Path, name: str) -> Path:
     """A new empty file that nobody else writes to."""
     plain = folder / f"{name}.parquet"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             plain.open("x").close()
         except FileExistsError:
@@ -73,23 +73,14 @@ def _claimed(folder: Path, name: str) -> Path:
     return plain
 
 
-def _write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write `path` whole or not at all; raises `NotWritten`."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
+        replace_whole(path, content)
     except OSError as error:
         raise NotWritten(
             f"cannot write {path}: {error.strerror}; nothing of it was stored, what was there before is whole"
         ) from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def read_parquet(path: Path, rows: pl.Expr | None = None) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -102,7 +93,7 @@ def read_parquet(path: Path, rows: pl.Expr | None = None) -> tuple[pl.DataFrame,
         frame = pl.read_parquet(path) if rows is None else pl.scan_parquet(path).filter(rows).collect()
     except FileNotFoundError:
         raise
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise FileDamaged(f"{path} is damaged: {_line(error)}; {REMEDY}") from error
     return frame, metadata
 
@@ -115,5 +106,5 @@ def gone(path: Path) -> FileDamaged:
     return FileDamaged(f"{path} is gone, though it was stored; {REMEDY}")
 
 
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+def _line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from heatmap.errors import LiqtruthError
 from storage.database import Database
+from storage.identity import check_identity
 from storage.lake import Lake
 from storage.settings import Settings
 
@@ -18,15 +19,24 @@ class Store:
 
     @classmethod
     def open(cls, settings: Settings) -> "Store":
-        """Make the data directory where it is missing and bring the database up to date."""
+        """Make the data directory where it is missing and bring the database up to date.
+
+        One that this user may only read is left as it is, and can be read. Raises `LiqtruthError` where it cannot be
+        opened, `OtherDatabase` where lake and database do not belong together.
+        """
         try:
             settings.lake_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise LiqtruthError(
-                f"cannot write to the data directory {settings.data_dir}: {error.strerror}; "
+                f"cannot write to the data directory {settings.data_dir}: {getattr(error, 'strerror', error)}; "
                 "choose another with --data-dir or LIQTRUTH_DATA_DIR"
             ) from error
         database = Database(settings.resolved_database_url)
+        try:
+            check_identity(database, settings.lake_dir)
+        except BaseException:
+            database.close()
+            raise
         return cls(settings, database, Lake(settings.lake_dir, database))
 
     def close(self) -> None:

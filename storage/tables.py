@@ -183,3 +183,13 @@ class ForecastScore(SQLModel, table=True):
     hits: float
     uniform_hits: float
     tiers_hits: float | None = None
+
+
+class LakeId(SQLModel, table=True):
+    """The id that the database shares with its lake (`storage.identity`); one row."""
+
+    one: int = Field(default=1, primary_key=True)
+    id: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    settled: bool
+    """Whether the lake has the id too: from then on a lake without it is another one."""

@@ -1,24 +1,37 @@
-"""Other people's tables: read CSV, JSON lines, JSON or Parquet (also `.gz`), recognise the layout, map the columns.
+"""Other people's tables: read CSV, JSON or Parquet out of whatever they are packed in, recognise the layout, map the
+columns.
 
 A `Layout` says which of their columns is which of ours. Both file doors (positions, feeds) describe the layouts they
 know; `--columns ours=theirs,...` overrides or replaces them.
 """
 
-import gzip
 import io
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from heatmap.decoding import NOT_DECODED
+from storage.cells import UTC_MS, to_float, to_time
+from storage.content import PARQUET, read_content
+from storage.delimited import TextTable, check_size, parse_delimited
 from storage.errors import TableRefused
+from storage.json_rows import parse_json
 
-UTC_MS = pl.Datetime("ms", "UTC")
-EARLIEST_YEAR, LATEST_YEAR = 2005, 2100
-EPOCH_SCALES = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3))
-"""Largest number of a column below each bound, and what makes milliseconds of it: seconds, ms, us; else ns."""
+__all__ = [
+    "UTC_MS",
+    "Layout",
+    "TextTable",
+    "parse_columns",
+    "parse_rows",
+    "read_rows",
+    "read_table",
+    "recognise",
+    "select_columns",
+    "to_float",
+    "to_time",
+]
 
 
 @dataclass(frozen=True)
@@ -49,38 +62,49 @@ def parse_columns(text: str | None) -> dict[str, str]:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """All columns as the file has them (CSV cells as text); raises `TableRefused` naming the file and the fault."""
+    """The rows of `read_rows`."""
+    return read_rows(path).rows
+
+
+def read_rows(path: Path) -> TextTable:
+    """All columns as the file has them (CSV and JSON cells as text), with what was repaired in reading.
+
+    Raises `TableRefused` naming the file and the fault. A file without a header has the columns 1, 2, 3, ...
+    """
+    return parse_rows(read_content(path), path)
+
+
+def parse_rows(content: bytes, path: Path) -> TextTable:
+    """The same for what `storage.content.read_content` gave."""
     try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        return _parse(content, _suffix(path))
-    except FileNotFoundError as error:
-        raise TableRefused(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise TableRefused(f"{path}: is a directory; name the files in it") from error
-    except OSError as error:
-        raise TableRefused(f"{path}: cannot be read: {error.strerror or error}") from error
-    except zlib.error as error:
-        raise TableRefused(f"{path}: cannot be read: its compression is broken ({error})") from error
-    except (pl.exceptions.PolarsError, EOFError, ValueError) as error:
-        line = str(error).splitlines()[0][:200]
-        raise TableRefused(f"{path}: not a readable table: {line}") from error
+        return _parse(content, path)
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        *NOT_DECODED,
+        MemoryError,
+        OSError,
+        ValueError,
+    ) as error:
+        line = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise TableRefused(f"{path}: not a readable table: {line[:200]}") from None
 
 
-def _suffix(path: Path) -> str:
-    return path.with_suffix("").suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
-
-
-def _parse(content: bytes, suffix: str) -> pl.DataFrame:
+def _parse(content: bytes, path: Path) -> TextTable:
     if not content.strip():
-        raise ValueError("the file is empty")
-    if content[:4] == b"PAR1":
-        return pl.read_parquet(io.BytesIO(content))
-    if suffix in (".jsonl", ".ndjson") or content[:1] == b"{":
-        return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
-    if content[:1] == b"[":
-        return pl.read_json(io.BytesIO(content), infer_schema_length=None)
-    return pl.read_csv(io.BytesIO(content), infer_schema=False)
+        raise TableRefused(f"{path}: not a readable table: the file is empty")
+    if content.startswith(PARQUET):
+        return TextTable(_parquet(content, path), headed=True)
+    if content.lstrip()[:1] in (b"{", b"["):
+        return parse_json(content, path)
+    return parse_delimited(content, path)
+
+
+def _parquet(content: bytes, path: Path) -> pl.DataFrame:
+    file = pl.scan_parquet(io.BytesIO(content))
+    height = file.select(pl.len()).collect().item()
+    check_size(height, len(file.collect_schema()), path)
+    return file.collect()
 
 
 def recognise(header: Sequence[str], layouts: Sequence[Layout]) -> Layout | None:
@@ -97,69 +121,3 @@ def select_columns(table: pl.DataFrame, mapping: Mapping[str, str], place: Path)
                 f"{place}: no column {theirs!r} (for {ours}); the file has {', '.join(table.columns)}"
             )
     return table.select(pl.col(theirs).alias(ours) for ours, theirs in mapping.items())
-
-
-def to_float(
-    table: pl.DataFrame, names: Sequence[str], place: Path, theirs: Mapping[str, str] | None = None
-) -> pl.DataFrame:
-    """Cast to Float64, empty cells to null; raises `TableRefused` with column, row (1 = first data row) and value.
-
-    `theirs` maps our names to the file's own, to speak of a column by.
-    """
-    for name in names:
-        column = table[name]
-        if column.dtype == pl.String:
-            stripped = column.str.strip_chars()
-            column = stripped.set(stripped == "", None)
-        cast = column.cast(pl.Float64, strict=False)
-        wrong = column.is_not_null() & (cast.is_null() | ~cast.is_finite())
-        _refuse(place, (theirs or {}).get(name, name), column, wrong, "a number")
-        table = table.with_columns(cast.alias(name))
-    return table
-
-
-def to_time(
-    table: pl.DataFrame, name: str, place: Path, theirs: Mapping[str, str] | None = None
-) -> pl.DataFrame:
-    """Cast to UTC milliseconds from ISO text or epoch s, ms, us or ns; raises `TableRefused`, also for other ages."""
-    column = table[name]
-    number = column.cast(pl.Float64, strict=False) if not column.dtype.is_temporal() else None
-    if number is not None and number.null_count() == column.null_count():
-        times = _from_epoch(number)
-    elif column.dtype == pl.String:
-        times = _parse_times(column)
-    elif isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
-        times = column.dt.convert_time_zone("UTC").cast(UTC_MS)
-    else:
-        times = column.cast(pl.Datetime("ms"), strict=False).dt.replace_time_zone("UTC")
-    wrong = times.is_null() | ~times.dt.year().is_between(EARLIEST_YEAR, LATEST_YEAR).fill_null(False)
-    wanted = f"a time (ISO 8601 or epoch) of {EARLIEST_YEAR} to {LATEST_YEAR}"
-    _refuse(place, (theirs or {}).get(name, name), column, wrong, wanted)
-    return table.with_columns(times.alias(name))
-
-
-def _from_epoch(number: pl.Series) -> pl.Series:
-    """Times of a column of numbers, whose largest tells the unit; null where it is none that a clock could show."""
-    finite = number.set(~number.is_finite().fill_null(False), None)
-    largest = finite.abs().max()
-    steps = (largest or 0.0) if isinstance(largest, float) else 0.0
-    scale = next((scale for bound, scale in EPOCH_SCALES if steps < bound), 1e-6)
-    milliseconds = (finite * scale).round()
-    return milliseconds.set(milliseconds.abs() > 1e14, None).cast(pl.Int64).cast(UTC_MS)
-
-
-def _parse_times(column: pl.Series) -> pl.Series:
-    """ISO 8601 with a zone, or without one (UTC); null where it is neither."""
-    times = column.str.to_datetime("%+", time_unit="ms", time_zone="UTC", strict=False)
-    for naive in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M"):
-        if not times.null_count():
-            break
-        guess = column.str.to_datetime(naive, time_unit="ms", strict=False).dt.replace_time_zone("UTC")
-        times = times.fill_null(guess)
-    return times
-
-
-def _refuse(place: Path, name: str, column: pl.Series, wrong: pl.Series, wanted: str) -> None:
-    row = wrong.arg_true().first()
-    if isinstance(row, int):
-        raise TableRefused(f"{place}: row {row + 1}, column {name!r}: {column[row]!r} is not {wanted}")

@@ -9,8 +9,8 @@ def shown_url(base_url: str) -> str:
     """Scheme, host and port; raises `BadInput` for what is no http(s) address."""
     try:
         url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise BadInput(f"the base URL cannot be read ({error}); write e.g. http://127.0.0.1:3001") from None
+    except (httpx.InvalidURL, ValueError, TypeError):  # they show the value, which may hold a key
+        raise BadInput("the base URL cannot be read; write e.g. http://127.0.0.1:3001") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise BadInput("the base URL must begin with http:// or https:// and name a host")
     port = f":{url.port}" if url.port else ""

@@ -1,6 +1,7 @@
 """`FitRecord`: what a fitted model rests on, as it is stored beside the model and shown."""
 
 from datetime import datetime
+from statistics import median
 from typing import Final, Literal
 
 import msgspec
@@ -10,6 +11,8 @@ from compare.calibration.entries import EntryCheck
 from compare.calibration.selection import CoordinateScore, DeviationScore
 from compare.calibration.sizes import SizeTable
 from compare.calibration.standing import StandingBand
+from compare.granularity import ENOUGH
+from heatmap.heatmap import Training
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
 
@@ -71,3 +74,20 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pairs: tuple[PairRow, ...]
     refused: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def effective_positions(self) -> float:
+        """Effective positions a side: median of the pairs and sides."""
+        return median(value for row in self.pairs for value in row.effective_positions)
+
+    @property
+    def passes(self) -> bool:
+        """The gate of a fit: so many effective positions that a shape means something."""
+        return self.effective_positions >= ENOUGH
+
+    @property
+    def training(self) -> Training:
+        """What a map drawn with this fit says of it."""
+        return Training(
+            self.model, self.model_hash, self.coins, self.start, self.end, self.effective_positions
+        )

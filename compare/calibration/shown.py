@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -237,10 +236,10 @@ def _choices(record: FitRecord) -> Iterator[str]:
             f"{long:.0%} of longs and {short:.0%} of shorts were seen: intervals hold what the rest may be, "
             "if it is like any one size class"
         )
-    effective = median(value for row in record.pairs for value in row.effective_positions)
-    if effective < ENOUGH:
+    if not record.passes:
         yield (
-            f"{effective:.0f} effective positions a side (median), {ENOUGH:.0f} are needed before a shape means much: "
+            f"{record.effective_positions:.0f} effective positions a side (median), "
+            f"{ENOUGH:.0f} are needed before a shape means much: "
             "read these shares as an exercise"
         )
     yield from record.notes

@@ -1,4 +1,5 @@
-"""What a transferred model rests on, as it is shown and written; the model itself lies in `<data-dir>/models`."""
+"""What a transferred model rests on, as it is shown and written; the model itself lies in `<data-dir>/models`, its
+record in `<data-dir>/models/transfers`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
+from compare.calibration.fit_files import record_of
 from compare.transfer.level import Triple
 from estimator.leverage_model import LeverageModel
+from heatmap.decoding import NOT_DECODED
 from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
+from heatmap.heatmap import Training
 
 SCHEMA: Final = "liqtruth.leverage_transfer/1"
 
@@ -94,8 +98,48 @@ class Transferred:
 
 
 def save(data_dir: Path, transferred: Transferred) -> Path:
-    """Write the model, whole or not at all; returns its path."""
+    """Write the record, then the model; each whole or not at all. Returns the model's path."""
     path = data_dir / "models" / f"{transferred.model.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, transferred.model.to_json())
+    content = msgspec.json.format(msgspec.json.encode(transferred.record), indent=1)
+    for target, written in (
+        (_folder(data_dir) / path.name, content + b"\n"),
+        (path, transferred.model.to_json()),
+    ):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, written)
     return path
+
+
+def load(data_dir: Path, model_hash: str) -> TransferRecord | None:
+    """The record of the transfer that made the model with this hash, whatever it is called by now; null where none can
+    be read."""
+    for path in sorted(_folder(data_dir).glob("*.json")):
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=TransferRecord)
+        except (OSError, *NOT_DECODED):
+            continue
+        if record.model_hash == model_hash:
+            return record
+    return None
+
+
+def training_of(data_dir: Path, model: LeverageModel) -> Training | None:
+    """What the fit behind a model has seen: its own, or that of the model it was carried over from; null for a prior.
+
+    Where records are missing, only the name is known.
+    """
+    if model.kind == "prior":
+        return None
+    unknown = Training(model.name, model.hash)
+    fitted = model.hash
+    if model.kind == "transferred":
+        carried = load(data_dir, model.hash)
+        if carried is None:
+            return unknown
+        fitted = carried.source_hash
+    record = record_of(data_dir, fitted)
+    return unknown if record is None else record.training
+
+
+def _folder(data_dir: Path) -> Path:
+    return data_dir / "models" / "transfers"

@@ -7,8 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
+from compare.calibration.shown import Shown
 from compare.transfer.carried import BODY_SD
 from compare.transfer.level import NEAR_LEVERAGE, Triple, local_powers
 from compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
@@ -24,10 +26,19 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.table import Table
 
+TABLE_WIDTH: Final = 126
+"""Columns that the table needs."""
 COLORS: Final = {"long": LONG, "short": SHORT}
 BEFORE: Final = "#5fa8d3"
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 LEVERAGES: Final = np.geomspace(2.0, 125.0, 60)
+
+
+class ShownTransfer(msgspec.Struct, frozen=True):
+    """A transferred model by band, with what it rests on."""
+
+    model: Shown
+    transfer: TransferRecord
 
 
 def transfer_table(record: TransferRecord) -> Table:
@@ -44,6 +55,16 @@ def transfer_table(record: TransferRecord) -> Table:
         cells = [_factor(record, side, reach) for reach in SHOWN_PCT]
         table.add_row(name, *cells, f"{side.events}", usd(side.realised_usd), *predicted_over_realised(side))
     return table
+
+
+def tell_transfer(record: TransferRecord) -> None:
+    """The table and its lines, to the terminal."""
+    from rich.console import Console
+
+    console = Console(width=max(Console().width, TABLE_WIDTH))
+    console.print(transfer_table(record))
+    for line in transfer_lines(record):
+        console.out(line, highlight=False)
 
 
 def _factor(record: TransferRecord, side: SideRecord, reach_pct: float) -> str:

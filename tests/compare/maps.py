@@ -91,5 +91,8 @@ def crowd(
 
 
 TRUTH = crowd(1, whales=4)
+"""Too few effective positions to judge by: whales hold a sixth."""
+MANY = crowd(1, positions=900)
+"""Enough of them."""
 NEAR = crowd(2)
 FAR = crowd(3, middle_pct=20.0, spread=0.3)

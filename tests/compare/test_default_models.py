@@ -79,13 +79,16 @@ def test_a_fitted_model_that_is_named_and_is_not_there_is_an_error_with_the_reme
         compare_stored(read[0], "BTC", models=["binance:calibrated"], window="3d")
 
 
-def test_a_record_of_a_fit_that_cannot_be_read_is_told_and_hides_no_score(with_fit: Store) -> None:
+def test_a_fit_whose_record_cannot_be_read_is_scored_and_not_ranked(with_fit: Store) -> None:
     record = with_fit.settings.data_dir / "models" / "fits" / "calibrated.json"
     record.parent.mkdir()
     record.write_text("{}")
     found = compare_stored(with_fit, "BTC", models=["binance:calibrated"], window="3d").divergence
     assert found.models[0].skill is not None
-    assert any(remark.startswith("whether calibrated was fitted on this moment") for remark in found.remarks)
+    assert found.models[0].barred is not None
+    assert found.models[0].barred.code == "no_record"
+    assert found.conclusion is not None
+    assert found.conclusion.label is None
 
 
 def test_the_exact_truth_is_scored_whole_and_as_its_crowd(read: tuple[Store, Comparison]) -> None:

@@ -8,10 +8,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from compare.conclusion import in_words
 from compare.divergence import Divergence, compare_maps
 from compare.files import from_json, to_json
 from compare.granularity import ENOUGH
-from compare.layers import crowd_sentence, layer_results
+from compare.layers import layer_results
 from compare.report import figure, render_report
 from compare.scores import score
 from compare.terminal import divergence_view
@@ -87,18 +88,15 @@ def test_whether_shape_can_be_claimed_is_told_for_each_layer_in_words(divergence
     assert cut.says.startswith("crowd: enough positions for claims about shape")
 
 
-def test_where_only_the_crowd_can_be_claimed_the_caveat_names_its_nearest_model(
-    divergence: Divergence,
-) -> None:
+def test_where_only_the_crowd_can_be_claimed_the_verdict_is_its(divergence: Divergence) -> None:
     cut = divergence.layers[1]
     nearest = min(cut.models, key=lambda row: row.scores.wasserstein_pct or 0.0)
-    assert divergence.caveat.endswith(
-        f"the nearest is {nearest.label}: off by {nearest.scores.wasserstein_pct:.1f} % "
-        f"(a perfect model by about {cut.noise_floor_pct:.1f} %)."
-    )
-    assert crowd_sentence([replace(layer, enough=True) for layer in divergence.layers]) == ""
-    assert crowd_sentence([replace(layer, enough=False) for layer in divergence.layers]) == ""
-    assert crowd_sentence([]) == ""
+    found = divergence.conclusion
+    assert found is not None
+    assert (found.code, found.layer, found.label) == ("nearest", "crowd", nearest.label)
+    assert (found.off_pct, found.floor_pct) == (nearest.scores.wasserstein_pct, cut.noise_floor_pct)
+    assert found.gap in nearest.gaps
+    assert divergence.verdict == in_words(found)
 
 
 def test_without_whales_both_layers_are_the_same() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compare.granularity import granularity
-from compare.remarks import fit_remarks, headline_caveat, remarks
+from compare.remarks import headline_caveat, remarks
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import Heatmap, Sides
 from tests.compare.maps import MARK, NEAR, NOON, Level, crowd, map_of
@@ -158,12 +158,3 @@ def test_a_narrow_grid_is_said_to_narrow_the_comparison() -> None:
     assert said[0] == (
         "the narrowest grid reaches 9.6 % from its mark: nothing further away is compared, on any map"
     )
-
-
-@pytest.mark.parametrize(
-    ("of_coin", "hours", "seen"), [(True, 0, True), (True, 10, True), (True, 11, False), (False, 5, False)]
-)
-def test_a_truth_that_a_model_was_fitted_on_is_no_test_of_it(of_coin: bool, hours: int, seen: bool) -> None:
-    found = fit_remarks("mine", of_coin, NOON, NOON + timedelta(hours=10), NOON + timedelta(hours=hours))
-    assert len(found) == seen
-    assert all(remark.startswith("mine was fitted on this coin from 2026-08-20T12:00Z") for remark in found)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from compare.divergence import Divergence, compare_maps
 from compare.terminal import divergence_view
-from tests.compare.maps import FAR, NEAR, TRUTH, Level, map_of
+from tests.compare.maps import FAR, MANY, NEAR, TRUTH, Level, map_of
 
 CROWDS = (NEAR, FAR, TRUTH)
 LONGS = [("long", 4.0, 1e6)]
@@ -64,7 +64,8 @@ def test_bands_coverage_scores_and_remarks_are_whole_for_every_model(count: int)
 
 
 def test_each_score_stands_beside_that_of_knowing_only_the_mark() -> None:
-    divergence = compared(NEAR)
+    truth = map_of(MANY, mark_px=66_907.0)
+    divergence = compare_maps(truth, [map_of(NEAR, venue="binance", model="tiers", mark_px=66_933.0)])
     row = next(line for line in shown(divergence).splitlines() if "W1, mean" in line)
     skill = divergence.models[0].skill
     assert f"{divergence.null_scores.wasserstein_pct:.2f} %" in row

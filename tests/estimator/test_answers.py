@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator import answers
-from estimator.exchange import Malformed
+from estimator.bounds import LeftOut, possible
 from estimator.frames import LONG_SHORT_ACCOUNTS, TAKER_BUY_SELL
 from estimator.moments import of_ms
+from estimator.transport import Malformed
 from estimator.units import Contract
 from estimator.venue_spec import COINS, CONTRACTS, USD, Call
 from estimator.venues import VENUES
@@ -61,6 +61,35 @@ def test_rows_of_another_shape_are_malformed(rows: list[Any], said: str) -> None
         answers.table_of(rows, answers.OHLCV)
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.just(None),
+            st.booleans(),
+            st.integers(),
+            st.floats(),
+            st.text(),
+            st.just("9" * 400),
+            st.just(10**400),
+            st.lists(
+                st.one_of(st.none(), st.floats(), st.integers(), st.text(), st.just(10**400)), max_size=8
+            ),
+            st.dictionaries(st.sampled_from("abcdef"), st.none() | st.floats() | st.text()),
+        )
+    )
+)
+def test_whatever_stands_beside_a_row_that_can_be_read_is_counted_and_the_row_is_kept(
+    others: list[Any],
+) -> None:
+    sound = [1_780_000_000_000, "1", "3", "1", "2", "5"]
+    left_out = LeftOut()
+    raw = answers.table_of([*others, sound], answers.OHLCV, left_out=left_out)
+    candles = answers.candles_of(raw, BTC, COINS, 60, "candles")
+    kept = possible(candles, "candles", NOW, left_out)
+    assert kept.height + left_out.total == len(others) + 1
+    assert kept.row(-1)[1:6] == (60, 1, 3, 1, 2)
+
+
 def test_a_volume_that_is_not_told_stays_null() -> None:
     for row in ([0, 1, 2, 1, 1], [0, 1, 2, 1, 1, None]):
         raw = answers.table_of([row], answers.OHLCV)
@@ -93,8 +122,15 @@ def test_open_interest_in_money_alone_leaves_coins_null() -> None:
     raw = answers.table_of(told, answers.OPEN_INTEREST)
     row = answers.open_interest_of(raw, BTC, USD).row(0, named=True)
     assert (row["open_interest"], row["open_interest_usd"]) == (None, 525_000)
-    with pytest.raises(Malformed, match="without an amount"):
-        answers.open_interest_of(raw.with_columns(value=pl.lit(None, pl.Float64)), BTC, USD)
+
+
+def test_open_interest_without_an_amount_is_left_out() -> None:
+    told = [{"timestamp": 1_780_002_000_000}, {"timestamp": 1_780_002_000_000, "openInterestAmount": 5.0}]
+    raw = answers.table_of(told, answers.OPEN_INTEREST)
+    left_out = LeftOut()
+    kept = possible(answers.open_interest_of(raw, BTC, COINS), "open_interest", NOW, left_out)
+    assert kept["open_interest"].to_list() == [5.0]
+    assert left_out.total == 1
 
 
 def test_liquidations_of_one_millisecond_are_told_apart_and_the_same_twice() -> None:
@@ -108,11 +144,14 @@ def test_liquidations_of_one_millisecond_are_told_apart_and_the_same_twice() -> 
     assert again.equals(frame)
 
 
-def test_a_liquidation_of_no_side_is_malformed() -> None:
+def test_a_liquidation_of_no_side_is_left_out_and_the_others_stay() -> None:
     fields = {"ts": "t", "px": "px", "amount": "usd", "side": "side", "id": "id"}
-    row = {"t": 5, "px": 100, "usd": 10, "side": "both", "id": 7}
-    with pytest.raises(Malformed, match="a liquidation of side 'both'"):
-        answers.liquidations_of(answers.table_of([row], fields), BTC, USD)
+    row = {"t": 1_780_002_000_000, "px": 100, "usd": 10, "side": "long", "id": 7}
+    raw = answers.table_of([row, {**row, "side": "both", "id": 8}], fields)
+    left_out = LeftOut()
+    kept = possible(answers.liquidations_of(raw, BTC, USD), "liquidations", NOW, left_out)
+    assert kept["id"].to_list() == ["7"]
+    assert left_out.total == 1
 
 
 def test_the_last_tier_may_have_no_upper_bound() -> None:

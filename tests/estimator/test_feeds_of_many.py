@@ -141,14 +141,16 @@ def test_a_series_that_fails_stops_no_other_of_its_venue(store: Store, fault: An
     assert stored(store, "okx", "open_interest").height == 1
 
 
-def test_values_that_cannot_be_are_refused_in_one_line(store: Store) -> None:
+def test_a_value_that_cannot_be_is_left_out_and_said_and_the_rest_is_stored(store: Store) -> None:
     candle = [str(BAR_MS), *"1 -2 3 1 1 1 1 1".split()]  # noqa: SIM905
     wrong = {**OKX, "/api/v5/market/candles": {"code": "0", "data": [candle]}}
     with served_in_thread(wrong) as served:
         summary = fetched(store, served, "okx")
     [failure] = summary.failures
-    assert "candles of BTC that cannot be used: a candle with low 3 and high -2" in failure
+    assert "candles of BTC: 1 left out: candles, high is not a number" in failure
+    assert summary.exit_code == 3
     assert stored(store, "okx", "candles").is_empty()
+    assert not stored(store, "okx", "open_interest").is_empty()
 
 
 def test_a_coin_that_a_named_venue_does_not_list_is_bad_input_and_a_remark_among_all(store: Store) -> None:

@@ -95,7 +95,7 @@ def test_a_cut_gz_file_is_refused(store: Store, tmp_path: Path) -> None:
     path.write_bytes(whole)
     assert "candles: 2 rows (2 new)" in bring(store, path)[1]
     path.write_bytes(whole[:-12])
-    with pytest.raises(TableRefused, match=r"cut\.csv\.gz: not a readable table: Compressed file ended"):
+    with pytest.raises(TableRefused, match=r"cut\.csv\.gz: .*Compressed file ended"):
         bring(store, path)
 
 

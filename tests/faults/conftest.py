@@ -25,9 +25,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'tables.db'}"
     from databases import emptied
-    from writers import opened
 
     url: str = request.getfixturevalue("postgresql_url")
-    with opened(tmp_path / "none", url) as store:
-        emptied(store)
+    emptied(url)
     return url

@@ -79,6 +79,8 @@ class InfoEndpoint:
     fault: Fault = lambda request, number: None
     requests: list[dict[str, Any]] = field(default_factory=list)
     base_url: str = ""
+    time: int | None = None
+    """What `exchangeStatus` tells; null refuses it, as an own node does."""
 
     def read(self, kind: str = "clearinghouseState") -> list[str]:
         """Accounts that were asked for, in order."""
@@ -92,6 +94,8 @@ class InfoEndpoint:
             return fault
         if isinstance(fault, float):
             await asyncio.sleep(fault)
+        if request["type"] == "exchangeStatus":
+            return web.json_response({"time": self.time}, status=422 if self.time is None else 200)
         content = json.dumps(self._content(request)).encode()
         if fault == "reset":
             assert http.transport is not None

@@ -26,9 +26,15 @@ FIRST, SECOND = datetime(2026, 8, 21, 11, tzinfo=UTC), datetime(2026, 8, 21, 12,
 
 
 def row(number: int = 1, szi: object = "-2.0", ts: str = T1, **other: object) -> str:
+    """A position that agrees with itself at a mark of 50,000; what is no number is taken for -2."""
+    try:
+        size = float(str(szi))
+    except ValueError:
+        size = -2.0
     cells = {
         "addr": address_of(number), "av": "10000", "coin": "BTC", "szi": szi, "entryPx": "49000",
-        "notional": "100000", "upnl": "-2000", "liqPx": "61000.5", "lev": "20", "levType": "cross", "ts": ts, **other,
+        "notional": 50_000 * abs(size), "upnl": 1000 * size, "liqPx": "61000.5" if size < 0 else "41000.5",
+        "lev": "20", "levType": "cross", "ts": ts, **other,
     }  # fmt: skip
     return ",".join(str(cells[name]) for name in HEADER.split(","))
 
@@ -190,10 +196,16 @@ def test_the_prefix_of_a_coin_is_its_dex(store: Store, written: Written) -> None
     assert dict(positions_as_of(store).select("coin", "dex").iter_rows()) == {"BTC": "", "xyz:TSLA": "xyz"}
 
 
-def test_many_moments_with_few_rows_each_are_remarked_upon(store: Store, written: Written) -> None:
+def test_accounts_with_times_of_their_own_are_all_known_each_as_of_its_own(
+    store: Store, written: Written
+) -> None:
     rows = [row(n, ts=f"2026-08-21T11:00:{n:02d}Z") for n in range(1, 9)]
     summary = imported(store, written("p.csv", table(*rows)))
-    assert any("8 moments for 8 rows" in note for note in summary.notes)
+    assert (summary.accounts, summary.readings) == (8, 1)
+    known = positions_as_of(store)
+    assert known.height == 8
+    assert known["as_of"].n_unique() == 8
+    assert positions_as_of(store, datetime(2026, 8, 21, 11, 0, 3, tzinfo=UTC)).height == 3
 
 
 @pytest.mark.parametrize(
@@ -213,8 +225,8 @@ def test_many_moments_with_few_rows_each_are_remarked_upon(store: Store, written
         (table(), "a header and no rows"),
         ("addr,coin,szi\n0x1,BTC,1\n", r"no column for notional_usd or mark_px; it has addr, coin, szi; map"),
         ("a,b\n1,2\n", r"no column for address; it has a, b"),
-        ("address,coin,side,size,mark,ts\n0x1,BTC,long,-2,5,1787310000\n", r"column 'size': -2\.0 is negative beside"),
-        ("address,coin,side,size,mark,ts\n0x1,BTC,up,2,5,1787310000\n", r"row 1, column 'side': 'up' is no side"),
+        (f"address,coin,side,size,mark,ts\n{address_of(1)},BTC,long,-2,5,1787310000\n", r"column 'size': -2\.0 is negative beside"),
+        (f"address,coin,side,size,mark,ts\n{address_of(1)},BTC,up,2,5,1787310000\n", r"row 1, column 'side': 'up' is no side"),
         ("ts,coin,mark\n2026-08-21T11:00Z,BTC,0\n", r"row 1, column 'mark': 0\.0 is not a positive price"),
         ("ts,coin,mark,oi\n2026-08-21T11:00Z,BTC,1,-1\n", r"row 1, column 'oi': -1\.0 is negative"),
         ("", "empty"),

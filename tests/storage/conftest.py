@@ -35,6 +35,6 @@ def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
     """An empty data directory, on each of the two databases."""
     from databases import emptied
 
+    emptied(database_url)
     with Store.open(Settings(data_dir=tmp_path / "data", database_url=database_url)) as opened:  # type: ignore[arg-type]
-        emptied(opened)
         yield opened

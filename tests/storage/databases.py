@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlmodel import SQLModel
 
+from storage.database import Database
 from storage.settings import Settings
-from storage.store import Store
 
 SERVER = os.environ.get("LIQTRUTH_DATABASE_URL") or os.environ.get(
     "LIQTRUTH_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test"
@@ -36,11 +36,13 @@ def new_postgresql(server: str = SERVER) -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def emptied(store: Store) -> None:
-    """No rows in any table: quicker than a new database for every test."""
-    with store.database.engine.begin() as connection:
+def emptied(url: str) -> None:
+    """No rows in any table: quicker than a new database for every test. Before a store is opened on it."""
+    database = Database(url)
+    with database.engine.begin() as connection:
         for table in reversed(SQLModel.metadata.sorted_tables):
             connection.execute(text(f'DELETE FROM "{table.name}"'))
+    database.close()
 
 
 @contextmanager

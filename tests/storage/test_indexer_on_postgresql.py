@@ -18,8 +18,8 @@ INDEXER = Path(__file__).parents[1] / "indexer"
 @pytest.fixture
 def store(postgresql_url: str, tmp_path: Path) -> Iterator[Store]:
     """Takes the place of the modules' own, which are on SQLite."""
+    emptied(postgresql_url)
     with Store.open(Settings(data_dir=tmp_path / "data", database_url=postgresql_url)) as opened:  # type: ignore[arg-type]
-        emptied(opened)
         yield opened
 
 

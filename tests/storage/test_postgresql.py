@@ -1,6 +1,7 @@
 """PostgreSQL by URL: the same schema, the same values back, connections that are looked at before they are used."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,17 +11,19 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from databases import new_postgresql
-from sqlalchemy import text
-from sqlmodel import Session, SQLModel, select
+from databases import emptied, new_postgresql
+from sqlalchemy import event, make_url, text
+from sqlmodel import Session, SQLModel, delete, select
+from test_lake import SCHEMA, positions, series
 
 from heatmap.errors import BadInput, LiqtruthError
 from storage.database import HEAD, MIGRATIONS, Database, current_revision, engine_for, migrate
 from storage.errors import DatabaseLost
+from storage.lake import Lake
 from storage.markets import last_market, nearest_universe, store_markets, store_universe
 from storage.settings import Settings
 from storage.store import Store
-from storage.tables import Market, Reading, Scope, Universe
+from storage.tables import Market, Reading, Scope, Sweep, Universe
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 
@@ -167,6 +170,111 @@ def test_work_that_was_broken_off_is_done_again(database: Database, postgresql_u
 def test_a_store_keeps_tables_on_the_server_and_files_in_its_folder(
     postgresql_url: str, tmp_path: Path
 ) -> None:
+    emptied(postgresql_url)
     with Store.open(Settings(data_dir=tmp_path, database_url=postgresql_url)) as store:  # type: ignore[arg-type]
         assert store.database.engine.dialect.name == "postgresql"
     assert not list(tmp_path.glob("*.db"))
+
+
+def cut_off(url: str) -> None:
+    """End every connection to the database but the one that does it, as a restart of the server would."""
+    own = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(own, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_a_select_whose_server_goes_away_is_asked_again_and_earlier_rows_stay_as_they_were(
+    database: Database, postgresql_url: str
+) -> None:
+    store_markets(database, [market("BTC", 1.0)])
+    database.transact(lambda session: session.add(reading("r")))
+    with database.session() as session:
+        first = session.exec(select(Market)).one()
+        for _ in range(3):
+            cut_off(postgresql_url)
+            again = session.exec(select(Reading)).one()
+            cut_off(postgresql_url)
+            got = session.get(Reading, "r")
+        cut_off(postgresql_url)
+    assert got is not None
+    assert (first.coin, again.id, got.id) == ("BTC", "r", "r")
+
+
+def test_what_was_written_in_a_session_is_not_lost_in_silence(
+    database: Database, postgresql_url: str
+) -> None:
+    """A select after it would begin a new transaction, without what the old one held."""
+
+    def write_and_read() -> None:
+        with database.session() as session:
+            session.add(reading("r"))
+            session.flush()
+            cut_off(postgresql_url)
+            session.exec(select(Reading)).all()
+
+    with pytest.raises(DatabaseLost):
+        write_and_read()
+    with database.session() as session:
+        assert session.exec(select(Reading)).all() == []
+
+
+@pytest.mark.parametrize("write", ["flush", "connection", "delete"])
+def test_a_session_that_wrote_commits(database: Database, write: str) -> None:
+    database.transact(lambda session: session.add(reading("kept")))
+    with database.session() as session:
+        match write:
+            case "flush":
+                session.add(reading("new"))
+                session.flush()
+            case "connection":
+                session.connection().execute(text("INSERT INTO sweep VALUES ('s', '', '', 1, '2026-01-01')"))
+            case "delete":
+                session.exec(delete(Reading))
+    with database.session() as session:
+        ids = session.exec(select(Reading.id)).all()
+        sweeps = session.exec(select(Sweep.id)).all()
+    assert (sorted(ids), sweeps) == {
+        "flush": (["kept", "new"], []),
+        "connection": (["kept"], ["s"]),
+        "delete": ([], []),
+    }[write]
+
+
+@contextmanager
+def cut_at(database: Database, url: str, number: int) -> Iterator[list[int]]:
+    """The server goes away once, before the statement or the commit of that number; gives the numbers that were met."""
+    met: list[int] = []
+
+    def count(*_: object) -> None:
+        met.append(len(met))
+        if met[-1] == number:
+            cut_off(url)
+
+    for name in ("before_cursor_execute", "commit"):
+        event.listen(database.engine, name, count)
+    try:
+        yield met
+    finally:
+        for name in ("before_cursor_execute", "commit"):
+            event.remove(database.engine, name, count)
+
+
+def test_writing_outlives_its_server_going_away_at_any_statement(
+    database: Database, postgresql_url: str, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path / "lake", database)
+    for number in range(200):
+        with cut_at(database, postgresql_url, number) as met:
+            lake.write_reading(reading(f"r{number}"), {"positions": positions("BTC", NOON)})
+            assert lake.merge_series("funding", "hl", "BTC", series([number], float(number)), ["ts"]) == 1
+            store_markets(database, [market("BTC", float(number))])
+            assert lake.read_snapshots("positions", [f"r{number}"]).height == 1
+        if met[-1] < number:
+            break
+    assert 10 < number < 200
+    rates = lake.read_series("funding", "hl", "BTC", SCHEMA)["rate"].to_list()
+    assert rates == [float(hour) for hour in range(number + 1)]
+    assert lake.tidy(older_than=timedelta(seconds=-1)).files == 0

@@ -1,0 +1,216 @@
+"""What may be concluded from scores: computed from the layers that may speak and the models that may be ranked.
+
+A conclusion is a code and its values; the tables at the end turn codes into English, and terminal, page and JSON say
+nothing else. A layer whose truth rests on too few positions is silent, and so is every sentence about it; a model
+whose fit saw the moment, or does not pass its own gate, is shown and not ranked.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from compare.granularity import ENOUGH, Granularity
+from compare.judging import SAME_SKILL, Gap, gap_sentence, verdict
+from heatmap.heatmap import Training
+
+RAW: Final = "raw"
+CROWD: Final = "crowd"
+
+BarCode = Literal["saw_this_moment", "fails_its_gate", "no_record"]
+Code = Literal["nearest", "none_beats_mark", "too_few_positions", "none_scored", "none_ranked"]
+
+
+@dataclass(frozen=True)
+class Barred:
+    """Why a model is shown and not ranked; `start` and `end` are the span of what its fit has seen."""
+
+    code: BarCode
+    fit: str
+    start: datetime | None = None
+    end: datetime | None = None
+    effective_positions: float | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model on the layer that speaks: mean W1 of the sides in percent of price, and its skill against the mark."""
+
+    label: str
+    off_pct: float | None
+    skill: float | None
+    undefined: str | None
+    gaps: tuple[Gap, ...]
+    barred: Barred | None
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The answer as data. `layer` is the one that speaks, null where none may; `label` the model that is nearest of
+    `ranked` models; `effective` the numbers of longs and shorts that the gate was held against, where they are known,
+    `of_layer` whose they are.
+    """
+
+    code: Code
+    layer: str | None = None
+    label: str | None = None
+    ranked: int = 0
+    off_pct: float | None = None
+    null_pct: float | None = None
+    floor_pct: float | None = None
+    skill: float | None = None
+    gap: Gap | None = None
+    effective: tuple[float, ...] = ()
+    of_layer: str = RAW
+    undefined: str | None = None
+    barred: tuple[str, ...] = ()
+
+
+def barred(training: Training | None, coin: str, at: datetime) -> Barred | None:
+    """Why a map of this fit may not be ranked on positions of `coin` at `at`; null where it may, or nothing was fitted.
+
+    What the record of a fit does not tell is not taken to be fine.
+    """
+    if training is None:
+        return None
+    if training.start is None or training.end is None or training.effective_positions is None:
+        return Barred("no_record", training.fit)
+    about = (training.fit, training.start, training.end, training.effective_positions)
+    if coin in training.coins and training.start <= at <= training.end:
+        return Barred("saw_this_moment", *about)
+    return Barred("fails_its_gate", *about) if training.effective_positions < ENOUGH else None
+
+
+def passes(grains: Sequence[Granularity]) -> bool:
+    """Whether both sides rest on so many positions that their shape can be claimed."""
+    return bool(grains) and all(side.effective_least >= ENOUGH for side in grains)
+
+
+def concluded(
+    layer: str | None,
+    models: Sequence[Scored],
+    null_pct: float | None,
+    floor_pct: float | None,
+    grains: Sequence[Granularity],
+    of_layer: str = RAW,
+) -> Conclusion:
+    """From the scores on the layer that speaks; `grains` are of `of_layer`: of it, or of the best there is where none
+    may."""
+    effective = tuple(side.effective_least for side in grains)
+    silenced = tuple(model.label for model in models if model.barred is not None)
+    if layer is None:
+        return Conclusion("too_few_positions", effective=effective, of_layer=of_layer, barred=silenced)
+    free = [model for model in models if model.barred is None]
+    scored = [model for model in free if model.skill is not None]
+    if not scored:
+        why = next((f"{model.label}: {model.undefined}" for model in free if model.undefined), None)
+        code: Code = "none_scored" if free else "none_ranked"
+        return Conclusion(code, layer, effective=effective, undefined=why, barred=silenced)
+    best = max(scored, key=lambda model: model.skill or 0.0)
+    return Conclusion(
+        "none_beats_mark" if (best.skill or 0.0) <= SAME_SKILL else "nearest",
+        layer,
+        best.label,
+        len(free),
+        best.off_pct,
+        null_pct,
+        floor_pct,
+        best.skill,
+        max(best.gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None),
+        effective,
+        barred=silenced,
+    )
+
+
+def in_words(found: Conclusion) -> str:
+    """The conclusion in one to three sentences."""
+    parts = [CONCLUSIONS[found.code](found)]
+    if found.gap is not None and found.label is not None:
+        parts.append(gap_sentence((found.gap,), found.label))
+    return " ".join(part for part in parts if part)
+
+
+def standing_said(layer: str | None, model: Scored, null_pct: float | None) -> str:
+    """One model alone, on the layer that speaks."""
+    if layer is None:
+        return f"{model.label} is not judged: too few positions"
+    if model.barred is not None:
+        return f"{model.label} is not ranked: {barred_said(model.barred)}"
+    if model.off_pct is None or model.skill is None:
+        return f"{model.label} cannot be scored on both sides: {model.undefined}"
+    against = "" if layer == RAW else "against the crowd of the truth "
+    return (
+        f"{against}{model.label} is off by {model.off_pct:.1f} % of price on average, a map that knows only the "
+        f"mark by {null_pct:.1f} %: {verdict(model.skill).split(' than')[0]}"
+    )
+
+
+def barred_said(why: Barred) -> str:
+    """Why a model is not ranked, for a sentence."""
+    return BARRED[why.code](why)
+
+
+def _nearest(found: Conclusion) -> str:
+    return (
+        f"{_against(found)}{found.label} is off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map "
+        f"that knows only the mark by {found.null_pct:.1f} %: better."
+    )
+
+
+def _none_beats(found: Conclusion) -> str:
+    failed = "no model beats" if found.ranked > 1 else "the model does not beat"
+    who = f"the best, {found.label}," if found.ranked > 1 else found.label
+    told = (
+        f"{_against(found)}{failed} a map that knows only the mark: {who} is off by {found.off_pct:.1f} % of price on "
+        f"average{_at_best(found)}, that map by {found.null_pct:.1f} %."
+    )
+    return told[0].upper() + told[1:]
+
+
+def _too_few(found: Conclusion) -> str:
+    counts = zip(found.effective, ("longs", "shorts"), strict=False)
+    told = " and ".join(f"{count:.0f} {side}" for count, side in counts)
+    whose = "the truth's shape rests" if found.of_layer == RAW else "even its crowd rests"
+    return f"Too few positions to judge: {whose} on an effective {told}, {ENOUGH:.0f} a side are needed."
+
+
+def _against(found: Conclusion) -> str:
+    return (
+        ""
+        if found.layer == RAW
+        else "Against the crowd of the truth, which alone rests on enough positions, "
+    )
+
+
+def _at_best(found: Conclusion) -> str:
+    return "" if found.floor_pct is None else f" (a perfect model by about {found.floor_pct:.1f} %)"
+
+
+def _moment(at: datetime | None) -> str:
+    return "unknown" if at is None else f"{at:%Y-%m-%dT%H:%MZ}"
+
+
+CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
+    "nearest": _nearest,
+    "none_beats_mark": _none_beats,
+    "too_few_positions": _too_few,
+    "none_scored": lambda found: f"No model could be scored: {found.undefined or 'its score is undefined'}.",
+    "none_ranked": lambda found: (
+        f"No model may be ranked here: {', '.join(found.barred)} is no test of its own fit."
+    ),
+}
+BARRED: Final[dict[BarCode, Callable[[Barred], str]]] = {
+    "saw_this_moment": lambda why: (
+        f"{why.fit} was fitted on this coin from {_moment(why.start)} to {_moment(why.end)}, this moment among them"
+    ),
+    "fails_its_gate": lambda why: (
+        f"{why.fit} was fitted on {why.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
+    ),
+    "no_record": lambda why: f"{why.fit} has no record of its fit: whether it was fitted on this moment is not known",
+}
+MARKS: Final[dict[BarCode, str]] = {
+    "saw_this_moment": "saw this moment",
+    "fails_its_gate": "fit fails its gate",
+    "no_record": "fit unknown",
+}
+"""What stands in a table instead of a rank."""

@@ -1,0 +1,69 @@
+"""Files that are whole or not there: written under another name, forced to the disk, renamed.
+
+The folder is forced to the disk as well, and so are folders that had to be made: after a power cut the name is there
+with all that was written, or what was there before.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from heatmap.errors import LiqtruthError
+
+NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
+"""What systems say that cannot force a folder to the disk, or let nobody read this one."""
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `path` whole or not at all; raises `LiqtruthError` where the place cannot be written.
+
+    What is there and no ordinary file (a device, a pipe) is written to, not replaced.
+    """
+    told = content.encode() if isinstance(content, str) else content
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(told)
+        else:
+            replace_whole(path, told)
+    except OSError as error:
+        raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
+
+
+def replace_whole(path: Path, content: bytes | memoryview) -> None:
+    """Make `path` hold `content`, on the disk when this returns; where it raises `OSError` nothing was changed."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    make_folder(path.parent)
+    try:
+        with scratch.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+        sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it, on the disk when this returns; raises `OSError`."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in the folder to the disk; raises `OSError` where the disk fails."""
+    try:
+        told = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(told)
+        finally:
+            os.close(told)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise

@@ -1,0 +1,270 @@
+"""Columns of one position say the same thing twice; here they are held against each other.
+
+Size, notional, mark, entry price, unrealised profit and liquidation price of a position determine one another. Where
+most rows of a table contradict themselves, a column is in another unit or by another convention than its name says:
+the table is refused, saying which columns and what they seem to be. A few rows are left out and counted. Positions
+past their own liquidation price are no contradiction as long as they are few: the exchange has not come to them yet.
+Columnar; stores nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from heatmap.money import percent
+from indexer.errors import ImportRefused
+
+KEEP: Final = "--keep-contradictions"
+DUST_USD: Final = 1.0
+"""Below it a notional is rounded so coarsely that it says little about the mark."""
+OFF: Final = 1.25
+"""Ratio of two accounts of one thing from which on they contradict each other; marks of two moments differ by less."""
+FAR: Final = 3.0
+"""The same for prices of one coin on one day."""
+VERY_FAR: Final = 10.0
+"""The same for entry price and mark; of a few positions that may be true."""
+MOVED: Final = 5e-3
+"""Smallest distance of mark and entry from which on profit must have its sign."""
+NEAR: Final = 1e-3
+"""A liquidation price this close to the mark is past it no more than rounding is."""
+MOST_PAST: Final = 0.05
+"""Share of notional past its own price from which on it is no truth."""
+FEW_ROWS: Final = 3
+
+LONG: Final = pl.col("szi") > 0
+SOUND: Final = (pl.col("szi") != 0) & (pl.col("notional_usd") >= DUST_USD)
+IMPLIED: Final = pl.col("notional_usd") / pl.col("szi").abs()
+GAIN: Final = pl.col("szi") * (pl.col("mark_px") - pl.col("entry_px"))
+PAST: Final = pl.when(LONG).then(pl.col("liq_px_exchange") > pl.col("mark_px") * (1 + NEAR)).otherwise(
+    pl.col("liq_px_exchange") < pl.col("mark_px") * (1 - NEAR)
+) & (pl.col("liq_px_exchange") > 0)  # fmt: skip
+
+Hint = Callable[[pl.DataFrame], str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Two columns that must agree: `wrong` of the rows of which `of` holds; `hint` says what they seem to be."""
+
+    columns: tuple[str, ...]
+    of: pl.Expr
+    wrong: pl.Expr
+    said: str
+    hint: Hint
+    few: str = "rows"
+    """What is left out where a few are wrong: the rows, the cells of the last column, or nothing."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The rows that agree with themselves, what was left out of them, and what to say."""
+
+    rows: pl.DataFrame
+    left_out: int
+    notes: list[str]
+
+
+def _off(a: pl.Expr, b: pl.Expr, most: float) -> pl.Expr:
+    return ((a / b).log().abs() > float(np.log(most))).fill_null(False)
+
+
+def _unit_of_size(rows: pl.DataFrame) -> str:
+    """What the size column seems to be, by how far the mark that it implies is from the one known."""
+    known = rows["reference_px"] if "reference_px" in rows.columns else rows["mark_px"]
+    implied = rows["notional_usd"] / rows["szi"].abs()
+    if _median_log(implied) < 0.02 and _median_log(known) > 0.05:
+        return "the size seems to be in USD"
+    factor = (known / implied).median()
+    assert isinstance(factor, float)
+    power = round(np.log10(factor))
+    if power and abs(np.log(factor / 10.0**power)) < 0.2:
+        return f"the size seems to be in contracts of {10.0**-power:g} coins, or the price of that many"
+    if abs(np.log(factor)) < np.log(OFF):
+        return "some of it is of another market or moment"
+    return f"they differ {factor:.3g} fold"
+
+
+def _median_log(ratio: pl.Series) -> float:
+    median = ratio.log().abs().median()
+    return float(median) if isinstance(median, float) else np.inf
+
+
+def _unit_of_gain(rows: pl.DataFrame) -> str:
+    gain = rows.select(GAIN.alias("gain"))["gain"]
+    told = rows["unrealized_pnl_usd"]
+    units = {
+        "in percent of the notional": gain / rows["notional_usd"] * 100,
+        "a fraction of the notional": gain / rows["notional_usd"],
+        "in coins": gain / rows["mark_px"],
+    }
+    if "leverage" in rows.columns:
+        units["in percent of the margin"] = gain / rows["notional_usd"] * 100 * rows["leverage"]
+    for name, expected in units.items():
+        if _median_log(told / expected) < 0.1:
+            return f"the profit seems to be {name}"
+    return "the profit seems to hold something else"
+
+
+CHECKS: Final = (
+    Check(
+        ("szi", "notional_usd", "given_mark_px"),
+        SOUND,
+        _off(IMPLIED, pl.col("mark_px"), OFF),
+        "size x mark is not the notional",
+        _unit_of_size,
+    ),
+    Check(
+        ("szi", "notional_usd", "reference_px"),
+        SOUND,
+        _off(pl.col("mark_px"), pl.col("reference_px"), FAR),
+        "notional / size is not the market's mark",
+        _unit_of_size,
+    ),
+    Check(
+        ("szi", "notional_usd", "peers_px"),
+        SOUND & (pl.len().over("coin", "day") >= FEW_ROWS),
+        _off(pl.col("mark_px"), pl.col("peers_px"), FAR),
+        "notional / size is not the mark of the coin's other rows",
+        _unit_of_size,
+    ),
+    Check(
+        ("szi", "notional_usd", "entry_px"),
+        SOUND & (pl.col("entry_px") > 0),
+        _off(pl.col("mark_px"), pl.col("entry_px"), VERY_FAR),
+        "notional / size is over ten times off the entry price",
+        lambda rows: _unit_of_size(rows.with_columns(reference_px="entry_px")),
+        few="nothing",
+    ),
+    Check(
+        ("szi", "unrealized_pnl_usd"),
+        SOUND & (GAIN.abs() > MOVED * pl.col("notional_usd")),
+        (pl.col("unrealized_pnl_usd") + GAIN).abs() < 0.2 * GAIN.abs(),
+        "a gain where mark and entry make a loss, or the reverse,",
+        lambda rows: "sides seem flipped (the side of the order that closes?)",
+    ),
+    Check(
+        ("szi", "entry_px", "unrealized_pnl_usd"),
+        SOUND & (GAIN.abs() > MOVED * pl.col("notional_usd")),
+        (pl.col("unrealized_pnl_usd") - GAIN).abs()
+        > 0.25 * GAIN.abs() + 0.02 * pl.col("notional_usd"),
+        "profit is not size x (mark - entry)",
+        _unit_of_gain,
+        few="cells",
+    ),
+)  # fmt: skip
+
+
+def held_against_each_other(
+    rows: pl.DataFrame, given: Mapping[str, str], place: str, marks: pl.DataFrame, keep: bool = False
+) -> Held:
+    """`rows` without those whose columns contradict each other.
+
+    `rows` has `row`, `coin`, `as_of`, `szi`, `notional_usd`, `mark_px` and what else is known; `given` says which of
+    ours the table has, by its own names; `marks` (coin, mark_px) is what the market's marks were about then. Raises
+    `ImportRefused` where most rows contradict themselves, unless `keep`.
+    """
+    rows = _with_references(rows, given, marks)
+    left_out, notes = 0, []
+    for check in CHECKS:
+        if not set(check.columns) <= set(rows.columns):
+            continue
+        wrong = rows.filter(check.of & check.wrong)
+        if wrong.is_empty():
+            continue
+        few, said = _judged(check, rows, wrong, given, place, keep)
+        if few == "rows":
+            left_out += wrong.height
+            rows = rows.join(wrong.select("row"), on="row", how="anti", maintain_order="left")
+        elif few == "cells":
+            blank = pl.when(pl.col("row").is_in(wrong["row"].implode())).then(None)
+            rows = rows.with_columns(blank.otherwise(pl.col(check.columns[-1])).alias(check.columns[-1]))
+        notes += [said] if said else []
+    if most := _mostly_past(rows, place, keep):
+        notes.append(most)
+    return Held(rows, left_out, notes)
+
+
+def _judged(
+    check: Check, rows: pl.DataFrame, wrong: pl.DataFrame, given: Mapping[str, str], place: str, keep: bool
+) -> tuple[str, str]:
+    """What to leave out of the few, and the note on it; raises where they are most."""
+    checked = rows.filter(check.of).height
+    first = wrong.row(0, named=True)
+    cells = ", ".join(
+        f"{given[one]} {first[one]:.6g}" for one in check.columns if one in given and first[one] is not None
+    )
+    where = f"{check.said} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
+    if keep:
+        return "nothing", f"kept as told: {where}"
+    if 2 * wrong.height > checked and (check.few != "nothing" or _is_plain(check, wrong)):
+        raise ImportRefused(
+            f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}"
+        )
+    if check.few == "nothing":
+        return "nothing", ""
+    what = "rows left out" if check.few == "rows" else f"cells of {given[check.columns[-1]]} left out"
+    return check.few, f"{what}: {where}"
+
+
+def _is_plain(check: Check, wrong: pl.DataFrame) -> bool:
+    """Far from their entry prices are also coins that crashed; in another unit all are about equally far."""
+    if "USD" in check.hint(wrong):
+        return True
+    ratio = (wrong["mark_px"] / wrong["entry_px"]).log()
+    spread = (ratio - ratio.median()).abs().median()
+    return wrong.height >= FEW_ROWS and isinstance(spread, float) and spread < np.log(2)
+
+
+def _with_references(rows: pl.DataFrame, given: Mapping[str, str], marks: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the market's mark, the coin's median mark of the day, and the given mark where there is one."""
+    told = rows.join(
+        marks.select("coin", reference_px="mark_px").unique("coin"),
+        on="coin",
+        how="left",
+        maintain_order="left",
+    ).with_columns(day=pl.col("as_of").dt.date())
+    told = told.with_columns(peers_px=pl.col("mark_px").filter(SOUND).median().over("coin", "day"))
+    if {"notional_usd", "mark_px"} <= given.keys():
+        told = told.with_columns(given_mark_px="mark_px")
+    return told
+
+
+def past_share(rows: pl.DataFrame) -> tuple[float, int, int]:
+    """Share of the priced notional that is past its own liquidation price, how many rows, and of how many."""
+    priced = rows.filter((pl.col("liq_px_exchange") > 0) & (pl.col("mark_px") > 0) & (pl.col("szi") != 0))
+    past = priced.filter(PAST)
+    total = float(priced["notional_usd"].sum())
+    return (float(past["notional_usd"].sum()) / total if total else 0.0), past.height, priced.height
+
+
+def _mostly_past(rows: pl.DataFrame, place: str, keep: bool) -> str:
+    if "liq_px_exchange" not in rows.columns:
+        return ""
+    return refuse_past(rows, place, keep)
+
+
+def refuse_past(rows: pl.DataFrame, place: str, keep: bool) -> str:
+    """A note on positions past their own price; raises `ImportRefused` where they are more than `MOST_PAST` of the
+    notional, unless `keep`."""
+    share, past, priced = past_share(rows)
+    if not past:
+        return ""
+    said = f"{past:,} of {priced:,} positions ({percent(share)} of their notional) are past their own liquidation price"
+    if share <= MOST_PAST or keep:
+        return f"{said}: kept, the map books them at the mark" + (" as told" if keep else "")
+    raise ImportRefused(
+        f"{place}: {said}; {_which_side(rows)}; correct the side, the mark or the price column, or {KEEP}"
+    )
+
+
+def _which_side(rows: pl.DataFrame) -> str:
+    longs, shorts = (past_share(rows.filter(side))[0] for side in (LONG, ~LONG))
+    if longs > 0.5 and shorts > 0.5:
+        return "sides seem flipped (the side of the order that closes?)"
+    if longs > 0.5 and not rows.filter(~LONG).height:
+        return "all sizes are positive: the side seems to be missing"
+    most = "long" if longs > shorts else "short"
+    return f"most are {most}: sides, or prices of another market or moment?"

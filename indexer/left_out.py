@@ -1,0 +1,47 @@
+"""What could not be read and was left out so that the rest goes on: counted by kind, the first of each kind named."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from heatmap.errors import PartlyRead, one_line
+
+MOST_KINDS = 64
+MOST_SHOWN = 160
+
+
+@dataclass
+class LeftOut:
+    """Counts and first examples by kind, in bounded memory; a kind is a few words that hold no value of the input."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def note(self, kind: str, what: str, times: int = 1) -> bool:
+        """Count it; true where it is the first of its kind, so that it is said once."""
+        if kind not in self.counts and len(self.counts) >= MOST_KINDS:
+            kind = "others"
+        is_first = kind not in self.counts
+        self.counts[kind] = self.counts.get(kind, 0) + times
+        if is_first:
+            self.first[kind] = one_line(what, MOST_SHOWN)
+        return is_first
+
+    def note_all(self, kind: str, whats: Iterable[str]) -> None:
+        for what in whats:
+            self.note(kind, what)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def describe(self) -> list[str]:
+        """A line for each kind."""
+        return [
+            f"{count:,} {kind} left out, e.g. {self.first.get(kind, '')}"
+            for kind, count in self.counts.items()
+        ]
+
+    def raise_any(self, kept: str) -> None:
+        """Raise `PartlyRead` where anything was left out; `kept` says what became of the rest."""
+        if self.counts:
+            raise PartlyRead(f"{'; '.join(self.describe())}; {kept}")

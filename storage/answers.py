@@ -1,0 +1,71 @@
+"""Bodies of HTTP answers, read piece by piece within a stated size, whatever they unpack to."""
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+
+from heatmap.errors import SourceUnreachable
+
+LARGEST_ANSWER: Final = 64 * 2**20
+"""Bytes of an answer once unpacked; the largest that is known, all markets of an exchange, has about two million."""
+PIECE: Final = 2**20
+ACCEPTED: Final = {"Accept-Encoding": "gzip"}
+"""Headers of every request: what unpacks to a bounded size at a time."""
+GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+class AnswerRefused(SourceUnreachable):
+    """An answer too long, or packed in a way that was not asked for: the next one would be no better."""
+
+    retryable = False
+
+
+async def whole_body(response: httpx.Response, shown: str, most: int = LARGEST_ANSWER) -> bytes:
+    """The unpacked body of a streamed response; memory stays near `most` whatever is sent.
+
+    Raises `AnswerRefused` naming `shown` for more than `most` bytes and for packings other than gzip, and
+    `httpx.RemoteProtocolError` for a damaged one.
+    """
+    packing = response.headers.get("content-encoding", "").strip().lower()
+    if packing not in ("", "identity", "gzip", "x-gzip"):
+        raise AnswerRefused(f"{shown}: an answer packed as {packing[:20]!r}, which was not asked for")
+    body = bytearray()
+    gunzip = Gunzip() if packing.endswith("gzip") else None
+    async for raw in response.aiter_raw():
+        for piece in [raw] if gunzip is None else gunzip.pieces(raw):
+            body += piece
+            if len(body) > most:
+                raise AnswerRefused(f"{shown}: an answer of more than {most:,} bytes")
+    if gunzip is not None and not gunzip.is_whole:
+        raise httpx.RemoteProtocolError("a gzip stream that breaks off")
+    return bytes(body)
+
+
+class Gunzip:
+    """Unpacks a gzip stream in pieces of bounded size; raises `httpx.RemoteProtocolError` where it is damaged."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(GZIP)
+        self._began = False
+
+    @property
+    def is_whole(self) -> bool:
+        return self._stream.eof or not self._began
+
+    def pieces(self, raw: bytes) -> Iterator[bytes]:
+        """What `raw` unpacks to, at most `PIECE` bytes at a time."""
+        while raw:
+            piece, raw = self._next(raw)
+            yield piece
+
+    def _next(self, raw: bytes) -> tuple[bytes, bytes]:
+        if self._stream.eof:
+            self._stream = zlib.decompressobj(GZIP)
+        self._began = True
+        try:
+            piece = self._stream.decompress(raw, PIECE)
+        except zlib.error as error:
+            raise httpx.RemoteProtocolError(f"a damaged gzip stream ({error})") from None
+        return piece, self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail

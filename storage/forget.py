@@ -1,0 +1,139 @@
+"""Takes back a stored reading: one that was read wrongly, or that says a time at which nobody can have read anything.
+
+With the reading go the marks that were stored for its moment, unless another reading is of that moment too. Where the
+moment cannot be true, all else of the venue that cannot be true goes as well, for it would hide everything later:
+marks, margin tables, days of series, and when accounts of the address book are said to have been seen.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, literal, or_, update
+from sqlmodel import Session, col, select
+
+from heatmap.money import counted
+from storage.clock import AHEAD, EARLIEST, is_timely
+from storage.errors import NothingStored
+from storage.store import Store
+from storage.tables import Account, Market, Partition, Reading, Universe
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A reading as it is listed; `timely` says whether its time can be true."""
+
+    id: str
+    as_of: datetime
+    scope: str
+    source: str
+    accounts: int
+    positions: int
+    timely: bool
+
+    def describe(self) -> list[str]:
+        """One line for people."""
+        doubt = "" if self.timely else "  (not a time at which it can have been read)"
+        held = f"{counted(self.accounts, 'account')}, {counted(self.positions, 'position')}"
+        return [
+            f"{self.id}  as of {self.as_of:%Y-%m-%dT%H:%M:%SZ}, {self.scope}, {held}, {self.source}{doubt}"
+        ]
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """A reading that was removed, or would have been where it was `dry`, and how many rows of what went with it."""
+
+    reading: Stored
+    rows: dict[str, int]
+    dry: bool = False
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        told = [f"{'would forget' if self.dry else 'forgot'} {line}" for line in self.reading.describe()]
+        return told + [f"  and {counted(count, what)}" for what, count in self.rows.items() if count]
+
+
+def stored_readings(store: Store) -> list[Stored]:
+    """All stored readings, the latest first."""
+    with store.database.session() as session:
+        rows = session.exec(select(Reading)).all()
+    return [_told(row) for row in sorted(rows, key=lambda row: (row.as_of, row.id), reverse=True)]
+
+
+def forget(store: Store, reading_id: str, dry: bool = False) -> Forgotten:
+    """Remove the reading, its files and the rows of its moment; a dry run only counts them.
+
+    Raises `NothingStored` naming the latest readings where there is none of that id.
+    """
+    with store.database.session() as session:
+        row = session.get(Reading, reading_id)
+    if row is None:
+        latest = ", ".join(one.id for one in stored_readings(store)[:3]) or "none"
+        raise NothingStored(
+            f"no reading {reading_id!r} is stored (the latest: {latest}); `liqtruth index forget` lists all"
+        )
+    rows = store.database.transact(lambda session: _drop_rows(session, row, dry))
+    if not dry:
+        store.lake.forget(reading_id)
+    return Forgotten(_told(row), rows, dry)
+
+
+def _told(row: Reading) -> Stored:
+    return Stored(
+        row.id,
+        row.as_of,
+        str(row.scope.value),
+        row.source,
+        row.accounts,
+        row.positions,
+        is_timely(row.as_of),
+    )
+
+
+def _drop_rows(session: Session, row: Reading, dry: bool) -> dict[str, int]:
+    """Count the rows that go with the reading, and remove them unless it is a dry run."""
+    if is_timely(row.as_of):
+        doomed = [("mark of that time", _marks_of(session, row))]
+    else:
+        doomed = [("row of times that cannot be", one) for one in _untimely_rows(row.venue)]
+    gone: dict[str, int] = {}
+    for what, statement in doomed:
+        assert statement.whereclause is not None
+        found = select(func.count()).select_from(statement.table).where(statement.whereclause)
+        gone[what] = gone.get(what, 0) + int(session.exec(found).one())
+        if not dry:
+            session.connection().execute(statement)
+    return gone
+
+
+def _marks_of(session: Session, row: Reading) -> Any:
+    same = select(Reading.id).where(
+        Reading.venue == row.venue, Reading.as_of == row.as_of, Reading.id != row.id
+    )
+    shared = session.exec(same).first() is not None
+    return delete(Market).where(
+        col(Market.venue) == row.venue, col(Market.as_of) == row.as_of, literal(not shared)
+    )
+
+
+def _untimely_rows(venue: str) -> list[Any]:
+    """Statements that remove them; the files of the series are left to `index tidy`."""
+    latest = datetime.now(UTC) + AHEAD
+    statements: list[Any] = [
+        delete(table).where(
+            col(table.venue) == venue, or_(col(table.as_of) < EARLIEST, col(table.as_of) > latest)
+        )
+        for table in (Market, Universe)
+    ]
+    statements.append(
+        delete(Partition).where(
+            col(Partition.venue) == venue,
+            col(Partition.reading_id).is_(None),
+            or_(col(Partition.last_at) < EARLIEST, col(Partition.first_at) > latest),
+        )
+    )
+    for column in (col(Account.last_read_at), col(Account.last_traded_at)):
+        wrong = update(Account).where(col(Account.venue) == venue, or_(column < EARLIEST, column > latest))
+        statements.append(wrong.values({column: None}))
+    return statements

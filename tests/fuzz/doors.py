@@ -1,0 +1,237 @@
+"""Every door of the program: what right inputs look like there, and the function that takes one.
+
+`seeds` says what the right inputs are.
+"""
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+from heatmap.errors import LiqtruthError
+from storage.settings import Settings
+from storage.store import Store
+from tests.fuzz.runner import Door
+from tests.fuzz.seeds import seeds
+
+SUFFIXES: Final = (".csv", ".json", ".jsonl", ".parquet", ".csv.gz", ".txt", "")
+STORE_LASTS: Final = 150
+
+SHARES: Final[Mapping[str, int]] = {
+    "positions table": 6,
+    "market table": 3,
+    "account answer": 6,
+    "meta answer": 3,
+    "spot answer": 2,
+    "feed table": 8,
+    "feed events": 6,
+    "node state": 4,
+    "node fills": 6,
+    "address list": 4,
+    "map file": 6,
+    "divergence file": 3,
+    "leverage model": 4,
+    "records": 3,
+    "info answers": 16,
+    "account to positions": 6,
+    "tape": 8,
+    "liquidation streams": 10,
+    "leaderboard and vaults": 4,
+}
+"""Doors, and how the inputs are shared between them: a door that does more for each gets fewer."""
+
+
+def doors(folder: Path) -> dict[str, Door]:
+    """All doors; `folder` takes the files and the data directories that they need."""
+    made = [*_file_doors(folder), *_own_file_doors(folder), *_wire_doors()]
+    assert {one.name for one in made} == set(SHARES)
+    return {one.name: one for one in made}
+
+
+# ----------------------------------------------------------------------------- files of other people
+
+
+class Desk:
+    """A file to write inputs to and a data directory, which is begun anew before what was taken slows the rest."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder / name.replace(" ", "-")
+        self.folder.mkdir(parents=True)
+        self._used, self._store = 0, None
+
+    def file(self, content: bytes, suffixes: Sequence[str] = SUFFIXES) -> Path:
+        path = self.folder / f"input{suffixes[crc32(content) % len(suffixes)]}"
+        path.write_bytes(content)
+        return path
+
+    @property
+    def store(self) -> Store:
+        if self._store is None or self._used >= STORE_LASTS:
+            if self._store is not None:
+                self._store.close()
+                shutil.rmtree(self.folder / "data")
+            self._store, self._used = Store.open(Settings(data_dir=self.folder / "data")), 0
+        self._used += 1
+        return self._store
+
+
+def _file_doors(folder: Path) -> Iterator[Door]:
+    from estimator.imports import import_feed
+    from indexer.address_list import read_addresses
+    from indexer.imports import import_paths
+    from indexer.node_fills import read_liquidations
+    from indexer.node_state import read_state
+
+    known = seeds()
+
+    def importing(name: str, suffixes: Sequence[str], **given: Any) -> Callable[[bytes], object]:
+        desk = Desk(folder, name)
+        return lambda content: _mapped(
+            desk.store, import_paths(desk.store, [desk.file(content, suffixes)], **given)
+        )
+
+    def beside(name: str, option: str, whole: bytes, suffix: str) -> Callable[[bytes], object]:
+        desk = Desk(folder, name)
+        right = desk.folder / f"right{suffix}"
+        right.write_bytes(whole)
+
+        def enter(content: bytes) -> object:
+            return import_paths(desk.store, [right], **{option: desk.file(content)})
+
+        return enter
+
+    def feeding(name: str) -> Callable[[bytes], object]:
+        desk = Desk(folder, name)
+        return lambda content: import_feed(desk.store, desk.file(content), "binance", "BTC")
+
+    table, account = known["positions table"][0], known["account answer"][0]
+    yield Door("positions table", known["positions table"], importing("positions table", SUFFIXES))
+    yield Door("account answer", known["account answer"], importing("account answer", (".json", ".jsonl")))
+    yield Door("market table", known["market table"], beside("market table", "market", table, ".csv"))
+    yield Door("meta answer", known["meta answer"], beside("meta answer", "meta", account, ".json"))
+    yield Door("spot answer", known["spot answer"], beside("spot answer", "spot", account, ".json"))
+    yield Door("feed table", known["feed table"], feeding("feed table"))
+    yield Door("feed events", known["feed events"], feeding("feed events"))
+    for name, read, suffixes in (
+        ("node state", read_state, (".rmp", ".rmp.gz")),
+        ("node fills", lambda path: read_liquidations([path]), (".jsonl", ".gz")),
+        ("address list", read_addresses, (".txt", ".csv")),
+    ):
+        desk = Desk(folder, name)
+        enter = lambda content, desk=desk, read=read, ends=suffixes: read(desk.file(content, ends))  # noqa: E731
+        yield Door(name, known[name], enter)
+
+
+def _mapped(store: Store, summaries: Sequence[Any]) -> object:
+    """What was taken is also drawn: no input may make a map that cannot be."""
+    from indexer.views import MapView, view_map
+
+    for coin in {coin for one in summaries if one.kind != "markets" for coin in one.coins}:
+        drawn, _ = view_map(store, MapView(coin))
+        assert all(0 <= value < math.inf for value in drawn.total_usd)
+    return summaries
+
+
+def _own_file_doors(folder: Path) -> Iterator[Door]:
+    from compare.calibration.fit_files import load
+    from compare.files import read_json
+    from compare.proof.final_window import opened_windows
+    from estimator.leverage_model import from_json
+    from heatmap.files import read_map
+    from indexer.watch_state import read_state as read_watch
+
+    known = seeds()
+    maps, divergences, records = (Desk(folder, name) for name in ("map file", "divergence file", "records"))
+    yield Door("map file", known["map file"], lambda content: read_map(maps.file(content)))
+    yield Door(
+        "divergence file", known["divergence file"], lambda c: read_json(divergences.file(c, (".json",)))
+    )
+    yield Door("leverage model", known["leverage model"], lambda content: from_json(content, "input"))
+
+    def record(content: bytes) -> object:
+        data = records.store.settings.data_dir
+        for name in ("watch.json", "final-windows.json", "models/fits/fit.json"):
+            (data / name).parent.mkdir(parents=True, exist_ok=True)
+            (data / name).write_bytes(content)
+        return read_watch(records.store), load(data, "fit"), opened_windows(data)
+
+    yield Door("records", known["records"], record)
+
+
+# ------------------------------------------------------------------------------------------- answers
+
+
+def _wire_doors() -> Iterator[Door]:
+    import indexer.wire as wire
+
+    known = seeds()
+    decoders = [getattr(wire, name) for name in dir(wire) if name.startswith("decode_")]
+
+    def any_decoder(content: bytes) -> object:
+        return _first([lambda one=one: one(content, "input") for one in decoders])
+
+    yield Door("info answers", known["info answers"], any_decoder)
+    yield Door("account to positions", known["account answer"], _positions_of)
+    yield Door("tape", known["tape"], _tape_door())
+    yield Door("liquidation streams", known["liquidation streams"], _streams_door())
+    yield Door("leaderboard and vaults", known["leaderboard and vaults"], _listing_door)
+
+
+def _first(attempts: Sequence[Callable[[], object]]) -> object:
+    """What the first attempt that succeeds gives; the last refusal where none does."""
+    refusal: LiqtruthError | None = None
+    for attempt in attempts:
+        try:
+            return attempt()
+        except LiqtruthError as error:
+            refusal = error
+    assert refusal is not None
+    raise refusal
+
+
+def _positions_of(content: bytes) -> object:
+    from indexer.accounts import AccountReading, positions_frame
+    from indexer.margin_tables import MarginTables
+    from indexer.reconcile import reconcile
+    from indexer.wire import decode_clearinghouse_state, decode_meta
+
+    tables = {"": MarginTables.from_meta(decode_meta(seeds()["meta answer"][1], "seed"))}
+    state = decode_clearinghouse_state(content, "input")
+    read = AccountReading(address="0xa1", state=state, source="input", dex="")
+    return reconcile(positions_frame([read]), tables)
+
+
+def _tape_door() -> Callable[[bytes], object]:
+    from indexer.tape import Tape
+
+    return Tape("http://127.0.0.1:1", ["BTC"], lambda trades: None, lambda gap: None)._take
+
+
+def _streams_door() -> Callable[[bytes], object]:
+    from estimator.liquidation_stream import Listener
+    from estimator.liquidations import STREAMS
+    from estimator.units import Contract
+
+    markets = [Contract("BTC", "BTC/USDT:USDT", name, 1.0) for name in ("BTCUSDT", "BTC-USDT-SWAP")]
+    listeners = [
+        Listener(stream, markets, "all", lambda *_: 0, lambda *_, **__: None, lambda: 1_787_000_500_000)
+        for stream in STREAMS.values()
+    ]
+
+    def enter(content: bytes) -> object:
+        for one in listeners:
+            one._take(content)
+            one._held.clear()
+        return None
+
+    return enter
+
+
+def _listing_door(content: bytes) -> object:
+    import indexer.discovery as discovery
+    from indexer.wire import Decoder
+
+    decoders = [one for one in vars(discovery).values() if isinstance(one, Decoder)]
+    return _first([lambda one=one: one(content, "input") for one in decoders])

@@ -1,0 +1,105 @@
+"""Settings that cannot be used are one line that names the variable, and no message ever shows a secret."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from heatmap.errors import BadInput, LiqtruthError
+from storage.database import Database
+from storage.outage import place_of
+from storage.settings import Settings
+from storage.urls import shown_url
+
+SECRET = "hunter2-hunter2"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WEIGHT_PER_MINUTE", "many"),
+        ("WEIGHT_PER_MINUTE", "0"),
+        ("WEIGHT_PER_MINUTE", "-1"),
+        ("WEIGHT_PER_MINUTE", "1e400"),
+        ("WEIGHT_PER_MINUTE", "9" * 5000),
+        ("REQUEST_TIMEOUT_S", "soon"),
+        ("REQUEST_TIMEOUT_S", "nan"),
+        ("REQUEST_TIMEOUT_S", "inf"),
+        ("REQUEST_TIMEOUT_S", "-1"),
+    ],
+)
+def test_a_bad_value_is_refused_naming_its_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"LIQTRUTH_{variable}", value)
+    told = run("index", "status", code=2).stderr
+    assert told.startswith(f"error: LIQTRUTH_{variable}")
+    assert len(told.splitlines()) == 1
+    assert len(told) <= 310
+
+
+@pytest.mark.parametrize("name", ["DATA_DIR", "DATABASE_URL", "WEIGHT_PER_MINUTE", "HYPERLIQUID_URL"])
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(f"LIQTRUTH_{name}", raising=False)
+    usual = Settings()
+    monkeypatch.setenv(f"LIQTRUTH_{name}", "")
+    assert Settings() == usual
+
+
+UNUSABLE = [
+    f"{SECRET}",
+    f"postgresql://u:{SECRET}@127.0.0.1:{SECRET}/x",
+    f"postgresql://u:{SECRET}@127.0.0.1:99999999/x",
+    f"postgresql://u:{SECRET}@[::1/x",
+    f"mysql://u:{SECRET}@127.0.0.1/x",
+    f"postgresql+psycopg2://u:{SECRET}@127.0.0.1/x",
+    f"sqlite+aiosqlite:///{SECRET}",
+    f"sqlite:////tmp/x.db?timeout={SECRET}",
+    f"postgresql://u:{SECRET}@127.0.0.1:1/x",
+    f"postgresql://u@127.0.0.1:1/x?password={SECRET}",
+    f"postgresql://u@127.0.0.1:1/x?sslpassword={SECRET}&sslmode=require",
+    f"postgresql://u@127.0.0.1:1/x?passfile={SECRET}&options={SECRET}",
+    f"postgresql://u@127.0.0.1:1/x?no_such_option={SECRET}",
+    f"postgresql://u@127.0.0.1:1/x?connect_timeout={SECRET}",
+    f"postgresql://u@127.0.0.1:1/x?sslmode=require&sslrootcert=/nowhere/{SECRET}&sslcert={SECRET}",
+    f"postgresql://u@127.0.0.1:1/x?password={SECRET}&password={SECRET}",
+]
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_no_message_about_a_database_shows_a_secret(tmp_path: Path, url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "--data-dir", str(tmp_path), "index", "status"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={"PATH": "/usr/bin", "LIQTRUTH_DATABASE_URL": url},
+        timeout=120,
+    )
+    assert done.returncode in (1, 2, 3)
+    assert SECRET not in done.stderr + done.stdout
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_server_that_refuses_a_password_in_an_option_does_not_get_it_shown() -> None:
+    database = "postgresql://u@127.0.0.1:1/x?password=" + SECRET
+    with pytest.raises(LiqtruthError) as told:
+        Database(database)
+    assert SECRET not in str(told.value)
+    assert "127.0.0.1" in str(told.value)
+
+
+def test_a_place_names_user_host_and_name_and_no_option() -> None:
+    url = make_url(f"postgresql://desk:{SECRET}@127.0.0.1:5432/liq?password={SECRET}&x=1")
+    assert place_of(url) == "postgresql://desk:***@127.0.0.1:5432/liq?…"
+
+
+@pytest.mark.parametrize("url", [f"http://key:{SECRET}", f"ftp://{SECRET}", f"\0{SECRET}"])
+def test_an_endpoint_that_cannot_be_read_is_not_shown(url: str) -> None:
+    with pytest.raises(BadInput) as told:
+        shown_url(url)
+    assert SECRET not in str(told.value)

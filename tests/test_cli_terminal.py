@@ -1,0 +1,109 @@
+"""What is printed cannot move the cursor, needs no UTF-8, and an error is one printable line, whatever came in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli_output import harmless
+from cli_terminal import DEGRADING, degrade_streams, plain
+from heatmap.errors import LiqtruthError, one_line
+from tests.conftest import ROOT, Run, called
+
+
+@given(st.text(max_size=2000), st.integers(min_value=20, max_value=400))
+def test_any_text_becomes_one_printable_line_of_bounded_length(text: str, most: int) -> None:
+    line = one_line(text, most)
+    assert len(line) <= most
+    assert line.isprintable()
+
+
+@given(st.text(alphabet="abc def", max_size=200))
+def test_plain_text_that_fits_is_kept_but_for_its_white_space(text: str) -> None:
+    assert one_line(text) == " ".join(text.split())
+
+
+def test_a_long_error_keeps_what_is_wrong_and_the_remedy() -> None:
+    told = str(LiqtruthError(f"no map in {'x' * 10_000}; run `liqtruth feed fetch`"))
+    assert told.startswith("no map in xxx")
+    assert told.endswith("run `liqtruth feed fetch`")
+
+
+@given(st.text())
+def test_printed_text_holds_no_control_character_but_line_breaks(text: str) -> None:
+    assert all(one.isprintable() or one == "\n" for one in plain(text))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "cp437", "koi8-r"])
+def test_any_encoding_takes_what_is_printed_and_keeps_its_width(encoding: str) -> None:
+    degrade_streams()
+    drawn = "│ ▏█▋ 5 – 6 … × ≤ é 中 ─ │"
+    shown = drawn.encode(encoding, errors=DEGRADING).decode(encoding)
+    assert len(shown) == len(drawn)
+
+
+@given(st.lists(st.one_of(st.none(), st.text(alphabet="=+-@ab1.e\t\r ", max_size=6)), min_size=1))
+def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay(cells: list[str | None]) -> None:
+    written = harmless(pl.DataFrame({"cell": cells}, schema={"cell": pl.String}))["cell"].to_list()
+    for before, after in zip(cells, written, strict=True):
+        if before is None or is_number(before):
+            assert after == before
+        else:
+            assert after is not None
+            assert after.lstrip()[:1] not in {"=", "+", "-", "@"}
+            assert after.removeprefix("'") == before.removeprefix("'")
+
+
+def is_number(text: str) -> bool:
+    return pl.Series([text.strip()]).cast(pl.Float64, strict=False).is_not_null().all()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nope",),
+        ("map", "exact"),
+        ("map", "exact", "BTC", "--at", "\x1b[31mred\n\n"),
+        ("map", "exact", "BTC\x1b]0;title\x07"),
+        ("sandbox", "serve", "--port", "99999"),
+        ("index", "import", "a\x1b[2Jb.csv"),
+        ("index", "import", "x" * 5000),
+        ("feed", "import", "nothing.csv", "--venue", "\u202ebinance", "--coin", "BTC"),
+    ],
+)
+def test_every_refusal_is_one_printable_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = called(["--data-dir", str(tmp_path / "data"), *words])
+    (line,) = done.stderr.splitlines()
+    assert done.returncode in {1, 2}
+    assert line.startswith("error: ")
+    assert line.isprintable()
+    assert len(line) <= 300 + len("error: ")
+
+
+def test_an_option_that_is_out_of_range_is_named_with_its_value(run: Run) -> None:
+    assert "99999" in run("sandbox", "serve", "--port", "99999", code=2).stderr
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_of_another_encoding_gets_all_the_lines(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "feed", "venues"],
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        timeout=120,
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert len(done.stdout.decode(encoding).splitlines()) > 12
+
+
+def test_a_reader_that_has_enough_ends_the_output_without_a_word() -> None:
+    script = f"{sys.executable} -m cli feed venues | head -1"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=ROOT, timeout=120)
+    assert done.stderr == b""
