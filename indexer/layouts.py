@@ -183,4 +183,4 @@ def _lacking_for_positions(columns: Mapping[str, str]) -> str:
     """The first thing that a table of positions cannot do without; empty where it has all."""
     marked = ("notional_usd", "mark_px", "margin_used_usd", "unrealized_pnl_usd")
     needs = (("address",), ("coin",), ("szi", "size"), marked)
-    return next((" or ".join(names) for names in needs if not set(names) & columns.keys()), "")
+    return next((" or ".join(names[:2]) for names in needs if not set(names) & columns.keys()), "")
