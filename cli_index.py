@@ -291,6 +291,7 @@ def index_node(
     with opened_store() as store, progress("reading the state", 1.0) as advance:
         report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
     show(report, json)
+    report.left_out.raise_any("the rest is stored")
 
 
 @index_app.command("candles")
@@ -331,7 +332,9 @@ def index_fills(
     from indexer.node_fills import import_fills
 
     with opened_store() as store:
-        show(import_fills(store, paths), json)
+        report = import_fills(store, paths)
+    show(report, json)
+    report.left_out.raise_any("the rest is stored")
 
 
 @index_app.command("positions")
