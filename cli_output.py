@@ -119,9 +119,11 @@ def export_series(
         typer.echo(f"wrote {png}", err=True)
     if json is None and csv is None:
         from heatmap.moment import as_of
+        from heatmap.synthetic import SYNTHETIC_SAID
 
         if series.data_moment is not None:
-            typer.echo(as_of(series.data_moment))
+            beside = f", {SYNTHETIC_SAID}" if series.synthetic else ""
+            typer.echo(f"{as_of(series.data_moment)}{beside}")
         for line in series.describe():
             typer.echo(line)
         if html is None:
