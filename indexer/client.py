@@ -325,16 +325,20 @@ def _fault(error: httpx.RequestError | TimeoutError, timeout_s: float) -> Transi
 def _check_whole(content: bytes) -> None:
     """Raise `TransientError` for what is no whole JSON document."""
     try:
+        content.decode()
         msgspec.json.decode(content, type=msgspec.Raw)
-    except NOT_DECODED:
-        if content.lstrip()[:1] == b"<":
-            raise TransientError("a page of HTML instead of an answer") from None
-        what = (
-            "an empty answer"
-            if not content.strip()
-            else f"an answer that breaks off after {len(content)} bytes"
-        )
-        raise TransientError(what) from None
+    except NOT_DECODED as error:
+        raise TransientError(_broken(content, error)) from None
+
+
+def _broken(content: bytes, error: Exception) -> str:
+    if content.lstrip()[:1] == b"<":
+        return "a page of HTML instead of an answer"
+    if not content.strip():
+        return "an empty answer"
+    if "truncated" in str(error):
+        return f"an answer that breaks off after {len(content)} bytes"
+    return f"an answer that is no JSON ({error})"
 
 
 def _too_many(budget: Budget) -> str:
