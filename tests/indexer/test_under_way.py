@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from info_endpoint import MARK_PX, META, address_of, btc, state
 from test_watch import QUICK, first_read, sizes, until, watching
@@ -135,10 +135,11 @@ def test_what_was_all_read_is_not_called_partial(store: Store) -> None:
     assert not any("partial" in note for note in exact_map(store, "BTC").coverage.notes)
 
 
+@settings(max_examples=12)
 @given(
     st.lists(
         st.tuples(st.integers(1, 3), st.integers(0, 30), st.sampled_from([0.0, 1.0, -2.0]), st.booleans()),
-        max_size=8,
+        max_size=5,
     )
 )
 def test_whatever_the_order_the_batches_tell_what_the_book_in_memory_tells(
