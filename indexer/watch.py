@@ -213,9 +213,13 @@ class Watch:
         trades = [
             one if one.time <= latest_ms else msgspec.structs.replace(one, time=latest_ms) for one in trades
         ]
-        self.frontier.note_trades(trades)
-        late = self._rows_of([one for one in trades if one.time < earliest_ms])
-        self.frontier.sizes.note_doubt(late, self._newest_s)
+        try:
+            self.frontier.note_trades(trades)
+            late = self._rows_of([one for one in trades if one.time < earliest_ms])
+            self.frontier.sizes.note_doubt(late, self._newest_s)
+        except FAULTS as error:
+            self.note_fault("tape", error)
+            self.frontier.note_gap(min(one.time for one in trades) / 1000, now_s)
         for trade in trades:
             at = datetime.fromtimestamp(trade.time / 1000, UTC)
             for address in trade.users:
