@@ -85,7 +85,7 @@ def main() -> int:
         watch(Path(data), url, float(speed), float(for_s))
     speed = 3600 * options.hours / options.wall
     spec = MarketSpec(
-        accounts=100, days=2, cex_accounts=300, coins=COINS, live_hours=int(options.hours) + 1, venues=VENUES
+        accounts=100, days=2, cex_accounts=1500, coins=COINS, live_hours=int(options.hours) + 1, venues=VENUES
     )
     with serving_in_thread(simulate(spec), weight_per_minute=None, live_speed=speed) as server:
         server.misbehaviour.rate, server.misbehaviour.socket_rate = options.rate, options.socket_rate
