@@ -110,7 +110,8 @@ def feed_import(
     from storage.errors import TableRefused
     from storage.tabular import parse_columns
 
-    mapping, summaries, refused = parse_columns(columns), [], []
+    mapping, summaries = parse_columns(columns), []
+    refused: list[TableRefused] = []
     with opened_store() as store:
         for path in paths:
             try:
@@ -118,12 +119,12 @@ def feed_import(
             except TableRefused as error:
                 refused.append(error)
     if refused and not summaries:
-        for error in refused[:-1]:
-            typer.echo(f"error: {error}", err=True)
+        for fault in refused[:-1]:
+            typer.echo(f"error: {fault}", err=True)
         raise refused[-1]
     show_summaries(summaries, json)
-    for error in refused:
-        typer.echo(f"error: {error}", err=True)
+    for fault in refused:
+        typer.echo(f"error: {fault}", err=True)
     if refused:
         raise PartlyRead(f"{len(refused)} of {len(paths)} files could not be read; the others are stored")
 
