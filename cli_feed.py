@@ -101,14 +101,32 @@ def feed_import(
     columns: Columns = None,
     json: JsonOut = None,
 ) -> None:
-    """Read series of a venue from files; what was recognised is printed."""
+    """Read series of a venue from files; what was recognised is printed.
+
+    A file that is refused stops no other: the rest is stored and shown, and the exit code is 3 (2 where none was read).
+    """
     from estimator.imports import import_feed
+    from heatmap.errors import PartlyRead
+    from storage.errors import TableRefused
     from storage.tabular import parse_columns
 
-    mapping = parse_columns(columns)
+    mapping, summaries = parse_columns(columns), []
+    refused: list[TableRefused] = []
     with opened_store() as store:
-        summaries = [import_feed(store, path, venue, coin, mapping) for path in paths]
+        for path in paths:
+            try:
+                summaries.append(import_feed(store, path, venue, coin, mapping))
+            except TableRefused as error:
+                refused.append(error)
+    if refused and not summaries:
+        for fault in refused[:-1]:
+            typer.echo(f"error: {fault}", err=True)
+        raise refused[-1]
     show_summaries(summaries, json)
+    for fault in refused:
+        typer.echo(f"error: {fault}", err=True)
+    if refused:
+        raise PartlyRead(f"{len(refused)} of {len(paths)} files could not be read; the others are stored")
 
 
 @feed_app.command("watch")

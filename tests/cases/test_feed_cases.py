@@ -94,3 +94,11 @@ def test_27_a_zip_is_read_and_a_cut_zstd_refused(run: Run, rows: Stored) -> None
 def test_36_forced_orders_are_known_whatever_their_first_row_is_of(run: Run, rows: Stored, name: str) -> None:
     assert "2 of 3 orders are of BTCUSDT" in bring(run, f"36/{name}")
     assert rows("liquidations") == 2
+
+
+def test_a_file_that_is_refused_stops_no_other(run: Run, rows: Stored) -> None:
+    good, bad = str(CASES / "06" / "us.csv"), str(CASES / "27" / "pos.xlsx")
+    done = run("feed", "import", bad, good, "--venue", "binance", "--coin", "BTC", code=3)
+    assert rows("candles") == 48
+    assert "pos.xlsx" in done.stderr
+    run("feed", "import", bad, bad, "--venue", "binance", "--coin", "BTC", code=2)
