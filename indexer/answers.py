@@ -8,11 +8,11 @@ off until a `clearinghouseState` is left, and hands on what the wrappings said. 
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput
@@ -23,13 +23,14 @@ NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 """Channels whose frames carry no positions."""
 DEEPEST: Final = 5
 """Wrappings around one state; a document that is nested deeper is none of these."""
+LARGEST_ANSWER: Final = 2**22
 FIRST_LINES: Final = 50
 """So many lines are tried to tell what a file of JSON lines is."""
 Raw = msgspec.Raw
+NULL: Final = Raw(b"null")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One state as it was sent, and what its wrapping says about it; `where` names it in a message."""
 
     where: str
@@ -41,8 +42,7 @@ class Answer:
     said_at: int | str | None = None
 
 
-@dataclass(frozen=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True):
     """An entry without a state that could be taken out of it, and why."""
 
     where: str
@@ -101,7 +101,7 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
         """The first of the fields that is there and not null."""
         for name in names:
             value = getattr(self, name)
-            if value and bytes(value) != b"null":
+            if value and value != NULL:
                 return value  # type: ignore[no-any-return]
         return None
 
@@ -175,27 +175,38 @@ def answers_of_lines(lines: Iterable[bytes], who: Answer) -> Iterator[Entry]:
 def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iterator[Entry]:
     """The answers of all files below a folder that can be any, each its own account by its name or what it says."""
     for path in files_below(folder):
-        named = ADDRESS.match(path.name)
-        who = Answer(path.name, b"", address=named[0].lower() if named else None)
+        name = path.name
+        named = ADDRESS.match(name)
+        who = Answer(name, b"", address=named[0].lower() if named else None)
         try:
-            content = content_of(path)
+            content = _plain_object(path) or content_of(path)
             if is_lines(content):
                 yield from answers_of_lines(content.split(b"\n"), who)
             elif named or any(map(holds_answers, first_documents(content))):
                 yield from answers_of_document(content, who)
             else:
-                yield Unread(path.name, "not an account's answer", is_other=True)
+                yield Unread(name, "not an account's answer", is_other=True)
         except BadInput as error:
-            yield Unread(path.name, str(error), is_other=named is None)
+            yield Unread(name, str(error), is_other=named is None)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Every file below `folder` that is not hidden, in the order of their paths."""
-    found: list[Path] = []
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below `folder` that is not hidden, in their order."""
     for place, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
-        found += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-    return found
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _plain_object(path: Path) -> bytes:
+    """The content of an ordinary file that is no larger than an account and begins as its answer does; else nothing."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = file.read(LARGEST_ANSWER)
+    except OSError:
+        return b""
+    return content if content.startswith(b"{") and len(content) < LARGEST_ANSWER else b""
 
 
 def is_lines(content: bytes) -> bool:

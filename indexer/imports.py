@@ -194,7 +194,7 @@ def _prepare(path: Path, options: Options) -> Prepared:
     if kind == "answers":
         return _prepare_answers(path, answers_of_document(content, who), options, "JSON of answers")
     if kind == "account":
-        who = replace(who, where=str(path), state=content)
+        who = Answer(str(path), content, address=options.address)
         entry = next(iter(answers_of_document(content, who)))
         whole = entry if isinstance(entry, Answer) else who  # its decoder says what is wrong with it
         return _prepare_answers(path, [whole], options, "clearinghouseState", label_of(path))

@@ -44,7 +44,10 @@ def seeds() -> dict[str, list[bytes]]:
             b"ts,coin,mark,oi,funding\n2026-08-21T11:01:45Z,BTC,77725.0,34872.8,0.0000125\n",
             b"coin,markPx,openInterest,time\nBTC,77725.0,34872.8,1787310105000\n",
         ],
-        "account answer": [_json({"type": "clearinghouseState", "user": user}) for user in _holders()],
+        "account answer": [
+            *(_json({"type": "clearinghouseState", "user": user}) for user in _holders()),
+            *_wrapped(),
+        ],
         "meta answer": [_json({"type": "metaAndAssetCtxs"}), _json({"type": "meta"})],
         "spot answer": [_json({"type": "spotClearinghouseState", "user": user}) for user in _holders()],
         "feed table": [*_feed_tables(), *_recorded("cex/okx-sol/*.csv")],
@@ -67,6 +70,16 @@ def seeds() -> dict[str, list[bytes]]:
 
 def _dumped(answer: Any) -> bytes:
     return json.dumps(answer).encode()
+
+
+def _wrapped() -> Iterator[bytes]:
+    """Answers of several accounts in one document, as they are saved."""
+    states = {user: json.loads(_json({"type": "clearinghouseState", "user": user})) for user in _holders()}
+    entries = [{"user": user, "clearinghouseState": state} for user, state in states.items()]
+    yield b"\n".join(map(_dumped, entries))
+    yield b"\n".join(_dumped({"channel": "webData2", "data": entry}) for entry in entries)
+    yield _dumped(entries)
+    yield _dumped(states)
 
 
 @cache
