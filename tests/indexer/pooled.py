@@ -1,4 +1,4 @@
-"""Accounts of one pool with prices as the exchange would send them, to be read with other facts than they were made of."""
+"""Accounts of one pool with prices as the exchange would send them, and facts to be read with instead."""
 
 from datetime import UTC, datetime
 from typing import Any

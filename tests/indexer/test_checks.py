@@ -13,6 +13,7 @@ from indexer.frames import POSITIONS
 from indexer.reconcile import reconcile
 
 BTC = {"BTC": -2.0}
+FORGOTTEN = ("account_mode", "margin_mode", "pooled_available_usd", "account_value_usd", "max_leverage")
 ISOLATED = {"margin_mode": "isolated", "isolated_raw_usd": 170_000.0}
 LACKING: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "agree"),
@@ -27,7 +28,7 @@ LACKING: dict[str, tuple[dict[str, Any], str]] = {
         {"account_mode": None, "pooled_available_usd": None, "account_value_usd": None},
         "no_collateral",
     ),
-    "a mark": ({"mark_px": None, "notional_usd": 0.0}, "no_mark"),
+    "a mark": ({"mark_px": None, "notional_usd": None}, "no_mark"),
 }
 
 

@@ -13,7 +13,7 @@ from indexer.reconcile import reconcile, remark
 from indexer.server_marks import marks_said, with_server_marks
 from indexer.solved import with_models
 
-ENTRY = {"BTC": 79_100.5, "ETH": 2_444.25, "WIF": 1.0625}
+ENTRY = {"BTC": 79_100.5, "ETH": 2_444.25, "WIF": 1.062537}
 TRUE = {coin: MARKS[coin] for coin in HELD}
 
 

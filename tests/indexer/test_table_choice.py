@@ -1,6 +1,7 @@
-"""A table is adopted where the exchange's price shows it, to the last digit, and remembered; chance makes no table fit."""
+"""A table is adopted where the exchange's price shows it to the last digit, and remembered; chance makes none fit."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -44,8 +45,8 @@ def test_the_listed_table_goes_before_all_that_fit_as_well() -> None:
 
 @pytest.mark.parametrize(("coin", "size"), [("WIF", 4e6), ("BTC", -2.0), ("INJ", -1e6)])
 def test_it_is_found_without_the_maximum_leverage(coin: str, size: float) -> None:
-    facts = {"BTC": {}, "WIF": OF_51, "INJ": {"margin_table_id": 10}}[coin]
-    frame = sent(held({coin: size}, **facts), margin_table_id=None, max_leverage=None)
+    known: dict[str, dict[str, Any]] = {"BTC": {}, "WIF": OF_51, "INJ": {"margin_table_id": 10}}
+    frame = sent(held({coin: size}, **known[coin]), margin_table_id=None, max_leverage=None)
     [(check, table, _)] = adopted(frame)
     assert (check, table) == ({"BTC": "agree"}.get(coin, "agree_table"), {"WIF": 51, "INJ": 10}.get(coin))
 
@@ -85,7 +86,7 @@ def test_dust_whose_last_digit_is_coarser_than_any_table_adopts_none() -> None:
 
 def test_prices_of_the_account_choose_a_table_where_no_collateral_was_captured() -> None:
     three = held(
-        {"BTC": -2.0, "ETH": 30.0, "WIF": 4e6}, max_leverage=[40.0, 25.0, 10.0], pooled_available_usd=1e6
+        {"BTC": -2.0, "ETH": -30.0, "WIF": 4e6}, max_leverage=[40.0, 25.0, 10.0], pooled_available_usd=1e6
     )
     frame = sent(
         three.with_columns(margin_table_id=pl.Series([None, None, 51])),
