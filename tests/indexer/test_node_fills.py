@@ -38,7 +38,7 @@ def fill(tid: int, px: float = 100.0, sz: float = 1.0, side: str = "A", **other:
 
 def both_sides(tid: int, victim: str = VICTIM, **given: Any) -> list[Pair]:
     """The two fills of one trade of a liquidation, as the node writes them."""
-    said = {
+    said: dict[str, Any] = {
         "liquidation": {"liquidatedUser": victim, "markPx": "99.5", "method": given.pop("method", "market")}
     }
     own = fill(tid, **given, **said)
@@ -168,7 +168,7 @@ SPOILED: dict[str, tuple[str, str]] = {
     "nested": ("[" * 5_000 + '"liquidation"' + "]" * 5_000 + "\n", r"1 lines left out, e.g. .*:2: "),
     "no address": (by_block([("0x12", fill(2, liquidation={}))]), r"1 fills left out, .*\$\.events\[0\]"),
     "price below zero": (by_block(both_sides(2, px=-1.0)), r"2 fills left out, .*:2: \$\.events\[0\]: .*px"),
-    "endless price": (by_block(both_sides(2, px="9" * 400)), r"2 fills left out, .*\$\.events\[0\]"),  # type: ignore[arg-type]
+    "endless price": (by_block(both_sides(2, px="9" * 400)), r"2 fills left out, .*\$\.events\[0\]"),
     "no size": (by_block(both_sides(2, sz=0.0)), r"2 fills left out"),
     "huge size": (by_block(both_sides(2, sz=1e30)), r"2 fills left out"),
     "no side": (by_block(both_sides(2, side="C")), r"1 fills left out, .*side"),
