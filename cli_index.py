@@ -27,6 +27,7 @@ from cli_options import (
     weight_budget,
 )
 from cli_output import export_frame, progress, show, show_summaries
+from cli_terminal import say
 
 index_app = typer.Typer(no_args_is_help=True, help="Read actual Hyperliquid positions.")
 
@@ -222,12 +223,12 @@ def index_watch(
     )
     with opened_store() as store:
         run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)
-    typer.echo("stored; `liqtruth index status` says where it stands", err=True)
+    say("stored; `liqtruth index status` says where it stands", err=True)
 
 
 def say_metrics(_watch: Any, port: int | None) -> None:
     if port is not None:
-        typer.echo(f"metrics: http://127.0.0.1:{port}/metrics", err=True)
+        say(f"metrics: http://127.0.0.1:{port}/metrics", err=True)
 
 
 @index_app.command("status")
@@ -386,4 +387,4 @@ def index_forget(
         told = forget(store, readings, dry) if readings else stored_readings(store)
     show_summaries(told, json)
     if not told and json is None:
-        typer.echo("no reading is stored")
+        say("no reading is stored")
