@@ -1,6 +1,5 @@
 """A price that is not the exchange's is kept with the reason, and each reason is told from the others."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +20,7 @@ from storage.errors import NothingStored
 from storage.markets import store_universe
 from storage.store import Store
 from storage.tables import Reading, Scope
+from tests.steps import lines_run
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 META_JSON = b"""{"universe": [
@@ -291,9 +291,12 @@ class TestReport:
             mismatch_report(store, datetime(2026, 9, 5, tzinfo=UTC))
 
 
-def test_a_quarter_of_a_million_positions_are_judged_within_five_seconds() -> None:
-    """No loop over positions: one would take minutes."""
-    n = 250_000
+def test_many_positions_are_judged_without_a_loop_over_them() -> None:
+    few, many = (lines_run(lambda n=n: judged(n)) for n in (2_000, 20_000))  # type: ignore[misc]
+    assert many < 1.5 * few
+
+
+def judged(n: int) -> None:
     rng = np.random.default_rng(1)
     frame = held({"BTC": -2.0}).select(pl.all().gather([0] * n)).with_columns(
         address=pl.Series(rng.integers(0, 60_000, n)).cast(pl.String),
@@ -301,7 +304,5 @@ def test_a_quarter_of_a_million_positions_are_judged_within_five_seconds() -> No
     )  # fmt: skip
     frame = frame.with_columns(notional_usd=pl.col("szi").abs() * pl.col("mark_px"))
     off = sent(frame).with_columns(pl.col("liq_px_exchange") * pl.Series(1 + 1e-3 * rng.integers(0, 2, n)))
-    started = time.perf_counter()
     found = mismatches(off, TABLES)
-    assert 50_000 < found.height < n
-    assert time.perf_counter() - started < 5.0
+    assert n / 5 < found.height < n
