@@ -144,7 +144,7 @@ def test_what_came_before_a_signal_is_stored_and_the_next_watch_goes_on(
         heard = iter(watch.stderr.readline, "")
         assert any('"polled"' in line for _, line in zip(range(3), heard, strict=False))
         os.kill(watch.pid, signum)
-        out, _ = watch.communicate(timeout=30)
+        out, _ = watch.communicate(timeout=300)
     assert watch.returncode == code
     assert ("hyperliquid: " in out) == (code == 0)
     again, _ = watched(store, plan(served, "hyperliquid", rounds=1))

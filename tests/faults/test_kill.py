@@ -50,7 +50,7 @@ def test_a_writer_that_is_killed_at_any_instant_leaves_whole_readings_only(
     for _ in range(KILLS):
         ready = processes().Event()
         writer = started(write_readings, tmp_path, database_url, first, ready)
-        assert ready.wait(30)
+        assert ready.wait(300)
         time.sleep(chance.uniform(0, 0.15))
         writer.kill()
         writer.join()

@@ -21,7 +21,7 @@ from storage.tables import Partition, Reading
 
 def assert_ended(*running: BaseProcess) -> None:
     for process in running:
-        process.join(60)
+        process.join(300)
         assert process.exitcode == 0
 
 

@@ -1,6 +1,5 @@
 """A price that is not the exchange's is kept with the reason, and each reason is told from the others."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +19,7 @@ from storage.errors import NothingStored
 from storage.markets import store_universe
 from storage.store import Store
 from storage.tables import Reading, Scope
+from tests.steps import lines_run
 
 
 def reasons(frame: pl.DataFrame, marks: pl.DataFrame | None = None) -> dict[str, str]:
@@ -260,9 +260,18 @@ class TestReport:
             mismatch_report(store, datetime(2026, 9, 5, tzinfo=UTC))
 
 
+<<<<<<< HEAD
 def test_a_quarter_of_a_million_positions_are_judged_without_a_loop_over_them() -> None:
     """A loop would take many minutes of the processor; whatever else it does meanwhile does not count."""
     n = 250_000
+=======
+def test_many_positions_are_judged_without_a_loop_over_them() -> None:
+    few, many = (lines_run(lambda n=n: judged(n)) for n in (2_000, 20_000))  # type: ignore[misc]
+    assert many < 1.5 * few
+
+
+def judged(n: int) -> None:
+>>>>>>> part-c
     rng = np.random.default_rng(1)
     frame = held({"BTC": -2.0}).select(pl.all().gather([0] * n)).with_columns(
         address=pl.Series(rng.integers(0, 60_000, n)).cast(pl.String),
@@ -270,7 +279,12 @@ def test_a_quarter_of_a_million_positions_are_judged_without_a_loop_over_them() 
     )  # fmt: skip
     frame = frame.with_columns(notional_usd=pl.col("szi").abs() * pl.col("mark_px"))
     off = sent(frame).with_columns(pl.col("liq_px_exchange") * pl.Series(1 + 1e-3 * rng.integers(0, 2, n)))
+<<<<<<< HEAD
     started = time.process_time()
     found = mismatches(off, TABLES)
     assert 50_000 < found.height < n
     assert time.process_time() - started < 60.0
+=======
+    found = mismatches(off, TABLES)
+    assert n / 5 < found.height < n
+>>>>>>> part-c

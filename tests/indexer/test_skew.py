@@ -25,7 +25,7 @@ async def told(watch: Watch, server: TapeServer, trades: int) -> None:
     tape = Tape(server.base_url, COINS, watch._note_trades, lambda gap: None)
     watch.state.tape = tape.stats
     listening = asyncio.create_task(tape.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         while tape.stats.trades < trades:  # noqa: ASYNC110 - the tape knows nothing of events
             await asyncio.sleep(0.01)
     listening.cancel()

@@ -263,7 +263,7 @@ def test_a_kill_in_the_middle_loses_a_batch_at_most_and_doubles_nothing(
     while child.stdout.readline().strip() != "30":
         assert child.poll() is None
     os.kill(child.pid, signal.SIGKILL)
-    child.wait(timeout=30)
+    child.wait(timeout=300)
     child.stdout.close()
     time.sleep(0.1)
     endpoint.requests.clear()

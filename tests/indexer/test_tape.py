@@ -33,7 +33,7 @@ async def listened(
         server.base_url, COINS, lambda new: tids.extend(one.tid for one in new), gaps.append, **settings
     )
     task = asyncio.create_task(tape.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         while not until(tape):
             await asyncio.sleep(0.01)
             if task.done():
@@ -83,7 +83,7 @@ async def test_a_connection_that_dies_silently_is_left() -> None:
 
 async def test_a_quiet_market_is_no_dead_connection() -> None:
     with serving_tape(TapeServer([[[trade(1)]]])) as server:
-        tape, _, _ = await listened(server, lambda tape: tape.stats.messages > 15)
+        tape, _, _ = await listened(server, lambda tape: tape.stats.messages > 15, silence_s=60.0)
     assert tape.stats.connects == 1
 
 
@@ -198,9 +198,10 @@ async def test_a_host_that_comes_back_is_found_again() -> None:
         url = server.base_url
     tape = Tape(url, COINS, lambda new: None, lambda gap: None, first_wait_s=0.01)
     task = asyncio.create_task(tape.run())
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(300):
+        while not tape.stats.last_error:  # noqa: ASYNC110 - the tape knows nothing of events
+            await asyncio.sleep(0.01)
     assert not task.done()
-    assert tape.stats.last_error
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

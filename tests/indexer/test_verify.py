@@ -103,7 +103,7 @@ def test_a_host_that_is_not_there_is_one_line() -> None:
         (lambda: web.Response(status=429, text="null"), "HTTP 429"),
         (lambda: web.Response(status=422, text='{"reason": "no"}'), "a refusal that the SDK cannot read"),
         (lambda: web.Response(status=503), "HTTP 503"),
-        (lambda: 1.0, "nothing within 0.3 s"),
+        (lambda: 60.0, "nothing within 3 s"),
     ],
     ids=["html", "429", "refusal", "503", "silence"],
 )
@@ -112,6 +112,6 @@ def test_whatever_the_sdk_does_instead_of_answering_is_one_line(make: object, sa
     endpoint = InfoEndpoint(states={address_of(1): state(btc(-1.0, 58_000.0))})
     endpoint.fault = lambda request, number: make() if number > 3 else None  # type: ignore[operator]
     with serving(endpoint) as running, pytest.raises(SourceUnreachable, match=said) as caught:
-        verify(address_of(1), running.base_url, timeout_s=0.3, patience=QUICK)
+        verify(address_of(1), running.base_url, timeout_s=3.0, patience=QUICK)
     assert "\n" not in str(caught.value)
     assert len(endpoint.requests) == 4

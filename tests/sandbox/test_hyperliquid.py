@@ -179,7 +179,7 @@ def test_a_plain_client_reads_an_account(server: SandboxServer) -> None:
 
 
 def test_the_exchanges_own_sdk_reads_it(server: SandboxServer) -> None:
-    sdk = Info(server.base_url, skip_ws=True, perp_dexs=["", "xyz"], timeout=10)
+    sdk = Info(server.base_url, skip_ws=True, perp_dexs=["", "xyz"], timeout=120)
     row = true_positions(server.market).filter(dex="").row(0, named=True)
     held = {
         entry["position"]["coin"]: entry["position"]

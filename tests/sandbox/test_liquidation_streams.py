@@ -35,13 +35,13 @@ def opened(server: SandboxServer, path: str) -> AbstractAsyncContextManager[Clie
 
 async def said(client: ClientConnection, message: Json) -> Json:
     await client.send(json.dumps(message))
-    return json.loads(await asyncio.wait_for(client.recv(), 20))
+    return json.loads(await asyncio.wait_for(client.recv(), 300))
 
 
 async def up_to(client: ClientConnection, last: Callable[[str], bool]) -> list[Json]:
     """All messages before the one for which `last` holds."""
     messages = []
-    while not last(text := str(await asyncio.wait_for(client.recv(), 20))):
+    while not last(text := str(await asyncio.wait_for(client.recv(), 300))):
         messages.append(json.loads(text))
     return messages
 
@@ -235,7 +235,7 @@ async def test_who_does_not_ping_is_closed_except_on_binance(three_venues: Marke
         opened(server, "/ws/!forceOrder@arr") as binance,
     ):
         with pytest.raises(ConnectionClosed):
-            await asyncio.wait_for(bybit.recv(), 5)
+            await asyncio.wait_for(bybit.recv(), 300)
         assert await binance_events(binance) == []
 
 
@@ -266,7 +266,7 @@ async def watched(
         tasks = [asyncio.ensure_future(one) for one in watching(exchange, sorted(exchange.markets))]
         await until(lambda: subscribed(server, name) >= len(tasks))
         server.advance(FOUR_HOURS_S)
-        await asyncio.wait_for(asyncio.wait(tasks, return_when="FIRST_COMPLETED"), 20)
+        await asyncio.wait_for(asyncio.wait(tasks, return_when="FIRST_COMPLETED"), 300)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -283,7 +283,7 @@ def subscribed(server: SandboxServer, name: str) -> int:
     return sum(len(session.subscriptions) for session in server.streams[name].sessions)
 
 
-async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+async def until(holds: Callable[[], bool], within_s: float = 300.0) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

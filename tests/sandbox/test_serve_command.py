@@ -20,7 +20,7 @@ def serve(*words: str) -> Iterator["subprocess.Popen[str]"]:
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
 
 
 def announced(process: "subprocess.Popen[str]") -> list[str]:
@@ -46,6 +46,6 @@ def test_it_serves_the_venues_that_were_asked_for() -> None:
 
 def test_a_venue_that_is_not_there_is_refused_in_one_line() -> None:
     with serve("--venues", "binance,kraken") as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 2
     assert errors.strip() == "error: no synthetic venue 'kraken'; there are binance, bybit, okx"

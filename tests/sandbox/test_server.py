@@ -118,7 +118,7 @@ async def test_faults_come_at_their_rates_in_the_same_order(market: Market) -> N
 
 async def test_a_slow_server_lets_the_client_time_out(market: Market) -> None:
     async with (
-        serving(market, faults=Faults(delay_s=0.5)) as server,
+        serving(market, faults=Faults(delay_s=600)) as server,
         httpx.AsyncClient(timeout=0.05) as client,
     ):
         with pytest.raises(httpx.ReadTimeout):
