@@ -78,7 +78,7 @@ class VenueWatch:
     malformed: int = 0
     last_error: str = ""
     remarks: list[str] = field(default_factory=list)
-    unread: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=lambda: {ALL: "no round came to its end"})
     left_out: LeftOut = field(default_factory=LeftOut)
 
     @property

@@ -203,7 +203,7 @@ class SandboxServer:
             return response(307, b"", {"Location": self.faults.redirect_to})
         if sockets is not None:
             if sockets is not self.sockets and self.misbehaviour.meets_a_redirect():
-                return moved(request)
+                return moved(request, SERVER_NAME)
             return await sockets.handle(request, {"Server": SERVER_NAME})
         if self.faults.delay_s > 0:
             await asyncio.sleep(self.faults.delay_s)
@@ -236,7 +236,7 @@ class SandboxServer:
         """What a centralised venue gets wrong; Hyperliquid's faults are `faults` alone."""
         if request.path == "/info" or request.path in STATS:
             return None
-        return await self.misbehaviour.answer(request, body)
+        return await self.misbehaviour.answer(request, body, SERVER_NAME)
 
     def _answer_info(self, method: str, raw: bytes) -> tuple[int, bytes]:
         if method != "POST":

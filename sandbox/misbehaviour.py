@@ -53,16 +53,16 @@ class Misbehaviour:
         self.met[f"{kind} {where}"] += 1
         return kind
 
-    async def answer(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse | None:
-        """A spoiled answer in place of `body`; null where this one is sound."""
+    async def answer(self, request: web.BaseRequest, body: bytes, server: str) -> web.StreamResponse | None:
+        """A spoiled answer in place of `body`, said to be of `server`; null where this one is sound."""
         kind = self._drawn(self.rate, self.kinds, "in an answer")
         if kind is None:
             return None
         if kind == "redirect":
-            return moved(request)
+            return moved(request, server)
         if kind == "endless":
-            return await _endless(request)
-        headers = {"Content-Type": "application/json"} | (
+            return await _endless(request, server)
+        headers = {"Content-Type": "application/json", "Server": server} | (
             {"Content-Encoding": "gzip"} if kind == "bomb" else {}
         )
         return web.Response(body=self.spoiled(kind, body), headers=headers)
@@ -102,15 +102,17 @@ class Misbehaviour:
 REFUSED: Final = '{"event": "error", "success": false, "msg": "synthetic", "ret_msg": "synthetic"}'
 
 
-def moved(request: web.BaseRequest) -> web.Response:
+def moved(request: web.BaseRequest, server: str) -> web.Response:
     """To another host, which is this machine under another name."""
     port = (request.host or "").partition(":")[2]
-    return web.Response(status=302, headers={"Location": f"http://localhost:{port}{ELSEWHERE}"})
+    return web.Response(
+        status=302, headers={"Location": f"http://localhost:{port}{ELSEWHERE}", "Server": server}
+    )
 
 
-async def _endless(request: web.BaseRequest) -> web.StreamResponse:
+async def _endless(request: web.BaseRequest, server: str) -> web.StreamResponse:
     """Drips until the other side goes away."""
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Server": server})
     with suppress(ConnectionError):
         await response.prepare(request)
         while True:

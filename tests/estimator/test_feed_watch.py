@@ -94,6 +94,12 @@ def test_a_watch_to_which_nobody_ever_answered_ends_with_3(store: Store, served:
     assert report.exit_code == 3
 
 
+def test_a_watch_that_ends_before_anything_was_read_ends_with_3(store: Store, served: SandboxServer) -> None:
+    report, _ = watched(store, plan(served, "binance,hyperliquid", for_s=0.0))
+    assert report.exit_code == 3
+    assert all(venue.unread for venue in report.venues)
+
+
 def test_a_venue_that_answered_with_web_pages_recovers_and_says_so(
     store: Store, small_market: Market
 ) -> None:
