@@ -58,7 +58,7 @@ def root(
 ) -> None:
     GLOBALS.data_dir = data_dir
     if show_version:
-        typer.echo(f"liqtruth {version('liqtruth')}")
+        say(f"liqtruth {version('liqtruth')}")
         raise typer.Exit
 
 
@@ -166,7 +166,7 @@ def demo(
         )
     show(swept, None)
     write_html(result.truth_map, directory / "map.html")
-    typer.echo(f"wrote {directory / 'map.html'}", err=True)
+    say(f"wrote {directory / 'map.html'}", err=True)
     export_divergence(result, None, directory / "report.html", always_show=True)
 
 
@@ -179,13 +179,11 @@ def simulated(**spec: Any) -> Any:
 
 
 def announce(server: Any) -> None:
-    typer.echo(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
-    typer.echo(
-        f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}"
-    )
+    say(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
+    say(f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}")
     for name, url in server.venue_urls.items():
-        typer.echo(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
-    typer.echo(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")
+        say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
+    say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")
 
 
 def fresh(directory: Path) -> Path:

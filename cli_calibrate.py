@@ -6,6 +6,7 @@ import typer
 
 from cli_options import End, HtmlOut, JsonOut, Start, Step, opened_store
 from cli_output import progress, show_summaries, write_json
+from cli_terminal import print_view, say
 
 TABLE_WIDTH = 110
 """Columns that the table of a distribution needs."""
@@ -89,9 +90,9 @@ def calibrate_fit(
     result = shown(fitted.model, fitted.record)
     if html is not None:
         write_page(result, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     _tell(result, json)
-    typer.echo(f"wrote {path}", err=True)
+    say(f"wrote {path}", err=True)
     if not fitted.record.passes:
         raise FitFailsItsGate(asked, fitted.record)
 
@@ -114,7 +115,7 @@ def calibrate_show(
     result = shown(model, record)
     if html is not None:
         write_page(result, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
         if json is None:
             return
     if carried is None:
@@ -142,13 +143,12 @@ def _tell(result: Any, json: str | None) -> None:
     """The table and its lines, or JSON."""
     if json is not None:
         return write_json(result, json)
-    from rich.console import Console
 
     from compare.calibration.shown import shown_lines, shown_table
 
-    Console(width=max(Console().width, TABLE_WIDTH)).print(shown_table(result))
+    print_view(shown_table(result), TABLE_WIDTH)
     for line in shown_lines(result):
-        typer.echo(line)
+        say(line)
     return None
 
 
@@ -165,11 +165,10 @@ def calibrate_diff(
         found = differences(*(known(store.settings.data_dir, name) for name in (one, other)))
     if json is not None:
         return write_json(found, json)
-    from rich.console import Console
 
-    Console(width=max(Console().width, TABLE_WIDTH)).print(differences_table(found))
+    print_view(differences_table(found), TABLE_WIDTH)
     for line in differences_lines(found):
-        typer.echo(line)
+        say(line)
     return None
 
 
@@ -182,4 +181,4 @@ def calibrate_use(
 
     with opened_store() as store:
         use(store.settings.data_dir, name)
-    typer.echo(f"maps of --model calibrated are drawn with {name}")
+    say(f"maps of --model calibrated are drawn with {name}")

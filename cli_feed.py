@@ -10,6 +10,7 @@ import typer
 
 from cli_options import BaseUrl, Coin, Columns, JsonOut, opened_store, parse_duration, split_names
 from cli_output import show, show_summaries
+from cli_terminal import print_view, say, text_console
 
 STATUS_WIDTH = 120
 """Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
@@ -20,11 +21,10 @@ feed_app = typer.Typer(no_args_is_help=True, help="Collect the public aggregates
 @contextmanager
 def _bar_per_venue(names: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
     """On stderr; gives a function that takes a venue and how much of it is done."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=text_console(err=True), transient=True) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in names}
         yield lambda venue, share: bar.update(tasks[venue], completed=share)
 
@@ -64,7 +64,7 @@ def feed_fetch(
         )
     show(summary, json)
     for failure in summary.failures:
-        typer.echo(f"error: {failure}", err=True)
+        say(f"error: {failure}", err=True)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
@@ -77,14 +77,11 @@ def feed_venues(json: JsonOut = None) -> None:
     venues = capabilities()
     if json is not None:
         return show_summaries(venues, json)
-    from rich.console import Console
-
     from estimator.venue_table import venue_table, venue_words
 
-    console = Console()
-    console.print(venue_table(venues))
+    print_view(venue_table(venues))
     for line in venue_words(venues):
-        console.print(line, markup=False, highlight=False)
+        print_view(line)
 
 
 @feed_app.command("import")
@@ -101,14 +98,32 @@ def feed_import(
     columns: Columns = None,
     json: JsonOut = None,
 ) -> None:
-    """Read series of a venue from files; what was recognised is printed."""
+    """Read series of a venue from files; what was recognised is printed.
+
+    A file that is refused stops no other: the rest is stored and shown, and the exit code is 3 (2 where none was read).
+    """
     from estimator.imports import import_feed
+    from heatmap.errors import PartlyRead
+    from storage.errors import TableRefused
     from storage.tabular import parse_columns
 
-    mapping = parse_columns(columns)
+    mapping, summaries = parse_columns(columns), []
+    refused: list[TableRefused] = []
     with opened_store() as store:
-        summaries = [import_feed(store, path, venue, coin, mapping) for path in paths]
+        for path in paths:
+            try:
+                summaries.append(import_feed(store, path, venue, coin, mapping))
+            except TableRefused as error:
+                refused.append(error)
+    if refused and not summaries:
+        for fault in refused[:-1]:
+            say(f"error: {fault}", err=True)
+        raise refused[-1]
     show_summaries(summaries, json)
+    for fault in refused:
+        say(f"error: {fault}", err=True)
+    if refused:
+        raise PartlyRead(f"{len(refused)} of {len(paths)} files could not be read; the others are stored")
 
 
 @feed_app.command("watch")
@@ -131,7 +146,7 @@ def feed_watch(
     """Collect open interest, candles and liquidations from now on, also where a venue keeps no history.
 
     A venue that fails stops no other and is asked again; Ctrl-C stores what is held and ends it; run again to go on.
-    The exit code is 3 where no venue ever answered.
+    The exit code is 3 where a part of what was asked for could not be read.
     """
     from estimator.feed_watch import FeedWatchPlan, watch_feeds
     from estimator.venues import venues_named
@@ -161,10 +176,9 @@ def feed_status_command(json: JsonOut = None) -> None:
     if json is not None:
         return show_summaries(status.series, json)
     if not status.series:
-        typer.echo("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
+        say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
         return None
-    from rich.console import Console
 
-    Console(width=max(Console().width, STATUS_WIDTH)).print(status_table(status))
+    print_view(status_table(status), STATUS_WIDTH)
     for line in status.describe():
-        typer.echo(line)
+        say(line)

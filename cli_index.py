@@ -27,6 +27,7 @@ from cli_options import (
     weight_budget,
 )
 from cli_output import export_frame, progress, show, show_summaries
+from cli_terminal import say
 
 index_app = typer.Typer(no_args_is_help=True, help="Read actual Hyperliquid positions.")
 
@@ -222,12 +223,12 @@ def index_watch(
     )
     with opened_store() as store:
         run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)
-    typer.echo("stored; `liqtruth index status` says where it stands", err=True)
+    say("stored; `liqtruth index status` says where it stands", err=True)
 
 
 def say_metrics(_watch: Any, port: int | None) -> None:
     if port is not None:
-        typer.echo(f"metrics: http://127.0.0.1:{port}/metrics", err=True)
+        say(f"metrics: http://127.0.0.1:{port}/metrics", err=True)
 
 
 @index_app.command("status")
@@ -291,6 +292,7 @@ def index_node(
     with opened_store() as store, progress("reading the state", 1.0) as advance:
         report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
     show(report, json)
+    report.left_out.raise_any("the rest is stored")
 
 
 @index_app.command("candles")
@@ -331,7 +333,9 @@ def index_fills(
     from indexer.node_fills import import_fills
 
     with opened_store() as store:
-        show(import_fills(store, paths), json)
+        report = import_fills(store, paths)
+    show(report, json)
+    report.left_out.raise_any("the rest is stored")
 
 
 @index_app.command("positions")
@@ -380,7 +384,7 @@ def index_forget(
     from storage.forget import forget, stored_readings
 
     with opened_store() as store:
-        if readings:
-            show_summaries([forget(store, one, dry) for one in dict.fromkeys(readings)], json)
-        else:
-            show_summaries(stored_readings(store), json)
+        told = forget(store, readings, dry) if readings else stored_readings(store)
+    show_summaries(told, json)
+    if not told and json is None:
+        say("no reading is stored")

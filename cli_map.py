@@ -21,6 +21,7 @@ from cli_options import (
     split_names,
 )
 from cli_output import export_frame, export_map, export_series, flattened
+from cli_terminal import say
 
 map_app = typer.Typer(no_args_is_help=True, help="Draw or export one heatmap.")
 
@@ -117,7 +118,7 @@ def map_exact(
         drawn, lines = view_map(store, view)
     export_map(drawn, json, csv, parquet, html, png)
     for line in lines if json is None and csv is None else ():
-        typer.echo(line)
+        say(line)
 
 
 @map_app.command("positions")

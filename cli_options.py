@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from cli_terminal import say
+
 if TYPE_CHECKING:
     from storage.settings import Settings
     from storage.store import Store
@@ -80,13 +82,29 @@ def parse_betas(text: str | None) -> dict[str, float]:
         raise typer.BadParameter(f"--betas {text!r}: write e.g. ETH=1.2,SOL=1.5") from error
 
 
+def parse_coin(text: str) -> str:
+    """Hyperliquid's name of a coin that others call BTC-PERP, btc or BTCUSDT; what it was taken for is told."""
+    from storage.coin_names import folded
+
+    name = folded(text)
+    if name.is_changed:
+        say(f"{name.given} is {name.coin}", err=True)
+    return name.coin
+
+
 def split_names(text: str) -> list[str]:
     """Comma separated names."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 Coin = Annotated[
-    str, typer.Argument(help="Coin as the exchange names it, e.g. BTC or xyz:TSLA.", show_default=False)
+    str,
+    typer.Argument(
+        parser=parse_coin,
+        metavar="COIN",
+        help="Coin as Hyperliquid names it, e.g. BTC or xyz:TSLA; names of other tools are folded.",
+        show_default=False,
+    ),
 ]
 At = Annotated[
     datetime | None,

@@ -134,9 +134,11 @@ def export_series(
         say(f"wrote {png}", err=True)
     if json is None and csv is None:
         from heatmap.moment import as_of
+        from heatmap.synthetic import SYNTHETIC_SAID
 
         if series.data_moment is not None:
-            say(as_of(series.data_moment))
+            beside = f", {SYNTHETIC_SAID}" if series.synthetic else ""
+            say(f"{as_of(series.data_moment)}{beside}")
         for line in series.describe():
             say(line)
         if html is None:

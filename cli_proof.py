@@ -8,6 +8,7 @@ import typer
 from cli_calibrate import Aggregates, Cluster, LeastCoverage, WorkerCount, calibrate_app
 from cli_options import End, HtmlOut, JsonOut, Start, Step, opened_store, parse_time
 from cli_output import progress, write_json
+from cli_terminal import print_view, say
 
 if TYPE_CHECKING:
     from compare.calibration.lake_pairs import Gathered
@@ -79,7 +80,7 @@ def calibrate_test(
         if show_final:
             opened = last_opened(data_dir, coins or [])
             said = f"final window of {opened.told}, opened at {opened.opened_at:%Y-%m-%dT%H:%MZ}"
-            typer.echo(said, err=True)
+            say(said, err=True)
             return _tell(opened.findings, json, html)
         if show:
             return _tell(load(data_dir, name), json, html)
@@ -102,7 +103,7 @@ def calibrate_test(
         )
         found = _judged(data_dir, plan, open_final)
         path = save(data_dir, name, found)
-    typer.echo(f"wrote {path}", err=True)
+    say(f"wrote {path}", err=True)
     return _tell(found, json, html)
 
 
@@ -154,15 +155,14 @@ def _tell(found: "Findings", json: str | None, html: Path | None) -> None:
         from compare.proof.page import write_page
 
         write_page(found, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     if json is not None:
         return write_json(found, json)
-    from rich.console import Console
 
     from compare.proof.shown import proof_lines, proof_table
 
     for line in proof_lines(found):
-        typer.echo(line)
-    typer.echo("")
-    Console(width=max(Console().width, TABLE_WIDTH)).print(proof_table(found))
+        say(line)
+    say("")
+    print_view(proof_table(found), TABLE_WIDTH)
     return None

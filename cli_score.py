@@ -8,6 +8,7 @@ import typer
 
 from cli_options import At, Coin, HtmlOut, JsonOut, opened_store, parse_duration, parse_time
 from cli_output import progress, show, write_json
+from cli_terminal import print_view, say
 
 TABLE_WIDTH = 140
 """Columns that the tables need."""
@@ -85,7 +86,7 @@ def score_realised(
         )
     if html is not None:
         write_page(result, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     if json is not None:
         return write_json(result.score, json)
     return _tell(result.score)
@@ -161,10 +162,7 @@ def _tell(score: Any) -> None:
 
 
 def _print(tables: Iterable[Any], lines: Iterable[str]) -> None:
-    from rich.console import Console
-
-    console = Console(width=max(Console().width, TABLE_WIDTH))
     for table in tables:
-        console.print(table)
+        print_view(table, TABLE_WIDTH)
     for line in lines:
-        typer.echo(line)
+        say(line)

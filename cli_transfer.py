@@ -8,6 +8,7 @@ import typer
 from cli_calibrate import calibrate_app
 from cli_options import End, HtmlOut, JsonOut, Start, opened_store, parse_duration
 from cli_output import progress, write_json
+from cli_terminal import say
 
 
 @calibrate_app.command("transfer")
@@ -65,9 +66,9 @@ def calibrate_transfer(
         from compare.transfer.shown import write_page
 
         write_page(done, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     _tell(done.record, json)
-    typer.echo(f"wrote {path}", err=True)
+    say(f"wrote {path}", err=True)
 
 
 def _tell(record: Any, json: str | None) -> None:

@@ -9,6 +9,7 @@ import typer
 from cli_options import Coin, End, HtmlOut, JsonOut, Start, opened_store, parse_duration
 from cli_output import progress, write_json
 from cli_score import score_app
+from cli_terminal import print_view, say
 
 TABLE_WIDTH = 125
 """Columns that the tables need."""
@@ -65,14 +66,13 @@ def _tell(report: Any, view: Any, write_page: Any, json: str | None, html: Path 
     """The page and the JSON where asked for; else tables and lines."""
     if html is not None:
         write_page(report, html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}", err=True)
     if json is not None:
         return write_json(report, json)
-    from rich.console import Console
 
-    Console(width=max(Console().width, TABLE_WIDTH)).print(view(report))
+    print_view(view(report), TABLE_WIDTH)
     for line in report.describe():
-        typer.echo(line)
+        say(line)
     return None
 
 

@@ -47,6 +47,8 @@ def headline_caveat(truth: Heatmap, grains: Sequence[Granularity], range_pct: fl
     share = truth.coverage.share
     if truth.source != "exact":
         parts.append("The truth here is itself no reading of positions.")
+    if truth.only:
+        parts.append(f"The truth here is a part of its map: {truth.filtered_by}.")
     if share is not None and min(share) < FULL_COVERAGE:
         covered = f"{percent(share.long)} of long and {percent(share.short)} of short open interest"
         empty = all(at is None or at > NEAR_PCT for at in nearest_mass_pct(truth))

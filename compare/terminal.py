@@ -17,6 +17,7 @@ from compare.matching import ClusterMatch, recall_sentence
 from compare.null import LABEL as NULL_LABEL
 from heatmap.moment import STYLES, as_of, grade
 from heatmap.money import percent, price, usd
+from heatmap.synthetic import SYNTHETIC_SAID
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
 MODELS_ABREAST: Final = 2
@@ -60,7 +61,7 @@ def _answer(divergence: Divergence, now: datetime | None) -> Panel:
         heading += " (SYNTHETIC MARKET)"
     body = Text(divergence.verdict, style="bold")
     aged = as_of(divergence.as_of, now)
-    beside = ", SYNTHETIC: of the sandbox, not of an exchange" if divergence.synthetic else ""
+    beside = f", {SYNTHETIC_SAID}" if divergence.synthetic else ""
     body.append(f"\n{aged}{beside}", style=f"not bold {STYLES[grade(divergence.as_of, now)]}")
     if divergence.caveat:
         body.append(f"\n{divergence.caveat}", style="not bold yellow")
@@ -81,7 +82,14 @@ def _maps(divergence: Divergence, now: datetime | None) -> Table:
     table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         table.add_row(*_map_cells(summary, now))
-    return _captioned(table, "% of OI: seen or placed, long/short; amounts within the grid")
+    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts within the grid")
+
+
+def _folding(table: Table) -> Table:
+    """Long names, such as those of filtered maps, take several lines; figures never do."""
+    for place, column in enumerate(table.columns):
+        column.no_wrap, column.overflow = place > 0, "fold"
+    return table
 
 
 def _captioned(table: Table, caption: str) -> Table:
@@ -121,7 +129,7 @@ def _layers(divergence: Divergence) -> Table:
             _graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked, mark=mark) for row in rows
         )
         table.add_row(Text(rows[0].label), *figures)
-    return _captioned(table, "\n".join(layer.says for layer in layers))
+    return _captioned(_folding(table), "\n".join(layer.says for layer in layers))
 
 
 def _bands(divergence: Divergence, chosen: slice) -> Table:

@@ -17,7 +17,7 @@ from storage.errors import TableRefused
 from storage.store import Store
 
 FEW: Final = 0.1
-"""Up to this share of rows is left out; a file with more is refused."""
+"""Up to this share of rows is left out, or a single one; a file with more is refused."""
 BESIDE_A_BAR: Final = 0.1
 """An average price may lie so far outside its bar: amounts are rounded."""
 OF_ANOTHER_TIME: Final = 0.5
@@ -68,7 +68,7 @@ def _traded() -> Redundancy:
         (
             *(
                 Unit(
-                    f"volume seems to be contracts of {size:g} USD, of a market margined in its coin",
+                    f"volume seems to be contracts of {size:g} USD, of a market margined in coins",
                     volume * size / quote / mid,
                 )
                 for size in CONTRACTS
@@ -155,11 +155,10 @@ def hold(table: pl.DataFrame, law: Redundancy, path: Path) -> tuple[pl.DataFrame
     if not count:
         return table, ()
     names = ", ".join(name for name in law.columns[:2])
-    if count > FEW * judged:
+    if count > FEW * judged and (count > 1 or judged < 3):
         raise TableRefused(
-            f"{path}: columns {names}: {count} of {judged} rows contradict themselves ({law.law}): "
-            f"{_seeming(table.filter(wrong), law.units)}; give the file in coins and USD, or leave one column out "
-            "with --columns"
+            f"{path}: {names}: {_seeming(table.filter(wrong), law.units)} ({count} of {judged} rows contradict "
+            "themselves); convert it, or leave one of them out with --columns"
         )
     first = table.filter(wrong)["ts"][0]
     return table.filter(~wrong), (
@@ -251,8 +250,8 @@ def _against_volume(table: pl.DataFrame, path: Path, store: Store, venue: str, c
         for factor, unit in guesses:
             if LIKELY_TURNOVER[0] < turnover / factor < LIKELY_TURNOVER[1]:
                 raise TableRefused(
-                    f"{path}: column {name!r} of about {middle:.4g} contradicts the stored candles of {venue} {coin}, "
-                    f"which trade {day_usd:.3g} USD a day: it seems to be {unit}; map it with --columns"
+                    f"{path}: column {name!r} of about {middle:.4g} seems to be {unit}: the stored candles of {venue} "
+                    f"{coin} trade {day_usd:.3g} USD a day; convert it, or map it with --columns"
                 )
 
 

@@ -105,6 +105,10 @@ class Exchange:
         """ccxt's market of the perpetual of `coin`; raises `UnknownMarket` with names that are near."""
         return (await self._listed(coin))[0]
 
+    async def list_again(self) -> None:
+        """Read the venue's list of markets anew; where that fails the one that was read before stays."""
+        await self.ask("the list of markets", lambda: self.api.load_markets(True), _mapping)
+
     async def contract(self, coin: str) -> Contract:
         """What the numbers of that perpetual mean; raises as `market` does."""
         market, coins_per_base = await self._listed(coin)

@@ -13,7 +13,8 @@ from typing import Any, Final
 import polars as pl
 import structlog
 
-from estimator.errors import UnknownMarket
+from estimator.bounds import LeftOut
+from estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
 from estimator.exchange import Exchange, Patience
 from estimator.frames import DATASETS, conform
 from estimator.liquidation_stream import Listener
@@ -22,7 +23,7 @@ from estimator.readers import read_open_interest_now
 from estimator.series_job import SeriesJob
 from estimator.units import Contract
 from estimator.venue_spec import Venue
-from heatmap.errors import BadInput, LiqtruthError
+from heatmap.errors import BadInput, LiqtruthError, PartlyRead, one_line
 from storage.errors import NotWritten
 from storage.long_runs import stopping
 from storage.store import Store
@@ -31,10 +32,16 @@ log = structlog.get_logger()
 
 POLLED: Final = ("candles", "mark_candles", "open_interest", "liquidations")
 """Series that are followed from where they ended, at venues that have them."""
+NOW: Final = "open interest of now"
+ALL: Final = "everything"
 BACK_DAYS: Final = 1
 STEP_S: Final = 300
 LONGEST_BACK_OFF: Final = 8.0
 """A venue that fails is asked again after so many rounds at most."""
+MOST_UNANSWERED: Final = 3
+"""A round ends where so many calls in a row were not answered: the venue is down, not one of its series."""
+RELIST_ROUNDS: Final = 12
+"""Coins that are not listed are looked for again after so many rounds at most."""
 PATIENCE: Final = Patience(timeout_s=10.0, attempts=2, total_s=30.0)
 
 
@@ -56,7 +63,11 @@ class FeedWatchPlan:
 
 @dataclass
 class VenueWatch:
-    """What came of one venue: rounds of polling, rows, liquidations, and what went wrong."""
+    """What came of one venue: rounds of polling, rows, liquidations, and what went wrong.
+
+    `failed_rounds` are those of which a part could not be read, `unread` the parts that could not be read when they
+    were last asked for, with the reason; `left_out` counts rows and messages.
+    """
 
     venue: str
     rounds: int = 0
@@ -67,12 +78,24 @@ class VenueWatch:
     malformed: int = 0
     last_error: str = ""
     remarks: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was asked for was read in the end, and nothing left out."""
+        return not self.unread and not self.left_out.total
 
     def line(self) -> str:
         rows = ", ".join(f"{count} {dataset}" for dataset, count in sorted(self.new_rows.items()) if count)
         failed = f", {self.failed_rounds} of them failed ({self.last_error})" if self.failed_rounds else ""
         heard = f"; stream connected {self.connects} times, dropped {self.drops}" if self.connects else ""
         return f"{self.venue}: {self.rounds} rounds{failed}; {rows or 'nothing new'}{heard}"
+
+    def lines(self) -> list[str]:
+        """The line, and below it what is to be known of it."""
+        unread = [f"not read when last asked for: {what} ({reason})" for what, reason in self.unread.items()]
+        return [self.line(), *(f"  {said}" for said in (*self.remarks, *unread, *self.left_out.lines()))]
 
 
 @dataclass(frozen=True)
@@ -83,14 +106,12 @@ class FeedWatchReport:
 
     def describe(self) -> list[str]:
         """Lines for a terminal."""
-        return [
-            line for venue in self.venues for line in (venue.line(), *(f"  {said}" for said in venue.remarks))
-        ]
+        return [line for venue in self.venues for line in venue.lines()]
 
     @property
     def exit_code(self) -> int:
-        """3 where no venue ever answered."""
-        return 3 if all(venue.rounds == venue.failed_rounds for venue in self.venues) else 0
+        """3 where a part of what was asked for could not be read."""
+        return 0 if all(venue.is_whole for venue in self.venues) else PartlyRead.exit_code
 
 
 def watch_feeds(
@@ -132,47 +153,53 @@ class Collector:
         self.seen = VenueWatch(venue.name)
         self._log = log.bind(venue=venue.name)
         self._contracts: dict[str, Contract] = {}
-        self._unlisted: set[str] = set()
+        self._unlisted: dict[str, str] = {}
+        self._relist_in = self._relist_rounds = 1
         self._source = ""
         self._listener: Listener | None = None
         self._listening: asyncio.Task[None] | None = None
         self._is_failing = False
 
     async def run(self) -> None:
-        """Poll and listen until cancelled; only what is wrong on this side ends it."""
+        """Poll and listen until cancelled; only what cannot be written ends it."""
         try:
             async with Exchange(self.venue, self.plan.base_url, self.plan.patience) as exchange:
                 rounds_to_wait = 1.0
                 while True:
-                    ok = await self._round(exchange)
+                    answered = await self._round(exchange)
                     if self.seen.rounds == self.plan.rounds:
                         return
-                    rounds_to_wait = 1.0 if ok else min(2 * rounds_to_wait, LONGEST_BACK_OFF)
+                    rounds_to_wait = 1.0 if answered else min(2 * rounds_to_wait, LONGEST_BACK_OFF)
                     await self._rest(rounds_to_wait * self.plan.every_s)
         finally:
             await self._stop_listening()
+            self.seen.remarks.extend(self._unlisted.values())
 
     async def _round(self, exchange: Exchange) -> bool:
-        """Everything once; false where something went wrong at the venue, which is told once until it is well again."""
+        """Everything once; false where the venue did not answer. What is wrong is told once until it is well again."""
         self.seen.rounds += 1
+        was_answered = True
         try:
             await self._poll(exchange)
+            self.seen.unread.pop(ALL, None)
         except NotWritten:
             raise
-        except Exception as error:
-            self._fail(error)
-            return False
-        if self._is_failing:
+        except (Exception, pl.exceptions.PanicException) as error:
+            self.seen.unread[ALL] = in_words(error)
+            was_answered = False
+        if self.seen.unread:
+            self._fail()
+        elif self._is_failing:
+            self._is_failing = False
             self._log.info("venue_recovered")
-        self._is_failing = False
-        return True
+        return was_answered
 
-    def _fail(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, LiqtruthError) else f"{type(error).__name__}: {error}"
+    def _fail(self) -> None:
+        what, reason = list(self.seen.unread.items())[-1]
         self.seen.failed_rounds += 1
         self.seen.last_error = reason
         if not self._is_failing:
-            self._log.warning("venue_failing", reason=reason)
+            self._log.warning("venue_failing", what=what, reason=reason)
         self._is_failing = True
 
     async def _rest(self, length_s: float) -> None:
@@ -185,42 +212,89 @@ class Collector:
             task.result()
 
     async def _poll(self, exchange: Exchange) -> None:
+        """Every part by itself; raises where the venue does not answer at all."""
         before = dict(self.seen.new_rows)
         now_ms = await exchange.now_ms()
         await self._find_contracts(exchange)
         self._source = exchange.source
-        self._listen_once(exchange)
-        for coin, contract in self._contracts.items():
-            rows = await read_open_interest_now(exchange, coin)
-            self._keep("open_interest", coin, rows)
-            market = await exchange.market(coin)
-            for dataset in POLLED:
-                if dataset in self.venue.feeds:
-                    job = SeriesJob(
-                        self.store, exchange, contract, market, dataset, STEP_S, now_ms, BACK_DAYS
-                    )
-                    brought = await job.run(lambda: None)
-                    self._count(dataset, brought.new_rows)
+        await self._listen(exchange)
+        unanswered = 0
+        for coin in list(self._contracts):
+            for part in (NOW, *(name for name in POLLED if name in self.venue.feeds)):
+                error = await self._read(exchange, coin, part, now_ms)
+                unanswered = unanswered + 1 if isinstance(error, SourceUnreachable) and error.retryable else 0
+                if error is not None and unanswered == MOST_UNANSWERED:
+                    raise error
         new = {name: count - before.get(name, 0) for name, count in self.seen.new_rows.items()}
         self._log.info("polled", coins=len(self._contracts), new_rows=new)
 
-    async def _find_contracts(self, exchange: Exchange) -> None:
-        for coin in self.plan.coins:
-            if coin not in self._contracts and coin not in self._unlisted:
-                try:
-                    self._contracts[coin] = await exchange.contract(coin)
-                except UnknownMarket as error:
-                    self._unlisted.add(coin)
-                    self.seen.remarks.append(str(error))
-                    self._log.warning("coin_not_listed", coin=coin, reason=str(error))
+    async def _read(self, exchange: Exchange, coin: str, part: str, now_ms: int) -> BaseException | None:
+        """What went wrong with one series of one coin, which is then among the `unread`."""
+        missed, what = LeftOut(), f"{part} of {coin}"
+        try:
+            if part == NOW:
+                self._keep("open_interest", coin, await read_open_interest_now(exchange, coin, missed))
+            else:
+                await self._follow(exchange, coin, part, now_ms, missed)
+        except NotWritten:
+            raise
+        except (Exception, pl.exceptions.PanicException) as error:
+            self.seen.unread[what] = in_words(error)
+            if isinstance(error, UnknownMarket):
+                self._contracts.pop(coin, None)
+            return error
+        finally:
+            self._left_out(missed)
+        self.seen.unread.pop(what, None)
+        return None
 
-    def _listen_once(self, exchange: Exchange) -> None:
+    async def _follow(
+        self, exchange: Exchange, coin: str, dataset: str, now_ms: int, missed: LeftOut
+    ) -> None:
+        contract, market = self._contracts[coin], await exchange.market(coin)
+        job = SeriesJob(self.store, exchange, contract, market, dataset, STEP_S, now_ms, BACK_DAYS)
+        try:
+            brought = await job.run(lambda: None)
+        finally:
+            missed.take(job.left_out)
+        self._count(dataset, brought.new_rows)
+
+    def _left_out(self, missed: LeftOut) -> None:
+        for line in self.seen.left_out.take(missed):
+            self._tell("left_out", reason=line)
+
+    async def _find_contracts(self, exchange: Exchange) -> None:
+        """Contracts of the coins that have none yet; the venue's list is read anew for them, at growing distances."""
+        wanted = [coin for coin in self.plan.coins if coin not in self._contracts]
+        if not wanted:
+            return
+        self._relist_in -= 1
+        if any(coin in self._unlisted for coin in wanted):
+            if self._relist_in > 0:
+                return
+            await exchange.list_again()
+        self._relist_rounds = min(2 * self._relist_rounds, RELIST_ROUNDS)
+        self._relist_in = self._relist_rounds
+        for coin in wanted:
+            try:
+                self._contracts[coin] = await exchange.contract(coin)
+            except (UnknownMarket, BadAnswer) as error:
+                if coin not in self._unlisted:
+                    self._log.warning("coin_not_listed", coin=coin, reason=str(error))
+                self._unlisted[coin] = str(error)
+                if isinstance(error, BadAnswer):
+                    self.seen.unread[f"the market of {coin}"] = str(error)
+            else:
+                self._unlisted.pop(coin, None)
+                self.seen.unread.pop(f"the market of {coin}", None)
+
+    async def _listen(self, exchange: Exchange) -> None:
+        """One listener for all contracts that are known; another one where there are more of them."""
         stream = STREAMS.get(self.venue.name)
-        if stream is None or self._listening is not None:
+        told = [one for one in self._contracts.values() if stream is not None and stream.tells(one)]
+        if stream is None or not told or (self._listener is not None and self._listener.contracts == told):
             return
-        told = [one for one in self._contracts.values() if stream.tells(one)]
-        if not told:
-            return
+        await self._stop_listening()
         self._listener = Listener(
             stream=stream,
             contracts=told,
@@ -232,6 +306,7 @@ class Collector:
             first_wait_s=self.plan.first_wait_s,
             flush_s=self.plan.flush_s,
             heartbeat_s=self.plan.heartbeat_s,
+            left_out=self.seen.left_out,
         )
         self._listening = asyncio.create_task(self._listener.run())
 
@@ -241,8 +316,9 @@ class Collector:
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
         counts = self._listener.counts
-        self.seen.connects, self.seen.drops = counts.connects, counts.drops
-        self.seen.malformed = counts.malformed
+        self.seen.connects += counts.connects
+        self.seen.drops += counts.drops
+        self.seen.malformed += counts.malformed
 
     def _keep(self, dataset: str, coin: str, rows: pl.DataFrame) -> int:
         known = DATASETS[dataset]
@@ -257,6 +333,9 @@ class Collector:
         self.seen.new_rows[dataset] = self.seen.new_rows.get(dataset, 0) + added
 
     def _tell(self, event: str, **facts: Any) -> None:
-        (self._log.warning if event in ("stream_down", "stream_malformed") else self._log.info)(
-            event, **facts
-        )
+        (self._log.info if event == "stream_connected" else self._log.warning)(event, **facts)
+
+
+def in_words(error: BaseException) -> str:
+    """The reason on one line; of what is no error of ours with its kind."""
+    return str(error) if isinstance(error, LiqtruthError) else one_line(f"{type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ repaired and said; a value that cannot be right is refused with file, row, colum
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -237,8 +237,10 @@ def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[
 
 def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Ascending, the last of rows with one time kept; what was repaired, and the gaps."""
-    once = table.unique(keep="first", maintain_order=True)
-    unique = once.unique(TIME, keep="last", maintain_order=True)
+    once = unique = table
+    if not (table[TIME].diff()[1:] > timedelta(0)).all():
+        once = table.unique(keep="first", maintain_order=True)
+        unique = once.unique(TIME, keep="last", maintain_order=True)
     ordered = unique.sort(TIME)
     differing = once.height - unique.height
     if differing > max(1, MOST_DIFFERING * unique.height):

@@ -57,6 +57,13 @@ class BoundedResponse(aiohttp.ClientResponse):
             self._body = bytes(body)
         return await super().read()
 
+    async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
+        """UTF-8, whatever is claimed: ccxt would put other characters in place of those that it cannot read."""
+        try:
+            return (await self.read()).decode()
+        except UnicodeError as error:
+            raise Malformed("no UTF-8") from error
+
 
 async def stay(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Middleware: a redirect is an error, wherever it leads."""

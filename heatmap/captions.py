@@ -8,7 +8,7 @@ from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.layers import ABOUT_LAYERS
 from heatmap.moment import ago, as_of, stamp
 from heatmap.money import age, counted, percent, price, usd
-from heatmap.synthetic import SYNTHETIC
+from heatmap.synthetic import SYNTHETIC, SYNTHETIC_SAID
 
 MORE_THAN_ALL: Final = 1.1
 """Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
@@ -53,7 +53,7 @@ def age_line(heatmap: Heatmap, now: datetime | None = None) -> str:
 
 def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
     """What must stand beside every age: that the data are the sandbox's, where they are."""
-    return ("SYNTHETIC: of the sandbox, not of an exchange",) if is_synthetic(heatmap) else ()
+    return (SYNTHETIC_SAID,) if is_synthetic(heatmap) else ()
 
 
 def is_synthetic(heatmap: Heatmap) -> bool:

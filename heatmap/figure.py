@@ -70,7 +70,7 @@ def _captions(heatmap: Heatmap) -> list[str]:
     bright = [f'<span style="color:{INK}">{escape(line)}</span>' for line in bounds_lines(heatmap)]
     head, rest = wrapped(head_lines(heatmap)), wrapped(said_beside(heatmap))
     color = COLORS[grade(data_moment(heatmap))]
-    aged = f'<span style="color:{color}">{escape(age_line(heatmap))} when drawn</span>'
+    aged = f'<span style="color:{color}">when drawn: {escape(age_line(heatmap))}</span>'
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
 
 
@@ -79,7 +79,10 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
     from plotly.subplots import make_subplots
 
     reach = max(_reach_log(left), _reach_log(right))
-    names = [f"{escape(m.coin)} on {escape(m.venue)}<br>{escape(kind(m))}" for m in (left, right)]
+    names = [
+        "<br>".join(map(escape, (f"{m.coin} on {m.venue}", kind(m), *((m.filtered_by,) if m.only else ()))))
+        for m in (left, right)
+    ]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=names)
     for column, heatmap in enumerate((left, right), start=1):
         view = zoomed(heatmap, BARS_EACH_WAY, int(np.ceil(reach / heatmap.grid.log_width)))

@@ -59,11 +59,13 @@ def as_of(moment: datetime, now: datetime | None = None) -> str:
     return f"as of {stamp(moment)} ({ago(moment, now)})"
 
 
-def as_of_html(moment: datetime, now: datetime | None = None, beside: str = "") -> str:
+def as_of_html(
+    moment: datetime, now: datetime | None = None, beside: str = "", *, lead: str = "as of"
+) -> str:
     """The same for a page that holds `SCRIPT` and the classes `fresh`, `old` and `stale`; `beside` is said after it."""
     said = f", {escape(beside)}" if beside else ""
     return (
-        f'<span class="age {grade(moment, now)}">as of <time class="as-of" datetime="{moment.astimezone(UTC):%FT%TZ}">'
+        f'<span class="age {grade(moment, now)}">{lead} <time class="as-of" datetime="{moment.astimezone(UTC):%FT%TZ}">'
         f"{stamp(moment)}</time> <span>({ago(moment, now)})</span>{said}</span>"
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from heatmap.bounds import MapBounds, Move, moves
 from heatmap.captions import beside_age, data_moment, head_lines, said_beside, title
 from heatmap.heatmap import Heatmap
-from heatmap.moment import COLORS, SCRIPT, as_of_html, stamp
+from heatmap.moment import COLORS, SCRIPT, as_of_html
 from heatmap.money import percent, usd
 from heatmap.synthetic import SYNTHETIC
 
@@ -70,11 +70,11 @@ def page(heatmap: Heatmap, figure: go.Figure, colors: dict[str, str], now: datet
 
 
 def aged(heatmap: Heatmap, now: datetime | None = None) -> str:
-    """The map's moment and age as markup; the colour is that of what the map rests on."""
+    """The map's moment and age as markup, and those of the series that it rests on where they end before."""
     taken, beside = data_moment(heatmap), ", ".join(beside_age(heatmap))
     if taken == heatmap.as_of:
         return as_of_html(taken, now, beside)
-    return f"as of {stamp(heatmap.as_of)}, of series {as_of_html(taken, now, beside)}"
+    return f"{as_of_html(heatmap.as_of, now)}, {as_of_html(taken, now, beside, lead='of series to')}"
 
 
 def _said(heatmap: Heatmap) -> Iterable[str]:

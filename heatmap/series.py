@@ -120,6 +120,11 @@ class HeatmapSeries:
         return lines
 
     @property
+    def synthetic(self) -> bool:
+        """Whether the sandbox made it, by its own words."""
+        return any(note.startswith(SYNTHETIC) for held in self.coverage if held for note in held.notes)
+
+    @property
     def data_moment(self) -> datetime | None:
         """When what the last known moment rests on was taken; null where nothing is known."""
         known = [(at, held) for at, held in zip(self.times, self.coverage, strict=True) if held is not None]

@@ -16,6 +16,7 @@ from heatmap.grid import FloatArray
 from heatmap.moment import COLORS, SCRIPT, as_of, as_of_html
 from heatmap.money import usd
 from heatmap.series import HeatmapSeries
+from heatmap.synthetic import SYNTHETIC_SAID
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -67,7 +68,8 @@ def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
     if shown is not None:
         style = "".join(f".{name} {{ color: {color}; }}" for name, color in COLORS.items())
         font = "margin:0;padding:8px 12px 0;font:13px Inter,Segoe UI,Helvetica,Arial,sans-serif"
-        aged = f'<style>{style}</style><p style="{font}">{as_of_html(shown, now)}</p>'
+        told = as_of_html(shown, now, SYNTHETIC_SAID if series.synthetic else "")
+        aged = f'<style>{style}</style><p style="{font}">{told}</p>'
     html = html.replace("<body>", f'<body style="margin:0;background:{PAPER}">{aged}', 1)
     return f"{SCRIPT}</body>".join(html.rsplit("</body>", 1))
 
@@ -224,7 +226,7 @@ def _style(series: HeatmapSeries, edges: FloatArray, aged: bool) -> dict[str, An
     lines = wrapped(
         [
             *series.describe(),
-            *([f"{as_of(series.data_moment)} when drawn"] if aged and series.data_moment else []),
+            *([f"when drawn: {as_of(series.data_moment)}"] if aged and series.data_moment else []),
             f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
             "a band is the same positions, until they are closed or the price sweeps them",
         ]

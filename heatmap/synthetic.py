@@ -5,6 +5,8 @@ from typing import Final
 import polars as pl
 
 SYNTHETIC: Final = "synthetic"
+SYNTHETIC_SAID: Final = "SYNTHETIC: of the sandbox, not of an exchange"
+"""What stands beside the age of a map of the sandbox."""
 
 
 def source_of(shown_url: str, server: str) -> str:

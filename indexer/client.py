@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 TOO_MANY: Final = 429
+POSITIONS: Final = "positions"
+"""Under which kind positions of accounts are left out."""
 LONGEST_WAIT_S: Final = 30.0
 
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
@@ -93,7 +95,7 @@ class InfoClient:
 
     Methods raise `SourceUnreachable` when all attempts failed, `RequestRefused` for a 4xx, `WireError` for an answer
     of another shape or of an impossible time. `headers` are those of the last answer, `left_out` is what could not be
-    read of answers that were used all the same, `closed` counts entries of positions that were closed.
+    read of answers that were used all the same.
     """
 
     def __init__(
@@ -110,7 +112,6 @@ class InfoClient:
         self.patience = patience or Patience()
         self.headers: httpx.Headers = httpx.Headers()
         self.left_out = LeftOut()
-        self.closed = 0
         self.clock_warning = ""
         self._ahead_s = 0.0
         self._url = httpx.URL(base_url.rstrip("/") + "/info")
@@ -211,11 +212,12 @@ class InfoClient:
             return decode(raw, self.shown_url)
         answer, sifted = decode.read(raw, self.shown_url)
         self.left_out.note_all(f"items of {decode.kind}", sifted.problems)
-        self.closed += sifted.closed
         return cast(T, answer)
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
-        state = await self.ask(decode_clearinghouse_state, "clearinghouseState", user=address, dex=dex)
+        """The account in that dex; positions that could not be read are in its `left_out`, and in ours."""
+        raw = await self.post("clearinghouseState", user=address, dex=dex)
+        state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
             await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
         if not is_timely_ms(state.time, self.now_s):
@@ -223,6 +225,7 @@ class InfoClient:
             raise WireError(
                 "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {wanted(now)}"
             )
+        self.left_out.note_all(POSITIONS, (f"{address}: {problem}" for problem in state.left_out))
         return state
 
     async def spot_state(self, address: str) -> SpotClearinghouseState:
@@ -322,16 +325,20 @@ def _fault(error: httpx.RequestError | TimeoutError, timeout_s: float) -> Transi
 def _check_whole(content: bytes) -> None:
     """Raise `TransientError` for what is no whole JSON document."""
     try:
+        content.decode()
         msgspec.json.decode(content, type=msgspec.Raw)
-    except NOT_DECODED:
-        if content.lstrip()[:1] == b"<":
-            raise TransientError("a page of HTML instead of an answer") from None
-        what = (
-            "an empty answer"
-            if not content.strip()
-            else f"an answer that breaks off after {len(content)} bytes"
-        )
-        raise TransientError(what) from None
+    except NOT_DECODED as error:
+        raise TransientError(_broken(content, error)) from None
+
+
+def _broken(content: bytes, error: Exception) -> str:
+    if content.lstrip()[:1] == b"<":
+        return "a page of HTML instead of an answer"
+    if not content.strip():
+        return "an empty answer"
+    if "truncated" in str(error):
+        return f"an answer that breaks off after {len(content)} bytes"
+    return f"an answer that is no JSON ({error})"
 
 
 def _too_many(budget: Budget) -> str:

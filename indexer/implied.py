@@ -11,9 +11,10 @@ from typing import Final
 import polars as pl
 
 from indexer.margin_tables import MarginTables
+from indexer.server_marks import unsure_usd
 from indexer.solved import ISOLATED, MONEY_DIGITS_USD, PRICE_DIGITS, SAME_COLLATERAL, backed_by
 
-IMPLIED: Final = ("centre_usd", "implying_prices", "is_implied", "implies_centre")
+IMPLIED: Final = ("centre_usd", "implying_prices", "is_implied", "implies_centre", "unsure_usd")
 
 
 def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
@@ -21,12 +22,20 @@ def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> 
 
     `centre_usd` is the margin available by the median of the prices that agree with each other, or of all where no
     majority does; `implying_prices` how many agree with it; `is_implied` whether they are a majority, and
-    `implies_centre` whether this row is one of them. The first two are null for isolated positions.
+    `implies_centre` whether this row is one of them. The first two are null for isolated positions. `unsure_usd` is
+    what the values of the pool, or of the isolated position, are not known to (`indexer.server_marks`).
     """
     pool, implied = ["address", "backing", "isolated"], pl.col("row_available_usd")
     keyed = modelled.with_columns(backing=backed_by(tables), isolated=ISOLATED)
-    middle = keyed.with_columns(median_usd=implied.median().over(pool))
+    own = keyed.with_columns(own_unsure_usd=unsure_usd())
+    middle = own.with_columns(
+        median_usd=implied.median().over(pool),
+        unsure_usd=pl.when(ISOLATED)
+        .then("own_unsure_usd")
+        .otherwise(pl.col("own_unsure_usd").sum().over(pool)),
+    )
     digits = MONEY_DIGITS_USD + PRICE_DIGITS * pl.col("szi").abs()
+    digits += pl.col("unsure_usd")
     close = (implied - pl.col("median_usd")).abs() <= SAME_COLLATERAL * pl.col("median_usd").abs() + digits
     told = middle.with_columns(near=close.fill_null(False)).with_columns(
         agreeing=pl.col("near").sum().over(pool),

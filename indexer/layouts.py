@@ -85,7 +85,7 @@ MARKET_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 ALIASES: Final = {"liq_px": "liq_px_exchange", "addr": "address", "ts": "as_of", "notional": "notional_usd"}
 """Other spellings of our columns that `--columns` takes."""
 
-SOLVED: Final = ("liq_px", "liq_px_solved", "implied_available_usd", "status")
+SOLVED: Final = ("liq_px", "liq_px_solved", "implied_available_usd", "status", *LATER)
 """Columns of ours that are computed from the others; only a whole export is believed about them."""
 OWN_NAMES: Final = {
     **{name: (name,) for name in POSITIONS if name not in SOLVED},
@@ -181,5 +181,6 @@ def _by_common_names(
 
 def _lacking_for_positions(columns: Mapping[str, str]) -> str:
     """The first thing that a table of positions cannot do without; empty where it has all."""
-    needs = (("address",), ("coin",), ("szi", "size"), ("notional_usd", "mark_px"))
-    return next((" or ".join(names) for names in needs if not set(names) & columns.keys()), "")
+    marked = ("notional_usd", "mark_px", "margin_used_usd", "unrealized_pnl_usd")
+    needs = (("address",), ("coin",), ("szi", "size"), marked)
+    return next((" or ".join(names[:2]) for names in needs if not set(names) & columns.keys()), "")

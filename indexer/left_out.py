@@ -30,6 +30,15 @@ class LeftOut:
         for what in whats:
             self.note(kind, what)
 
+    def forget(self, kind: str, times: int) -> None:
+        """Take back what is read again."""
+        left = self.counts.get(kind, 0) - times
+        if left > 0:
+            self.counts[kind] = left
+        else:
+            self.counts.pop(kind, None)
+            self.first.pop(kind, None)
+
     @property
     def total(self) -> int:
         return sum(self.counts.values())

@@ -152,7 +152,7 @@ class MarginTables:
         """Rows by what was listed at each moment."""
         rows = rows_by(Listing(self.row_of_id, self.row_of_coin))
         for held in self.earlier if as_of is not None else ():
-            before = (as_of < held.until).fill_null(False).to_numpy()
+            before = pl.select((pl.lit(as_of) < held.until).fill_null(False)).to_series().to_numpy()
             if before.any():
                 rows = np.where(before, rows_by(held), rows)
         return rows

@@ -10,6 +10,9 @@ from indexer.compressed import DAMAGED
 from indexer.errors import WireError
 
 READ_BYTES: Final = 1 << 20
+MOST_ITEMS: Final = 1 << 16
+"""Of a list or map that is decoded whole; long ones are walked. A header of five bytes may announce four billion."""
+LONGEST_TEXT: Final = 1 << 20
 KIND: Final = "node state"
 NOT_AS_DOCUMENTED: Final = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 
@@ -36,7 +39,16 @@ class Cursor:
         self.path: list[str] = []
         self._unread = True
         self._unpacker = msgpack.Unpacker(
-            stream, read_size=READ_BYTES, raw=False, strict_map_key=False, unicode_errors="replace"
+            stream,
+            read_size=READ_BYTES,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="replace",
+            max_array_len=MOST_ITEMS,
+            max_map_len=MOST_ITEMS,
+            max_str_len=LONGEST_TEXT,
+            max_bin_len=LONGEST_TEXT,
+            max_ext_len=LONGEST_TEXT,
         )
 
     @property

@@ -13,9 +13,9 @@ from typing import IO, Annotated, Final
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
-from heatmap.money import counted
 from indexer.compressed import DAMAGED, open_binary
 from indexer.errors import ImportRefused, WireError
+from indexer.left_out import LeftOut
 from indexer.wire import EpochMs, Number
 from storage.clock import is_timely_ms, wanted
 
@@ -97,22 +97,11 @@ _event_block = msgspec.json.Decoder(_EventBlock, strict=False)
 
 @dataclass
 class Tally:
-    """Lines read, what a reader must know of them, and what was left out: number and first instance of each kind."""
+    """Lines read, what a reader must know of them, and what was left out."""
 
     lines: int = 0
     notes: list[str] = field(default_factory=list)
-    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
-
-    def leave_out(self, kind: str, instance: str) -> None:
-        count, first = self.left_out.get(kind, (0, instance))
-        self.left_out[kind] = (count + 1, first)
-
-    def describe(self) -> tuple[str, ...]:
-        """One line per kind of what was left out."""
-        return tuple(
-            f"{counted(count, kind)} left out, the first: {first}"
-            for kind, (count, first) in self.left_out.items()
-        )
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def event_files(paths: Sequence[Path]) -> list[Path]:
@@ -145,11 +134,11 @@ def lines_of(file: Path, tally: Tally) -> Iterator[tuple[int, bytes]]:
                 tally.lines += 1
                 if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                     _skip_line(stream)
-                    tally.leave_out("line", f"{file}:{at}: longer than {LONGEST_LINE >> 20} MB")
+                    tally.left_out.note("lines", f"{file}:{at}: longer than {LONGEST_LINE >> 20} MB")
                 elif (whole[:1], whole[-1:]) in ((b"{", b"}"), (b"[", b"]")):
                     yield at, whole
                 elif line.endswith(b"\n") or at == 1:
-                    tally.leave_out("line", f"{file}:{at}: no JSON object or pair: {_shown(whole)}")
+                    tally.left_out.note("lines", f"{file}:{at}: no JSON object or pair: {_shown(whole)}")
                 else:
                     tally.notes.append(
                         f"{file}: the last line breaks off and is left out; the node may be writing it"
@@ -179,9 +168,9 @@ def fills_of(line: bytes, file: Path, at: int, tally: Tally) -> Sequence[tuple[s
     kept = []
     for address, fill in pairs:
         if not is_timely_ms(fill.time):
-            tally.leave_out("fill", f"{file}:{at}: time {fill.time} is not {wanted()}")
+            tally.left_out.note("fills", f"{file}:{at}: time {fill.time} is not {wanted()}")
         elif fill.liquidation is not None and not PERPETUAL.match(fill.coin):
-            tally.leave_out("fill", f"{file}:{at}: {fill.coin!r} is no perpetual's name")
+            tally.left_out.note("fills", f"{file}:{at}: {fill.coin!r} is no perpetual's name")
         else:
             kept.append((address.lower(), fill))
     return kept
@@ -200,7 +189,7 @@ def _one_by_one(line: bytes, file: Path, at: int, tally: Tally, why: str) -> lis
         try:
             pairs.append(_fill.decode(entry))
         except NOT_DECODED as error:
-            tally.leave_out("fill", f"{file}:{at}: $.events[{number}]: {error}")
+            tally.left_out.note("fills", f"{file}:{at}: $.events[{number}]: {error}")
     return pairs
 
 

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from heatmap.errors import BadInput, one_line
+from heatmap.errors import BadInput
 from heatmap.money import counted, usd
 from indexer.errors import WireError
 from indexer.frames import AS_OF, Schema
+from indexer.left_out import LeftOut
 from indexer.node_events import Event, Fill, Liquidation, Tally, event_files, events_of, fills_of, lines_of
 from indexer.universe import VENUE
 from storage.clock import AHEAD, EARLIEST
@@ -93,7 +94,7 @@ class NodeLiquidations:
     files, lines : what was read
     repeated_fills : fills left out because they stand in more than one place
     counterparty_fills : fills of those who took the other side, not counted
-    left_out : fills, lines and files that are not as documented, one line per kind with number and first instance
+    left_out : fills, lines and files that are not as documented, by kind
     """
 
     liquidations: pl.DataFrame
@@ -102,7 +103,7 @@ class NodeLiquidations:
     repeated_fills: int
     counterparty_fills: int
     notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
@@ -120,7 +121,7 @@ def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
             rows.add(_fills_in(file, tally))
         except BadInput as error:
             refused.append(error)
-            tally.leave_out("file", str(error))
+            tally.left_out.note("files", str(error))
     if len(refused) == len(files):
         raise refused[0]
     once = rows.once()
@@ -132,7 +133,7 @@ def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
         repeated_fills=rows.read - once.height,
         counterparty_fills=once.height - own.height,
         notes=(*tally.notes, *_unattributed(once, own)),
-        left_out=tally.describe(),
+        left_out=tally.left_out,
     )
 
 
@@ -168,7 +169,7 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
             fills = fills_of(line, file, at, tally)
         except WireError as error:
             refused = refused or error
-            tally.leave_out("line", str(error))
+            tally.left_out.note("lines", str(error))
             continue
         readable += 1
         for address, fill in fills:
@@ -178,7 +179,7 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
             yield found.frame()
             found = _Found()
     if not readable:
-        said = tally.left_out.get("line", (0, "no line of fills in it"))[1]
+        said = tally.left_out.first.get("lines", "no line of fills in it")
         raise refused or WireError("node fills", str(file), said)
     yield found.frame()
 
@@ -267,7 +268,7 @@ class FillsImport:
     repeated_fills: int
     counterparty_fills: int
     notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -284,7 +285,7 @@ class FillsImport:
             f"  not counted: {counted(self.counterparty_fills, 'fill')} of counterparties, "
             f"{counted(self.repeated_fills, 'repeated fill')}"
         )
-        lines += [f"  left out: {one_line(line)}" for line in self.left_out]
+        lines += [f"  {line}" for line in self.left_out.describe()]
         return lines + [f"  note: {note}" for note in self.notes]
 
 

@@ -1,12 +1,13 @@
 """A node's state file into the store: everybody and every position at one moment, with markets and margin tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from heatmap.money import counted
 from indexer.checks import Checks
 from indexer.errors import ImportRefused
+from indexer.left_out import LeftOut
 from indexer.messagepack import OnProgress
 from indexer.node_listing import meta_json
 from indexer.node_state import Marks, NodeState, read_state
@@ -35,15 +36,18 @@ class NodeImport:
     checks: Checks
     notes: tuple[str, ...]
     violations: tuple[str, ...]
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def describe(self) -> list[str]:
         """Lines for people."""
+        who = "everybody but those left out" if self.left_out.total else "everybody"
         return [
             f"{self.file}: node state of block {self.height:,}, {self.as_of:%Y-%m-%dT%H:%M:%S}Z",
             f"  {counted(self.accounts_read, 'account')} read, {counted(self.holders, 'holder')} of "
-            f"{counted(self.positions, 'position')} in {counted(self.coins, 'coin')}: everybody",
+            f"{counted(self.positions, 'position')} in {counted(self.coins, 'coin')}: {who}",
             f"  {counted(self.unpriced, 'position')} without liquidation price; {self.solved:,} solved; {self.checks}",
             *(f"  violated: {line}" for line in self.violations),
+            *(f"  {line}" for line in self.left_out.describe()),
             *(f"  note: {line}" for line in self.notes),
         ]
 
@@ -91,6 +95,7 @@ def import_state(
         checks=Checks.of(state.positions),
         notes=state.notes,
         violations=state.violations,
+        left_out=state.left_out,
     )
 
 
@@ -103,5 +108,5 @@ def _reading(state: NodeState) -> Reading:
         as_of=state.as_of,
         accounts=state.positions["address"].n_unique(),
         positions=state.positions.height,
-        notes="; ".join((*state.violations, *state.notes)),
+        notes="; ".join((*state.violations, *state.left_out.describe(), *state.notes)),
     )

@@ -17,12 +17,18 @@ from indexer.errors import WireError
 from indexer.margin import Floats
 from indexer.margin_tables import FIRST_TIERED_ID, MarginTables, tiers_by_continuity
 from indexer.messagepack import KIND, as_documented
+from indexer.node_events import PERPETUAL
 from indexer.node_stream import DexColumns
 from indexer.wire import Asset, MarginTable, MarginTier, Meta
 
 MICRO: Final = 1e6
 DEDUCTION_TOLERANCE_USD: Final = 1e-2
 """Deductions are stored in micro-dollars; thirds of a dollar are rounded there."""
+
+MOST_DECIMALS: Final = 18
+MOST_TABLES: Final = 1_000_000
+MOST_TOKENS: Final = 1_000_000
+MOST_LEVERAGE: Final = 1_000
 
 Json = Any
 Ints = npt.NDArray[np.int64]
@@ -62,8 +68,10 @@ def listing_of(raw: DexColumns, index: int, source: str) -> Listing:
         meta = Meta(
             universe=[_asset(entry, prefix, tiers) for entry in entries],
             margin_tables=[(number, MarginTable(own)) for number, own in tiers.items()],
-            collateral_token=int(raw.meta["collateralToken"]),
+            collateral_token=_within(raw.meta["collateralToken"], MOST_TOKENS),
         )
+        if len({asset.name for asset in meta.universe}) < len(meta.universe):
+            raise ValueError("a coin is listed twice")
         decimals = np.array([asset.sz_decimals for asset in meta.universe], np.float64)
         notes = [f"coins of dex {index} carry no dex name; it is called {dex}"] if prefix else []
         return Listing(
@@ -91,12 +99,12 @@ def _dex_name(entries: Json, index: int) -> tuple[str, str]:
 
 
 def _asset(entry: Json, prefix: str, tiers: Mapping[int, list[MarginTier]]) -> Asset:
-    number = entry["marginTableId"]
+    number = _within(entry["marginTableId"], MOST_TABLES)
     if number >= FIRST_TIERED_ID and number not in tiers:
         raise ValueError(f"{entry['name']} has margin table {number}, which is not listed")
     return Asset(
-        name=prefix + entry["name"],
-        sz_decimals=entry["szDecimals"],
+        name=_named(prefix + entry["name"]),
+        sz_decimals=_within(entry["szDecimals"], MOST_DECIMALS),
         max_leverage=tiers[number][0].max_leverage if number in tiers else number,
         margin_table_id=number,
         is_delisted=bool(entry.get("isDelisted", False)),
@@ -104,12 +112,32 @@ def _asset(entry: Json, prefix: str, tiers: Mapping[int, list[MarginTier]]) -> A
     )
 
 
+def _named(name: str) -> str:
+    if not PERPETUAL.match(name):
+        raise ValueError(f"{name!r:.60} is no perpetual's name")
+    return name
+
+
+def _within(number: Json, most: int) -> int:
+    if type(number) is not int or not 0 <= number <= most:
+        raise ValueError(f"{number!r:.40} is not a whole number from 0 to {most}")
+    return number
+
+
 def _tables_listed(pairs: Json) -> Iterator[tuple[int, list[MarginTier]]]:
     """Tiers by table id; flat tables below `FIRST_TIERED_ID` are known by their id alone."""
     for number, table in pairs:
         rows = table["margin_tiers"]
         if number >= FIRST_TIERED_ID:
-            yield number, [MarginTier(row["lower_bound"] / MICRO, row["max_leverage"]) for row in rows]
+            tiers = [
+                MarginTier(
+                    _within(row["lower_bound"], 2**63) / MICRO, _within(row["max_leverage"], MOST_LEVERAGE)
+                )
+                for row in rows
+            ]
+            if not tiers or tiers[0].lower_bound != 0:
+                raise ValueError(f"margin table {number} has no tier from 0")
+            yield _within(number, MOST_TABLES), tiers
 
 
 def _oracle(pxs: Json, decimals: Floats) -> Floats:
@@ -125,8 +153,21 @@ def _oracle(pxs: Json, decimals: Floats) -> Floats:
 # ------------------------------------------------------------------------------------------ invariants
 
 
-def violations_of(raw: DexColumns, listing: Listing, addresses: Mapping[bytes, int]) -> Iterator[str]:
-    """What contradicts the layout as it was understood, one line each; none for a state that is read rightly."""
+def violations_of(
+    raw: DexColumns, listing: Listing, addresses: Mapping[bytes, int], source: str, whole: bool = True
+) -> Iterator[str]:
+    """What contradicts the layout as it was understood, one line each; none for a state that is read rightly.
+
+    Sums over all accounts are told only where the dex was read `whole`. Raises `WireError` as `listing_of`.
+    """
+    if whole:
+        yield from _sums(raw, listing, addresses)
+    with as_documented(source, lambda: f"the margin tables of {listing.shown}"):
+        yield from _deductions(raw.meta["marginTableIdToMarginTable"], listing)
+
+
+def _sums(raw: DexColumns, listing: Listing, addresses: Mapping[bytes, int]) -> Iterator[str]:
+    """Longs are shorts, and open interest; who is listed as a holder is one."""
     asset, size = (np.asarray(column, np.int64) for column in (raw.asset, raw.size))
     longs = totals(asset, np.maximum(size, 0), len(listing.lots_per_coin))
     net = totals(asset, size, len(listing.lots_per_coin))
@@ -138,7 +179,6 @@ def violations_of(raw: DexColumns, listing: Listing, addresses: Mapping[bytes, i
         apart = len(listed.symmetric_difference(raw.holder))
         if apart:
             yield f"{apart:,} accounts are in users_with_positions or hold positions on {listing.shown}, not both"
-    yield from _deductions(raw.meta["marginTableIdToMarginTable"], listing)
 
 
 def unchecked_of(raw: DexColumns, listing: Listing) -> Iterator[str]:

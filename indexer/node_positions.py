@@ -25,10 +25,6 @@ ISOLATED: Final = pl.col("margin_mode") == "isolated"
 def dex_rows(raw: DexColumns, listing: Listing, marks: Floats) -> pl.DataFrame:
     """One row per position of the dex, in dollars and coins, with its own maintenance and the holder's cash leg."""
     asset, lots = np.asarray(raw.asset, np.int64), np.asarray(raw.size, np.int64)
-    if asset.size and asset.max() >= len(listing.lots_per_coin):
-        raise ValueError(
-            f"a position of asset {asset.max()} on {listing.shown}, which lists {len(listing.lots_per_coin)}"
-        )
     szi, mark_px = lots / listing.lots_per_coin[asset], marks[asset]
     rows = pl.DataFrame(
         {

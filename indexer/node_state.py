@@ -7,7 +7,7 @@ A portfolio account's K needs loan-to-value ratios that the state does not show:
 Prices are then solved by `indexer.reconcile`, as for any source without the exchange's own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import polars as pl
 from heatmap.money import counted
 from indexer.errors import WireError
 from indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
+from indexer.left_out import LeftOut
 from indexer.margin import Floats
 from indexer.margin_tables import MarginTables
 from indexer.messagepack import KIND, OnProgress, as_documented
@@ -26,11 +27,14 @@ from indexer.node_listing import Ints, Listing, listing_of, totals, unchecked_of
 from indexer.node_positions import DEX, dex_rows, named, whole, with_margins
 from indexer.node_stream import DexColumns, RawState, read_raw
 from indexer.reconcile import reconcile
+from storage.clock import is_timely, wanted
 
 MODE_OF_LETTER: Final = {"u": "unified", "p": "portfolio", "d": "standard", None: "standard"}
 SMALLEST_UNIT: Final = {0: 1e-8}
 """Smallest unit of a collateral token by spot index; only USDC's is documented."""
 SHOWN: Final = 5
+MOST_LEFT_OUT: Final = 0.05
+"""Share of a dex's holders that may be left out as not as documented."""
 
 Marks: TypeAlias = Mapping[tuple[str, str], float] | pl.DataFrame
 
@@ -47,6 +51,7 @@ class NodeState:
     tables : margin tables by dex
     accounts_read : all accounts of the state, with or without positions
     violations : what contradicts the layout as it was understood; empty for a state read rightly
+    left_out : accounts and balances that are not as documented, by kind
     """
 
     source: str
@@ -62,18 +67,23 @@ class NodeState:
     accounts_read: int
     notes: tuple[str, ...]
     violations: tuple[str, ...]
+    left_out: LeftOut
 
 
 def read_state(path: Path, marks: Marks | None = None, on_progress: OnProgress | None = None) -> NodeState:
     """Read a state file in memory that grows with its holders, not with its accounts.
 
     `marks` is (dex, coin) to price, or a frame with columns dex, coin, mark_px; coins without one take the oracle's.
-    `on_progress` is told the share of the file read. Raises `WireError` for a file that is cut off or not laid out
-    as documented, in one line that names the place in the document.
+    `on_progress` is told the share of the file read. An account that is not as documented is left out. Raises
+    `WireError` for a file that is cut off, of a time that cannot be, or not laid out as documented, where that is more
+    than a few accounts, in one line that names the place in the document.
     """
     raw = read_raw(path, on_progress)
     listings = tuple(listing_of(dex, index, str(path)) for index, dex in enumerate(raw.dexes))
-    as_of = _moment(raw, str(path))
+    for dex, listing in zip(raw.dexes, listings, strict=True):
+        _leave_out_unlisted(raw, dex, listing)
+        _refuse_another_layout(raw, dex, str(path))
+    as_of, height = _moment(raw, str(path)), _height(raw, str(path))
     source = f"{'synthetic: ' if raw.synthetic else ''}node:{path.resolve().parent.name}/{path.name}"
     given = _given(marks)
     modes, spot = _modes(raw), _spot_totals(raw)
@@ -90,7 +100,7 @@ def read_state(path: Path, marks: Marks | None = None, on_progress: OnProgress |
     positions = reconcile(conform(rows, POSITIONS), tables)
     return NodeState(
         source=source,
-        height=int(raw.height),
+        height=height,
         as_of=as_of,
         positions=positions,
         accounts=_accounts(rows),
@@ -100,20 +110,60 @@ def read_state(path: Path, marks: Marks | None = None, on_progress: OnProgress |
         tables=tables,
         listings=listings,
         accounts_read=max(dex.accounts for dex in raw.dexes),
-        notes=tuple(_notes(raw, listings, given, positions)),
+        notes=(*_notes(raw, listings, given, positions), *_unbalanced(raw, listings)),
         violations=tuple(
             line
             for dex, listing in zip(raw.dexes, listings, strict=True)
-            for line in violations_of(dex, listing, raw.addresses)
+            for line in violations_of(dex, listing, raw.addresses, str(path), whole=not dex.left_out)
         ),
+        left_out=raw.left_out,
     )
+
+
+def _leave_out_unlisted(raw: RawState, dex: DexColumns, listing: Listing) -> None:
+    """Take out accounts that hold an asset which the dex does not list."""
+    listed = len(listing.lots_per_coin)
+    wrong = {row: asset for row, asset in zip(dex.owner, dex.asset, strict=True) if asset >= listed}
+    for asset in wrong.values():
+        said = f"a position of asset {asset} on {listing.shown}, which lists {listed}"
+        raw.left_out.note("accounts", said)
+    if wrong:
+        dex.left_out += len(wrong)
+        dex.drop(set(wrong))
+
+
+def _refuse_another_layout(raw: RawState, dex: DexColumns, source: str) -> None:
+    """Where more than a few accounts are not as documented, it is the layout that was not understood."""
+    if dex.left_out > MOST_LEFT_OUT * (dex.left_out + len(dex.holder)):
+        count = counted(dex.left_out, "account")
+        raise WireError(
+            KIND, source, f"{count} beside {len(dex.holder):,} read: {raw.left_out.first['accounts']}"
+        )
+
+
+def _unbalanced(raw: RawState, listings: Sequence[Listing]) -> Iterator[str]:
+    for dex, listing in zip(raw.dexes, listings, strict=True):
+        if dex.left_out:
+            yield (
+                f"sizes on {listing.shown} are not held against each other nor against open interest, because "
+                f"{counted(dex.left_out, 'account')} of it were left out"
+            )
+
+
+def _height(raw: RawState, source: str) -> int:
+    with as_documented(source, lambda: "exchange.locus.ctx.height"):
+        if type(raw.height) is not int or not 0 <= raw.height < 2**63:
+            raise ValueError(f"{raw.height!r:.40} is no number of a block")
+        return raw.height
 
 
 def _moment(raw: RawState, source: str) -> datetime:
     """The block's own time; the node writes UTC without saying so, to the nanosecond."""
     with as_documented(source, lambda: "exchange.locus.ctx.time"):
         moment = datetime.fromisoformat(raw.time)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not is_timely(aware):
+            raise ValueError(f"{raw.time} is not {wanted()}")
         return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from indexer.compressed import open_binary
-from indexer.messagepack import Cursor, OnProgress
+from indexer.left_out import LeftOut
+from indexer.messagepack import NOT_AS_DOCUMENTED, Cursor, OnProgress
 
 PARTS: Final = frozenset({"ctx", "cls", "ust", "scl"})
 AFTER_HOLDERS: Final = frozenset({"ust", "scl"})
 ABSENT: Final = -1
+UNREADABLE: Final = "?"
+"""Stands for a mode that cannot be read; no letter of the node's."""
+MOST_LEVERAGE: Final = 1_000
 ENTRIES_PER_REPORT: Final = 20_000
 
 Column: TypeAlias = "array[int]"
@@ -35,6 +39,7 @@ class DexColumns:
     open_interest: Any = None
     listed_holders: list[bytes] | None = None
     accounts: int = 0
+    left_out: int = 0
     holder: Column = field(default_factory=lambda: array("q"))
     cash: Column = field(default_factory=lambda: array("q"))
     owner: Column = field(default_factory=lambda: array("q"))
@@ -46,18 +51,37 @@ class DexColumns:
     isolated_cash: Column = field(default_factory=lambda: array("q"))
     table: Column = field(default_factory=lambda: array("q"))
 
-    def add_positions(self, row: int, held: Any) -> None:
-        """The positions of one account: pairs of asset index and fields."""
-        for asset, position in held:
-            leverage, isolated, cash = _leverage(position.get("l"))
+    def add_account(self, row: int, cash: int, held: list[tuple[int, ...]]) -> None:
+        """An account with its positions, as `_held` reads them."""
+        self.holder.append(row)
+        self.cash.append(cash)
+        columns = (
+            self.asset,
+            self.size,
+            self.cost,
+            self.leverage,
+            self.isolated,
+            self.isolated_cash,
+            self.table,
+        )
+        for fields in held:
             self.owner.append(row)
-            self.asset.append(asset % 10_000)
-            self.size.append(position["s"])
-            self.cost.append(position["e"])
-            self.leverage.append(leverage)
-            self.isolated.append(isolated)
-            self.isolated_cash.append(cash)
-            self.table.append(position.get("M", ABSENT))
+            for column, value in zip(columns, fields, strict=True):
+                column.append(value)
+
+    def drop(self, unwanted: set[int]) -> None:
+        """Take accounts out again, by their rows."""
+        for owners, columns in (
+            (
+                self.owner,
+                ("asset", "size", "cost", "leverage", "isolated", "isolated_cash", "table", "owner"),
+            ),
+            (self.holder, ("cash", "holder")),
+        ):
+            kept = [at for at, row in enumerate(owners) if row not in unwanted]
+            for name in columns:
+                column = getattr(self, name)
+                setattr(self, name, array(column.typecode, [column[at] for at in kept]))
 
 
 @dataclass
@@ -72,6 +96,7 @@ class RawState:
     addresses: dict[bytes, int] = field(default_factory=dict)
     modes: list[tuple[int, Any]] | None = None
     spot: "tuple[Column, Column, Column] | None" = None
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def read_raw(path: Path, on_progress: OnProgress | None = None) -> RawState:
@@ -151,7 +176,7 @@ class _Reader:
         found = False
         for name in self.cursor.fields():
             if name == "users_with_positions":
-                dex.listed_holders = [_address(one) for one in self.cursor.value()]
+                dex.listed_holders = [_address(one) for one in self.cursor.entries()]
             elif name == "asset_to_oi_szi":
                 dex.open_interest = self.cursor.value()
             elif name == "user_to_state":
@@ -161,23 +186,37 @@ class _Reader:
             raise KeyError("user_to_state")
 
     def _accounts(self, dex: DexColumns) -> None:
-        rows = self.state.addresses
-        for address, account in self._reported():
+        """Accounts with positions; one that is not as documented is left out whole, for its margin is one."""
+        rows, seen = self.state.addresses, set[int]()
+        for entry in self._reported():
             dex.accounts += 1
-            positions = account.get("p")
-            held = [entry for entry in positions["p"] if entry[1]["s"]] if positions else None
+            try:
+                address, cash, held = _account(entry)
+                row = rows.setdefault(address, len(rows)) if held else -1
+                if row in seen:
+                    raise ValueError("the account is listed twice")
+            except NOT_AS_DOCUMENTED as error:
+                self._leave_out("accounts", error)
+                dex.left_out += 1
+                continue
             if held:
-                row = rows.setdefault(_address(address), len(rows))
-                dex.add_positions(row, held)
-                dex.holder.append(row)
-                dex.cash.append(account["u"])
+                seen.add(row)
+                dex.add_account(row, cash, held)
+
+    def _leave_out(self, kind: str, error: Exception) -> None:
+        lacks = (
+            f"lacks {error.args[0]!r}" if isinstance(error, KeyError) else f"is not as documented: {error}"
+        )
+        self.state.left_out.note(kind, f"{self.cursor.place} {lacks}")
 
     def _modes(self) -> None:
+        """Whose mode cannot be read is of unknown mode; an address that cannot be may be anybody's, and is refused."""
         rows, found = self.state.addresses, []
         for address, setting in self._reported():
             row = rows.get(_address(address))
             if row is not None:
-                found.append((row, setting.get("a")))
+                letter = setting.get("a") if isinstance(setting, dict) else UNREADABLE
+                found.append((row, letter if isinstance(letter, str | None) else UNREADABLE))
         self.state.modes = found
 
     def _spot(self) -> None:
@@ -186,16 +225,26 @@ class _Reader:
                 self._balances()
 
     def _balances(self) -> None:
-        rows = self.state.addresses
+        """Whose balances cannot be read has none that are known."""
+        rows, seen = self.state.addresses, set[int]()
         owner, token, total = array("q"), array("q"), array("q")
-        for address, account in self._reported():
-            row = rows.get(_address(address))
-            if row is None:
+        for entry in self._reported():
+            try:
+                address, account = entry
+                row = rows.get(_address(address))
+                if row is None:
+                    continue
+                balances = {_whole(index): _whole(balance["t"]) for index, balance in account["b"]}
+                if row in seen or len(balances) < len(account["b"]):
+                    raise ValueError("a balance is listed twice")
+            except NOT_AS_DOCUMENTED as error:
+                self._leave_out("balances of accounts", error)
                 continue
-            for index, balance in account["b"]:
+            seen.add(row)
+            for index, amount in balances.items():
                 owner.append(row)
                 token.append(index)
-                total.append(balance["t"])
+                total.append(amount)
         self.state.spot = owner, token, total
 
     def _reported(self) -> Iterator[Any]:
@@ -214,11 +263,45 @@ def _address(raw: Any) -> bytes:
     return address
 
 
+def _account(entry: Any) -> tuple[bytes, int, list[tuple[int, ...]]]:
+    """Address, cash leg and open positions of an entry of `user_to_state`; no positions for whoever holds nothing."""
+    address, account = entry
+    positions = account.get("p")
+    held = (
+        [_position(asset, position) for asset, position in positions["p"] if position["s"]]
+        if positions
+        else []
+    )
+    if not held:
+        return b"", 0, []
+    if len({fields[0] for fields in held}) < len(held):
+        raise ValueError("an asset is listed twice")
+    return _address(address), _whole(account["u"]), held
+
+
+def _position(asset: Any, position: Any) -> tuple[int, ...]:
+    """asset, size, cost, leverage, isolated, isolated cash, margin table of one position."""
+    setting = position.get("l")
+    leverage, isolated, cash = _leverage(setting)
+    table = position.get("M", position.get("margin", ABSENT))
+    cost = _whole(position["e"])
+    if cost < 0 or not (leverage == ABSENT or 1 <= leverage <= MOST_LEVERAGE):
+        raise ValueError(f"cost {cost}, leverage {leverage}")
+    return _whole(asset) % 10_000, _whole(position["s"]), cost, leverage, isolated, cash, _whole(table)
+
+
+def _whole(number: Any) -> int:
+    """A whole number that a column of 64 bits can hold."""
+    if type(number) is not int or not -(2**63) < number < 2**63:
+        raise ValueError(f"{number!r:.40} is no whole number of 64 bits")
+    return number
+
+
 def _leverage(setting: Any) -> tuple[int, int, int]:
     """(leverage, isolated, isolated cash); ABSENT leverage where the position carries no setting."""
     if setting is None:
         return ABSENT, 0, 0
     if "C" in setting:
-        return setting["C"], 0, 0
+        return _whole(setting["C"]), 0, 0
     isolated = setting["I"]
-    return isolated["l"], 1, isolated["u"]
+    return _whole(isolated["l"]), 1, _whole(isolated["u"])

@@ -15,6 +15,7 @@ import polars as pl
 from indexer.errors import ImportRefused
 from indexer.frames import MARKETS, POSITIONS, conform
 from indexer.layouts import Place, Recognised
+from indexer.server_marks import with_server_marks
 from storage.clock import AHEAD, EARLIEST, is_timely, wanted
 from storage.coin_names import CoinName, folded
 from storage.errors import TableRefused
@@ -179,11 +180,17 @@ def _signed_sizes(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
 
 
 def _valued(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
-    """Notional from the mark or the mark from notional, both positive; a price of 0 means none was sent."""
+    """Notional from the mark or the mark from notional, both positive; a price of 0 means none was sent.
+
+    Where the table has neither, the mark follows from the margin used or the unrealised profit.
+    """
     for name in ("notional_usd", "mark_px", "liq_px_exchange"):
         if name in rows.columns:
             refuse_rows(rows, pl.col(name) < 0, name, "is negative", place)
     held = pl.col("szi") != 0
+    if "notional_usd" not in rows.columns and "mark_px" not in rows.columns:
+        told = with_server_marks(conform(rows.with_columns(exchange_read=True), POSITIONS))
+        rows = rows.with_columns(told.select("mark_px", "mark_from"))
     if "notional_usd" in rows.columns:
         refuse_rows(
             rows, held & (pl.col("notional_usd").fill_null(0) == 0), "notional_usd", "is missing", place

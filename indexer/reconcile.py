@@ -149,13 +149,15 @@ def _with_others(implied: pl.DataFrame, tables: Mapping[str, MarginTables]) -> p
 
 def _with_check(judged: pl.DataFrame) -> pl.DataFrame:
     why = why_not_checked()
-    off_others = is_off(pl.col("others_error"), pl.col("others_px"))
+    unsure = pl.col("unsure_usd")
+    off_others = is_off(pl.col("others_error"), pl.col("others_px"), unsure)
+    off = is_off(relative_error(), pl.col("liq_px_solved"), unsure)
     return judged.with_columns(
         check=pl.when((why == "no_collateral") & _by_others())
         .then(pl.when(off_others).then(pl.lit("differ_others")).otherwise(pl.lit("agree_others")))
         .when(why.is_not_null())
         .then(why)
-        .when(IS_OFF)
+        .when(off)
         .then(pl.lit("differ"))
         .when(pl.col("tables_matching").is_not_null())
         .then(pl.lit("agree_table"))

@@ -109,6 +109,12 @@ def _source() -> pl.Expr:
     )
 
 
+def unsure_usd() -> pl.Expr:
+    """What a value is not known to because its mark follows from an entry price of few digits; else zero."""
+    by_profit = (pl.col("mark_from") == BY_PROFIT).fill_null(False)
+    return pl.when(by_profit).then(2 * pl.col("szi").abs() * _half_digit(pl.col("entry_px"))).otherwise(0.0)
+
+
 def marks_said(positions: pl.DataFrame) -> list[str]:
     """How many marks of a reconciled frame are not the source's own, by what told them."""
     words = {BY_MARGIN: "margin used and leverage", BY_PROFIT: "unrealised profit"}

@@ -121,9 +121,15 @@ def relative_error() -> pl.Expr:
     return pl.when(PRICED).then((pl.col("liq_px_solved") / pl.col("liq_px_exchange") - 1).abs())
 
 
-def is_off(error: pl.Expr, solved_px: pl.Expr) -> pl.Expr:
-    """Whether a price is not the exchange's: too far apart, or one of them null and the other not."""
-    within = error <= pl.max_horizontal(pl.lit(MISMATCH), LAST_DIGITS)
+def is_off(error: pl.Expr, solved_px: pl.Expr, unsure_usd: pl.Expr | None = None) -> pl.Expr:
+    """Whether a price is not the exchange's: too far apart, or one of them null and the other not.
+
+    `unsure_usd` is what the position's equity is not known to, beside the digits that the exchange sends.
+    """
+    unsure = (
+        pl.lit(0.0) if unsure_usd is None else unsure_usd / (pl.col("szi").abs() * pl.col("liq_px_exchange"))
+    )
+    within = error <= pl.max_horizontal(pl.lit(MISMATCH), LAST_DIGITS, unsure)
     return (PRICED & ~within.fill_null(False)) | (READ & ~PRICED & solved_px.is_not_null())
 
 

@@ -206,11 +206,11 @@ def _unread(crawl: Crawl) -> list[str]:
     ]
 
 
-def _notes(positions: pl.DataFrame, client: InfoClient) -> list[str]:
+def _notes(positions: pl.DataFrame, crawl: Crawl) -> list[str]:
     return [
         *notes_on_collateral(positions),
-        *([f"{counted(client.closed, 'entry')} of size zero passed over"] if client.closed else []),
-        *([client.clock_warning] if client.clock_warning else []),
+        *([f"{counted(crawl.closed, 'closed position')} (size zero) passed over"] if crawl.closed else []),
+        *([crawl.client.clock_warning] if crawl.client.clock_warning else []),
     ]
 
 
@@ -237,7 +237,7 @@ def _report(
         weight=budget.spent,
         too_many_requests=budget.refused,
         seconds=seconds,
-        notes=tuple(_notes(positions, crawl.client)),
+        notes=tuple(_notes(positions, crawl)),
         dexes=tuple(name for name in crawl.tables if name not in crawl.lost),
         lost_dexes=crawl.lost,
         left_out=crawl.client.left_out,

@@ -16,7 +16,7 @@ from typing import Final
 from heatmap.errors import LiqtruthError, SourceUnreachable
 from indexer.accounts import AccountReading, account_mode, accounts_frame
 from indexer.address_book import note_reads
-from indexer.client import InfoClient
+from indexer.client import POSITIONS, InfoClient
 from indexer.margin_tables import MarginTables
 from indexer.modes import RememberedMode, doubted, reads_of, spot_needed
 from indexer.sweep_parts import SweepParts
@@ -122,6 +122,7 @@ class Crawl:
     stored_at_s: float = field(default_factory=time.monotonic)
     failures_in_a_row: int = 0
     lost: dict[str, str] = field(default_factory=dict)
+    closed: int = 0
     began: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -188,7 +189,11 @@ class Crawl:
         doubt = doubted(flat, self.tables)
         self.again += sorted(doubt)
         kept = [reading for reading in flat if reading.address not in doubt]
+        self.client.left_out.forget(
+            POSITIONS, sum(len(one.state.left_out) for one in flat if one.address in doubt)
+        )
         self.parts.add(kept)
+        self.closed += sum(reading.state.closed for reading in kept)
         if kept:
             note_reads(self.parts.store, reads_of(kept, accounts_frame(kept)))
         self.stored_at_s = time.monotonic()

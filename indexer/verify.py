@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+import msgspec
 import polars as pl
 import requests
 from hyperliquid.info import Info
@@ -31,15 +32,37 @@ from indexer.margin_tables import MarginTables
 from indexer.reconcile import reconcile
 from indexer.sweep import find_dexes
 from indexer.verify_view import Verification, VerifiedPosition
-from indexer.wire import SpotClearinghouseState
+from indexer.wire import EpochMs, Number, SpotClearinghouseState
 from storage.answers import ACCEPTED, LARGEST_ANSWER
 from storage.urls import shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
 
 IMPATIENT: Final = Patience(attempts=2, total_s=15.0)
-STATE_FIELDS: Final = frozenset({"assetPositions", "marginSummary", "time"})
-"""What a page that is no JSON lacks: the SDK makes an object of it all the same."""
+
+
+class _SdkPosition(msgspec.Struct, rename="camel"):
+    """What is compared of a position as the SDK hands it on."""
+
+    coin: str
+    szi: Number
+    liquidation_px: Number | None = None
+
+
+class _SdkEntry(msgspec.Struct):
+    position: _SdkPosition
+
+
+class _SdkSummary(msgspec.Struct, rename="camel"):
+    account_value: Number
+
+
+class _SdkState(msgspec.Struct, rename="camel"):
+    """A page that is no JSON lacks these: the SDK makes an object of it all the same."""
+
+    asset_positions: list[_SdkEntry]
+    margin_summary: _SdkSummary
+    time: EpochMs
 
 
 def verify(
@@ -102,7 +125,7 @@ async def _read_ours(
 
 @dataclass(frozen=True)
 class _Theirs:
-    states: Mapping[str, Any]
+    states: Mapping[str, _SdkState]
     mode: str
 
 
@@ -129,11 +152,13 @@ class _SdkReader:
         mode = self._ask(self._info.query_user_abstraction_state, address)
         return _Theirs(states, mode if isinstance(mode, str) else "")
 
-    def _state(self, address: str, dex: str) -> Mapping[str, Any]:
+    def _state(self, address: str, dex: str) -> _SdkState:
         state = self._ask(self._info.user_state, address, dex)
-        if not isinstance(state, dict) or not state.keys() >= STATE_FIELDS:
-            raise SourceUnreachable(f"{self._shown}: the SDK's user_state was answered with something else")
-        return state
+        try:
+            return msgspec.convert(state, _SdkState, strict=False)
+        except NOT_DECODED as error:
+            said = f"the SDK's user_state was answered with something else: {error}"
+            raise SourceUnreachable(f"{self._shown}: {said}") from None
 
     def _ask(self, method: Callable[..., Any], *values: str) -> Any:
         """The SDK's answer; raises `SourceUnreachable` in one line for whatever it does instead of answering."""
@@ -142,7 +167,7 @@ class _SdkReader:
         except requests.exceptions.RequestException as error:
             cause = _cause(error, self._timeout_s)
             raise SourceUnreachable(f"{self._shown}: no answer to the SDK: {cause}") from error
-        except (SdkError, KeyError, AttributeError, TypeError, *NOT_DECODED) as error:
+        except (SdkError, LookupError, AttributeError, TypeError, ValueError, *NOT_DECODED) as error:
             status = getattr(error, "status_code", None)
             said = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
             raise SourceUnreachable(
@@ -192,13 +217,11 @@ def _beside(account: str, shown: str, theirs: _Theirs, ours: _Ours, whole: bool)
         address=account,
         base_url=shown,
         dexes=ours.dexes,
-        sdk_at=_moment(min(_time_ms(state) for state in theirs.states.values())),
+        sdk_at=_moment(min(state.time for state in theirs.states.values())),
         ours_at=_moment(min(reading.state.time for reading in ours.readings)),
         mode_sdk=MODE_OF_ABSTRACTION.get(theirs.mode, theirs.mode),
         mode_ours=mode,
-        account_value_sdk_usd=sum(
-            _number(s["marginSummary"]["accountValue"]) for s in theirs.states.values()
-        ),
+        account_value_sdk_usd=sum(state.margin_summary.account_value for state in theirs.states.values()),
         account_value_ours_usd=sum(reading.state.margin_summary.account_value for reading in ours.readings),
         available_usd=available.get(first.collateral_token),
         available_by_formula_usd=available_by_formula(ours.readings) if whole and mode == "unified" else None,
@@ -233,41 +256,30 @@ def _balance(spot: SpotClearinghouseState, token: int) -> float | None:
 def _paired(theirs: _Theirs, ours: _Ours) -> tuple[VerifiedPosition, ...]:
     """All positions that either reader shows, in the SDK's order."""
     by_sdk = {
-        (dex, entry["position"]["coin"]): entry["position"]
+        (dex, entry.position.coin): entry.position
         for dex, state in theirs.states.items()
-        for entry in state["assetPositions"]
-        if _number(entry["position"]["szi"])
+        for entry in state.asset_positions
+        if entry.position.szi != 0
     }
     by_us = {(row["dex"], row["coin"]): row for row in ours.positions.iter_rows(named=True)}
     return tuple(
-        _one(dex, coin, by_sdk.get((dex, coin), {}), by_us.get((dex, coin), {}))
+        _one(dex, coin, by_sdk.get((dex, coin)), by_us.get((dex, coin), {}))
         for dex, coin in dict.fromkeys([*by_sdk, *by_us])
     )
 
 
-def _one(dex: str, coin: str, sdk: Mapping[str, Any], ours: Mapping[str, Any]) -> VerifiedPosition:
+def _one(dex: str, coin: str, sdk: _SdkPosition | None, ours: Mapping[str, Any]) -> VerifiedPosition:
     return VerifiedPosition(
         dex=dex,
         coin=coin,
-        szi_sdk=_known(sdk.get("szi")),
+        szi_sdk=None if sdk is None else sdk.szi,
         szi_ours=ours.get("szi"),
-        liq_px_sdk=_known(sdk.get("liquidationPx")),
+        liq_px_sdk=None if sdk is None else sdk.liquidation_px,
         liq_px_ours=ours.get("liq_px_exchange"),
         liq_px_solved=ours.get("liq_px_solved"),
         status=ours.get("status", "not shown to us"),
+        check=ours.get("check") or "not shown to us",
     )
-
-
-def _known(text: str | None) -> float | None:
-    return None if text is None else _number(text)
-
-
-def _number(text: str) -> float:
-    return float(text)
-
-
-def _time_ms(state: Mapping[str, Any]) -> int:
-    return int(state["time"])
 
 
 def _moment(ms: int) -> datetime:

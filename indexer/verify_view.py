@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from heatmap.money import counted
+from indexer.checks import AGREE, DIFFER, words_of
 from indexer.left_out import LeftOut
 from indexer.solved import MISMATCH
 
@@ -21,6 +22,7 @@ class VerifiedPosition:
     liq_px_ours: float | None
     liq_px_solved: float | None
     status: str
+    check: str = "agree"
 
     @property
     def read_alike(self) -> bool:
@@ -34,8 +36,15 @@ class VerifiedPosition:
         return self.liq_px_solved / self.liq_px_sdk - 1
 
     @property
+    def checked(self) -> bool:
+        """A price or a null of ours was held against the exchange's."""
+        return self.check in AGREE or self.check in DIFFER
+
+    @property
     def solved_alike(self) -> bool:
         difference = self.difference
+        if not self.checked:
+            return False
         return self.liq_px_sdk is self.liq_px_solved if difference is None else abs(difference) <= MISMATCH
 
 
@@ -68,7 +77,7 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        """Everything was read alike and every price was reproduced."""
+        """Everything was read alike and every price was reproduced; one that could not be checked was not."""
         return all(held.read_alike and held.solved_alike for held in self.positions)
 
     def describe(self) -> list[str]:
@@ -82,7 +91,11 @@ class Verification:
         lines = [self._heading(where), *self._facts(), *_table(self.positions)]
         read = sum(held.read_alike for held in self.positions)
         solved = sum(held.solved_alike for held in self.positions)
-        verdict = f"{read} of {counted(len(self.positions), 'position')} read alike, {solved} solved to {MISMATCH:g}"
+        unchecked = sum(not held.checked for held in self.positions)
+        verdict = (
+            f"{read} of {counted(len(self.positions), 'position')} read alike; {solved} agree (to {MISMATCH:g}), "
+            f"{len(self.positions) - solved - unchecked} differ, {unchecked} not checked"
+        )
         return [*lines, verdict]
 
     def _heading(self, where: str) -> str:
@@ -114,7 +127,7 @@ def _table(positions: Sequence[VerifiedPosition]) -> list[str]:
         "price by us",
         "solved",
         "difference",
-        "status",
+        "check",
     )
     cells = [head, *(_cells(held) for held in positions)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
@@ -133,5 +146,5 @@ def _cells(held: VerifiedPosition) -> tuple[str, ...]:
             for number in (held.szi_sdk, held.szi_ours, held.liq_px_sdk, held.liq_px_ours, held.liq_px_solved)
         ),
         "" if difference is None else f"{difference:+.1e}",
-        held.status,
+        words_of(held.check),
     )

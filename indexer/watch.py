@@ -106,6 +106,7 @@ class Watch:
         self._newest_s = -math.inf
         self._paid_until = datetime.min.replace(tzinfo=UTC)
         self._resting_until_s = 0.0
+        self._more_listed = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then store everything. Raises where the exchange cannot be read at the start."""
@@ -115,16 +116,8 @@ class Watch:
             client.left_out = self.state.faults
             if not await unless(stop, self._begin(client)):
                 return
-            tape = Tape(
-                self.base_url,
-                self.markets["coin"].to_list(),
-                self._note_trades,
-                self._note_gap,
-                now_s=lambda: max(self.clock.now_s, time.time()),
-            )
-            self.state.tape = tape.stats
             tasks = [
-                self._task("tape", tape.run),
+                self._task("tape", self._hear),
                 self._task("planner", self._plan),
                 self._task("marker", lambda: self._mark(client)),
                 self._task("follower", self._follow),
@@ -195,6 +188,20 @@ class Watch:
 
     # ---------------------------------------------------------------------------------------- tape
 
+    async def _hear(self) -> None:
+        """Listen to every coin that is listed; where more are listed meanwhile, to all of them anew."""
+        while True:
+            coins, self._more_listed = self.markets["coin"].to_list(), asyncio.Event()
+            tape = Tape(
+                self.base_url,
+                coins,
+                self._note_trades,
+                self._note_gap,
+                now_s=lambda: max(self.clock.now_s, time.time()),
+            )
+            tape.stats = self.state.tape
+            await unless(self._more_listed, tape.run())
+
     def _note_trades(self, trades: list[Trade]) -> None:
         """A trade from the future is taken as of now; whether readings have one of long ago, nobody can tell."""
         trades = [one for one in trades if self._may_be(one)]
@@ -206,9 +213,13 @@ class Watch:
         trades = [
             one if one.time <= latest_ms else msgspec.structs.replace(one, time=latest_ms) for one in trades
         ]
-        self.frontier.note_trades(trades)
-        late = self._rows_of([one for one in trades if one.time < earliest_ms])
-        self.frontier.sizes.note_doubt(late, self._newest_s)
+        try:
+            self.frontier.note_trades(trades)
+            late = self._rows_of([one for one in trades if one.time < earliest_ms])
+            self.frontier.sizes.note_doubt(late, self._newest_s)
+        except FAULTS as error:
+            self.note_fault("tape", error)
+            self.frontier.note_gap(min(one.time for one in trades) / 1000, now_s)
         for trade in trades:
             at = datetime.fromtimestamp(trade.time / 1000, UTC)
             for address in trade.users:
@@ -323,7 +334,9 @@ class Watch:
         fresh = markets_of_dexes(answers, self.clock.offset_s)
         self.keeper.marked(fresh, new)
         self.book.tables |= {dex: MarginTables.from_meta(answer.meta) for dex, answer in answers.items()}
-        self.markets = carried_on(self.markets, fresh)
+        known, self.markets = set(self.markets["coin"]), carried_on(self.markets, fresh)
+        if not known.issuperset(self.markets["coin"]):
+            self._more_listed.set()
 
     def _pay_funding(self) -> None:
         """Every hour that has struck since the last payment, for whoever was read before it."""

@@ -289,8 +289,6 @@ def decode_meta_and_asset_ctxs(raw: bytes, source: str) -> MetaAndAssetCtxs:
         for asset, ctx in zip(meta.universe, ctxs, strict=True)
         if ctx is not UNREAD and not asset.is_delisted and (lacking := _lacking(ctx))
     ]
-    if unread and len(unread) == len(ctxs):
-        raise WireError("metaAndAssetCtxs", source, f"$[1]: no coin has all of its values; {unread[0]}")
     return (msgspec.structs.replace(meta, left_out=(*meta.left_out, *unread)) if unread else meta), ctxs
 
 
@@ -304,7 +302,7 @@ def _not_parallel(ctxs: list[Any], assets: list[Any]) -> str:
 
 
 def _pairs_one_by_one(tree: Any, source: str, refused: WireError) -> MetaAndAssetCtxs:
-    """Assets and contexts that can be read; raises `refused` where the answer is another thing, or none can."""
+    """Assets that can be read and their contexts; raises `refused` where the answer is another thing, or none can."""
     listed = tree[0].get("universe") if _is_pair(tree) else None
     if not isinstance(listed, list) or not isinstance(tree[1], list):
         raise refused
@@ -319,7 +317,7 @@ def _pairs_one_by_one(tree: Any, source: str, refused: WireError) -> MetaAndAsse
             ctxs.append(UNREAD if bad_ctx else msgspec.convert(ctx, AssetCtx, strict=False))
         if bad := bad_asset or (bad_ctx and f"{asset['name']}: {bad_ctx}"):
             problems.append(bad)
-    if all(ctx is UNREAD for ctx in ctxs):
+    if not assets:
         raise refused
     meta, sifted = decode_meta.read(msgspec.json.encode({**tree[0], "universe": assets}), source)
     return msgspec.structs.replace(meta, left_out=(*problems, *sifted.problems)), ctxs

@@ -29,6 +29,7 @@ from sandbox.hyperliquid import InfoEndpoint, Unprocessable, items_of
 from sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
 from sandbox.live import Live
 from sandbox.market import HYPERLIQUID, Market
+from sandbox.misbehaviour import Misbehaviour, moved
 from sandbox.okx import OkxApi
 from sandbox.session import Connections
 from sandbox.sockets import Sockets
@@ -58,8 +59,8 @@ PREFIXES: Final = {"/v5/": BYBIT, "/api/v5/": OKX}
 
 @dataclass
 class SandboxServer:
-    """A running synthetic exchange and its counters. `faults` may be changed while it runs; `market` is the market as
-    of the clock's last full minute."""
+    """A running synthetic exchange and its counters. `faults` and `misbehaviour` may be changed while it runs; `market`
+    is the market as of the clock's last full minute."""
 
     market: Market
     weight_per_minute: int | None
@@ -70,6 +71,7 @@ class SandboxServer:
     count_429: int = 0
     live_speed: float | None = None
     socket_idle_s: float = 60.0
+    misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
 
     def __post_init__(self) -> None:
         self._budget = WeightBudget(self.weight_per_minute)
@@ -87,6 +89,8 @@ class SandboxServer:
             )
             for name in self._apis
         }
+        for stream in self.streams.values():
+            stream.misbehaviour = self.misbehaviour
         self.loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -198,6 +202,8 @@ class SandboxServer:
         if sockets is not None and self.faults.turns_away():
             return response(307, b"", {"Location": self.faults.redirect_to})
         if sockets is not None:
+            if sockets is not self.sockets and self.misbehaviour.meets_a_redirect():
+                return moved(request)
             return await sockets.handle(request, {"Server": SERVER_NAME})
         if self.faults.delay_s > 0:
             await asyncio.sleep(self.faults.delay_s)
@@ -206,6 +212,9 @@ class SandboxServer:
         if fault is not None:
             self.count_429 += fault in ("429", "odd_retry_after")
             return await faulty(fault, self.faults, request, status, body)
+        spoiled = await self._spoiled(request, body)
+        if spoiled is not None:
+            return spoiled
         self.count_429 += status == 429
         return response(status, body)
 
@@ -222,6 +231,12 @@ class SandboxServer:
         if request.path in STATS:
             return self._answer_stats(request.path)
         return self._answer_venue(request.path, dict(request.query))
+
+    async def _spoiled(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse | None:
+        """What a centralised venue gets wrong; Hyperliquid's faults are `faults` alone."""
+        if request.path == "/info" or request.path in STATS:
+            return None
+        return await self.misbehaviour.answer(request, body)
 
     def _answer_info(self, method: str, raw: bytes) -> tuple[int, bytes]:
         if method != "POST":

@@ -24,6 +24,7 @@ from sandbox.centralised import BINANCE, BYBIT, OKX
 from sandbox.decimals import from_units
 from sandbox.faults import Faults
 from sandbox.forced_orders import SECOND_MS, ForcedOrders, latest_per_second
+from sandbox.misbehaviour import Misbehaviour
 from sandbox.okx_query import Contract
 from sandbox.session import Connections, Json, Session
 
@@ -74,6 +75,7 @@ class LiquidationStream(Connections):
     ) -> None:
         super().__init__(faults, idle_s)
         self.assets = assets
+        self.misbehaviour = Misbehaviour()
 
     def publish(self, orders: ForcedOrders) -> None:
         """Tell the orders of a stretch of whole minutes."""
@@ -85,7 +87,16 @@ class LiquidationStream(Connections):
             for session in sessions:
                 for topic in topics:
                     if topic in session.subscriptions:
-                        session.say_event(self.wrapped(session, topic, message))
+                        self._tell(session, self.wrapped(session, topic, message))
+
+    def _tell(self, session: Session, message: Json) -> None:
+        """The message, after what the venue gets wrong."""
+        wrong = self.misbehaviour.pushed(msgspec.json.encode(message).decode())
+        if isinstance(wrong, bytes):
+            session.say_bytes(wrong)
+        elif wrong is not None:
+            session.say(wrong)
+        session.say_event(message)
 
     def told(self, orders: ForcedOrders) -> ForcedOrders:
         """Those orders that the venue tells."""

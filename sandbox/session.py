@@ -61,6 +61,11 @@ class Session:
             for _ in range(2 if fault == "duplicate" else 1):
                 self.say(message)
 
+    def say_bytes(self, message: bytes) -> None:
+        """Queue a text message of bytes that need not be text."""
+        if not self.is_silent:
+            self._outbox.put_nowait(message)
+
     def _send(self, text: str | bytes) -> None:
         self._outbox.put_nowait(text)
         if self._held_back is not None:

@@ -167,7 +167,8 @@ def _is_read_only(url: URL) -> bool:
     if url.drivername not in SQLITE or not url.database:
         return False
     file = Path(url.database)
-    return file.is_file() and not (os.access(file, os.W_OK) and os.access(file.absolute().parent, os.W_OK))
+    is_there = os.access(file, os.F_OK)
+    return is_there and not (os.access(file, os.W_OK) and os.access(file.absolute().parent, os.W_OK))
 
 
 def _opened_to_read(file: str) -> sqlite3.Connection:

@@ -71,9 +71,7 @@ def check_size(rows: int, columns: int, path: Path) -> None:
     if columns > MOST_COLUMNS:
         raise TableRefused(f"{path}: {columns} columns; at most {MOST_COLUMNS} are read: is it a table?")
     if rows * columns > MOST_CELLS:
-        raise TableRefused(
-            f"{path}: {rows} rows of {columns} columns; at most {MOST_CELLS} cells are read: split it"
-        )
+        raise TableRefused(f"{path}: {rows * columns} cells; at most {MOST_CELLS} are read: split it")
 
 
 def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) -> TextTable:

@@ -5,6 +5,7 @@ moment cannot be true, all else of the venue that cannot be true goes as well, f
 marks, margin tables, days of series, and when accounts of the address book are said to have been seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,11 +62,16 @@ def stored_readings(store: Store) -> list[Stored]:
     return [_told(row) for row in sorted(rows, key=lambda row: (row.as_of, row.id), reverse=True)]
 
 
-def forget(store: Store, reading_id: str, dry: bool = False) -> Forgotten:
-    """Remove the reading, its files and the rows of its moment; a dry run only counts them.
+def forget(store: Store, reading_ids: Sequence[str], dry: bool = False) -> list[Forgotten]:
+    """Remove readings, their files and the rows of their moments; a dry run only counts them.
 
-    Raises `NothingStored` naming the latest readings where there is none of that id.
+    Raises `NothingStored` naming the latest readings where there is none of one of these ids; nothing is removed then.
     """
+    rows = [_row(store, reading_id) for reading_id in dict.fromkeys(reading_ids)]
+    return [Forgotten(_told(row), _forgotten(store, row, dry), dry) for row in rows]
+
+
+def _row(store: Store, reading_id: str) -> Reading:
     with store.database.session() as session:
         row = session.get(Reading, reading_id)
     if row is None:
@@ -73,10 +79,14 @@ def forget(store: Store, reading_id: str, dry: bool = False) -> Forgotten:
         raise NothingStored(
             f"no reading {reading_id!r} is stored (the latest: {latest}); `liqtruth index forget` lists all"
         )
-    rows = store.database.transact(lambda session: _drop_rows(session, row, dry))
+    return row
+
+
+def _forgotten(store: Store, row: Reading, dry: bool) -> dict[str, int]:
     if not dry:
-        store.lake.forget(reading_id)
-    return Forgotten(_told(row), rows, dry)
+        return store.lake.forget(row.id, lambda session: _drop_rows(session, row, dry))
+    with store.database.session() as session:
+        return _drop_rows(session, row, dry)
 
 
 def _told(row: Reading) -> Stored:

@@ -157,6 +157,9 @@ def _of_objects(rows: Sequence[Raw | bytes], path: Path, unit: str) -> pl.DataFr
 
 def _of_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
     """Lists of plain values are lines of text; others are taken apart one by one."""
+    for at, row in enumerate(rows):
+        if bytes(row).lstrip()[:1] != b"[":
+            raise TableRefused(f"{path}: {unit} {at + 1} is no row like the first, which is a list")
     lines = [bytes(row).strip()[1:-1].replace(b"\n", b" ").replace(b', "', b',"') for row in rows]
     text = b"\n".join(lines)
     if any(sign in text for sign in (b"\\", b"[", b"{")) or not all(lines):

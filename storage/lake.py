@@ -5,12 +5,12 @@ instant leaves either the old state or the new one, never half of either. Whoeve
 file, so that processes on one data directory take turns. What a kill leaves behind, `tidy` removes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 from sqlmodel import Session, col, select
@@ -39,6 +39,7 @@ __all__ = ["ALL_COINS", "Lake", "readings_until", "write_parquet"]
 Schema = Mapping[str, pl.DataType]
 
 LOCK = ".lock"
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -193,11 +194,14 @@ class Lake:
         wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
         return unpacked(*read_parquet(self.root / file, wanted))
 
-    def forget(self, reading_id: str) -> None:
-        """Remove a reading and its files; one that is not there is no fault."""
+    def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
+        """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
         with waiting(self.root / LOCK):
-            stale = self.database.transact(lambda session: drop_reading(session, reading_id))
+            done, stale = self.database.transact(
+                lambda session: (along(session), drop_reading(session, reading_id))
+            )
         self._remove(stale)
+        return done
 
     def tidy(self, older_than: timedelta = timedelta(hours=1), dry: bool = False) -> Tidied:
         """Move aside what a kill left behind: without a manifest row and not touched for `older_than`."""

@@ -5,8 +5,11 @@ A `Layout` says which of their columns is which of ours. Both file doors (positi
 know; `--columns ours=theirs,...` overrides or replaces them.
 """
 
+import csv
 import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,12 +56,16 @@ class Layout:
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
-    """`ours=theirs,...` as given to `--columns`; raises `TableRefused` quoting a pair without `=`."""
+    """`ours=theirs,...` as given to `--columns`; raises `TableRefused` for a pair without `=` or given twice."""
     pairs = [pair.strip() for pair in (text or "").split(",") if pair.strip()]
     for pair in pairs:
         if pair.count("=") != 1 or pair.startswith("=") or pair.endswith("="):
             raise TableRefused(f"--columns: {pair!r} is not of the form ours=theirs")
-    return {ours.strip(): theirs.strip() for ours, theirs in (pair.split("=") for pair in pairs)}
+    split = [(ours.strip(), theirs.strip()) for ours, theirs in (pair.split("=") for pair in pairs)]
+    twice = [ours for ours, _ in split if [name for name, _ in split].count(ours) > 1]
+    if twice:
+        raise TableRefused(f"--columns: {twice[0]!r} is given twice; give each of ours once")
+    return dict(split)
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -82,6 +89,7 @@ def parse_rows(content: bytes, path: Path) -> TextTable:
         pl.exceptions.PolarsError,
         pl.exceptions.PanicException,
         *NOT_DECODED,
+        csv.Error,
         MemoryError,
         OSError,
         ValueError,
@@ -101,10 +109,29 @@ def _parse(content: bytes, path: Path) -> TextTable:
 
 
 def _parquet(content: bytes, path: Path) -> pl.DataFrame:
-    file = pl.scan_parquet(io.BytesIO(content))
-    height = file.select(pl.len()).collect().item()
-    check_size(height, len(file.collect_schema()), path)
-    return file.collect()
+    with _silenced():
+        file = pl.scan_parquet(io.BytesIO(content))
+        height = file.select(pl.len()).collect().item()
+        check_size(height, len(file.collect_schema()), path)
+        return file.collect()
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """The Rust side prints pages to stderr where a file is damaged, before it raises."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # nobody listens there
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def recognise(header: Sequence[str], layouts: Sequence[Layout]) -> Layout | None:

@@ -134,18 +134,32 @@ def test_a_nodes_state_is_read(run: Run, small_market: Market, tmp_path: Path) -
     assert len(refused.strip().splitlines()) == 1
 
 
-def test_what_killed_writers_left_is_shown_and_then_removed(run: Run, tmp_path: Path) -> None:
-    assert "removed 0 files" in run("index", "tidy").stdout
+def test_what_killed_writers_left_is_shown_and_then_set_aside(run: Run, tmp_path: Path) -> None:
+    assert json.loads(run("index", "tidy", "--json").stdout)["files"] == 0
     orphan = tmp_path / "data" / "lake" / "positions" / "orphan.parquet"
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(b"half of it")
     run("index", "tidy")
     assert orphan.exists(), "a file of this hour may be about to be listed"
     os.utime(orphan, (0, 0))
-    assert "would remove 1 file " in run("index", "tidy", "--dry").stdout
+    planned = json.loads(run("index", "tidy", "--dry", "--json").stdout)
     told = json.loads(run("index", "tidy", "--json").stdout)
+    assert planned == {**told, "dry": True}
     assert (told["files"], told["bytes"], told["paths"]) == (1, 10, ["positions/orphan.parquet"])
     assert not orphan.exists()
+    assert (Path(told["aside"]) / "positions" / "orphan.parquet").read_bytes() == b"half of it"
+
+
+def test_a_reading_is_listed_and_then_forgotten(run: Run, live: SandboxServer, listed: Path) -> None:
+    run("index", "sweep", "--addresses", str(listed), "--base-url", live.base_url, "--weight-per-minute", "0")
+    (stored,) = json.loads(run("index", "forget", "--json").stdout)
+    assert stored["id"] in run("index", "forget").stdout
+    run("index", "forget", stored["id"], "--dry")
+    run("map", "exact", "BTC")
+    run("index", "forget", stored["id"])
+    run("map", "exact", "BTC", code=1)
+    assert stored["id"] in run("index", "forget", stored["id"], code=1).stderr
+    assert json.loads(run("index", "forget", "--json").stdout) == []
 
 
 @pytest.mark.recorded

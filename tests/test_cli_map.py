@@ -1,6 +1,7 @@
 """`map exact --layer` and `map model --model calibrated`, as a user types them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,8 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def model(run: Run, venue: str, *more: str, code: int = 0) -> str:
-    done = run(
-        "map", "model", "SOL", "--venue", venue, "--model", "calibrated", "--window", "3d", *more, code=code
-    )
+def model(run: Run, venue: str, *more: str, code: int = 0, name: str = "calibrated") -> str:
+    done = run("map", "model", "SOL", "--venue", venue, "--model", name, "--window", "3d", *more, code=code)
     return done.stderr if code else done.stdout
 
 
@@ -62,3 +61,31 @@ def test_on_another_venue_it_has_none_until_the_model_is_levelled_there(run: Run
 def test_a_layer_that_is_none_is_named(run: Run) -> None:
     said = run("map", "exact", "BTC", "--layer", "fish", code=2).stderr
     assert said.strip() == "error: no layer 'fish'; there are crowd and whales"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("map", "exact", "BTC"),
+        ("map", "model", "BTC"),
+        ("map", "positions", "BTC", "--between", "1", "2"),
+        ("compare", "BTC"),
+        ("index", "reconcile"),
+        ("score", "forecast", "BTC"),
+    ],
+)
+@pytest.mark.parametrize("ahead", [timedelta(minutes=6), timedelta(days=1), timedelta(days=90_000)])
+def test_a_moment_of_the_future_is_refused(run: Run, words: tuple[str, ...], ahead: timedelta) -> None:
+    said = run(*words, "--at", f"{datetime.now(UTC) + ahead:%Y-%m-%dT%H:%M:%SZ}", code=2).stderr
+    assert "is in the future" in " ".join(said.split())
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+10:00", "yesterday", ""])
+def test_a_moment_that_is_none_is_refused(run: Run, at: str) -> None:
+    assert "is no time" in " ".join(run("map", "exact", "BTC", "--at", at, code=2).stderr.split())
+
+
+def test_a_filtered_series_and_its_age_are_said(run: Run, data_dir: Path) -> None:
+    said = model(run, "okx", "--series", "1d", "--leverage", "25", name="tiers")
+    assert "only leverage" in said
+    assert "days ago)" in said.splitlines()[0]

@@ -76,7 +76,6 @@ def save(data_dir: Path, calibrated: Calibrated) -> Path:
         (_record_path(data_dir, path.stem), content + b"\n"),
         (path, calibrated.model.to_json()),
     ):
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, written)
     return path
 

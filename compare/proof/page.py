@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
 from compare.proof.contestants import FITTED, LAYERS, SHAPE_COPY
-from compare.proof.findings import BOTH, MAIN_SCORE, NAIVE, ScoreFindings, SideFindings, SplitFindings
+from compare.proof.findings import (
+    BOTH,
+    MAIN_SCORE,
+    NAIVE,
+    SHAPE_SCORES,
+    ScoreFindings,
+    SideFindings,
+    SplitFindings,
+)
 from compare.proof.report import Findings
 from compare.proof.shortfalls import where_not
 from compare.proof.shown import NOISE_FLOOR, heading, layer_lines
@@ -17,6 +25,8 @@ from compare.proof.verdicts import (
     RIVALS,
     SCORE_NAMES,
     answer,
+    is_thin,
+    proves_little,
     setting_lines,
     skill_line,
     span,
@@ -226,7 +236,7 @@ def _card(split: SplitFindings) -> dict[str, Any]:
     """What the head of the page says of one split."""
     score = split.main("crowd")
     grade = {True: ("better", "skill"), False: ("worse", "no skill shown"), None: ("same", "no claim")}
-    look, word = grade[split.skill]
+    look, word = grade[None if proves_little(split, "crowd") else split.skill]
     copied, tiers = score.gain(SHAPE_COPY), score.gain(NAIVE)
     return {
         "name": split.name,
@@ -246,17 +256,19 @@ def _sides(split: SplitFindings) -> list[tuple[str, SideFindings]]:
 
 
 def _rows(side: SideFindings) -> list[dict[str, Any]]:
-    """A row per score: mean of every contestant, graded by whether the fit is better or worse beyond doubt."""
-    return [_row(side.of(score)) for score in SCORES]
+    """A row per score: mean of every contestant, graded by whether the fit is better or worse beyond doubt; of shape
+    nothing is graded where most maps have too few positions."""
+    thin = is_thin(side)
+    return [_row(side.of(score), graded=not (thin and score in SHAPE_SCORES)) for score in SCORES]
 
 
-def _row(score: ScoreFindings) -> dict[str, Any]:
+def _row(score: ScoreFindings, *, graded: bool) -> dict[str, Any]:
     cells = [(_figure(score.score, score.means[FITTED]), "")]
     for name in RIVALS:
         gain = score.gain(name)
-        look = (
-            "faint" if gain is None or gain.low is None or gain.high is None else _look(gain.low, gain.high)
-        )
+        look = "faint"
+        if graded and gain is not None and gain.low is not None and gain.high is not None:
+            look = _look(gain.low, gain.high)
         cells.append((_figure(score.score, score.means[name]), look))
     return {
         "name": SCORE_NAMES[score.score],

@@ -7,7 +7,16 @@ from compare.proof.contestants import BASELINES, LAYERS
 from compare.proof.findings import BOTH, SplitFindings
 from compare.proof.report import Findings
 from compare.proof.trial import CHANCE
-from compare.proof.verdicts import bounds_line, gate_line, listed, recall_line, rival_line, skill_line, span
+from compare.proof.verdicts import (
+    bounds_line,
+    gate_line,
+    listed,
+    proves_little,
+    recall_line,
+    rival_line,
+    skill_line,
+    span,
+)
 from estimator.leverage_model import LEVEL
 
 SCORE_WORDS: Final = {
@@ -24,7 +33,7 @@ def where_not(findings: Findings) -> Iterator[str]:
     """Everything that the proof does not show, the worst first."""
     splits = findings.splits
     each = [(split, layer) for split in splits for layer in LAYERS]
-    yield from (skill_line(split) for split in splits if not split.skill)
+    yield from (skill_line(split) for split in splits if not split.skill or proves_little(split, "crowd"))
     for split, layer in each:
         yield from _not_beaten(split, layer)
     for split, layer in each:

@@ -14,6 +14,7 @@ from compare.proof.findings import (
     MAIN_SCORE,
     Chosen,
     Gain,
+    SideFindings,
     SplitFindings,
 )
 from compare.proof.report import Findings
@@ -44,7 +45,8 @@ SCORE_NAMES: Final = {
 }
 BOUNDS: Final = percent(LEVEL, 0)
 MOST: Final = 0.5
-"""Part of maps below the gate from which on a layer's shape is said to prove little."""
+"""Part of maps below the gate from which on a layer's shape is said to prove little, and nothing is concluded of it."""
+THIN: Final = "most maps have too few positions"
 
 
 def answer(findings: Findings) -> str:
@@ -53,11 +55,13 @@ def answer(findings: Findings) -> str:
     if not any(split.main("crowd").maps for split in splits):
         gate = f"{findings.least_effective:.0f} effective positions a side"
         return f"Nothing can be said of shape: no map has {gate}."
-    claimed = [split for split in splits if split.skill is not None]
+    claimed = [split for split in splits if split.skill is not None and not proves_little(split, "crowd")]
+    if not claimed and all(proves_little(split, "crowd") for split in splits):
+        return f"No claim: {THIN}."
     if not claimed:
         most = max(_counted_blocks(split) for split in splits)
         return f"No claim: {counted(most, 'block')} of coin and days give no interval, {FEWEST_BLOCKS} are needed."
-    unclaimed = [split.name for split in splits if split.skill is None]
+    unclaimed = [split.name for split in splits if split not in claimed]
     rest = f" No claim on {listed(unclaimed)}." if unclaimed else ""
     return f"{_skill_sentence(claimed)} {_rivals_sentence(claimed)}{rest}"
 
@@ -72,7 +76,7 @@ def split_line(split: SplitFindings, layer: str) -> str:
     parts = [f"{split.name}, {layer}: off by {fitted:.2f} % of price (W1)"]
     if score.over_floor is not None:
         parts.append(f", {score.over_floor:.1f} times the noise floor")
-    if score.gap_closed is not None and score.gap_closed > 0:
+    if score.gap_closed is not None and score.gap_closed > 0 and not proves_little(split, layer):
         closed = "all" if score.gap_closed >= 1 else percent(score.gap_closed, 0)
         parts.append(f"; {closed} of the gap from tiers to the floor is closed")
     return "".join(parts)
@@ -83,6 +87,8 @@ def skill_line(split: SplitFindings) -> str:
     blocks = _counted_blocks(split)
     if not blocks:
         return f"{split.name}: no claim, no map passes the gate"
+    if proves_little(split, "crowd"):
+        return f"{split.name}: no claim, {THIN}"
     if split.skill is None:
         return f"{split.name}: no claim, {counted(blocks, 'block')} of coin and days ({FEWEST_BLOCKS} are needed)"
     if split.skill:
@@ -97,6 +103,8 @@ def rival_line(split: SplitFindings, layer: str, rival: str) -> str:
     where = f"{split.name}, {layer}"
     if gain is None:
         return f"{where}: {rival} is known on no map"
+    if proves_little(split, layer):
+        return f"{where}: no claim about {rival}, {THIN}"
     if gain.low is None or gain.high is None:
         blocks = counted(gain.blocks, "block")
         return f"{where}: no claim about {rival}: {span(gain)} in {blocks}, {FEWEST_BLOCKS} are needed"
@@ -125,7 +133,17 @@ def gate_line(split: SplitFindings, layer: str, least_effective: float) -> str:
         return f"{split.name}, {layer}: every map passes {gate} {median}"
     failing = 1 - side.enough / side.maps
     said = f"{split.name}, {layer}: {gate} fails on {percent(failing, 0)} of maps {median}"
-    return f"{said}, so its shape proves little" if failing >= MOST else said
+    return f"{said}, so its shape proves little" if proves_little(split, layer) else said
+
+
+def proves_little(split: SplitFindings, layer: str) -> bool:
+    """Whether so many maps of a layer have too few positions that nothing is concluded from the rest of them."""
+    return is_thin(split.of(BOTH, layer))
+
+
+def is_thin(side: SideFindings) -> bool:
+    """Whether at least `MOST` of its maps have too few positions."""
+    return side.maps > 0 and 1 - side.enough / side.maps >= MOST
 
 
 def bounds_line(split: SplitFindings, layer: str) -> str:
@@ -154,7 +172,7 @@ def recall_line(split: SplitFindings, layer: str) -> str:
     found, by_chance = percent(fitted, 0), percent(chance, 0)
     said = f"{split.name}, {layer}: finds {found} of the five largest clusters, chance {by_chance}"
     gain = score.gain(CHANCE)
-    shown = None if gain is None else gain.shown
+    shown = gain is not None and gain.shown and not proves_little(split, layer)
     return said if shown else f"{said}: not shown to be more than chance"
 
 

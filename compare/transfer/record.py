@@ -105,7 +105,6 @@ def save(data_dir: Path, transferred: Transferred) -> Path:
         (_folder(data_dir) / path.name, content + b"\n"),
         (path, transferred.model.to_json()),
     ):
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, written)
     return path
 

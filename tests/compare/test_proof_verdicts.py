@@ -308,3 +308,14 @@ class TestSetting:
         findings = findings_of(split_of())
         assert next(proof_lines(findings)) == answer(findings)
         assert set(BASELINES) < set(RIVALS)
+
+
+@pytest.mark.parametrize("enough", [0, 1, 10, 20, 21, 40])
+@pytest.mark.parametrize("skill", [True, False])
+def test_nothing_is_claimed_of_a_layer_whose_gate_fails_on_half_of_its_maps(enough: int, skill: bool) -> None:
+    split = split_of(skill=skill, enough=enough)
+    findings = findings_of(split)
+    lines = [answer(findings), skill_line(split), *(rival_line(split, layer, "tiers") for layer in LAYERS)]
+    claims = [line for line in lines if "nearer than" in line or "shows skill" in line]
+    assert bool(claims) == (enough > 20)
+    assert any("proves little" in gate_line(split, layer, 50.0) for layer in LAYERS) == (enough <= 20)

@@ -16,6 +16,7 @@ from cli_score import score_app
 from compare.scoring.realised import load_realised
 from compare.scoring.realised_score import RealisedScore, score_realised
 from compare.scoring.scores import MapScore
+from compare.transfer.heard import heard_of
 from estimator.errors import UnknownChoice
 from estimator.frames import DATASETS, conform
 from estimator.leverage_model import leverage_model_named
@@ -38,6 +39,7 @@ from tests.compare.scored_markets import (
     store_prices,
 )
 from tests.compare.test_calibration_lake import stored_reading, stored_series
+from tests.estimator.fitted_models import correction_of
 
 MARKET = ScoredMarket()
 
@@ -219,6 +221,9 @@ def test_exact_maps_are_scored_on_a_nodes_liquidations(store: Store) -> None:
     assert [one.name for one in found.horizons[0].sides[-1].maps] == ["exact", "uniform", "tiers"]
     assert found.horizons[0].sides[-1].events >= 55
     assert found.horizons[0].sides[-1].maps[0].predicted_usd > 0
+    assert load_realised(store, venue_named(HYPERLIQUID), "SOL").spans_ms.tolist() == (
+        heard_of(store, venue_named(HYPERLIQUID), "SOL", None, None).spans_ms.tolist()
+    )
 
 
 class TestCommands:
@@ -255,7 +260,27 @@ class TestCommands:
         made = msgspec.structs.replace(prior.provenance, made_at=datetime(2026, 8, 20, tzinfo=UTC))
         fitted = msgspec.structs.replace(prior, name="mine", kind="fitted", provenance=made)
         folder = data_dir / "models"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "mine.json").write_bytes(fitted.to_json())
         found = score_realised(market, COIN, VENUE, "vintages", weights="mine").score
         assert any(note.startswith("weights mine were made at 2026-08-20") for note in found.notes)
+        assert not any("is not ranked" in line for line in found.verdict), "no fit has seen another venue's"
+
+    @pytest.mark.parametrize(("days", "seen"), [(0, True), (400, False)])
+    def test_a_model_levelled_on_these_very_liquidations_is_scored_and_not_ranked(
+        self, data_dir: Path, market: Store, days: int, seen: bool
+    ) -> None:
+        end = MARKET.end - timedelta(days=days)
+        levelled = msgspec.structs.replace(
+            correction_of(VENUE), start=end - timedelta(days=9), end=end - timedelta(hours=1)
+        )
+        model = msgspec.structs.replace(
+            leverage_model_named(), name=f"of-{days}", kind="transferred", correction=levelled
+        )
+        folder = data_dir / "models"
+        folder.mkdir(exist_ok=True)
+        (folder / f"of-{days}.json").write_bytes(model.to_json())
+        found = score_realised(market, COIN, VENUE, "vintages", weights=f"of-{days}").score
+        told = [*found.verdict, *(one.verdict for one in found.horizons)]
+        assert all("is not ranked" in line for line in told) == seen
+        assert any(word in line for line in told for word in ("beats", "worse")) != seen

@@ -13,11 +13,14 @@ from compare.scoring.mark_path import MarkPath, Ranges, ranges_after
 from compare.scoring.precision import ZONE_LOG, place_in_zones, precision_of, top_chance, zones_of
 from compare.scoring.realised import Realised, Side
 from compare.scoring.scores import SideScore, score_sides, score_windows
-from compare.scoring.swept import SweptUsd, swept_by, swept_by_distance
+from compare.scoring.swept import SweptUsd, swept_by, swept_by_distance, swept_by_map
 from compare.scoring.verdict import standing
 from compare.scoring.windows import Windows, apart, windows_of
-from estimator.baselines import UNIFORM
+from estimator.baselines import UNIFORM, plain_map
+from estimator.brackets import Brackets
+from estimator.venues import venue_named
 from heatmap.grid import FloatArray, IntArray, PriceGrid
+from tests.estimator.markets import bars_of, series_of
 
 HOUR_MS: Final = 3_600_000
 GRID: Final = PriceGrid.around(100.0, 10.0, 0.3)
@@ -101,6 +104,18 @@ class TestSwept:
             px = 100 * np.exp(sign * np.array([-0.1, 0.0, 0.1, 0.3, 0.6]))
             found = swept(side, np.zeros(5, dtype=np.int64), px)
             assert found == pytest.approx([0.0, 0.0, 10.0, 30.0, 30.0])
+
+    @given(st.floats(50.0, 20_000.0), st.floats(0.001, 0.5))
+    def test_the_baseline_of_that_name_says_the_same_of_every_move(self, mark: float, away: float) -> None:
+        """A series whose last bar has been nowhere but at its mark: nothing of the map is swept."""
+        drawn = plain_map(UNIFORM, series_of(bars_of([(mark, mark, mark)], [30, 30])), venue_named("okx"), "X",
+                          Brackets.flat("X", 0.005, 125, "for the test"), 10.0)  # fmt: skip
+        of_map, of_distance = swept_by_map(drawn), swept_by_distance(np.array([mark]), np.array([30 * mark]))
+        for side, sign in (("long", -1), ("short", 1)):
+            px = np.array([mark * np.exp(sign * away)])
+            assert of_map(side, all_of(1), px) == pytest.approx(
+                of_distance(side, all_of(1), px), rel=5e-3, abs=0.05 * mark
+            )
 
 
 class TestZones:

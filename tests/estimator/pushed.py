@@ -11,9 +11,12 @@ from websockets.exceptions import ConnectionClosed
 
 @dataclass
 class PushServer:
-    """Per connection: the messages to send, after which it hangs up, or stays where it is the last."""
+    """Per connection: the text messages to send, after which it hangs up, or stays where it is the last.
 
-    scripts: Sequence[Sequence[str]]
+    Bytes are sent as text too, whatever they are.
+    """
+
+    scripts: Sequence[Sequence[str | bytes]]
     heard: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
@@ -24,7 +27,7 @@ class PushServer:
         self.paths.append(connection.request.path)
         listening = asyncio.create_task(self._listen(connection))
         for message in self.scripts[min(number, len(self.scripts) - 1)]:
-            await connection.send(message)
+            await connection.send(message, text=True)
         if number >= len(self.scripts) - 1:
             await connection.wait_closed()
         await asyncio.sleep(0.05)  # what the client says on connecting is still on its way
@@ -39,7 +42,7 @@ class PushServer:
 
 
 @asynccontextmanager
-async def pushing(*scripts: Sequence[str]) -> AsyncIterator[PushServer]:
+async def pushing(*scripts: Sequence[str | bytes]) -> AsyncIterator[PushServer]:
     """Serve on a free port of loopback."""
     spoken = PushServer(scripts)
     async with serve(spoken.handle, "127.0.0.1", 0) as server:

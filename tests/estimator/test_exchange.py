@@ -1,12 +1,19 @@
 """A venue through ccxt: all its addresses lead where they are told to, and its clock is its own."""
 
+import asyncio
+import gzip
+import json
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from estimator.errors import BadAnswer, UnknownMarket
+from estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
 from estimator.exchange import Exchange, Patience, redirected, worth_another_try
+from estimator.transport import LARGEST_ANSWER
 from estimator.venues import VENUES
 from tests.estimator.specified import BY_VENUE, NOW_MS, OKX, Routes, serving_routes
 
@@ -88,3 +95,86 @@ async def test_a_market_that_is_closed_is_not_found() -> None:
     async with serving_routes(routes) as served, Exchange(VENUES["mexc"], served.base_url, QUICK) as reader:
         with pytest.raises(UnknownMarket, match="mexc has no perpetual BTCUSDT"):
             await reader.market("BTC")
+
+
+# ------------------------------------------------------------------------------------------ bad answers
+
+PATIENT = Patience(timeout_s=60.0, attempts=3, total_s=120.0, first_wait_s=0.01)
+OKX_TIME = "/api/v5/public/time"
+
+
+def page(body: bytes, **headers: str) -> Callable[[Any], web.Response]:
+    return lambda _: web.Response(body=body, headers={"Content-Type": "application/json", **headers})
+
+
+BOMB = gzip.compress(bytes(4 * LARGEST_ANSWER), 9)
+UNREAD: dict[str, tuple[Any, int]] = {
+    "a gzip bomb": (page(BOMB, **{"Content-Encoding": "gzip"}), 1),
+    "a body that is too large": (page(b" " * (LARGEST_ANSWER + 1)), 1),
+    "nesting without end": (page(b"[" * 200_000), 3),
+    "no UTF-8": (page(b'{"data": [{"ts": "\xff"}]}'), 3),
+    "nothing": (page(b""), 3),
+    "a null": (page(b"null"), 3),
+    "an error with HTTP 200": (page(b'{"code": "50011", "msg": "Too Many"}'), 3),
+    "a clock of 1970": (page(b'{"code": "0", "data": [{"ts": "1000"}]}'), 3),
+    "a clock of 2286": (page(b'{"code": "0", "data": [{"ts": "9999999999999"}]}'), 3),
+    "a clock without end": (page(b'{"code": "0", "data": [{"ts": "%s"}]}' % (b"9" * 400)), 3),
+}
+"""Answers, and how often they are asked for: what is refused for good only once."""
+
+
+@pytest.mark.parametrize("kind", list(UNREAD))
+async def test_an_answer_that_cannot_be_read_is_one_line(kind: str) -> None:
+    answer, attempts = UNREAD[kind]
+    async with (
+        serving_routes({OKX_TIME: answer}) as served,
+        Exchange(VENUES["okx"], served.base_url, PATIENT) as reader,
+    ):
+        with pytest.raises(SourceUnreachable, match="did not give the time") as refused:
+            await reader.now_ms()
+        assert len(served.asked) == attempts
+        assert len(str(refused.value)) <= 300
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_never_followed_not_even_to_the_same_host(status: int) -> None:
+    moved = {"Location": "/elsewhere"}
+    routes: Routes = {OKX_TIME: lambda _: web.Response(status=status, headers=moved), "/elsewhere": {}}
+    async with serving_routes(routes) as served, Exchange(VENUES["okx"], served.base_url, QUICK) as reader:
+        with pytest.raises(BadAnswer, match="redirected"):
+            await reader.now_ms()
+        assert [path for path, _ in served.asked] == [OKX_TIME], "asked once"
+
+
+async def test_a_body_without_an_end_is_given_up() -> None:
+    async def drip(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.02)
+        return response
+
+    runner = web.ServerRunner(web.Server(drip), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    once = Patience(timeout_s=0.3, attempts=1, total_s=1.0)
+    async with Exchange(VENUES["okx"], f"http://127.0.0.1:{runner.addresses[0][1]}", once) as reader:
+        with pytest.raises(SourceUnreachable, match="no whole answer in time"):
+            await reader.now_ms()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("size", [None, "", "0", "-0.01", "1e308", "9" * 400, "nan"])
+async def test_a_size_of_contracts_that_cannot_be_is_refused(size: Any) -> None:
+    where = "/api/v5/public/instruments"
+    told = json.loads(json.dumps(OKX[where]({"instType": "SWAP"}) if callable(OKX[where]) else OKX[where]))
+    for market in told["data"]:
+        market["ctVal"] = size
+    async with (
+        serving_routes({**OKX, where: told}) as served,
+        Exchange(VENUES["okx"], served.base_url, QUICK) as reader,
+    ):
+        with pytest.raises((BadAnswer, UnknownMarket)):
+            await reader.contract("BTC")

@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,10 +21,12 @@ from estimator.frames import DATASETS
 from estimator.moments import of_ms
 from estimator.venues import venues_named
 from heatmap.errors import BadInput
+from storage.settings import Settings
 from storage.store import Store
 from tests.estimator.specified import (
     BAR_MS,
     BITGET,
+    BY_VENUE,
     GATE,
     HOUR_MS,
     HYPERLIQUID,
@@ -151,6 +154,47 @@ def test_a_value_that_cannot_be_is_left_out_and_said_and_the_rest_is_stored(stor
     assert summary.exit_code == 3
     assert stored(store, "okx", "candles").is_empty()
     assert not stored(store, "okx", "open_interest").is_empty()
+
+
+def with_holes(told: Any, hole: Any) -> Any:
+    """An answer with something that is no row before the rows of each of its lists."""
+    if isinstance(told, dict):
+        return {name: with_holes(value, hole) for name, value in told.items()}
+    if not isinstance(told, list):
+        return told
+    is_rows = bool(told) and all(isinstance(row, dict | list) for row in told)
+    return [*([hole] * is_rows), *(with_holes(row, hole) for row in told)]
+
+
+def holed(answer: Any, hole: Any) -> Any:
+    def told(query: Mapping[str, Any]) -> web.Response:
+        sound = answer(query) if callable(answer) else answer
+        return web.json_response(with_holes(sound, hole))
+
+    return told
+
+
+NOT_HOLED = ("time", "timestamp", "/info")
+"""One object in a list is the answer there, and Hyperliquid's lists belong together by place.
+Kraken tells no time: its hour is never now."""
+
+
+@pytest.mark.parametrize("hole", [None, "x"], ids=["null", "text"])
+@pytest.mark.parametrize("name", [name for name in BY_VENUE if name not in ("hyperliquid", "kraken")])
+def test_one_row_that_is_none_takes_no_other_with_it(tmp_path: Path, name: str, hole: Any) -> None:
+    """In the list of markets and in every series of every venue; of tiers all are wanted or none."""
+    sound = BY_VENUE[name]
+    broken = {path: told if path.endswith(NOT_HOLED) else holed(told, hole) for path, told in sound.items()}
+    rows = []
+    for number, routes in enumerate((sound, broken)):
+        with (
+            Store.open(Settings(data_dir=tmp_path / str(number))) as store,
+            served_in_thread(routes) as served,
+        ):
+            [report] = fetched(store, served, name).reports
+        rows.append({series.dataset: series.rows for series in report.series if series.dataset != "tiers"})
+    assert rows[0] == rows[1]
+    assert sum(rows[0].values()) > 0
 
 
 def test_a_coin_that_a_named_venue_does_not_list_is_bad_input_and_a_remark_among_all(store: Store) -> None:

@@ -3,18 +3,24 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
+from estimator.bounds import LeftOut, possible
 from estimator.errors import BadAnswer
-from estimator.exchange import Malformed
 from estimator.frames import DATASETS
 from estimator.liquidation_stream import Listener
 from estimator.liquidations import STREAMS
+from estimator.transport import Malformed
 from estimator.units import Contract
+from storage.errors import DatabaseLost
 from storage.store import Store
 from tests.estimator.pushed import PushServer, pushing
 
@@ -192,7 +198,7 @@ class Listened:
 
 
 def listen(
-    store: Store, venue: str, done: Callable[[Listened, PushServer], bool], *scripts: list[str]
+    store: Store, venue: str, done: Callable[[Listened, PushServer], bool], *scripts: list[Any]
 ) -> tuple[Listened, PushServer]:
     async def run() -> tuple[Listened, PushServer]:
         async with pushing(*scripts) as server:
@@ -243,6 +249,155 @@ def test_a_malformed_message_is_counted_told_once_and_ends_nothing(store: Store)
     )
     assert heard.listener.counts.malformed == 2
     assert heard.told == ["stream_connected", "stream_malformed"]
+
+
+LONG_PX = "9" * 400
+WRONG: dict[str, list[Any]] = {
+    "binance": [
+        *(binance(ap=value) for value in (LONG_PX, "1e308", "1e-300", "nan", "n/a")),
+        *(binance(ms=value) for value in (0, 9_999_999_999_999, 10**400, -5)),
+        *(binance(side=value) for value in ("", "HOLD")),
+        binance(z=LONG_PX),
+        binance().replace('"60000"', "9" * 400),
+        binance().replace('"60000"', "null").replace('"60100"', "null"),
+        binance().replace('"BTCUSDT"', "null"),
+    ],
+    "bybit": [
+        *(bybit({**ROW, "p": value}) for value in (LONG_PX, "1e308", None, [], {}, True, int("9" * 400))),
+        *(bybit({**ROW, "T": value}) for value in (0, 9_999_999_999_999, 10**400, None, "soon", 1e300)),
+        *(bybit(row) for row in (None, 5, "x", [], {})),  # type: ignore[arg-type]
+        bybit({**ROW, "S": None}),
+    ],
+    "okx": [
+        *(okx(bkPx=value) for value in (LONG_PX, "1e308", "-1", "")),
+        *(okx(ts=value) for value in ("0", "9999999999999", LONG_PX)),
+        okx(posSide="net", side="hold"),
+        json.dumps({"arg": {"channel": "liquidation-orders"}, "data": [None, {"instId": "BTC-USDT-SWAP"}]}),
+        json.dumps({"arg": {"channel": "liquidation-orders"}, "data": [{"instId": 5, "details": [{}]}]}),
+    ],
+}
+ANYWHERE: list[Any] = [
+    b"\xff\xfe",
+    b'{"e": "\xff"}',
+    b"\x00",
+    "",
+    "<html>busy</html>",
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    binance()[:40],
+]
+
+
+@pytest.mark.parametrize("venue", list(WRONG))
+def test_no_message_ends_a_stream_and_each_that_cannot_be_read_is_counted_and_told_once(
+    store: Store, venue: str
+) -> None:
+    """All of them twice over one connection, then a sound one."""
+    sound = {"binance": binance(), "bybit": bybit(ROW), "okx": okx()}[venue]
+    wrong = [*ANYWHERE, *WRONG[venue]]
+    heard, server = listen(
+        store, venue, lambda one, _: one.listener.counts.liquidations == 1, [*wrong, *wrong, sound]
+    )
+    assert len(server.paths) == 1
+    assert heard.stored("liquidations")["px"].to_list() == [60_000.0]
+    assert heard.listener.left_out.total >= 2 * len(wrong)
+    told = heard.told.count("stream_malformed")
+    assert 0 < told == len(heard.listener.left_out.counts) < len(wrong), "a kind is told once"
+
+
+@pytest.mark.parametrize("venue", ["bybit", "okx"])
+def test_a_row_that_cannot_be_read_leaves_the_others_of_its_message(store: Store, venue: str) -> None:
+    if venue == "bybit":
+        message = bybit({**ROW, "p": None}, ROW, {**ROW, "T": 0})
+    else:
+        told = json.loads(okx())
+        told["data"][0]["details"].append({"bkPx": "1"})
+        message = json.dumps({**told, "data": [None, *told["data"]]})
+    heard, _ = listen(store, venue, lambda one, _: one.listener.counts.liquidations == 1, [message])
+    assert heard.listener.left_out.total == 2
+    assert heard.listener.counts.malformed == 0
+
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(
+        ["forceOrder", "allLiquidation.BTCUSDT", "BTCUSDT", "liquidation-orders", "Buy", LONG_PX]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["e", "o", "s", "S", "T", "p", "q", "z", "ap", "data", "topic", "arg", "channel"])
+            | st.sampled_from(["details", "instId", "bkPx", "sz", "ts", "side", "event", "msg", "success"]),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(list(STREAMS)), st.binary() | _json.map(lambda told: json.dumps(told).encode()))
+def test_any_bytes_are_rows_or_a_named_fault(venue: str, message: bytes) -> None:
+    stream, events = STREAMS[venue], []
+    with suppress(Malformed, BadAnswer):
+        events = stream.events(message)
+    frame = possible(stream.frame(events, CONTRACTS[venue]), "liquidations", NOON, LeftOut())
+    assert frame["notional_usd"].is_finite().all()
+
+
+def test_what_is_lost_in_a_message_is_outside_the_span_of_listening(store: Store) -> None:
+    """Nobody knows what it would have told: coverage ends before it and begins anew behind it."""
+    heard, _ = listen(store, "binance", lambda one, _: one.listener.counts.malformed == 1, ["<html>"])
+    begun = heard.stored("listening")["ts"].to_list()
+    [first, *_] = [moment for moment in begun if moment is not None]
+    assert heard.listener.counts.connects == 1
+    assert first > NOON + timedelta(milliseconds=1), "the span that the connection began is not on record"
+
+
+def test_a_handshake_that_is_redirected_is_told_and_not_followed(store: Store) -> None:
+    async def run() -> tuple[list[str], int]:
+        asked = 0
+
+        async def move(request: web.BaseRequest) -> web.Response:
+            nonlocal asked
+            asked += 1
+            return web.Response(status=302, headers={"Location": f"{server.url}/ws"})
+
+        runner = web.ServerRunner(web.Server(move))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with pushing([binance()]) as server:
+            heard = Listened(store, "binance", server)
+            heard.listener.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            await heard.until(lambda: asked >= 2)
+            await runner.cleanup()
+            return heard.told, len(server.paths)
+
+    assert asyncio.run(run()) == (["stream_down"], 0)
+
+
+def test_what_cannot_be_stored_is_held_until_it_can_be(store: Store) -> None:
+    """A database that is away ends the connection, not the listening, and loses nothing that was heard."""
+
+    async def run() -> Listened:
+        async with pushing([binance()], [binance("BUY", ms=NOON_MS + 5)]) as server:
+            heard = Listened(store, "binance", server)
+            keep, lost = heard.listener.keep, [DatabaseLost("away"), DatabaseLost("away")]
+
+            def fails_first(dataset: str, coin: str, rows: pl.DataFrame) -> int:
+                if dataset == "liquidations" and lost:
+                    raise lost.pop()
+                return keep(dataset, coin, rows)
+
+            heard.listener.keep = fails_first
+            await heard.until(lambda: heard.listener.counts.liquidations == 2)
+            return heard
+
+    assert asyncio.run(run()).stored("liquidations")["side"].to_list() == ["long", "short"]
 
 
 def test_what_was_heard_before_the_stop_is_stored(store: Store) -> None:

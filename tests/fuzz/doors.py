@@ -3,6 +3,7 @@
 `seeds` says what the right inputs are.
 """
 
+import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ SHARES: Final[Mapping[str, int]] = {
     "account to positions": 6,
     "tape": 8,
     "liquidation streams": 10,
+    "venue answers": 8,
     "leaderboard and vaults": 4,
 }
 """Doors, and how the inputs are shared between them: a door that does more for each gets fewer."""
@@ -137,6 +139,7 @@ def _mapped(store: Store, summaries: Sequence[Any]) -> object:
 def _own_file_doors(folder: Path) -> Iterator[Door]:
     from compare.calibration.fit_files import load
     from compare.files import read_json
+    from compare.proof.final_window import FILE as WINDOWS
     from compare.proof.final_window import opened_windows
     from estimator.leverage_model import from_json
     from heatmap.files import read_map
@@ -152,10 +155,12 @@ def _own_file_doors(folder: Path) -> Iterator[Door]:
 
     def record(content: bytes) -> object:
         data = records.store.settings.data_dir
-        for name in ("watch.json", "final-windows.json", "models/fits/fit.json"):
+        for name in ("watch.json", WINDOWS, "models/fits/prior.json"):
             (data / name).parent.mkdir(parents=True, exist_ok=True)
             (data / name).write_bytes(content)
-        return read_watch(records.store), load(data, "fit"), opened_windows(data)
+        return _every(
+            [lambda: read_watch(records.store), lambda: load(data, "prior"), lambda: opened_windows(data)]
+        )
 
     yield Door("records", known["records"], record)
 
@@ -170,25 +175,27 @@ def _wire_doors() -> Iterator[Door]:
     decoders = [getattr(wire, name) for name in dir(wire) if name.startswith("decode_")]
 
     def any_decoder(content: bytes) -> object:
-        return _first([lambda one=one: one(content, "input") for one in decoders])
+        return _every([lambda one=one: one(content, "input") for one in decoders])
 
     yield Door("info answers", known["info answers"], any_decoder)
     yield Door("account to positions", known["account answer"], _positions_of)
     yield Door("tape", known["tape"], _tape_door())
     yield Door("liquidation streams", known["liquidation streams"], _streams_door())
+    yield Door("venue answers", known["venue answers"], _venue_door)
     yield Door("leaderboard and vaults", known["leaderboard and vaults"], _listing_door)
 
 
-def _first(attempts: Sequence[Callable[[], object]]) -> object:
-    """What the first attempt that succeeds gives; the last refusal where none does."""
-    refusal: LiqtruthError | None = None
+def _every(attempts: Sequence[Callable[[], object]]) -> object:
+    """What the attempts give, all of them made; the last refusal where each was refused."""
+    taken, refusals = [], []
     for attempt in attempts:
         try:
-            return attempt()
+            taken.append(attempt())
         except LiqtruthError as error:
-            refusal = error
-    assert refusal is not None
-    raise refusal
+            refusals.append(error)
+    if not taken:
+        raise refusals[-1]
+    return taken
 
 
 def _positions_of(content: bytes) -> object:
@@ -234,4 +241,30 @@ def _listing_door(content: bytes) -> object:
     from indexer.wire import Decoder
 
     decoders = [one for one in vars(discovery).values() if isinstance(one, Decoder)]
-    return _first([lambda one=one: one(content, "input") for one in decoders])
+    return _every([lambda one=one: one(content, "input") for one in decoders])
+
+
+def _venue_door(content: bytes) -> object:
+    """As an answer of each call of each venue; ccxt has decoded it by then."""
+    from estimator.answers import FUNDING, OHLCV, OPEN_INTEREST, TIERS, called, table_of
+    from estimator.transport import Malformed
+    from estimator.venues import VENUES
+
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise LiqtruthError("not JSON") from error
+    calls = [
+        call for venue in VENUES.values() for feed in venue.feeds.values() for call in feed.calls.values()
+    ]
+    readings: list[Callable[[], object]] = [lambda call=call: called(answer, call) for call in calls]
+    rows = answer if isinstance(answer, list) else [answer]
+    readings += [lambda one=one: table_of(rows, one) for one in (FUNDING, OHLCV, OPEN_INTEREST, TIERS)]
+
+    def refusing(read: Callable[[], object]) -> object:
+        try:
+            return read()
+        except Malformed as error:
+            raise LiqtruthError(str(error)) from error
+
+    return _every([lambda one=one: refusing(one) for one in readings])

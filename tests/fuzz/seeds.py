@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from compare.divergence import compare_maps
+from compare.files import to_json as divergence_json
 from estimator.leverage_model import known_models
 from heatmap.files import to_csv, to_json, write_map
 from sandbox.binance import BinanceApi
@@ -19,6 +21,7 @@ from sandbox.hyperliquid import InfoEndpoint
 from sandbox.market import Market, MarketSpec, simulate
 from sandbox.node_state import write_state
 from sandbox.truth import true_positions
+from tests.compare.maps import crowd, map_of
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain
 
@@ -53,7 +56,7 @@ def seeds() -> dict[str, list[bytes]]:
         "node fills": [*_fill_lines(), *_recorded("hyperliquid/node_fills*.gz")],
         "address list": [f"{ADDRESS}\n{ADDRESS[:-1]}2\n".encode(), f"address,x\n{ADDRESS},1\n".encode()],
         "map file": _maps(),
-        "divergence file": [b'{"schema": "liqtruth.divergence/1", "coin": "BTC"}'],
+        "divergence file": [_divergence()],
         "leverage model": [model.to_json() for model in known_models().values()],
         "records": [b'{"windows": []}', b'{"as_of": null, "reads": 5, "tape": {"trades": 3}}', b"{}"],
         "info answers": answers,
@@ -211,6 +214,11 @@ def _maps() -> list[bytes]:
         path = Path(folder) / "map.parquet"
         write_map(drawn, path)
         return [to_json(drawn).encode(), to_csv(drawn).encode(), path.read_bytes()]
+
+
+def _divergence() -> bytes:
+    truth, model = map_of(crowd(1)), map_of(crowd(2), venue="binance", model="tiers")
+    return divergence_json(compare_maps(truth, [model])).encode()
 
 
 def _tape_messages() -> Iterator[bytes]:

@@ -72,7 +72,7 @@ def test_a_map_says_its_age_in_the_terminal_on_its_page_and_in_its_picture() -> 
     later = NOON + timedelta(days=100)
     assert "as of 2026-08-20 12:00 UTC (100 days ago)" in rendered(TWO, later)
     assert re.search(
-        r"as of 2026-08-20 12:00 UTC \(\d+ days ago\) when drawn", map_figure(TWO).layout.title.subtitle.text
+        r"when drawn: as of 2026-08-20 12:00 UTC \(\d+ days ago\)", map_figure(TWO).layout.title.subtitle.text
     )
     assert re.search(
         r'datetime="2026-08-20T12:00:00Z">2026-08-20 12:00 UTC</time> <span>\(\d+ days ago\)', to_html(TWO)
@@ -93,7 +93,9 @@ def test_a_modelled_map_is_as_old_as_its_series() -> None:
     )
     assert "series end 3.0 h before" in coverage_line(MODELLED)
     assert "oldest read" not in coverage_line(MODELLED)
-    assert 'class="age stale">as of <time class="as-of" datetime="2026-08-20T09:00:00Z">' in to_html(MODELLED)
+    assert 'class="age stale">of series to <time class="as-of" datetime="2026-08-20T09:00:00Z">' in to_html(
+        MODELLED
+    )
 
 
 @pytest.mark.parametrize("drawn", [TWO, MODELLED])

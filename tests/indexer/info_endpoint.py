@@ -79,6 +79,8 @@ class InfoEndpoint:
     fault: Fault = lambda request, number: None
     requests: list[dict[str, Any]] = field(default_factory=list)
     base_url: str = ""
+    contexts: list[dict[str, Any]] = field(default_factory=lambda: [{}, {}])
+    """What is different in the context of each coin."""
     time: int | None = None
     """What `exchangeStatus` tells; null refuses it, as an own node does."""
 
@@ -107,7 +109,7 @@ class InfoEndpoint:
     def _content(self, request: dict[str, Any]) -> object:
         kind = request["type"]
         if kind == "metaAndAssetCtxs":
-            return [META, [CTX] * 2]
+            return [META, [CTX | one for one in self.contexts]]
         if kind == "meta":
             return META
         if kind == "perpDexs":

@@ -4,6 +4,7 @@ The ledger's prices come from direct search, in a package that never imports the
 """
 
 import gzip
+import re
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -325,6 +326,129 @@ def set_in(document: Document, *steps: Any, value: Any) -> None:
     document[steps[-1]] = value
 
 
+def every_holder(document: Document, change: Callable[[Document], object]) -> None:
+    for dex in locus(document)["cls"]:
+        for _, account in dex["user_states"]["user_to_state"]:
+            if account["p"]["p"]:
+                change(account)
+
+
+def first_position(document: Document) -> Document:
+    return first_holder(document)["p"]["p"][0]
+
+
+SPOILED: dict[str, tuple[Callable[[Document], object], str]] = {
+    "no cash": (lambda d: first_holder(d).pop("u"), r"user_to_state\[\d+\] lacks 'u'"),
+    "cash as text": (lambda d: set_in(first_holder(d), "u", value="12"), "'12' is no whole number"),
+    "no size": (lambda d: first_position(d)[1].pop("s"), r"user_to_state\[\d+\] lacks 's'"),
+    "size of a fraction": (lambda d: set_in(first_position(d), 1, "s", value=0.5), "0.5 is no whole number"),
+    "size beyond 64 bits": (
+        lambda d: set_in(first_position(d), 1, "s", value=2**64 - 1),
+        "no whole number of 64 bits",
+    ),
+    "cost below zero": (lambda d: set_in(first_position(d), 1, "e", value=-5), "cost -5"),
+    "another setting": (lambda d: set_in(first_position(d), 1, "l", value={"X": 1}), "lacks 'I'"),
+    "leverage of 1e18": (lambda d: set_in(first_position(d), 1, "l", value={"C": 10**18}), "leverage 10+"),
+    "table of a word": (lambda d: set_in(first_position(d), 1, "M", value="56"), "'56' is no whole number"),
+    "unlisted asset": (
+        lambda d: set_in(first_position(d), 0, value=99),
+        "asset 99 on the main dex, which lists 4",
+    ),
+    "asset twice": (
+        lambda d: first_holder(d)["p"]["p"].append(first_position(d)),
+        "an asset is listed twice",
+    ),
+    "account twice": (
+        lambda d: locus(d)["cls"][0]["user_states"]["user_to_state"].append(
+            next(e for e in locus(d)["cls"][0]["user_states"]["user_to_state"] if e[1]["p"]["p"])
+        ),
+        "the account is listed twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_an_account_that_is_not_as_documented_is_left_out_and_named_and_all_others_are_read(
+    changed: Callable[..., Path], state: NodeState, store: Store, marks: Any, kind: str
+) -> None:
+    change, said = SPOILED[kind]
+    path = changed(change)
+    read = read_state(path, marks)
+    [line] = read.left_out.describe()
+    assert re.match(rf"1 accounts left out, e\.g\. .*{said}", line), line
+    assert read.violations == ()
+    expected = state.positions.drop("source")
+    if kind != "account twice":
+        gone = set(state.positions["address"]) - set(read.positions.filter(dex="")["address"])
+        kept = read.positions.drop("source")
+        expected = expected.join(
+            kept.select("address", "dex", "coin"), on=["address", "dex", "coin"], how="semi"
+        )
+        assert 0 < state.positions.height - kept.height < 10, gone
+    columns = ["address", "dex", "coin", "szi", "account_value_usd", "liq_px"]
+    assert read.positions.select(columns).equals(expected.select(columns)) or kind != "account twice"
+    assert import_state(store, path, marks).left_out.total == 1
+    assert "everybody but those left out" in import_state(store, path, marks).describe()[1]
+
+
+def test_a_node_state_whose_table_field_is_called_margin_is_read_alike(
+    changed: Callable[..., Path], state: NodeState, marks: Any
+) -> None:
+    def rename(document: Document) -> None:
+        every_holder(
+            document, lambda account: [p.__setitem__("margin", p.pop("M")) for _, p in account["p"]["p"]]
+        )
+
+    assert read_state(changed(rename), marks).positions.drop("source").equals(state.positions.drop("source"))
+
+
+def test_a_mode_that_cannot_be_read_is_unknown_and_not_the_default(
+    changed: Callable[..., Path], marks: Any
+) -> None:
+    def spoil(document: Document) -> None:
+        for entry in locus(document)["ust"]:
+            entry[1] = {"a": ["u"]}
+
+    read = read_state(changed(spoil), marks)
+    assert read.modes["account_mode"].is_null().all()
+
+
+def test_balances_that_cannot_be_read_are_unknown(changed: Callable[..., Path], marks: Any) -> None:
+    def spoil(document: Document) -> None:
+        for _, account in locus(document)["scl"]["user_states"]:
+            account["b"] = account["b"] * 2
+
+    read = read_state(changed(spoil), marks)
+    cross = (pl.col("account_mode") == "unified") & (pl.col("margin_mode") == "cross")
+    assert set(read.positions.filter(cross)["status"]) == {"unknown_collateral"}
+    assert set(read.left_out.counts) == {"balances of accounts"}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=4),
+    put=st.sampled_from(
+        [b"", b"\xdd\xff\xff\xff\xff" * 40, b"\xdf\xff\xff\xff\xff", b"\x91" * 3_000, b"\xc6\xff\xff\xff\xff"]
+    ),
+    at=st.floats(0, 1),
+)
+def test_any_bytes_end_in_positions_or_in_one_printable_line(
+    state_file: Path, tmp_path: Path, changes: list[tuple[float, int]], put: bytes, at: float
+) -> None:
+    whole = bytearray(state_file.read_bytes())
+    for share, byte in changes:
+        whole[int(share * len(whole))] = byte
+    whole[int(at * len(whole)) : int(at * len(whole))] = put
+    (tmp_path / "spoiled.rmp").write_bytes(whole)
+    said = ""
+    try:
+        read_state(tmp_path / "spoiled.rmp")
+    except BadInput as error:
+        said = str(error)
+    assert said.isprintable()
+    assert len(said) <= 300
+
+
 CHANGES: list[tuple[Callable[[Document], object], str]] = [
     (lambda d: d.pop("exchange"), r"exchange\.locus\.ctx is missing"),
     (lambda d: locus(d).pop("cls"), r"exchange\.locus\.cls is missing"),
@@ -334,19 +458,42 @@ CHANGES: list[tuple[Callable[[Document], object], str]] = [
     (lambda d: locus(d)["cls"][0].pop("meta"), r"cls\[0\]\.meta is missing"),
     (lambda d: locus(d)["cls"][1]["meta"].pop("universe"), r"cls\[1\]\.meta lacks 'universe'"),
     (lambda d: locus(d)["cls"][0]["user_states"].pop("user_to_state"), r"user_states lacks 'user_to_state'"),
-    (lambda d: first_holder(d).pop("u"), r"user_to_state\[\d+\] lacks 'u'"),
+    (lambda d: every_holder(d, lambda account: account.pop("u")), r"accounts beside 0 read: .* lacks 'u'"),
     (
-        lambda d: set_in(first_holder(d), "u", value="12"),
-        r"user_to_state\[\d+\] is not laid out as documented",
-    ),
-    (lambda d: first_holder(d)["p"]["p"][0][1].pop("s"), r"user_to_state\[\d+\] lacks 's'"),
-    (
-        lambda d: set_in(first_holder(d), "p", "p", 0, 1, "l", value={"X": 1}),
-        r"user_to_state\[\d+\] lacks 'I'",
+        lambda d: every_holder(d, lambda a: a["p"]["p"][0][1].pop("s")),
+        r"accounts beside 0 read: .* lacks 's'",
     ),
     (
-        lambda d: set_in(first_holder(d), "p", "p", 0, 0, value=99),
-        "position of asset 99 on the main dex, which lists 4",
+        lambda d: set_in(locus(d), "ctx", "height", value="12"),
+        r"ctx\.height is not laid out .*no number of a block",
+    ),
+    (
+        lambda d: set_in(locus(d), "ctx", "time", value="2286-01-01T00:00:00"),
+        "2286-01-01T00:00:00 is not a time from",
+    ),
+    (
+        lambda d: set_in(locus(d), "ctx", "time", value="1970-01-01T00:00:00Z"),
+        "is not a time from 2020 to now",
+    ),
+    (
+        lambda d: set_in(locus(d)["cls"][0]["meta"], "universe", 0, "name", value=".."),
+        "'..' is no perpetual's name",
+    ),
+    (
+        lambda d: set_in(locus(d)["cls"][0]["meta"], "universe", 1, "name", value="BTC"),
+        "a coin is listed twice",
+    ),
+    (
+        lambda d: set_in(locus(d)["cls"][0]["meta"], "universe", 0, "szDecimals", value=400),
+        "400 is not a whole number",
+    ),
+    (
+        lambda d: set_in(locus(d)["cls"][0]["meta"], "collateralToken", value=10**12),
+        "is not a whole number from 0 to",
+    ),
+    (
+        lambda d: set_in(locus(d)["cls"][0]["meta"]["marginTableIdToMarginTable"][0], 1, value=5),
+        "margin tables of the main dex is not laid out|meta is not laid out",
     ),
     (lambda d: set_in(locus(d)["ust"][3], 0, value="0x12"), r"ust\[3\] is not laid out .* is no address"),
     (lambda d: set_in(locus(d), 7, value=1), "has the key 7 where names are documented"),

@@ -15,9 +15,10 @@ import pytest
 from aiohttp import web
 from info_endpoint import MARK_PX, NOW_MS, InfoEndpoint, address_of, btc, serving, state
 
-from heatmap.errors import BadInput, SourceUnreachable
+from heatmap.errors import BadInput, PartlyRead, SourceUnreachable
 from indexer.budget import weight_of
 from indexer.client import Patience
+from indexer.errors import UnknownCoin, WireError
 from indexer.modes import remembered_modes
 from indexer.readings import market_as_of, positions_as_of
 from indexer.sweep import SweepReport, plan, plan_of, read_addresses, sweep
@@ -25,7 +26,7 @@ from storage.markets import nearest_universe
 from storage.settings import Settings
 from storage.store import Store
 
-QUICK = Patience(attempts=2, total_s=2.0, first_wait_s=0.01, pause_s=0.02)
+QUICK = Patience(attempts=2, total_s=60.0, first_wait_s=0.01, pause_s=0.02)
 ROOT = Path(__file__).parents[2]
 
 # Cross short of 1 BTC at 50,000, equity 10,000, own maintenance at 40x: 60,000 = x + x/80.
@@ -36,7 +37,7 @@ ISOLATED_LONG_PX = 45_000 / (1 - 1 / 80)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=2.0)) as opened:
+    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
         yield opened
 
 
@@ -292,6 +293,110 @@ async def test_the_budget_is_kept(
     started = time.monotonic()
     report = await swept(store, endpoint, addresses(), weight_per_minute=90)
     assert time.monotonic() - started > 0.5 * (report.weight - 90) / 90
+
+
+# ------------------------------------------------------------------------------------- what is partly read
+
+
+async def test_a_coin_without_a_mark_is_left_out_and_the_sweep_goes_on(
+    store: Store, endpoint: InfoEndpoint
+) -> None:
+    endpoint.contexts[1] = {"markPx": None}
+    report = await swept(store, endpoint, addresses())
+    assert (report.accounts, report.positions, report.failed) == (60, 40, {})
+    assert report.left_out.total == 1
+    assert "ETH" in next(iter(report.left_out.first.values()))
+    assert market_as_of(store, "BTC") is not None
+    with pytest.raises(UnknownCoin):
+        market_as_of(store, "ETH")
+    with pytest.raises(PartlyRead) as partly:
+        report.raise_if_partly()
+    assert partly.value.exit_code == 3
+
+
+async def test_a_bad_position_is_left_out_and_a_closed_one_is_nothing_that_is_missing(
+    store: Store, endpoint: InfoEndpoint
+) -> None:
+    closed = btc(1.0, None) | {"coin": "SOL", "szi": "-0.0", "entryPx": None}
+    endpoint.states[address_of(0)] = state(btc(-1.0, CROSS_SHORT_PX), closed)
+    report = await swept(store, endpoint, addresses())
+    assert report.positions == 40
+    report.raise_if_partly()
+    assert any("1 closed position (size zero)" in line for line in report.describe())
+    bad = btc(1.0, None) | {"coin": "SOL", "entryPx": None}
+    endpoint.states[address_of(0)] = state(btc(-1.0, CROSS_SHORT_PX), bad)
+    again = await swept(store, endpoint, addresses())
+    assert (again.positions, again.left_out.total) == (40, 1)
+    with pytest.raises(PartlyRead):
+        again.raise_if_partly()
+
+
+async def test_an_account_of_another_time_is_named_and_does_not_become_the_latest(
+    store: Store, endpoint: InfoEndpoint
+) -> None:
+    for number, at in ((0, 9_999_999_999_000), (3, 86_400_000)):
+        endpoint.states[address_of(number)] = state(btc(-5.0, CROSS_SHORT_PX), time=at)
+    report = await swept(store, endpoint, addresses())
+    assert set(report.failed) == {address_of(0), address_of(3)}
+    assert report.last.timestamp() * 1000 == NOW_MS
+    endpoint.states[address_of(0)] = state(btc(-1.0, CROSS_SHORT_PX), time=NOW_MS + 1000)
+    await swept(store, endpoint, addresses(1))
+    known = positions_as_of(store, None, "BTC").filter(address=address_of(0))
+    assert known["szi"].to_list() == [-1.0]
+
+
+async def test_an_account_that_lists_a_coin_twice_is_refused(store: Store, endpoint: InfoEndpoint) -> None:
+    endpoint.states[address_of(0)] = state(btc(-1.0, CROSS_SHORT_PX), btc(2.0, 10_000.0))
+    report = await swept(store, endpoint, addresses())
+    assert list(report.failed) == [address_of(0)]
+    assert "more than once" in report.failed[address_of(0)]
+
+
+@pytest.mark.parametrize("told", [9_999_999_999_000, 2**53, 86_400_000])
+async def test_a_clock_that_cannot_be_true_is_warned_of_and_not_used(
+    store: Store, endpoint: InfoEndpoint, told: int
+) -> None:
+    endpoint.time = told
+    report = await swept(store, endpoint, addresses(3))
+    assert report.failed == {}
+    assert sum("exchangeStatus" in note for note in report.notes) == 1
+
+
+@pytest.mark.parametrize("kind", ["metaAndAssetCtxs", "clearinghouseState"])
+@pytest.mark.parametrize("count", [1, 60])
+@pytest.mark.parametrize("dex", ["", "xyz"])
+async def test_a_dex_that_fails_for_everyone_stops_no_other(
+    store: Store, endpoint: InfoEndpoint, kind: str, count: int, dex: str
+) -> None:
+    def fault(request: dict[str, str], number: int) -> web.Response | None:
+        lost = request["type"] == kind and request.get("dex") == dex
+        return web.Response(status=422) if lost else None
+
+    endpoint.fault = fault
+    report = await swept(store, endpoint, addresses(count), dexes="all")
+    assert list(report.lost_dexes) == [dex]
+    assert (report.accounts, report.failed) == (count, {})
+    assert set(positions_as_of(store)["dex"]) == {"", "xyz"} - {dex}
+    with pytest.raises(PartlyRead):
+        report.raise_if_partly()
+
+
+async def test_a_host_that_is_gone_is_no_dex_that_fails(store: Store, endpoint: InfoEndpoint) -> None:
+    endpoint.fault = lambda request, number: web.Response(status=503) if number > 61 else None
+    with pytest.raises(SourceUnreachable, match="in a row failed"):
+        await swept(store, endpoint, addresses(), dexes="all")
+
+
+async def test_an_empty_universe_or_no_dex_at_all_is_refused(store: Store, endpoint: InfoEndpoint) -> None:
+    endpoint.fault = lambda request, number: (
+        web.json_response([{"universe": [], "marginTables": []}, []])
+        if request["type"] == "metaAndAssetCtxs"
+        else web.json_response([])
+    )
+    with pytest.raises(WireError):
+        await swept(store, endpoint, addresses(2))
+    with pytest.raises(WireError):
+        await swept(store, endpoint, addresses(2), dexes="all")
 
 
 # --------------------------------------------------------------------------------- dexes and modes

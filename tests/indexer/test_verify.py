@@ -1,5 +1,6 @@
 """The official SDK and our client show the same account, and neither hangs or dumps a trace where there is none."""
 
+import re
 import socket
 
 import polars as pl
@@ -57,11 +58,11 @@ def test_the_pool_by_the_documented_sum_is_the_one_that_was_sent(
 def test_the_lines_show_both_prices_side_by_side(served: SandboxServer, small_market: Market) -> None:
     lines = verify(holder(small_market, "default", ""), served.base_url).describe()
     head = next(line for line in lines if line.startswith("coin"))
-    assert head.split("  ")[-1] == "status"
+    assert head.split("  ")[-1] == "check"
     assert all(
         name in head for name in ("size by SDK", "size by us", "price by SDK", "price by us", "solved")
     )
-    assert lines[-1].endswith("solved to 1e-06")
+    assert re.fullmatch(r"(\d+) of \1 positions read alike; \1 agree .*, 0 differ, 0 not checked", lines[-1])
 
 
 def test_an_unknown_address_is_one_line(served: SandboxServer) -> None:
@@ -76,7 +77,7 @@ def test_a_price_that_we_cannot_reproduce_is_shown_as_such() -> None:
     assert not found.agrees
     assert found.positions[0].read_alike
     assert found.positions[0].difference == pytest.approx(60_000 / (1 + 1 / 80) / 58_000 - 1)
-    assert found.describe()[-1].startswith("1 of 1 position read alike, 0 solved")
+    assert found.describe()[-1].startswith("1 of 1 position read alike; 0 agree")
 
 
 def test_what_is_no_address_and_what_is_no_dex_are_refused(served: SandboxServer) -> None:

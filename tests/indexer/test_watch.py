@@ -80,10 +80,10 @@ def traded(server: SandboxServer) -> int:
 
 
 async def settled(watch: Watch, server: SandboxServer) -> None:
-    """Until every trade was heard, and every size is known that whoever misses or doubts one must read again."""
+    """Until every trade was heard and laid over the book, and what that left wrong was read again."""
     await until(lambda: watch.state.tape.trades == traded(server))
-    truth = server.true_positions()
-    await until(lambda: sizes(watch.book.positions) == sizes(truth))
+    truth = sizes(server.true_positions())
+    await until(lambda: not watch.frontier._changed and sizes(watch.book.positions) == truth)
 
 
 async def reading_ends(watch: Watch) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import lz4.frame
@@ -150,8 +151,8 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     [bytes, gzip.compress, zstandard.compress, lz4.frame.compress, lambda content: zipped(a__csv=content)],
 )
 def test_content_that_is_larger_than_the_cap_is_refused_and_one_that_is_as_large_is_read(
-    tmp_path: Path, pack
-) -> None:  # type: ignore[no-untyped-def]
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
     whole = b"1" * 50_000
     assert content_of(tmp_path, pack(whole), most_bytes=50_000) == whole
     with pytest.raises(TableRefused, match="larger than"):

@@ -43,7 +43,7 @@ def ids(store: Store) -> list[str]:
 def test_a_reading_goes_with_its_files_and_its_mark_and_the_others_stay(store: Store) -> None:
     keep(store, "good", NOON, 60_000.0)
     keep(store, "bad", NOON + timedelta(hours=1), 1.0)
-    told = forget(store, "bad")
+    (told,) = forget(store, ["bad"])
     assert told.rows == {"mark of that time": 1}
     assert ids(store) == ["good"]
     assert [path.stem for path in store.lake.root.rglob("*.parquet")] == ["good"]
@@ -65,7 +65,9 @@ def test_a_reading_of_an_impossible_time_hides_nothing_once_it_is_forgotten(
     store.lake.merge_series("funding", "hyperliquid", "BTC", series([2], 0.2), ["ts"])
     store.lake.merge_series("funding", "hyperliquid", "BTC", wrong, ["ts"])
     assert [one.timely for one in stored_readings(store) if one.id == "bad"] == [False]
-    assert sum(forget(store, "bad").rows.values()) == 5, "mark, tables, a day of funding, read and traded"
+    assert sum(forget(store, ["bad"])[0].rows.values()) == 5, (
+        "mark, tables, a day of funding, read and traded"
+    )
     market = last_market(store.database, "hyperliquid", "BTC")
     universe = nearest_universe(store.database, "hyperliquid", "", NOON + timedelta(days=1))
     assert market is not None
@@ -81,23 +83,24 @@ def test_a_reading_of_an_impossible_time_hides_nothing_once_it_is_forgotten(
 def test_a_mark_that_another_reading_shares_stays(store: Store) -> None:
     keep(store, "one", NOON, 60_000.0)
     keep(store, "two", NOON, 60_000.0)
-    assert forget(store, "two").rows == {"mark of that time": 0}
+    assert forget(store, ["two"])[0].rows == {"mark of that time": 0}
     assert last_market(store.database, "hyperliquid", "BTC") is not None
 
 
 @pytest.mark.parametrize("when", [NOON, *IMPOSSIBLE])
 def test_a_dry_run_counts_and_removes_nothing(store: Store, when: datetime) -> None:
     keep(store, "one", when, 60_000.0)
-    planned = forget(store, "one", dry=True)
+    planned = forget(store, ["one"], dry=True)
     assert ids(store) == ["one"]
     assert store.lake.read_snapshots("positions", ["one"]).height == 1
-    assert forget(store, "one").rows == planned.rows
+    assert forget(store, ["one"])[0].rows == planned[0].rows
 
 
 def test_a_reading_that_is_not_there_is_named_with_those_that_are(store: Store) -> None:
     keep(store, "there", NOON, 60_000.0)
     with pytest.raises(NothingStored, match=r"'gone'.*there"):
-        forget(store, "gone")
+        forget(store, ["there", "gone"])
+    assert ids(store) == ["there"]
 
 
 def test_readings_are_listed_latest_first(store: Store) -> None:
@@ -108,6 +111,6 @@ def test_readings_are_listed_latest_first(store: Store) -> None:
 
 def test_forgetting_leaves_no_row_of_the_manifest(store: Store) -> None:
     keep(store, "one", NOON, 1.0)
-    forget(store, "one")
+    forget(store, ["one"])
     with store.database.session() as session:
         assert session.exec(select(Partition)).all() == []

@@ -1,0 +1,247 @@
+"""What a watch has read is known at once: while it runs, after a kill, and never twice."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from info_endpoint import MARK_PX, META, address_of, btc, state
+from test_watch import QUICK, first_read, sizes, until, watching
+from test_watch_holds_on import going_on  # noqa: F401 - a fixture
+
+from indexer.accounts import AccountReading
+from indexer.exact import exact_map
+from indexer.live_book import LiveBook
+from indexer.readings import accounts_as_of, last_book, positions_as_of
+from indexer.status import describe_watch, status_of
+from indexer.universe import universe_row
+from indexer.watch import Pace
+from indexer.watch_keeper import Keeper
+from indexer.watch_run import WatchPlan, run_watch
+from indexer.watch_state import WatchState, lock_path, read_state, running_process, write_state
+from indexer.wire import decode_clearinghouse_state
+from sandbox.market import Market
+from sandbox.server import serving_in_thread
+from storage.lock import alone, holder
+from storage.markets import store_markets, store_universe
+from storage.settings import Settings
+from storage.store import Store
+from storage.tables import Market as MarketRow
+
+START = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def reading(number: int, second: float, *held: dict[str, object]) -> AccountReading:
+    told = msgspec.json.encode(state(*held, time=int(at(second).timestamp() * 1000)))
+    return AccountReading(address_of(number), decode_clearinghouse_state(told, "here"), "here")
+
+
+def open_store(folder: "pytest.TempPathFactory") -> Store:
+    return Store.open(Settings(data_dir=folder.mktemp("data")))
+
+
+class Told:
+    """A keeper as a watch has one, and the state that it writes after each batch."""
+
+    def __init__(self, store: Store, pairs: int = 10) -> None:
+        store_universe(store.database, universe_row(msgspec.json.encode(META), "", START))
+        store_markets(
+            store.database,
+            [
+                MarketRow(
+                    venue="hyperliquid", dex="", coin="BTC", as_of=START, mark_px=MARK_PX, open_interest=100.0
+                )
+            ],
+        )
+        self.store, self.pairs = store, pairs
+        self.keeper = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 3600.0)
+        self.book = self.keeper.take_up("here")
+        self.read_so_far: set[str] = set()
+
+    def store_read(self, *readings: AccountReading) -> None:
+        self.keeper.read(readings)
+        self.book.take(readings)
+        asyncio.run(self.keeper.store_read())
+        self.read_so_far |= {one.address for one in readings}
+        self.write()
+
+    def store_book(self, second: float) -> None:
+        asyncio.run(self.keeper.store_book(self.book, at(second)))
+        self.write()
+
+    def write(self) -> None:
+        written = WatchState(
+            as_of=START,
+            pairs=self.pairs,
+            pairs_read=len(self.read_so_far),
+            batches=self.keeper.batches,
+            book=self.keeper.book_id,
+        )
+        write_state(self.store, written)
+
+
+@pytest.fixture
+def told(store: Store) -> Told:
+    return Told(store)
+
+
+def known(store: Store, moment: datetime | None = None) -> dict[str, float]:
+    return dict(positions_as_of(store, moment, "BTC").select("address", "szi").iter_rows())
+
+
+def test_batches_are_known_before_there_is_any_book(told: Told) -> None:
+    told.store_read(reading(1, 1, btc(2.0, 40_000.0)), reading(2, 1))
+    drawn = exact_map(told.store, "BTC")
+    assert known(told.store) == {address_of(1): 2.0}
+    assert drawn.coverage.share is not None
+    assert drawn.coverage.share.long == pytest.approx(0.02)
+    assert drawn.in_grid_usd.long == pytest.approx(2 * MARK_PX)
+    assert any("2 of 10" in note for note in drawn.coverage.notes), "it says that it is partial"
+    assert accounts_as_of(told.store).height == 2
+
+
+def test_a_later_batch_replaces_what_a_book_said_of_its_accounts_and_of_no_other(told: Told) -> None:
+    told.store_read(
+        reading(1, 1, btc(2.0, None)), reading(2, 1, btc(3.0, None)), reading(3, 1, btc(4.0, None))
+    )
+    told.store_book(2)
+    assert last_book(told.store) is not None
+    told.store_read(reading(1, 3, btc(-5.0, None)), reading(2, 4))
+    assert known(told.store) == {address_of(1): -5.0, address_of(3): 4.0}
+    assert known(told.store, at(2)) == {address_of(1): 2.0, address_of(2): 3.0, address_of(3): 4.0}
+    told.store_book(5)
+    assert known(told.store) == {address_of(1): -5.0, address_of(3): 4.0}
+
+
+def test_since_when_a_position_is_held_is_carried_through_batches(told: Told) -> None:
+    told.store_read(reading(1, 1, btc(2.0, None)), reading(2, 1))
+    told.store_book(2)
+    told.store_read(
+        reading(1, 3, btc(3.0, None)), reading(2, 3, btc(1.0, None)), reading(3, 3, btc(1.0, None))
+    )
+    since = dict(positions_as_of(told.store).select("address", "held_since").iter_rows())
+    assert since == {address_of(1): at(1), address_of(2): at(3), address_of(3): None}
+
+
+def test_what_was_all_read_is_not_called_partial(store: Store) -> None:
+    told = Told(store, pairs=1)
+    told.store_read(reading(1, 1, btc(2.0, None)))
+    assert not any("partial" in note for note in exact_map(store, "BTC").coverage.notes)
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(0, 30), st.sampled_from([0.0, 1.0, -2.0]), st.booleans()),
+        max_size=5,
+    )
+)
+def test_whatever_the_order_the_batches_tell_what_the_book_in_memory_tells(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, float, bool]]
+) -> None:
+    with open_store(tmp_path_factory) as store:
+        told = Told(store)
+        for step, (number, second, szi, books) in enumerate(steps):
+            held = [btc(szi, None)] if szi else []
+            told.store_read(reading(number, second, *held))
+            if books:
+                told.store_book(40 + step)
+            assert known(store) == dict(told.book.positions.select("address", "szi").iter_rows())
+        assert sizes(LiveBook.load(store).positions).keys() <= sizes(told.book.positions).keys() | {
+            (address_of(number), "BTC") for number in (1, 2, 3)
+        }
+
+
+def test_a_running_watch_is_seen_and_so_is_one_that_was_killed(told: Told) -> None:
+    store = told.store
+    told.store_read(reading(1, 1, btc(2.0, None)))
+    with alone(lock_path(store), "a watch"):
+        assert running_process(store) == status_of(store).watch_process
+        running = status_of(store)
+        assert running.accounts_read == 1
+        assert running.coins[0].long_share == pytest.approx(0.02)
+        assert f"process {running.watch_process}" in "\n".join(running.describe())
+    assert running_process(store) is None
+    assert "killed" in "\n".join(status_of(store).describe())
+    ended = read_state(store)
+    assert ended is not None
+    ended.ended_at = START
+    assert "killed" not in "\n".join(describe_watch(ended))
+
+
+def test_status_shows_a_watch_that_has_read_nothing_yet(store: Store) -> None:
+    with alone(lock_path(store), "a watch"):
+        assert f"process {running_process(store)}" in "\n".join(status_of(store).describe())
+        write_state(store, WatchState(started_at=START, written_at=START))
+        assert f"process {running_process(store)}" in "\n".join(status_of(store).describe())
+
+
+def test_asking_for_the_holder_of_a_lock_keeps_nobody_from_it(store: Store) -> None:
+    path = lock_path(store)
+    assert holder(path) is None
+    for _ in range(200):
+        with alone(path, "it"):
+            assert holder(path) is not None
+        assert holder(path) is None
+
+
+async def test_the_first_book_comes_early_and_the_next_ones_later_and_later(
+    store: Store,
+    going_on: Market,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a clock that a test sets forward."""
+    now = [0.0]
+    monkeypatch.setattr("indexer.watch_keeper.time.monotonic", lambda: now[0])
+    told = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 600.0)
+    book = told.take_up("here")
+    book.take([reading(1, 1, btc(2.0, None))])
+    stored: list[float] = []
+    while now[0] < 2000:
+        if told.book_is_due():
+            await told.store_book(book, at(now[0]))
+            stored.append(now[0])
+        now[0] += 10
+    assert stored == [60, 180, 420, 900, 1500]
+
+
+async def test_a_map_rests_on_the_running_watch(store: Store, going_on: Market) -> None:  # noqa: F811
+    with serving_in_thread(going_on, weight_per_minute=None) as server:
+        async with watching(store, server) as watch:
+            await first_read(watch, server)
+            await until(
+                lambda: watch.keeper.waiting == 0 and (read_state(store) or WatchState()).pairs_read > 0
+            )
+            assert last_book(store) is None
+            truth = server.true_positions()
+            assert sizes(positions_as_of(store)) == sizes(truth)
+            share = exact_map(store, "BTC").coverage.share
+            assert share is not None
+            assert min(share) == pytest.approx(1.0, rel=1e-9)
+        assert sizes(positions_as_of(store)) == sizes(truth)
+
+
+def test_a_run_says_that_it_began_and_that_it_ended(store: Store, going_on: Market) -> None:  # noqa: F811
+    with serving_in_thread(going_on, weight_per_minute=None) as server:
+        plan = WatchPlan(server.base_url, weight_per_minute=None, pace=QUICK, for_s=1.0)
+        begun: list[WatchState | None] = []
+        run_watch(store, plan, on_ready=lambda watch, port: begun.append(read_state(store)))
+    ended = read_state(store)
+    assert begun
+    assert begun[0] is not None
+    assert begun[0].started_at is not None
+    assert begun[0].ended_at is None
+    assert ended is not None
+    assert ended.ended_at is not None
+
+
+def test_a_run_that_is_told_to_stop_at_once_ends(store: Store, going_on: Market) -> None:  # noqa: F811
+    with serving_in_thread(going_on) as server:
+        run_watch(store, WatchPlan(server.base_url, pace=Pace(), for_s=0.0))
+    assert (read_state(store) or WatchState()).ended_at is not None
