@@ -120,7 +120,7 @@ def read_state(
 
     Raises `WireError` naming the JSON path and the value, and `ImportRefused` for a time that no clock can show.
     """
-    how = ""
+    how, raw = "", bytes(raw)
     try:
         state = decode_clearinghouse_state(raw, source)
     except WireError:

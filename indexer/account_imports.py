@@ -165,7 +165,7 @@ class _Gathering:
         if answer.spot is None:
             return None
         try:
-            return decode_spot_state(answer.spot, answer.where)
+            return decode_spot_state(bytes(answer.spot), answer.where)
         except WireError as error:
             self.left_out.add(f"{answer.where}: its spot state only: {error.problem}")
             return None

@@ -140,6 +140,7 @@ BAD: dict[str, dict[str, Any]] = {
     "coins of two dexes": state(btc(1.0, 45_000.0), xyz()),
     "coins of two builder dexes": state(xyz(), xyz("abc:GOLD")),
     "a size of text": broken(lambda s: s["assetPositions"][0]["position"].update(szi="many")),
+    "a name in bytes that are none": broken(lambda s: s.update({"time": "\ud800"})),
     "positions that are no list": broken(lambda s: s.update(assetPositions="none")),
 }
 
