@@ -22,7 +22,7 @@ DAMAGED: Final = (EOFError, OSError, zlib.error, RuntimeError)
 """What reading and the decompressors raise where a file breaks off, is damaged or cannot be read on."""
 
 FREE_BYTES: Final = 64 << 20
-MOST_UNPACKED: Final = 50
+MOST_UNPACKED: Final = 25
 """An archive may unpack to `FREE_BYTES` and so many times its own size; a node's files unpack to 4 to 15 times."""
 BUFFER_BYTES: Final = 1 << 20
 

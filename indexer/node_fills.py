@@ -146,9 +146,10 @@ class _Rows:
 
     def add(self, parts: Iterable[pl.DataFrame]) -> None:
         """The fills of one file, or none of them where it breaks off."""
-        told = list(parts)
-        self.read += sum(part.height for part in told)
-        self.parts = [self._of([*self.parts, *told])]
+        whole, read = pl.DataFrame(schema=dict(COLUMNS)), 0
+        for part in parts:
+            whole, read = self._of([whole, part]), read + part.height
+        self.parts, self.read = [self._of([*self.parts, whole])], self.read + read
 
     def once(self) -> pl.DataFrame:
         return self._of(self.parts)

@@ -104,3 +104,13 @@ def test_positions_that_were_moved_to_newer_marks_are_not_moved_back() -> None:
 def test_a_source_without_the_exchanges_prices_keeps_its_marks() -> None:
     frame = with_marks_of(answered(), 1e-3).with_columns(exchange_read=pl.lit(False))
     assert with_server_marks(frame).equals(frame)
+
+
+def test_an_entry_of_few_digits_makes_no_price_differ() -> None:
+    """A mark by profit is known to half a digit of the entry price, and no price better than that."""
+    rough = answered().with_columns(entry_px=pl.Series([79_000.0, 2_440.0, 1.1]))
+    told = pl.col("szi") * (pl.col("mark_px") - pl.col("entry_px") - pl.Series([0.3, 0.3, 0.03]))
+    poor = with_marks_of(rough.with_columns(unrealized_pnl_usd=told), None).with_columns(margin_used_usd=None)
+    assert Checks.of(reconcile(poor, TABLES)).differ == 0
+    off = poor.with_columns(pl.col("liq_px_exchange") * 1.2)
+    assert Checks.of(reconcile(off, TABLES)).differ > 0
