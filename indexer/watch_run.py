@@ -100,7 +100,7 @@ def _begun(store: Store) -> WatchState:
 
 async def _prepare(watch: Watch, client: InfoClient, plan: WatchPlan, seeds: Sequence[str]) -> None:
     watch.dexes = await find_dexes(client, plan.dexes)
-    await watch.set_clock(client)
+    await watch.marks.set_clock(client)
     await aside(address_book.remember, watch.store, seeds, FILE, watch.clock.now)
 
 
