@@ -1,10 +1,10 @@
 """Keeps the whole exchange read, for days: the tape says who moved, the scheduler whom to read, one budget pays.
 
 Five tasks share one event loop. The tape moves running sizes and makes accounts dirty. Workers read what the scheduler
-chooses. The follower lays what was read over the book in memory. The marker reads every dex's marks, open interest and
-funding each minute and moves the book to them. The keeper (`indexer.watch_keeper`) stores what was read every few
-seconds, and the whole book now and then. A kill at any instant loses what was not stored yet and nothing else: the next
-run takes up the last book and the batches after it.
+chooses. The follower lays what was read over the book in memory. The marker (`indexer.watch_marks`) reads every dex's
+marks, open interest and funding each minute and moves the book to them. The keeper (`indexer.watch_keeper`) stores what
+was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet and
+nothing else: the next run takes up the last book and the batches after it.
 
 Nothing that comes over the wire ends a watch once it has begun: what cannot be taken is left out, counted by its kind,
 logged once, and the task that met it goes on. Memory belongs to the loop. What is written is written by a thread, so
@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -32,19 +32,14 @@ from indexer.accounts import AccountReading, accounts_frame
 from indexer.budget import Budget
 from indexer.client import InfoClient, Patience
 from indexer.errors import WireError
-from indexer.exchange_clock import ExchangeClock
-from indexer.frames import MARKETS, empty
 from indexer.frontier import SPOT_WEIGHT, STATE_WEIGHT, Frontier, Pair, dex_of
-from indexer.funding import HOUR
 from indexer.live_book import LiveBook
-from indexer.margin_tables import MarginTables
 from indexer.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from indexer.readings import last_book
-from indexer.sweep import read_dexes
 from indexer.sweep_crawl import read_account
 from indexer.tape import Gap, Tape
-from indexer.universe import carried_on, markets_of_dexes, universe_row
 from indexer.watch_keeper import Keeper
+from indexer.watch_marks import Marks
 from indexer.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from indexer.wire import Trade
 from storage.clock import EARLIEST
@@ -56,8 +51,6 @@ HOST_GONE_WAIT_S: Final = 30.0
 REST_S: Final = 5.0
 """How long a task that met what nobody foresaw waits before it goes on."""
 DEAREST_WEIGHT: Final = STATE_WEIGHT + SPOT_WEIGHT
-MOST_UNPAID: Final = timedelta(hours=24)
-"""Funding is paid for so long at most after a pause: rates of one moment say nothing of a longer one."""
 LARGEST_TRADE_USD: Final = 1e12
 """More than all open interest there is: such a trade is none."""
 ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
@@ -94,17 +87,16 @@ class Watch:
     book: LiveBook = field(default_factory=LiveBook)
     frontier: Frontier = field(default_factory=Frontier)
     state: WatchState = field(default_factory=WatchState)
-    markets: pl.DataFrame = field(default_factory=lambda: empty(MARKETS))
 
     def __post_init__(self) -> None:
         self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
-        self.clock = ExchangeClock()
         self.keeper = Keeper(self.store, self.base_url, self.dexes, self.pace.first_book_s, self.pace.book_s)
+        self.marks = Marks(self.keeper, self.state)
+        self.clock = self.marks.clock
         self._queue: asyncio.Queue[Pair] = asyncio.Queue()
         self._arrived: list[AccountReading] = []
         self._modes: dict[str, RememberedMode] = {}
         self._newest_s = -math.inf
-        self._paid_until = datetime.min.replace(tzinfo=UTC)
         self._resting_until_s = 0.0
         self._more_listed = asyncio.Event()
 
@@ -167,11 +159,11 @@ class Watch:
 
     async def _begin(self, client: InfoClient) -> bool:
         """Marks of every dex that answers, and what earlier runs stored; raises where none answers."""
-        await self._read_markets(client)
+        await self.marks.read(client, self.dexes, self.book)
         self.keeper.source, self.keeper.dexes = client.source, self.dexes
         await aside(self._take_up, client.shown_url)
         booked = await aside(last_book, self.store)
-        self._paid_until = self.clock.now if booked is None else booked.as_of
+        self.marks.paid_until = self.clock.now if booked is None else booked.as_of
         return True
 
     def _take_up(self, shown_url: str) -> None:
@@ -191,7 +183,7 @@ class Watch:
     async def _hear(self) -> None:
         """Listen to every coin that is listed; where more are listed meanwhile, to all of them anew."""
         while True:
-            coins, self._more_listed = self.markets["coin"].to_list(), asyncio.Event()
+            coins, self._more_listed = self.marks.coins, asyncio.Event()
             tape = Tape(
                 self.base_url,
                 coins,
@@ -302,52 +294,15 @@ class Watch:
     async def _mark(self, client: InfoClient) -> None:
         while True:
             await asyncio.sleep(self.pace.mark_s)
+            known = set(self.marks.coins)
             try:
-                await self._read_markets(client)
+                await self.marks.read(client, self.dexes, self.book)
             except LiqtruthError as error:
                 self.note_fault("marker", error)
                 continue
-            self._pay_funding()
-            self.book.remark(self.markets)
-
-    async def set_clock(self, client: InfoClient) -> None:
-        """Go by what the exchange tells of its time, where that can be believed."""
-        asked_s = time.time()
-        self.clock.set(await client.told_time_s(), asked_s)
-        if client.clock_warning:
-            self.state.faults.note("clock", client.clock_warning)
-
-    async def _read_markets(self, client: InfoClient) -> None:
-        """Marks of every dex that answers; of one that does not, and of a coin without a mark, the last ones stay.
-
-        Raises where no dex answers.
-        """
-        await self.set_clock(client)
-        answers, lost = await read_dexes(client, self.dexes)
-        for dex, why in lost.items():
-            self.state.faults.note(f"marker: dex {dex or 'main'}", why)
-        new = [
-            universe_row(answer.meta_json, dex, self.clock.now)
-            for dex, answer in answers.items()
-            if dex not in self.book.tables
-        ]
-        fresh = markets_of_dexes(answers, self.clock.offset_s)
-        self.keeper.marked(fresh, new)
-        self.book.tables |= {dex: MarginTables.from_meta(answer.meta) for dex, answer in answers.items()}
-        known, self.markets = set(self.markets["coin"]), carried_on(self.markets, fresh)
-        if not known.issuperset(self.markets["coin"]):
-            self._more_listed.set()
-
-    def _pay_funding(self) -> None:
-        """Every hour that has struck since the last payment, for whoever was read before it."""
-        now = self.clock.now
-        last = max(self._paid_until, now - MOST_UNPAID)
-        hour = last.replace(minute=0, second=0, microsecond=0) + HOUR
-        while hour <= now:
-            self.book.pay_funding(self.markets, hour)
-            self.state.funding_hours += 1
-            hour += HOUR
-        self._paid_until = max(last, now)  # a clock that is set back pays no hour twice
+            self.marks.move(self.book)
+            if not known.issuperset(self.marks.coins):
+                self._more_listed.set()
 
     # ----------------------------------------------------------------------------------- following
 
@@ -364,7 +319,7 @@ class Watch:
         except FAULTS:
             for reading in arrived:
                 self._take_alone(reading)
-        self.book.resize(self.frontier.take_changes(), self.markets, self.clock.now)
+        self.book.resize(self.frontier.take_changes(), self.marks.markets, self.clock.now)
         self.frontier.learn()
 
     def _take_alone(self, reading: AccountReading) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import structlog
 
+from heatmap.errors import LiqtruthError
 from indexer import address_book
 from indexer.client import InfoClient, Patience
 from indexer.discovery import discover, leaderboard, vaults
@@ -83,6 +84,9 @@ async def _run(
                     if on_ready is not None:
                         on_ready(watch, port)
                     await watch.run(stop)
+    except LiqtruthError as error:
+        watch.note_fault("start", error)
+        raise
     finally:
         watch.state.ended_at = datetime.now(UTC)
         write_state(store, watch.state)
@@ -100,7 +104,7 @@ def _begun(store: Store) -> WatchState:
 
 async def _prepare(watch: Watch, client: InfoClient, plan: WatchPlan, seeds: Sequence[str]) -> None:
     watch.dexes = await find_dexes(client, plan.dexes)
-    await watch.set_clock(client)
+    await watch.marks.set_clock(client)
     await aside(address_book.remember, watch.store, seeds, FILE, watch.clock.now)
 
 

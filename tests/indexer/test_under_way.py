@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from info_endpoint import MARK_PX, META, address_of, btc, state
-from test_watch import QUICK, first_read, sizes, until, watching
+from test_watch import PATIENCE, QUICK, first_read, sizes, until, watching
 from test_watch_holds_on import going_on  # noqa: F401 - a fixture
 
+from heatmap.errors import SourceUnreachable
 from indexer.accounts import AccountReading
 from indexer.exact import exact_map
 from indexer.live_book import LiveBook
@@ -245,3 +246,10 @@ def test_a_run_that_is_told_to_stop_at_once_ends(store: Store, going_on: Market)
     with serving_in_thread(going_on) as server:
         run_watch(store, WatchPlan(server.base_url, pace=Pace(), for_s=0.0))
     assert (read_state(store) or WatchState()).ended_at is not None
+
+
+def test_a_run_that_could_not_begin_says_why(store: Store) -> None:
+    plan = WatchPlan("http://127.0.0.1:9", patience=PATIENCE)
+    with pytest.raises(SourceUnreachable):
+        run_watch(store, plan)
+    assert "cannot connect" in "\n".join(status_of(store).describe())

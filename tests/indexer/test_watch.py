@@ -157,10 +157,10 @@ async def test_a_database_that_keeps_a_watch_waiting_holds_up_only_the_keeper(
         with store.database.engine.connect() as other:
             sqlite = other.dialect.name == "sqlite"
             other.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE market, account, sweeppart")
-            stored, reads, marked = len(watch.keeper.parts.parts), watch.state.reads, watch.markets
+            stored, reads, marked = len(watch.keeper.parts.parts), watch.state.reads, watch.marks.markets
             live.advance(1800)
             await until(lambda: watch.state.tape.trades == traded(live) and watch.state.reads > reads + 100)
-            await until(lambda: watch.keeper.waiting > 0 and not watch.markets.equals(marked))
+            await until(lambda: watch.keeper.waiting > 0 and not watch.marks.markets.equals(marked))
             assert len(watch.keeper.parts.parts) == stored, "the keeper waits for the tables"
             other.rollback()
         await settled(watch, live)

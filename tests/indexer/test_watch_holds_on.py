@@ -28,6 +28,7 @@ from indexer.readings import positions_as_of
 from indexer.tape import Gap
 from indexer.universe import carried_on, market_rows
 from indexer.watch import Watch
+from indexer.watch_marks import Marks
 from indexer.watch_state import WatchState, read_state, write_state
 from indexer.wire import Trade, decode_clearinghouse_state, decode_recent_trades
 from sandbox.faults import Faults
@@ -82,7 +83,7 @@ async def test_a_dex_that_fails_holds_up_no_other(store: Store, going_on: Market
             faults.failing_dexes = frozenset()
             await until(lambda: "xyz" in watch.book.tables)
             await until(lambda: any(len(one.subscriptions) == 5 for one in faulty.sockets.sessions))
-        assert set(watch.markets["dex"]) == set(DEXES)
+        assert set(watch.marks.markets["dex"]) == set(DEXES)
 
 
 async def test_where_no_dex_answers_at_the_start_there_is_no_watch(store: Store, going_on: Market) -> None:
@@ -191,16 +192,15 @@ def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], val
 
 @given(st.integers(-(10**9), 10**9), st.integers(0, 40))
 def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: int, hours: int) -> None:
-    watch = Watch.__new__(Watch)
     paid: list[datetime] = []
-    watch.clock, watch.state, watch.markets = ExchangeClock(), WatchState(), MARKS
-    watch.book = LiveBook()
-    watch.book.pay_funding = lambda rates, hour: paid.append(hour)  # type: ignore[method-assign]
-    watch._paid_until = datetime.fromtimestamp(time.time(), UTC) - timedelta(hours=hours)
+    keeper: Any = None
+    marks, book = Marks(keeper, WatchState(), markets=MARKS), LiveBook()
+    book.pay_funding = lambda rates, hour: paid.append(hour)  # type: ignore[method-assign]
+    marks.paid_until = datetime.fromtimestamp(time.time(), UTC) - timedelta(hours=hours)
     for offset_s in (0.0, float(jump_s), 0.0):
-        watch.clock.offset_s = offset_s
+        marks.clock.offset_s = offset_s
         before = len(paid)
-        watch._pay_funding()
+        marks.pay_funding(book)
         assert len(paid) - before <= 24
     assert len(set(paid)) == len(paid)
     assert len(paid) >= min(hours, 24) - 1
