@@ -12,7 +12,6 @@ or folder, are a reading of those accounts.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -31,11 +30,10 @@ from indexer.account_imports import AccountsRead, Asked, LeftOut, read_accounts
 from indexer.answers import Answer, Entry, answers_of_document, answers_of_folder, answers_of_lines, is_lines
 from indexer.contradictions import held_against_each_other, refuse_past
 from indexer.errors import ImportRefused
+from indexer.import_options import Options, metas_of
 from indexer.import_summary import ImportSummary, coverage_warnings, notes_on_collateral, summarise
 from indexer.layouts import EXPORT, Recognised, recognise_table
-from indexer.margin_tables import MarginTables
 from indexer.position_rows import markets_of_table, typed_rows, without_repetitions
-from indexer.readings import known_coins
 from indexer.reconcile import reconcile
 from indexer.table_readings import (
     Readings,
@@ -45,12 +43,11 @@ from indexer.table_readings import (
     readings_of,
     with_times_of_accounts,
 )
-from indexer.universe import VENUE, market_rows, markets_answered, stored_tables, universe_row
-from indexer.wire import SpotClearinghouseState
+from indexer.universe import market_rows, markets_answered, universe_row
 from storage.clock import is_timely, wanted
 from storage.content import read_content
 from storage.lines import head_of, lines_of
-from storage.markets import last_market, store_markets, store_universe
+from storage.markets import store_markets, store_universe
 from storage.store import Store
 from storage.tables import Market, Universe
 from storage.tabular import TextTable, parse_rows, read_rows
@@ -66,51 +63,6 @@ class Prepared:
     readings: Readings = field(default_factory=list)
     markets: list[Market] = field(default_factory=list)
     universe: Universe | None = None
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command says about all files."""
-
-    store: Store
-    address: str | None
-    spot: SpotClearinghouseState | None
-    metas: Mapping[str, MetaFile]
-    columns: Mapping[str, str]
-    dex: str
-    as_of: datetime | None
-    census: bool | None
-    keep: bool
-    markets: Sequence[Market] = ()
-
-    @cached_property
-    def coins(self) -> set[str]:
-        """Names that there are: stored, or in what was given beside the files."""
-        named = {asset.name for file in self.metas.values() for asset in file.meta.universe}
-        return named | {row.coin for row in self.markets} | set(known_coins(self.store))
-
-    def tables(
-        self, dexes: Sequence[str], at: datetime | Iterable[datetime]
-    ) -> tuple[dict[str, MarginTables], list[str]]:
-        """Margin tables as given, else as stored."""
-        own = {dex: MarginTables.from_meta(file.meta) for dex, file in self.metas.items() if dex in dexes}
-        stored, notes = stored_tables(self.store, [dex for dex in dexes if dex not in own], at)
-        return {**stored, **own}, notes
-
-    def marks(self, coins: Sequence[str], at: datetime) -> pl.DataFrame:
-        """What the market's mark of each coin was about `at`, as given, else as stored: coin, mark_px."""
-        found = {}
-        given: dict[str, list[Market]] = {}
-        for row in self.markets:
-            given.setdefault(row.coin, []).append(row)
-        for coin in coins:
-            stored = None if coin in given else last_market(self.store.database, VENUE, coin, at)
-            rows = given.get(coin) or ([stored] if stored else [])
-            near = min(rows, key=lambda row: abs(row.as_of - at), default=None)
-            if near is not None and abs((near.as_of - at).total_seconds()) <= 86_400:
-                found[coin] = near.mark_px
-        schema = {"coin": pl.String(), "mark_px": pl.Float64()}
-        return pl.DataFrame(list(found.items()), schema=schema, orient="row")
 
 
 def import_paths(
@@ -140,7 +92,7 @@ def import_paths(
         store=store,
         address=check_address(address) if address else None,
         spot=read_spot(spot) if spot else None,
-        metas=_metas(_listed(meta), dex),
+        metas=metas_of(_listed(meta), dex),
         columns=dict(columns or {}),
         dex="" if dex == "main" else dex,
         as_of=as_of,
@@ -160,19 +112,6 @@ def import_paths(
 
 def _listed(given: Path | Sequence[Path] | None) -> list[Path]:
     return [] if given is None else [given] if isinstance(given, Path) else list(given)
-
-
-def _metas(paths: Sequence[Path], dex: str) -> dict[str, MetaFile]:
-    found: dict[str, MetaFile] = {}
-    for path in paths:
-        file = read_meta(path, "" if dex == "main" else dex)
-        if file.dex in found:
-            name = file.dex or "the main dex"
-            raise ImportRefused(
-                f"{path}: also a meta of {name}, as {found[file.dex].path}; give one for each dex"
-            )
-        found[file.dex] = file
-    return found
 
 
 def _write(store: Store, prepared: Prepared) -> None:

@@ -136,3 +136,49 @@ def test_a_csv_under_another_header_is_refused(text: str) -> None:
 def test_a_csv_that_was_cut_off_inside_its_last_number_is_refused() -> None:
     with pytest.raises(MapFileError, match="cut off"):
         from_csv(to_csv(plain())[:-3], "there")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20_000_000])
+def test_a_parquet_map_of_other_rows_than_its_grid_has_is_not_read(tmp_path: Path, rows: int) -> None:
+    """A few kilobytes of Parquet can stand for as many equal rows as one likes."""
+    path = tmp_path / "map.parquet"
+    write_map(plain(), path)
+    header = pl.read_parquet_metadata(path)["liqtruth"]
+    zeros = pl.Series([0.0]).new_from_index(0, rows)
+    table = pl.DataFrame({"long_usd": zeros, "short_usd": zeros})
+    table.write_parquet(path, metadata={"liqtruth": header})
+    assert "bins" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["grid"].update(bins_each_way=10**9),
+        lambda content: content["grid"].update(bins_each_way=10**30),
+        lambda content: content.update(breakdown=broken_down(bin=2**31 - 1)),
+        lambda content: content.update(breakdown=broken_down(bin=-2)),
+        lambda content: content.update(breakdown=broken_down(notional_usd=-1.0)),
+        lambda content: content.update(breakdown=broken_down(notional_usd=None)),
+        lambda content: content.update(breakdown=broken_down(side=None)),
+        lambda content: content.update(breakdown=broken_down(positions=[1])),
+        lambda content: content.update(breakdown=broken_down(positions=10**300)),
+        lambda content: content.update(long_usd=[[]]),
+    ],
+)
+def test_a_map_whose_parts_cannot_be_is_refused(tmp_path: Path, change: Any) -> None:
+    path, content = tmp_path / "map.json", json.loads(to_json(plain()))
+    change(content)
+    path.write_text(json.dumps(content))
+    refusal(path)
+
+
+def broken_down(**cell: Any) -> dict[str, list[Any]]:
+    sound = {"side": "long", "bin": 0, "notional_usd": 1.0, "positions": 1, "largest_usd": 1.0}
+    return {name: [value] for name, value in {**sound, **cell}.items()}
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"schema": NaN}', b'{"schema": "\\ud800"}', b"1e999"])
+def test_what_a_decoder_chokes_on_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "map.json"
+    path.write_bytes(content)
+    refusal(path)
