@@ -1,6 +1,7 @@
 """The command line: parse, call one function of a package, render. Packages are imported inside the commands, so
 that `liqtruth --help` loads none of them."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ from cli_output import (
 )
 from cli_score import score_app
 from cli_terminal import degrade_streams, say
+
+UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
+"""What the system says of a path that cannot be right."""
 
 app = typer.Typer(
     name="liqtruth",
@@ -203,7 +207,7 @@ def main() -> NoReturn:
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
-    from heatmap.errors import LiqtruthError
+    from heatmap.errors import LiqtruthError, one_line
 
     try:
         return app(args=arguments, standalone_mode=False) or 0
@@ -218,6 +222,10 @@ def _exit_code(arguments: Sequence[str]) -> int:
     except LiqtruthError as error:
         say(f"error: {error}", err=True)
         return error.exit_code
+    except OSError as error:  # a path that no system call takes, a disk that fails
+        place = f"{error.filename}: " if error.filename else ""
+        say(f"error: {one_line(f'{place}{error.strerror or error}')}", err=True)
+        return 2 if error.errno in UNUSABLE else 1
 
 
 def _refused(error: Any, arguments: Sequence[str]) -> int:

@@ -233,6 +233,11 @@ def _breakdown_to_json(breakdown: pl.DataFrame | None) -> dict[str, list[Any]] |
     return None if breakdown is None else breakdown.to_dict(as_series=False)
 
 
+def _is_amount(name: str) -> pl.Expr:
+    """Null where nothing is said: a model knows no largest position."""
+    return pl.col(name).is_finite() & (pl.col(name) >= 0)
+
+
 def _breakdown_from_json(columns: dict[str, list[Cell]] | None, bins: int) -> pl.DataFrame | None:
     if columns is None:
         return None
@@ -243,8 +248,7 @@ def _breakdown_from_json(columns: dict[str, list[Cell]] | None, bins: int) -> pl
         raise MapFileError(f"a breakdown of more than {MOST_BREAKDOWN} rows; no map has one")
     schema = {name: BREAKDOWN.get(name, pl.String()) for name in columns}
     breakdown = pl.DataFrame(columns, schema=schema)
-    mass = pl.col("notional_usd", "largest_usd")
-    sound = pl.all_horizontal((mass.is_finite() & (mass >= 0)).fill_null(False))
+    sound = _is_amount("notional_usd").fill_null(False) & _is_amount("largest_usd").fill_null(True)
     placed = pl.col("bin").is_between(BELOW, bins).fill_null(True) & pl.col("side").is_not_null()
     if not breakdown.select((sound & placed).all()).item():
         raise MapFileError("the breakdown has a bin that the grid has not, or an amount that is none")

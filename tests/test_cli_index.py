@@ -66,7 +66,7 @@ def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
     assert all(row["long_share"] == pytest.approx(1.0) for row in status["coins"])
     assert "coverage of open interest" in run("index", "status").stdout
 
-    assert "0 do not" in run("index", "reconcile").stdout
+    assert "0 differ" in run("index", "reconcile").stdout
     zone = run("map", "positions", "BTC", "--between", "1", "1e9", "--json").stdout
     assert len(json.loads(zone)) == truth.filter(coin="BTC")["liq_px"].count()
     for words in (

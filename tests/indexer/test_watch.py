@@ -18,6 +18,7 @@ from sandbox.faults import Faults
 from sandbox.market import Market, MarketSpec, simulate
 from sandbox.server import SandboxServer, serving_in_thread
 from sandbox.truth import addresses
+from storage.schema import WRITING
 from storage.settings import Settings
 from storage.store import Store
 
@@ -154,9 +155,10 @@ async def test_a_database_that_keeps_a_watch_waiting_holds_up_only_the_keeper(
     async with watching(store, live) as watch:
         await first_read(watch, live)
         await until(lambda: watch.keeper.waiting == 0)
-        with store.database.engine.connect() as other:
-            sqlite = other.dialect.name == "sqlite"
-            other.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE market, account, sweeppart")
+        with store.database.engine.connect().execution_options(**WRITING) as other:
+            other.begin()
+            if other.dialect.name != "sqlite":
+                other.exec_driver_sql("LOCK TABLE market, account, sweeppart")
             stored, reads, marked = len(watch.keeper.parts.parts), watch.state.reads, watch.marks.markets
             live.advance(1800)
             await until(lambda: watch.state.tape.trades == traded(live) and watch.state.reads > reads + 100)
