@@ -45,8 +45,8 @@ SPENT_PER_MINUTE = 9_600
 FLAT = 0.05
 WARM_UP = 0.25
 HONEST = 0.05
-"""Coverage of the whole market may be told this much too high: who closed a position since it was read still counts, and
-a second of reading is minutes of the market here."""
+"""Coverage of the whole market may be told this much too high: who closed a position since it was read still counts,
+and a second of reading is minutes of the market here."""
 
 
 @dataclass
