@@ -162,7 +162,7 @@ def compare_maps(
         as_of=truth.as_of,
         synthetic=any(is_synthetic(heatmap) for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveat=headline_caveat(truth, grains, range_pct),
+        caveat=headline_caveat(truth, held, range_pct),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
