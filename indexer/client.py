@@ -3,14 +3,14 @@
 Tried again, with growing and jittered waits, up to a number of attempts and a total time: 429, 5xx, timeouts, broken
 connections, answers that break off, and pages of HTML with status 200 (a gateway's). Never tried again: any other
 4xx, a redirect (none is followed), an answer too long to be one, and one that is JSON but not what was asked for
-(`WireError`). What is shown of the address is its host: a provider's path or user part may hold a key.
+(`AnswerMalformed`). What is shown of the address is its host: a provider's path or user part may hold a key.
 """
 
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -27,7 +27,7 @@ from heatmap.errors import LiqtruthError, SourceUnreachable
 from heatmap.synthetic import source_of
 from indexer.budget import Budget, weight_of
 from indexer.decoding import Decoder, ItemDecoder
-from indexer.errors import WireError
+from indexer.errors import AnswerMalformed, WireError
 from indexer.left_out import LeftOut
 from indexer.universe import DexAnswer
 from indexer.wire import (
@@ -208,21 +208,23 @@ class InfoClient:
     async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
         """The decoded answer; items of it that could not be read are in `left_out`."""
         raw = await self.post(request_type, **fields)
-        if not isinstance(decode, ItemDecoder):
-            return decode(raw, self.shown_url)
-        answer, sifted = decode.read(raw, self.shown_url)
+        with _of_an_endpoint():
+            if not isinstance(decode, ItemDecoder):
+                return decode(raw, self.shown_url)
+            answer, sifted = decode.read(raw, self.shown_url)
         self.left_out.note_all(f"items of {decode.kind}", sifted.problems)
         return cast(T, answer)
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
         """The account in that dex; positions that could not be read are in its `left_out`, and in ours."""
         raw = await self.post("clearinghouseState", user=address, dex=dex)
-        state = decode_clearinghouse_state(raw, self.shown_url)
+        with _of_an_endpoint():
+            state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
             await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
         if not is_timely_ms(state.time, self.now_s):
             now = datetime.fromtimestamp(self.now_s, UTC)
-            raise WireError(
+            raise AnswerMalformed(
                 "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {wanted(now)}"
             )
         self.left_out.note_all(POSITIONS, (f"{address}: {problem}" for problem in state.left_out))
@@ -236,9 +238,10 @@ class InfoClient:
 
     async def meta_and_asset_ctxs(self, dex: str = "") -> DexAnswer:
         raw = await self.post("metaAndAssetCtxs", dex=dex)
-        answer = DexAnswer.of(raw, self.shown_url, time.time())
+        with _of_an_endpoint():
+            answer = DexAnswer.of(raw, self.shown_url, time.time())
         if not dex and not answer.meta.universe:
-            raise WireError(
+            raise AnswerMalformed(
                 "metaAndAssetCtxs", self.shown_url, "$[0].universe is []: the main dex has assets"
             )
         self.left_out.note_all("coins of metaAndAssetCtxs", answer.meta.left_out)
@@ -353,3 +356,12 @@ def _retry_after_s(response: httpx.Response) -> float | None:
     """Whole seconds as the exchange says them; anything else (a date, a sign, an exponent) is as good as nothing."""
     said = response.headers.get("retry-after", "")
     return min(float(said), LONGEST_WAIT_S) if said.isascii() and said.isdigit() else None
+
+
+@contextmanager
+def _of_an_endpoint() -> Iterator[None]:
+    """What a decoder refuses within the block was an endpoint's answer."""
+    try:
+        yield
+    except WireError as error:
+        raise AnswerMalformed(error.kind, error.source, error.problem) from error

@@ -3,6 +3,7 @@
 LiqtruthError
 ├── BadInput                      exit 2
 │   ├── WireError                 a payload is not what the exchange documents
+│   │   └── AnswerMalformed       exit 3: an endpoint gave it, so what was asked for could not be read
 │   ├── ImportRefused             a file offered as positions cannot be read as them
 │   └── UnknownCoin               no market of that name in what was read
 └── SourceUnreachable             exit 3, worth a retry: an endpoint, node or file system did not answer
@@ -10,7 +11,7 @@ LiqtruthError
 
 from heatmap.errors import BadInput, SourceUnreachable
 
-__all__ = ["ImportRefused", "SourceUnreachable", "UnknownCoin", "WireError"]
+__all__ = ["AnswerMalformed", "ImportRefused", "SourceUnreachable", "UnknownCoin", "WireError"]
 
 
 class WireError(BadInput):
@@ -21,6 +22,12 @@ class WireError(BadInput):
         self.kind = kind
         self.source = source
         self.problem = problem
+
+
+class AnswerMalformed(WireError):
+    """An endpoint's answer is malformed: nothing is wrong with what was asked."""
+
+    exit_code = 3
 
 
 class ImportRefused(BadInput):

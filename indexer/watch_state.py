@@ -92,7 +92,7 @@ class WatchState:
         self.pairs, self.pairs_read = len(frontier.pairs), int(known.sum())
         self.dirty = int((~np.isnan(frontier.sizes.dirty_since_s) & known).sum())
         self.positions = positions.height
-        self.statuses = dict(positions["status"].value_counts().sort("status").iter_rows())
+        self.statuses = dict(positions["status"].drop_nulls().value_counts().sort("status").iter_rows())
         self.weight, self.too_many_requests = budget.spent, budget.refused
         self.weight_per_minute = budget.weight_per_minute
         elapsed_min = (ours - self.started_at).total_seconds() / 60
