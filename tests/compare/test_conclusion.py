@@ -68,7 +68,7 @@ def open_layers(divergence: Divergence) -> list[str]:
     return [name for name, grains in held.items() if min(side.effective_least for side in grains) >= ENOUGH]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(truths, models, st.booleans())
 def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
     levels: list[Level], offered: list[tuple[list[Level], Training | None]], with_crowd: bool
@@ -108,7 +108,7 @@ def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
             assert all(row.verdict == "not ranked" for row in result.judged)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(truths, models)
 def test_the_one_that_is_named_is_the_nearest_of_those_that_may_be_ranked_on_its_layer(
     levels: list[Level], offered: list[tuple[list[Level], Training | None]]

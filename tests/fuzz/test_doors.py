@@ -7,17 +7,13 @@ import pytest
 from tests.fuzz.doors import SHARES, doors
 from tests.fuzz.runner import tried
 
-INPUTS = 60
+INPUTS = 40
 
 
 @pytest.mark.parametrize("name", SHARES)
 def test_any_bytes_end_in_a_result_or_in_one_printable_line(name: str, tmp_path: Path) -> None:
+    """The first inputs are right ones, so that what is mutated is near to what a door takes."""
     outcome = tried(doors(tmp_path)[name], INPUTS, seed=1)
     assert outcome.faults == {}
+    assert outcome.taken > 0
     assert outcome.taken + outcome.refused == outcome.inputs
-
-
-@pytest.mark.parametrize("name", SHARES)
-def test_the_inputs_that_a_door_is_tried_with_begin_with_right_ones(name: str, tmp_path: Path) -> None:
-    door = doors(tmp_path)[name]
-    assert tried(door, len(door.seeds), seed=1).taken > 0
