@@ -159,7 +159,9 @@ class Listener:
 
     def _hold(self, events: Sequence[Event], missed: LeftOut) -> None:
         named = {event[0] for event in events}
-        now = of_ms(max(self.clock_ms(), int(1000 * time.time())))  # a replayed venue's clock runs faster than ours
+        now = of_ms(
+            max(self.clock_ms(), int(1000 * time.time()))
+        )  # a replayed venue's clock runs faster than ours
         for contract in self.contracts:
             if contract.market_id in named:
                 frame = possible(self.stream.frame(events, contract), "liquidations", now, missed)

@@ -6,6 +6,7 @@ anything else is refused by its own name with what to do about it.
 
 import gzip
 import io
+import lzma
 import os
 import re
 import stat
@@ -38,7 +39,7 @@ PARQUET: Final = b"PAR1"
 BOM: Final = b"\xef\xbb\xbf"
 DAMAGED: Final = (
     *(EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, zipfile.BadZipFile, RuntimeError),
-    *(NotImplementedError, ValueError, OverflowError),
+    *(NotImplementedError, ValueError, OverflowError, OSError, lzma.LZMAError),
 )
 """What the decompressors raise where a file breaks off or is damaged."""
 

@@ -159,6 +159,22 @@ def test_content_that_is_larger_than_the_cap_is_refused_and_one_that_is_as_large
         content_of(tmp_path, pack(whole), most_bytes=49_999)
 
 
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_of_a_zip_is_refused_whatever_packs_it(tmp_path: Path, how: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", how) as archive:
+        archive.writestr("a.csv", CSV * 50)
+        size = archive.infolist()[0].compress_size
+    content, start, refused = packed.getvalue(), 30 + len("a.csv"), 0
+    for at in range(start, start + size):
+        damaged = content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :]
+        try:
+            assert content_of(tmp_path, damaged) == CSV * 50, "the last bits mean nothing"
+        except TableRefused:
+            refused += 1
+    assert refused > size / 2
+
+
 BOMBS = {
     "gzip": "gzip.compress(bytes(300 * 2**20))",
     "gzip of gzip": "gzip.compress(gzip.compress(bytes(300 * 2**20)))",

@@ -12,6 +12,7 @@ from heatmap.errors import LiqtruthError
 from storage.database import HEAD, MIGRATIONS, Database, current_revision
 from storage.settings import Settings
 from storage.store import Store
+from tests.on_server import SERVER
 
 
 def test_a_new_database_is_at_the_newest_revision(tmp_path: Path) -> None:
@@ -33,6 +34,7 @@ def test_the_migrations_build_what_the_models_declare(tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.skipif(SERVER is not None, reason="of SQLite files")
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "liqtruth.db").write_text(
         "this is text, and long enough to be mistaken for nothing else" * 20

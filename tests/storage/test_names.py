@@ -13,6 +13,7 @@ from test_lake import SCHEMA, series
 from storage.manifest import folder_of
 from storage.settings import Settings
 from storage.store import Store
+from tests.on_server import SERVER
 
 NAMES = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12) | st.text(
     alphabet="./%\\ ~\0a", max_size=5
@@ -66,6 +67,7 @@ def test_series_of_any_coin_are_read_back_and_none_is_taken_for_another(store: S
     assert {path.relative_to(store.lake.root).parts[:2] for path in files} == {("funding", "binance")}
 
 
+@pytest.mark.skipif(SERVER is not None, reason="of SQLite files")
 @pytest.mark.parametrize(
     "name",
     [
