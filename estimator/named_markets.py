@@ -84,7 +84,7 @@ def of_market(table: pl.DataFrame, path: Path, venue: Venue, coin: CoinName) -> 
     """
     by_exchange, said = _of_exchange(table, path, venue)
     factor, remarks = None, list(said)
-    for name in _named(by_exchange, MARKET_COLUMNS):
+    for name in _named(by_exchange, MARKET_COLUMNS, path):
         if (kept := _of_coin(by_exchange, name, path, venue, coin)) is not None:
             by_exchange, remarks = kept.rows, [*remarks, *kept.remarks]
             factor = kept.factor if factor is None else factor
@@ -95,8 +95,11 @@ def of_market(table: pl.DataFrame, path: Path, venue: Venue, coin: CoinName) -> 
     return OfMarket(by_exchange, factor, tuple(remarks))
 
 
-def _named(table: pl.DataFrame, names: Sequence[str]) -> list[str]:
-    """Columns of text of one of these names, in the order of `names`."""
+def _named(table: pl.DataFrame, names: Sequence[str], path: Path) -> list[str]:
+    """Columns of text of one of these names, in the order of `names`; raises `TableRefused` for lists and bytes."""
+    for name, kind in table.schema.items():
+        if name.strip().lower() in names and (kind.is_nested() or kind == pl.Binary):
+            raise TableRefused(f"{path}: column {name!r} holds {kind}, not names; write it as text")
     text = {name.strip().lower(): name for name, kind in table.schema.items() if kind == pl.String}
     return [text[name] for name in names if name in text]
 
@@ -190,13 +193,13 @@ def exchange_named(value: str) -> str | None:
 
 
 def _of_exchange(table: pl.DataFrame, path: Path, venue: Venue) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    for name in _named(table, HINT_COLUMNS):
+    for name in _named(table, HINT_COLUMNS, path):
         told = {exchange_in(value) for value in _values(table, name)} - {None}
         if told and venue.name not in told:
             raise TableRefused(
                 f"{path}: column {name!r} names {_some(sorted(filter(None, told)))}, not {venue.name}"
             )
-    for name in _named(table, EXCHANGE_COLUMNS):
+    for name in _named(table, EXCHANGE_COLUMNS, path):
         values = _values(table, name)
         kept = [value for value in values if exchange_named(value) == venue.name]
         if not kept:

@@ -19,12 +19,16 @@ from indexer.server_marks import with_server_marks
 from storage.clock import AHEAD, EARLIEST, is_timely, wanted
 from storage.coin_names import CoinName, folded
 from storage.errors import TableRefused
-from storage.tabular import select_columns, to_float, to_time
+from storage.tabular import select_columns, to_float, to_kind, to_text, to_time
 
 SHORTS: Final = ("short", "sell", "s", "a", "ask")
 LONGS: Final = ("long", "buy", "l", "b", "bid")
 FLOATS: Final = tuple(name for name, dtype in POSITIONS.items() if dtype == pl.Float64())
-TEXTS: Final = ("address", "coin", "side", "dex", "margin_mode")
+TEXTS: Final = (
+    *(name for name, dtype in POSITIONS.items() if dtype == pl.String()),
+    *("side", "exchange_read"),
+)
+OTHERS: Final = tuple(name for name in POSITIONS if name not in (*FLOATS, *TEXTS, "as_of"))
 KEY: Final = ("address", "dex", "coin", "as_of")
 PRICES: Final = ("entry_px", "mark_px", "liq_px_exchange")
 MARKET_FLOATS: Final = ("mark_px", "open_interest", "funding_rate")
@@ -75,7 +79,11 @@ def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], pl
         rows = rows.with_columns(pl.lit(value).alias(ours))
         rows = to_float(rows, [ours], place.path) if ours in numbers else rows
         rows = to_time(rows, ours, place.path) if ours == "as_of" else rows
-    return rows.with_columns(pl.col(name).cast(pl.String) for name in TEXTS if name in rows.columns)
+    for name in OTHERS:
+        rows = (
+            to_kind(rows, name, POSITIONS[name], place.path, place.columns) if name in rows.columns else rows
+        )
+    return to_text(rows, [name for name in TEXTS if name in rows.columns], place.path, place.columns)
 
 
 def _timed(rows: pl.DataFrame, place: Place, as_of: datetime | None) -> pl.DataFrame:
@@ -207,7 +215,7 @@ def _valued(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
 
 def _exchange_read(rows: pl.DataFrame) -> pl.Expr:
     if "exchange_read" in rows.columns:
-        return pl.col("exchange_read").cast(pl.String).str.to_lowercase() == "true"
+        return pl.col("exchange_read").str.to_lowercase() == "true"
     return pl.lit("liq_px_exchange" in rows.columns)
 
 

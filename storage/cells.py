@@ -27,6 +27,33 @@ COMMAED: Final = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?$|^[+-]?(?:\d+,?\d*|,\
 """The same with a decimal comma and points."""
 
 
+def worded(table: pl.DataFrame) -> pl.DataFrame:
+    """Text is text however a file packs it: categories, and bytes that are UTF-8 throughout."""
+    return table.with_columns(_worded(column) for column in table.iter_columns())
+
+
+def _worded(column: pl.Series) -> pl.Series:
+    if column.dtype not in (pl.Categorical, pl.Enum, pl.Binary):
+        return column
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return column
+
+
+def to_text(
+    table: pl.DataFrame, names: Sequence[str], place: Path, theirs: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Cast what is text, or a number or truth that has one way to be written, to String; raises `TableRefused`."""
+    for name in names:
+        kind = table.schema[name]
+        if not (kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Null)):
+            raise TableRefused(
+                f"{place}: column {(theirs or {}).get(name, name)!r} holds {kind}, not text; write it as text"
+            )
+    return table.with_columns(pl.col(name).cast(pl.String) for name in names)
+
+
 def to_float(
     table: pl.DataFrame, names: Sequence[str], place: Path, theirs: Mapping[str, str] | None = None
 ) -> pl.DataFrame:
@@ -84,16 +111,33 @@ def to_time(
     column = table[name]
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
         times = column.dt.convert_time_zone("UTC").cast(UTC_MS)
-    elif column.dtype.is_temporal():
+    elif column.dtype in (pl.Datetime, pl.Date):
         times = column.cast(pl.Datetime("ms"), strict=False).dt.replace_time_zone("UTC")
     elif column.dtype == pl.String:
         times = _of_text(column.str.strip_chars())
+    elif not (column.dtype.is_numeric() or column.dtype == pl.Null):
+        said = (theirs or {}).get(name, name)
+        raise TableRefused(f"{place}: column {said!r} holds {column.dtype}, not times; write them as text")
     else:
         times = _of_epoch(column.cast(pl.Float64, strict=False))
     now = datetime.now(UTC)
     wrong = times.is_null() | ~times.is_between(EARLIEST, now + AHEAD).fill_null(False)
     refuse_first(place, (theirs or {}).get(name, name), column, wrong, wanted(now))
     return table.with_columns(times.alias(name))
+
+
+def to_kind(
+    table: pl.DataFrame, name: str, kind: pl.DataType, place: Path, theirs: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Cast to `kind`, empty cells to null; raises `TableRefused` naming the first cell that cannot be."""
+    column, said = table[name], (theirs or {}).get(name, name)
+    try:
+        cast = column.cast(kind, strict=False)
+    except pl.exceptions.PolarsError:
+        raise TableRefused(f"{place}: column {said!r} holds {column.dtype}, not {kind}") from None
+    filled = column.is_not_null() if column.dtype != pl.String else column.str.strip_chars() != ""
+    refuse_first(place, said, column, filled & cast.is_null(), f"{kind}")
+    return table.with_columns(cast.alias(name))
 
 
 def _of_epoch(number: pl.Series) -> pl.Series:

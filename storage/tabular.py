@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from heatmap.decoding import NOT_DECODED
-from storage.cells import UTC_MS, to_float, to_time
+from storage.cells import UTC_MS, to_float, to_kind, to_text, to_time, worded
 from storage.content import PARQUET, read_content
 from storage.delimited import TextTable, check_size, parse_delimited
 from storage.errors import TableRefused
@@ -33,6 +33,8 @@ __all__ = [
     "recognise",
     "select_columns",
     "to_float",
+    "to_kind",
+    "to_text",
     "to_time",
 ]
 
@@ -113,7 +115,7 @@ def _parquet(content: bytes, path: Path) -> pl.DataFrame:
         file = pl.scan_parquet(io.BytesIO(content))
         height = file.select(pl.len()).collect().item()
         check_size(height, len(file.collect_schema()), path)
-        return file.collect()
+        return worded(file.collect())
 
 
 @contextmanager
