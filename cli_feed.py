@@ -174,7 +174,8 @@ def feed_status_command(json: JsonOut = None) -> None:
     with opened_store() as store:
         status = feed_status(store)
     if json is not None:
-        return show_summaries(status.series, json)
+        show_summaries(status.series, json)
+        return status.raise_if_partly()
     if not status.series:
         say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
         return None
@@ -182,3 +183,4 @@ def feed_status_command(json: JsonOut = None) -> None:
     print_view(status_table(status), STATUS_WIDTH)
     for line in status.describe():
         say(line)
+    status.raise_if_partly()

@@ -239,4 +239,8 @@ def opened_store() -> "Iterator[Store]":
     from storage.store import Store
 
     with Store.open(settings()) as store:
-        yield store
+        try:
+            yield store
+        finally:
+            for file in store.lake.replaced:
+                say(f"note: {file} was damaged and is replaced by what was brought now", err=True)

@@ -213,7 +213,7 @@ def _stored_bars(store: Store, table: pl.DataFrame, venue: str, coin: str) -> pl
     venues = [name for name, held in store.lake.series_coins("candles") if held == coin]
     for name in sorted(venues, key=lambda name: name != venue):
         bars = store.lake.read_series(
-            "candles", name, coin, CANDLES, first - NEAR_IN_TIME, last + NEAR_IN_TIME
+            "candles", name, coin, CANDLES, first - NEAR_IN_TIME, last + NEAR_IN_TIME, damaged=[]
         )
         if not bars.is_empty():
             return bars
@@ -262,7 +262,7 @@ def _usd_a_day(bars: pl.DataFrame) -> float | None:
 
 def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> tuple[str, ...]:
     """What is said of candles beside which the stored open interest cannot be in the unit that its name says."""
-    held = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles))
+    held = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles), damaged=[])
     day_usd, price = _usd_a_day(candles), candles["close"].median()
     if held.is_empty() or day_usd is None or not isinstance(price, float):
         return ()

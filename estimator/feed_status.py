@@ -14,8 +14,9 @@ from estimator.quality import checked, repaired_candles, repaired_open_interest
 from estimator.series import LOOK_BACK
 from estimator.time_line import pick_bars, rounding_usd
 from estimator.venues import VENUES
-from heatmap.errors import LiqtruthError
+from heatmap.errors import LiqtruthError, PartlyRead
 from heatmap.synthetic import SYNTHETIC
+from storage.errors import FileDamaged
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ ORDER: Final = {dataset: place for place, dataset in enumerate(DATASETS)}
 class SeriesStatus:
     """One stored series. `gaps` and `gap_hours` are null where rows come at no equal steps. Of liquidations `coverage`
     is how much the venue pushes, `heard_hours` for how long its stream was heard, gaps when it was not in between, and
-    the age that of the last moment at which it was; `first` is null where none was told yet."""
+    the age that of the last moment at which it was; `first` is null where none was told yet. `damaged` says which files
+    of it cannot be read; the rest is of the others."""
 
     venue: str
     coin: str
@@ -47,6 +49,7 @@ class SeriesStatus:
     findings: tuple[str, ...] = ()
     coverage: str = ""
     heard_hours: float | None = None
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ class FeedStatus:
     def describe(self) -> list[str]:
         """Findings and coverages, which no table has room for."""
         return [f"{one.venue} {one.coin} {one.dataset}: {said}" for one in self.series for said in _said(one)]
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where the file of a day could not be read."""
+        hurt = [one for one in self.series if one.damaged]
+        if hurt:
+            first = hurt[0]
+            raise PartlyRead(
+                f"{len(hurt)} of {len(self.series)} series have damaged files, {first.venue} {first.coin} "
+                f"{first.dataset} the first: {first.damaged[0]}"
+            )
 
 
 def feed_status(store: Store, as_of: datetime | None = None) -> FeedStatus:
@@ -86,16 +99,17 @@ def _statuses(store: Store, now: datetime) -> Iterator[SeriesStatus]:
 
 def _is_indexers(store: Store, venue: str, coin: str) -> bool:
     """Liquidations out of a node's fills are the indexer's: exact, with addresses, of columns of their own."""
-    return "address" in store.lake.read_series("liquidations", venue, coin, {}).columns
+    return "address" in store.lake.read_series("liquidations", venue, coin, {}, damaged=[]).columns
 
 
 def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) -> SeriesStatus:
-    rows = store.lake.read_series(dataset, venue, coin, DATASETS[dataset].schema)
+    damaged: list[FileDamaged] = []
+    rows = store.lake.read_series(dataset, venue, coin, DATASETS[dataset].schema, damaged=damaged)
     sources = tuple(store.lake.series_sources(dataset, venue, coin))
     gaps, gap_hours = gaps_of(rows) if dataset in STEADY else (None, None)
     first, last = (rows["ts"][0], rows["ts"][-1]) if rows.height else (None, None)
     known_until = last
-    spans = _spans(store, venue, coin) if dataset == "liquidations" else pl.DataFrame()
+    spans = _spans(store, venue, coin, damaged) if dataset == "liquidations" else pl.DataFrame()
     if not spans.is_empty():
         gaps, gap_hours = deaf_between(spans)
         known_until = spans["until"].max()
@@ -114,11 +128,12 @@ def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) ->
         findings=_findings(store, venue, coin, rows) if dataset == "open_interest" else (),
         coverage=_coverage(venue, spans) if dataset == "liquidations" else "",
         heard_hours=_heard_hours(spans),
+        damaged=tuple(str(fault) for fault in damaged),
     )
 
 
-def _spans(store: Store, venue: str, coin: str) -> pl.DataFrame:
-    return store.lake.read_series("listening", venue, coin, DATASETS["listening"].schema)
+def _spans(store: Store, venue: str, coin: str, damaged: list[FileDamaged]) -> pl.DataFrame:
+    return store.lake.read_series("listening", venue, coin, DATASETS["listening"].schema, damaged=damaged)
 
 
 def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
@@ -161,7 +176,7 @@ def _coverage(venue: str, spans: pl.DataFrame) -> str:
 
 def _findings(store: Store, venue: str, coin: str, open_interest: pl.DataFrame) -> tuple[str, ...]:
     """What the checks say of all that is stored of a market; why they cannot run is a finding too."""
-    candles = store.lake.read_series("candles", venue, coin, DATASETS["candles"].schema)
+    candles = store.lake.read_series("candles", venue, coin, DATASETS["candles"].schema, damaged=[])
     readings, about_readings = repaired_open_interest(open_interest)
     sound, about_candles = repaired_candles(candles)
     if readings.is_empty() or sound.is_empty():
@@ -179,6 +194,7 @@ def _findings(store: Store, venue: str, coin: str, open_interest: pl.DataFrame) 
 
 
 def _said(one: SeriesStatus) -> Iterator[str]:
+    yield from one.damaged
     yield from one.findings
     if one.coverage:
         heard = "" if one.heard_hours is None else f"; heard for {one.heard_hours:.1f} h"

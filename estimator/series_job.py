@@ -22,6 +22,7 @@ from estimator.transport import Malformed
 from estimator.units import Contract
 from estimator.venue_spec import WINDOW, Feed
 from heatmap.grid import IntArray
+from storage.errors import FileDamaged
 from storage.store import Store
 
 FUNDING_STEP_S: Final = 3600
@@ -144,10 +145,14 @@ class SeriesJob:
             advance()
         return self._summary(known, added)
 
-    def _stored(self, start_ms: int, end_ms: int, dataset: str | None = None) -> pl.DataFrame:
+    def _stored(
+        self, start_ms: int, end_ms: int, dataset: str | None = None, damaged: list[FileDamaged] | None = None
+    ) -> pl.DataFrame:
+        """Stored rows; those of a file that is damaged are not, so that they are asked for again."""
         name, venue = dataset or self.dataset, self.exchange.venue.name
-        schema = DATASETS[name].schema
-        return self.store.lake.read_series(name, venue, self.coin, schema, of_ms(start_ms), of_ms(end_ms))
+        schema, start, end = DATASETS[name].schema, of_ms(start_ms), of_ms(end_ms)
+        faults = [] if damaged is None else damaged
+        return self.store.lake.read_series(name, venue, self.coin, schema, start, end, faults)
 
     def _open_part(self, page: Page) -> Page | None:
         """What is to be asked of a page; null where its rows are all stored."""
@@ -174,6 +179,10 @@ class SeriesJob:
         return conform(pl.DataFrame(span), LISTENING)
 
     def _was_heard(self, page: Page) -> bool:
+        damaged: list[FileDamaged] = []
+        self._stored(page.start_ms, page.end_ms, damaged=damaged)
+        if damaged:
+            return False
         spans = self._stored(page.start_ms - LONGEST_SPAN_MS, page.start_ms, LISTENING)
         return bool((spans["until"] >= of_ms(page.end_ms)).any())
 

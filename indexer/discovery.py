@@ -293,8 +293,10 @@ async def listed(path: Path) -> Found:
     return search.found()
 
 
-async def discover(store: Store, sources: Sequence[tuple[str, Awaitable[Found]]], at: datetime) -> Discovery:
-    """Await the named sources one after another and write down whom they met at `at`.
+async def discover(
+    store: Store, sources: Sequence[tuple[str, Callable[[], Awaitable[Found]]]], at: datetime
+) -> Discovery:
+    """Ask the named sources one after another and write down whom they met at `at`.
 
     A source that raises one of our errors is a `Found` of no addresses with the error as its problem. What a source
     brought is in the book before the next one begins.
@@ -313,10 +315,10 @@ def _written(store: Store, found: Found, at: datetime) -> int:
     return new
 
 
-async def _tried(name: str, source: Awaitable[Found]) -> Found:
+async def _tried(name: str, source: Callable[[], Awaitable[Found]]) -> Found:
     started_s = time.monotonic()
     try:
-        return await source
+        return await source()
     except LiqtruthError as error:
         return Found(name, seconds=time.monotonic() - started_s, problems=(str(error),))
 

@@ -1,9 +1,10 @@
 """Ask the sources of addresses once, within the budget, and say what each brought and cost."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,8 +108,8 @@ async def _find(
             "recent-trades": lambda: _recent(client),
             "liquidations": lambda: liquidated(_liquidations(store)),
         }
-        asked: list[tuple[str, Awaitable[Found]]] = [(name, made[name]()) for name in sources]
-        asked += [(path.name, listed(path)) for path in files]
+        asked: list[tuple[str, Callable[[], Awaitable[Found]]]] = [(name, made[name]) for name in sources]
+        asked += [(path.name, partial(listed, path)) for path in files]
         return await discover(store, asked, datetime.now(UTC))
 
 

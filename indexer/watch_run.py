@@ -5,10 +5,11 @@ every six hours, the first time for a while before anything is read, so that the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Literal
 
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from heatmap.errors import LiqtruthError
 from indexer import address_book
 from indexer.client import InfoClient, Patience
-from indexer.discovery import discover, leaderboard, vaults
+from indexer.discovery import Found, discover, leaderboard, vaults
 from indexer.metrics import serving_metrics
 from indexer.sweep import find_dexes
 from indexer.watch import FAULTS, Pace, Watch
@@ -141,9 +142,9 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
     """Ask leaderboard and vaults; a source that fails is logged and missed, never fatal."""
     if plan.stats_url is None:
         return
-    sources = [
-        ("leaderboard", leaderboard(plan.stats_url)),
-        ("vault", vaults(client, plan.stats_url, VAULT_DETAILS)),
+    sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
+        ("leaderboard", partial(leaderboard, plan.stats_url)),
+        ("vault", partial(vaults, client, plan.stats_url, VAULT_DETAILS)),
     ]
     found = await discover(watch.store, sources, now)
     for line in found.describe():

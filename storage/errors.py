@@ -7,6 +7,7 @@ LiqtruthError
 ├── MissingData
 │   ├── NothingStored     no reading or series answers; names the command that would bring it
 │   └── FileDamaged       a file of the lake that is gone or cut off under its manifest row
+│       └── FileUnreadable   one that the system does not let us read; its bytes may be whole
 ├── SourceUnreachable
 │   └── DatabaseLost      the database server went away and did not come back in time
 └── NotWritten            a file that could not be written; the one that was there before is whole
@@ -29,6 +30,10 @@ class NothingStored(MissingData):
 
 class FileDamaged(MissingData):
     """A file that the manifest lists is gone, cut off or no table any more; names it and the remedy."""
+
+
+class FileUnreadable(FileDamaged):
+    """The system refuses to read the file: a permission or a disk, which importing again would not heal."""
 
 
 class DatabaseLost(SourceUnreachable):

@@ -5,9 +5,10 @@ instant leaves either the old state or the new one, never half of either. Whoeve
 file, so that processes on one data directory take turns. What a kill leaves behind, `tidy` removes.
 """
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ import polars as pl
 from sqlmodel import Session, col, select
 
 from storage.database import Database
-from storage.errors import NothingStored, NotWritten
+from storage.errors import FileDamaged, FileUnreadable, NothingStored, NotWritten
 from storage.lock import waiting
 from storage.manifest import (
     ALL_COINS,
@@ -44,10 +45,14 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True)
 class Lake:
-    """Datasets below `root`, indexed by the `partition` table of `database`."""
+    """Datasets below `root`, indexed by the `partition` table of `database`.
+
+    `replaced` names the damaged files whose place new rows took.
+    """
 
     root: Path
     database: Database
+    replaced: list[str] = field(default_factory=list, compare=False)
 
     def write_reading(self, reading: Reading, frames: Mapping[str, pl.DataFrame]) -> None:
         """Store one reading: one file per frame (by dataset name), found again by `coin` where it has that column.
@@ -77,7 +82,10 @@ class Lake:
     def merge_series(
         self, dataset: str, venue: str, coin: str, rows: pl.DataFrame, key: Sequence[str], source: str = ""
     ) -> int:
-        """Add rows (with `ts`) to a series; a row with a known `key` replaces the old one. Returns new rows."""
+        """Add rows (with `ts`) to a series; a row with a known `key` replaces the old one. Returns new rows.
+
+        The file of a day that is damaged or gone is replaced; its bytes stay where they are until `tidy`.
+        """
         if rows.is_empty():
             return 0
         series, added = Series(dataset, venue, coin), 0
@@ -93,24 +101,30 @@ class Lake:
         """Lay `part` over the day's rows, in a file of its own; the caller holds the series' lock."""
         with self.database.session() as session:
             before = session.exec(series.query().where(Partition.day == day)).first()
-        old = self._of_series(before) if before is not None else part.clear()
-        merged = pl.concat([old, part]).unique(subset=list(key), keep="last").sort(*key)
+        old = None if before is None else self._of_series(before)
+        held = part.clear() if old is None else old
+        merged = pl.concat([held, part]).unique(subset=list(key), keep="last").sort(*key)
         folder = folder_of(series.dataset, series.venue, series.coin, day)
         file = self._below(write_new(merged, self.root / folder, unique("series")))
         after = series.row(file, day, merged, source)
         self.database.transact(lambda session: swap_series(session, before, after))
-        if before is not None:
+        if before is not None and old is None:
+            self.replaced.append(before.path)
+        elif before is not None:
             self._remove({before.path})
-        return merged.height - old.height
+        return merged.height - held.height
 
     def _below(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _of_series(self, row: Partition) -> pl.DataFrame:
+    def _of_series(self, row: Partition) -> pl.DataFrame | None:
+        """The stored rows of a day; null where its file is damaged or gone."""
         try:
             return read_parquet(self.root / row.path)[0]
-        except FileNotFoundError:
-            raise gone(self.root / row.path) from None
+        except FileUnreadable:
+            raise
+        except (FileNotFoundError, FileDamaged):
+            return None
 
     def read_series(
         self,
@@ -120,12 +134,14 @@ class Lake:
         schema: Schema,
         start: datetime | None = None,
         end: datetime | None = None,
+        damaged: list[FileDamaged] | None = None,
     ) -> pl.DataFrame:
         """Rows with `start <= ts <= end`, ascending; an empty frame of `schema` where there are none.
 
-        Raises `FileDamaged` naming a file that is gone or cut off; so do the other readers.
+        Raises `FileDamaged` naming a file that is gone or cut off; so do the other readers. Where `damaged` is given,
+        the faults are put there and the rows of the other files are returned.
         """
-        found = self._read(Series(dataset, venue, coin).query(start, end))
+        found = self._read(Series(dataset, venue, coin).query(start, end), damaged=damaged)
         if not found:
             return pl.DataFrame(schema=dict(schema))
         frame = pl.concat([part for _, part in found])
@@ -173,7 +189,9 @@ class Lake:
         ]
         return pl.concat(parts, how="diagonal")
 
-    def _read(self, query: Any, coin: str | None = None) -> list[tuple[Partition, pl.DataFrame]]:
+    def _read(
+        self, query: Any, coin: str | None = None, damaged: list[FileDamaged] | None = None
+    ) -> list[tuple[Partition, pl.DataFrame]]:
         """What the manifest rows of `query` point to, each file once.
 
         Where another process replaced a file since the manifest was looked up, it is looked up again.
@@ -182,17 +200,26 @@ class Lake:
         while True:
             with self.database.session() as session:
                 by_file = {file_of(row): row for row in session.exec(query).all()}
-            for file in missing & set(by_file):
-                if not (self.root / file).exists():
-                    raise gone(self.root / file)
-            try:
-                return [(row, self._read_file(file, row, coin)) for file, row in by_file.items()]
-            except FileNotFoundError:
-                missing = {file for file in by_file if not (self.root / file).exists()}
+            found, faults, lately = [], [], set[str]()
+            for file, row in by_file.items():
+                try:
+                    found.append((row, self._read_file(file, row, coin)))
+                except FileDamaged as error:
+                    faults.append(error)
+                except FileNotFoundError:
+                    faults.append(gone(self.root / file, _remedy(row)))
+                    lately |= {file} - missing
+            if lately:
+                missing |= lately
+                continue
+            if faults and damaged is None:
+                raise faults[0]
+            (damaged if damaged is not None else []).extend(faults)
+            return found
 
     def _read_file(self, file: str, row: Partition, coin: str | None) -> pl.DataFrame:
         wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
-        return unpacked(*read_parquet(self.root / file, wanted))
+        return unpacked(*read_parquet(self.root / file, wanted, _remedy(row)))
 
     def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
@@ -212,6 +239,15 @@ class Lake:
         for file in files:
             with suppress(OSError):
                 (self.root / file).unlink(missing_ok=True)
+
+
+def _remedy(row: Partition) -> str:
+    if row.reading_id is None:
+        return "restore it from a copy, or fetch or import the same again"
+    return (
+        "restore it from a copy, import the same file again, or give the reading up: "
+        f"liqtruth index forget {shlex.quote(row.reading_id)}"
+    )
 
 
 def readings_until(session: Session, venue: str, at: datetime | None) -> Sequence[Reading]:

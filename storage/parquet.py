@@ -10,7 +10,7 @@ from uuid import uuid4
 import polars as pl
 
 from heatmap.writing import make_folder, replace_whole
-from storage.errors import FileDamaged, NotWritten
+from storage.errors import FileDamaged, FileUnreadable, NotWritten
 
 GROUP_ROWS: Final = 1 << 19
 PAGE_BYTES: Final = 1 << 16
@@ -83,10 +83,16 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         ) from error
 
 
-def read_parquet(path: Path, rows: pl.Expr | None = None) -> tuple[pl.DataFrame, dict[str, Any]]:
+AGAIN: Final = "restore it from a copy, or read or import the same again"
+
+
+def read_parquet(
+    path: Path, rows: pl.Expr | None = None, remedy: str = AGAIN
+) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The rows for which `rows` holds (default: all) and the file's metadata.
 
-    Raises `FileNotFoundError` where it is gone, `FileDamaged` naming it where it cannot be read.
+    Raises `FileNotFoundError` where it is gone, `FileDamaged` naming it and the `remedy` where it is no table any more,
+    `FileUnreadable` where the system does not give its bytes.
     """
     try:
         metadata = pl.read_parquet_metadata(path)
@@ -94,16 +100,28 @@ def read_parquet(path: Path, rows: pl.Expr | None = None) -> tuple[pl.DataFrame,
     except FileNotFoundError:
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise FileDamaged(f"{path} is damaged: {_line(error)}; {REMEDY}") from error
+        _try_bytes(path)
+        raise FileDamaged(f"{path} is damaged: {_line(error)}; {remedy}") from error
     return frame, metadata
 
 
-REMEDY = "restore it from a copy, or read or import the same again"
+def _try_bytes(path: Path) -> None:
+    """Raises `FileUnreadable` where the fault is not the content's."""
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise FileUnreadable(
+            f"{path} cannot be read: {error.strerror}; make it readable, or restore it from a copy"
+        ) from error
 
 
-def gone(path: Path) -> FileDamaged:
+def gone(path: Path, remedy: str = AGAIN) -> FileDamaged:
     """For a file that the manifest lists and that is not there."""
-    return FileDamaged(f"{path} is gone, though it was stored; {REMEDY}")
+    return FileDamaged(f"{path} is gone, though it was stored; {remedy}")
 
 
 def _line(error: BaseException) -> str:

@@ -1,13 +1,31 @@
 """A file of the lake that somebody deleted or cut off is named in one line, and the rest stays readable."""
 
+import json
 import random
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from writers import RATES, frames, opened, rates, reading
 
-from storage.errors import FileDamaged
+from storage.errors import FileDamaged, FileUnreadable
 from storage.store import Store
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Harm = Callable[[Path], object]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+HARMS: list[Harm] = [
+    Path.unlink,
+    cut,
+    lambda path: path.write_bytes(b""),
+    lambda path: path.write_text("x" * 999),
+]
 
 
 def stored(tmp_path: Path) -> Store:
@@ -33,13 +51,96 @@ def test_a_deleted_file_is_named_with_the_remedy(tmp_path: Path) -> None:
         assert store.lake.read_snapshots("positions", ["r2"]).height > 0
 
 
-def test_a_deleted_day_is_named_to_readers_and_to_whoever_would_add_to_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_damaged_day_is_named_to_readers_and_replaced_by_whoever_brings_it_again(
+    tmp_path: Path, harm: Harm
+) -> None:
     with stored(tmp_path) as store:
-        next(store.lake.root.rglob("series*.parquet")).unlink()
-        with pytest.raises(FileDamaged, match="gone"):
+        store.lake.merge_series("funding", "hyperliquid", "BTC", rates(range(24, 48), 0.1), ["ts"])
+        before = store.lake.read_series("funding", "hyperliquid", "BTC", RATES)
+        harm(sorted(store.lake.root.rglob("series*.parquet"))[0])
+        with pytest.raises(FileDamaged, match="import the same again"):
             store.lake.read_series("funding", "hyperliquid", "BTC", RATES)
-        with pytest.raises(FileDamaged, match="gone"):
+        damaged: list[FileDamaged] = []
+        rest = store.lake.read_series("funding", "hyperliquid", "BTC", RATES, damaged=damaged)
+        assert len(damaged) == 1
+        assert 0 < rest.height < before.height
+        added = store.lake.merge_series("funding", "hyperliquid", "BTC", rates(range(48), 0.1), ["ts"])
+        assert added == before.height - rest.height
+        assert len(store.lake.replaced) == 1
+        assert store.lake.read_series("funding", "hyperliquid", "BTC", RATES).equals(before)
+
+
+def test_a_day_that_the_system_does_not_let_us_read_is_not_replaced(tmp_path: Path) -> None:
+    with stored(tmp_path) as store:
+        path = next(store.lake.root.rglob("series*.parquet"))
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(FileUnreadable):
             store.lake.merge_series("funding", "hyperliquid", "BTC", rates(range(2), 0.2), ["ts"])
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_reading_written_again_takes_the_place_of_its_damaged_file(tmp_path: Path, harm: Harm) -> None:
+    with stored(tmp_path) as store:
+        before = store.lake.read_snapshots("positions", ["r1"])
+        harm(file_of(store, "r1"))
+        with pytest.raises(FileDamaged, match="liqtruth index forget r1"):
+            store.lake.read_snapshots("positions", ["r1"])
+        store.lake.write_reading(reading("r1", 1), frames(1))
+        assert store.lake.read_snapshots("positions", ["r1"]).equals(before)
+
+
+HOURS = [f"2026-08-0{day}T{hour:02}:00:00Z" for day in (1, 2) for hour in range(24)]
+FEEDS = {
+    "candles.csv": "ts,open,high,low,close,volume\n" + "".join(f"{ts},10,12,9,11,5\n" for ts in HOURS),
+    "held.csv": "ts,open_interest,open_interest_usd\n" + "".join(f"{ts},100,1100\n" for ts in HOURS),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("which", ["candles", "open_interest", "*"])
+def test_importing_a_feed_again_heals_it_and_the_status_names_what_is_damaged(
+    run: Run, tmp_path: Path, harm: Harm, which: str
+) -> None:
+    for name, text in FEEDS.items():
+        (tmp_path / name).write_text(text)
+    files = [str(tmp_path / name) for name in FEEDS]
+    words = ("feed", "import", *files, "--venue", "okx", "--coin", "SOL")
+    run(*words)
+    whole = json.loads(run("feed", "status", "--json").stdout)
+    assert len(whole) == 2
+    hurt = sorted((tmp_path / "data" / "lake" / which.replace("*", "candles")).rglob("*.parquet"))[:1]
+    for path in hurt if which != "*" else (tmp_path / "data" / "lake").rglob("*.parquet"):
+        harm(path)
+    told = json.loads(run("feed", "status", "--json", code=3).stdout)
+    assert {one["dataset"] for one in told if one["damaged"]} == (
+        {which} if which != "*" else {"candles", "open_interest"}
+    )
+    assert [one["rows"] for one in told if not one["damaged"]] == ([] if which == "*" else [48])
+    assert "damaged" in run("feed", "status", code=3).stderr
+    run(*words)
+    assert [one["rows"] for one in json.loads(run("feed", "status", "--json").stdout)] == [48, 48]
+
+
+ADDRESS = "0x" + "ab" * 20
+TRUTH = f"time,coin,user,szi,entryPx,markPx,liquidationPx\n2026-08-01T00:00:00Z,BTC,{ADDRESS},1,100,101,60\n"
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("remedy", ["import", "forget"])
+def test_both_remedies_of_a_damaged_reading_work(run: Run, tmp_path: Path, harm: Harm, remedy: str) -> None:
+    (tmp_path / "truth.csv").write_text(TRUTH)
+    words = ("index", "import", str(tmp_path / "truth.csv"))
+    run(*words)
+    run("map", "exact", "BTC", "--json")
+    for path in (tmp_path / "data" / "lake").rglob("*.parquet"):
+        harm(path)
+    said = run("map", "exact", "BTC", code=1).stderr
+    if remedy == "forget":
+        run("index", "forget", said.split("index forget ")[1].strip())
+    run(*words)
+    run("map", "exact", "BTC", "--json")
 
 
 def test_a_file_cut_off_anywhere_is_named(tmp_path: Path) -> None:

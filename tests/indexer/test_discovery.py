@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,11 +194,11 @@ async def test_a_frame_of_liquidations_and_a_file_are_sources_too(tmp_path: Path
 async def test_a_source_that_fails_stops_no_other_and_is_reported(store: Store, tmp_path: Path) -> None:
     pages = {"/Mainnet/leaderboard": web.Response(text="<html>busy</html>")}
     async with exchange(pages=pages) as url, client_of(url) as client:
-        sources: list[tuple[str, Awaitable[Found]]] = [
-            ("leaderboard", leaderboard(url)),
-            ("file", listed(tmp_path / "absent.txt")),
-            ("sub-account", sub_accounts(client, [MASTER])),
-            ("recent trades", recent_trades(client, ["BTC"])),
+        sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
+            ("leaderboard", partial(leaderboard, url)),
+            ("file", partial(listed, tmp_path / "absent.txt")),
+            ("sub-account", partial(sub_accounts, client, [MASTER])),
+            ("recent trades", partial(recent_trades, client, ["BTC"])),
         ]
         done = await discover(store, sources, NOON)
     assert [found.source for found in done.failed] == ["leaderboard", "file"]
@@ -210,7 +211,9 @@ async def test_a_source_that_fails_stops_no_other_and_is_reported(store: Store, 
 
 
 async def test_a_host_that_is_not_there_is_named(store: Store) -> None:
-    done = await discover(store, [("leaderboard", leaderboard("http://127.0.0.1:9", timeout_s=2))], NOON)
+    done = await discover(
+        store, [("leaderboard", partial(leaderboard, "http://127.0.0.1:9", timeout_s=2))], NOON
+    )
     assert isinstance(done, Discovery)
     assert "127.0.0.1:9/Mainnet/leaderboard" in done.failed[0].problems[0]
 
@@ -218,10 +221,10 @@ async def test_a_host_that_is_not_there_is_named(store: Store) -> None:
 async def test_the_sandbox_is_discovered(served: SandboxServer, store: Store) -> None:
     """Every address that its leaderboard, vaults and trades name is one of its accounts, or a vault's own."""
     async with client_of(served.base_url) as client:
-        sources: list[tuple[str, Awaitable[Found]]] = [
-            ("leaderboard", leaderboard(served.base_url)),
-            ("vault", vaults(client, served.base_url)),
-            ("recent trades", recent_trades(client, ["BTC", "ETH"])),
+        sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
+            ("leaderboard", partial(leaderboard, served.base_url)),
+            ("vault", partial(vaults, client, served.base_url)),
+            ("recent trades", partial(recent_trades, client, ["BTC", "ETH"])),
         ]
         done = await discover(store, sources, NOON)
     assert not [found.problems for found in done.found if found.problems]
