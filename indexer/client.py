@@ -115,10 +115,9 @@ class InfoClient:
         self.clock_warning = ""
         self._ahead_s = 0.0
         self._url = httpx.URL(base_url.rstrip("/") + "/info")
-        self._idle: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._lines = [self._line() for _ in range(concurrency)]
-        for line in self._lines:
-            self._idle.put_nowait(line)
+        self._idle = list(self._lines)
+        self._turn = asyncio.Semaphore(concurrency)
 
     def _line(self) -> httpx.AsyncClient:
         """A client of one connection: a pool of many looks through all of them for every request."""
@@ -171,12 +170,17 @@ class InfoClient:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
-        """One that is idle; weight is paid after it is had, so that it is spent when it is paid."""
-        line = await self._idle.get()
-        try:
-            yield line
-        finally:
-            self._idle.put_nowait(line)
+        """One that is idle, first come, first served; weight is paid after it is had, so that it is spent when paid.
+
+        A queue of connections would give one that is put back to whoever asks first, and that is the caller who put it
+        back: readers that never pause would let nobody else in.
+        """
+        async with self._turn:
+            line = self._idle.pop()
+            try:
+                yield line
+            finally:
+                self._idle.append(line)
 
     async def _exchange(self, line: httpx.AsyncClient, body: bytes) -> tuple[httpx.Response, bytes]:
         """One answer, whole within the deadline; raises `AnswerRefused` for one that is too long."""

@@ -9,12 +9,14 @@ answer does not wait for the next book.
 
 import difflib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 from sqlmodel import col, select
 
+from heatmap.moment import stamp
+from heatmap.money import age
 from indexer.errors import UnknownCoin
 from indexer.first_sight import with_first_sight
 from indexer.frames import ACCOUNTS, PAIR, POSITIONS, conform, empty
@@ -26,6 +28,8 @@ from storage.markets import last_market, market_coins
 from storage.store import Store
 from storage.tables import Market, Partition, Reading, Scope
 
+MARK_LAG: Final = timedelta(minutes=5)
+"""A watch reads marks once a minute; a mark that is older than its positions by more than this is told."""
 MOMENT: Final = pl.Datetime("us", "UTC")
 HELD = {**POSITIONS, "reading_id": pl.String()}
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
@@ -132,13 +136,13 @@ def market_beside(
     """
     last = _last_reading(store, positions)
     if last is None:
-        return last_market(store.database, VENUE, coin, at), ()
+        return _with_lag(positions, last_market(store.database, VENUE, coin, at))
     same = last_market(store.database, VENUE, coin, last.as_of)
     if same is not None and same.as_of == last.as_of:
         return same, ()
     row = last_market(store.database, VENUE, coin, at)
     if row is None or row.as_of >= _began(store, last):
-        return row, ()
+        return _with_lag(positions, row)
     return _marked_by_positions(positions, last, row)
 
 
@@ -285,6 +289,17 @@ def _began(store: Store, reading: Reading) -> datetime:
     query = select(Partition.first_at).where(Partition.reading_id == reading.id)
     with store.database.session() as session:
         return min(session.exec(query).all(), default=reading.as_of)
+
+
+def _with_lag(positions: pl.DataFrame, row: Market | None) -> tuple[Market | None, tuple[str, ...]]:
+    """The row, and a note where it is older than the last positions by more than a map of one moment may hide."""
+    read_at = positions["as_of"].max()
+    if row is None or not isinstance(read_at, datetime) or read_at - row.as_of <= MARK_LAG:
+        return row, ()
+    return row, (
+        f"mark and open interest are of {stamp(row.as_of)}, {age((read_at - row.as_of).total_seconds())} older than "
+        "the last positions",
+    )
 
 
 def _marked_by_positions(

@@ -292,9 +292,10 @@ class Watch:
     # ------------------------------------------------------------------------------------- marking
 
     async def _mark(self, client: InfoClient) -> None:
+        begun_s = time.monotonic()  # of the reading at the start
         while True:
-            await asyncio.sleep(self.pace.mark_s)
-            known = set(self.marks.coins)
+            await asyncio.sleep(max(self.pace.mark_s - (time.monotonic() - begun_s), 0.0))
+            begun_s, known = time.monotonic(), set(self.marks.coins)
             try:
                 await self.marks.read(client, self.dexes, self.book)
             except LiqtruthError as error:

@@ -155,6 +155,36 @@ async def test_connections_are_kept_and_bounded(endpoint: InfoEndpoint) -> None:
     assert most == 3
 
 
+@pytest.mark.parametrize("budget", [Budget(None), Budget(960, window_s=2.0)], ids=["lifted", "tight"])
+async def test_who_asks_once_is_not_kept_waiting_by_those_who_ask_without_a_pause(
+    endpoint: InfoEndpoint, budget: Budget
+) -> None:
+    readers, asks = 8, 5
+    most = asks * (3 * readers + 1)  # a turn of everybody's for a connection, one for the budget, one under way
+
+    async def read_without_a_pause() -> None:
+        while True:
+            await asked.clearinghouse_state(address_of(1))
+
+    async def ask_now_and_then() -> None:
+        for _ in range(asks):
+            await asked.meta()
+
+    async with InfoClient(endpoint.base_url, budget, concurrency=readers, patience=QUICK) as asked:
+        reading = [asyncio.create_task(read_without_a_pause()) for _ in range(readers)]
+        while len(endpoint.requests) < 5 * readers:  # noqa: ASYNC110 - the endpoint is of another thread
+            await asyncio.sleep(0.01)
+        until = len(endpoint.requests) + most
+        asking = asyncio.create_task(ask_now_and_then())
+        while not asking.done() and len(endpoint.requests) <= until:
+            await asyncio.sleep(0.01)
+        answered = asking.done()
+        for task in (*reading, asking):
+            task.cancel()
+        await asyncio.gather(*reading, asking, return_exceptions=True)
+    assert answered
+
+
 async def test_the_meta_of_a_dex_is_kept_as_it_was_sent(endpoint: InfoEndpoint) -> None:
     async with client(endpoint) as asked:
         answer = await asked.meta_and_asset_ctxs()

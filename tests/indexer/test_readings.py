@@ -227,7 +227,21 @@ def test_the_market_read_as_a_sweep_began_stands_for_all_of_it(store: Store) -> 
     accounts(store, {"a": 1, "b": 2.5}, held("b", 1.0, 2.5))
     found, notes = market_with_notes(store, "BTC")
     assert found is not None
-    assert (found.mark_px, notes) == (100.0, ())
+    assert found.mark_px == 100.0
+    (note,) = notes
+    assert "1.5 h older" in note
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(0.5, ()), (4.9, ()), (9.0, ("9 min older",))])
+def test_a_mark_that_is_minutes_older_than_its_positions_says_so(
+    store: Store, minutes: float, told: tuple[str, ...]
+) -> None:
+    market(store, 1, 100.0)
+    later = 1 + minutes / 60
+    accounts(store, {"a": 1, "b": later}, held("a", 1.0, 1), held("b", 1.0, later))
+    _, notes = market_with_notes(store, "BTC")
+    assert len(notes) == len(told)
+    assert all(words in note for words, note in zip(told, notes, strict=True))
 
 
 def test_a_coin_with_a_market_and_no_positions_is_known(store: Store) -> None:
