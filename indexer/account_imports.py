@@ -17,8 +17,10 @@ import polars as pl
 from indexer.account_files import Moment, prefix_of, read_state
 from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, accounts_frame, positions_frame
 from indexer.answers import ADDRESS, Answer, Entry, Unread
+from indexer.contradictions import contradicting_accounts
 from indexer.errors import ImportRefused, WireError
 from indexer.frames import ACCOUNTS, POSITIONS, empty
+from indexer.table_readings import latest
 from indexer.wire import ClearinghouseState, SpotClearinghouseState, decode_spot_state
 from storage.clock import EARLIEST
 
@@ -28,6 +30,7 @@ NAMED: Final = 5
 MAIN: Final = ("", "main")
 MOST_BAD: Final = 10_000
 """So many bad entries beside ten times as many good ones: more, and it is another kind of file."""
+NO_MARKS: Final = pl.DataFrame(schema={"coin": pl.String(), "mark_px": pl.Float64()})
 Key = tuple[str, str, int]
 
 
@@ -68,6 +71,10 @@ class Asked:
     undated: Callable[[], Moment]
     collateral_token: Callable[[str, int], int]
     """Of a dex, at about a time (epoch ms)."""
+    marks: Callable[[Sequence[str], datetime], pl.DataFrame] = lambda coins, at: NO_MARKS
+    """What the market's marks of coins were about then: coin, mark_px."""
+    keep: bool = False
+    """Whether accounts that contradict themselves are kept."""
 
 
 @dataclass
@@ -182,10 +189,27 @@ class _Gathering:
         for address, dex, _ in self._disputed:
             self.left_out.add(f"{address} on {dex or 'the main dex'}: two different answers of one moment")
         if self._disputed:
-            positions, accounts = (_without(frame, list(self._disputed)) for frame in (positions, accounts))
+            keys = _frame_of(list(self._disputed))
+            positions, accounts = (_without(frame, keys) for frame in (positions, accounts))
+        positions, accounts = self._without_contradictions(positions, accounts)
         if accounts.is_empty():
             self._refuse()
         return AccountsRead(positions, accounts, self.left_out, self._said())
+
+    def _without_contradictions(
+        self, positions: pl.DataFrame, accounts: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        if positions.is_empty():
+            return positions, accounts
+        asked = self.asked
+        marks = asked.marks(sorted(positions["coin"].unique()), latest(positions))
+        wrong, lines = contradicting_accounts(positions, str(asked.path), marks, asked.keep)
+        if wrong.is_empty():
+            self.notes.update(dict.fromkeys(lines))
+            return positions, accounts
+        for line in lines:
+            self.left_out.add(line)
+        return _without(positions, wrong), _without(accounts, wrong)
 
     def _said(self) -> list[str]:
         notes = list(self.notes)
@@ -250,8 +274,11 @@ def _wrapped(answer: Answer) -> Moment | None:
     return (moment, "") if moment >= EARLIEST else None
 
 
-def _without(frame: pl.DataFrame, keys: Sequence[Key]) -> pl.DataFrame:
+def _frame_of(keys: Sequence[Key]) -> pl.DataFrame:
     columns: Mapping[str, pl.DataType] = {name: POSITIONS[name] for name in ("address", "dex")}
-    disputed = pl.DataFrame(list(keys), schema={**columns, "ms": pl.Int64()}, orient="row")
-    at = disputed.with_columns(as_of=pl.col("ms").cast(POSITIONS["as_of"])).drop("ms")
-    return frame.join(at, on=["address", "dex", "as_of"], how="anti", maintain_order="left")
+    told = pl.DataFrame(list(keys), schema={**columns, "ms": pl.Int64()}, orient="row")
+    return told.with_columns(as_of=pl.col("ms").cast(POSITIONS["as_of"])).drop("ms")
+
+
+def _without(frame: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    return frame.join(keys, on=["address", "dex", "as_of"], how="anti", maintain_order="left")

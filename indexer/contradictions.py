@@ -9,7 +9,7 @@ Columnar; stores nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -158,6 +158,64 @@ CHECKS: Final = (
         few="cells",
     ),
 )  # fmt: skip
+
+
+ACCOUNT: Final = ("address", "dex", "as_of")
+STATE_FIELDS: Final = {
+    "szi": "szi",
+    "notional_usd": "positionValue",
+    "entry_px": "entryPx",
+    "unrealized_pnl_usd": "unrealizedPnl",
+    "liq_px_exchange": "liquidationPx",
+}
+"""Our columns by the names of an account's answer."""
+VALUE_GAIN: Final = pl.col("szi").sign() * pl.col("notional_usd") - pl.col("szi") * pl.col("entry_px")
+"""The same as `GAIN` where the value may be zero."""
+STATE_CHECKS: Final = (
+    *(check for check in CHECKS if "given_mark_px" not in check.columns and check.few == "rows"),
+    Check(
+        ("szi", "notional_usd", "entry_px", "unrealized_pnl_usd"),
+        pl.lit(True),
+        (pl.col("unrealized_pnl_usd") - VALUE_GAIN).abs()
+        > 0.25 * VALUE_GAIN.abs() + 0.02 * pl.col("notional_usd") + DUST_USD,
+        "profit is not size x (mark - entry)",
+        _unit_of_gain,
+    ),
+)
+"""What an answer always tells is held to be true of every account: one that contradicts itself is left out whole."""
+
+
+def contradicting_accounts(
+    positions: pl.DataFrame, place: str, marks: pl.DataFrame, keep: bool = False
+) -> tuple[pl.DataFrame, list[str]]:
+    """Accounts (address, dex, as_of) of a `POSITIONS` frame whose positions contradict themselves; a line on each.
+
+    Raises `ImportRefused` where most accounts that hold positions do, unless `keep`: then none is named, and the
+    lines are notes on what is kept.
+    """
+    rows = _with_references(positions.with_row_index("row", offset=1), STATE_FIELDS, marks)
+    accounts = rows.select(ACCOUNT).n_unique() if rows.height else 0
+    wrong = [(check, rows.filter(check.of & check.wrong)) for check in STATE_CHECKS]
+    wrong = [(check, found.unique(ACCOUNT, keep="first", maintain_order=True)) for check, found in wrong]
+    told = pl.concat([found.with_columns(why=pl.lit(check.said)) for check, found in wrong])
+    told = told.unique(ACCOUNT, keep="first", maintain_order=True)
+    if told.is_empty():
+        return told.select(ACCOUNT), []
+    lines = [_line_of(one) for one in told.iter_rows(named=True)]
+    if keep:
+        return told.select(ACCOUNT).clear(), [f"kept as told: {line}" for line in lines[:FEW_ROWS]]
+    if 2 * told.height > accounts:
+        check, found = next((check, found) for check, found in wrong if found.height)
+        of = f"{told.height:,} of {accounts:,} accounts contradict themselves"
+        raise ImportRefused(f"{place}: {of}: {lines[0]}; {check.hint(found)}; record it again, or {KEEP}")
+    return told.select(ACCOUNT), lines
+
+
+def _line_of(row: Mapping[str, Any]) -> str:
+    cells = ", ".join(
+        f"{theirs} {row[ours]:.6g}" for ours, theirs in STATE_FIELDS.items() if row[ours] is not None
+    )
+    return f"{row['address']}: {row['coin']}: {row['why']} ({cells})"
 
 
 def held_against_each_other(

@@ -197,6 +197,8 @@ def _prepare_answers(
         spot=options.spot,
         undated=lambda: when(path, options.as_of),
         collateral_token=token,
+        marks=options.marks,
+        keep=options.keep,
     )
     read = read_accounts(entries, asked)
     tables, notes = options.tables(sorted(read.accounts["dex"].unique()), read.accounts["as_of"].unique())

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,37 @@ def test_an_account_without_positions_is_of_the_dex_that_is_said() -> None:
         )
     )
     assert sorted(found.accounts["dex"]) == ["", "xyz"]
+
+
+def changed(**fields: object) -> dict[str, Any]:
+    """A long of 1 BTC bought at its mark of 50,000, with fields of another position."""
+    return {**btc(1.0, 45_000.0), **fields}
+
+
+CONTRADICTING = {
+    "another size": changed(szi="-7"),
+    "the other side": changed(szi="-1", entryPx="48000", unrealizedPnl="2000", liquidationPx="60000"),
+    "a size in USD": changed(szi="50000"),
+    "a value of another unit": changed(positionValue="5000000"),
+    "a value of zero": changed(positionValue="0"),
+    "an entry of another coin": changed(entryPx="2000"),
+    "a profit in percent of another": changed(unrealizedPnl="-30000"),
+}
+
+
+@pytest.mark.parametrize("wrong", CONTRADICTING)
+def test_an_account_that_contradicts_itself_is_left_out_and_most_are_refused(wrong: str) -> None:
+    good = [{"user": address_of(n), "state": state(btc(float(n), 45_000.0))} for n in (1, 2)]
+    bad = {"user": address_of(9), "state": state({**btc(1.0, 1.0), "coin": "ETH"}, CONTRADICTING[wrong])}
+    found = read(lines([bad, *good]))
+    assert sorted(found.accounts["address"]) == [address_of(1), address_of(2)]
+    assert set(found.positions["address"]) == {address_of(1), address_of(2)}
+    assert found.left_out.count == 1
+    with pytest.raises(BadInput, match="--keep-contradictions"):
+        read(lines([bad]))
+    who = replace(asked(Path("x")), keep=True)
+    kept = read_accounts(answers_of_lines([json.dumps(bad).encode()], Answer("x", b"")), who)
+    assert (kept.positions.height, kept.left_out.count) == (2, 0)
 
 
 def test_the_same_answer_twice_is_read_once_and_two_of_one_moment_not_at_all() -> None:
