@@ -148,7 +148,7 @@ def test_candles_beside_which_stored_open_interest_is_absurd_warn_in_the_headlin
 
 def test_open_interest_in_trillions_warns_in_the_headline(store: Store, tmp_path: Path) -> None:
     assert "6 trillion" in import_feed(store, held(tmp_path, None, 6e12), "okx", "SOL").describe()[0]
-    assert "WARNING" not in import_feed(store, held(tmp_path, None, 6e9), "okx", "SOL").describe()[0]
+    assert "WARNING" not in import_feed(store, held(tmp_path, None, 6e9), "okx", "XRP").describe()[0]
 
 
 def test_a_file_of_two_markets_without_their_names_is_refused(store: Store, tmp_path: Path) -> None:
@@ -183,3 +183,38 @@ def test_funding_of_more_than_all_that_is_held_is_left_out_or_refused(
         import_feed(
             store, write(tmp_path, ["ts,rate", *(f"{ts},{rate}" for ts in times())]), "binance", "BTC"
         )
+
+
+def rates(tmp_path: Path, values: list[float]) -> Path:
+    return write(tmp_path, ["ts,rate", *(f"{ts},{value}" for ts, value in zip(times(), values, strict=True))])
+
+
+@pytest.mark.parametrize(
+    ("before", "wrong", "factor", "refused"),
+    [
+        (0.0001, COUNT, 100.0, True),
+        (0.0001, COUNT // 4, -1.0, True),
+        (0.0001, 2, 100.0, False),
+        (0.0001, COUNT, 1.1, False),
+        (0.0, COUNT, 1.0, False),
+    ],
+)
+def test_many_rows_that_differ_from_the_stored_ones_are_refused_and_a_few_said(
+    store: Store, tmp_path: Path, before: float, wrong: int, factor: float, refused: bool
+) -> None:
+    import_feed(store, rates(tmp_path, [before] * COUNT), "okx", "BTC")
+    path = rates(tmp_path, [0.0001 * factor if at < wrong else 0.0001 for at in range(COUNT)])
+    if refused:
+        with pytest.raises(TableRefused, match=f"{wrong} of {COUNT} rows differ from the stored funding"):
+            import_feed(store, path, "okx", "BTC")
+        assert stored(store, "funding", "okx", "BTC")["rate"].to_list() == [before] * COUNT
+    summary = import_feed(store, path, "okx", "BTC", replace=refused)
+    assert stored(store, "funding", "okx", "BTC")["rate"][0] == pytest.approx(0.0001 * factor)
+    assert any("replaced" in remark for remark in summary.remarks) == (refused or wrong == 2)
+
+
+def test_bars_of_another_length_are_not_held_against_the_stored_ones(store: Store, tmp_path: Path) -> None:
+    import_feed(store, bars(tmp_path, 100, 100 * PX), "okx", "BTC")
+    rows = [f"{times()[0] + 14400 * at},{PX},{PX},{PX},{PX},400" for at in range(COUNT // 4)]
+    import_feed(store, write(tmp_path, ["ts,open,high,low,close,volume", *rows]), "okx", "BTC")
+    assert stored(store, "candles", "okx", "BTC").height == COUNT + COUNT // 4
