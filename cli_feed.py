@@ -96,6 +96,10 @@ def feed_import(
     venue: Annotated[str, typer.Option(help="Exchange that the series are of.")],
     coin: Annotated[str, typer.Option(help="Coin that the series are of.")],
     columns: Columns = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Let rows take the place of many stored ones that say otherwise."),
+    ] = False,
     json: JsonOut = None,
 ) -> None:
     """Read series of a venue from files; what was recognised is printed.
@@ -112,7 +116,7 @@ def feed_import(
     with opened_store() as store:
         for path in paths:
             try:
-                summaries.append(import_feed(store, path, venue, coin, mapping))
+                summaries.append(import_feed(store, path, venue, coin, mapping, replace))
             except TableRefused as error:
                 refused.append(error)
     if refused and not summaries:

@@ -26,6 +26,8 @@ NEAR_IN_TIME: Final = timedelta(days=1)
 SEEMS: Final = 1.25
 """A unit is named where it would make the columns agree within this factor."""
 TRILLION: Final = 1e12
+MOST_OF_ONE: Final = 1e11
+"""USD of open interest that no single market has had."""
 DAY_S: Final = 86_400
 TURNOVER: Final = (1e-4, 1e3)
 """Traded in a day over open interest: outside of this one of the two is in another unit."""
@@ -189,9 +191,13 @@ def _with_price(
             return table.with_columns(at_px=pl.col(name)), OF_ANOTHER_TIME, ()
     bars = _stored_bars(store, table, venue, coin)
     if bars.is_empty():
+        unchecked = f"no candles of {coin} are stored: its unit could not be checked"
         if len(held) == 2:
-            return _by_itself(table), OF_ANOTHER_TIME, ()
-        return table, 0.0, (f"no candles of {coin} are stored: its unit could not be checked",)
+            alone = _by_itself(table)
+            worth = alone["at_px"].median()
+            by_it = f" (a coin would be worth {worth:.4g} USD)" if isinstance(worth, float) else ""
+            return alone, OF_ANOTHER_TIME, (f"{unchecked}{by_it}",)
+        return table, 0.0, (unchecked,)
     near = table.sort("ts").join_asof(
         bars.select("ts", at_px="close").sort("ts"), on="ts", strategy="nearest", tolerance=NEAR_IN_TIME
     )
@@ -244,9 +250,11 @@ def _against_volume(table: pl.DataFrame, path: Path, store: Store, venue: str, c
         if not isinstance(middle, float) or middle <= 0:
             continue
         turnover = day_usd / (middle * in_usd)
-        if TURNOVER[0] < turnover < TURNOVER[1]:
-            continue
-        guesses = [(wrong, words), *((scale, f"{label} of its unit") for scale, label in SCALES)]
+        guesses: list[tuple[float, str]] = []
+        if not TURNOVER[0] < turnover < TURNOVER[1]:
+            guesses += [(wrong, words), *((scale, f"{label} of its unit") for scale, label in SCALES)]
+        if name == "open_interest" and middle * in_usd > MOST_OF_ONE and turnover < LIKELY_TURNOVER[0]:
+            guesses += [(size, "contracts of less than a coin") for size in SIZES if size < 1]
         for factor, unit in guesses:
             if LIKELY_TURNOVER[0] < turnover / factor < LIKELY_TURNOVER[1]:
                 raise TableRefused(
@@ -267,8 +275,10 @@ def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> 
     if held.is_empty() or day_usd is None or not isinstance(price, float):
         return ()
     usd = held.select(pl.coalesce("open_interest_usd", pl.col("open_interest") * price).median()).item()
-    if not usd or TURNOVER[0] < day_usd / usd < TURNOVER[1]:
+    if not usd:
         return ()
+    if TURNOVER[0] < day_usd / usd < TURNOVER[1]:
+        return too_large(usd)
     return (
         f"WARNING: a day's trading is {day_usd:.3g} USD and the stored open interest {usd:.3g} USD: one of the two is "
         "in another unit",
@@ -276,15 +286,18 @@ def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> 
 
 
 def _too_much(table: pl.DataFrame) -> tuple[str, ...]:
-    """The headline's warning of open interest in trillions."""
+    """The headline's warning of open interest beyond what a market can have."""
     usd = [pl.col("open_interest_usd")] if "open_interest_usd" in table.columns else []
     if {"open_interest", "at_px"} <= set(table.columns):
         usd.append(pl.col("open_interest") * pl.col("at_px"))
-    if not usd:
+    return too_large(table.select(pl.max_horizontal(usd).max()).item()) if usd else ()
+
+
+def too_large(usd: float | None) -> tuple[str, ...]:
+    """The warning of so many USD held in one market, where they are too many; empty where they are not."""
+    if usd is None or usd < MOST_OF_ONE:
         return ()
-    most = table.select(pl.max_horizontal(usd).max()).item()
-    if most is None or most < TRILLION:
-        return ()
+    told = f"{usd / TRILLION:.3g} trillion" if usd >= TRILLION else f"{usd / 1e9:.3g} billion"
     return (
-        f"WARNING: open interest of {most / TRILLION:.3g} trillion USD, more than all markets hold together",
+        f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?",
     )

@@ -34,6 +34,7 @@ from estimator.layouts import (
     named_by_structure,
 )
 from estimator.named_markets import OfMarket, of_market
+from estimator.replacing import replaced
 from estimator.venue_spec import Venue
 from estimator.venues import venue_named
 from storage.cells import refuse_first
@@ -95,13 +96,18 @@ class Asked:
 
 
 def import_feed(
-    store: Store, path: Path, venue: str, coin: str, columns: Mapping[str, str] | None = None
+    store: Store,
+    path: Path,
+    venue: str,
+    coin: str,
+    columns: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> ImportSummary:
     """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`).
 
-    `coin` is folded (`storage.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another
-    market, contradicts itself or holds an impossible value, `UnknownChoice` for a venue or column name that is not
-    known.
+    `replace` lets many rows take the place of stored ones that say otherwise. `coin` is folded
+    (`storage.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another market, contradicts
+    itself or what is stored, or holds an impossible value, `UnknownChoice` for a venue or column that is not known.
     """
     market, name = venue_named(venue), folded(coin)
     asked = Asked(store, market, name)
@@ -110,6 +116,7 @@ def import_feed(
         content, path, columns, asked
     )
     kept, remarks = _possible(read, path)
+    differing = replaced(kept, store, market.name, name.coin, path, replace)
     warnings = (*read.warnings, *_beside_stored(kept, asked))
     series = tuple(
         _store(store, dataset, market.name, name.coin, frame, str(path)) for dataset, frame in kept.items()
@@ -117,7 +124,7 @@ def import_feed(
     said = (name.words(),) if name.is_changed else ()
     return ImportSummary(
         *(str(path), market.name, name.coin, read.layout, series),
-        (*said, *read.remarks, *remarks),
+        (*said, *read.remarks, *remarks, *differing),
         warnings,
     )
 

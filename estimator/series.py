@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from estimator.contradictions import too_large
 from estimator.errors import StaleSeries, UnknownChoice
 from estimator.frames import DATASETS
 from estimator.moments import hours, of_ms, told
@@ -153,7 +154,12 @@ def align(
         end_ms=bars["end"].dt.epoch("ms").to_numpy(),
         last_oi_at=last_oi_at,
         oi_rounding_usd=rounding,
-        notes=(*_clipped(start, first), *_old_open_interest(joined), *notes),
+        notes=(
+            *too_large(float(aligned.open_interest[-1] * aligned.close[-1])),
+            *_clipped(start, first),
+            *_old_open_interest(joined),
+            *notes,
+        ),
         quality=(*candle_findings, *reading_findings, *found.findings),
     )
 

@@ -1,5 +1,6 @@
 """Columns that say one thing twice: a file in another unit is refused by the unit, a few wrong rows are left out."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.imports import import_feed
+from estimator.series import load_series
+from estimator.venues import venue_named
 from storage.errors import TableRefused
 from storage.settings import Settings
 from storage.store import Store
@@ -146,9 +149,38 @@ def test_candles_beside_which_stored_open_interest_is_absurd_warn_in_the_headlin
     assert "WARNING" in summary.describe()[0]
 
 
-def test_open_interest_in_trillions_warns_in_the_headline(store: Store, tmp_path: Path) -> None:
+def test_contracts_taken_for_coins_show_beside_what_is_traded(store: Store, tmp_path: Path) -> None:
+    import_feed(store, bars(tmp_path, 3_000, 3_000 * PX), "okx", "BTC")
+    with pytest.raises(TableRefused, match="contracts of less than a coin"):
+        import_feed(store, held(tmp_path, 9_000_000, None), "okx", "BTC")
+    import_feed(store, held(tmp_path, 90_000, None), "okx", "BTC")
+
+
+@pytest.mark.parametrize(
+    ("coins", "usd"), [(90_000, 90_000 * PX), (9_000_000, 90_000 * PX), (90_000 * PX, 90_000)]
+)
+def test_two_columns_without_any_price_beside_them_are_said_to_be_unchecked(
+    store: Store, tmp_path: Path, coins: float, usd: float
+) -> None:
+    summary = import_feed(store, held(tmp_path, coins, usd), "okx", "BTC")
+    assert any(
+        "could not be checked" in remark and f"{usd / coins:.4g} USD" in remark for remark in summary.remarks
+    )
+
+
+def test_a_map_of_more_than_a_market_can_hold_warns(store: Store, tmp_path: Path) -> None:
+    import_feed(store, held(tmp_path, None, 2e11), "okx", "BTC")
+    import_feed(store, bars(tmp_path, 3_000_000, 3_000_000 * PX), "okx", "BTC")
+    at = datetime.fromtimestamp(times()[-1] + 3600, UTC)
+    assert any(
+        "200 billion" in note for note in load_series(store, venue_named("okx"), "BTC", "7d", at).notes
+    )
+
+
+def test_open_interest_beyond_a_market_warns_in_the_headline(store: Store, tmp_path: Path) -> None:
+    assert "200 billion" in import_feed(store, held(tmp_path, None, 2e11), "okx", "ETH").describe()[0]
     assert "6 trillion" in import_feed(store, held(tmp_path, None, 6e12), "okx", "SOL").describe()[0]
-    assert "WARNING" not in import_feed(store, held(tmp_path, None, 6e9), "okx", "SOL").describe()[0]
+    assert "WARNING" not in import_feed(store, held(tmp_path, None, 6e9), "okx", "XRP").describe()[0]
 
 
 def test_a_file_of_two_markets_without_their_names_is_refused(store: Store, tmp_path: Path) -> None:
@@ -183,3 +215,38 @@ def test_funding_of_more_than_all_that_is_held_is_left_out_or_refused(
         import_feed(
             store, write(tmp_path, ["ts,rate", *(f"{ts},{rate}" for ts in times())]), "binance", "BTC"
         )
+
+
+def rates(tmp_path: Path, values: list[float]) -> Path:
+    return write(tmp_path, ["ts,rate", *(f"{ts},{value}" for ts, value in zip(times(), values, strict=True))])
+
+
+@pytest.mark.parametrize(
+    ("before", "wrong", "factor", "refused"),
+    [
+        (0.0001, COUNT, 100.0, True),
+        (0.0001, COUNT // 4, -1.0, True),
+        (0.0001, 2, 100.0, False),
+        (0.0001, COUNT, 1.1, False),
+        (0.0, COUNT, 1.0, False),
+    ],
+)
+def test_many_rows_that_differ_from_the_stored_ones_are_refused_and_a_few_said(
+    store: Store, tmp_path: Path, before: float, wrong: int, factor: float, refused: bool
+) -> None:
+    import_feed(store, rates(tmp_path, [before] * COUNT), "okx", "BTC")
+    path = rates(tmp_path, [0.0001 * factor if at < wrong else 0.0001 for at in range(COUNT)])
+    if refused:
+        with pytest.raises(TableRefused, match=f"{wrong} of {COUNT} rows differ from the stored funding"):
+            import_feed(store, path, "okx", "BTC")
+        assert stored(store, "funding", "okx", "BTC")["rate"].to_list() == [before] * COUNT
+    summary = import_feed(store, path, "okx", "BTC", replace=refused)
+    assert stored(store, "funding", "okx", "BTC")["rate"][0] == pytest.approx(0.0001 * factor)
+    assert any("replaced" in remark for remark in summary.remarks) == (refused or wrong == 2)
+
+
+def test_bars_of_another_length_are_not_held_against_the_stored_ones(store: Store, tmp_path: Path) -> None:
+    import_feed(store, bars(tmp_path, 100, 100 * PX), "okx", "BTC")
+    rows = [f"{times()[0] + 14400 * at},{PX},{PX},{PX},{PX},400" for at in range(COUNT // 4)]
+    import_feed(store, write(tmp_path, ["ts,open,high,low,close,volume", *rows]), "okx", "BTC")
+    assert stored(store, "candles", "okx", "BTC").height == COUNT + COUNT // 4

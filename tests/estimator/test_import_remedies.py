@@ -110,3 +110,12 @@ def test_a_remedy_that_an_error_names_is_one(run: Run, tmp_path: Path, kind: str
     assert said in refused.stderr
     (tmp_path / better_name).write_bytes(better)
     run("feed", "import", str(tmp_path / better_name), *better_words)
+
+
+def test_rows_that_correct_stored_ones_are_stored_with_the_option(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(RATES)
+    run("feed", "import", str(path), *NAMES)
+    path.write_text(RATES.replace("0.1", "0.3").replace("0.2", "0.4"))
+    assert "--replace" in run("feed", "import", str(path), *NAMES, code=2).stderr
+    assert "replaced" in run("feed", "import", str(path), *NAMES, "--replace").stdout
