@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from cli_terminal import say
+
+LONGEST_DURATION: Final = timedelta(days=36_525)
+"""Any moment that is believed, and this much before or after it, is in the calendar."""
 
 if TYPE_CHECKING:
     from storage.settings import Settings
@@ -58,6 +61,8 @@ def parse_duration(text: str) -> timedelta:
         raise typer.BadParameter(f"{text!r} is no length of time; write e.g. 90s, 30m, 4h or 7d") from error
     if length <= timedelta(0):
         raise typer.BadParameter(f"{text!r} must be longer than nothing")
+    if length > LONGEST_DURATION:
+        raise typer.BadParameter(f"{text!r} is longer than a century; write e.g. 90s, 30m, 4h or 7d")
     return length
 
 

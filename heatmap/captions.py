@@ -81,7 +81,7 @@ def coverage_line(heatmap: Heatmap) -> str:
             said += f" of {counted(coverage.accounts, 'account')}"
     if coverage.oldest_age_s is not None:
         last = "series end" if heatmap.source == "modelled" else "oldest read"
-        said += f", {last} {age(coverage.oldest_age_s)} before"
+        said += f", {last} {age(coverage.oldest_age_s)} before its moment"
     return (
         f"{heatmap.filtered_by}: {_sides(heatmap.total_usd)}, of a whole that {said}"
         if heatmap.only

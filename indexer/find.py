@@ -30,6 +30,7 @@ from indexer.discovery import (
 from indexer.node_fills import DATASET, LIQUIDATIONS
 from indexer.universe import VENUE
 from storage.store import Store
+from storage.urls import shown_url
 
 SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations")
 DEFAULT_SOURCES: Final = ("leaderboard", "vaults", "recent-trades", "liquidations")
@@ -79,13 +80,14 @@ def find(
     files: Sequence[Path] = (),
     weight_per_minute: float | None = 960,
 ) -> FindReport:
-    """Ask `sources` one after another and write down whom they met; raises `BadInput` for another name.
+    """Ask `sources` one after another and write down whom they met; raises `BadInput` for another name or no address.
 
     Sub-accounts are asked for the largest known masters, recent trades for the largest markets.
     """
     for name in sources:
         if name not in SOURCES:
             raise BadInput(f"no source {name!r}; there are {', '.join(SOURCES)}")
+    shown_url(stats_url)
     discovery = asyncio.run(_find(store, base_url, stats_url, sources, files, weight_per_minute))
     return FindReport(discovery, tuple(address_book.yields(store).to_dicts()))
 

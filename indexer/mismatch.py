@@ -29,6 +29,7 @@ from typing import Final
 
 import polars as pl
 
+from heatmap.moment import ago
 from heatmap.money import counted, percent, price, usd
 from indexer.accounts import POOLED_MODES, SEPARATE_MODES
 from indexer.checks import DIFFER, Checks
@@ -217,7 +218,7 @@ class MismatchReport:
             else f"; the worst of what agrees is {self.worst_fitting:.1e} apart"
         )
         lines = [
-            f"{counted(self.positions, 'position')} as of {self.as_of:%Y-%m-%dT%H:%M:%S}Z, "
+            f"{counted(self.positions, 'position')} as of {self.as_of:%Y-%m-%dT%H:%M:%S}Z ({ago(self.as_of)}), "
             f"{self.with_exchange_price:,} with the exchange's price, {self.solved:,} solved",
             f"  {self.checks}",
             f"  {self.nulls:,} are null on both sides; {percent(self.share_usd)} of notional differs{worst}",

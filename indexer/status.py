@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from heatmap.moment import ago
 from heatmap.money import age, counted, percent, usd
 from heatmap.synthetic import any_synthetic
 from indexer import address_book
@@ -19,6 +20,7 @@ from storage.store import Store
 from storage.tables import Market
 
 SHOWN_COINS: Final = 12
+HOUR_S: Final = 3600.0
 SKEW_S: Final = 5.0
 SHOWN_FAULTS: Final = 4
 AGE_SHARES: Final = (0.5, 0.9, 0.99)
@@ -68,11 +70,11 @@ class Status:
         told = ", ".join(f"{count:,} {source}" for source, count in self.sources.items()) or "none"
         ages = ", ".join(f"{share} {age(seconds)}" for share, seconds in self.ages_s.items())
         lines = [
-            f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
+            f"as of {_clock(self.as_of)}" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
             f"  address book: {counted(self.addresses, 'account')} (first met: {told})",
             f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; {self.checks}",
             f"  age of positions by notional: {ages}",
-            f"  last whole book: {f'{self.book_at:%Y-%m-%d %H:%M:%S} UTC' if self.book_at else 'none yet'}",
+            f"  last whole book: {_clock(self.book_at) if self.book_at else 'none yet'}",
             *(f"  {line}" for line in watch),
             "  coverage of open interest, long/short:",
             *(f"    {line}" for line in _coin_lines(self.coins)),
@@ -193,7 +195,7 @@ def _standing(state: WatchState, process: str | None) -> str:
 
 
 def _clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC ({ago(moment)})"
 
 
 def _skews(state: WatchState) -> list[str]:
@@ -211,7 +213,9 @@ def _skews(state: WatchState) -> list[str]:
 
 
 def _off(seconds: float) -> str:
-    return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'}"
+    size = abs(seconds)
+    told = f"{size:,.0f} s" if size < HOUR_S else age(size)
+    return f"{told} {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def _coin_lines(coins: Sequence[CoinCoverage]) -> list[str]:

@@ -25,6 +25,7 @@ from indexer.watch_state import WatchState, lock_path, read_state, write_state
 from storage.lock import alone
 from storage.long_runs import aside, stopping, unless, whole
 from storage.store import Store
+from storage.urls import shown_url
 
 REDISCOVER_S: Final = 6 * 3600.0
 FIRST_FIND_S: Final = 30.0
@@ -57,7 +58,10 @@ def run_watch(
     on_ready: Callable[[Watch, int | None], None] | None = None,
 ) -> Watch:
     """Watch until a signal (or `for_s`) ends it. Raises `LiqtruthError` where another watch runs on the same data, and
-    `SourceUnreachable` where the exchange cannot be read at the start."""
+    `SourceUnreachable` where the exchange cannot be read at the start; `BadInput` for an address that is none."""
+    for url in (plan.base_url, plan.stats_url):
+        if url is not None:
+            shown_url(url)
     with alone(lock_path(store), "a watch"):
         return asyncio.run(_run(store, plan, seeds, on_ready))
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, func, literal, or_, update
 from sqlmodel import Session, col, select
 
+from heatmap.moment import ago
 from heatmap.money import counted
 from storage.clock import AHEAD, EARLIEST, is_timely
 from storage.errors import NothingStored
@@ -37,7 +38,8 @@ class Stored:
         doubt = "" if self.timely else "  (not a time at which it can have been read)"
         held = f"{counted(self.accounts, 'account')}, {counted(self.positions, 'position')}"
         return [
-            f"{self.id}  as of {self.as_of:%Y-%m-%dT%H:%M:%SZ}, {self.scope}, {held}, {self.source}{doubt}"
+            f"{self.id}  as of {self.as_of:%Y-%m-%dT%H:%M:%SZ} ({ago(self.as_of)}), {self.scope}, {held}, "
+            f"{self.source}{doubt}"
         ]
 
 

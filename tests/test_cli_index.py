@@ -191,6 +191,9 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
         (["map", "positions", "BTC", "--between", "9", "1"], "9"),
         (["map", "exact", "BTC", "--holder-share", "5"], "'5' is no range"),
         (["map", "exact", "BTC", "--series", "soon"], "'soon' is no length of time"),
+        (["map", "exact", "BTC", "--series", "999999d"], "'999999d' is longer"),
+        (["map", "exact", "BTC", "--series", "1d", "--step", "1e300d"], "'1e300d' is no length of time"),
+        (["index", "watch", "--for", "36526d"], "'36526d' is longer"),
         (["map", "exact", "BTC", "--betas", "ETH"], "write e.g. ETH=1.2"),
         (["index", "watch", "--for", "-1h"], "-1h"),
         (["index", "node", "nowhere.rmp"], "nowhere.rmp"),
@@ -200,3 +203,29 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
 )
 def test_a_bad_value_is_named(run: Run, words: list[str], said: str) -> None:
     assert said in run(*words, code=2).stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["index", "sweep", "--addresses", "ADDRESSES", "--base-url"],
+        ["index", "find", "--base-url"],
+        ["index", "find", "--stats-url"],
+        ["index", "verify", "0x" + "1" * 40, "--base-url"],
+        ["index", "candles", "--base-url"],
+        ["index", "watch", "--base-url"],
+        ["index", "watch", "--stats-url"],
+        ["feed", "fetch", "binance", "BTC", "--base-url"],
+        ["feed", "watch", "binance", "BTC", "--base-url"],
+    ],
+    ids=lambda words: " ".join(words[:2] + words[-1:]),
+)
+def test_a_port_that_is_none_is_refused_before_anything_is_asked(
+    run: Run, tmp_path: Path, words: list[str], port: str
+) -> None:
+    addresses = tmp_path / "addresses.txt"
+    addresses.write_text("0x" + "1" * 40)
+    filled = [str(addresses) if word == "ADDRESSES" else word for word in words]
+    (line,) = run(*filled, f"http://127.0.0.1:{port}", code=2).stderr.strip().splitlines()
+    assert port in line

@@ -44,7 +44,7 @@ def test_without_open_interest_what_was_seen_is_told_in_dollars() -> None:
 
 def test_positions_accounts_and_age_are_told_where_they_are_known() -> None:
     said = coverage_line(seen(positions=12_345, accounts=6_789, oldest_age_s=720.0))
-    assert said.endswith("; 12,345 positions of 6,789 accounts, oldest read 12 min before")
+    assert said.endswith("; 12,345 positions of 6,789 accounts, oldest read 12 min before its moment")
 
 
 def test_what_is_not_drawn_is_told_per_side() -> None:

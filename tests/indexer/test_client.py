@@ -130,7 +130,13 @@ async def test_the_keys_of_a_provider_are_not_shown(endpoint: InfoEndpoint) -> N
     assert endpoint.base_url in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "api.hyperliquid.xyz", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://host", "api.hyperliquid.xyz", "http://", "http://[::1"),
+        *(f"http://127.0.0.1:{port}" for port in ("99999", "65536", "0", "-1", "abc", "9" * 3000)),
+    ],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(BadInput, match="base URL"):
         InfoClient(url, Budget(None))
@@ -160,7 +166,9 @@ async def test_who_asks_once_is_not_kept_waiting_by_those_who_ask_without_a_paus
     endpoint: InfoEndpoint, budget: Budget
 ) -> None:
     readers, asks = 8, 5
-    most = asks * (3 * readers + 1)  # a turn of everybody's for a connection, one for the budget, one under way
+    most = asks * (
+        3 * readers + 1
+    )  # a turn of everybody's for a connection, one for the budget, one under way
 
     async def read_without_a_pause() -> None:
         while True:
@@ -176,7 +184,7 @@ async def test_who_asks_once_is_not_kept_waiting_by_those_who_ask_without_a_paus
             await asyncio.sleep(0.01)
         until = len(endpoint.requests) + most
         asking = asyncio.create_task(ask_now_and_then())
-        while not asking.done() and len(endpoint.requests) <= until:
+        while not asking.done() and len(endpoint.requests) <= until:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
         answered = asking.done()
         for task in (*reading, asking):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooled import HELD, MARKS, META_JSON, NOON, TABLE, TABLES, held, sent
 
+from heatmap.moment import ago
 from indexer.checks import Checks
 from indexer.mismatch import MISMATCHES, REASONS, count_reasons, mismatch_report, mismatches
 from indexer.reconcile import check, implied_collateral_notes, reconcile
@@ -251,6 +252,7 @@ class TestReport:
         self.stored(store, sent(held({"BTC": -2.0}), pooled_available_usd=None))
         report = mismatch_report(store)
         assert (report.checks, report.solved) == (Checks(0, 0, 1, {"no_collateral": 1}), 0)
+        assert f"({ago(report.as_of)})" in report.describe()[0]
 
     def test_of_a_moment_before_anything_was_read_there_is_none(self, store: Store) -> None:
         with pytest.raises(NothingStored, match="no positions are stored yet"):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.status import age_shares, status_of
+from indexer.status import age_shares, describe_watch, status_of
 from indexer.sweep import sweep
 from indexer.watch_state import WatchState, read_state, state_path, write_state
 from sandbox.market import Market
@@ -51,6 +51,25 @@ def test_an_empty_data_directory_says_what_to_run(store: Store) -> None:
     status = status_of(store)
     assert status.as_of is None
     assert "liqtruth index sweep" in status.describe()[0]
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "said"),
+    [
+        (300.0, "300 s ahead of"),
+        (-300.0, "300 s behind"),
+        (-7_729_270.0, "89.5 d behind"),
+        (7200.0, "2.0 h ahead of"),
+    ],
+)
+def test_a_clock_that_is_far_off_is_told_in_hours_and_days(offset_s: float, said: str) -> None:
+    assert any(said in line for line in describe_watch(WatchState(clock_offset_s=offset_s)))
+
+
+def test_every_moment_of_a_watch_has_its_age() -> None:
+    then = datetime.now(UTC) - timedelta(days=3, hours=1)
+    (line,) = describe_watch(WatchState(started_at=then, written_at=then, ended_at=then))
+    assert line.count("(3 days ago)") == line.count(" UTC") == 2
 
 
 def test_a_swept_market_is_covered_and_called_synthetic(

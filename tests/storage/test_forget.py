@@ -40,6 +40,12 @@ def ids(store: Store) -> list[str]:
         return sorted(session.exec(select(Reading.id)).all())
 
 
+def test_a_listed_reading_has_its_age(store: Store) -> None:
+    keep(store, "old", datetime.now(UTC) - timedelta(days=100, hours=1), 60_000.0)
+    (told,) = stored_readings(store)
+    assert "(100 days ago)" in told.describe()[0]
+
+
 def test_a_reading_goes_with_its_files_and_its_mark_and_the_others_stay(store: Store) -> None:
     keep(store, "good", NOON, 60_000.0)
     keep(store, "bad", NOON + timedelta(hours=1), 1.0)
