@@ -16,6 +16,7 @@ import msgspec
 
 from heatmap.decoding import NOT_DECODED
 from indexer.answers import ADDRESS, first_documents, holds_answers
+from indexer.decoding import repeated_key
 from indexer.errors import ImportRefused, WireError
 from indexer.universe import split_meta_and_ctxs
 from indexer.wire import (
@@ -34,6 +35,20 @@ from storage.content import read_content
 DATE: Final = re.compile(
     r"(20\d\d)-?([01]\d)-?([0-3]\d)(?:[T_-]?([0-2]\d)[:-]?([0-5]\d)(?:[:-]?([0-5]\d))?Z?)?"
 )
+OF_POSITIONS: Final = (
+    *((f'"{name}"'.encode(), 1) for name in (
+        "position", "coin", "szi", "leverage", "entryPx", "positionValue", "unrealizedPnl", "liquidationPx",
+        "marginUsed", "maxLeverage", "value",
+    )),
+    (b'"type"', 2),
+)  # fmt: skip
+OF_ANSWERS: Final = (
+    *((f'"{name}"'.encode(), 1) for name in (
+        "marginSummary", "crossMarginSummary", "crossMaintenanceMarginUsed", "withdrawable", "time", "assetPositions",
+    )),
+    *((f'"{name}"'.encode(), 2) for name in ("accountValue", "totalNtlPos", "totalRawUsd", "totalMarginUsed")),
+)  # fmt: skip
+"""Fields of a position and of an answer, and how often it has each."""
 Moment = tuple[datetime, str]
 """A moment and, where it is not the answer's own, where it is from."""
 
@@ -121,6 +136,7 @@ def read_state(
     Raises `WireError` naming the JSON path and the value, and `ImportRefused` for a time that no clock can show.
     """
     how, raw = "", bytes(raw)
+    sent = raw
     try:
         state = decode_clearinghouse_state(raw, source)
     except WireError:
@@ -129,10 +145,26 @@ def read_state(
             raise
         raw, how = dated
         state = decode_clearinghouse_state(raw, source)
+    if _may_repeat(sent, state) and (twice := repeated_key(sent)):
+        raise ImportRefused(f"{source}: the key {twice!r} is there twice in one object; record it again")
     moment = datetime.fromtimestamp(state.time / 1000, UTC)
     if not is_timely(moment):
         raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {wanted()}")
     return state, how
+
+
+def _may_repeat(raw: bytes, state: ClearinghouseState) -> bool:
+    """Whether a field is there more often than positions and sums are: a quick look before the slow one."""
+    held = state.asset_positions
+    unread = state.closed + len(state.left_out)
+    isolated = sum(entry.position.leverage.raw_usd is not None for entry in held)
+    most = {1: len(held) + unread, 2: 2 * (len(held) + unread)}
+    return (
+        any(raw.count(name) > most[each] for name, each in OF_POSITIONS)
+        or any(raw.count(name) > times for name, times in OF_ANSWERS)
+        or raw.count(b'"rawUsd"') > isolated + unread
+        or b"\\u" in raw
+    )
 
 
 def _dated(raw: bytes | msgspec.Raw, undated: Callable[[], Moment]) -> tuple[bytes, str] | None:

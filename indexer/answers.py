@@ -5,9 +5,10 @@ websocket; a folder one file per account, named after its address. All are the s
 off until a `clearinghouseState` is left, and hands on what the wrappings said. It decodes no state.
 """
 
+import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput
+from indexer.decoding import repeated_key
 from indexer.errors import WireError
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -114,6 +116,9 @@ SPOTS: Final = ("spot_clearinghouse_state", "snake_spot", "spot_state", "spot")
 MODES: Final = ("user_abstraction", "snake_mode", "abstraction", "mode")
 TIMES: Final = ("time", "as_of", "timestamp", "ts", "captured_at", "server_time")
 
+BESIDE: Final = frozenset(Wrapping.__struct_encode_fields__)
+"""What may be said beside the accounts of an object from addresses to answers."""
+
 _wrapping = msgspec.json.Decoder(Wrapping)
 _list = msgspec.json.Decoder(list[Raw])
 _pairs = msgspec.json.Decoder(list[tuple[str, Raw]])
@@ -136,7 +141,9 @@ def holds_answers(document: bytes | Raw) -> bool:
         members = _members.decode(document)
     except NOT_DECODED:
         return False
-    return bool(members) and all(ADDRESS.fullmatch(name) for name in members)
+    return any(
+        ADDRESS.fullmatch(name) and (_opens(one, b"{[") or one == NULL) for name, one in members.items()
+    )
 
 
 def _holds_some(listed: Raw) -> bool:
@@ -250,7 +257,7 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
 
 def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
     """`outer` with what the wrapping adds; two addresses or dexes that differ raise `ValueError`."""
-    address = _text(wrapping.told(*OWNERS))
+    address = _owner(wrapping)
     dex = _text(wrapping.told("dex"))
     if request := wrapping.told("request"):
         asked = _wrapping.decode(request)
@@ -267,7 +274,39 @@ def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
     )
 
 
+def _owner(wrapping: Wrapping) -> str | None:
+    """Whose it is; two fields that name two accounts raise `ValueError`."""
+    told = [value for name in OWNERS if (value := getattr(wrapping, name)) and value != NULL]
+    if len(told) > 1:
+        texts = [_text(value) for value in told if _opens(value, b'"')]
+        named = sorted({text.lower() for text in texts if text and ADDRESS.fullmatch(text)})
+        if len(named) > 1:
+            raise ValueError(f"it names two accounts, {named[0]} and {named[1]}")
+    return _text(told[0]) if told else None
+
+
+def _refuse_repeated(document: bytes | Raw, members: Mapping[str, Raw]) -> None:
+    """Raise `ValueError` for a key that the wrapping has twice."""
+    if _lost_some(document, members) and (twice := repeated_key(bytes(document), top_only=True)):
+        raise ValueError(f"the key {twice[:50]!r} is there twice in one object")
+
+
+def _lost_some(document: bytes | Raw, members: Mapping[str, Raw]) -> bool:
+    """Whether an object is longer than its members are together: it had more of them, or escapes in their names."""
+    names = sum(_ink(name.encode("utf-8", "replace")) + 2 for name in members)
+    return _ink(document) != names + sum(map(_ink, members.values())) + 2 * len(members) + 1
+
+
+def _ink(text: bytes | Raw) -> int:
+    """Length without white space."""
+    text = bytes(text)
+    return len(text) - sum(map(text.count, (b" ", b"\n", b"\r", b"\t")))
+
+
 def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
+    members = _members.decode(who.state)
+    if not any(map(ADDRESS.fullmatch, members)):
+        _refuse_repeated(who.state, members)
     channel = _text(wrapping.told("channel"))
     if channel in NO_POSITIONS and not (wrapping.data and b"assetPositions" in bytes(wrapping.data)):
         return  # nothing was lost: such frames hold no positions
@@ -295,15 +334,28 @@ def _by_dex(many: Raw) -> list[tuple[str | None, Raw]]:
 
 def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
     members = _members.decode(who.state)
-    if not members or not all(ADDRESS.fullmatch(name) for name in members):
+    if not any(map(ADDRESS.fullmatch, members)):
         fields = ", ".join(list(members)[:5])
         raise ValueError(f"no account's state in it; its fields are {fields or 'none'}")
-    for address, state in members.items():
-        where = f"{who.where}: {address}"
-        if bytes(state) == b"null":
+    twice = _told_twice(who.state) if _lost_some(who.state, members) else set()
+    for name, state in members.items():
+        where = f"{who.where}: {name[:60]}"
+        if not ADDRESS.fullmatch(name):
+            if name not in BESIDE:
+                yield Unread(where, f"{name[:60]!r} is no address (0x and 40 hexadecimal digits)")
+        elif name in twice:
+            yield Unread(where, "it is there twice in one object, with different answers")
+        elif state == NULL:
             yield Unread(where, "null, not a state")
         else:
-            yield from unwrapped(replace(who, where=where, address=address, state=state), depth + 1)
+            yield from unwrapped(replace(who, where=where, address=name, state=state), depth + 1)
+
+
+def _told_twice(document: bytes | Raw) -> set[str]:
+    """Names that the object has twice with different values."""
+    pairs: list[tuple[str, Any]] = json.loads(bytes(document), object_pairs_hook=list)
+    first: dict[str, Any] = {}
+    return {name for name, value in pairs if first.setdefault(name, value) != value}
 
 
 def _text(raw: Raw | None) -> str | None:

@@ -30,6 +30,9 @@ MOVED: Final = 5e-3
 """Smallest distance of mark and entry from which on profit must have its sign."""
 NEAR: Final = 1e-3
 """A liquidation price this close to the mark is past it no more than rounding is."""
+SAME: Final = 1e-4
+"""A liquidation price this close to mark or entry in most rows is the same number, rounded."""
+MOST_LEVERAGE: Final = 1000
 MOST_PAST: Final = 0.05
 """Share of notional past its own price from which on it is no truth."""
 FEW_ROWS: Final = 3
@@ -57,6 +60,8 @@ class Check:
     hint: Hint
     few: str = "rows"
     """What is left out where a few are wrong: the rows, the cells of the last column, or nothing."""
+    is_plain: Callable[[pl.DataFrame], bool] = lambda wrong: True
+    """Whether what most show is a contradiction, and no market that moved far."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,26 @@ CHECKS: Final = (
         "notional / size is over ten times off the entry price",
         _unit_by("entry_px"),
         few="nothing",
+        is_plain=lambda wrong: _is_plain(wrong),
+    ),
+    *(
+        Check(
+            ("szi", name, "liq_px_exchange"),
+            SOUND & (pl.col("liq_px_exchange") > 0) & (pl.col(name) > 0),
+            (pl.col("liq_px_exchange") / pl.col(name) - 1).abs() < SAME,
+            f"the liquidation price is the {what}",
+            lambda rows, what=what: f"the column of liquidation prices seems to hold the {what}",
+            few="nothing",
+        )
+        for name, what in (("mark_px", "mark"), ("entry_px", "entry price"))
+    ),
+    Check(
+        ("leverage",),
+        pl.col("leverage").is_not_null(),
+        ~pl.col("leverage").is_between(1, MOST_LEVERAGE),
+        f"no leverage from 1 to {MOST_LEVERAGE:,}",
+        lambda rows: "the column seems to hold something else",
+        few="cells",
     ),
     Check(
         ("szi", "entry_px", "unrealized_pnl_usd"),
@@ -260,13 +285,17 @@ def _judged(
     where = f"{check.said} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
         return "nothing", f"kept as told: {where}"
-    if _are_most(wrong.height, checked) and (check.few != "nothing" or _is_plain(check, wrong)):
+    if _are_most(wrong.height, checked) and check.is_plain(wrong):
         raise ImportRefused(
             f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}"
         )
     if check.few == "nothing":
         return "nothing", ""
-    what = "rows left out" if check.few == "rows" else f"cells of {given[check.columns[-1]]} left out"
+    what = (
+        "rows left out"
+        if check.few == "rows"
+        else f"cells of {given.get(check.columns[-1], check.columns[-1])} left out"
+    )
     return check.few, f"{what}: {where}"
 
 
@@ -275,9 +304,9 @@ def _are_most(wrong: int, checked: int) -> bool:
     return 2 * wrong > checked or (wrong >= MANY_ROWS and 5 * wrong > checked)
 
 
-def _is_plain(check: Check, wrong: pl.DataFrame) -> bool:
+def _is_plain(wrong: pl.DataFrame) -> bool:
     """Far from their entry prices are also coins that crashed; in another unit all are about equally far."""
-    if "USD" in check.hint(wrong):
+    if "USD" in _unit_by("entry_px")(wrong):
         return True
     ratio = (wrong["mark_px"] / wrong["entry_px"]).log()
     spread = (ratio - ratio.median()).abs().median()

@@ -4,7 +4,9 @@ A refusal names the payload, the JSON path and the value. Of a list that is read
 named; where none of them can be read, the payload is refused.
 """
 
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
@@ -102,6 +104,32 @@ class ItemDecoder(Decoder[T]):
             raise WireError(self.kind, source, problems[0])
         sifted.problems += problems
         return {**tree, name: kept} if name else kept
+
+
+def repeated_key(raw: bytes, top_only: bool = False) -> str | None:
+    """A key that one object of the document has twice (of the outermost object with `top_only`); null where none has.
+
+    Decoders take the last of them in silence, and which was meant nobody can say. Bytes that are no JSON have none.
+    """
+    found: list[str] = []
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        told = dict(members)
+        twice = (
+            []
+            if len(told) == len(members)
+            else [name for name, n in Counter(k for k, _ in members).items() if n > 1]
+        )
+        if top_only:
+            found.clear()
+        found.extend(twice[:1])
+        return told
+
+    try:
+        json.loads(raw, object_pairs_hook=pairs)
+    except (ValueError, RecursionError):
+        return None
+    return found[0] if found else None
 
 
 def tree_of(raw: bytes) -> Any:

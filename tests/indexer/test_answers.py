@@ -199,6 +199,52 @@ def test_an_account_without_positions_is_of_the_dex_that_is_said() -> None:
     assert sorted(found.accounts["dex"]) == ["", "xyz"]
 
 
+def with_keys_twice() -> dict[str, str]:
+    """Lines about account 9 in which a key is there twice, or two fields contradict each other."""
+    whole = json.dumps({"user": address_of(9), "state": state(btc(1.0, 45_000.0))})
+    mine, other = f'"user": "{address_of(9)}"', f'"user": "{address_of(8)}"'
+    return {
+        "a size": whole.replace('"szi": "1.0"', '"szi": "1.0", "szi": "-7"'),
+        "an escaped size": whole.replace('"szi": "1.0"', '"szi": "1.0", "s\\u007ai": "-7"'),
+        "a leverage": whole.replace('"value": 10', '"value": 10, "value": 40'),
+        "raw USD": whole.replace('"cross", "value"', '"isolated", "rawUsd": "1", "rawUsd": "2", "value"'),
+        "a time": whole.replace('"time"', '"time": 1787310000000, "time"'),
+        "an owner": whole.replace(mine, f"{mine}, {other}"),
+        "a state": whole.replace('"state"', '"state": {}, "state"'),
+        "two owners": whole.replace(mine, other.replace("user", "address") + f", {mine}"),
+    }
+
+
+@pytest.mark.parametrize("twice", with_keys_twice())
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_account_of_which_a_key_is_there_twice_is_left_out(twice: str, indent: int | None) -> None:
+    line = with_keys_twice()[twice].replace(", ", ", " if indent is None else ",  \t")
+    good = {"user": address_of(1), "state": state(btc(1.0, 45_000.0)), "new": {"coin": "a", "time": 1}}
+    found = read(lines([good]) + b"\n" + line.encode())
+    assert found.accounts["address"].to_list() == [address_of(1)]
+    assert found.left_out.count == 1
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_object_by_address_loses_only_what_is_there_twice_or_foreign(indent: int | None) -> None:
+    one, other = (json.dumps(state(btc(szi, 45_000.0)), indent=indent) for szi in (1.0, 2.0))
+
+    def of(*members: tuple[str, str]) -> bytes:
+        return ("{" + ", ".join(f'"{name}": {value}' for name, value in members) + "}").encode()
+
+    good = [(address_of(n), one) for n in (1, 2)]
+    differing = read(of(*good, (address_of(2), other), (address_of(3), one)))
+    assert sorted(differing.accounts["address"]) == [address_of(1), address_of(3)]
+    assert differing.left_out.count == 1
+    assert read(of(*good, good[0])).left_out.count == 0, "the same word for word"
+    for foreign in (("foo", one), ("0x12", one), ("foo", "5"), ("foo", "null")):
+        found = read(of(foreign, *good))
+        assert sorted(found.accounts["address"]) == [address_of(1), address_of(2)]
+        assert found.left_out.count == 1
+        assert foreign[0] in found.left_out.first[0]
+    assert read(of(("time", str(NOW_MS)), *good)).left_out.count == 0
+
+
 def changed(**fields: object) -> dict[str, Any]:
     """A long of 1 BTC bought at its mark of 50,000, with fields of another position."""
     return {**btc(1.0, 45_000.0), **fields}

@@ -76,6 +76,10 @@ WRONG: dict[str, tuple[tuple[str, ...], Corruption]] = {
     "sides missing, with profit": (("liq_px",), lambda t: [SIZE]),
     "profit in percent": ((), lambda t: [pl.col("upnl") / pl.col("notional") * 100]),
     "profit as a fraction": ((), lambda t: [pl.col("upnl") / pl.col("notional")]),
+    "liquidation prices that are the mark": ((), lambda t: [MARK.alias("liq_px")]),
+    "liquidation prices that are the entry": (("upnl",), lambda t: [ENTRY.alias("liq_px")]),
+    "leverage of another kind": ((), lambda t: [pl.col("notional").alias("leverage") + 2000]),
+    "leverage below nothing": ((), lambda t: [-pl.col("leverage")]),
     "prices of another moment": (("upnl",), lambda t: [pl.col("liq_px") * 2.5]),
 }
 
@@ -142,6 +146,14 @@ def test_profit_of_a_few_rows_that_is_something_else_is_left_out_of_the_row() ->
     assert found.rows.height == 100
     assert found.rows["unrealized_pnl_usd"].head(3).to_list() == [None] * 3
     assert found.rows["unrealized_pnl_usd"].null_count() == 3
+
+
+@pytest.mark.parametrize("leverage", [1e30, 0.0, -5.0, 1001.0])
+def test_a_few_leverages_that_can_be_none_are_left_out_of_their_rows(leverage: float) -> None:
+    table = honest(100, 7).with_columns(pl.col("leverage").cast(pl.Float64))
+    found = held(pl.concat([table[:3].with_columns(leverage=pl.lit(leverage)), table[3:]]))
+    assert found.rows["leverage"].head(4).to_list() == [None] * 3 + [table["leverage"][3]]
+    assert any("3 of 100" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(("share", "is_refused"), [(0.0, False), (0.04, False), (0.06, True), (0.5, True)])
