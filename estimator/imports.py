@@ -19,7 +19,7 @@ from estimator.frames import DATASETS, RATIO_KINDS, TAKER_BUY_SELL, conform
 from estimator.layouts import (
     COINS_OR_USD,
     HELD,
-    OURS,
+    OURS_SHOWN,
     PRICE,
     PRICES,
     QUOTE_VOLUME,
@@ -42,7 +42,7 @@ from storage.coin_names import CoinName, folded
 from storage.content import read_content
 from storage.errors import TableRefused
 from storage.store import Store
-from storage.tabular import TextTable, parse_rows, select_columns, to_float, to_time
+from storage.tabular import TextTable, parse_rows, select_columns, shortened, to_float, to_time
 
 MOST_DIFFERING: Final = 0.05
 """Rows of one time that differ: a download that was appended twice has some, a file of two markets half of its rows."""
@@ -151,8 +151,8 @@ def _feed(
     layout = layout_of(raw.columns, columns)
     if layout is None:
         raise TableRefused(
-            f"{path}: the columns {', '.join(raw.columns)} are no known layout; say which is which with "
-            f"--columns OURS=THEIRS,..., where ours are {', '.join(OURS)}"
+            f"{path}: the columns {shortened(raw.columns)} are no known layout; map yours onto ours "
+            f"({', '.join(OURS_SHOWN)}) with --columns OURS=THEIRS,..."
         )
     theirs = mapping_of(layout, raw.columns, given=bool(columns))
     table = select_columns(of.rows, theirs, path)
@@ -291,7 +291,7 @@ def series_in(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
     frames = {dataset: frame for dataset, frame in made.items() if not frame.is_empty()}
     if not frames:
         raise TableRefused(
-            f"{path}: the columns {', '.join(table.columns)} hold no series: candles need open, high, low and close "
+            f"{path}: the columns {shortened(table.columns)} hold no series: candles need open, high, low and close "
             "(or price), open interest open_interest or open_interest_usd, funding rate"
         )
     return frames

@@ -30,6 +30,9 @@ OURS: Final = (
 )
 """Names that `--columns` maps to. Volumes and `open_interest` are coins, `rate` a fraction, `price` a sample, and
 `quote_volume` USD: it is not kept, but held against the volume."""
+NAMES: Final = ("dt", "symbol", "coin", "exchange", "source")
+OURS_SHOWN: Final = (TIME, PRICE, *PRICES, "volume", HELD[0], "rate")
+"""Those that most tables need."""
 QUOTE_VOLUMES: Final = (
     *(
         QUOTE_VOLUME,
@@ -39,6 +42,12 @@ QUOTE_VOLUMES: Final = (
         "volume_usd",
         "volumeUsd",
         "Volume USDT",
+        "volCcyQuote",
+        "quoteVol",
+        "turnoverUsd",
+        "Volume USD",
+        "volume_quote",
+        "trade_turnover",
     ),
 )
 """What other tables call it."""
@@ -64,13 +73,14 @@ class FeedLayout:
     """A `storage.tabular.Layout` and what its columns mean.
 
     `scale` turns a column (by our name) into our unit; `below` bounds its raw values, so that a file in another
-    unit is refused; `remarks` are said on import.
+    unit is refused; `alone` means that no column but names may stand beside; `remarks` are said on import.
     """
 
     table: Layout
     scale: Mapping[str, float] = field(default_factory=dict)
     below: Mapping[str, float] = field(default_factory=dict)
     marker: str | None = None
+    alone: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -99,6 +109,13 @@ LAYOUTS: Final = (
             "candles",
             {TIME: "ts", **{name: name for name in PRICES}},
             {name: name for name in VOLUMES},
+        )
+    ),
+    FeedLayout(
+        Layout(
+            "candles (baseVolume in coins)",
+            "candles",
+            {TIME: "ts", **{name: name for name in PRICES}, "volume": "baseVolume"},
         )
     ),
     FeedLayout(
@@ -139,6 +156,7 @@ LAYOUTS: Final = (
             {HELD[1]: HELD[1]},
         )
     ),
+    FeedLayout(Layout("price samples", "candles", {TIME: "ts", PRICE: PRICE}), alone=True),
     FeedLayout(Layout("open interest (USD)", "open_interest", {TIME: "ts", HELD[1]: HELD[1]})),
     FeedLayout(
         Layout("OKX taker volume (USD)", "ratios", {TIME: "ts", TAKER_SELL: "sellVol", TAKER_BUY: "buyVol"}),
@@ -180,7 +198,12 @@ def layout_of(header: Sequence[str], columns: Mapping[str, str] | None) -> FeedL
     """
     if columns:
         return FeedLayout(Layout("columns as given", "given", dict(checked(columns))))
-    fitting = {layout.name: layout for layout in LAYOUTS if layout.marker is None or layout.marker in header}
+    fitting = {
+        layout.name: layout
+        for layout in LAYOUTS
+        if (layout.marker is None or layout.marker in header)
+        and not (layout.alone and set(header) - {*layout.table.columns.values(), *NAMES})
+    }
     found = recognise(header, [layout.table for layout in fitting.values()])
     return None if found is None else fitting[found.name]
 

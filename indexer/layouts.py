@@ -15,7 +15,7 @@ from typing import Final
 
 from indexer.errors import ImportRefused
 from indexer.frames import POSITIONS
-from storage.tabular import Layout, recognise
+from storage.tabular import Layout, recognise, shortened
 
 LATER: Final = ("mark_from", "tables_matching", "check")
 """Columns that exports of earlier versions lack."""
@@ -150,7 +150,7 @@ def _found(
     if "address" not in positions and {"as_of", "coin", "mark_px"} <= {**markets, **constants}.keys():
         return "markets", named, markets
     raise ImportRefused(
-        f"{place}: not a table of positions or marks: no column for {lacking}; it has {', '.join(header)}; "
+        f"{place}: not a table of positions or marks: no column for {lacking}; it has {shortened(header)}; "
         f"map them with --columns, e.g. --columns {lacking.split()[0]}=THEIRS"
     )
 

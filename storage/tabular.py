@@ -32,6 +32,7 @@ __all__ = [
     "read_table",
     "recognise",
     "select_columns",
+    "shortened",
     "to_float",
     "to_kind",
     "to_text",
@@ -142,11 +143,17 @@ def recognise(header: Sequence[str], layouts: Sequence[Layout]) -> Layout | None
     return max(fitting, key=lambda layout: len(layout.columns), default=None)
 
 
+def shortened(names: Sequence[str], most: int = 60) -> str:
+    """A list of names that leaves room for what is said after it."""
+    text = ", ".join(names)
+    return text if len(text) <= most else f"{text[:most]}... ({len(names)} columns)"
+
+
 def select_columns(table: pl.DataFrame, mapping: Mapping[str, str], place: Path) -> pl.DataFrame:
     """The mapped columns under our names; raises `TableRefused` for one that the file lacks."""
     for ours, theirs in mapping.items():
         if theirs not in table.columns:
             raise TableRefused(
-                f"{place}: no column {theirs!r} (for {ours}); the file has {', '.join(table.columns)}"
+                f"{place}: no column {theirs!r} (for {ours}); the file has {shortened(table.columns)}"
             )
     return table.select(pl.col(theirs).alias(ours) for ours, theirs in mapping.items())

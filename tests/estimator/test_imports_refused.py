@@ -142,3 +142,39 @@ def test_taker_volume_that_makes_no_ratio_is_no_series(store: Store, tmp_path: P
     path = write(tmp_path, ["ts,sellVol,buyVol", "1780000000000,0,5", "1780003600000,0,6"])
     with pytest.raises(TableRefused, match="hold no series"):
         import_feed(store, path, "okx", "SOL")
+
+
+@pytest.mark.parametrize("columns", [3, 40, 400])
+def test_a_long_list_of_columns_leaves_the_remedy_whole(store: Store, tmp_path: Path, columns: int) -> None:
+    names = ",".join(f"a_rather_long_name_{at}" for at in range(columns))
+    row = ",".join(["1"] * columns)
+    with pytest.raises(TableRefused) as refused:
+        import_feed(store, write(tmp_path, [names, row, row]), "okx", "SOL")
+    assert "--columns OURS=THEIRS" in str(refused.value)
+    assert "ts, price, open" in str(refused.value)
+
+
+def test_price_samples_are_known_by_their_two_columns(store: Store, tmp_path: Path) -> None:
+    bring(store, write(tmp_path, ["ts,price", "1785542400,10", "1785546000,12", "1785549600,11"]))
+    assert stored(store, "candles")["close"].to_list() == [12.0, 11.0]
+
+
+@pytest.mark.parametrize(
+    "name", ["volCcyQuote", "quoteVol", "turnoverUsd", "Volume USD", "volume_quote", "trade_turnover"]
+)
+def test_quote_volume_under_any_known_name_is_held_against_the_volume(
+    store: Store, tmp_path: Path, name: str
+) -> None:
+    lines = [f"{CANDLES},{name}", *(f"{BAR.format(hour)},5000" for hour in range(3))]
+    with pytest.raises(TableRefused, match="volume, quote_volume"):
+        bring(store, write(tmp_path, lines))
+    bring(store, write(tmp_path, [lines[0], *(f"{BAR.format(hour)},53" for hour in range(3))]))
+
+
+def test_base_and_quote_volume_under_each_others_name_are_refused(store: Store, tmp_path: Path) -> None:
+    header = CANDLES.replace("volume", "baseVolume,quoteVolume")
+    swapped = [header, *(f"2026-08-01T0{hour}:00:00Z,10,12,9,11,5300,500" for hour in range(3))]
+    with pytest.raises(TableRefused, match="volume, quote_volume"):
+        bring(store, write(tmp_path, swapped))
+    bring(store, write(tmp_path, [header, *(row.replace("5300,500", "5,53") for row in swapped[1:])]))
+    assert stored(store, "candles")["volume"].to_list() == [5.0] * 3
