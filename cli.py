@@ -4,6 +4,7 @@ that `liqtruth --help` loads none of them."""
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import pairwise
@@ -28,7 +29,7 @@ from cli_output import (
     with_stdout_default,
 )
 from cli_score import score_app
-from cli_terminal import degrade_streams, say
+from cli_terminal import degrade_streams, mend_streams, say, say_error
 
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 """What the system says of a path that cannot be right."""
@@ -201,37 +202,51 @@ def fresh(directory: Path) -> Path:
 
 def main() -> NoReturn:
     """Run the app; an error that a user can act on is one line on stderr and its exit code."""
+    if not os.environ.get("PYTHONWARNINGS"):
+        warnings.simplefilter(
+            "ignore"
+        )  # a library's word to programmers, with a line of source, is for no user
     refuse_repeats(app)
+    mend_streams()
     degrade_streams()
     sys.exit(_exit_code(with_stdout_default(sys.argv[1:])))
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
-    from heatmap.errors import LiqtruthError, one_line
+    from heatmap.errors import LiqtruthError
 
     try:
-        return app(args=arguments, standalone_mode=False) or 0
+        code = app(args=arguments, standalone_mode=False) or 0
+        sys.stdout.flush()  # a full disk behind it shows here, not when the interpreter ends
+        return code
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted; what was stored stays", err=True)
         return 130
     except BrokenPipeError:  # whoever read the output has enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the interpreter flushes it at its end
+        _give_stdout_up()
         return 1
     except TyperException as error:
         return _refused(error, arguments)
     except LiqtruthError as error:
-        say(f"error: {error}", err=True)
+        say_error(error)
         return error.exit_code
     except OSError as error:  # a path that no system call takes, a disk that fails
+        _give_stdout_up()
         place = f"{error.filename}: " if error.filename else ""
-        say(f"error: {one_line(f'{place}{error.strerror or error}')}", err=True)
+        say_error(f"{place}{error.strerror or error}")
         return 2 if error.errno in UNUSABLE else 1
+
+
+def _give_stdout_up() -> None:
+    """Where it takes nothing any more, let the interpreter flush another one at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
 
 
 def _refused(error: Any, arguments: Sequence[str]) -> int:
     """A line that the parser does not take; a group without a command shows its help."""
-    from heatmap.errors import one_line
-
     context, message = getattr(error, "ctx", None), error.format_message().rstrip(".")
     if message.startswith("Usage:"):
         typer.echo(message, err=True)
@@ -239,7 +254,7 @@ def _refused(error: Any, arguments: Sequence[str]) -> int:
         given = _given(getattr(error, "param", None), arguments)
         named = "" if given is None or given in message else f", not {given!r}"
         help_of = "" if context is None else f"; see {context.command_path} --help"
-        say(f"error: {one_line(message + named + help_of)}", err=True)
+        say_error(message + named + help_of)
     return int(error.exit_code)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from cli_options import BaseUrl, Coin, Columns, JsonOut, opened_store, parse_duration, split_names
 from cli_output import show, show_summaries
-from cli_terminal import print_view, say, text_console
+from cli_terminal import print_view, say, say_error, text_console
 
 STATUS_WIDTH = 120
 """Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
@@ -64,7 +64,7 @@ def feed_fetch(
         )
     show(summary, json)
     for failure in summary.failures:
-        say(f"error: {failure}", err=True)
+        say_error(failure)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
@@ -121,11 +121,11 @@ def feed_import(
                 refused.append(error)
     if refused and not summaries:
         for fault in refused[:-1]:
-            say(f"error: {fault}", err=True)
+            say_error(fault)
         raise refused[-1]
     show_summaries(summaries, json)
     for fault in refused:
-        say(f"error: {fault}", err=True)
+        say_error(fault)
     if refused:
         raise PartlyRead(f"{len(refused)} of {len(paths)} files could not be read; the others are stored")
 

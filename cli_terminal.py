@@ -4,12 +4,17 @@ Names and notes come from files and answers of others, so they are text and noth
 """
 
 import codecs
+import errno
+import io
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+FIRST_FREE: Final = 3
+"""The number that a file gets first, after stdin, stdout and stderr."""
 DEGRADING: Final = "liqtruth.degrading"
 PLAIN: Final = {
     **dict.fromkeys("█▉▊▋▌▍▎▏▇▆▅▄▃▂▁", "#"),
@@ -60,6 +65,37 @@ def plain(text: str) -> str:
 def say(line: str, err: bool = False) -> None:
     """Print text that may hold names of others."""
     print(plain(line), file=sys.stderr if err else sys.stdout)
+
+
+def say_error(text: object) -> None:
+    """One line on stderr, of at most 300 characters with `error: ` in front, whatever `text` holds."""
+    from heatmap.errors import SAID_BEFORE, one_line
+
+    say(f"{SAID_BEFORE}{one_line(str(text))}", err=True)
+
+
+class Closed(io.TextIOBase):
+    """Takes the place of a standard output that was closed before the start: writing to it fails."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "standard output is closed")
+
+
+def mend_streams() -> None:
+    """Let output to a closed stdout fail, and keep the first file that is opened from taking its number.
+
+    Errors of a closed stderr go nowhere, for `print` would take stdout in its place.
+    """
+    while (taken := os.open(os.devnull, os.O_RDWR)) < FIRST_FREE:
+        pass
+    os.close(taken)
+    if sys.stdout is None:
+        sys.stdout = Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  the interpreter closes it at its end
 
 
 def emit(data: str) -> None:

@@ -12,7 +12,10 @@ LiqtruthError                 exit 1: a check failed or data is missing
 
 from typing import ClassVar, Final
 
-LONGEST_LINE: Final = 300
+SAID_BEFORE: Final = "error: "
+LONGEST_PRINTED: Final = 300
+LONGEST_LINE: Final = LONGEST_PRINTED - len(SAID_BEFORE)
+"""So that the whole line, with what is said before it, is no longer than `LONGEST_PRINTED`."""
 KEPT_OF_THE_END: Final = 120
 
 

@@ -51,6 +51,9 @@ BUSY_S: Final = 30
 PRAGMAS: Final = (f"busy_timeout={1000 * BUSY_S}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 """`FULL`: what was committed outlives a power cut, so a row may take the place of a file that is then removed."""
 
+SQLITE_OPTIONS: Final = frozenset(("cached_statements", "check_same_thread", "timeout"))
+"""Options of a SQLite URL that change nothing of what is set here."""
+
 Done = TypeVar("Done")
 
 
@@ -142,7 +145,18 @@ def parsed_url(url: str | URL) -> URL:
         raise BadInput(
             f"LIQTRUTH_DATABASE_URL: {parsed.drivername!r} is not supported; use postgresql:// or sqlite:///"
         )
+    if parsed.drivername in SQLITE and not set(parsed.query) <= SQLITE_OPTIONS:
+        raise BadInput(
+            "LIQTRUTH_DATABASE_URL: an option of it cannot be used; a SQLite file takes none but "
+            f"{', '.join(sorted(SQLITE_OPTIONS))}: write sqlite:///PATH"
+        )
     return parsed
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of a SQLite URL; null for a server and for a database in memory."""
+    plain = url.drivername in SQLITE and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if plain else None
 
 
 def engine_for(url: str | URL, read_only: bool = False) -> Engine:
@@ -164,9 +178,9 @@ def engine_for(url: str | URL, read_only: bool = False) -> Engine:
 
 def _is_read_only(url: URL) -> bool:
     """Whether the URL is of a SQLite file that is there and that this user may not write, or not beside it."""
-    if url.drivername not in SQLITE or not url.database:
+    file = sqlite_file(url)
+    if file is None:
         return False
-    file = Path(url.database)
     is_there = os.access(file, os.F_OK)
     return is_there and not (os.access(file, os.W_OK) and os.access(file.absolute().parent, os.W_OK))
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from heatmap.errors import LiqtruthError
-from storage.database import Database
-from storage.identity import check_identity
+from storage.database import Database, parsed_url
+from storage.identity import check_identity, refuse_missing
 from storage.lake import Lake
 from storage.settings import Settings
 
@@ -31,9 +31,12 @@ class Store:
                 f"cannot write to the data directory {settings.data_dir}: {getattr(error, 'strerror', error)}; "
                 "choose another with --data-dir or LIQTRUTH_DATA_DIR"
             ) from error
-        database = Database(settings.resolved_database_url)
+        is_named = settings.database_url is not None
+        url = parsed_url(settings.resolved_database_url)
+        refuse_missing(url, settings.lake_dir, is_named)
+        database = Database(url)
         try:
-            check_identity(database, settings.lake_dir)
+            check_identity(database, settings.lake_dir, is_named)
         except BaseException:
             database.close()
             raise

@@ -82,7 +82,7 @@ def test_every_refusal_is_one_printable_line(tmp_path: Path, words: tuple[str, .
     assert done.returncode in {1, 2}
     assert line.startswith("error: ")
     assert line.isprintable()
-    assert len(line) <= 300 + len("error: ")
+    assert len(line) <= 300
 
 
 def test_an_option_that_is_out_of_range_is_named_with_its_value(run: Run) -> None:
@@ -107,3 +107,55 @@ def test_a_reader_that_has_enough_ends_the_output_without_a_word() -> None:
     script = f"{sys.executable} -m cli feed venues | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=ROOT, timeout=120)
     assert done.stderr == b""
+
+
+def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """What a shell line that starts with our arguments does, in a process as a user starts it."""
+    return subprocess.run(
+        f"{sys.executable} -m cli {line}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        env={"PATH": os.environ["PATH"], **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ["feed venues", "feed venues --json", "index status", "--version", "--help"]
+)
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", ">/dev/full"])
+def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: str, closed: str) -> None:
+    done = shell(f"--data-dir {tmp_path} {words} {closed}")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+
+
+def test_a_closed_stderr_hides_errors_and_not_their_exit_code(tmp_path: Path) -> None:
+    done = shell(f"--data-dir {tmp_path} index import nothing.csv 2>&-")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(("asked", "lines"), [({}, 1), ({"PYTHONWARNINGS": "default"}, 2)])
+def test_a_warning_of_a_library_is_shown_only_where_python_is_told_to(
+    tmp_path: Path, asked: dict[str, str], lines: int
+) -> None:
+    program = tmp_path / "warns.py"
+    program.write_text(
+        "import sys, warnings, cli, cli_options\n"
+        "def warn():\n    warnings.warn('seen', RuntimeWarning)\n    raise OSError('end')\n"
+        "cli.app.command('warn')(warn)\n"
+        "sys.argv[1:] = ['warn']\ncli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "default", str(program)],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **asked},
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert ("RuntimeWarning: seen" in done.stderr) == bool(asked)
+    assert len(done.stderr.splitlines()) >= lines

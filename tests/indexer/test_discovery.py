@@ -242,3 +242,20 @@ def test_the_size_of_the_real_leaderboard_is_decoded_whole() -> None:
 
     raw = json.dumps({"leaderboardRows": [leader(n) for n in range(45_000)]}).encode()
     assert _leaders(_leaderboard(raw, "test").leaderboard_rows).height == 45_000
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_find_that_fails_before_it_asks_leaves_nothing_unasked(store: Store) -> None:
+    """No source is begun before its turn: a coroutine that nobody awaits would be warned of."""
+    begun: list[str] = []
+
+    async def broken() -> Found:
+        raise RuntimeError("the first")
+
+    def later() -> Awaitable[Found]:
+        begun.append("second")
+        return broken()
+
+    with pytest.raises(RuntimeError, match="the first"):
+        await discover(store, [("one", broken), ("two", later)], NOON)
+    assert begun == []

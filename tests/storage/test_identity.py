@@ -11,6 +11,7 @@ from sqlalchemy import text
 from test_lake import SCHEMA, series
 
 from heatmap.errors import LiqtruthError
+from storage.database import Database
 from storage.errors import OtherDatabase
 from storage.settings import Settings
 from storage.store import Store
@@ -57,9 +58,11 @@ def test_a_database_url_that_is_left_out_or_another_is_refused_and_nothing_is_to
     before = with_files(tmp_path / "data", tmp_path / FIRST)
     assert len(before) == 2
     for other in (None, tmp_path / SECOND, None):
-        with pytest.raises(OtherDatabase, match="LIQTRUTH_DATABASE_URL") as told:
+        with pytest.raises(OtherDatabase) as told:
             opened(tmp_path / "data", other)
         assert told.value.exit_code == 2
+        assert ("LIQTRUTH_DATABASE_URL" in str(told.value)) == (other is not None)
+        assert not (other or tmp_path / "data" / "liqtruth.db").exists()
     assert files_of(tmp_path / "data") == before
     with opened(tmp_path / "data", tmp_path / FIRST) as store:
         assert store.lake.tidy(older_than=timedelta(seconds=-1)).files == 0
@@ -158,3 +161,32 @@ def test_a_data_directory_may_be_moved(tmp_path: Path) -> None:
     with opened(tmp_path / "moved") as store:
         rows: pl.DataFrame = store.lake.read_series("funding", "hyperliquid", "BTC", SCHEMA)
     assert rows.height == 24
+
+
+def emptied(file: Path) -> None:
+    """A database with tables and nothing in them, as an opening of before left it."""
+    file.unlink()
+    Database(f"sqlite:///{file}").close()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b""), emptied])
+@pytest.mark.parametrize("has_mark", [True, False])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_database_that_is_gone_or_empty_beside_a_lake_is_told_as_that(
+    tmp_path: Path, harm: Callable[[Path], object], has_mark: bool, is_named: bool
+) -> None:
+    data, file = tmp_path / "data", tmp_path / "data" / "liqtruth.db"
+    before = with_files(data)
+    if not has_mark:
+        without_ids(data, file)
+    harm(file)
+    was_there = file.exists()
+    for _ in range(2):
+        with pytest.raises(OtherDatabase) as told:
+            opened(data, file if is_named else None)
+        assert file.name in str(told.value)
+        assert ("LIQTRUTH_DATABASE_URL" in str(told.value)) == is_named
+        assert file.exists() == was_there
+    assert files_of(data) == before
+    shutil.move(data / "lake", tmp_path / "away")
+    opened(data, file if is_named else None).close()
