@@ -117,7 +117,8 @@ def fit_coordinates(
 def choose_coordinate(
     pairs: Sequence[Pair], fits: Sequence[Fitted], excluded: tuple[str, ...] = ()
 ) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
-    """The fit that draws coins left out best, and the table; the first one where there is a single coin.
+    """The fit that draws coins left out best, and the table; the first one where there is a single coin, or none
+    whose maps can be compared under every fit. Only coins that can be are in the table.
 
     `excluded` coins take no part, neither as what is drawn nor as what is fitted; only the variances by which the
     equations are weighed have seen them.
@@ -126,16 +127,29 @@ def choose_coordinate(
     chosen = [replace(fitted, excluded=excluded) for fitted in fits]
     if len(coins_of(known)) < 2:
         return chosen[0], ()
-    table = tuple(_coordinate_score(known, fitted) for fitted in chosen)
+    distances_pct = [_left_out_pct(known, fitted) for fitted in chosen]
+    judged = [coin for coin in coins_of(known) if all(coin in by_coin for by_coin in distances_pct)]
+    if not judged:
+        return chosen[0], ()
+    table = tuple(
+        CoordinateScore(
+            fitted.coordinate,
+            float(np.mean([by_coin[coin] for coin in judged])),
+            {coin: by_coin[coin] for coin in judged},
+        )
+        for fitted, by_coin in zip(chosen, distances_pct, strict=True)
+    )
     best = int(np.argmin([row.left_out_pct for row in table]))
     return chosen[best], table
 
 
-def _coordinate_score(pairs: Sequence[Pair], fitted: Fitted) -> CoordinateScore:
-    each = np.nanmean(distances(pairs, {side: left_out(pairs, fitted, side) for side in SIDES}), axis=0)
+def _left_out_pct(pairs: Sequence[Pair], fitted: Fitted) -> dict[str, float]:
+    """Mean distance by coin, over sides and pairs with something to compare; coins without any are left out."""
+    each = distances(pairs, {side: left_out(pairs, fitted, side) for side in SIDES})
     names = np.array([pair.coin for pair in pairs])
-    by_coin = {coin: float(np.nanmean(each[names == coin])) for coin in coins_of(pairs)}
-    return CoordinateScore(fitted.coordinate, float(np.mean(list(by_coin.values()))), by_coin)
+    by_pair = np.ma.masked_invalid(each).mean(axis=0)
+    means = {coin: by_pair[names == coin].mean() for coin in coins_of(pairs)}
+    return {coin: float(mean) for coin, mean in means.items() if mean is not np.ma.masked}
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,20 @@ class TestCoordinate:
         assert {row.coordinate for row in table} == {"leverage", "of-maximum"}
         assert set(table[0].by_coin) == set(HIGHEST)
 
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("emptied", [{"ONE"}, set(HIGHEST)])
+    def test_coins_whose_maps_hold_nothing_are_not_compared(
+        self, shared: tuple[Pair, ...], emptied: set[str]
+    ) -> None:
+        some = [
+            drawn_in(pair, "leverage", 0 * log_normal_shares(9.0, 0.5, 0.7)) if pair.coin in emptied else pair
+            for pair in shared
+        ]
+        _, table = choose_coordinate(some, fit_coordinates(shared, PRIOR, ("leverage", "of-maximum")))
+        assert all(set(row.by_coin) == set(HIGHEST) - emptied for row in table)
+        assert all(np.isfinite(row.left_out_pct) for row in table)
+        assert len(table) == (0 if emptied == set(HIGHEST) else 2)
+
     def test_nodes_of_a_coordinate_are_scaled_to_the_market(self) -> None:
         assert nodes_on(PRIOR, "of-maximum", 20.0, 0.03) == pytest.approx(LEVERAGE / 2)
         assert nodes_on(PRIOR, "of-volatility", 20.0, 0.06) == pytest.approx(LEVERAGE / 2)
