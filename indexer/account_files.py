@@ -146,7 +146,7 @@ def read_state(
         raw, how = dated
         state = decode_clearinghouse_state(raw, source)
     if _may_repeat(sent, state) and (twice := repeated_key(sent)):
-        raise ImportRefused(f"{source}: the key {twice!r} is there twice in one object; record it again")
+        raise ImportRefused(f"the key {twice!r} is there twice in one object; record it again")
     moment = datetime.fromtimestamp(state.time / 1000, UTC)
     if not is_timely(moment):
         raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {wanted()}")

@@ -22,7 +22,7 @@ from indexer.errors import ImportRefused, WireError
 from indexer.frames import ACCOUNTS, POSITIONS, empty
 from indexer.table_readings import latest
 from indexer.wire import ClearinghouseState, SpotClearinghouseState, decode_spot_state
-from storage.clock import EARLIEST
+from storage.clock import AHEAD, EARLIEST
 
 BATCH: Final = 4096
 """Accounts that are decoded before they become columns: what bounds memory beside the columns themselves."""
@@ -73,6 +73,8 @@ class Asked:
     """Of a dex, at about a time (epoch ms)."""
     marks: Callable[[Sequence[str], datetime], pl.DataFrame] = lambda coins, at: NO_MARKS
     """What the market's marks of coins were about then: coin, mark_px."""
+    as_of: datetime | None = None
+    """What the command says about the time; answers with a time of their own must agree."""
     keep: bool = False
     """Whether accounts that contradict themselves are kept."""
 
@@ -155,6 +157,7 @@ class _Gathering:
             raise ImportRefused(f"{address[:60]!r} is no address (0x and 40 hexadecimal digits)")
         state, how = read_state(answer.state, answer.where, lambda: _wrapped(answer) or asked.undated())
         said += [how] if how else []
+        self._check_as_of(state)
         dex = dex_of(state, answer.dex, asked.dex)
         self.notes.update(dict.fromkeys(said))
         return AccountReading(
@@ -167,6 +170,15 @@ class _Gathering:
             as_of=None,
             collateral_token=asked.collateral_token(dex, state.time),
         )
+
+    def _check_as_of(self, state: ClearinghouseState) -> None:
+        """Raise `ImportRefused` where the command says another time than the answer itself."""
+        asked = self.asked.as_of
+        told = datetime.fromtimestamp(state.time / 1000, UTC)
+        if asked is not None and abs(told - asked) > AHEAD:
+            raise ImportRefused(
+                f"its own time is {told:%Y-%m-%dT%H:%MZ}, --as-of says {asked:%Y-%m-%dT%H:%MZ}; leave --as-of out"
+            )
 
     def _spot(self, answer: Answer) -> SpotClearinghouseState | None:
         if answer.spot is None:

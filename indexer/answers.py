@@ -21,6 +21,7 @@ from indexer.decoding import repeated_key
 from indexer.errors import WireError
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
 NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 """Channels whose frames carry no positions."""
 DEEPEST: Final = 5
@@ -180,11 +181,15 @@ def answers_of_lines(lines: Iterable[bytes], who: Answer) -> Iterator[Entry]:
 
 
 def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iterator[Entry]:
-    """The answers of all files below a folder that can be any, each its own account by its name or what it says."""
+    """The answers of the files below a folder that are named after an address; where none is, of all that hold any."""
+    any_named = any(NAMED_FILE.match(path.name) for path in files_below(folder))
     for path in files_below(folder):
         name = path.name
-        named = ADDRESS.match(name)
-        who = Answer(name, b"", address=named[0].lower() if named else None)
+        named = NAMED_FILE.match(name)
+        if any_named and not named:
+            yield Unread(name, "not named after an address", is_other=True)
+            continue
+        who = Answer(name, b"", address=named[1].lower() if named else None)
         try:
             content = _plain_object(path) or content_of(path)
             if is_lines(content):

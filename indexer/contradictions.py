@@ -95,6 +95,10 @@ def _unit_by(known_px: str) -> Hint:
     return hint
 
 
+def _seems_to_hold(what: str) -> Hint:
+    return lambda rows: f"the column of liquidation prices seems to hold the {what}"
+
+
 def _median_log(ratio: pl.Series) -> float:
     median = ratio.log().abs().median()
     return float(median) if isinstance(median, float) else np.inf
@@ -153,7 +157,7 @@ CHECKS: Final = (
             SOUND & (pl.col("liq_px_exchange") > 0) & (pl.col(name) > 0),
             (pl.col("liq_px_exchange") / pl.col(name) - 1).abs() < SAME,
             f"the liquidation price is the {what}",
-            lambda rows, what=what: f"the column of liquidation prices seems to hold the {what}",
+            _seems_to_hold(what),
             few="nothing",
         )
         for name, what in (("mark_px", "mark"), ("entry_px", "entry price"))

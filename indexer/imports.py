@@ -198,6 +198,7 @@ def _prepare_answers(
         undated=lambda: when(path, options.as_of),
         collateral_token=token,
         marks=options.marks,
+        as_of=options.as_of,
         keep=options.keep,
     )
     read = read_accounts(entries, asked)

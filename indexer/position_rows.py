@@ -34,8 +34,12 @@ PRICES: Final = ("entry_px", "mark_px", "liq_px_exchange")
 MARKET_FLOATS: Final = ("mark_px", "open_interest", "funding_rate")
 MOST_OPEN_INTEREST: Final = 1e15
 """Coins; no market has had so many, not even of the cheapest."""
+MOST_PRICE: Final = 1e15
+"""USD; beyond it the exchange tells none."""
 MOST_FUNDING: Final = 1.0
 """Of an hour, as a fraction of the notional."""
+NEEDED: Final = ("szi", "size")
+NO_VALUE: Final = ("null", "none", "n/a", "na", "-", "--", "nan", "nil")
 HEX_ADDRESS: Final = "^0x[0-9a-f]{40}$"
 SHOWN_NAMES: Final = 6
 
@@ -71,6 +75,7 @@ def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], pl
         raise ImportRefused(f"{place}: the table has a header and no rows")
     for ours, theirs in place.columns.items():
         if theirs in table.columns and ours in numbers:
+            table = table if ours in NEEDED else _empty_where_said(table, theirs)
             table = to_float(table, [theirs], place.path)
         elif theirs in table.columns and ours == "as_of":
             table = to_time(table, theirs, place.path)
@@ -84,6 +89,15 @@ def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], pl
             to_kind(rows, name, POSITIONS[name], place.path, place.columns) if name in rows.columns else rows
         )
     return to_text(rows, [name for name in TEXTS if name in rows.columns], place.path, place.columns)
+
+
+def _empty_where_said(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The words by which other tools leave a cell empty become nothing."""
+    column = pl.col(name)
+    if table[name].dtype == pl.String:
+        word = column.str.strip_chars().str.to_lowercase()
+        return table.with_columns(pl.when(word.is_in(NO_VALUE)).then(None).otherwise(column).alias(name))
+    return table.with_columns(column.fill_nan(None)) if table[name].dtype.is_float() else table
 
 
 def _timed(rows: pl.DataFrame, place: Place, as_of: datetime | None) -> pl.DataFrame:
@@ -195,6 +209,9 @@ def _valued(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
     for name in ("notional_usd", "mark_px", "liq_px_exchange"):
         if name in rows.columns:
             refuse_rows(rows, pl.col(name) < 0, name, "is negative", place)
+    for name in PRICES:
+        if name in rows.columns:
+            refuse_rows(rows, pl.col(name) > MOST_PRICE, name, "is no price that can be", place)
     held = pl.col("szi") != 0
     if "notional_usd" not in rows.columns and "mark_px" not in rows.columns:
         told = with_server_marks(conform(rows.with_columns(exchange_read=True), POSITIONS))

@@ -62,7 +62,7 @@ class Position(Payload, frozen=True):
     entry_px: Price
     position_value: Amount
     unrealized_pnl: Size
-    liquidation_px: Number | None
+    liquidation_px: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None
     margin_used: Size
     max_leverage: Leverage
 

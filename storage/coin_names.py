@@ -14,6 +14,9 @@ from storage.errors import TableRefused
 LONGEST: Final = 64
 QUOTES: Final = ("USDT", "USDC", "USD", "FDUSD", "BUSD", "TUSD", "USDE", "USDH", "USD1")
 """Of two that a name may end in the first is taken, unless the coin before the other is known: `ARBUSD`, `ETHBUSD`."""
+MONIES: Final = ("EUR", "GBP", "JPY", "KRW", "TRY", "BRL", "AUD", "CHF")
+SIGNS: Final = frozenset(":@#&$-_.")
+"""Signs that names of real coins have beside letters and digits."""
 OTHER_NAMES: Final = {"XBT": "BTC", "XDG": "DOGE"}
 THOUSANDS: Final = ("PEPE", "SHIB", "BONK", "FLOKI", "LUNC", "DOGS", "NEIRO")
 """Coins that Hyperliquid trades by the thousand, under a small k; more are told by names like `1000SATS`."""
@@ -29,6 +32,8 @@ MANY_AFTER: Final = re.compile(r"([A-Z]{2}[A-Z]*?)(1000000|10000|1000)")
 THOUSAND: Final = re.compile(r"k[A-Z]{2}[A-Z0-9]*")
 PAIR: Final = re.compile(r"(?P<base>[^/:]+)/(?P<quote>[^/:]+)(?::(?P<settle>[^/:-]+)(?P<rest>-[^/:]+)?)?")
 KRAKEN: Final = re.compile(r"(?P<kind>P[FIV]|F[FI])_(?P<rest>[A-Z0-9]+?)(?P<end>_\d{6})?")
+PERPETUAL_BEFORE: Final = re.compile(r"PERP[-_](?=.+[-_])", re.IGNORECASE)
+"""PERP_BTC_USDC, as Orderly and WOO write it."""
 DELIVERY: Final = re.compile(r"(?P<rest>.+?)[-_](?:\d{6}|\d{8}|\d{1,2}[A-Z]{3}\d{2})")
 PERPETUAL: Final = re.compile(r"(?P<rest>.+?)(?P<end>[-_.:]?PERP(?:ETUAL)?|[-_]SWAP|\.P|_[US]MCBL|_DMCBL)")
 QUOTED: Final = tuple(
@@ -71,7 +76,7 @@ class CoinName:
 def folded(name: str, known: Collection[str] = ()) -> CoinName:
     """What `name` means; `known` are the coins that there are, whose spelling and case count.
 
-    Raises `TableRefused` for what can be no coin: nothing, `..`, slashes, control characters, and more than 64.
+    Raises `TableRefused` for what can be no coin: nothing, `..`, signs that no coin has, and more than 64.
     """
     given = name.strip()
     spelled = {coin.upper(): coin for coin in known}
@@ -98,11 +103,14 @@ def _main(name: str, given: str, spelled: dict[str, str]) -> CoinName:
 
 def _market(name: str, spelled: dict[str, str]) -> CoinName:
     """The base of a market's name as it is spelled there, with what the rest of the name says."""
-    if pair := PAIR.fullmatch(name.upper()):
+    pair = PAIR.fullmatch(name.upper())
+    if pair and pair["quote"] in (*QUOTES, *MONIES):
         inverse = pair["settle"] is not None and pair["settle"] == pair["base"]
         return CoinName(
             name, name[: len(pair["base"])], 1.0, pair["quote"], inverse, pair["rest"] is not None
         )
+    if PERPETUAL_BEFORE.match(name):
+        return _market(name[5:], spelled)
     if kraken := KRAKEN.fullmatch(name):
         told = _market(kraken["rest"], spelled)
         return CoinName(name, told.coin, 1.0, told.quote, kraken["kind"][1] == "I", kraken["kind"][0] == "F")
@@ -170,6 +178,8 @@ def _sound(name: CoinName) -> CoinName:
             coin.startswith((".", "~")),
             coin.endswith((".", ":")),
         ),
+        any(not letter.isalnum() and letter not in SIGNS for letter in coin),
+        not any(letter.isalnum() for letter in coin),
         *(not coin, len(coin) > LONGEST, not coin.isprintable(), any(letter.isspace() for letter in coin)),
     )
     if any(bad):

@@ -140,6 +140,10 @@ BAD: dict[str, dict[str, Any]] = {
     "a coin twice": state(btc(1.0, 45_000.0), btc(2.0, 45_000.0)),
     "coins of two dexes": state(btc(1.0, 45_000.0), xyz()),
     "coins of two builder dexes": state(xyz(), xyz("abc:GOLD")),
+    "a price below nothing": broken(lambda s: s["assetPositions"][0]["position"].update(liquidationPx="-5")),
+    "a price beyond belief": broken(
+        lambda s: s["assetPositions"][0]["position"].update(liquidationPx="1e308")
+    ),
     "a size of text": broken(lambda s: s["assetPositions"][0]["position"].update(szi="many")),
     "positions that are no list": broken(lambda s: s.update(assetPositions="none")),
 }
@@ -315,13 +319,22 @@ def test_a_folder_is_read_by_names_and_what_is_no_account_is_said(tmp_path: Path
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / f"{address_of(3)}.json.gz").write_bytes(gzip.compress(json.dumps(state()).encode()))
     (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "other.json").write_text(json.dumps({"user": address_of(8), "state": state()}))
     (tmp_path / f"{address_of(4)}.json").write_text('{"marginSummary"')
     wrong = {"user": address_of(9), "state": state()}
     (tmp_path / f"{address_of(5)}.json").write_text(json.dumps(wrong))
     found = read_accounts(answers_of_folder(tmp_path, read_content), asked(tmp_path))
     assert sorted(found.accounts["address"]) == [address_of(1), address_of(2), address_of(3)]
     assert found.left_out.count == 2, "the one that breaks off and the one that says it is another"
-    assert any("notes.txt" in note for note in found.notes)
+    assert any("notes.txt" in note and "other.json" in note for note in found.notes)
+
+
+def test_a_folder_in_which_no_file_is_named_after_an_address_is_read_whole(tmp_path: Path) -> None:
+    for number in (1, 2):
+        entry = {"user": address_of(number), "state": state()}
+        (tmp_path / f"{number}.json").write_text(json.dumps(entry))
+    found = read_accounts(answers_of_folder(tmp_path, read_content), asked(tmp_path))
+    assert found.accounts.height == 2
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])

@@ -227,6 +227,25 @@ def test_any_columns_of_our_own_are_known_by_their_names(
     assert after["liq_px"].to_list() == pytest.approx(before["liq_px"].to_list())
 
 
+@pytest.mark.parametrize("word", ["null", "None", "N/A", "n/a", "-", "nan", " NULL "])
+def test_words_for_nothing_are_empty_cells_of_columns_that_may_be_empty(
+    store: Store, written: Written, word: str
+) -> None:
+    cells = {"liqPx": word, "upnl": word, "lev": word, "entryPx": word}
+    imported(store, written("p.csv", table(row(1), row(2, "1.0", **cells))))
+    known = positions_as_of(store, None, "BTC").sort("address")
+    for name in ("liq_px", "unrealized_pnl_usd", "leverage", "entry_px"):
+        assert known[name].is_null().to_list() == [False, True]
+
+
+def test_a_time_given_that_is_not_the_answers_own_is_refused(store: Store, written: Written) -> None:
+    path = written("a.json", json.dumps(state(btc(1.0, 45_000.0))))
+    with pytest.raises(BadInput, match="--as-of"):
+        imported(store, path, as_of=SECOND)
+    own = datetime.fromtimestamp(NOW_MS // 60_000 * 60, UTC)
+    assert imported(store, path, as_of=own).last == datetime.fromtimestamp(NOW_MS / 1000, UTC)
+
+
 def test_semicolons_and_a_header_in_mid_file_are_read_and_said(store: Store, written: Written) -> None:
     content = table(row(1), HEADER, row(2)).replace(",", ";")
     summary = imported(store, written("p.csv", content))
@@ -295,6 +314,10 @@ def test_accounts_with_times_of_their_own_are_all_known_each_as_of_its_own(
         (table(row(1), row(2, notional="-5")), r"row 2, column 'notional': -5\.0 is negative"),
         (table(row(1), row(2, notional="")), r"row 2, column 'notional': None is missing"),
         (table(row(1), row(2, liqPx="-1")), r"row 2, column 'liqPx': -1\.0 is negative"),
+        (table(row(1), row(2, liqPx="1e308")), r"row 2, column 'liqPx': 1e\+308 is no price"),
+        (table(row(1), row(2, coin="=cmd|calc")), r"row 2, column 'coin'"),
+        (table(row(1), row(2, coin="a/b")), r"row 2, column 'coin'"),
+        (table(row(1), row(2, "none")), r"row 2, column 'szi': 'none' is not a number"),
         (table(row(1), row(2, liqPx="inf")), r"row 2, column 'liqPx': 'inf'"),
         (table(row(1), row(2, levType="both")), r"row 2, column 'levType': 'both' is neither"),
         (table(row(1), row(2, coin="")), r"row 2, column 'coin': None is empty"),
