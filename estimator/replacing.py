@@ -55,7 +55,8 @@ def _old(name: str) -> str:
 def _both(frame: pl.DataFrame, store: Store, dataset: str, venue: str, coin: str) -> pl.DataFrame:
     """Rows that are stored already, with the stored values and the first `column` that differs, null where none."""
     kind = DATASETS[dataset]
-    stored = store.lake.read_series(dataset, venue, coin, kind.schema, frame["ts"].min(), frame["ts"].max())  # type: ignore[arg-type]
+    span = (frame["ts"].min(), frame["ts"].max())
+    stored = store.lake.read_series(dataset, venue, coin, kind.schema, *span, damaged=[])  # type: ignore[arg-type]
     both = frame.join(stored, on=list(kind.key), suffix="_stored")
     names = [name for name, dtype in kind.schema.items() if dtype == pl.Float64() and name not in kind.key]
     return both.with_columns(column=pl.coalesce(_named_if_other(name) for name in names))
