@@ -20,6 +20,7 @@ MARKET_COLUMNS: Final = (
     *("symbol", "symbols", "pair", "instid", "inst_id", "instrument", "instrument_name", "instrumentname"),
     *("market", "contract", "contract_code", "ticker", "coin", "asset", "base", "base_asset", "baseasset"),
     *("underlying", "uly", "instfamily", "ccy", "currency", "s"),
+    *("code", "product_id", "productid"),
 )
 """Names of columns that name a market, in small letters."""
 EXCHANGE_COLUMNS: Final = ("exchange", "exchange_name", "exchangename", "exchange_id", "venue", "ex")
@@ -41,6 +42,8 @@ WELL_KNOWN: Final = frozenset(
     )
 )
 """Coins that are recognised in a file's name although no quote currency follows them."""
+ENGLISH: Final = frozenset({"DOT", "NEAR", "OP"})
+"""Of these, those that are words where they stand in small letters."""
 WORDS: Final = frozenset(
     (
         "OI",
@@ -57,6 +60,7 @@ WORDS: Final = frozenset(
         "MARGIN",
         "TOTAL",
         "RATE",
+        "VOLUSD",
     )
 )
 """What stands before `usd` in the name of a file without being a coin."""
@@ -250,7 +254,9 @@ def markets_in_name(path: Path) -> list[str]:
     pairs = [
         match
         for match in IN_NAME.findall(stem)
-        if re.split(r"[-_]", match)[0] not in WORDS and not re.fullmatch(rf"\d*({QUOTED})", match)
+        if re.split(r"[-_]", match)[0] not in WORDS
+        and not re.fullmatch(rf"(?:[A-Z]\d+[-_]?|\d*)({QUOTED})", match)
     ]
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", stem) if word in WELL_KNOWN]
+    known = WELL_KNOWN - ENGLISH if path.name.islower() else WELL_KNOWN
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", stem) if word in known]
     return list(dict.fromkeys(pairs or words))

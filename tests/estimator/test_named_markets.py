@@ -22,7 +22,19 @@ def funding(tmp_path: Path, column: str, values: list[str], name: str = "feed.cs
 
 
 @pytest.mark.parametrize(
-    "column", ["symbol", "Symbol", "pair", "instId", "instrument_name", "market", "coin", "ticker"]
+    "column",
+    [
+        "symbol",
+        "Symbol",
+        "pair",
+        "instId",
+        "instrument_name",
+        "market",
+        "coin",
+        "ticker",
+        "code",
+        "product_id",
+    ],
 )
 @pytest.mark.parametrize(
     "value", ["BTCUSDT", "BTC-USDT-SWAP", "BTC/USDT:USDT", "btc", "BTC_USDT", "BINANCE:BTCUSDT.P"]
@@ -96,7 +108,17 @@ def test_of_two_exchanges_the_asked_ones_rows_are_read(store: Store, tmp_path: P
         ("eth_funding.csv", ["ETH"]),
         *(
             (name, [])
-            for name in ("k.csv", "oi.csv", "open_interest_usd.csv", "ohlcv_1h.csv", "OI_USD.csv", "usdt.csv")
+            for name in (
+                "thousands_dot.csv",
+                "y01_volusd.csv",
+                "y23_usd_in_coins.csv",
+                "k.csv",
+                "oi.csv",
+                "open_interest_usd.csv",
+                "ohlcv_1h.csv",
+                "OI_USD.csv",
+                "usdt.csv",
+            )
         ),
         *(
             (name, [])
@@ -174,3 +196,9 @@ def test_no_row_of_another_market_is_ever_stored(
         elif "BTCUSDT" in symbols or "BTCUSDC" not in symbols:
             with pytest.raises(TableRefused):
                 import_feed(store, path, "binance", "BTC")
+
+
+@pytest.mark.parametrize("column", ["code", "product_id", "productId"])
+def test_an_identity_column_of_any_usual_name_is_looked_at(store: Store, tmp_path: Path, column: str) -> None:
+    with pytest.raises(TableRefused, match=f"'{column}' names ETH"):
+        import_feed(store, funding(tmp_path, column, ["ETH"]), "binance", "BTC")
