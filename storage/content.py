@@ -10,6 +10,7 @@ import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,7 @@ BOM: Final = b"\xef\xbb\xbf"
 DAMAGED: Final = (
     *(EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, zipfile.BadZipFile, RuntimeError),
     *(NotImplementedError, ValueError, OverflowError, OSError, lzma.LZMAError),
+    *(LookupError, struct.error),
 )
 """What the decompressors raise where a file breaks off or is damaged."""
 

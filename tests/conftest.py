@@ -21,7 +21,7 @@ RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 
 # A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
 # examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.
-settings.register_profile("liqtruth", deadline=None, derandomize=True, max_examples=30)
+settings.register_profile("liqtruth", deadline=None, derandomize=True, max_examples=15)
 settings.register_profile("fuzz", deadline=None, max_examples=300)
 settings.load_profile(os.environ.get("LIQTRUTH_HYPOTHESIS", "liqtruth"))
 

@@ -90,7 +90,7 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield opened
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(
     st.sampled_from(WHOLE),
     st.lists(change, max_size=5),

@@ -59,7 +59,7 @@ def a_day_of_bars() -> MarketSeries:
     return series_of(bars)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(random_bars(at_most=15), st.sampled_from(MODELS))
 def test_what_has_a_place_is_what_the_coverage_says(bars: Bars, model: str) -> None:
     series = drawn(series_of(bars), model, len(bars.close))

@@ -79,7 +79,7 @@ def raised(readings: pl.DataFrame, first: int, coins: float) -> pl.DataFrame:
 # ------------------------------------------------------------------------------------- null model
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(seeds, st.booleans())
 def test_a_sound_market_has_no_findings_and_loses_nothing(seed: int, in_usd: bool) -> None:
     bars, readings = market(seed, in_usd)

@@ -36,7 +36,7 @@ def said(figure: Any) -> list[str]:
     return [note.text for note in figure.layout.annotations]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(any_levels)
 def test_bars_are_the_mass_in_view_in_millions_and_lines_end_at_its_sum(levels: list[Level]) -> None:
     built = map_of(levels)

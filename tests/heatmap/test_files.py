@@ -59,7 +59,7 @@ def odd_maps(draw: st.DrawFn) -> Heatmap:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(odd_maps(), st.sampled_from(SUFFIXES))
 def test_a_map_is_read_back_as_it_was_written_in_every_bit(built: Heatmap, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -29,7 +29,7 @@ def bars(lines: list[str]) -> list[str]:
     return [line for line in lines if " % " in line and ("█" in line or line.lstrip()[0].isdigit())]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(any_levels, st.sampled_from([0.0123457, 3.5, 100.0, 63_123.5, 999_999.0, 1_234_567.0]))
 def test_any_map_fits_eighty_columns_with_nothing_cut_off(levels: list[Level], mark_px: float) -> None:
     moved = [(side, px and px * mark_px / 100, usd) for side, px, usd in levels]

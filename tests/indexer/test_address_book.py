@@ -62,7 +62,7 @@ def test_who_is_met_in_a_trade_or_a_reading_is_in_the_book_from_then_on(store: S
     assert book(store)["first_seen_at"].to_list() == [moment(1), moment(2)]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(minutes=st.lists(st.integers(-500, 500), min_size=1, max_size=6))
 def test_the_last_trade_and_the_last_reading_stay_in_whatever_order_they_are_told(
     minutes: list[int], tmp_path_factory: pytest.TempPathFactory

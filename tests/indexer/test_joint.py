@@ -58,7 +58,7 @@ def scale_of(holder: Holder, move: float) -> float:
     return sum(abs(p.notional_usd) for p in holder.held) * (1 + abs(move)) + holder.available_usd
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(crowds(), betas_drawn)
 def test_at_the_joint_price_equity_is_maintenance_and_before_it_more(
     holders: list[Holder], betas: dict[str, float]
@@ -85,7 +85,7 @@ def bisected(holder: Holder, coin: str, end: float) -> float | None:
     return safe
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(crowds())
 def test_a_parallel_move_liquidates_where_bisection_says(holders: list[Holder]) -> None:
     for holder, row in one_of_each_pool(joined(holders), holders):
@@ -97,7 +97,7 @@ def test_a_parallel_move_liquidates_where_bisection_says(holders: list[Holder]) 
                 assert move == pytest.approx(expected, rel=1e-7, abs=1e-11)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(crowds())
 def test_an_account_of_one_position_keeps_its_own_price(holders: list[Holder]) -> None:
     single = [h for h in holders if len(h.held) == 1 and h.held[0].coin == "BTC"]
@@ -107,7 +107,7 @@ def test_an_account_of_one_position_keeps_its_own_price(holders: list[Holder]) -
     assert np.allclose(both["joint_px"].to_numpy(), both["liq_px"].to_numpy(), rtol=1e-10)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(crowds(), betas_drawn)
 def test_positions_of_one_pool_share_their_prices_and_isolated_ones_keep_theirs(
     holders: list[Holder], betas: dict[str, float]

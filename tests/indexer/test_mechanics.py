@@ -27,7 +27,7 @@ def equity_and_due(holder: Holder, coin: str, px: float) -> tuple[float, float]:
     return equity, due_now - own.due_usd + due_usd(coin, abs(moved))
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(crowds())
 def test_equity_is_that_fraction_of_maintenance_at_each_price(holders: list[Holder]) -> None:
     by_address = {holder.address: holder for holder in holders}
@@ -45,7 +45,7 @@ def test_equity_is_that_fraction_of_maintenance_at_each_price(holders: list[Hold
                 assert abs(equity - fraction * due) <= 1e-8 * moved
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(crowds())
 def test_the_backstop_lies_beyond_the_liquidation_and_bankruptcy_beyond_the_backstop(
     holders: list[Holder],
@@ -75,7 +75,7 @@ def test_isolated_sides_mirror_around_their_cash() -> None:
             assert row[column] / MARKS["BTC"] == pytest.approx(expected, rel=1e-12)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(crowds())
 def test_small_positions_go_whole_large_ones_by_a_fifth_and_portfolio_accounts_never(
     holders: list[Holder],

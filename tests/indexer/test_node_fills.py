@@ -67,7 +67,7 @@ def write(path: Path, text: str) -> Path:
 sizes = st.lists(st.tuples(st.floats(1, 1e5), st.floats(1e-4, 1e4)), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     per_victim=st.lists(sizes, min_size=1, max_size=4), side=st.sampled_from("AB"), seed=st.integers(0, 99)
 )
@@ -251,7 +251,7 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
 byte_changes = st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), max_size=6)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     changes=byte_changes,
     cut=st.tuples(st.integers(0, 900), st.integers(0, 40)),

@@ -305,7 +305,7 @@ def test_a_mode_of_unknown_meaning_is_not_taken_for_another(changed: Callable[..
 # ---------------------------------------------------------------------------------------------- refusals
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 0.999999))
 def test_a_state_that_breaks_off_anywhere_is_refused_in_one_line(
     state_file: Path, tmp_path: Path, share: float
@@ -424,7 +424,7 @@ def test_balances_that_cannot_be_read_are_unknown(changed: Callable[..., Path], 
     assert set(read.left_out.counts) == {"balances of accounts"}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     changes=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=4),
     put=st.sampled_from(

@@ -159,7 +159,7 @@ def test_an_unknown_coin_is_refused_with_those_near_it(store: Store) -> None:
         positions_as_of(store, None, "ZZZZ")
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     st.lists(
         st.tuples(

@@ -176,7 +176,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_whole_rows_only(tmp_path: Path) 
     assert found["ts"].n_unique() == 200
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=8, unique=True), min_size=1, max_size=4))
 def test_any_order_of_merges_ends_with_the_union_of_their_hours(batches: list[list[int]]) -> None:
     import tempfile
