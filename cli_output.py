@@ -43,7 +43,7 @@ def write_text(text: str, target: str) -> None:
     if target == STDOUT:
         emit(text)
         return
-    from heatmap.files import write_atomically
+    from heatmap.writing import write_atomically
 
     write_atomically(Path(target), text.rstrip("\n") + "\n")
     say(f"wrote {target}", err=True)

@@ -13,12 +13,12 @@ from compare.judging import NAMES, SAME_SKILL, Judged
 from compare.matching import recall_sentence
 from heatmap.captions import coverage_line, remainder_line
 from heatmap.figure import side_by_side
-from heatmap.files import write_atomically
 from heatmap.heatmap import Heatmap
 from heatmap.layers import LARGEST_SHARE
 from heatmap.moment import COLORS, SCRIPT
 from heatmap.money import age, percent, price, usd
 from heatmap.page import aged
+from heatmap.writing import write_atomically
 
 
 def render_report(

@@ -11,7 +11,7 @@ from typing import Final
 from estimator.errors import UnknownChoice
 from estimator.leverage_model import LeverageModel, known_models
 from heatmap.errors import BadInput, MissingData
-from heatmap.files import write_atomically
+from heatmap.writing import write_atomically
 
 CALIBRATED: Final = "calibrated"
 """Of the model in use on maps, and its name where none was chosen."""

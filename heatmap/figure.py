@@ -12,12 +12,12 @@ import numpy as np
 
 from heatmap.captions import age_line, bounds_lines, data_moment, head_lines, kind, said_beside, title
 from heatmap.errors import LiqtruthError
-from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.heatmap import Heatmap
 from heatmap.moment import COLORS, grade
 from heatmap.money import price
 from heatmap.page import page
+from heatmap.writing import write_atomically
 from heatmap.zoom import View, reach_bins, zoomed
 
 if TYPE_CHECKING:

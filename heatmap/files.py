@@ -17,7 +17,7 @@ from heatmap.errors import LiqtruthError, MapFileError
 from heatmap.grid import PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
 from heatmap.levels import BELOW, BREAKDOWN
-from heatmap.writing import write_atomically as write_atomically
+from heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 COMMENT: Final = "# "

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
-from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.moment import COLORS, SCRIPT, as_of, as_of_html
 from heatmap.money import usd
 from heatmap.series import HeatmapSeries
 from heatmap.synthetic import SYNTHETIC_SAID
+from heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -12,7 +12,7 @@ import polars as pl
 
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import one_line
-from heatmap.files import write_atomically
+from heatmap.writing import write_atomically
 from indexer.budget import Budget
 from indexer.frontier import Frontier
 from indexer.left_out import LeftOut

@@ -55,20 +55,11 @@ def market_coins(database: Database, venue: str) -> list[str]:
         return sorted(session.exec(select(Market.coin).where(Market.venue == venue).distinct()).all())
 
 
-def nearest_universe(database: Database, venue: str, dex: str, at: datetime | None = None) -> Universe | None:
-    """The last `meta` answer of `dex` not later than `at`; where all are later, the first of them."""
-    query = select(Universe).where(Universe.venue == venue, Universe.dex == dex)
-    moment = col(Universe.as_of)
-    until = query if at is None else query.where(moment <= at)
-    with database.session() as session:
-        last = session.exec(until.order_by(moment.desc()).limit(1)).first()
-        return last or session.exec(query.order_by(moment).limit(1)).first()
-
-
 def universes_at(database: Database, venue: str, dex: str, moments: Iterable[datetime]) -> list[Universe]:
-    """The `meta` answers of `dex` that held at these moments, oldest first, each as `nearest_universe` finds it.
+    """The `meta` answers of `dex` that held at these moments, oldest first.
 
-    Of answers that follow each other and say the same, only the first. Only these are read whole.
+    Each is the last not later than its moment, or the first where all are later. Of answers that follow each other and
+    say the same, only the first. Only these are read whole.
     """
     query = select(Universe.as_of).where(Universe.venue == venue, Universe.dex == dex)
     with database.session() as session:

@@ -17,7 +17,7 @@ from estimator.leverage_model import LeverageModel, known_models
 from estimator.model_in_use import UNPROVEN, in_use
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput, LiqtruthError
-from heatmap.files import write_atomically
+from heatmap.writing import write_atomically
 
 
 class Listed(msgspec.Struct, frozen=True):

@@ -15,8 +15,8 @@ from compare.granularity import ENOUGH
 from estimator.leverage import LeverageWeights, bell, tiers
 from estimator.leverage_model import DEFAULT, LeverageModel, leverage_model_named
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
-from heatmap.files import write_atomically
 from heatmap.levels import SIDES
+from heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

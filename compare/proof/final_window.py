@@ -17,7 +17,7 @@ from compare.calibration.selection import coins_of
 from compare.proof.report import Findings, Plan, Window, saved
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput, LiqtruthError, MissingData
-from heatmap.files import write_atomically
+from heatmap.writing import write_atomically
 from storage.lock import alone
 
 FILE: Final = "final-windows.json"

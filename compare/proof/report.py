@@ -32,7 +32,7 @@ from compare.proof.trial import tried
 from estimator.leverage_model import LeverageModel
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput, MissingData
-from heatmap.files import write_atomically
+from heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.proof/1"
 NAME: Final = "proof"

@@ -21,8 +21,9 @@ from sqlmodel import Session, SQLModel, select
 
 from compare.scoring.errors import ContentChanged
 from heatmap.errors import MapFileError
-from heatmap.files import from_json, to_json, write_atomically
+from heatmap.files import from_json, to_json
 from heatmap.heatmap import Heatmap
+from heatmap.writing import write_atomically
 from storage.store import Store
 from storage.tables import Forecast, ForecastScore
 

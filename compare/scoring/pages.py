@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heatmap.files import write_atomically
+from heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

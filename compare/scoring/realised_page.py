@@ -15,9 +15,9 @@ from compare.scoring.shown import realised_lines
 from compare.scoring.verdict import horizon_name
 from compare.scoring.windows import Windows
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
-from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.synthetic import SYNTHETIC
+from heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

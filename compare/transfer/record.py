@@ -12,9 +12,9 @@ from compare.calibration.fit_files import record_of
 from compare.transfer.level import Triple
 from estimator.leverage_model import LeverageModel
 from heatmap.decoding import NOT_DECODED
-from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.heatmap import Training
+from heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_transfer/1"
 

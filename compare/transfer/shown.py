@@ -16,11 +16,11 @@ from compare.transfer.level import NEAR_LEVERAGE, Triple, local_powers
 from compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
 from compare.transfer.tilted import Z80
 from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
-from heatmap.files import write_atomically
 from heatmap.grid import FloatArray
 from heatmap.levels import SIDES
 from heatmap.money import usd
 from heatmap.synthetic import SYNTHETIC
+from heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

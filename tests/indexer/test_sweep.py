@@ -22,7 +22,7 @@ from indexer.errors import UnknownCoin, WireError
 from indexer.modes import remembered_modes
 from indexer.readings import market_as_of, positions_as_of
 from indexer.sweep import SweepReport, plan, plan_of, read_addresses, sweep
-from storage.markets import nearest_universe
+from storage.markets import universes_at
 from storage.settings import Settings
 from storage.store import Store
 
@@ -138,7 +138,7 @@ async def test_the_dex_is_stored_at_the_moment_of_the_accounts(store: Store, end
     assert (market.mark_px, market.open_interest, market.max_leverage) == (MARK_PX, 100.0, 40)
     assert market.as_of == report.last
     assert market.as_of.timestamp() * 1000 == NOW_MS
-    assert nearest_universe(store.database, "hyperliquid", "") is not None
+    assert len(universes_at(store.database, "hyperliquid", "", [market.as_of])) == 1
 
 
 async def test_an_account_that_closed_its_position_loses_it(store: Store, endpoint: InfoEndpoint) -> None:

@@ -9,7 +9,7 @@ from test_lake import SCHEMA, positions, reading, series
 
 from storage.errors import NothingStored
 from storage.forget import forget, stored_readings
-from storage.markets import last_market, nearest_universe, store_markets, store_universe
+from storage.markets import last_market, store_markets, store_universe, universes_at
 from storage.store import Store
 from storage.tables import Account, Market, Partition, Reading, Universe
 from storage.upsert import upsert
@@ -75,9 +75,8 @@ def test_a_reading_of_an_impossible_time_hides_nothing_once_it_is_forgotten(
         "mark, tables, a day of funding, read and traded"
     )
     market = last_market(store.database, "hyperliquid", "BTC")
-    universe = nearest_universe(store.database, "hyperliquid", "", NOON + timedelta(days=1))
+    (universe,) = universes_at(store.database, "hyperliquid", "", [NOON + timedelta(days=1)])
     assert market is not None
-    assert universe is not None
     assert (market.mark_px, universe.as_of) == (60_000.0, NOON)
     assert store.lake.read_series("funding", "hyperliquid", "BTC", SCHEMA)["rate"].to_list() == [0.2]
     with store.database.session() as session:

@@ -20,7 +20,7 @@ from heatmap.errors import BadInput, LiqtruthError
 from storage.database import HEAD, MIGRATIONS, Database, current_revision, engine_for, migrate
 from storage.errors import DatabaseLost
 from storage.lake import Lake
-from storage.markets import last_market, nearest_universe, store_markets, store_universe
+from storage.markets import last_market, store_markets, store_universe, universes_at
 from storage.settings import Settings
 from storage.store import Store
 from storage.tables import Market, Reading, Scope, Sweep, Universe
@@ -115,8 +115,7 @@ def test_a_scope_and_a_moment_of_any_zone_come_back_as_they_were(database: Datab
 def test_megabytes_of_bytes_come_back_as_they_were(database: Database) -> None:
     meta = bytes(range(256)) * 20_000
     store_universe(database, Universe(venue="hl", dex="", as_of=NOON, meta_json=meta))
-    found = nearest_universe(database, "hl", "")
-    assert found is not None
+    (found,) = universes_at(database, "hl", "", [NOON])
     assert found.meta_json == meta
 
 
