@@ -12,7 +12,8 @@ from heatmap.grid import FloatArray, IntArray
 BoolArray = NDArray[np.bool_]
 COIN_BITS: Final = 20
 COINS: Final = 1 << COIN_BITS
-KEPT_S: Final = 120.0
+KEPT_S: Final = 1800.0
+"""Trades are kept this long, s: an answer that shows less than that ago can be brought up to date."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class RunningSizes:
 
     A trade not later than an account's reading is in the reading already. One that came before the answer did, but
     is later than what it shows, is applied again (trades are kept `KEPT_S` for that), so order of arrival is no matter.
+    An answer that shows a moment before the trades that are kept leaves its account dirty: it has to be read again.
     """
 
     read_s: FloatArray
@@ -49,6 +51,7 @@ class RunningSizes:
     _recent: _Changes = field(
         default_factory=lambda: _Changes(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     )
+    _recent_since_s: float = -np.inf
 
     @classmethod
     def of(cls, accounts: int, coins: int) -> "RunningSizes":
@@ -76,7 +79,8 @@ class RunningSizes:
         self.px[coin] = px
         key = np.concatenate([buyer, seller]) * COINS + np.tile(coin, 2)
         changes = _Changes(key, np.concatenate([sz, -sz]), np.tile(time_s, 2))
-        kept = self._recent.of(self._recent.time_s > time_s.max() - KEPT_S)
+        self._recent_since_s = max(self._recent_since_s, float(time_s.max()) - KEPT_S)
+        kept = self._recent.of(self._recent.time_s > self._recent_since_s)
         self._recent = _joined(kept, changes)
         self._apply(changes)
 
@@ -84,7 +88,8 @@ class RunningSizes:
         self, row: IntArray, read_s: FloatArray, held_row: IntArray, held_coin: IntArray, held_szi: FloatArray
     ) -> None:
         """Accounts `row` (each once) were read as of `read_s` and hold what the `held_` arrays list, nothing else."""
-        self.read_s[row], self.dirty_since_s[row] = read_s, np.nan
+        self.read_s[row] = read_s
+        self.dirty_since_s[row] = np.where(read_s < self._recent_since_s, read_s, np.nan)
         self._doubt_again(row)
         among = np.zeros(self.read_s.size, np.bool_)
         among[row] = True

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
 from test_frontier import read, sizes
 
-from indexer.running_sizes import RunningSizes
+from indexer.running_sizes import KEPT_S, RunningSizes
 from indexer.status import describe_watch
 from indexer.tape import Tape
 from indexer.watch import Watch
@@ -96,3 +96,17 @@ def test_a_doubted_account_is_clean_once_it_was_read_late_enough(reads: list[flo
     for read_s in reads:
         running.note_reads(row, np.array([read_s]), none, none, np.zeros(0))
         assert np.isnan(running.dirty_since_s[0]) == (read_s >= newest_s)
+
+
+def test_an_answer_from_before_the_trades_that_are_kept_has_to_be_read_again() -> None:
+    """A connection that slept brings what was true an hour ago: nobody knows any more what was traded since."""
+    one, coin = np.array([0]), np.array([0])
+    held = RunningSizes.of(2, 1)
+    held.note_reads(one, np.array([0.0]), one, coin, np.array([5.0]))
+    for time_s in (10.0, 2 * KEPT_S):
+        held.note_trades(one, np.array([1]), coin, np.array([1.0]), np.array([100.0]), np.array([time_s]))
+    held.note_reads(one, np.array([5.0]), one, coin, np.array([5.0]))
+    assert not np.isnan(held.dirty_since_s[0])
+    held.note_reads(one, np.array([2 * KEPT_S + 1]), one, coin, np.array([7.0]))
+    assert np.isnan(held.dirty_since_s[0])
+    assert held.held()[2].tolist() == [7.0, -2.0]

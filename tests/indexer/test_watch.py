@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -81,8 +82,16 @@ def traded(server: SandboxServer) -> int:
 
 
 async def settled(watch: Watch, server: SandboxServer) -> None:
-    """Until every trade was heard and laid over the book, and what that left wrong was read again."""
+    """Until every trade was heard and laid over the book, every answer from before them has arrived, and what that
+    left wrong was read again."""
     await until(lambda: watch.state.tape.trades == traded(server))
+    asked = set(np.flatnonzero(watch.frontier.arrays["busy"]))
+
+    def arrived() -> bool:
+        asked.intersection_update(np.flatnonzero(watch.frontier.arrays["busy"]))
+        return not asked
+
+    await until(arrived)
     truth = sizes(server.true_positions())
     await until(lambda: not watch.frontier._changed and sizes(watch.book.positions) == truth)
 
