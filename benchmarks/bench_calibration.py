@@ -32,8 +32,8 @@ from compare.calibration.uncertainty import spread_of
 from compare.proof.contestants import BASELINES, FITTED, SHAPE_COPY
 from compare.proof.findings import BOTH as BOTH_SIDES
 from compare.proof.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
-from compare.proof.intervals import blocks_of, drawn_weights, gain_interval
-from compare.proof.splits import BOTH, LATER, NEW_COINS, splits_of
+from compare.proof.intervals import drawn_weights, gain_interval
+from compare.proof.splits import BOTH, LATER, NEW_COINS, blocks_of, splits_of
 from compare.proof.trial import CHANCE, SideTrial, Trial, tried
 from estimator.leverage_model import COORDINATES, leverage_model_named
 from heatmap.grid import FloatArray, IntArray

@@ -38,8 +38,8 @@ from compare.proof.trial import CHANCE, tried
 from estimator.brackets import LONG, SHORT, Brackets, liquidation_factors
 from estimator.leverage_model import COORDINATES, LeverageModel, default_prior
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray, IntArray
 from heatmap.levels import SIDES
 from tests.compare.known_market import last_days

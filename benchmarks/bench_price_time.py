@@ -10,8 +10,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from estimator.step_masses import PriceTime, price_time
 from estimator.step_states import Steps
+from estimator.time_line import Bars
 from estimator.turnover import Turnover, activity, turn_over
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray, PriceGrid
 
 HOURS: Final = 720

@@ -11,8 +11,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from estimator.brackets import LONG, SHORT, Brackets, liquidation_factors
 from estimator.dictionary import Dictionary, Lots, build_dictionary
 from estimator.leverage_model import leverage_model_named
+from estimator.time_line import ENTRY_POINTS, Bars
 from estimator.turnover import activity, turn_over
-from estimator.vintages import ENTRY_POINTS, Bars
 from heatmap.grid import FloatArray, PriceGrid
 
 MODEL = leverage_model_named()

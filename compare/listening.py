@@ -13,7 +13,7 @@ import polars as pl
 from estimator.frames import DATASETS
 from heatmap.errors import BadInput
 from heatmap.grid import IntArray
-from indexer.node_fills import LIQUIDATIONS
+from indexer.frames import LIQUIDATIONS
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.store import Store
 

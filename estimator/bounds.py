@@ -29,6 +29,9 @@ KINDS_KEPT: Final = 50
 LAST_MS: Final = 62_000_000_000_000
 """Within these milliseconds of 1970 on either side there is a calendar."""
 PRICES: Final = ("open", "high", "low", "close")
+TRILLION: Final = 1e12
+MOST_OF_ONE: Final = 1e11
+"""USD of open interest that no single market has had."""
 
 
 @dataclass(frozen=True)
@@ -174,3 +177,13 @@ def _cell(rows: pl.DataFrame, column: str) -> str:
     knows = ms is not None and abs(ms) < LAST_MS
     at = f"{of_ms(ms):%Y-%m-%dT%H:%MZ}" if knows else f"{ms} ms"
     return at if column == "ts" else f"{shown(rows[column][0])} of {at}"
+
+
+def too_large(usd: float | None) -> tuple[str, ...]:
+    """The warning of so many USD held in one market, where they are too many; empty where they are not."""
+    if usd is None or usd < MOST_OF_ONE:
+        return ()
+    told = f"{usd / TRILLION:.3g} trillion" if usd >= TRILLION else f"{usd / 1e9:.3g} billion"
+    return (
+        f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?",
+    )

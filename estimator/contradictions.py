@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from estimator.bounds import MOST_OF_ONE, too_large
 from estimator.frames import CANDLES, OPEN_INTEREST
 from storage.errors import TableRefused
 from storage.store import Store
@@ -25,9 +26,6 @@ OF_ANOTHER_TIME: Final = 0.5
 NEAR_IN_TIME: Final = timedelta(days=1)
 SEEMS: Final = 1.25
 """A unit is named where it would make the columns agree within this factor."""
-TRILLION: Final = 1e12
-MOST_OF_ONE: Final = 1e11
-"""USD of open interest that no single market has had."""
 DAY_S: Final = 86_400
 TURNOVER: Final = (1e-4, 1e3)
 """Traded in a day over open interest: outside of this one of the two is in another unit."""
@@ -291,13 +289,3 @@ def _too_much(table: pl.DataFrame) -> tuple[str, ...]:
     if {"open_interest", "at_px"} <= set(table.columns):
         usd.append(pl.col("open_interest") * pl.col("at_px"))
     return too_large(table.select(pl.max_horizontal(usd).max()).item()) if usd else ()
-
-
-def too_large(usd: float | None) -> tuple[str, ...]:
-    """The warning of so many USD held in one market, where they are too many; empty where they are not."""
-    if usd is None or usd < MOST_OF_ONE:
-        return ()
-    told = f"{usd / TRILLION:.3g} trillion" if usd >= TRILLION else f"{usd / 1e9:.3g} billion"
-    return (
-        f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?",
-    )

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from scipy.sparse import csr_array
 
+from estimator.time_line import Bars
 from estimator.turnover import Turnover
-from estimator.vintages import Bars, later_extremes
+from estimator.vintages import later_extremes
 from heatmap.grid import FloatArray, IntArray, PriceGrid
 
 OUTSIDE: Final = 3

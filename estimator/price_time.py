@@ -12,9 +12,9 @@ from estimator.node_shares import NodeShares, Weights, daily_volatility, node_sh
 from estimator.price_clock import Clock, bar_s, clock_of, in_words
 from estimator.series import WINDOWS, MarketSeries, load_series
 from estimator.step_masses import PriceTime, price_time
+from estimator.time_line import Bars
 from estimator.turnover import activity, turn_over
 from estimator.venues import Venue, venue_named
-from estimator.vintages import Bars
 from heatmap.captions import UNLEVELLED
 from heatmap.errors import BadInput
 from heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid

@@ -11,14 +11,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from estimator.contradictions import too_large
+from estimator.bounds import too_large
 from estimator.errors import StaleSeries, UnknownChoice
 from estimator.frames import DATASETS
 from estimator.moments import hours, of_ms, told
 from estimator.quality import checked, repaired_candles, repaired_open_interest
-from estimator.time_line import bar_ends, beside_bars, mark_extremes, pick_bars, rounding_usd
+from estimator.time_line import Bars, bar_ends, beside_bars, mark_extremes, pick_bars, rounding_usd
 from estimator.venues import Venue
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray, IntArray
 from heatmap.synthetic import SYNTHETIC
 from storage.errors import NothingStored

@@ -9,8 +9,8 @@ from functools import reduce
 import numpy as np
 
 from estimator.step_states import Path, Steps, StepStates, step_states
+from estimator.time_line import Bars
 from estimator.turnover import Turnover
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray, PriceGrid
 
 ROUNDING = 1e-12

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from estimator.time_line import Bars
 from estimator.turnover import Turnover
-from estimator.vintages import Bars
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray, IntArray, PriceGrid
 

@@ -3,16 +3,20 @@
 Frames as in `estimator.frames`. Pure; knows neither the store nor the clock.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from heatmap.errors import BadInput
 from heatmap.grid import FloatArray
 
 NEARLY: Final = 0.98
 """Bar lengths that cover this share of what the best one covers count as equal; the shortest wins."""
+ENTRY_POINTS: Final = (1 / 6, 1 / 2, 5 / 6)
+"""Where in a bar's range (in log price) a third of its births enters each: the middles of the range's thirds."""
 
 
 def pick_bars(candles: pl.DataFrame, start: datetime, as_of: datetime) -> pl.DataFrame:
@@ -104,3 +108,33 @@ def mark_extremes(bars: pl.DataFrame, marks: pl.DataFrame) -> tuple[FloatArray, 
         for name in ("low", "high")
     )
     return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Aligned series of `n` bars: prices, and open interest at the end of each with one value before the first.
+
+    `open_interest` has `n + 1` entries, in coins. `volume` (coins per bar) is null where the source has none;
+    `swept_low` and `swept_high` are the mark's extremes, by which venues liquidate, null where only traded prices are.
+    """
+
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    open_interest: FloatArray
+    volume: FloatArray | None = None
+    swept_low: FloatArray | None = None
+    swept_high: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.close)
+        if not (len(self.high) == len(self.low) == count and len(self.open_interest) == count + 1 > 1):
+            raise BadInput(f"{count} bars need as many highs and lows and one more open interest")
+        if not (np.all(self.open_interest >= 0) and np.all(self.low > 0)):
+            raise BadInput("open interest must not be negative or missing, and prices must be positive")
+
+    @property
+    def entries(self) -> FloatArray:
+        """Entry prices, shape (bars, entry points)."""
+        span = np.log(self.high / self.low)
+        return np.asarray(self.low[:, None] * np.exp(np.outer(span, ENTRY_POINTS)))

@@ -15,10 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from heatmap.decoding import NOT_DECODED
-from indexer.answers import ADDRESS, first_documents, holds_answers
+from indexer.answers import first_documents, holds_answers
 from indexer.decoding import repeated_key
 from indexer.errors import ImportRefused, WireError
-from indexer.universe import split_meta_and_ctxs
 from indexer.wire import (
     AssetCtx,
     ClearinghouseState,
@@ -28,6 +27,7 @@ from indexer.wire import (
     decode_meta,
     decode_meta_and_asset_ctxs,
     decode_spot_state,
+    split_meta_and_ctxs,
 )
 from storage.clock import is_timely, wanted
 from storage.content import read_content
@@ -118,14 +118,6 @@ def label_of(path: Path) -> str:
     """A name for whoever is in the file that its place makes unlike others: `file:folder/name`."""
     stem = Path(path.name.removesuffix(".gz")).stem
     return f"file:{path.resolve().parent.name}/{stem}".lower()
-
-
-def check_address(text: str) -> str:
-    """The address in lower case; raises `ImportRefused` for what is none."""
-    folded = text.strip().lower()
-    if not ADDRESS.fullmatch(folded):
-        raise ImportRefused(f"--address: {text!r} is no address; write 0x and 40 hexadecimal digits")
-    return folded
 
 
 def read_state(

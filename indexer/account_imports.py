@@ -16,7 +16,8 @@ import polars as pl
 
 from indexer.account_files import Moment, prefix_of, read_state
 from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, accounts_frame, positions_frame
-from indexer.answers import ADDRESS, Answer, Entry, Unread
+from indexer.address_list import ADDRESS
+from indexer.answers import Answer, Entry, Unread
 from indexer.contradictions import contradicting_accounts
 from indexer.errors import ImportRefused, WireError
 from indexer.frames import ACCOUNTS, POSITIONS, empty

@@ -27,8 +27,6 @@ MODE_OF_ABSTRACTION: Final[Mapping[str, str]] = {
     "portfolioMargin": "portfolio",
     "dexAbstraction": "dexAbstraction",
 }
-POOLED_MODES: Final = ("unified", "portfolio")
-SEPARATE_MODES: Final = ("standard", "dexAbstraction")
 LISTED_AS: Final = {**ACCOUNTS, **POSITIONS, "leverage": pl.Int64(), "max_leverage": pl.Int64()}
 """Dtypes of the lists that columns are made from: whole numbers are widened afterwards, which is faster."""
 

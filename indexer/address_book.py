@@ -14,12 +14,11 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from indexer.frames import Schema, conform
+from indexer.frames import MOMENT, READS, Schema, conform
 from indexer.universe import VENUE
 from storage.store import Store
 from storage.tables import Account, UtcDateTime
 
-MOMENT: Final = pl.Datetime("us", "UTC")
 TAPE: Final = "tape"
 SWEEP: Final = "sweep"
 
@@ -35,13 +34,6 @@ BOOK: Final[Schema] = {
     "notional_usd": pl.Float64(),
     "label": pl.String(),
     "master": pl.String(),
-}
-READS: Final[Schema] = {
-    "address": pl.String(),
-    "mode": pl.String(),  # null: the reading did not tell
-    "positions": pl.Int64(),
-    "notional_usd": pl.Float64(),
-    "read_at": MOMENT,
 }
 YIELDS: Final[Schema] = {
     "source": pl.String(),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from heatmap.errors import BadInput
+from indexer.errors import ImportRefused
 
-ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}")
+ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 COLUMNS: Final = ("address", "addr", "user", "ethaddress")
 
 
@@ -53,3 +54,11 @@ def _column(path: Path, number: int, first: str) -> int | None:
 def _cell(line: str, column: int) -> str:
     cells = next(csv.reader([line]))
     return cells[column] if column < len(cells) else ""
+
+
+def check_address(text: str) -> str:
+    """The address in lower case; raises `ImportRefused` for what is none."""
+    folded = text.strip().lower()
+    if not ADDRESS.fullmatch(folded):
+        raise ImportRefused(f"--address: {text!r} is no address; write 0x and 40 hexadecimal digits")
+    return folded

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import BadInput
+from indexer.address_list import ADDRESS
 from indexer.decoding import repeated_key
 from indexer.errors import WireError
 
-ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
 NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 """Channels whose frames carry no positions."""

@@ -29,9 +29,9 @@ from indexer.budget import Budget, weight_of
 from indexer.decoding import Decoder, ItemDecoder
 from indexer.errors import AnswerMalformed, WireError
 from indexer.left_out import LeftOut
-from indexer.universe import DexAnswer
 from indexer.wire import (
     ClearinghouseState,
+    DexAnswer,
     Meta,
     PerpDex,
     SpotClearinghouseState,

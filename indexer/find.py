@@ -27,7 +27,7 @@ from indexer.discovery import (
     sub_accounts,
     vaults,
 )
-from indexer.node_fills import DATASET, LIQUIDATIONS
+from indexer.frames import LIQUIDATIONS
 from indexer.universe import VENUE
 from storage.store import Store
 from storage.urls import shown_url
@@ -125,6 +125,6 @@ def _largest(store: Store) -> list[str]:
 
 
 def _liquidations(store: Store) -> pl.DataFrame:
-    coins = [coin for venue, coin in store.lake.series_coins(DATASET) if venue == VENUE]
-    frames = [store.lake.read_series(DATASET, VENUE, coin, LIQUIDATIONS) for coin in coins]
+    coins = [coin for venue, coin in store.lake.series_coins("liquidations") if venue == VENUE]
+    frames = [store.lake.read_series("liquidations", VENUE, coin, LIQUIDATIONS) for coin in coins]
     return pl.concat(frames) if frames else pl.DataFrame(schema=dict(LIQUIDATIONS))

@@ -79,6 +79,29 @@ MARKETS: Schema = {
     "collateral_token": pl.Int64(),
     "as_of": AS_OF,
 }
+POOLED_MODES: Final = ("unified", "portfolio")
+SEPARATE_MODES: Final = ("standard", "dexAbstraction")
+MOMENT: Final = pl.Datetime("us", "UTC")
+READS: Final[Schema] = {
+    "address": pl.String(),
+    "mode": pl.String(),  # null: the reading did not tell
+    "positions": pl.Int64(),
+    "notional_usd": pl.Float64(),
+    "read_at": MOMENT,
+}
+LIQUIDATIONS: Schema = {
+    "ts": AS_OF,
+    "address": pl.String(),  # the liquidated account
+    "coin": pl.String(),
+    "side": pl.String(),  # of the position that was closed: long | short
+    "method": pl.String(),  # market | backstop
+    "mark_px": pl.Float64(),  # mark at which the exchange liquidated
+    "mean_px": pl.Float64(),  # average price of the fills, by size
+    "size": pl.Float64(),  # coins
+    "notional_usd": pl.Float64(),  # size * mean_px
+    "fills": pl.Int64(),
+    "hash": pl.String(),
+}
 
 
 def empty(schema: Schema) -> pl.DataFrame:

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from heatmap.grid import FloatArray, IntArray
-from indexer.accounts import POOLED_MODES
 from indexer.expectation import PRIOR, Expectation, hint_columns, probes
+from indexer.frames import POOLED_MODES
 from indexer.running_sizes import COIN_BITS, COINS, RunningSizes
 from indexer.scheduler import Candidates, Settings, choose
 from indexer.wire import Trade

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
@@ -12,15 +11,11 @@ from heatmap.captions import MORE_THAN_ALL, TOO_MUCH_USD
 from heatmap.money import counted, percent, usd
 from indexer.checks import Checks
 from indexer.frames import POSITION
-from indexer.reconcile import implied_collateral_notes
-from indexer.server_marks import marks_said
-from indexer.table_choice import adopted_tables
+from indexer.reconcile import SHOWN_NOTES
 from indexer.universe import VENUE
 from storage.database import Database
 from storage.markets import last_market
 from storage.tables import Market, Reading
-
-SHOWN_NOTES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -104,22 +99,6 @@ def summarise(
         statuses=dict(counts.iter_rows()),
         checks=Checks.of(positions),
     )
-
-
-def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
-    """What a reader must know of reconciled positions: collateral, tables and marks that their prices told."""
-    collateral = [str(note) for note in implied_collateral_notes(positions)]
-    tables = [str(note) for note in adopted_tables(positions)]
-    return [
-        *_few(collateral, "accounts like these"),
-        *_few(tables, "coins with another table"),
-        *marks_said(positions),
-    ]
-
-
-def _few(notes: Sequence[str], what: str) -> list[str]:
-    more = len(notes) - SHOWN_NOTES
-    return [*notes[:SHOWN_NOTES], *([f"and {more} more {what}"] if more > 0 else [])]
 
 
 def coverage_warnings(

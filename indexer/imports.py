@@ -16,25 +16,17 @@ from pathlib import Path
 
 import polars as pl
 
-from indexer.account_files import (
-    MetaFile,
-    check_address,
-    kind_of,
-    label_of,
-    other_object,
-    read_meta,
-    read_spot,
-    when,
-)
+from indexer.account_files import MetaFile, kind_of, label_of, other_object, read_meta, read_spot, when
 from indexer.account_imports import AccountsRead, Asked, LeftOut, read_accounts
+from indexer.address_list import check_address
 from indexer.answers import Answer, Entry, answers_of_document, answers_of_folder, answers_of_lines, is_lines
 from indexer.contradictions import held_against_each_other, refuse_past
 from indexer.errors import ImportRefused
 from indexer.import_options import Options, metas_of
-from indexer.import_summary import ImportSummary, coverage_warnings, notes_on_collateral, summarise
+from indexer.import_summary import ImportSummary, coverage_warnings, summarise
 from indexer.layouts import EXPORT, Recognised, recognise_table
 from indexer.position_rows import markets_of_table, typed_rows, without_repetitions
-from indexer.reconcile import reconcile
+from indexer.reconcile import notes_on_collateral, reconcile
 from indexer.table_readings import (
     Readings,
     latest,

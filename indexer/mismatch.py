@@ -31,9 +31,8 @@ import polars as pl
 
 from heatmap.moment import ago
 from heatmap.money import counted, percent, price, usd
-from indexer.accounts import POOLED_MODES, SEPARATE_MODES
 from indexer.checks import DIFFER, Checks
-from indexer.frames import AS_OF, POSITIONS, Schema, conform
+from indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from indexer.margin_tables import MarginTables
 from indexer.mismatch_evidence import fits, with_drift, with_explaining_table
 from indexer.readings import positions_as_of

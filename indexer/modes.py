@@ -15,8 +15,7 @@ import polars as pl
 from sqlmodel import col, select
 
 from indexer.accounts import AccountReading, positions_frame
-from indexer.address_book import READS
-from indexer.frames import conform
+from indexer.frames import READS, conform
 from indexer.margin_tables import MarginTables
 from indexer.reconcile import check
 from indexer.solved import IS_OFF, ISOLATED

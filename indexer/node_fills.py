@@ -18,7 +18,7 @@ import polars as pl
 from heatmap.errors import BadInput
 from heatmap.money import counted, usd
 from indexer.errors import WireError
-from indexer.frames import AS_OF, Schema
+from indexer.frames import AS_OF, LIQUIDATIONS, Schema
 from indexer.left_out import LeftOut
 from indexer.node_events import Event, Fill, Liquidation, Tally, event_files, events_of, fills_of, lines_of
 from indexer.universe import VENUE
@@ -27,19 +27,6 @@ from storage.store import Store
 
 DATASET: Final = "liquidations"
 KEY: Final = ("ts", "address", "coin", "hash", "method")
-LIQUIDATIONS: Schema = {
-    "ts": AS_OF,
-    "address": pl.String(),  # the liquidated account
-    "coin": pl.String(),
-    "side": pl.String(),  # of the position that was closed: long | short
-    "method": pl.String(),  # market | backstop
-    "mark_px": pl.Float64(),  # mark at which the exchange liquidated
-    "mean_px": pl.Float64(),  # average price of the fills, by size
-    "size": pl.Float64(),  # coins
-    "notional_usd": pl.Float64(),  # size * mean_px
-    "fills": pl.Int64(),
-    "hash": pl.String(),
-}
 FUNDING_CENSUS: Schema = {
     "ts": AS_OF,
     "address": pl.String(),

@@ -9,10 +9,10 @@ import polars as pl
 
 from indexer.budget import USUAL_WEIGHT_PER_MINUTE, Budget
 from indexer.client import InfoClient
+from indexer.dexes import find_dexes
 from indexer.errors import ImportRefused
 from indexer.layouts import recognise_table
 from indexer.position_rows import markets_of_table
-from indexer.sweep import find_dexes
 from indexer.universe import markets_of_dexes
 from storage.tabular import read_table
 

@@ -24,7 +24,7 @@ Whether the exchange's price was held against ours at all, and with what result,
 a millionth, where the status asks whether a price may follow newer marks. Columnar; the only loops are over dexes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +35,7 @@ from indexer.checks import why_not_checked
 from indexer.frames import POSITIONS, conform
 from indexer.implied import IMPLIED, with_implied
 from indexer.margin_tables import MarginTables
-from indexer.server_marks import with_server_marks
+from indexer.server_marks import marks_said, with_server_marks
 from indexer.solved import (
     AGREEMENT,
     AVAILABLE,
@@ -53,9 +53,10 @@ from indexer.solved import (
     solve_with,
     with_models,
 )
-from indexer.table_choice import adopt_tables
+from indexer.table_choice import adopt_tables, adopted_tables
 
 STATUSES: Final = ("agree", "differs", "exchange_only", "solved_only", "unknown_collateral", "never")
+SHOWN_NOTES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -292,3 +293,19 @@ def _notional(price: str) -> pl.Expr:
 def _unless_lost(group: list[str], value: pl.Expr) -> pl.Expr:
     """Null where a position of the group has no margin table: its maintenance cannot be carried along."""
     return pl.when(~pl.col("lost").any().over(group)).then(value)
+
+
+def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
+    """What a reader must know of reconciled positions: collateral, tables and marks that their prices told."""
+    collateral = [str(note) for note in implied_collateral_notes(positions)]
+    tables = [str(note) for note in adopted_tables(positions)]
+    return [
+        *_few(collateral, "accounts like these"),
+        *_few(tables, "coins with another table"),
+        *marks_said(positions),
+    ]
+
+
+def _few(notes: Sequence[str], what: str) -> list[str]:
+    more = len(notes) - SHOWN_NOTES
+    return [*notes[:SHOWN_NOTES], *([f"and {more} more {what}"] if more > 0 else [])]

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from indexer.accounts import POOLED_MODES
+from indexer.frames import POOLED_MODES
 from indexer.margin import (
     Floats,
     Rows,

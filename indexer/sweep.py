@@ -6,7 +6,6 @@ by a pool (`userAbstraction` would say it for 20). An account that cannot be rea
 row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
 """
 
-import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,24 +14,25 @@ from typing import Final, Literal
 
 import polars as pl
 
-from heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
+from heatmap.errors import SourceUnreachable
 from heatmap.money import counted
 from indexer.address_list import read_addresses
 from indexer.budget import Budget
 from indexer.checks import Checks
 from indexer.client import InfoClient, Patience
+from indexer.dexes import ALL, MAIN, find_dexes, read_dexes
 from indexer.first_sight import with_first_sight
-from indexer.import_summary import notes_on_collateral
 from indexer.live_book import LiveBook
 from indexer.margin_tables import MarginTables
 from indexer.mismatch import count_reasons, mismatches
 from indexer.modes import MODE_MAX_AGE_S, remembered_modes
-from indexer.reconcile import reconcile
+from indexer.reconcile import notes_on_collateral, reconcile
 from indexer.sweep_crawl import Crawl
 from indexer.sweep_parts import SweepParts
 from indexer.sweep_report import SweepPlan, SweepReport, plan
 from indexer.table_choice import with_remembered_tables
-from indexer.universe import VENUE, DexAnswer, markets_answered, universe_row
+from indexer.universe import VENUE, markets_answered, universe_row
+from indexer.wire import DexAnswer
 from storage.markets import store_markets, store_universe
 from storage.store import Store
 from storage.tables import Reading, Scope
@@ -40,8 +40,6 @@ from storage.tables import Reading, Scope
 __all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "plan_of", "read_addresses", "sweep"]
 
 BATCH_ACCOUNTS: Final = 500
-ALL: Final = "all"
-MAIN: Final = ""
 
 
 async def sweep(
@@ -97,20 +95,6 @@ async def sweep(
     return report
 
 
-async def read_dexes(client: InfoClient, names: Sequence[str]) -> tuple[dict[str, DexAnswer], dict[str, str]]:
-    """Markets of each dex, and why some could not be read; raises the error where none could, or the host is gone."""
-    answers: dict[str, DexAnswer] = {}
-    lost: dict[str, str] = {}
-    for name in names:
-        try:
-            answers[name] = await client.meta_and_asset_ctxs(name)
-        except LiqtruthError as error:
-            lost[name] = str(error)
-            if len(lost) == len(names) or (error.retryable and not answers and len(lost) > 1):
-                raise
-    return answers, lost
-
-
 async def plan_of(
     addresses: Sequence[str],
     *,
@@ -126,28 +110,6 @@ async def plan_of(
         async with InfoClient(base_url, budget, timeout_s, 1) as client:
             dexes = await find_dexes(client, ALL)
     return plan(addresses, weight_per_minute=weight_per_minute, dexes=dexes)
-
-
-async def find_dexes(client: InfoClient, wanted: Sequence[str] | Literal["all"]) -> tuple[str, ...]:
-    """The dexes to read, each once; asks the exchange (weight 20) unless only the main one is wanted.
-
-    Raises `BadInput` for one that it does not list, and for none at all.
-    """
-    if isinstance(wanted, str) and wanted != ALL:
-        wanted = [wanted]
-    if not wanted:
-        raise BadInput('no dex to read; "" is the main one')
-    if list(wanted) == [MAIN]:
-        return (MAIN,)
-    listed = [MAIN if entry is None else entry.name for entry in await client.perp_dexs()]
-    for name in () if wanted == ALL else wanted:
-        if name not in listed:
-            builders = [known for known in listed if known]
-            near = difflib.get_close_matches(name, builders, n=3, cutoff=0.4) or builders
-            raise BadInput(
-                f"no dex {name!r} at {client.shown_url}; there are {', '.join(near) or 'none but the main one'}"
-            )
-    return tuple(dict.fromkeys(listed if wanted == ALL else wanted))
 
 
 def _counter(start: int, most: int, on_progress: Callable[[int], None] | None) -> Callable[[], None]:

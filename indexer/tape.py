@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import one_line
 from indexer.errors import WireError
-from indexer.left_out import LeftOut
+from indexer.watch_state import TapeStats
 from indexer.wire import Trade, decode_recent_trades
 from storage.clock import is_timely_ms
 from storage.urls import shown_url
@@ -47,22 +47,6 @@ log = structlog.get_logger("liqtruth.tape")
 class _Message(msgspec.Struct):
     channel: str
     data: msgspec.Raw = msgspec.Raw(b"null")
-
-
-@dataclass
-class TapeStats:
-    """What came over the tape since it was opened; times are the exchange's (ms). `malformed` counts messages and
-    trades that were passed over, `left_out` the same by kind."""
-
-    messages: int = 0
-    trades: int = 0
-    duplicates: int = 0
-    malformed: int = 0
-    connects: int = 0
-    gaps: int = 0
-    last_trade_ms: int | None = None
-    last_error: str = ""
-    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 @dataclass(frozen=True)

@@ -4,39 +4,21 @@ Reads and writes nothing but rows of the store; never calls the exchange.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import msgspec
 import polars as pl
 
 from indexer.accounts import markets_of
 from indexer.frames import MARKETS, empty
 from indexer.margin_tables import MarginTables
-from indexer.wire import AssetCtx, Meta, decode_meta, decode_meta_and_asset_ctxs
+from indexer.wire import AssetCtx, DexAnswer, Meta, decode_meta
 from storage.markets import universes_at
 from storage.store import Store
 from storage.tables import Market, Universe
 
 VENUE: Final = "hyperliquid"
 SHOWN_DATES: Final = 3
-
-
-@dataclass(frozen=True)
-class DexAnswer:
-    """A `metaAndAssetCtxs` answer, its first part also as it was sent, and when it came by our clock."""
-
-    meta_json: bytes
-    meta: Meta
-    ctxs: list[AssetCtx]
-    came_s: float
-
-    @classmethod
-    def of(cls, raw: bytes, origin: str, came_s: float) -> Self:
-        """Decoded; raises `WireError` naming `origin`."""
-        meta, ctxs = decode_meta_and_asset_ctxs(raw, origin)
-        return cls(split_meta_and_ctxs(raw)[0], meta, ctxs, came_s)
 
 
 def market_rows(markets: pl.DataFrame) -> list[Market]:
@@ -76,12 +58,6 @@ def carried_on(last: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
 def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:
     """The `meta` answer to store; margin tables are read from it again."""
     return Universe(venue=VENUE, dex=dex, as_of=as_of, meta_json=meta_json)
-
-
-def split_meta_and_ctxs(raw: bytes) -> tuple[bytes, bytes]:
-    """The two parts of a `metaAndAssetCtxs` answer as they were sent."""
-    meta, ctxs = msgspec.json.decode(raw, type=tuple[msgspec.Raw, msgspec.Raw])
-    return bytes(meta), bytes(ctxs)
 
 
 def stored_tables(

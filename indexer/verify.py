@@ -23,14 +23,14 @@ from hyperliquid.utils.error import Error as SdkError
 
 from heatmap.decoding import NOT_DECODED
 from heatmap.errors import SourceUnreachable
-from indexer.account_files import check_address
 from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, account_mode, positions_frame
+from indexer.address_list import check_address
 from indexer.budget import Budget, weight_of
 from indexer.client import InfoClient, Patience
+from indexer.dexes import find_dexes
 from indexer.left_out import LeftOut
 from indexer.margin_tables import MarginTables
 from indexer.reconcile import reconcile
-from indexer.sweep import find_dexes
 from indexer.verify_view import Verification, VerifiedPosition
 from indexer.wire import EpochMs, Number, SpotClearinghouseState
 from storage.answers import ACCEPTED, LARGEST_ANSWER

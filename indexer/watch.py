@@ -13,7 +13,6 @@ that a database that is away for a while holds up the keeper and nobody else.
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from heatmap.errors import LiqtruthError
 from heatmap.grid import IntArray
 from indexer import address_book
 from indexer.accounts import AccountReading, accounts_frame
+from indexer.address_list import ADDRESS
 from indexer.budget import Budget
 from indexer.client import InfoClient, Patience
 from indexer.errors import WireError
@@ -53,7 +53,6 @@ REST_S: Final = 5.0
 DEAREST_WEIGHT: Final = STATE_WEIGHT + SPOT_WEIGHT
 LARGEST_TRADE_USD: Final = 1e12
 """More than all open interest there is: such a trade is none."""
-ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
 FAULTS: Final = (Exception, pl.exceptions.PanicException)
 
 log = structlog.get_logger("liqtruth.watch")
@@ -363,7 +362,9 @@ class Watch:
         self.state.batches, self.state.book = self.keeper.batches, self.keeper.book_id
         self.state.take(
             self.budget,
-            self.frontier,
+            self.frontier.sizes.read_s,
+            self.frontier.sizes.dirty_since_s,
+            self.frontier.sizes.size_usd,
             self.book.positions,
             self._queue.qsize(),
             self.clock.now,

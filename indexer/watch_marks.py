@@ -14,12 +14,12 @@ from typing import Final
 import polars as pl
 
 from indexer.client import InfoClient
+from indexer.dexes import read_dexes
 from indexer.exchange_clock import ExchangeClock
 from indexer.frames import MARKETS, empty
 from indexer.funding import HOUR
 from indexer.live_book import LiveBook
 from indexer.margin_tables import MarginTables
-from indexer.sweep import read_dexes
 from indexer.universe import carried_on, markets_of_dexes, universe_row
 from indexer.watch_keeper import Keeper
 from indexer.watch_state import WatchState

@@ -17,9 +17,9 @@ import structlog
 from heatmap.errors import LiqtruthError
 from indexer import address_book
 from indexer.client import InfoClient, Patience
+from indexer.dexes import find_dexes
 from indexer.discovery import Found, discover, leaderboard, vaults
 from indexer.metrics import serving_metrics
-from indexer.sweep import find_dexes
 from indexer.watch import FAULTS, Pace, Watch
 from indexer.watch_state import WatchState, lock_path, read_state, write_state
 from storage.lock import alone

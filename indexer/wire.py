@@ -8,7 +8,8 @@ Field names follow the exchange, in snake case. Source: Hyperliquid docs, "Info 
 """
 
 from collections import Counter
-from typing import Annotated, Any, ClassVar, Final, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
 
@@ -330,3 +331,25 @@ def _is_pair(tree: Any) -> bool:
 def decode_all_perp_metas(raw: bytes, source: str) -> list[Meta]:
     """Metas in the order of `perpDexs`, from either documented shape: `[meta]` or `[[meta, contexts]]`."""
     return [entry if isinstance(entry, Meta) else entry[0] for entry in _all_perp_metas(raw, source)]
+
+
+@dataclass(frozen=True)
+class DexAnswer:
+    """A `metaAndAssetCtxs` answer, its first part also as it was sent, and when it came by our clock."""
+
+    meta_json: bytes
+    meta: Meta
+    ctxs: list[AssetCtx]
+    came_s: float
+
+    @classmethod
+    def of(cls, raw: bytes, origin: str, came_s: float) -> Self:
+        """Decoded; raises `WireError` naming `origin`."""
+        meta, ctxs = decode_meta_and_asset_ctxs(raw, origin)
+        return cls(split_meta_and_ctxs(raw)[0], meta, ctxs, came_s)
+
+
+def split_meta_and_ctxs(raw: bytes) -> tuple[bytes, bytes]:
+    """The two parts of a `metaAndAssetCtxs` answer as they were sent."""
+    meta, ctxs = msgspec.json.decode(raw, type=tuple[msgspec.Raw, msgspec.Raw])
+    return bytes(meta), bytes(ctxs)

@@ -25,7 +25,8 @@ from compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
 from compare.calibration.recipe import Recipe
 from compare.calibration.selection import coins_of
 from compare.proof.contestants import FITTED, LAYERS, SHAPE_COPY
-from compare.proof.intervals import blocks_of, difference_interval, drawn_weights, gain_interval, widened
+from compare.proof.intervals import difference_interval, drawn_weights, gain_interval, widened
+from compare.proof.splits import blocks_of
 from compare.proof.trial import CHANCE, SideTrial, Trial
 from heatmap.grid import FloatArray, IntArray
 from heatmap.levels import SIDES

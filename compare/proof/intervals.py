@@ -4,26 +4,14 @@ Drawn from few blocks, percentiles are too narrow: an interval that should leave
 does so in 8 % with five blocks. `widened` stretches it as Student's t is wider than the normal distribution.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from compare.calibration.pairs import Pair
 from heatmap.grid import FloatArray, IntArray
 
 DRAWS: Final = 200
-BLOCK_DAYS: Final = 4
-"""Days of a coin that are drawn together: a map of tomorrow holds most of today's positions."""
 TAIL: Final = 2.5
-
-
-def blocks_of(pairs: Sequence[Pair], days: int = BLOCK_DAYS) -> IntArray:
-    """A number per pair; pairs of one coin within the same `days` share it."""
-    first = min(pair.day for pair in pairs)
-    names = [(pair.coin, (pair.day - first) // days) for pair in pairs]
-    order = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    return np.array([order[name] for name in names])
 
 
 def drawn_weights(blocks: IntArray, seed: int, draws: int = DRAWS) -> IntArray:

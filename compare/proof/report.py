@@ -17,12 +17,12 @@ from compare.calibration.lake_pairs import Gathered
 from compare.calibration.pairs import Pair
 from compare.calibration.selection import coins_of
 from compare.proof.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
-from compare.proof.intervals import blocks_of
 from compare.proof.splits import (
     EMBARGO_DAYS,
     FEWEST_DAYS,
     FINAL,
     Split,
+    blocks_of,
     final_split,
     final_start,
     split_at,

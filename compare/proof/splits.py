@@ -16,7 +16,7 @@ from compare.calibration.fit import BoolArray
 from compare.calibration.pairs import Pair
 from compare.calibration.selection import coins_of
 from heatmap.errors import MissingData
-from heatmap.grid import FloatArray
+from heatmap.grid import FloatArray, IntArray
 
 EMBARGO_DAYS: Final = 2
 ORIGINS: Final = 3
@@ -27,6 +27,8 @@ FINAL_SHARE: Final = 0.2
 FEWEST_DAYS: Final = 6
 
 LATER, NEW_COINS, BOTH, FINAL = "later days", "new coins", "new coins on later days", "the final window"
+BLOCK_DAYS: Final = 4
+"""Days of a coin that are drawn together: a map of tomorrow holds most of today's positions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,3 +126,11 @@ def _both(pairs: Sequence[Pair], embargo_days: int) -> tuple[Fold, ...]:
         for coin in coins_of(pairs)
         if (fold.test & (names == coin)).any() and (fold.train & (names != coin)).any()
     )
+
+
+def blocks_of(pairs: Sequence[Pair], days: int = BLOCK_DAYS) -> IntArray:
+    """A number per pair; pairs of one coin within the same `days` share it."""
+    first = min(pair.day for pair in pairs)
+    names = [(pair.coin, (pair.day - first) // days) for pair in pairs]
+    order = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([order[name] for name in names])

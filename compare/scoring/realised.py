@@ -22,7 +22,7 @@ from heatmap.grid import FloatArray, IntArray
 from heatmap.levels import SIDES
 from heatmap.money import counted
 from heatmap.synthetic import SYNTHETIC
-from indexer.node_fills import LIQUIDATIONS
+from indexer.frames import LIQUIDATIONS
 from indexer.universe import VENUE
 from storage.errors import NothingStored
 from storage.store import Store

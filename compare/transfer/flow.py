@@ -22,8 +22,8 @@ from estimator.leverage_model import LeverageModel
 from estimator.node_shares import VINTAGES, daily_volatility, node_shares
 from estimator.price_clock import bar_s, in_words
 from estimator.series import MarketSeries
+from estimator.time_line import ENTRY_POINTS, Bars
 from estimator.turnover import Turnover, activity, turn_over
-from estimator.vintages import ENTRY_POINTS, Bars
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray, IntArray
 

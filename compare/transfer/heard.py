@@ -16,7 +16,7 @@ from estimator.venues import Venue
 from heatmap.errors import BadInput, MissingData
 from heatmap.grid import FloatArray, IntArray
 from heatmap.synthetic import SYNTHETIC
-from indexer.node_fills import LIQUIDATIONS as NODE_LIQUIDATIONS
+from indexer.frames import LIQUIDATIONS as NODE_LIQUIDATIONS
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.store import Store
 

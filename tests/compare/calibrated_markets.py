@@ -14,8 +14,8 @@ from compare.calibration.pairs import Pair, SidePair, pair_of
 from estimator.brackets import Brackets
 from estimator.leverage_model import Coordinate, LeverageModel, leverage_model_named
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray
 from tests.estimator.markets import series_of
 

@@ -16,8 +16,8 @@ from compare.calibration.pairs import Pair, pair_of
 from estimator.brackets import Brackets
 from estimator.leverage_model import COORDINATES, Coordinate, LeverageModel, leverage_model_named
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from sandbox.assets import HYPERLIQUID_TIERS, listed
 from sandbox.market import HYPERLIQUID, Market, MarketSpec, simulate
 from sandbox.openings import watch

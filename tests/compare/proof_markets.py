@@ -20,8 +20,8 @@ from compare.proof.trial import CHANCE, SideTrial, Trial
 from estimator.brackets import Brackets
 from estimator.leverage_model import COORDINATES, LeverageModel, leverage_model_named
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray
 from heatmap.levels import SIDES
 from tests.estimator.markets import series_of

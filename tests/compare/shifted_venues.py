@@ -21,8 +21,8 @@ from estimator.frames import LIQUIDATIONS
 from estimator.leverage_model import LeverageModel, leverage_model_named
 from estimator.moments import of_ms
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from heatmap.synthetic import SYNTHETIC
 from sandbox.assets import listed
 from sandbox.centralised import Centralised, rules_of

@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 from compare.calibration.outward import BINS
 from compare.calibration.pairs import Pair
 from compare.proof.contestants import PERMUTATIONS, permuted
-from compare.proof.intervals import (
-    DRAWS,
-    blocks_of,
-    difference_interval,
-    drawn_weights,
-    gain_interval,
-    widened,
-)
-from compare.proof.splits import BOTH, LATER, NEW_COINS, final_split, final_start, splits_of
+from compare.proof.intervals import DRAWS, difference_interval, drawn_weights, gain_interval, widened
+from compare.proof.splits import BOTH, LATER, NEW_COINS, blocks_of, final_split, final_start, splits_of
 from heatmap.errors import MissingData
 from tests.compare.proof_markets import proof_pairs
 

@@ -22,7 +22,8 @@ from estimator.frames import DATASETS, conform
 from estimator.leverage_model import leverage_model_named
 from estimator.venues import venue_named
 from heatmap.errors import BadInput
-from indexer.node_fills import KEY, LIQUIDATIONS
+from indexer.frames import LIQUIDATIONS
+from indexer.node_fills import KEY
 from indexer.universe import VENUE as HYPERLIQUID
 from storage.errors import NothingStored
 from storage.settings import Settings

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from compare.transfer.flow import Flow, predicted_flow, swept_coins
 from estimator.leverage_model import LeverageModel
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.turnover import activity, turn_over
 from estimator.venues import venue_named
 from estimator.vintage_model import VintageModel
-from estimator.vintages import Bars
 from heatmap.errors import BadInput
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, fitted_model, random_series
 

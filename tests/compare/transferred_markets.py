@@ -14,11 +14,11 @@ from estimator.frames import DATASETS
 from estimator.leverage_model import LeverageModel, Provenance, leverage_model_named
 from estimator.moments import of_ms
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from heatmap.levels import SIDES
+from indexer.frames import LIQUIDATIONS as NODE_LIQUIDATIONS
 from indexer.node_fills import KEY
-from indexer.node_fills import LIQUIDATIONS as NODE_LIQUIDATIONS
 from storage.store import Store
 from tests.estimator.markets import series_of
 

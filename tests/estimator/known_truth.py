@@ -19,10 +19,10 @@ from estimator.brackets import Brackets
 from estimator.leverage import LeverageWeights, bell, tiers
 from estimator.leverage_model import NODES, LeverageModel, Provenance
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.turnover import activity
 from estimator.venues import venue_named
 from estimator.vintage_model import estimate
-from estimator.vintages import Bars
 from heatmap.grid import FloatArray, PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.levels import SIDE, SIDES

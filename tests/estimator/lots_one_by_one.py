@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator.dictionary import Lots
-from estimator.vintages import Bars
+from estimator.time_line import Bars
 from heatmap.grid import FloatArray, IntArray, PriceGrid
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from estimator.frames import CANDLES, OPEN_INTEREST
 from estimator.series import MarketSeries
-from estimator.vintages import Bars
+from estimator.time_line import Bars
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,9 +13,9 @@ from estimator.baselines import PLAIN, last_exact, plain_map, shape_copy
 from estimator.brackets import Brackets
 from estimator.leverage import bell, tiers
 from estimator.leverage_model import leverage_model_named
+from estimator.time_line import Bars
 from estimator.venues import venue_named
 from estimator.vintage_model import estimate
-from estimator.vintages import Bars
 from heatmap.errors import BadInput, MissingData
 from heatmap.heatmap import NOTHING, Heatmap
 from tests.estimator.markets import START, bars_of, random_bars, series_of

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from estimator.brackets import Brackets
 from estimator.leverage import LeverageWeights, bell, tiers
 from estimator.model import model_map
+from estimator.time_line import Bars
 from estimator.venues import venue_named
 from estimator.vintage_model import AGE_BANDS, Balance, Estimate, age_bands, estimate
-from estimator.vintages import Bars
 from storage.errors import NothingStored
 from storage.store import Store
 from tests.estimator.markets import bars_of, random_bars, series_of

@@ -17,8 +17,8 @@ from estimator.node_shares import NodeShares, node_shares
 from estimator.price_clock import AGES, clock_of
 from estimator.price_time import drawn_series, model_series
 from estimator.series import MarketSeries
+from estimator.time_line import Bars
 from estimator.venues import venue_named
-from estimator.vintages import Bars
 from heatmap.errors import BadInput
 from heatmap.series import HeatmapSeries
 from storage.settings import Settings

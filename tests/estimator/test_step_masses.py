@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from estimator.brackets import Brackets
 from estimator.step_masses import AgeBand, PriceTime, SideMass, price_time
 from estimator.step_states import Steps
+from estimator.time_line import Bars
 from estimator.turnover import Turnover, turn_over
 from estimator.venues import venue_named
-from estimator.vintages import Bars, later_extremes
+from estimator.vintages import later_extremes
 from heatmap.errors import BadInput
 from heatmap.grid import FloatArray, PriceGrid
 from tests.estimator.markets import bars_of, random_bars

@@ -9,18 +9,8 @@ from hypothesis import strategies as st
 from info_endpoint import address_of
 from sqlalchemy import event
 
-from indexer.address_book import (
-    BOOK,
-    READS,
-    YIELDS,
-    Label,
-    book,
-    label,
-    note_reads,
-    note_trades,
-    remember,
-    yields,
-)
+from indexer.address_book import BOOK, YIELDS, Label, book, label, note_reads, note_trades, remember, yields
+from indexer.frames import READS
 from storage.settings import Settings
 from storage.store import Store
 

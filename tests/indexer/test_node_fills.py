@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from heatmap.errors import BadInput
 from indexer.errors import ImportRefused, WireError
-from indexer.node_fills import DATASET, LIQUIDATIONS, funding_census, import_fills, read_liquidations
+from indexer.frames import LIQUIDATIONS
+from indexer.node_fills import DATASET, funding_census, import_fills, read_liquidations
 from indexer.universe import VENUE
 from storage.store import Store
 

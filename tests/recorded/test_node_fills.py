@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from indexer.errors import WireError
-from indexer.node_fills import DATASET, LIQUIDATIONS, import_fills, read_liquidations
+from indexer.frames import LIQUIDATIONS
+from indexer.node_fills import DATASET, import_fills, read_liquidations
 from indexer.universe import VENUE
 from storage.store import Store
 
