@@ -10,14 +10,14 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from heatmap.decoding import NOT_DECODED
-from heatmap.errors import one_line
-from heatmap.grid import FloatArray
-from heatmap.writing import write_atomically
-from indexer.budget import Budget
-from indexer.left_out import LeftOut
-from storage.lock import holder
-from storage.store import Store
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.writing import write_atomically
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.left_out import LeftOut
+from liqtruth.storage.lock import holder
+from liqtruth.storage.store import Store
 
 FILE: Final = "watch.json"
 LOCK: Final = "watch.lock"

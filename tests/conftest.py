@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from sandbox.market import Market, MarketSpec, simulate
-from sandbox.server import SandboxServer, serving_in_thread
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
@@ -69,14 +69,14 @@ def run(tmp_path: Path) -> Run:
 
 def started(line: list[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "cli", *line], capture_output=True, text=True, timeout=120, cwd=ROOT
+        [sys.executable, "-m", "liqtruth.cli", *line], capture_output=True, text=True, timeout=120, cwd=ROOT
     )
 
 
 def called(line: list[str]) -> "subprocess.CompletedProcess[str]":
     import structlog
 
-    from cli import main
+    from liqtruth.cli import main
 
     told, before = [io.StringIO(), io.StringIO()], sys.argv
     sys.argv = ["liqtruth", *line]

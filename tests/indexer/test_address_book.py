@@ -9,10 +9,20 @@ from hypothesis import strategies as st
 from info_endpoint import address_of
 from sqlalchemy import event
 
-from indexer.address_book import BOOK, YIELDS, Label, book, label, note_reads, note_trades, remember, yields
-from indexer.frames import READS
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.discovery.address_book import (
+    BOOK,
+    YIELDS,
+    Label,
+    book,
+    label,
+    note_reads,
+    note_trades,
+    remember,
+    yields,
+)
+from liqtruth.indexer.frames import READS
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

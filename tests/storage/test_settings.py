@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from heatmap.errors import BadInput, LiqtruthError
-from storage.database import Database
-from storage.outage import place_of
-from storage.settings import Settings
-from storage.urls import shown_url
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.database.outage import place_of
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.urls import shown_url
 
 SECRET = "hunter2-hunter2"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -101,7 +101,7 @@ def test_options_of_a_sqlite_url_that_the_driver_knows_are_taken(
 @pytest.mark.parametrize("url", UNUSABLE)
 def test_no_message_about_a_database_shows_a_secret(tmp_path: Path, url: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "--data-dir", str(tmp_path), "index", "status"],
+        [sys.executable, "-m", "liqtruth.cli", "--data-dir", str(tmp_path), "index", "status"],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
