@@ -20,14 +20,17 @@ SHOWN: Final = 6
 OF_THE_RUN: Final = (
     (r"http://127\.0\.0\.1:\d+", "URL"),
     (r"\b[a-z]+-[0-9a-f]{16}-\d{8}T\d{9}", "READING"),
+    (r"\b[0-9a-f]{64}\b", "FORECAST"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(?!\d{3}000)\d{6}Z", "CLOCK"),
     (r"\(\d+ (second|minute|hour|day)s? ago\)|set-aside/\d{4}-\d\d-\d\d", "NOW"),
-    (r"made \d{4}-\d\d-\d\d by liqtruth [\d.]+", "MADE"),
+    (r"(made|opened at|to now) \(?\d{4}-\d\d-\d\d(T\d\d:\d\dZ)?( by liqtruth [\d.]+)?", "NOW"),
 )
-"""What text says of the run and not of the data: the served port, ids made from it and the clock, now, the version."""
+"""What text says of the run and not of the data: the served port, ids and hashes made with the clock, moments to the
+microsecond (data have milliseconds at most), ages, the date of a model and the version that made it."""
 KEYS_OF_THE_RUN: Final = (
-    r"^index sweep .*\.seconds$",
+    r"^index sweep .* \.seconds$",
     r"^feed status .*\.age_s$",
-    r"\.(made_at|settled_at|scored_at|opened_at|created_at|fitted_at)$",
+    r"\.(made_at|opened_at)$",
 )
 """Where such a value is one of its own: command and path of the value."""
 ABSENT: Final = "(absent)"
