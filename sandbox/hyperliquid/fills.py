@@ -1,7 +1,8 @@
 """Trades as the socket and `recentTrades` write them, and one account's fills as `userFills` and `userFillsByTime` do.
 
-Forced ones carry the `liquidation` object. The counterparty of a liquidation carries the object too, so it is an account's own only if `liquidatedUser` is that
-account. The wording of `dir` for liquidations is the reference's guess; readers should go by the object.
+Forced ones carry the `liquidation` object. The counterparty of a liquidation carries the object too, so it is an
+account's own only if `liquidatedUser` is that account. The wording of `dir` for liquidations is the reference's
+guess; readers should go by the object.
 """
 
 import hashlib
