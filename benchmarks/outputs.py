@@ -43,12 +43,12 @@ STORED: Final = ("models/*.json", "models/*/*.json", "final-windows.json")
 def build(folder: Path) -> None:
     """By the builders of the tests: data directories by the name of their commands, and files of a node."""
     sys.path.insert(0, str(ROOT))
-    from estimator.brackets import stored_brackets
-    from estimator.venues import venue_named
-    from sandbox.market import MarketSpec, simulate
-    from sandbox.node_state import write_state
-    from storage.settings import Settings
-    from storage.store import Store
+    from liqtruth.estimator.model.brackets import stored_brackets
+    from liqtruth.estimator.venues.table import venue_named
+    from liqtruth.sandbox.hyperliquid.node_state import write_state
+    from liqtruth.sandbox.market.market import MarketSpec, simulate
+    from liqtruth.storage.settings import Settings
+    from liqtruth.storage.store import Store
     from tests.compare import scored_markets, test_calibration_lake, transferred_markets
     from tests.compare.calibrated_markets import random_series
     from tests.indexer.test_node_fills import both_sides, by_block
