@@ -19,11 +19,12 @@ from estimator.series import MarketSeries
 from estimator.venues import venue_named
 from estimator.vintages import Bars
 from sandbox.assets import HYPERLIQUID_TIERS, listed
-from sandbox.market import HYPERLIQUID, Market, MarketSpec, simulate
+from sandbox.market import HYPERLIQUID, Market, MarketSpec
 from sandbox.openings import watch
 from sandbox.record import Record
 from sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of
+from tests.markets import market_of
 
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
 ACCOUNTS: Final = 12_000
@@ -50,7 +51,7 @@ def pairs_of_market(
     spec = MarketSpec(
         seed=seed, accounts=accounts, cex_accounts=10, days=days, coins=coins, builder_dex=False
     )
-    market, model = simulate(spec), prior or leverage_model_named()
+    market, model = market_of(spec), prior or leverage_model_named()
     whole = Record(market, market.venue(HYPERLIQUID))
     return [
         pair

@@ -26,10 +26,11 @@ from estimator.vintages import Bars
 from heatmap.grid import FloatArray, PriceGrid
 from heatmap.heatmap import Coverage, Heatmap, Sides
 from heatmap.levels import SIDE, SIDES
-from sandbox.market import MarketSpec, simulate
+from sandbox.market import MarketSpec
 from sandbox.openings import Watched, habits, watch
 from sandbox.record import Record
 from sandbox.truth import true_positions
+from tests.markets import market_of
 
 VENUE: Final = "binance"
 COIN: Final = "BTC"
@@ -120,7 +121,7 @@ class KnownVenue:
             seed=seed, accounts=10, cex_accounts=accounts, coins=(COIN,), builder_dex=False,
             **{"days": max(days), **more},
         )  # fmt: skip
-        market = simulate(spec)
+        market = market_of(spec)
         watched = watch(market, VENUE, days)
         whole = Record(market, market.venue(VENUE))
         moments = tuple(

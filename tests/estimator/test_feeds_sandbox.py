@@ -14,11 +14,12 @@ from estimator.feeds import FetchSummary, fetch_all
 from estimator.frames import DATASETS
 from estimator.readers import read_open_interest_now
 from estimator.venues import VENUES, venues_named
-from sandbox.market import Market, MarketSpec, simulate
+from sandbox.market import Market, MarketSpec
 from sandbox.server import SandboxServer, serving_in_thread
 from sandbox.truth import true_positions
 from storage.settings import Settings
 from storage.store import Store
+from tests.markets import market_of
 
 NAMES = ("binance", "bybit", "okx")
 QUICK = Patience(timeout_s=5.0, attempts=3, total_s=10.0, first_wait_s=0.01)
@@ -27,7 +28,7 @@ QUICK = Patience(timeout_s=5.0, attempts=3, total_s=10.0, first_wait_s=0.01)
 @pytest.fixture(scope="module")
 def market() -> Market:
     """Small: what is tested is that numbers arrive, not how they come about."""
-    return simulate(
+    return market_of(
         MarketSpec(
             seed=3,
             accounts=20,

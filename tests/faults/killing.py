@@ -267,14 +267,15 @@ def bases_in(place: Path) -> dict[str, Path]:
 @contextmanager
 def writings(place: Path) -> Iterator[list[Writing]]:
     """Every command that writes, with what it reads, on a synthetic exchange that is served meanwhile."""
-    from sandbox.market import MarketSpec, simulate
+    from sandbox.market import MarketSpec
     from sandbox.node_state import write_state
     from sandbox.server import serving_in_thread
     from sandbox.truth import addresses
     from tests.indexer.test_node_fills import both_sides, by_block
+    from tests.markets import market_of
 
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of every client that was killed
-    market = simulate(MarketSpec(seed=5, accounts=300, days=3, cex_accounts=200))
+    market = market_of(MarketSpec(seed=5, accounts=300, days=3, cex_accounts=200))
     listed, state, fills = place / "addresses.txt", place / "942770000.rmp", place / "fills"
     listed.write_text("\n".join(addresses(market)))
     write_state(market, state)

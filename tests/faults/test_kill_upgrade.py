@@ -18,6 +18,12 @@ from storage.database import HEAD, Database, current_revision
 from storage.schema import MIGRATIONS, _run
 from storage.tables import Reading
 
+
+@pytest.fixture
+def tables_at_once() -> None:
+    """Here the migrations run themselves."""
+
+
 REVISIONS = sorted(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v*.py"))
 FILES = ("liqtruth.db", "liqtruth.db-wal", "liqtruth.db-shm")
 SOME_ROWS = (

@@ -18,12 +18,13 @@ from heatmap.files import to_csv, to_json, write_map
 from sandbox.binance import BinanceApi
 from sandbox.fills import newest_fills
 from sandbox.hyperliquid import InfoEndpoint
-from sandbox.market import Market, MarketSpec, simulate
+from sandbox.market import Market, MarketSpec
 from sandbox.node_state import write_state
 from sandbox.truth import true_positions
 from tests.compare.maps import crowd, map_of
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain
+from tests.markets import market_of
 
 LONGEST: Final = 20_000
 ADDRESS: Final = "0x" + "a1" * 20
@@ -31,7 +32,7 @@ ADDRESS: Final = "0x" + "a1" * 20
 
 @cache
 def market() -> Market:
-    return simulate(MarketSpec(seed=5, accounts=60, days=3, cex_accounts=60))
+    return market_of(MarketSpec(seed=5, accounts=60, days=3, cex_accounts=60))
 
 
 @cache
@@ -193,7 +194,7 @@ def _event_files() -> Iterator[bytes]:
 def _node_state() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.rmp"
-        write_state(simulate(MarketSpec(seed=5, accounts=20, days=2, cex_accounts=20)), path)
+        write_state(market_of(MarketSpec(seed=5, accounts=20, days=2, cex_accounts=20)), path)
         return path.read_bytes()
 
 

@@ -18,11 +18,12 @@ from sandbox.accounts import AccountBook
 from sandbox.directory import Directory
 from sandbox.ledger import MICRO
 from sandbox.live import Live
-from sandbox.market import Market, MarketSpec, simulate
+from sandbox.market import Market, MarketSpec
 from sandbox.matching import Trades
 from sandbox.performance import account_values, performance
 from sandbox.roles import draw_roles
 from sandbox.truth import open_positions
+from tests.markets import market_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,7 +78,7 @@ class Replay:
     @classmethod
     def of(cls, seed: int, accounts: int, live_hours: int, dormant: int, days: int = 7) -> "Replay":
         spec = MarketSpec(seed=seed, accounts=accounts, days=days, cex_accounts=10, live_hours=live_hours)
-        return cls(simulate(spec), dormant)
+        return cls(market_of(spec), dormant)
 
     @property
     def size(self) -> int:

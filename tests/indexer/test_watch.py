@@ -16,12 +16,13 @@ from indexer.readings import positions_as_of
 from indexer.watch import Pace, Watch
 from indexer.watch_state import read_state
 from sandbox.faults import Faults
-from sandbox.market import Market, MarketSpec, simulate
+from sandbox.market import Market, MarketSpec
 from sandbox.server import SandboxServer, serving_in_thread
 from sandbox.truth import addresses
 from storage.schema import WRITING
 from storage.settings import Settings
 from storage.store import Store
+from tests.markets import market_of
 
 QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, first_book_s=3600)
 PATIENCE = Patience(attempts=3, total_s=3.0, first_wait_s=0.02, pause_s=0.05)
@@ -32,7 +33,7 @@ COINS = 5
 @pytest.fixture(scope="module")
 def going_on() -> Market:
     """A small market with an afternoon still to come."""
-    return simulate(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
+    return market_of(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
 
 
 @pytest.fixture

@@ -32,9 +32,10 @@ from indexer.watch_marks import Marks
 from indexer.watch_state import WatchState, read_state, write_state
 from indexer.wire import Trade, decode_clearinghouse_state, decode_recent_trades
 from sandbox.faults import Faults
-from sandbox.market import Market, MarketSpec, simulate
+from sandbox.market import Market, MarketSpec
 from sandbox.server import serving_in_thread
 from storage.store import Store
+from tests.markets import market_of
 
 SLOW = frozenset({"drip", "silent"})
 """Faults that make a test wait for deadlines of seconds."""
@@ -42,7 +43,7 @@ SLOW = frozenset({"drip", "silent"})
 
 @pytest.fixture(scope="module")
 def going_on() -> Market:
-    return simulate(MarketSpec(seed=9, accounts=120, days=2, cex_accounts=20, live_hours=6))
+    return market_of(MarketSpec(seed=9, accounts=120, days=2, cex_accounts=20, live_hours=6))
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import pytest
 
 from sandbox.hyperliquid import InfoEndpoint
 from sandbox.live import market_at
-from sandbox.market import Market, MarketSpec, simulate
+from sandbox.market import Market, MarketSpec
 from sandbox.performance import account_values, performance
 from sandbox.roles import draw_roles
 from sandbox.server import SandboxServer, serving
 from sandbox.truth import addresses, true_liquidations, true_positions, true_roles
+from tests.markets import market_of
 
 Json = Any
 
@@ -108,7 +109,7 @@ def test_roles_are_the_same_wherever_the_clock_stands(going_on: Market) -> None:
 
 
 def test_the_smallest_market_has_roles_too() -> None:
-    market = simulate(MarketSpec(accounts=10, days=1, cex_accounts=10))
+    market = market_of(MarketSpec(accounts=10, days=1, cex_accounts=10))
     assert set(true_roles(market)["role"]) == {"user", "vault", "subAccount"}
 
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.errors import SandboxRefused
-from sandbox.market import HYPERLIQUID, Market, MarketSpec, simulate
+from sandbox.market import HYPERLIQUID, Market, MarketSpec
 from sandbox.openings import CLOSED, LIQUIDATED, MOVED, OPEN, Watched, effective_leverage, habits, watch
 from sandbox.truth import true_liquidations, true_positions
+from tests.markets import market_of
 
 VENUES = (HYPERLIQUID, "binance")
 SIGN = {"long": 1.0, "short": -1.0}
@@ -17,7 +18,7 @@ SIGN = {"long": 1.0, "short": -1.0}
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return simulate(MarketSpec(seed=3, accounts=150, cex_accounts=300, days=3, coins=("BTC", "HYPE")))
+    return market_of(MarketSpec(seed=3, accounts=150, cex_accounts=300, days=3, coins=("BTC", "HYPE")))
 
 
 @pytest.fixture(scope="module", params=VENUES)
@@ -116,7 +117,7 @@ def test_no_price_no_leverage() -> None:
 
 
 def test_a_market_that_goes_on_is_refused() -> None:
-    live = simulate(MarketSpec(seed=1, accounts=20, cex_accounts=20, days=1, coins=("BTC",), live_hours=1))
+    live = market_of(MarketSpec(seed=1, accounts=20, cex_accounts=20, days=1, coins=("BTC",), live_hours=1))
     with pytest.raises(SandboxRefused, match="live_hours"):
         watch(live, "binance")
 
