@@ -41,6 +41,7 @@ lint: .venv/installed ## check style
 	$(BIN)/ruff format --check .
 
 types: .venv/installed ## check types
+	@mkdir -p .package && ln -sfn .. .package/liqtruth
 	$(BIN)/mypy
 
 docs: .venv/installed ## write docs/commands.md from the command line itself

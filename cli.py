@@ -14,22 +14,26 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-import cli_proof  # noqa: F401  adds `calibrate test`
-import cli_transfer  # noqa: F401  adds `calibrate transfer`
-import cli_visits  # noqa: F401  adds `score visits` and `score leads`
-from cli_calibrate import calibrate_app
-from cli_feed import feed_app
-from cli_index import index_app
-from cli_map import map_app
-from cli_options import GLOBALS, At, Coin, HtmlOut, JsonOut, Window, opened_store, refuse_repeats
-from cli_output import (
-    export_divergence,
-    progress,
-    show,
-    with_stdout_default,
+import liqtruth.commands.transfer
+import liqtruth.commands.validate
+import liqtruth.commands.visits  # noqa: F401  adds `score visits` and `score leads`
+from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.commands.feed import feed_app
+from liqtruth.commands.index import index_app
+from liqtruth.commands.map import map_app
+from liqtruth.commands.options import (
+    GLOBALS,
+    At,
+    Coin,
+    HtmlOut,
+    JsonOut,
+    Window,
+    opened_store,
+    refuse_repeats,
 )
-from cli_score import score_app
-from cli_terminal import degrade_streams, mend_streams, say, say_error
+from liqtruth.commands.output import export_divergence, progress, show, with_stdout_default
+from liqtruth.commands.score import score_app
+from liqtruth.commands.terminal import degrade_streams, mend_streams, say, say_error
 
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 """What the system says of a path that cannot be right."""
@@ -90,7 +94,7 @@ def compare(
     html: HtmlOut = None,
 ) -> None:
     """Where the modelled heatmap and the truth diverge, beside a map that knows only the mark."""
-    from compare.session import compare_stored
+    from liqtruth.compare.divergence.session import compare_stored
 
     with opened_store() as store:
         result = compare_stored(
@@ -130,8 +134,8 @@ def sandbox_serve(
     ] = "binance",
 ) -> None:
     """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
-    from sandbox import truth
-    from sandbox.server import serve_forever
+    from liqtruth.sandbox import truth
+    from liqtruth.sandbox.server import serve_forever
 
     listed = tuple(name.strip() for name in venues.split(",") if name.strip())
     market = simulated(seed=seed, accounts=accounts, days=days, live_hours=live_hours, venues=listed)
@@ -152,12 +156,12 @@ def demo(
     days: Annotated[int, typer.Option(min=2, max=120, help="Days of synthetic history.")] = 30,
 ) -> None:
     """The whole job on a synthetic exchange: sweep it, model it, compare, write the report."""
-    from compare.session import compare_exchange
-    from heatmap.figure import write_html
-    from sandbox.server import serving_in_thread
-    from sandbox.truth import addresses as all_addresses
-    from storage.settings import Settings
-    from storage.store import Store
+    from liqtruth.compare.divergence.session import compare_exchange
+    from liqtruth.heatmap.drawing.figure import write_html
+    from liqtruth.sandbox.server import serving_in_thread
+    from liqtruth.sandbox.truth import addresses as all_addresses
+    from liqtruth.storage.settings import Settings
+    from liqtruth.storage.store import Store
 
     market = simulated(seed=seed, accounts=accounts, days=days)
     listed = all_addresses(market)
@@ -177,7 +181,7 @@ def demo(
 
 def simulated(**spec: Any) -> Any:
     """Run the synthetic market under a progress bar."""
-    from sandbox.market import MarketSpec, simulate
+    from liqtruth.sandbox.market.market import MarketSpec, simulate
 
     with progress("simulating a market (synthetic)", 1.0) as advance:
         return simulate(MarketSpec(**spec), on_progress=advance)
@@ -213,7 +217,7 @@ def main() -> NoReturn:
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
-    from heatmap.errors import LiqtruthError
+    from liqtruth.heatmap.errors import LiqtruthError
 
     try:
         code = app(args=arguments, standalone_mode=False) or 0

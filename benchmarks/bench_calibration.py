@@ -1,9 +1,9 @@
 """What the calibrated model is worth on synthetic markets whose every position is known, beside what it must reach.
 
 Per seed a market like Hyperliquid's (`tests/compare/known_market.py`): six coins, 54 days, one map per coin, day and
-side. Every split of `compare.proof` is tried by the whole recipe, choices included. The crowd's map is judged on sides
-with at least `--gate` effective positions (what a move liquidates and mass on all), the map as it stands on all.
-Intervals are of 95 %, by blocks of a coin's days, both sides together. Run as a script it prints the figures;
+side. Every split of `compare.validation` is tried by the whole recipe, choices included. The crowd's map is judged on
+sides with at least `--gate` effective positions (what a move liquidates and mass on all), the map as it stands on
+all. Intervals are of 95 %, by blocks of a coin's days, both sides together. Run as a script it prints the figures;
 `--keep DIR` keeps the pairs of a seed for the next run, which then need not simulate for two minutes again.
 
     python benchmarks/bench_calibration.py 1 2 3
@@ -22,23 +22,23 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from compare.calibration.curve_bounds import DISTANCES_PCT
-from compare.calibration.fit import BoolArray
-from compare.calibration.pairs import Pair
-from compare.calibration.recipe import Fits, Recipe
-from compare.calibration.selection import coins_of
-from compare.calibration.standing import BANDS, standing
-from compare.calibration.uncertainty import spread_of
-from compare.proof.contestants import BASELINES, FITTED, SHAPE_COPY
-from compare.proof.findings import BOTH as BOTH_SIDES
-from compare.proof.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
-from compare.proof.intervals import blocks_of, drawn_weights, gain_interval
-from compare.proof.splits import BOTH, LATER, NEW_COINS, splits_of
-from compare.proof.trial import CHANCE, SideTrial, Trial, tried
-from estimator.leverage_model import COORDINATES, leverage_model_named
-from heatmap.grid import FloatArray, IntArray
-from heatmap.layers import LARGEST_SHARE
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.fit import BoolArray
+from liqtruth.compare.calibration.implied_leverage import BANDS, standing
+from liqtruth.compare.calibration.pipeline import Fits, Recipe
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.calibration.uncertainty import spread_of
+from liqtruth.compare.statistics.intervals import drawn_weights, gain_interval
+from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial, tried
+from liqtruth.compare.validation.baselines import BASELINES, FITTED, SHAPE_COPY
+from liqtruth.compare.validation.findings import BOTH as BOTH_SIDES
+from liqtruth.compare.validation.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
+from liqtruth.compare.validation.splits import BOTH, LATER, NEW_COINS, blocks_of, splits_of
+from liqtruth.estimator.model.leverage_model import COORDINATES, leverage_model_named
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.layers import LARGEST_SHARE
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.known_market import ACCOUNTS, DAYS, pairs_of_market, whales_part
 
 Interval = tuple[float, float, float]

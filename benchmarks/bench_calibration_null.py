@@ -8,9 +8,9 @@
                 has nothing to do with any path and that they keep for about a week
 
 Coins' paths are independent, so in none of these does a target know anything of its own moment. What is claimed is
-what `compare.proof` claims: the fit is nearer to the crowd's map than both the copied shape and chance. `own` is the
-market before anything is exchanged, where a claim is right. Bars are hourly and the dictionary has a quarter of the
-usual nodes, so that a hundred markets take minutes.
+what `compare.validation` claims: the fit is nearer to the crowd's map than both the copied shape and chance. `own` is
+the market before anything is exchanged, where a claim is right. Bars are hourly and the dictionary has a quarter of
+the usual nodes, so that a hundred markets take minutes.
 
     python benchmarks/bench_calibration_null.py --seeds 100
 """
@@ -28,20 +28,20 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from compare.calibration.held import Held
-from compare.calibration.pairs import Pair, pair_of, with_columns
-from compare.calibration.workers import one_blas_thread
-from compare.proof.contestants import SHAPE_COPY
-from compare.proof.findings import SplitFindings, split_findings
-from compare.proof.splits import splits_of
-from compare.proof.trial import CHANCE, tried
-from estimator.brackets import LONG, SHORT, Brackets, liquidation_factors
-from estimator.leverage_model import COORDINATES, LeverageModel, default_prior
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray, IntArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.samples import Pair, pair_of, with_columns
+from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.validation.backtest import CHANCE, tried
+from liqtruth.compare.validation.baselines import SHAPE_COPY
+from liqtruth.compare.validation.findings import SplitFindings, split_findings
+from liqtruth.compare.validation.splits import splits_of
+from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
+from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, default_prior
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.known_market import last_days
 
 COINS: Final = {"BTC": 40.0, "ETH": 25.0, "SOL": 10.0}

@@ -11,10 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.accounts import AccountReading, positions_frame
-from indexer.frames import POSITIONS, from_columns
-from indexer.sweep import BATCH_ACCOUNTS
-from indexer.wire import decode_clearinghouse_state
+from liqtruth.indexer.frames import POSITIONS, from_columns
+from liqtruth.indexer.info.wire import decode_clearinghouse_state
+from liqtruth.indexer.positions.accounts import AccountReading, positions_frame
+from liqtruth.indexer.sweep.sweep import BATCH_ACCOUNTS
 
 ACCOUNTS: Final = 20_000
 GROUP: Final = f"{ACCOUNTS:,} clearinghouseState answers"

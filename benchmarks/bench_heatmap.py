@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from indexer.exact import DIMENSIONS
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.indexer.maps.exact import DIMENSIONS
 
 POSITIONS = 200_000
 GRID = PriceGrid.around(80_000.0)

@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.imports import import_paths
-from sandbox.hyperliquid import InfoEndpoint
-from sandbox.market import MarketSpec, simulate
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.files.imports import import_paths
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
+from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 ACCOUNTS: Final = 20_000
 FILES: Final = 10_000

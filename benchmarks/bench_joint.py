@@ -14,11 +14,11 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.frames import POSITIONS, from_columns
-from indexer.joint import joint_prices
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import reconcile
-from indexer.wire import Asset, MarginTable, MarginTier, Meta
+from liqtruth.indexer.frames import POSITIONS, from_columns
+from liqtruth.indexer.info.wire import Asset, MarginTable, MarginTier, Meta
+from liqtruth.indexer.maps.joint import joint_prices
+from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.tables import MarginTables
 
 ACCOUNTS, POSITIONS_HELD, COINS = 60_000, 250_000, 40
 TIERED = {51: (10, 3e6, 5), 54: (20, 70e6, 10), 55: (25, 100e6, 15), 56: (40, 150e6, 20)}

@@ -4,10 +4,10 @@
 
 The watch runs in a process of its own, so that its memory is its own. A day passes in `--wall` seconds, a round of the
 watch every five simulated minutes. Every answer is spoiled with probability `rate` in one of the ways of
-`sandbox.misbehaviour`, every pushed liquidation and handshake with `socket-rate`; connections drop besides. Printed:
-rounds, rows, faults met, resident memory after a quarter of the day and at its end (means of the tenth that follows or
-precedes), requests in the busiest five simulated minutes, refusals for too many requests, redirects that were followed,
-and whether all venues were collecting to the end. Exits with 1 where one of these does not hold.
+`sandbox.http.misbehaviour`, every pushed liquidation and handshake with `socket-rate`; connections drop besides.
+Printed: rounds, rows, faults met, resident memory after a quarter of the day and at its end (means of the tenth that
+follows or precedes), requests in the busiest five simulated minutes, refusals for too many requests, redirects that
+were followed, and whether all venues were collecting to the end. Exits with 1 where one of these does not hold.
 """
 
 import argparse
@@ -25,16 +25,16 @@ import numpy as np
 import structlog
 from typer import echo
 
-from estimator.exchange import Patience
-from estimator.feed_watch import FeedWatchPlan, watch_feeds
-from estimator.frames import DATASETS
-from estimator.venues import venues_named
-from sandbox.centralised import BINANCE, BYBIT, OKX
-from sandbox.market import MarketSpec, simulate
-from sandbox.misbehaviour import ELSEWHERE
-from sandbox.server import SandboxServer, serving_in_thread
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.feeds.watch import FeedWatchPlan, watch_feeds
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.exchange import Patience
+from liqtruth.estimator.venues.table import venues_named
+from liqtruth.sandbox.http.misbehaviour import ELSEWHERE
+from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
+from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 VENUES = (BINANCE, BYBIT, OKX)
 COINS = ("BTC", "ETH")

@@ -24,19 +24,19 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from indexer import address_book
-from indexer.client import Patience
-from indexer.readings import positions_as_of
-from indexer.status import coverage_of
-from indexer.watch import Pace
-from indexer.watch_run import WatchPlan, run_watch
-from indexer.watch_state import read_state
-from sandbox.faults import Faults
-from sandbox.market import MarketSpec, simulate
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import addresses
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.status import coverage_of
+from liqtruth.indexer.watch.run import WatchPlan, run_watch
+from liqtruth.indexer.watch.watch import Pace
+from liqtruth.indexer.watch_state import read_state
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 ROOT = Path(__file__).parents[1]
 

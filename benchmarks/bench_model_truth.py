@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from known_truth import KnownVenue, all_maps, distances
 
-from heatmap.levels import SIDES
+from liqtruth.heatmap.levels import SIDES
 
 SEEDS: Final = (5, 11, 23)
 ACCOUNTS: Final = 16_000

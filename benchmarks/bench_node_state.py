@@ -7,8 +7,8 @@ import msgpack
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.node_state import read_state
-from sandbox.node_state import write_synthetic_state
+from liqtruth.indexer.node.state import read_state
+from liqtruth.sandbox.hyperliquid.node_state import write_synthetic_state
 
 ACCOUNTS, HOLDERS, POSITIONS = 200_000, 6_000, 25_000
 GROUP = f"node state of {ACCOUNTS:,} accounts"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from estimator.step_masses import PriceTime, price_time
-from estimator.step_states import Steps
-from estimator.turnover import Turnover, activity, turn_over
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray, PriceGrid
+from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
+from liqtruth.estimator.over_time.step_masses import PriceTime, price_time
+from liqtruth.estimator.over_time.time_evolution import Steps
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
 HOURS: Final = 720
 PER_HOUR: Final = 12

@@ -27,7 +27,7 @@ from market_replay import (
     warm_order,
 )
 
-from indexer.scheduler import Candidates, choose, priorities
+from liqtruth.indexer.watch.scheduler import Candidates, choose, priorities
 
 SEEDS: Final = (5, 11, 23)
 ACCOUNTS: Final = 3000

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.margin import Floats, Rows, implied_constant, solve_liquidation_price
-from indexer.margin_tables import MarginTables
-from indexer.wire import Asset, MarginTable, MarginTier, Meta
+from liqtruth.indexer.info.wire import Asset, MarginTable, MarginTier, Meta
+from liqtruth.indexer.margin.solver import Floats, Rows, implied_constant, solve_liquidation_price
+from liqtruth.indexer.margin.tables import MarginTables
 
 POSITIONS = 300_000
 TIERED = {51: (10, 3e6, 5), 52: (10, 20e6, 5), 54: (20, 70e6, 10), 55: (25, 100e6, 15), 56: (40, 150e6, 20)}

@@ -14,14 +14,14 @@ import pytest
 from polars.testing import assert_frame_equal
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.frames import POSITIONS, from_columns
-from indexer.margin_tables import MarginTables
-from indexer.readings import positions_as_of
-from indexer.reconcile import reconcile
-from indexer.wire import Asset, Meta
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Reading, Scope
+from liqtruth.indexer.frames import POSITIONS, from_columns
+from liqtruth.indexer.info.wire import Asset, Meta
+from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 ROWS: Final = 250_000
 ACCOUNTS: Final = 60_000

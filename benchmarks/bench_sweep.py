@@ -14,9 +14,9 @@ from typing import Final
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from indexer.sweep import SweepReport, sweep
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.sweep.sweep import SweepReport, sweep
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 ACCOUNTS: Final = 2_000
 ROOT: Final = Path(__file__).parents[1]

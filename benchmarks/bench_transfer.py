@@ -22,18 +22,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from compare.calibration.curve_bounds import DISTANCES_PCT
-from compare.transfer.carried import carried_over
-from compare.transfer.heard import Heard
-from compare.transfer.record import Transferred
-from compare.transfer.sample import Sample, sample_from
-from compare.transfer.tilted import Z80
-from compare.transfer.transferred import STEP
-from estimator.leverage_model import LeverageModel
-from estimator.venues import venue_named
-from estimator.vintage_model import VintageModel
-from heatmap.grid import PriceGrid
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.transfer.job import STEP
+from liqtruth.compare.transfer.observed import Heard
+from liqtruth.compare.transfer.record import Transferred
+from liqtruth.compare.transfer.sample import Sample, sample_from
+from liqtruth.compare.transfer.tilt import Z80
+from liqtruth.compare.transfer.transfer import carried_over
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.shifted_venues import SOURCE, VENUES, ShiftedMarket, ShiftedVenue, Then
 
 CHOSEN_ON, CONFIRMED_ON = (101, 103, 104), (111, 112, 113)

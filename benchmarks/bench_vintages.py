@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from estimator.brackets import LONG, SHORT, Brackets, liquidation_factors
-from estimator.dictionary import Dictionary, Lots, build_dictionary
-from estimator.leverage_model import leverage_model_named
-from estimator.turnover import activity, turn_over
-from estimator.vintages import ENTRY_POINTS, Bars
-from heatmap.grid import FloatArray, PriceGrid
+from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.model.response_matrix import Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.turnover import activity, turn_over
+from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
 MODEL = leverage_model_named()
 RATES = np.array(MODEL.rates)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from compare.granularity import ENOUGH, Granularity
-from compare.judging import SAME_SKILL, Gap, gap_sentence, verdict
-from heatmap.heatmap import Training
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
+from liqtruth.compare.statistics.skill import SAME_SKILL, Gap, gap_sentence, verdict
+from liqtruth.heatmap.heatmap import Training
 
 RAW: Final = "raw"
 CROWD: Final = "crowd"

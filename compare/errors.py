@@ -6,7 +6,7 @@ LiqtruthError
     └── DivergenceFileError      a file that is not a divergence, or one of another schema version
 """
 
-from heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput
 
 
 class NothingToCompare(BadInput):

@@ -6,23 +6,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from compare.scoring.flags import flags_of
-from compare.transfer.record import training_of
-from estimator.baselines import EXACT_BASED, last_exact, shape_copy
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import DEFAULT, leverage_model_named
-from estimator.model import ALONE, model_map
-from estimator.model_in_use import CALIBRATED, calibrated_model
-from estimator.node_shares import VINTAGES
-from estimator.series import load_series
-from estimator.venues import venue_named
-from heatmap.errors import BadInput
-from heatmap.grid import DEFAULT_WIDTH_BPS
-from heatmap.heatmap import Heatmap, Training
-from indexer.exact import exact_map
-from indexer.universe import VENUE
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.compare.scoring.ledger.flags import flags_of
+from liqtruth.compare.transfer.record import training_of
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.baselines import EXACT_BASED, last_exact, shape_copy
+from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
+from liqtruth.estimator.model.maps import ALONE, model_map
+from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
+from liqtruth.estimator.model.node_shares import VINTAGES
+from liqtruth.estimator.series.series import load_series
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
+from liqtruth.heatmap.heatmap import Heatmap, Training
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 
 EARLIER: Final = timedelta(hours=24)
 """Exact maps that a model starts from are at least this much older than the map it makes."""
@@ -43,7 +43,7 @@ def modelled_map(
     at: datetime | None = None,
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> Heatmap:
-    """As `estimator.model.model_map`, and `shape-copy` and `last-exact` from the stored exact maps of the coin.
+    """As `estimator.model.maps.model_map`, and `shape-copy` and `last-exact` from the stored exact maps of the coin.
 
     Raises `BadInput` for `last-exact` of another venue than Hyperliquid, `NothingStored` without an exact map that is
     old enough. A model that has done worse than its baselines on realised liquidations says so in `quality`.

@@ -13,7 +13,7 @@ LiqtruthError
 
 from collections.abc import Iterable
 
-from heatmap.errors import BadInput, MissingData, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, MissingData, SourceUnreachable
 
 __all__ = ["BadAnswer", "SeriesRefused", "SourceUnreachable", "StaleSeries", "UnknownChoice", "UnknownMarket"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
-from heatmap.grid import FloatArray
-from heatmap.heatmap import Heatmap, Sides
-from heatmap.levels import SIDE, SIDES
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.levels import SIDE, SIDES
 
 BANDS: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Bounds of the distance bands, percent of the mark."""

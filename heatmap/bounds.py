@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from heatmap.errors import BadInput
-from heatmap.money import percent, usd
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.money import percent, usd
 
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 """Moves of the mark for which bounds are shown, percent."""

@@ -7,8 +7,8 @@ from typing import Final, Literal
 import numpy as np
 import polars as pl
 
-from heatmap.grid import FloatArray, IntArray
-from heatmap.heatmap import Heatmap
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.heatmap import Heatmap
 
 SMOOTHING_PCT: Final = 0.3
 """Standard deviation of the Gaussian that the map is smoothed with before peaks are sought, percent of price."""

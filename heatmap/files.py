@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from heatmap.bounds import MapBounds
-from heatmap.decoding import NOT_DECODED
-from heatmap.errors import LiqtruthError, MapFileError
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
-from heatmap.levels import BELOW, BREAKDOWN
-from heatmap.writing import write_atomically
+from liqtruth.heatmap.bounds import MapBounds
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import LiqtruthError, MapFileError
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
+from liqtruth.heatmap.levels import BELOW, BREAKDOWN
+from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 COMMENT: Final = "# "

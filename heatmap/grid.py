@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from heatmap.bounds import MapBounds
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray, PriceGrid, fixed
-from heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
+from liqtruth.heatmap.bounds import MapBounds
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
+from liqtruth.heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
 
 Source = Literal["exact", "modelled", "imported"]
 

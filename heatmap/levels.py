@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
 SIDES: Final = ("long", "short")
 SIDE: Final = pl.Enum(SIDES)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray, PriceGrid
-from heatmap.heatmap import Coverage, Sides, Source
-from heatmap.levels import SIDE
-from heatmap.money import age, percent
-from heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Sides, Source
+from liqtruth.heatmap.levels import SIDE
+from liqtruth.heatmap.money import age, percent
+from liqtruth.heatmap.synthetic import SYNTHETIC
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from heatmap.errors import LiqtruthError
+from liqtruth.heatmap.errors import LiqtruthError
 
 NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
 """What systems say that cannot force a folder to the disk, or let nobody read this one."""

@@ -9,7 +9,7 @@ LiqtruthError
 └── SourceUnreachable             exit 3, worth a retry: an endpoint, node or file system did not answer
 """
 
-from heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 
 __all__ = ["AnswerMalformed", "ImportRefused", "SourceUnreachable", "UnknownCoin", "WireError"]
 

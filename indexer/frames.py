@@ -26,12 +26,12 @@ POSITIONS: Schema = {
     "szi": pl.Float64(),  # signed size, coins
     "entry_px": pl.Float64(),
     "mark_px": pl.Float64(),
-    "mark_from": pl.String(),  # what the mark was derived from, see indexer.server_marks; null: as the source says
+    "mark_from": pl.String(),  # what it was derived from (margin.server_marks); null: as the source says
     "notional_usd": pl.Float64(),  # |szi| * mark_px
     "margin_mode": pl.String(),  # cross | isolated
     "leverage": pl.Float64(),  # the user's setting; enters no formula
     "max_leverage": pl.Float64(),  # of the position's own margin table
-    "margin_table_id": pl.Int64(),  # the position's own table: of node state, or adopted, see indexer.table_choice
+    "margin_table_id": pl.Int64(),  # its own table: of node state, or adopted (margin.table_choice)
     "tables_matching": pl.UInt32(),  # how many tables gave the exchange's price when it was adopted; null: it was not
     "margin_used_usd": pl.Float64(),
     "isolated_raw_usd": pl.Float64(),  # isolated cash leg: equity at x is this + szi * x; null for cross
@@ -44,9 +44,9 @@ POSITIONS: Schema = {
     "liq_px_solved": pl.Float64(),
     "implied_available_usd": pl.Float64(),  # margin available (A - M) which the exchange's prices agree on
     "liq_px": pl.Float64(),  # what the map uses; null = never or unknown, see status
-    "status": pl.String(),  # which price is used and whether it follows marks, see indexer.reconcile
-    "check": pl.String(),  # what holding both prices against each other came to, see indexer.checks
-    "held_since": AS_OF,  # first seen with its sign, see indexer.first_sight; null: not known
+    "status": pl.String(),  # which price is used and whether it follows marks, see indexer.margin.reconcile
+    "check": pl.String(),  # what holding both prices against each other came to, see indexer.margin.checks
+    "held_since": AS_OF,  # first seen with its sign, see indexer.positions.first_sight; null: not known
     "as_of": AS_OF,
     "source": pl.String(),
 }
@@ -78,6 +78,29 @@ MARKETS: Schema = {
     "margin_table_id": pl.Int64(),
     "collateral_token": pl.Int64(),
     "as_of": AS_OF,
+}
+POOLED_MODES: Final = ("unified", "portfolio")
+SEPARATE_MODES: Final = ("standard", "dexAbstraction")
+MOMENT: Final = pl.Datetime("us", "UTC")
+READS: Final[Schema] = {
+    "address": pl.String(),
+    "mode": pl.String(),  # null: the reading did not tell
+    "positions": pl.Int64(),
+    "notional_usd": pl.Float64(),
+    "read_at": MOMENT,
+}
+LIQUIDATIONS: Schema = {
+    "ts": AS_OF,
+    "address": pl.String(),  # the liquidated account
+    "coin": pl.String(),
+    "side": pl.String(),  # of the position that was closed: long | short
+    "method": pl.String(),  # market | backstop
+    "mark_px": pl.Float64(),  # mark at which the exchange liquidated
+    "mean_px": pl.Float64(),  # average price of the fills, by size
+    "size": pl.Float64(),  # coins
+    "notional_usd": pl.Float64(),  # size * mean_px
+    "fills": pl.Int64(),
+    "hash": pl.String(),
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from heatmap.errors import PartlyRead, one_line
+from liqtruth.heatmap.errors import PartlyRead, one_line
 
 MOST_KINDS = 64
 MOST_SHOWN = 160

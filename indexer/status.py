@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import polars as pl
 
-from heatmap.moment import ago
-from heatmap.money import age, counted, percent, usd
-from heatmap.synthetic import any_synthetic
-from indexer import address_book
-from indexer.checks import Checks
-from indexer.readings import accounts_as_of, last_book, positions_as_of
-from indexer.universe import VENUE
-from indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
-from storage.markets import last_markets
-from storage.store import Store
-from storage.tables import Market
+from liqtruth.heatmap.moment import ago
+from liqtruth.heatmap.money import age, counted, percent, usd
+from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
+from liqtruth.storage.database.markets import last_markets
+from liqtruth.storage.database.tables import Market
+from liqtruth.storage.store import Store
 
 SHOWN_COINS: Final = 12
 HOUR_S: Final = 3600.0

@@ -21,20 +21,25 @@ import requests
 from hyperliquid.info import Info
 from hyperliquid.utils.error import Error as SdkError
 
-from heatmap.decoding import NOT_DECODED
-from heatmap.errors import SourceUnreachable
-from indexer.account_files import check_address
-from indexer.accounts import MODE_OF_ABSTRACTION, AccountReading, account_mode, positions_frame
-from indexer.budget import Budget, weight_of
-from indexer.client import InfoClient, Patience
-from indexer.left_out import LeftOut
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import reconcile
-from indexer.sweep import find_dexes
-from indexer.verify_view import Verification, VerifiedPosition
-from indexer.wire import EpochMs, Number, SpotClearinghouseState
-from storage.answers import ACCEPTED, LARGEST_ANSWER
-from storage.urls import shown_url
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.indexer.discovery.address_list import check_address
+from liqtruth.indexer.info.budget import Budget, weight_of
+from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.dexes import find_dexes
+from liqtruth.indexer.info.wire import EpochMs, Number, SpotClearinghouseState
+from liqtruth.indexer.left_out import LeftOut
+from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import (
+    MODE_OF_ABSTRACTION,
+    AccountReading,
+    account_mode,
+    positions_frame,
+)
+from liqtruth.indexer.verify_view import Verification, VerifiedPosition
+from liqtruth.storage.answers import ACCEPTED, LARGEST_ANSWER
+from liqtruth.storage.urls import shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
 

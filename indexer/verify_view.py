@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from heatmap.money import counted
-from indexer.checks import AGREE, DIFFER, words_of
-from indexer.left_out import LeftOut
-from indexer.solved import MISMATCH
+from liqtruth.heatmap.money import counted
+from liqtruth.indexer.left_out import LeftOut
+from liqtruth.indexer.margin.checks import AGREE, DIFFER, words_of
+from liqtruth.indexer.margin.solved import MISMATCH
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,14 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from heatmap.decoding import NOT_DECODED
-from heatmap.errors import one_line
-from heatmap.writing import write_atomically
-from indexer.budget import Budget
-from indexer.frontier import Frontier
-from indexer.left_out import LeftOut
-from indexer.tape import TapeStats
-from storage.lock import holder
-from storage.store import Store
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.writing import write_atomically
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.left_out import LeftOut
+from liqtruth.storage.lock import holder
+from liqtruth.storage.store import Store
 
 FILE: Final = "watch.json"
 LOCK: Final = "watch.lock"
@@ -28,6 +27,22 @@ LATE_S: Final = 30.0
 """How far a trade's time may be ahead of the exchange's clock, or behind it, and still be believed."""
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+@dataclass
+class TapeStats:
+    """What came over the tape since it was opened; times are the exchange's (ms). `malformed` counts messages and
+    trades that were passed over, `left_out` the same by kind."""
+
+    messages: int = 0
+    trades: int = 0
+    duplicates: int = 0
+    malformed: int = 0
+    connects: int = 0
+    gaps: int = 0
+    last_trade_ms: int | None = None
+    last_error: str = ""
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 @dataclass
@@ -78,19 +93,23 @@ class WatchState:
     def take(
         self,
         budget: Budget,
-        frontier: Frontier,
+        read_s: FloatArray,
+        dirty_since_s: FloatArray,
+        held_usd: FloatArray,
         positions: pl.DataFrame,
         queued: int,
         now: datetime,
         ours: datetime,
     ) -> None:
-        """Bring everything up to `now`, which is `ours` by this machine's clock."""
+        """Bring everything up to `now`, which is `ours` by this machine's clock.
+
+        `read_s` (when, nan: never), `dirty_since_s` (nan: clean) and `held_usd` have an entry per account and dex.
+        """
         self.started_at = self.started_at or ours
         self.as_of, self.written_at, self.queued = now, ours, queued
-        read_s, held = frontier.sizes.read_s, frontier.sizes.size_usd
         known = ~np.isnan(read_s)
-        self.pairs, self.pairs_read = len(frontier.pairs), int(known.sum())
-        self.dirty = int((~np.isnan(frontier.sizes.dirty_since_s) & known).sum())
+        self.pairs, self.pairs_read = read_s.size, int(known.sum())
+        self.dirty = int((~np.isnan(dirty_since_s) & known).sum())
         self.positions = positions.height
         self.statuses = dict(positions["status"].drop_nulls().value_counts().sort("status").iter_rows())
         self.weight, self.too_many_requests = budget.spent, budget.refused
@@ -98,7 +117,7 @@ class WatchState:
         elapsed_min = (ours - self.started_at).total_seconds() / 60
         if budget.weight_per_minute and elapsed_min > 0:
             self.budget_used_share = min(budget.spent / (budget.weight_per_minute * elapsed_min), 1.0)
-        ages = np.maximum(now.timestamp() - read_s[known & (held > 0)], 0.0)
+        ages = np.maximum(now.timestamp() - read_s[known & (held_usd > 0)], 0.0)
         self.age_p50_s, self.age_p90_s = _quantiles(ages, (0.5, 0.9))
 
     def short(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ LiqtruthError
     └── SandboxRefused        a market that cannot be simulated as asked
 """
 
-from heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput
 
 
 class SandboxRefused(BadInput):

@@ -17,24 +17,24 @@ import msgspec
 import polars as pl
 from aiohttp import web
 
-from heatmap.decoding import NOT_DECODED
-from sandbox.binance import NOT_FOUND, BinanceApi
-from sandbox.bybit import BybitApi
-from sandbox.centralised import BINANCE, BYBIT, OKX
-from sandbox.errors import SandboxRefused
-from sandbox.faults import Faults
-from sandbox.faulty import SERVER_NAME, faulty, response
-from sandbox.forced_orders import forced_orders
-from sandbox.hyperliquid import InfoEndpoint, Unprocessable, items_of
-from sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
-from sandbox.live import Live
-from sandbox.market import HYPERLIQUID, Market
-from sandbox.misbehaviour import Misbehaviour, moved
-from sandbox.okx import OkxApi
-from sandbox.session import Connections
-from sandbox.sockets import Sockets
-from sandbox.truth import true_liquidations, true_positions
-from sandbox.weights import WeightBudget, weight_of
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.sandbox.binance.rest import NOT_FOUND, BinanceApi
+from liqtruth.sandbox.bybit.rest import BybitApi
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.http.faulty import SERVER_NAME, faulty, response
+from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
+from liqtruth.sandbox.http.session import Connections
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, items_of
+from liqtruth.sandbox.hyperliquid.sockets import Sockets
+from liqtruth.sandbox.hyperliquid.weights import WeightBudget, weight_of
+from liqtruth.sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
+from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
+from liqtruth.sandbox.market.live import Live
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market
+from liqtruth.sandbox.okx.rest import OkxApi
+from liqtruth.sandbox.public.forced_orders import forced_orders
+from liqtruth.sandbox.truth import true_liquidations, true_positions
 
 LEADERBOARD: Final = "/Mainnet/leaderboard"
 STATS: Final = (LEADERBOARD, "/Mainnet/vaults")

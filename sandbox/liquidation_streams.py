@@ -18,15 +18,15 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from heatmap.decoding import NOT_DECODED
-from sandbox.assets import Asset
-from sandbox.centralised import BINANCE, BYBIT, OKX
-from sandbox.decimals import from_units
-from sandbox.faults import Faults
-from sandbox.forced_orders import SECOND_MS, ForcedOrders, latest_per_second
-from sandbox.misbehaviour import Misbehaviour
-from sandbox.okx_query import Contract
-from sandbox.session import Connections, Json, Session
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.sandbox.decimals import from_units
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.http.misbehaviour import Misbehaviour
+from liqtruth.sandbox.http.session import Connections, Json, Session
+from liqtruth.sandbox.market.assets import Asset
+from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
+from liqtruth.sandbox.okx.query import Contract
+from liqtruth.sandbox.public.forced_orders import SECOND_MS, ForcedOrders, latest_per_second
 
 BATCH_MS: Final = 500
 BYBIT_PLACE: Final = "/v5/public/linear"

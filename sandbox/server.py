@@ -14,10 +14,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.errors import SandboxRefused
-from sandbox.exchange import SandboxServer
-from sandbox.faults import Faults
-from sandbox.market import Market
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.exchange import SandboxServer
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
 
 __all__ = ["SandboxServer", "serve_forever", "serving", "serving_in_thread"]
 

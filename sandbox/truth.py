@@ -9,16 +9,16 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from sandbox.forced_orders import order_times
-from sandbox.ledger import MICRO
-from sandbox.live import market_at
-from sandbox.margin_rules import Floats, Ints
-from sandbox.market import HYPERLIQUID, Market
-from sandbox.population import MODE_NAMES, PORTFOLIO, UNIFIED
-from sandbox.roles import LIQUIDATOR, Vault, draw_roles
-from sandbox.search import Exposure, liquidation_prices
-from sandbox.tape import LIQUIDATION
-from sandbox.venue import VenueResult
+from liqtruth.sandbox.market.ledger import MICRO
+from liqtruth.sandbox.market.live import market_at
+from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market
+from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO, UNIFIED
+from liqtruth.sandbox.market.roles import LIQUIDATOR, Vault, draw_roles
+from liqtruth.sandbox.market.search import Exposure, liquidation_prices
+from liqtruth.sandbox.market.tape import LIQUIDATION
+from liqtruth.sandbox.market.venue import VenueResult
+from liqtruth.sandbox.public.forced_orders import order_times
 
 POSITION_SCHEMA: Final = {
     "address": pl.Utf8,

@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import SourceUnreachable
 
 LARGEST_ANSWER: Final = 64 * 2**20
 """Bytes of an answer once unpacked; the largest that is known, all markets of an exchange, has about two million."""

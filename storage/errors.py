@@ -13,7 +13,7 @@ LiqtruthError
 └── NotWritten            a file that could not be written; the one that was there before is whole
 """
 
-from heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
 
 
 class TableRefused(BadInput):

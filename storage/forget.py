@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import delete, func, literal, or_, update
 from sqlmodel import Session, col, select
 
-from heatmap.moment import ago
-from heatmap.money import counted
-from storage.clock import AHEAD, EARLIEST, is_timely
-from storage.errors import NothingStored
-from storage.store import Store
-from storage.tables import Account, Market, Partition, Reading, Universe
+from liqtruth.heatmap.moment import ago
+from liqtruth.heatmap.money import counted
+from liqtruth.storage.clock import AHEAD, EARLIEST, is_timely
+from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 
 
 @dataclass(frozen=True)

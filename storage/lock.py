@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from heatmap.errors import LiqtruthError
+from liqtruth.heatmap.errors import LiqtruthError
 
 OTHER: Final = "use another --data-dir"
 TRIES: Final = 5

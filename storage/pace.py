@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from heatmap.errors import LiqtruthError
+from liqtruth.heatmap.errors import LiqtruthError
 
 BURST_SHARE: Final = 1 / 40
 LATE_SHARE: Final = 1 / 60

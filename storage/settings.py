@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
-from heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput
 
 HYPERLIQUID_URL = "https://api.hyperliquid.xyz"
 PREFIX = "LIQTRUTH_"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from heatmap.errors import LiqtruthError
-from storage.database import Database, parsed_url
-from storage.identity import check_identity, refuse_missing
-from storage.lake import Lake
-from storage.settings import Settings
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.database.connection import Database, parsed_url
+from liqtruth.storage.lake.identity import check_identity, refuse_missing
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Final
 
 import httpx
 
-from heatmap.errors import BadInput, one_line
+from liqtruth.heatmap.errors import BadInput, one_line
 
 LAST_PORT: Final = 65_535
 

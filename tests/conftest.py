@@ -17,17 +17,17 @@ import typer.main
 from hypothesis import settings
 from sqlalchemy import Connection
 
-from sandbox.market import Market, MarketSpec
-from sandbox.server import SandboxServer, serving_in_thread
-from storage import schema
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.storage.database import upgrade
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests import markets
 from tests.markets import market_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
-MIGRATED = schema._run
+MIGRATED = upgrade._run
 LONGEST = (
     "test_watch.py",
     "test_settings.py",
@@ -104,13 +104,13 @@ def statements_of_schema() -> tuple[str, ...]:
 
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
-        MIGRATED(connection, schema.HEAD)
+        MIGRATED(connection, upgrade.HEAD)
         told = connection.exec_driver_sql(
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
         )
         statements = tuple(sql for (sql,) in told)
     engine.dispose()
-    return (*statements, f"INSERT INTO alembic_version VALUES ('{schema.HEAD}')")
+    return (*statements, f"INSERT INTO alembic_version VALUES ('{upgrade.HEAD}')")
 
 
 @pytest.fixture(autouse=True)
@@ -119,13 +119,13 @@ def tables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     file that holds anything is migrated. Tests of migrations have a fixture of this name that does nothing."""
 
     def run(connection: Connection, revision: str) -> None:
-        is_new = connection.dialect.name == "sqlite" and revision == schema.HEAD
+        is_new = connection.dialect.name == "sqlite" and revision == upgrade.HEAD
         if not is_new or connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
             return MIGRATED(connection, revision)
         for statement in statements_of_schema():
             connection.exec_driver_sql(statement)
 
-    monkeypatch.setattr(schema, "_run", run)
+    monkeypatch.setattr(upgrade, "_run", run)
 
 
 @pytest.fixture(scope="session")
@@ -171,14 +171,14 @@ def run(tmp_path: Path) -> Run:
 
 def started(line: list[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "cli", *line], capture_output=True, text=True, timeout=120, cwd=ROOT
+        [sys.executable, "-m", "liqtruth.cli", *line], capture_output=True, text=True, timeout=120, cwd=ROOT
     )
 
 
 def called(line: list[str]) -> "subprocess.CompletedProcess[str]":
     import structlog
 
-    from cli import main
+    from liqtruth.cli import main
 
     told, before = [io.StringIO(), io.StringIO()], sys.argv
     sys.argv = ["liqtruth", *line]

@@ -10,8 +10,8 @@ import pickle
 from pathlib import Path
 from typing import Final
 
-from sandbox.market import Market, MarketSpec, simulate
-from storage.lock import waiting
+from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.storage.lock import waiting
 
 FOLDER: Final = "LIQTRUTH_TEST_MARKETS"
 

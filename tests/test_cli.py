@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cli_output import with_stdout_default
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
+from liqtruth.commands.output import with_stdout_default
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.market import Market, MarketSpec
-from sandbox.node_state import write_state
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import addresses
+from liqtruth.sandbox.hyperliquid.node_state import write_state
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import addresses
 from tests.markets import market_of
 from tests.on_server import database_of_children, url_of_data_dir  # noqa: F401
 
@@ -42,7 +42,7 @@ def watch_words(live: SandboxServer, listed: Path, *more: str) -> list[str]:
 
 def watched_until_all_is_read(words: list[str], tmp_path: Path) -> list[str]:
     """The lines of a watch that is told to end, as a user does, when it says that it has read everybody."""
-    command = [sys.executable, "-m", "cli", "--data-dir", str(tmp_path / "data"), *words]
+    command = [sys.executable, "-m", "liqtruth.cli", "--data-dir", str(tmp_path / "data"), *words]
     told: list[str] = []
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
@@ -86,7 +86,14 @@ def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
 def test_a_watch_that_was_killed_goes_on_without_loss_or_doubling(
     run: Run, live: SandboxServer, listed: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "cli", "--data-dir", str(tmp_path / "data"), *watch_words(live, listed)]
+    command = [
+        sys.executable,
+        "-m",
+        "liqtruth.cli",
+        "--data-dir",
+        str(tmp_path / "data"),
+        *watch_words(live, listed),
+    ]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
     kept = 0

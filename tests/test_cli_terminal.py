@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_output import harmless
-from cli_terminal import DEGRADING, degrade_streams, plain
-from heatmap.errors import LiqtruthError, one_line
+from liqtruth.commands.output import harmless
+from liqtruth.commands.terminal import DEGRADING, degrade_streams, plain
+from liqtruth.heatmap.errors import LiqtruthError, one_line
 from tests.conftest import ROOT, Run, called
 
 
@@ -92,7 +92,7 @@ def test_an_option_that_is_out_of_range_is_named_with_its_value(run: Run) -> Non
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_terminal_of_another_encoding_gets_all_the_lines(encoding: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "feed", "venues"],
+        [sys.executable, "-m", "liqtruth.cli", "feed", "venues"],
         capture_output=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": encoding},
@@ -104,7 +104,7 @@ def test_a_terminal_of_another_encoding_gets_all_the_lines(encoding: str) -> Non
 
 
 def test_a_reader_that_has_enough_ends_the_output_without_a_word() -> None:
-    script = f"{sys.executable} -m cli feed venues | head -1"
+    script = f"{sys.executable} -m liqtruth.cli feed venues | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=ROOT, timeout=120)
     assert done.stderr == b""
 
@@ -112,7 +112,7 @@ def test_a_reader_that_has_enough_ends_the_output_without_a_word() -> None:
 def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """What a shell line that starts with our arguments does, in a process as a user starts it."""
     return subprocess.run(
-        f"{sys.executable} -m cli {line}",
+        f"{sys.executable} -m liqtruth.cli {line}",
         shell=True,
         capture_output=True,
         text=True,
@@ -144,7 +144,7 @@ def test_a_warning_of_a_library_is_shown_only_where_python_is_told_to(
 ) -> None:
     program = tmp_path / "warns.py"
     program.write_text(
-        "import sys, warnings, cli, cli_options\n"
+        "import sys, warnings\nfrom liqtruth import cli\nfrom liqtruth.commands import options as cli_options\n"
         "def warn():\n    warnings.warn('seen', RuntimeWarning)\n    raise OSError('end')\n"
         "cli.app.command('warn')(warn)\n"
         "sys.argv[1:] = ['warn']\ncli.main()\n"

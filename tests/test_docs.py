@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-import cli
 from docs.generate import leaf_commands, render
+from liqtruth import cli
 from tests.conftest import Run
 
 ROOT = Path(__file__).parent.parent

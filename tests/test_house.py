@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,30 +18,80 @@ ALLOWED = {
     "estimator": {"heatmap", "storage"},
     "compare": {"heatmap", "storage", "indexer", "estimator"},
     "sandbox": {"heatmap"},
+    "commands": {"heatmap", "storage", "indexer", "estimator", "compare", "sandbox"},
 }
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ALLOWED
+    for path in (ROOT / package).rglob("*.py")
+    if path.name != "__init__.py"
+}
+ROOMS = {name.rsplit(".", 1)[0] for name in MODULES}
 
 
-def imported_packages(package: str) -> set[str]:
-    """Top-level packages that any module of `package` imports, inside functions as well."""
+def imports(path: Path) -> set[str]:
+    """What of ours a module imports, by dotted name below `liqtruth`, inside functions as well."""
     found = set()
-    for path in (ROOT / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                found.add(node.module.split(".")[0])
-    return found
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: a relative import"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name.removeprefix("liqtruth.") for name in found if name.startswith("liqtruth.")}
+
+
+def room(module: str) -> str:
+    """The folder of a module; a module beside folders is a room of its own."""
+    folder = module.rsplit(".", 1)[0]
+    return module if any(other.startswith(f"{folder}.") for other in ROOMS) else folder
 
 
 @pytest.mark.parametrize("package", ALLOWED)
 def test_packages_import_only_downward(package: str) -> None:
-    ours = {*ALLOWED, "cli", "tests", "benchmarks", "docs"} - {package}
-    assert imported_packages(package) & ours <= ALLOWED[package]
+    used = {
+        name.split(".")[0]
+        for module, path in MODULES.items()
+        if module.startswith(f"{package}.")
+        for name in imports(path)
+    }
+    assert used & {*ALLOWED, "cli"} - {package} <= ALLOWED[package]
+
+
+def test_rooms_import_only_downward() -> None:
+    """There is an order of all rooms in which each imports only earlier ones."""
+    below = {
+        place: {room(name) for module in MODULES if room(module) == place for name in imports(MODULES[module])
+                if name in MODULES} - {place}
+        for place in map(room, MODULES)
+    }  # fmt: skip
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_every_package_of_the_project_is_under_the_import_rule() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages - {"tests", "benchmarks", "docs"} == set(ALLOWED)
+
+
+def test_nothing_of_ours_is_imported_without_the_name_of_the_project() -> None:
+    for path in [*MODULES.values(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {name.split(".")[0] for name in names} & {*ALLOWED, "cli"}, path
+
+
+def test_the_wheel_holds_every_package() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        path.parent.relative_to(ROOT).parts
+        for package in ALLOWED
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert sorted(listed) == sorted({"liqtruth", *(".".join(("liqtruth", *parts)) for parts in folders)})
 
 
 def test_the_lock_pins_every_version_with_hashes_and_names_no_host() -> None:
@@ -54,7 +106,7 @@ def test_the_lock_pins_every_version_with_hashes_and_names_no_host() -> None:
 def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     """Speed itself is measured in `benchmarks/`; what would make it slow is checked here."""
     heavy = ["polars", "numpy", "sqlmodel", "ccxt", "plotly", "scipy", "httpx", "aiohttp", "hyperliquid"]
-    code = f"import sys, cli; sys.exit(','.join(set({heavy!r}) & set(sys.modules)) or 0)"
+    code = f"import sys, liqtruth.cli; sys.exit(','.join(set({heavy!r}) & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.stderr.strip() == ""
     assert done.returncode == 0

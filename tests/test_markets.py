@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandbox.live import Live
-from sandbox.market import Market, MarketSpec, simulate
-from sandbox.truth import true_positions
+from liqtruth.sandbox.market.live import Live
+from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.truth import true_positions
 from tests.markets import FOLDER, market_of
 
 SPEC = MarketSpec(seed=2, accounts=30, days=1, cex_accounts=20, coins=("BTC", "SOL"), live_hours=1)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import typer
 
-from cli import app
-from cli_options import refuse_repeats
+from liqtruth.cli import app
+from liqtruth.commands.options import refuse_repeats
 from tests.conftest import Run
 
 

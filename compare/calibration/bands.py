@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from compare.calibration.fit import SideFit
-from compare.calibration.uncertainty import Spread, widened
-from estimator.leverage import BAND_EDGES, LeverageWeights, band_of
-from estimator.leverage_model import LeverageModel
-from heatmap.grid import FloatArray
+from liqtruth.compare.calibration.fit import SideFit
+from liqtruth.compare.calibration.uncertainty import Spread, widened
+from liqtruth.estimator.model.leverage import BAND_EDGES, LeverageWeights, band_of
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.heatmap.grid import FloatArray
 
 LABELS: Final = tuple(band_of(low) for low, _ in pairwise(BAND_EDGES))
 NULL: Final = "null"

@@ -4,17 +4,17 @@ from typing import Final
 
 import numpy as np
 
-from compare.calibration.outward import BINS, GRID_WIDTH_BPS, outward
-from estimator.baselines import PLAIN, plain_map
-from estimator.brackets import Brackets
-from estimator.leverage import MODELS, weights_named
-from estimator.series import MarketSeries
-from estimator.venues import Venue
-from estimator.vintage_model import VintageModel
-from heatmap.errors import MissingData
-from heatmap.grid import FloatArray
-from heatmap.heatmap import Heatmap
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.distance_axis import BINS, GRID_WIDTH_BPS, outward
+from liqtruth.estimator.model.baselines import PLAIN, plain_map
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage import MODELS, weights_named
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.venues.table import Venue
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import SIDES
 
 NAMES: Final = (*MODELS, *PLAIN)
 

@@ -8,25 +8,25 @@ from typing import Final
 
 import numpy as np
 
-from compare.calibration.bands import Unseen, bands_of_fit
-from compare.calibration.coverage import WHOLE, mean_coverage
-from compare.calibration.curve_bounds import bounds_of, own_bounds_of
-from compare.calibration.entries import entry_check
-from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import Pair
-from compare.calibration.recipe import Fits, Recipe
-from compare.calibration.record import Choices, FitRecord, PairRow, SideRecord
-from compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
-from compare.calibration.standing import standing
-from compare.calibration.uncertainty import DRAWS, Spread, spread_of
-from compare.calibration.workers import one_blas_thread
-from estimator.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance
-from heatmap.errors import BadInput, MissingData
-from heatmap.grid import FloatArray
-from heatmap.layers import LARGEST_SHARE
-from heatmap.levels import SIDES
-from heatmap.synthetic import SYNTHETIC
-from indexer.universe import VENUE
+from liqtruth.compare.calibration.bands import Unseen, bands_of_fit
+from liqtruth.compare.calibration.coverage import WHOLE, mean_coverage
+from liqtruth.compare.calibration.curve_bounds import bounds_of, own_bounds_of
+from liqtruth.compare.calibration.entries import entry_check
+from liqtruth.compare.calibration.implied_leverage import standing
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.pipeline import Fits, Recipe
+from liqtruth.compare.calibration.record import Choices, FitRecord, PairRow, SideRecord
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
+from liqtruth.compare.calibration.uncertainty import DRAWS, Spread, spread_of
+from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.estimator.model.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.layers import LARGEST_SHARE
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.indexer.positions.universe import VENUE
 
 FITTING: Final = 0.3
 """Part of a calibration's time that goes into the fits; the rest draws intervals."""

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from compare.calibration.held import Held
-from compare.calibration.pairs import Pair
-from heatmap.grid import FloatArray, IntArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES
 
 ACCOUNT_EDGES_USD: Final = (1e5, 1e6, 1e7)
 CLASSES: Final = len(ACCOUNT_EDGES_USD) + 1

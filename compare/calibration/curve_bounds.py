@@ -9,13 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from compare.calibration.map_scores import log_ratio, within
-from compare.calibration.pairs import Pair
-from compare.calibration.recipe import Recipe
-from compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
-from estimator.leverage_model import LEVEL, Bounds, SideBounds
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.map_scores import log_ratio, within
+from liqtruth.compare.calibration.pipeline import Recipe
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
+from liqtruth.estimator.model.leverage_model import LEVEL, Bounds, SideBounds
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 
 DISTANCES_PCT: Final = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0)
 FEWEST: Final = 20

@@ -16,8 +16,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from compare.calibration.workers import Place
-from heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
+from liqtruth.compare.calibration.workers import Place
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from compare.calibration.bands import LABELS, NULL, Band, bands_of_model
-from estimator.leverage_model import (
+from liqtruth.compare.calibration.bands import LABELS, NULL, Band, bands_of_model
+from liqtruth.estimator.model.leverage_model import (
     REFERENCE_MAXIMUM,
     REFERENCE_VOLATILITY,
     LeverageModel,
     leverage_model_named,
 )
-from heatmap.levels import SIDES
+from liqtruth.heatmap.levels import SIDES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -103,7 +103,7 @@ def known(data_dir: Path, wanted: str) -> Known:
 
     Raises `UnknownChoice` with the known names, and `BadInput` for a file that cannot be used.
     """
-    from compare.calibration.fit_files import load
+    from liqtruth.compare.calibration.fit_files import load
 
     path = Path(wanted)
     if path.suffix != ".json":

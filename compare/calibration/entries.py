@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from compare.calibration.held import Held
-from estimator.dictionary import Lots
-from estimator.vintage_model import VintageModel
-from heatmap.grid import FloatArray
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.response_matrix import Lots
+from liqtruth.heatmap.grid import FloatArray
 
 if TYPE_CHECKING:
-    from compare.calibration.pairs import Pair
+    from liqtruth.compare.calibration.samples import Pair
 
 ENTRY_REACH: Final = 0.30
 ENTRY_BIN: Final = 0.005

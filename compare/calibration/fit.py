@@ -20,9 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from compare.calibration.pairs import Pair, SidePair, nodes_on, smoothed
-from estimator.leverage_model import Coordinate, LeverageModel
-from heatmap.grid import FloatArray, IntArray
+from liqtruth.compare.calibration.samples import Pair, SidePair, nodes_on, smoothed
+from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from compare.calibration.calibrated import NAME, Calibrated
-from compare.calibration.record import FitRecord
-from compare.granularity import ENOUGH
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import LeverageModel, known_models
-from estimator.model_in_use import UNPROVEN, in_use
-from heatmap.decoding import NOT_DECODED
-from heatmap.errors import BadInput, LiqtruthError
-from heatmap.writing import write_atomically
+from liqtruth.compare.calibration.calibrated import NAME, Calibrated
+from liqtruth.compare.calibration.record import FitRecord
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.leverage_model import LeverageModel, known_models
+from liqtruth.estimator.model.model_in_use import UNPROVEN, in_use
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.heatmap.writing import write_atomically
 
 
 class Listed(msgspec.Struct, frozen=True):

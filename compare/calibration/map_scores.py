@@ -16,10 +16,10 @@ from typing import Final
 
 import numpy as np
 
-from compare.calibration.outward import BIN, EDGES
-from compare.profiles import log_distance
-from estimator.leverage_model import CURVE_OFFSET
-from heatmap.grid import FloatArray
+from liqtruth.compare.calibration.distance_axis import BIN, EDGES
+from liqtruth.compare.statistics.profiles import log_distance
+from liqtruth.estimator.model.leverage_model import CURVE_OFFSET
+from liqtruth.heatmap.grid import FloatArray
 
 RANGE_PCT: Final = 25.0
 MOVES_PCT: Final = (2.0, 5.0, 10.0)

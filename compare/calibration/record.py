@@ -6,13 +6,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from compare.calibration.bands import Band
-from compare.calibration.entries import EntryCheck
-from compare.calibration.selection import CoordinateScore, DeviationScore
-from compare.calibration.sizes import SizeTable
-from compare.calibration.standing import StandingBand
-from compare.granularity import ENOUGH
-from heatmap.heatmap import Training
+from liqtruth.compare.calibration.bands import Band
+from liqtruth.compare.calibration.entries import EntryCheck
+from liqtruth.compare.calibration.implied_leverage import StandingBand
+from liqtruth.compare.calibration.selection import CoordinateScore, DeviationScore
+from liqtruth.compare.calibration.sizes import SizeTable
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH
+from liqtruth.heatmap.heatmap import Training
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
 

@@ -12,13 +12,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from compare.calibration.fit import SideFit, fit_side, separable
-from compare.calibration.map_scores import wasserstein_pct
-from compare.calibration.pairs import Pair
-from compare.calibration.workers import one_blas_thread
-from estimator.leverage_model import Coordinate, LeverageModel
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.fit import SideFit, fit_side, separable
+from liqtruth.compare.calibration.map_scores import wasserstein_pct
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""

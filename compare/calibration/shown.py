@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from compare.calibration.bands import LABELS, NULL, Band, bands_of_model
-from compare.calibration.record import FitRecord, SideRecord
-from compare.granularity import ENOUGH
-from estimator.leverage import LeverageWeights, bell, tiers
-from estimator.leverage_model import DEFAULT, LeverageModel, leverage_model_named
-from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
-from heatmap.levels import SIDES
-from heatmap.writing import write_atomically
+from liqtruth.compare.calibration.bands import LABELS, NULL, Band, bands_of_model
+from liqtruth.compare.calibration.record import FitRecord, SideRecord
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH
+from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
+from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leverage_model_named
+from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -12,15 +12,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from compare.calibration.bands import BANDS_AND_NULL, band_shares
-from compare.calibration.fit import BoolArray, SideFit, fit_side
-from compare.calibration.held import SIZES
-from compare.calibration.pairs import Pair
-from compare.calibration.selection import Fitted, coins_of, distances, drawn, left_out
-from compare.calibration.workers import one_blas_thread
-from estimator.leverage_model import LeverageModel
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.bands import BANDS_AND_NULL, band_shares
+from liqtruth.compare.calibration.fit import BoolArray, SideFit, fit_side
+from liqtruth.compare.calibration.holdings import SIZES
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.selection import Fitted, coins_of, distances, drawn, left_out
+from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 
 LEAST_MIX: Final = 1e-3
 """A class that holds less of the crowd is not fitted by itself."""

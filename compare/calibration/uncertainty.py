@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from compare.calibration.fit import SideFit
-from compare.calibration.workers import one_blas_thread
-from heatmap.grid import FloatArray
+from liqtruth.compare.calibration.fit import SideFit
+from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.heatmap.grid import FloatArray
 
 DRAWS: Final = 200
 FEWEST_BLOCKS: Final = 2

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
-from heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -105,7 +105,7 @@ def run_all(
     """
     course = Course(function, tasks, on_progress)
     if workers.cluster is not None:
-        from compare.calibration.dask_cluster import on_cluster
+        from liqtruth.compare.calibration.dask_cluster import on_cluster
 
         with on_cluster(workers.cluster) as place:
             course.through(place)

@@ -6,7 +6,7 @@ LiqtruthError
     └── ContentChanged           the file of a forecast is gone, or is no longer what was stored
 """
 
-from heatmap.errors import MissingData
+from liqtruth.heatmap.errors import MissingData
 
 
 class TooLate(MissingData):

@@ -12,24 +12,24 @@ from typing import Final
 
 import msgspec
 
-from compare.modelled import modelled_map
-from compare.scoring.errors import TooLate
-from compare.scoring.ledger import Content, add_forecast
-from compare.scoring.map_series import EXACT, TIERS
-from compare.scoring.verdict import horizon_name
-from estimator.leverage import MODELS, weights_named
-from estimator.leverage_model import LeverageModel, leverage_model_named
-from estimator.model_in_use import CALIBRATED, calibrated_model
-from estimator.moments import told
-from estimator.node_shares import VINTAGES
-from estimator.venues import venue_named
-from heatmap.errors import BadInput, MissingData
-from heatmap.heatmap import Heatmap
-from heatmap.money import age
-from heatmap.synthetic import SYNTHETIC
-from indexer.exact import exact_map
-from indexer.universe import VENUE
-from storage.store import Store
+from liqtruth.compare.modelled import modelled_map
+from liqtruth.compare.scoring.errors import TooLate
+from liqtruth.compare.scoring.ledger.ledger import Content, add_forecast
+from liqtruth.compare.scoring.realised.map_series import EXACT, TIERS
+from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.estimator.model.leverage import MODELS, weights_named
+from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
+from liqtruth.estimator.model.node_shares import VINTAGES
+from liqtruth.estimator.moments import told
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.money import age
+from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.store import Store
 
 OLDEST: Final = timedelta(minutes=10)
 OLDEST_SHARE: Final = 0.25

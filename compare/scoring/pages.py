@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heatmap.writing import write_atomically
+from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,7 +21,7 @@ def write_page(template: str, path: Path, figures: Mapping[str, go.Figure], **co
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("compare"),
+        loader=PackageLoader("liqtruth.compare"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -17,15 +17,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from estimator.brackets import POSITION_USD, Brackets
-from estimator.leverage_model import LeverageModel
-from estimator.node_shares import VINTAGES, daily_volatility, node_shares
-from estimator.price_clock import bar_s, in_words
-from estimator.series import MarketSeries
-from estimator.turnover import Turnover, activity, turn_over
-from estimator.vintages import ENTRY_POINTS, Bars
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray, IntArray
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.estimator.model.node_shares import VINTAGES, daily_volatility, node_shares
+from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
+from liqtruth.estimator.over_time.time_grid import bar_s, in_words
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 

@@ -8,13 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from compare.calibration.fit_files import record_of
-from compare.transfer.level import Triple
-from estimator.leverage_model import LeverageModel
-from heatmap.decoding import NOT_DECODED
-from heatmap.grid import FloatArray
-from heatmap.heatmap import Training
-from heatmap.writing import write_atomically
+from liqtruth.compare.calibration.fit_files import record_of
+from liqtruth.compare.transfer.tilt_fit import Triple
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_transfer/1"
 

@@ -11,22 +11,22 @@ from typing import Final
 
 import numpy as np
 
-from compare.transfer.flow import Flow, predicted_flow
-from compare.transfer.heard import Heard, heard_of
-from compare.transfer.level import SideSteps
-from compare.transfer.standing import Standing, standing
-from estimator.brackets import POSITION_USD, Brackets, stored_brackets
-from estimator.errors import StaleSeries
-from estimator.leverage_model import LeverageModel
-from estimator.moments import of_ms
-from estimator.series import WINDOWS, MarketSeries, load_series
-from estimator.venues import Venue
-from heatmap.errors import MissingData
-from heatmap.grid import IntArray
-from heatmap.levels import SIDES
-from heatmap.money import counted
-from heatmap.synthetic import SYNTHETIC
-from storage.store import Store
+from liqtruth.compare.transfer.flow import Flow, predicted_flow
+from liqtruth.compare.transfer.mass_by_leverage import Standing, standing
+from liqtruth.compare.transfer.observed import Heard, heard_of
+from liqtruth.compare.transfer.tilt_fit import SideSteps
+from liqtruth.estimator.errors import StaleSeries
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
+from liqtruth.estimator.venues.table import Venue
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.grid import IntArray
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.storage.store import Store
 
 LEAST_HOURS: Final = 24
 FEWEST_EVENTS: Final = 30

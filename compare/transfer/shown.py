@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from compare.calibration.shown import Shown
-from compare.transfer.carried import BODY_SD
-from compare.transfer.level import NEAR_LEVERAGE, Triple, local_powers
-from compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
-from compare.transfer.tilted import Z80
-from heatmap.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
-from heatmap.money import usd
-from heatmap.synthetic import SYNTHETIC
-from heatmap.writing import write_atomically
+from liqtruth.compare.calibration.shown import Shown
+from liqtruth.compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
+from liqtruth.compare.transfer.tilt import Z80
+from liqtruth.compare.transfer.tilt_fit import NEAR_LEVERAGE, Triple, local_powers
+from liqtruth.compare.transfer.transfer import BODY_SD
+from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.money import usd
+from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

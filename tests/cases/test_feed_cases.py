@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.conftest import Run
 from tests.estimator.feed_files import stored
 

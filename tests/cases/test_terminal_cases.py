@@ -25,7 +25,7 @@ COMMANDS = (
 def test_output_degrades_on_a_terminal_that_is_not_utf_8(run: Run, tmp_path: Path, encoding: str) -> None:
     run("index", "import", str(CASE / "pos.csv"), "--market", str(CASE / "market.csv"))
     for words in COMMANDS:
-        line = [sys.executable, "-m", "cli", "--data-dir", str(tmp_path / "data"), *words]
+        line = [sys.executable, "-m", "liqtruth.cli", "--data-dir", str(tmp_path / "data"), *words]
         env = {**os.environ, "PYTHONIOENCODING": encoding}
         done = subprocess.run(line, capture_output=True, cwd=ROOT, env=env, timeout=120)
         assert (done.returncode, done.stderr) == (0, b""), words

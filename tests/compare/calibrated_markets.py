@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
-from compare.calibration.held import Held
-from compare.calibration.outward import BIN
-from compare.calibration.pairs import Pair, SidePair, pair_of
-from estimator.brackets import Brackets
-from estimator.leverage_model import Coordinate, LeverageModel, leverage_model_named
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray
+from liqtruth.compare.calibration.distance_axis import BIN
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel, leverage_model_named
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import FloatArray
 from tests.estimator.markets import series_of
 
 PRIOR: Final[LeverageModel] = leverage_model_named()

@@ -12,17 +12,22 @@ from typing import Final
 
 import polars as pl
 
-from compare.calibration.pairs import Pair, pair_of
-from estimator.brackets import Brackets
-from estimator.leverage_model import COORDINATES, Coordinate, LeverageModel, leverage_model_named
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from sandbox.assets import HYPERLIQUID_TIERS, listed
-from sandbox.market import HYPERLIQUID, Market, MarketSpec
-from sandbox.openings import watch
-from sandbox.record import Record
-from sandbox.truth import true_positions
+from liqtruth.compare.calibration.samples import Pair, pair_of
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.leverage_model import (
+    COORDINATES,
+    Coordinate,
+    LeverageModel,
+    leverage_model_named,
+)
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.sandbox.market.assets import HYPERLIQUID_TIERS, listed
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
+from liqtruth.sandbox.market.openings import watch
+from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of
 from tests.markets import market_of
 

@@ -9,21 +9,21 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from compare.calibration.curve_bounds import DISTANCES_PCT
-from compare.calibration.held import Held
-from compare.calibration.map_scores import SCORES, scores
-from compare.calibration.outward import BIN
-from compare.calibration.pairs import Pair, SidePair, pair_of
-from compare.proof.contestants import FITTED, LAYERS, Judged, baselines
-from compare.proof.floors import effective_positions, floors
-from compare.proof.trial import CHANCE, SideTrial, Trial
-from estimator.brackets import Brackets
-from estimator.leverage_model import COORDINATES, LeverageModel, leverage_model_named
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.distance_axis import BIN
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.map_scores import SCORES, scores
+from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
+from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
+from liqtruth.compare.validation.baselines import FITTED, LAYERS, Judged, baselines
+from liqtruth.compare.validation.noise_floor import effective_positions, floors
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, leverage_model_named
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 from tests.estimator.markets import series_of
 
 PRIOR: Final[LeverageModel] = leverage_model_named()

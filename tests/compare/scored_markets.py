@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from compare.scoring.mark_path import load_path, ranges_after
-from compare.scoring.settle import settle
-from compare.scoring.swept import swept_by_series
-from estimator.frames import DATASETS, conform
-from estimator.price_time import model_series
-from heatmap.grid import FloatArray
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.compare.observed.mark_path import load_path, ranges_after
+from liqtruth.compare.scoring.ledger.settle import settle
+from liqtruth.compare.scoring.realised.swept import swept_by_series
+from liqtruth.estimator.frames import DATASETS, conform
+from liqtruth.estimator.over_time.price_time import model_series
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 VENUE: Final = "bybit"
 COIN: Final = "SOL"

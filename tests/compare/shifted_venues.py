@@ -12,28 +12,28 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from compare.calibration.calibrated import calibrate
-from compare.calibration.held import held_on
-from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import pair_of
-from estimator.brackets import Brackets
-from estimator.frames import LIQUIDATIONS
-from estimator.leverage_model import LeverageModel, leverage_model_named
-from estimator.moments import of_ms
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from heatmap.synthetic import SYNTHETIC
-from sandbox.assets import listed
-from sandbox.centralised import Centralised, rules_of
-from sandbox.ledger import Ledger
-from sandbox.market import HYPERLIQUID, Market, MarketSpec
-from sandbox.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
-from sandbox.price import MINUTES_PER_DAY, simulate_path
-from sandbox.record import Record
-from sandbox.tape import LIQUIDATION
-from sandbox.truth import true_positions
-from sandbox.venue import Venue, VenueResult
+from liqtruth.compare.calibration.calibrated import calibrate
+from liqtruth.compare.calibration.holdings import held_on
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.samples import pair_of
+from liqtruth.estimator.frames import LIQUIDATIONS
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.sandbox.market.assets import listed
+from liqtruth.sandbox.market.centralised import Centralised, rules_of
+from liqtruth.sandbox.market.ledger import Ledger
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
+from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
+from liqtruth.sandbox.market.price import MINUTES_PER_DAY, simulate_path
+from liqtruth.sandbox.market.tape import LIQUIDATION
+from liqtruth.sandbox.market.venue import Venue, VenueResult
+from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.truth import true_positions
 
 COIN: Final = "BTC"
 SOURCE: Final = "source"

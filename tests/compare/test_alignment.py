@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.scoring.alignment import Alignment, align, deviations, paired, weighted_medians
-from compare.scoring.claims import CLAIMS, Answer, answers, verdict
-from compare.scoring.correlation import Estimate
-from compare.scoring.major_zones import MajorZones
-from compare.scoring.visits import Compared, VisitRow
-from heatmap.errors import BadInput
+from liqtruth.compare.scoring.visits.alignment import Alignment, align, deviations, paired, weighted_medians
+from liqtruth.compare.scoring.visits.claims import CLAIMS, Answer, answers, verdict
+from liqtruth.compare.scoring.visits.major_zones import MajorZones
+from liqtruth.compare.scoring.visits.visits import Compared, VisitRow
+from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.heatmap.errors import BadInput
 
 DAY = 86_400_000
 HOUR = 3_600_000

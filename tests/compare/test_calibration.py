@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
-from compare.calibration.calibrated import Calibrated, calibrate
-from compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
-from compare.calibration.fit_files import load, save
-from compare.calibration.lake_pairs import Gathered
-from compare.calibration.outward import BINS
-from compare.calibration.pairs import Pair, PairRefused, SidePair, pair_of, smoothed
-from compare.calibration.shown import distribution_figure, shown, shown_lines
-from compare.calibration.uncertainty import spread_of
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import leverage_model_named
-from heatmap.errors import BadInput, MissingData
-from heatmap.grid import FloatArray
-from heatmap.layers import LARGEST_SHARE
-from heatmap.levels import SIDES
-from storage.store import Store
+from liqtruth.compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
+from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
+from liqtruth.compare.calibration.distance_axis import BINS
+from liqtruth.compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
+from liqtruth.compare.calibration.fit_files import load, save
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.samples import Pair, PairRefused, SidePair, pair_of, smoothed
+from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines
+from liqtruth.compare.calibration.uncertainty import spread_of
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.layers import LARGEST_SHARE
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import (
     BRACKETS,
     LEVERAGE,

@@ -6,20 +6,20 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from compare.calibration.calibrated import Calibrated, calibrate
-from compare.calibration.coverage import mean_coverage, reference_mix, reweighted
-from compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
-from compare.calibration.fit import separable
-from compare.calibration.held import Held
-from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import Pair, nodes_on, pair_of
-from compare.calibration.recipe import Fits
-from compare.calibration.selection import choose_coordinate, fit_coordinates, left_out
-from compare.calibration.standing import entry_leverage
-from compare.calibration.uncertainty import Spread, jackknife_error, widened
-from estimator.brackets import Brackets
-from estimator.leverage_model import COORDINATES, LeverageModel
-from heatmap.grid import FloatArray
+from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
+from liqtruth.compare.calibration.coverage import mean_coverage, reference_mix, reweighted
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
+from liqtruth.compare.calibration.fit import separable
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.implied_leverage import entry_leverage
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.pipeline import Fits
+from liqtruth.compare.calibration.samples import Pair, nodes_on, pair_of
+from liqtruth.compare.calibration.selection import choose_coordinate, fit_coordinates, left_out
+from liqtruth.compare.calibration.uncertainty import Spread, jackknife_error, widened
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
+from liqtruth.heatmap.grid import FloatArray
 from tests.compare.calibrated_markets import (
     LEVERAGE,
     PRIOR,
@@ -154,7 +154,7 @@ class TestTheModel:
         assert len(made.record.choices.sizes.rows) == 4
 
     def test_it_reads_back_as_it_was(self, made: Calibrated) -> None:
-        from estimator.leverage_model import from_json
+        from liqtruth.estimator.model.leverage_model import from_json
 
         assert from_json(made.model.to_json(), "a file") == made.model
 

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from compare.calibration.calibrated import calibrate
-from compare.calibration.lake_pairs import Gathered
-from compare.calibration.pairs import pair_of
-from estimator.leverage import tiers
-from estimator.leverage_model import leverage_model_named
-from estimator.venues import venue_named
-from heatmap.layers import LARGEST_SHARE
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.calibrated import calibrate
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.samples import pair_of
+from liqtruth.estimator.model.leverage import tiers
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.layers import LARGEST_SHARE
+from liqtruth.heatmap.levels import SIDES
 from tests.estimator.known_truth import BRACKETS, COIN, VENUE, KnownVenue, Moment, vintage_map
 
 SEED, ACCOUNTS, DAYS = 1, 4000, (3, 4, 5, 6, 7, 8, 9, 10)

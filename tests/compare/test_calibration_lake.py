@@ -9,25 +9,25 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from cli_calibrate import calibrate_app
-from cli_options import GLOBALS
-from compare.calibration.fit_files import listed, load
-from compare.calibration.lake_pairs import Gathered, gather, known_positions
-from compare.conclusion import barred
-from compare.modelled import modelled_map
-from estimator.frames import DATASETS
-from estimator.model_in_use import calibrated_model
-from estimator.moments import of_ms
-from estimator.series import MarketSeries
-from heatmap.errors import BadInput, LiqtruthError, MissingData
-from heatmap.files import read_map, write_map
-from indexer.errors import UnknownCoin
-from indexer.frames import POSITIONS, conform
-from indexer.universe import VENUE
-from storage.markets import store_markets
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Market, Reading, Scope
+from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.commands.options import GLOBALS
+from liqtruth.compare.calibration.fit_files import listed, load
+from liqtruth.compare.calibration.lake_samples import Gathered, gather, known_positions
+from liqtruth.compare.conclusion import barred
+from liqtruth.compare.modelled import modelled_map
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.model.model_in_use import calibrated_model
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
+from liqtruth.heatmap.files import read_map, write_map
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.frames import POSITIONS, conform
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.database.markets import store_markets
+from liqtruth.storage.database.tables import Market, Reading, Scope
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import PRIOR, random_series, whole_market
 
 COIN = "SOL"

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from compare.conclusion import MARKS, barred, in_words
-from compare.divergence import Divergence, compare_maps
-from compare.files import from_json, to_json
-from compare.granularity import ENOUGH
-from compare.report import render_report
-from compare.terminal import divergence_view
-from heatmap.heatmap import Heatmap, Training
-from heatmap.layers import Cut, layer_of
+from liqtruth.compare.conclusion import MARKS, barred, in_words
+from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.files import from_json, to_json
+from liqtruth.compare.divergence.report import render_report
+from liqtruth.compare.divergence.terminal import divergence_view
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH
+from liqtruth.heatmap.heatmap import Heatmap, Training
+from liqtruth.heatmap.layers import Cut, layer_of
 from tests.compare.maps import FAR, MANY, NEAR, NOON, TRUTH, Level, crowd, frame, map_of
 from tests.compare.test_report import words
 

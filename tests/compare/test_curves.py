@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from compare.curves import MODEL_COLORS, curves_figure
-from compare.null import LABEL
+from liqtruth.compare.divergence.curves import MODEL_COLORS, curves_figure
+from liqtruth.compare.divergence.no_information import LABEL
 from tests.compare.maps import FAR, NEAR, TRUTH, Level, levels_of_both, map_of
 
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from compare.divergence import Divergence
-from compare.granularity import granularity
-from compare.session import Comparison, compare_exchange, compare_stored
-from heatmap.errors import MissingData
-from heatmap.files import write_map
-from indexer.exact import exact_map
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.session import Comparison, compare_exchange, compare_stored
+from liqtruth.compare.statistics.effective_sample_size import granularity
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.files import write_map
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.estimator.fitted_models import fitted, save
 
 NAIVE = ["binance tiers", "binance bell"]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from compare.calibration.bands import LABELS, NULL, Band
-from compare.calibration.differences import (
+from liqtruth.compare.calibration.bands import LABELS, NULL, Band
+from liqtruth.compare.calibration.differences import (
     Differences,
     Known,
     differences,
@@ -22,10 +22,10 @@ from compare.calibration.differences import (
     known,
     log_distance,
 )
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import CoinShares, LeverageModel, leverage_model_named
-from heatmap.errors import BadInput
-from heatmap.levels import SIDES
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.leverage_model import CoinShares, LeverageModel, leverage_model_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.levels import SIDES
 
 PRIOR = leverage_model_named()
 CLASSES, NODES = PRIOR.shares("long").shape

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from compare.distances import (
+from liqtruth.compare.statistics.distances import (
     jensen_shannon,
     smoothed_density,
     smoothed_jensen_shannon,
     wasserstein_pct,
     widest_gap,
 )
-from compare.profiles import RANGE_PCT, Curve, log_distance, side_curve
+from liqtruth.compare.statistics.profiles import RANGE_PCT, Curve, log_distance, side_curve
 from tests.compare.maps import Level, map_of, sides
 
 END = float(log_distance(RANGE_PCT, "long"))

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.divergence import SCHEMA, Divergence, compare_maps, is_synthetic, undefined_reasons
-from compare.errors import NothingToCompare
-from compare.files import to_json
-from compare.null import null_of
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Heatmap, Sides
+from liqtruth.compare.divergence.divergence import (
+    SCHEMA,
+    Divergence,
+    compare_maps,
+    is_synthetic,
+    undefined_reasons,
+)
+from liqtruth.compare.divergence.files import to_json
+from liqtruth.compare.divergence.no_information import null_of
+from liqtruth.compare.errors import NothingToCompare
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Heatmap, Sides
 from tests.compare.maps import FAR, MANY, MARK, NEAR, NOON, TRUTH, Level, levels_of_both, map_of, mid_bin
 
 LONGS = [("long", 4.0, 1e6)]

@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from compare.modelled import exact_maps, modelled_map
-from estimator.frames import DATASETS, conform
-from indexer.exact import exact_map
-from indexer.imports import import_paths
-from sandbox.market import Market
-from sandbox.truth import true_positions
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.compare.modelled import exact_maps, modelled_map
+from liqtruth.estimator.frames import DATASETS, conform
+from liqtruth.indexer.files.imports import import_paths
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.truth import true_positions
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 
 HOURS = 60
 READ_BEFORE_H = 30

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from compare.divergence import SCHEMA, Divergence, compare_maps
-from compare.errors import DivergenceFileError
-from compare.files import from_json, read_json, to_json
+from liqtruth.compare.divergence.divergence import SCHEMA, Divergence, compare_maps
+from liqtruth.compare.divergence.files import from_json, read_json, to_json
+from liqtruth.compare.errors import DivergenceFileError
 from tests.compare.maps import NEAR, TRUTH, Level, levels_of_both, map_of
 
 

@@ -4,9 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.judging import PERFECT, SAME_SKILL, Gap, gap_sentence, judge, skill, verdict, widest_gaps
-from compare.null import null_of
-from compare.scores import score
+from liqtruth.compare.divergence.no_information import null_of
+from liqtruth.compare.statistics.scores import score
+from liqtruth.compare.statistics.skill import (
+    PERFECT,
+    SAME_SKILL,
+    Gap,
+    gap_sentence,
+    judge,
+    skill,
+    verdict,
+    widest_gaps,
+)
 from tests.compare.maps import TRUTH, Level, levels_of_both, map_of
 
 WORST = [("long", 49.0, 1e6), ("short", 49.0, 1e6)]

@@ -8,16 +8,16 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from compare.conclusion import in_words
-from compare.divergence import Divergence, compare_maps
-from compare.files import from_json, to_json
-from compare.granularity import ENOUGH
-from compare.layers import layer_results
-from compare.report import figure, render_report
-from compare.scores import score
-from compare.terminal import divergence_view
-from heatmap.heatmap import Heatmap
-from heatmap.layers import Cut, layer_of
+from liqtruth.compare.conclusion import in_words
+from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.files import from_json, to_json
+from liqtruth.compare.divergence.layers import layer_results
+from liqtruth.compare.divergence.report import figure, render_report
+from liqtruth.compare.divergence.terminal import divergence_view
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH
+from liqtruth.compare.statistics.scores import score
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.layers import Cut, layer_of
 from tests.compare.maps import FAR, NEAR, Level, crowd, frame, map_of
 from tests.compare.test_report import words
 

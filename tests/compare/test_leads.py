@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.scoring.leads import FEWEST_DAYS, Lead, lead_of
-from compare.scoring.leads_job import lead_sentence
-from compare.scoring.mark_path import MarkPath
-from compare.scoring.price_path import PricePath
-from compare.scoring.swept_steps import step_clock, swept_steps
-from heatmap.bands import mass_within
-from heatmap.errors import BadInput, MissingData
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.observed.mark_path import MarkPath
+from liqtruth.compare.observed.price_path import PricePath
+from liqtruth.compare.scoring.lead_lag.job import lead_sentence
+from liqtruth.compare.scoring.lead_lag.lead_lag import FEWEST_DAYS, Lead, lead_of
+from liqtruth.compare.scoring.lead_lag.swept_steps import step_clock, swept_steps
+from liqtruth.heatmap.bands import mass_within
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.maps import MARK, TRUTH, map_of
 
 HOUR = timedelta(hours=1)

@@ -10,22 +10,22 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from cli_options import GLOBALS
-from cli_visits import score_app
-from compare.scoring.leads_job import LeadPlan, LeadReport, leads_stored
-from compare.scoring.major_zones import exact_maps_between
-from compare.scoring.mark_path import load_path
-from compare.scoring.price_path import PricePath
-from compare.scoring.swept_steps import StepClock, step_clock, swept_steps
-from estimator.frames import DATASETS, conform
-from estimator.moments import of_ms
-from estimator.series import MarketSeries
-from heatmap.errors import MissingData
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
-from storage.errors import NothingStored
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.visits import score_app
+from liqtruth.compare.observed.mark_path import load_path
+from liqtruth.compare.observed.price_path import PricePath
+from liqtruth.compare.scoring.lead_lag.job import LeadPlan, LeadReport, leads_stored
+from liqtruth.compare.scoring.lead_lag.swept_steps import StepClock, step_clock, swept_steps
+from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
+from liqtruth.estimator.frames import DATASETS, conform
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.test_calibration_lake import COIN, HOUR, stored_reading, stored_series
 

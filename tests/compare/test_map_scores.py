@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES, log_ratio, peaks, scores, within
-from compare.calibration.outward import BIN, BINS, EDGES
-from compare.distances import wasserstein_pct as wasserstein_of_curves
-from compare.profiles import Curve, log_distance
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.distance_axis import BIN, BINS, EDGES
+from liqtruth.compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES, log_ratio, peaks, scores, within
+from liqtruth.compare.statistics.distances import wasserstein_pct as wasserstein_of_curves
+from liqtruth.compare.statistics.profiles import Curve, log_distance
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 
 maps = arrays(np.float64, BINS, elements=st.floats(0, 0.01)).filter(lambda mass: mass[:100].sum() > 1e-6)
 sides = st.sampled_from(SIDES)

@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.matching import Recall, covered_share, in_range, match_clusters, recall_clusters, recall_sentence
-from heatmap.clusters import Cluster, find_clusters
+from liqtruth.compare.divergence.matching import (
+    Recall,
+    covered_share,
+    in_range,
+    match_clusters,
+    recall_clusters,
+    recall_sentence,
+)
+from liqtruth.heatmap.clusters import Cluster, find_clusters
 from tests.compare.maps import TRUTH, Level, levels_of_both, map_of
 
 peaks = st.lists(st.floats(0.0, 50.0), max_size=12)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from compare.modelled import modelled_map
-from estimator.errors import UnknownChoice
-from heatmap.errors import BadInput
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.compare.modelled import modelled_map
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 
 
 def test_a_last_exact_map_of_another_venue_is_refused(store: Store) -> None:

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.null import LABEL, SAYS, null_of
-from compare.profiles import side_curve
-from compare.scores import score
-from heatmap.bands import band_mass
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Heatmap
+from liqtruth.compare.divergence.no_information import LABEL, SAYS, null_of
+from liqtruth.compare.statistics.profiles import side_curve
+from liqtruth.compare.statistics.scores import score
+from liqtruth.heatmap.bands import band_mass
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.maps import MARK, TRUTH, Level, levels_of_both, map_of
 
 

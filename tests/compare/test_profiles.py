@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.profiles import (
+from liqtruth.compare.statistics.profiles import (
     RANGE_PCT,
     band_bounds_pct,
     band_mass_usd,
@@ -16,9 +16,9 @@ from compare.profiles import (
     log_distance,
     side_curve,
 )
-from heatmap.bands import band_mass
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.bands import band_mass
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Heatmap, Sides
 from tests.compare.maps import MARK, Level, levels_of_both, map_of, mid_bin, price_at
 
 both_sides = pytest.mark.parametrize("side", ["long", "short"])

@@ -9,19 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.calibration.outward import BINS
-from compare.calibration.pairs import Pair
-from compare.proof.contestants import PERMUTATIONS, permuted
-from compare.proof.intervals import (
+from liqtruth.compare.calibration.distance_axis import BINS
+from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.statistics.intervals import (
     DRAWS,
-    blocks_of,
     difference_interval,
     drawn_weights,
     gain_interval,
     widened,
 )
-from compare.proof.splits import BOTH, LATER, NEW_COINS, final_split, final_start, splits_of
-from heatmap.errors import MissingData
+from liqtruth.compare.validation.baselines import PERMUTATIONS, permuted
+from liqtruth.compare.validation.splits import (
+    BOTH,
+    LATER,
+    NEW_COINS,
+    blocks_of,
+    final_split,
+    final_start,
+    splits_of,
+)
+from liqtruth.heatmap.errors import MissingData
 from tests.compare.proof_markets import proof_pairs
 
 

@@ -10,24 +10,24 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import cli_proof  # noqa: F401  adds the command
-from cli_calibrate import calibrate_app
-from cli_options import GLOBALS
-from compare.calibration.lake_pairs import Gathered
-from compare.proof.final_window import WindowOpened, last_opened, open_window, opened_windows
-from compare.proof.report import Plan, save
-from compare.proof.splits import FINAL
-from estimator.frames import DATASETS
-from estimator.leverage_model import known_models
-from estimator.moments import of_ms
-from estimator.series import MarketSeries
-from heatmap.errors import BadInput, LiqtruthError, MissingData
-from indexer.frames import POSITIONS, conform
-from indexer.universe import VENUE
-from storage.lock import alone
-from storage.markets import store_markets
-from storage.store import Store
-from storage.tables import Market, Reading, Scope
+import liqtruth.commands.validate  # noqa: F401  adds the command
+from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.commands.options import GLOBALS
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.validation.final_window import WindowOpened, last_opened, open_window, opened_windows
+from liqtruth.compare.validation.splits import FINAL
+from liqtruth.compare.validation.validation import Plan, save
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.model.leverage_model import known_models
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
+from liqtruth.indexer.frames import POSITIONS, conform
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.database.markets import store_markets
+from liqtruth.storage.database.tables import Market, Reading, Scope
+from liqtruth.storage.lock import alone
+from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series, whole_market
 from tests.compare.proof_markets import PRIOR, proof_pairs
 

@@ -7,16 +7,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from compare.calibration.lake_pairs import Gathered
-from compare.proof.contestants import BASELINES, FITTED, LAYERS, SHAPE_COPY
-from compare.proof.findings import BOTH, FEWEST_BLOCKS, SHAPE_SCORES, SplitFindings, split_findings
-from compare.proof.report import Findings, Plan, load, save
-from compare.proof.splits import NEW_COINS, splits_of
-from compare.proof.trial import CHANCE, Trial, tried
-from compare.proof.verdicts import RIVALS
-from heatmap.errors import BadInput, MissingData
-from heatmap.grid import FloatArray
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.validation.backtest import CHANCE, Trial, tried
+from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS, SHAPE_COPY
+from liqtruth.compare.validation.findings import (
+    BOTH,
+    FEWEST_BLOCKS,
+    SHAPE_SCORES,
+    SplitFindings,
+    split_findings,
+)
+from liqtruth.compare.validation.splits import NEW_COINS, splits_of
+from liqtruth.compare.validation.validation import Findings, Plan, load, save
+from liqtruth.compare.validation.verdicts import RIVALS
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.proof_markets import COINS, PRIOR, proof_pairs, shuffled, trial_of
 
 

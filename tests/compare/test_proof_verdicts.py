@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from compare.proof.contestants import BASELINES, FITTED, LAYERS
-from compare.proof.findings import (
+from liqtruth.compare.validation.backtest import CHANCE
+from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
+from liqtruth.compare.validation.findings import (
     BOTH,
     BoundsFindings,
     Chosen,
@@ -16,11 +17,10 @@ from compare.proof.findings import (
     SideFindings,
     SplitFindings,
 )
-from compare.proof.report import Findings, Window
-from compare.proof.shortfalls import where_not
-from compare.proof.shown import proof_lines
-from compare.proof.trial import CHANCE
-from compare.proof.verdicts import (
+from liqtruth.compare.validation.limitations import where_not
+from liqtruth.compare.validation.shown import proof_lines
+from liqtruth.compare.validation.validation import Findings, Window
+from liqtruth.compare.validation.verdicts import (
     RIVALS,
     answer,
     bounds_line,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.granularity import granularity
-from compare.remarks import headline_caveat, remarks
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Heatmap, Sides
+from liqtruth.compare.divergence.caveats import headline_caveat, remarks
+from liqtruth.compare.statistics.effective_sample_size import granularity
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Heatmap, Sides
 from tests.compare.maps import MARK, NEAR, NOON, Level, crowd, map_of
 
 WHOLE = crowd(5, 4000)

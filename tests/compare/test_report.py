@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from compare.divergence import Divergence, compare_maps
-from compare.report import away, figure, grade, number, render_report, signed, write_report
-from heatmap.errors import LiqtruthError
-from heatmap.heatmap import Heatmap
+from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.report import (
+    away,
+    figure,
+    grade,
+    number,
+    render_report,
+    signed,
+    write_report,
+)
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.maps import FAR, NEAR, TRUTH, map_of
 
 SCRIPT = re.compile(r"<script[^>]*>.*?</script>", re.DOTALL)

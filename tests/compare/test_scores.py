@@ -5,7 +5,7 @@ from dataclasses import astuple
 import pytest
 from hypothesis import given
 
-from compare.scores import Distance, score, share_above
+from liqtruth.compare.statistics.scores import Distance, score, share_above
 from tests.compare.maps import FAR, NEAR, TRUTH, Level, levels_of_both, map_of
 
 BOTH = [("long", 4.0, 3e6), ("short", 6.0, 1e6)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from compare.scoring.correlation import (
+from liqtruth.compare.statistics.correlation import (
     DAY_MS,
     Draws,
     drawn_days,
@@ -16,7 +16,7 @@ from compare.scoring.correlation import (
     weighted_medians,
     wilson,
 )
-from heatmap.grid import FloatArray
+from liqtruth.heatmap.grid import FloatArray
 
 seeds = st.integers(0, 2**32 - 1)
 

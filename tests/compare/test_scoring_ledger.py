@@ -16,20 +16,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from cli_options import GLOBALS
-from cli_score import score_app
-from compare.scoring.errors import TooLate
-from compare.scoring.flags import flags_of
-from compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast
-from compare.scoring.ledger import content_bytes, file_of, open_forecasts, read_content
-from compare.scoring.settle import settle
-from compare.scoring.standings import standings
-from heatmap.errors import BadInput, LiqtruthError
-from heatmap.files import same
-from heatmap.levels import SIDES
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Forecast, ForecastScore
+from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.score import score_app
+from liqtruth.compare.scoring.errors import TooLate
+from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast
+from liqtruth.compare.scoring.ledger.flags import flags_of
+from liqtruth.compare.scoring.ledger.leaderboard import standings
+from liqtruth.compare.scoring.ledger.ledger import content_bytes, file_of, open_forecasts, read_content
+from liqtruth.compare.scoring.ledger.settle import settle
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.heatmap.files import same
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.storage.database.tables import Forecast, ForecastScore
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.compare.scored_markets import COIN, HOUR, START, VENUE, ScoredMarket, settle_there, store_market
 from tests.faults.writers import started
 from tests.storage.databases import new_postgresql
@@ -214,7 +214,7 @@ class TestSettle:
             raise Killed
 
         with monkeypatch.context() as broken:
-            broken.setattr("compare.scoring.ledger.insert_new", killed)
+            broken.setattr("liqtruth.compare.scoring.ledger.ledger.insert_new", killed)
             with pytest.raises(Killed):
                 forecast(market)
         assert len(list((market.settings.data_dir / "forecasts").iterdir())) == 1

@@ -11,22 +11,23 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from cli_options import GLOBALS
-from cli_score import score_app
-from compare.scoring.realised import load_realised
-from compare.scoring.realised_score import RealisedScore, score_realised
-from compare.scoring.scores import MapScore
-from compare.transfer.heard import heard_of
-from estimator.errors import UnknownChoice
-from estimator.frames import DATASETS, conform
-from estimator.leverage_model import leverage_model_named
-from estimator.venues import venue_named
-from heatmap.errors import BadInput
-from indexer.node_fills import KEY, LIQUIDATIONS
-from indexer.universe import VENUE as HYPERLIQUID
-from storage.errors import NothingStored
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.score import score_app
+from liqtruth.compare.observed.realised import load_realised
+from liqtruth.compare.scoring.realised.score import RealisedScore, score_realised
+from liqtruth.compare.scoring.realised.scores import MapScore
+from liqtruth.compare.transfer.observed import heard_of
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.frames import DATASETS, conform
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.frames import LIQUIDATIONS
+from liqtruth.indexer.node.fills import KEY
+from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.scored_markets import (
     COIN,
@@ -97,7 +98,7 @@ class TestScore:
     ) -> None:
         """Grids of different pieces cut the same mass at other places: only rounding differs."""
         whole = pooled(scored(market, "tiers"))["tiers"]
-        monkeypatch.setattr("compare.scoring.map_series.PIECE_STEPS", 24)
+        monkeypatch.setattr("liqtruth.compare.scoring.realised.map_series.PIECE_STEPS", 24)
         parts = pooled(scored(market, "tiers"))["tiers"]
         assert parts.predicted_usd == pytest.approx(whole.predicted_usd, rel=0.02)
 

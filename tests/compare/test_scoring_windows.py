@@ -8,18 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.scoring.correlation import Estimate
-from compare.scoring.mark_path import MarkPath, Ranges, ranges_after
-from compare.scoring.precision import ZONE_LOG, place_in_zones, precision_of, top_chance, zones_of
-from compare.scoring.realised import Realised, Side
-from compare.scoring.scores import SideScore, score_sides, score_windows
-from compare.scoring.swept import SweptUsd, swept_by, swept_by_distance, swept_by_map
-from compare.scoring.verdict import standing
-from compare.scoring.windows import Windows, apart, windows_of
-from estimator.baselines import UNIFORM, plain_map
-from estimator.brackets import Brackets
-from estimator.venues import venue_named
-from heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.compare.observed.mark_path import MarkPath, Ranges, ranges_after
+from liqtruth.compare.observed.realised import Realised, Side
+from liqtruth.compare.scoring.realised.precision import (
+    ZONE_LOG,
+    place_in_zones,
+    precision_of,
+    top_chance,
+    zones_of,
+)
+from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, score_windows
+from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by, swept_by_distance, swept_by_map
+from liqtruth.compare.scoring.realised.verdict import standing
+from liqtruth.compare.scoring.realised.windows import Windows, apart, windows_of
+from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.estimator.model.baselines import UNIFORM, plain_map
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from tests.estimator.markets import bars_of, series_of
 
 HOUR_MS: Final = 3_600_000

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from compare.files import to_json
-from compare.session import Comparison, compare_exchange, compare_stored, make_map
-from estimator.errors import UnknownChoice
-from heatmap.errors import BadInput
-from heatmap.files import same, write_map
-from indexer.errors import UnknownCoin
-from indexer.exact import exact_map
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.compare.divergence.files import to_json
+from liqtruth.compare.divergence.session import Comparison, compare_exchange, compare_stored, make_map
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.files import same, write_map
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 
 
 def read_and_compared(store: Store, served: SandboxServer, market: Market) -> Comparison:

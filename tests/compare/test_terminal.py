@@ -7,8 +7,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from compare.divergence import Divergence, compare_maps
-from compare.terminal import divergence_view
+from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.terminal import divergence_view
 from tests.compare.maps import FAR, MANY, NEAR, TRUTH, Level, map_of
 
 CROWDS = (NEAR, FAR, TRUTH)

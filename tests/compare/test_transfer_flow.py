@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.transfer.flow import Flow, predicted_flow, swept_coins
-from estimator.leverage_model import LeverageModel
-from estimator.series import MarketSeries
-from estimator.turnover import activity, turn_over
-from estimator.venues import venue_named
-from estimator.vintage_model import VintageModel
-from estimator.vintages import Bars
-from heatmap.errors import BadInput
+from liqtruth.compare.transfer.flow import Flow, predicted_flow, swept_coins
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.estimator.model.turnover import activity, turn_over
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, fitted_model, random_series
 
 MODEL = fitted_model()

@@ -10,22 +10,22 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import cli_transfer  # noqa: F401 - registers the command
-from cli_calibrate import calibrate_app
-from cli_options import GLOBALS
-from compare.listening import joined
-from compare.transfer.heard import heard_of, known_coverage
-from compare.transfer.record import load, training_of
-from compare.transfer.transferred import Asked, transfer
-from estimator.brackets import stored_brackets
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import LeverageModel, leverage_model_named
-from estimator.model import model_map
-from estimator.series import MarketSeries
-from estimator.venues import VENUES, venue_named
-from heatmap.errors import BadInput, LiqtruthError, MissingData
-from storage.errors import NothingStored
-from storage.store import Store
+import liqtruth.commands.transfer  # noqa: F401 - registers the command
+from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.commands.options import GLOBALS
+from liqtruth.compare.observed.coverage import joined
+from liqtruth.compare.transfer.job import Asked, transfer
+from liqtruth.compare.transfer.observed import heard_of, known_coverage
+from liqtruth.compare.transfer.record import load, training_of
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.brackets import stored_brackets
+from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.maps import model_map
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.venues.table import VENUES, venue_named
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 from tests.compare.transferred_markets import (
     COIN,
     HOUR,

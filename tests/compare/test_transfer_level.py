@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.transfer.flow import Flow, predicted_flow
-from compare.transfer.level import (
+from liqtruth.compare.transfer.flow import Flow, predicted_flow
+from liqtruth.compare.transfer.tilt_fit import (
     NO_TILT,
     PRIOR_SD,
     REFERENCE_SD,
@@ -18,7 +18,7 @@ from compare.transfer.level import (
     local_ratios,
     ratios,
 )
-from heatmap.grid import FloatArray
+from liqtruth.heatmap.grid import FloatArray
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, PRIOR, fitted_model, random_series
 
 LEVERAGE = np.array(PRIOR.leverage)

@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.calibration.curve_bounds import DISTANCES_PCT
-from compare.transfer.carried import BODY_SD, carried_over, curve_moved
-from compare.transfer.heard import Heard
-from compare.transfer.level import local_ratios
-from compare.transfer.sample import Sample, sample_from
-from compare.transfer.shown import tilt_curve, transfer_figure, transfer_lines
-from compare.transfer.standing import standing
-from compare.transfer.tilted import Z80, tilted, widened, widened_side
-from estimator.brackets import Brackets
-from estimator.leverage_model import Bounds, LeverageModel, SideBounds
-from estimator.venues import venue_named
-from estimator.vintage_model import VintageModel
-from heatmap.levels import SIDES
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.transfer.mass_by_leverage import standing
+from liqtruth.compare.transfer.observed import Heard
+from liqtruth.compare.transfer.sample import Sample, sample_from
+from liqtruth.compare.transfer.shown import tilt_curve, transfer_figure, transfer_lines
+from liqtruth.compare.transfer.tilt import Z80, tilted, widened, widened_side
+from liqtruth.compare.transfer.tilt_fit import local_ratios
+from liqtruth.compare.transfer.transfer import BODY_SD, carried_over, curve_moved
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage_model import Bounds, LeverageModel, SideBounds
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, fitted_model, liquidated, random_series
 
 MODEL = fitted_model()

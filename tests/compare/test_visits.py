@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.scoring.day_blocks import FEWEST_BLOCKS, blocks_of, estimates
-from compare.scoring.major_zones import MajorZones, zones_of_maps, zones_of_series
-from compare.scoring.mark_path import MarkPath
-from compare.scoring.price_path import COVERED, PricePath
-from compare.scoring.touch_null import LEAST_OTHERS, touches
-from compare.scoring.visits import VisitRow, at_the_mark, score_visits, visit_sentence
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray, IntArray, PriceGrid
-from heatmap.heatmap import NOTHING
-from heatmap.series import HeatmapSeries
+from liqtruth.compare.observed.mark_path import MarkPath
+from liqtruth.compare.observed.price_path import COVERED, PricePath
+from liqtruth.compare.scoring.visits.major_zones import MajorZones, zones_of_maps, zones_of_series
+from liqtruth.compare.scoring.visits.touch_probability import LEAST_OTHERS, touches
+from liqtruth.compare.scoring.visits.visits import VisitRow, at_the_mark, score_visits, visit_sentence
+from liqtruth.compare.statistics.day_blocks import FEWEST_BLOCKS, blocks_of, estimates
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.heatmap import NOTHING
+from liqtruth.heatmap.series import HeatmapSeries
 from tests.compare.maps import MARK, crowd, map_of
 
 HOUR = 3_600_000

@@ -9,18 +9,18 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
-from cli_options import GLOBALS
-from cli_visits import score_app
-from compare.scoring.major_zones import exact_maps_between, reading_times
-from compare.scoring.visits_job import VisitPlan, VisitReport, visits_stored
-from compare.scoring.visits_shown import write_page
-from estimator.moments import of_ms
-from estimator.series import MarketSeries
-from heatmap.errors import BadInput, MissingData
-from storage.errors import NothingStored
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Reading
+from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.visits import score_app
+from liqtruth.compare.scoring.visits.job import VisitPlan, VisitReport, visits_stored
+from liqtruth.compare.scoring.visits.major_zones import exact_maps_between, reading_times
+from liqtruth.compare.scoring.visits.shown import write_page
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.storage.database.tables import Reading
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.test_calibration_lake import COIN, HOUR, stored_reading, stored_series
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from compare.calibration.workers import THREADS, Failure, Workers, run_all
-from estimator.errors import UnknownChoice
-from heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
-from storage.store import Store
+from liqtruth.compare.calibration.workers import THREADS, Failure, Workers, run_all
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
+from liqtruth.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,7 +185,7 @@ def test_a_worker_that_is_killed_costs_only_its_task(
 
 
 def test_a_task_that_ends_every_process_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compare.calibration.workers.LIVES", 1)
+    monkeypatch.setattr("liqtruth.compare.calibration.workers.LIVES", 1)
     with pytest.raises(SourceUnreachable, match=r"ended 1 times, .*fewer than --workers 2"):
         run_all(always_dies, [1, 2], Workers(2))
 
@@ -201,7 +201,7 @@ def test_processes_compute_with_one_thread_each(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("listens", [False, True])
 def test_no_scheduler_is_one_line_with_the_remedy(listens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens at the port, or something that is no scheduler and never answers."""
-    monkeypatch.setattr("compare.calibration.dask_cluster.CONNECT_S", 1.0)
+    monkeypatch.setattr("liqtruth.compare.calibration.dask_cluster.CONNECT_S", 1.0)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         if listens:
@@ -301,7 +301,7 @@ def wait_until_it_listens(port: int) -> None:
 def test_pairs_of_the_lake_are_the_same_bytes_on_a_cluster(store: Store, cluster: str) -> None:
     """The tasks of `calibrate fit` themselves: what they read is stored, what they are sent is where."""
     # Imported here, not where worker processes import the tasks of the other tests.
-    from compare.calibration.lake_pairs import gather
+    from liqtruth.compare.calibration.lake_samples import gather
     from tests.compare.calibrated_markets import PRIOR, random_series
     from tests.compare.test_calibration_lake import COIN, READ_AT, stored_reading, stored_series
 

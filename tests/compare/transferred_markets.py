@@ -7,19 +7,19 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from compare.transfer.flow import predicted_flow
-from compare.transfer.level import NO_TILT, Triple, ratios
-from estimator.brackets import Brackets, stored_brackets
-from estimator.frames import DATASETS
-from estimator.leverage_model import LeverageModel, Provenance, leverage_model_named
-from estimator.moments import of_ms
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from heatmap.levels import SIDES
-from indexer.node_fills import KEY
-from indexer.node_fills import LIQUIDATIONS as NODE_LIQUIDATIONS
-from storage.store import Store
+from liqtruth.compare.transfer.flow import predicted_flow
+from liqtruth.compare.transfer.tilt_fit import NO_TILT, Triple, ratios
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.model.brackets import Brackets, stored_brackets
+from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance, leverage_model_named
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.indexer.frames import LIQUIDATIONS as NODE_LIQUIDATIONS
+from liqtruth.indexer.node.fills import KEY
+from liqtruth.storage.store import Store
 from tests.estimator.markets import series_of
 
 COIN: Final = "SOL"

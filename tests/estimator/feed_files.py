@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from estimator.frames import DATASETS
-from estimator.imports import import_feed
-from storage.store import Store
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.storage.store import Store
 
 CANDLES = "ts,open,high,low,close,volume"
 BAR = "2026-08-01T0{}:00:00Z,10,12,9,11,5"

@@ -8,10 +8,16 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from estimator.frames import DATASETS
-from estimator.leverage_model import Bounds, Correction, LeverageModel, SideBounds, leverage_model_named
-from indexer.frames import conform
-from storage.store import Store
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.model.leverage_model import (
+    Bounds,
+    Correction,
+    LeverageModel,
+    SideBounds,
+    leverage_model_named,
+)
+from liqtruth.indexer.frames import conform
+from liqtruth.storage.store import Store
 from tests.estimator.markets import START
 
 HOUR = timedelta(hours=1)

@@ -12,24 +12,24 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from compare.distances import wasserstein_pct
-from compare.profiles import side_curve
-from estimator.baselines import last_exact, plain_map, shape_copy
-from estimator.brackets import Brackets
-from estimator.leverage import LeverageWeights, bell, tiers
-from estimator.leverage_model import NODES, LeverageModel, Provenance
-from estimator.series import MarketSeries
-from estimator.turnover import activity
-from estimator.venues import venue_named
-from estimator.vintage_model import estimate
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray, PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from heatmap.levels import SIDE, SIDES
-from sandbox.market import MarketSpec
-from sandbox.openings import Watched, habits, watch
-from sandbox.record import Record
-from sandbox.truth import true_positions
+from liqtruth.compare.statistics.distances import wasserstein_pct
+from liqtruth.compare.statistics.profiles import side_curve
+from liqtruth.estimator.model.baselines import last_exact, plain_map, shape_copy
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohort_model import estimate
+from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
+from liqtruth.estimator.model.leverage_model import NODES, LeverageModel, Provenance
+from liqtruth.estimator.model.turnover import activity
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.levels import SIDE, SIDES
+from liqtruth.sandbox.market.market import MarketSpec
+from liqtruth.sandbox.market.openings import Watched, habits, watch
+from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.truth import true_positions
 from tests.markets import market_of
 
 VENUE: Final = "binance"

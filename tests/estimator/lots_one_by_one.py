@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator.dictionary import Lots
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.estimator.model.response_matrix import Lots
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 
 
 @dataclass

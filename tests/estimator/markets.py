@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from estimator.frames import CANDLES, OPEN_INTEREST
-from estimator.series import MarketSeries
-from estimator.vintages import Bars
+from liqtruth.estimator.frames import CANDLES, OPEN_INTEREST
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

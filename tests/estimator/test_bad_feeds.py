@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import serving_in_thread
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import serving_in_thread
 from tests.conftest import Run
 from tests.estimator.feed_files import write
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.aggregate import aggregated
-from estimator.baselines import PLAIN, last_exact, plain_map, shape_copy
-from estimator.brackets import Brackets
-from estimator.leverage import bell, tiers
-from estimator.leverage_model import leverage_model_named
-from estimator.venues import venue_named
-from estimator.vintage_model import estimate
-from estimator.vintages import Bars
-from heatmap.errors import BadInput, MissingData
-from heatmap.heatmap import NOTHING, Heatmap
+from liqtruth.estimator.model.aggregate import aggregated
+from liqtruth.estimator.model.baselines import PLAIN, last_exact, plain_map, shape_copy
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohort_model import estimate
+from liqtruth.estimator.model.leverage import bell, tiers
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.heatmap import NOTHING, Heatmap
 from tests.estimator.markets import START, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.bounds import KINDS_KEPT, LeftOut, possible
-from estimator.frames import DATASETS
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.bounds import KINDS_KEPT, LeftOut, possible
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CANDLE = {"interval_s": 60, "open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0}

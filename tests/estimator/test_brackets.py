@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.brackets import (
+from liqtruth.estimator.frames import conform
+from liqtruth.estimator.model.brackets import (
     LONG,
     POSITION_USD,
     SHORT,
@@ -21,12 +22,11 @@ from estimator.brackets import (
     read_facts,
     stored_brackets,
 )
-from estimator.frames import conform
-from estimator.venues import VENUES, venue_named
-from heatmap.errors import BadInput
-from storage.markets import store_markets
-from storage.store import Store
-from storage.tables import Market
+from liqtruth.estimator.venues.table import VENUES, venue_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.storage.database.markets import store_markets
+from liqtruth.storage.database.tables import Market
+from liqtruth.storage.store import Store
 
 BINANCE = venue_named("binance")
 FACTS = read_facts(BINANCE.facts or "")

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.imports import import_feed
-from estimator.series import load_series
-from estimator.venues import venue_named
-from storage.errors import TableRefused
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.estimator.series.series import load_series
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.estimator.feed_files import stored, write
 
 PX = 77_000.0

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.dictionary import Columns, Dictionary, Lots, build_dictionary
-from estimator.turnover import activity, turn_over
-from estimator.vintages import Bars
-from heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.turnover import activity, turn_over
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from tests.estimator.lots_one_by_one import columns_by_loop
 from tests.estimator.markets import bars_of, random_bars
 

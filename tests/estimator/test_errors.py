@@ -2,8 +2,8 @@
 
 import pytest
 
-from estimator.errors import BadAnswer, SourceUnreachable, StaleSeries, UnknownChoice, UnknownMarket
-from heatmap.errors import LiqtruthError
+from liqtruth.estimator.errors import BadAnswer, SourceUnreachable, StaleSeries, UnknownChoice, UnknownMarket
+from liqtruth.heatmap.errors import LiqtruthError
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from estimator.imports import import_feed, read_feed, series_in
-from storage.errors import TableRefused
-from storage.store import Store
+from liqtruth.estimator.feeds.imports import import_feed, read_feed, series_in
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.store import Store
 from tests.estimator.feed_files import stored, write
 
 SELL = "BTC,SELL,LIMIT,IOC,0.5,60000,None,FILLED,0.5,0.5,1785585600000,30000"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
-from estimator.exchange import Exchange, Patience, redirected, worth_another_try
-from estimator.transport import LARGEST_ANSWER
-from estimator.venues import VENUES
+from liqtruth.estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
+from liqtruth.estimator.venues.exchange import Exchange, Patience, redirected, worth_another_try
+from liqtruth.estimator.venues.table import VENUES
+from liqtruth.estimator.venues.transport import LARGEST_ANSWER
 from tests.estimator.specified import BY_VENUE, NOW_MS, OKX, Routes, serving_routes
 
 QUICK = Patience(timeout_s=2.0, attempts=3, total_s=3.0, first_wait_s=0.01)

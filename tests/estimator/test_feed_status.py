@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.feed_status import SeriesStatus, deaf_between, feed_status, gaps_of, status_table
-from estimator.frames import DATASETS, conform
-from storage.store import Store
+from liqtruth.estimator.feeds.status import SeriesStatus, deaf_between, feed_status, gaps_of, status_table
+from liqtruth.estimator.frames import DATASETS, conform
+from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, START, candles, held
 
 NOW = START + 30 * HOUR

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import structlog
 
-from estimator.errors import UnknownChoice
-from estimator.exchange import Patience
-from estimator.feed_watch import FeedWatchPlan, FeedWatchReport, watch_feeds
-from estimator.frames import DATASETS
-from estimator.venues import venues_named
-from heatmap.errors import BadInput
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serving_in_thread
-from storage.store import Store
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.feeds.watch import FeedWatchPlan, FeedWatchReport, watch_feeds
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.exchange import Patience
+from liqtruth.estimator.venues.table import venues_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.storage.store import Store
 from tests.conftest import ROOT
 
 QUICK = Patience(timeout_s=20.0, attempts=1, total_s=20.0, first_wait_s=0.01)
@@ -142,7 +142,15 @@ def test_what_came_before_a_signal_is_stored_and_the_next_watch_goes_on(
     store: Store, tmp_path: Path, served: SandboxServer, signum: signal.Signals, code: int
 ) -> None:
     words = ["feed", "watch", "hyperliquid", "BTC", "--every", "1s", "--base-url", served.base_url]
-    command = [sys.executable, "-m", "cli", "--data-dir", str(tmp_path / "data"), *words, "--log-json"]
+    command = [
+        sys.executable,
+        "-m",
+        "liqtruth.cli",
+        "--data-dir",
+        str(tmp_path / "data"),
+        *words,
+        "--log-json",
+    ]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as watch:

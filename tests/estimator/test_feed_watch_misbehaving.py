@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from estimator.exchange import Patience
-from estimator.feed_watch import FeedWatchPlan
-from estimator.feeds import fetch_all
-from estimator.venues import venues_named
-from sandbox.centralised import BINANCE, BYBIT, OKX
-from sandbox.market import Market, MarketSpec
-from sandbox.misbehaviour import ELSEWHERE, VALUES, WHOLE
-from sandbox.server import SandboxServer, serving_in_thread
-from storage.store import Store
+from liqtruth.estimator.feeds.fetch import fetch_all
+from liqtruth.estimator.feeds.watch import FeedWatchPlan
+from liqtruth.estimator.venues.exchange import Patience
+from liqtruth.estimator.venues.table import venues_named
+from liqtruth.sandbox.http.misbehaviour import ELSEWHERE, VALUES, WHOLE
+from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.storage.store import Store
 from tests.estimator.test_feed_watch import plan, rows, watched
 from tests.markets import market_of
 

@@ -6,19 +6,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from estimator.errors import BadAnswer, UnknownChoice, UnknownMarket
-from estimator.exchange import Exchange, Patience, shown_url
-from estimator.feeds import FetchReport, fetch
-from estimator.frames import CANDLES, FUNDING, OPEN_INTEREST, RATIO_KINDS, RATIOS
-from estimator.model import model_map
-from estimator.series_job import pages_of
-from estimator.venues import venue_named
-from heatmap.errors import BadInput, SourceUnreachable
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import true_positions
-from storage.store import Store
+from liqtruth.estimator.errors import BadAnswer, UnknownChoice, UnknownMarket
+from liqtruth.estimator.feeds.backfill import pages_of
+from liqtruth.estimator.feeds.fetch import FetchReport, fetch
+from liqtruth.estimator.frames import CANDLES, FUNDING, OPEN_INTEREST, RATIO_KINDS, RATIOS
+from liqtruth.estimator.model.maps import model_map
+from liqtruth.estimator.venues.exchange import Exchange, Patience, shown_url
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import true_positions
+from liqtruth.storage.store import Store
 
 QUICK = Patience(timeout_s=2.0, attempts=6, total_s=8.0, first_wait_s=0.01)
 HOPELESS = Patience(timeout_s=0.5, attempts=2, total_s=2.0, first_wait_s=0.01)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from estimator.venues import VENUES
-from sandbox.server import SandboxServer
+from liqtruth.estimator.venues.table import VENUES
+from liqtruth.sandbox.server import SandboxServer
 from tests.conftest import Run
 
 

@@ -14,15 +14,15 @@ import polars as pl
 import pytest
 from aiohttp import web
 
-from estimator.errors import UnknownChoice
-from estimator.exchange import Patience
-from estimator.feeds import FetchSummary, fetch_all
-from estimator.frames import DATASETS
-from estimator.moments import of_ms
-from estimator.venues import venues_named
-from heatmap.errors import BadInput
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.feeds.fetch import FetchSummary, fetch_all
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.venues.exchange import Patience
+from liqtruth.estimator.venues.table import venues_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.estimator.specified import (
     BAR_MS,
     BITGET,

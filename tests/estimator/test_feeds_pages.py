@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.readers import Page
-from estimator.series_job import gaps_in, open_part, settled_throughout
+from liqtruth.estimator.feeds.backfill import gaps_in, open_part, settled_throughout
+from liqtruth.estimator.venues.requests import Page
 
 STEP_MS = 1000
 HOUR_MS = 3_600_000

@@ -9,16 +9,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from estimator.exchange import Exchange, Patience
-from estimator.feeds import FetchSummary, fetch_all
-from estimator.frames import DATASETS
-from estimator.readers import read_open_interest_now
-from estimator.venues import VENUES, venues_named
-from sandbox.market import Market, MarketSpec
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import true_positions
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.feeds.fetch import FetchSummary, fetch_all
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.exchange import Exchange, Patience
+from liqtruth.estimator.venues.requests import read_open_interest_now
+from liqtruth.estimator.venues.table import VENUES, venues_named
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import true_positions
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.markets import market_of
 
 NAMES = ("binance", "bybit", "okx")

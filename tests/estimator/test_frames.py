@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from estimator.frames import DATASETS, conform
+from liqtruth.estimator.frames import DATASETS, conform
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.frames import RATIO_KINDS
-from estimator.imports import import_feed, read_feed, series_in
-from storage.store import Store
+from liqtruth.estimator.feeds.imports import import_feed, read_feed, series_in
+from liqtruth.estimator.frames import RATIO_KINDS
+from liqtruth.storage.store import Store
 from tests.estimator.feed_files import BAR, CANDLES, bring, stored, write
 
 

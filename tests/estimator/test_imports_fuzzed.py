@@ -12,10 +12,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator.imports import ImportSummary, import_feed
-from heatmap.errors import LiqtruthError
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.feeds.imports import ImportSummary, import_feed
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 
 def _parquet() -> bytes:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from estimator.errors import UnknownChoice
-from estimator.frames import DATASETS
-from estimator.imports import import_feed
-from storage.errors import TableRefused
-from storage.store import Store
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.store import Store
 from tests.estimator.feed_files import BAR, CANDLES, bring, stored, write
 
 AGGREGATES = "ts,price,oi,funding,source"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from estimator.errors import UnknownChoice
-from estimator.layouts import LAYOUTS, OURS, FeedLayout, checked, layout_of
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.feeds.layouts import LAYOUTS, OURS, FeedLayout, checked, layout_of
 
 
 @pytest.mark.parametrize(

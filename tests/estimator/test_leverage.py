@@ -5,9 +5,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from estimator.errors import UnknownChoice
-from estimator.leverage import BAND_EDGES, MODELS, LeverageWeights, band_of, bell, tiers, weights_named
-from heatmap.errors import BadInput
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.leverage import (
+    BAND_EDGES,
+    MODELS,
+    LeverageWeights,
+    band_of,
+    bell,
+    tiers,
+    weights_named,
+)
+from liqtruth.heatmap.errors import BadInput
 
 shares = st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), min_size=6, max_size=6)
 bells = st.builds(bell, st.floats(1, 100), st.floats(0.5, 30))

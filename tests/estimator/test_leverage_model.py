@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import (
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.leverage_model import (
     CoinShares,
     LeverageModel,
     Provenance,
@@ -19,7 +19,7 @@ from estimator.leverage_model import (
     known_models,
     leverage_model_named,
 )
-from heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput
 
 MADE = Provenance(datetime(2026, 11, 21, tzinfo=UTC), "liqtruth 0", "for a test")
 

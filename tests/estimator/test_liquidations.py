@@ -13,15 +13,15 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.bounds import LeftOut, possible
-from estimator.errors import BadAnswer
-from estimator.frames import DATASETS
-from estimator.liquidation_stream import Listener
-from estimator.liquidations import STREAMS
-from estimator.transport import Malformed
-from estimator.units import Contract
-from storage.errors import DatabaseLost
-from storage.store import Store
+from liqtruth.estimator.errors import BadAnswer
+from liqtruth.estimator.feeds.liquidation_stream import Listener
+from liqtruth.estimator.feeds.liquidations import STREAMS
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.transport import Malformed
+from liqtruth.estimator.venues.units import Contract
+from liqtruth.storage.errors import DatabaseLost
+from liqtruth.storage.store import Store
 from tests.estimator.pushed import PushServer, pushing
 
 NOON_MS = 1_785_585_600_000

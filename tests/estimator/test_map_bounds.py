@@ -8,13 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.leverage import tiers
-from estimator.leverage_model import CURVE_OFFSET, LEVEL, Bounds, LeverageModel, leverage_model_named
-from estimator.map_bounds import bounds_of
-from estimator.venues import venue_named
-from estimator.vintage_model import VintageModel
-from heatmap.bands import mass_within
-from heatmap.heatmap import Heatmap
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage import tiers
+from liqtruth.estimator.model.leverage_model import (
+    CURVE_OFFSET,
+    LEVEL,
+    Bounds,
+    LeverageModel,
+    leverage_model_named,
+)
+from liqtruth.estimator.model.map_bounds import bounds_of
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.bands import mass_within
+from liqtruth.heatmap.heatmap import Heatmap
 from tests.estimator.fitted_models import SIDE_BOUNDS, correction_of, fitted
 from tests.estimator.markets import bars_of, series_of
 

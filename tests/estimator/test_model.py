@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.brackets import Brackets
-from estimator.leverage import LeverageWeights, bell, tiers
-from estimator.model import model_map
-from estimator.venues import venue_named
-from estimator.vintage_model import AGE_BANDS, Balance, Estimate, age_bands, estimate
-from estimator.vintages import Bars
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohort_model import AGE_BANDS, Balance, Estimate, age_bands, estimate
+from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
+from liqtruth.estimator.model.maps import model_map
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 from tests.estimator.markets import bars_of, random_bars, series_of
 
 OKX = venue_named("okx")

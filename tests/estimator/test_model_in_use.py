@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator.brackets import POSITION_USD, Brackets
-from estimator.errors import UnknownChoice
-from estimator.leverage_model import Correction, LeverageModel, leverage_model_named
-from estimator.model import model_map
-from estimator.model_in_use import calibrated_model, in_use, is_fitted, is_levelled, use
-from estimator.node_shares import node_shares
-from estimator.price_time import model_series
-from heatmap.errors import BadInput, MissingData
-from storage.store import Store
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
+from liqtruth.estimator.model.leverage_model import Correction, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.maps import model_map
+from liqtruth.estimator.model.model_in_use import calibrated_model, in_use, is_fitted, is_levelled, use
+from liqtruth.estimator.model.node_shares import node_shares
+from liqtruth.estimator.over_time.price_time import model_series
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.storage.store import Store
 from tests.estimator.fitted_models import correction_of, fitted, save, stored_series
 
 FLAT = Brackets.flat("X", 0.01, 50.0, "one flat bracket, for the test")

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator.errors import StaleSeries, UnknownChoice
-from estimator.imports import import_feed
-from estimator.leverage import tiers
-from estimator.leverage_model import leverage_model_named
-from estimator.model import ALONE, model_map
-from estimator.series import WINDOWS, load_series
-from estimator.venues import VENUES, venue_named
-from estimator.vintage_model import VintageModel
-from heatmap.errors import MissingData
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.errors import StaleSeries, UnknownChoice
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage import tiers
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.model.maps import ALONE, model_map
+from liqtruth.estimator.series.series import WINDOWS, load_series
+from liqtruth.estimator.venues.table import VENUES, venue_named
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.estimator.fitted_models import fitted, save
 
 pytestmark = pytest.mark.recorded

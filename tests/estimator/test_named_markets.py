@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.imports import import_feed
-from estimator.named_markets import exchange_named, markets_in_name
-from storage.errors import TableRefused
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.estimator.feeds.named_markets import exchange_named, markets_in_name
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.estimator.feed_files import stored, write
 
 HOURS = [f"2026-08-01T0{hour}:00:00Z" for hour in range(4)]

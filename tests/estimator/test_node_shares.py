@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
-from estimator.leverage_model import REFERENCE_MAXIMUM, REFERENCE_VOLATILITY, CoinShares, leverage_model_named
-from estimator.node_shares import NodeShares, daily_volatility, node_shares
-from estimator.venues import venue_named
-from estimator.vintage_model import VintageModel
+from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage_model import (
+    REFERENCE_MAXIMUM,
+    REFERENCE_VOLATILITY,
+    CoinShares,
+    leverage_model_named,
+)
+from liqtruth.estimator.model.node_shares import NodeShares, daily_volatility, node_shares
+from liqtruth.estimator.venues.table import venue_named
 from tests.estimator.fitted_models import fitted
 from tests.estimator.markets import bars_of, random_bars, series_of
 

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator.brackets import POSITION_USD, Brackets
-from estimator.errors import UnknownChoice
-from estimator.imports import import_feed
-from estimator.leverage_model import LeverageModel, leverage_model_named
-from estimator.node_shares import NodeShares, node_shares
-from estimator.price_clock import AGES, clock_of
-from estimator.price_time import drawn_series, model_series
-from estimator.series import MarketSeries
-from estimator.venues import venue_named
-from estimator.vintages import Bars
-from heatmap.errors import BadInput
-from heatmap.series import HeatmapSeries
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
+from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.node_shares import NodeShares, node_shares
+from liqtruth.estimator.over_time.price_time import drawn_series, model_series
+from liqtruth.estimator.over_time.time_grid import AGES, clock_of
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")

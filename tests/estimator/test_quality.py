@@ -9,11 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator.errors import SeriesRefused
-from estimator.frames import CANDLES
-from estimator.moments import told
-from estimator.quality import checked, repaired_candles, repaired_open_interest, traded_between
-from estimator.series import MarketSeries, align
+from liqtruth.estimator.errors import SeriesRefused
+from liqtruth.estimator.frames import CANDLES
+from liqtruth.estimator.moments import told
+from liqtruth.estimator.series.quality import (
+    checked,
+    repaired_candles,
+    repaired_open_interest,
+    traded_between,
+)
+from liqtruth.estimator.series.series import MarketSeries, align
 from tests.estimator.markets import HOUR, START, candles, held
 
 HOURS = 60

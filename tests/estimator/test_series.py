@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.errors import StaleSeries, UnknownChoice
-from estimator.frames import DATASETS
-from estimator.series import WINDOWS, MarketSeries, align, load_series, rounding_share, window_named
-from estimator.time_line import pick_bars, rounding_usd
-from estimator.venues import venue_named
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.estimator.errors import StaleSeries, UnknownChoice
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.series.series import (
+    WINDOWS,
+    MarketSeries,
+    align,
+    load_series,
+    rounding_share,
+    window_named,
+)
+from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, START, bars_of, candles, held, series_of
 
 DAY = timedelta(days=1)

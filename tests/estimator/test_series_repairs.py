@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from estimator.errors import StaleSeries
-from estimator.series import align
-from estimator.time_line import pick_bars, rounding_usd
-from estimator.vintages import age_open_interest
+from liqtruth.estimator.errors import StaleSeries
+from liqtruth.estimator.model.cohorts import age_open_interest
+from liqtruth.estimator.series.series import align
+from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from tests.estimator.markets import HOUR, START, candles, held
 
 DAY = timedelta(days=1)

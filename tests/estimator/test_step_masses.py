@@ -7,14 +7,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from estimator.brackets import Brackets
-from estimator.step_masses import AgeBand, PriceTime, SideMass, price_time
-from estimator.step_states import Steps
-from estimator.turnover import Turnover, turn_over
-from estimator.venues import venue_named
-from estimator.vintages import Bars, later_extremes
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray, PriceGrid
+from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohorts import later_extremes
+from liqtruth.estimator.model.turnover import Turnover, turn_over
+from liqtruth.estimator.over_time.step_masses import AgeBand, PriceTime, SideMass, price_time
+from liqtruth.estimator.over_time.time_evolution import Steps
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from tests.estimator.markets import bars_of, random_bars
 
 RATES = np.array([0.0, 0.2, 1.0])

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.units import Contract, base_names
-from estimator.venue_spec import COINS, CONTRACTS, UNITS, USD, Feed
+from liqtruth.estimator.venues.spec import COINS, CONTRACTS, UNITS, USD, Feed
+from liqtruth.estimator.venues.units import Contract, base_names
 
 amounts = st.floats(1e-6, 1e9)
 prices = st.floats(1e-6, 1e6)

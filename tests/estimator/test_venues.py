@@ -8,13 +8,13 @@ import ccxt
 import ccxt.async_support
 import pytest
 
-from estimator.capabilities import FETCHED, capabilities
-from estimator.errors import UnknownChoice
-from estimator.frames import DATASETS, RATIO_KINDS
-from estimator.readers import READERS
-from estimator.venue_spec import PAGINGS, PERIODS, UNITS, Call, Feed
-from estimator.venue_table import venue_table, venue_words
-from estimator.venues import VENUES, venue_named, venues_named
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.frames import DATASETS, RATIO_KINDS
+from liqtruth.estimator.venues.capabilities import FETCHED, capabilities
+from liqtruth.estimator.venues.printed import venue_table, venue_words
+from liqtruth.estimator.venues.requests import READERS
+from liqtruth.estimator.venues.spec import PAGINGS, PERIODS, UNITS, Call, Feed
+from liqtruth.estimator.venues.table import VENUES, venue_named, venues_named
 
 FETCHABLE = [name for name, venue in VENUES.items() if venue.fetchable]
 UNIFIED = {

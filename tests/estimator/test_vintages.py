@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from estimator.turnover import turn_over
-from estimator.vintages import Bars, age_open_interest, later_extremes
-from heatmap.errors import BadInput
-from heatmap.grid import FloatArray
+from liqtruth.estimator.model.cohorts import age_open_interest, later_extremes
+from liqtruth.estimator.model.turnover import turn_over
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray
 from tests.estimator.markets import bars_of, paths, random_bars
 
 

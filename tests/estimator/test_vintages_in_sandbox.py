@@ -4,7 +4,7 @@ map, nearer than every model that knows less. The full figures are printed by `b
 import numpy as np
 import pytest
 
-from heatmap.levels import SIDES
+from liqtruth.heatmap.levels import SIDES
 from tests.estimator.known_truth import KnownVenue, all_maps, as_rows, distances, vintage_map
 
 SEED, ACCOUNTS, DAYS = 4, 4000, (3, 4, 5, 6)

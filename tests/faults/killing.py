@@ -21,14 +21,24 @@ import polars as pl
 from sqlmodel import select
 from writers import frames, opened, processes, reading
 
-from storage.manifest import coin_in_file, file_of
-from storage.store import Store
-from storage.tables import Account, Forecast, ForecastScore, Market, Partition, Reading
+from liqtruth.storage.database.tables import Account, Forecast, ForecastScore, Market, Partition, Reading
+from liqtruth.storage.lake.manifest import coin_in_file, file_of
+from liqtruth.storage.store import Store
 
-HEAVY = ["cli", "indexer.imports", "indexer.sweep", "indexer.watch_run", "indexer.node_import", "indexer.node_fills",
-         "indexer.find", "estimator.feeds_command", "estimator.feed_watch", "compare.calibration.calibrated",
-         "compare.calibration.lake_pairs", "compare.scoring.forecasting", "compare.scoring.settle",
-         "storage.forget"]  # fmt: skip
+HEAVY = [
+    "liqtruth.compare.calibration.calibrated",
+    "liqtruth.compare.calibration.lake_samples",
+    "liqtruth.compare.scoring.forecasting",
+    "liqtruth.compare.scoring.ledger.settle",
+    "liqtruth.estimator.feeds.watch",
+    "liqtruth.indexer.discovery.find",
+    "liqtruth.indexer.files.imports",
+    "liqtruth.indexer.node.fills",
+    "liqtruth.indexer.node.imports",
+    "liqtruth.indexer.sweep.sweep",
+    "liqtruth.indexer.watch.run",
+    "liqtruth.storage.forget",
+]
 LIMIT_S = 300.0
 
 
@@ -80,7 +90,7 @@ def run_command(data_dir: Path, words: Sequence[str], log: Path) -> None:
     os.dup2(told, 1)
     os.dup2(told, 2)
     sys.argv = ["liqtruth", "--data-dir", str(data_dir), *words]
-    from cli import main
+    from liqtruth.cli import main
 
     main()
 
@@ -106,8 +116,8 @@ def code_of(data_dir: Path, words: Sequence[str], log: Path) -> int | None:
 
 def facts_of(data_dir: Path) -> Facts:
     """Everything that a reader finds. Raises where the data directory cannot be opened."""
-    from compare.scoring.ledger import read_content
-    from estimator.leverage_model import known_models
+    from liqtruth.compare.scoring.ledger.ledger import read_content
+    from liqtruth.estimator.model.leverage_model import known_models
 
     facts = Facts()
     with opened(data_dir, None) as store:
@@ -138,7 +148,7 @@ def _noted(facts: Facts, check: Callable[[], object]) -> None:
 
 
 def _add_files(facts: Facts, store: Store, partitions: Sequence[Partition]) -> None:
-    from estimator.frames import DATASETS
+    from liqtruth.estimator.frames import DATASETS
 
     per_series: dict[tuple[str, ...], list[pl.DataFrame]] = {}
     for row in partitions:
@@ -267,10 +277,10 @@ def bases_in(place: Path) -> dict[str, Path]:
 @contextmanager
 def writings(place: Path) -> Iterator[list[Writing]]:
     """Every command that writes, with what it reads, on a synthetic exchange that is served meanwhile."""
-    from sandbox.market import MarketSpec
-    from sandbox.node_state import write_state
-    from sandbox.server import serving_in_thread
-    from sandbox.truth import addresses
+    from liqtruth.sandbox.hyperliquid.node_state import write_state
+    from liqtruth.sandbox.market.market import MarketSpec
+    from liqtruth.sandbox.server import serving_in_thread
+    from liqtruth.sandbox.truth import addresses
     from tests.indexer.test_node_fills import both_sides, by_block
     from tests.markets import market_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from writers import RATES, frames, opened, rates, reading
 
-from storage.errors import FileDamaged, FileUnreadable
-from storage.store import Store
+from liqtruth.storage.errors import FileDamaged, FileUnreadable
+from liqtruth.storage.store import Store
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Harm = Callable[[Path], object]

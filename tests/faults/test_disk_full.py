@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from writers import RATES, frames, opened, rates, reading
 
-from heatmap.errors import LiqtruthError
-from storage.errors import NotWritten
-from storage.lake import Lake
-from storage.parquet import write_parquet
-from storage.store import Store
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.errors import NotWritten
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.parquet import write_parquet
+from liqtruth.storage.store import Store
 
 DISK_BYTES = 3_000_000
 

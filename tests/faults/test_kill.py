@@ -10,8 +10,8 @@ import pytest
 from sqlmodel import select
 from writers import ACCOUNTS, COINS, RATES, opened, processes, started, write_readings
 
-from storage.store import Store
-from storage.tables import Partition, Reading
+from liqtruth.storage.database.tables import Partition, Reading
+from liqtruth.storage.store import Store
 
 KILLS = 8
 

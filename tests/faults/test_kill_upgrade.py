@@ -13,10 +13,10 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlmodel import SQLModel, select
 from writers import frames, opened, reading
 
-from heatmap.errors import LiqtruthError
-from storage.database import HEAD, Database, current_revision
-from storage.schema import MIGRATIONS, _run
-from storage.tables import Reading
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.database.connection import HEAD, Database, current_revision
+from liqtruth.storage.database.tables import Reading
+from liqtruth.storage.database.upgrade import MIGRATIONS, _run
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def given_away(folder: Path) -> None:
 def as_another(folder: Path, words: str) -> "subprocess.CompletedProcess[str]":
     """The command of a user with no special rights: root without its capabilities is one."""
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
-    command = [*without, sys.executable, "-m", "cli", "--data-dir", str(folder), *words.split()]
+    command = [*without, sys.executable, "-m", "liqtruth.cli", "--data-dir", str(folder), *words.split()]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("LIQTRUTH_DATABASE_URL", None)
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)

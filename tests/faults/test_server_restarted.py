@@ -12,11 +12,11 @@ from sqlmodel import col, select
 from test_kill import assert_whole
 from writers import COINS, START, frames, opened, reading
 
-from storage.database import Database
-from storage.errors import DatabaseLost
-from storage.markets import store_markets
-from storage.store import Store
-from storage.tables import Market, Partition, Reading
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.database.markets import store_markets
+from liqtruth.storage.database.tables import Market, Partition, Reading
+from liqtruth.storage.errors import DatabaseLost
+from liqtruth.storage.store import Store
 
 
 @pytest.fixture(scope="module")

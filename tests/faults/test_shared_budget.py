@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer.budget import Budget
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import addresses
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import addresses
 
 ROOT = Path(__file__).parents[2]
 MINUTE_S = 4.0
@@ -24,7 +24,7 @@ import indexer.budget
 from indexer.sweep import sweep
 from storage.settings import Settings
 from storage.store import Store
-indexer.budget.WINDOW_S = float(sys.argv[3])
+indexer.info.budget.WINDOW_S = float(sys.argv[3])
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))
 print("open", flush=True)
 sys.stdin.readline()
@@ -37,7 +37,7 @@ assert report.too_many_requests == 0 and not report.failed, report
 @pytest.fixture
 def limited(small_market: Market, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     """An exchange whose minute is four seconds."""
-    monkeypatch.setattr("sandbox.weights.WINDOW_S", MINUTE_S)
+    monkeypatch.setattr("liqtruth.sandbox.hyperliquid.weights.WINDOW_S", MINUTE_S)
     with serving_in_thread(small_market, weight_per_minute=LIMIT) as server:
         yield server
 

@@ -15,8 +15,8 @@ from writers import (
     write_same_reading,
 )
 
-from storage.markets import last_markets
-from storage.tables import Partition, Reading
+from liqtruth.storage.database.markets import last_markets
+from liqtruth.storage.database.tables import Partition, Reading
 
 
 def assert_ended(*running: BaseProcess) -> None:

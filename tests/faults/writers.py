@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from storage.markets import store_markets
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Market, Reading, Scope
+from liqtruth.storage.database.markets import store_markets
+from liqtruth.storage.database.tables import Market, Reading, Scope
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 START = datetime(2026, 9, 6, tzinfo=UTC)
 TIME = pl.Datetime("ms", "UTC")
@@ -30,7 +30,7 @@ def opened(data_dir: Path, url: str | None) -> Store:
 def processes() -> ForkServerContext:
     """Starts processes quickly: the packages are imported once, in the process that they are copied from."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["storage.store"])
+    context.set_forkserver_preload(["liqtruth.storage.store"])
     return context
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
-from heatmap.errors import LiqtruthError
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.fuzz.runner import Door
 from tests.fuzz.seeds import seeds
 
@@ -80,11 +80,11 @@ class Desk:
 
 
 def _file_doors(folder: Path) -> Iterator[Door]:
-    from estimator.imports import import_feed
-    from indexer.address_list import read_addresses
-    from indexer.imports import import_paths
-    from indexer.node_fills import read_liquidations
-    from indexer.node_state import read_state
+    from liqtruth.estimator.feeds.imports import import_feed
+    from liqtruth.indexer.discovery.address_list import read_addresses
+    from liqtruth.indexer.files.imports import import_paths
+    from liqtruth.indexer.node.fills import read_liquidations
+    from liqtruth.indexer.node.state import read_state
 
     known = seeds()
 
@@ -128,7 +128,7 @@ def _file_doors(folder: Path) -> Iterator[Door]:
 
 def _mapped(store: Store, summaries: Sequence[Any]) -> object:
     """What was taken is also drawn: no input may make a map that cannot be."""
-    from indexer.views import MapView, view_map
+    from liqtruth.indexer.maps.views import MapView, view_map
 
     for coin in {coin for one in summaries if one.kind != "markets" for coin in one.coins}:
         drawn, _ = view_map(store, MapView(coin))
@@ -137,13 +137,13 @@ def _mapped(store: Store, summaries: Sequence[Any]) -> object:
 
 
 def _own_file_doors(folder: Path) -> Iterator[Door]:
-    from compare.calibration.fit_files import load
-    from compare.files import read_json
-    from compare.proof.final_window import FILE as WINDOWS
-    from compare.proof.final_window import opened_windows
-    from estimator.leverage_model import from_json
-    from heatmap.files import read_map
-    from indexer.watch_state import read_state as read_watch
+    from liqtruth.compare.calibration.fit_files import load
+    from liqtruth.compare.divergence.files import read_json
+    from liqtruth.compare.validation.final_window import FILE as WINDOWS
+    from liqtruth.compare.validation.final_window import opened_windows
+    from liqtruth.estimator.model.leverage_model import from_json
+    from liqtruth.heatmap.files import read_map
+    from liqtruth.indexer.watch_state import read_state as read_watch
 
     known = seeds()
     maps, divergences, records = (Desk(folder, name) for name in ("map file", "divergence file", "records"))
@@ -169,7 +169,7 @@ def _own_file_doors(folder: Path) -> Iterator[Door]:
 
 
 def _wire_doors() -> Iterator[Door]:
-    import indexer.wire as wire
+    from liqtruth.indexer.info import wire
 
     known = seeds()
     decoders = [getattr(wire, name) for name in dir(wire) if name.startswith("decode_")]
@@ -199,10 +199,10 @@ def _every(attempts: Sequence[Callable[[], object]]) -> object:
 
 
 def _positions_of(content: bytes) -> object:
-    from indexer.accounts import AccountReading, positions_frame
-    from indexer.margin_tables import MarginTables
-    from indexer.reconcile import reconcile
-    from indexer.wire import decode_clearinghouse_state, decode_meta
+    from liqtruth.indexer.info.wire import decode_clearinghouse_state, decode_meta
+    from liqtruth.indexer.margin.reconcile import reconcile
+    from liqtruth.indexer.margin.tables import MarginTables
+    from liqtruth.indexer.positions.accounts import AccountReading, positions_frame
 
     tables = {"": MarginTables.from_meta(decode_meta(seeds()["meta answer"][1], "seed"))}
     state = decode_clearinghouse_state(content, "input")
@@ -211,15 +211,15 @@ def _positions_of(content: bytes) -> object:
 
 
 def _tape_door() -> Callable[[bytes], object]:
-    from indexer.tape import Tape
+    from liqtruth.indexer.watch.tape import Tape
 
     return Tape("http://127.0.0.1:1", ["BTC"], lambda trades: None, lambda gap: None)._take
 
 
 def _streams_door() -> Callable[[bytes], object]:
-    from estimator.liquidation_stream import Listener
-    from estimator.liquidations import STREAMS
-    from estimator.units import Contract
+    from liqtruth.estimator.feeds.liquidation_stream import Listener
+    from liqtruth.estimator.feeds.liquidations import STREAMS
+    from liqtruth.estimator.venues.units import Contract
 
     markets = [Contract("BTC", "BTC/USDT:USDT", name, 1.0) for name in ("BTCUSDT", "BTC-USDT-SWAP")]
     listeners = [
@@ -237,8 +237,8 @@ def _streams_door() -> Callable[[bytes], object]:
 
 
 def _listing_door(content: bytes) -> object:
-    import indexer.discovery as discovery
-    from indexer.wire import Decoder
+    from liqtruth.indexer.discovery import sources as discovery
+    from liqtruth.indexer.info.wire import Decoder
 
     decoders = [one for one in vars(discovery).values() if isinstance(one, Decoder)]
     return _every([lambda one=one: one(content, "input") for one in decoders])
@@ -246,9 +246,9 @@ def _listing_door(content: bytes) -> object:
 
 def _venue_door(content: bytes) -> object:
     """As an answer of each call of each venue; ccxt has decoded it by then."""
-    from estimator.answers import FUNDING, OHLCV, OPEN_INTEREST, TIERS, called, table_of
-    from estimator.transport import Malformed
-    from estimator.venues import VENUES
+    from liqtruth.estimator.venues.parsing import FUNDING, OHLCV, OPEN_INTEREST, TIERS, called, table_of
+    from liqtruth.estimator.venues.table import VENUES
+    from liqtruth.estimator.venues.transport import Malformed
 
     try:
         answer = json.loads(content)

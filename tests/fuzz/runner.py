@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from heatmap.errors import LONGEST_LINE, LiqtruthError
+from liqtruth.heatmap.errors import LONGEST_LINE, LiqtruthError
 from tests.fuzz.mutations import mutated
 
 LONGEST_S: Final = 10.0

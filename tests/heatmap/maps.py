@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from heatmap.levels import LEVELS
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.levels import LEVELS
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
 MARK = 100.0

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.bands import BANDS, band_mass, effective_number, mass_within, nearest_mass_pct
-from heatmap.grid import PriceGrid
+from liqtruth.heatmap.bands import BANDS, band_mass, effective_number, mass_within, nearest_mass_pct
+from liqtruth.heatmap.grid import PriceGrid
 from tests.heatmap.maps import MARK, Level, any_levels, at, levels_off_the_edges, map_of, side, widths
 
 TEN = PriceGrid(MARK, 10.0, 500)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from heatmap.bounds import SHOWN_PCT, MapBounds, SideBounds, moves
-from heatmap.captions import bounds_lines, said_beside
-from heatmap.errors import BadInput, MapFileError
-from heatmap.figure import map_figure, to_html
-from heatmap.files import from_json, read_map, same, to_json, write_map
-from heatmap.heatmap import Heatmap
-from heatmap.terminal import map_panel
+from liqtruth.heatmap.bounds import SHOWN_PCT, MapBounds, SideBounds, moves
+from liqtruth.heatmap.drawing.captions import bounds_lines, said_beside
+from liqtruth.heatmap.drawing.figure import map_figure, to_html
+from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.errors import BadInput, MapFileError
+from liqtruth.heatmap.files import from_json, read_map, same, to_json, write_map
+from liqtruth.heatmap.heatmap import Heatmap
 from tests.heatmap.maps import SUFFIXES, plain
 
 

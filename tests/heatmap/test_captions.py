@@ -3,8 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-from heatmap.captions import coverage_line, head_lines, kind, remainder_line, said_beside, title
-from heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.drawing.captions import (
+    coverage_line,
+    head_lines,
+    kind,
+    remainder_line,
+    said_beside,
+    title,
+)
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from tests.heatmap.maps import map_of
 
 MAP = map_of([("long", 90.0, 1e6), ("short", 1_000.0, 2e6), ("short", None, 3e6)])

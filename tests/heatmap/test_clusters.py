@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.clusters import Cluster, find_clusters, largest, nearest
-from heatmap.grid import PriceGrid
+from liqtruth.heatmap.clusters import Cluster, find_clusters, largest, nearest
+from liqtruth.heatmap.grid import PriceGrid
 from tests.heatmap.maps import MARK, Level, any_levels, at, levels_off_the_edges, map_of, mid_bin, side
 
 GRID = PriceGrid.around(MARK)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from heatmap.errors import LiqtruthError
-from heatmap.figure import map_figure, side_by_side, to_html, write_html, write_png
-from heatmap.grid import PriceGrid
-from heatmap.zoom import zoomed
+from liqtruth.heatmap.drawing.figure import map_figure, side_by_side, to_html, write_html, write_png
+from liqtruth.heatmap.drawing.zoom import zoomed
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.heatmap.grid import PriceGrid
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of([("long", 93.0, 2e6), ("short", at(0.05), 1e6), ("short", at(0.08), 3e6)])

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatmap.errors import LiqtruthError
-from heatmap.files import SCHEMA, from_json, read_map, same, to_csv, to_json, write_map
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from heatmap.writing import write_atomically
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.heatmap.files import SCHEMA, from_json, read_map, same, to_csv, to_json, write_map
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.writing import write_atomically
 from tests.heatmap.maps import SUFFIXES, any_level, frame, map_of, plain
 
 odd = st.floats(0.0, 1e300, allow_subnormal=True)

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from heatmap.errors import MapFileError
-from heatmap.files import SCHEMA, from_csv, from_json, read_map, to_csv, to_json, write_map
+from liqtruth.heatmap.errors import MapFileError
+from liqtruth.heatmap.files import SCHEMA, from_csv, from_json, read_map, to_csv, to_json, write_map
 from tests.heatmap.maps import SUFFIXES, plain
 
 

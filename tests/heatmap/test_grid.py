@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from heatmap.grid import PriceGrid
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import PriceGrid
 
 marks = st.floats(1e-6, 1e6)
 grids = st.builds(PriceGrid, marks, st.floats(0.5, 500.0), st.integers(1, 300))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
 from tests.heatmap.maps import (
     MARK,
     NOON,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from heatmap.layers import (
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.layers import (
     ABOUT_LAYERS,
     LARGEST_SHARE,
     LAYERS,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from polars.testing import assert_frame_equal
 
-from heatmap.errors import BadInput
-from heatmap.grid import PriceGrid
-from heatmap.levels import BREAKDOWN, LEVELS, bin_levels, break_down, check_levels, crossed
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.levels import BREAKDOWN, LEVELS, bin_levels, break_down, check_levels, crossed
 from tests.heatmap.maps import MARK, Level, any_levels, frame
 
 GRID = PriceGrid.around(MARK, 50.0, 0.5)

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from heatmap.captions import age_line, coverage_line, data_moment
-from heatmap.figure import map_figure, to_html
-from heatmap.files import to_json
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from heatmap.moment import Grade, ago, as_of, as_of_html, grade
-from heatmap.terminal import map_panel
+from liqtruth.heatmap.drawing.captions import age_line, coverage_line, data_moment
+from liqtruth.heatmap.drawing.figure import map_figure, to_html
+from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.files import to_json
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.moment import Grade, ago, as_of, as_of_html, grade
 from tests.heatmap.maps import map_of
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)

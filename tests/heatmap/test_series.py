@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import NOTHING, Coverage, Sides
-from heatmap.series import Candles, HeatmapSeries
-from heatmap.series_figure import ROWS_SHOWN, series_figure, to_html, write_html
+from liqtruth.heatmap.drawing.series_figure import ROWS_SHOWN, series_figure, to_html, write_html
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.series import Candles, HeatmapSeries
 from tests.heatmap.maps import MARK, NOON, at
 
 HOURS = 6

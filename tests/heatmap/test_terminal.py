@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from heatmap.grid import PriceGrid
-from heatmap.heatmap import Coverage, Heatmap, Sides
-from heatmap.terminal import blocks, map_panel
+from liqtruth.heatmap.drawing.terminal import blocks, map_panel
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of(

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from heatmap.errors import LiqtruthError
-from heatmap.writing import write_atomically
-from storage.parquet import write_new, write_parquet
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.heatmap.writing import write_atomically
+from liqtruth.storage.lake.parquet import write_new, write_parquet
 
 Write = Callable[[Path], object]
 FRAME = pl.DataFrame({"a": [1.0]})

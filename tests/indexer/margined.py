@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 import polars as pl
 from hypothesis import strategies as st
 
-from indexer import wire
-from indexer.frames import POSITIONS, from_columns
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import reconcile
-from indexer.universe import VENUE, universe_row
-from storage.markets import store_markets, store_universe
-from storage.store import Store
-from storage.tables import Market, Reading, Scope
+from liqtruth.indexer.frames import POSITIONS, from_columns
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.universe import VENUE, universe_row
+from liqtruth.storage.database.markets import store_markets, store_universe
+from liqtruth.storage.database.tables import Market, Reading, Scope
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
 TIERS = {51: [(0.0, 10), (3e6, 5)], 56: [(0.0, 40), (150e6, 20)], 60: [(0.0, 50), (1e4, 20), (1e7, 3)]}

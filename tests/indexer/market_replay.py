@@ -2,7 +2,7 @@
 
 Rows are addresses of the universe: the sandbox's accounts, then `dormant` ones that never hold anything, as most do on
 a real exchange. Columns are the market's coins. A reading costs 2 weight, and 2 more where the account holds cross
-positions, as in `indexer.sweep`.
+positions, as in `indexer.sweep.sweep`.
 """
 
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.expectation import PRIOR, Expectation, hint_columns, probes
-from indexer.running_sizes import RunningSizes
-from indexer.scheduler import Candidates, choose
-from sandbox.accounts import AccountBook
-from sandbox.directory import Directory
-from sandbox.ledger import MICRO
-from sandbox.live import Live
-from sandbox.market import Market, MarketSpec
-from sandbox.matching import Trades
-from sandbox.performance import account_values, performance
-from sandbox.roles import draw_roles
-from sandbox.truth import open_positions
+from liqtruth.indexer.watch.scheduler import Candidates, choose
+from liqtruth.indexer.watch.size_prior import PRIOR, Expectation, hint_columns, probes
+from liqtruth.indexer.watch.tape_positions import RunningSizes
+from liqtruth.sandbox.hyperliquid.accounts import AccountBook
+from liqtruth.sandbox.hyperliquid.directory import Directory
+from liqtruth.sandbox.hyperliquid.performance import account_values, performance
+from liqtruth.sandbox.market.ledger import MICRO
+from liqtruth.sandbox.market.live import Live
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.market.matching import Trades
+from liqtruth.sandbox.market.roles import draw_roles
+from liqtruth.sandbox.truth import open_positions
 from tests.markets import market_of
 
 Floats = NDArray[np.float64]

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from indexer import wire
-from indexer.frames import POSITIONS, from_columns
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import reconcile
+from liqtruth.indexer.frames import POSITIONS, from_columns
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.tables import MarginTables
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 META_JSON = b"""{"universe": [

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from info_endpoint import address_of
 from sqlalchemy import event
 
-from indexer.address_book import (
+from liqtruth.indexer.discovery.address_book import (
     BOOK,
-    READS,
     YIELDS,
     Label,
     book,
@@ -21,8 +20,9 @@ from indexer.address_book import (
     remember,
     yields,
 )
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.frames import READS
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

@@ -13,14 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from info_endpoint import NOW_MS, address_of, btc, state
 
-from heatmap.errors import BadInput
-from indexer.account_imports import AccountsRead, Asked, read_accounts
-from indexer.answers import Answer, answers_of_document, answers_of_folder, answers_of_lines, is_lines
-from indexer.imports import import_paths
-from indexer.readings import positions_as_of
-from storage.content import read_content
-from storage.lines import head_of, lines_of
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
+from liqtruth.indexer.files.answers import (
+    Answer,
+    answers_of_document,
+    answers_of_folder,
+    answers_of_lines,
+    is_lines,
+)
+from liqtruth.indexer.files.imports import import_paths
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.storage.files.content import read_content
+from liqtruth.storage.files.lines import head_of, lines_of
+from liqtruth.storage.store import Store
 
 States = dict[str, dict[str, Any]]
 """By address."""

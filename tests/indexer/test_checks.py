@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooled import HELD, MARKS, TABLES, held, sent
 
-from indexer.checks import AGREE, DIFFER, NOT_CHECKED, Checks, words_of
-from indexer.frames import POSITIONS
-from indexer.reconcile import reconcile
+from liqtruth.indexer.frames import POSITIONS
+from liqtruth.indexer.margin.checks import AGREE, DIFFER, NOT_CHECKED, Checks, words_of
+from liqtruth.indexer.margin.reconcile import reconcile
 
 BTC = {"BTC": -2.0}
 FORGOTTEN = ("account_mode", "margin_mode", "pooled_available_usd", "account_value_usd", "max_leverage")

@@ -14,12 +14,12 @@ import pytest
 from aiohttp import web
 from info_endpoint import META, NOW_MS, Fault, InfoEndpoint, address_of, btc, serving, state
 
-from heatmap.errors import BadInput, SourceUnreachable
-from indexer.budget import Budget, weight_of
-from indexer.client import InfoClient, Patience, RequestRefused, exchange_time_s
-from indexer.errors import WireError
-from sandbox.spoiled import bomb
-from storage.answers import LARGEST_ANSWER, AnswerRefused
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.budget import Budget, weight_of
+from liqtruth.indexer.info.client import InfoClient, Patience, RequestRefused, exchange_time_s
+from liqtruth.sandbox.http.spoiled import bomb
+from liqtruth.storage.answers import LARGEST_ANSWER, AnswerRefused
 
 QUICK = Patience(attempts=4, total_s=5.0, first_wait_s=0.01, pause_s=0.02)
 

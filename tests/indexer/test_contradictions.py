@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from indexer.contradictions import Held, held_against_each_other, past_share
-from indexer.layouts import recognise_table
-from indexer.position_rows import typed_rows
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.files.contradictions import Held, held_against_each_other, past_share
+from liqtruth.indexer.files.layouts import recognise_table
+from liqtruth.indexer.files.position_rows import typed_rows
 
 WHEN = datetime(2026, 8, 21, 11, tzinfo=UTC)
 MARKS = {"BTC": 77_725.0, "ETH": 4_300.0, "SOL": 190.0, "DOGE": 0.21}

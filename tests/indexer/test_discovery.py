@@ -13,11 +13,9 @@ import pytest
 from aiohttp import web
 from info_endpoint import address_of
 
-from heatmap.errors import SourceUnreachable
-from indexer.address_book import book
-from indexer.budget import Budget
-from indexer.client import InfoClient, Patience
-from indexer.discovery import (
+from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.discovery.sources import (
     Discovery,
     Found,
     discover,
@@ -28,9 +26,11 @@ from indexer.discovery import (
     sub_accounts,
     vaults,
 )
-from indexer.errors import WireError
-from sandbox.server import SandboxServer
-from storage.store import Store
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 BRIEF = Patience(attempts=2, total_s=2, first_wait_s=0.01, pause_s=0.01)
@@ -238,7 +238,7 @@ def test_a_found_says_its_yield_and_its_cost_in_one_line() -> None:
 
 def test_the_size_of_the_real_leaderboard_is_decoded_whole() -> None:
     """45,000 rows, as in September 2026."""
-    from indexer.discovery import _leaderboard, _leaders
+    from liqtruth.indexer.discovery.sources import _leaderboard, _leaders
 
     raw = json.dumps({"leaderboardRows": [leader(n) for n in range(45_000)]}).encode()
     assert _leaders(_leaderboard(raw, "test").leaderboard_rows).height == 45_000

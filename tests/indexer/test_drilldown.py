@@ -7,17 +7,17 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from heatmap.errors import BadInput
-from indexer.drilldown import DRILLDOWN, filtered_positions, positions_between
-from indexer.errors import UnknownCoin
-from indexer.exact import describe, exact_map
-from indexer.sweep import sweep
-from indexer.universe import VENUE
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.store import Store
-from storage.tables import Account
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.maps.drilldown import DRILLDOWN, filtered_positions, positions_between
+from liqtruth.indexer.maps.exact import describe, exact_map
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.database.tables import Account
+from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, NOON, Held, Holder, frame_of, stow
 
 HEDGED = Holder("0xhedged", "standard", 10_000.0, (Held("BTC", 100_000.0), Held("ARB", -40_000.0)))

@@ -7,17 +7,17 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from heatmap.captions import head_lines, title
-from heatmap.errors import BadInput
-from heatmap.layers import LARGEST_SHARE, LAYERS
-from indexer.exact import exact_map, whole_and_layer
-from indexer.sweep import sweep
-from indexer.views import MapView, view_map, view_series
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.drawing.captions import head_lines, title
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.layers import LARGEST_SHARE, LAYERS
+from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
+from liqtruth.indexer.maps.views import MapView, view_map, view_series
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 
 @pytest.fixture(scope="module")

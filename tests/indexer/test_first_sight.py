@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from indexer.first_sight import with_first_sight
-from indexer.frames import ACCOUNTS, POSITIONS, from_columns
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
+from liqtruth.indexer.positions.first_sight import with_first_sight
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

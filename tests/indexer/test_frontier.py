@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.frames import ACCOUNTS, POSITIONS, from_columns
-from indexer.frontier import Frontier, dex_of
-from indexer.wire import Trade, decode_recent_trades
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
+from liqtruth.indexer.info.wire import Trade, decode_recent_trades
+from liqtruth.indexer.watch.crawl_queue import Frontier, dex_of
 
 A, B, C = ("0x" + digit * 40 for digit in "abc")
 START_S = 1_788_000_000

@@ -7,17 +7,17 @@ import polars as pl
 import pytest
 from market_replay import Replay, round_robin_order
 
-from indexer.frontier import Frontier
-from indexer.wire import Trade
-from sandbox.performance import account_values, performance
-from sandbox.truth import true_positions
+from liqtruth.indexer.info.wire import Trade
+from liqtruth.indexer.watch.crawl_queue import Frontier
+from liqtruth.sandbox.hyperliquid.performance import account_values, performance
+from liqtruth.sandbox.truth import true_positions
 
 BATCH_WEIGHT = 200
 LISTED = 0.75
 
 
 def leaderboard(replay: Replay) -> pl.DataFrame:
-    """The richest three quarters of the accounts, with the columns of `indexer.discovery.LEADERS` that hint."""
+    """The richest three quarters of the accounts, with the columns of `indexer.discovery.sources.LEADERS` that hint."""
     market = replay.live.market
     values, done = account_values(market), performance(market)
     board = pl.DataFrame(

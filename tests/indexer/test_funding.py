@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.frames import POSITIONS, from_columns
-from indexer.funding import hours_between, pay_funding
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import reconcile, remark
-from indexer.wire import Asset, Meta
+from liqtruth.indexer.frames import POSITIONS, from_columns
+from liqtruth.indexer.info.wire import Asset, Meta
+from liqtruth.indexer.margin.funding import hours_between, pay_funding
+from liqtruth.indexer.margin.reconcile import reconcile, remark
+from liqtruth.indexer.margin.tables import MarginTables
 
 META = Meta(
     universe=[

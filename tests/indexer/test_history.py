@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from heatmap.errors import BadInput
-from heatmap.series import HeatmapSeries
-from indexer.errors import UnknownCoin
-from indexer.exact import exact_map
-from indexer.history import exact_series
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.maps.history import exact_series
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, NOON, Held, Holder, stow
 
 HOUR = timedelta(hours=1)

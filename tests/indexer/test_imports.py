@@ -12,14 +12,14 @@ import pytest
 from info_endpoint import CTX, MARK_PX, META, NOW_MS, address_of, btc, state
 from polars.testing import assert_frame_equal
 
-from heatmap.errors import BadInput
-from indexer.frames import POSITIONS
-from indexer.imports import ImportSummary, import_paths
-from indexer.readings import market_as_of, positions_as_of
-from indexer.universe import stored_tables
-from storage.errors import NothingStored
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.files.imports import ImportSummary, import_paths
+from liqtruth.indexer.frames import POSITIONS
+from liqtruth.indexer.positions.readings import market_as_of, positions_as_of
+from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 HEADER = "addr,av,coin,szi,entryPx,notional,upnl,liqPx,lev,levType,ts"
 T1, T2 = "2026-08-21T11:00:00+00:00", "2026-08-21T12:00:00+00:00"

@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import delete
 
-from heatmap.errors import BadInput, MissingData
-from indexer.betas import FEWEST_RETURNS, betas_of, stored_betas
-from indexer.exact import exact_map
-from indexer.joint import JointView, joint_map, joint_prices, joint_view
-from indexer.reconcile import reconcile
-from indexer.sweep import sweep
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Universe
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.indexer.maps.betas import FEWEST_RETURNS, betas_of, stored_betas
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.maps.joint import JointView, joint_map, joint_prices, joint_view
+from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.database.tables import Universe
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, TABLES, Held, Holder, crowds, frame_of, stow
 
 betas_drawn = st.fixed_dictionaries({coin: st.floats(-2, 2) for coin in sorted(MARKS) if coin != "BTC"})

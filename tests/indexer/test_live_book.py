@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from indexer.frames import ACCOUNTS, POSITIONS, from_columns
-from indexer.live_book import LiveBook
-from indexer.margin_tables import MarginTables
-from indexer.readings import accounts_as_of, positions_as_of
-from indexer.wire import Asset, Meta
-from storage.store import Store
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
+from liqtruth.indexer.info.wire import Asset, Meta
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.readings import accounts_as_of, positions_as_of
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 META = Meta(

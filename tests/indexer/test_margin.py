@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from indexer import wire
-from indexer.margin import (
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.solver import (
     HIGHEST_PRICE,
     Floats,
     cross_constant,
@@ -20,7 +20,7 @@ from indexer.margin import (
     pooled_constant,
     solve_liquidation_price,
 )
-from indexer.margin_tables import NO_TABLE, MarginTables, tiers_by_continuity
+from liqtruth.indexer.margin.tables import NO_TABLE, MarginTables, tiers_by_continuity
 
 TIERS = {
     51: [(0.0, 10), (3e6, 5)],

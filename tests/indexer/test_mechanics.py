@@ -5,10 +5,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from indexer.exact import exact_map
-from indexer.mechanics import BACKSTOP_FRACTION, FIRST_SHARE, PARTIAL_ABOVE_USDC, executable, executable_map
-from storage.errors import NothingStored
-from storage.store import Store
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.maps.execution import (
+    BACKSTOP_FRACTION,
+    FIRST_SHARE,
+    PARTIAL_ABOVE_USDC,
+    executable,
+    executable_map,
+)
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, TABLES, Held, Holder, crowds, due_usd, frame_of, stow
 
 

@@ -5,9 +5,9 @@ import socket
 import httpx
 import pytest
 
-from heatmap.errors import BadInput
-from indexer.metrics import serving_metrics
-from indexer.watch_state import WatchState
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.watch.metrics import serving_metrics
+from liqtruth.indexer.watch_state import WatchState
 
 
 def test_metrics_follow_the_state() -> None:

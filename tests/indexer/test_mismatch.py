@@ -11,15 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooled import HELD, MARKS, META_JSON, NOON, TABLE, TABLES, held, sent
 
-from heatmap.moment import ago
-from indexer.checks import Checks
-from indexer.mismatch import MISMATCHES, REASONS, count_reasons, mismatch_report, mismatches
-from indexer.reconcile import check, implied_collateral_notes, reconcile
-from indexer.universe import universe_row
-from storage.errors import NothingStored
-from storage.markets import store_universe
-from storage.store import Store
-from storage.tables import Reading, Scope
+from liqtruth.heatmap.moment import ago
+from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.reconcile import check, implied_collateral_notes, reconcile
+from liqtruth.indexer.positions.mismatch import (
+    MISMATCHES,
+    REASONS,
+    count_reasons,
+    mismatch_report,
+    mismatches,
+)
+from liqtruth.indexer.positions.universe import universe_row
+from liqtruth.storage.database.markets import store_universe
+from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
 from tests.steps import lines_run
 
 

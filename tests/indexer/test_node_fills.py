@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from indexer.errors import ImportRefused, WireError
-from indexer.node_fills import DATASET, LIQUIDATIONS, funding_census, import_fills, read_liquidations
-from indexer.universe import VENUE
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.errors import ImportRefused, WireError
+from liqtruth.indexer.frames import LIQUIDATIONS
+from liqtruth.indexer.node.fills import DATASET, funding_census, import_fills, read_liquidations
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.store import Store
 
 NOON_MS = 1_788_264_000_000
 NOW_MS = int(datetime.now(UTC).timestamp() * 1000)
@@ -225,7 +226,7 @@ def test_one_file_that_cannot_be_read_is_left_out_whole_and_the_others_are_read(
 
 
 def test_a_line_of_any_length_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.node_events.LONGEST_LINE", 1000)
+    monkeypatch.setattr("liqtruth.indexer.node.events.LONGEST_LINE", 1000)
     text = GOOD + "{" + " " * 12_345 + "}\n" + by_block(both_sides(3, coin="ETH"))
     read = read_liquidations([write(tmp_path / "17", text)])
     assert sorted(read.liquidations["coin"]) == ["BTC", "ETH"]
@@ -236,7 +237,7 @@ def test_a_line_of_any_length_is_not_held(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_archive_that_unpacks_to_far_more_than_itself_ends_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr("indexer.compressed.FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("liqtruth.indexer.node.compressed.FREE_BYTES", 1 << 20)
     (tmp_path / "17").write_bytes(pack(b"[" + b" " * (40 << 20)))
     with pytest.raises(ImportRefused, match="unpacks to more than"):
         read_liquidations([tmp_path / "17"])

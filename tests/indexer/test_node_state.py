@@ -17,17 +17,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heatmap.errors import BadInput
-from indexer.errors import ImportRefused, WireError
-from indexer.exact import exact_map
-from indexer.node_import import import_state
-from indexer.node_state import NodeState, read_state
-from indexer.readings import known_coins, positions_as_of
-from indexer.universe import stored_tables
-from sandbox.market import Market
-from sandbox.node_state import write_state, write_synthetic_state
-from sandbox.truth import true_positions
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.errors import ImportRefused, WireError
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.node.imports import import_state
+from liqtruth.indexer.node.state import NodeState, read_state
+from liqtruth.indexer.positions.readings import known_coins, positions_as_of
+from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.sandbox.hyperliquid.node_state import write_state, write_synthetic_state
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.truth import true_positions
+from liqtruth.storage.store import Store
 
 Document = Any
 

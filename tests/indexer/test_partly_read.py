@@ -7,16 +7,16 @@ import pytest
 from aiohttp import web
 from info_endpoint import NOW_MS, InfoEndpoint, address_of, btc, serving, state
 
-from heatmap.errors import LiqtruthError, PartlyRead, SourceUnreachable
-from indexer.candles import fetch_candles
-from indexer.find import find
-from indexer.verify import verify
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import serving_in_thread
-from sandbox.spoiled import bomb
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import LiqtruthError, PartlyRead, SourceUnreachable
+from liqtruth.indexer.discovery.find import find
+from liqtruth.indexer.maps.candles import fetch_candles
+from liqtruth.indexer.verify import verify
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.http.spoiled import bomb
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import serving_in_thread
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 HOUR_MS = 3_600_000
 
@@ -131,9 +131,9 @@ def test_a_sweep_through_all_faults_at_random_ends_in_an_answer_or_one_line(
     """Deadlines apart, which would make the test wait."""
     import asyncio
 
-    from indexer.client import Patience
-    from indexer.sweep import sweep
-    from sandbox.truth import addresses
+    from liqtruth.indexer.info.client import Patience
+    from liqtruth.indexer.sweep.sweep import sweep
+    from liqtruth.sandbox.truth import addresses
 
     patience = Patience(attempts=6, total_s=60.0, first_wait_s=0.001, pause_s=0.001)
     ended = 0

@@ -10,15 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from indexer.errors import UnknownCoin
-from indexer.frames import ACCOUNTS, POSITIONS, conform
-from indexer.readings import KNOWN, known_coins, market_as_of, market_with_notes, positions_as_of
-from indexer.universe import VENUE
-from storage.errors import NothingStored
-from storage.markets import store_markets
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Market, Reading, Scope
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
+from liqtruth.indexer.positions.readings import (
+    KNOWN,
+    known_coins,
+    market_as_of,
+    market_with_notes,
+    positions_as_of,
+)
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.database.markets import store_markets
+from liqtruth.storage.database.tables import Market, Reading, Scope
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 START = datetime(2026, 8, 21, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from indexer import wire
-from indexer.accounts import AccountReading, accounts_frame, markets_of, positions_frame
-from indexer.frames import ACCOUNTS, AS_OF, MARKETS, POSITIONS, empty, from_columns
-from indexer.margin import implied_available, maintenance_margin
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import STATUSES, implied_collateral_notes, reconcile, remark
+from liqtruth.indexer.frames import ACCOUNTS, AS_OF, MARKETS, POSITIONS, empty, from_columns
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.reconcile import STATUSES, implied_collateral_notes, reconcile, remark
+from liqtruth.indexer.margin.solver import implied_available, maintenance_margin
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, markets_of, positions_frame
 
 META = wire.Meta(
     universe=[

@@ -24,9 +24,9 @@ from market_replay import (
     warm_order,
 )
 
-from indexer.expectation import PRIOR, PROBED_SHARE, PROBES, Expectation, hint_columns, probes
-from indexer.running_sizes import RunningSizes
-from indexer.scheduler import Candidates, Settings, choose, misplaced_usd, priorities
+from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose, misplaced_usd, priorities
+from liqtruth.indexer.watch.size_prior import PRIOR, PROBED_SHARE, PROBES, Expectation, hint_columns, probes
+from liqtruth.indexer.watch.tape_positions import RunningSizes
 
 SEEDS = (5, 11, 23)
 NAN = float("nan")

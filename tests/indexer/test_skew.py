@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
 from test_frontier import read, sizes
 
-from indexer.running_sizes import KEPT_S, RunningSizes
-from indexer.status import describe_watch
-from indexer.tape import Tape
-from indexer.watch import Watch
-from storage.store import Store
+from liqtruth.indexer.status import describe_watch
+from liqtruth.indexer.watch.tape import Tape
+from liqtruth.indexer.watch.tape_positions import KEPT_S, RunningSizes
+from liqtruth.indexer.watch.watch import Watch
+from liqtruth.storage.store import Store
 
 BUYER = "0x" + "1" * 40
 COINS = ["BTC", "ETH", "xyz:TSLA"]

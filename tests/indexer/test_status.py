@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.status import age_shares, describe_watch, status_of
-from indexer.sweep import sweep
-from indexer.watch_state import WatchState, read_state, state_path, write_state
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.store import Store
+from liqtruth.indexer.status import age_shares, describe_watch, status_of
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.indexer.watch_state import WatchState, read_state, state_path, write_state
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

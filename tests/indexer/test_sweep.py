@@ -15,16 +15,16 @@ import pytest
 from aiohttp import web
 from info_endpoint import MARK_PX, NOW_MS, InfoEndpoint, address_of, btc, serving, state
 
-from heatmap.errors import BadInput, PartlyRead, SourceUnreachable
-from indexer.budget import weight_of
-from indexer.client import Patience
-from indexer.errors import UnknownCoin, WireError
-from indexer.modes import remembered_modes
-from indexer.readings import market_as_of, positions_as_of
-from indexer.sweep import SweepReport, plan, plan_of, read_addresses, sweep
-from storage.markets import universes_at
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput, PartlyRead, SourceUnreachable
+from liqtruth.indexer.errors import UnknownCoin, WireError
+from liqtruth.indexer.info.budget import weight_of
+from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.positions.modes import remembered_modes
+from liqtruth.indexer.positions.readings import market_as_of, positions_as_of
+from liqtruth.indexer.sweep.sweep import SweepReport, plan, plan_of, read_addresses, sweep
+from liqtruth.storage.database.markets import universes_at
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 QUICK = Patience(attempts=2, total_s=60.0, first_wait_s=0.01, pause_s=0.02)
 ROOT = Path(__file__).parents[2]
@@ -240,7 +240,7 @@ import indexer.sweep
 from indexer.sweep import sweep
 from storage.settings import Settings
 from storage.store import Store
-indexer.sweep.BATCH_ACCOUNTS = 7
+indexer.sweep.sweep.BATCH_ACCOUNTS = 7
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))
 listed = [f"0x{n:040x}" for n in range(60)]
 asyncio.run(sweep(store, listed, base_url=sys.argv[2], weight_per_minute=None, concurrency=4,
@@ -289,7 +289,7 @@ async def test_the_budget_is_kept(
     store: Store, endpoint: InfoEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A minute is half a second here: 60 accounts at 220 weight take one at the least."""
-    monkeypatch.setattr("indexer.budget.WINDOW_S", 0.5)
+    monkeypatch.setattr("liqtruth.indexer.info.budget.WINDOW_S", 0.5)
     started = time.monotonic()
     report = await swept(store, endpoint, addresses(), weight_per_minute=90)
     assert time.monotonic() - started > 0.5 * (report.weight - 90) / 90
@@ -526,7 +526,7 @@ async def test_not_one_answer_is_a_429(
     minute_s, limit = 1.5, 200
     gate = RollingWeight(limit, minute_s)
     endpoint.fault = lambda request, number: gate.refuse(request["type"])
-    monkeypatch.setattr("indexer.budget.WINDOW_S", minute_s)
+    monkeypatch.setattr("liqtruth.indexer.info.budget.WINDOW_S", minute_s)
     listed = addresses(180)
     report = await swept(store, endpoint, listed, weight_per_minute=0.8 * limit, concurrency=16)
     assert gate.refused == report.too_many_requests == 0

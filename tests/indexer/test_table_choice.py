@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooled import META_JSON, NOON, TABLES, held, sent
 
-from indexer import wire
-from indexer.checks import Checks
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import reconcile, remark
-from indexer.table_choice import adopted_tables, with_remembered_tables
-from indexer.universe import stored_tables, universe_row
-from storage.markets import store_universe, universes_at
-from storage.store import Store
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.reconcile import reconcile, remark
+from liqtruth.indexer.margin.table_choice import adopted_tables, with_remembered_tables
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.universe import stored_tables, universe_row
+from liqtruth.storage.database.markets import store_universe, universes_at
+from liqtruth.storage.store import Store
 
 META = wire.decode_meta(META_JSON, "test")
 LOWERED = {"WIF": 4_000_000.0}

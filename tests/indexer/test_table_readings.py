@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from info_endpoint import address_of
 
-from indexer.frames import POSITIONS, conform
-from indexer.imports import import_paths
-from indexer.readings import positions_as_of
-from indexer.table_readings import lists_everyone, with_times_of_accounts
-from storage.store import Store
+from liqtruth.indexer.files.imports import import_paths
+from liqtruth.indexer.files.table_readings import lists_everyone, with_times_of_accounts
+from liqtruth.indexer.frames import POSITIONS, conform
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.storage.store import Store
 
 START = datetime(2026, 8, 21, tzinfo=UTC)
 Look = tuple[int, float, str]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
 
-from indexer.tape import Gap, Seen, Tape
-from indexer.wire import Trade, decode_recent_trades
+from liqtruth.indexer.info.wire import Trade, decode_recent_trades
+from liqtruth.indexer.watch.tape import Gap, Seen, Tape
 
 COINS = ["BTC", "ETH", "xyz:TSLA"]
 

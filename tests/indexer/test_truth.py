@@ -11,18 +11,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from heatmap.heatmap import Heatmap
-from indexer.client import Patience
-from indexer.exact import exact_map
-from indexer.mismatch import mismatch_report
-from indexer.readings import positions_as_of
-from indexer.sweep import SweepReport, sweep
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import addresses, true_positions
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.positions.mismatch import mismatch_report
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.sweep.sweep import SweepReport, sweep
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import addresses, true_positions
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -11,25 +11,25 @@ from info_endpoint import MARK_PX, META, address_of, btc, state
 from test_watch import PATIENCE, QUICK, first_read, sizes, until, watching
 from test_watch_holds_on import going_on  # noqa: F401 - a fixture
 
-from heatmap.errors import SourceUnreachable
-from indexer.accounts import AccountReading
-from indexer.exact import exact_map
-from indexer.live_book import LiveBook
-from indexer.readings import accounts_as_of, last_book, positions_as_of
-from indexer.status import describe_watch, status_of
-from indexer.universe import universe_row
-from indexer.watch import Pace
-from indexer.watch_keeper import Keeper
-from indexer.watch_run import WatchPlan, run_watch
-from indexer.watch_state import WatchState, lock_path, read_state, running_process, write_state
-from indexer.wire import decode_clearinghouse_state
-from sandbox.market import Market
-from sandbox.server import serving_in_thread
-from storage.lock import alone, holder
-from storage.markets import store_markets, store_universe
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Market as MarketRow
+from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.indexer.info.wire import decode_clearinghouse_state
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.positions.accounts import AccountReading
+from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of
+from liqtruth.indexer.positions.universe import universe_row
+from liqtruth.indexer.status import describe_watch, status_of
+from liqtruth.indexer.watch.keeper import Keeper
+from liqtruth.indexer.watch.run import WatchPlan, run_watch
+from liqtruth.indexer.watch.watch import Pace
+from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, running_process, write_state
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import serving_in_thread
+from liqtruth.storage.database.markets import store_markets, store_universe
+from liqtruth.storage.database.tables import Market as MarketRow
+from liqtruth.storage.lock import alone, holder
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -199,7 +199,7 @@ async def test_the_first_book_comes_early_and_the_next_ones_later_and_later(
 ) -> None:
     """By a clock that a test sets forward."""
     now = [0.0]
-    monkeypatch.setattr("indexer.watch_keeper.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("liqtruth.indexer.watch.keeper.time.monotonic", lambda: now[0])
     told = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 600.0)
     book = told.take_up("here")
     book.take([reading(1, 1, btc(2.0, None))])

@@ -8,12 +8,12 @@ import pytest
 from aiohttp import web
 from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 
-from heatmap.errors import BadInput, SourceUnreachable
-from indexer.client import Patience
-from indexer.verify import verify
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import true_positions
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.verify import verify
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import true_positions
 
 QUICK = Patience(attempts=1, total_s=2.0, first_wait_s=0.01, pause_s=0.02)
 

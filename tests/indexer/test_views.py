@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from heatmap.errors import BadInput, MissingData
-from indexer.candles import fetch_candles
-from indexer.exact import exact_map
-from indexer.sweep import sweep
-from indexer.views import MapView, view_map, view_series
-from sandbox.market import Market
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.indexer.maps.candles import fetch_candles
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.maps.views import MapView, view_map, view_series
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 
 @pytest.fixture(scope="module")

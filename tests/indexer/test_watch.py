@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from indexer import address_book
-from indexer.client import Patience
-from indexer.readings import positions_as_of
-from indexer.watch import Pace, Watch
-from indexer.watch_state import read_state
-from sandbox.faults import Faults
-from sandbox.market import Market, MarketSpec
-from sandbox.server import SandboxServer, serving_in_thread
-from sandbox.truth import addresses
-from storage.schema import WRITING
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.watch.watch import Pace, Watch
+from liqtruth.indexer.watch_state import read_state
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.database.upgrade import WRITING
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.markets import market_of
 
 QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, first_book_s=3600)

@@ -18,23 +18,23 @@ from tape_server import trade
 from test_live_book import MARKS, NOON, read
 from test_watch import DEXES, PATIENCE, first_read, sizes, until, watching
 
-from heatmap.errors import LiqtruthError, SourceUnreachable
-from indexer.accounts import AccountReading
-from indexer.exchange_clock import ExchangeClock
-from indexer.frames import MARKETS, POSITIONS, conform
-from indexer.frontier import Frontier
-from indexer.live_book import LiveBook
-from indexer.readings import positions_as_of
-from indexer.tape import Gap
-from indexer.universe import carried_on, market_rows
-from indexer.watch import Watch
-from indexer.watch_marks import Marks
-from indexer.watch_state import WatchState, read_state, write_state
-from indexer.wire import Trade, decode_clearinghouse_state, decode_recent_trades
-from sandbox.faults import Faults
-from sandbox.market import Market, MarketSpec
-from sandbox.server import serving_in_thread
-from storage.store import Store
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
+from liqtruth.indexer.info.wire import Trade, decode_clearinghouse_state, decode_recent_trades
+from liqtruth.indexer.positions.accounts import AccountReading
+from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.positions.universe import carried_on, market_rows
+from liqtruth.indexer.watch.crawl_queue import Frontier
+from liqtruth.indexer.watch.exchange_clock import ExchangeClock
+from liqtruth.indexer.watch.marks import Marks
+from liqtruth.indexer.watch.tape import Gap
+from liqtruth.indexer.watch.watch import Watch
+from liqtruth.indexer.watch_state import WatchState, read_state, write_state
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import serving_in_thread
+from liqtruth.storage.store import Store
 from tests.markets import market_of
 
 SLOW = frozenset({"drip", "silent"})
@@ -278,7 +278,7 @@ def test_a_start_without_history_has_missed_nothing_and_one_with_it_has(watch: W
 def test_what_waits_for_a_database_is_bounded_by_the_accounts_there_are(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.watch_keeper.MOST_WAITING", 10)
+    monkeypatch.setattr("liqtruth.indexer.watch.keeper.MOST_WAITING", 10)
     for _ in range(50):
         watch.keeper.read([reading(number, btc(1.0, None)) for number in range(4)])
         watch.keeper.marked(MARKS)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.errors import LiqtruthError
-from indexer import wire
-from indexer.errors import WireError
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info import wire
 
 SUMMARY = {"accountValue": "1.5", "totalNtlPos": "0.0", "totalRawUsd": "-2.25", "totalMarginUsed": "0.0"}
 ASSET = {"name": "BTC", "szDecimals": 5, "maxLeverage": 40, "marginTableId": 56}

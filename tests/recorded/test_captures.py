@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from indexer import wire
-from indexer.accounts import MODE_OF_ABSTRACTION, markets_of, positions_of
-from indexer.checks import Checks
-from indexer.margin import maintenance_margin
-from indexer.margin_tables import MarginTables
-from indexer.reconcile import implied_collateral_notes, reconcile
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.reconcile import implied_collateral_notes, reconcile
+from liqtruth.indexer.margin.solver import maintenance_margin
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, markets_of, positions_of
 
 pytestmark = pytest.mark.recorded
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from indexer.errors import WireError
-from indexer.imports import import_paths
-from indexer.readings import known_coins, market_as_of, market_with_notes, positions_as_of
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.files.imports import import_paths
+from liqtruth.indexer.positions.readings import known_coins, market_as_of, market_with_notes, positions_as_of
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 pytestmark = pytest.mark.recorded
 

@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from indexer import wire
-from indexer.accounts import MODE_OF_ABSTRACTION, positions_of
-from indexer.checks import Checks
-from indexer.margin_tables import MarginTables
-from indexer.mismatch import count_reasons, mismatches
-from indexer.reconcile import check
+from liqtruth.indexer.info import wire
+from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.reconcile import check
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, positions_of
+from liqtruth.indexer.positions.mismatch import count_reasons, mismatches
 
 pytestmark = pytest.mark.recorded
 

@@ -11,10 +11,11 @@ import lz4.frame
 import polars as pl
 import pytest
 
-from indexer.errors import WireError
-from indexer.node_fills import DATASET, LIQUIDATIONS, import_fills, read_liquidations
-from indexer.universe import VENUE
-from storage.store import Store
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.frames import LIQUIDATIONS
+from liqtruth.indexer.node.fills import DATASET, import_fills, read_liquidations
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.store import Store
 
 pytestmark = pytest.mark.recorded
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.market import Market, MarketSpec
-from sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from tests.markets import market_of
 
 

@@ -7,13 +7,13 @@ import httpx
 import polars as pl
 import pytest
 
-from sandbox.hyperliquid import InfoEndpoint
-from sandbox.live import market_at
-from sandbox.market import Market, MarketSpec
-from sandbox.performance import account_values, performance
-from sandbox.roles import draw_roles
-from sandbox.server import SandboxServer, serving
-from sandbox.truth import addresses, true_liquidations, true_positions, true_roles
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
+from liqtruth.sandbox.hyperliquid.performance import account_values, performance
+from liqtruth.sandbox.market.live import market_at
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.market.roles import draw_roles
+from liqtruth.sandbox.server import SandboxServer, serving
+from liqtruth.sandbox.truth import addresses, true_liquidations, true_positions, true_roles
 from tests.markets import market_of
 
 Json = Any

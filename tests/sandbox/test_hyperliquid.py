@@ -8,12 +8,12 @@ import httpx
 import pytest
 from hyperliquid.info import Info
 
-from sandbox.candles import INTERVAL_MS
-from sandbox.hyperliquid import InfoEndpoint
-from sandbox.market import Market
-from sandbox.population import MODE_NAMES
-from sandbox.server import SandboxServer
-from sandbox.truth import addresses, true_positions
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import MODE_NAMES
+from liqtruth.sandbox.public.candles import INTERVAL_MS
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses, true_positions
 from tests.sandbox.wire import liquidation_px
 
 Json = Any

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sandbox.faults import Faults
-from sandbox.forced_orders import ForcedOrders, forced_orders, latest_per_second
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serving
-from sandbox.truth import true_liquidations
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.public.forced_orders import ForcedOrders, forced_orders, latest_per_second
+from liqtruth.sandbox.server import SandboxServer, serving
+from liqtruth.sandbox.truth import true_liquidations
 
 Json = Any
 FOUR_HOURS_S = 4 * 3600.0

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.errors import SandboxRefused
-from sandbox.hyperliquid import InfoEndpoint
-from sandbox.ledger import MICRO, STATE
-from sandbox.live import Live, market_at
-from sandbox.market import Market, MarketSpec, simulate
-from sandbox.record import Record
-from sandbox.truth import true_liquidations, true_positions
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
+from liqtruth.sandbox.market.ledger import MICRO, STATE
+from liqtruth.sandbox.market.live import Live, market_at
+from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.truth import true_liquidations, true_positions
 
 HOUR = 60
 

@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sandbox.errors import SandboxRefused
-from sandbox.hyperliquid import InfoEndpoint
-from sandbox.ledger import MICRO
-from sandbox.market import Market, MarketSpec, simulate
-from sandbox.population import MODE_NAMES
-from sandbox.record import Record
-from sandbox.truth import open_positions, true_liquidations, true_positions
-from sandbox.venue import VenueResult
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
+from liqtruth.sandbox.market.ledger import MICRO
+from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.population import MODE_NAMES
+from liqtruth.sandbox.market.venue import VenueResult
+from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.truth import open_positions, true_liquidations, true_positions
 
 
 def wire_bytes(market: Market) -> bytes:

@@ -11,13 +11,13 @@ from ccxt.async_support import okx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.assets import listed
-from sandbox.centralised import CENTRALISED
-from sandbox.market import Market
-from sandbox.okx import OkxApi
-from sandbox.okx_query import CONTRACT_EXPONENT, Contract
-from sandbox.server import SandboxServer
-from sandbox.truth import true_positions
+from liqtruth.sandbox.market.assets import listed
+from liqtruth.sandbox.market.centralised import CENTRALISED
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.okx.query import CONTRACT_EXPONENT, Contract
+from liqtruth.sandbox.okx.rest import OkxApi
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import true_positions
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.errors import SandboxRefused
-from sandbox.market import HYPERLIQUID, Market, MarketSpec
-from sandbox.openings import CLOSED, LIQUIDATED, MOVED, OPEN, Watched, effective_leverage, habits, watch
-from sandbox.truth import true_liquidations, true_positions
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
+from liqtruth.sandbox.market.openings import (
+    CLOSED,
+    LIQUIDATED,
+    MOVED,
+    OPEN,
+    Watched,
+    effective_leverage,
+    habits,
+    watch,
+)
+from liqtruth.sandbox.truth import true_liquidations, true_positions
 from tests.markets import market_of
 
 VENUES = (HYPERLIQUID, "binance")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sandbox.margin_rules import MarginRules, half_of_initial
-from sandbox.market import Market
-from sandbox.search import HIGHEST_PX, LOWEST_PX, Exposure, liquidation_prices, surplus_usd
-from sandbox.truth import open_positions
+from liqtruth.sandbox.market.margin_rules import MarginRules, half_of_initial
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.search import HIGHEST_PX, LOWEST_PX, Exposure, liquidation_prices, surplus_usd
+from liqtruth.sandbox.truth import open_positions
 from tests.steps import lines_run
 
 TIERED = MarginRules.build([half_of_initial([(0.0, 40), (1000.0, 20)])], [40])

@@ -14,7 +14,7 @@ SMALL = ("--port", "0", "--accounts", "20", "--days", "2")
 
 @contextmanager
 def serve(*words: str) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "cli", "sandbox", "serve", *SMALL, *words]
+    command = [sys.executable, "-m", "liqtruth.cli", "sandbox", "serve", *SMALL, *words]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield process

@@ -7,11 +7,11 @@ import threading
 import httpx
 import pytest
 
-from sandbox.errors import SandboxRefused
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serve_forever, serving, serving_in_thread
-from sandbox.weights import WeightBudget, weight_of
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.hyperliquid.weights import WeightBudget, weight_of
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serve_forever, serving, serving_in_thread
 
 STATUS = {"type": "exchangeStatus"}
 

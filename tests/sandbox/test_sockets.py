@@ -15,10 +15,10 @@ from hyperliquid.info import Info
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from sandbox.errors import SandboxRefused
-from sandbox.faults import Faults
-from sandbox.market import Market
-from sandbox.server import SandboxServer, serving, serving_in_thread
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serving, serving_in_thread
 
 COINS = ("BTC", "ETH", "SOL", "HYPE", "xyz:TSLA")
 HOUR_S = 3600.0

@@ -7,11 +7,11 @@ import httpx
 import msgspec
 import pytest
 
-from sandbox.faults import KINDS, SOCKET_KINDS, Faults
-from sandbox.market import Market
-from sandbox.server import serving
-from sandbox.spoiled import SPOILINGS, bomb, spoiled
-from sandbox.truth import addresses
+from liqtruth.sandbox.http.faults import KINDS, SOCKET_KINDS, Faults
+from liqtruth.sandbox.http.spoiled import SPOILINGS, bomb, spoiled
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import serving
+from liqtruth.sandbox.truth import addresses
 
 STATE = (
     b'{"assetPositions":[{"type":"oneWay","position":{"coin":"BTC","szi":"1.0","leverage":{"type":"cross",'

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.centralised import CENTRALISED, public_tiers
-from sandbox.errors import SandboxRefused
-from sandbox.live import Live, market_at
-from sandbox.market import Market, MarketSpec, simulate
-from sandbox.public_series import PublicSeries
-from sandbox.truth import true_liquidations, true_positions
+from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.market.centralised import CENTRALISED, public_tiers
+from liqtruth.sandbox.market.live import Live, market_at
+from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.public.series import PublicSeries
+from liqtruth.sandbox.truth import true_liquidations, true_positions
 
 VENUES = ("binance", "bybit", "okx")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
 

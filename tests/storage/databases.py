@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlmodel import SQLModel
 
-from storage.database import Database
-from storage.settings import Settings
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.settings import Settings
 
 SERVER = os.environ.get("LIQTRUTH_DATABASE_URL") or os.environ.get(
     "LIQTRUTH_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test"

@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from estimator.imports import import_feed
-from heatmap.errors import BadInput
-from indexer.frames import POSITIONS
-from indexer.layouts import Place, recognise_table
-from indexer.position_rows import markets_of_table, typed_rows, without_repetitions
-from storage.errors import TableRefused
-from storage.store import Store
-from storage.tabular import read_table, to_float, to_text, to_time
+from liqtruth.estimator.feeds.imports import import_feed
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.files.layouts import Place, recognise_table
+from liqtruth.indexer.files.position_rows import markets_of_table, typed_rows, without_repetitions
+from liqtruth.indexer.frames import POSITIONS
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.tabular import read_table, to_float, to_text, to_time
+from liqtruth.storage.store import Store
 
 DAY = datetime(2026, 8, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

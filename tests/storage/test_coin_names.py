@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.coin_names import QUOTES, folded
-from storage.errors import TableRefused
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.coin_names import QUOTES, folded
 
 
 @pytest.mark.parametrize(

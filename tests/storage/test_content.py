@@ -17,8 +17,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.content import MOST_BYTES, read_content
-from storage.errors import TableRefused
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.content import MOST_BYTES, read_content
 
 CSV = b"ts,rate\n1,2\n3,4\n"
 
@@ -191,7 +191,7 @@ def test_a_bomb_ends_early_and_takes_little_memory(tmp_path: Path, kind: str) ->
     subprocess.run([sys.executable, "-c", make, str(path)], check=True)
     read = (
         "import re, sys; from pathlib import Path\n"
-        "from storage.content import read_content; from storage.errors import TableRefused\n"
+        "from storage.files.content import read_content; from storage.errors import TableRefused\n"
         "try: read_content(Path(sys.argv[1]))\n"
         "except TableRefused: print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )

@@ -8,10 +8,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
-from heatmap.errors import LiqtruthError
-from storage.database import HEAD, MIGRATIONS, Database, current_revision
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.database.connection import HEAD, MIGRATIONS, Database, current_revision
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.on_server import SERVER
 
 

@@ -7,12 +7,12 @@ import pytest
 from sqlmodel import select
 from test_lake import SCHEMA, positions, reading, series
 
-from storage.errors import NothingStored
-from storage.forget import forget, stored_readings
-from storage.markets import last_market, store_markets, store_universe, universes_at
-from storage.store import Store
-from storage.tables import Account, Market, Partition, Reading, Universe
-from storage.upsert import upsert
+from liqtruth.storage.database.markets import last_market, store_markets, store_universe, universes_at
+from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe
+from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.forget import forget, stored_readings
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 IMPOSSIBLE = [datetime(2286, 11, 20, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)]

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from test_lake import SCHEMA, series
 
-from heatmap.errors import LiqtruthError
-from storage.database import Database
-from storage.errors import OtherDatabase
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.errors import OtherDatabase
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 FIRST = "first.db"
 SECOND = "second.db"

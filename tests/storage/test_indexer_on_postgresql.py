@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from databases import emptied
 
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 INDEXER = Path(__file__).parents[1] / "indexer"
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.errors import NothingStored
-from storage.lake import readings_until, write_parquet
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Partition, Reading, Scope
+from liqtruth.storage.database.tables import Partition, Reading, Scope
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.lake.lake import readings_until, write_parquet
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 START = datetime(2026, 8, 20, 22, tzinfo=UTC)
 SCHEMA = {"ts": pl.Datetime("ms", "UTC"), "rate": pl.Float64()}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from heatmap.errors import LiqtruthError
-from storage.lock import alone, waiting
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.lock import alone, waiting
 
 HOLD = """
 import sys, time

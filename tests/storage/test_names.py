@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 from test_lake import SCHEMA, series
 
-from storage.manifest import folder_of
-from storage.settings import Settings
-from storage.store import Store
+from liqtruth.storage.lake.manifest import folder_of
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 from tests.on_server import SERVER
 
 NAMES = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12) | st.text(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatmap.errors import LiqtruthError
-from storage.pace import ROW, Line, Pace
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.pace import ROW, Line, Pace
 
 WINDOW_S = 60.0
 ROOT = Path(__file__).parents[2]

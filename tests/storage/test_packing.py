@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from storage.errors import NotWritten
-from storage.packing import packed, unpacked
-from storage.parquet import read_parquet, write_new
+from liqtruth.storage.errors import NotWritten
+from liqtruth.storage.lake.packing import packed, unpacked
+from liqtruth.storage.lake.parquet import read_parquet, write_new
 
 NUMBERS = st.one_of(
     st.none(),

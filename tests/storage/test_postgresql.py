@@ -16,14 +16,21 @@ from sqlalchemy import event, make_url, text
 from sqlmodel import Session, SQLModel, delete, select
 from test_lake import SCHEMA, positions, series
 
-from heatmap.errors import BadInput, LiqtruthError
-from storage.database import HEAD, MIGRATIONS, Database, current_revision, engine_for, migrate
-from storage.errors import DatabaseLost
-from storage.lake import Lake
-from storage.markets import last_market, store_markets, store_universe, universes_at
-from storage.settings import Settings
-from storage.store import Store
-from storage.tables import Market, Reading, Scope, Sweep, Universe
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.storage.database.connection import (
+    HEAD,
+    MIGRATIONS,
+    Database,
+    current_revision,
+    engine_for,
+    migrate,
+)
+from liqtruth.storage.database.markets import last_market, store_markets, store_universe, universes_at
+from liqtruth.storage.database.tables import Market, Reading, Scope, Sweep, Universe
+from liqtruth.storage.errors import DatabaseLost
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 

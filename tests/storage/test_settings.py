@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from heatmap.errors import BadInput, LiqtruthError
-from storage.database import Database
-from storage.outage import place_of
-from storage.settings import Settings
-from storage.urls import shown_url
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.database.outage import place_of
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.urls import shown_url
 from tests.conftest import called
 
 SECRET = "hunter2-hunter2"
@@ -120,7 +120,7 @@ def test_no_message_about_a_database_shows_a_secret(
 @pytest.mark.parametrize("url", [UNUSABLE[0], UNUSABLE[2], UNUSABLE[-1]])
 def test_no_message_of_a_process_of_its_own_shows_a_secret(tmp_path: Path, url: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "--data-dir", str(tmp_path), "index", "status"],
+        [sys.executable, "-m", "liqtruth.cli", "--data-dir", str(tmp_path), "index", "status"],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.errors import TableRefused
-from storage.tabular import TextTable, parse_columns, parse_rows, to_float, to_time
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.tabular import TextTable, parse_columns, parse_rows, to_float, to_time
 
 PATH = Path("table.csv")
 ROWS = {"ts": ["1785542400", "1785546000"], "rate": ["0.5", "-1e-3"]}

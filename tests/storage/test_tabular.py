@@ -7,8 +7,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from storage.errors import TableRefused
-from storage.tabular import Layout, parse_columns, read_table, recognise, select_columns, to_float, to_time
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.tabular import (
+    Layout,
+    parse_columns,
+    read_table,
+    recognise,
+    select_columns,
+    to_float,
+    to_time,
+)
 
 ROWS = {"addr": ["0xa", "0xb"], "szi": ["1.5", "-2"], "liqPx": ["100.25", ""]}
 CSV = b"addr,szi,liqPx\n0xa,1.5,100.25\n0xb,-2,\n"

@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlmodel import select
 from test_lake import SCHEMA, series
 
-from storage.store import Store
-from storage.tables import Partition
-from storage.tidy import ASIDE, KEPT
+from liqtruth.storage.database.tables import Partition
+from liqtruth.storage.lake.tidy import ASIDE, KEPT
+from liqtruth.storage.store import Store
 
 NOW = timedelta(seconds=-1)
 """However lately it was written to."""

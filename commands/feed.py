@@ -1,0 +1,198 @@
+"""`liqtruth feed`: collect the public aggregates of a venue."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from liqtruth.commands.options import (
+    BaseUrl,
+    Coin,
+    Columns,
+    JsonOut,
+    opened_store,
+    parse_duration,
+    split_names,
+)
+from liqtruth.commands.output import show, show_summaries
+from liqtruth.commands.terminal import print_view, say, say_error, text_console
+
+STATUS_WIDTH = 120
+"""Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
+
+feed_app = typer.Typer(no_args_is_help=True, help="Collect the public aggregates of a venue.")
+
+
+@contextmanager
+def _bar_per_venue(names: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
+    """On stderr; gives a function that takes a venue and how much of it is done."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=text_console(err=True), transient=True) as bar:
+        tasks = {name: bar.add_task(name, total=1.0) for name in names}
+        yield lambda venue, share: bar.update(tasks[venue], completed=share)
+
+
+@feed_app.command("fetch")
+def feed_fetch(
+    venue: Annotated[str, typer.Argument(help="Exchanges, e.g. binance or binance,bybit,okx, or 'all'.")],
+    coin: Coin,
+    days: Annotated[
+        int, typer.Option(min=1, help="How far back; how far venues keep what: `liqtruth feed venues`.")
+    ] = 30,
+    interval: Annotated[
+        str | None, typer.Option(help="Bar length, 1m to 1d; default 1h, 5m for up to 5 days.")
+    ] = None,
+    base_url: BaseUrl = None,
+    json: JsonOut = None,
+) -> None:
+    """Fetch all series that venues give, several venues at once, from where the last fetch ended.
+
+    A venue that fails stops no other: the rest is stored and shown, its reason printed, and the exit code is 3 (2 for
+    a coin that a venue named by you does not list; with 'all' that is only said). Run again to go on.
+    """
+    from liqtruth.estimator.feeds.fetch import fetch_all
+    from liqtruth.estimator.venues.table import venues_named
+
+    venues = venues_named(venue)
+    with opened_store() as store, _bar_per_venue([chosen.name for chosen in venues]) as advance:
+        summary = fetch_all(
+            store,
+            venues,
+            coin,
+            days,
+            interval=interval,
+            base_url=base_url,
+            on_progress=advance,
+            unlisted_fails=venue.strip() != "all",
+        )
+    show(summary, json)
+    for failure in summary.failures:
+        say_error(failure)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+@feed_app.command("venues")
+def feed_venues(json: JsonOut = None) -> None:
+    """Show what each venue gives, how far back, how much of its liquidations it tells, and why it lacks the rest."""
+    from liqtruth.estimator.venues.capabilities import capabilities
+
+    venues = capabilities()
+    if json is not None:
+        return show_summaries(venues, json)
+    from liqtruth.estimator.venues.printed import venue_table, venue_words
+
+    print_view(venue_table(venues))
+    for line in venue_words(venues):
+        print_view(line)
+
+
+@feed_app.command("import")
+def feed_import(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Tables of candles, open interest, funding, ratios, liquidations or tiers.",
+        ),
+    ],
+    venue: Annotated[str, typer.Option(help="Exchange that the series are of.")],
+    coin: Annotated[str, typer.Option(help="Coin that the series are of.")],
+    columns: Columns = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Let rows take the place of many stored ones that say otherwise."),
+    ] = False,
+    json: JsonOut = None,
+) -> None:
+    """Read series of a venue from files; what was recognised is printed.
+
+    A file that is refused stops no other: the rest is stored and shown, and the exit code is 3 (2 where none was read).
+    """
+    from liqtruth.estimator.feeds.imports import import_feed
+    from liqtruth.heatmap.errors import PartlyRead
+    from liqtruth.storage.errors import TableRefused
+    from liqtruth.storage.files.tabular import parse_columns
+
+    mapping, summaries = parse_columns(columns), []
+    refused: list[TableRefused] = []
+    with opened_store() as store:
+        for path in paths:
+            try:
+                summaries.append(import_feed(store, path, venue, coin, mapping, replace))
+            except TableRefused as error:
+                refused.append(error)
+    if refused and not summaries:
+        for fault in refused[:-1]:
+            say_error(fault)
+        raise refused[-1]
+    show_summaries(summaries, json)
+    for fault in refused:
+        say_error(fault)
+    if refused:
+        raise PartlyRead(f"{len(refused)} of {len(paths)} files could not be read; the others are stored")
+
+
+@feed_app.command("watch")
+def feed_watch(
+    venues: Annotated[str, typer.Argument(help="Exchanges, e.g. binance,bybit,okx,hyperliquid, or 'all'.")],
+    coins: Annotated[str, typer.Argument(help="Coins, e.g. BTC or BTC,ETH,SOL.")],
+    every: Annotated[
+        timedelta,
+        typer.Option(parser=parse_duration, metavar="TIME", help="How often open interest is asked for."),
+    ] = "5m",  # type: ignore[assignment]
+    length: Annotated[
+        timedelta | None,
+        typer.Option("--for", parser=parse_duration, metavar="TIME", help="End after this long, e.g. 8h."),
+    ] = None,
+    base_url: BaseUrl = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
+    json: JsonOut = None,
+) -> None:
+    """Collect open interest, candles and liquidations from now on, also where a venue keeps no history.
+
+    A venue that fails stops no other and is asked again; Ctrl-C stores what is held and ends it; run again to go on.
+    The exit code is 3 where a part of what was asked for could not be read.
+    """
+    from liqtruth.estimator.feeds.watch import FeedWatchPlan, watch_feeds
+    from liqtruth.estimator.venues.table import venues_named
+    from liqtruth.storage.long_runs import log_to_stderr
+
+    log_to_stderr(log_json, quiet)
+    plan = FeedWatchPlan(
+        venues=venues_named(venues),
+        coins=tuple(split_names(coins)),
+        every_s=every.total_seconds(),
+        for_s=None if length is None else length.total_seconds(),
+        base_url=base_url,
+    )
+    with opened_store() as store:
+        report = watch_feeds(store, plan)
+    show(report, json)
+    raise typer.Exit(report.exit_code)
+
+
+@feed_app.command("status")
+def feed_status_command(json: JsonOut = None) -> None:
+    """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
+    from liqtruth.estimator.feeds.status import feed_status, status_table
+
+    with opened_store() as store:
+        status = feed_status(store)
+    if json is not None:
+        show_summaries(status.series, json)
+        return status.raise_if_partly()
+    if not status.series:
+        say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
+        return None
+
+    print_view(status_table(status), STATUS_WIDTH)
+    for line in status.describe():
+        say(line)
+    status.raise_if_partly()

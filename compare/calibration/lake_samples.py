@@ -1,0 +1,214 @@
+"""Pairs of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
+
+Where a market's own aggregates were not kept, another venue's may stand in (`aggregates`): its prices and the shape of
+its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it says so.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+from sqlmodel import col, func, select
+
+from liqtruth.compare.calibration.coverage import reweighted
+from liqtruth.compare.calibration.samples import LIMITS, Limits, Pair, PairRefused, pair_of
+from liqtruth.compare.calibration.workers import Workers, run_all
+from liqtruth.estimator.model.brackets import stored_brackets
+from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
+from liqtruth.estimator.moments import hours
+from liqtruth.estimator.series.series import MarketSeries, load_series
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.indexer.maps.exact import STALE_AGE_S
+from liqtruth.indexer.maps.history import MOST_MOMENTS
+from liqtruth.indexer.positions.readings import check_coin, coin_as_of
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.database.tables import Partition, Reading
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
+
+STEP: Final = timedelta(hours=6)
+WINDOW: Final = "30d"
+UNKNOWN: Final = "unknown_collateral"
+AT_ONCE: Final = 16
+"""Moments of a task: enough that opening the lake costs little, few enough that a lost worker does."""
+
+
+HERE: Final = Workers()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A moment of a coin without a pair, and why."""
+
+    coin: str
+    moment: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All pairs, by coin and time, and the moments that have none; `notes` are what was chosen on the way."""
+
+    pairs: tuple[Pair, ...]
+    refused: tuple[Refused, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a pair is made of beside its moment; `aggregates` is the venue whose series are taken."""
+
+    prior: LeverageModel
+    step: timedelta = STEP
+    coordinates: tuple[Coordinate, ...] = COORDINATES
+    limits: Limits = LIMITS
+    aggregates: str = VENUE
+
+
+@dataclass(frozen=True)
+class PairTask:
+    """Some moments of one coin, and where they are stored."""
+
+    settings: Settings
+    coin: str
+    moments: tuple[datetime, ...]
+    wanted: Wanted
+
+
+def gather(
+    store: Store,
+    coins: Sequence[str],
+    prior: LeverageModel,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    step: timedelta = STEP,
+    coordinates: tuple[Coordinate, ...] = COORDINATES,
+    limits: Limits = LIMITS,
+    aggregates: str = VENUE,
+    workers: Workers = HERE,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Gathered:
+    """A pair per coin and `step`, counted back from `end` (default: the last reading) to `start` (the first one).
+
+    A moment takes the positions as last read by then, and the series up to that reading; no reading is used twice.
+    Raises `UnknownCoin`, `BadInput` for times that are none, and `MissingData` with the figures where no pair is left.
+    """
+    venue_named(aggregates)
+    wanted = Wanted(prior, step, coordinates, limits, aggregates)
+    tasks = [
+        PairTask(store.settings, coin, moments, wanted)
+        for coin in dict.fromkeys(coins)
+        for moments in _batches(_moments(*_span(store, coin, start, end), step))
+    ]
+    found = [one for part in run_all(pairs_of, tasks, workers, on_progress=on_progress) for one in part]
+    refused = tuple(one for one in found if isinstance(one, Refused))
+    pairs = {(one.coin, one.as_of): one for one in reversed(found) if isinstance(one, Pair)}
+    if not pairs:
+        raise _none_left(coins, refused)
+    weighed, said = reweighted([pairs[key] for key in sorted(pairs)])
+    stand_in = (
+        f"aggregates of {aggregates} stand in for Hyperliquid's own, at its level of open interest"
+        if aggregates != VENUE
+        else ""
+    )
+    return Gathered(weighed, refused, tuple(note for note in (stand_in, said) if note))
+
+
+def pairs_of(task: PairTask) -> list[Pair | Refused]:
+    """What a worker does: the pairs of a task's moments, or why there is none."""
+    with Store.open(task.settings) as store:
+        return [_pair_or_reason(store, task.coin, moment, task.wanted) for moment in task.moments]
+
+
+def known_positions(positions: pl.DataFrame) -> pl.DataFrame:
+    """Those whose collateral is known and which were read no more than `STALE_AGE_S` before the last of them."""
+    last = positions["as_of"].max()
+    age_s = (pl.lit(last, positions.schema["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
+    return positions.filter(pl.col("status").ne_missing(UNKNOWN), age_s <= STALE_AGE_S)
+
+
+def standing_in(series: MarketSeries, open_interest: float | None) -> MarketSeries:
+    """Another venue's series with its open interest scaled to end at this many coins."""
+    last = float(series.bars.open_interest[-1])
+    if not open_interest or not last > 0:
+        raise PairRefused(
+            "the market's own open interest is not known, so that no other venue's can stand in"
+        )
+    bars = replace(series.bars, open_interest=series.bars.open_interest * (open_interest / last))
+    return replace(series, bars=bars)
+
+
+def _batches(moments: Sequence[datetime]) -> list[tuple[datetime, ...]]:
+    return [tuple(moments[start : start + AT_ONCE]) for start in range(0, len(moments), AT_ONCE)]
+
+
+def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Pair | Refused:
+    try:
+        return _stored_pair(store, coin, moment, wanted)
+    except (MissingData, BadInput) as error:
+        return Refused(coin, moment, str(error))
+
+
+def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Pair:
+    positions, market, _ = coin_as_of(store, coin, moment)
+    read_at = positions["as_of"].max()
+    assert isinstance(read_at, datetime)
+    if moment - read_at >= wanted.step:
+        raise PairRefused(f"no position was read in the {hours(wanted.step)} before")
+    venue = venue_named(wanted.aggregates)
+    series = load_series(store, venue, coin, WINDOW, read_at)
+    if wanted.aggregates != VENUE:
+        series = standing_in(series, None if market is None else market.open_interest)
+    brackets = stored_brackets(store, venue_named(VENUE), coin, read_at)
+    return pair_of(
+        coin,
+        series,
+        venue,
+        known_positions(positions),
+        wanted.prior,
+        brackets,
+        coordinates=wanted.coordinates,
+        limits=wanted.limits,
+    )
+
+
+def _span(store: Store, coin: str, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    check_coin(store, coin)
+    query = (
+        select(func.min(Partition.first_at), func.max(Reading.as_of))
+        .join(Partition, col(Partition.reading_id) == col(Reading.id))
+        .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
+    )
+    with store.database.session() as session:
+        first, last = session.exec(query).one()
+    if first is None:
+        raise NothingStored(f"no positions of {coin} are stored; `liqtruth index import` or `index watch`")
+    begin, until = start or first, end or last
+    if begin > until:
+        raise BadInput(f"{coin}: nothing lies between {begin:%Y-%m-%dT%H:%MZ} and {until:%Y-%m-%dT%H:%MZ}")
+    return begin, until
+
+
+def _moments(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    count = int((end - start) / step) + 1
+    if count > MOST_MOMENTS:
+        raise BadInput(f"{count:,} moments are more than {MOST_MOMENTS:,}: take a longer --step")
+    return [end - step * back for back in reversed(range(count))]
+
+
+def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
+    """The most frequent reason of each coin."""
+    told = []
+    for coin in dict.fromkeys(coins):
+        reasons = [one.reason for one in refused if one.coin == coin]
+        most = max(dict.fromkeys(reasons), key=reasons.count)
+        told.append(f"{coin} {reasons.count(most)} times: {most}")
+    return MissingData(
+        f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(told)}. `liqtruth index watch` "
+        "brings exact positions, `liqtruth feed watch hyperliquid` their aggregates"
+    )

@@ -1,0 +1,244 @@
+"""One pair of calibration: what the dictionary can say of a market at a moment, and where its positions stood.
+
+Both on one axis, per side: bins of log price from the mark outward to `REACH`, in shares of open interest. Two layers
+are kept apart: in the crowd's map each position counts with at most `LARGEST_SHARE` of open interest, and what is left
+is scaled to keep the mass within reach; the raw map is as it stands. Half of real notional lies in a few dozen
+positions, which tell nothing of the others, so the crowd is what is fitted (method, sections 0b and 3).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from liqtruth.compare.calibration.baseline_maps import baseline_maps
+from liqtruth.compare.calibration.distance_axis import BIN, BINS, GRID_WIDTH_BPS, outward
+from liqtruth.compare.calibration.entries import entry_columns
+from liqtruth.compare.calibration.holdings import Held, held_on
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
+from liqtruth.estimator.model.cohort_model import VintageModel, step_s
+from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.estimator.model.node_shares import daily_volatility
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.venues.table import Venue
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+
+SMOOTHING: Final = 0.004
+"""Standard deviation, in log price, of the Gaussian that both columns and targets are smoothed with."""
+LEAST_COVERAGE: Final = 0.60
+MOST_COVERAGE: Final = 1.25
+MOST_BEFORE_WINDOW: Final = 0.60
+MOST_MARK_GAP: Final = 0.02
+RECENT_MS: Final = 3 * 86_400_000
+
+
+class PairRefused(MissingData):
+    """A moment that nothing can be fitted on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a pair must have at least: coverage of each side, and open interest that opened in the window."""
+
+    least_coverage: float = LEAST_COVERAGE
+    most_before_window: float = MOST_BEFORE_WINDOW
+
+
+LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class SidePair:
+    """`columns` (bins, classes x nodes) per coordinate; `held` are the positions; `baselines` (bins,) by name.
+
+    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `entries.ENTRY_EDGES`.
+    `coverage` is the part of open interest whose positions are known.
+    """
+
+    columns: Mapping[Coordinate, FloatArray]
+    held: Held
+    baselines: Mapping[str, FloatArray]
+    entries: FloatArray
+    coverage: float
+
+    @cached_property
+    def crowd(self) -> FloatArray:
+        """The crowd's map (bins,), not smoothed."""
+        return self.held.binned(self.held.crowd)
+
+    @cached_property
+    def raw(self) -> FloatArray:
+        """The map as it stands (bins,), not smoothed."""
+        return self.held.binned(self.held.share)
+
+
+@dataclass(frozen=True, eq=False)
+class Recent:
+    """Ends, lows and highs of the last bars of a pair's series, as `RECENT_MS` reaches back."""
+
+    end_ms: np.ndarray
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, series: MarketSeries) -> "Recent":
+        near = series.end_ms > series.end_ms[-1] - RECENT_MS
+        return cls(series.end_ms[near], series.bars.low[near], series.bars.high[near])
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
+    classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
+
+    coin: str
+    as_of: datetime
+    mark_px: float
+    open_interest: float
+    highest_leverage: float
+    daily_volatility: float
+    positions: int
+    before_window: float
+    synthetic: bool
+    recent: Recent
+    long: SidePair
+    short: SidePair
+
+    @property
+    def day(self) -> int:
+        """Days since 1970."""
+        return int(self.as_of.timestamp() // 86_400)
+
+    @property
+    def block(self) -> str:
+        """Pairs of one coin and day resemble each other: they are drawn together."""
+        return f"{self.coin} {self.as_of:%Y-%m-%d}"
+
+
+def pair_of(
+    coin: str,
+    series: MarketSeries,
+    venue: Venue,
+    positions: pl.DataFrame,
+    prior: LeverageModel,
+    brackets: Brackets,
+    *,
+    coordinates: Sequence[Coordinate] = ("leverage",),
+    limits: Limits = LIMITS,
+) -> Pair:
+    """`positions`, known ones only, has `szi` (signed coins), `liq_px` (null: no price liquidates it) and `mark_px`;
+    `address` and `entry_px` are used where they are.
+
+    Classes and nodes are those of `prior`, nodes scaled to the market per coordinate. Raises `PairRefused` where the
+    two sides of the pair do not belong together, or cover too little.
+    """
+    _check_mark(series.mark_px, positions)
+    highest = brackets.highest_leverage(POSITION_USD)
+    models = {
+        name: VintageModel(
+            msgspec.structs.replace(prior, coordinate=name), width_bps=GRID_WIDTH_BPS, brackets=brackets
+        ).fit(series, venue, coin)
+        for name in coordinates
+    }
+    before = float(next(iter(models.values())).dictionary_.long.before_window.mean())
+    if before > limits.most_before_window:
+        raise PairRefused(f"{before:.0%} of open interest opened before the series begin")
+    plain = baseline_maps(series, venue, coin, brackets)
+    entries = entry_columns(next(iter(models.values())))
+    long, short = (
+        _side(side, models, held_on(side, positions, series), plain[side], entries, highest, limits)
+        for side in SIDES
+    )
+    return Pair(
+        coin=coin,
+        as_of=series.as_of,
+        mark_px=series.mark_px,
+        open_interest=float(series.bars.open_interest[-1]),
+        highest_leverage=highest,
+        daily_volatility=daily_volatility(series.bars.close, step_s(series)),
+        positions=positions.height,
+        before_window=before,
+        synthetic=_synthetic(series, positions),
+        recent=Recent.of(series),
+        long=long,
+        short=short,
+    )
+
+
+def nodes_on(
+    model: LeverageModel, coordinate: Coordinate, highest_leverage: float, daily_volatility: float
+) -> FloatArray:
+    """The model's nodes as plain leverages of one market, where it is taken in this coordinate."""
+    taken = msgspec.structs.replace(model, coordinate=coordinate)
+    return np.array(model.leverage) * taken.scale(highest_leverage, daily_volatility)
+
+
+def smoothed(values: FloatArray) -> FloatArray:
+    """Along the first axis (bins), in the precision of `values`; mass is kept, reflected at both ends."""
+    return np.asarray(_kernel(values.dtype.char) @ values)
+
+
+@lru_cache
+def _kernel(precision: str) -> FloatArray:
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(np.eye(BINS), SMOOTHING / BIN, axis=0), dtype=precision)
+
+
+def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
+    if positions.is_empty():
+        raise PairRefused("no position with a known price")
+    own = float(positions["mark_px"].median())  # type: ignore[arg-type]
+    if abs(np.log(own / mark_px)) > MOST_MARK_GAP:
+        raise PairRefused(f"the positions' mark {own:,.6g} is not the series' last price {mark_px:,.6g}")
+
+
+def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
+    told = "source" in positions.columns and any_synthetic(positions["source"])
+    return told or any(note.startswith(SYNTHETIC) for note in series.notes)
+
+
+def _side(
+    side: str,
+    models: Mapping[Coordinate, VintageModel],
+    held: Held,
+    baselines: Mapping[str, FloatArray],
+    entries: FloatArray,
+    highest: float,
+    limits: Limits,
+) -> SidePair:
+    coverage = held.coverage
+    if coverage < limits.least_coverage:
+        raise PairRefused(
+            f"{coverage:.0%} of open interest is covered by {side}s, {limits.least_coverage:.0%} needed"
+        )
+    if coverage > MOST_COVERAGE:
+        raise PairRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
+    return SidePair(
+        {name: _columns(model, side, highest) for name, model in models.items()},
+        held.as_whole(),
+        baselines,
+        entries,
+        coverage,
+    )
+
+
+def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
+    """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
+    dictionary, shares = model.dictionary_, model.shares_
+    placed = outward(getattr(dictionary, side).placed.sum(axis=0), dictionary.grid, side)
+    allowed = np.tile(shares.leverage <= highest, len(shares.rates))
+    return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
+
+
+def with_columns(pair: Pair, side: str, **changes: object) -> Pair:
+    """The pair with one side changed; for what re-weighs or shuffles positions."""
+    return replace(pair, **{side: replace(getattr(pair, side), **changes)})

@@ -1,0 +1,251 @@
+"""A divergence in the terminal: the answer first, then where the maps differ, then what to know before believing it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from liqtruth.compare.conclusion import MARKS
+from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
+from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
+from liqtruth.compare.divergence.no_information import LABEL as NULL_LABEL
+from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.moment import STYLES, as_of, grade
+from liqtruth.heatmap.money import percent, price, usd
+from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+
+SIDE_STYLE: Final = {"long": "green", "short": "red"}
+MODELS_ABREAST: Final = 2
+"""Models per table: with more the columns would not fit 80."""
+SHOWN: Final = (
+    ("wasserstein_pct", "long"),
+    ("wasserstein_pct", "short"),
+    ("wasserstein_pct", "mean"),
+    ("wasserstein_pct", "both"),
+    ("jensen_shannon", "long"),
+    ("jensen_shannon", "short"),
+    ("jensen_shannon_bands", "mean"),
+    ("share_above_error", "both"),
+)
+BOTH_SIDES: Final = {"both": "one axis"}
+NOT_MATCHED: Final = "where clusters lie; what was matched is not told, since it would rank no model"
+SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
+
+
+def divergence_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
+    """Fits 80 columns whatever the number of models. Ages are told against `now`, by default the clock."""
+    parts: list[RenderableType] = [_answer(divergence, now), _maps(divergence, now)]
+    if divergence.layers:
+        parts.append(_layers(divergence))
+    for start in range(0, len(divergence.models), MODELS_ABREAST):
+        chosen = slice(start, start + MODELS_ABREAST)
+        parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
+    parts += [_legend(divergence)]
+    parts += [
+        _clusters(result, divergence.tolerance_pct)
+        for result in divergence.models
+        if result.matches or any(recall.wanted for recall in result.recall)
+    ]
+    parts += [Text("\nBefore you believe it", style="bold"), _bullets(divergence.remarks)]
+    return Group(*parts)
+
+
+def _answer(divergence: Divergence, now: datetime | None) -> Panel:
+    heading = f"{divergence.coin}: model against {divergence.truth.label}"
+    if divergence.synthetic:
+        heading += " (SYNTHETIC MARKET)"
+    body = Text(divergence.verdict, style="bold")
+    aged = as_of(divergence.as_of, now)
+    beside = f", {SYNTHETIC_SAID}" if divergence.synthetic else ""
+    body.append(f"\n{aged}{beside}", style=f"not bold {STYLES[grade(divergence.as_of, now)]}")
+    if divergence.caveat:
+        body.append(f"\n{divergence.caveat}", style="not bold yellow")
+    return Panel(body, title=Text(heading), box=box.ROUNDED, expand=False)
+
+
+def _table(title: str, *columns: str, left: int = 1) -> Table:
+    """An empty table; names of maps are text, never markup."""
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, column in enumerate(columns):
+        justify: Literal["left", "right"] = "left" if position < left else "right"
+        table.add_column(Text(column), justify=justify, no_wrap=position < left)
+    return table
+
+
+def _maps(divergence: Divergence, now: datetime | None) -> Table:
+    table = _table("The maps", "map", "as of (UTC)", "mark", "% of OI", "longs", "shorts")
+    table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
+    for summary in (divergence.truth, *(result.summary for result in divergence.models)):
+        table.add_row(*_map_cells(summary, now))
+    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts within the grid")
+
+
+def _folding(table: Table) -> Table:
+    """Long names, such as those of filtered maps, take several lines; figures never do."""
+    for place, column in enumerate(table.columns):
+        column.no_wrap, column.overflow = place > 0, "fold"
+    return table
+
+
+def _captioned(table: Table, caption: str) -> Table:
+    table.caption, table.caption_justify = Text(caption, style="dim italic"), "left"
+    return table
+
+
+def _map_cells(summary: MapSummary, now: datetime | None) -> list[str | Text]:
+    share = summary.coverage_share
+    return [
+        Text(summary.label),
+        Text(
+            f"{summary.as_of:%Y-%m-%d %H:%M:%S}",
+            style=STYLES[grade(summary.data_moment or summary.as_of, now)],
+        ),
+        price(summary.mark_px),
+        "unknown" if share is None else f"{100 * share.long:.3g}/{100 * share.short:.3g}",
+        usd(summary.in_grid_usd.long),
+        usd(summary.in_grid_usd.short),
+    ]
+
+
+def _layers(divergence: Divergence) -> Table:
+    """Models by rows, so that naive and fitted ones stand under one another; raw and crowd abreast."""
+    layers = divergence.layers
+    title = "Against the whole map (raw) and against its crowd: W1, mean of sides"
+    table = _table(title, "", *(layer.layer for layer in layers))
+    table.add_row("effective longs / shorts", *(layer.effective for layer in layers))
+    table.add_row("shape can be claimed", *("yes" if layer.enough else "no" for layer in layers))
+    floors = [_figure("wasserstein_pct", layer.noise_floor_pct) for layer in layers]
+    table.add_row("noise floor", *floors, end_section=True)
+    null = [_figure("wasserstein_pct", layer.null_scores.wasserstein_pct) for layer in layers]
+    table.add_row("mark only", *null)
+    for result, *rows in zip(divergence.models, *(layer.models for layer in layers), strict=True):
+        mark = MARKS[result.barred.code] if result.barred else ""
+        figures = (
+            _graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked, mark=mark) for row in rows
+        )
+        table.add_row(Text(rows[0].label), *figures)
+    return _captioned(_folding(table), "\n".join(layer.says for layer in layers))
+
+
+def _bands(divergence: Divergence, chosen: slice) -> Table:
+    labels = [result.summary.label for result in divergence.models[chosen]]
+    title = "Share of each side's mass by distance from the mark"
+    table = _table(title, "side", "distance", "truth", *labels, "mark only")
+    for number, band in enumerate(divergence.bands):
+        shares = (band.truth_share, *band.model_shares[chosen], band.null_share)
+        table.add_row(
+            Text(band.side, style=SIDE_STYLE[band.side]),
+            f"{band.low_pct:g}-{band.high_pct:.3g} %",
+            *("-" if share is None else f"{100 * share:.1f} %" for share in shares),
+            end_section=number == len(divergence.bands) // 2 - 1,
+        )
+    return table
+
+
+def _scores(results: Sequence[ModelResult]) -> Table:
+    labels = [result.summary.label for result in results]
+    table = _table("How far from the truth", "score", "mark only", *labels)
+    by_score = [{(row.score, row.side): row for row in result.judged} for result in results]
+    for key in SHOWN:
+        rows = [known[key] for known in by_score]
+        table.add_row(
+            _score_name(*key),
+            _figure(rows[0].score, rows[0].null),
+            *(_judged(row) for row in rows),
+            end_section=key in SECTION_ENDS,
+            style="bold" if key == ("wasserstein_pct", "mean") else "",
+        )
+    return table
+
+
+def _score_name(score: str, side: str) -> str:
+    if score == "share_above_error":
+        return "share above, off by"
+    return f"{NAMES[score]}, {BOTH_SIDES.get(side, side)}"
+
+
+def _judged(row: Judged) -> Text:
+    return _graded(row.model, row.skill, row.score, ranked=row.ranked)
+
+
+def _graded(
+    value: float | None, skill: float | None, score: str = "wasserstein_pct", *, ranked: bool, mark: str = ""
+) -> Text:
+    """A score, and in words how it stands to that of the map that knows only the mark; or, where it ranks no model, at
+    most why."""
+    figure = _figure(score, value)
+    if not ranked:
+        return Text(f"{figure} {mark}".strip(), style="dim")
+    if skill is None:
+        return Text(figure, style="dim")
+    word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
+    style = {"better": "green", "worse": "red"}.get(word, "yellow")
+    return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", style))
+
+
+def _figure(score: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if score == "share_above_error":
+        return f"{100 * value:.0f} pp"
+    return f"{value:.2f} %" if score == "wasserstein_pct" else f"{value:.3f}"
+
+
+def _legend(divergence: Divergence) -> Text:
+    lines = [
+        "W1: percent of price that mass must move to turn one map into the other;",
+        "mean: of the two sides; one axis: both sides together.",
+        "JS: 0 equal, 1 disjoint, after smoothing by 0.3 %.",
+        f"mark only: a map that {NULL_LABEL} ({divergence.null_model}).",
+        "better/worse: skill = 1 - score / that map's score.",
+    ]
+    if not all(result.ranked for result in divergence.models):
+        lines.append(
+            "A figure without such a word ranks no model: see the gates above and the remarks below."
+        )
+    lines += undefined_reasons(divergence)
+    if divergence.noise_floor_pct is not None:
+        lines.append(f"Noise floor of the truth: about {divergence.noise_floor_pct:.1f} % (mean W1).")
+    return Text("\n".join(lines), style="dim")
+
+
+def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
+    title = f"\nClusters: {result.summary.label} (match within {tolerance_pct:g} % of price)"
+    table = _table(
+        title, "", "side", "truth", "mass", "model", *(("match", "chance") if result.ranked else ()), left=2
+    )
+    for match in result.matches:
+        cells = _match_cells(match) if result.ranked else _match_cells(match)[:3]
+        table.add_row(match.role, Text(match.side, style=SIDE_STYLE[match.side]), *cells)
+    if not result.ranked:
+        return _captioned(table, NOT_MATCHED)
+    lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]
+    return _captioned(table, "\n".join(lines))
+
+
+def _match_cells(match: ClusterMatch) -> list[str]:
+    return [
+        _place(match.side, match.truth_px, match.truth_pct),
+        usd(match.truth_usd),
+        "-"
+        if match.model_px is None or match.model_pct is None
+        else _place(match.side, match.model_px, match.model_pct),
+        "yes" if match.matched else "no",
+        percent(match.chance, 0),
+    ]
+
+
+def _place(side: str, px: float, distance_pct: float) -> str:
+    return f"{price(px)} {'-' if side == 'long' else '+'}{distance_pct:.1f}%"
+
+
+def _bullets(remarks: Sequence[str]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for remark in remarks:
+        table.add_row("•", Text(remark))
+    return table

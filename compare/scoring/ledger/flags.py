@@ -1,0 +1,64 @@
+"""What the ledger holds against a model: one plain line where it is worse than a map that knows less.
+
+A line needs at least ten liquidations, and an upper bound below the baseline: of the share of liquidations in the
+thickest tenth of its zones below chance, or of its difference in rank skill below zero.
+"""
+
+from collections.abc import Iterator
+
+from sqlmodel import select
+
+from liqtruth.compare.scoring.ledger.leaderboard import Standing, standings
+from liqtruth.compare.scoring.realised.precision import LEAST_EVENTS
+from liqtruth.compare.scoring.realised.scores import SideScore
+from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.storage.database.tables import Forecast, ForecastScore
+from liqtruth.storage.store import Store
+
+
+def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -> tuple[str, ...]:
+    """Lines for the `quality` of a map of `model` on `venue` (a name, several with commas, or `all`).
+
+    `weights` keeps what concerns one leverage model by its name. Empty where the ledger has nothing against it; with
+    no scored forecast that is one look at an index.
+    """
+    venues = None if venue.strip() == "all" else [name.strip() for name in venue.split(",")]
+    if not _any_scored(store, model):
+        return ()
+    return tuple(
+        line
+        for one in standings(store, model, venues)
+        if weights is None or one.weights in ("", weights)
+        for line in flags_of_standing(one)
+    )
+
+
+def flags_of_standing(one: Standing) -> tuple[str, ...]:
+    """What one standing gives reason to say."""
+    if one.pooled is None or one.pooled.events < LEAST_EVENTS:
+        return ()
+    replayed = " of replays" if one.replayed else ""
+    where = f"ledger{replayed}, {one.venue} {one.coin} {horizon_name(one.horizon_s)}, {one.scored} scored"
+    return tuple(f"{where}: {reason}" for reason in _reasons(one.name, one.pooled))
+
+
+def _reasons(name: str, pooled: SideScore) -> Iterator[str]:
+    found = pooled.maps[0].precision
+    if found is not None and found.high < found.chance:
+        yield (
+            f"{name} does worse than chance: the thickest tenth of its zones was hit by {found.share:.0%} of "
+            f"{found.events} liquidations, at most {found.high:.0%}; chance hits {found.chance:.0%}"
+        )
+    for baseline in pooled.maps[1:]:
+        skill = baseline.skill
+        if skill is not None and skill.high is not None and skill.low is not None and skill.high < 0:
+            yield (
+                f"{name} does worse than {baseline.name}: its rank correlation with realised liquidations is lower by "
+                f"{-skill.value:.2f} (95 % {-skill.high:.2f} to {-skill.low:.2f})"
+            )
+
+
+def _any_scored(store: Store, model: str) -> bool:
+    query = select(ForecastScore.forecast_hash).join(Forecast).where(Forecast.model == model).limit(1)
+    with store.database.session() as session:
+        return session.exec(query).first() is not None

@@ -1,0 +1,157 @@
+"""Scores of maps on realised liquidations: rank skill with the move taken out, level, and precision of zones.
+
+The plain Spearman correlation stands beside the partial one because it flatters: a larger move sweeps more of any map
+and liquidates more, so that a map that knows only distance already correlates. What counts is the partial one, and its
+difference from that of the baselines.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from liqtruth.compare.scoring.realised.precision import Precision, precision_of
+from liqtruth.compare.scoring.realised.windows import Windows, apart, joined
+from liqtruth.compare.statistics.correlation import (
+    LEAST_WINDOWS,
+    Draws,
+    Estimate,
+    drawn_days,
+    partial,
+    rank_covariances,
+    weighted_medians,
+)
+from liqtruth.estimator.model.baselines import UNIFORM
+from liqtruth.heatmap.grid import FloatArray
+
+SIDES: Final = ("long", "short", "pooled")
+PLAIN_FLATTERS: Final = (
+    "plain rank correlation flatters: any map has more mass in a larger move; read the partial one"
+)
+
+
+class MapScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One map; null where it is not known, and the side's `notes` say why.
+
+    `partial` and `plain` are Spearman correlations of predicted and realised, the first given the move and the
+    window's volatility. `ratio` is predicted over realised, sum over sum; `median_log_ratio` the median of the windows
+    in which both are above zero. `skill` is how much higher the scored map's `partial` is than this map's, null for
+    itself.
+    """
+
+    name: str
+    predicted_usd: float
+    partial: Estimate | None
+    plain: Estimate | None
+    ratio: Estimate | None
+    median_log_ratio: Estimate | None
+    precision: Precision | None
+    skill: Estimate | None
+
+
+class SideScore(msgspec.Struct, frozen=True, kw_only=True):
+    """All maps on one side's windows or both; the first is the one that is scored, the others are baselines."""
+
+    side: str
+    windows: int
+    days: int
+    events: int
+    told_usd: float
+    realised_usd: float | None
+    maps: tuple[MapScore, ...]
+    notes: tuple[str, ...]
+
+
+def score_sides(
+    long: Windows, short: Windows, horizon_ms: int, *, seed: int = 0
+) -> tuple[SideScore, SideScore, SideScore]:
+    """Long, short and both together."""
+    parts = (long, short, joined([long, short]))
+    found = [score_windows(part, side, horizon_ms, seed) for part, side in zip(parts, SIDES, strict=True)]
+    return found[0], found[1], found[2]
+
+
+def score_windows(windows: Windows, side: str, horizon_ms: int, seed: int = 0) -> SideScore:
+    """Every map on the same windows and the same draws of days."""
+    draws = drawn_days(windows.start_ms, seed)
+    names = list(windows.predicted_usd)
+    partials, plains = _correlations(windows, draws, names)
+    once = apart(windows.start_ms, horizon_ms)
+    maps = tuple(
+        MapScore(
+            name=name,
+            predicted_usd=float(windows.predicted_usd[name].sum()),
+            partial=draws.estimate(partials[place]),
+            plain=draws.estimate(plains[place]),
+            ratio=_ratio(windows, name, draws),
+            median_log_ratio=_median_log_ratio(windows, name, draws),
+            precision=_precision(windows, name, once),
+            skill=draws.estimate(partials[0] - partials[place]) if place else None,
+        )
+        for place, name in enumerate(names)
+    )
+    realised = float(windows.realised_usd.sum())
+    return SideScore(
+        side=side,
+        windows=windows.start_ms.size,
+        days=draws.times.shape[1],
+        events=round(float(windows.events.sum())),
+        told_usd=float(windows.told_usd.sum()),
+        realised_usd=realised if np.isfinite(realised) else None,
+        maps=maps,
+        notes=tuple(_notes(windows, draws, maps[0], float(windows.zoned_events[once].sum()))),
+    )
+
+
+def _correlations(
+    windows: Windows, draws: Draws, names: Sequence[str]
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    if windows.start_ms.size < LEAST_WINDOWS:
+        unknown = [np.full(len(draws.times), np.nan)] * len(names)
+        return unknown, unknown
+    controls = (windows.move, windows.volatility)
+    columns = (windows.told_usd, *controls, *(windows.predicted_usd[name] for name in names))
+    covariance = rank_covariances(columns, draws)
+    places = range(3, 3 + len(names))
+    return (
+        [partial(covariance, place, 0, (1, 2)) for place in places],
+        [partial(covariance, place, 0, ()) for place in places],
+    )
+
+
+def _ratio(windows: Windows, name: str, draws: Draws) -> Estimate | None:
+    both = np.stack([windows.predicted_usd[name], windows.realised_usd], axis=1)
+    predicted, realised = draws.sums(both).T
+    known = realised > 0
+    return draws.estimate(np.where(known, predicted / np.where(known, realised, 1.0), np.nan))
+
+
+def _median_log_ratio(windows: Windows, name: str, draws: Draws) -> Estimate | None:
+    predicted, realised = windows.predicted_usd[name], windows.realised_usd
+    both = (predicted > 0) & (realised > 0)
+    values = np.log(predicted[both] / realised[both])
+    return draws.estimate(weighted_medians(values, draws.day[both], draws))
+
+
+def _precision(windows: Windows, name: str, once: np.ndarray) -> Precision | None:
+    zoned = windows.zoned_events[once]
+    chance = windows.hits[UNIFORM][once].sum()
+    return precision_of(float(zoned.sum()), float(windows.hits[name][once].sum()), float(chance))
+
+
+def _notes(windows: Windows, draws: Draws, scored: MapScore, zoned: float) -> Iterator[str]:
+    count = windows.start_ms.size
+    if count < LEAST_WINDOWS:
+        yield f"{count} windows: at least {LEAST_WINDOWS} are needed for a rank correlation"
+    elif not windows.told_usd.any():
+        yield "nothing was liquidated: there is no rank to correlate with"
+    if not draws.enough:
+        yield f"{draws.times.shape[1]} days: no intervals, at least 5 are needed"
+    if np.isnan(windows.coverage).any():
+        yield "coverage is not known: no ratios"
+    if scored.precision is None:
+        yield (
+            f"{zoned:.0f} liquidations in zones of windows that swept at least 10 of 25 bps: "
+            "no precision, at least 10 are needed"
+        )

@@ -1,0 +1,136 @@
+"""`Windows`: what maps predicted of the time after each moment, and what happened in it, on one side of the market."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from liqtruth.compare.observed.mark_path import Ranges
+from liqtruth.compare.observed.realised import Realised
+from liqtruth.compare.scoring.realised.precision import place_in_zones, top_chance, zones_of
+from liqtruth.compare.scoring.realised.swept import SweptUsd
+from liqtruth.heatmap.grid import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Arrays of shape (windows,), by map where there are several.
+
+    Attributes
+    ----------
+    start_ms : the moment of the map
+    move : log price from the mark to the extreme on this side; 0 where the price never went that way
+    volatility : of the window
+    told_usd : liquidated notional as the venue tells it
+    coverage : share of liquidations that is told; NaN where unknown
+    events : liquidations
+    predicted_usd : what each map had between the mark and the extreme
+    zoned_events, hits : liquidations inside zones, and how many of them in the top tenth of each map
+    """
+
+    start_ms: IntArray
+    move: FloatArray
+    volatility: FloatArray
+    told_usd: FloatArray
+    coverage: FloatArray
+    events: FloatArray
+    predicted_usd: Mapping[str, FloatArray]
+    zoned_events: FloatArray
+    hits: Mapping[str, FloatArray]
+
+    @property
+    def realised_usd(self) -> FloatArray:
+        """Liquidated notional of all, told or not; NaN where the coverage is unknown."""
+        return self.told_usd / self.coverage
+
+
+def windows_of(
+    moments_ms: IntArray,
+    mark_px: FloatArray,
+    maps: Mapping[str, SweptUsd],
+    ranges: Ranges,
+    realised: Realised,
+    side: str,
+) -> Windows:
+    """The windows of one side whose bars are whole, that were listened to, and of which every map knows the mark."""
+    heard = realised.heard(ranges.from_ms, ranges.until_ms)
+    place = np.flatnonzero(ranges.whole & heard & np.isfinite(mark_px))
+    mark = mark_px[place]
+    if side == "long":
+        told, extreme = realised.long, np.minimum(ranges.low[place], mark)
+    else:
+        told, extreme = realised.short, np.maximum(ranges.high[place], mark)
+    first, last = told.within(ranges.from_ms[place], ranges.until_ms[place])
+    predicted = {name: swept(side, place, extreme) for name, swept in maps.items()}
+    move = np.abs(np.log(extreme / mark))
+    zoned, hits = _zoned(told.px, first, last, maps, side, place, mark_px, move)
+    return Windows(
+        start_ms=moments_ms[place],
+        move=move,
+        volatility=ranges.volatility[place],
+        told_usd=told.risen_usd[last] - told.risen_usd[first],
+        coverage=np.full(place.size, np.nan if realised.coverage is None else realised.coverage),
+        events=(last - first).astype(np.float64),
+        predicted_usd=predicted,
+        zoned_events=zoned,
+        hits=hits,
+    )
+
+
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Windows one after the other; of the maps, those that all parts have."""
+    names = [name for name in parts[0].predicted_usd if all(name in part.predicted_usd for part in parts)]
+
+    def beside(attribute: str) -> FloatArray:
+        return np.concatenate([getattr(part, attribute) for part in parts])
+
+    return Windows(
+        start_ms=np.concatenate([part.start_ms for part in parts]),
+        move=beside("move"),
+        volatility=beside("volatility"),
+        told_usd=beside("told_usd"),
+        coverage=beside("coverage"),
+        events=beside("events"),
+        predicted_usd={name: np.concatenate([part.predicted_usd[name] for part in parts]) for name in names},
+        zoned_events=beside("zoned_events"),
+        hits={name: np.concatenate([part.hits[name] for part in parts]) for name in names},
+    )
+
+
+def apart(start_ms: IntArray, horizon_ms: int) -> np.ndarray:
+    """Windows that share no time with an earlier one that is taken, so that an event counts once.
+
+    Where windows of both sides are joined, those of one moment are taken together.
+    """
+    taken: list[int] = []
+    for moment in np.unique(start_ms).tolist():
+        if not taken or moment >= taken[-1] + horizon_ms:
+            taken.append(moment)
+    return np.isin(start_ms, taken)
+
+
+def _zoned(
+    px: FloatArray,
+    first: IntArray,
+    last: IntArray,
+    maps: Mapping[str, SweptUsd],
+    side: str,
+    moment: IntArray,
+    mark_px: FloatArray,
+    move: FloatArray,
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Events in zones per window, and hits per map and window."""
+    zones = zones_of(np.where(last > first, move, 0.0))
+    count = last - first
+    window = np.repeat(np.arange(count.size), count)
+    event = np.arange(window.size) - np.repeat(np.cumsum(count) - count, count) + first[window]
+    away = np.log(mark_px[moment[window]] / px[event]) * (1 if side == "long" else -1)
+    zone = place_in_zones(zones, window, away)
+    inside = zone >= 0
+    zoned = np.bincount(window[inside], minlength=count.size).astype(np.float64)
+    hits = {}
+    for name, swept in maps.items():
+        chance = top_chance(zones, swept, side, moment, mark_px[moment])
+        struck = np.bincount(window[inside], chance[zone[inside]], minlength=count.size)
+        hits[name] = struck.astype(np.float64)
+    return zoned, hits

@@ -1,0 +1,127 @@
+"""Three claims that are made of liquidation heatmaps, each with what was measured, its chance level and a verdict.
+
+A claim is a range of a figure. It holds where our figure lies in that range and is better than chance; where chance
+reaches as much, it says nothing of the map; where our interval lies outside, it does not hold. What the data cannot
+decide is not known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from liqtruth.compare.scoring.visits.alignment import Alignment
+from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days
+from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.day_blocks import scaled
+
+CLAIM_HORIZON_H: Final = 168
+"""The claim names no horizon: a week is taken, the others stand in the table of visits."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A figure in percent said to lie from `low` to `high`; `better` is 1 where more of it is better, else -1."""
+
+    name: Literal["visited", "aligned", "deviation"]
+    text: str
+    low: float
+    high: float
+    better: int
+
+
+CLAIMS: Final = (
+    Claim("visited", "60-70 % of hotspots are visited", 60.0, 70.0, 1),
+    Claim("aligned", "70-85 % of clusters align", 70.0, 85.0, 1),
+    Claim("deviation", "1-3 % deviation", 1.0, 3.0, -1),
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Our figure for a claim in percent, its chance level and ours less chance's, and the verdict in plain words."""
+
+    claim: str
+    measured_as: str
+    figure: Estimate | None
+    chance: Estimate | None
+    difference: Estimate | None
+    verdict: str
+
+
+def answers(visits: Sequence[VisitRow], alignment: Alignment | None, no_exact: str) -> tuple[Answer, ...]:
+    """One per claim, in the order of `CLAIMS`; `no_exact` says why there is no alignment where it is null."""
+    visited, aligned, deviation = CLAIMS
+    return (
+        _of_visits(visited, visits),
+        _of_alignment(aligned, alignment, no_exact),
+        _of_alignment(deviation, alignment, no_exact),
+    )
+
+
+def verdict(claim: Claim, figure: Estimate | None, difference: Estimate | None, why: str) -> str:
+    """`holds`, `holds but is what chance gives`, `does not hold: ...` or `not known, because ...`."""
+    if figure is None or figure.low is None or figure.high is None:
+        return f"not known, because {why or 'there is no interval'}"
+    if figure.low > claim.high:
+        return f"does not hold: it is more, {_against_chance(claim, difference)}"
+    if figure.high < claim.low:
+        return f"does not hold: it is less, {_against_chance(claim, difference)}"
+    if not claim.low <= figure.value <= claim.high:
+        return "not known, because the interval reaches into the range but the figure is outside"
+    if difference is None or difference.low is None or difference.high is None:
+        return f"not known, because {why or 'there is no chance level'}"
+    return "holds" if _beats_chance(claim, difference) else "holds but is what chance gives"
+
+
+def _beats_chance(claim: Claim, difference: Estimate) -> bool:
+    nearest = difference.low if claim.better > 0 else difference.high
+    return nearest is not None and claim.better * nearest > 0
+
+
+def _against_chance(claim: Claim, difference: Estimate | None) -> str:
+    if difference is None or difference.low is None:
+        return "beside chance not known"
+    return "better than chance" if _beats_chance(claim, difference) else "no better than chance"
+
+
+def _of_visits(claim: Claim, visits: Sequence[VisitRow]) -> Answer:
+    chosen = [row for row in visits if row.side == BOTH and row.horizon_h == CLAIM_HORIZON_H]
+    measured = f"by notional, within {in_days(CLAIM_HORIZON_H)}"
+    if not chosen:
+        return Answer(
+            claim.text, measured, None, None, None, "not known, because this horizon was not scored"
+        )
+    row = chosen[0]
+    return _answer(
+        claim,
+        measured,
+        (row.weighted.visited, row.weighted.expected, row.weighted.difference),
+        100.0,
+        row.why,
+    )
+
+
+def _of_alignment(claim: Claim, found: Alignment | None, no_exact: str) -> Answer:
+    if found is None:
+        return Answer(claim.text, "", None, None, None, f"not known, because {no_exact}")
+    if claim.name == "aligned":
+        measured = f"within {found.tolerance_pct:g} % of price of an exact one"
+        shares = found.share, found.chance_share, found.share_difference
+        return _answer(claim, measured, shares, 100.0, found.why)
+    measured = "median, to the nearest exact cluster, % of price"
+    medians = found.deviation_pct, found.chance_deviation_pct, found.deviation_difference_pct
+    return _answer(claim, measured, medians, 1.0, found.why)
+
+
+def _answer(
+    claim: Claim,
+    measured_as: str,
+    told: tuple[Estimate | None, Estimate | None, Estimate | None],
+    factor: float,
+    why: str,
+) -> Answer:
+    figure, chance, difference = (scaled(one, factor) for one in told)
+    return Answer(
+        claim.text, measured_as, figure, chance, difference, verdict(claim, figure, difference, why)
+    )

@@ -1,0 +1,234 @@
+"""From what is stored to the score of visits: maps over time, prices after them, exact maps beside, three claims."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from liqtruth.compare.observed.mark_path import load_path
+from liqtruth.compare.observed.price_path import PricePath
+from liqtruth.compare.scoring.visits.alignment import Alignment, align, paired
+from liqtruth.compare.scoring.visits.claims import Answer, answers
+from liqtruth.compare.scoring.visits.major_zones import (
+    TOP,
+    MajorZones,
+    exact_maps_between,
+    refuse_empty,
+    zones_of_maps,
+    zones_of_series,
+)
+from liqtruth.compare.scoring.visits.visits import (
+    HORIZONS_H,
+    TOLERANCE_PCT,
+    VOLATILITY_BACK_MS,
+    VisitRow,
+    at_the_mark,
+    score_visits,
+    visit_sentence,
+)
+from liqtruth.compare.statistics.profiles import RANGE_PCT
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD, model_series
+from liqtruth.estimator.series.series import WINDOWS
+from liqtruth.estimator.series.time_line import bar_ends
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
+
+SCHEMA: Final = "liqtruth.visits/1"
+EXACT: Final = "exact"
+STEP: Final = timedelta(hours=6)
+DEFAULT_VENUE: Final = "binance"
+
+
+class VisitReport(msgspec.Struct, frozen=True):
+    """Everything that is told of visits. `alignment` is null for exact maps themselves and where none are stored."""
+
+    schema: str
+    coin: str
+    venue: str
+    model: str
+    synthetic: bool
+    start: datetime
+    end: datetime
+    step_h: float
+    moments: int
+    top: int
+    within_pct: float
+    tolerance_pct: float
+    seed: int
+    at_mark: int
+    visits: tuple[VisitRow, ...]
+    alignment: Alignment | None
+    claims: tuple[Answer, ...]
+    notes: tuple[str, ...]
+
+    def describe(self) -> list[str]:
+        """What the tables have no room for."""
+        return [visit_sentence(row) for row in self.visits if row.side == "both"] + list(self.notes)
+
+
+@dataclass(frozen=True)
+class VisitPlan:
+    """What to score; null times mean all that is stored. `venue` is by default that of the model."""
+
+    coin: str
+    venue: str | None = None
+    model: str = "vintages"
+    weights: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    step: timedelta = STEP
+    top: int = TOP
+    within_pct: float = RANGE_PCT
+    tolerance_pct: float = TOLERANCE_PCT
+    seed: int = 0
+
+    @property
+    def priced_on(self) -> str:
+        """The venue whose maps and prices these are; raises `BadInput` for exact maps of another than Hyperliquid."""
+        if self.model != EXACT:
+            return venue_named(self.venue or DEFAULT_VENUE).name
+        if self.venue not in (None, VENUE):
+            raise BadInput(f"exact maps are those of {VENUE}, not of {self.venue}: leave --venue out")
+        if self.weights is not None:
+            raise BadInput(f"--weights {self.weights}: exact maps have none")
+        return VENUE
+
+
+def visits_stored(
+    store: Store, plan: VisitPlan, on_progress: Callable[[float], None] = lambda share: None
+) -> VisitReport:
+    """Score the plan on what is stored.
+
+    Raises `MissingData` where no map or no price is there, `BadInput` for what cannot be asked, and as `model_series`.
+    """
+    venue = plan.priced_on
+    zones, exact, notes = _zones(store, plan, venue, on_progress)
+    path = _path(store, plan, venue, zones)
+    visits = score_visits(zones, path, tolerance_pct=plan.tolerance_pct, seed=plan.seed)
+    alignment, no_exact = _alignment(zones, exact, plan)
+    return VisitReport(
+        schema=SCHEMA,
+        coin=plan.coin,
+        venue=venue,
+        model=plan.model if plan.weights is None else f"{plan.model} ({plan.weights})",
+        synthetic=any(SYNTHETIC in note.casefold() for note in notes),
+        start=of_ms(int(zones.times_ms[0])),
+        end=of_ms(int(zones.times_ms[-1])),
+        step_h=plan.step / timedelta(hours=1),
+        moments=zones.moments,
+        top=plan.top,
+        within_pct=plan.within_pct,
+        tolerance_pct=plan.tolerance_pct,
+        seed=plan.seed,
+        at_mark=at_the_mark(zones, plan.tolerance_pct),
+        visits=visits,
+        alignment=alignment,
+        claims=answers(visits, alignment, no_exact),
+        notes=(*_reading_notes(plan, zones, path), *notes),
+    )
+
+
+def _zones(
+    store: Store, plan: VisitPlan, venue: str, on_progress: Callable[[float], None]
+) -> tuple[MajorZones, list[Heatmap], tuple[str, ...]]:
+    """Zones of the plan's maps, the exact maps of the same time, and what the maps say of themselves."""
+    if plan.model == EXACT:
+        maps = exact_maps_between(store, plan.coin, plan.start, plan.end, plan.step, on_progress)
+        if not maps:
+            raise MissingData(
+                f"no exact map of {plan.coin} is stored in that time: `liqtruth index watch` or `index import`"
+            )
+        zones = zones_of_maps(maps, plan.top, plan.within_pct)
+        refuse_empty(zones, f"{venue} {plan.coin}")
+        return zones, maps, tuple(dict.fromkeys(note for one in maps for note in _synthetic(one)))
+    start, end = _span(store, plan, venue)
+    series = model_series(
+        store, plan.coin, venue, plan.model, end - start, plan.step, weights=plan.weights, at=end
+    )
+    zones = zones_of_series(series, plan.top, plan.within_pct)
+    refuse_empty(zones, f"{venue} {plan.coin} {plan.model}")
+    said = [note for held in series.coverage if held for note in held.notes if note.startswith(SYNTHETIC)]
+    exact = _exact_beside(store, plan, zones, on_progress)
+    quality = tuple(f"input: {finding}" for finding in series.quality)
+    return zones, exact, (*dict.fromkeys(said), *quality, *series.assumptions)
+
+
+def _exact_beside(
+    store: Store, plan: VisitPlan, zones: MajorZones, on_progress: Callable[[float], None]
+) -> list[Heatmap]:
+    """Exact maps of the time of the model's; none where nothing of the coin was ever read."""
+    ends = (of_ms(int(zones.times_ms[at])) for at in (0, -1))
+    begin, until = ends
+    try:
+        return exact_maps_between(
+            store, plan.coin, begin - plan.step / 2, until + plan.step / 2, plan.step, on_progress
+        )
+    except (NothingStored, UnknownCoin):
+        return []
+
+
+def _span(store: Store, plan: VisitPlan, venue: str) -> tuple[datetime, datetime]:
+    """All that is stored but the warm-up, at most the longest window; raises `MissingData` where that is too little."""
+    candles = store.lake.read_series("candles", venue, plan.coin, DATASETS["candles"].schema, None, plan.end)
+    if candles.is_empty():
+        raise NothingStored(
+            f"no candles of {venue} {plan.coin} are stored: `liqtruth feed fetch {venue} {plan.coin} --days 90`"
+        )
+    end, first = plan.end or bar_ends(candles).max(), candles["ts"].min()
+    assert isinstance(end, datetime)
+    assert isinstance(first, datetime)
+    start = plan.start or max(first, end - max(WINDOWS.values())) + SHORTEST_LEAD
+    if end - start < plan.step:
+        raise MissingData(
+            f"{venue} {plan.coin}: {told(start)} to {told(end)} is less than a step of {hours(plan.step)}; the "
+            f"first {hours(SHORTEST_LEAD)} stored are warm-up, fetch or import a longer history"
+        )
+    return start, end
+
+
+def _path(store: Store, plan: VisitPlan, venue: str, zones: MajorZones) -> PricePath:
+    """Prices from before the first moment's volatility to the longest horizon after the last moment."""
+    begin, until = of_ms(int(zones.times_ms[0])), of_ms(int(zones.times_ms[-1]))
+    before, after = timedelta(milliseconds=VOLATILITY_BACK_MS), timedelta(hours=max(HORIZONS_H))
+    return PricePath(load_path(store, venue, plan.coin, begin - before, until + after))
+
+
+def _alignment(zones: MajorZones, exact: list[Heatmap], plan: VisitPlan) -> tuple[Alignment | None, str]:
+    """The alignment with exact maps, else why there is none."""
+    if plan.model == EXACT:
+        return None, "these are the exact maps: score a model"
+    near = paired(
+        zones,
+        zones_of_maps(exact, plan.top, plan.within_pct),
+        round(plan.step / timedelta(milliseconds=1)) // 2,
+    )
+    if not near[0].moments:
+        return None, f"no exact map of {plan.coin} is stored near any modelled one (`liqtruth index watch`)"
+    return align(*near, seed=plan.seed), ""
+
+
+def _synthetic(heatmap: Heatmap) -> tuple[str, ...]:
+    return tuple(note for note in heatmap.coverage.notes if note.startswith(SYNTHETIC))
+
+
+def _reading_notes(plan: VisitPlan, zones: MajorZones, path: PricePath) -> tuple[str, ...]:
+    left_out = at_the_mark(zones, plan.tolerance_pct)
+    return (
+        f"{zones.moments} maps, the {plan.top} heaviest zones a side within {plan.within_pct:g} % of the mark; "
+        f"visited: price came within {plan.tolerance_pct:g} % of the peak, in bars of {path.bar_min:g} min",
+        path.bars.said.replace("swept", "visited"),
+        *((f"{counted(left_out, 'zone')} left out: the price was there already",) if left_out else ()),
+        "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as "
+        "far in units of the three days before",
+    )

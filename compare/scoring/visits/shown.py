@@ -1,0 +1,247 @@
+"""The score of visits as people read it: tables for a terminal; bars, the claims and all figures on a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from liqtruth.compare.scoring import pages
+from liqtruth.compare.scoring.visits.claims import Answer
+from liqtruth.compare.scoring.visits.job import VisitReport
+from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visit_sentence
+from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.day_blocks import scaled
+from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from rich.console import RenderableType
+    from rich.table import Table
+
+SIDE_NAMES: Final = {"long": "longs", "short": "shorts", "both": "both"}
+EXPECTED: Final = "#6b7685"
+
+
+def visits_view(report: VisitReport) -> RenderableType:
+    """Both tables."""
+    from rich.console import Group
+
+    return Group(visits_table(report), "", claims_table(report))
+
+
+def visits_table(report: VisitReport) -> Table:
+    """One row per horizon and side; shares by notional, plain ones are in the JSON."""
+    from rich.table import Table
+
+    table = Table(title=heading(report), title_justify="left")
+    columns = (
+        "within", "side", "zones", "distance", "visited", "expected", "visited - expected", "by volatility",
+    )  # fmt: skip
+    for name in columns:
+        table.add_column(name, justify="left" if name in columns[:2] else "right", no_wrap=True)
+    for row in report.visits:
+        table.add_row(*visit_cells(row), end_section=row.side == "both")
+    return table
+
+
+def visit_cells(row: VisitRow) -> tuple[str, ...]:
+    """As in `visits_table`."""
+    away = "-" if row.median_distance_pct is None else f"{row.median_distance_pct:.1f} %"
+    return (
+        in_days(row.horizon_h),
+        SIDE_NAMES[row.side],
+        f"{row.zones:,}",
+        away,
+        share(row.weighted.visited),
+        share(row.weighted.expected, interval=False),
+        points(row.weighted.difference),
+        points(row.by_volatility.difference),
+    )
+
+
+def claims_table(report: VisitReport) -> Table:
+    """The claims of others beside what was measured."""
+    from rich.table import Table
+
+    table = Table(title="What is said of liquidation heatmaps", title_justify="left")
+    for name in ("claim", "measured", "by chance", "verdict"):
+        table.add_column(name)
+    for answer in report.claims:
+        table.add_row(*claim_cells(answer))
+    return table
+
+
+def claim_cells(answer: Answer) -> tuple[str, ...]:
+    """Claim, figure with interval, chance level, verdict."""
+    figure = _interval(answer.figure, " %") + (f" ({answer.measured_as})" if answer.figure else "")
+    chance = "not known" if answer.chance is None else f"{answer.chance.value:.1f} %"
+    return answer.claim, figure, chance, answer.verdict
+
+
+def heading(report: VisitReport) -> str:
+    """What was scored, and when."""
+    made = "SYNTHETIC MARKET: " if report.synthetic else ""
+    return (
+        f"{made}{report.coin} on {report.venue}, {report.model}: are the major zones visited? "
+        f"{report.start:%Y-%m-%d} to {report.end:%Y-%m-%d} every {report.step_h:g} h"
+    )
+
+
+def share(told: Estimate | None, *, interval: bool = True) -> str:
+    """`43.1 % (38.0 to 47.7)`."""
+    if told is None:
+        return "not known"
+    return _interval(scaled(told, 100), " %") if interval else f"{100 * told.value:.1f} %"
+
+
+def points(told: Estimate | None) -> str:
+    """`+4.0 pp (-1.0 to +8.8)`."""
+    if told is None:
+        return "not known"
+    if told.low is None or told.high is None:
+        return f"{100 * told.value:+.1f} pp (no interval)"
+    return f"{100 * told.value:+.1f} pp ({100 * told.low:+.1f} to {100 * told.high:+.1f})"
+
+
+def visits_figure(report: VisitReport) -> go.Figure:
+    """A pair of bars per horizon, visited and expected, for each side."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=["zones of longs", "zones of shorts"]
+    )
+    for column, (side, color) in enumerate((("long", LONG), ("short", SHORT)), start=1):
+        rows = [row for row in report.visits if row.side == side]
+        for trace in _bars(rows, color):
+            figure.add_trace(trace, row=1, col=column)
+        _say_unknown(figure, rows, column)
+    figure.update_layout(
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
+        margin={"t": 40, "l": 60, "r": 10, "b": 80},
+        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        barmode="group",
+        bargap=0.35,
+        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
+        height=430,
+    )
+    figure.update_xaxes(gridcolor=GRID, type="category")
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=FAINT, rangemode="tozero", ticksuffix=" %")
+    figure.update_yaxes(title_text="share of notional", col=1)
+    return figure
+
+
+def write_page(report: VisitReport, path: Path) -> None:
+    """A page that needs nothing else."""
+    pages.write_page(
+        "visits.html",
+        path,
+        {"visits": visits_figure(report)},
+        r=report,
+        heading=f"{report.coin} on {report.venue}: are the major zones of {report.model} visited?",
+        sentences=[visit_sentence(row) for row in report.visits if row.side == BOTH],
+        rows=[(row, visit_cells(row), points(row.plain.difference)) for row in report.visits],
+        whys=list(dict.fromkeys(row.why for row in report.visits if row.why)),
+        claims=[(*claim_cells(answer), _grade(answer)) for answer in report.claims],
+    )
+
+
+def _bars(rows: list[VisitRow], color: str) -> list[Any]:
+    """What was visited beside what was to be expected; hatched where there is no interval."""
+    labels, side = [in_days(row.horizon_h) for row in rows], SIDE_NAMES[rows[0].side]
+    pairs = (
+        ([row.weighted.visited for row in rows], f"{side}: visited", color, PAPER),
+        ([row.weighted.expected for row in rows], f"{side}: what distance explains", EXPECTED, INK),
+    )
+    return [
+        _bar(labels, [told if _sure(told) == sure else None for told in shares], name, fill, ink, sure=sure)
+        for shares, name, fill, ink in pairs
+        for sure in (True, False)
+    ]
+
+
+def _bar(
+    labels: list[str], told: list[Estimate | None], name: str, fill: str, ink: str, *, sure: bool
+) -> go.Bar:
+    import plotly.graph_objects as go
+
+    return go.Bar(
+        x=labels,
+        y=_figures(told),
+        name=name,
+        offsetgroup=name,
+        marker={"color": fill, "pattern": {"shape": "" if sure else "/", "fgcolor": PAPER, "size": 6}},
+        error_y=_whiskers(told) if sure else None,
+        text=[_label(one) for one in told],
+        textposition="inside",
+        insidetextanchor="start",
+        insidetextfont={"color": ink, "size": 13},
+        textangle=0,
+        hovertemplate=f"{name} within %{{x}}: %{{y:.1f}} %<extra></extra>",
+        showlegend=sure,
+    )
+
+
+def _sure(told: Estimate | None) -> bool:
+    """Whether there is an interval."""
+    return told is not None and told.low is not None
+
+
+def _figures(told: list[Estimate | None]) -> list[float | None]:
+    return [None if one is None else 100 * one.value for one in told]
+
+
+def _label(told: Estimate | None) -> str:
+    return "" if told is None else f"{100 * told.value:.0f} %"
+
+
+def _whiskers(told: list[Estimate | None]) -> dict[str, Any]:
+    def lengths(end: str) -> list[float | None]:
+        ends = [None if one is None else getattr(one, end) for one in told]
+        return [
+            None if one is None or at is None else 100 * abs(at - one.value)
+            for one, at in zip(told, ends, strict=True)
+        ]
+
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": lengths("high"),
+        "arrayminus": lengths("low"),
+        "color": MARK,
+        "thickness": 1.5,
+    }
+
+
+def _say_unknown(figure: go.Figure, rows: list[VisitRow], column: int) -> None:
+    """Where a horizon has no bar."""
+    for place, row in enumerate(rows):
+        if row.weighted.visited is None:
+            figure.add_annotation(
+                text="not known yet",
+                x=place,
+                y=0,
+                yshift=14,
+                showarrow=False,
+                font={"color": FAINT},
+                row=1,
+                col=column,
+            )
+
+
+def _interval(told: Estimate | None, unit: str) -> str:
+    if told is None:
+        return "not known"
+    if told.low is None or told.high is None:
+        return f"{told.value:.1f}{unit}"
+    return f"{told.value:.1f}{unit} ({told.low:.1f} to {told.high:.1f})"
+
+
+def _grade(answer: Answer) -> str:
+    """Class of a verdict on the page."""
+    if answer.verdict.startswith("not known"):
+        return "undefined"
+    if answer.verdict == "holds":
+        return "better"
+    return "same" if answer.verdict.startswith("holds") else "worse"

@@ -1,0 +1,284 @@
+"""The figures of a trial: means, gains over every rival with intervals, noise floors, coverage of the bounds.
+
+Per layer (crowd, raw), per side and over both sides' maps together. Shape scores count only maps with at least
+`least_effective` effective positions, level scores count all. The gain over a rival is
+
+    1 - mean(fitted) / mean(rival)      where lower is better: the part of the rival's error that is gone
+    mean(fitted - rival)                for `HIGHER_IS_BETTER`
+
+over maps on which both are known, with a 95 % interval by drawing blocks of coin and days; with fewer than
+`FEWEST_BLOCKS` there is none, and no claim. A split shows skill where the fit is nearer (Wasserstein-1, crowd) than
+both the copied shape and chance, each with its whole interval above zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.fit import BoolArray
+from liqtruth.compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
+from liqtruth.compare.calibration.pipeline import Recipe
+from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
+from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
+from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
+from liqtruth.compare.validation.splits import blocks_of
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES
+
+MAIN_SCORE: Final = "wasserstein_pct"
+SHAPE_SCORES: Final = (MAIN_SCORE, "jensen_shannon", "fractions_1pct", "recall_5")
+"""Scores that say nothing where a handful of positions make the map."""
+LEAST_EFFECTIVE: Final = 50.0
+FEWEST_BLOCKS: Final = 5
+BOTH: Final = "both"
+"""The maps of both sides together."""
+NAIVE: Final = "tiers"
+"""The baseline that the gap to the floor is measured from."""
+
+
+class Gain(msgspec.Struct, frozen=True):
+    """What is gained over a rival, a part of its error or a difference; null ends: too few blocks for an interval."""
+
+    rival: str
+    gain: float
+    low: float | None
+    high: float | None
+    maps: int
+    blocks: int
+
+    @property
+    def shown(self) -> bool | None:
+        """Whether the fit is better beyond doubt; null without an interval."""
+        return None if self.low is None else self.low > 0
+
+
+class ScoreFindings(msgspec.Struct, frozen=True):
+    """One score: `means` by contestant (null: known on no map), of `maps`, with `left_out` below the gate.
+
+    `over_floor` is fitted / floor, `gap_closed` the part of the way from tiers to the floor.
+    """
+
+    score: str
+    maps: int
+    left_out: int
+    means: dict[str, float | None]
+    floor: float | None
+    over_floor: float | None
+    gap_closed: float | None
+    gains: tuple[Gain, ...]
+
+    def gain(self, rival: str) -> Gain | None:
+        """Null where the rival is known on no map."""
+        return next((one for one in self.gains if one.rival == rival), None)
+
+
+class BoundsFindings(msgspec.Struct, frozen=True):
+    """Share of `maps` on which the truth lay within the 80 % bounds, by distance and over all, with its interval."""
+
+    distance_pct: tuple[float, ...]
+    inside: tuple[float, ...]
+    overall: float
+    low: float | None
+    high: float | None
+    maps: int
+
+
+class SideFindings(msgspec.Struct, frozen=True):
+    """One side (or both) and layer: effective positions (median), and how many `maps` have `enough` of them."""
+
+    side: str
+    layer: str
+    maps: int
+    effective: float
+    enough: int
+    scores: tuple[ScoreFindings, ...]
+    bounds: BoundsFindings | None
+
+    def of(self, score: str) -> ScoreFindings:
+        return next(one for one in self.scores if one.score == score)
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """What one fit chose on the pairs that it saw, and out of how many; null `ridge`: coins do not deviate."""
+
+    coordinate: str
+    coordinates_tried: int
+    ridge: float | None
+    ridges_tried: int
+
+
+class SplitFindings(msgspec.Struct, frozen=True):
+    """One split; `skill` is null where there can be no interval. `sides` are both, long and short of each layer."""
+
+    name: str
+    pairs: int
+    coins: tuple[str, ...]
+    first_day: date
+    last_day: date
+    days: int
+    blocks: int
+    skill: bool | None
+    chosen: tuple[Chosen, ...]
+    sides: tuple[SideFindings, ...]
+
+    def of(self, side: str, layer: str) -> SideFindings:
+        return next(one for one in self.sides if (one.side, one.layer) == (side, layer))
+
+    def main(self, layer: str) -> ScoreFindings:
+        """Wasserstein-1 over the maps of both sides."""
+        return self.of(BOTH, layer).of(MAIN_SCORE)
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """The block of each row, and how often each draw takes it (draws, rows)."""
+
+    number: IntArray
+    weights: IntArray
+
+    @classmethod
+    def of(cls, number: IntArray, seed: int) -> "_Blocks":
+        return cls(number, drawn_weights(number, seed))
+
+    def counted(self, rows: BoolArray) -> int:
+        return len(np.unique(self.number[rows]))
+
+
+def split_findings(trial: Trial, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE) -> SplitFindings:
+    """The same trial and seed give the same figures."""
+    number = blocks_of(trial.pairs)
+    one_side, both_sides = _Blocks.of(number, seed), _Blocks.of(np.tile(number, len(SIDES)), seed)
+    sides = []
+    for layer in LAYERS:
+        each = [trial.of(side, layer) for side in SIDES]
+        sides.append(_side(_joined(each), both_sides, least_effective))
+        sides.extend(_side(one, one_side, least_effective) for one in each)
+    days = [pair.day for pair in trial.pairs]
+    return SplitFindings(
+        name=trial.name,
+        pairs=len(trial.pairs),
+        coins=coins_of(trial.pairs),
+        first_day=day_of(min(days)),
+        last_day=day_of(max(days)),
+        days=len(set(days)),
+        blocks=int(number.max()) + 1,
+        skill=_skill(sides[0].of(MAIN_SCORE)),
+        chosen=tuple(_chosen(recipe) for recipe in trial.recipes),
+        sides=tuple(sides),
+    )
+
+
+def day_of(number: int) -> date:
+    """Of a day counted from 1970."""
+    return date(1970, 1, 1) + timedelta(days=number)
+
+
+def _skill(crowd: ScoreFindings) -> bool | None:
+    told = [gain.shown for gain in (crowd.gain(SHAPE_COPY), crowd.gain(CHANCE)) if gain is not None]
+    return None if len(told) < 2 or None in told else all(told)
+
+
+def _chosen(recipe: Recipe) -> Chosen:
+    return Chosen(recipe.fitted.coordinate, len(recipe.coordinates), recipe.ridge, len(recipe.deviations))
+
+
+def _joined(sides: list[SideTrial]) -> SideTrial:
+    """The maps of all sides, one after the other."""
+
+    def all_of(each: list[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+        return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+
+    return SideTrial(
+        BOTH,
+        sides[0].layer,
+        {score: all_of([side.score[score] for side in sides]) for score in SCORES},
+        all_of([side.floor for side in sides]),
+        np.concatenate([side.effective for side in sides]),
+        np.concatenate([side.inside for side in sides]),
+    )
+
+
+def _side(found: SideTrial, blocks: _Blocks, least_effective: float) -> SideFindings:
+    enough = found.effective >= least_effective
+    return SideFindings(
+        found.side,
+        found.layer,
+        len(enough),
+        float(np.median(found.effective)),
+        int(enough.sum()),
+        tuple(_score(found, score, enough, blocks) for score in SCORES),
+        _bounds(found.inside, blocks),
+    )
+
+
+def _score(found: SideTrial, score: str, enough: BoolArray, blocks: _Blocks) -> ScoreFindings:
+    counted = enough if score in SHAPE_SCORES else np.ones_like(enough)
+    values = {name: np.where(counted, rows, np.nan) for name, rows in found.score[score].items()}
+    fitted, floor = values[FITTED], found.floor.get(score)
+    ratio, closed = (None, None) if floor is None else _beside_floor(fitted, values[NAIVE], floor)
+    gains = (_gain(name, score, fitted, rival, blocks) for name, rival in values.items() if name != FITTED)
+    return ScoreFindings(
+        score,
+        int(np.isfinite(fitted).sum()),
+        int((~counted).sum()),
+        {name: _mean(rows) for name, rows in values.items()},
+        None if floor is None else _mean(np.where(counted, floor, np.nan)),
+        ratio,
+        closed,
+        tuple(gain for gain in gains if gain is not None),
+    )
+
+
+def _beside_floor(
+    fitted: FloatArray, naive: FloatArray, floor: FloatArray
+) -> tuple[float | None, float | None]:
+    """Fitted over floor, and the part of the gap from naive to floor that is closed, of maps that have all three."""
+    known = np.isfinite(fitted) & np.isfinite(naive) & np.isfinite(floor)
+    mine, theirs, least = (float(rows[known].sum()) for rows in (fitted, naive, floor))
+    ratio = mine / least if least > 0 else None
+    return ratio, (theirs - mine) / (theirs - least) if theirs > least else None
+
+
+def _gain(name: str, score: str, fitted: FloatArray, rival: FloatArray, blocks: _Blocks) -> Gain | None:
+    known = np.isfinite(fitted) & np.isfinite(rival)
+    count = blocks.counted(known)
+    interval = difference_interval if score in HIGHER_IS_BETTER else gain_interval
+    found = interval(fitted, rival, blocks.weights)
+    if not np.isfinite(found[0]):
+        return None
+    return Gain(name, *_told(found, count), int(known.sum()), count)
+
+
+def _told(found: tuple[float, float, float], blocks: int) -> tuple[float, float | None, float | None]:
+    """A value with its interval, or without one."""
+    value, low, high = widened(found, blocks) if blocks >= FEWEST_BLOCKS else (found[0], np.nan, np.nan)
+    return (value, low, high) if np.isfinite(low) and np.isfinite(high) else (value, None, None)
+
+
+def _bounds(inside: FloatArray, blocks: _Blocks) -> BoundsFindings | None:
+    known = np.asarray(np.isfinite(inside).all(axis=1))
+    if not known.any():
+        return None
+    each = np.where(known, inside.mean(axis=1), np.nan)
+    overall, low, high = _told(
+        difference_interval(each, np.zeros_like(each), blocks.weights), blocks.counted(known)
+    )
+    return BoundsFindings(
+        DISTANCES_PCT,
+        tuple(inside[known].mean(axis=0).tolist()),
+        overall,
+        None if low is None else max(low, 0.0),
+        None if high is None else min(high, 1.0),
+        int(known.sum()),
+    )
+
+
+def _mean(values: FloatArray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else None

@@ -1,0 +1,356 @@
+"""The file door of the feeds: a table of anyone's aggregates becomes the venue's stored series.
+
+Reads one file and writes the lake; a file that is refused leaves nothing behind. Duplicates and disorder are
+repaired and said; a value that cannot be right is refused with file, row, column and value.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from liqtruth.estimator.feeds.contradictions import FEW, Weighed, unit_warning, weighed
+from liqtruth.estimator.feeds.event_files import ReadFile, read_event_file
+from liqtruth.estimator.feeds.layouts import (
+    COINS_OR_USD,
+    HELD,
+    OURS_SHOWN,
+    PRICE,
+    PRICES,
+    QUOTE_VOLUME,
+    SAMPLES_SAID,
+    TAKER_BUY,
+    TAKER_SELL,
+    TIME,
+    VOLUMES,
+    FeedLayout,
+    layout_of,
+    mapping_of,
+    named_by_structure,
+)
+from liqtruth.estimator.feeds.named_markets import OfMarket, of_market
+from liqtruth.estimator.feeds.replacing import replaced
+from liqtruth.estimator.frames import DATASETS, RATIO_KINDS, TAKER_BUY_SELL, conform
+from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.spec import Venue
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.cells import refuse_first
+from liqtruth.storage.files.coin_names import CoinName, folded
+from liqtruth.storage.files.content import read_content
+from liqtruth.storage.files.tabular import TextTable, parse_rows, select_columns, shortened, to_float, to_time
+from liqtruth.storage.store import Store
+
+MOST_DIFFERING: Final = 0.05
+"""Rows of one time that differ: a download that was appended twice has some, a file of two markets half of its rows."""
+
+
+@dataclass(frozen=True)
+class SeriesSummary:
+    """One series that a file brought: rows read, rows that were not stored before, first and last time."""
+
+    dataset: str
+    rows: int
+    new_rows: int
+    first: datetime
+    last: datetime
+
+    def line(self) -> str:
+        return (
+            f"{self.dataset}: {self.rows} rows ({self.new_rows} new), "
+            f"{self.first:%Y-%m-%dT%H:%MZ} to {self.last:%Y-%m-%dT%H:%MZ}"
+        )
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What one file was recognised as, what it brought and what was repaired in it."""
+
+    path: str
+    venue: str
+    coin: str
+    layout: str
+    series: tuple[SeriesSummary, ...]
+    remarks: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    def describe(self) -> list[str]:
+        """Lines for a terminal."""
+        return [
+            "; ".join((f"{self.path}: {self.layout}, {self.venue} {self.coin}", *self.warnings)),
+            *(f"  {series.line()}" for series in self.series),
+            *(f"  {remark}" for remark in self.remarks),
+        ]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The market that a file is to be of, and the store whose candles its amounts are held against."""
+
+    store: Store
+    venue: Venue
+    coin: CoinName
+
+
+def import_feed(
+    store: Store,
+    path: Path,
+    venue: str,
+    coin: str,
+    columns: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> ImportSummary:
+    """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`).
+
+    `replace` lets many rows take the place of stored ones that say otherwise. `coin` is folded
+    (`storage.files.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another market,
+    contradicts itself or what is stored, or holds an impossible value, `UnknownChoice` for a venue or column that is
+    not known.
+    """
+    market, name = venue_named(venue), folded(coin)
+    asked = Asked(store, market, name)
+    content = read_content(path)
+    read = (None if columns else read_event_file(content, path, market, name)) or _read_table(
+        content, path, columns, asked
+    )
+    kept, remarks = _possible(read, path)
+    differing = replaced(kept, store, market.name, name.coin, path, replace)
+    warnings = (*read.warnings, *_beside_stored(kept, asked))
+    series = tuple(
+        _store(store, dataset, market.name, name.coin, frame, str(path)) for dataset, frame in kept.items()
+    )
+    said = (name.words(),) if name.is_changed else ()
+    return ImportSummary(
+        *(str(path), market.name, name.coin, read.layout, series),
+        (*said, *read.remarks, *remarks, *differing),
+        warnings,
+    )
+
+
+def _read_table(content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked) -> ReadFile:
+    table, layout, remarks, warnings = _feed(content, path, columns, asked)
+    said = (*layout.remarks, *((SAMPLES_SAID,) if PRICE in table.columns else ()), *remarks)
+    return ReadFile(series_in(table, path), layout.name, said, warnings)
+
+
+def read_feed(
+    path: Path, columns: Mapping[str, str] | None = None
+) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...]]:
+    """The table under our names and units, ascending and unique in `ts`, with its layout and what was repaired."""
+    return _feed(read_content(path), path, columns, None)[:3]
+
+
+def _feed(
+    content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked | None
+) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...]]:
+    told = parse_rows(content, path)
+    raw = _named(told, path, columns)
+    of = OfMarket(raw, 1.0) if asked is None else of_market(raw, path, asked.venue, asked.coin)
+    layout = layout_of(raw.columns, columns)
+    if layout is None:
+        raise TableRefused(
+            f"{path}: the columns {shortened(raw.columns)} are no known layout; map yours onto ours "
+            f"({', '.join(OURS_SHOWN)}) with --columns OURS=THEIRS,..."
+        )
+    theirs = mapping_of(layout, raw.columns, given=bool(columns))
+    table = select_columns(of.rows, theirs, path)
+    numbers = [name for name in table.columns if name != TIME]
+    table = to_float(to_time(table, TIME, path, theirs), numbers, path, theirs)
+    _check(table, layout, path, theirs)
+    table, settled = _settle_coins(table)
+    table = table.with_columns(pl.col(name) * factor for name, factor in layout.scale.items())
+    table = _per_coin(table, of.factor)
+    sound = (
+        Weighed(table)
+        if asked is None
+        else weighed(table, path, asked.store, asked.venue.name, asked.coin.coin)
+    )
+    ordered, remarks = _ordered(sound.table, path)
+    said = (*told.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
+    return ordered, layout, said, sound.warnings
+
+
+def _named(told: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
+    """The rows under the file's own names, or those that its structure tells, with what stands beside them."""
+    named = told.rows if told.headed or columns else named_by_structure(told.rows)
+    if named is None:
+        raise TableRefused(
+            f"{path}: has no header line, and {told.rows.width} columns of no known structure; write one, or name the "
+            "columns by their places: --columns ts=1,price=2"
+        )
+    beside = {name: value for name, value in told.beside.items() if name not in named.columns}
+    return named.with_columns(pl.lit(value, pl.String).alias(name) for name, value in beside.items())
+
+
+def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
+    """Prices and amounts of our coin, of which one of the file's is `factor`."""
+    if factor == 1.0:
+        return table
+    prices = [pl.col(name) / factor for name in (PRICE, *PRICES) if name in table.columns]
+    amounts = [pl.col(name) * factor for name in (*VOLUMES, HELD[0]) if name in table.columns]
+    return table.with_columns(*prices, *amounts)
+
+
+def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+    """The rows that can be what they say (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
+    left_out, kept = LeftOut(), {}
+    for dataset, frame in read.frames.items():
+        kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
+        if frame.height - kept[dataset].height > FEW * frame.height:
+            raise TableRefused(f"{path}: {left_out.lines()[-1]}; most rows of a file must be possible")
+    return kept, left_out.lines()
+
+
+def _beside_stored(frames: Mapping[str, pl.DataFrame], asked: Asked) -> tuple[str, ...]:
+    if "candles" not in frames:
+        return ()
+    return unit_warning(frames["candles"], asked.store, asked.venue.name, asked.coin.coin)
+
+
+def _settle_coins(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """OKX's `oi` is coins in some exports and USD like `oi_value` in others: coins where the two differ."""
+    if COINS_OR_USD not in table.columns:
+        return table, ()
+    same = (table[COINS_OR_USD] - table["open_interest_usd"]).abs() <= 1e-6 * table["open_interest_usd"].abs()
+    if same.all():
+        return table.drop(COINS_OR_USD), ("open interest stands as USD in both columns: no coins are given",)
+    return table.rename({COINS_OR_USD: "open_interest"}), ()
+
+
+def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[str, str]) -> None:
+    """Refuse the first value that cannot be what its column says."""
+    needed = layout.table.columns
+
+    def refuse(name: str, wrong: pl.Expr, wanted: str) -> None:
+        found = table.select(wrong.fill_null(False)).to_series()
+        refuse_first(path, theirs[name], table[name], found, wanted)
+
+    for name in set(table.columns) & set(needed):
+        refuse(name, pl.col(name).is_null(), "given (the cell is empty)")
+    for name, limit in layout.below.items():
+        refuse(name, pl.col(name) >= limit, f"below {limit:g}, as this layout's unit has it")
+    for name in {PRICE, *PRICES} & set(table.columns):
+        refuse(name, pl.col(name) <= 0, "a price: it must be positive")
+    amounts = {*HELD, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, QUOTE_VOLUME, *VOLUMES}
+    for name in amounts & set(table.columns):
+        refuse(name, pl.col(name) < 0, "an amount: it must not be negative")
+    if set(PRICES) <= set(table.columns):
+        top, bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
+        refuse("high", pl.col("high") < top, "the bar's high: open or close is above it")
+        refuse("low", pl.col("low") > bottom, "the bar's low: open or close is below it")
+
+
+def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Ascending, the last of rows with one time kept; what was repaired, and the gaps."""
+    once = unique = table
+    if not (table[TIME].diff()[1:] > timedelta(0)).all():
+        once = table.unique(keep="first", maintain_order=True)
+        unique = once.unique(TIME, keep="last", maintain_order=True)
+    ordered = unique.sort(TIME)
+    differing = once.height - unique.height
+    if differing > max(1, MOST_DIFFERING * unique.height):
+        raise TableRefused(
+            f"{path}: {differing} of {once.height} rows differ from another row of the same time: is it of several "
+            "markets? give the rows of one"
+        )
+    said = {
+        f"{table.height - once.height} repeated rows dropped": table.height - once.height,
+        f"{differing} rows replaced by a later row of the same time": differing,
+        "rows were not in order of time: sorted": not unique[TIME].is_sorted(),
+    }
+    if ordered.height < 2:
+        raise TableRefused(f"{path}: {ordered.height} rows make no series; at least two are needed")
+    return ordered, (*(text for text, happened in said.items() if happened), *_gaps(ordered))
+
+
+def _gaps(table: pl.DataFrame) -> tuple[str, ...]:
+    steps_s = table[TIME].diff().dt.total_seconds().drop_nulls().cast(pl.Float64)
+    usual_s = _median(steps_s)
+    wide = steps_s.filter(steps_s > 1.5 * usual_s).to_numpy()
+    if not wide.size:
+        return ()
+    usual, widest = f"{usual_s / 60:g} min", f"{wide.max() / 3600:.1f} h"
+    return (f"{wide.size} gaps wider than 1.5 of the usual {usual}; the widest is {widest}",)
+
+
+def _median(values: pl.Series) -> float:
+    middle = values.median()
+    assert isinstance(middle, float)
+    return middle
+
+
+# -------------------------------------------------------------------------------- a table's series
+
+
+def series_in(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
+    """Every series that a table under our names holds, as stored frames; raises `TableRefused` where there is none."""
+    has = set(table.columns)
+    made = {dataset: conform(make(table), dataset) for dataset, wanted, make in MAKERS if wanted(has)}
+    frames = {dataset: frame for dataset, frame in made.items() if not frame.is_empty()}
+    if not frames:
+        raise TableRefused(
+            f"{path}: the columns {shortened(table.columns)} hold no series: candles need open, high, low and close "
+            "(or price), open interest open_interest or open_interest_usd, funding rate"
+        )
+    return frames
+
+
+def candles_from_bars(table: pl.DataFrame) -> pl.DataFrame:
+    """Bars as given; their length is the usual distance of their times."""
+    steps_s = table[TIME].diff().dt.total_seconds().drop_nulls()
+    usual = steps_s.mode().min()
+    return table.with_columns(interval_s=pl.lit(usual, pl.Int64))
+
+
+def candles_from_samples(table: pl.DataFrame) -> pl.DataFrame:
+    """One bar between each two neighbouring price samples: it starts at the earlier one, and knows only these two."""
+    before = pl.col(PRICE).shift(1)
+    return table.select(
+        ts=pl.col(TIME).shift(1),
+        interval_s=(pl.col(TIME) - pl.col(TIME).shift(1)).dt.total_seconds(),
+        open=before,
+        high=pl.max_horizontal(before, PRICE),
+        low=pl.min_horizontal(before, PRICE),
+        close=pl.col(PRICE),
+    )[1:]
+
+
+def ratios_long(table: pl.DataFrame) -> pl.DataFrame:
+    """One row per time and kind; taker volumes become buys over sells where the ratio is not given."""
+    if {TAKER_BUY, TAKER_SELL} <= set(table.columns) and TAKER_BUY_SELL not in table.columns:
+        table = table.with_columns((pl.col(TAKER_BUY) / pl.col(TAKER_SELL)).alias(TAKER_BUY_SELL))
+    kinds = [kind for kind in RATIO_KINDS if kind in table.columns]
+    long = table.unpivot(kinds, index=TIME, variable_name="kind", value_name="ratio")
+    return long.filter(pl.col("ratio").is_finite()).sort(TIME, "kind")
+
+
+Maker = tuple[str, Callable[[set[str]], bool], Callable[[pl.DataFrame], pl.DataFrame]]
+
+MAKERS: Final[tuple[Maker, ...]] = (
+    ("candles", lambda has: set(PRICES) <= has, candles_from_bars),
+    ("candles", lambda has: PRICE in has and not set(PRICES) <= has, candles_from_samples),
+    ("open_interest", lambda has: bool(set(HELD) & has), lambda table: table),
+    ("funding", lambda has: "rate" in has, lambda table: table),
+    (
+        "ratios",
+        lambda has: bool(set(RATIO_KINDS) & has) or {TAKER_BUY, TAKER_SELL} <= has,
+        ratios_long,
+    ),
+)
+
+
+def _store(
+    store: Store, dataset: str, venue: str, coin: str, frame: pl.DataFrame, source: str
+) -> SeriesSummary:
+    added = store.lake.merge_series(dataset, venue, coin, frame, DATASETS[dataset].key, source)
+    return SeriesSummary(dataset, frame.height, added, *_span(frame))
+
+
+def _span(frame: pl.DataFrame) -> tuple[datetime, datetime]:
+    first, last = frame["ts"].min(), frame["ts"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return first, last

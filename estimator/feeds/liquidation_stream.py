@@ -1,0 +1,201 @@
+"""Listening to one liquidation stream, for as long as it is wanted: reconnected, resubscribed, its gaps on record.
+
+A connection that drops, or does not answer pings, is made again with growing waits. What was pushed meanwhile cannot
+be had again: the spans in which the stream was heard are kept, so that silence and deafness can be told apart. An
+event that is sent twice is stored once, by its key; memory is bounded by flushing.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import polars as pl
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from liqtruth.estimator.feeds.liquidations import Event, LiquidationStream
+from liqtruth.estimator.moments import of_ms
+from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
+from liqtruth.estimator.venues.units import Contract
+from liqtruth.heatmap.errors import one_line
+from liqtruth.storage.errors import NotWritten
+
+HEARTBEAT_S: Final = 20.0
+FLUSH_S: Final = 5.0
+MOST_HELD: Final = 5_000
+LARGEST_MESSAGE: Final = 2 * 2**20
+"""Bytes, unpacked."""
+FIRST_WAIT_S: Final = 0.5
+LONGEST_WAIT_S: Final = 60.0
+LASTING_S: Final = 60.0
+"""A connection that lasted this long makes the next wait short again."""
+
+Keep = Callable[[str, str, pl.DataFrame], int]
+"""Stores rows of a dataset of a coin; returns how many are new."""
+Tell = Callable[..., None]
+"""Takes an event's name and its facts."""
+
+
+class Straight(connect):
+    """A connection to where it was asked for: a redirect is a refusal, wherever it leads."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
+@dataclass
+class StreamCounts:
+    """What one listener heard; of `malformed` messages nothing could be read."""
+
+    connects: int = 0
+    drops: int = 0
+    liquidations: int = 0
+    malformed: int = 0
+
+
+@dataclass
+class Listener:
+    """One stream for some markets of a venue; `keep` and `tell` are called from the loop.
+
+    `clock_ms` is the venue's clock. What cannot be read, or cannot be by that clock, is counted in `left_out` and told
+    once for each reason; the span of listening ends there, since nobody knows what was in it.
+    """
+
+    stream: LiquidationStream
+    contracts: Sequence[Contract]
+    coverage: str
+    keep: Keep
+    tell: Tell
+    clock_ms: Callable[[], int]
+    base_url: str | None = None
+    first_wait_s: float = FIRST_WAIT_S
+    flush_s: float = FLUSH_S
+    heartbeat_s: float = HEARTBEAT_S
+    counts: StreamCounts = field(default_factory=StreamCounts)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    _held: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
+    _since_ms: int | None = None
+    _is_down: bool = False
+
+    async def run(self) -> None:
+        """Until cancelled; only what cannot be written ends it (`NotWritten`)."""
+        wait_s = self.first_wait_s
+        while True:
+            began_s = time.monotonic()
+            try:
+                await self._connected()
+            except NotWritten:
+                raise
+            except Exception as error:
+                self._note(error)
+            if time.monotonic() - began_s > LASTING_S:
+                wait_s = self.first_wait_s
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _connected(self) -> None:
+        """One connection, to its end; what went wrong is raised, of several the first."""
+        url = self.stream.url(self.base_url)
+        pings = {"ping_interval": self.heartbeat_s, "ping_timeout": self.heartbeat_s}
+        try:
+            async with Straight(url, close_timeout=1, max_size=LARGEST_MESSAGE, **pings) as connection:  # type: ignore[arg-type]
+                for subscription in self.stream.subscriptions([one.market_id for one in self.contracts]):
+                    await connection.send(msgspec.json.encode(subscription).decode())
+                self._begin_span()
+                work = (self._hear(connection), self._beat(connection), self._flushing())
+                tasks = [asyncio.create_task(one) for one in work]
+                try:
+                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                for task in done:
+                    task.result()
+        except Exception:
+            self.counts.drops += self._since_ms is not None
+            raise
+        finally:
+            self._end_span()
+
+    async def _hear(self, connection: ClientConnection) -> None:
+        while True:
+            self._take(await connection.recv(decode=False))
+
+    async def _beat(self, connection: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while self.stream.ping is not None:
+                await asyncio.sleep(self.heartbeat_s)
+                await connection.send(self.stream.ping)
+
+    async def _flushing(self) -> None:
+        while True:
+            await asyncio.sleep(self.flush_s)
+            self.flush()
+
+    def _take(self, message: str | bytes) -> None:
+        """Hold what a message says; what it does not say clearly is counted."""
+        missed = LeftOut()
+        try:
+            self._hold(self.stream.events(message, missed), missed)
+        except Malformed as error:
+            self.counts.malformed += 1
+            missed.add(str(error.args[0]), str(error.args[-1]))
+        except UNREADABLE as error:
+            self.counts.malformed += 1
+            missed.add(f"a message that cannot be read ({type(error).__name__})", str(error))
+        for line in self.left_out.take(missed):
+            self.tell("stream_malformed", reason=line)
+        if missed.total and self._since_ms is not None:
+            self._since_ms = self.clock_ms()
+        if sum(part.height for parts in self._held.values() for part in parts) >= MOST_HELD:
+            self.flush()
+
+    def _hold(self, events: Sequence[Event], missed: LeftOut) -> None:
+        named = {event[0] for event in events}
+        now = of_ms(
+            max(self.clock_ms(), int(1000 * time.time()))
+        )  # a replayed venue's clock runs faster than ours
+        for contract in self.contracts:
+            if contract.market_id in named:
+                frame = possible(self.stream.frame(events, contract), "liquidations", now, missed)
+                if frame.height:
+                    self._held.setdefault(contract.coin, []).append(frame)
+
+    def flush(self) -> None:
+        """Store what is held, and until when the stream was heard; what could not be stored is still held."""
+        for coin in list(self._held):
+            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(self._held[coin]))
+            del self._held[coin]
+        if self._since_ms is not None:
+            for contract in self.contracts:
+                self.keep("listening", contract.coin, self._span(self._since_ms))
+
+    def _span(self, since_ms: int) -> pl.DataFrame:
+        until = of_ms(max(self.clock_ms(), since_ms))
+        return pl.DataFrame({"ts": [of_ms(since_ms)], "until": [until], "coverage": [self.coverage]})
+
+    def _begin_span(self) -> None:
+        self.counts.connects += 1
+        self._since_ms = self.clock_ms()
+        if self._is_down or self.counts.connects == 1:
+            self.tell("stream_connected", coverage=self.coverage)
+        self._is_down = False
+
+    def _end_span(self) -> None:
+        try:
+            self.flush()
+        finally:
+            self._since_ms = None
+
+    def _note(self, error: Exception) -> None:
+        """A fault is told once until the stream is heard again."""
+        if not self._is_down:
+            self.tell("stream_down", reason=one_line(str(error), 200) or type(error).__name__)
+        self._is_down = True

@@ -1,0 +1,315 @@
+"""The modelled heatmap of one market: surviving vintages of open interest, spread over assumed leverages.
+
+`VintageModel` is fitted to the series of a market and then answers for any part of it; `estimate` is the same for a
+baseline's weights. No weight is fitted here, every assumption is on the map, and so is where the rest of open interest
+went. `estimator.model.maps` feeds it from the store.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, brackets_of
+from liqtruth.estimator.model.columns_frame import broken_down
+from liqtruth.estimator.model.leverage import LeverageWeights, bands_among
+from liqtruth.estimator.model.leverage_model import LeverageModel
+from liqtruth.estimator.model.map_bounds import bounds_of, bounds_said
+from liqtruth.estimator.model.model_in_use import of_market
+from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
+from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.turnover import Activity, Turnover, activity, turn_over
+from liqtruth.estimator.series.series import MarketSeries, rounding_share
+from liqtruth.estimator.venues.table import Venue
+from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+
+AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
+AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
+SIDES: Final = ("long", "short")
+NOT_ON_MAP: Final = "not on the map"
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Where one side's open interest went, in coins: the parts sum to it exactly.
+
+    `on_map` is what a price can liquidate, in the grid or beyond it; `unassigned` what the model gives to no leverage;
+    `unallowed` what it gives to leverages that the venue does not allow.
+    """
+
+    on_map: float
+    never: float
+    swept: float
+    before_window: float
+    unassigned: float = 0.0
+    unallowed: float = 0.0
+
+    @property
+    def null(self) -> float:
+        """What has no place on the map."""
+        return self.swept + self.before_window + self.unassigned + self.unallowed
+
+    @property
+    def total(self) -> float:
+        return self.on_map + self.never + self.null
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A modelled map with the balance of each side."""
+
+    heatmap: Heatmap
+    long: Balance
+    short: Balance
+
+
+class VintageModel:
+    """A leverage model (or a baseline's weights) on the series of one market; `name` is what its maps are called.
+
+    Attributes
+    ----------
+    shares_ : NodeShares, what the weights say where the venue's highest leverage is respected
+    turnover_ : Turnover, births and closures per bar and class
+    clock_ : Activity, and whether volume gave its shape
+    dictionary_ : Dictionary, columns per age band, node, price bin and class
+    balance_ : Balance of longs and of shorts, coins
+    null_ : Sides, shares of open interest that have no place on the map
+    """
+
+    shares_: NodeShares
+    turnover_: Turnover
+    clock_: Activity
+    dictionary_: Dictionary
+    balance_: tuple[Balance, Balance]
+    null_: Sides
+
+    def __init__(
+        self,
+        weights: LeverageModel | LeverageWeights,
+        *,
+        position_usd: float = POSITION_USD,
+        width_bps: float = DEFAULT_WIDTH_BPS,
+        brackets: Brackets | None = None,
+        name: str = VINTAGES,
+    ) -> None:
+        self.weights = weights
+        self.name = name
+        self.position_usd = position_usd
+        self.width_bps = width_bps
+        self.brackets = brackets
+
+    def fit(self, series: MarketSeries, venue: Venue, coin: str) -> Self:
+        """Age the open interest and compute the columns; `brackets` default to the venue's facts."""
+        self.series_, self.venue_, self.coin_ = series, venue, coin
+        self.brackets_ = self.brackets or brackets_of(venue, coin)
+        bars = series.bars
+        self.shares_ = node_shares(
+            self.name,
+            self.weights,
+            self.brackets_,
+            self.position_usd,
+            venue=venue.name,
+            coin=coin,
+            daily_volatility=daily_volatility(bars.close, step_s(series)),
+        )
+        self.clock_ = activity(bars.open_interest, bars.volume, step_s(series))
+        self.turnover_ = turn_over(bars.open_interest, self.clock_.coins, self.shares_.rates)
+        self.dictionary_ = build_dictionary(
+            bars,
+            Lots.of(bars.open_interest, self.turnover_),
+            age_bands(series),
+            len(AGE_BANDS),
+            self.shares_.factors(self.brackets_, self.position_usd),
+            PriceGrid.around(series.mark_px, self.width_bps),
+        )
+        self.balance_ = (self._balance("long"), self._balance("short"))
+        held = float(bars.open_interest[-1])
+        self.null_ = Sides(*(side.null / held if held > 0 else 0.0 for side in self.balance_))
+        return self
+
+    def heatmap(
+        self, *, leverage: Sequence[float] | None = None, age: Sequence[str] | None = None
+    ) -> Heatmap:
+        """The map, or its part in the bands of these leverages and in these `AGE_BANDS`; only the whole has bounds.
+
+        Raises `UnknownChoice` for a leverage or an age without a band.
+        """
+        series, grid = self.series_, self.dictionary_.grid
+        usd = float(series.bars.open_interest[-1]) * series.mark_px
+        bands = (self.shares_.band, AGE_BANDS)
+        frame = broken_down(
+            {side: self._columns(side).weighted(self._weight(side)) * usd for side in SIDES},
+            *bands,
+            self.venue_.name,
+        )
+        drawn = Heatmap.from_breakdown(
+            frame,
+            grid,
+            coin=self.coin_,
+            venue=self.venue_.name,
+            source="modelled",
+            model=self.shares_.model,
+            as_of=series.as_of,
+            coverage=self._coverage(),
+            assumptions=self._assumptions(),
+            quality=series.quality,
+        )
+        wanted = wanted_bands(self.shares_, leverage, age)
+        if wanted:
+            return drawn.filter(**wanted)
+        return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
+
+    def _columns(self, side: str) -> Columns:
+        return self.dictionary_.long if side == "long" else self.dictionary_.short
+
+    def _weight(self, side: str) -> FloatArray:
+        return self.shares_.long if side == "long" else self.shares_.short
+
+    def _balance(self, side: str) -> Balance:
+        """Coins of one side."""
+        held, weight, columns = (
+            float(self.series_.bars.open_interest[-1]),
+            self._weight(side),
+            self._columns(side),
+        )
+        placed = columns.weighted(weight).sum(axis=(0, 1))
+        assigned = float(weight.sum())
+        said = assigned
+        if isinstance(self.weights, LeverageModel):
+            said = float(of_market(self.weights, self.venue_.name, self.coin_).shares(side).sum())
+        return Balance(
+            on_map=held * float(placed[:-1].sum()),
+            never=held * float(placed[-1]),
+            swept=held * float((columns.swept * weight).sum()),
+            before_window=held * float(columns.before_window @ weight.sum(axis=1)),
+            unassigned=held * _share_left(1.0 - said),
+            unallowed=held * _share_left(said - assigned),
+        )
+
+    def _coverage(self) -> Coverage:
+        series = self.series_
+        return covered(series, self.balance_, null_notes(series, self.balance_))
+
+    def _assumptions(self) -> tuple[str, ...]:
+        births = (self.turnover_.births @ np.ones(len(self.shares_.rates))) / len(self.shares_.rates)
+        return (
+            *self.shares_.said,
+            *self._clock_said(),
+            self.brackets_.source,
+            f"isolated positions of {self.position_usd:,.0f} USD at entry, initial margin only: no fees, no funding",
+            "what opens in a bar opens on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range",
+            *bounds_said(self.weights, self.venue_.name, self.coin_),
+            *series_said(self.series_),
+            *rounding_said(self.series_, births),
+        )
+
+    def _clock_said(self) -> tuple[str, ...]:
+        if not self.shares_.rates.any():
+            return ()
+        if self.clock_.by_volume:
+            return ("activity has the shape of volume and the level of hourly changes of open interest",)
+        return ("no volume for all bars: activity falls back to the changes of open interest themselves",)
+
+
+def estimate(
+    series: MarketSeries,
+    weights: LeverageWeights | LeverageModel,
+    venue: Venue,
+    coin: str,
+    *,
+    brackets: Brackets | None = None,
+    position_usd: float = POSITION_USD,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+) -> Estimate:
+    """Model one market: notional (USD at the mark) per price bin, leverage band and age band; equal births."""
+    model = VintageModel(weights, brackets=brackets, position_usd=position_usd, width_bps=width_bps)
+    return Estimate(model.fit(series, venue, coin).heatmap(), *model.balance_)
+
+
+def step_s(series: MarketSeries) -> float:
+    """Usual length of a bar."""
+    ends = np.concatenate([[series.start.timestamp() * 1000], series.end_ms])
+    return float(np.median(np.diff(ends))) / 1000
+
+
+def age_bands(series: MarketSeries) -> IntArray:
+    """Index into `AGE_BANDS` per bar, by the time from the bar's end to the map's moment."""
+    age_h = (series.as_of.timestamp() * 1000 - series.end_ms) / 3.6e6
+    return np.searchsorted(AGE_EDGES_H, age_h, side="right")
+
+
+def wanted_bands(
+    shares: NodeShares, leverage: Sequence[float] | None, age: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Dimensions and labels to filter by; raises `UnknownChoice` for what no band holds."""
+    unknown = [label for label in age or () if label not in AGE_BANDS]
+    if unknown:
+        raise UnknownChoice("age", unknown[0], AGE_BANDS)
+    bands = bands_among(shares.model, shares.band, leverage) if leverage else []
+    chosen = {"leverage_band": bands, "age_band": list(age or ())}
+    return {name: labels for name, labels in chosen.items() if labels}
+
+
+def covered(series: MarketSeries, balances: tuple[Balance, Balance], notes: Sequence[str]) -> Coverage:
+    """How much of open interest has a place, at the mark."""
+    mark = series.mark_px
+    return Coverage(
+        open_interest_usd=float(series.bars.open_interest[-1]) * mark,
+        seen_usd=Sides(*((side.on_map + side.never) * mark for side in balances)),
+        oldest_age_s=series.oldest_age_s,
+        notes=(*notes, *series.notes),
+    )
+
+
+def null_notes(series: MarketSeries, balances: tuple[Balance, Balance]) -> tuple[str, ...]:
+    """Where the open interest went that has no place on the map, part by part, in one line."""
+    held = float(series.bars.open_interest[-1])
+    said = {
+        "before_window": f"older than the window (from {series.start:%Y-%m-%dT%H:%MZ})",
+        "swept": "swept by later prices",
+        "unassigned": "hedged or without leverage",
+        "unallowed": "at leverages that the venue does not allow",
+    }
+    parts = {part: [getattr(side, part) for side in balances] for part in said}
+    told = [
+        f"{_shares(coins, held)} {said[part]}"
+        for part, coins in parts.items()
+        if part == "swept" or any(coins)
+    ]
+    return (f"{NOT_ON_MAP}: of open interest {', '.join(told)}",)
+
+
+def _share_left(share: float) -> float:
+    """What is left of a share; rounding is nothing."""
+    return share if share > 1e-12 else 0.0
+
+
+def _shares(parts: Sequence[float], held: float) -> str:
+    """One share where both sides have the same, else one for each."""
+    if not held > 0:
+        return "none"
+    long, short = (f"{part / held:.1%}" for part in parts)
+    return long if long == short else f"{long} of long and {short} of short"
+
+
+def series_said(series: MarketSeries) -> tuple[str, ...]:
+    """How levels are swept, and by which prices."""
+    prices = "last prices, not marks" if series.bars.swept_low is None else "swept by mark prices"
+    return (
+        "a level is gone once its entry bar's close or any later bar's range has reached it; "
+        "what was swept is not put elsewhere",
+        f"{len(series.bars.close)} bars from {series.start:%Y-%m-%dT%H:%MZ}; {prices}",
+    )
+
+
+def rounding_said(series: MarketSeries, births: FloatArray) -> tuple[str, ...]:
+    """How coarse the source's open interest is, where it is."""
+    if not series.oi_rounding_usd:
+        return ()
+    return (
+        f"the source rounds open interest to {series.oi_rounding_usd:,.0f} USD: "
+        f"{rounding_share(series, births):.0%} of modelled births are not above one such step",
+    )

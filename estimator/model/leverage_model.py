@@ -1,0 +1,306 @@
+"""`LeverageModel`: at which effective leverage, and in which turnover class, the notional of a venue is opened.
+
+Effective leverage is distance to liquidation, not the setting: what a position of that leverage would be if its own
+initial margin were all it had. Public aggregates do not determine it. A model is therefore a named file that says on
+what it is based: `prior` where it only follows published figures, `fitted` where it was calibrated on exact positions.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+from scipy.special import ndtr
+
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray
+
+SCHEMA: Final = "liqtruth.leverage_model/1"
+SHIPPED: Final = "leverage_"
+DEFAULT: Final = "prior"
+"""The model that is taken where none is named."""
+
+REFERENCE_MAXIMUM: Final = 40.0
+REFERENCE_VOLATILITY: Final = 0.03
+LEVEL: Final = 0.8
+"""Share of held-out maps that lie within the bounds of a model."""
+CURVE_OFFSET: Final = 0.005
+"""Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
+
+UNSAID: Final = frozenset({"name", "made_at", "made_by"})
+"""Fields that tell models apart, but not what they say."""
+
+Shares = tuple[tuple[float, ...], ...]
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When and by which version of this program a model was made, on what, and from which sources."""
+
+    made_at: datetime
+    made_by: str
+    basis: str
+    sources: tuple[str, ...] = ()
+
+
+class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What held-out maps say of one side's cumulative curve C, at each `distance_pct` of the mark (ascending).
+
+    With C in shares of open interest, the truth lies between `low` and `high` times (C + `CURVE_OFFSET`), less the
+    offset, on `LEVEL` of the held-out maps, and on half of them above `middle`. `crowd_share` is what is left of the
+    mass within reach when each position is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds
+    between `whales_low` and `whales_high` of open interest within each distance: how much is known, where it lies is
+    not. `crowd_low` and `crowd_high` bound the crowd's map alone, every position cut and the rest scaled to the mass
+    within reach.
+    """
+
+    distance_pct: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    crowd_share: float
+    whales_low: tuple[float, ...]
+    whales_high: tuple[float, ...]
+    middle: tuple[float, ...] = ()
+    crowd_low: tuple[float, ...] = ()
+    crowd_high: tuple[float, ...] = ()
+
+
+class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of both sides, and in which words they were measured."""
+
+    long: SideBounds
+    short: SideBounds
+    basis: str
+
+
+class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
+    by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
+    `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
+    liquidations in `hours` of a feed that tells `coverage` of all. `level_sd` is the standard error, per side, of the
+    logarithm of what that makes of the mass within 10 % of the mark; leverages above `trained_to` were nowhere seen in
+    training."""
+
+    venue: str
+    source_model: str
+    coverage: float
+    start: datetime
+    end: datetime
+    hours: int
+    events: int
+    long: tuple[float, float, float]
+    short: tuple[float, float, float]
+    level_sd: tuple[float, float]
+    trained_to: float
+    near_leverage: float
+    held_to: tuple[float, float] = (1.0, 1.0)
+
+
+Coordinate = Literal["leverage", "of-maximum", "of-volatility"]
+COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility")
+
+
+class CoinShares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of one coin where they deviate from what all coins share, as `LeverageModel.long` and `short`."""
+
+    long: Shares
+    short: Shares
+
+
+class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """Shares of one side's open interest before any liquidation, by turnover class and leverage node.
+
+    `rates` are multiples of the activity of `estimator.model.turnover`; `long` and `short` have one row per rate and
+    one share per node of `leverage`. What a side's shares lack to one is null mass: hedged or without leverage, it
+    has no place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a
+    market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). `coins` deviate from the pooled
+    shares on the venue that they were fitted on. `bounds` are those of a coin that the fit has not seen, `own_bounds`
+    those of `coins`; they and `correction` are null where nothing was held out, or nothing transferred. Raises
+    `BadInput` where the shares are none.
+    """
+
+    schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
+    name: str
+    kind: Literal["prior", "fitted", "transferred"]
+    provenance: Provenance
+    rates: tuple[float, ...]
+    leverage: tuple[float, ...]
+    long: Shares
+    short: Shares
+    coordinate: Coordinate = "leverage"
+    coins: dict[str, CoinShares] = {}
+    bounds: Bounds | None = None
+    own_bounds: Bounds | None = None
+    correction: Correction | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
+            raise BadInput(f"{self.name!r} is no name of a leverage model: letters, digits, - and _")
+        _check_ascending(self.name, "rates", self.rates, 0.0)
+        _check_ascending(self.name, "leverage", self.leverage, 1.0)
+        for side in ("long", "short"):
+            for own in (self, *self.coins.values()):
+                _check_shares(self.name, side, getattr(own, side), (len(self.rates), len(self.leverage)))
+
+    def shares(self, side: str) -> FloatArray:
+        """Shares of one side, shape (classes, nodes)."""
+        return np.array(getattr(self, side), dtype=np.float64)
+
+    def null_share(self, side: str) -> float:
+        """What the shares of a side lack to one."""
+        return max(0.0, 1.0 - float(self.shares(side).sum()))
+
+    def of_coin(self, coin: str) -> "LeverageModel":
+        """With the shares that are this coin's own, where it has any."""
+        own = self.coins.get(coin)
+        return self if own is None else msgspec.structs.replace(self, long=own.long, short=own.short)
+
+    def scale(self, highest_leverage: float, daily_volatility: float) -> float:
+        """What the nodes are multiplied by on a market of this highest leverage and standard deviation of a day's log
+        return."""
+        if self.coordinate == "of-maximum":
+            return highest_leverage / REFERENCE_MAXIMUM
+        if self.coordinate == "of-volatility":
+            return REFERENCE_VOLATILITY / daily_volatility if daily_volatility > 0 else 1.0
+        return 1.0
+
+    @cached_property
+    def hash(self) -> str:
+        """Of what the model says and on what it rests; not of its name, of when and by what it was made, or of how its
+        file is written. What is empty says nothing, so that a part added later changes no hash."""
+        return sha256(msgspec.json.encode(_said(self), order="sorted")).hexdigest()[:12]
+
+    @property
+    def note(self) -> str:
+        """One line for the assumptions of a map."""
+        fitted = "prior, not fitted" if self.kind == "prior" else self.kind
+        made = f"{self.provenance.made_at:%Y-%m-%d} by {self.provenance.made_by}"
+        return f"leverage model {self.name} ({fitted}; {self.hash}; made {made}): {self.provenance.basis}"
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def from_json(content: bytes, place: str) -> LeverageModel:
+    """Read one model; raises `BadInput` with `place` and what is wrong there."""
+    try:
+        return msgspec.json.decode(content, type=LeverageModel)
+    except NOT_DECODED as error:
+        raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from error
+
+
+def leverage_model_named(name: str | None = None, data_dir: Path | None = None) -> LeverageModel:
+    """A shipped model, one of `<data_dir>/models`, or the one in a JSON file; null: the default prior.
+
+    Raises `UnknownChoice` with the known names, `BadInput` for a file that cannot be used.
+    """
+    wanted = name or DEFAULT
+    if wanted.endswith(".json"):
+        return _read(Path(wanted))
+    known = known_models(data_dir)
+    if wanted not in known:
+        raise UnknownChoice("leverage model", wanted, [*known, "or a file ending in .json"])
+    return known[wanted]
+
+
+def known_models(data_dir: Path | None = None) -> Mapping[str, LeverageModel]:
+    """Models by the name of their file; one in the data directory precedes a shipped one."""
+    shipped = {
+        item.name.removeprefix(SHIPPED).removesuffix(".json"): from_json(item.read_bytes(), item.name)
+        for item in (files("liqtruth.estimator") / "facts").iterdir()
+        if item.name.startswith(SHIPPED) and item.name.endswith(".json")
+    }
+    own = sorted((data_dir / "models").glob("*.json")) if data_dir else []
+    return {**shipped, **{path.stem: _read(path) for path in own}}
+
+
+def _read(path: Path) -> LeverageModel:
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror}; give a leverage model's name or file"
+        ) from error
+
+
+def _said(value: Any) -> Any:
+    """Parts without `UNSAID` and without what is empty."""
+    if isinstance(value, msgspec.Struct):
+        value = {field: getattr(value, field) for field in value.__struct_fields__ if field not in UNSAID}
+    if isinstance(value, dict):
+        return {key: _said(one) for key, one in value.items() if one not in (None, (), {})}
+    return value
+
+
+def _check_ascending(name: str, field: str, values: tuple[float, ...], least: float) -> None:
+    held = np.asarray(values, dtype=np.float64)
+    if not (held.size and np.all(np.isfinite(held)) and held[0] >= least and np.all(np.diff(held) > 0)):
+        raise BadInput(f"{name}: {field} must be numbers that ascend from at least {least:g}")
+
+
+def _check_shares(name: str, side: str, rows: Shares, shape: tuple[int, int]) -> None:
+    if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
+        raise BadInput(f"{name}: {side} needs {shape[0]} rows (rates) of {shape[1]} shares (leverages)")
+    held = np.array(rows, dtype=np.float64)
+    if not (np.all(np.isfinite(held)) and np.all(held >= 0) and held.sum() <= 1 + 1e-9):
+        raise BadInput(f"{name}: shares of {side} must not be negative nor sum to more than one")
+
+
+NODES: Final = tuple(round(float(node), 6) for node in np.geomspace(1.6, 115.0, 40))
+"""Effective leverages of the default prior, evenly spaced in their logarithm."""
+
+PRIOR_CLASSES: Final = (
+    # rate, share of open interest, median leverage, spread of log leverage
+    (0.5, 0.20, 3.0, 0.6),
+    (1.0, 0.25, 4.0, 0.7),
+    (2.0, 0.25, 5.0, 0.8),
+    (5.0, 0.15, 8.0, 0.9),
+    (15.0, 0.05, 15.0, 0.9),
+)
+"""All parameters of the default prior; what the shares lack to one (0.10) is taken as hedged."""
+
+PRIOR_BASIS: Final = (
+    "published figures, no fit: on Hyperliquid in December 2025 about 36 % of open interest lay at 0-3x, 48 % at 3-7x "
+    "and 15 % above; populations of other venues are reported to use more, so classes that turn over faster get more. "
+    "Below 3x such figures say next to nothing, above 40x this is extrapolation; the rest is hedged or unlevered"
+)
+PRIOR_SOURCES: Final = (
+    "Hyperliquid open interest by leverage, December 2025, an analyst reported by PANews",
+    "BitMEX leverage statistics 2018-19: means of 22x to 39x by distance to bankruptcy, on a venue of 100x",
+    "Binance 2019: institutions at 20x or below are 81 % of volume",
+)
+
+
+def default_prior(made_at: datetime, nodes: tuple[float, ...] = NODES) -> LeverageModel:
+    """The shipped prior: a log-normal of effective leverage per turnover class (`PRIOR_CLASSES`), alike on both sides.
+
+    A node holds what lies nearer to it in log leverage than to its neighbours; what lies below the first is unlevered
+    and held by none.
+    """
+    steps = np.log(nodes)
+    middles = (steps[1:] + steps[:-1]) / 2
+    bounds = np.concatenate([[steps[0]], middles, [np.inf]])
+    rows = tuple(
+        tuple(np.round(share * np.diff(ndtr((bounds - np.log(median)) / spread)), 9).tolist())
+        for _, share, median, spread in PRIOR_CLASSES
+    )
+    return LeverageModel(
+        name=DEFAULT,
+        kind="prior",
+        provenance=Provenance(
+            made_at.astimezone(UTC), f"liqtruth {version('liqtruth')}", PRIOR_BASIS, PRIOR_SOURCES
+        ),
+        rates=tuple(rate for rate, *_ in PRIOR_CLASSES),
+        leverage=nodes,
+        long=rows,
+        short=rows,
+    )

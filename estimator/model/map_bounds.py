@@ -1,0 +1,71 @@
+"""Bounds of a modelled map, from those that its leverage model brings from held-out maps.
+
+With C the map's cumulative curve of a side in shares of open interest, o = `CURVE_OFFSET`:
+
+    low = max(0, low_factor (C + o) - o),    high = max(0, high_factor (C + o) - o),    likely by the middle factor
+
+Held-out maps were of the venue that the model was fitted on. Its bounds hold there, and where its level was corrected;
+elsewhere there are none.
+"""
+
+from liqtruth.estimator.model.leverage import LeverageWeights
+from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, LEVEL, Bounds, LeverageModel, SideBounds
+from liqtruth.estimator.model.model_in_use import is_levelled, of_market
+from liqtruth.heatmap import bounds as shown
+from liqtruth.heatmap.bands import mass_within
+from liqtruth.heatmap.drawing.captions import UNBOUNDED
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
+
+
+def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap) -> shown.MapBounds | None:
+    """Bounds of `drawn`, a whole map of `model`; null where the model has none, or none that hold on `venue`."""
+    held = drawn.coverage.open_interest_usd
+    known = _known(model, venue, drawn.coin)
+    if known is None or not held:
+        return None
+    long, short = (
+        _side(side_bounds, mass_within(drawn, side_bounds.distance_pct, side), held)
+        for side, side_bounds in (("long", known.long), ("short", known.short))
+    )
+    return shown.MapBounds(long, short, LEVEL, known.basis)
+
+
+def _known(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Bounds | None:
+    """Those of the model's own coins for one of them on the venue that it was fitted on, else of coins not seen."""
+    if not isinstance(model, LeverageModel) or not is_levelled(model, venue):
+        return None
+    own = of_market(model, venue, coin) is not model
+    return (model.own_bounds if own else None) or model.bounds
+
+
+def bounds_said(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> tuple[str, ...]:
+    """Why a map of a fitted model has no bounds, where it has none; what they are of is said with them."""
+    if not isinstance(model, LeverageModel) or model.kind == "prior":
+        return ()
+    if not is_levelled(model, venue):
+        return (f"{UNBOUNDED}the model is not levelled to {venue} (liqtruth calibrate transfer {venue})",)
+    if model.bounds is None:
+        return (f"{UNBOUNDED}the model was held against no map that it had not seen",)
+    return ()
+
+
+def _side(bounds: SideBounds, curve_usd: FloatArray, held_usd: float) -> shown.SideBounds:
+    lifted = curve_usd / held_usd + CURVE_OFFSET
+
+    def within(factors: tuple[float, ...]) -> tuple[float, ...]:
+        shares = (
+            max(0.0, factor * at - CURVE_OFFSET) for factor, at in zip(factors, lifted.tolist(), strict=True)
+        )
+        return tuple(share * held_usd for share in shares)
+
+    return shown.SideBounds(
+        distance_pct=bounds.distance_pct,
+        modelled_usd=tuple(curve_usd.tolist()),
+        low_usd=within(bounds.low),
+        high_usd=within(bounds.high),
+        crowd_usd=tuple((bounds.crowd_share * curve_usd).tolist()),
+        whales_low_usd=tuple(held_usd * share for share in bounds.whales_low),
+        whales_high_usd=tuple(held_usd * share for share in bounds.whales_high),
+        likely_usd=within(bounds.middle) if bounds.middle else tuple(curve_usd.tolist()),
+    )

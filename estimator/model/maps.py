@@ -1,0 +1,119 @@
+"""Modelled maps of what is stored: one venue or several, by the name of a model."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.aggregate import aggregated
+from liqtruth.estimator.model.baselines import PLAIN, plain_map
+from liqtruth.estimator.model.brackets import stored_brackets
+from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
+from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
+from liqtruth.estimator.model.node_shares import VINTAGES
+from liqtruth.estimator.series.series import load_series
+from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_named
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
+
+ALONE = (VINTAGES, *MODELS, *PLAIN, CALIBRATED)
+"""Models that need no exact map."""
+
+
+def model_map(
+    store: Store,
+    coin: str,
+    venue: str,
+    model: str,
+    window: str = "30d",
+    *,
+    weights: str | None = None,
+    leverage: Sequence[float] | None = None,
+    age: Sequence[str] | None = None,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+) -> Heatmap:
+    """The map of `model` on what is stored of `venue`: a name, several with commas, or `all` that have series.
+
+    `weights` names the leverage model of `vintages`; `calibrated` is `vintages` with the fitted model in use.
+    `leverage` and `age` keep only those bands. Several venues are taken at one moment, the latest that all of them
+    reach. Raises `UnknownChoice` for another venue, model, window, leverage or age; `MissingData` where no model was
+    fitted, `NothingStored` and `StaleSeries` where the series do not reach `at`.
+    """
+    if model not in ALONE:
+        raise UnknownChoice("model", model, ALONE)
+    if weights is not None and model != VINTAGES:
+        raise BadInput(f"model {model} has its own weights; --weights is for --model {VINTAGES}")
+
+    def draw(market: Venue, moment: datetime | None) -> Heatmap:
+        return _draw(store, coin, market, model, window, weights, leverage, age, moment, width_bps)
+
+    chosen = stored_venues(store, coin) if venue.strip() == "all" else named_venues(venue)
+    if len(chosen) == 1:
+        return draw(chosen[0], at)
+    maps = [draw(market, at) for market in chosen]
+    moment = at or min(drawn.as_of for drawn in maps)
+    return aggregated(
+        [
+            drawn if drawn.as_of == moment else draw(market, moment)
+            for market, drawn in zip(chosen, maps, strict=True)
+        ]
+    )
+
+
+def stored_venues(store: Store, coin: str) -> tuple[Venue, ...]:
+    """Venues of which candles and open interest are stored; raises `NothingStored` where there is none."""
+    needed = ("candles", "open_interest")
+    found = tuple(
+        venue
+        for venue in VENUES.values()
+        if all(store.lake.series_sources(name, venue.name, coin) for name in needed)
+    )
+    if not found:
+        raise NothingStored(
+            f"no venue has stored candles and open interest of {coin}: `liqtruth feed fetch VENUE {coin}` or "
+            f"`liqtruth feed import PATH --venue VENUE --coin {coin}` brings them"
+        )
+    return found
+
+
+def named_venues(names: str) -> tuple[Venue, ...]:
+    """Venues by comma-separated names; raises `UnknownChoice`."""
+    return venues_named(names) if "," in names else (venue_named(names.strip()),)
+
+
+def _draw(
+    store: Store,
+    coin: str,
+    venue: Venue,
+    model: str,
+    window: str,
+    weights: str | None,
+    leverage: Sequence[float] | None,
+    age: Sequence[str] | None,
+    at: datetime | None,
+    width_bps: float,
+) -> Heatmap:
+    if model in PLAIN and (leverage or age):
+        raise BadInput(f"model {model} knows neither leverages nor ages: leave out --leverage and --age")
+    chosen = None if model in PLAIN else _weights(store, model, weights, venue)
+    series = load_series(store, venue, coin, window, at)
+    brackets = stored_brackets(store, venue, coin, series.as_of)
+    if chosen is None:
+        return plain_map(model, series, venue, coin, brackets, width_bps)
+    name = CALIBRATED if model == CALIBRATED else VINTAGES
+    assumed = VintageModel(chosen, width_bps=width_bps, brackets=brackets, name=name)
+    return assumed.fit(series, venue, coin).heatmap(leverage=leverage, age=age)
+
+
+def _weights(store: Store, model: str, weights: str | None, venue: Venue) -> LeverageModel | LeverageWeights:
+    """A baseline's own, the fitted model in use, else the leverage model of that name or file."""
+    if model in MODELS:
+        return weights_named(model)
+    if model == CALIBRATED:
+        return calibrated_model(store.settings.data_dir, venue.name)
+    return leverage_model_named(weights, store.settings.data_dir)

@@ -1,0 +1,177 @@
+"""What a model assumes of leverage, in the one form that maps take: shares per class and node.
+
+Where a leverage model's coordinate is not leverage itself, its nodes are scaled to the market (`LeverageModel.scale`).
+A node that would fall below 1x is held there: unlevered, its longs are liquidated at no price.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
+from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, band_of, bands_among, weights_named
+from liqtruth.estimator.model.leverage_model import (
+    REFERENCE_MAXIMUM,
+    REFERENCE_VOLATILITY,
+    LeverageModel,
+    leverage_model_named,
+)
+from liqtruth.estimator.model.model_in_use import (
+    CALIBRATED,
+    TRAINED_ON,
+    calibrated_model,
+    is_levelled,
+    of_market,
+)
+from liqtruth.heatmap.drawing.captions import UNLEVELLED
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray
+
+VINTAGES: Final = "vintages"
+DAY_S: Final = 86_400.0
+Weights = LeverageWeights | LeverageModel | str
+
+
+@dataclass(frozen=True, eq=False)
+class NodeShares:
+    """`long` and `short` of shape (classes, nodes) sum to at most one; `band` labels each node.
+
+    `said` is one line or more for the assumptions.
+    """
+
+    model: str
+    rates: FloatArray
+    leverage: FloatArray
+    long: FloatArray
+    short: FloatArray
+    band: tuple[str, ...]
+    said: tuple[str, ...]
+
+    def factors(self, brackets: Brackets, position_usd: float) -> tuple[FloatArray, FloatArray]:
+        """Liquidation over entry price per node, of longs and of shorts."""
+        long, short = (
+            liquidation_factors(brackets, self.leverage, side, position_usd) for side in (LONG, SHORT)
+        )
+        return long, short
+
+    def only(self, wanted: Sequence[float]) -> "NodeShares":
+        """Nodes in the bands of the wanted leverages; raises `UnknownChoice` for one without a band."""
+        bands = bands_among(self.model, self.band, wanted)
+        kept = np.array([label in bands for label in self.band], dtype=np.float64)
+        said = f"only leverage {', '.join(bands)} is shown"
+        return replace(self, long=self.long * kept, short=self.short * kept, said=(*self.said, said))
+
+
+def node_shares(
+    model: str,
+    weights: Weights | None,
+    brackets: Brackets,
+    position_usd: float,
+    data_dir: Path | None = None,
+    *,
+    venue: str = "",
+    coin: str = "",
+    daily_volatility: float = 0.0,
+) -> NodeShares:
+    """The shares of `model`: a baseline by its name, `vintages` with a leverage model (by default the prior), or
+    `calibrated` with the one in use for `venue`.
+
+    `venue` and `coin` are of the market, `daily_volatility` is the standard deviation of a day's log return, 0 where it
+    is not known. Raises `UnknownChoice`
+    for another model, `BadInput` for weights that it does not take, `MissingData` where none was fitted.
+    """
+    highest = brackets.highest_leverage(position_usd)
+    if isinstance(weights, LeverageWeights):
+        return _of_baseline(weights.up_to(highest))
+    if model in (VINTAGES, CALIBRATED):
+        named = weights if isinstance(weights, LeverageModel) else _named(model, weights, venue, data_dir)
+        return _of_model(model, named, highest, (venue, coin), daily_volatility)
+    if model not in MODELS:
+        raise UnknownChoice("model of a price-time heatmap", model, (*MODELS, VINTAGES, CALIBRATED))
+    if weights is not None:
+        raise BadInput(f"model {model} has its own weights; leverage models are for --model {VINTAGES}")
+    return _of_baseline(weights_named(model).up_to(highest))
+
+
+def daily_volatility(close: FloatArray, step_s: float) -> float:
+    """Standard deviation of a day's log return, from closes `step_s` apart; 0 where there are too few."""
+    if len(close) < 3 or not step_s > 0:
+        return 0.0
+    return float(np.std(np.diff(np.log(close))) * np.sqrt(DAY_S / step_s))
+
+
+def _named(model: str, weights: str | None, venue: str, data_dir: Path | None) -> LeverageModel:
+    if model == VINTAGES:
+        return leverage_model_named(weights, data_dir)
+    if weights is not None:
+        raise BadInput(
+            f"model {model} is the leverage model in use: leave --weights out, or take --model {VINTAGES}"
+        )
+    return calibrated_model(data_dir, venue)
+
+
+def _of_baseline(weights: LeverageWeights) -> NodeShares:
+    shares = weights.weight[None, :]
+    said = (
+        f"{weights.note}; the same on both sides",
+        "only an increase of open interest opens positions; a decrease closes all earlier ones in proportion",
+    )
+    return NodeShares(weights.name, np.zeros(1), weights.leverage, shares, shares, weights.band, said)
+
+
+def _of_model(
+    shown_as: str, model: LeverageModel, highest: float, market: tuple[str, str], daily_volatility: float
+) -> NodeShares:
+    """Nodes above the venue's highest leverage hold nothing: their shares are null mass."""
+    scale = model.scale(highest, daily_volatility)
+    leverage = np.maximum(np.array(model.leverage) * scale, 1.0)
+    allowed = (leverage <= highest).astype(np.float64)
+    own = of_market(model, *market)
+    long, short = own.shares("long"), own.shares("short")
+    masked = _share_at(own, 1.0 - allowed)
+    above = (f"leverage above the venue's highest of {highest:g}x ({masked:.1%} of shares) is null mass",)
+    said = (
+        model.note,
+        *((f"with the shares that were fitted for {market[1]} itself",) if own is not model else ()),
+        *_level_said(model, market[0]),
+        *_scale_said(own, scale, highest, daily_volatility),
+        f"{len(model.rates)} turnover classes at {', '.join(f'{rate:g}' for rate in model.rates)} "
+        "times the market's activity",
+        *(above if masked > 0 else ()),
+    )
+    bands = tuple(band_of(value) for value in leverage)
+    return NodeShares(shown_as, np.array(model.rates), leverage, long * allowed, short * allowed, bands, said)
+
+
+def _share_at(model: LeverageModel, nodes: FloatArray) -> float:
+    """Mean of both sides' shares at the nodes that are 1."""
+    return float(((model.shares("long") + model.shares("short")) @ nodes).sum() / 2)
+
+
+def _level_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
+    """What of a fitted model is another venue's."""
+    if model.kind == "prior" or not venue or is_levelled(model, venue):
+        return ()
+    whose = TRAINED_ON.capitalize() if model.correction is None else model.correction.venue
+    return (f"{UNLEVELLED}{venue}: shape carried over, level is {whose}'s",)
+
+
+def _scale_said(model: LeverageModel, scale: float, highest: float, volatility: float) -> tuple[str, ...]:
+    """How the nodes were brought to this market."""
+    if model.coordinate == "leverage":
+        return ()
+    if model.coordinate == "of-volatility" and not volatility > 0:
+        return ("leverage is taken by volatility, which is not known here: as of a market of "
+                f"{REFERENCE_VOLATILITY:.0%} a day",)  # fmt: skip
+    by = (
+        f"the highest leverage, {highest:g}x where the model's is {REFERENCE_MAXIMUM:g}x"
+        if model.coordinate == "of-maximum"
+        else f"volatility, {volatility:.2%} a day where the model's is {REFERENCE_VOLATILITY:.0%}"
+    )
+    unlevered = _share_at(model, (np.array(model.leverage) * scale < 1).astype(np.float64))
+    held = f"; what falls below 1x ({unlevered:.1%} of shares) is held at 1x" if unlevered > 0 else ""
+    return (f"leverages are {scale:.3g} times the model's, by {by}{held}",)

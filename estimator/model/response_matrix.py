@@ -1,0 +1,157 @@
+"""The dictionary of a model: what one unit of weight on a turnover class and a leverage node puts at each price.
+
+A map is linear in the weights, so the columns are computed once and serve every question that only changes weights:
+maps, filters by leverage and age, and calibration. Shares of open interest throughout; arrays in, arrays out.
+
+Whatever of a lot's entry bar came after it is not known, so of that bar only the close sweeps. Of one entry the nodes
+that are still alive are the lowest leverages: their liquidation prices lie furthest away, so one number per entry
+tells them, and the bin of each is the floor of the entry's own coordinate shifted by the node's.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from liqtruth.estimator.model.cohorts import later_extremes
+from liqtruth.estimator.model.turnover import Turnover
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+
+OUTSIDE: Final = 3
+"""Places beside the bins: first the one below the grid, last but one above it, last for what no price liquidates."""
+JUST_REACHED: Final = 1e-12
+"""A price counts as reached when an extreme came this near to it, relatively: rounding saves no lot."""
+ON_EDGE: Final = 1e-9
+"""As `PriceGrid.bin_of`: a price this part of a bin below an edge is on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lots:
+    """Shares of the last open interest: what is left of each bar's births, shape (bars, classes), and of the stock
+    before the first bar, shape (classes,). Each class sums to one; all is nothing where open interest is."""
+
+    left: FloatArray
+    before_window: FloatArray
+
+    @classmethod
+    def of(cls, open_interest: FloatArray, turnover: Turnover) -> "Lots":
+        held = float(open_interest[-1])
+        scale = 1.0 / held if held > 0 else 0.0
+        left = turnover.births * turnover.survival
+        left *= scale
+        return cls(left, open_interest[0] * turnover.survival_from_start() * scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """One side: `placed` of shape (ages, nodes, bins + 3, classes), see `OUTSIDE`; `swept` of shape (classes, nodes).
+
+    For each class and node: `placed` over ages and places, `swept` and `before_window` sum to the class's lots.
+    """
+
+    placed: FloatArray
+    swept: FloatArray
+    before_window: FloatArray
+
+    def weighted(self, weight: FloatArray) -> FloatArray:
+        """Share of open interest per age, node and place, shape (ages, nodes, bins + 3), for (classes, nodes)."""
+        return np.asarray(np.matmul(self.placed, weight.T[None, :, :, None])[..., 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Both sides on one grid."""
+
+    grid: PriceGrid
+    long: Columns
+    short: Columns
+
+
+def build_dictionary(
+    bars: Bars,
+    lots: Lots,
+    age: IntArray,
+    ages: int,
+    factors: tuple[FloatArray, FloatArray],
+    grid: PriceGrid,
+) -> Dictionary:
+    """`age` is each bar's age band out of `ages`; `factors` are of longs and shorts, liquidation over entry price per
+    node in ascending leverage; a long's factor that is not positive means that no price liquidates it."""
+    long, short = (
+        _columns(bars, lots, age, ages, factor, grid, is_long=is_long)
+        for factor, is_long in zip(factors, (True, False), strict=True)
+    )
+    return Dictionary(grid, long, short)
+
+
+def _columns(
+    bars: Bars, lots: Lots, age: IntArray, ages: int, factors: FloatArray, grid: PriceGrid, *, is_long: bool
+) -> Columns:
+    entries = bars.entries
+    some = np.flatnonzero(lots.left.any(axis=1))
+    points = entries.shape[1]
+    entry = entries[some].ravel()
+    mass = np.repeat(lots.left[some] / points, points, axis=0)
+    entry_age = np.repeat(age[some], points)
+    never = int(np.count_nonzero(factors <= 0))
+    reached = later_extremes(bars)[0 if is_long else 1]
+    alive = alive_nodes(factors[never:], np.repeat(reached[some], points) / entry, is_long=is_long)
+    nodes, places = len(factors), grid.bins + OUTSIDE
+    row = _placed_rows(entry, entry_age * nodes + never, alive, factors[never:], grid, is_long=is_long)
+    starts = np.concatenate([[0], np.cumsum(alive)])
+    spread = csr_array((np.ones(len(row)), row, starts), shape=(len(entry), ages * nodes * places))
+    placed = np.asarray(spread.T @ mass).reshape(ages, nodes, places, mass.shape[1])
+    placed[:, :never, -1] += _per_age(entry_age, ages, mass)[:, None]
+    return Columns(placed, _swept(alive, mass, never, nodes), lots.before_window)
+
+
+def alive_nodes(factors: FloatArray, reached: FloatArray, *, is_long: bool) -> IntArray:
+    """How many of the lowest leverages no later price has reached, per entry; `reached` is over the entry price."""
+    if is_long:
+        return np.searchsorted(factors, reached * (1 - JUST_REACHED), side="left")
+    return np.searchsorted(-factors, -reached * (1 + JUST_REACHED), side="left")
+
+
+def _placed_rows(
+    entry: FloatArray,
+    first: IntArray,
+    alive: IntArray,
+    factors: FloatArray,
+    grid: PriceGrid,
+    *,
+    is_long: bool,
+) -> IntArray:
+    """Row of each living lot among (age, node, place); entries one after the other, nodes ascending in each.
+
+    `first` is the row of an entry's first node among (age, node).
+    """
+    starts = np.cumsum(alive) - alive
+    node = np.arange(int(alive.sum()), dtype=np.int32) - np.repeat(starts.astype(np.int32), alive)
+    coordinate = np.log(entry / grid.mark_px) / grid.log_width + (grid.bins_each_way + ON_EDGE)
+    place = np.repeat(coordinate, alive)
+    place += (np.log(factors) / grid.log_width)[node]
+    np.floor(place, out=place)
+    middle = grid.bins_each_way
+    bounds = (-1, middle - 1) if is_long else (middle, grid.bins)
+    np.clip(place, *bounds, out=place)
+    row = place.astype(np.int32)
+    row += 1
+    node *= grid.bins + OUTSIDE
+    row += node
+    row += np.repeat((first * (grid.bins + OUTSIDE)).astype(np.int32), alive)
+    return row  # type: ignore[return-value]
+
+
+def _per_age(age: IntArray, ages: int, mass: FloatArray) -> FloatArray:
+    """Mass per age band and class."""
+    return np.stack([np.bincount(age, column, ages) for column in mass.T], axis=1)
+
+
+def _swept(alive: IntArray, mass: FloatArray, never: int, nodes: int) -> FloatArray:
+    """Mass per class and node of entries whose living leverages end below the node."""
+    ended = np.stack([np.bincount(alive, column, nodes + 1 - never) for column in mass.T])
+    swept = np.zeros((mass.shape[1], nodes))
+    swept[:, never:] = np.cumsum(ended, axis=1)[:, :-1]
+    return swept

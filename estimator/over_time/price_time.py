@@ -1,0 +1,247 @@
+"""`model_series`: the price-time heatmap of a model from stored series, on one grid, by one recursion over steps."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
+from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
+from liqtruth.estimator.model.turnover import activity, turn_over
+from liqtruth.estimator.moments import hours, told
+from liqtruth.estimator.over_time.step_masses import PriceTime, price_time
+from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
+from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.estimator.venues.table import Venue, venue_named
+from liqtruth.heatmap.drawing.captions import UNLEVELLED
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.series import Candles, HeatmapSeries
+from liqtruth.storage.store import Store
+
+SHORTEST_LEAD: Final = timedelta(days=3)
+LONGEST_LEAD: Final = timedelta(days=30)
+MOST_CELLS: Final = 16_000_000
+"""Classes x steps x bins that are held at once for a side: 128 MB."""
+ROOM: Final = 0.1
+"""Log price that the grid reaches beyond the path of prices."""
+
+
+def model_series(
+    store: Store,
+    coin: str,
+    venue: str,
+    model: str,
+    series: timedelta,
+    step: timedelta | None = None,
+    *,
+    weights: Weights | None = None,
+    leverage: Sequence[float] | None = None,
+    age: str | None = None,
+    at: datetime | None = None,
+) -> HeatmapSeries:
+    """The heatmap of `model` at every `step` of the last `series` before `at` (default: the last stored bar's end).
+
+    `weights` are a leverage model, its name or file (model `vintages`) or a baseline's own; `leverage` keeps the bands
+    of those leverages, `age` one or several of `AGES`. As much again before the span, at least 3 and at most 30 days,
+    is read as warm-up where it is stored. Raises `UnknownChoice` for an unknown name, `BadInput` for a span or step
+    that is none, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and `StaleSeries` as
+    `load_series` does.
+    """
+    if venue == "all" or "," in venue:
+        raise BadInput(f"--series draws one venue at a time, not {venue!r}: name one")
+    market = venue_named(venue)
+    loaded = load_series(store, market, coin, _window_for(series), at)
+    known = stored_brackets(store, market, coin, loaded.as_of)
+    shares = node_shares(
+        model,
+        weights,
+        known,
+        POSITION_USD,
+        store.settings.data_dir,
+        venue=market.name,
+        coin=coin,
+        daily_volatility=daily_volatility(loaded.bars.close, bar_s(loaded)),
+    )
+    if leverage:
+        shares = shares.only(leverage)
+    return drawn_series(loaded, shares, known, market, coin, series, step, age)
+
+
+def drawn_series(
+    loaded: MarketSeries,
+    shares: NodeShares,
+    brackets: Brackets,
+    venue: Venue,
+    coin: str,
+    span: timedelta,
+    step: timedelta | None = None,
+    age: str | None = None,
+) -> HeatmapSeries:
+    """`model_series` of series that are at hand already."""
+    clock = clock_of(loaded, span, step)
+    grid = _grid_of(loaded.bars)
+    _refuse_too_many(len(shares.rates) * clock.end_ms.size * grid.bins, clock.step)
+    bars = loaded.bars
+    active = activity(bars.open_interest, bars.volume, bar_s(loaded))
+    mass = price_time(
+        bars,
+        turn_over(bars.open_interest, active.coins, shares.rates),
+        shares.factors(brackets, POSITION_USD),
+        (shares.long, shares.short),
+        clock.steps,
+        grid,
+        ages=clock.age_bands(age),
+    )
+    said = (
+        *shares.said,
+        *(() if not shares.rates.any() or active.by_volume else (
+            "volume is not known throughout: the clock of turnover is that of |change of open interest|",)),
+        *_assumptions(loaded, brackets, clock, grid, age),
+    )  # fmt: skip
+    return _shown(mass, loaded, clock, grid, said, (coin, venue.name, shares.model))
+
+
+def _window_for(span: timedelta) -> str:
+    """The shortest stored window that holds the span and its lead-in."""
+    longest = max(WINDOWS.values())
+    if not timedelta(0) < span <= longest:
+        raise BadInput(
+            f"a series of {in_words(span)} is none: it is longer than nothing and at most {in_words(longest)}"
+        )
+    wanted = min(span + min(max(span, SHORTEST_LEAD), LONGEST_LEAD), longest)
+    return min((name for name in WINDOWS if WINDOWS[name] >= wanted), key=WINDOWS.__getitem__)
+
+
+def _grid_of(bars: Bars) -> PriceGrid:
+    """Around the last mark, as far as a single map's and beyond every price of the path."""
+    mark = float(bars.close[-1])
+    lows = bars.low if bars.swept_low is None else np.minimum(bars.low, bars.swept_low)
+    highs = bars.high if bars.swept_high is None else np.maximum(bars.high, bars.swept_high)
+    path = max(float(np.log(highs.max() / mark)), float(np.log(mark / lows.min())))
+    return PriceGrid.around(mark, DEFAULT_WIDTH_BPS, max(DEFAULT_REACH, path + ROOM))
+
+
+def _refuse_too_many(cells: int, step: timedelta) -> None:
+    if cells > MOST_CELLS:
+        raise BadInput(
+            f"a step of {in_words(step)} makes {cells:,} cells, more than {MOST_CELLS:,}: "
+            f"take --step {in_words(step * -(-cells // MOST_CELLS))} or longer"
+        )
+
+
+def _shown(
+    mass: PriceTime,
+    loaded: MarketSeries,
+    clock: Clock,
+    grid: PriceGrid,
+    said: tuple[str, ...],
+    about: tuple[str, str, str],
+) -> HeatmapSeries:
+    """The moments after the lead-in, in USD at each moment's mark; one without a bar of its own step is not known."""
+    shown = slice(clock.lead, None)
+    ends, starts = clock.steps.ends[shown], clock.steps.starts[shown]
+    known = ends > starts
+    mark = np.where(known, loaded.bars.close[ends - 1], np.nan)
+    coin, venue, model = about
+    coverage = _coverage(
+        mass, loaded, clock, known, tuple(line for line in said if line.startswith(UNLEVELLED))
+    )
+    return HeatmapSeries(
+        coin=coin,
+        venue=venue,
+        source="modelled",
+        times=clock.times,
+        grid=grid,
+        long_usd=mass.long.on_map[shown] * mark[:, None],
+        short_usd=mass.short.on_map[shown] * mark[:, None],
+        mark_px=mark,
+        beyond_usd=_sides(mass.long.beyond[shown], mass.short.beyond[shown], mark),
+        never_usd=_sides(mass.long.never[shown], mass.short.never[shown], mark),
+        coverage=coverage,
+        assumptions=said,
+        model=model,
+        quality=loaded.quality,
+        candles=_candles(loaded.bars, starts, ends),
+    )
+
+
+def _sides(long: FloatArray, short: FloatArray, mark: FloatArray) -> tuple[Sides, ...]:
+    usd = np.nan_to_num(np.stack([long, short], axis=1) * mark[:, None])
+    return tuple(
+        Sides(*row) if held else NOTHING for row, held in zip(usd.tolist(), np.isfinite(mark), strict=True)
+    )
+
+
+def _coverage(
+    mass: PriceTime, loaded: MarketSeries, clock: Clock, known: np.ndarray, lacking: tuple[str, ...]
+) -> tuple[Coverage | None, ...]:
+    ends = clock.steps.ends
+    notes = _notes(loaded, clock)
+    age_s = (clock.end_ms - loaded.end_ms[ends - 1]) / 1000
+    age_s[-1] = loaded.oldest_age_s
+    mark = loaded.bars.close[ends - 1]
+    return tuple(
+        Coverage(
+            open_interest_usd=float(mass.open_interest[at] * mark[at]),
+            seen_usd=Sides(float(mass.long.seen[at] * mark[at]), float(mass.short.seen[at] * mark[at])),
+            oldest_age_s=float(age_s[at]),
+            notes=(*lacking, _null_note(mass, at), *notes),
+        )
+        if held
+        else None
+        for at, held in zip(range(clock.lead, ends.size), known, strict=True)
+    )
+
+
+def _null_note(mass: PriceTime, at: int) -> str:
+    """What of open interest has no place, per side."""
+    held = max(float(mass.open_interest[at]), np.finfo(float).tiny)
+
+    def shares(part: str) -> str:
+        long, short = (float(getattr(side, part)[at]) / held for side in (mass.long, mass.short))
+        return f"{long:.1%} / {short:.1%}"
+
+    return (
+        f"of long / short open interest {shares('before_window')} are older than the stored series, "
+        f"{shares('swept')} were swept by later prices, "
+        f"{shares('unassigned')} are hedged, without leverage or filtered out"
+    )
+
+
+def _notes(loaded: MarketSeries, clock: Clock) -> tuple[str, ...]:
+    """Those of the series; that history is short of the warm-up is told by the assumptions, not here."""
+    short = clock.lead == 0
+    return tuple(note for note in loaded.notes if short or not note.startswith("history begins"))
+
+
+def _candles(bars: Bars, starts: IntArray, ends: IntArray) -> Candles:
+    """Extremes of each step's bars; a step opens at the close before it."""
+    held = ends > starts
+    low, high = np.full(ends.size, np.nan), np.full(ends.size, np.nan)
+    first = starts[held]
+    stop = int(ends[-1])
+    low[held] = np.minimum.reduceat(bars.low[:stop], first)
+    high[held] = np.maximum.reduceat(bars.high[:stop], first)
+    opened = np.where(held, bars.close[np.maximum(starts - 1, 0)], np.nan)
+    return Candles(open=opened, high=np.fmax(high, opened), low=np.fmin(low, opened))
+
+
+def _assumptions(
+    loaded: MarketSeries, brackets: Brackets, clock: Clock, grid: PriceGrid, age: str | None
+) -> tuple[str, ...]:
+    lead = clock.end_ms[clock.lead] - clock.step / timedelta(milliseconds=1) - loaded.start.timestamp() * 1000
+    prices = "last prices, not marks" if loaded.bars.swept_low is None else "mark prices"
+    return (
+        brackets.source,
+        f"isolated positions of {POSITION_USD:,.0f} USD at entry, initial margin only: no fees, no funding",
+        "what opens does so on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range",
+        f"a level is gone once {prices} have reached it; bins of {grid.width_bps:g} bps which they cross in part "
+        "are emptied whole",
+        f"{len(loaded.bars.close)} bars from {told(loaded.start)}, of which "
+        f"{hours(timedelta(milliseconds=max(lead, 0.0)))} before the first column are warm-up",
+        *(() if age is None else (f"only positions of age {age} are shown",)),
+    )

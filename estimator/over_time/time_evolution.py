@@ -1,0 +1,233 @@
+"""What is left of every lot after each step of time, per price bin, by one recursion instead of a rebuild per step.
+
+    M_k = M_{k-1} * survival_k, emptied where the step's prices went, + births of the step's bars
+
+Both sides are written in one coordinate, bins of log price that rise from far away to the mark's path: for shorts the
+grid is mirrored. Then a level is swept once the path has come down to it, on either side.
+
+Inside the step in which a lot is born it is judged by itself, by its entry bar's close and the later bars of the
+step. Afterwards only its bin is known, and a bin is emptied whole as soon as the path has touched its inside. So
+nothing is ever left at a crossed price, and of the bin that holds the path's extreme too much is taken: a map by
+lots holds up to a few percent more near the mark at 10 bps. Where no bin is crossed in part the two are equal.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from liqtruth.estimator.model.turnover import Turnover
+from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+
+BoolArray = NDArray[np.bool_]
+
+LOTS_AT_ONCE: Final = 40_000
+"""Lots per piece of work: its arrays stay in the processor's cache."""
+
+EDGE: Final = 1e-9
+"""A price this part of a bin below an edge counts as on it, as in `PriceGrid.bin_of`."""
+
+EXTRA: Final = 3
+"""Columns beside the bins: beyond the grid first; after the bins what was swept, and what no price liquidates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Bars grouped into consecutive steps: step `k` holds the bars from `ends[k - 1]` up to before `ends[k]`.
+
+    A step inside a gap of the bars holds none; the first holds at least one.
+    """
+
+    ends: IntArray
+
+    def __post_init__(self) -> None:
+        if self.ends.size == 0 or self.ends[0] < 1 or np.any(np.diff(self.ends) < 0):
+            raise BadInput("steps must not go back, and the first must hold at least one bar")
+
+    @property
+    def starts(self) -> IntArray:
+        return np.concatenate([[0], self.ends[:-1]])
+
+    @property
+    def of_bar(self) -> IntArray:
+        """Step per bar."""
+        return np.repeat(np.arange(self.ends.size), np.diff(self.ends, prepend=0))
+
+    def minimum(self, values: FloatArray) -> FloatArray:
+        """Least value in each step, infinite in one without bars."""
+        return np.asarray(self._table(values, np.inf)[0].min(axis=1))
+
+    def sum(self, values: FloatArray) -> FloatArray:
+        """Sum over each step of values of shape (bars, classes)."""
+        return np.asarray(self._table(values, 0.0)[0].sum(axis=1))
+
+    def later_minimum(self, values: FloatArray) -> FloatArray:
+        """Least value of the later bars of the same step, per bar; infinite for a step's last bar."""
+        table, held = self._table(values, np.inf)
+        least = np.minimum.accumulate(table[:, ::-1], axis=1)[:, ::-1]
+        return np.asarray(_shifted(least, np.inf)[held])
+
+    def product(self, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Products over the later bars of each bar's step (bars, classes), and over each whole step."""
+        table, held = self._table(shares, 1.0)
+        kept = np.asarray(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], dtype=np.float64)
+        return np.asarray(_shifted(kept, 1.0)[held]), np.asarray(kept[:, 0])
+
+    def _table(self, values: FloatArray, filler: float) -> tuple[FloatArray, BoolArray]:
+        """One row per step, filled up to the longest one; and where a bar stands."""
+        length = int(np.diff(self.ends, prepend=0).max())
+        bar = self.starts[:, None] + np.arange(length)
+        held = bar < self.ends[:, None]
+        table = np.full((*held.shape, *values.shape[1:]), filler)
+        table[held] = values[: self.ends[-1]]
+        return table, held
+
+
+def _shifted(table: FloatArray, filler: float) -> FloatArray:
+    last = np.full((table.shape[0], 1, *table.shape[2:]), filler)
+    return np.concatenate([table[:, 1:], last], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Bars of one side in the coordinate of the module's docstring, in bins, one to the right for the first column.
+
+    `entry` has shape (bars, entry points); `close` and `reach` (how near a bar's path came) one value per bar.
+    """
+
+    entry: FloatArray
+    close: FloatArray
+    reach: FloatArray
+    bins: int
+    sign: float
+    log_width: float
+
+    @classmethod
+    def of(cls, bars: Bars, grid: PriceGrid, *, is_long: bool) -> "Path":
+        """Raises `BadInput` where the grid does not hold the path: what it sweeps would be unknown."""
+        sign = 1.0 if is_long else -1.0
+        low = bars.low if bars.swept_low is None else bars.swept_low
+        high = bars.high if bars.swept_high is None else bars.swept_high
+
+        def place(prices: FloatArray) -> FloatArray:
+            steps = sign * np.log(prices / grid.mark_px) / grid.log_width
+            return np.asarray(steps + grid.bins_each_way + 1 + EDGE)
+
+        path = cls(
+            place(bars.entries), place(bars.close), place(low if is_long else high),
+            grid.bins, sign, grid.log_width,
+        )  # fmt: skip
+        if path.reach.min() < 1 or path.close.min() < 1 or path.reach.max() >= grid.bins + 2:
+            raise BadInput(f"prices leave the grid from {grid.edges[0]:,.6g} to {grid.edges[-1]:,.6g}")
+        return path
+
+    def distance(self, factors: FloatArray) -> FloatArray:
+        """Where liquidation prices lie from entries, in bins; `factors` must be positive."""
+        return np.asarray(self.sign * np.log(factors) / self.log_width)
+
+
+@dataclass(frozen=True, eq=False)
+class StepStates:
+    """One side after each step.
+
+    Attributes
+    ----------
+    coins : array of shape (classes, steps, bins + 3)
+        Beyond the grid; the bins, for shorts from the highest price down; swept; never liquidated.
+    survival : share of what stood before each step that the step did not close, shape (steps, classes)
+    cut : first column which the step's path emptied, shape (steps,)
+    """
+
+    coins: FloatArray
+    survival: FloatArray
+    cut: IntArray
+
+    def total(self) -> FloatArray:
+        """All classes together, shape (steps, bins + 3)."""
+        return np.asarray(self.coins.sum(axis=0))
+
+    def older_than(self, steps: int) -> FloatArray:
+        """Of `total`, what was born at least `steps` steps before: the earlier state, closed and swept since."""
+        if steps == 0:
+            return self.total()
+        _, count, columns = self.coins.shape
+        older: FloatArray = np.zeros((count, columns))
+        if steps >= count:
+            return older
+        kept = sliding_window_view(self.survival[1:], steps, axis=0).prod(axis=-1)
+        cut = sliding_window_view(self.cut[1:], steps).min(axis=-1)
+        older[steps:] = np.einsum("ckb,kc->kb", self.coins[:, :-steps], kept)
+        swept = columns - 2
+        crossed = (np.arange(swept) >= cut[:, None]).astype(np.float64)
+        older[steps:, swept] += (older[steps:, :swept] * crossed).sum(axis=1)
+        older[steps:, :swept] *= 1.0 - crossed
+        return older
+
+
+def step_states(
+    path: Path, turnover: Turnover, factors: FloatArray, weights: FloatArray, steps: Steps
+) -> StepStates:
+    """Coins per class, step and column of one side.
+
+    `factors` (liquidation over entry price) are per leverage node, `weights` of shape (classes, nodes) the share of
+    each class's births there. A factor that is not positive has no price that liquidates.
+    """
+    within, survival = steps.product(1.0 - turnover.closed)
+    born = turnover.births[: steps.ends[-1]] * within
+    on_map = (factors > 0) & weights.any(axis=0)
+    coins = np.zeros((weights.shape[0], steps.ends.size, path.bins + EXTRA))
+    if on_map.any():
+        _place_births(coins, path, born, path.distance(factors[on_map]), weights[:, on_map], steps)
+    never = steps.sum(born) * weights[:, factors <= 0].sum(axis=1)
+    coins[:, :, -1] += never.T
+    reached = np.minimum(steps.minimum(path.reach), path.bins + 1)
+    cut = np.floor(reached).astype(np.int64)
+    _carry(coins, survival, cut)
+    return StepStates(coins, survival, cut)
+
+
+def _place_births(
+    coins: FloatArray, path: Path, born: FloatArray, distance: FloatArray, weights: FloatArray, steps: Steps
+) -> None:
+    """Add what is left at the end of its own step of each bar's births."""
+    nearest = np.minimum(path.close[: steps.ends[-1]], steps.later_minimum(path.reach)) - EDGE
+    points, columns, swept = path.entry.shape[1], coins.shape[2], coins.shape[2] - 2
+    each = born / points
+    of_bar = steps.of_bar
+    for first, last in _pieces(steps, points * distance.size):
+        bars = slice(int(steps.starts[first]), int(steps.ends[last - 1]))
+        place = path.entry[bars, :, None] + distance
+        crossed = place >= nearest[bars, None, None]
+        np.maximum(place, 0.0, out=place)
+        place[crossed] = swept
+        key = place.astype(np.int64)
+        key += ((of_bar[bars] - first) * columns)[:, None, None]
+        flat, size = key.ravel(), (last - first) * columns
+        for class_, share in enumerate(weights):
+            lots = np.broadcast_to(np.outer(each[bars, class_], share)[:, None, :], key.shape)
+            counted = np.bincount(flat, weights=lots.ravel(), minlength=size)
+            coins[class_, first:last] = counted.reshape(-1, columns)
+
+
+def _pieces(steps: Steps, lots_per_bar: int) -> Iterator[tuple[int, int]]:
+    """Runs of whole steps that hold about `LOTS_AT_ONCE` lots each."""
+    piece = steps.starts * lots_per_bar // LOTS_AT_ONCE
+    firsts = np.flatnonzero(np.diff(piece, prepend=-1))
+    yield from zip(firsts.tolist(), [*firsts[1:].tolist(), piece.size], strict=True)
+
+
+def _carry(coins: FloatArray, survival: FloatArray, cut: IntArray) -> None:
+    """The recursion itself, in place."""
+    swept = coins.shape[2] - 2
+    cuts = cut.tolist()
+    for step in range(1, coins.shape[1]):
+        carried = coins[:, step - 1] * survival[step][:, None]
+        now, first = coins[:, step], cuts[step]
+        now[:, :first] += carried[:, :first]
+        now[:, swept] += carried[:, first : swept + 1].sum(axis=1)
+        now[:, -1] += carried[:, -1]

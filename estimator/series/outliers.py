@@ -1,0 +1,162 @@
+"""Steps of open interest that no trading explains: spikes that come back, and changes of unit.
+
+Every contract that is opened or closed is traded, so open interest moves by no more than the volume of the same time
+(Said and Giagkiozis, Ledger 2024, use this to find misquoted venues). Arrays in, arrays out; all quantities are coins.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqtruth.estimator.moments import told_ms
+from liqtruth.heatmap.grid import FloatArray, IntArray
+
+BoolArray = NDArray[np.bool_]
+
+SMALLEST_STEP: Final = 0.005
+"""Share of the level below which a step says nothing: readings and bars are not taken at the same instant."""
+SMALLEST_SPIKE: Final = 0.05
+"""Share of the level from which a step there and back is a spike to leave out; below it is told as a step."""
+COMES_BACK: Final = 0.2
+"""A spike ends within this share of its height from where it began."""
+UNIT_FACTOR: Final = 2.0
+UNIT_FACTOR_UNSEEN: Final = 3.0
+"""A step by this factor that trading does not explain is a change of unit; the second where volume is not known."""
+EXCURSION: Final = 6
+"""So many readings at most in another unit, between readings that agree, are left out instead of cutting there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """Which readings are `kept`, and what was found; a reading that is not kept is unknown, not corrected."""
+
+    kept: BoolArray
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Readings of open interest: times (ms, ascending), coins, and the coins traded since the reading before.
+
+    `traded` has one entry less than `coins`, NaN where it is not known. Steps up to `rounding` (coins) are no steps.
+    """
+
+    at_ms: IntArray
+    coins: FloatArray
+    traded: FloatArray
+    rounding: float = 0.0
+
+    def only(self, kept: BoolArray) -> "Held":
+        """The kept readings; what was traded beside those left out is counted to the next one."""
+        unknown = np.concatenate([[0], np.cumsum(np.isnan(self.traded))])
+        filled = np.concatenate([[0.0], np.cumsum(np.nan_to_num(self.traded))])
+        traded = np.where(np.diff(unknown[kept]) > 0, np.nan, np.diff(filled[kept]))
+        return Held(self.at_ms[kept], self.coins[kept], traded, self.rounding)
+
+    @property
+    def steps(self) -> FloatArray:
+        return np.diff(self.coins)
+
+    @property
+    def unexplained(self) -> BoolArray:
+        """Steps that are larger than what was traded, where that is known."""
+        size = np.abs(self.steps)
+        least = np.maximum(SMALLEST_STEP * self.coins[:-1], self.rounding * (1 + 1e-9))
+        return np.asarray((size > least) & (size > self.traded))
+
+    @property
+    def factors(self) -> FloatArray:
+        """By how many times each step moves the level, whichever way: at least 1."""
+        return np.asarray(np.exp(np.abs(np.diff(np.log(self.coins)))))
+
+    @property
+    def unit_steps(self) -> BoolArray:
+        """Steps that look like another unit."""
+        unseen = np.isnan(self.traded) & (self.factors >= UNIT_FACTOR_UNSEEN)
+        return np.asarray(unseen | (self.unexplained & (self.factors >= UNIT_FACTOR)))
+
+
+def settle(held: Held) -> Settled:
+    """Leave out what cannot be open interest, and tell the rest: spikes, then units, then steps beyond the volume."""
+    if len(held.coins) < 2:
+        return Settled(np.ones(len(held.coins), dtype=bool), ())
+    spikes = _spikes(held)
+    kept, findings = ~spikes, _told_spikes(held, spikes)
+    units = _one_unit(held.only(kept))
+    kept[np.flatnonzero(kept)[~units.kept]] = False
+    return Settled(kept, (*findings, *units.findings, *_told_jumps(held.only(kept))))
+
+
+def _spikes(held: Held) -> BoolArray:
+    """Lone readings between two that agree, reached and left by steps that no trading explains."""
+    odd = held.unexplained | held.unit_steps
+    there, back = held.steps[:-1], held.steps[1:]
+    tall = np.abs(there) >= SMALLEST_SPIKE * held.coins[:-2]
+    returns = tall & (np.abs(there + back) <= COMES_BACK * np.abs(there))
+    spikes = np.zeros(len(held.coins), dtype=bool)
+    spikes[1:-1] = odd[:-1] & odd[1:] & returns
+    spikes[1:] &= ~spikes[:-1]
+    return spikes
+
+
+def _told_spikes(held: Held, spikes: BoolArray) -> tuple[str, ...]:
+    places = np.flatnonzero(spikes)
+    if not places.size:
+        return ()
+    first = places[0]
+    return (
+        f"open interest: {places.size} lone spikes that come back left out, the first at "
+        f"{told_ms(held.at_ms[first])} ({held.coins[first]:,.6g} between {held.coins[first - 1]:,.6g} and "
+        f"{held.coins[first + 1]:,.6g})",
+    )
+
+
+def _one_unit(held: Held) -> Settled:
+    """Short excursions and an unconfirmed last reading left out; what lies before the last change of unit cut off."""
+    starts = np.flatnonzero(held.unit_steps) + 1
+    kept = np.ones(len(held.coins), dtype=bool)
+    for start, end in pairwise(starts):
+        if end - start <= EXCURSION and _agree(held.coins[start - 1], held.coins[end]):
+            kept[start:end] = False
+            said = f"open interest: {end - start} readings from {told_ms(held.at_ms[start])} in another unit left out"
+            return _after(held, kept, said)
+    if not starts.size:
+        return Settled(kept, ())
+    last = int(starts[-1])
+    change = (
+        f"{held.coins[last - 1]:,.6g} to {held.coins[last]:,.6g} coins at {told_ms(held.at_ms[last])}, "
+        f"a factor of {held.factors[last - 1]:,.4g} that no volume explains"
+    )
+    if last == len(held.coins) - 1:
+        kept[last:] = False
+        return _after(
+            held, kept, f"open interest: the last reading left out until another confirms it ({change})"
+        )
+    kept[:last] = False
+    return Settled(kept, (f"open interest changes its unit: {change}; what came before is left out",))
+
+
+def _after(held: Held, kept: BoolArray, said: str) -> Settled:
+    """What is found in the rest once some readings are left out."""
+    rest = _one_unit(held.only(kept))
+    kept[np.flatnonzero(kept)[~rest.kept]] = False
+    return Settled(kept, (said, *rest.findings))
+
+
+def _agree(before: float, after: float) -> bool:
+    return bool(abs(np.log(after / before)) < np.log(UNIT_FACTOR))
+
+
+def _told_jumps(held: Held) -> tuple[str, ...]:
+    jumps = np.flatnonzero(held.unexplained) if len(held.coins) > 1 else np.array([], dtype=np.int64)
+    if not jumps.size:
+        return ()
+    worst = jumps[np.argmax(np.abs(held.steps[jumps]) - held.traded[jumps])]
+    return (
+        f"open interest moves by more than was traded in {jumps.size} of {len(held.steps)} steps, most at "
+        f"{told_ms(held.at_ms[worst + 1])}: by {held.steps[worst]:+,.6g} coins on {held.traded[worst]:,.6g} traded; "
+        "kept",
+    )

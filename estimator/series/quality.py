@@ -1,0 +1,293 @@
+"""Whether a market's series can be what they say: every fault is repaired, cut out or only told, never passed over.
+
+`repaired_candles` and `repaired_open_interest` judge single rows; `checked` judges a line of bars and its readings of
+open interest together. Frames as in `estimator.frames`; bars also have their `end`. Repairs only leave rows out, never
+invent one: what is left out counts as unknown. Wicks and steps beyond the volume may be real: they are told and kept.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from liqtruth.estimator.errors import SeriesRefused
+from liqtruth.estimator.moments import hours, told, told_ms
+from liqtruth.estimator.series.outliers import Held, settle
+from liqtruth.heatmap.grid import FloatArray, IntArray
+
+PRICES: Final = ("open", "high", "low", "close")
+DENOMINATION: Final = 2.0
+"""A price that opens by this factor away from the last close, and stays, is of a coin counted anew."""
+DISAGREE: Final = 0.1
+"""Share by which open interest in USD may differ from coins times price: it is valued at another instant's price."""
+MOSTLY: Final = 0.5
+"""Share of the readings beyond which disagreeing columns are refused instead of left out one by one."""
+WICK: Final = 0.1
+USUAL_WICKS: Final = 10.0
+"""A wick is told from 10 % of the price on, where it is also ten times the usual range of a bar."""
+FROZEN_READINGS: Final = 12
+FROZEN_ROUNDED: Final = 48
+FROZEN_H: Final = 6.0
+"""Readings and hours without any change that are told; more of them where the source rounds its values."""
+WIDE: Final = 1.5
+"""Readings further apart than this many usual steps have a gap between them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is left of bars and readings, and what was found."""
+
+    bars: pl.DataFrame
+    open_interest: pl.DataFrame
+    findings: tuple[str, ...]
+
+
+# ------------------------------------------------------------------------------------- single rows
+
+
+def repaired_candles(candles: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Candles in order of time, once each, whose prices can be prices; negative volumes are unknown ones."""
+    ordered, said = _ordered(candles, ["ts", "interval_s"], "candles")
+    given = pl.all_horizontal(
+        pl.col(name).is_finite().fill_null(False) & (pl.col(name) > 0) for name in PRICES
+    )
+    spans = (pl.col("high") >= pl.max_horizontal(PRICES)) & (pl.col("low") <= pl.min_horizontal(PRICES))
+    priced, unpriced = _parted(ordered, given & (pl.col("interval_s") > 0))
+    whole, inverted = _parted(priced, spans)
+    volume = pl.col("volume")
+    wrong = (volume < 0) | ~volume.is_finite()
+    odd = whole.filter(wrong)
+    return whole.with_columns(volume=pl.when(~wrong).then(volume)), (
+        *said,
+        *_told_rows("candles with a price of zero, below zero or none left out", unpriced),
+        *_told_rows("candles whose high or low is inside their open and close left out", inverted),
+        *_told_rows("candles with a volume below zero: it counts as unknown", odd),
+    )
+
+
+def repaired_open_interest(open_interest: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Readings in order of time, once each, that are above zero in every unit that they are given in."""
+    ordered, said = _ordered(open_interest, ["ts"], "readings of open interest")
+    units = [pl.col(name) for name in ("open_interest", "open_interest_usd")]
+    positive = pl.all_horizontal((unit.is_null() | (unit.is_finite() & (unit > 0))) for unit in units)
+    held, unheld = _parted(ordered, positive & ~pl.all_horizontal(unit.is_null() for unit in units))
+    return held, (
+        *said,
+        *_told_rows("readings of open interest of zero, below zero or none left out", unheld),
+    )
+
+
+def _ordered(rows: pl.DataFrame, key: list[str], what: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    once = rows.unique(key, keep="last", maintain_order=True)
+    ordered = once.sort(key)
+    twice = rows.filter(rows.select(key).is_duplicated()).unique("ts", maintain_order=True)
+    repeated = rows.height - once.height
+    return ordered, (
+        *((f"{repeated} {what} stood twice, the first of {_first(twice)}: the last one counts",)
+          if repeated else ()),
+        *((f"{what} were not in order of time: sorted",) if not once["ts"].is_sorted() else ()),
+    )  # fmt: skip
+
+
+def _parted(rows: pl.DataFrame, good: pl.Expr) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return rows.filter(good), rows.filter(~good)
+
+
+def _told_rows(what: str, rows: pl.DataFrame) -> tuple[str, ...]:
+    if rows.is_empty():
+        return ()
+    return (f"{rows.height} {what}, the first of {_first(rows)}",)
+
+
+def _first(rows: pl.DataFrame) -> str:
+    first = rows["ts"].min()
+    assert isinstance(first, datetime)
+    return told(first)
+
+
+# -------------------------------------------------------------------- bars and readings side by side
+
+
+def checked(bars: pl.DataFrame, open_interest: pl.DataFrame, rounding_usd: float = 0.0) -> Checked:
+    """A line of bars without overlaps, and the readings beside it, after all that can only be seen in sequence.
+
+    Raises `SeriesRefused` where coins and USD of most readings contradict each other.
+    """
+    bars, counted_anew = _one_denomination(bars)
+    readings = open_interest if not counted_anew else open_interest.filter(pl.col("ts") >= bars["ts"][0])
+    priced, disagreeing = _agreeing(_priced(readings, bars))
+    coins = pl.coalesce("open_interest", pl.col("open_interest_usd") / pl.col("px"))
+    held = Held(
+        priced["ts"].dt.epoch("ms").to_numpy(),
+        priced.select(coins).to_series().to_numpy(),
+        traded_between(bars, priced["ts"].dt.epoch("ms").to_numpy()),
+        rounding_usd / float(bars["close"][-1]),
+    )
+    settled = settle(held)
+    kept = priced.filter(settled.kept).select(open_interest.columns)
+    return Checked(
+        bars,
+        kept,
+        (
+            *counted_anew,
+            *disagreeing,
+            *settled.findings,
+            *_gaps(bars),
+            *_wide_steps(kept, bars),
+            *_frozen(kept, rounding_usd > 0),
+            *_still_prices(bars),
+            *_wicks(bars),
+        ),
+    )
+
+
+def _one_denomination(bars: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Bars after the last lasting leap of the price by `DENOMINATION`: a coin that is counted anew, or another one."""
+    leaps = np.abs(np.log(bars["open"].to_numpy()[1:] / bars["close"].to_numpy()[:-1])) >= np.log(
+        DENOMINATION
+    )
+    adjoins = (bars["ts"].to_numpy()[1:] - bars["end"].to_numpy()[:-1]) <= np.timedelta64(1, "D")
+    places = np.flatnonzero(leaps & adjoins) + 1
+    if not places.size:
+        return bars, ()
+    last = int(places[-1])
+    factor = float(bars["open"][last] / bars["close"][last - 1])
+    return bars[last:], (
+        f"the price leaps from {bars['close'][last - 1]:,.6g} to {bars['open'][last]:,.6g} between two bars at "
+        f"{told(bars['ts'][last])} (a factor of {factor:,.4g}): what came before is left out",
+    )
+
+
+def _priced(open_interest: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Readings with the price `px` of their own moment; before the first bar its open stands, and `guessed` is true."""
+    line = pl.DataFrame(
+        {
+            "ts": pl.concat([bars["ts"].head(1), bars["end"].rename("ts")]),
+            "px": pl.concat([bars["open"].head(1), bars["close"].rename("open")]),
+        }
+    )
+    return open_interest.join_asof(line, on="ts", strategy="backward").with_columns(
+        px=pl.col("px").fill_null(float(bars["open"][0])), guessed=pl.col("px").is_null()
+    )
+
+
+def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Readings whose coins and USD say the same, or that have one of them; refused where most do not."""
+    share = pl.col("open_interest_usd") / (pl.col("open_interest") * pl.col("px"))
+    off = (share.log().abs() > np.log1p(DISAGREE)).fill_null(False) & ~pl.col("guessed")
+    both = priced.filter(share.is_not_null() & ~pl.col("guessed"))
+    wrong = both.filter(off)
+    if wrong.is_empty():
+        return priced, ()
+    usual = float(wrong.select(share.median()).item())
+    told_share = f"USD are {usual:,.4g} times coins at the price"
+    if wrong.height > MOSTLY * both.height:
+        raise SeriesRefused(
+            f"open interest in coins and in USD contradict each other in {wrong.height} of {both.height} readings, "
+            f"the first of {told(wrong['ts'][0])}: {told_share}; import the column whose unit is known "
+            "(--columns open_interest=NAME or open_interest_usd=NAME)"
+        )
+    return priced.filter(~off), _told_rows(
+        f"readings of open interest left out because coins and USD disagree ({told_share})", wrong
+    )
+
+
+def traded_between(bars: pl.DataFrame, at_ms: IntArray) -> FloatArray:
+    """Volume (coins) of all bars that touch the time between each two moments; NaN where some of it is not known.
+
+    One entry less than `at_ms`. A bar that is only partly inside counts whole: this is the most that can have traded.
+    """
+    start, end = (bars[name].dt.epoch("ms").to_numpy() for name in ("ts", "end"))
+    volume = bars["volume"].to_numpy()
+    known = np.isfinite(volume)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, volume, 0.0))])
+    seen_ms = np.concatenate([[0], np.cumsum(np.where(known, end - start, 0))])
+    first = np.searchsorted(end, at_ms[:-1], side="right")
+    last = np.maximum(np.searchsorted(start, at_ms[1:], side="left"), first)
+    outside = (last > first) & (
+        (start[np.minimum(first, len(start) - 1)] > at_ms[:-1]) | (end[last - 1] < at_ms[1:])
+    )
+    lacking = (seen_ms[last] - seen_ms[first] < np.diff(at_ms)) | outside
+    return np.where(lacking, np.nan, total[last] - total[first])
+
+
+# ------------------------------------------------------------------------------------- only told
+
+
+def _gaps(bars: pl.DataFrame) -> tuple[str, ...]:
+    missing_s = (bars["ts"] - bars["end"].shift(1)).dt.total_seconds().fill_null(0).to_numpy()
+    places = np.flatnonzero(missing_s > 0)
+    if not places.size:
+        return ()
+    widest = places[np.argmax(missing_s[places])]
+    return (
+        f"{places.size} gaps in the candles, {missing_s[places].sum() / 3600:.1f} h in all, the widest "
+        f"{_long(missing_s[widest])} before {told(bars['ts'][int(widest)])}: prices inside them are unknown",
+    )
+
+
+def _wide_steps(open_interest: pl.DataFrame, bars: pl.DataFrame) -> tuple[str, ...]:
+    steps_s = open_interest["ts"].diff().dt.total_seconds().drop_nulls().to_numpy()
+    if steps_s.size < 2:
+        return ()
+    bar_s = (bars["end"] - bars["ts"]).dt.total_seconds().to_numpy()
+    usual_s = max(float(np.median(steps_s)), float(np.median(bar_s)))
+    places = np.flatnonzero(steps_s > WIDE * usual_s)
+    if not places.size:
+        return ()
+    widest = places[np.argmax(steps_s[places])]
+    return (
+        f"{places.size} gaps in the open interest, {steps_s[places].sum() / 3600:.1f} h in all, the widest "
+        f"{_long(steps_s[widest])} before {told(open_interest['ts'][int(widest) + 1])}: changes inside them come late",
+    )
+
+
+def _frozen(open_interest: pl.DataFrame, is_rounded: bool) -> tuple[str, ...]:
+    name = "open_interest" if open_interest["open_interest"].count() else "open_interest_usd"
+    values, at_ms = open_interest[name].to_numpy(), open_interest["ts"].dt.epoch("ms").to_numpy()
+    least = FROZEN_ROUNDED if is_rounded else FROZEN_READINGS
+    return _told_still("open interest stands still", values[:, None], at_ms, least)
+
+
+def _still_prices(bars: pl.DataFrame) -> tuple[str, ...]:
+    prices = bars.select(PRICES).to_numpy()
+    flat = (prices.max(axis=1) == prices.min(axis=1)).astype(np.float64)
+    values = np.column_stack([np.where(flat > 0, prices[:, 3], np.nan)])
+    return _told_still("prices stand still", values, bars["ts"].dt.epoch("ms").to_numpy(), FROZEN_READINGS)
+
+
+def _told_still(what: str, values: FloatArray, at_ms: IntArray, least: int) -> tuple[str, ...]:
+    """The longest run of equal rows, where it has `least` rows and lasts `FROZEN_H`."""
+    if len(values) < 2:
+        return ()
+    moved = np.any(values[1:] != values[:-1], axis=1)
+    starts = np.concatenate([[0], np.flatnonzero(moved) + 1])
+    ends = np.concatenate([starts[1:], [len(values)]]) - 1
+    longest = int(np.argmax(at_ms[ends] - at_ms[starts]))
+    start, end = starts[longest], ends[longest]
+    length_h = (at_ms[end] - at_ms[start]) / 3.6e6
+    if end - start + 1 < least or length_h < FROZEN_H:
+        return ()
+    return (
+        f"{what} for {hours(timedelta(hours=length_h))} from {told_ms(at_ms[start])} to {told_ms(at_ms[end])}: "
+        "a frozen feed?",
+    )
+
+
+def _long(length_s: float) -> str:
+    return hours(timedelta(seconds=float(length_s)))
+
+
+def _wicks(bars: pl.DataFrame) -> tuple[str, ...]:
+    opened, high, low, close = (np.log(bars[name].to_numpy()) for name in PRICES)
+    reach = np.maximum(high - np.maximum(opened, close), np.minimum(opened, close) - low)
+    places = np.flatnonzero(reach > max(np.log1p(WICK), USUAL_WICKS * float(np.median(high - low))))
+    if not places.size:
+        return ()
+    worst = int(places[np.argmax(reach[places])])
+    return (
+        f"{places.size} bars with a price spike that comes back, the largest of {100 * np.expm1(reach[worst]):.0f} % "
+        f"at {told(bars['ts'][worst])}: kept, for wicks liquidate",
+    )

@@ -1,0 +1,79 @@
+"""The table of venues as people and programs read it: what each gives, how far back, and why it lacks the rest."""
+
+from dataclasses import dataclass
+
+from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.spec import PERIODS, Feed, Venue
+from liqtruth.estimator.venues.table import VENUES
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One dataset at one venue. `depth` is how far back it is kept, `periods` the bar lengths; `coverage` how much of
+    the liquidations is told. Where `given` is false, `why_not` says the reason."""
+
+    dataset: str
+    given: bool
+    depth: str | None = None
+    periods: tuple[str, ...] = ()
+    unit: str | None = None
+    counted_sides: int | None = None
+    rows_per_page: int | None = None
+    coverage: str | None = None
+    why_not: str | None = None
+
+
+@dataclass(frozen=True)
+class VenueCapabilities:
+    """One row of the table."""
+
+    venue: str
+    ccxt_id: str | None
+    note: str
+    datasets: tuple[Capability, ...]
+    liquidation_stream: str | None
+
+    def named(self, dataset: str) -> Capability:
+        return next(capability for capability in self.datasets if capability.dataset == dataset)
+
+
+FETCHED = tuple(name for name in DATASETS if name != "listening")
+"""Datasets that a venue may give; spans of listening are made here."""
+
+
+def capabilities() -> tuple[VenueCapabilities, ...]:
+    """All venues, in the order of their table."""
+    return tuple(
+        VenueCapabilities(
+            venue.name,
+            venue.ccxt_id,
+            venue.note,
+            tuple(_capability(venue, dataset) for dataset in FETCHED),
+            venue.liquidation_stream,
+        )
+        for venue in VENUES.values()
+    )
+
+
+def _capability(venue: Venue, dataset: str) -> Capability:
+    feed = venue.feeds.get(dataset)
+    if feed is None:
+        coverage = venue.liquidation_stream if dataset == "liquidations" else None
+        why_not = venue.lacks.get(dataset, "from files only")
+        return Capability(dataset, given=False, coverage=coverage, why_not=why_not)
+    return _given(dataset, feed)
+
+
+def _given(dataset: str, feed: Feed) -> Capability:
+    by_bar = dataset in ("candles", "mark_candles", "open_interest", "ratios")
+    in_units = dataset in ("candles", "open_interest", "liquidations", "tiers")
+    return Capability(
+        dataset,
+        given=True,
+        depth="as of now" if dataset == "tiers" else feed.depth_words(),
+        periods=tuple(PERIODS[step_s] for step_s in feed.periods) if by_bar else (),
+        unit=feed.unit if in_units else None,
+        counted_sides=feed.sides if dataset in ("candles", "open_interest") else None,
+        rows_per_page=None if dataset == "tiers" else feed.limit,
+        coverage=feed.coverage or None,
+    )

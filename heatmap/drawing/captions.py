@@ -1,0 +1,142 @@
+"""What is said beside every drawing of a map: what it is, how much it has seen, what is not on it."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from liqtruth.heatmap.bounds import moves
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.layers import ABOUT_LAYERS
+from liqtruth.heatmap.moment import ago, as_of, stamp
+from liqtruth.heatmap.money import age, counted, percent, price, usd
+from liqtruth.heatmap.synthetic import SYNTHETIC, SYNTHETIC_SAID
+
+MORE_THAN_ALL: Final = 1.1
+"""Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
+TOO_MUCH_USD: Final = 1e12
+"""Open interest that no market has had."""
+UNLEVELLED: Final = "not levelled to "
+UNBOUNDED: Final = "no bounds: "
+"""How assumptions begin that must be read before the map is."""
+
+KIND = {"exact": "exact positions", "modelled": "model", "imported": "imported map"}
+
+
+def kind(heatmap: Heatmap) -> str:
+    """`exact positions`, `model tiers`, `imported map`."""
+    return f"{KIND[heatmap.source]} {heatmap.model}".strip()
+
+
+def title(heatmap: Heatmap) -> str:
+    """Coin, venue, kind, filter, moment and mark."""
+    only = f"{heatmap.filtered_by}, " if heatmap.only else ""
+    return (
+        f"{heatmap.coin} on {heatmap.venue}: {kind(heatmap)}, {only}{heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
+        f"mark {price(heatmap.mark_px)}"
+    )
+
+
+def data_moment(heatmap: Heatmap) -> datetime:
+    """When what the map rests on was taken: a modelled map is no newer than the older of its last price and its last
+    open interest."""
+    behind_s = heatmap.coverage.oldest_age_s if heatmap.source == "modelled" else None
+    return heatmap.as_of - timedelta(seconds=max(behind_s or 0.0, 0.0))
+
+
+def age_line(heatmap: Heatmap, now: datetime | None = None) -> str:
+    """`as of 2026-08-21 11:01 UTC (100 days ago)`; of a model whose series end before its moment, when they do."""
+    taken = data_moment(heatmap)
+    parts = [as_of(heatmap.as_of, now)]
+    if taken < heatmap.as_of:
+        parts.append(f"of series to {stamp(taken)} ({ago(taken, now)})")
+    return ", ".join((*parts, *beside_age(heatmap)))
+
+
+def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
+    """What must stand beside every age: that the data are the sandbox's, where they are."""
+    return (SYNTHETIC_SAID,) if is_synthetic(heatmap) else ()
+
+
+def is_synthetic(heatmap: Heatmap) -> bool:
+    """Whether a map's own words say that it came from the sandbox."""
+    said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
+    return any(SYNTHETIC in words.casefold() for words in said)
+
+
+def coverage_line(heatmap: Heatmap) -> str:
+    """Share of open interest per side, positions and age; a filtered map says what was kept, then this of the whole."""
+    coverage = heatmap.coverage
+    share = coverage.share
+    seen = _sides(coverage.seen_usd)
+    if share is None:
+        said = f"open interest unknown; seen {seen}"
+    else:
+        verb = "places" if heatmap.source == "modelled" else "covers"
+        said = (
+            f"{verb} {percent(share.long)} of long and {percent(share.short)} of short open interest "
+            f"({usd(coverage.open_interest_usd or 0.0)}){_doubt(coverage)}"
+        )
+    if coverage.positions is not None:
+        said += f"; {counted(coverage.positions, 'position')}"
+        if coverage.accounts is not None:
+            said += f" of {counted(coverage.accounts, 'account')}"
+    if coverage.oldest_age_s is not None:
+        last = "series end" if heatmap.source == "modelled" else "oldest read"
+        said += f", {last} {age(coverage.oldest_age_s)} before its moment"
+    return (
+        f"{heatmap.filtered_by}: {_sides(heatmap.total_usd)}, of a whole that {said}"
+        if heatmap.only
+        else said
+    )
+
+
+def _doubt(coverage: Coverage) -> str:
+    """What makes the coverage unbelievable; mostly a column in another unit than it was taken for."""
+    if (coverage.open_interest_usd or 0.0) > TOO_MUCH_USD:
+        return ", WHICH CANNOT BE: open interest in another unit?"
+    if max(coverage.share or (0.0, 0.0)) > MORE_THAN_ALL:
+        return ", MORE THAN THERE IS: sizes or open interest in another unit, or positions twice?"
+    return ""
+
+
+def head_lines(heatmap: Heatmap) -> tuple[str, ...]:
+    """What must be read first: how much was seen, and how much of it is whales'."""
+    return (coverage_line(heatmap), *(note for note in heatmap.coverage.notes if _of_layers(note)))
+
+
+def remainder_line(heatmap: Heatmap) -> str:
+    """Notional that is not in the grid, and why."""
+    parts = [f"no price liquidates {_sides(heatmap.never_usd)}", f"off the grid {_sides(heatmap.beyond_usd)}"]
+    if heatmap.coverage.unknown_usd.total:
+        parts.append(f"collateral unknown {_sides(heatmap.coverage.unknown_usd)}")
+    if heatmap.coverage.crossed_positions:
+        parts.append(f"already past their price {_sides(heatmap.coverage.crossed_usd)}, booked at the mark")
+    return "not drawn: " + "; ".join(parts)
+
+
+def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
+    """What moves of the mark liquidate, with bounds and the whales' part; none where the map has no bounds."""
+    bounds = heatmap.bounds
+    return () if bounds is None else tuple(move.told(bounds.level) for move in moves(bounds))
+
+
+def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
+    """What is not drawn, what a fitted model does not know here, what was found wrong with the input, and the notes of
+    the coverage that `head_lines` does not say."""
+    bounds = heatmap.bounds
+    held = (
+        ()
+        if bounds is None
+        else (f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",)
+    )
+    lacking = tuple(line for line in heatmap.assumptions if line.startswith((UNLEVELLED, UNBOUNDED)))
+    found = tuple(f"input: {finding}" for finding in heatmap.quality)
+    notes = (note for note in heatmap.coverage.notes if not _of_layers(note))
+    return (remainder_line(heatmap), *held, *lacking, *found, *notes)
+
+
+def _of_layers(note: str) -> bool:
+    return note.startswith(ABOUT_LAYERS)
+
+
+def _sides(amount: Sides) -> str:
+    return f"{usd(amount.long)} long / {usd(amount.short)} short"

@@ -1,0 +1,258 @@
+"""The picture of a `HeatmapSeries`: price by time, colour by notional, the price laid over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.moment import COLORS, SCRIPT, as_of, as_of_html
+from liqtruth.heatmap.money import usd
+from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.writing import write_atomically
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+ROWS_SHOWN: Final = 300
+SHOWN_SHARE: Final = 0.90
+LEAST_REACH: Final = 0.10
+DECADES: Final = 3
+"""Range of the colour scale: one of notional a thousand times smaller than the largest is the faintest."""
+BRIGHTEST: Final = 0.99
+"""Share of a modelled series' zones that are not at the bright end: modelled mass is smooth and needs an even scale."""
+LEAST_REACH_MODELLED: Final = 0.08
+PATH_REACH: Final = 0.6
+"""A model's mass lies everywhere: its view reaches this part of the path's own range beyond it."""
+MOST_CANDLES: Final = 400
+RISING: Final = "#f5f7fa"
+FALLING: Final = "#aab2bd"
+
+
+def series_figure(series: HeatmapSeries, *, aged: bool = True) -> go.Figure:
+    """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
+
+    Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear. `aged` says
+    how old the last moment was when this was drawn; a page says it anew whenever it is opened.
+    """
+    import plotly.graph_objects as go
+
+    edges, longs, shorts = _pooled(series)
+    figure = go.Figure()
+    scale = _scale_of(series, longs, shorts)
+    for name, mass, color, place in (("longs", longs, LONG, 1.02), ("shorts", shorts, SHORT, 1.12)):
+        figure.add_trace(_layer(series, edges, mass, name, color, place, scale))
+    figure.add_trace(_prices(series))
+    figure.update_layout(**_style(series, edges, aged))
+    if scale.top == 0.0:
+        figure.add_annotation(
+            text="no liquidation in view", showarrow=False, x=0.5, y=0.75, xref="paper", yref="paper",
+            font={"size": 18, "color": FAINT},
+        )  # fmt: skip
+    return figure
+
+
+def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
+    """A page that needs nothing else: plotly.js is inside."""
+    html: str = series_figure(series, aged=False).to_html(
+        include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True}
+    )
+    shown, aged = series.data_moment, ""
+    if shown is not None:
+        style = "".join(f".{name} {{ color: {color}; }}" for name, color in COLORS.items())
+        font = "margin:0;padding:8px 12px 0;font:13px Inter,Segoe UI,Helvetica,Arial,sans-serif"
+        told = as_of_html(shown, now, SYNTHETIC_SAID if series.synthetic else "")
+        aged = f'<style>{style}</style><p style="{font}">{told}</p>'
+    html = html.replace("<body>", f'<body style="margin:0;background:{PAPER}">{aged}', 1)
+    return f"{SCRIPT}</body>".join(html.rsplit("</body>", 1))
+
+
+def write_html(series: HeatmapSeries, path: Path) -> None:
+    """Write `to_html`, whole or not at all."""
+    write_atomically(path, to_html(series))
+
+
+def _pooled(series: HeatmapSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Edges and masses of at most `ROWS_SHOWN` price zones, whole bins each, around where the mark went."""
+    low, high = _window(series)
+    pooled = -(-(high - low) // ROWS_SHOWN)
+    rows = min(-(-(high - low) // pooled), series.grid.bins // pooled)
+    low = min(low, series.grid.bins - rows * pooled)
+    span = slice(low, low + rows * pooled)
+    shape = (len(series.times), rows, pooled)
+    edges = series.grid.edges[span.start : span.stop + 1 : pooled]
+    return (
+        edges,
+        series.long_usd[:, span].reshape(shape).sum(2),
+        series.short_usd[:, span].reshape(shape).sum(2),
+    )
+
+
+def _window(series: HeatmapSeries) -> tuple[int, int]:
+    """First and last bin shown, at least ten percent around every mark: most of the mass, of a model what is near."""
+    marks = series.mark_px[np.isfinite(series.mark_px)]
+    if not marks.size:
+        return 0, series.grid.bins
+    lowest, highest = marks.min(), marks.max()
+    reach = 1 + LEAST_REACH
+    if series.source == "modelled":
+        reach = max(1 + LEAST_REACH_MODELLED, float((highest / lowest) ** PATH_REACH))
+    ends = series.grid.bin_of(np.array([lowest / reach, highest * reach]))
+    low, high = (int(np.clip(end, 0, series.grid.bins - 1)) for end in ends)
+    if series.source == "modelled":
+        return low, high + 1
+    longs, shorts = (np.nansum(mass, axis=0) for mass in (series.long_usd, series.short_usd))
+    if longs.any():
+        low = min(low, int(np.searchsorted(np.cumsum(longs), (1 - SHOWN_SHARE) * longs.sum())))
+    if shorts.any():
+        high = max(high, int(np.searchsorted(np.cumsum(shorts), SHOWN_SHARE * shorts.sum())))
+    return low, min(high, series.grid.bins - 1) + 1
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Colours of both sides: up to `top` USD, in decades below it or evenly from nothing."""
+
+    top: float
+    is_log: bool
+
+    def of(self, usd_in_zone: FloatArray) -> FloatArray:
+        return np.asarray(np.log10(usd_in_zone) if self.is_log else usd_in_zone)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        if not self.is_log:
+            return 0.0, self.top or 1.0
+        highest = float(np.log10(self.top)) if self.top > 0 else 1.0
+        return highest - DECADES, highest
+
+    def ticks(self) -> tuple[FloatArray, list[str]]:
+        low, high = self.ends
+        if not self.is_log:
+            steps = np.linspace(low, high, 5)
+            return steps, [*map(usd, steps[:-1]), f"{usd(high)}+"]
+        steps = np.arange(np.ceil(low), high + 1e-9)
+        return steps, [usd(10.0**step) for step in steps]
+
+
+def _scale_of(series: HeatmapSeries, longs: FloatArray, shorts: FloatArray) -> _Scale:
+    held = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
+    is_log = series.source != "modelled"
+    if not held.size:
+        return _Scale(0.0, is_log)
+    return _Scale(float(held.max() if is_log else np.quantile(held, BRIGHTEST)), is_log)
+
+
+def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:
+    """Candles while they can be told apart, else the mark."""
+    import plotly.graph_objects as go
+
+    times = list(series.times)
+    if series.candles is not None and len(times) <= MOST_CANDLES:
+        return go.Candlestick(
+            x=times, open=series.candles.open, high=series.candles.high, low=series.candles.low,
+            close=series.mark_px, name="price",
+            increasing={"line": {"color": RISING, "width": 1}, "fillcolor": RISING},
+            decreasing={"line": {"color": FALLING, "width": 1}, "fillcolor": PAPER},
+        )  # fmt: skip
+    return go.Scatter(
+        x=times, y=series.mark_px, mode="lines", name="mark",
+        line={"color": MARK, "width": 2, "shape": "hv"},
+        hovertemplate="mark %{y:,.6~g}<extra></extra>",
+    )  # fmt: skip
+
+
+def _layer(
+    series: HeatmapSeries,
+    edges: FloatArray,
+    mass: FloatArray,
+    name: str,
+    color: str,
+    place: float,
+    scale: _Scale,
+) -> go.Heatmap:
+    """One side as a layer: empty zones are see-through. Single precision: the page is a third as large."""
+    import plotly.graph_objects as go
+
+    shown = np.where(mass > 0, mass, np.nan).T
+    low, high = scale.ends
+    ticks, labels = scale.ticks()
+    amount = "%{customdata:$,.0f}" if scale.is_log else "%{z:$,.0f}"
+    return go.Heatmap(
+        x=list(series.times),
+        y=edges,
+        z=scale.of(shown).astype(np.float32),
+        customdata=shown.astype(np.float32) if scale.is_log else None,
+        zmin=low,
+        zmax=high,
+        colorscale=_colors(color),
+        colorbar={
+            "title": {"text": f"{name} (USD)"},
+            "tickvals": ticks,
+            "ticktext": labels,
+            "x": place,
+            "thickness": 12,
+        },
+        name=f"{name} liquidated",
+        hoverongaps=False,
+        hovertemplate="around %{y:,.6~g}<br>%{x|%Y-%m-%d %H:%M} UTC<br>" + amount,
+    )
+
+
+def _colors(color: str) -> list[list[Any]]:
+    """From nearly nothing through the side's colour to nearly white."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    light = ",".join(str(round(part + 0.75 * (255 - part))) for part in (red, green, blue))
+    return [
+        [0, f"rgba({red},{green},{blue},0.04)"],
+        [0.45, f"rgba({red},{green},{blue},0.38)"],
+        [0.8, f"rgba({red},{green},{blue},1)"],
+        [1, f"rgba({light},1)"],
+    ]
+
+
+def _style(series: HeatmapSeries, edges: FloatArray, aged: bool) -> dict[str, Any]:
+    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "ticks": "outside", "tickcolor": GRID}
+    kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}.get(
+        series.source, series.source
+    )
+    lines = wrapped(
+        [
+            *series.describe(),
+            *([f"when drawn: {as_of(series.data_moment)}"] if aged and series.data_moment else []),
+            f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
+            "a band is the same positions, until they are closed or the price sweeps them",
+        ]
+    )
+    return {
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": PAPER,
+        "font": {"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
+        "title": {
+            "text": escape(f"{series.coin} on {series.venue}: {kind} over time"),
+            "subtitle": {"text": "<br>".join(map(escape, lines)), "font": {"size": 12, "color": FAINT}},
+            "x": 0.01,
+            "xanchor": "left",
+            "y": 0.985,
+            "yanchor": "top",
+        },
+        "margin": {"t": 70 + 17 * len(lines), "l": 80, "r": 30, "b": 60},
+        "height": 880,
+        "xaxis": {"title": {"text": "time (UTC)"}, "rangeslider": {"visible": False}, **axis},
+        "yaxis": {
+            "title": {"text": "price (USD)"},
+            "type": "log",
+            "range": list(np.log10([edges[0], edges[-1]])),
+            "tickformat": ",.6~g",
+            **axis,
+        },
+        "hoverlabel": {"bgcolor": GRID, "font": {"color": INK}},
+        "showlegend": False,
+    }

@@ -1,0 +1,93 @@
+"""A heatmap in the terminal: prices from high to low, bars of notional, the mark between the sides."""
+
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from liqtruth.heatmap.bounds import MapBounds, moves
+from liqtruth.heatmap.drawing.captions import age_line, data_moment, head_lines, said_beside, title
+from liqtruth.heatmap.drawing.zoom import View, zoomed
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.moment import STYLES, grade
+from liqtruth.heatmap.money import percent, price, usd
+
+LONG: Final = "green"
+SHORT: Final = "red"
+EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+
+
+def map_panel(
+    heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34, now: datetime | None = None
+) -> RenderableType:
+    """About `rows` rows of bars with cumulative notional; fits 80 columns. Ages are told against `now`, by default the
+    clock."""
+    view = zoomed(heatmap, max(rows // 2, 1))
+    parts: list[RenderableType] = [Text(title(heatmap), style="bold")]
+    parts.append(Text(age_line(heatmap, now), style=STYLES[grade(data_moment(heatmap), now)]))
+    parts += map(Text, head_lines(heatmap))
+    if heatmap.bounds is not None:
+        parts.append(_bounds(heatmap.bounds))
+    if view.empty:
+        reach = 100 * (view.edges[-1] / heatmap.mark_px - 1)
+        parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
+    else:
+        parts.append(_bars(heatmap, view, bar_width))
+    parts += [Text(line, style="dim") for line in said_beside(heatmap)]
+    return Group(*parts)
+
+
+def _bounds(bounds: MapBounds) -> Table:
+    """What moves liquidate, with bounds, the whales' part and what is drawn; the whole width is some 70 columns."""
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in (
+        "a move of",
+        "likely",
+        f"{percent(bounds.level, 0)}: from",
+        "to",
+        "whales: from",
+        "to",
+        "drawn",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for move in moves(bounds):
+        within = (move.low_usd, move.high_usd, move.whales_low_usd, move.whales_high_usd)
+        amounts = (move.likely_usd, *within, move.modelled_usd)
+        style = LONG if move.side == "long" else SHORT
+        table.add_row(Text(f"{move.move_pct:+g} %", style=style), *map(usd, amounts))
+    return table
+
+
+def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in ("price", "distance"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("liquidated in this zone", width=bar_width, no_wrap=True)
+    for name in ("notional", "from mark"):
+        table.add_column(name, justify="right", no_wrap=True)
+    mass = view.long_usd + view.short_usd
+    middle = mass.size // 2
+    cumulative = np.concatenate(
+        [np.cumsum(view.long_usd[:middle][::-1])[::-1], np.cumsum(view.short_usd[middle:])]
+    )
+    top = float(mass.max())
+    for bar in range(mass.size - 1, -1, -1):
+        if bar == middle - 1:
+            table.add_row(Text(price(heatmap.mark_px), style="bold yellow"), "mark", "─" * bar_width, "", "")
+        style = SHORT if bar >= middle else LONG
+        distance = 100 * (view.centers[bar] / heatmap.mark_px - 1)
+        cells = (usd(mass[bar]), usd(cumulative[bar])) if mass[bar] > 0 else ("", usd(cumulative[bar]))
+        drawn = Text(blocks(mass[bar] / top, bar_width), style=style)
+        table.add_row(price(view.centers[bar]), f"{distance:+.1f} %", drawn, *cells)
+    return table
+
+
+def blocks(share: float, width: int) -> str:
+    """A bar of `share` of `width` cells, in eighths; any mass shows at least one eighth."""
+    eighths = round(share * width * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()

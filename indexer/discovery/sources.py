@@ -1,0 +1,356 @@
+"""Where accounts are met, besides the tape: each source with what it found, what it cost and what went wrong.
+
+A source that fails never stops the others, and a source of many requests keeps what the others brought. Costs differ by
+far: the leaderboard and the list of vaults come from another host and cost no weight; a vault's depositors, a master's
+sub-accounts and a coin's recent trades cost 20 a request, so their callers say how many. Undocumented by the exchange
+and taken as readers of it describe them: leaderboard, list of vaults, recent trades. A row without an address is
+counted, never guessed. Source: Hyperliquid docs, "Info endpoint"; nktkas/hyperliquid.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import httpx
+import msgspec
+import polars as pl
+
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.money import counted
+from liqtruth.indexer.discovery.address_book import Label, label, remember
+from liqtruth.indexer.discovery.address_list import ADDRESS, read_addresses
+from liqtruth.indexer.frames import Schema
+from liqtruth.indexer.info.budget import weight_of
+from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.info.decoding import ItemDecoder, Sifted
+from liqtruth.indexer.info.wire import Payload, Size, decode_recent_trades
+from liqtruth.storage.answers import ACCEPTED, whole_body
+from liqtruth.storage.store import Store
+from liqtruth.storage.urls import shown_url
+
+T = TypeVar("T")
+
+STATS_URL: Final = "https://stats-data.hyperliquid.xyz"
+LARGEST_LIST: Final = 128 * 2**20
+STATS_TIMEOUT_S: Final = 120.0
+
+LEADERS: Final[Schema] = {
+    "address": pl.String(),
+    "account_value_usd": pl.Float64(),
+    "day_pnl_usd": pl.Float64(),
+    "day_volume_usd": pl.Float64(),
+    "week_pnl_usd": pl.Float64(),
+    "week_volume_usd": pl.Float64(),
+    "all_time_pnl_usd": pl.Float64(),
+    "all_time_volume_usd": pl.Float64(),
+}
+
+
+class Performed(Payload, frozen=True):
+    pnl: Size
+    vlm: Size
+
+
+class Leader(Payload, frozen=True):
+    eth_address: str
+    account_value: Size
+    window_performances: list[tuple[str, Performed]]
+
+
+class _Leaderboard(Payload, frozen=True):
+    leaderboard_rows: Annotated[list[Leader], msgspec.Meta(min_length=1)]
+
+
+class _SubAccount(Payload, frozen=True):
+    sub_account_user: str
+    master: str
+
+
+class _Follower(Payload, frozen=True):
+    user: str
+
+
+class _Children(Payload, frozen=True):
+    child_addresses: tuple[str, ...] = ()
+
+
+class _Relationship(Payload, frozen=True):
+    type: str
+    data: _Children | None = None
+
+
+class _VaultDetails(Payload, frozen=True):
+    vault_address: str
+    leader: str
+    followers: tuple[_Follower, ...] = ()
+    relationship: _Relationship | None = None
+
+
+class _VaultSummary(Payload, frozen=True):
+    vault_address: str
+    leader: str
+    tvl: Size = 0.0
+    relationship: _Relationship | None = None
+
+
+class _ListedVault(Payload, frozen=True):
+    summary: _VaultSummary
+
+
+_leaderboard = ItemDecoder[_Leaderboard]("leaderboard", _Leaderboard, {"leaderboardRows": Leader})
+_sub_accounts = ItemDecoder[list[_SubAccount] | None](
+    "subAccounts", list[_SubAccount] | None, {"": _SubAccount}
+)
+_vault_details = ItemDecoder[_VaultDetails | None](
+    "vaultDetails", _VaultDetails | None, {"followers": _Follower}
+)
+_vaults = ItemDecoder[list[_ListedVault]](
+    "vaults", Annotated[list[_ListedVault], msgspec.Meta(min_length=1)], {"": _ListedVault}
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one source brought: addresses in lower case, each once; requests and weight without repeated attempts.
+
+    `leaders` (`LEADERS`) is the leaderboard's own; `problems` says what could not be had.
+    """
+
+    source: str
+    addresses: tuple[str, ...] = ()
+    weight: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    labels: tuple[Label, ...] = ()
+    problems: tuple[str, ...] = ()
+    leaders: pl.DataFrame | None = None
+
+    def describe(self, new: int | None = None) -> str:
+        """One line: how many, how many of them new, at what cost, what went wrong."""
+        fresh = "" if new is None else f" ({new:,} new)"
+        cost = f"{self.requests:,} requests, weight {self.weight:,}, {self.seconds:.1f} s"
+        wrong = f"; {self.problems[0]}" if self.problems else ""
+        more = f" and {len(self.problems) - 1:,} more" if len(self.problems) > 1 else ""
+        return f"{self.source}: {len(self.addresses):,} addresses{fresh}; {cost}{wrong}{more}"
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What all sources brought, and how many addresses of each the book did not know."""
+
+    found: tuple[Found, ...]
+    new: tuple[int, ...]
+
+    @property
+    def failed(self) -> tuple[Found, ...]:
+        """Sources that brought nothing but problems."""
+        return tuple(found for found in self.found if found.problems and not found.addresses)
+
+    def describe(self) -> list[str]:
+        lines = [found.describe(new) for found, new in zip(self.found, self.new, strict=True)]
+        return [*lines, f"{sum(self.new):,} new addresses from {len(self.found)} sources"]
+
+
+@dataclass
+class _Search:
+    """A source at work: what it met so far. `meet` takes addresses as they come, `ask` counts what it costs."""
+
+    source: str
+    client: InfoClient | None = None
+    addresses: dict[str, None] = field(default_factory=dict)
+    labels: list[Label] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    weight: int = 0
+    requests: int = 0
+    refused: int = 0
+    started_s: float = field(default_factory=time.monotonic)
+
+    def meet(self, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            folded = address.strip().lower()
+            if ADDRESS.fullmatch(folded):
+                self.addresses[folded] = None
+            else:
+                self.refused += 1
+
+    def note(self, sifted: Sifted) -> None:
+        """Say what of an answer could not be read."""
+        if sifted.problems:
+            self.problems.append(
+                f"{counted(len(sifted.problems), 'item')} left out, e.g. {sifted.problems[0]}"
+            )
+
+    def call(self, address: str, what: str, master: str | None = None) -> None:
+        """Label an address by what the protocol says it is."""
+        self.labels.append(Label(address.lower(), what, None if master is None else master.lower()))
+
+    async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T | None:
+        """The answer, or None with a problem noted: one request that fails leaves the others alone."""
+        assert self.client is not None
+        self.requests += 1
+        self.weight += weight_of(request_type)
+        try:
+            return await self.client.ask(decode, request_type, **fields)
+        except LiqtruthError as error:
+            self.problems.append(str(error))
+            return None
+
+    def found(self, leaders: pl.DataFrame | None = None) -> Found:
+        if self.refused:
+            self.problems.append(f"{self.refused:,} entries are no addresses and were left out")
+        return Found(
+            source=self.source,
+            addresses=tuple(self.addresses),
+            weight=self.weight,
+            requests=self.requests,
+            seconds=time.monotonic() - self.started_s,
+            labels=tuple(self.labels),
+            problems=tuple(self.problems),
+            leaders=leaders,
+        )
+
+
+async def leaderboard(stats_url: str = STATS_URL, timeout_s: float = STATS_TIMEOUT_S) -> Found:
+    """Everyone on the leaderboard, with account value, profit and volume. Raises `SourceUnreachable`, `WireError`."""
+    search = _Search("leaderboard", requests=1)
+    board, sifted = _leaderboard.read(*await _fetched(stats_url, "/Mainnet/leaderboard", timeout_s))
+    search.note(sifted)
+    search.meet(row.eth_address for row in board.leaderboard_rows)
+    return search.found(_leaders(board.leaderboard_rows))
+
+
+async def vaults(
+    client: InfoClient, stats_url: str = STATS_URL, most_details: int = 50, timeout_s: float = STATS_TIMEOUT_S
+) -> Found:
+    """All vaults and their leaders; depositors and children of the `most_details` largest, 20 weight each."""
+    search = _Search("vault", client, requests=1)
+    told, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
+    search.note(sifted)
+    listed = [vault.summary for vault in told]
+    for vault in listed:
+        search.meet([vault.vault_address, vault.leader])
+        search.call(vault.vault_address, "vault", vault.leader)
+    largest = sorted(listed, key=lambda vault: -vault.tvl)[:most_details]
+    await asyncio.gather(*(_note_vault(search, vault.vault_address) for vault in largest))
+    return search.found()
+
+
+async def _note_vault(search: _Search, address: str) -> None:
+    details = await search.ask(_vault_details, "vaultDetails", vaultAddress=address)
+    if details is None:
+        return
+    search.meet(follower.user for follower in details.followers if follower.user != "Leader")
+    children = details.relationship.data if details.relationship else None
+    for child in children.child_addresses if children else ():
+        search.meet([child])
+        search.call(child, "vault", address)
+
+
+async def sub_accounts(client: InfoClient, masters: Sequence[str]) -> Found:
+    """The children of `masters`, 20 weight a master."""
+    search = _Search("sub-account", client)
+    await asyncio.gather(*(_note_children(search, master) for master in masters))
+    return search.found()
+
+
+async def _note_children(search: _Search, master: str) -> None:
+    for child in await search.ask(_sub_accounts, "subAccounts", user=master) or ():
+        search.meet([child.sub_account_user])
+        search.call(child.sub_account_user, "sub-account", child.master)
+
+
+async def recent_trades(client: InfoClient, coins: Sequence[str]) -> Found:
+    """Both sides of the newest trades of each coin, about 10 a request: for the first minutes of a tape."""
+    search = _Search("recent trades", client)
+    await asyncio.gather(*(_note_recent(search, coin) for coin in coins))
+    return search.found()
+
+
+async def _note_recent(search: _Search, coin: str) -> None:
+    trades = await search.ask(decode_recent_trades, "recentTrades", coin=coin) or []
+    extra = weight_of("recentTrades", len(trades)) - weight_of("recentTrades")
+    if extra and search.client is not None:
+        search.weight += extra
+        await search.client.budget.charge(extra)
+    search.meet(user for trade in trades for user in trade.users)
+
+
+async def liquidated(liquidations: pl.DataFrame, column: str = "address") -> Found:
+    """Whoever was liquidated, by a frame of liquidations."""
+    search = _Search("liquidation")
+    search.meet(liquidations[column].drop_nulls().unique(maintain_order=True).to_list())
+    return search.found()
+
+
+async def listed(path: Path) -> Found:
+    """The addresses of a file. Raises `BadInput` as `read_addresses` does."""
+    search = _Search("file")
+    search.meet(read_addresses(path))
+    return search.found()
+
+
+async def discover(
+    store: Store, sources: Sequence[tuple[str, Callable[[], Awaitable[Found]]]], at: datetime
+) -> Discovery:
+    """Ask the named sources one after another and write down whom they met at `at`.
+
+    A source that raises one of our errors is a `Found` of no addresses with the error as its problem. What a source
+    brought is in the book before the next one begins.
+    """
+    found, new = [], []
+    for name, source in sources:
+        found.append(await _tried(name, source))
+        new.append(await asyncio.to_thread(_written, store, found[-1], at))
+    return Discovery(tuple(found), tuple(new))
+
+
+def _written(store: Store, found: Found, at: datetime) -> int:
+    """Write down whom a source met, and what they are; returns how many were new."""
+    new = remember(store, found.addresses, found.source, at)
+    label(store, found.labels)
+    return new
+
+
+async def _tried(name: str, source: Callable[[], Awaitable[Found]]) -> Found:
+    started_s = time.monotonic()
+    try:
+        return await source()
+    except LiqtruthError as error:
+        return Found(name, seconds=time.monotonic() - started_s, problems=(str(error),))
+
+
+async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, str]:
+    """The whole body and the host as shown; raises `SourceUnreachable` with the cause."""
+    shown = shown_url(stats_url)
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(timeout=timeout_s, headers=ACCEPTED) as http,
+            http.stream("GET", stats_url.rstrip("/") + path) as response,
+        ):
+            if response.status_code != 200:
+                raise SourceUnreachable(
+                    f"{shown}{path}: HTTP {response.status_code}; try later or use other sources"
+                )
+            return await whole_body(response, shown + path, LARGEST_LIST), shown
+    except (httpx.RequestError, TimeoutError) as error:
+        cause = str(error) or f"no whole answer within {timeout_s:g} s"
+        raise SourceUnreachable(f"{shown}{path}: {cause}") from error
+
+
+def _leaders(rows: Sequence[Leader]) -> pl.DataFrame:
+    """The board as a frame; a window that is not told is null."""
+    windows = [dict(row.window_performances) for row in rows]
+    columns: dict[str, list[Any]] = {
+        "address": [row.eth_address.lower() for row in rows],
+        "account_value_usd": [row.account_value for row in rows],
+    }
+    for name, window in (("day", "day"), ("week", "week"), ("all_time", "allTime")):
+        told = [performed.get(window) for performed in windows]
+        columns[f"{name}_pnl_usd"] = [None if one is None else one.pnl for one in told]
+        columns[f"{name}_volume_usd"] = [None if one is None else one.vlm for one in told]
+    return pl.DataFrame(columns, schema=dict(LEADERS)).unique("address", keep="first", maintain_order=True)

@@ -1,0 +1,376 @@
+"""Answers about accounts in whatever they were saved in: whose each is, of which dex, and the state itself.
+
+A file may hold one answer, JSON lines or an array of them, an object from addresses to answers, or frames of the
+websocket; a folder one file per account, named after its address. All are the same to this module: it takes wrappings
+off until a `clearinghouseState` is left, and hands on what the wrappings said. It decodes no state.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.decoding import repeated_key
+
+NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
+NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
+"""Channels whose frames carry no positions."""
+DEEPEST: Final = 5
+"""Wrappings around one state; a document that is nested deeper is none of these."""
+LARGEST_ANSWER: Final = 2**22
+FIRST_LINES: Final = 50
+"""So many lines are tried to tell what a file of JSON lines is."""
+Raw = msgspec.Raw
+NULL: Final = Raw(b"null")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One state as it was sent, and what its wrapping says about it; `where` names it in a message."""
+
+    where: str
+    state: bytes | Raw
+    address: str | None = None
+    dex: str | None = None
+    spot: Raw | None = None
+    mode: str | None = None
+    said_at: int | str | None = None
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """An entry without a state that could be taken out of it, and why."""
+
+    where: str
+    problem: str
+    is_other: bool = False
+    """A file of a folder that is none of an account: said, and not missed."""
+
+
+Entry = Answer | Unread
+
+
+class Wrapping(msgspec.Struct, gc=False, rename="camel"):
+    """Every field by which an account's state is wrapped somewhere; a field that is absent is empty."""
+
+    address: Raw = Raw()
+    user: Raw = Raw()
+    wallet: Raw = Raw()
+    account: Raw = Raw()
+    addr: Raw = Raw()
+    sub_account_user: Raw = Raw()
+    dex: Raw = Raw()
+    state: Raw = Raw()
+    clearinghouse_state: Raw = Raw()
+    perp: Raw = Raw()
+    response: Raw = Raw()
+    result: Raw = Raw()
+    clearinghouse_states: Raw = Raw()
+    states: Raw = Raw()
+    snapshots: Raw = Raw()
+    accounts: Raw = Raw()
+    results: Raw = Raw()
+    dex_to_clearinghouse_state: Raw = Raw()
+    perp_dex_states: Raw = Raw()
+    spot: Raw = Raw()
+    spot_state: Raw = Raw()
+    spot_clearinghouse_state: Raw = Raw()
+    mode: Raw = Raw()
+    abstraction: Raw = Raw()
+    user_abstraction: Raw = Raw()
+    channel: Raw = Raw()
+    data: Raw = Raw()
+    request: Raw = Raw()
+    asset_positions: Raw = Raw()
+    margin_summary: Raw = Raw()
+    time: Raw = Raw()
+    as_of: Raw = msgspec.field(default=Raw(), name="as_of")
+    captured_at: Raw = msgspec.field(default=Raw(), name="captured_at")
+    snake_state: Raw = msgspec.field(default=Raw(), name="clearinghouse_state")
+    snake_spot: Raw = msgspec.field(default=Raw(), name="spot_clearinghouse_state")
+    snake_mode: Raw = msgspec.field(default=Raw(), name="user_abstraction")
+    ts: Raw = Raw()
+    timestamp: Raw = Raw()
+    server_time: Raw = Raw()
+
+    def told(self, *names: str) -> Raw | None:
+        """The first of the fields that is there and not null."""
+        for name in names:
+            value = getattr(self, name)
+            if value and value != NULL:
+                return value  # type: ignore[no-any-return]
+        return None
+
+
+OWNERS: Final = ("address", "user", "wallet", "sub_account_user", "account", "addr")
+STATES: Final = ("clearinghouse_state", "snake_state", "state", "perp", "response", "result")
+MANY: Final = ("clearinghouse_states", "dex_to_clearinghouse_state", "states", "perp_dex_states")
+LISTS: Final = ("snapshots", "accounts", "results")
+SPOTS: Final = ("spot_clearinghouse_state", "snake_spot", "spot_state", "spot")
+MODES: Final = ("user_abstraction", "snake_mode", "abstraction", "mode")
+TIMES: Final = ("time", "as_of", "timestamp", "ts", "captured_at", "server_time")
+
+BESIDE: Final = frozenset(Wrapping.__struct_encode_fields__)
+"""What may be said beside the accounts of an object from addresses to answers."""
+
+_wrapping = msgspec.json.Decoder(Wrapping)
+_list = msgspec.json.Decoder(list[Raw])
+_pairs = msgspec.json.Decoder(list[tuple[str, Raw]])
+_members = msgspec.json.Decoder(dict[str, Raw])
+
+
+def holds_answers(document: bytes | Raw) -> bool:
+    """Whether a JSON object is one answer or wraps some; false for the row of a table and anything else."""
+    try:
+        entry = _wrapping.decode(document)
+        if entry.data and (entry.channel or entry.told(*OWNERS)):
+            return True
+        if entry.told("asset_positions") or (entry.margin_summary and _opens(entry.margin_summary, b"{")):
+            return True
+        wrapped = (getattr(entry, name) for name in (*STATES, *MANY))
+        if any(_opens(value, b"{[") or bytes(value) == b"null" for value in wrapped if value):
+            return True
+        if any(_holds_some(value) for value in (getattr(entry, name) for name in LISTS) if value):
+            return True
+        members = _members.decode(document)
+    except NOT_DECODED:
+        return False
+    return any(
+        ADDRESS.fullmatch(name) and (_opens(one, b"{[") or one == NULL) for name, one in members.items()
+    )
+
+
+def _holds_some(listed: Raw) -> bool:
+    return _opens(listed, b"[") and any(
+        _opens(one, b"{") and holds_answers(one) for one in _list.decode(listed)[:1]
+    )
+
+
+def _opens(value: bytes | Raw, brackets: bytes) -> bool:
+    first = bytes(memoryview(value)[:1])
+    return first != b"" and first in brackets
+
+
+def answers_of_document(content: bytes, who: Answer) -> Iterator[Entry]:
+    """The answers of one JSON document, an array or an object; `who` says what is known from outside."""
+    if not content.lstrip().startswith(b"["):
+        yield from unwrapped(replace(who, state=content))
+        return
+    try:
+        entries = _list.decode(content)
+    except NOT_DECODED as error:
+        cut = "truncated" in str(error)
+        problem = f"cut off after {len(content)} bytes" if cut else f"not JSON: {error}"
+        raise WireError("list of answers", who.where, problem) from None
+    for number, entry in enumerate(entries, 1):
+        yield from unwrapped(replace(who, where=f"{who.where}: entry {number}", state=entry))
+
+
+def answers_of_lines(lines: Iterable[bytes], who: Answer) -> Iterator[Entry]:
+    """The answers of JSON lines; a line that cannot be read is one unread entry."""
+    for number, line in enumerate(lines, 1):
+        if line and not line.isspace():
+            yield from unwrapped(replace(who, where=f"{who.where}: line {number}", state=line))
+
+
+def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iterator[Entry]:
+    """The answers of the files below a folder that are named after an address; where none is, of all that hold any."""
+    any_named = any(NAMED_FILE.match(path.name) for path in files_below(folder))
+    for path in files_below(folder):
+        name = path.name
+        named = NAMED_FILE.match(name)
+        if any_named and not named:
+            yield Unread(name, "not named after an address", is_other=True)
+            continue
+        who = Answer(name, b"", address=named[1].lower() if named else None)
+        try:
+            content = _plain_object(path) or content_of(path)
+            if is_lines(content):
+                yield from answers_of_lines(content.split(b"\n"), who)
+            elif named or any(map(holds_answers, first_documents(content))):
+                yield from answers_of_document(content, who)
+            else:
+                yield Unread(name, "not an account's answer", is_other=True)
+        except BadInput as error:
+            yield Unread(name, str(error), is_other=named is None)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below `folder` that is not hidden, in their order."""
+    for place, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _plain_object(path: Path) -> bytes:
+    """The content of an ordinary file that is no larger than an account and begins as its answer does; else nothing."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = file.read(LARGEST_ANSWER)
+    except OSError:
+        return b""
+    return content if content.startswith(b"{") and len(content) < LARGEST_ANSWER else b""
+
+
+def is_lines(content: bytes) -> bool:
+    """Whether it is JSON lines of answers: several objects, of which one of the first does hold any."""
+    if not content.lstrip().startswith(b"{"):
+        return False
+    lines = [line for line in content[: 1 << 22].split(b"\n", FIRST_LINES)[:FIRST_LINES] if line.strip()]
+    return len(lines) > 1 and any(line.lstrip()[:1] == b"{" and holds_answers(line) for line in lines)
+
+
+def first_documents(content: bytes) -> list[bytes | Raw]:
+    """The document, or the first entries of an array; none where it is no JSON."""
+    if not content.lstrip().startswith(b"["):
+        return [content]
+    try:
+        return list(_list.decode(content)[:FIRST_LINES])
+    except NOT_DECODED:
+        return []
+
+
+def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
+    """The states inside `entry.state`, with what this wrapping and those around it say; never raises."""
+    try:
+        if depth > DEEPEST:
+            raise ValueError("nested too deep")
+        if _opens(entry.state.lstrip() if isinstance(entry.state, bytes) else entry.state, b"["):
+            for inner in _list.decode(entry.state):
+                yield from unwrapped(replace(entry, state=inner), depth + 1)
+            return
+        wrapping = _wrapping.decode(entry.state)
+        who = _told_by(wrapping, entry)
+        if wrapping.asset_positions or wrapping.margin_summary:
+            yield who
+        else:
+            yield from _inside(wrapping, who, depth)
+    except NOT_DECODED as error:
+        yield Unread(entry.where, f"not readable as an answer ({error}): {_start(entry.state)}")
+    except ValueError as error:
+        yield Unread(entry.where, str(error))
+
+
+def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
+    """`outer` with what the wrapping adds; two addresses or dexes that differ raise `ValueError`."""
+    address = _owner(wrapping)
+    dex = _text(wrapping.told("dex"))
+    if request := wrapping.told("request"):
+        asked = _wrapping.decode(request)
+        address, dex = address or _text(asked.told(*OWNERS)), dex or _text(asked.told("dex"))
+    if address and outer.address and address.lower() != outer.address.lower():
+        raise ValueError(f"it says that it is {address[:50]!r}, its place that it is {outer.address!r}")
+    return replace(
+        outer,
+        address=address or outer.address,
+        dex=outer.dex if dex is None else dex,
+        spot=wrapping.told(*SPOTS) or outer.spot,
+        mode=_text(wrapping.told(*MODES)) or outer.mode,
+        said_at=_moment(wrapping.told(*TIMES)) or outer.said_at,
+    )
+
+
+def _owner(wrapping: Wrapping) -> str | None:
+    """Whose it is; two fields that name two accounts raise `ValueError`."""
+    told = [value for name in OWNERS if (value := getattr(wrapping, name)) and value != NULL]
+    if len(told) > 1:
+        texts = [_text(value) for value in told if _opens(value, b'"')]
+        named = sorted({text.lower() for text in texts if text and ADDRESS.fullmatch(text)})
+        if len(named) > 1:
+            raise ValueError(f"it names two accounts, {named[0]} and {named[1]}")
+    return _text(told[0]) if told else None
+
+
+def _refuse_repeated(document: bytes | Raw, members: Mapping[str, Raw]) -> None:
+    """Raise `ValueError` for a key that the wrapping has twice."""
+    if _lost_some(document, members) and (twice := repeated_key(bytes(document), top_only=True)):
+        raise ValueError(f"the key {twice[:50]!r} is there twice in one object")
+
+
+def _lost_some(document: bytes | Raw, members: Mapping[str, Raw]) -> bool:
+    """Whether an object is longer than its members are together: it had more of them, or escapes in their names."""
+    names = sum(_ink(name.encode("utf-8", "replace")) + 2 for name in members)
+    return _ink(document) != names + sum(map(_ink, members.values())) + 2 * len(members) + 1
+
+
+def _ink(text: bytes | Raw) -> int:
+    """Length without white space."""
+    text = bytes(text)
+    return len(text) - sum(map(text.count, (b" ", b"\n", b"\r", b"\t")))
+
+
+def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
+    members = _members.decode(who.state)
+    if not any(map(ADDRESS.fullmatch, members)):
+        _refuse_repeated(who.state, members)
+    channel = _text(wrapping.told("channel"))
+    if channel in NO_POSITIONS and not (wrapping.data and b"assetPositions" in bytes(wrapping.data)):
+        return  # nothing was lost: such frames hold no positions
+    if inner := wrapping.told("data", *STATES):
+        yield from unwrapped(replace(who, state=inner), depth + 1)
+    elif listed := wrapping.told(*LISTS):
+        for number, inner in enumerate(_list.decode(listed), 1):
+            yield from unwrapped(replace(who, where=f"{who.where}: entry {number}", state=inner), depth + 1)
+    elif many := wrapping.told(*MANY):
+        for dex, state in _by_dex(many):
+            yield from unwrapped(replace(who, state=state, dex=who.dex if dex is None else dex), depth + 1)
+    else:
+        yield from _by_address(who, depth)
+
+
+def _by_dex(many: Raw) -> list[tuple[str | None, Raw]]:
+    """States of several dexes: pairs, an object by dex, or a list of answers."""
+    if _opens(many, b"{"):
+        return list(_members.decode(many).items())
+    try:
+        return list(_pairs.decode(many))
+    except msgspec.ValidationError:
+        return [(None, entry) for entry in _list.decode(many)]
+
+
+def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
+    members = _members.decode(who.state)
+    if not any(map(ADDRESS.fullmatch, members)):
+        fields = ", ".join(list(members)[:5])
+        raise ValueError(f"no account's state in it; its fields are {fields or 'none'}")
+    twice = _told_twice(who.state) if _lost_some(who.state, members) else set()
+    for name, state in members.items():
+        where = f"{who.where}: {name[:60]}"
+        if not ADDRESS.fullmatch(name):
+            if name not in BESIDE:
+                yield Unread(where, f"{name[:60]!r} is no address (0x and 40 hexadecimal digits)")
+        elif name in twice:
+            yield Unread(where, "it is there twice in one object, with different answers")
+        elif state == NULL:
+            yield Unread(where, "null, not a state")
+        else:
+            yield from unwrapped(replace(who, where=where, address=name, state=state), depth + 1)
+
+
+def _told_twice(document: bytes | Raw) -> set[str]:
+    """Names that the object has twice with different values."""
+    pairs: list[tuple[str, Any]] = json.loads(bytes(document), object_pairs_hook=list)
+    first: dict[str, Any] = {}
+    return {name for name, value in pairs if first.setdefault(name, value) != value}
+
+
+def _text(raw: Raw | None) -> str | None:
+    return None if raw is None else str(msgspec.json.decode(raw, type=str))
+
+
+def _moment(raw: Raw | None) -> int | str | None:
+    said: Any = None if raw is None else msgspec.json.decode(raw)
+    return said if isinstance(said, int | str) and not isinstance(said, bool) else None
+
+
+def _start(state: bytes | Raw) -> str:
+    return repr(bytes(memoryview(state)[:40]).decode("utf-8", errors="replace"))

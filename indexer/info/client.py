@@ -1,0 +1,371 @@
+"""The info endpoint over HTTP: every call has a deadline, pays its weight, and is tried again where that may help.
+
+Tried again, with growing and jittered waits, up to a number of attempts and a total time: 429, 5xx, timeouts, broken
+connections, answers that break off, and pages of HTML with status 200 (a gateway's). Never tried again: any other
+4xx, a redirect (none is followed), an answer too long to be one, and one that is JSON but not what was asked for
+(`AnswerMalformed`). What is shown of the address is its host: a provider's path or user part may hold a key.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from types import TracebackType
+from typing import Annotated, Any, Final, Self, TypeVar, cast
+
+import httpx
+import msgspec
+import stamina
+import stamina.instrumentation
+
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.synthetic import source_of
+from liqtruth.indexer.errors import AnswerMalformed, WireError
+from liqtruth.indexer.info.budget import Budget, weight_of
+from liqtruth.indexer.info.decoding import Decoder, ItemDecoder
+from liqtruth.indexer.info.wire import (
+    ClearinghouseState,
+    DexAnswer,
+    Meta,
+    PerpDex,
+    SpotClearinghouseState,
+    decode_clearinghouse_state,
+    decode_meta,
+    decode_perp_dexs,
+    decode_spot_state,
+)
+from liqtruth.indexer.left_out import LeftOut
+from liqtruth.storage.answers import ACCEPTED, whole_body
+from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST, is_timely_ms, wanted
+from liqtruth.storage.urls import shown_url
+
+T = TypeVar("T")
+
+JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
+TOO_MANY: Final = 429
+POSITIONS: Final = "positions"
+"""Under which kind positions of accounts are left out."""
+LONGEST_WAIT_S: Final = 30.0
+
+stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
+
+
+class RequestRefused(SourceUnreachable):
+    """The exchange answered 4xx: asking the same again would be answered the same."""
+
+    retryable = False
+
+
+class TransientError(Exception):
+    """A fault of this attempt only; `wait_s` where the exchange or we know how long to wait."""
+
+    def __init__(self, cause: str, wait_s: float | None = None) -> None:
+        super().__init__(cause)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a call is tried for: attempts, seconds in all, first wait, pause of all callers after a 429."""
+
+    attempts: int = 5
+    total_s: float = 60.0
+    first_wait_s: float = 0.5
+    pause_s: float = 4.0
+
+    def attempts_made(self) -> AsyncIterator[stamina.Attempt]:
+        """Each attempt, after its wait."""
+        return stamina.retry_context(
+            on=_wait_before_next,
+            attempts=self.attempts,
+            timeout=self.total_s,
+            wait_initial=self.first_wait_s,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=self.first_wait_s,
+        ).__aiter__()
+
+
+class InfoClient:
+    """One pool of connections to `base_url`; use as an async context manager.
+
+    Methods raise `SourceUnreachable` when all attempts failed, `RequestRefused` for a 4xx, `WireError` for an answer
+    of another shape or of an impossible time. `headers` are those of the last answer, `left_out` is what could not be
+    read of answers that were used all the same.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        budget: Budget,
+        timeout_s: float = 10.0,
+        concurrency: int = 16,
+        patience: Patience | None = None,
+    ) -> None:
+        self.shown_url = shown_url(base_url)
+        self.budget = budget
+        self.timeout_s = timeout_s
+        self.patience = patience or Patience()
+        self.headers: httpx.Headers = httpx.Headers()
+        self.left_out = LeftOut()
+        self.clock_warning = ""
+        self._ahead_s = 0.0
+        self._url = httpx.URL(base_url.rstrip("/") + "/info")
+        self._lines = [self._line() for _ in range(concurrency)]
+        self._idle = list(self._lines)
+        self._turn = asyncio.Semaphore(concurrency)
+
+    def _line(self) -> httpx.AsyncClient:
+        """A client of one connection: a pool of many looks through all of them for every request."""
+        one = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
+        return httpx.AsyncClient(
+            timeout=self.timeout_s, limits=one, headers=JSON, verify=_verification(self._url.scheme)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for line in self._lines:
+            await line.aclose()
+
+    @property
+    def source(self) -> str:
+        """Where answers come from; the sandbox says in its headers that it is synthetic."""
+        return source_of(self.shown_url, self.headers.get("server", ""))
+
+    async def post(
+        self, request_type: str, *, items: int = 0, patience: Patience | None = None, **fields: Any
+    ) -> bytes:
+        """The answer to an info request, known to be whole JSON; `items` is how many are expected, as weight counts."""
+        weight = weight_of(request_type, items)
+        body = msgspec.json.encode({"type": request_type, **fields})
+        attempts = 0
+        started_s = asyncio.get_running_loop().time()
+        try:
+            async for attempt in (patience or self.patience).attempts_made():
+                with attempt:
+                    attempts = attempt.num
+                    return await self._send(request_type, weight, body, attempts)
+        except TransientError as error:
+            waited_s = asyncio.get_running_loop().time() - started_s
+            raise SourceUnreachable(
+                f"{self.shown_url}: no answer to {request_type}: {error} ({attempts} attempts in {waited_s:.0f} s)"
+            ) from error.__cause__
+        raise AssertionError("stamina ends by returning or raising")
+
+    async def _send(self, request_type: str, weight: int, body: bytes, attempt: int) -> bytes:
+        async with self._connection() as line, self.budget.spend(weight):
+            response, content = await self._exchange(line, body)
+        self.headers = response.headers
+        self._check_status(response, content, request_type, attempt)
+        _check_whole(content)
+        return content
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        """One that is idle, first come, first served; weight is paid after it is had, so that it is spent when paid.
+
+        A queue of connections would give one that is put back to whoever asks first, and that is the caller who put it
+        back: readers that never pause would let nobody else in.
+        """
+        async with self._turn:
+            line = self._idle.pop()
+            try:
+                yield line
+            finally:
+                self._idle.append(line)
+
+    async def _exchange(self, line: httpx.AsyncClient, body: bytes) -> tuple[httpx.Response, bytes]:
+        """One answer, whole within the deadline; raises `AnswerRefused` for one that is too long."""
+        try:
+            async with (
+                asyncio.timeout(self.timeout_s),
+                line.stream("POST", self._url, content=body) as response,
+            ):
+                return response, await whole_body(response, self.shown_url)
+        except (httpx.RequestError, TimeoutError) as error:
+            raise _fault(error, self.timeout_s) from error
+
+    def _check_status(
+        self, response: httpx.Response, content: bytes, request_type: str, attempt: int
+    ) -> None:
+        status = response.status_code
+        if status == TOO_MANY:
+            wait_s = _retry_after_s(response) or min(
+                self.patience.pause_s * 2 ** (attempt - 1), LONGEST_WAIT_S
+            )
+            self.budget.hold(wait_s)
+            raise TransientError(_too_many(self.budget), wait_s)
+        if status >= 500 or status == 408:
+            raise TransientError(f"HTTP {status}")
+        if status != 200:
+            said = " ".join(content[:120].decode(errors="replace").split())
+            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {said}")
+
+    async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
+        """The decoded answer; items of it that could not be read are in `left_out`."""
+        raw = await self.post(request_type, **fields)
+        with _of_an_endpoint():
+            if not isinstance(decode, ItemDecoder):
+                return decode(raw, self.shown_url)
+            answer, sifted = decode.read(raw, self.shown_url)
+        self.left_out.note_all(f"items of {decode.kind}", sifted.problems)
+        return cast(T, answer)
+
+    async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
+        """The account in that dex; positions that could not be read are in its `left_out`, and in ours."""
+        raw = await self.post("clearinghouseState", user=address, dex=dex)
+        with _of_an_endpoint():
+            state = decode_clearinghouse_state(raw, self.shown_url)
+        if not is_timely_ms(state.time, self.now_s):
+            await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
+        if not is_timely_ms(state.time, self.now_s):
+            now = datetime.fromtimestamp(self.now_s, UTC)
+            raise AnswerMalformed(
+                "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {wanted(now)}"
+            )
+        self.left_out.note_all(POSITIONS, (f"{address}: {problem}" for problem in state.left_out))
+        return state
+
+    async def spot_state(self, address: str) -> SpotClearinghouseState:
+        return await self.ask(decode_spot_state, "spotClearinghouseState", user=address)
+
+    async def meta(self, dex: str = "") -> Meta:
+        return await self.ask(decode_meta, "meta", dex=dex)
+
+    async def meta_and_asset_ctxs(self, dex: str = "") -> DexAnswer:
+        raw = await self.post("metaAndAssetCtxs", dex=dex)
+        with _of_an_endpoint():
+            answer = DexAnswer.of(raw, self.shown_url, time.time())
+        if not dex and not answer.meta.universe:
+            raise AnswerMalformed(
+                "metaAndAssetCtxs", self.shown_url, "$[0].universe is []: the main dex has assets"
+            )
+        self.left_out.note_all("coins of metaAndAssetCtxs", answer.meta.left_out)
+        return answer
+
+    async def perp_dexs(self) -> list[PerpDex | None]:
+        """In the exchange's order; None stands for the main dex."""
+        return await self.ask(decode_perp_dexs, "perpDexs")
+
+    @property
+    def now_s(self) -> float:
+        """The exchange's clock as it was last told; ours where it was not."""
+        return time.time() + self._ahead_s
+
+    async def told_time_s(self) -> float | None:
+        """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
+        try:
+            brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
+            told_s = _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+        except LiqtruthError as error:
+            self.clock_warning = "" if isinstance(error, RequestRefused) else str(error)
+            told_s = None
+        now_s = time.time()
+        if told_s is not None and not EARLIEST.timestamp() <= told_s <= now_s + CLOCK_AHEAD.total_seconds():
+            self.clock_warning = (
+                f"{self.shown_url}: exchangeStatus tells a time {told_s - now_s:+,.0f} s from this machine's clock, "
+                "which is used instead"
+            )
+            told_s = None
+        self._ahead_s = 0.0 if told_s is None else told_s - now_s
+        return told_s
+
+
+async def largest_markets(client: InfoClient, most: int) -> list[str]:
+    """Coins of the main dex with the most open interest, largest first; asks for marks once (weight 20)."""
+    answer = await client.meta_and_asset_ctxs()
+    held_usd = [(ctx.open_interest or 0.0) * (ctx.mark_px or 0.0) for ctx in answer.ctxs]
+    ranked = sorted(zip(held_usd, answer.meta.universe, strict=True), key=lambda one: -one[0])
+    return [asset.name for usd, asset in ranked[:most] if usd > 0]
+
+
+class _Status(msgspec.Struct):
+    time: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+_status = Decoder[_Status]("exchangeStatus", _Status)
+
+
+async def exchange_time_s(client: InfoClient) -> float:
+    """The exchange's clock; ours where an endpoint does not tell, or tells one that is not believed."""
+    told = await client.told_time_s()
+    return time.time() if told is None else told
+
+
+async def told_time_s(client: InfoClient) -> float | None:
+    """`InfoClient.told_time_s`."""
+    return await client.told_time_s()
+
+
+@cache
+def _verification(scheme: str) -> ssl.SSLContext | bool:
+    """Certificates are loaded once, and only where they are needed: it takes 30 ms."""
+    return httpx.create_ssl_context() if scheme == "https" else False
+
+
+def _wait_before_next(error: Exception) -> bool | float:
+    """What stamina asks: not again, again after its own growing wait, or after so many seconds."""
+    if not isinstance(error, TransientError):
+        return False
+    return True if error.wait_s is None else error.wait_s
+
+
+def _fault(error: httpx.RequestError | TimeoutError, timeout_s: float) -> TransientError:
+    """The cause in a few words, without the address."""
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return TransientError(f"no whole answer within {timeout_s:g} s")
+    if isinstance(error, httpx.ConnectError):
+        return TransientError("cannot connect")
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return TransientError("the connection broke off")
+    return TransientError(type(error).__name__)
+
+
+def _check_whole(content: bytes) -> None:
+    """Raise `TransientError` for what is no whole JSON document."""
+    try:
+        content.decode()
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except NOT_DECODED as error:
+        raise TransientError(_broken(content, error)) from None
+
+
+def _broken(content: bytes, error: Exception) -> str:
+    if content.lstrip()[:1] == b"<":
+        return "a page of HTML instead of an answer"
+    if not content.strip():
+        return "an empty answer"
+    if "truncated" in str(error):
+        return f"an answer that breaks off after {len(content)} bytes"
+    return f"an answer that is no JSON ({error})"
+
+
+def _too_many(budget: Budget) -> str:
+    limit = budget.weight_per_minute
+    asked = "without a limit" if limit is None else f"at {limit:g} weight a minute"
+    return (
+        f"HTTP 429, too many requests ({asked}); lower --weight-per-minute or stop what else asks from here"
+    )
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """Whole seconds as the exchange says them; anything else (a date, a sign, an exponent) is as good as nothing."""
+    said = response.headers.get("retry-after", "")
+    return min(float(said), LONGEST_WAIT_S) if said.isascii() and said.isdigit() else None
+
+
+@contextmanager
+def _of_an_endpoint() -> Iterator[None]:
+    """What a decoder refuses within the block was an endpoint's answer."""
+    try:
+        yield
+    except WireError as error:
+        raise AnswerMalformed(error.kind, error.source, error.problem) from error

@@ -1,0 +1,214 @@
+"""Positions to the exact heatmap: which price each position is booked at, and how much of the market that covers.
+
+The price is `liq_px`, chosen once in `indexer.margin.reconcile`. A position with status `never` keeps its null and
+counts as mass that no price liquidates; one with status `unknown_collateral` has no place on the map and is counted
+as unknown. A map may show one layer only (`heatmap.layers`): a position is what one account holds of the coin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.layers import Cut, layer_of, layer_said, whales_line
+from liqtruth.heatmap.levels import SIDE
+from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+from liqtruth.indexer.positions.readings import coin_as_of
+from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.database.tables import Market
+from liqtruth.storage.store import Store
+
+DIMENSIONS: Final = (
+    "leverage_band",
+    "margin_mode",
+    "account_mode",
+    "account_size",
+    "age_band",
+    "position_age",
+)
+STALE_AGE_S: Final = 6 * 3600.0
+
+ASSUMPTIONS: Final = (
+    "liquidation prices as the exchange sent them; solved ones only where it sent none",
+    "a cross price holds all other marks of the account still",
+    "notional is valued at the mark",
+)
+
+
+def exact_map(
+    store: Store,
+    coin: str,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+    layer: str | None = None,
+) -> Heatmap:
+    """The map of everything known of `coin` at `at` (default: the latest reading), or one of its layers
+    (`heatmap.layers.LAYERS`).
+
+    Raises `UnknownCoin` for a coin that no reading holds, `NothingStored` where there is none by `at`, `BadInput` for
+    another layer.
+    """
+    if layer is not None:
+        return whole_and_layer(store, coin, layer, at, width_bps)[1]
+    positions, market, notes = coin_as_of(store, coin, at)
+    return map_of_positions(positions, coin, market, width_bps, notes)
+
+
+def whole_and_layer(
+    store: Store,
+    coin: str,
+    layer: str,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+) -> tuple[Heatmap, Heatmap]:
+    """The whole map and that of a layer, of the same reading; raises as `exact_map`."""
+    positions, market, notes = coin_as_of(store, coin, at)
+    whole = map_of_positions(positions, coin, market, width_bps, notes)
+    return whole, _layer_map(whole, positions, layer)
+
+
+def map_of_positions(
+    positions: pl.DataFrame,
+    coin: str,
+    market: Market | None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+    notes: Sequence[str] = (),
+) -> Heatmap:
+    """Bin a positions frame of one coin; `market` gives the mark, and the open interest to measure coverage by."""
+    as_of = _latest(positions, market)
+    mark_px = market.mark_px if market else float(positions["mark_px"].median())  # type: ignore[arg-type]
+    valued = describe(positions, mark_px, as_of)
+    levels = _placeable(valued)
+    coverage = _coverage(valued, levels, market, mark_px, (*notes, *_notes(valued, market)))
+    whales = whales_line(levels, Cut.of(coverage), mark_px)
+    return Heatmap.from_levels(
+        levels.select("side", "px", "notional_usd", *DIMENSIONS),
+        PriceGrid.around(mark_px, width_bps),
+        coin=coin,
+        venue=VENUE,
+        source="exact",
+        as_of=as_of,
+        coverage=replace(coverage, notes=(whales, *coverage.notes)),
+        assumptions=ASSUMPTIONS,
+        by=DIMENSIONS,
+    )
+
+
+def _layer_map(whole: Heatmap, positions: pl.DataFrame, layer: str) -> Heatmap:
+    """One layer of the positions that `whole` was drawn from."""
+    cut = Cut.of(whole.coverage)
+    levels = layer_of(_placeable(describe(positions, whole.mark_px, whole.as_of)), cut, layer)
+    part = Heatmap.from_levels(
+        levels.select("side", "px", "notional_usd", *DIMENSIONS),
+        whole.grid,
+        coin=whole.coin,
+        venue=whole.venue,
+        source=whole.source,
+        model=layer,
+        as_of=whole.as_of,
+        coverage=whole.coverage,
+        assumptions=whole.assumptions,
+        by=DIMENSIONS,
+    )
+    said = layer_said(layer, part.total_usd, whole.total_usd, cut)
+    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+
+
+def _placeable(valued: pl.DataFrame) -> pl.DataFrame:
+    """Positions that have a place on the map, among mass that no price liquidates too."""
+    return valued.filter(pl.col("status") != "unknown_collateral")
+
+
+def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[str], assumption: str) -> Heatmap:
+    """A map of some of the whole map's positions: its moment and coverage, `notes` beside it."""
+    return replace(
+        part,
+        as_of=whole.as_of,
+        coverage=replace(whole.coverage, notes=tuple(notes)),
+        assumptions=(*part.assumptions, assumption),
+    )
+
+
+def describe(positions: pl.DataFrame, mark_px: float, as_of: datetime) -> pl.DataFrame:
+    """Positions as levels: side, price, notional at this mark, and the dimensions a map is broken down by."""
+    age_s = (pl.lit(as_of) - pl.col("as_of")).dt.total_milliseconds() / 1000
+    return positions.with_columns(
+        pl.when(pl.col("szi") > 0).then(pl.lit("long")).otherwise(pl.lit("short")).cast(SIDE).alias("side"),
+        pl.col("liq_px").alias("px"),
+        (pl.col("szi").abs() * mark_px).alias("notional_usd"),
+        age_s.alias("age_s"),
+        ((pl.lit(as_of) - pl.col("held_since")).dt.total_milliseconds() / 1000).alias("held_s"),
+        _band("leverage", [3, 7, 15, 30], ["0-3x", "3-7x", "7-15x", "15-30x", "30x+"]).alias("leverage_band"),
+        pl.col("account_mode").fill_null("unknown"),
+        _band("account_value_usd", [1e5, 1e6, 1e7], ["<100k", "100k-1M", "1M-10M", ">10M"]).alias(
+            "account_size"
+        ),
+    ).with_columns(
+        _band("age_s", [3600, 4 * 3600, 86400, 7 * 86400], ["<1h", "1-4h", "4-24h", "1-7d", ">7d"]).alias(
+            "age_band"
+        ),
+        _band("held_s", [4 * 3600, 86400, 7 * 86400], ["<4h", "4-24h", "1-7d", ">7d"]).alias("position_age"),
+    )
+
+
+def _band(column: str, bounds: list[float], labels: list[str]) -> pl.Expr:
+    """Label of the band that holds the value, lower bounds included; `unknown` where there is none."""
+    band = pl.lit(labels[-1])
+    for bound, label in zip(reversed(bounds), reversed(labels[:-1]), strict=True):
+        band = pl.when(pl.col(column) < bound).then(pl.lit(label)).otherwise(band)
+    return pl.when(pl.col(column).is_null()).then(pl.lit("unknown")).otherwise(band)
+
+
+def _latest(positions: pl.DataFrame, market: Market | None) -> datetime:
+    read_at = positions["as_of"].max()
+    assert isinstance(read_at, datetime)
+    return max(read_at, market.as_of) if market else read_at
+
+
+def _coverage(
+    valued: pl.DataFrame,
+    levels: pl.DataFrame,
+    market: Market | None,
+    mark_px: float,
+    notes: tuple[str, ...],
+) -> Coverage:
+    open_interest = market.open_interest if market else None
+    crossed_positions, crossed_usd = count_crossed(levels, mark_px)
+    oldest = valued["age_s"].max()
+    return Coverage(
+        open_interest_usd=None if open_interest is None else open_interest * mark_px,
+        seen_usd=_by_side(valued),
+        unknown_usd=_by_side(valued.filter(pl.col("status") == "unknown_collateral")),
+        positions=valued.height,
+        accounts=valued["address"].n_unique(),
+        unpriced_positions=int(levels["px"].null_count()),
+        crossed_positions=crossed_positions,
+        crossed_usd=crossed_usd,
+        oldest_age_s=float(oldest) if isinstance(oldest, int | float) else None,
+        notes=notes,
+    )
+
+
+def _by_side(rows: pl.DataFrame) -> Sides:
+    sums = dict(rows.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows())
+    return Sides(sums.get("long", 0.0), sums.get("short", 0.0))
+
+
+def _notes(valued: pl.DataFrame, market: Market | None) -> list[str]:
+    notes = []
+    if market is None:
+        notes.append(
+            "no market data stored: the mark is the median of the positions' own, open interest unknown"
+        )
+    stale = valued.filter(pl.col("age_s") > STALE_AGE_S).height
+    if stale:
+        notes.append(
+            f"{stale} of {valued.height} positions were read more than {STALE_AGE_S / 3600:.0f} h before"
+        )
+    if any_synthetic(valued["source"]):
+        notes.append(f"{SYNTHETIC}: read from the sandbox, not from an exchange")
+    return notes

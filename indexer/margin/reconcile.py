@@ -1,0 +1,313 @@
+"""One rule for the price that the map uses, from the exchange's own and the solved one.
+
+The rule
+--------
+The exchange's price is used wherever it was read; null from the exchange stays null. Where the source has no
+exchange price (node state, some files) the solved one is used, provided that the collateral is known: for
+an isolated position its cash leg; for a cross position of an account margined per dex that dex's account
+value and maintenance; for a unified or portfolio account K, the pool's margin available. An account whose
+mode or collateral was not captured gets no invented price. When marks move on (`remark`), prices that
+agreed are solved again at the new marks; prices that differed stay the exchange's, as old as their reading.
+
+==================  =====================================================================================
+status              meaning
+==================  =====================================================================================
+agree               exchange's and solved price within `AGREEMENT`
+differs             both known, further apart: other collateral or another margin table than captured
+exchange_only       exchange's price read, no margin table or no collateral to check it with
+solved_only         no exchange price in the source; solved from known collateral
+unknown_collateral  no exchange price in the source and no margin table or no collateral known
+never               the exchange sent null, or the solved price is outside (0, 1e15]
+==================  =====================================================================================
+
+Whether the exchange's price was held against ours at all, and with what result, is in `check`
+(`indexer.margin.checks`): to a millionth, where the status asks whether a price may follow newer marks. Columnar; the
+only loops are over dexes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from liqtruth.indexer.frames import POSITIONS, conform
+from liqtruth.indexer.margin.checks import why_not_checked
+from liqtruth.indexer.margin.implied import IMPLIED, with_implied
+from liqtruth.indexer.margin.server_marks import marks_said, with_server_marks
+from liqtruth.indexer.margin.solved import (
+    AGREEMENT,
+    AVAILABLE,
+    IS_OFF,
+    ISOLATED,
+    MODELS,
+    PRICED,
+    READ,
+    SAME_COLLATERAL,
+    backed_by,
+    by_dex,
+    is_off,
+    relative_error,
+    rows_of,
+    solve_with,
+    with_models,
+)
+from liqtruth.indexer.margin.table_choice import adopt_tables, adopted_tables
+from liqtruth.indexer.margin.tables import MarginTables
+
+STATUSES: Final = ("agree", "differs", "exchange_only", "solved_only", "unknown_collateral", "never")
+SHOWN_NOTES: Final = 5
+
+
+@dataclass(frozen=True)
+class ImpliedCollateral:
+    """An account whose exchange prices all imply one margin available (A - M), but not the captured one."""
+
+    address: str
+    dex: str
+    implied_available_usd: float
+    captured_available_usd: float | None
+    positions: int
+
+    def __str__(self) -> str:
+        captured = self.captured_available_usd
+        shown = "none was captured" if captured is None else f"{captured:,.2f} was captured"
+        return (
+            f"{self.address} on {self.dex or 'the main dex'}: prices of {self.positions} positions imply "
+            f"{self.implied_available_usd:,.2f} USD of margin available, {shown}; the exchange's are kept"
+        )
+
+
+def reconcile(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """Fill `liq_px_solved`, `status`, `implied_available_usd` and `liq_px` of a `POSITIONS` frame.
+
+    Parameters
+    ----------
+    positions : frame of schema `POSITIONS`
+    tables : mapping of dex to its margin tables; a dex left out is not solved
+
+    Returns
+    -------
+    frame of schema `POSITIONS`, rows in the same order
+    """
+    judged = check(positions, tables)
+    told = judged.with_columns(status=_status())
+    implied = told.with_columns(implied_available_usd=_implied_available(tables))
+    return conform(implied.with_columns(liq_px=_price_used()), POSITIONS)
+
+
+def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The positions with the solver's figures (`MODELS`) and what holding the exchange's prices against them came to.
+
+    Marks are the exchange's (`indexer.margin.server_marks`), tables those that its prices show
+    (`indexer.margin.table_choice`). Where no collateral was captured, what the account's other prices imply
+    (`indexer.margin.implied`) is held against each of them: `others_px` and `others_error` are the price by that and
+    its relative difference. The code is in `check`.
+    """
+    listed = _remembering(with_server_marks(positions), tables)
+    captured = pl.col("constant_usd").is_not_null() | (pl.col("table_row") == 0)
+    adopted = adopt_tables(listed, tables, IS_OFF & captured, AVAILABLE)
+    alone = with_implied(adopted, tables)
+    beside = _by_others() & ~pl.col("implies_centre")
+    again = adopt_tables(alone, tables, beside, pl.col("centre_usd"))
+    told = alone if again is alone else with_implied(again.drop(IMPLIED), tables)
+    return _with_check(_with_others(told, tables))
+
+
+def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """Models by the listed tables, and by one adopted earlier where no price of now speaks for the listed one."""
+    adopted = pl.col("tables_matching").is_not_null()
+    listed = with_models(
+        positions.with_columns(margin_table_id=pl.when(~adopted).then("margin_table_id")), tables
+    )
+    kept = adopted & (~PRICED | IS_OFF)
+    if not listed.select(adopted.any()).item():
+        return listed
+    return with_models(
+        listed.with_columns(
+            margin_table_id=pl.when(kept).then(positions["margin_table_id"]).otherwise("margin_table_id"),
+            tables_matching=pl.when(kept).then("tables_matching"),
+        ),
+        tables,
+    )
+
+
+def _by_others() -> pl.Expr:
+    """Cross rows that can only be held against what the account's other prices imply."""
+    return (READ & pl.col("is_implied") & AVAILABLE.is_null()).fill_null(False)
+
+
+def _with_others(implied: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """`others_px` and `others_error` of the rows that the account's other prices speak for; null elsewhere."""
+    prices = np.full(implied.height, np.nan)
+    for at, part, held in by_dex(implied, tables):
+        told = part.select(pl.when(_by_others()).then("centre_usd")).to_series().to_numpy()
+        prices[at] = solve_with(part, rows_of(part, held), held, told)
+    others = pl.when(_by_others()).then(pl.Series(prices, nan_to_null=True))
+    return implied.with_columns(others_px=others).with_columns(
+        others_error=pl.when(PRICED).then((pl.col("others_px") / pl.col("liq_px_exchange") - 1).abs())
+    )
+
+
+def _with_check(judged: pl.DataFrame) -> pl.DataFrame:
+    why = why_not_checked()
+    unsure = pl.col("unsure_usd")
+    off_others = is_off(pl.col("others_error"), pl.col("others_px"), unsure)
+    off = is_off(relative_error(), pl.col("liq_px_solved"), unsure)
+    return judged.with_columns(
+        check=pl.when((why == "no_collateral") & _by_others())
+        .then(pl.when(off_others).then(pl.lit("differ_others")).otherwise(pl.lit("agree_others")))
+        .when(why.is_not_null())
+        .then(why)
+        .when(off)
+        .then(pl.lit("differ"))
+        .when(pl.col("tables_matching").is_not_null())
+        .then(pl.lit("agree_table"))
+        .otherwise(pl.lit("agree"))
+    )
+
+
+def implied_collateral_notes(positions: pl.DataFrame) -> list[ImpliedCollateral]:
+    """One note per account whose reconciled prices imply other collateral than was captured."""
+    rows = (
+        positions.filter(pl.col("implied_available_usd").is_not_null())
+        .group_by("address", "dex", maintain_order=True)
+        .agg(
+            pl.col("implied_available_usd").first(),
+            AVAILABLE.first().alias("captured_available_usd"),
+            pl.len().alias("positions"),
+        )
+    )
+    return [ImpliedCollateral(**row) for row in rows.iter_rows(named=True)]
+
+
+def remark(positions: pl.DataFrame, marks: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """Move reconciled positions to newer marks, and with them equity, margin and the prices that agreed.
+
+    Parameters
+    ----------
+    positions : reconciled frame of schema `POSITIONS`, all cross positions of each account
+    marks : frame with columns `dex`, `coin`, `mark_px` (a `MARKETS` frame will do)
+    tables : mapping of dex to its margin tables
+
+    Returns
+    -------
+    frame of schema `POSITIONS`; `liq_px_exchange` stays as read
+    """
+    before = with_models(positions, tables)
+    moved = before.join(
+        marks.select("dex", "coin", newer_px="mark_px"), on=["dex", "coin"], how="left", maintain_order="left"
+    )
+    after = with_models(_move_marks(moved, tables), tables)
+    follows = pl.col("status").is_in(("agree", "solved_only")) | (
+        (pl.col("status") == "never") & before["liq_px_solved"].is_null()
+    )
+    follows &= pl.col("constant_usd").is_not_null()
+    return conform(
+        after.with_columns(
+            liq_px=pl.when(follows).then("liq_px_solved").otherwise("liq_px"),
+            status=pl.when(follows).then(_status_solved()).otherwise("status"),
+        ),
+        POSITIONS,
+    )
+
+
+def _status() -> pl.Expr:
+    modelled = pl.col("constant_usd").is_not_null()
+    relative = relative_error()
+    return (
+        pl.when(READ & ~PRICED)
+        .then(pl.lit("never"))
+        .when(READ & ~modelled)
+        .then(pl.lit("exchange_only"))
+        .when(READ & (relative <= AGREEMENT))
+        .then(pl.lit("agree"))
+        .when(READ)
+        .then(pl.lit("differs"))
+        .when(modelled & ~_bankrupt_short())
+        .then(_status_solved())
+        .otherwise(pl.lit("unknown_collateral"))
+    )
+
+
+def _status_solved() -> pl.Expr:
+    """Status of a row whose price is the solved one."""
+    return (
+        pl.when(pl.col("liq_px_solved").is_null())
+        .then(pl.lit("never"))
+        .when(READ)
+        .then(pl.lit("agree"))
+        .otherwise(pl.lit("solved_only"))
+    )
+
+
+def _bankrupt_short() -> pl.Expr:
+    """A short whose equity is negative even at price zero: its real collateral was not captured."""
+    return (pl.col("szi") < 0) & (pl.col("constant_usd") <= 0)
+
+
+def _price_used() -> pl.Expr:
+    return (
+        pl.when(PRICED).then("liq_px_exchange").when(pl.col("status") == "solved_only").then("liq_px_solved")
+    )
+
+
+def _implied_available(tables: Mapping[str, MarginTables]) -> pl.Expr:
+    """What most of an account's prices imply, where it is not what was captured and that leaves a price unexplained."""
+    account = [pl.col("address"), backed_by(tables)]
+    unexplained = pl.col("status").is_in(("differs", "exchange_only")).any().over(account)
+    gap = (pl.col("centre_usd") - AVAILABLE).abs()
+    other = (gap > SAME_COLLATERAL * pl.col("centre_usd").abs()).fill_null(True)
+    return pl.when(pl.col("implies_centre") & unexplained & other).then("centre_usd")
+
+
+def _move_marks(moved: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """Marks replaced by `newer_px`, account value, maintenance and K carried along with them."""
+    newer = moved.with_columns(mark_px=pl.coalesce("newer_px", "mark_px"), notional_usd=_notional("newer_px"))
+    gain = pl.when(~ISOLATED).then(pl.col("szi") * (pl.col("mark_px") - moved["mark_px"]))
+    own = with_models(newer, tables)["own_maintenance_usd"] - moved["own_maintenance_usd"]
+    token = pl.col("dex").replace_strict({dex: t.collateral_token for dex, t in tables.items()}, default=None)
+    steps = newer.with_columns(gain=gain, own=own, token=token).with_columns(
+        own=pl.when(~ISOLATED).then("own"), lost=~ISOLATED & pl.col("own").is_null()
+    )
+    dex, pool = ["address", "dex"], ["address", "token"]
+    return steps.with_columns(
+        account_value_usd=pl.col("account_value_usd") + pl.col("gain").sum().over(dex),
+        cross_maintenance_usd=_unless_lost(
+            dex, pl.col("cross_maintenance_usd") + pl.col("own").sum().over(dex)
+        ),
+        pooled_available_usd=_unless_lost(
+            pool, pl.col("pooled_available_usd") + (pl.col("gain") - pl.col("own")).sum().over(pool)
+        ),
+        unrealized_pnl_usd=pl.col("unrealized_pnl_usd")
+        + pl.col("szi") * (pl.col("mark_px") - moved["mark_px"]),
+        margin_used_usd=pl.when(ISOLATED)
+        .then(pl.col("margin_used_usd") + pl.col("szi") * (pl.col("mark_px") - moved["mark_px"]))
+        .otherwise(pl.col("margin_used_usd") * (pl.col("mark_px") / moved["mark_px"])),
+    ).drop(MODELS)
+
+
+def _notional(price: str) -> pl.Expr:
+    return pl.coalesce(pl.col("szi").abs() * pl.col(price), "notional_usd")
+
+
+def _unless_lost(group: list[str], value: pl.Expr) -> pl.Expr:
+    """Null where a position of the group has no margin table: its maintenance cannot be carried along."""
+    return pl.when(~pl.col("lost").any().over(group)).then(value)
+
+
+def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
+    """What a reader must know of reconciled positions: collateral, tables and marks that their prices told."""
+    collateral = [str(note) for note in implied_collateral_notes(positions)]
+    tables = [str(note) for note in adopted_tables(positions)]
+    return [
+        *_few(collateral, "accounts like these"),
+        *_few(tables, "coins with another table"),
+        *marks_said(positions),
+    ]
+
+
+def _few(notes: Sequence[str], what: str) -> list[str]:
+    more = len(notes) - SHOWN_NOTES
+    return [*notes[:SHOWN_NOTES], *([f"and {more} more {what}"] if more > 0 else [])]

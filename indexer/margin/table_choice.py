@@ -1,0 +1,166 @@
+"""Another margin table than the rule's, where the exchange's own price shows that a position is margined by it.
+
+A position can be margined by another table than its coin is listed with: it was opened when the coin had that one, or
+belongs to a vault's child. Where the table by the rule (`MarginTables.rows_of`) contradicts the exchange's price, or
+there is none, every known table of the position's own maximum leverage is tried (all of them, where that is not
+known). One that reproduces the price is adopted: its id is kept with the position, so that later prices and moves use
+it. Many tables are tried, so a match must be exact: to `EXACT` and the last digits of what the exchange sends, and not
+at all where those digits are coarser than any price is told apart by. The only loops are over dexes and tables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from liqtruth.heatmap.money import counted
+from liqtruth.indexer.frames import POSITION
+from liqtruth.indexer.margin.solved import (
+    LAST_DIGITS,
+    MISMATCH,
+    PRICED,
+    by_dex,
+    error_with,
+    rows_of,
+    with_models,
+)
+from liqtruth.indexer.margin.solver import Floats, Rows
+from liqtruth.indexer.margin.tables import NO_TABLE, MarginTables
+
+EXACT: Final = 1e-8
+"""Relative difference within which a table reproduces a price: complete inputs give 1e-13, a wrong table 1e-4."""
+
+
+def tables_that_fit(
+    rows: pl.DataFrame, tables: Mapping[str, MarginTables], available: pl.Expr, within: pl.Expr
+) -> tuple[pl.Series, pl.Series]:
+    """Per row the id of the known table that fits the exchange's price best, and how many fit; null and 0 where none.
+
+    Only others than the one in use count. Of tables that fit alike the first of `MarginTables.known_ids` is taken, and
+    the one at the position's own leverage before all.
+    """
+    told = rows.with_columns(available_told=available, within_told=within)
+    best = np.zeros(rows.height, dtype=np.int64)
+    fitting = np.zeros(rows.height, dtype=np.uint32)
+    for at, part, held in by_dex(told, tables):
+        best[at], fitting[at] = _fit_dex(part, held)
+    found = pl.Series("table_id", best)
+    return found.set(found == 0, None), pl.Series("tables_fitting", fitting)
+
+
+def _fit_dex(part: pl.DataFrame, held: MarginTables) -> tuple[Rows, Rows]:
+    used = rows_of(part, held)
+    leverage: Floats = part["max_leverage"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    within: Floats = part["within_told"].fill_null(-1.0).to_numpy()
+    least = np.full(part.height, np.inf)
+    best, fitting = (np.zeros(part.height, dtype=np.int64) for _ in range(2))
+    tried = list(dict.fromkeys([*_own_flat(leverage), *held.known_ids()]))
+    for table_id in tried:
+        row = _rows_with(part, held, table_id)
+        own = np.isnan(leverage) | (held.first_leverage[row] == leverage)
+        at = np.flatnonzero(own & (row != used) & (row != NO_TABLE))
+        if not len(at):
+            continue
+        some = part[at]
+        error = error_with(some, row[at], held, some["available_told"].cast(pl.Float64).to_numpy())
+        fits = error <= within[at]
+        better = fits & (error < 0.5 * least[at])
+        best[at[better]], least[at[better]] = table_id, error[better]
+        fitting[at[fits]] += 1
+    return best, fitting
+
+
+def _own_flat(leverage: Floats) -> list[int]:
+    """Flat tables at the positions' own leverages, which go first."""
+    own = leverage[np.isfinite(leverage)]
+    return [int(one) for one in np.unique(own) if one == int(one) and 1 <= one <= 50]
+
+
+def _rows_with(part: pl.DataFrame, held: MarginTables, table_id: int) -> Rows:
+    ids = pl.Series([table_id], dtype=pl.Int64).new_from_index(0, part.height)
+    return held.rows_of(part["coin"], part["max_leverage"], ids, part["as_of"])
+
+
+def adopt_tables(
+    modelled: pl.DataFrame, tables: Mapping[str, MarginTables], doubted: pl.Expr, available: pl.Expr
+) -> pl.DataFrame:
+    """The frame of `with_models` in which `doubted` rows have the table that reproduces the exchange's price.
+
+    `margin_table_id` and `tables_matching` (how many did) are filled where one was adopted, and the models follow. A
+    position that carries its own table id keeps it.
+    """
+    sure = LAST_DIGITS <= MISMATCH
+    open_to_it = PRICED & sure & doubted & (pl.col("margin_table_id").is_null() | _adopted())
+    at = np.flatnonzero(modelled.select(open_to_it.fill_null(False)).to_series().to_numpy())
+    if not len(at):
+        return modelled
+    found, fitting = tables_that_fit(modelled[at], tables, available, EXACT + LAST_DIGITS)
+    chosen = found.is_not_null().to_numpy()
+    if not chosen.any():
+        return modelled
+    kept = at[chosen]
+    adopted = modelled.with_columns(
+        modelled["margin_table_id"].scatter(kept, found.drop_nulls()),
+        modelled["tables_matching"].scatter(kept, fitting.filter(pl.Series(chosen))),
+    )
+    return with_models(adopted, tables)
+
+
+def _adopted() -> pl.Expr:
+    """Its table id is one that was adopted, not one that the source carried."""
+    return pl.col("tables_matching").is_not_null()
+
+
+def with_remembered_tables(fresh: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """`fresh` positions with the tables that were adopted for the same position `before`, as a first guess.
+
+    Only where the source carries none, and where the position was not turned round since.
+    """
+    remembered = before.filter(_adopted()).select(
+        *POSITION, was_szi="szi", was_table="margin_table_id", was_matching="tables_matching"
+    )
+    if remembered.is_empty():
+        return fresh
+    joined = fresh.join(
+        remembered.unique(POSITION, keep="last"), on=POSITION, how="left", maintain_order="left"
+    )
+    same = pl.col("margin_table_id").is_null() & (pl.col("was_szi") * pl.col("szi") > 0)
+    return joined.with_columns(
+        margin_table_id=pl.when(same).then("was_table").otherwise("margin_table_id"),
+        tables_matching=pl.when(same).then("was_matching").otherwise("tables_matching"),
+    ).select(fresh.columns)
+
+
+@dataclass(frozen=True)
+class AdoptedTable:
+    """A margin table that stands for the listed one of some positions, because it gives the exchange's prices."""
+
+    dex: str
+    coin: str
+    table_id: int
+    positions: int
+    matching: int
+
+    def __str__(self) -> str:
+        others = self.matching - 1
+        also = f"; {counted(others, 'other table')} would as well" if others else ""
+        return (
+            f"{self.coin}: margin table {self.table_id} instead of the listed one for "
+            f"{counted(self.positions, 'position')}, because it gives the exchange's price{also}"
+        )
+
+
+def adopted_tables(positions: pl.DataFrame) -> list[AdoptedTable]:
+    """Which tables were adopted in a reconciled frame, most positions first."""
+    rows = (
+        positions.filter(_adopted())
+        .group_by("dex", "coin", "margin_table_id", maintain_order=True)
+        .agg(pl.len().alias("positions"), pl.col("tables_matching").max().alias("matching"))
+        .sort("positions", "coin", descending=[True, False])
+    )
+    return [
+        AdoptedTable(dex, coin, table_id, count, matching)
+        for dex, coin, table_id, count, matching in rows.iter_rows()
+    ]

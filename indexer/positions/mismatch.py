@@ -1,0 +1,279 @@
+"""Every solved price that is not the exchange's, with the reason why.
+
+A price is held against the exchange's to a relative `MISMATCH`, or to the last digits that the exchange sends where
+those are coarser. A position that lacks something to be solved from is not held against anything: it is no mismatch and
+no agreement, but not checked (`indexer.margin.checks`). What does not fit is kept, and its reason is the first of
+these that holds:
+
+==================  =====================================================================================
+reason              meaning
+==================  =====================================================================================
+tier_ambiguous      another margin table of the same first maximum leverage comes within a millionth of the exchange's
+                    price, but not to the digits that it takes to adopt it (`indexer.margin.table_choice`)
+collateral_unknown  a cross position whose mode was not read: the price is held against an assumption
+mode_changed        the prices are those of the other kind of margining than the mode that is known, and imply really
+                    other collateral than was captured: most of an account margined per dex imply one other, or a
+                    pool's fit its dex alone
+stale_mark          K comes from another call than the positions; their marks moved by at least what it
+                    takes to explain the difference
+unexplained         none of these
+==================  =====================================================================================
+
+Held for readings, not for positions that were re-marked since: their prices moved with our marks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from liqtruth.heatmap.moment import ago
+from liqtruth.heatmap.money import counted, percent, price, usd
+from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
+from liqtruth.indexer.margin.checks import DIFFER, Checks
+from liqtruth.indexer.margin.reconcile import check
+from liqtruth.indexer.margin.solved import AVAILABLE, ISOLATED, PRICED, READ, SAME_COLLATERAL, relative_error
+from liqtruth.indexer.margin.table_choice import adopted_tables
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.mismatch_evidence import fits, with_drift, with_explaining_table
+from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.positions.universe import VENUE, stored_tables
+from liqtruth.storage.database.markets import last_market
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
+
+REASONS: Final = ("tier_ambiguous", "collateral_unknown", "mode_changed", "stale_mark", "unexplained")
+SHOWN: Final = 20
+ALONE: Final = pl.col("account_value_usd") - pl.col("cross_maintenance_usd")
+"""Margin available of the account in its dex alone."""
+
+MISMATCHES: Final[Schema] = {
+    "address": pl.String(),
+    "account_mode": pl.String(),
+    "dex": pl.String(),
+    "coin": pl.String(),
+    "margin_mode": pl.String(),
+    "szi": pl.Float64(),
+    "notional_usd": pl.Float64(),
+    "mark_px": pl.Float64(),
+    "liq_px_exchange": pl.Float64(),
+    "liq_px_solved": pl.Float64(),
+    "relative_error": pl.Float64(),  # null where one of the two is null
+    "reason": pl.String(),
+    "captured_available_usd": pl.Float64(),  # A - M, or K; null for isolated positions and where not captured
+    "implied_available_usd": pl.Float64(),  # what this price implies; of a null: the account's other prices
+    "implying_prices": pl.UInt32(),  # how many prices of the account imply the same
+    "explaining_table_id": pl.Int64(),  # the table that gives the exchange's price; below 50: flat
+    "drift_usd": pl.Float64(),  # what the marks of the pool moved by, as far as other readings tell
+    "as_of": AS_OF,
+    "source": pl.String(),
+}
+
+
+def mismatches(
+    positions: pl.DataFrame, tables: Mapping[str, MarginTables], marks: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The positions whose solved price is not the exchange's (`MISMATCHES`), largest notional first.
+
+    Parameters
+    ----------
+    positions : frame of schema `POSITIONS`, all cross positions of each account; need not be reconciled
+    tables : mapping of dex to its margin tables
+    marks : frame with columns `dex`, `coin`, `mark_px`, read beside the positions; without it the marks of the same
+        coin in other readings within ten seconds tell how far marks moved
+    """
+    return mismatches_of(check(positions, tables), tables, marks)
+
+
+def mismatches_of(
+    checked: pl.DataFrame, tables: Mapping[str, MarginTables], marks: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The same of a frame that `indexer.margin.reconcile.check` made."""
+    off = pl.col("check").is_in(list(DIFFER))
+    if not checked.select(off.any()).item():
+        return conform(checked.clear(), MISMATCHES)
+    judged = with_drift(checked, tables, marks).filter(off)
+    judged = with_explaining_table(judged, tables).with_columns(
+        captured_available_usd=pl.when(~ISOLATED).then(AVAILABLE),
+        liq_px_solved=pl.coalesce("liq_px_solved", "others_px"),
+        relative_error=pl.coalesce(relative_error(), "others_error"),
+        fits_dex_alone=fits(judged, tables, ALONE),
+        fits_implied=fits(judged, tables, pl.col("centre_usd"), SAME_COLLATERAL),
+    )
+    reasoned = judged.with_columns(
+        reason=_reason(), implied_available_usd=pl.coalesce("row_available_usd", "centre_usd")
+    )
+    return conform(reasoned.sort("notional_usd", "coin", descending=[True, False]), MISMATCHES)
+
+
+def count_reasons(found: pl.DataFrame) -> dict[str, int]:
+    """Number of positions by reason, most first."""
+    counts = found.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    return dict(counts.iter_rows())
+
+
+def _reason() -> pl.Expr:
+    isolated = ISOLATED.fill_null(False)
+    separate = pl.col("account_mode").is_in(SEPARATE_MODES)
+    pooled = pl.col("account_mode").is_in(POOLED_MODES)
+    captured = pl.col("captured_available_usd")
+    gap_usd = (pl.coalesce("row_available_usd", "centre_usd") - captured).abs()
+    to_pool = separate & pl.col("is_implied") & pl.col("fits_implied") & _really_other(pl.col("centre_usd"))
+    to_dex = pooled & pl.col("fits_dex_alone") & _really_other(ALONE)
+    return (
+        pl.when(pl.col("explaining_table_id").is_not_null())
+        .then(pl.lit("tier_ambiguous"))
+        .when(~isolated & pl.col("account_mode").is_null())
+        .then(pl.lit("collateral_unknown"))
+        .when(~isolated & (to_pool | to_dex))
+        .then(pl.lit("mode_changed"))
+        .when(~isolated & pooled & (pl.col("drift_usd") > 0) & (gap_usd <= pl.col("drift_usd")))
+        .then(pl.lit("stale_mark"))
+        .otherwise(pl.lit("unexplained"))
+    )
+
+
+def _really_other(available: pl.Expr) -> pl.Expr:
+    """Not what was captured, by more than prices of one collateral differ among each other."""
+    captured = pl.col("captured_available_usd")
+    near = SAME_COLLATERAL * pl.max_horizontal(available.abs(), captured.abs())
+    return ((available - captured).abs() > near).fill_null(False)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One position whose solved price is not the exchange's, in the terms of `MISMATCHES`."""
+
+    address: str
+    dex: str
+    coin: str
+    szi: float
+    notional_usd: float
+    liq_px_exchange: float | None
+    liq_px_solved: float | None
+    relative_error: float | None
+    reason: str
+    captured_available_usd: float | None
+    implied_available_usd: float | None
+    implying_prices: int
+    explaining_table_id: int | None
+    as_of: datetime
+
+    def describe(self) -> str:
+        """One line for people: both prices, and what would explain the exchange's."""
+        side = "long" if self.szi > 0 else "short"
+        off = "" if self.relative_error is None else f", {100 * self.relative_error:.2g} % apart"
+        return (
+            f"{self.reason}: {self.address} {side} {usd(self.notional_usd)} {self.coin}: exchange "
+            f"{_price(self.liq_px_exchange)}, solved {_price(self.liq_px_solved)}{off}{self._explanation()}"
+        )
+
+    def _explanation(self) -> str:
+        if self.explaining_table_id is not None:
+            return f"; margin table {self.explaining_table_id} gives the exchange's"
+        if self.implied_available_usd is None:
+            return ""
+        captured = self.captured_available_usd
+        known = "none captured" if captured is None else f"{captured:,.2f} captured"
+        said = counted(self.implying_prices, "price")
+        return f"; {self.implied_available_usd:,.2f} USD available would explain it ({known}, {said} of the account)"
+
+
+@dataclass(frozen=True)
+class MismatchReport:
+    """What solving all known positions again brought: how many agree, differ and were not checked, and why.
+
+    `solved` positions have a price of ours or a null that was worked out; `nulls` are null on both sides.
+    `worst_fitting` is the largest relative error among those that agree.
+    """
+
+    as_of: datetime
+    positions: int
+    with_exchange_price: int
+    solved: int
+    checks: Checks
+    nulls: int
+    worst_fitting: float | None
+    reasons: dict[str, int]
+    usd_by_reason: dict[str, float]
+    share_usd: float
+    mismatches: tuple[Mismatch, ...]
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        worst = (
+            ""
+            if self.worst_fitting is None
+            else f"; the worst of what agrees is {self.worst_fitting:.1e} apart"
+        )
+        lines = [
+            f"{counted(self.positions, 'position')} as of {self.as_of:%Y-%m-%dT%H:%M:%S}Z ({ago(self.as_of)}), "
+            f"{self.with_exchange_price:,} with the exchange's price, {self.solved:,} solved",
+            f"  {self.checks}",
+            f"  {self.nulls:,} are null on both sides; {percent(self.share_usd)} of notional differs{worst}",
+        ]
+        lines += [
+            f"    {reason}: {counted(count, 'position')}, {usd(self.usd_by_reason[reason])}"
+            for reason, count in self.reasons.items()
+        ]
+        off = len(self.mismatches)
+        lines += [f"  {found.describe()}" for found in self.mismatches[:SHOWN]]
+        if off > SHOWN:
+            lines.append(f"  and {off - SHOWN:,} more; --json has them all")
+        return lines + [f"  note: {note}" for note in self.notes]
+
+
+def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
+    """Solve and reconcile everything known at `at` (default: now) again; raises `NothingStored`."""
+    known = positions_as_of(store, at)
+    if known.is_empty():
+        raise NothingStored("no positions are stored yet; `liqtruth index sweep` or `liqtruth index import`")
+    moment = at or known["as_of"].max()
+    assert isinstance(moment, datetime)
+    dexes = known["dex"].unique().sort().to_list()
+    tables, notes = stored_tables(store, dexes, known["as_of"].unique().to_list())
+    notes += [f"no margin tables of {dex or 'the main dex'} are stored" for dex in dexes if dex not in tables]
+    positions = conform(known, POSITIONS)
+    checked = check(positions, tables)
+    notes += [str(table) for table in adopted_tables(checked)[:SHOWN]]
+    found = mismatches_of(checked, tables, _marks_beside(store, positions, at))
+    return _report(checked, found, moment, notes)
+
+
+def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
+    """The marks stored last by `at`: `dex`, `coin`, `mark_px`."""
+    stored = [last_market(store.database, VENUE, coin, at) for coin in positions["coin"].unique().to_list()]
+    rows = [(row.dex, row.coin, row.mark_px) for row in stored if row is not None]
+    schema = {name: POSITIONS[name] for name in ("dex", "coin", "mark_px")}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _report(
+    checked: pl.DataFrame, found: pl.DataFrame, moment: datetime, notes: Sequence[str]
+) -> MismatchReport:
+    agree = checked.filter(pl.col("check").str.starts_with("agree"))
+    worst = agree.select(pl.coalesce(relative_error(), "others_error").max()).item()
+    total_usd = float(checked["notional_usd"].sum())
+    names = list(Mismatch.__dataclass_fields__)
+    by_reason = found.group_by("reason").agg(pl.col("notional_usd").sum())
+    return MismatchReport(
+        as_of=moment,
+        positions=checked.height,
+        with_exchange_price=checked.filter(READ).height,
+        solved=checked.filter(pl.col("constant_usd").is_not_null()).height,
+        checks=Checks.of(checked),
+        nulls=agree.filter(~PRICED).height,
+        worst_fitting=worst if isinstance(worst, float) else None,
+        reasons=count_reasons(found),
+        usd_by_reason=dict(by_reason.iter_rows()),
+        share_usd=float(found["notional_usd"].sum()) / total_usd if total_usd else 0.0,
+        mismatches=tuple(Mismatch(**row) for row in found.select(names).iter_rows(named=True)),
+        notes=tuple(notes),
+    )
+
+
+def _price(px: float | None) -> str:
+    return "none" if px is None else price(px)

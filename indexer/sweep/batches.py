@@ -1,0 +1,150 @@
+"""What an unfinished sweep has stored: batches of accounts, so that a kill at any instant loses at most one batch.
+
+A batch is two Parquet files (positions as decoded, and the list of accounts) and then a row of `SweepPart`; without
+the row the files do not exist. Files have names of their own, so that two processes never write to one. The sweep is
+told again by its addresses, dexes and endpoint.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Self
+
+import polars as pl
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, delete, select
+
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform, empty
+from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
+from liqtruth.storage.database.tables import Sweep, SweepPart
+from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.lake.parquet import gone, read_parquet, unique, write_parquet
+from liqtruth.storage.store import Store
+
+FOLDER: Final = "sweeps"
+UNDER_WAY: Final = "the same sweep is under way in another process; wait for it to end"
+
+
+def sweep_key(addresses: Sequence[str], dex: str, base_url: str) -> str:
+    """The same for the same list in any order, dexes (comma-separated) and endpoint."""
+    told = "\n".join([base_url, dex, *sorted(set(addresses))])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+@dataclass
+class SweepParts:
+    """The stored batches of one sweep; `stored` are the addresses in them."""
+
+    store: Store
+    sweep: Sweep
+    parts: list[SweepPart] = field(default_factory=list)
+    stored: set[str] = field(default_factory=set)
+
+    @classmethod
+    def take_up(
+        cls,
+        store: Store,
+        addresses: Sequence[str],
+        dex: str,
+        base_url: str,
+        shown: str,
+        restart: bool = False,
+    ) -> Self:
+        """The unfinished sweep of the same accounts, or a new one; `restart` forgets the unfinished."""
+        key = sweep_key(addresses, dex, base_url)
+        query = select(Sweep).where(col(Sweep.id).startswith(key), col(Sweep.finished_at).is_(None))
+        with store.database.session() as session:
+            unfinished = session.exec(query.order_by(col(Sweep.started_at).desc())).all()
+        if restart:
+            for sweep in unfinished:
+                cls(store, sweep).drop()
+        elif unfinished:
+            return cls._resumed(store, unfinished[0])
+        now = datetime.now(UTC)
+        sweep_id = f"{key}-{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}"
+        sweep = Sweep(id=sweep_id, base_url=shown, dex=dex, accounts=len(addresses), started_at=now)
+        store.database.transact(lambda session: upsert(session, [sweep]))
+        return cls(store, sweep)
+
+    @classmethod
+    def _resumed(cls, store: Store, sweep: Sweep) -> Self:
+        query = select(SweepPart).where(SweepPart.sweep_id == sweep.id).order_by(col(SweepPart.part))
+        with store.database.session() as session:
+            parts = cls(store, sweep, list(session.exec(query).all()))
+        parts.stored = set(parts.accounts()["address"])
+        return parts
+
+    def add(self, readings: Sequence[AccountReading]) -> None:
+        """Store one batch, each account with all its dexes.
+
+        Raises `LiqtruthError` where another run of the same sweep stored meanwhile.
+        """
+        if not readings:
+            return
+        number = self.parts[-1].part + 1 if self.parts else 0
+        path = f"{FOLDER}/{self.sweep.id}/{unique(f'{number:06d}')}"
+        write_parquet(positions_frame(readings), self.store.lake.root / f"{path}-positions.parquet")
+        write_parquet(accounts_frame(readings), self.store.lake.root / f"{path}-accounts.parquet")
+        addresses = {reading.address.lower() for reading in readings}
+        part = SweepPart(sweep_id=self.sweep.id, part=number, path=path, accounts=len(addresses))
+        try:
+            self.store.database.transact(lambda session: _listed(session, part))
+        except IntegrityError:
+            raise LiqtruthError(UNDER_WAY) from None
+        self.parts.append(part)
+        self.stored |= addresses
+
+    def positions(self) -> pl.DataFrame:
+        """Positions of all stored accounts, not reconciled."""
+        return self._read("positions", empty(POSITIONS))
+
+    def accounts(self) -> pl.DataFrame:
+        """All stored accounts, those without positions included."""
+        return self._read("accounts", empty(ACCOUNTS))
+
+    def _read(self, kind: str, none: pl.DataFrame) -> pl.DataFrame:
+        files = (self._file(f"{part.path}-{kind}.parquet") for part in self.parts)
+        return pl.concat([none, *(conform(file, none.schema) for file in files)])
+
+    def _file(self, name: str) -> pl.DataFrame:
+        path = self.store.lake.root / name
+        try:
+            return read_parquet(path)[0]
+        except FileNotFoundError:
+            raise gone(path) from None
+
+    def finish(self) -> None:
+        """Mark the sweep as done and remove its batches."""
+        self.sweep.finished_at = datetime.now(UTC)
+
+        def ended(session: Session) -> None:
+            session.exec(delete(SweepPart).where(col(SweepPart.sweep_id) == self.sweep.id))
+            upsert(session, [self.sweep])
+
+        self.store.database.transact(ended)
+        self._remove_files()
+
+    def drop(self) -> None:
+        """Forget the sweep and its batches."""
+
+        def forgotten(session: Session) -> None:
+            session.exec(delete(SweepPart).where(col(SweepPart.sweep_id) == self.sweep.id))
+            session.exec(delete(Sweep).where(col(Sweep.id) == self.sweep.id))
+
+        self.store.database.transact(forgotten)
+        self._remove_files()
+
+    def _remove_files(self) -> None:
+        shutil.rmtree(self.store.lake.root / FOLDER / self.sweep.id, ignore_errors=True)
+
+
+def _listed(session: Session, part: SweepPart) -> None:
+    """Write the batch's row; it may be there already, where the answer to an earlier commit was lost."""
+    there = session.get(SweepPart, (part.sweep_id, part.part))
+    if there is None:
+        session.add(SweepPart(**part.model_dump()))
+    elif there.path != part.path:
+        raise LiqtruthError(UNDER_WAY)

@@ -1,0 +1,240 @@
+"""The workers of a sweep: each takes the next account, reads it in all dexes wanted, and keeps it in the batch.
+
+An account is kept whole or not at all. Its spot state is read once for all dexes, and only where it has cross
+positions whose collateral is not remembered (`indexer.positions.modes`). Whose prices contradict the memory is read
+again, after the others, as if nothing were remembered.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.indexer.discovery.address_book import note_reads
+from liqtruth.indexer.info.client import POSITIONS, InfoClient
+from liqtruth.indexer.info.wire import ClearinghouseState
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame
+from liqtruth.indexer.positions.modes import RememberedMode, doubted, reads_of, spot_needed
+from liqtruth.indexer.sweep.batches import SweepParts
+
+BATCH_S: Final = 10.0
+FEWEST_FAILURES_IN_A_ROW: Final = 8
+
+Told = Callable[[Mapping[str, LiqtruthError | None]], None]
+"""Is told how the reading of an account went in each dex that was tried."""
+
+
+async def read_account(
+    client: InfoClient,
+    address: str,
+    collateral_token: Mapping[str, int],
+    source: str,
+    known: RememberedMode | None,
+    mode_max_age_s: float,
+    told: Told = lambda outcome: None,
+) -> list[AccountReading]:
+    """One account in every dex of `collateral_token`; raises what the client raises."""
+    states = await _states(client, address, collateral_token, told)
+    spot, mode = None, None
+    if spot_needed(states, known, mode_max_age_s):
+        spot = await client.spot_state(address)
+    elif known is not None:
+        newest = datetime.fromtimestamp(max(state.time for state in states) / 1000, UTC)
+        mode = known.mode if known.is_fresh(newest, mode_max_age_s) else None
+    return [
+        AccountReading(address, state, source, dex, spot, mode, None, token)
+        for state, (dex, token) in zip(states, collateral_token.items(), strict=True)
+    ]
+
+
+async def _states(
+    client: InfoClient, address: str, dexes: Iterable[str], told: Told
+) -> list[ClearinghouseState]:
+    """The account in each dex; where one fails the others are tried, so that it is known which one it is."""
+    states: list[ClearinghouseState] = []
+    outcome: dict[str, LiqtruthError | None] = {}
+    errors: list[LiqtruthError] = []
+    for dex in dexes:
+        try:
+            states.append(await client.clearinghouse_state(address, dex))
+            outcome[dex] = None
+        except LiqtruthError as error:
+            outcome[dex] = error
+            errors.append(error)
+            if len(errors) > 1:
+                break
+    told(outcome)
+    if errors:
+        raise errors[0]
+    return states
+
+
+@dataclass
+class DexFailures:
+    """Whom each dex failed for while another dex answered for them: `in_a_row` since it last answered itself."""
+
+    in_a_row: dict[str, list[str]] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+
+    def note(self, address: str, outcome: Mapping[str, LiqtruthError | None]) -> None:
+        fine = {dex for dex, error in outcome.items() if error is None}
+        self.answered |= fine
+        for dex in outcome:
+            if dex in fine:
+                self.in_a_row.pop(dex, None)
+            elif fine:
+                self.in_a_row.setdefault(dex, []).append(address)
+
+    def failing(self, most: int) -> list[str]:
+        """Dexes that failed for `most` accounts one after the other."""
+        return [dex for dex, failed in self.in_a_row.items() if len(failed) >= most]
+
+    def silent(self) -> list[str]:
+        """Dexes that failed for everyone."""
+        return [dex for dex in self.in_a_row if dex not in self.answered]
+
+
+@dataclass
+class Crawl:
+    """Workers over one list; `failed`, `changed` and the batch are what they have brought so far.
+
+    A dex that fails for everyone is in `lost` with the reason; from then on accounts are read without it.
+    """
+
+    client: InfoClient
+    parts: SweepParts
+    tables: Mapping[str, MarginTables]
+    concurrency: int
+    source: str
+    on_done: Callable[[], None]
+    memory: Mapping[str, RememberedMode]
+    mode_max_age_s: float
+    batch_accounts: int
+    failed: dict[str, str] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    batch: list[list[AccountReading]] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+    stored_at_s: float = field(default_factory=time.monotonic)
+    failures_in_a_row: int = 0
+    lost: dict[str, str] = field(default_factory=dict)
+    closed: int = 0
+    began: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self._token = {dex: tables.collateral_token for dex, tables in self.tables.items()}
+        self._trusted: Mapping[str, RememberedMode] = self.memory
+        self._most_failures = max(FEWEST_FAILURES_IN_A_ROW, self.concurrency)
+        self._by_dex = DexFailures()
+
+    async def run(self, addresses: Sequence[str]) -> None:
+        """Read all; raises `SourceUnreachable` where the host is gone. What was read is stored either way."""
+        await self._pass(addresses)
+        self._lose(self._by_dex.silent(), {})
+        while self.again:
+            self._trusted = {}
+            again, self.again = self.again, []
+            await self._pass(again)
+
+    async def _pass(self, addresses: Sequence[str]) -> None:
+        todo = iter(addresses)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self.concurrency, len(addresses))):
+                    workers.create_task(self._work(todo))
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            self._store_batch()
+
+    async def _work(self, todo: Iterator[str]) -> None:
+        for address in todo:
+            known = self._trusted.get(address)
+            try:
+                readings = await read_account(
+                    self.client,
+                    address,
+                    self._token,
+                    self.source,
+                    known,
+                    self.mode_max_age_s,
+                    partial(self._note_outcome, address),
+                )
+            except LiqtruthError as error:
+                self._note_failure(address, error)
+                self.on_done()
+            else:
+                self._keep(address, readings)
+
+    def _keep(self, address: str, readings: list[AccountReading]) -> None:
+        moment = datetime.fromtimestamp(min(reading.state.time for reading in readings) / 1000, UTC)
+        self.began = moment if self.began is None else min(self.began, moment)
+        self.failures_in_a_row = 0
+        known = self.memory.get(address)
+        if known is not None and readings[0].spot is not None and account_mode(readings[0]) != known.mode:
+            self.changed.add(address)
+        self.batch.append(readings)
+        if len(self.batch) >= self.batch_accounts or time.monotonic() - self.stored_at_s > BATCH_S:
+            self._store_batch()
+        self.on_done()
+
+    def _store_batch(self) -> None:
+        """Store what is read but for the accounts whose mode is in doubt, and tell the address book."""
+        batch, self.batch = self.batch, []
+        flat = [reading for readings in batch for reading in readings]
+        doubt = doubted(flat, self.tables)
+        self.again += sorted(doubt)
+        kept = [reading for reading in flat if reading.address not in doubt]
+        self.client.left_out.forget(
+            POSITIONS, sum(len(one.state.left_out) for one in flat if one.address in doubt)
+        )
+        self.parts.add(kept)
+        self.closed += sum(reading.state.closed for reading in kept)
+        if kept:
+            note_reads(self.parts.store, reads_of(kept, accounts_frame(kept)))
+        self.stored_at_s = time.monotonic()
+
+    def _note_outcome(self, address: str, outcome: Mapping[str, LiqtruthError | None]) -> None:
+        self._by_dex.note(address, outcome)
+        self._lose(self._by_dex.failing(self._most_failures), outcome)
+        if any(error is not None and dex in self.lost for dex, error in outcome.items()):
+            self.again.append(address)
+
+    def _lose(self, dexes: Iterable[str], outcome: Mapping[str, LiqtruthError | None]) -> None:
+        """Go on without dexes that fail for everyone; whoever failed because of them is read again without them."""
+        for dex in dexes:
+            failed = self._by_dex.in_a_row.pop(dex)
+            if dex not in self._token or len(self._token) == 1:
+                continue
+            self._token = {name: token for name, token in self._token.items() if name != dex}
+            told = outcome.get(dex)
+            self.lost[dex] = str(told) if told else self.failed.get(failed[0], "no account could be read")
+            self.failures_in_a_row = 0
+            for address in failed:
+                if self.failed.pop(address, None) is not None:
+                    self.again.append(address)
+
+    def _note_failure(self, address: str, error: LiqtruthError) -> None:
+        if address in self.again:
+            return  # it failed because of a dex that is lost
+        self.failed[address] = str(error)
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row >= self._most_failures:
+            self._store_batch()
+            raise SourceUnreachable(
+                f"{error}; {self.failures_in_a_row} accounts in a row failed, {len(self.parts.stored):,} of "
+                f"{self.parts.sweep.accounts:,} are stored: the same command goes on from there"
+            )
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the group: ours before any other."""
+    ours, others = group.split(LiqtruthError)
+    leaf: BaseException = ours or others or group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf

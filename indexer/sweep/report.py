@@ -1,0 +1,154 @@
+"""What a sweep will cost, and what one brought."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from liqtruth.heatmap.errors import BadInput, PartlyRead
+from liqtruth.heatmap.money import counted
+from liqtruth.indexer.info.budget import weight_of
+from liqtruth.indexer.left_out import LeftOut
+from liqtruth.indexer.margin.checks import Checks
+
+SHOWN_FAILURES: Final = 5
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep will cost: the least if no account has a cross position, the most if all have."""
+
+    accounts: int
+    requests_min: int
+    requests_max: int
+    weight_min: int
+    weight_max: int
+    weight_per_minute: float | None
+    minutes_min: float | None
+    minutes_max: float | None
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        lines = [
+            f"{counted(self.accounts, 'account')}, {self.requests_min:,} to {self.requests_max:,} requests, "
+            f"weight {self.weight_min:,} to {self.weight_max:,} (more for accounts with cross positions)"
+        ]
+        if self.minutes_min is None or self.minutes_max is None:
+            return [*lines, "no weight limit: as fast as the host answers"]
+        at = f"at {self.weight_per_minute:,.0f} weight a minute"
+        return [*lines, f"{self.minutes_min:,.1f} to {self.minutes_max:,.1f} minutes {at}"]
+
+
+def plan(
+    addresses: Sequence[str],
+    dex: str = "",
+    weight_per_minute: float | None = 960,
+    dexes: Sequence[str] | None = None,
+) -> SweepPlan:
+    """The cost of a sweep; nothing is asked. `weight_per_minute` None or 0 means no limit.
+
+    `dexes` goes before `dex`; raises `BadInput` for one name instead of several: how many "all" are is known only
+    from the exchange (`indexer.sweep.plan_of`).
+    """
+    if isinstance(dexes, str):
+        raise BadInput(f"a plan needs the dexes by name, not {dexes!r}")
+    names = list(dict.fromkeys([dex] if dexes is None else dexes))
+    accounts = len(set(addresses))
+    once = ["exchangeStatus"] + ["metaAndAssetCtxs"] * len(names) + (["perpDexs"] if names != [""] else [])
+    fixed = sum(weight_of(request) for request in once)
+    weight_min = fixed + accounts * len(names) * weight_of("clearinghouseState")
+    weight_max = weight_min + accounts * weight_of("spotClearinghouseState")
+    budget = weight_per_minute or None
+    return SweepPlan(
+        accounts=accounts,
+        requests_min=len(once) + accounts * len(names),
+        requests_max=len(once) + accounts * (len(names) + 1),
+        weight_min=weight_min,
+        weight_max=weight_max,
+        weight_per_minute=budget,
+        minutes_min=None if budget is None else weight_min / budget,
+        minutes_max=None if budget is None else weight_max / budget,
+    )
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What a finished sweep stored.
+
+    `dex` is the comma-separated list of `dexes`, the main one being empty. `failed` maps the accounts that could not be
+    read to the reason, `lost_dexes` the dexes, `left_out` counts items of answers, `mismatches` maps the reasons of
+    `indexer.positions.mismatch` to numbers of positions; `mode_changed` counts accounts whose mode was remembered
+    otherwise.
+    """
+
+    reading_id: str
+    source: str
+    dex: str
+    accounts: int
+    accounts_with_positions: int
+    resumed_accounts: int
+    positions: int
+    unpriced: int
+    statuses: dict[str, int]
+    failed: dict[str, str]
+    first: datetime
+    last: datetime
+    requests: int
+    weight: int
+    too_many_requests: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+    dexes: tuple[str, ...] = ("",)
+    mode_changed: int = 0
+    mismatches: dict[str, int] = field(default_factory=dict)
+    checks: Checks = field(default_factory=Checks)
+    lost_dexes: dict[str, str] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where an account, a dex or an item of an answer could not be read."""
+        lacking = [
+            *([f"{counted(len(self.failed), 'account')} ({_first(self.failed)})"] if self.failed else []),
+            *(f"dex {name or 'main'} ({why})" for name, why in self.lost_dexes.items()),
+            *self.left_out.describe(),
+        ]
+        if lacking:
+            raise PartlyRead(
+                f"could not be read: {'; '.join(lacking)}; the rest is stored, sweep again later"
+            )
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        speed = (self.accounts - self.resumed_accounts) / max(self.seconds, 1e-9)
+        resumed = f", {self.resumed_accounts:,} of them before a break" if self.resumed_accounts else ""
+        lines = [
+            f"{counted(self.accounts, 'account')} read from {self.source}{resumed}; "
+            f"{self.accounts_with_positions:,} hold {counted(self.positions, 'position')}",
+            f"  {self.first:%Y-%m-%dT%H:%M:%S}Z .. {self.last:%Y-%m-%dT%H:%M:%S}Z, reading {self.reading_id}",
+            f"  {counted(self.unpriced, 'position')} without liquidation price; {self.checks}",
+            f"  {self.requests:,} requests, weight {self.weight:,}, {self.seconds:.1f} s ({speed:,.1f} accounts/s)",
+        ]
+        if len(self.dexes) > 1:
+            lines.append(f"  dexes: {', '.join(name or 'the main one' for name in self.dexes)}")
+        if self.mode_changed:
+            lines.append(
+                f"  {counted(self.mode_changed, 'account')} changed their mode since it was last read"
+            )
+        if self.mismatches:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.mismatches.items())
+            lines.append(f"  mismatches beyond 1e-6: {reasons}; `liqtruth index reconcile` lists them")
+        if self.too_many_requests:
+            lines.append(
+                f"  {self.too_many_requests:,} answers were 429: something else asks from this address"
+            )
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  dex {name or 'main'} could not be read: {why}" for name, why in self.lost_dexes.items()]
+        lines += [f"  {line}" for line in self.left_out.describe()]
+        if self.failed:
+            lines.append(f"  {len(self.failed):,} accounts could not be read:")
+            lines += [f"    {who}: {why}" for who, why in list(self.failed.items())[:SHOWN_FAILURES]]
+        return lines
+
+
+def _first(failed: dict[str, str]) -> str:
+    return next(f"{who}: {why}" for who, why in failed.items())

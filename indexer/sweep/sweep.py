@@ -1,0 +1,209 @@
+"""Reads every account of a list from an info endpoint, within the weight budget, and stores them as one reading.
+
+Each dex's `metaAndAssetCtxs` is read once; an account costs 2 per dex, and 2 more for its spot state where it has cross
+positions and is not remembered as standard, because only that tells whether they are backed by the dex's own balance or
+by a pool (`userAbstraction` would say it for 20). An account that cannot be read is in the report's failures; many in a
+row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import polars as pl
+
+from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.money import counted
+from liqtruth.indexer.discovery.address_list import read_addresses
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.dexes import ALL, MAIN, find_dexes, read_dexes
+from liqtruth.indexer.info.wire import DexAnswer
+from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
+from liqtruth.indexer.margin.table_choice import with_remembered_tables
+from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.first_sight import with_first_sight
+from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.mismatch import count_reasons, mismatches
+from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, remembered_modes
+from liqtruth.indexer.positions.universe import VENUE, markets_answered, universe_row
+from liqtruth.indexer.sweep.batches import SweepParts
+from liqtruth.indexer.sweep.crawl import Crawl
+from liqtruth.indexer.sweep.report import SweepPlan, SweepReport, plan
+from liqtruth.storage.database.markets import store_markets, store_universe
+from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.store import Store
+
+__all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "plan_of", "read_addresses", "sweep"]
+
+BATCH_ACCOUNTS: Final = 500
+
+
+async def sweep(
+    store: Store,
+    addresses: Sequence[str],
+    *,
+    base_url: str,
+    dex: str = MAIN,
+    dexes: Sequence[str] | Literal["all"] | None = None,
+    weight_per_minute: float | None = 960,
+    concurrency: int = 16,
+    restart: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+    patience: Patience | None = None,
+    mode_max_age_s: float = MODE_MAX_AGE_S,
+) -> SweepReport:
+    """Read `addresses` in `dexes`, store one reading and the dexes' markets, and say what it took.
+
+    `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
+    sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
+    standard account is taken to be one for `mode_max_age_s` after its spot state said so. Raises `SourceUnreachable`
+    (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and said.
+    """
+    listed = list(dict.fromkeys(address.lower() for address in addresses))
+    started_s = time.monotonic()
+    budget = Budget.shared(weight_per_minute, base_url, store.settings.data_dir)
+    async with InfoClient(
+        base_url, budget, store.settings.request_timeout_s, concurrency, patience
+    ) as client:
+        names = await find_dexes(client, [dex] if dexes is None else dexes)
+        answers, lost = await read_dexes(client, names)
+        await client.told_time_s()
+        parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
+        resumed = len(parts.stored)
+        crawl = Crawl(
+            client=client,
+            parts=parts,
+            tables={name: MarginTables.from_meta(answer.meta) for name, answer in answers.items()},
+            concurrency=concurrency,
+            source=client.source,
+            on_done=_counter(resumed, len(listed), on_progress),
+            memory=remembered_modes(store, listed),
+            mode_max_age_s=mode_max_age_s,
+            batch_accounts=BATCH_ACCOUNTS,
+            lost=lost,
+        )
+        await crawl.run([address for address in listed if address not in parts.stored])
+    if not parts.stored:
+        raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
+    reading, positions = _complete(store, crawl, answers)
+    report = _report(reading, positions, crawl, budget, resumed, time.monotonic() - started_s)
+    parts.finish()
+    return report
+
+
+async def plan_of(
+    addresses: Sequence[str],
+    *,
+    base_url: str,
+    dexes: Sequence[str] | Literal["all"],
+    weight_per_minute: float | None = 960,
+    timeout_s: float = 10.0,
+    data_dir: Path | None = None,
+) -> SweepPlan:
+    """The cost of a sweep; asks the exchange for its dexes where "all" are wanted, and nothing else."""
+    if dexes == ALL:
+        budget = Budget.shared(weight_per_minute, base_url, data_dir)
+        async with InfoClient(base_url, budget, timeout_s, 1) as client:
+            dexes = await find_dexes(client, ALL)
+    return plan(addresses, weight_per_minute=weight_per_minute, dexes=dexes)
+
+
+def _counter(start: int, most: int, on_progress: Callable[[int], None] | None) -> Callable[[], None]:
+    """Counts accounts done; one read twice counts once, so it never says more than there are."""
+    done = start
+
+    def count() -> None:
+        nonlocal done
+        done = min(done + 1, most)
+        if on_progress is not None:
+            on_progress(done)
+
+    if on_progress is not None:
+        on_progress(done)
+    return count
+
+
+def _any(failed: dict[str, str]) -> str:
+    return next(iter(failed.values()), "no reason given")
+
+
+def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> tuple[Reading, pl.DataFrame]:
+    """Reconcile what is stored and write it as one reading, with the dexes' markets and margin tables."""
+    accounts = crawl.parts.accounts().unique(["address", "dex"], keep="last", maintain_order=True)
+    before = LiveBook.load(store)
+    read = with_remembered_tables(crawl.parts.positions(), before.positions)
+    solved = reconcile(read, crawl.tables)
+    positions = with_first_sight(solved, before.positions, before.accounts)
+    last = accounts["as_of"].max()
+    assert isinstance(last, datetime)
+    reading = Reading(
+        id=f"sweep-{crawl.parts.sweep.id}",
+        venue=VENUE,
+        source=crawl.source,
+        scope=Scope.ACCOUNTS,
+        as_of=last,
+        accounts=accounts["address"].n_unique(),
+        positions=positions.height,
+        notes="; ".join(_unread(crawl)),
+    )
+    # The contexts carry no time; they were read just before the first account of this run.
+    read_at = crawl.began or last
+    for name, answer in answers.items():
+        store_universe(store.database, universe_row(answer.meta_json, name, read_at))
+        store_markets(store.database, markets_answered(answer.meta, answer.ctxs, name, read_at))
+    store.lake.write_reading(reading, {"positions": positions, "accounts": accounts})
+    return reading, positions
+
+
+def _unread(crawl: Crawl) -> list[str]:
+    """What the reading lacks, for whoever reads it later."""
+    return [
+        *([f"{len(crawl.failed)} accounts could not be read"] if crawl.failed else []),
+        *(f"dex {name or 'main'} could not be read" for name in crawl.lost),
+        *crawl.client.left_out.describe(),
+    ]
+
+
+def _notes(positions: pl.DataFrame, crawl: Crawl) -> list[str]:
+    return [
+        *notes_on_collateral(positions),
+        *([f"{counted(crawl.closed, 'closed position')} (size zero) passed over"] if crawl.closed else []),
+        *([crawl.client.clock_warning] if crawl.client.clock_warning else []),
+    ]
+
+
+def _report(
+    reading: Reading, positions: pl.DataFrame, crawl: Crawl, budget: Budget, resumed: int, seconds: float
+) -> SweepReport:
+    counts = positions.group_by("status").len().sort("len", "status", descending=[True, False])
+    first = crawl.parts.accounts()["as_of"].min()
+    assert isinstance(first, datetime)
+    return SweepReport(
+        reading_id=reading.id,
+        source=reading.source,
+        dex=",".join(crawl.tables),
+        accounts=reading.accounts,
+        accounts_with_positions=positions["address"].n_unique(),
+        resumed_accounts=resumed,
+        positions=positions.height,
+        unpriced=positions["liq_px"].null_count(),
+        statuses=dict(counts.iter_rows()),
+        failed=crawl.failed,
+        first=first,
+        last=reading.as_of,
+        requests=budget.requests,
+        weight=budget.spent,
+        too_many_requests=budget.refused,
+        seconds=seconds,
+        notes=tuple(_notes(positions, crawl)),
+        dexes=tuple(name for name in crawl.tables if name not in crawl.lost),
+        lost_dexes=crawl.lost,
+        left_out=crawl.client.left_out,
+        mode_changed=len(crawl.changed),
+        mismatches=count_reasons(mismatches(positions, crawl.tables)),
+        checks=Checks.of(positions),
+    )

@@ -1,0 +1,157 @@
+"""A watch from its start to its end: find whom to watch, watch, find more now and then, stop when told.
+
+The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
+every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, Literal
+
+import structlog
+
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery.sources import Found, discover, leaderboard, vaults
+from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.dexes import find_dexes
+from liqtruth.indexer.watch.metrics import serving_metrics
+from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
+from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, write_state
+from liqtruth.storage.lock import alone
+from liqtruth.storage.long_runs import aside, stopping, unless, whole
+from liqtruth.storage.store import Store
+from liqtruth.storage.urls import shown_url
+
+REDISCOVER_S: Final = 6 * 3600.0
+FIRST_FIND_S: Final = 30.0
+"""How long reading waits for the sources; they are heard to their end meanwhile."""
+VAULT_DETAILS: Final = 20
+FILE: Final = "file"
+
+log = structlog.get_logger("liqtruth.watch")
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """What is watched and how; `stats_url` null leaves leaderboard and vaults out, `for_s` null watches for ever."""
+
+    base_url: str
+    dexes: Sequence[str] | Literal["all"] = "all"
+    stats_url: str | None = None
+    weight_per_minute: float | None = 960
+    concurrency: int = 16
+    metrics_port: int | None = None
+    for_s: float | None = None
+    pace: Pace = field(default_factory=Pace)
+    patience: Patience | None = None
+
+
+def run_watch(
+    store: Store,
+    plan: WatchPlan,
+    seeds: Sequence[str] = (),
+    on_ready: Callable[[Watch, int | None], None] | None = None,
+) -> Watch:
+    """Watch until a signal (or `for_s`) ends it. Raises `LiqtruthError` where another watch runs on the same data, and
+    `SourceUnreachable` where the exchange cannot be read at the start; `BadInput` for an address that is none."""
+    for url in (plan.base_url, plan.stats_url):
+        if url is not None:
+            shown_url(url)
+    with alone(lock_path(store), "a watch"):
+        return asyncio.run(_run(store, plan, seeds, on_ready))
+
+
+async def _run(
+    store: Store, plan: WatchPlan, seeds: Sequence[str], on_ready: Callable[[Watch, int | None], None] | None
+) -> Watch:
+    watch = Watch(
+        store,
+        plan.base_url,
+        weight_per_minute=plan.weight_per_minute,
+        concurrency=plan.concurrency,
+        pace=plan.pace,
+        patience=plan.patience,
+        state=_begun(store),
+    )
+    stop = stopping(plan.for_s)
+    timeout_s = store.settings.request_timeout_s
+    try:
+        async with InfoClient(plan.base_url, watch.budget, timeout_s, 4, plan.patience) as client:
+            await unless(stop, _prepare(watch, client, plan, seeds))
+            with serving_metrics(watch.state, plan.metrics_port) as port:
+                async with _finding(watch, client, plan) as found:
+                    await unless(stop, _at_most(found, FIRST_FIND_S))
+                    if on_ready is not None:
+                        on_ready(watch, port)
+                    await watch.run(stop)
+    except LiqtruthError as error:
+        watch.note_fault("start", error)
+        raise
+    finally:
+        watch.state.ended_at = datetime.now(UTC)
+        write_state(store, watch.state)
+    return watch
+
+
+def _begun(store: Store) -> WatchState:
+    """The state of a run that has begun; what was read since the last book stays known until it is taken up."""
+    last, now = read_state(store), datetime.now(UTC)
+    known = (last.batches, last.book) if last is not None else ("", "")
+    state = WatchState(started_at=now, written_at=now, batches=known[0], book=known[1])
+    write_state(store, state)
+    return state
+
+
+async def _prepare(watch: Watch, client: InfoClient, plan: WatchPlan, seeds: Sequence[str]) -> None:
+    watch.dexes = await find_dexes(client, plan.dexes)
+    await watch.marks.set_clock(client)
+    await aside(address_book.remember, watch.store, seeds, FILE, watch.clock.now)
+
+
+@asynccontextmanager
+async def _finding(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIterator[asyncio.Event]:
+    """Look for more to watch during the block; the event is set when the sources were asked once."""
+    found = asyncio.Event()
+    finding = asyncio.create_task(_find_again_and_again(watch, client, plan, found))
+    try:
+        yield found
+    finally:
+        finding.cancel()
+        await asyncio.gather(finding, return_exceptions=True)
+
+
+async def _at_most(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
+async def _find_again_and_again(
+    watch: Watch, client: InfoClient, plan: WatchPlan, found: asyncio.Event
+) -> None:
+    while True:
+        try:
+            await whole(_find(watch, client, plan, watch.clock.now))
+        except FAULTS as error:
+            watch.note_fault("finder", error)
+        found.set()
+        await asyncio.sleep(REDISCOVER_S)
+
+
+async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime) -> None:
+    """Ask leaderboard and vaults; a source that fails is logged and missed, never fatal."""
+    if plan.stats_url is None:
+        return
+    sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
+        ("leaderboard", partial(leaderboard, plan.stats_url)),
+        ("vault", partial(vaults, client, plan.stats_url, VAULT_DETAILS)),
+    ]
+    found = await discover(watch.store, sources, now)
+    for line in found.describe():
+        log.info("found", told=line)
+    for one in found.found:
+        watch.meet(one.addresses, one.leaders)

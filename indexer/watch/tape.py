@@ -1,0 +1,218 @@
+"""The trade tape: every trade of every coin, with both addresses, over one websocket that is never trusted.
+
+The connection is made again with growing waits and resubscribed whenever it drops, and also when nothing at all comes
+for `silence_s` although pings are sent: a dead connection does not say so. No trade is told twice, whatever is resent:
+a trade is known by its time, coin and tid. What was missed while the connection was down cannot be had again, so every
+reconnect is told as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late
+or out of order; only their own times count, never the moment they arrive. A message or a trade that cannot be what it
+says it is (no text, no JSON, another coin, another time) is counted by its kind, logged once per kind, and passed over.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import one_line
+from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.wire import Trade, decode_recent_trades
+from liqtruth.indexer.watch_state import TapeStats
+from liqtruth.storage.clock import is_timely_ms
+from liqtruth.storage.urls import shown_url
+
+HEARTBEAT_S: Final = 20.0
+SILENCE_S: Final = 50.0
+LONGEST_WAIT_S: Final = 30.0
+REMEMBERED: Final = 200_000
+"""Trades per generation of the memory that tells duplicates; two generations are kept."""
+
+FAULTS: Final = (OSError, EOFError, WebSocketException)
+"""What the network and whoever is at its other end can do to a connection."""
+LASTING_S: Final = 60.0
+"""A connection that drops sooner than this makes the wait before the next one longer."""
+
+Key = tuple[int, str, int]
+
+log = structlog.get_logger("liqtruth.tape")
+
+
+class _Message(msgspec.Struct):
+    channel: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Trades after `since_ms` may be missing; null: everything before the first connection."""
+
+    since_ms: int | None
+
+
+@dataclass
+class Seen:
+    """Which trades were told already, in bounded memory: the last `remembered` at least, twice that at most."""
+
+    remembered: int = REMEMBERED
+    newer: set[Key] = field(default_factory=set)
+    older: set[Key] = field(default_factory=set)
+
+    def is_new(self, trade: Trade) -> bool:
+        """Whether the trade has not been met before; from now on it has."""
+        key = (trade.time, trade.coin, trade.tid)
+        if key in self.newer or key in self.older:
+            return False
+        if len(self.newer) >= self.remembered:
+            self.newer, self.older = set(), self.newer
+        self.newer.add(key)
+        return True
+
+
+class _Connect(connect):
+    """A connection to the host that was asked for and no other: a redirect is a refusal."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class Tape:
+    """The tape of `coins` at `base_url`; `on_trades` gets each trade once, `on_gap` each time some may be missing.
+
+    `now_s` is the exchange's clock: a trade beyond it by more than minutes is none, nor is one of another coin.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        coins: Sequence[str],
+        on_trades: Callable[[list[Trade]], None],
+        on_gap: Callable[[Gap], None],
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        silence_s: float = SILENCE_S,
+        first_wait_s: float = 0.5,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.shown_url = shown_url(base_url)
+        self.coins = tuple(coins)
+        self.stats = TapeStats()
+        self._url = "ws" + base_url.rstrip("/").removeprefix("http") + "/ws"
+        self._on_trades, self._on_gap = on_trades, on_gap
+        self._heartbeat_s, self._silence_s, self._first_wait_s = heartbeat_s, silence_s, first_wait_s
+        self._seen = Seen()
+        self._wanted = frozenset(coins)
+        self._now_s = now_s
+
+    async def run(self) -> None:
+        """Listen until cancelled. Faults of the network never end it; they are counted and told as gaps."""
+        opened = _Connect(
+            self._url,
+            ping_interval=None,  # the exchange answers its own pings, in JSON
+            close_timeout=1,
+            max_size=16 * 2**20,
+            process_exception=self._note_fault,
+            reconnect_delays=self._waits,
+        )
+        waits = self._waits()
+        async for connection in opened:
+            opened_s = asyncio.get_running_loop().time()
+            try:
+                await self._listen(connection)
+            except (WebSocketException, OSError) as error:
+                self.stats.last_error = _cause(error, self._silence_s)
+            if asyncio.get_running_loop().time() - opened_s > LASTING_S:
+                waits = self._waits()
+            await asyncio.sleep(next(waits))
+
+    async def _listen(self, connection: ClientConnection) -> None:
+        self.stats.connects += 1
+        for coin in self.coins:
+            await connection.send(_subscribe(coin))
+        self.stats.gaps += self.stats.connects > 1
+        self._on_gap(Gap(self.stats.last_trade_ms))
+        heart = asyncio.create_task(self._beat(connection))
+        try:
+            while True:
+                async with asyncio.timeout(self._silence_s):
+                    message = await connection.recv(decode=False)
+                self._take(message)
+        finally:
+            heart.cancel()
+
+    async def _beat(self, connection: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self._heartbeat_s)
+                await connection.send('{"method":"ping"}')
+
+    def _take(self, raw: bytes) -> None:
+        self.stats.messages += 1
+        try:
+            message = msgspec.json.decode(raw, type=_Message)
+        except NOT_DECODED as error:
+            return self._pass_over("messages that are no JSON of the exchange", str(error))
+        if message.channel == "error":
+            self.stats.last_error = one_line(bytes(message.data)[:200].decode(errors="replace"))
+        if message.channel == "trades":
+            self._take_trades(bytes(message.data))
+
+    def _take_trades(self, raw: bytes) -> None:
+        try:
+            trades, sifted = decode_recent_trades.read(raw, self.shown_url)
+        except WireError as error:
+            return self._pass_over("messages without a trade that can be read", error.problem)
+        for problem in sifted.problems:
+            self._pass_over("trades that cannot be read", problem)
+        self._tell([trade for trade in trades if self._is_believed(trade)])
+
+    def _is_believed(self, trade: Trade) -> bool:
+        if trade.coin not in self._wanted:
+            self._pass_over("trades of coins that were not asked for", f"{trade.coin!r}")
+        elif not is_timely_ms(trade.time, self._now_s()):
+            self._pass_over("trades of an impossible time", f"{trade.coin} at {trade.time}")
+        else:
+            return True
+        return False
+
+    def _pass_over(self, kind: str, what: str) -> None:
+        self.stats.malformed += 1
+        self.stats.last_error = one_line(f"{kind}: {what}")
+        if self.stats.left_out.note(kind, what):
+            log.warning("passed over", kind=kind, first=one_line(what))
+
+    def _tell(self, trades: Sequence[Trade]) -> None:
+        new = [trade for trade in trades if self._seen.is_new(trade)]
+        self.stats.trades += len(new)
+        self.stats.duplicates += len(trades) - len(new)
+        if new:
+            self.stats.last_trade_ms = max(self.stats.last_trade_ms or 0, *(trade.time for trade in new))
+            self._on_trades(new)
+
+    def _note_fault(self, error: Exception) -> Exception | None:
+        """Every fault of the network is worth another try; anything else is a bug and is raised."""
+        self.stats.last_error = _cause(error, self._silence_s)
+        return None if isinstance(error, FAULTS) else error
+
+    def _waits(self) -> Generator[float]:
+        wait_s = self._first_wait_s
+        while True:
+            yield wait_s
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _subscribe(coin: str) -> str:
+    subscription = {"type": "trades", "coin": coin}
+    return msgspec.json.encode({"method": "subscribe", "subscription": subscription}).decode()
+
+
+def _cause(error: Exception, silence_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"nothing came for {silence_s:g} s"
+    return one_line(str(error)) or type(error).__name__

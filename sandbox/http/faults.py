@@ -1,0 +1,121 @@
+"""What can go wrong on the way: faults injected into answers at stated rates, in an order fixed by the seed.
+
+The rates are shares of requests, or of messages about events on the sockets, and add up; each meets at most one fault.
+Requests and socket messages draw from generators of their own. The object may be changed while the server runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import numpy as np
+
+from liqtruth.sandbox.http.spoiled import ODD_RETRY_AFTER, SPOILINGS
+
+KINDS: Final = (
+    "429",
+    "500",
+    "reset",
+    "truncated",
+    "html",
+    "redirect",
+    "odd_retry_after",
+    "bomb",
+    "drip",
+)
+SOCKET_KINDS: Final = ("silent", "drop", "duplicate", "reorder", "gap")
+
+
+@dataclass
+class Faults:
+    """`rate_429` is a spurious 429 inside the budget, `rate_reset` closes the connection without an answer,
+    `rate_truncated` stops in the middle of the body, `rate_html` answers 200 with a web page, `rate_redirect` answers
+    307 and points to `redirect_to`, `rate_odd_retry_after` is a 429 whose wait is no number of seconds, `rate_bomb` is
+    a small gzip answer of `bomb_bytes`, `rate_drip` sends a byte a second.
+
+    On the socket: `rate_silent` leaves the connection open and never says anything on it again, pongs included;
+    `rate_drop` cuts it without a close frame; `rate_duplicate` sends the message twice, `rate_reorder` after the next
+    one; `rate_gap` loses it and the `gap_messages - 1` after it. While `silence` is set every open socket falls silent
+    for good. `clock_skew_ms` is added to the times of trades. `rate_socket_redirect` is the share of handshakes that
+    are answered with a redirect.
+
+    `spoiled` maps kinds of `sandbox.http.spoiled.SPOILINGS` to rates, for answers and for messages. Of the dexes in
+    `failing_dexes` nothing is told: 500.
+    """
+
+    rate_429: float = 0.0
+    rate_500: float = 0.0
+    rate_reset: float = 0.0
+    rate_truncated: float = 0.0
+    rate_html: float = 0.0
+    delay_s: float = 0.0
+    storm_429: bool = False
+    seed: int = 0
+    rate_silent: float = 0.0
+    rate_drop: float = 0.0
+    rate_duplicate: float = 0.0
+    rate_reorder: float = 0.0
+    rate_gap: float = 0.0
+    gap_messages: int = 1
+    silence: bool = False
+    clock_skew_ms: int = 0
+    rate_redirect: float = 0.0
+    redirect_to: str = "http://127.0.0.2:9/elsewhere"
+    rate_odd_retry_after: float = 0.0
+    rate_bomb: float = 0.0
+    bomb_bytes: int = 1_500_000_000
+    rate_drip: float = 0.0
+    rate_socket_redirect: float = 0.0
+    spoiled: Mapping[str, float] = field(default_factory=dict)
+    failing_dexes: frozenset[str] = frozenset()
+    met: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.seed)
+        self._socket_rng = np.random.default_rng([self.seed, 1])
+        self._handshake_rng = np.random.default_rng([self.seed, 2])
+
+    @classmethod
+    def of_every_kind(cls, share: float, seed: int = 0, without: frozenset[str] = frozenset()) -> Self:
+        """All of them at random: `share` of requests and `share` of messages are bad, each kind as often as another.
+
+        `without` leaves kinds out, e.g. those that make a test wait for deadlines.
+        """
+        on_request = [kind for kind in KINDS if kind not in without]
+        on_socket = [kind for kind in SOCKET_KINDS if kind not in without]
+        content = [kind for kind in SPOILINGS if kind not in without]
+        each = share / (max(len(on_request), len(on_socket)) + len(content))
+        rates = {f"rate_{kind}": each for kind in (*on_request, *on_socket)}
+        if "socket_redirect" not in without:
+            rates["rate_socket_redirect"] = share
+        return cls(**rates, spoiled=dict.fromkeys(content, each), seed=seed)  # type: ignore[arg-type]
+
+    def next(self) -> str | None:
+        """The fault that the next request meets, if any."""
+        draw = float(self._rng.random())
+        return self._met("429" if self.storm_429 else self._drawn(KINDS, draw))
+
+    def next_on_socket(self) -> str | None:
+        """The fault that the next trade message meets, if any."""
+        return self._met(self._drawn(SOCKET_KINDS, float(self._socket_rng.random())))
+
+    def turns_away(self) -> bool:
+        """Whether the next handshake of a socket is answered with a redirect."""
+        turned = float(self._handshake_rng.random()) < self.rate_socket_redirect
+        return self._met("socket_redirect" if turned else None) is not None
+
+    def odd_retry_after(self) -> str:
+        """A `Retry-After` that is no number of seconds to wait, another one each time."""
+        return ODD_RETRY_AFTER[(self.met.get("odd_retry_after", 1) - 1) % len(ODD_RETRY_AFTER)]
+
+    def _met(self, kind: str | None) -> str | None:
+        if kind is not None:
+            self.met[kind] = self.met.get(kind, 0) + 1
+        return kind
+
+    def _drawn(self, kinds: tuple[str, ...], draw: float) -> str | None:
+        rates = {kind: getattr(self, f"rate_{kind}") for kind in kinds} | dict(self.spoiled)
+        for kind, edge in zip(rates, np.cumsum(list(rates.values())), strict=True):
+            if draw < edge:
+                return kind
+        return None

@@ -1,0 +1,155 @@
+"""Connections of the sandbox's sockets: what waits to be sent, silence, faults, and the loop that listens."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.http.spoiled import SPOILINGS, spoiled
+
+Json = dict[str, Any]
+MOST_WAITING: Final = 50_000
+
+
+@dataclass
+class Session:
+    """One connection: what it wants to hear, and what waits to be sent. `place` is the path it was opened at."""
+
+    socket: web.WebSocketResponse
+    request: web.BaseRequest
+    faults: Callable[[], Faults]
+    subscriptions: set[Any] = field(default_factory=set)
+    is_silent: bool = False
+    _outbox: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
+    _held_back: str | bytes | None = None
+    _to_lose: int = 0
+
+    @property
+    def place(self) -> str:
+        return self.request.path
+
+    def say(self, message: Json | str) -> None:
+        """Queue a message as it is; what a fault held back follows it. Silence falls on whatever is said."""
+        if self.faults().silence:
+            self.fall_silent()
+        if not self.is_silent:
+            self._send(_text(message))
+
+    def say_event(self, message: Json | str) -> None:
+        """Queue a message of what happened in the market, which may meet a fault."""
+        if self.is_silent:
+            return
+        fault = self.faults().next_on_socket() if not self._to_lose else None
+        if fault == "gap":
+            self._to_lose = self.faults().gap_messages
+        if fault == "silent":
+            self.fall_silent()
+        elif fault == "drop":
+            self.cut()
+        elif self._to_lose:
+            self._to_lose -= 1
+        elif fault == "reorder" and self._held_back is None:
+            self._held_back = _text(message)
+        elif fault is not None and fault in SPOILINGS:
+            self._send(spoiled(fault, _text(message).encode()))
+        else:
+            for _ in range(2 if fault == "duplicate" else 1):
+                self.say(message)
+
+    def say_bytes(self, message: bytes) -> None:
+        """Queue a text message of bytes that need not be text."""
+        if not self.is_silent:
+            self._outbox.put_nowait(message)
+
+    def _send(self, text: str | bytes) -> None:
+        self._outbox.put_nowait(text)
+        if self._held_back is not None:
+            self._outbox.put_nowait(self._held_back)
+            self._held_back = None
+        if self._outbox.qsize() > MOST_WAITING:
+            self.cut()
+
+    def fall_silent(self) -> None:
+        """Neither read nor write any more, so that protocol pings and a close go unanswered as well."""
+        if not self.is_silent and self.request.transport is not None:
+            self.request.transport.pause_reading()
+        self.is_silent = True
+
+    def cut(self) -> None:
+        """End the connection as a broken line does, without a close frame."""
+        self.is_silent = True
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+    async def send_queued(self) -> None:
+        """Send what is queued, for as long as the connection lasts."""
+        with suppress(ConnectionError, RuntimeError):
+            while True:
+                message = await self._outbox.get()
+                whole = message if isinstance(message, bytes) else message.encode()
+                await self.socket.send_frame(whole, WSMsgType.TEXT)  # bytes that are no text stay as they are
+
+
+@dataclass
+class Connections:
+    """All connections of one kind; what a client says goes to `take`, which a subclass gives its protocol."""
+
+    faults: Callable[[], Faults]
+    idle_s: float | None = 60.0
+    opened: int = 0
+    sessions: list[Session] = field(default_factory=list)
+
+    def welcome(self, session: Session) -> None:
+        """What a connection subscribes to by its address."""
+
+    def take(self, session: Session, text: str) -> None:
+        """Do what the client said, or answer why not."""
+        raise NotImplementedError
+
+    async def handle(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
+        """One connection from the handshake, answered with `headers`, to its end."""
+        socket = web.WebSocketResponse()
+        socket.headers.update(headers)
+        await socket.prepare(request)
+        session = Session(socket, request, self.faults)
+        self.welcome(session)
+        self.sessions.append(session)
+        self.opened += 1
+        sender = asyncio.create_task(session.send_queued())
+        try:
+            await self._listen(session)
+        finally:
+            sender.cancel()
+            self.sessions.remove(session)
+        return socket
+
+    async def _listen(self, session: Session) -> None:
+        while True:
+            try:
+                message = await asyncio.wait_for(session.socket.receive(), self.idle_s)
+            except TimeoutError:
+                if session.is_silent:
+                    continue
+                await session.socket.close(code=1000, message=b"Inactive")
+                return
+            if message.type is not WSMsgType.TEXT:
+                return
+            self.take(session, message.data)
+
+    async def close(self) -> None:
+        """End every connection, with a close frame where somebody may hear it."""
+        for session in list(self.sessions):
+            if session.is_silent:
+                session.cut()
+            else:
+                with suppress(ConnectionError, RuntimeError, TimeoutError):
+                    await asyncio.wait_for(session.socket.close(code=1001), 0.5)
+
+
+def _text(message: Json | str) -> str:
+    return message if isinstance(message, str) else msgspec.json.encode(message).decode()

@@ -1,0 +1,114 @@
+"""One account's fills as `userFills` and `userFillsByTime` show them, with the `liquidation` object on forced ones.
+
+The counterparty of a liquidation carries the object too, so it is an account's own only if `liquidatedUser` is that
+account. The wording of `dir` for liquidations is the reference's guess; readers should go by the object.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from liqtruth.sandbox.decimals import from_units
+from liqtruth.sandbox.hyperliquid.trades import order_hash, trade_id
+from liqtruth.sandbox.market.ledger import MICRO, TAKER_FEE_PPM
+from liqtruth.sandbox.market.market import Market
+
+Json = dict[str, Any]
+PAGE: Final = 2000
+KEPT: Final = 10_000
+
+
+@dataclass
+class _Holding:
+    """Lots and cost of one coin while fills are replayed; cost is in micro-dollars, negative for shorts."""
+
+    lots: int = 0
+    cost: int = 0
+
+    def take(self, lots: int, px: int) -> int:
+        """Apply a fill; the realised profit in micro-dollars."""
+        closed = min(abs(lots), abs(self.lots)) if lots * self.lots < 0 else 0
+        sign = 1 if self.lots > 0 else -1
+        freed = round(self.cost * closed / abs(self.lots)) if closed else 0
+        opened = lots + sign * closed
+        self.lots += lots
+        self.cost += opened * px - freed
+        return sign * closed * px - freed
+
+
+def newest_fills(market: Market, row: int) -> list[Json]:
+    """At most a page, newest first."""
+    return _fills(market, row, 0, market.as_of_ms)[-PAGE:][::-1]
+
+
+def fills_by_time(market: Market, row: int, start_ms: int, end_ms: int) -> list[Json]:
+    """Oldest first from `start_ms`, at most a page; only the newest ten thousand of an account are kept."""
+    return _fills(market, row, start_ms, end_ms)[:PAGE]
+
+
+def _fills(market: Market, account: int, start_ms: int, end_ms: int) -> list[Json]:
+    trades = market.trades
+    rows = np.flatnonzero((trades.buyer == account) | (trades.seller == account))
+    times = market.path.times_ms[trades.point[rows]]
+    kept = (times >= max(start_ms, int(market.path.times_ms[market.first_point]))) & (times <= end_ms)
+    kept[: max(0, rows.size - KEPT)] = False
+    holdings = [_Holding() for _ in market.spec.assets]
+    signs = np.where(trades.buyer[rows] == account, 1, -1)
+    columns = (rows, trades.coin[rows], signs * trades.lots[rows], trades.px[rows], kept)
+    written = []
+    for row, coin, lots, px, shown in zip(*(column.tolist() for column in columns), strict=True):
+        before = holdings[coin].lots
+        profit = holdings[coin].take(lots, px)
+        if shown:
+            written.append(_fill(market, account, row, lots, before, profit))
+    return written
+
+
+def _fill(market: Market, account: int, row: int, lots: int, before: int, profit: int) -> Json:
+    trades, asset = market.trades, market.spec.assets[market.trades.coin[row]]
+    forced, px_text = int(trades.liquidated[row]), from_units(int(trades.px[row]), 6 - asset.sz_decimals)
+    fill: Json = {
+        "coin": asset.name,
+        "px": px_text,
+        "sz": from_units(abs(lots), asset.sz_decimals),
+        "side": "B" if lots > 0 else "A",
+        "time": int(market.path.times_ms[trades.point[row]]),
+        "startPosition": from_units(before, asset.sz_decimals),
+        "dir": _direction(lots, before, _forced_mode(market, row) if forced == account else None),
+        "closedPnl": from_units(profit, 6),
+        "hash": order_hash(market, int(trades.order[row])),
+        "oid": int(trades.order[row]) + 1,
+        "crossed": bool(trades.bought[row]) == (lots > 0),
+        "fee": from_units(_fee(market, account, row), 6),
+        "tid": trade_id(market, row),
+        "feeToken": "USDC",
+        "twapId": None,
+    }
+    if forced >= 0:
+        method = "backstop" if trades.backstop[row] else "market"
+        user = market.addresses[forced]
+        fill["liquidation"] = {"liquidatedUser": user, "markPx": px_text, "method": method}
+    return fill
+
+
+def _fee(market: Market, account: int, row: int) -> int:
+    """Traders pay the taker fee, makers none, and a liquidation costs none."""
+    trades = market.trades
+    if account < market.hyperliquid.people.makers or trades.liquidated[row] >= 0:
+        return 0
+    return int(trades.lots[row]) * int(trades.px[row]) * TAKER_FEE_PPM // MICRO
+
+
+def _forced_mode(market: Market, row: int) -> str:
+    return "Isolated" if market.trades.isolated[row] else "Cross"
+
+
+def _direction(lots: int, before: int, forced: str | None) -> str:
+    side = "Long" if before > 0 or (before == 0 and lots > 0) else "Short"
+    if forced is not None:
+        return f"Liquidated {forced} {side}"
+    after = before + lots
+    if before * after < 0:
+        return "Long > Short" if before > 0 else "Short > Long"
+    return f"{'Open' if abs(after) > abs(before) else 'Close'} {side}"

@@ -1,0 +1,115 @@
+"""The exchange's WebSocket on the sandbox: subscriptions, trades as they happen, contexts, ping and pong, and faults.
+
+Served are `trades` (per coin), `activeAssetCtx` (per coin) and `allDexsAssetCtxs`; anything else is answered on the
+channel `error`. A connection is closed when its client says nothing for `idle_s`; protocol pings do not count, the
+exchange's own `{"method": "ping"}` does. Trades of one coin and one minute come in messages of at most ten.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.http.session import Connections, Session
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable
+from liqtruth.sandbox.hyperliquid.trades import trade_rows
+from liqtruth.sandbox.market.market import Market
+
+Json = dict[str, Any]
+Subscription = tuple[str, str]
+TRADES_PER_MESSAGE: Final = 10
+PER_COIN: Final = ("trades", "activeAssetCtx")
+GLOBAL: Final = ("allDexsAssetCtxs",)
+
+
+class NotSubscribable(Exception):
+    """What a client asked for that is answered on the channel `error`."""
+
+
+class Sockets(Connections):
+    """All connections of the exchange's socket; `info` gives the endpoint as of now."""
+
+    def __init__(
+        self, info: Callable[[], InfoEndpoint], faults: Callable[[], Faults], idle_s: float = 60.0
+    ) -> None:
+        super().__init__(faults, idle_s)
+        self.info = info
+
+    def take(self, session: Session, text: str) -> None:
+        try:
+            self._obey(session, text)
+        except (NotSubscribable, Unprocessable) as error:
+            session.say(_on("error", str(error)))
+
+    def _obey(self, session: Session, text: str) -> None:
+        told = _told(text)
+        if told["method"] == "ping":
+            session.say({"channel": "pong"})
+            return
+        wanted = self._subscription(told.get("subscription"))
+        shown = {key: value for key, value in zip(("type", "coin"), wanted, strict=True) if value}
+        changes = told["method"] == "subscribe"
+        if changes == (wanted in session.subscriptions):
+            word = "Already subscribed" if changes else "Already unsubscribed"
+            raise NotSubscribable(f"{word}: {msgspec.json.encode(shown).decode()}")
+        session.say(_on("subscriptionResponse", {"method": told["method"], "subscription": shown}))
+        if changes:
+            session.subscriptions.add(wanted)
+            self._say_contexts(session, [wanted])
+        else:
+            session.subscriptions.remove(wanted)
+
+    def _subscription(self, asked: object) -> Subscription:
+        kind, coin = (asked.get("type"), asked.get("coin")) if isinstance(asked, dict) else (None, None)
+        if kind in GLOBAL:
+            return str(kind), ""
+        if kind not in PER_COIN or self.info().market.coin_index(str(coin)) is None:
+            raise NotSubscribable(f"Invalid subscription {msgspec.json.encode(asked).decode()}")
+        return str(kind), str(coin)
+
+    def _say_contexts(self, session: Session, wanted: Iterable[Subscription]) -> None:
+        info = self.info()
+        for kind, coin in wanted:
+            if kind == "activeAssetCtx":
+                session.say(_on(kind, {"coin": coin, "ctx": info.context(coin)}))
+            elif kind == "allDexsAssetCtxs":
+                session.say(_on(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]}))
+
+    def publish(self, market: Market, rows: range) -> None:
+        """Tell every session the trades `rows` of the market's, and the contexts as they are now."""
+        sessions = [session for session in self.sessions if session.subscriptions]
+        if not sessions:
+            return
+        for coin, message in _messages(market, rows, self.faults().clock_skew_ms):
+            for session in sessions:
+                if ("trades", coin) in session.subscriptions and not session.is_silent:
+                    session.say_event(_on("trades", message))
+        for session in sessions:
+            self._say_contexts(session, sorted(session.subscriptions))
+
+
+def _on(channel: str, data: Any) -> Json:
+    return {"channel": channel, "data": data}
+
+
+def _told(text: str) -> Json:
+    """A request that can be obeyed."""
+    try:
+        told = msgspec.json.decode(text)
+    except NOT_DECODED:
+        told = None
+    if not isinstance(told, dict) or told.get("method") not in ("ping", "subscribe", "unsubscribe"):
+        raise NotSubscribable(f"Error parsing JSON into valid websocket request: {text[:200]}")
+    return told
+
+
+def _messages(market: Market, rows: range, skew_ms: int) -> Iterable[tuple[str, list[Json]]]:
+    """Trade messages in order: consecutive trades of one coin and minute, at most ten in each."""
+    written = trade_rows(market, rows, skew_ms)
+    for (coin, _), group in groupby(written, key=lambda row: (row["coin"], row["time"])):
+        of_coin = list(group)
+        for start in range(0, len(of_coin), TRADES_PER_MESSAGE):
+            yield coin, of_coin[start : start + TRADES_PER_MESSAGE]

@@ -1,0 +1,177 @@
+"""Who trades: the stated distributions of account types, equity, leverage and habits.
+
+Everything the calibration is later asked to recover is written here as data: each venue's mix states each type's share
+of accounts, Pareto equity, log-normal leverage, margin mode and pace. The venues differ on purpose: Bybit has the most
+and the most leveraged retail, mostly on isolated margin; OKX the most hedgers and whales.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqtruth.sandbox.market.assets import Asset
+from liqtruth.sandbox.market.margin_rules import Floats, Ints
+
+Flags = NDArray[np.bool_]
+
+STANDARD, DISABLED, UNIFIED, PORTFOLIO, ABSTRACTION = range(5)
+MODE_NAMES: Final = ("default", "disabled", "unifiedAccount", "portfolioMargin", "dexAbstraction")
+MAKER_MODES: Final = (0.4, 0.6, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class LeverageMix:
+    """Log-normal distribution of the leverage an account aims at when it opens: notional over its equity (cross)
+    or over the posted margin (isolated)."""
+
+    median: float
+    sigma: float
+
+
+@dataclass(frozen=True)
+class TraderType:
+    """One kind of account. `modes` are the shares of `MODE_NAMES`; `entries_per_day` counts a flat coin."""
+
+    name: str
+    share: float
+    equity_min_usd: float
+    equity_alpha: float
+    equity_cap_usd: float
+    leverage: LeverageMix
+    isolated_share: float
+    entries_per_day: float
+    hold_hours: float
+    stop_share: float
+    long_bias: float
+    modes: tuple[float, float, float, float, float]
+
+
+HYPERLIQUID_MIX: Final = (
+    TraderType("retail", 0.635, 1000, 1.10, 250e3, LeverageMix(14, 0.80), 0.40, 1.6, 10, 0.55, 0.15,
+               (0.50, 0.10, 0.20, 0.02, 0.18)),
+    TraderType("discretionary", 0.26, 12e3, 1.15, 1.0e6, LeverageMix(2.4, 1.0), 0.20, 0.7, 36, 0.45, 0.05,
+               (0.30, 0.15, 0.35, 0.05, 0.15)),
+    TraderType("whale", 0.050, 200e3, 1.15, 2.2e6, LeverageMix(2.0, 0.75), 0.10, 0.45, 90, 0.35, 0.0,
+               (0.25, 0.15, 0.45, 0.10, 0.05)),
+    TraderType("hedger", 0.055, 60e3, 1.1, 2e6, LeverageMix(1.0, 0.45), 0.0, 0.25, 300, 0.05, -1.0,
+               (0.30, 0.10, 0.40, 0.15, 0.05)),
+)  # fmt: skip
+BINANCE_MIX: Final = (
+    TraderType("retail", 0.67, 1000, 1.10, 250e3, LeverageMix(9, 0.70), 0.50, 1.1, 9, 0.72, 0.20,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("discretionary", 0.23, 12e3, 1.15, 1.5e6, LeverageMix(2.4, 0.85), 0.25, 0.8, 30, 0.45, 0.05,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("whale", 0.040, 250e3, 1.15, 3.0e6, LeverageMix(2.2, 0.75), 0.10, 0.45, 90, 0.35, 0.0,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("hedger", 0.060, 40e3, 1.1, 3e6, LeverageMix(1.0, 0.45), 0.0, 0.25, 300, 0.05, -0.8,
+               (1.0, 0, 0, 0, 0)),
+)  # fmt: skip
+BYBIT_MIX: Final = (
+    TraderType("retail", 0.80, 1500, 1.10, 400e3, LeverageMix(13, 0.70), 0.80, 1.4, 8, 0.68, 0.25,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("discretionary", 0.14, 10e3, 1.15, 1.0e6, LeverageMix(3.2, 0.80), 0.50, 0.9, 24, 0.50, 0.10,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("whale", 0.030, 150e3, 1.15, 1.5e6, LeverageMix(2.4, 0.70), 0.30, 0.5, 60, 0.35, 0.0,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("hedger", 0.030, 30e3, 1.1, 1e6, LeverageMix(1.0, 0.45), 0.0, 0.25, 300, 0.05, -0.8,
+               (1.0, 0, 0, 0, 0)),
+)  # fmt: skip
+OKX_MIX: Final = (
+    TraderType("retail", 0.44, 1000, 1.10, 200e3, LeverageMix(6, 0.70), 0.35, 1.0, 12, 0.60, 0.15,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("discretionary", 0.27, 15e3, 1.15, 1.5e6, LeverageMix(2.0, 0.80), 0.15, 0.7, 36, 0.40, 0.05,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("whale", 0.110, 120e3, 1.15, 2.5e6, LeverageMix(1.6, 0.60), 0.05, 0.40, 120, 0.25, 0.0,
+               (1.0, 0, 0, 0, 0)),
+    TraderType("hedger", 0.180, 40e3, 1.15, 2e6, LeverageMix(1.0, 0.40), 0.0, 0.25, 400, 0.02, -0.8,
+               (1.0, 0, 0, 0, 0)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Population:
+    """Rows are accounts: first the market makers (row 0 is the liquidator vault), then the traders."""
+
+    kind: Ints
+    kind_names: tuple[str, ...]
+    makers: int
+    mode: Ints
+    equity_usd: Floats
+    leverage_median: Floats
+    leverage_sigma: Floats
+    isolated_share: Floats
+    entries_per_day: Floats
+    hold_hours: Floats
+    stop_share: Floats
+    long_bias: Floats
+    preference: Floats
+
+    @property
+    def size(self) -> int:
+        return self.kind.size
+
+
+def draw_population(
+    rng: np.random.Generator, mix: Sequence[TraderType], accounts: int, assets: Sequence[Asset]
+) -> Population:
+    """Exactly the stated shares of each type (rounded); equity, leverage and habits drawn per account."""
+    makers = min(8, max(2, accounts // 150))
+    counts = _counts(mix, accounts - makers)
+    kind = np.repeat(np.arange(len(mix) + 1), [makers, *counts])
+    own_leverage = np.exp(0.4 * rng.standard_normal(accounts))
+    return Population(
+        kind=kind,
+        kind_names=("market_maker", *(trader.name for trader in mix)),
+        makers=makers,
+        mode=_modes(rng, mix, kind),
+        equity_usd=_equity(rng, mix, kind),
+        leverage_median=_per_kind(kind, [1.0, *(trader.leverage.median for trader in mix)]) * own_leverage,
+        leverage_sigma=_per_kind(kind, [0.0, *(trader.leverage.sigma for trader in mix)]),
+        isolated_share=_per_kind(kind, [0.0, *(trader.isolated_share for trader in mix)]),
+        entries_per_day=_per_kind(kind, [0.0, *(trader.entries_per_day for trader in mix)]),
+        hold_hours=_per_kind(kind, [1.0, *(trader.hold_hours for trader in mix)]),
+        stop_share=_per_kind(kind, [0.0, *(trader.stop_share for trader in mix)]),
+        long_bias=_per_kind(kind, [0.0, *(trader.long_bias for trader in mix)])
+        + 0.6 * rng.standard_normal(accounts),
+        preference=_preferences(rng, accounts, assets),
+    )
+
+
+def draw_addresses(rng: np.random.Generator, accounts: int) -> list[str]:
+    """Lower-case 0x and 40 hex digits, one per account."""
+    text = rng.bytes(20 * accounts).hex()
+    return ["0x" + text[start : start + 40] for start in range(0, 40 * accounts, 40)]
+
+
+def _counts(mix: Sequence[TraderType], traders: int) -> list[int]:
+    """At least one of each type; the first type takes the remainder."""
+    counts = [max(1, round(trader.share * traders)) for trader in mix]
+    counts[0] += traders - sum(counts)
+    return counts
+
+
+def _per_kind(kind: Ints, values: Sequence[float]) -> Floats:
+    return np.asarray(np.array(values, dtype=np.float64)[kind])
+
+
+def _equity(rng: np.random.Generator, mix: Sequence[TraderType], kind: Ints) -> Floats:
+    """Pareto with a cap; makers are given theirs as they need it."""
+    low = _per_kind(kind, [1e6, *(trader.equity_min_usd for trader in mix)])
+    alpha = _per_kind(kind, [1e3, *(trader.equity_alpha for trader in mix)])
+    cap = _per_kind(kind, [1e6, *(trader.equity_cap_usd for trader in mix)])
+    return np.asarray(np.round(np.minimum(low * rng.random(kind.size) ** (-1 / alpha), cap), 2))
+
+
+def _modes(rng: np.random.Generator, mix: Sequence[TraderType], kind: Ints) -> Ints:
+    edges = np.cumsum([MAKER_MODES, *(trader.modes for trader in mix)], axis=1)
+    return np.asarray((rng.random(kind.size)[:, None] > edges[kind, :-1]).sum(axis=1), dtype=np.int64)
+
+
+def _preferences(rng: np.random.Generator, accounts: int, assets: Sequence[Asset]) -> Floats:
+    """Share of attention per coin, rows sum to one: popular coins first, most accounts trade one or two."""
+    popularity = np.array([asset.popularity for asset in assets])
+    taste = rng.gamma(0.5, 1.0, (accounts, len(assets))) * popularity
+    return np.asarray(taste / taste.sum(axis=1, keepdims=True))

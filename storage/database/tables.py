@@ -1,0 +1,195 @@
+"""SQLModel tables: what is looked up by key. Time series and positions themselves are Parquet (`storage.lake.lake`)."""
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Dialect, LargeBinary, UniqueConstraint
+from sqlalchemy.types import DateTime, TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Stores UTC without a zone, gives back UTC with one, on SQLite and PostgreSQL alike."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Scope(StrEnum):
+    """What a reading says about accounts that it does not list."""
+
+    CENSUS = "census"
+    """It replaces every earlier reading of the coin: whoever is not in it holds nothing that it would show."""
+    ACCOUNTS = "accounts"
+    """It replaces earlier readings of the listed accounts only."""
+    BOOK = "book"
+    """Everything that a watch knew at that moment: it replaces every earlier reading of every coin."""
+
+
+class Reading(SQLModel, table=True):
+    """One act of reading positions: an imported snapshot, an account file, a sweep."""
+
+    id: str = Field(primary_key=True)
+    venue: str
+    source: str
+    scope: Scope
+    as_of: datetime = Field(sa_type=UtcDateTime, index=True)
+    accounts: int
+    positions: int
+    notes: str = ""
+
+
+class Partition(SQLModel, table=True):
+    """Manifest row of one Parquet file of the lake, or of one coin's rows in it (`path` is then `FILE#COIN`).
+
+    A file without a row does not exist for readers.
+    """
+
+    path: str = Field(primary_key=True)
+    dataset: str = Field(index=True)
+    venue: str
+    coin: str = Field(index=True)
+    day: date
+    rows: int
+    first_at: datetime = Field(sa_type=UtcDateTime)
+    last_at: datetime = Field(sa_type=UtcDateTime)
+    reading_id: str | None = Field(default=None, foreign_key="reading.id", index=True)
+    source: str = ""
+    """Where the rows came from last: a file, a URL; starts with `synthetic` for the sandbox."""
+
+
+class Market(SQLModel, table=True):
+    """Mark, open interest (coins, one side) and funding of one coin at one moment."""
+
+    venue: str = Field(primary_key=True)
+    dex: str = Field(primary_key=True)
+    coin: str = Field(primary_key=True)
+    as_of: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    mark_px: float
+    open_interest: float | None = None
+    funding_rate: float | None = None
+    max_leverage: int | None = None
+    margin_table_id: int | None = None
+    collateral_token: int | None = None
+
+
+class Universe(SQLModel, table=True):
+    """A dex's `meta` answer as it was sent: margin tables are read from it."""
+
+    venue: str = Field(primary_key=True)
+    dex: str = Field(primary_key=True)
+    as_of: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    meta_json: bytes = Field(sa_type=LargeBinary)
+
+
+class Sweep(SQLModel, table=True):
+    """A crawl over a list of accounts; unfinished ones are taken up again."""
+
+    id: str = Field(primary_key=True)
+    base_url: str
+    dex: str
+    accounts: int
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SweepPart(SQLModel, table=True):
+    """One stored batch of a sweep: the accounts in `path` need no second read."""
+
+    sweep_id: str = Field(foreign_key="sweep.id", primary_key=True)
+    part: int = Field(primary_key=True)
+    path: str
+    accounts: int
+
+
+class Account(SQLModel, table=True):
+    """The address book: who is known, from where, and when each was last looked at."""
+
+    venue: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    source: str
+    """Where the address was first met: tape, leaderboard, vault, sub-account, liquidation, node, file, sweep."""
+    first_seen_at: datetime = Field(sa_type=UtcDateTime)
+    last_traded_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_read_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    mode: str | None = None
+    mode_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    positions: int | None = None
+    notional_usd: float | None = None
+    label: str = ""
+    """What the protocol says it is: vault, sub-account, liquidator; empty where it says nothing."""
+    master: str | None = None
+
+
+class Forecast(SQLModel, table=True):
+    """A map that was kept before the time that it speaks of; rows are only ever added, and the database holds to it.
+
+    `hash` is the SHA-256 of the content, a file of that name (`compare.scoring.ledger.ledger`).
+    """
+
+    __table_args__ = (
+        UniqueConstraint(
+            "venue",
+            "coin",
+            "model",
+            "model_hash",
+            "as_of",
+            "horizon_s",
+            "replayed",
+            name="one_forecast_a_moment",
+        ),
+    )
+
+    hash: str = Field(primary_key=True)
+    venue: str = Field(index=True)
+    coin: str
+    model: str
+    weights: str
+    """Name of the leverage model; empty where the model has weights of its own."""
+    model_hash: str
+    as_of: datetime = Field(sa_type=UtcDateTime)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    horizon_s: int
+    replayed: bool
+    """Made when what it speaks of could be known already."""
+    synthetic: bool
+
+
+class ForecastScore(SQLModel, table=True):
+    """What came of one side of a forecast, written once when its horizon was over (`compare.scoring.realised.windows`).
+
+    USD, log prices, counts; `coverage` is null where unknown, `tiers_*` where that baseline could not be drawn.
+    """
+
+    forecast_hash: str = Field(foreign_key="forecast.hash", primary_key=True)
+    side: str = Field(primary_key=True)
+    settled_at: datetime = Field(sa_type=UtcDateTime)
+    move: float
+    volatility: float
+    told_usd: float
+    coverage: float | None = None
+    events: int
+    zoned_events: int
+    predicted_usd: float
+    uniform_usd: float
+    tiers_usd: float | None = None
+    hits: float
+    uniform_hits: float
+    tiers_hits: float | None = None
+
+
+class LakeId(SQLModel, table=True):
+    """The id that the database shares with its lake (`storage.lake.identity`); one row."""
+
+    one: int = Field(default=1, primary_key=True)
+    id: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    settled: bool
+    """Whether the lake has the id too: from then on a lake without it is another one."""
