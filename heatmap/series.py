@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,9 @@ from liqtruth.heatmap.heatmap import Coverage, Sides, Source
 from liqtruth.heatmap.levels import SIDE
 from liqtruth.heatmap.money import age, percent
 from liqtruth.heatmap.synthetic import SYNTHETIC
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,11 @@ class HeatmapSeries:
     model : what made a modelled series
     quality : what was found wrong with the input, and what was done about it
     candles : Candles, null where only the mark at each moment is known
+
+    Examples
+    --------
+    >>> history.coin, history.model, len(history.times)
+    ('BTC', 'tiers', 24)
     """
 
     coin: str
@@ -76,7 +85,18 @@ class HeatmapSeries:
         return np.array([float(held is not None) for held in self.coverage])
 
     def frame(self) -> pl.DataFrame:
-        """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out."""
+        """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per moment, side and bin that holds anything.
+
+        Examples
+        --------
+        >>> history.frame().columns
+        ['time', 'mark_px', 'side', 'low_px', 'high_px', 'notional_usd']
+        """
         parts = []
         for side, mass in (("long", self.long_usd), ("short", self.short_usd)):
             row, bin_ = np.nonzero(np.nan_to_num(mass))
@@ -133,3 +153,25 @@ class HeatmapSeries:
         at, held = known[-1]
         behind_s = held.oldest_age_s if self.source == "modelled" else None
         return at - timedelta(seconds=max(behind_s or 0.0, 0.0))
+
+    def plot(self) -> go.Figure:
+        """Price against time, colour by notional, as `liqtruth map --html` draws it.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            It shows itself in a notebook.
+
+        Examples
+        --------
+        >>> [trace.name for trace in history.plot().data][:2]
+        ['longs liquidated', 'shorts liquidated']
+        """
+        from liqtruth.heatmap.drawing.series_figure import series_figure
+
+        return series_figure(self)
+
+    def _repr_html_(self) -> str:
+        from liqtruth.heatmap.drawing.notebook import series_html
+
+        return series_html(self)
