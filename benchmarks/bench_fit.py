@@ -19,13 +19,13 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 
-from liqtruth.compare.calibration.distance_axis import BIN
 from liqtruth.compare.calibration.fit import BEND, RIDGE, ROUNDS, VARIANCE_FLOOR, SideFit, fit_side, separable
 from liqtruth.compare.calibration.pipeline import Fits, Recipe
 from liqtruth.compare.calibration.samples import SMOOTHING, Pair, pair_of
 from liqtruth.compare.calibration.selection import coins_of
 from liqtruth.compare.calibration.uncertainty import DRAWS, Spread, spread_of
 from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.statistics.distance_axis import BIN
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES
 from liqtruth.heatmap.grid import FloatArray

@@ -4,7 +4,11 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.distance_axis import BINS, GRID_WIDTH_BPS, outward
+from liqtruth.compare.statistics.distance_axis import (
+    BINS,
+    GRID_WIDTH_BPS,
+    outward,
+)
 from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import VintageModel

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.map_scores import log_ratio, within
 from liqtruth.compare.calibration.pipeline import Recipe
 from liqtruth.compare.calibration.samples import Pair
 from liqtruth.compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
+from liqtruth.compare.statistics.map_scores import log_ratio, within
 from liqtruth.estimator.model.leverage_model import LEVEL, Bounds, SideBounds
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.distance_axis import REACH, binned
+from liqtruth.compare.statistics.distance_axis import REACH, binned
+from liqtruth.compare.statistics.effective_sample_size import effective_number
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
@@ -66,10 +67,8 @@ class Held:
         return np.searchsorted(SIZE_EDGES_USD, self.notional_usd, side="right")
 
     def effective(self, mass: FloatArray, within: float = REACH) -> float:
-        """(sum q)^2 / sum q^2 of a mass per position, of those within a log distance of the mark."""
-        near = mass[self.away < within]
-        squares = float((near**2).sum())
-        return float(near.sum()) ** 2 / squares if squares > 0 else 0.0
+        """Effective number of a mass per position, of those within a log distance of the mark."""
+        return effective_number(mass[self.away < within])
 
     def binned(self, mass: FloatArray) -> FloatArray:
         """A mass per position as a map (bins,)."""

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.calibration.distance_axis import REACH
 from liqtruth.compare.calibration.samples import Pair, nodes_on
 from liqtruth.compare.calibration.selection import Fitted
 from liqtruth.compare.calibration.uncertainty import Spread
+from liqtruth.compare.statistics.distance_axis import REACH
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 

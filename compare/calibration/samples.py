@@ -17,9 +17,14 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.calibration.baseline_maps import baseline_maps
-from liqtruth.compare.calibration.distance_axis import BIN, BINS, GRID_WIDTH_BPS, outward
 from liqtruth.compare.calibration.entries import entry_columns
 from liqtruth.compare.calibration.holdings import Held, held_on
+from liqtruth.compare.statistics.distance_axis import (
+    BIN,
+    BINS,
+    GRID_WIDTH_BPS,
+    outward,
+)
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.cohort_model import VintageModel, step_s
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.fit import SideFit, fit_side, separable
-from liqtruth.compare.calibration.map_scores import wasserstein_pct
 from liqtruth.compare.calibration.samples import Pair
 from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.statistics.map_scores import wasserstein_pct
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

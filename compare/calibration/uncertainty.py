@@ -13,6 +13,7 @@ import numpy as np
 
 from liqtruth.compare.calibration.fit import SideFit
 from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.statistics.intervals import jackknife_error, student, times_picked
 from liqtruth.heatmap.grid import FloatArray
 
 DRAWS: Final = 200
@@ -40,7 +41,7 @@ class Spread:
         tail = 50 * (1 - level)
         low, high = np.percentile(of(self.drawn), [tail, 100 - tail], axis=0)
         if len(self.left_out):
-            half = _student(level, len(self.left_out) - 1) * jackknife_error(of(self.left_out))
+            half = student(level, len(self.left_out) - 1) * jackknife_error(of(self.left_out))
             low, high = np.minimum(low, value - half), np.maximum(high, value + half)
         return np.maximum(low, 0.0), high
 
@@ -56,20 +57,13 @@ def spread_of(
     nothing = np.zeros((0, *fit.shares.shape))
     if fit.blocks is None or len(fit.blocks.names) < FEWEST_BLOCKS:
         return Spread(nothing, nothing)
-    count, rng, found = len(fit.blocks.names), np.random.default_rng(seed), []
+    found = []
     with one_blas_thread():
-        for _ in range(draws):
-            found.append(fit.refitted(np.bincount(rng.integers(count, size=count), minlength=count)))
+        for times in times_picked(len(fit.blocks.names), seed, draws):
+            found.append(fit.refitted(times))
             on_draw()
         apart = [fit.without(coin) for coin in coins] if len(coins) >= FEWEST_COINS else []
     return Spread(np.stack(found), np.stack(apart) if apart else nothing)
-
-
-def jackknife_error(left_out: FloatArray) -> FloatArray:
-    """Standard error from values without each coin, along the first axis."""
-    count = len(left_out)
-    away = left_out - left_out.mean(axis=0)
-    return np.asarray(np.sqrt((count - 1) / count * (away**2).sum(axis=0)))
 
 
 def widened(
@@ -81,9 +75,3 @@ def widened(
         np.minimum(low, seen * low + (1 - seen) * least),
         np.maximum(high, seen * high + (1 - seen) * most),
     )
-
-
-def _student(level: float, freedom: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + level / 2, freedom))

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.statistics.profiles import RANGE_PCT, log_distance
+from liqtruth.compare.statistics.distances import RANGE_PCT, log_distance
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
@@ -33,6 +33,12 @@ class Granularity:
     effective_least: float
     effective_most: float
     noise_floor_pct: float
+
+
+def effective_number(mass: FloatArray) -> float:
+    """(sum q)^2 / sum q^2: so many equal parts would be as uneven; zero for no mass."""
+    squares = float((mass**2).sum())
+    return float(mass.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def granularity(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> tuple[Granularity, ...]:

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liqtruth.compare.statistics.sparse_table import doubled, first_at_most
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.node_shares import VINTAGES, daily_volatility, node_shares
@@ -118,7 +119,7 @@ def swept_coins(
     extreme = (bars.low if bars.swept_low is None else bars.swept_low) if is_long else (
         bars.high if bars.swept_high is None else bars.swept_high)  # fmt: skip
     reach, close, entry = (sign * np.log(px) for px in (extreme, bars.close, bars.entries))
-    runs = _least_of_runs(reach - JUST_REACHED)
+    least = doubled(reach - JUST_REACHED, np.minimum)
     kept = np.cumsum(np.log(np.maximum(1.0 - turnover.closed, np.finfo(float).tiny)), axis=0)
     steps = int(of_bar[-1]) + 1
     last_before = np.searchsorted(of_bar, np.arange(steps)) - 1
@@ -126,37 +127,13 @@ def swept_coins(
     for node in np.flatnonzero((factors > 0) & weights.any(axis=0)):
         level = entry + sign * np.log(factors[node])
         bar, point = np.nonzero(level < (close - JUST_REACHED)[:, None])
-        reached = _first_reach(runs, bar + 1, level[bar, point])
+        reached = first_at_most(least, bar + 1, level[bar, point])
         step = np.append(of_bar, -1)[reached]
         standing = of_bar[bar] < step
         born, step = bar[standing], step[standing]
         left = turnover.births[born] * np.exp(kept[last_before[step]] - kept[born])
         coins[:, node] = np.bincount(step, left @ weights[:, node], steps) / len(ENTRY_POINTS)
     return coins
-
-
-def _least_of_runs(reach: FloatArray) -> list[FloatArray]:
-    """Least value of runs of 1, 2, 4, ... bars, by the first bar of each."""
-    runs = [reach]
-    while 2 ** len(runs) <= reach.size:
-        half = 2 ** (len(runs) - 1)
-        runs.append(np.minimum(runs[-1][:-half], runs[-1][half:]))
-    return runs
-
-
-def _first_reach(runs: list[FloatArray], start: IntArray, level: FloatArray) -> IntArray:
-    """First bar from `start` on whose path comes down to `level`, the number of bars where none does.
-
-    Long runs that stay above are passed first: a search by halves for all lots at once.
-    """
-    at, count = start.copy(), runs[0].size
-    for power in reversed(range(len(runs))):
-        least = runs[power]
-        inside = at < least.size
-        passed = np.zeros(at.size, dtype=np.bool_)
-        passed[inside] = least[at[inside]] > level[inside]
-        at[passed] += 2**power
-    return np.minimum(at, count)
 
 
 def _whole(end_ms: IntArray, bar_ms: int, step_ms: int, first: IntArray) -> BoolArray:

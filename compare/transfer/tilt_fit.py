@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.compare.statistics.intervals import LEAST_DAYS, times_drawn
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 REFERENCE_LEVERAGE: Final = 10.0
@@ -34,7 +35,6 @@ PRIOR_SD: Final = (1.0, 0.15, 0.08)
 REFERENCE_SD: Final = (np.inf, 0.15, 0.08)
 """Of Hyperliquid's own tilt."""
 FLOOR: Final = 0.3
-FEWEST_DAYS: Final = 5
 DRAWS: Final = 200
 ROUNDS: Final = 25
 STEPS: Final = 50
@@ -57,7 +57,7 @@ class SideSteps:
 @dataclass(frozen=True, eq=False)
 class Tilt:
     """`b` with its `covariance`: that of the curvature, widened where a bootstrap of days is wider; its standard
-    deviations `by_days` are null for fewer than `FEWEST_DAYS`. `dispersion` is phi, in USD."""
+    deviations `by_days` are null for fewer than `LEAST_DAYS`. `dispersion` is phi, in USD."""
 
     b: Triple
     covariance: FloatArray
@@ -202,11 +202,10 @@ def _by_days(problem: _Problem, b: FloatArray, dispersion: float, seed: int) -> 
     Each draw is one step of Newton's from the optimum, for which sums per day suffice.
     """
     days, of_step = np.unique(problem.side.day, return_inverse=True)
-    if days.size < FEWEST_DAYS:
+    if days.size < LEAST_DAYS:
         return None
     slopes, curvatures = problem.per_day(b, dispersion, of_step, days.size)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(days.size, np.full(days.size, 1 / days.size), DRAWS).astype(np.float64)
+    times = times_drawn(days.size, seed, DRAWS)
     held = np.diag(problem.precision)
     matrix = np.tensordot(times, curvatures, 1) + held
     right = times @ slopes - held @ (b - problem.towards)

@@ -15,11 +15,11 @@ from liqtruth.compare.calibration.curve_bounds import (
     residuals,
 )
 from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.map_scores import SCORES, scores
 from liqtruth.compare.calibration.pipeline import Fits, Recipe
 from liqtruth.compare.calibration.samples import Pair
 from liqtruth.compare.calibration.selection import coins_of, layer_maps
 from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.statistics.map_scores import SCORES, scores
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS, Judged, baselines, permuted
 from liqtruth.compare.validation.noise_floor import effective_positions, floors
 from liqtruth.compare.validation.splits import Fold, Split

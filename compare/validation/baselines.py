@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from liqtruth.compare.calibration import baseline_maps
-from liqtruth.compare.calibration.distance_axis import BINS, binned
 from liqtruth.compare.calibration.samples import Pair, SidePair
 from liqtruth.compare.calibration.selection import layer_maps
+from liqtruth.compare.statistics.distance_axis import BINS, binned
 from liqtruth.heatmap.grid import FloatArray
 
 FITTED, SHAPE_COPY, LAST_EXACT = "fitted", "shape-copy", "last-exact"

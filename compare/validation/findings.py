@@ -21,10 +21,10 @@ import numpy as np
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
 from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.calibration.pipeline import Recipe
 from liqtruth.compare.calibration.selection import coins_of
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
+from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
 from liqtruth.compare.validation.splits import blocks_of

@@ -10,11 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.distance_axis import BIN, BINS
 from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.map_scores import RANGE_PCT, jensen_shannon, wasserstein_pct
 from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.statistics.profiles import log_distance
+from liqtruth.compare.statistics.distance_axis import BIN, BINS
+from liqtruth.compare.statistics.distances import log_distance
+from liqtruth.compare.statistics.map_scores import (
+    RANGE_PCT,
+    jensen_shannon,
+    wasserstein_pct,
+)
 from liqtruth.heatmap.grid import FloatArray
 
 HALVINGS: Final = 12

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.scoring import pages
+from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
 from liqtruth.compare.validation.findings import (

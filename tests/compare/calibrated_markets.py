@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
-from liqtruth.compare.calibration.distance_axis import BIN
 from liqtruth.compare.calibration.holdings import Held
 from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
+from liqtruth.compare.statistics.distance_axis import BIN
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel, leverage_model_named
 from liqtruth.estimator.series.series import MarketSeries

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.calibration.distance_axis import BIN
 from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.map_scores import SCORES, scores
 from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
+from liqtruth.compare.statistics.distance_axis import BIN
+from liqtruth.compare.statistics.map_scores import SCORES, scores
 from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, Judged, baselines
 from liqtruth.compare.validation.noise_floor import effective_positions, floors

@@ -11,13 +11,13 @@ from hypothesis.extra.numpy import arrays
 
 from liqtruth.compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
 from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
-from liqtruth.compare.calibration.distance_axis import BINS
 from liqtruth.compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
 from liqtruth.compare.calibration.fit_files import load, save
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.samples import Pair, PairRefused, SidePair, pair_of, smoothed
 from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines
 from liqtruth.compare.calibration.uncertainty import spread_of
+from liqtruth.compare.statistics.distance_axis import BINS
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.heatmap.errors import BadInput, MissingData

@@ -16,7 +16,8 @@ from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.pipeline import Fits
 from liqtruth.compare.calibration.samples import Pair, nodes_on, pair_of
 from liqtruth.compare.calibration.selection import choose_coordinate, fit_coordinates, left_out
-from liqtruth.compare.calibration.uncertainty import Spread, jackknife_error, widened
+from liqtruth.compare.calibration.uncertainty import Spread, widened
+from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
 from liqtruth.heatmap.grid import FloatArray

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtruth.compare.calibration.distance_axis import BINS
 from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.statistics.distance_axis import BINS
 from liqtruth.compare.statistics.intervals import (
     DRAWS,
     difference_interval,

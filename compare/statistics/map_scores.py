@@ -16,14 +16,13 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.distance_axis import BIN, EDGES
-from liqtruth.compare.statistics.profiles import log_distance
+from liqtruth.compare.statistics.distance_axis import BIN, EDGES
+from liqtruth.compare.statistics.distances import SMOOTHING_PCT, log_distance
 from liqtruth.estimator.model.leverage_model import CURVE_OFFSET
 from liqtruth.heatmap.grid import FloatArray
 
 RANGE_PCT: Final = 25.0
 MOVES_PCT: Final = (2.0, 5.0, 10.0)
-SMOOTHING_PCT: Final = 0.3
 NEAR_PCT: Final = 1.0
 LARGEST: Final = 5
 
