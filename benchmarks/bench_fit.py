@@ -19,13 +19,24 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 
-from liqtruth.compare.calibration.fit import BEND, RIDGE, ROUNDS, VARIANCE_FLOOR, SideFit, fit_side, separable
-from liqtruth.compare.calibration.pipeline import Fits, Recipe
+from liqtruth.compare.calibration.bands import (
+    DRAWS,
+    Spread,
+    spread_of,
+)
 from liqtruth.compare.calibration.samples import SMOOTHING, Pair, pair_of
-from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.calibration.uncertainty import DRAWS, Spread, spread_of
-from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.calibration.selection import PooledFit, coins_of, fit_coordinates
+from liqtruth.compare.calibration.side_fit import (
+    BEND,
+    RIDGE,
+    ROUNDS,
+    VARIANCE_FLOOR,
+    SideFit,
+    fit_side,
+    separable,
+)
 from liqtruth.compare.statistics.distance_axis import BIN
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES
 from liqtruth.heatmap.grid import FloatArray
@@ -122,11 +133,11 @@ def _solution(matrix: FloatArray, right: FloatArray, prior: FloatArray) -> Float
     return np.asarray(weight)
 
 
-def all_that_follows(pairs: list[Pair]) -> tuple[tuple[Recipe, ...], tuple[Spread, ...]]:
+def all_that_follows(pairs: list[Pair]) -> tuple[tuple[PooledFit, ...], tuple[Spread, ...]]:
     """Every coin left out, the coordinate chosen without it; the chosen fit's bootstrap and coins left out again."""
-    fits = Fits.of(pairs, PRIOR, COORDINATES)
-    without = tuple(fits.without(coin) for coin in coins_of(pairs))
-    fitted = fits.recipe().fitted
+    fits = fit_coordinates(pairs, PRIOR, COORDINATES)
+    without = tuple(PooledFit(PRIOR).choose(pairs, fits, coin) for coin in coins_of(pairs))
+    fitted = PooledFit(PRIOR).choose(pairs, fits).fitted_
     return without, tuple(spread_of(fitted.side(side), coins_of(pairs), seed=0) for side in SIDES)
 
 

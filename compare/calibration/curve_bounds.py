@@ -9,9 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.pipeline import Recipe
 from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
+from liqtruth.compare.calibration.selection import Fitted, PooledFit, coins_of, layer_maps, left_out
 from liqtruth.compare.statistics.map_scores import log_ratio, within
 from liqtruth.estimator.model.leverage_model import LEVEL, Bounds, SideBounds
 from liqtruth.heatmap.grid import FloatArray
@@ -32,14 +31,14 @@ def bounds_of(pairs: Sequence[Pair], fitted: Fitted) -> Bounds | None:
     return Bounds(long, short, basis)
 
 
-def own_bounds_of(pairs: Sequence[Pair], recipe: Recipe) -> Bounds | None:
+def own_bounds_of(pairs: Sequence[Pair], pooled: PooledFit) -> Bounds | None:
     """As `bounds_of`, for coins that the fit has seen: from maps of later days than an earlier fit had seen, since what
     a coin left out misses is more than a known coin does. Null where coins do not deviate, or with too few such maps.
     """
-    later = recipe.deviation.unseen
-    if recipe.ridge is None or len(later) < FEWEST:
+    later = pooled.deviation_.unseen
+    if pooled.ridge_ is None or len(later) < FEWEST:
         return None
-    long, short = (_side_bounds(*known_held_out(pairs, recipe, side), side) for side in SIDES)
+    long, short = (_side_bounds(*known_held_out(pairs, pooled, side), side) for side in SIDES)
     return Bounds(
         long,
         short,
@@ -47,13 +46,15 @@ def own_bounds_of(pairs: Sequence[Pair], recipe: Recipe) -> Bounds | None:
     )
 
 
-def known_held_out(pairs: Sequence[Pair], recipe: Recipe, side: str) -> tuple[tuple[Pair, ...], FloatArray]:
+def known_held_out(
+    pairs: Sequence[Pair], pooled: PooledFit, side: str
+) -> tuple[tuple[Pair, ...], FloatArray]:
     """Pairs of known coins and what a fit that had not seen their days draws of them; where days are too few for that
-    or the coins are new to the recipe, all `pairs` as drawn without their coin."""
-    deviation = recipe.deviation
+    or the coins are new to the fit, all `pairs` as drawn without their coin."""
+    deviation = pooled.deviation_
     if len(deviation.unseen) >= FEWEST:
         return deviation.unseen, deviation.maps[side]
-    return tuple(pairs), left_out(pairs, recipe.fitted, side)
+    return tuple(pairs), left_out(pairs, pooled.fitted_, side)
 
 
 def whale_curves(pairs: Sequence[Pair], side: str) -> FloatArray:

@@ -103,7 +103,7 @@ def known(data_dir: Path, wanted: str) -> Known:
 
     Raises `UnknownChoice` with the known names, and `BadInput` for a file that cannot be used.
     """
-    from liqtruth.compare.calibration.fit_files import load
+    from liqtruth.compare.calibration.record import load
 
     path = Path(wanted)
     if path.suffix != ".json":

@@ -18,6 +18,12 @@ SIZES: Final = ("<10k", "10-100k", "100k-1M", ">1M")
 """Size classes of positions, USD at the mark."""
 
 
+ENTRY_REACH: Final = 0.30
+ENTRY_BIN: Final = 0.005
+ENTRY_BINS: Final = round(2 * ENTRY_REACH / ENTRY_BIN)
+"""Of entry prices, log distance from the mark either way."""
+
+
 @dataclass(frozen=True, eq=False)
 class Held:
     """Rows are positions. `away` is the log distance of the liquidation from the mark, outward (0 where the mark has
@@ -92,6 +98,19 @@ def held_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Held:
         entry_px=_optional(rows, "entry_px"),
         px=np.where(priced, px, np.nan),
     )
+
+
+def entries_held(held: Held, mark_px: float) -> FloatArray:
+    """The crowd's mass per entry bin."""
+    known = np.isfinite(held.entry_px)
+    place = entry_bin(np.log(held.entry_px[known] / mark_px))
+    near = place >= 0
+    return np.bincount(place[near], held.cut[known][near], ENTRY_BINS).astype(np.float64)
+
+
+def entry_bin(log_px: FloatArray) -> np.ndarray:
+    place = np.floor((log_px + ENTRY_REACH) / ENTRY_BIN).astype(np.int64)
+    return np.where((place >= 0) & (place < ENTRY_BINS), place, -1)
 
 
 def _away(px: FloatArray, mark: float, sign: float, priced: np.ndarray) -> FloatArray:

@@ -15,9 +15,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from liqtruth.compare.calibration.bands import Spread
+from liqtruth.compare.calibration.holdings import ENTRY_BIN, entries_held
 from liqtruth.compare.calibration.samples import Pair, nodes_on
 from liqtruth.compare.calibration.selection import Fitted
-from liqtruth.compare.calibration.uncertainty import Spread
 from liqtruth.compare.statistics.distance_axis import REACH
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
@@ -43,6 +44,18 @@ class StandingBand(msgspec.Struct, frozen=True):
         if self.low is None or self.high is None or self.measured is None:
             return None
         return self.low <= self.measured <= self.high
+
+
+class EntryCheck(msgspec.Struct, frozen=True):
+    """One side: mean Wasserstein-1 (percent of price) between entry prices of the crowd and of each class alone
+    (`by_rate`, by multiples of the market's activity), and of the classes as the fit mixes them."""
+
+    mixed_pct: float
+    by_rate: dict[str, float]
+
+    @property
+    def nearest_rate(self) -> str:
+        return min(self.by_rate, key=lambda rate: self.by_rate[rate])
 
 
 def standing(
@@ -86,6 +99,22 @@ def entry_leverage(entry_px: FloatArray, px: FloatArray, maintenance_rate: float
     return np.asarray(np.divide(1.0, margin, out=np.full(margin.shape, np.nan), where=margin > 0))
 
 
+def entry_check(
+    pairs: Sequence[Pair], side: str, shares: FloatArray, rates: Sequence[float]
+) -> EntryCheck | None:
+    """Over all pairs whose positions show entries; `shares` (classes, nodes) weigh the classes. Null without any."""
+    known = [getattr(pair, side) for pair in pairs]
+    found = [
+        (entries_held(one.held, pair.mark_px), one.entries) for one, pair in zip(known, pairs, strict=True)
+    ]
+    usable = [(true, columns) for true, columns in found if true.sum() > 0 and columns.sum() > 0]
+    if not usable:
+        return None
+    truth, columns = (np.stack(part) for part in zip(*usable, strict=True))
+    each = {f"{rate:g}": _distance_pct(truth, columns[:, :, place]) for place, rate in enumerate(rates)}
+    return EntryCheck(_distance_pct(truth, columns @ shares.sum(axis=1)), each)
+
+
 def _measured_of(pair: Pair, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
     held = getattr(pair, side).held
     near = held.away < REACH
@@ -103,3 +132,9 @@ def _node_sums(pair: Pair, side: str, fitted: Fitted, classes: int) -> FloatArra
     """What a unit of weight places within reach, (classes, nodes)."""
     columns = getattr(pair, side).columns[fitted.coordinate]
     return np.asarray(columns.sum(axis=0, dtype=np.float64).reshape(classes, -1))
+
+
+def _distance_pct(truth: FloatArray, model: FloatArray) -> float:
+    """Mean over pairs of the area between cumulative shares."""
+    shares = [np.cumsum(mass, axis=1) / mass.sum(axis=1, keepdims=True) for mass in (truth, model + 1e-300)]
+    return float(100 * ENTRY_BIN * np.abs(shares[0] - shares[1]).sum(axis=1).mean())

@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
 from sqlmodel import col, func, select
 
-from liqtruth.compare.calibration.coverage import reweighted
+from liqtruth.compare.calibration.holdings import Held
 from liqtruth.compare.calibration.samples import LIMITS, Limits, Pair, PairRefused, pair_of
-from liqtruth.compare.calibration.workers import Workers, run_all
+from liqtruth.compare.workers import Workers, run_all
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
 from liqtruth.estimator.moments import hours
 from liqtruth.estimator.series.series import MarketSeries, load_series
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.maps.history import MOST_MOMENTS
 from liqtruth.indexer.positions.readings import check_coin, coin_as_of
@@ -212,3 +215,74 @@ def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
         f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(told)}. `liqtruth index watch` "
         "brings exact positions, `liqtruth feed watch hyperliquid` their aggregates"
     )
+
+
+ACCOUNT_EDGES_USD: Final = (1e5, 1e6, 1e7)
+CLASSES: Final = len(ACCOUNT_EDGES_USD) + 1
+WHOLE: Final = 0.95
+"""Coverage from which a reading is taken to show the mix of account sizes."""
+MOST_TIMES: Final = 5.0
+"""A class is weighed up or down by no more than this."""
+
+
+def reweighted(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], str]:
+    """Pairs below `WHOLE`, weighed by size class of account like those above, and what was done in one line."""
+    lacking = sum(least_coverage(pair) < WHOLE for pair in pairs)
+    if not lacking:
+        return tuple(pairs), ""
+    reference = {side: reference_mix(pairs, side) for side in SIDES}
+    if any(mix is None for mix in reference.values()):
+        return tuple(pairs), (
+            f"{lacking} of {len(pairs)} pairs cover less than {WHOLE:.0%}, and no reading covers enough to know the "
+            "mix of account sizes: what was not seen is taken to be like what was"
+        )
+    return tuple(_pair(pair, reference) for pair in pairs), (
+        f"{lacking} of {len(pairs)} pairs cover less than {WHOLE:.0%}: weighed by size of account like the others"
+    )
+
+
+def least_coverage(pair: Pair) -> float:
+    return min(pair.long.coverage, pair.short.coverage)
+
+
+def mean_coverage(pairs: Sequence[Pair], side: str) -> float:
+    """Of all pairs, each with at most one."""
+    return float(np.mean([min(1.0, getattr(pair, side).coverage) for pair in pairs]))
+
+
+def reference_mix(pairs: Sequence[Pair], side: str) -> FloatArray | None:
+    """Share of open interest per size class of account in pairs that cover nearly all; null without any."""
+    helds = [getattr(pair, side).held for pair in pairs if getattr(pair, side).coverage >= WHOLE]
+    known = [mix for mix in (_mix(held) for held in helds) if mix is not None]
+    return np.mean(known, axis=0) if known else None
+
+
+def _pair(pair: Pair, reference: dict[str, FloatArray | None]) -> Pair:
+    changed = {}
+    for side in SIDES:
+        own, mix = getattr(pair, side), reference[side]
+        if own.coverage < WHOLE and mix is not None:
+            changed[side] = replace(own, held=_weighed(own.held, mix))
+    return replace(pair, **changed)
+
+
+def _weighed(held: Held, reference: FloatArray) -> Held:
+    own, known = _mix(held), np.isfinite(held.account_usd)
+    if own is None:
+        return held
+    times = np.clip(reference / np.maximum(own, 1e-12), 1 / MOST_TIMES, MOST_TIMES)
+    share = held.share * np.where(known, times[_class(held)], 1.0)
+    return replace(held, share=share / share.sum())
+
+
+def _mix(held: Held) -> FloatArray | None:
+    """Null where no account's worth is known."""
+    known = np.isfinite(held.account_usd)
+    if not held.share[known].sum() > 0:
+        return None
+    parts = np.bincount(_class(held)[known], held.share[known], CLASSES)
+    return np.asarray(parts / parts.sum())
+
+
+def _class(held: Held) -> IntArray:
+    return np.searchsorted(ACCOUNT_EDGES_USD, np.nan_to_num(held.account_usd), side="right")

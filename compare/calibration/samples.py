@@ -16,23 +16,25 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.baseline_maps import baseline_maps
-from liqtruth.compare.calibration.entries import entry_columns
-from liqtruth.compare.calibration.holdings import Held, held_on
+from liqtruth.compare.calibration.holdings import ENTRY_BINS, Held, entry_bin, held_on
 from liqtruth.compare.statistics.distance_axis import (
     BIN,
     BINS,
     GRID_WIDTH_BPS,
     outward,
 )
+from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.cohort_model import VintageModel, step_s
+from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.estimator.model.node_shares import daily_volatility
+from liqtruth.estimator.model.response_matrix import Lots
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
 
@@ -64,7 +66,7 @@ LIMITS: Final = Limits()
 class SidePair:
     """`columns` (bins, classes x nodes) per coordinate; `held` are the positions; `baselines` (bins,) by name.
 
-    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `entries.ENTRY_EDGES`.
+    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
 
@@ -244,6 +246,50 @@ def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 
+def entry_columns(model: VintageModel) -> FloatArray:
+    """Share of open interest per entry bin (log price over the mark) and class, (entry bins, classes)."""
+    bars = model.series_.bars
+    left = Lots.of(bars.open_interest, model.turnover_).left
+    entries = bars.entries
+    place = entry_bin(np.log(entries.ravel() / model.series_.mark_px))
+    each = np.repeat(left / entries.shape[1], entries.shape[1], axis=0)
+    near = place >= 0
+    return np.stack([np.bincount(place[near], mass[near], ENTRY_BINS) for mass in each.T], axis=1)
+
+
 def with_columns(pair: Pair, side: str, **changes: object) -> Pair:
     """The pair with one side changed; for what re-weighs or shuffles positions."""
     return replace(pair, **{side: replace(getattr(pair, side), **changes)})
+
+
+BASELINE_NAMES: Final = (*MODELS, *PLAIN)
+
+
+def baseline_maps(
+    series: MarketSeries, venue: Venue, coin: str, brackets: Brackets
+) -> dict[str, dict[str, FloatArray]]:
+    """Per side and name shares of open interest per bin; a baseline that the series cannot give is left out."""
+    found: dict[str, dict[str, FloatArray]] = {side: {} for side in SIDES}
+    for name in MODELS:
+        model = VintageModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
+        model.fit(series, venue, coin)
+        for side in SIDES:
+            columns = getattr(model.dictionary_, side)
+            placed = outward(columns.placed.sum(axis=0), model.dictionary_.grid, side)
+            found[side][name] = placed.reshape(BINS, -1) @ getattr(model.shares_, side).ravel()
+    held_usd = float(series.bars.open_interest[-1]) * series.mark_px
+    for name in PLAIN:
+        try:
+            drawn = plain_map(name, series, venue, coin, brackets, GRID_WIDTH_BPS)
+        except MissingData:
+            continue
+        for side in SIDES:
+            found[side][name] = _of_map(drawn, side) / held_usd if held_usd > 0 else np.zeros(BINS)
+    return found
+
+
+def _of_map(drawn: Heatmap, side: str) -> FloatArray:
+    middle = drawn.grid.bins_each_way
+    if side == "long":
+        return np.asarray(drawn.long_usd[middle - BINS : middle][::-1])
+    return np.asarray(drawn.short_usd[middle : middle + BINS])

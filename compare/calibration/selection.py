@@ -7,15 +7,19 @@ ridge, is judged on days of that coin that the deviation has not seen, since a c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import numpy as np
 
-from liqtruth.compare.calibration.fit import SideFit, fit_side, separable
 from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.calibration.side_fit import (
+    SideFit,
+    fit_side,
+    separable,
+)
 from liqtruth.compare.statistics.map_scores import wasserstein_pct
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -200,3 +204,62 @@ def _maps(pairs: Sequence[Pair], fitted: Fitted, ridge: float | None) -> dict[st
     return {
         side: drawn(pairs, side, fitted.coordinate, own_shares(fitted, side, coins, ridge)) for side in SIDES
     }
+
+
+class PooledFit:
+    """Shares that coins have in common, with what the data chose on the way: what `LeverageFit` rests on, and what
+    validation repeats in every fold.
+
+    Parameters
+    ----------
+    prior : classes, nodes, and the shares that cannot be fitted
+    coordinates : candidates for what coins share; default: those that the samples were gathered in
+
+    Attributes
+    ----------
+    samples_ : what was fitted on
+    fitted_ : both sides, in the chosen coordinate
+    coins_ : coins that the fit has seen
+    coordinate_scores_ : what the coordinate was chosen by
+    deviation_ : whether coins deviate, and what was tried
+    """
+
+    samples_: tuple[Pair, ...]
+    fitted_: Fitted
+    coins_: tuple[str, ...]
+    coordinate_scores_: tuple[CoordinateScore, ...]
+    deviation_: Deviation
+
+    def __init__(self, prior: LeverageModel, coordinates: Sequence[Coordinate] | None = None) -> None:
+        self.prior = prior
+        self.coordinates = coordinates
+
+    def fit(self, samples: Sequence[Pair], on_progress: Callable[[float], None] = lambda share: None) -> Self:
+        """The coordinate by coins left out; coins deviate where unseen days say so."""
+        coordinates = self.coordinates or tuple(samples[0].long.columns)
+        return self.choose(samples, fit_coordinates(samples, self.prior, coordinates, on_progress))
+
+    def choose(self, samples: Sequence[Pair], fits: Sequence[Fitted], without: str | None = None) -> Self:
+        """As `fit`, out of `fits` on these samples in every coordinate, without looking at columns again: as if the
+        coin `without` had never been read; for it the pooled shares of all others, which do not deviate."""
+        excluded = () if without is None else (without,)
+        self.samples_ = tuple(samples)
+        self.fitted_, self.coordinate_scores_ = choose_coordinate(samples, fits, excluded)
+        self.coins_ = tuple(coin for coin in coins_of(samples) if coin not in excluded)
+        self.deviation_ = NO_DEVIATION if excluded else choose_deviation(samples, self.prior, self.fitted_)
+        return self
+
+    @property
+    def ridge_(self) -> float | None:
+        """Of coins' own shares; null: coins do not deviate."""
+        return self.deviation_.ridge
+
+    def shares(self, coin: str, side: str) -> FloatArray:
+        """The coin's own where it was seen and coins deviate, else the pooled ones."""
+        ridge = self.ridge_ if coin in self.coins_ else None
+        return own_shares(self.fitted_, side, [coin], ridge)[coin]
+
+    def maps(self, samples: Sequence[Pair], side: str) -> FloatArray:
+        """What the fit draws of these samples (samples, bins)."""
+        own = {coin: self.shares(coin, side) for coin in coins_of(samples)}
+        return drawn(samples, side, self.fitted_.coordinate, own)

@@ -13,11 +13,15 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import BANDS_AND_NULL, band_shares
-from liqtruth.compare.calibration.fit import BoolArray, SideFit, fit_side
 from liqtruth.compare.calibration.holdings import SIZES
 from liqtruth.compare.calibration.samples import Pair
 from liqtruth.compare.calibration.selection import Fitted, coins_of, distances, drawn, left_out
-from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.calibration.side_fit import (
+    BoolArray,
+    SideFit,
+    fit_side,
+)
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

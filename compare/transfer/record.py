@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from liqtruth.compare.calibration.fit_files import record_of
+from liqtruth.compare.calibration.record import record_of
 from liqtruth.compare.transfer.tilt_fit import Triple
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.decoding import NOT_DECODED

@@ -11,8 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.transfer.flow import Flow, predicted_flow
-from liqtruth.compare.transfer.mass_by_leverage import Standing, standing
+from liqtruth.compare.transfer.flow import Flow, Standing, predicted_flow, standing
 from liqtruth.compare.transfer.observed import Heard, heard_of
 from liqtruth.compare.transfer.tilt_fit import SideSteps
 from liqtruth.estimator.errors import StaleSeries

@@ -5,20 +5,22 @@ exact maps (`shape-copy`, `last-exact`) is given the layer on which it is judged
 centralised venue could ever have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration import baseline_maps
-from liqtruth.compare.calibration.samples import Pair, SidePair
+from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.samples import BASELINE_NAMES, Pair, SidePair
 from liqtruth.compare.calibration.selection import layer_maps
-from liqtruth.compare.statistics.distance_axis import BINS, binned
+from liqtruth.compare.statistics.distance_axis import BIN, BINS, binned
+from liqtruth.compare.statistics.distances import log_distance
+from liqtruth.compare.statistics.map_scores import RANGE_PCT, jensen_shannon, wasserstein_pct
 from liqtruth.heatmap.grid import FloatArray
 
 FITTED, SHAPE_COPY, LAST_EXACT = "fitted", "shape-copy", "last-exact"
-BASELINES: Final = (*baseline_maps.NAMES, SHAPE_COPY, LAST_EXACT)
+BASELINES: Final = (*BASELINE_NAMES, SHAPE_COPY, LAST_EXACT)
 """What the fitted model has to beat; `last-exact` exists on Hyperliquid alone."""
 LAYERS: Final = ("crowd", "raw")
 AGE_H: Final = (18.0, 72.0)
@@ -37,7 +39,7 @@ class Judged:
 def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Pair]) -> dict[str, FloatArray]:
     """Every one of `BASELINES`; `everything` holds the earlier exact maps of the same coins."""
     sides = [getattr(pair, side) for pair in judged.pairs]
-    found = {name: _known(sides, name) for name in baseline_maps.NAMES}
+    found = {name: _known(sides, name) for name in BASELINE_NAMES}
     found[SHAPE_COPY] = shape_copy(judged, side, layer)
     found[LAST_EXACT] = np.stack([last_exact(pair, everything, side, layer) for pair in judged.pairs])
     return found
@@ -102,3 +104,51 @@ def _earlier(pair: Pair, everything: Sequence[Pair]) -> Pair | None:
     found = everything[min(old, key=lambda place: old[place])]
     reaches = pair.recent.end_ms[-1] > found.as_of.timestamp() * 1000
     return found if reaches else None
+
+
+HALVINGS: Final = 12
+FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
+    "wasserstein_pct": (wasserstein_pct, 0.5),
+    "jensen_shannon": (jensen_shannon, 0.25),
+}
+"""Score and the part of the halves' value that is the floor."""
+
+
+def effective_positions(pair: Pair, side: str, layer: str) -> float:
+    """(sum q)^2 / sum q^2 of positions within range."""
+    held: Held = getattr(pair, side).held
+    mass = held.crowd if layer == "crowd" else held.share
+    return held.effective(mass, float(log_distance(RANGE_PCT, side)))
+
+
+def floors(pairs: Sequence[Pair], side: str, layer: str, seed: int) -> dict[str, FloatArray]:
+    """Floor of each of `FLOORED` per pair, the mean of `HALVINGS` splits; nan where a half is always empty."""
+    found = [
+        _halves(pair, side, layer, np.random.default_rng([seed, place])) for place, pair in enumerate(pairs)
+    ]
+    first, second = (np.stack(half) for half in zip(*found, strict=True))
+    with np.errstate(invalid="ignore"):
+        return {name: part * _mean(score(first, second, side)) for name, (score, part) in FLOORED.items()}
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    known = np.isfinite(values)
+    return np.asarray(
+        np.where(known, values, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    )
+
+
+def _halves(pair: Pair, side: str, layer: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Maps (halvings, bins) of random halves of the accounts, and of the others."""
+    held: Held = getattr(pair, side).held
+    near = held.away < BIN * BINS
+    mass, place = (
+        (held.crowd if layer == "crowd" else held.share)[near],
+        (held.away[near] / BIN).astype(np.int64),
+    )
+    accounts = int(held.account.max(initial=-1)) + 1
+    first = (rng.random((HALVINGS, accounts)) < 0.5)[:, held.account[near]]
+    key = place + BINS * np.arange(HALVINGS)[:, None]
+    one = np.bincount(key.ravel(), (mass * first).ravel(), HALVINGS * BINS).reshape(HALVINGS, BINS)
+    two = np.bincount(key.ravel(), (mass * ~first).ravel(), HALVINGS * BINS).reshape(HALVINGS, BINS)
+    return one.astype(np.float64), two.astype(np.float64)

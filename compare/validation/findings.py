@@ -20,9 +20,8 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.pipeline import Recipe
-from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.calibration.selection import PooledFit, coins_of
+from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
@@ -169,7 +168,7 @@ def split_findings(trial: Trial, *, seed: int = 0, least_effective: float = LEAS
         days=len(set(days)),
         blocks=int(number.max()) + 1,
         skill=_skill(sides[0].of(MAIN_SCORE)),
-        chosen=tuple(_chosen(recipe) for recipe in trial.recipes),
+        chosen=tuple(_chosen(fit) for fit in trial.fits),
         sides=tuple(sides),
     )
 
@@ -184,8 +183,9 @@ def _skill(crowd: ScoreFindings) -> bool | None:
     return None if len(told) < 2 or None in told else all(told)
 
 
-def _chosen(recipe: Recipe) -> Chosen:
-    return Chosen(recipe.fitted.coordinate, len(recipe.coordinates), recipe.ridge, len(recipe.deviations))
+def _chosen(fit: PooledFit) -> Chosen:
+    tried = len(fit.coordinate_scores_)
+    return Chosen(fit.fitted_.coordinate, tried, fit.ridge_, len(fit.deviation_.table))
 
 
 def _joined(sides: list[SideTrial]) -> SideTrial:

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.fit import BoolArray
 from liqtruth.compare.calibration.samples import Pair
 from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 

@@ -15,8 +15,14 @@ from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
 from liqtruth.compare.statistics.distance_axis import BIN
 from liqtruth.compare.statistics.map_scores import SCORES, scores
 from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
-from liqtruth.compare.validation.baselines import FITTED, LAYERS, Judged, baselines
-from liqtruth.compare.validation.noise_floor import effective_positions, floors
+from liqtruth.compare.validation.baselines import (
+    FITTED,
+    LAYERS,
+    Judged,
+    baselines,
+    effective_positions,
+    floors,
+)
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, leverage_model_named
 from liqtruth.estimator.series.series import MarketSeries

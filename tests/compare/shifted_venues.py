@@ -12,9 +12,9 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.calibrated import calibrate
 from liqtruth.compare.calibration.holdings import held_on
 from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.samples import pair_of
 from liqtruth.estimator.frames import LIQUIDATIONS
 from liqtruth.estimator.model.brackets import Brackets
@@ -146,7 +146,7 @@ class ShiftedMarket:
             for coin in self.coins
             for then in source.moments[coin]
         )
-        return calibrate(Gathered(pairs, ()), prior).model
+        return LeverageFit(prior).fit(Gathered(pairs, ())).model_
 
 
 def _run(

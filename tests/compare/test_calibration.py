@@ -9,14 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from liqtruth.compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
-from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
-from liqtruth.compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
-from liqtruth.compare.calibration.fit_files import load, save
+from liqtruth.compare.calibration.bands import (
+    LABELS,
+    NULL,
+    band_shares,
+    bands_of_fit,
+    spread_of,
+    told_by_data,
+)
 from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.record import Calibrated, load, save
 from liqtruth.compare.calibration.samples import Pair, PairRefused, SidePair, pair_of, smoothed
 from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines
-from liqtruth.compare.calibration.uncertainty import spread_of
+from liqtruth.compare.calibration.side_fit import (
+    Normal,
+    SideFit,
+    completed,
+    fit_side,
+    separable,
+    solved,
+)
 from liqtruth.compare.statistics.distance_axis import BINS
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.leverage_model import leverage_model_named
@@ -60,7 +73,7 @@ def fitted(pairs: tuple[Pair, ...], side: str = "long") -> SideFit:
 
 
 def calibrated(pairs: tuple[Pair, ...], **more: int) -> Calibrated:
-    return calibrate(Gathered(pairs, ()), PRIOR, **{"draws": 40, **more})  # type: ignore[arg-type]
+    return LeverageFit(PRIOR, **{"draws": 40, **more}).fit(Gathered(pairs, ())).calibrated_  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +235,7 @@ class TestRefusals:
 
     def test_the_name_of_the_prior_is_refused(self, pairs: tuple[Pair, ...]) -> None:
         with pytest.raises(BadInput, match="'prior' is the shipped prior's name"):
-            calibrate(Gathered(pairs, ()), PRIOR, name="prior")
+            LeverageFit(PRIOR, name="prior").fit(Gathered(pairs, ()))
 
     def test_pairs_that_place_nothing_are_refused(self, pairs: tuple[Pair, ...]) -> None:
         bare = tuple(

@@ -6,17 +6,21 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
-from liqtruth.compare.calibration.coverage import mean_coverage, reference_mix, reweighted
+from liqtruth.compare.calibration.bands import Spread, widened
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
-from liqtruth.compare.calibration.fit import separable
 from liqtruth.compare.calibration.holdings import Held
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
-from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.pipeline import Fits
+from liqtruth.compare.calibration.lake_samples import (
+    Gathered,
+    mean_coverage,
+    reference_mix,
+    reweighted,
+)
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.record import Calibrated
 from liqtruth.compare.calibration.samples import Pair, nodes_on, pair_of
-from liqtruth.compare.calibration.selection import choose_coordinate, fit_coordinates, left_out
-from liqtruth.compare.calibration.uncertainty import Spread, widened
+from liqtruth.compare.calibration.selection import PooledFit, choose_coordinate, fit_coordinates, left_out
+from liqtruth.compare.calibration.side_fit import separable
 from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
@@ -71,7 +75,7 @@ def shared(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
 
 @pytest.fixture(scope="module")
 def made(shared: tuple[Pair, ...]) -> Calibrated:
-    return calibrate(Gathered(shared, ()), PRIOR, draws=20)
+    return LeverageFit(PRIOR, draws=20).fit(Gathered(shared, ())).calibrated_
 
 
 class TestCoordinate:
@@ -119,9 +123,9 @@ class TestCoordinate:
 
     def test_a_single_coin_chooses_nothing(self, shared: tuple[Pair, ...]) -> None:
         alone = [pair for pair in shared if pair.coin == "ONE"]
-        recipe = Fits.of(alone, PRIOR, COORDINATES).recipe()
-        assert recipe.fitted.coordinate == COORDINATES[0]
-        assert recipe.coordinates == ()
+        fit = PooledFit(PRIOR, COORDINATES).fit(alone)
+        assert fit.fitted_.coordinate == COORDINATES[0]
+        assert fit.coordinate_scores_ == ()
 
     def test_a_node_is_fitted_where_any_market_can_tell_it(self, shared: tuple[Pair, ...]) -> None:
         free = separable(shared, PRIOR, "of-maximum")
@@ -136,15 +140,15 @@ class TestOwnShares:
         """Medians of 6x, 12x and 24x: pooled shares fit none of them, and unseen days say so."""
         medians = dict(zip(HIGHEST, (6.0, 12.0, 24.0), strict=True))
         drawn = [drawn_in(one, "leverage", log_normal_shares(medians[one.coin], 0.3, 0.7)) for one in pairs]
-        recipe = Fits.of(drawn, PRIOR, ("leverage",)).recipe()
-        assert recipe.ridge is not None
-        own, pooled = recipe.shares("THREE", "long"), recipe.fitted.shares("long")
+        fit = PooledFit(PRIOR, ("leverage",)).fit(drawn)
+        assert fit.ridge_ is not None
+        own, pooled = fit.shares("THREE", "long"), fit.fitted_.shares("long")
         centre = [float(shares.sum(axis=0) @ np.log(LEVERAGE) / shares.sum()) for shares in (own, pooled)]
         assert centre[0] > centre[1]
 
     def test_a_coin_that_was_never_read_gets_the_pooled_shares(self, shared: tuple[Pair, ...]) -> None:
-        recipe = Fits.of(shared, PRIOR, ("of-maximum",)).recipe()
-        assert np.array_equal(recipe.shares("NEW", "long"), recipe.fitted.shares("long"))
+        fit = PooledFit(PRIOR, ("of-maximum",)).fit(shared)
+        assert np.array_equal(fit.shares("NEW", "long"), fit.fitted_.shares("long"))
 
 
 class TestTheModel:

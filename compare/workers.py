@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
-from liqtruth.compare.calibration.dask_cluster import on_cluster
+from liqtruth.compare.dask_cluster import on_cluster
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 
 Task = TypeVar("Task")

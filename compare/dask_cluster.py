@@ -1,4 +1,4 @@
-"""A Dask cluster as a backend of joblib's, on which `compare.calibration.workers` runs tasks.
+"""A Dask cluster as a backend of joblib's, on which `compare.workers` runs tasks.
 
 joblib has one of its own, which computes here where a cluster has a single thread, and waits for ever for a task that
 ends its workers. Workers must see the same data directory or lake, and have the versions in `SAME`: another numpy may
