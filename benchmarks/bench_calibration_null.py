@@ -29,7 +29,7 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.samples import Pair, pair_of, with_columns
+from liqtruth.compare.calibration.samples import Pair, pair_of
 from liqtruth.compare.validation.backtest import CHANCE, tried
 from liqtruth.compare.validation.baselines import SHAPE_COPY
 from liqtruth.compare.validation.findings import SplitFindings, split_findings
@@ -220,9 +220,8 @@ def _with_positions(pair: Pair, other: Pair) -> Pair:
     for side in SIDES:
         held: Held = getattr(other, side).held
         scale = pair.mark_px / other.mark_px
-        pair = with_columns(
-            pair, side, held=replace(held, px=held.px * scale, entry_px=held.entry_px * scale)
-        )
+        moved = replace(held, px=held.px * scale, entry_px=held.entry_px * scale)
+        pair = replace(pair, **{side: replace(getattr(pair, side), held=moved)})
     return pair
 
 

@@ -7,6 +7,11 @@ liquidation price, and so the leverage of the isolated position with that distan
 
 Per band of leverage, in the coordinate that coins share: the crowd's mass within reach as the fit draws it and as it is
 measured.
+
+Turnover classes are held against exact entry prices before any leverage: a class that turns over slowly keeps old
+entries, far from the mark; a fast one only new ones. The distance between where a class says that its open interest was
+opened and where positions were (Wasserstein-1 over log price) tells turnover apart from leverage. Positions that were
+built in parts show one mean entry, and what was liquidated is missing from the truth, so the distance is never zero.
 """
 
 from collections.abc import Sequence

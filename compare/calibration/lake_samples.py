@@ -2,6 +2,10 @@
 
 Where a market's own aggregates were not kept, another venue's may stand in (`aggregates`): its prices and the shape of
 its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it says so.
+
+Incomplete coverage is handled, not ignored: who reads accounts finds large ones first. Where some readings cover nearly
+everything, their mix of account sizes says how much each class weighs in the others; a class that a reading has nothing
+of cannot be weighed up. Where no reading covers enough, nothing is known of the mix, and that is stated.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +42,12 @@ WINDOW: Final = "30d"
 UNKNOWN: Final = "unknown_collateral"
 AT_ONCE: Final = 16
 """Moments of a task: enough that opening the lake costs little, few enough that a lost worker does."""
-
+ACCOUNT_EDGES_USD: Final = (1e5, 1e6, 1e7)
+CLASSES: Final = len(ACCOUNT_EDGES_USD) + 1
+WHOLE: Final = 0.95
+"""Coverage from which a reading is taken to show the mix of account sizes."""
+MOST_TIMES: Final = 5.0
+"""A class is weighed up or down by no more than this."""
 
 HERE: Final = Workers()
 
@@ -215,14 +224,6 @@ def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
         f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(told)}. `liqtruth index watch` "
         "brings exact positions, `liqtruth feed watch hyperliquid` their aggregates"
     )
-
-
-ACCOUNT_EDGES_USD: Final = (1e5, 1e6, 1e7)
-CLASSES: Final = len(ACCOUNT_EDGES_USD) + 1
-WHOLE: Final = 0.95
-"""Coverage from which a reading is taken to show the mix of account sizes."""
-MOST_TIMES: Final = 5.0
-"""A class is weighed up or down by no more than this."""
 
 
 def reweighted(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], str]:

@@ -7,7 +7,7 @@ positions, which tell nothing of the others, so the crowd is what is fitted (met
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Final
@@ -45,6 +45,8 @@ MOST_COVERAGE: Final = 1.25
 MOST_BEFORE_WINDOW: Final = 0.60
 MOST_MARK_GAP: Final = 0.02
 RECENT_MS: Final = 3 * 86_400_000
+BASELINE_NAMES: Final = (*MODELS, *PLAIN)
+"""What a fitted model has to beat and needs no exact positions."""
 
 
 class PairRefused(MissingData):
@@ -255,14 +257,6 @@ def entry_columns(model: VintageModel) -> FloatArray:
     each = np.repeat(left / entries.shape[1], entries.shape[1], axis=0)
     near = place >= 0
     return np.stack([np.bincount(place[near], mass[near], ENTRY_BINS) for mass in each.T], axis=1)
-
-
-def with_columns(pair: Pair, side: str, **changes: object) -> Pair:
-    """The pair with one side changed; for what re-weighs or shuffles positions."""
-    return replace(pair, **{side: replace(getattr(pair, side), **changes)})
-
-
-BASELINE_NAMES: Final = (*MODELS, *PLAIN)
 
 
 def baseline_maps(

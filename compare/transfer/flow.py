@@ -8,6 +8,9 @@ path of prices first comes to its level, after the close of its own bar. So no m
 
 A step uses nothing of its own but its extremes. What opens and is liquidated within a step is not predicted, nor what
 opened before the series. Both sides are written in one coordinate, log price that falls towards the level (`sign`).
+
+What stands at the end of a series is the model's map, node by node (`standing`): a correction of nodes moves the curve
+of a map at each distance by as much as those nodes hold of it there; so do the errors of the correction.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +24,7 @@ from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
 from liqtruth.compare.statistics.sparse_table import doubled, first_at_most
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.estimator.model.node_shares import VINTAGES, daily_volatility, node_shares
+from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
 from liqtruth.estimator.model.response_matrix import Columns, Lots, build_dictionary
 from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
 from liqtruth.estimator.over_time.time_grid import bar_s, in_words
@@ -78,15 +81,7 @@ def predicted_flow(
             f"{coin} has bars of {in_words(timedelta(milliseconds=bar_ms))}, which do not fill steps of "
             f"{in_words(step)}: take a longer --horizon, or fetch shorter bars"
         )
-    shares = node_shares(
-        VINTAGES,
-        model,
-        brackets,
-        POSITION_USD,
-        daily_volatility=daily_volatility(bars.close, bar_s(series)),
-    )
-    active = activity(bars.open_interest, bars.volume, bar_s(series))
-    turned = turn_over(bars.open_interest, active.coins, shares.rates)
+    shares, turned = _turned_over(series, model, brackets)
     held = (series.end_ms - 1) // step_ms
     of_bar = held - held[0]
     first = np.searchsorted(of_bar, np.arange(of_bar[-1] + 2))
@@ -138,6 +133,17 @@ def swept_coins(
     return coins
 
 
+def _turned_over(
+    series: MarketSeries, model: LeverageModel, brackets: Brackets
+) -> tuple[NodeShares, Turnover]:
+    """The model's shares on this market, and openings and closings per class."""
+    bars = series.bars
+    volatility = daily_volatility(bars.close, bar_s(series))
+    shares = node_shares(VINTAGES, model, brackets, POSITION_USD, daily_volatility=volatility)
+    active = activity(bars.open_interest, bars.volume, bar_s(series))
+    return shares, turn_over(bars.open_interest, active.coins, shares.rates)
+
+
 def _whole(end_ms: IntArray, bar_ms: int, step_ms: int, first: IntArray) -> BoolArray:
     """Steps of which every bar is there, and a bar before them."""
     inside = (end_ms - bar_ms) // step_ms == (end_ms - 1) // step_ms
@@ -166,17 +172,10 @@ class Standing:
 def standing(series: MarketSeries, model: LeverageModel, brackets: Brackets) -> Standing:
     """By the model's shares, at the series' end."""
     bars = series.bars
-    shares = node_shares(
-        VINTAGES,
-        model,
-        brackets,
-        POSITION_USD,
-        daily_volatility=daily_volatility(bars.close, bar_s(series)),
-    )
-    active = activity(bars.open_interest, bars.volume, bar_s(series))
+    shares, turned = _turned_over(series, model, brackets)
     placed = build_dictionary(
         bars,
-        Lots.of(bars.open_interest, turn_over(bars.open_interest, active.coins, shares.rates)),
+        Lots.of(bars.open_interest, turned),
         np.zeros(len(bars.close), dtype=np.int64),
         1,
         shares.factors(brackets, POSITION_USD),

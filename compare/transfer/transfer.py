@@ -2,8 +2,8 @@
 
     shares_venue = shares_source * (r_venue / r_Hyperliquid) ** w
 
-Both tilts are of the same model and the same fit (`level`), so what the model mispredicts on both is divided out; `w`
-is how far liquidations of the next hour, which are of positions near the mark, speak for each leverage.
+Both tilts are of the same model and the same fit (`tilt_fit`), so what the model mispredicts on both is divided out;
+`w` is how far liquidations of the next hour, which are of positions near the mark, speak for each leverage.
 """
 
 from collections.abc import Iterator

@@ -3,6 +3,10 @@
 Arrays (pairs, bins) of one side in shares of open interest, nan where a contestant has nothing to say. What starts from
 exact maps (`shape-copy`, `last-exact`) is given the layer on which it is judged, so it is a stronger rival than a
 centralised venue could ever have.
+
+What even a perfect model could not beat is the noise floor. Accounts are split in two halves many times over; each half
+is half as many draws from the same population, so the halves differ by twice what the whole differs from it: half of
+their Wasserstein-1, and a quarter of their Jensen-Shannon divergence, which is quadratic in small differences.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +30,12 @@ LAYERS: Final = ("crowd", "raw")
 AGE_H: Final = (18.0, 72.0)
 """Hours by which the exact map of `last-exact` is older."""
 PERMUTATIONS: Final = 8
+HALVINGS: Final = 12
+FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
+    "wasserstein_pct": (wasserstein_pct, 0.5),
+    "jensen_shannon": (jensen_shannon, 0.25),
+}
+"""Score and the part of the halves' value that is the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +114,6 @@ def _earlier(pair: Pair, everything: Sequence[Pair]) -> Pair | None:
     found = everything[min(old, key=lambda place: old[place])]
     reaches = pair.recent.end_ms[-1] > found.as_of.timestamp() * 1000
     return found if reaches else None
-
-
-HALVINGS: Final = 12
-FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
-    "wasserstein_pct": (wasserstein_pct, 0.5),
-    "jensen_shannon": (jensen_shannon, 0.25),
-}
-"""Score and the part of the halves' value that is the floor."""
 
 
 def effective_positions(pair: Pair, side: str, layer: str) -> float:
