@@ -128,7 +128,7 @@ def bands_of_fit(
     prior = band_shares(fit.shares * ~fit.free, leverage)
     prior[-1] = 0.0
     fitted = np.append(band_shares(fit.free[None, :].astype(np.float64), leverage)[:-1] > 0, fit.free.any())
-    known, told = fitted & spread.known, told_by_data(fit, leverage)
+    known, told = fitted & spread.known, resolved_by_data(fit, leverage)
     low = high = share
     if spread.known:
         low, high = spread.interval(share, lambda drawn: band_shares(drawn, leverage), LEVEL)
@@ -147,7 +147,7 @@ def bands_of_fit(
     )
 
 
-def told_by_data(fit: SideFit, leverage: FloatArray) -> tuple[float | None, ...]:
+def resolved_by_data(fit: SideFit, leverage: FloatArray) -> tuple[float | None, ...]:
     """Of a change that is spread evenly over a band's free columns, the part that its fitted share would follow; per
     label of `LABELS`, then null for the null share."""
     resolution = fit.resolution()

@@ -25,7 +25,7 @@ ENTRY_BINS: Final = round(2 * ENTRY_REACH / ENTRY_BIN)
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class Holdings:
     """Rows are positions. `away` is the log distance of the liquidation from the mark, outward (0 where the mark has
     crossed it, infinite where no price liquidates); `share` of open interest; `account` codes; `account_usd` what the
     account is worth, `entry_px` and `px` entry and liquidation price (nan where unknown or none)."""
@@ -43,7 +43,7 @@ class Held:
         """Share of open interest that these positions hold."""
         return float(self.share.sum())
 
-    def as_whole(self) -> "Held":
+    def as_whole(self) -> "Holdings":
         """Scaled to hold all open interest: what is not seen is taken to be alike."""
         whole = self.coverage
         return replace(self, share=self.share / whole) if whole > 0 else self
@@ -81,15 +81,15 @@ class Held:
         return binned(self.away, mass)
 
 
-def held_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Held:
-    """Positions of one side, in shares of the last open interest; `positions` as `pairs.pair_of` wants them."""
+def holdings_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Holdings:
+    """Positions of one side, in shares of the last open interest; `positions` as `pairs.sample_of` wants them."""
     sign = 1.0 if side == "long" else -1.0
     rows = positions.filter(pl.col("szi") * sign > 0)
     open_interest, mark = float(series.bars.open_interest[-1]), series.mark_px
     coins = rows["szi"].to_numpy() * sign
     px = rows["liq_px"].cast(pl.Float64).to_numpy()
     priced = np.isfinite(px) & (px > 0)
-    return Held(
+    return Holdings(
         away=_away(px, mark, sign, priced),
         share=coins / open_interest if open_interest > 0 else np.zeros(len(coins)),
         account=_accounts(rows),
@@ -100,7 +100,7 @@ def held_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Held:
     )
 
 
-def entries_held(held: Held, mark_px: float) -> FloatArray:
+def entry_map(held: Holdings, mark_px: float) -> FloatArray:
     """The crowd's mass per entry bin."""
     known = np.isfinite(held.entry_px)
     place = entry_bin(np.log(held.entry_px[known] / mark_px))

@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import Spread
-from liqtruth.compare.calibration.holdings import ENTRY_BIN, entries_held
-from liqtruth.compare.calibration.samples import Pair, nodes_on
+from liqtruth.compare.calibration.holdings import ENTRY_BIN, entry_map
+from liqtruth.compare.calibration.samples import Sample, nodes_on
 from liqtruth.compare.calibration.selection import Fitted
 from liqtruth.compare.statistics.distance_axis import REACH
 from liqtruth.estimator.model.leverage_model import LeverageModel
@@ -33,7 +33,7 @@ BANDS: Final = ("0-3x", "3-7x", "7-15x", "15-30x", "30-40x", "40x+")
 LEVEL: Final = 0.95
 
 
-class StandingBand(msgspec.Struct, frozen=True):
+class ImpliedLeverageBand(msgspec.Struct, frozen=True):
     """Share of open interest within reach: as the fit draws it with its 95 % interval (null with too few blocks), and
     as positions measure it (null where they show no entries)."""
 
@@ -63,9 +63,9 @@ class EntryCheck(msgspec.Struct, frozen=True):
         return min(self.by_rate, key=lambda rate: self.by_rate[rate])
 
 
-def standing(
-    pairs: Sequence[Pair], fitted: Fitted, side: str, model: LeverageModel, spread: Spread
-) -> tuple[StandingBand, ...]:
+def implied_leverage(
+    pairs: Sequence[Sample], fitted: Fitted, side: str, model: LeverageModel, spread: Spread
+) -> tuple[ImpliedLeverageBand, ...]:
     """Bands of `BANDS`; `model` gives the nodes that `fitted` was fitted on."""
     place = np.searchsorted(EDGES[1:-1], model.leverage, side="right")
     member = (place[:, None] == np.arange(len(BANDS))).astype(np.float64)
@@ -78,7 +78,7 @@ def standing(
     ends = spread.interval(drawn, by_band, LEVEL) if spread.known else None
     true = measured(pairs, side, fitted, model)
     return tuple(
-        StandingBand(
+        ImpliedLeverageBand(
             band,
             float(drawn[at]),
             None if ends is None else float(ends[0][at]),
@@ -89,7 +89,7 @@ def standing(
     )
 
 
-def measured(pairs: Sequence[Pair], side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
+def measured(pairs: Sequence[Sample], side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
     """The crowd's mass within reach per band of leverage from entry to liquidation: mean of the pairs that show it."""
     found = [_measured_of(pair, side, fitted, model) for pair in pairs]
     known = [one for one in found if one is not None]
@@ -105,12 +105,12 @@ def entry_leverage(entry_px: FloatArray, px: FloatArray, maintenance_rate: float
 
 
 def entry_check(
-    pairs: Sequence[Pair], side: str, shares: FloatArray, rates: Sequence[float]
+    pairs: Sequence[Sample], side: str, shares: FloatArray, rates: Sequence[float]
 ) -> EntryCheck | None:
     """Over all pairs whose positions show entries; `shares` (classes, nodes) weigh the classes. Null without any."""
     known = [getattr(pair, side) for pair in pairs]
     found = [
-        (entries_held(one.held, pair.mark_px), one.entries) for one, pair in zip(known, pairs, strict=True)
+        (entry_map(one.holdings, pair.mark_px), one.entries) for one, pair in zip(known, pairs, strict=True)
     ]
     usable = [(true, columns) for true, columns in found if true.sum() > 0 and columns.sum() > 0]
     if not usable:
@@ -120,8 +120,8 @@ def entry_check(
     return EntryCheck(_distance_pct(truth, columns @ shares.sum(axis=1)), each)
 
 
-def _measured_of(pair: Pair, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
-    held = getattr(pair, side).held
+def _measured_of(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
+    held = getattr(pair, side).holdings
     near = held.away < REACH
     if not np.isfinite(held.entry_px[near]).any():
         return None
@@ -133,7 +133,7 @@ def _measured_of(pair: Pair, side: str, fitted: Fitted, model: LeverageModel) ->
     return np.bincount(band, held.crowd[near][known], len(BANDS)).astype(np.float64)
 
 
-def _node_sums(pair: Pair, side: str, fitted: Fitted, classes: int) -> FloatArray:
+def _node_sums(pair: Sample, side: str, fitted: Fitted, classes: int) -> FloatArray:
     """What a unit of weight places within reach, (classes, nodes)."""
     columns = getattr(pair, side).columns[fitted.coordinate]
     return np.asarray(columns.sum(axis=0, dtype=np.float64).reshape(classes, -1))

@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 from sqlmodel import col, func, select
 
-from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.samples import LIMITS, Limits, Pair, PairRefused, pair_of
+from liqtruth.compare.calibration.holdings import Holdings
+from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleRefused, sample_of
 from liqtruth.compare.workers import Workers, run_all
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
@@ -65,7 +65,7 @@ class Refused:
 class Gathered:
     """All pairs, by coin and time, and the moments that have none; `notes` are what was chosen on the way."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Sample, ...]
     refused: tuple[Refused, ...]
     notes: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class PairTask:
+class SampleTask:
     """Some moments of one coin, and where they are stored."""
 
     settings: Settings
@@ -113,13 +113,13 @@ def gather(
     venue_named(aggregates)
     wanted = Wanted(prior, step, coordinates, limits, aggregates)
     tasks = [
-        PairTask(store.settings, coin, moments, wanted)
+        SampleTask(store.settings, coin, moments, wanted)
         for coin in dict.fromkeys(coins)
         for moments in _batches(_moments(*_span(store, coin, start, end), step))
     ]
-    found = [one for part in run_all(pairs_of, tasks, workers, on_progress=on_progress) for one in part]
+    found = [one for part in run_all(samples_of, tasks, workers, on_progress=on_progress) for one in part]
     refused = tuple(one for one in found if isinstance(one, Refused))
-    pairs = {(one.coin, one.as_of): one for one in reversed(found) if isinstance(one, Pair)}
+    pairs = {(one.coin, one.as_of): one for one in reversed(found) if isinstance(one, Sample)}
     if not pairs:
         raise _none_left(coins, refused)
     weighed, said = reweighted([pairs[key] for key in sorted(pairs)])
@@ -131,7 +131,7 @@ def gather(
     return Gathered(weighed, refused, tuple(note for note in (stand_in, said) if note))
 
 
-def pairs_of(task: PairTask) -> list[Pair | Refused]:
+def samples_of(task: SampleTask) -> list[Sample | Refused]:
     """What a worker does: the pairs of a task's moments, or why there is none."""
     with Store.open(task.settings) as store:
         return [_pair_or_reason(store, task.coin, moment, task.wanted) for moment in task.moments]
@@ -148,7 +148,7 @@ def standing_in(series: MarketSeries, open_interest: float | None) -> MarketSeri
     """Another venue's series with its open interest scaled to end at this many coins."""
     last = float(series.bars.open_interest[-1])
     if not open_interest or not last > 0:
-        raise PairRefused(
+        raise SampleRefused(
             "the market's own open interest is not known, so that no other venue's can stand in"
         )
     bars = replace(series.bars, open_interest=series.bars.open_interest * (open_interest / last))
@@ -159,25 +159,25 @@ def _batches(moments: Sequence[datetime]) -> list[tuple[datetime, ...]]:
     return [tuple(moments[start : start + AT_ONCE]) for start in range(0, len(moments), AT_ONCE)]
 
 
-def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Pair | Refused:
+def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample | Refused:
     try:
         return _stored_pair(store, coin, moment, wanted)
     except (MissingData, BadInput) as error:
         return Refused(coin, moment, str(error))
 
 
-def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Pair:
+def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample:
     positions, market, _ = coin_as_of(store, coin, moment)
     read_at = positions["as_of"].max()
     assert isinstance(read_at, datetime)
     if moment - read_at >= wanted.step:
-        raise PairRefused(f"no position was read in the {hours(wanted.step)} before")
+        raise SampleRefused(f"no position was read in the {hours(wanted.step)} before")
     venue = venue_named(wanted.aggregates)
     series = load_series(store, venue, coin, WINDOW, read_at)
     if wanted.aggregates != VENUE:
         series = standing_in(series, None if market is None else market.open_interest)
     brackets = stored_brackets(store, venue_named(VENUE), coin, read_at)
-    return pair_of(
+    return sample_of(
         coin,
         series,
         venue,
@@ -226,7 +226,7 @@ def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
     )
 
 
-def reweighted(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], str]:
+def reweighted(pairs: Sequence[Sample]) -> tuple[tuple[Sample, ...], str]:
     """Pairs below `WHOLE`, weighed by size class of account like those above, and what was done in one line."""
     lacking = sum(least_coverage(pair) < WHOLE for pair in pairs)
     if not lacking:
@@ -242,32 +242,32 @@ def reweighted(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], str]:
     )
 
 
-def least_coverage(pair: Pair) -> float:
+def least_coverage(pair: Sample) -> float:
     return min(pair.long.coverage, pair.short.coverage)
 
 
-def mean_coverage(pairs: Sequence[Pair], side: str) -> float:
+def mean_coverage(pairs: Sequence[Sample], side: str) -> float:
     """Of all pairs, each with at most one."""
     return float(np.mean([min(1.0, getattr(pair, side).coverage) for pair in pairs]))
 
 
-def reference_mix(pairs: Sequence[Pair], side: str) -> FloatArray | None:
+def reference_mix(pairs: Sequence[Sample], side: str) -> FloatArray | None:
     """Share of open interest per size class of account in pairs that cover nearly all; null without any."""
-    helds = [getattr(pair, side).held for pair in pairs if getattr(pair, side).coverage >= WHOLE]
+    helds = [getattr(pair, side).holdings for pair in pairs if getattr(pair, side).coverage >= WHOLE]
     known = [mix for mix in (_mix(held) for held in helds) if mix is not None]
     return np.mean(known, axis=0) if known else None
 
 
-def _pair(pair: Pair, reference: dict[str, FloatArray | None]) -> Pair:
+def _pair(pair: Sample, reference: dict[str, FloatArray | None]) -> Sample:
     changed = {}
     for side in SIDES:
         own, mix = getattr(pair, side), reference[side]
         if own.coverage < WHOLE and mix is not None:
-            changed[side] = replace(own, held=_weighed(own.held, mix))
+            changed[side] = replace(own, holdings=_weighed(own.holdings, mix))
     return replace(pair, **changed)
 
 
-def _weighed(held: Held, reference: FloatArray) -> Held:
+def _weighed(held: Holdings, reference: FloatArray) -> Holdings:
     own, known = _mix(held), np.isfinite(held.account_usd)
     if own is None:
         return held
@@ -276,7 +276,7 @@ def _weighed(held: Held, reference: FloatArray) -> Held:
     return replace(held, share=share / share.sum())
 
 
-def _mix(held: Held) -> FloatArray | None:
+def _mix(held: Holdings) -> FloatArray | None:
     """Null where no account's worth is known."""
     known = np.isfinite(held.account_usd)
     if not held.share[known].sum() > 0:
@@ -285,5 +285,5 @@ def _mix(held: Held) -> FloatArray | None:
     return np.asarray(parts / parts.sum())
 
 
-def _class(held: Held) -> IntArray:
+def _class(held: Holdings) -> IntArray:
     return np.searchsorted(ACCOUNT_EDGES_USD, np.nan_to_num(held.account_usd), side="right")

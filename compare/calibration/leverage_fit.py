@@ -15,10 +15,10 @@ from liqtruth.compare.calibration.bands import (
     spread_of,
 )
 from liqtruth.compare.calibration.curve_bounds import bounds_of, own_bounds_of
-from liqtruth.compare.calibration.implied_leverage import entry_check, standing
+from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage
 from liqtruth.compare.calibration.lake_samples import WHOLE, Gathered, mean_coverage
-from liqtruth.compare.calibration.record import NAME, Calibrated, Choices, FitRecord, PairRow, SideRecord
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.record import NAME, Calibrated, Choices, FitRecord, SampleRow, SideRecord
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import PooledFit
 from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from liqtruth.compare.workers import one_blas_thread
@@ -164,7 +164,7 @@ class LeverageFit:
             [pair.as_of for pair in pairs],
         )
         coverage = np.array([side.coverage for side in sides])
-        effective = float(np.median([side.held.effective(side.held.crowd) for side in sides]))
+        effective = float(np.median([side.holdings.effective(side.holdings.crowd) for side in sides]))
         whose = f"{SYNTHETIC}: " if any(pair.synthetic for pair in pairs) else ""
         beside = "".join(f"; {note}" for note in notes)
         return (
@@ -217,7 +217,7 @@ class LeverageFit:
             bands_of_fit(fit, spread, np.array(self.prior.leverage), _unseen(pairs, side, self.size_table_)),
             fit.prior_scale,
             fit.at_most_one,
-            standing(pairs, fitted, side, self.prior, spread),
+            implied_leverage(pairs, fitted, side, self.prior, spread),
             entry_check(pairs, side, self.model_.shares(side), self.prior.rates),
         )
 
@@ -227,7 +227,7 @@ def _rows(shares: FloatArray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in (np.floor(shares * 1e9) / 1e9).tolist())
 
 
-def _unseen(pairs: Sequence[Pair], side: str, sizes: SizeTable) -> Unseen | None:
+def _unseen(pairs: Sequence[Sample], side: str, sizes: SizeTable) -> Unseen | None:
     """What was not covered, null where all was; its shares per band may be those of any class that was seen."""
     coverage = mean_coverage(pairs, side)
     if coverage >= WHOLE:
@@ -237,15 +237,15 @@ def _unseen(pairs: Sequence[Pair], side: str, sizes: SizeTable) -> Unseen | None
     return Unseen(coverage, seen.min(axis=0), seen.max(axis=0))
 
 
-def _row(pair: Pair) -> PairRow:
+def _row(pair: Sample) -> SampleRow:
     long, short = pair.long, pair.short
-    return PairRow(
+    return SampleRow(
         pair.coin,
         pair.as_of,
         pair.positions,
         pair.highest_leverage,
         pair.before_window,
         (long.coverage, short.coverage),
-        (long.held.kept, short.held.kept),
-        (long.held.effective(long.held.crowd), short.held.effective(short.held.crowd)),
+        (long.holdings.kept, short.holdings.kept),
+        (long.holdings.effective(long.holdings.crowd), short.holdings.effective(short.holdings.crowd)),
     )

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from liqtruth.compare.calibration.bands import Band
-from liqtruth.compare.calibration.implied_leverage import EntryCheck, StandingBand
+from liqtruth.compare.calibration.implied_leverage import EntryCheck, ImpliedLeverageBand
 from liqtruth.compare.calibration.selection import CoordinateScore, DeviationScore
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
@@ -30,7 +30,7 @@ SCHEMA: Final = "liqtruth.leverage_fit/2"
 NAME: Final = "calibrated"
 
 
-class PairRow(msgspec.Struct, frozen=True):
+class SampleRow(msgspec.Struct, frozen=True):
     """One pair: what was covered, what of the mass was left when large positions were cut; long then short."""
 
     coin: str
@@ -50,7 +50,7 @@ class SideRecord(msgspec.Struct, frozen=True):
     bands: tuple[Band, ...]
     prior_scale: float
     at_most_one: bool
-    standing: tuple[StandingBand, ...]
+    standing: tuple[ImpliedLeverageBand, ...]
     entries: EntryCheck | None
 
 
@@ -84,7 +84,7 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     choices: Choices
     long: SideRecord
     short: SideRecord
-    pairs: tuple[PairRow, ...]
+    pairs: tuple[SampleRow, ...]
     refused: tuple[str, ...]
     notes: tuple[str, ...] = ()
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.holdings import ENTRY_BINS, Held, entry_bin, held_on
+from liqtruth.compare.calibration.holdings import ENTRY_BINS, Holdings, entry_bin, holdings_on
 from liqtruth.compare.statistics.distance_axis import (
     BIN,
     BINS,
@@ -49,7 +49,7 @@ BASELINE_NAMES: Final = (*MODELS, *PLAIN)
 """What a fitted model has to beat and needs no exact positions."""
 
 
-class PairRefused(MissingData):
+class SampleRefused(MissingData):
     """A moment that nothing can be fitted on; the message says why."""
 
 
@@ -65,15 +65,15 @@ LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, eq=False)
-class SidePair:
-    """`columns` (bins, classes x nodes) per coordinate; `held` are the positions; `baselines` (bins,) by name.
+class SideSample:
+    """`columns` (bins, classes x nodes) per coordinate; `holdings` are the positions; `baselines` (bins,) by name.
 
     `entries` (entry bins, classes) are where the classes say that what stands was opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
 
     columns: Mapping[Coordinate, FloatArray]
-    held: Held
+    holdings: Holdings
     baselines: Mapping[str, FloatArray]
     entries: FloatArray
     coverage: float
@@ -81,12 +81,12 @@ class SidePair:
     @cached_property
     def crowd(self) -> FloatArray:
         """The crowd's map (bins,), not smoothed."""
-        return self.held.binned(self.held.crowd)
+        return self.holdings.binned(self.holdings.crowd)
 
     @cached_property
     def raw(self) -> FloatArray:
         """The map as it stands (bins,), not smoothed."""
-        return self.held.binned(self.held.share)
+        return self.holdings.binned(self.holdings.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ class Recent:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class Sample:
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
     classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
 
@@ -118,8 +118,8 @@ class Pair:
     before_window: float
     synthetic: bool
     recent: Recent
-    long: SidePair
-    short: SidePair
+    long: SideSample
+    short: SideSample
 
     @property
     def day(self) -> int:
@@ -132,7 +132,7 @@ class Pair:
         return f"{self.coin} {self.as_of:%Y-%m-%d}"
 
 
-def pair_of(
+def sample_of(
     coin: str,
     series: MarketSeries,
     venue: Venue,
@@ -142,11 +142,11 @@ def pair_of(
     *,
     coordinates: Sequence[Coordinate] = ("leverage",),
     limits: Limits = LIMITS,
-) -> Pair:
+) -> Sample:
     """`positions`, known ones only, has `szi` (signed coins), `liq_px` (null: no price liquidates it) and `mark_px`;
     `address` and `entry_px` are used where they are.
 
-    Classes and nodes are those of `prior`, nodes scaled to the market per coordinate. Raises `PairRefused` where the
+    Classes and nodes are those of `prior`, nodes scaled to the market per coordinate. Raises `SampleRefused` where the
     two sides of the pair do not belong together, or cover too little.
     """
     _check_mark(series.mark_px, positions)
@@ -159,14 +159,14 @@ def pair_of(
     }
     before = float(next(iter(models.values())).dictionary_.long.before_window.mean())
     if before > limits.most_before_window:
-        raise PairRefused(f"{before:.0%} of open interest opened before the series begin")
+        raise SampleRefused(f"{before:.0%} of open interest opened before the series begin")
     plain = baseline_maps(series, venue, coin, brackets)
     entries = entry_columns(next(iter(models.values())))
     long, short = (
-        _side(side, models, held_on(side, positions, series), plain[side], entries, highest, limits)
+        _side(side, models, holdings_on(side, positions, series), plain[side], entries, highest, limits)
         for side in SIDES
     )
-    return Pair(
+    return Sample(
         coin=coin,
         as_of=series.as_of,
         mark_px=series.mark_px,
@@ -204,10 +204,10 @@ def _kernel(precision: str) -> FloatArray:
 
 def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
     if positions.is_empty():
-        raise PairRefused("no position with a known price")
+        raise SampleRefused("no position with a known price")
     own = float(positions["mark_px"].median())  # type: ignore[arg-type]
     if abs(np.log(own / mark_px)) > MOST_MARK_GAP:
-        raise PairRefused(f"the positions' mark {own:,.6g} is not the series' last price {mark_px:,.6g}")
+        raise SampleRefused(f"the positions' mark {own:,.6g} is not the series' last price {mark_px:,.6g}")
 
 
 def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
@@ -218,20 +218,20 @@ def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
 def _side(
     side: str,
     models: Mapping[Coordinate, VintageModel],
-    held: Held,
+    held: Holdings,
     baselines: Mapping[str, FloatArray],
     entries: FloatArray,
     highest: float,
     limits: Limits,
-) -> SidePair:
+) -> SideSample:
     coverage = held.coverage
     if coverage < limits.least_coverage:
-        raise PairRefused(
+        raise SampleRefused(
             f"{coverage:.0%} of open interest is covered by {side}s, {limits.least_coverage:.0%} needed"
         )
     if coverage > MOST_COVERAGE:
-        raise PairRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
-    return SidePair(
+        raise SampleRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
+    return SideSample(
         {name: _columns(model, side, highest) for name, model in models.items()},
         held.as_whole(),
         baselines,

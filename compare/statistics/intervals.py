@@ -14,7 +14,7 @@ import numpy as np
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
-DRAWS: Final = 400
+DAY_DRAWS: Final = 400
 BLOCK_DRAWS: Final = 500
 ROW_DRAWS: Final = 200
 LEVEL: Final = 0.95
@@ -71,7 +71,7 @@ class Draws:
         return Estimate(float(values[0]), float(low), float(high))
 
 
-def drawn_days(start_ms: IntArray, seed: int, draws: int = DRAWS) -> Draws:
+def drawn_days(start_ms: IntArray, seed: int, draws: int = DAY_DRAWS) -> Draws:
     """Days drawn with replacement, as many as there are."""
     days, day = np.unique(start_ms // DAY_MS, return_inverse=True)
     if not days.size:

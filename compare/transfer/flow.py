@@ -9,8 +9,8 @@ path of prices first comes to its level, after the close of its own bar. So no m
 A step uses nothing of its own but its extremes. What opens and is liquidated within a step is not predicted, nor what
 opened before the series. Both sides are written in one coordinate, log price that falls towards the level (`sign`).
 
-What stands at the end of a series is the model's map, node by node (`standing`): a correction of nodes moves the curve
-of a map at each distance by as much as those nodes hold of it there; so do the errors of the correction.
+What stands at the end of a series is the model's map, node by node (`mass_by_leverage`): a correction of nodes moves
+the curve of a map at each distance by as much as those nodes hold of it there; so do the errors of the correction.
 """
 
 from dataclasses import dataclass, replace
@@ -162,14 +162,14 @@ def _before_window(open_interest: FloatArray, turnover: Turnover) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class MassByLeverage:
     """USD at the mark within each of `DISTANCES_PCT`, cumulative, shape (distances, nodes)."""
 
     long: FloatArray
     short: FloatArray
 
 
-def standing(series: MarketSeries, model: LeverageModel, brackets: Brackets) -> Standing:
+def mass_by_leverage(series: MarketSeries, model: LeverageModel, brackets: Brackets) -> MassByLeverage:
     """By the model's shares, at the series' end."""
     bars = series.bars
     shares, turned = _turned_over(series, model, brackets)
@@ -182,7 +182,7 @@ def standing(series: MarketSeries, model: LeverageModel, brackets: Brackets) -> 
         PriceGrid.around(series.mark_px, DEFAULT_WIDTH_BPS),
     )
     usd = float(bars.open_interest[-1]) * series.mark_px
-    return Standing(
+    return MassByLeverage(
         _within(placed.long, shares.long, placed.grid, is_long=True) * usd,
         _within(placed.short, shares.short, placed.grid, is_long=False) * usd,
     )

@@ -14,7 +14,7 @@ from liqtruth.compare.calibration.curve_bounds import (
     known_held_out,
     residuals,
 )
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import Fitted, PooledFit, coins_of, fit_coordinates, layer_maps
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.map_scores import SCORES, scores
@@ -25,7 +25,7 @@ from liqtruth.compare.validation.baselines import (
     Judged,
     baselines,
     effective_positions,
-    floors,
+    noise_floor,
     permuted,
 )
 from liqtruth.compare.validation.splits import Fold, Split
@@ -39,7 +39,7 @@ CHANCE: Final = "chance"
 
 
 @dataclass(frozen=True, eq=False)
-class SideTrial:
+class SideBacktest:
     """One side and layer: `score[name][contestant]`, `floor[name]` and `effective`, all (pairs,); `inside` says per
     pair and distance whether the truth lay within the 80 % bounds, nan where the fit gave none."""
 
@@ -52,15 +52,15 @@ class SideTrial:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Backtest:
     """A split's judged pairs, and how each contestant did on them; `fits` are those of the folds."""
 
     name: str
-    pairs: tuple[Pair, ...]
-    sides: tuple[SideTrial, ...]
+    pairs: tuple[Sample, ...]
+    sides: tuple[SideBacktest, ...]
     fits: tuple[PooledFit, ...]
 
-    def of(self, side: str, layer: str) -> SideTrial:
+    def of(self, side: str, layer: str) -> SideBacktest:
         return next(one for one in self.sides if (one.side, one.layer) == (side, layer))
 
 
@@ -76,14 +76,14 @@ class _Drawn:
 
 
 @one_blas_thread()
-def tried(
-    pairs: Sequence[Pair],
+def backtest(
+    pairs: Sequence[Sample],
     split: Split,
     prior: LeverageModel,
     *,
     seed: int = 0,
     on_progress: Callable[[float], None] = lambda share: None,
-) -> Trial:
+) -> Backtest:
     """Fit every fold as a whole, choices included, on what it may see; score what it may not."""
     folds = []
     kept: dict[bytes, tuple[Fitted, ...]] = {}
@@ -95,15 +95,15 @@ def tried(
         folds.append(_drawn(pairs, fold, fit))
         on_progress(done / len(split.folds))
     judged = tuple(pair for one in folds for pair in one.judged.pairs)
-    sides = tuple(_side_trial(folds, judged, side, layer, seed) for side in SIDES for layer in LAYERS)
-    return Trial(split.name, judged, sides, tuple(one.fit for one in folds))
+    sides = tuple(_side_backtest(folds, judged, side, layer, seed) for side in SIDES for layer in LAYERS)
+    return Backtest(split.name, judged, sides, tuple(one.fit for one in folds))
 
 
-def _chosen(pairs: Sequence[Pair], flags: BoolArray) -> list[Pair]:
+def _chosen(pairs: Sequence[Sample], flags: BoolArray) -> list[Sample]:
     return [pair for pair, chosen in zip(pairs, flags, strict=True) if chosen]
 
 
-def _drawn(pairs: Sequence[Pair], fold: Fold, fit: PooledFit) -> _Drawn:
+def _drawn(pairs: Sequence[Sample], fold: Fold, fit: PooledFit) -> _Drawn:
     test = _chosen(pairs, fold.test)
     seen = [pair for pair in fit.samples_ if pair.coin != fold.coin]
     judged = Judged(test, seen)
@@ -130,9 +130,9 @@ def _inside(
     return found
 
 
-def _side_trial(
-    folds: Sequence[_Drawn], judged: Sequence[Pair], side: str, layer: str, seed: int
-) -> SideTrial:
+def _side_backtest(
+    folds: Sequence[_Drawn], judged: Sequence[Sample], side: str, layer: str, seed: int
+) -> SideBacktest:
     truth = layer_maps(judged, side, layer)
     maps = {FITTED: np.concatenate([one.fitted[side] for one in folds])}
     for name in BASELINES:
@@ -142,11 +142,11 @@ def _side_trial(
         truth, permuted(maps[FITTED], [pair.coin for pair in judged], np.random.default_rng(seed)), side
     )
     found[CHANCE] = {score: values.mean(axis=0) for score, values in wrong.items()}
-    return SideTrial(
+    return SideBacktest(
         side,
         layer,
         {score: {name: found[name][score] for name in found} for score in SCORES},
-        floors(judged, side, layer, seed),
+        noise_floor(judged, side, layer, seed),
         np.array([effective_positions(pair, side, layer) for pair in judged]),
         np.concatenate([one.inside[side, layer] for one in folds]),
     )

@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.samples import BASELINE_NAMES, Pair, SidePair
+from liqtruth.compare.calibration.holdings import Holdings
+from liqtruth.compare.calibration.samples import BASELINE_NAMES, Sample, SideSample
 from liqtruth.compare.calibration.selection import layer_maps
 from liqtruth.compare.statistics.distance_axis import BIN, BINS, binned
 from liqtruth.compare.statistics.distances import log_distance
@@ -31,7 +31,7 @@ AGE_H: Final = (18.0, 72.0)
 """Hours by which the exact map of `last-exact` is older."""
 PERMUTATIONS: Final = 8
 HALVINGS: Final = 12
-FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
+FLOORS: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
     "wasserstein_pct": (wasserstein_pct, 0.5),
     "jensen_shannon": (jensen_shannon, 0.25),
 }
@@ -42,11 +42,11 @@ FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArra
 class Judged:
     """Pairs of one fold that are judged, and the pairs that its fit has seen."""
 
-    pairs: Sequence[Pair]
-    seen: Sequence[Pair]
+    pairs: Sequence[Sample]
+    seen: Sequence[Sample]
 
 
-def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Pair]) -> dict[str, FloatArray]:
+def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Sample]) -> dict[str, FloatArray]:
     """Every one of `BASELINES`; `everything` holds the earlier exact maps of the same coins."""
     sides = [getattr(pair, side) for pair in judged.pairs]
     found = {name: _known(sides, name) for name in BASELINE_NAMES}
@@ -66,12 +66,12 @@ def shape_copy(judged: Judged, side: str, layer: str) -> FloatArray:
     return np.stack([by_coin[pair.coin] for pair in judged.pairs])
 
 
-def last_exact(pair: Pair, everything: Sequence[Pair], side: str, layer: str) -> FloatArray:
+def last_exact(pair: Sample, everything: Sequence[Sample], side: str, layer: str) -> FloatArray:
     """The coin's exact map of about a day before at its own prices, without what later bars have reached."""
     earlier = _earlier(pair, everything)
     if earlier is None:
         return np.full(BINS, np.nan)
-    held = getattr(earlier, side).held
+    held = getattr(earlier, side).holdings
     later = pair.recent.end_ms > round(earlier.as_of.timestamp() * 1000)
     low, high = float(pair.recent.low[later].min()), float(pair.recent.high[later].max())
     priced = np.isfinite(held.px)
@@ -97,12 +97,12 @@ def permuted(maps: FloatArray, coins: Sequence[str], rng: np.random.Generator) -
     return found
 
 
-def _known(sides: Sequence[SidePair], name: str) -> FloatArray:
+def _known(sides: Sequence[SideSample], name: str) -> FloatArray:
     nothing = np.full(BINS, np.nan)
     return np.stack([side.baselines.get(name, nothing) for side in sides])
 
 
-def _earlier(pair: Pair, everything: Sequence[Pair]) -> Pair | None:
+def _earlier(pair: Sample, everything: Sequence[Sample]) -> Sample | None:
     ages: Mapping[int, float] = {
         place: (pair.as_of - one.as_of).total_seconds() / 3600
         for place, one in enumerate(everything)
@@ -116,21 +116,21 @@ def _earlier(pair: Pair, everything: Sequence[Pair]) -> Pair | None:
     return found if reaches else None
 
 
-def effective_positions(pair: Pair, side: str, layer: str) -> float:
+def effective_positions(pair: Sample, side: str, layer: str) -> float:
     """(sum q)^2 / sum q^2 of positions within range."""
-    held: Held = getattr(pair, side).held
+    held: Holdings = getattr(pair, side).holdings
     mass = held.crowd if layer == "crowd" else held.share
     return held.effective(mass, float(log_distance(RANGE_PCT, side)))
 
 
-def floors(pairs: Sequence[Pair], side: str, layer: str, seed: int) -> dict[str, FloatArray]:
-    """Floor of each of `FLOORED` per pair, the mean of `HALVINGS` splits; nan where a half is always empty."""
+def noise_floor(pairs: Sequence[Sample], side: str, layer: str, seed: int) -> dict[str, FloatArray]:
+    """Floor of each of `FLOORS` per pair, the mean of `HALVINGS` splits; nan where a half is always empty."""
     found = [
         _halves(pair, side, layer, np.random.default_rng([seed, place])) for place, pair in enumerate(pairs)
     ]
     first, second = (np.stack(half) for half in zip(*found, strict=True))
     with np.errstate(invalid="ignore"):
-        return {name: part * _mean(score(first, second, side)) for name, (score, part) in FLOORED.items()}
+        return {name: part * _mean(score(first, second, side)) for name, (score, part) in FLOORS.items()}
 
 
 def _mean(values: FloatArray) -> FloatArray:
@@ -140,9 +140,9 @@ def _mean(values: FloatArray) -> FloatArray:
     )
 
 
-def _halves(pair: Pair, side: str, layer: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _halves(pair: Sample, side: str, layer: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Maps (halvings, bins) of random halves of the accounts, and of the others."""
-    held: Held = getattr(pair, side).held
+    held: Holdings = getattr(pair, side).holdings
     near = held.away < BIN * BINS
     mass, place = (
         (held.crowd if layer == "crowd" else held.share)[near],

@@ -24,7 +24,7 @@ from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
-from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
+from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
 from liqtruth.compare.validation.splits import blocks_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
@@ -149,7 +149,9 @@ class _Blocks:
         return len(np.unique(self.number[rows]))
 
 
-def split_findings(trial: Trial, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE) -> SplitFindings:
+def split_findings(
+    trial: Backtest, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE
+) -> SplitFindings:
     """The same trial and seed give the same figures."""
     number = blocks_of(trial.pairs)
     one_side, both_sides = _Blocks.of(number, seed), _Blocks.of(np.tile(number, len(SIDES)), seed)
@@ -188,13 +190,13 @@ def _chosen(fit: PooledFit) -> Chosen:
     return Chosen(fit.fitted_.coordinate, tried, fit.ridge_, len(fit.deviation_.table))
 
 
-def _joined(sides: list[SideTrial]) -> SideTrial:
+def _joined(sides: list[SideBacktest]) -> SideBacktest:
     """The maps of all sides, one after the other."""
 
     def all_of(each: list[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
         return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
 
-    return SideTrial(
+    return SideBacktest(
         BOTH,
         sides[0].layer,
         {score: all_of([side.score[score] for side in sides]) for score in SCORES},
@@ -204,7 +206,7 @@ def _joined(sides: list[SideTrial]) -> SideTrial:
     )
 
 
-def _side(found: SideTrial, blocks: _Blocks, least_effective: float) -> SideFindings:
+def _side(found: SideBacktest, blocks: _Blocks, least_effective: float) -> SideFindings:
     enough = found.effective >= least_effective
     return SideFindings(
         found.side,
@@ -217,7 +219,7 @@ def _side(found: SideTrial, blocks: _Blocks, least_effective: float) -> SideFind
     )
 
 
-def _score(found: SideTrial, score: str, enough: BoolArray, blocks: _Blocks) -> ScoreFindings:
+def _score(found: SideBacktest, score: str, enough: BoolArray, blocks: _Blocks) -> ScoreFindings:
     counted = enough if score in SHAPE_SCORES else np.ones_like(enough)
     values = {name: np.where(counted, rows, np.nan) for name, rows in found.score[score].items()}
     fitted, floor = values[FITTED], found.floor.get(score)

@@ -29,7 +29,7 @@ SCORE_WORDS: Final = {
 }
 
 
-def where_not(findings: Findings) -> Iterator[str]:
+def limitations(findings: Findings) -> Iterator[str]:
     """Everything that the proof does not show, the worst first."""
     splits = findings.splits
     each = [(split, layer) for split in splits for layer in LAYERS]

@@ -18,7 +18,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import where_not
+from liqtruth.compare.validation.limitations import limitations
 from liqtruth.compare.validation.shown import NOISE_FLOOR, heading, layer_lines
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.compare.validation.verdicts import (
@@ -69,7 +69,7 @@ def write_page(findings: Findings, path: Path) -> None:
             (skill_line(split), [_unbroken(line) for line in layer_lines(split, findings.least_effective)])
             for split in findings.splits
         ],
-        not_shown=[_unbroken(line) for line in where_not(findings)],
+        not_shown=[_unbroken(line) for line in limitations(findings)],
         setting=list(setting_lines(findings)),
         judged=judged,
         tables=[

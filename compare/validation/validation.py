@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.validation.backtest import tried
+from liqtruth.compare.validation.backtest import backtest
 from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
 from liqtruth.compare.validation.splits import (
     EMBARGO_DAYS,
@@ -73,7 +73,7 @@ class Plan:
     """What is judged, and how: `pairs` all of them, `seen` those before the final window; with `parted_at` what was
     known before that moment is fitted and the rest judged, without an embargo."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Sample, ...]
     refused: tuple[str, ...]
     prior: LeverageModel
     notes: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class Plan:
         return Window(day_of(min(days)), day_of(max(days)), len(kept), blocks)
 
     @property
-    def seen(self) -> tuple[Pair, ...]:
+    def seen(self) -> tuple[Sample, ...]:
         start = self.window_start
         return self.pairs if start is None else tuple(pair for pair in self.pairs if pair.day < start)
 
@@ -142,7 +142,7 @@ class Plan:
     ) -> SplitFindings:
         """Fit and judge one of `splits`, or the final one."""
         pairs = self.pairs if split.name == FINAL else self.seen
-        trial = tried(pairs, split, self.prior, seed=self.seed, on_progress=on_progress)
+        trial = backtest(pairs, split, self.prior, seed=self.seed, on_progress=on_progress)
         return split_findings(trial, seed=self.seed, least_effective=self.least_effective)
 
     def findings(self, splits: Sequence[SplitFindings]) -> Findings:
@@ -164,7 +164,7 @@ class Plan:
         )
 
 
-def too_few_days(pairs: Sequence[Pair]) -> str:
+def too_few_days(pairs: Sequence[Sample]) -> str:
     """Why there is no final window."""
     days = len(np.unique([pair.day for pair in pairs]))
     return f"{days} days with pairs are too few to set a final window aside: at least {FEWEST_DAYS} must lie before it"

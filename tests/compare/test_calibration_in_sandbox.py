@@ -17,7 +17,7 @@ import pytest
 
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
-from liqtruth.compare.calibration.samples import pair_of
+from liqtruth.compare.calibration.samples import sample_of
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.venues.table import venue_named
@@ -42,7 +42,7 @@ def later() -> dict[str, Distances]:
     """Mean Wasserstein-1 in percent of price over both sides of the later days, by map and model."""
     venue, prior = KnownVenue.of(SEED, ACCOUNTS, DAYS), leverage_model_named()
     pairs = tuple(
-        pair_of(COIN, moment.series, venue_named(VENUE), moment.positions, prior, BRACKETS)
+        sample_of(COIN, moment.series, venue_named(VENUE), moment.positions, prior, BRACKETS)
         for moment in venue.moments[:FITTED_ON]
     )
     fitted = LeverageFit(prior, draws=2).fit(Gathered(pairs, ())).model_
