@@ -128,7 +128,7 @@ def bands_of_fit(
     prior = band_shares(fit.shares * ~fit.free, leverage)
     prior[-1] = 0.0
     fitted = np.append(band_shares(fit.free[None, :].astype(np.float64), leverage)[:-1] > 0, fit.free.any())
-    known, told = fitted & spread.known, resolved_by_data(fit, leverage)
+    known, resolved = fitted & spread.known, resolved_by_data(fit, leverage)
     low = high = share
     if spread.known:
         low, high = spread.interval(share, lambda drawn: band_shares(drawn, leverage), LEVEL)
@@ -141,7 +141,7 @@ def bands_of_fit(
             float(low[place]) if known[place] else None,
             float(high[place]) if known[place] else None,
             float(prior[place]),
-            told[place],
+            resolved[place],
         )
         for place, label in enumerate(BANDS_AND_NULL)
     )

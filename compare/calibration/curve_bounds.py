@@ -102,8 +102,8 @@ def _side_bounds(pairs: Sequence[Sample], maps: FloatArray, side: str) -> SideBo
 
 
 def _excess(pair: Sample, side: str) -> FloatArray:
-    held = getattr(pair, side).holdings
-    return np.asarray(held.binned(held.share - held.cut))
+    holdings = getattr(pair, side).holdings
+    return np.asarray(holdings.binned(holdings.share - holdings.cut))
 
 
 def _rounded(values: FloatArray) -> tuple[float, ...]:

@@ -100,12 +100,12 @@ def holdings_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Hol
     )
 
 
-def entry_map(held: Holdings, mark_px: float) -> FloatArray:
+def entry_map(holdings: Holdings, mark_px: float) -> FloatArray:
     """The crowd's mass per entry bin."""
-    known = np.isfinite(held.entry_px)
-    place = entry_bin(np.log(held.entry_px[known] / mark_px))
+    known = np.isfinite(holdings.entry_px)
+    place = entry_bin(np.log(holdings.entry_px[known] / mark_px))
     near = place >= 0
-    return np.bincount(place[near], held.cut[known][near], ENTRY_BINS).astype(np.float64)
+    return np.bincount(place[near], holdings.cut[known][near], ENTRY_BINS).astype(np.float64)
 
 
 def entry_bin(log_px: FloatArray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Leverage of what stands, drawn and measured: the fitted shares held against exact entries and liquidation prices.
+"""Implied leverage, drawn and measured: the fitted shares compared with exact entries and liquidation prices.
 
-Shares of births cannot be seen on chain, but what is left of them can: every position shows its entry and its
+Shares of openings cannot be seen on chain, but what is left of them can: every position shows its entry and its
 liquidation price, and so the leverage of the isolated position with that distance,
 
     1 / leverage = maintenance * r - side * (r - 1),    r = liquidation over entry price
@@ -8,7 +8,7 @@ liquidation price, and so the leverage of the isolated position with that distan
 Per band of leverage, in the coordinate that coins share: the crowd's mass within reach as the fit draws it and as it is
 measured.
 
-Turnover classes are held against exact entry prices before any leverage: a class that turns over slowly keeps old
+Turnover classes are compared with exact entry prices before any leverage: a class that turns over slowly keeps old
 entries, far from the mark; a fast one only new ones. The distance between where a class says that its open interest was
 opened and where positions were (Wasserstein-1 over log price) tells turnover apart from leverage. Positions that were
 built in parts show one mean entry, and what was liquidated is missing from the truth, so the distance is never zero.
@@ -121,16 +121,16 @@ def entry_check(
 
 
 def _measured_of(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
-    held = getattr(pair, side).holdings
-    near = held.away < REACH
-    if not np.isfinite(held.entry_px[near]).any():
+    holdings = getattr(pair, side).holdings
+    near = holdings.away < REACH
+    if not np.isfinite(holdings.entry_px[near]).any():
         return None
-    own = entry_leverage(held.entry_px[near], held.px[near], 0.5 / pair.highest_leverage, side)
+    own = entry_leverage(holdings.entry_px[near], holdings.px[near], 0.5 / pair.highest_leverage, side)
     nodes = nodes_on(model, fitted.coordinate, pair.highest_leverage, pair.daily_volatility)
     shared = own * (model.leverage[-1] / nodes[-1])
     known = np.isfinite(shared)
     band = np.searchsorted(EDGES[1:-1], shared[known], side="right")
-    return np.bincount(band, held.crowd[near][known], len(BANDS)).astype(np.float64)
+    return np.bincount(band, holdings.crowd[near][known], len(BANDS)).astype(np.float64)
 
 
 def _node_sums(pair: Sample, side: str, fitted: Fitted, classes: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Pairs of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
+"""Samples of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
 
 Where a market's own aggregates were not kept, another venue's may stand in (`aggregates`): its prices and the shape of
 its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it says so.
@@ -122,13 +122,13 @@ def gather(
     pairs = {(one.coin, one.as_of): one for one in reversed(found) if isinstance(one, Sample)}
     if not pairs:
         raise _none_left(coins, refused)
-    weighed, said = reweighted([pairs[key] for key in sorted(pairs)])
+    weighed, weighing = reweighted([pairs[key] for key in sorted(pairs)])
     stand_in = (
         f"aggregates of {aggregates} stand in for Hyperliquid's own, at its level of open interest"
         if aggregates != VENUE
         else ""
     )
-    return Gathered(weighed, refused, tuple(note for note in (stand_in, said) if note))
+    return Gathered(weighed, refused, tuple(note for note in (stand_in, weighing) if note))
 
 
 def samples_of(task: SampleTask) -> list[Sample | Refused]:
@@ -215,13 +215,13 @@ def _moments(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
 
 def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
     """The most frequent reason of each coin."""
-    told = []
+    most = []
     for coin in dict.fromkeys(coins):
         reasons = [one.reason for one in refused if one.coin == coin]
-        most = max(dict.fromkeys(reasons), key=reasons.count)
-        told.append(f"{coin} {reasons.count(most)} times: {most}")
+        first = max(dict.fromkeys(reasons), key=reasons.count)
+        most.append(f"{coin} {reasons.count(first)} times: {first}")
     return MissingData(
-        f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(told)}. `liqtruth index watch` "
+        f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(most)}. `liqtruth index watch` "
         "brings exact positions, `liqtruth feed watch hyperliquid` their aggregates"
     )
 
@@ -253,8 +253,8 @@ def mean_coverage(pairs: Sequence[Sample], side: str) -> float:
 
 def reference_mix(pairs: Sequence[Sample], side: str) -> FloatArray | None:
     """Share of open interest per size class of account in pairs that cover nearly all; null without any."""
-    helds = [getattr(pair, side).holdings for pair in pairs if getattr(pair, side).coverage >= WHOLE]
-    known = [mix for mix in (_mix(held) for held in helds) if mix is not None]
+    whole = [getattr(pair, side).holdings for pair in pairs if getattr(pair, side).coverage >= WHOLE]
+    known = [mix for mix in (_mix(holdings) for holdings in whole) if mix is not None]
     return np.mean(known, axis=0) if known else None
 
 
@@ -267,23 +267,23 @@ def _pair(pair: Sample, reference: dict[str, FloatArray | None]) -> Sample:
     return replace(pair, **changed)
 
 
-def _weighed(held: Holdings, reference: FloatArray) -> Holdings:
-    own, known = _mix(held), np.isfinite(held.account_usd)
+def _weighed(holdings: Holdings, reference: FloatArray) -> Holdings:
+    own, known = _mix(holdings), np.isfinite(holdings.account_usd)
     if own is None:
-        return held
+        return holdings
     times = np.clip(reference / np.maximum(own, 1e-12), 1 / MOST_TIMES, MOST_TIMES)
-    share = held.share * np.where(known, times[_class(held)], 1.0)
-    return replace(held, share=share / share.sum())
+    share = holdings.share * np.where(known, times[_class(holdings)], 1.0)
+    return replace(holdings, share=share / share.sum())
 
 
-def _mix(held: Holdings) -> FloatArray | None:
+def _mix(holdings: Holdings) -> FloatArray | None:
     """Null where no account's worth is known."""
-    known = np.isfinite(held.account_usd)
-    if not held.share[known].sum() > 0:
+    known = np.isfinite(holdings.account_usd)
+    if not holdings.share[known].sum() > 0:
         return None
-    parts = np.bincount(_class(held)[known], held.share[known], CLASSES)
+    parts = np.bincount(_class(holdings)[known], holdings.share[known], CLASSES)
     return np.asarray(parts / parts.sum())
 
 
-def _class(held: Holdings) -> IntArray:
-    return np.searchsorted(ACCOUNT_EDGES_USD, np.nan_to_num(held.account_usd), side="right")
+def _class(holdings: Holdings) -> IntArray:
+    return np.searchsorted(ACCOUNT_EDGES_USD, np.nan_to_num(holdings.account_usd), side="right")

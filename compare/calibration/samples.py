@@ -1,4 +1,4 @@
-"""One pair of calibration: what the dictionary can say of a market at a moment, and where its positions stood.
+"""One sample of calibration: the response matrix of a market at a moment, and where its positions stood.
 
 Both on one axis, per side: bins of log price from the mark outward to `REACH`, in shares of open interest. Two layers
 are kept apart: in the crowd's map each position counts with at most `LARGEST_SHARE` of open interest, and what is left
@@ -211,20 +211,20 @@ def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
 
 
 def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
-    told = "source" in positions.columns and any_synthetic(positions["source"])
-    return told or any(note.startswith(SYNTHETIC) for note in series.notes)
+    marked = "source" in positions.columns and any_synthetic(positions["source"])
+    return marked or any(note.startswith(SYNTHETIC) for note in series.notes)
 
 
 def _side(
     side: str,
     models: Mapping[Coordinate, VintageModel],
-    held: Holdings,
+    holdings: Holdings,
     baselines: Mapping[str, FloatArray],
     entries: FloatArray,
     highest: float,
     limits: Limits,
 ) -> SideSample:
-    coverage = held.coverage
+    coverage = holdings.coverage
     if coverage < limits.least_coverage:
         raise SampleRefused(
             f"{coverage:.0%} of open interest is covered by {side}s, {limits.least_coverage:.0%} needed"
@@ -233,7 +233,7 @@ def _side(
         raise SampleRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
     return SideSample(
         {name: _columns(model, side, highest) for name, model in models.items()},
-        held.as_whole(),
+        holdings.as_whole(),
         baselines,
         entries,
         coverage,

@@ -119,8 +119,8 @@ def _fit_side(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, sid
 
 
 def _mix(pair: Sample, side: str) -> FloatArray:
-    held = getattr(pair, side).holdings
-    parts = np.bincount(held.size_class, held.cut, len(SIZES)).astype(np.float64)
+    holdings = getattr(pair, side).holdings
+    parts = np.bincount(holdings.size_class, holdings.cut, len(SIZES)).astype(np.float64)
     return np.asarray(parts / parts.sum()) if parts.sum() > 0 else parts
 
 

@@ -136,5 +136,5 @@ def smoothed_density(curve: Curve, smoothing_pct: float = SMOOTHING_PCT) -> Floa
 
 def _entropy_to(p: FloatArray, q: FloatArray) -> float:
     """Kullback-Leibler divergence of `p` from `q` in bits."""
-    held = p > 0
-    return float(np.sum(p[held] * np.log2(p[held] / q[held])))
+    positive = p > 0
+    return float(np.sum(p[positive] * np.log2(p[positive] / q[positive])))

@@ -59,9 +59,9 @@ def _side(heatmap: Heatmap, breakdown: pl.DataFrame, side: str, range_pct: float
     grid = heatmap.grid
     rows = breakdown.filter((pl.col("side") == side) & (pl.col("notional_usd") > 0)).drop_nulls("bin")
     away = np.abs(rows["bin"].to_numpy() + 0.5 - grid.bins_each_way) * grid.log_width
-    held = away < min(float(log_distance(range_pct, side)), grid.bins_each_way * grid.log_width)
+    near = away < min(float(log_distance(range_pct, side)), grid.bins_each_way * grid.log_width)
     mass, count, top = (
-        rows[name].to_numpy().astype(np.float64)[held]
+        rows[name].to_numpy().astype(np.float64)[near]
         for name in ("notional_usd", "positions", "largest_usd")
     )
     if not mass.size:
@@ -73,7 +73,7 @@ def _side(heatmap: Heatmap, breakdown: pl.DataFrame, side: str, range_pct: float
         positions=int(count.sum()),
         effective_least=total**2 / float(most.sum()),
         effective_most=total**2 / float(least.sum()),
-        noise_floor_pct=_noise_floor_pct(away[held], mass / total, least / total**2),
+        noise_floor_pct=_noise_floor_pct(away[near], mass / total, least / total**2),
     )
 
 

@@ -34,12 +34,12 @@ class Estimate(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
-def scaled(told: Estimate | None, factor: float) -> Estimate | None:
+def scaled(estimate: Estimate | None, factor: float) -> Estimate | None:
     """The estimate in another unit."""
-    if told is None:
+    if estimate is None:
         return None
-    low, high = (None if end is None else factor * end for end in (told.low, told.high))
-    return Estimate(factor * told.value, low, high)
+    low, high = (None if end is None else factor * end for end in (estimate.low, estimate.high))
+    return Estimate(factor * estimate.value, low, high)
 
 
 @dataclass(frozen=True, eq=False)

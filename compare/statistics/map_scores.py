@@ -98,9 +98,9 @@ def recall(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
     wanted, offered = (peaks(one, side) for one in (truth, drawn))
     gap = np.nan_to_num(np.abs(wanted[..., :, None] - offered[..., None, :]), nan=np.inf)
     found = gap.min(axis=-1) <= NEAR_PCT / 100 / BIN
-    held = np.isfinite(wanted)
+    known = np.isfinite(wanted)
     with np.errstate(invalid="ignore"):
-        return np.asarray((found & held).sum(axis=-1) / held.sum(axis=-1))
+        return np.asarray((found & known).sum(axis=-1) / known.sum(axis=-1))
 
 
 def peaks(mass: FloatArray, side: str) -> FloatArray:

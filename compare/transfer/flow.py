@@ -1,6 +1,6 @@
 """The flow that a model predicts: what of its positions stood at the start of a step and was reached in that step.
 
-A lot is a third of a bar's births at one entry price, at one leverage node. It is liquidated once at most: when the
+A lot is a third of a bar's openings at one entry price, at one leverage node. It is liquidated once at most: when the
 path of prices first comes to its level, after the close of its own bar. So no map has to be drawn per step:
 
     F[h, l] = sum over the lots of node l that are first reached in step h and were born before it
@@ -82,8 +82,8 @@ def predicted_flow(
             f"{in_words(step)}: take a longer --horizon, or fetch shorter bars"
         )
     shares, turned = _turned_over(series, model, brackets)
-    held = (series.end_ms - 1) // step_ms
-    of_bar = held - held[0]
+    step_of = (series.end_ms - 1) // step_ms
+    of_bar = step_of - step_of[0]
     first = np.searchsorted(of_bar, np.arange(of_bar[-1] + 2))
     whole = _whole(series.end_ms, bar_ms, step_ms, first)
     mark_px = np.append(np.nan, bars.close)[first[:-1]]
@@ -93,7 +93,7 @@ def predicted_flow(
             shares.factors(brackets, POSITION_USD), (shares.long, shares.short), (True, False), strict=True
         )
     )
-    start_ms = (held[0] + np.arange(of_bar[-1] + 1)) * step_ms
+    start_ms = (step_of[0] + np.arange(of_bar[-1] + 1)) * step_ms
     before = _before_window(bars.open_interest, turned)[first[:-1]]
     return Flow(coin, step_ms, start_ms, mark_px, long, short, before).only(whole)
 

@@ -1,6 +1,6 @@
 """The tilt that makes predicted liquidations those that happened, per side (method, section 3, G2d).
 
-With `F` the predicted flow of step h at node l, `y` the liquidations that the feed told, `rho` the share it tells:
+With `F` the predicted flow of step h at node l, `y` the reported liquidations, `rho` the share that the feed reports:
 
     mu[h] = rho * sum_l F[h, l] r(l),    r(l) = exp(b0 + b1 z + b2 z^2),    z = ln(l / 10) / 0.8
     max over b   sum_h {(y + f) ln(mu + f) - mu} / phi - sum_j (b_j - c_j)^2 / (2 sd_j^2)
@@ -45,8 +45,8 @@ NO_TILT: Final[Triple] = (0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, eq=False)
 class SideSteps:
-    """One side of one venue: `predicted_usd` (steps, nodes), `realised_usd` (steps,) as told by the feed, the `day` of
-    each step as a number, and how many `events` were told."""
+    """One side of one venue: `predicted_usd` (steps, nodes), `realised_usd` (steps,) as reported by the feed, the `day`
+    of each step as a number, and how many `events` were reported."""
 
     predicted_usd: FloatArray
     realised_usd: FloatArray
@@ -115,15 +115,15 @@ class _Problem:
 
     @cached_property
     def floor(self) -> float:
-        told = self.side.realised_usd
-        return max(FLOOR * float(told.mean()), np.finfo(float).tiny) if told.size else 1.0
+        observed = self.side.realised_usd
+        return max(FLOOR * float(observed.mean()), np.finfo(float).tiny) if observed.size else 1.0
 
     @cached_property
     def terms(self) -> FloatArray:
         return powers(self.leverage)
 
     @cached_property
-    def told_usd(self) -> FloatArray:
+    def reported_usd(self) -> FloatArray:
         """What the feed would tell of each node's flow."""
         return self.coverage * self.side.predicted_usd
 
@@ -155,13 +155,13 @@ class _Problem:
         return b
 
     def expected(self, b: FloatArray) -> FloatArray:
-        return np.asarray(self.told_usd @ np.exp(self.terms @ b))
+        return np.asarray(self.reported_usd @ np.exp(self.terms @ b))
 
     def worth(self, b: FloatArray, dispersion: float) -> float:
         """What is maximised."""
         mean = self.expected(b)
-        told = (self.side.realised_usd + self.floor) * np.log(mean + self.floor) - mean
-        return float(told.sum() / dispersion - (self.precision * (b - self.towards) ** 2).sum() / 2)
+        likelihood = (self.side.realised_usd + self.floor) * np.log(mean + self.floor) - mean
+        return float(likelihood.sum() / dispersion - (self.precision * (b - self.towards) ** 2).sum() / 2)
 
     def slope(self, b: FloatArray, dispersion: float) -> FloatArray:
         mean = self.expected(b)
@@ -185,15 +185,15 @@ class _Problem:
         return member @ (moves * missed[:, None]), np.tensordot(member, each, 1)
 
     def dispersion(self, b: FloatArray) -> float:
-        mean, told = self.expected(b), self.side.realised_usd
-        if not told.size:
+        mean, observed = self.expected(b), self.side.realised_usd
+        if not observed.size:
             return 1.0
-        pearson = float(((told - mean) ** 2 / (mean + self.floor)).sum()) / max(told.size - len(b), 1)
+        pearson = float(((observed - mean) ** 2 / (mean + self.floor)).sum()) / max(observed.size - len(b), 1)
         return max(pearson, 1e-9 * self.floor)
 
     def _moves(self, b: FloatArray) -> FloatArray:
         """Derivative of the mean by b, shape (steps, 3)."""
-        return np.asarray(self.told_usd @ (self.terms * np.exp(self.terms @ b)[:, None]))
+        return np.asarray(self.reported_usd @ (self.terms * np.exp(self.terms @ b)[:, None]))
 
 
 def _by_days(problem: _Problem, b: FloatArray, dispersion: float, seed: int) -> FloatArray | None:
@@ -206,9 +206,9 @@ def _by_days(problem: _Problem, b: FloatArray, dispersion: float, seed: int) -> 
         return None
     slopes, curvatures = problem.per_day(b, dispersion, of_step, days.size)
     times = times_drawn(days.size, seed, DRAWS)
-    held = np.diag(problem.precision)
-    matrix = np.tensordot(times, curvatures, 1) + held
-    right = times @ slopes - held @ (b - problem.towards)
+    penalty = np.diag(problem.precision)
+    matrix = np.tensordot(times, curvatures, 1) + penalty
+    right = times @ slopes - penalty @ (b - problem.towards)
     return np.asarray(np.std(np.linalg.solve(matrix, right[:, :, None])[..., 0], axis=0))
 
 

@@ -82,7 +82,7 @@ def tilted(model: LeverageModel, side: str, b: Triple) -> Tilted:
     return Tilted(cut, b, held_to)
 
 
-def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], said: str) -> Bounds | None:
+def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], basis: str) -> Bounds | None:
     """Bounds with the error of what was corrected added in quadrature: standard errors of the curve's logarithm at
     `DISTANCES_PCT`, long and short."""
     if bounds is None:
@@ -91,7 +91,7 @@ def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], said
         widened_side(side, Z80 * np.interp(side.distance_pct, DISTANCES_PCT, sd))
         for side, sd in zip((bounds.long, bounds.short), curve_sd, strict=True)
     )
-    return Bounds(long, short, f"{bounds.basis}; {said}")
+    return Bounds(long, short, f"{bounds.basis}; {basis}")
 
 
 def widened_side(bounds: SideBounds, error: FloatArray) -> SideBounds:
@@ -153,12 +153,12 @@ def carried_over(
     """The model, its record and its steps; without a `reference` the model's own bias stays in, and errors say so."""
     long, short = (_fitted(source, side, own, reference, coverage, seed) for side in SIDES)
     correction = _correction(source, own, coverage, trained_to, long, short)
-    said = "; ".join(_basis(source, own, reference, correction, (long, short)))
+    basis = "; ".join(_basis(source, own, reference, correction, (long, short)))
     made = (made_at or datetime.now(UTC)).astimezone(UTC)
     model = LeverageModel(
         name=name,
         kind="transferred",
-        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", said, (source.note,)),
+        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", basis, (source.note,)),
         rates=source.rates,
         leverage=source.leverage,
         long=_rows(long.tilted.shares),
@@ -202,8 +202,8 @@ def curve_moved(
     after = standing_usd * local_ratios(leverage, found.b)
     whole = np.where(before > 0, after.sum(axis=1), 1.0)
     moves = after @ local_powers(leverage) / whole[:, None]
-    told = np.einsum("di,ij,dj->d", moves, covariance, moves)
-    return found.held_to * whole / np.where(before > 0, before, 1.0), np.sqrt(told + BODY_SD**2)
+    variance = np.einsum("di,ij,dj->d", moves, covariance, moves)
+    return found.held_to * whole / np.where(before > 0, before, 1.0), np.sqrt(variance + BODY_SD**2)
 
 
 def _correction(

@@ -1,4 +1,4 @@
-"""One split tried: maps of everybody on the pairs that no fit has seen, scored side by side and layer by layer."""
+"""One split: maps of everybody on the pairs that no fit has seen, scored side by side and layer by layer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ CHANCE: Final = "chance"
 
 @dataclass(frozen=True, eq=False)
 class SideBacktest:
-    """One side and layer: `score[name][contestant]`, `floor[name]` and `effective`, all (pairs,); `inside` says per
+    """One side and layer: `score[name][map]`, `floor[name]` and `effective`, all (pairs,); `inside` says per
     pair and distance whether the truth lay within the 80 % bounds, nan where the fit gave none."""
 
     side: str
@@ -53,7 +53,7 @@ class SideBacktest:
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """A split's judged pairs, and how each contestant did on them; `fits` are those of the folds."""
+    """A split's judged pairs, and how each map did on them; `fits` are those of the folds."""
 
     name: str
     pairs: tuple[Sample, ...]

@@ -1,6 +1,6 @@
 """The maps that are judged: the fitted model, everything that it has to beat, and itself at the wrong moments.
 
-Arrays (pairs, bins) of one side in shares of open interest, nan where a contestant has nothing to say. What starts from
+Arrays (pairs, bins) of one side in shares of open interest, nan where one is not known. What starts from
 exact maps (`shape-copy`, `last-exact`) is given the layer on which it is judged, so it is a stronger rival than a
 centralised venue could ever have.
 
@@ -71,14 +71,14 @@ def last_exact(pair: Sample, everything: Sequence[Sample], side: str, layer: str
     earlier = _earlier(pair, everything)
     if earlier is None:
         return np.full(BINS, np.nan)
-    held = getattr(earlier, side).holdings
+    holdings = getattr(earlier, side).holdings
     later = pair.recent.end_ms > round(earlier.as_of.timestamp() * 1000)
     low, high = float(pair.recent.low[later].min()), float(pair.recent.high[later].max())
-    priced = np.isfinite(held.px)
-    alive = priced & (held.px < low if side == "long" else held.px > high)
-    away = np.full(len(held.px), np.inf)
-    away[alive] = np.abs(np.log(held.px[alive] / pair.mark_px))
-    mass = held.crowd if layer == "crowd" else held.share
+    priced = np.isfinite(holdings.px)
+    alive = priced & (holdings.px < low if side == "long" else holdings.px > high)
+    away = np.full(len(holdings.px), np.inf)
+    away[alive] = np.abs(np.log(holdings.px[alive] / pair.mark_px))
+    mass = holdings.crowd if layer == "crowd" else holdings.share
     kept = min(1.0, earlier.open_interest / pair.open_interest) if pair.open_interest > 0 else 0.0
     return binned(away, mass * kept)
 
@@ -118,9 +118,9 @@ def _earlier(pair: Sample, everything: Sequence[Sample]) -> Sample | None:
 
 def effective_positions(pair: Sample, side: str, layer: str) -> float:
     """(sum q)^2 / sum q^2 of positions within range."""
-    held: Holdings = getattr(pair, side).holdings
-    mass = held.crowd if layer == "crowd" else held.share
-    return held.effective(mass, float(log_distance(RANGE_PCT, side)))
+    holdings: Holdings = getattr(pair, side).holdings
+    mass = holdings.crowd if layer == "crowd" else holdings.share
+    return holdings.effective(mass, float(log_distance(RANGE_PCT, side)))
 
 
 def noise_floor(pairs: Sequence[Sample], side: str, layer: str, seed: int) -> dict[str, FloatArray]:
@@ -142,14 +142,14 @@ def _mean(values: FloatArray) -> FloatArray:
 
 def _halves(pair: Sample, side: str, layer: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Maps (halvings, bins) of random halves of the accounts, and of the others."""
-    held: Holdings = getattr(pair, side).holdings
-    near = held.away < BIN * BINS
+    holdings: Holdings = getattr(pair, side).holdings
+    near = holdings.away < BIN * BINS
     mass, place = (
-        (held.crowd if layer == "crowd" else held.share)[near],
-        (held.away[near] / BIN).astype(np.int64),
+        (holdings.crowd if layer == "crowd" else holdings.share)[near],
+        (holdings.away[near] / BIN).astype(np.int64),
     )
-    accounts = int(held.account.max(initial=-1)) + 1
-    first = (rng.random((HALVINGS, accounts)) < 0.5)[:, held.account[near]]
+    accounts = int(holdings.account.max(initial=-1)) + 1
+    first = (rng.random((HALVINGS, accounts)) < 0.5)[:, holdings.account[near]]
     key = place + BINS * np.arange(HALVINGS)[:, None]
     one = np.bincount(key.ravel(), (mass * first).ravel(), HALVINGS * BINS).reshape(HALVINGS, BINS)
     two = np.bincount(key.ravel(), (mass * ~first).ravel(), HALVINGS * BINS).reshape(HALVINGS, BINS)

@@ -1,4 +1,4 @@
-"""The figures of a trial: means, gains over every rival with intervals, noise floors, coverage of the bounds.
+"""The figures of a backtest: means, gains over every rival with intervals, noise floors, coverage of the bounds.
 
 Per layer (crowd, raw), per side and over both sides' maps together. Shape scores count only maps with at least
 `least_effective` effective positions, level scores count all. The gain over a rival is
@@ -58,7 +58,7 @@ class Gain(msgspec.Struct, frozen=True):
 
 
 class ScoreFindings(msgspec.Struct, frozen=True):
-    """One score: `means` by contestant (null: known on no map), of `maps`, with `left_out` below the gate.
+    """One score: `means` by map (null: known on no map), of `maps`, with `left_out` below the gate.
 
     `over_floor` is fitted / floor, `gap_closed` the part of the way from tiers to the floor.
     """
@@ -150,27 +150,27 @@ class _Blocks:
 
 
 def split_findings(
-    trial: Backtest, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE
+    tested: Backtest, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE
 ) -> SplitFindings:
-    """The same trial and seed give the same figures."""
-    number = blocks_of(trial.pairs)
+    """The same backtest and seed give the same figures."""
+    number = blocks_of(tested.pairs)
     one_side, both_sides = _Blocks.of(number, seed), _Blocks.of(np.tile(number, len(SIDES)), seed)
     sides = []
     for layer in LAYERS:
-        each = [trial.of(side, layer) for side in SIDES]
+        each = [tested.of(side, layer) for side in SIDES]
         sides.append(_side(_joined(each), both_sides, least_effective))
         sides.extend(_side(one, one_side, least_effective) for one in each)
-    days = [pair.day for pair in trial.pairs]
+    days = [pair.day for pair in tested.pairs]
     return SplitFindings(
-        name=trial.name,
-        pairs=len(trial.pairs),
-        coins=coins_of(trial.pairs),
+        name=tested.name,
+        pairs=len(tested.pairs),
+        coins=coins_of(tested.pairs),
         first_day=day_of(min(days)),
         last_day=day_of(max(days)),
         days=len(set(days)),
         blocks=int(number.max()) + 1,
         skill=_skill(sides[0].of(MAIN_SCORE)),
-        chosen=tuple(_chosen(fit) for fit in trial.fits),
+        chosen=tuple(_chosen(fit) for fit in tested.fits),
         sides=tuple(sides),
     )
 
@@ -181,8 +181,8 @@ def day_of(number: int) -> date:
 
 
 def _skill(crowd: ScoreFindings) -> bool | None:
-    told = [gain.shown for gain in (crowd.gain(SHAPE_COPY), crowd.gain(CHANCE)) if gain is not None]
-    return None if len(told) < 2 or None in told else all(told)
+    shown = [gain.shown for gain in (crowd.gain(SHAPE_COPY), crowd.gain(CHANCE)) if gain is not None]
+    return None if len(shown) < 2 or None in shown else all(shown)
 
 
 def _chosen(fit: PooledFit) -> Chosen:
@@ -254,10 +254,12 @@ def _gain(name: str, score: str, fitted: FloatArray, rival: FloatArray, blocks: 
     found = interval(fitted, rival, blocks.weights)
     if not np.isfinite(found[0]):
         return None
-    return Gain(name, *_told(found, count), int(known.sum()), count)
+    return Gain(name, *_with_interval(found, count), int(known.sum()), count)
 
 
-def _told(found: tuple[float, float, float], blocks: int) -> tuple[float, float | None, float | None]:
+def _with_interval(
+    found: tuple[float, float, float], blocks: int
+) -> tuple[float, float | None, float | None]:
     """A value with its interval, or without one."""
     value, low, high = widened(found, blocks) if blocks >= FEWEST_BLOCKS else (found[0], np.nan, np.nan)
     return (value, low, high) if np.isfinite(low) and np.isfinite(high) else (value, None, None)
@@ -268,7 +270,7 @@ def _bounds(inside: FloatArray, blocks: _Blocks) -> BoundsFindings | None:
     if not known.any():
         return None
     each = np.where(known, inside.mean(axis=1), np.nan)
-    overall, low, high = _told(
+    overall, low, high = _with_interval(
         difference_interval(each, np.zeros_like(each), blocks.weights), blocks.counted(known)
     )
     return BoundsFindings(

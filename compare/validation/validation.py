@@ -1,4 +1,4 @@
-"""A proof from its pairs: the final window set aside, the other splits judged, the figures kept in a file.
+"""A validation from its samples: the final window set aside, the other splits judged, the figures kept in a file.
 
 What was found lies in `<data-dir>/models/proofs/NAME.json`.
 """
@@ -48,7 +48,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A proof. `window` is what no split has looked at, null where days are too few; `start` and `end` are those of
+    """A validation. `window` is what no split has looked at, null where days are too few; `start` and `end` are those of
     all pairs, the window's included."""
 
     schema: Literal["liqtruth.proof/1"] = SCHEMA
@@ -142,8 +142,8 @@ class Plan:
     ) -> SplitFindings:
         """Fit and judge one of `splits`, or the final one."""
         pairs = self.pairs if split.name == FINAL else self.seen
-        trial = backtest(pairs, split, self.prior, seed=self.seed, on_progress=on_progress)
-        return split_findings(trial, seed=self.seed, least_effective=self.least_effective)
+        tested = backtest(pairs, split, self.prior, seed=self.seed, on_progress=on_progress)
+        return split_findings(tested, seed=self.seed, least_effective=self.least_effective)
 
     def findings(self, splits: Sequence[SplitFindings]) -> Findings:
         return Findings(
@@ -171,7 +171,7 @@ def too_few_days(pairs: Sequence[Sample]) -> str:
 
 
 def save(data_dir: Path, name: str, findings: Findings) -> Path:
-    """Replaces an earlier proof of the same name. Raises `BadInput` for a name that is no file's."""
+    """Replaces an earlier validation of the same name. Raises `BadInput` for a name that is no file's."""
     path = proof_path(data_dir, name)
     write_atomically(path, msgspec.json.format(msgspec.json.encode(findings), indent=1) + b"\n")
     return path
@@ -190,13 +190,13 @@ def load(data_dir: Path, name: str) -> Findings:
 
 
 def saved(data_dir: Path) -> Iterator[tuple[str, Findings]]:
-    """Every saved proof by its name; raises as `load`."""
+    """Every saved validation by its name; raises as `load`."""
     for path in sorted(proof_path(data_dir, NAME).parent.glob("*.json")):
         yield path.stem, load(data_dir, path.stem)
 
 
 def proof_path(data_dir: Path, name: str) -> Path:
-    """Where a proof lies; raises `BadInput` for a name that is no file's."""
+    """Where a validation lies; raises `BadInput` for a name that is no file's."""
     if not name or Path(name).name != name:
         raise BadInput(f"{name!r} is no name of a proof: give --name letters and digits, e.g. {NAME}")
     return data_dir / "models" / "proofs" / f"{name}.json"
