@@ -4,7 +4,6 @@ Amber from an hour on, red from a day on: a map of yesterday looks like one of n
 """
 
 from datetime import UTC, datetime
-from html import escape
 from typing import Final, Literal
 
 Grade = Literal["fresh", "old", "stale"]
@@ -13,21 +12,8 @@ STALE_S: Final = 86_400.0
 AHEAD_S: Final = 300.0
 """A moment this much ahead of the clock is as doubtful as an old one: one of the two is wrong."""
 STYLES: Final[dict[Grade, str]] = {"fresh": "green", "old": "yellow", "stale": "bold red"}
-COLORS: Final[dict[Grade, str]] = {"fresh": "#2ebd85", "old": "#f0b90b", "stale": "#f6465d"}
 UNITS: Final = ((5400.0, 60.0, "minute"), (129_600.0, 3600.0, "hour"), (float("inf"), 86_400.0, "day"))
 """Up to so many seconds an age is told in this unit."""
-
-SCRIPT: Final = """<script>
-for (const at of document.querySelectorAll("time.as-of")) {
-  const age = (Date.now() - Date.parse(at.dateTime)) / 1000, size = Math.abs(age), told = at.nextElementSibling;
-  const [unit, name] = size < 5400 ? [60, "minute"] : size < 129600 ? [3600, "hour"] : [86400, "day"];
-  const count = Math.floor(size / unit), counted = count + " " + name + (count == 1 ? "" : "s");
-  told.textContent = age < -60 ? "(" + counted + " ahead of the clock)"
-    : size < 60 ? "(now)" : "(" + counted + " ago)";
-  at.parentElement.className = "age " + (age > 86400 ? "stale" : age > 3600 || age < -300 ? "old" : "fresh");
-}
-</script>"""
-"""Tells ages anew whenever a page is opened: a page of yesterday must not say that it is of now."""
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
@@ -57,17 +43,6 @@ def stamp(moment: datetime) -> str:
 def as_of(moment: datetime, now: datetime | None = None) -> str:
     """`as of 2026-08-21 11:01 UTC (100 days ago)`."""
     return f"as of {stamp(moment)} ({ago(moment, now)})"
-
-
-def as_of_html(
-    moment: datetime, now: datetime | None = None, beside: str = "", *, lead: str = "as of"
-) -> str:
-    """The same for a page that holds `SCRIPT` and the classes `fresh`, `old` and `stale`; `beside` is said after it."""
-    said = f", {escape(beside)}" if beside else ""
-    return (
-        f'<span class="age {grade(moment, now)}">{lead} <time class="as-of" datetime="{moment.astimezone(UTC):%FT%TZ}">'
-        f"{stamp(moment)}</time> <span>({ago(moment, now)})</span>{said}</span>"
-    )
 
 
 def _age_s(moment: datetime, now: datetime | None) -> float:

@@ -5,18 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.scoring import pages
 from liqtruth.compare.scoring.lead_lag.job import LeadReport
 from liqtruth.compare.scoring.lead_lag.lead_lag import Lead
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import EXACT, FAINT, LONG, MARK, MODELS, SHADE, SHORT, themed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.table import Table
 
-COLORS: Final = {"both": "#5fa8d3", "long": LONG, "short": SHORT}
+COLORS: Final = {"both": MODELS[0], "long": LONG, "short": SHORT}
+HEADS: Final = (
+    "side", "steps", "days", "best lag", "partial correlation", "95 % by chance below", "p of the best",
+    "the exact map",
+)  # fmt: skip
+EXPLAINED: Final = (
+    "Rank correlation of the notional that price swept on the map with the notional liquidated so many steps later, "
+    "given the move of each step and what the day had on average. A bar that leaves the band is more than the same "
+    "days shuffled give at that lag; only one above the dashed line is more than they give at any lag."
+)
 NAMES: Final = {"both": "longs and shorts together", "long": "longs", "short": "shorts"}
-BAND: Final = "rgba(132,142,156,0.28)"
 
 
 def leads_table(report: LeadReport) -> Table:
@@ -83,18 +91,15 @@ def correlogram(report: LeadReport) -> go.Figure:
                 y=lead.highest_by_chance, line={"color": MARK, "width": 1, "dash": "dash"}, row=row, col=1
             )
         figure.add_vline(x=0, line={"color": FAINT, "width": 1}, row=row, col=1)
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        margin={"t": 40, "l": 70, "r": 10, "b": 110},
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
+    themed(
+        figure,
+        margin={"t": 40},
+        legend={"y": 1, "yref": "container", "yanchor": "top"},
         barmode="overlay",
-        height=260 * len(report.leads) + 90,
+        height=260 * len(report.leads) + 120,
     )
-    figure.update_xaxes(gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=FAINT, title_text="rank correlation")
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zerolinecolor=FAINT, title_text="rank correlation")
     figure.update_xaxes(
         title_text="steps after the sweep: right of 0 the map leads",
         row=len(report.leads),
@@ -104,14 +109,26 @@ def correlogram(report: LeadReport) -> go.Figure:
 
 
 def write_page(report: LeadReport, path: Path) -> None:
-    """A page that needs nothing else."""
-    pages.write_page(
-        "leads.html",
+    """The correlogram and the table."""
+    page.write_page(
         path,
-        {"correlogram": correlogram(report)},
-        r=report,
-        heading=f"{report.coin}: does Hyperliquid's exact map lead liquidations on {report.venue}?",
-        rows=[(lead.side, lead_cells(lead, report.step_min)) for lead in report.leads],
+        f"{report.coin}: does Hyperliquid's exact map lead liquidations on {report.venue}?",
+        synthetic=report.synthetic,
+        age=page.age_of(report.end, lead="data to"),
+        about=[
+            f"{report.start:%Y-%m-%d} to {report.end:%Y-%m-%d} UTC, steps of {report.step_min:g} min, "
+            f"{report.maps} exact maps swept by the prices of {report.prices_of}"
+        ],
+        answer=[report.answer],
+        sections=[
+            page.Section(
+                f"Swept on the exact map, liquidated on {report.venue}",
+                EXPLAINED,
+                {"correlogram": correlogram(report)},
+                page.Table(HEADS, [(lead.side, lead_cells(lead, report.step_min)) for lead in report.leads]),
+            )
+        ],
+        notes=report.notes,
     )
 
 
@@ -126,7 +143,7 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             x=[*lags, *reversed(lags)],
             y=[*lead.band_high, *reversed(lead.band_low)],
             fill="toself",
-            fillcolor=BAND,
+            fillcolor=SHADE,
             line={"width": 0},
             name="95 % of shuffled days",
             hoverinfo="skip",
@@ -146,7 +163,7 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             x=lags,
             y=lead.correlation,
             mode="markers",
-            marker={"color": INK, "size": 6, "symbol": "circle-open"},
+            marker={"color": EXACT, "size": 6, "symbol": "circle-open"},
             name="plain, the move left in",
             hovertemplate="lag %{x}, plain: %{y:.3f}<extra></extra>",
             showlegend=first,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.scoring import pages
 from liqtruth.compare.scoring.visits.claims import Answer
 from liqtruth.compare.scoring.visits.job import VisitReport
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visit_sentence
 from liqtruth.compare.statistics.correlation import Estimate
 from liqtruth.compare.statistics.day_blocks import scaled
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MUTED, PAPER, SHORT, themed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SIDE_NAMES: Final = {"long": "longs", "short": "shorts", "both": "both"}
-EXPECTED: Final = "#6b7685"
 
 
 def visits_view(report: VisitReport) -> RenderableType:
@@ -115,32 +114,37 @@ def visits_figure(report: VisitReport) -> go.Figure:
         for trace in _bars(rows, color):
             figure.add_trace(trace, row=1, col=column)
         _say_unknown(figure, rows, column)
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        margin={"t": 40, "l": 60, "r": 10, "b": 80},
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+    themed(
+        figure,
+        margin={"t": 84},
+        legend={"y": 1, "yref": "container", "yanchor": "top"},
         barmode="group",
         bargap=0.35,
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        height=430,
     )
-    figure.update_xaxes(gridcolor=GRID, type="category")
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=FAINT, rangemode="tozero", ticksuffix=" %")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(rangemode="tozero", ticksuffix=" %")
     figure.update_yaxes(title_text="share of notional", col=1)
     return figure
 
 
 def write_page(report: VisitReport, path: Path) -> None:
     """A page that needs nothing else."""
-    pages.write_page(
-        "visits.html",
+    tolerance = f"within {report.tolerance_pct:g} % of the peak counts as visited"
+    page.write_page(
         path,
-        {"visits": visits_figure(report)},
+        f"{report.coin} on {report.venue}: are the major zones of {report.model} visited?",
+        template="visits.html",
+        package="liqtruth.compare",
+        synthetic=report.synthetic,
+        age=page.age_of(report.end, lead="data to"),
+        about=[
+            f"{report.moments} maps from {report.start:%Y-%m-%d %H:%M} to {report.end:%Y-%m-%d %H:%M} UTC, "
+            f"{report.top} heaviest zones a side, {tolerance}"
+        ],
+        answer=[visit_sentence(row) for row in report.visits if row.side == BOTH],
+        notes=report.notes,
         r=report,
-        heading=f"{report.coin} on {report.venue}: are the major zones of {report.model} visited?",
-        sentences=[visit_sentence(row) for row in report.visits if row.side == BOTH],
+        visits=page.panel("visits", visits_figure(report)),
         rows=[(row, visit_cells(row), points(row.plain.difference)) for row in report.visits],
         whys=list(dict.fromkeys(row.why for row in report.visits if row.why)),
         claims=[(*claim_cells(answer), _grade(answer)) for answer in report.claims],
@@ -152,7 +156,7 @@ def _bars(rows: list[VisitRow], color: str) -> list[Any]:
     labels, side = [in_days(row.horizon_h) for row in rows], SIDE_NAMES[rows[0].side]
     pairs = (
         ([row.weighted.visited for row in rows], f"{side}: visited", color, PAPER),
-        ([row.weighted.expected for row in rows], f"{side}: what distance explains", EXPECTED, INK),
+        ([row.weighted.expected for row in rows], f"{side}: what distance explains", MUTED, INK),
     )
     return [
         _bar(labels, [told if _sure(told) == sure else None for told in shares], name, fill, ink, sure=sure)
