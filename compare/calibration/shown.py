@@ -157,27 +157,41 @@ def standing_figure(record: SideRecord) -> go.Figure:
             hovertemplate="%{x}: %{y:.1f} %",
         )
     figure.update_yaxes(rangemode="tozero", title_text="% of open interest")
-    return themed(figure, height=PANEL_PX)
+    return themed(figure, showlegend=True, height=PANEL_PX)
 
 
 def write_page(result: Shown, path: Path) -> None:
     """Shares by leverage as positions open and as they stand, and what they rest on."""
-    figures = {}
-    for side in result.sides:
-        name = side.side
-        figures[f"{name}-opened"] = (f"{name}s as they open", distribution_figure(result, side))
-        if result.record is not None:
-            figures[f"{name}-standing"] = (STANDS.format(name), standing_figure(getattr(result.record, name)))
     note, *others = shown_lines(result)
     page.write_page(
         path,
         f"Effective leverage of open interest: {result.name}",
         synthetic=note.startswith(SYNTHETIC),
         age=page.age_of(result.record.end, lead="data to") if result.record else None,
-        answer=[note],
-        sections=[page.Section(figures=figures)],
+        about=[note],
+        answer=[_most(side) for side in result.sides],
+        sections=[
+            page.Section(f"{side.side.capitalize()}s", figures=_figures(result, side))
+            for side in result.sides
+        ],
         notes=others,
     )
+
+
+def _figures(result: Shown, side: Distribution) -> dict[str, tuple[str, go.Figure]]:
+    name = side.side
+    opened = {f"{name}-opened": ("as they open", distribution_figure(result, side))}
+    if result.record is None:
+        return opened
+    standing = standing_figure(getattr(result.record, name))
+    return opened | {f"{name}-standing": (STANDS.format(name), standing)}
+
+
+def _most(side: Distribution) -> str:
+    """The band of leverage in which most of a side opens."""
+    band = max(side.bands[:-1], key=lambda one: one.share)
+    share, interval = _cells(band)
+    return f"{side.side}s open most at {band.band}: {share} of open interest (80 % interval {interval})"
 
 
 def _ends(rows: list[tuple[float, float | None, float | None]]) -> dict[str, Any] | None:

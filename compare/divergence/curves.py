@@ -46,7 +46,7 @@ def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -
     ticks = np.arange(-np.floor(range_pct / step), np.floor(range_pct / step) + 1) * step
     themed(figure, height=450)
     figure.update_xaxes(
-        title_text="move from the mark", range=[-range_pct, range_pct], tickformat="+~g", ticksuffix=" %",
+        title_text="move from the mark (%)", range=[-range_pct, range_pct], tickformat="+~g",
         tickangle=0, tickvals=[float(at) for at in ticks if at], zeroline=False,
     )  # fmt: skip
     figure.update_yaxes(title_text="of the side liquidated", range=[0, 103], ticksuffix=" %", zeroline=False)

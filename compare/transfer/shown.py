@@ -136,17 +136,23 @@ def tilt_curve(
 def write_page(transferred: Transferred, path: Path) -> None:
     """Per side: realised against predicted of every step, before and after; and the tilt by leverage."""
     record = transferred.record
-    figures = {}
-    for side in SIDES:
-        figures[f"{side}-steps"] = (f"each step, {side}s", steps_figure(getattr(transferred, side)))
-        figures[f"{side}-tilt"] = (f"what shares are multiplied by, {side}s", tilt_figure(record, side))
     page.write_page(
         path,
         f"{record.source_model} carried over to {record.venue} {', '.join(record.coins)}: {record.model}",
         synthetic=record.synthetic,
         age=page.age_of(record.end, lead="data to"),
-        answer=_ratio_lines(record),
-        sections=[page.Section(figures=figures)],
+        answer=[_ratio_line(record, side) for side in SIDES],
+        sections=[
+            page.Section(
+                f"{side.capitalize()}s",
+                _mass_line(record, side),
+                {
+                    f"{side}-steps": ("each step", steps_figure(getattr(transferred, side))),
+                    f"{side}-tilt": ("what shares are multiplied by", tilt_figure(record, side)),
+                },
+            )
+            for side in SIDES
+        ],
         notes=transfer_lines(record),
     )
 
@@ -224,11 +230,13 @@ def _shade(figure: go.Figure, record: TransferRecord) -> None:
     )
 
 
-def _ratio_lines(record: TransferRecord) -> Iterator[str]:
-    for name in SIDES:
-        side: SideRecord = getattr(record, name)
-        _, before, after = predicted_over_realised(side)
-        told = f"{side.events} liquidations of {usd(side.realised_usd)}"
-        yield f"{name}: {told}; predicted over realised {before} before, {after} transferred"
-        moved = ", ".join(f"{reach:g} % {_factor(record, side, reach)}" for reach in SHOWN_PCT)
-        yield f"{name} mass within {moved}"
+def _ratio_line(record: TransferRecord, name: str) -> str:
+    side: SideRecord = getattr(record, name)
+    _, before, after = predicted_over_realised(side)
+    told = f"{side.events} liquidations of {usd(side.realised_usd)}"
+    return f"{name}: {told}; predicted over realised {before} before, {after} transferred"
+
+
+def _mass_line(record: TransferRecord, name: str) -> str:
+    moved = ", ".join(f"{reach:g} % {_factor(record, getattr(record, name), reach)}" for reach in SHOWN_PCT)
+    return f"{name} mass within {moved}"

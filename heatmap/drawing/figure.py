@@ -108,7 +108,7 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
         "<br>".join(map(escape, (f"{m.coin} on {m.venue}", kind(m), *((m.filtered_by,) if m.only else ()))))
         for m in (left, right)
     ]
-    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=names)
+    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, subplot_titles=names)
     for column, heatmap in enumerate((left, right), start=1):
         view = zoomed(heatmap, BARS_EACH_WAY, int(np.ceil(reach / heatmap.grid.log_width)))
         for trace in _bars(heatmap, view, 1.0, None):

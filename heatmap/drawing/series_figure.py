@@ -57,7 +57,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
     edges, longs, shorts = _pooled(series)
     figure = go.Figure()
     scale = _scale_of(series, longs, shorts)
-    for name, mass, color, place in (("longs", longs, LONG, 1.02), ("shorts", shorts, SHORT, 1.12)):
+    for name, mass, color, place in (("longs", longs, LONG, 0.0), ("shorts", shorts, SHORT, 0.53)):
         figure.add_trace(_layer(series, edges, mass, name, color, place, scale))
     figure.add_trace(_prices(series))
     lines = wrapped([*_about(series, edges), *_drawn(series)]) if captioned else []
@@ -66,14 +66,15 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         title={"text": escape(_title(series)), "subtitle": {"text": "<br>".join(map(escape, lines))}}
         if captioned
         else None,
-        margin={"t": 70 + 17 * len(lines)} if captioned else {},
+        margin={"t": 150 + 17 * len(lines) if captioned else 80},
         height=880 if captioned else PAGE_HEIGHT,
-        xaxis={"title": {"text": "time (UTC)"}, "rangeslider": {"visible": False}},
+        xaxis={"title": {"text": "time (UTC)"}, "rangeslider": {"visible": False}, "nticks": 6, "tickangle": 0},
         yaxis={
             "title": {"text": "price (USD)"}, "type": "log", "range": list(np.log10([edges[0], edges[-1]])),
             "tickformat": ",.6~g",
         },
-        showlegend=False,
+        showlegend=True,
+        legend={"y": 0, "yref": "container", "yanchor": "bottom"},
     )  # fmt: skip
     if scale.top == 0.0:
         say_instead(figure, "no liquidation in view")
@@ -86,8 +87,9 @@ def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
         _title(series),
         synthetic=series.synthetic,
         age=None if series.data_moment is None else age_of(series.data_moment, now),
+        about=series.describe()[:1],
         sections=[Section(figures={"series": series_figure(series, captioned=False)})],
-        notes=_about(series, _pooled(series)[0]),
+        notes=_about(series, _pooled(series)[0])[1:],
         notes_heading="What it shows",
     )
 
@@ -172,7 +174,7 @@ class _Scale:
     def ticks(self) -> tuple[FloatArray, list[str]]:
         low, high = self.ends
         if not self.is_log:
-            steps = np.linspace(low, high, 5)
+            steps = np.linspace(low, high, 3)
             return steps, [*map(usd, steps[:-1]), f"{usd(high)}+"]
         steps = np.arange(np.ceil(low), high + 1e-9)
         return steps, [usd(10.0**step) for step in steps]
@@ -228,12 +230,17 @@ def _layer(
         customdata=shown.astype(np.float32) if scale.is_log else None,
         zmin=low,
         zmax=high,
-        colorscale=colorscale(color, 255),
+        colorscale=colorscale(color),
         colorbar={
             "title": {"text": f"{name} (USD)"},
             "tickvals": ticks,
             "ticktext": labels,
+            "orientation": "h",
             "x": place,
+            "xanchor": "left",
+            "y": 1.01,
+            "yanchor": "bottom",
+            "len": 0.47,
             "thickness": 12,
         },
         name=f"{name} liquidated",

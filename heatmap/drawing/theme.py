@@ -61,10 +61,10 @@ VARIABLES: Final = {
 """Colours by their names in the style sheet."""
 
 
-def colorscale(color: str, toward: int) -> list[list[Any]]:
-    """From nearly nothing through a side's colour to nearly white (`toward` 255) or nearly black (0)."""
+def colorscale(color: str, toward: int = 255) -> list[list[Any]]:
+    """From nearly nothing through a side's colour halfway to white (`toward` 255) or to black (0)."""
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    end = ",".join(str(round(part + 0.75 * (toward - part))) for part in (red, green, blue))
+    end = ",".join(str(round(part + 0.5 * (toward - part))) for part in (red, green, blue))
     return [
         [0, f"rgba({red},{green},{blue},0.04)"],
         [0.45, f"rgba({red},{green},{blue},0.38)"],
@@ -78,7 +78,7 @@ def light_colors() -> dict[str, str]:
     stops = {
         dark: light
         for side in SIDE_COLORS.values()
-        for (_, dark), (_, light) in zip(colorscale(side, 255), colorscale(LIGHT[side], 0), strict=True)
+        for (_, dark), (_, light) in zip(colorscale(side), colorscale(LIGHT[side], 0), strict=True)
     }
     return LIGHT | stops
 
@@ -110,7 +110,8 @@ def template() -> dict[str, Any]:
 
 def themed(figure: go.Figure, **layout: Any) -> go.Figure:
     """The figure with the theme, and with what is its own."""
-    return figure.update_layout(template=template(), **layout)
+    figure.layout.template = template()  # an update would be laid over Plotly's own
+    return figure.update_layout(**layout)
 
 
 def say_instead(figure: go.Figure, text: str, column: int = 1) -> None:

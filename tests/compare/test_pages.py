@@ -1,11 +1,15 @@
 """Every kind of page: one shell, no wider than a phone, the badge of the sandbox and the age in its head."""
 
+import json
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from liqtruth.compare.calibration.calibrated import calibrate
 from liqtruth.compare.calibration.lake_samples import Gathered
@@ -22,7 +26,7 @@ from liqtruth.compare.transfer.shown import write_page as transfer_page
 from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.compare.validation.findings import SplitFindings
 from liqtruth.compare.validation.page import write_page as proof_page
-from liqtruth.heatmap.drawing import figure, series_figure
+from liqtruth.heatmap.drawing import figure, series_figure, theme
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
 from tests.compare import test_leads_lake as leads
@@ -39,11 +43,13 @@ PHONE_PX = 390
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
 MEASURE = """<!doctype html><body>{frames}<script>
-onload = () => setTimeout(() => {{
-  for (const frame of document.querySelectorAll("iframe"))
-    frame.title = frame.contentDocument.documentElement.scrollWidth
-      + " " + frame.contentDocument.querySelectorAll(".figure .main-svg:first-child").length;
-}}, 1500);
+addEventListener("load", () => {{
+  for (const frame of document.querySelectorAll("iframe")) {{
+    const page = frame.contentDocument;
+    frame.title = page.documentElement.scrollWidth + " " + page.querySelectorAll(".figure").length
+      + " " + page.querySelectorAll(".figure svg.main-svg:first-child").length;
+  }}
+}});
 </script>"""
 
 
@@ -129,3 +135,72 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "visits": visited_page,
     "leads": lead_lag_page,
 }
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    for kind, write in KINDS.items():
+        write(folder / f"{kind}.html")
+    return {kind: folder / f"{kind}.html" for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def on_a_phone(pages: dict[str, Path]) -> dict[str, list[int]]:
+    """Of every page in a frame as wide as a phone: its width, its figures, and those that were drawn."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium to measure the pages in")
+    frames = "".join(
+        f'<iframe id="{kind}" width="{PHONE_PX}" height="3000" style="border:0" src="{path.name}"></iframe>'
+        for kind, path in pages.items()
+    )
+    frame = next(iter(pages.values())).with_name("frames.html")
+    frame.write_text(MEASURE.format(frames=frames))
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom"]
+    local = ["--allow-file-access-from-files", f"--user-data-dir={frame.with_name('profile')}"]
+    waits = ["--virtual-time-budget=20000", frame.as_uri()]
+    shown = subprocess.run([CHROMIUM, *flags, *local, *waits], capture_output=True, text=True, timeout=300)
+    found = {
+        re.search(r'id="(\w+)"', tag)[1]: re.search(r'title="([\d ]+)"', tag)  # type: ignore[index]
+        for tag in re.findall(r"<iframe[^>]*>", shown.stdout)
+    }
+    return {kind: [int(one) for one in told[1].split()] if told else [] for kind, told in found.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_is_wider_than_a_phone_and_every_figure_is_drawn(
+    on_a_phone: dict[str, list[int]], kind: str
+) -> None:
+    width, figures, drawn = on_a_phone[kind]
+    assert width == PHONE_PX
+    assert drawn == figures > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_has_the_shell_and_the_colours_of_the_theme(pages: dict[str, Path], kind: str) -> None:
+    page = pages[kind].read_text()
+    head, body = page.rsplit("<body>", 1)
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in head
+    assert re.search(r"<title>(.+)</title>", head)[1] == re.search(r"<h1>(.+)</h1>", body)[1]  # type: ignore[index]
+    assert "prefers-color-scheme: light" in head
+    assert re.search(r'<time class="as-of" datetime="2026-08-', body)
+    assert ("SYNTHETIC MARKET" in body) == (kind not in ("series", "fit"))
+    assert not re.search(
+        r"""(src|href)\s*=|url\(|@import""", re.sub(r"<script.*?</script>", "", page, flags=re.S)
+    )
+    for content in re.findall(r'<script type="application/json">(.*?)</script>', body):
+        layout = json.loads(content)["layout"]
+        assert layout["template"] == json.loads(json.dumps(theme.template()))
+
+
+def test_a_table_that_is_wider_scrolls_in_its_own_box(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        body = path.read_text().rsplit("<body>", 1)[1]
+        assert body.count("<table") == len(re.findall(r'<div class="scroll">\s*<table', body))
+
+
+def test_every_colour_of_the_dark_theme_has_another_in_the_light() -> None:
+    light = theme.light_colors()
+    assert set(theme.VARIABLES.values()) <= set(light)
+    assert not set(light) & set(light.values())
+    assert len(set(light)) == len(set(light.values()))

@@ -22,7 +22,8 @@ HEADS: Final = (
 EXPLAINED: Final = (
     "Rank correlation of the notional that price swept on the map with the notional liquidated so many steps later, "
     "given the move of each step and what the day had on average. A bar that leaves the band is more than the same "
-    "days shuffled give at that lag; only one above the dashed line is more than they give at any lag."
+    "days shuffled give at that lag; only one above the dashed line is more than they give at any lag. "
+    "Right of 0 the map leads."
 )
 NAMES: Final = {"both": "longs and shorts together", "long": "longs", "short": "shorts"}
 
@@ -75,37 +76,17 @@ def heading(report: LeadReport) -> str:
     )
 
 
-def correlogram(report: LeadReport) -> go.Figure:
-    """Partial correlation by lag with the band of shuffled days, plain correlation beside it; a panel per side."""
-    from plotly.subplots import make_subplots
+def correlogram(lead: Lead, step_min: float) -> go.Figure:
+    """Partial correlation by lag with the band of shuffled days, plain correlation beside it."""
+    import plotly.graph_objects as go
 
-    figure = make_subplots(
-        len(report.leads), 1, shared_xaxes=True, vertical_spacing=0.07,
-        subplot_titles=[NAMES[lead.side] for lead in report.leads],
-    )  # fmt: skip
-    for row, lead in enumerate(report.leads, start=1):
-        for trace in _traces(lead, report.step_min, first=row == 1):
-            figure.add_trace(trace, row=row, col=1)
-        if lead.highest_by_chance is not None:
-            figure.add_hline(
-                y=lead.highest_by_chance, line={"color": MARK, "width": 1, "dash": "dash"}, row=row, col=1
-            )
-        figure.add_vline(x=0, line={"color": FAINT, "width": 1}, row=row, col=1)
-    themed(
-        figure,
-        margin={"t": 40},
-        legend={"y": 1, "yref": "container", "yanchor": "top"},
-        barmode="overlay",
-        height=260 * len(report.leads) + 120,
-    )
-    figure.update_xaxes(zeroline=False)
+    figure = go.Figure(_traces(lead, step_min))
+    if lead.highest_by_chance is not None:
+        figure.add_hline(y=lead.highest_by_chance, line={"color": MARK, "width": 1, "dash": "dash"})
+    figure.add_vline(x=0, line={"color": FAINT, "width": 1})
+    figure.update_xaxes(zeroline=False, title_text="steps after the sweep")
     figure.update_yaxes(zerolinecolor=FAINT, title_text="rank correlation")
-    figure.update_xaxes(
-        title_text="steps after the sweep: right of 0 the map leads",
-        row=len(report.leads),
-        col=1,
-    )
-    return figure
+    return themed(figure, barmode="overlay", height=400)
 
 
 def write_page(report: LeadReport, path: Path) -> None:
@@ -124,7 +105,10 @@ def write_page(report: LeadReport, path: Path) -> None:
             page.Section(
                 f"Swept on the exact map, liquidated on {report.venue}",
                 EXPLAINED,
-                {"correlogram": correlogram(report)},
+                {
+                    f"lags-{lead.side}": (NAMES[lead.side], correlogram(lead, report.step_min))
+                    for lead in report.leads
+                },
                 page.Table(HEADS, [(lead.side, lead_cells(lead, report.step_min)) for lead in report.leads]),
             )
         ],
@@ -132,7 +116,7 @@ def write_page(report: LeadReport, path: Path) -> None:
     )
 
 
-def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
+def _traces(lead: Lead, step_min: float) -> list[Any]:
     import plotly.graph_objects as go
 
     color, lags = COLORS[lead.side], list(lead.lags)
@@ -142,12 +126,12 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
         go.Scatter(
             x=[*lags, *reversed(lags)],
             y=[*lead.band_high, *reversed(lead.band_low)],
+            mode="lines",
             fill="toself",
             fillcolor=SHADE,
             line={"width": 0},
             name="95 % of shuffled days",
             hoverinfo="skip",
-            showlegend=first,
         ),
         go.Bar(
             x=lags,
@@ -157,7 +141,6 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             name="partial, given the move",
             customdata=minutes,
             hovertemplate="lag %{x} (%{customdata:g} min): %{y:.3f}<extra></extra>",
-            showlegend=first,
         ),
         go.Scatter(
             x=lags,
@@ -166,7 +149,6 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             marker={"color": EXACT, "size": 6, "symbol": "circle-open"},
             name="plain, the move left in",
             hovertemplate="lag %{x}, plain: %{y:.3f}<extra></extra>",
-            showlegend=first,
         ),
         go.Scatter(
             x=[None],
@@ -174,6 +156,5 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             mode="lines",
             line={"color": MARK, "width": 1, "dash": "dash"},
             name="95 % of shuffles stay below at every lag",
-            showlegend=first,
         ),
     ]

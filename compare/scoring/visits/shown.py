@@ -11,7 +11,8 @@ from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visi
 from liqtruth.compare.statistics.correlation import Estimate
 from liqtruth.compare.statistics.day_blocks import scaled
 from liqtruth.heatmap.drawing import page
-from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MUTED, PAPER, SHORT, themed
+from liqtruth.heatmap.drawing.theme import FAINT, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
+from liqtruth.heatmap.levels import SIDES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -102,29 +103,22 @@ def points(told: Estimate | None) -> str:
     return f"{100 * told.value:+.1f} pp ({100 * told.low:+.1f} to {100 * told.high:+.1f})"
 
 
-def visits_figure(report: VisitReport) -> go.Figure:
-    """A pair of bars per horizon, visited and expected, for each side."""
-    from plotly.subplots import make_subplots
+def visits_figure(report: VisitReport, side: str) -> go.Figure:
+    """A pair of bars per horizon, visited and expected; as high as the higher of both sides."""
+    import plotly.graph_objects as go
 
-    figure = make_subplots(
-        1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=["zones of longs", "zones of shorts"]
-    )
-    for column, (side, color) in enumerate((("long", LONG), ("short", SHORT)), start=1):
-        rows = [row for row in report.visits if row.side == side]
-        for trace in _bars(rows, color):
-            figure.add_trace(trace, row=1, col=column)
-        _say_unknown(figure, rows, column)
-    themed(
-        figure,
-        margin={"t": 84},
-        legend={"y": 1, "yref": "container", "yanchor": "top"},
-        barmode="group",
-        bargap=0.35,
-    )
+    rows = [row for row in report.visits if row.side == side]
+    figure = go.Figure(_bars(rows, SIDE_COLORS[side]))
+    _say_unknown(figure, rows)
     figure.update_xaxes(type="category")
-    figure.update_yaxes(rangemode="tozero", ticksuffix=" %")
-    figure.update_yaxes(title_text="share of notional", col=1)
-    return figure
+    figure.update_yaxes(range=[0, _highest(report)], ticksuffix=" %", title_text="share of notional")
+    return themed(figure, barmode="group", bargap=0.35, height=400)
+
+
+def _highest(report: VisitReport) -> float:
+    """Percent that has room for every bar and its interval."""
+    shown = [one for row in report.visits for one in (row.weighted.visited, row.weighted.expected) if one]
+    return 108 * max((one.value if one.high is None else one.high for one in shown), default=0.9)
 
 
 def write_page(report: VisitReport, path: Path) -> None:
@@ -144,7 +138,9 @@ def write_page(report: VisitReport, path: Path) -> None:
         answer=[visit_sentence(row) for row in report.visits if row.side == BOTH],
         notes=report.notes,
         r=report,
-        visits=page.panel("visits", visits_figure(report)),
+        visits=[
+            page.panel(f"visits-{side}", visits_figure(report, side), f"zones of {side}s") for side in SIDES
+        ],
         rows=[(row, visit_cells(row), points(row.plain.difference)) for row in report.visits],
         whys=list(dict.fromkeys(row.why for row in report.visits if row.why)),
         claims=[(*claim_cells(answer), _grade(answer)) for answer in report.claims],
@@ -218,7 +214,7 @@ def _whiskers(told: list[Estimate | None]) -> dict[str, Any]:
     }
 
 
-def _say_unknown(figure: go.Figure, rows: list[VisitRow], column: int) -> None:
+def _say_unknown(figure: go.Figure, rows: list[VisitRow]) -> None:
     """Where a horizon has no bar."""
     for place, row in enumerate(rows):
         if row.weighted.visited is None:
@@ -229,8 +225,6 @@ def _say_unknown(figure: go.Figure, rows: list[VisitRow], column: int) -> None:
                 yshift=14,
                 showarrow=False,
                 font={"color": FAINT},
-                row=1,
-                col=column,
             )
 
 
