@@ -68,7 +68,10 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         else None,
         margin={"t": 150 + 17 * len(lines) if captioned else 80},
         height=880 if captioned else PAGE_HEIGHT,
-        xaxis={"title": {"text": "time (UTC)"}, "rangeslider": {"visible": False}, "nticks": 6, "tickangle": 0},
+        xaxis={
+            "title": {"text": "time (UTC)", "standoff": 24}, "rangeslider": {"visible": False}, "nticks": 6,
+            "tickangle": 0,
+        },
         yaxis={
             "title": {"text": "price (USD)"}, "type": "log", "range": list(np.log10([edges[0], edges[-1]])),
             "tickformat": ",.6~g",
@@ -232,7 +235,8 @@ def _layer(
         zmax=high,
         colorscale=colorscale(color),
         colorbar={
-            "title": {"text": f"{name} (USD)"},
+            "title": {"text": f"{name} (USD)", "side": "top"},
+            "tickangle": 0,
             "tickvals": ticks,
             "ticktext": labels,
             "orientation": "h",
