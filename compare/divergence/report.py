@@ -16,7 +16,7 @@ from liqtruth.heatmap.drawing.figure import side_by_side
 from liqtruth.heatmap.drawing.page import map_age, panel, render
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
-from liqtruth.heatmap.money import age, percent, price, usd
+from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 
 

@@ -34,7 +34,7 @@ from liqtruth.compare.validation.verdicts import (
 )
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.drawing import page
-from liqtruth.heatmap.drawing.theme import INK, MARK, MODELS, MUTED, PAPER, themed
+from liqtruth.heatmap.drawing.theme import HATCHED, INK, MARK, MODELS, MUTED, themed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -154,7 +154,7 @@ def _bars(score: ScoreFindings, layer: str) -> Any:
         marker={
             "color": COLORS[layer],
             "line": {"color": MARK, "width": [2 if name == FITTED else 0 for name in names]},
-            "pattern": {"shape": ["/" if name == CHANCE else "" for name in names], "fgcolor": PAPER},
+            "pattern": {"shape": ["/" if name == CHANCE else "" for name in names], **HATCHED},
         },
         hovertemplate="%{x}: %{y:.2f} % of price",
     )

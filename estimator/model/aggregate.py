@@ -7,7 +7,7 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.money import percent, usd
+from liqtruth.heatmap.text import percent, usd
 
 
 def aggregated(maps: Sequence[Heatmap]) -> Heatmap:

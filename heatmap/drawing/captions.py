@@ -7,9 +7,8 @@ from liqtruth.heatmap.bounds import Move, moves
 from liqtruth.heatmap.drawing.zoom import View
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.layers import ABOUT_LAYERS
-from liqtruth.heatmap.moment import ago, as_of, stamp
-from liqtruth.heatmap.money import age, counted, percent, price, usd
 from liqtruth.heatmap.synthetic import SYNTHETIC, SYNTHETIC_SAID
+from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd
 
 MORE_THAN_ALL: Final = 1.1
 """Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""

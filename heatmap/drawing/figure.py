@@ -41,8 +41,7 @@ from liqtruth.heatmap.drawing.zoom import View, reach_bins, zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.moment import grade
-from liqtruth.heatmap.money import price
+from liqtruth.heatmap.text import grade, price
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:

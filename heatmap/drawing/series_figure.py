@@ -24,9 +24,8 @@ from liqtruth.heatmap.drawing.theme import (
     themed,
 )
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.moment import as_of
-from liqtruth.heatmap.money import usd
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.text import as_of, usd
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:

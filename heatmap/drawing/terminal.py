@@ -19,8 +19,7 @@ from liqtruth.heatmap.drawing.captions import (
 )
 from liqtruth.heatmap.drawing.zoom import View, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.moment import STYLES, grade
-from liqtruth.heatmap.money import price, usd
+from liqtruth.heatmap.text import STYLES, grade, price, usd
 
 LONG: Final = "green"
 SHORT: Final = "red"

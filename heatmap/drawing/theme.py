@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.heatmap.moment import Grade
+from liqtruth.heatmap.text import Grade
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,6 +29,8 @@ MODELS: Final = ("#4c9aff", "#c77dff", "#ff9f43", "#00c2d1", "#ff6fb5")
 MUTED: Final = "#6b7684"
 """Of what a result stands beside: baselines, what was to be expected."""
 SHADE: Final = "rgba(132,142,156,0.28)"
+HATCHED: Final = {"fgcolor": PAPER, "size": 6, "fillmode": "overlay"}
+"""The pattern of bars that have no interval, or that are not the thing itself."""
 RISING: Final = "#f5f7fa"
 FALLING: Final = "#aab2bd"
 SIDE_COLORS: Final = {"long": LONG, "short": SHORT}

@@ -16,7 +16,7 @@ from liqtruth.heatmap.drawing.page import age_of
 from liqtruth.heatmap.drawing.terminal import map_panel
 from liqtruth.heatmap.files import to_json
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.moment import Grade, ago, as_of, grade
+from liqtruth.heatmap.text import Grade, ago, as_of, grade
 from tests.heatmap.maps import map_of
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visi
 from liqtruth.compare.statistics.correlation import Estimate
 from liqtruth.compare.statistics.day_blocks import scaled
 from liqtruth.heatmap.drawing import page
-from liqtruth.heatmap.drawing.theme import FAINT, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
+from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
 
 if TYPE_CHECKING:
@@ -171,7 +171,10 @@ def _bar(
         y=_figures(told),
         name=name,
         offsetgroup=name,
-        marker={"color": fill, "pattern": {"shape": "" if sure else "/", "fgcolor": PAPER, "size": 6}},
+        marker={
+            "color": fill,
+            "pattern": {"shape": "" if sure else "/", **HATCHED},
+        },
         error_y=_whiskers(told) if sure else None,
         text=[_label(one) for one in told],
         textposition="inside",

@@ -1,6 +1,7 @@
-"""How old what is shown is: a moment held against the clock at the time of looking, never stored.
+"""Amounts, counts, distances, ages and moments as people write them.
 
-Amber from an hour on, red from a day on: a map of yesterday looks like one of now.
+How old what is shown is, is held against the clock at the time of looking and never stored: amber from an hour on, red
+from a day on, since a map of yesterday looks like one of now.
 """
 
 from datetime import UTC, datetime
@@ -47,3 +48,43 @@ def as_of(moment: datetime, now: datetime | None = None) -> str:
 
 def _age_s(moment: datetime, now: datetime | None) -> float:
     return ((now or datetime.now(UTC)) - moment).total_seconds()
+
+
+def usd(amount: float) -> str:
+    """`$1.23M`, `-$31.4k`; three significant figures."""
+    if amount < 0:
+        return f"-{usd(-amount)}"
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(amount) >= size * 0.9995:
+            return (
+                f"${amount / size:.3g}{unit}" if abs(amount) < 999.5 * size else f"${amount / size:.0f}{unit}"
+            )
+    return f"${amount:.0f}"
+
+
+def price(px: float) -> str:
+    """Six significant figures, thousands separated."""
+    if px >= 999_999.5:
+        return f"{px:,.0f}"
+    return f"{px:,.6g}" if px >= 1e-3 else f"{px:.10f}".rstrip("0")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent; `unknown` for null."""
+    return "unknown" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def age(seconds: float | None) -> str:
+    """`42 s`, `12 min`, `3.5 h`, `2.1 d`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 3570:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 86_220 else f"{seconds / 86_400:.1f} d"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 reading`, `1,590 readings`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
