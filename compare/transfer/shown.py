@@ -11,9 +11,8 @@ import numpy as np
 
 from liqtruth.compare.calibration.shown import Shown
 from liqtruth.compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
-from liqtruth.compare.transfer.tilt import Z80
 from liqtruth.compare.transfer.tilt_fit import NEAR_LEVERAGE, Triple, local_powers
-from liqtruth.compare.transfer.transfer import BODY_SD
+from liqtruth.compare.transfer.transfer import BODY_SD, Z80
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.grid import FloatArray

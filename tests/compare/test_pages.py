@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from liqtruth.compare.calibration.calibrated import calibrate
 from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.shown import shown
 from liqtruth.compare.calibration.shown import write_page as fit_page
 from liqtruth.compare.divergence.divergence import compare_maps
@@ -32,9 +32,9 @@ from liqtruth.storage.store import Store
 from tests.compare import test_leads_lake as leads
 from tests.compare import test_scoring_realised as realised
 from tests.compare import test_transfer_model as transfers
-from tests.compare.calibrated_markets import PRIOR, random_pair, random_series
+from tests.compare.calibrated_markets import PRIOR, random_sample, random_series
 from tests.compare.maps import FAR, NEAR, TRUTH, map_of
-from tests.compare.test_proof_verdicts import DOUBTFUL, WORSE, findings_of, split_of
+from tests.compare.test_validation_verdicts import DOUBTFUL, WORSE, findings_of, split_of
 from tests.compare.test_visits_lake import COIN, READ_AT, stored_reading, stored_series
 from tests.heatmap.test_bounds import MAP
 from tests.heatmap.test_series import series_of
@@ -75,7 +75,8 @@ def report_page(path: Path) -> None:
 
 
 def fitted_page(path: Path) -> None:
-    made = calibrate(Gathered(tuple(random_pair(seed) for seed in range(4)), ()), PRIOR, draws=20)
+    samples = Gathered(tuple(random_sample(seed) for seed in range(4)), ())
+    made = LeverageFit(PRIOR, draws=20).fit(samples).calibrated_
     fit_page(shown(made.model, made.record), path)
 
 

@@ -12,7 +12,7 @@ from liqtruth.compare.scoring.realised.scores import SideScore
 from liqtruth.compare.scoring.realised.shown import realised_lines
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.scoring.realised.windows import Windows
-from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MODELS, SHORT, say_instead, themed
 from liqtruth.heatmap.grid import FloatArray

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from liqtruth.compare.scoring.visits.claims import Answer
 from liqtruth.compare.scoring.visits.job import VisitReport
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visit_sentence
-from liqtruth.compare.statistics.correlation import Estimate
-from liqtruth.compare.statistics.day_blocks import scaled
+from liqtruth.compare.statistics.intervals import Estimate, scaled
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
