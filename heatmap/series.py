@@ -13,8 +13,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Sides, Source
 from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.money import age, percent
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import age, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
