@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_house import ALLOWED
+
 ROOT = Path(__file__).parent.parent
 SOURCES = ("LICENSE", "README.md", "__init__.py", "cli.py", "py.typed", "pyproject.toml")
 EXAMPLE = """
@@ -59,15 +61,13 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
-def test_the_wheel_installs_one_name(wheel: Path) -> None:
+def test_the_wheel_installs_one_name_and_every_file_of_the_packages(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"liqtruth"}
-    assert len(tops) == 2
-    assert not [
-        name for name in names if name.startswith(("liqtruth/tests", "liqtruth/docs", "liqtruth/bench"))
-    ]
-    assert {"liqtruth/py.typed", "liqtruth/compare/templates/report.html"} <= set(names)
+    installed = {name for name in names if ".dist-info/" not in name}
+    assert {name.split("/")[0] for name in installed} == {"liqtruth"}
+    files = [path for package in ALLOWED for path in (ROOT / package).rglob("*") if path.is_file()]
+    wanted = {path.relative_to(ROOT).as_posix() for path in files if path.suffix != ".pyc"}
+    assert installed == {f"liqtruth/{name}" for name in wanted | {"__init__.py", "cli.py", "py.typed"}}
 
 
 def test_the_installed_wheel_does_the_whole_job(environment: Path, tmp_path: Path) -> None:

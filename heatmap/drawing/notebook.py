@@ -10,13 +10,12 @@ from typing import Final
 import numpy as np
 
 from liqtruth.heatmap.drawing.captions import age_line, data_moment, head_lines, title
-from liqtruth.heatmap.drawing.figure import LONG, MARK, SHORT
+from liqtruth.heatmap.drawing.theme import AGE_COLORS, LONG, MARK, SHORT
 from liqtruth.heatmap.drawing.zoom import View, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.moment import COLORS, as_of, grade
-from liqtruth.heatmap.money import price, usd
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.text import as_of, grade, price, usd
 
 BARS_EACH_WAY: Final = 40
 WIDTH, HEIGHT, LABELS = 640, 150, 18
@@ -26,7 +25,7 @@ WIDTH, HEIGHT, LABELS = 640, 150, 18
 def map_html(heatmap: Heatmap) -> str:
     """Title, age, coverage, and notional by price: longs to the left of the mark, shorts to its right."""
     view = zoomed(heatmap, BARS_EACH_WAY)
-    color = COLORS[grade(data_moment(heatmap))]
+    color = AGE_COLORS[grade(data_moment(heatmap))]
     parts = [_heading(title(heatmap)), _line(age_line(heatmap), color), *map(_line, head_lines(heatmap))]
     return card([*parts, _line("no liquidation in view") if view.empty else _picture(view, heatmap.mark_px)])
 
@@ -36,7 +35,9 @@ def series_html(series: HeatmapSeries) -> str:
     heading = _heading(f"{series.coin} on {series.venue}: {series.model or series.source} over time")
     taken, said = series.data_moment, SYNTHETIC_SAID if series.synthetic else ""
     aged = (
-        [] if taken is None else [_line(", ".join(filter(None, (as_of(taken), said))), COLORS[grade(taken)])]
+        []
+        if taken is None
+        else [_line(", ".join(filter(None, (as_of(taken), said))), AGE_COLORS[grade(taken)])]
     )
     return card([heading, *aged, *map(_line, series.describe()), _line("draw it with .plot()")])
 
