@@ -189,7 +189,7 @@ def judge_leverage(pairs: Sequence[Pair], recipe: Recipe, ledger: Ledger) -> Non
     prior, held = leverage_model_named(), []
     say(f"  leverage of what stands, in open interest ({recipe.fitted.coordinate}): drawn [95 %], measured")
     for side in SIDES:
-        spread = spread_of(recipe.fitted.side(side), coins_of(pairs), seed=0)
+        spread = spread_of(recipe.fitted.of(side), coins_of(pairs), seed=0)
         for band in standing(pairs, recipe.fitted, side, prior, spread):
             if band.band in JUDGED_BANDS:
                 held.append(bool(band.inside))

@@ -218,7 +218,7 @@ def _moved(pairs: Sequence[Pair], days: IntArray, steps: IntArray) -> list[Pair]
 def _with_positions(pair: Pair, other: Pair) -> Pair:
     """At the distances from the mark at which they are on the other pair."""
     for side in SIDES:
-        held: Held = getattr(other, side).held
+        held: Held = other.of(side).held
         scale = pair.mark_px / other.mark_px
         pair = with_columns(
             pair, side, held=replace(held, px=held.px * scale, entry_px=held.entry_px * scale)

@@ -75,7 +75,7 @@ def pairs() -> list[Pair]:
 def _with_targets(pair: Pair, shares: FloatArray, rng: np.random.Generator) -> Pair:
     """On both sides what the shares draw, times noise of mean one per bin."""
     for side in SIDES:
-        one = getattr(pair, side)
+        one = pair.of(side)
         mass = one.columns["leverage"] @ shares
         noisy = held_at(mass * rng.gamma(4.0, 0.25, mass.shape), PARTS)
         pair = replace(pair, **{side: replace(one, held=noisy)})
@@ -127,7 +127,7 @@ def all_that_follows(pairs: list[Pair]) -> tuple[tuple[Recipe, ...], tuple[Sprea
     fits = Fits.of(pairs, PRIOR, COORDINATES)
     without = tuple(fits.without(coin) for coin in coins_of(pairs))
     fitted = fits.recipe().fitted
-    return without, tuple(spread_of(fitted.side(side), coins_of(pairs), seed=0) for side in SIDES)
+    return without, tuple(spread_of(fitted.of(side), coins_of(pairs), seed=0) for side in SIDES)
 
 
 @pytest.mark.benchmark(group=f"fit of one side, {MAPS} maps x {COLUMNS} columns", timer=time.process_time)

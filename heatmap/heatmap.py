@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -12,15 +12,15 @@ from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
 from liqtruth.heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
+from liqtruth.heatmap.sides import BySide
 
 Source = Literal["exact", "modelled", "imported"]
 
 
-class Sides(NamedTuple):
+class Sides(BySide[float]):
     """One figure for longs and one for shorts."""
 
-    long: float
-    short: float
+    __slots__ = ()
 
     @property
     def total(self) -> float:

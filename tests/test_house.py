@@ -112,6 +112,14 @@ def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     assert done.returncode == 0
 
 
+def test_a_side_is_asked_for_by_type_not_looked_up_by_name() -> None:
+    """`of(side)` of `heatmap.sides` knows what it gives; `getattr(x, side)` does not."""
+    for path in MODULES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+                assert ast.unparse(node.args[1]) not in ("side", "'long'", "'short'"), path
+
+
 def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"\.PHONY: (.*)", makefile)

@@ -28,9 +28,9 @@ def baseline_maps(
         model = VintageModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
         model.fit(series, venue, coin)
         for side in SIDES:
-            columns = getattr(model.dictionary_, side)
+            columns = model.dictionary_.of(side)
             placed = outward(columns.placed.sum(axis=0), model.dictionary_.grid, side)
-            found[side][name] = placed.reshape(BINS, -1) @ getattr(model.shares_, side).ravel()
+            found[side][name] = placed.reshape(BINS, -1) @ model.shares_.of(side).ravel()
     held_usd = float(series.bars.open_interest[-1]) * series.mark_px
     for name in PLAIN:
         try:

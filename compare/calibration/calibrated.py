@@ -78,7 +78,7 @@ def calibrate(
     done = iter(range(1, 2 * draws + 1))
     spreads = {
         side: spread_of(
-            recipe.fitted.side(side),
+            recipe.fitted.of(side),
             recipe.coins,
             seed,
             draws,
@@ -171,7 +171,7 @@ def _side_record(
     sizes: SizeTable,
     model: LeverageModel,
 ) -> SideRecord:
-    fit = recipe.fitted.side(side)
+    fit = recipe.fitted.of(side)
     unseen = _unseen(pairs, side, sizes)
     return SideRecord(
         bands_of_fit(fit, spread, np.array(prior.leverage), unseen),
@@ -188,7 +188,7 @@ def _unseen(pairs: Sequence[Pair], side: str, sizes: SizeTable) -> Unseen | None
     if coverage >= WHOLE:
         return None
     at = SIDES.index(side)
-    seen = np.array([getattr(row, side) for row in sizes.rows if row.crowd_share[at] > LEAST_MIX])
+    seen = np.array([row.of(side) for row in sizes.rows if row.crowd_share[at] > LEAST_MIX])
     return Unseen(coverage, seen.min(axis=0), seen.max(axis=0))
 
 

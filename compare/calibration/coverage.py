@@ -7,7 +7,7 @@ Where no reading covers enough, nothing is known of the mix, and that is said.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -46,20 +46,20 @@ def least_coverage(pair: Pair) -> float:
 
 def mean_coverage(pairs: Sequence[Pair], side: str) -> float:
     """Of all pairs, each with at most one."""
-    return float(np.mean([min(1.0, getattr(pair, side).coverage) for pair in pairs]))
+    return float(np.mean([min(1.0, pair.of(side).coverage) for pair in pairs]))
 
 
 def reference_mix(pairs: Sequence[Pair], side: str) -> FloatArray | None:
     """Share of open interest per size class of account in pairs that cover nearly all; null without any."""
-    helds = [getattr(pair, side).held for pair in pairs if getattr(pair, side).coverage >= WHOLE]
+    helds = [pair.of(side).held for pair in pairs if pair.of(side).coverage >= WHOLE]
     known = [mix for mix in (_mix(held) for held in helds) if mix is not None]
     return np.mean(known, axis=0) if known else None
 
 
 def _pair(pair: Pair, reference: dict[str, FloatArray | None]) -> Pair:
-    changed = {}
+    changed: dict[str, Any] = {}
     for side in SIDES:
-        own, mix = getattr(pair, side), reference[side]
+        own, mix = pair.of(side), reference[side]
         if own.coverage < WHOLE and mix is not None:
             changed[side] = replace(own, held=_weighed(own.held, mix))
     return replace(pair, **changed)

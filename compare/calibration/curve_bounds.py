@@ -81,7 +81,7 @@ def covered(low: FloatArray, high: FloatArray, found: FloatArray) -> FloatArray:
 
 
 def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBounds:
-    sides = [getattr(pair, side) for pair in pairs]
+    sides = [pair.of(side) for pair in pairs]
     raw, crowd = (layer_maps(pairs, side, layer) for layer in ("raw", "crowd"))
     found = residuals(raw, maps, side)
     low, high = conformal(found)
@@ -101,7 +101,7 @@ def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBoun
 
 
 def _excess(pair: Pair, side: str) -> FloatArray:
-    held = getattr(pair, side).held
+    held = pair.of(side).held
     return np.asarray(held.binned(held.share - held.cut))
 
 

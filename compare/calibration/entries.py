@@ -52,7 +52,7 @@ def entry_check(
     pairs: "Sequence[Pair]", side: str, shares: FloatArray, rates: Sequence[float]
 ) -> EntryCheck | None:
     """Over all pairs whose positions show entries; `shares` (classes, nodes) weigh the classes. Null without any."""
-    known = [getattr(pair, side) for pair in pairs]
+    known = [pair.of(side) for pair in pairs]
     found = [
         (entries_held(one.held, pair.mark_px), one.entries) for one, pair in zip(known, pairs, strict=True)
     ]

@@ -87,7 +87,7 @@ def entry_leverage(entry_px: FloatArray, px: FloatArray, maintenance_rate: float
 
 
 def _measured_of(pair: Pair, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
-    held = getattr(pair, side).held
+    held = pair.of(side).held
     near = held.away < REACH
     if not np.isfinite(held.entry_px[near]).any():
         return None
@@ -101,5 +101,5 @@ def _measured_of(pair: Pair, side: str, fitted: Fitted, model: LeverageModel) ->
 
 def _node_sums(pair: Pair, side: str, fitted: Fitted, classes: int) -> FloatArray:
     """What a unit of weight places within reach, (classes, nodes)."""
-    columns = getattr(pair, side).columns[fitted.coordinate]
+    columns = pair.of(side).columns[fitted.coordinate]
     return np.asarray(columns.sum(axis=0, dtype=np.float64).reshape(classes, -1))

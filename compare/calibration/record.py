@@ -13,6 +13,7 @@ from liqtruth.compare.calibration.selection import CoordinateScore, DeviationSco
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.sides import TwoSided
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
 
@@ -52,7 +53,7 @@ class Choices(msgspec.Struct, frozen=True):
     sizes: SizeTable
 
 
-class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FitRecord(msgspec.Struct, TwoSided[SideRecord], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell,
     `coverage` the mean share of open interest that was seen, long then short."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
 
 SMOOTHING: Final = 0.004
@@ -95,7 +96,7 @@ class Recent:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class Pair(TwoSided[SidePair]):
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
     classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
 
@@ -234,11 +235,12 @@ def _side(
 def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
     """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
     dictionary, shares = model.dictionary_, model.shares_
-    placed = outward(getattr(dictionary, side).placed.sum(axis=0), dictionary.grid, side)
+    placed = outward(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
     allowed = np.tile(shares.leverage <= highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 
-def with_columns(pair: Pair, side: str, **changes: object) -> Pair:
+def with_columns(pair: Pair, side: str, **changes: Any) -> Pair:
     """The pair with one side changed; for what re-weighs or shuffles positions."""
-    return replace(pair, **{side: replace(getattr(pair, side), **changes)})
+    changed: dict[str, Any] = {side: replace(pair.of(side), **changes)}
+    return replace(pair, **changed)

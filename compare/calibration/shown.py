@@ -56,7 +56,7 @@ def shown(model: LeverageModel, record: FitRecord | None) -> Shown:
     sides = tuple(
         Distribution(
             side,
-            _bands(model, side, getattr(record, side) if record else None),
+            _bands(model, side, record.of(side) if record else None),
             {name: bands_of_model(other, side) for name, other in others.items()},
         )
         for side in SIDES
@@ -99,7 +99,7 @@ def shown_lines(result: Shown) -> Iterator[str]:
         yield f"no intervals: {record.blocks} block of coin and day, at least 2 are needed"
     yield from _choices(record)
     for side in SIDES:
-        yield from _side_lines(side, getattr(record, side))
+        yield from _side_lines(side, record.of(side))
     if record.refused:
         yield f"{len(record.refused)} moments have no pair, the last: {record.refused[-1]}"
 
@@ -165,7 +165,7 @@ def _standing_traces(result: Shown, side: str, *, first: bool) -> list[Any]:
 
     if result.record is None:
         return []
-    rows = getattr(result.record, side).standing
+    rows = result.record.of(side).standing
     bars = go.Bar(
         x=[row.band for row in rows],
         y=[100 * row.drawn for row in rows],

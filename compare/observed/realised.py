@@ -21,6 +21,7 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
@@ -47,7 +48,7 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
-class Realised:
+class Realised(TwoSided[Side]):
     """Events by side; `spans_ms` of shape (spans, 2) when they were listened to; `coverage` is null where unknown."""
 
     long: Side

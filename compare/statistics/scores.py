@@ -10,6 +10,7 @@ from liqtruth.compare.statistics.profiles import RANGE_PCT, Curve, band_mass_usd
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(TwoSided[Distance]):
     """Distances of the sides, each normalised, and of both on one axis; `mean` is that of the two sides.
 
     `share_above` is the model's own share of mass above its mark, `share_above_error` its distance from the truth's.

@@ -74,8 +74,8 @@ def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, 
     rows = []
     for name in ("wasserstein_pct", "jensen_shannon", "jensen_shannon_bands"):
         for side in (*SIDES, "mean", "both"):
-            mine: Distance = getattr(model, side)
-            other: Distance = getattr(null, side)
+            mine: Distance = model.of(side)
+            other: Distance = null.of(side)
             rows.append(_judged(name, side, getattr(mine, name), getattr(other, name), mine.undefined))
     why = model.both.undefined
     rows.append(_judged("share_above_error", "both", model.share_above_error, null.share_above_error, why))

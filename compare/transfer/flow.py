@@ -26,6 +26,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.sides import TwoSided
 
 BoolArray = NDArray[np.bool_]
 
@@ -34,7 +35,7 @@ JUST_REACHED: Final = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(TwoSided[FloatArray]):
     """One market in steps of equal length that begin at whole multiples of it; only steps that bars cover throughout.
 
     Attributes

@@ -17,10 +17,11 @@ from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.over_time.time_grid import bar_s
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
+from liqtruth.heatmap.sides import TwoSided
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class Standing(TwoSided[FloatArray]):
     """USD at the mark within each of `DISTANCES_PCT`, cumulative, shape (distances, nodes)."""
 
     long: FloatArray

@@ -51,7 +51,7 @@ def transfer_table(record: TransferRecord) -> Table:
     for heading in (*within, "told", "realised", "fitted", "as there", "transferred"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in SIDES:
-        side: SideRecord = getattr(record, name)
+        side: SideRecord = record.of(name)
         cells = [_factor(record, side, reach) for reach in SHOWN_PCT]
         table.add_row(name, *cells, f"{side.events}", usd(side.realised_usd), *predicted_over_realised(side))
     return table
@@ -109,7 +109,7 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         f"{NEAR_LEVERAGE:g})^2 of what they tell"
     )
     for name in SIDES:
-        held = getattr(record, name).held_to
+        held = record.of(name).held_to
         if held < 1:
             yield f"{name} shares would sum to {1 / held:.3f} of open interest: they are held to the whole"
     if record.highest_leverage > record.trained_to:
@@ -146,9 +146,9 @@ def transfer_figure(transferred: Transferred) -> go.Figure:
         2, 2, column_widths=[0.5, 0.5], horizontal_spacing=0.1, vertical_spacing=0.14, subplot_titles=names
     )
     for row, side in enumerate(SIDES, start=1):
-        for trace in _step_traces(getattr(transferred, side), first=row == 1):
+        for trace in _step_traces(transferred.of(side), first=row == 1):
             figure.add_trace(trace, row=row, col=1)
-        for trace in _tilt_traces(getattr(record, side), COLORS[side]):
+        for trace in _tilt_traces(record.of(side), COLORS[side]):
             figure.add_trace(trace, row=row, col=2)
         if record.highest_leverage > record.trained_to:
             _shade(figure, record, row)
@@ -259,7 +259,7 @@ def _style(figure: go.Figure, record: TransferRecord) -> None:
 
 def _ratio_lines(record: TransferRecord) -> Iterator[str]:
     for name in SIDES:
-        side: SideRecord = getattr(record, name)
+        side: SideRecord = record.of(name)
         _, before, after = predicted_over_realised(side)
         told = f"{side.events} liquidations of {usd(side.realised_usd)}"
         yield f"{name}: {told}; predicted over realised {before} before, {after} transferred"

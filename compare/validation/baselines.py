@@ -36,7 +36,7 @@ class Judged:
 
 def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Pair]) -> dict[str, FloatArray]:
     """Every one of `BASELINES`; `everything` holds the earlier exact maps of the same coins."""
-    sides = [getattr(pair, side) for pair in judged.pairs]
+    sides = [pair.of(side) for pair in judged.pairs]
     found = {name: _known(sides, name) for name in baseline_maps.NAMES}
     found[SHAPE_COPY] = shape_copy(judged, side, layer)
     found[LAST_EXACT] = np.stack([last_exact(pair, everything, side, layer) for pair in judged.pairs])
@@ -59,7 +59,7 @@ def last_exact(pair: Pair, everything: Sequence[Pair], side: str, layer: str) ->
     earlier = _earlier(pair, everything)
     if earlier is None:
         return np.full(BINS, np.nan)
-    held = getattr(earlier, side).held
+    held = earlier.of(side).held
     later = pair.recent.end_ms > round(earlier.as_of.timestamp() * 1000)
     low, high = float(pair.recent.low[later].min()), float(pair.recent.high[later].max())
     priced = np.isfinite(held.px)

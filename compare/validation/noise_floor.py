@@ -27,7 +27,7 @@ FLOORED: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArra
 
 def effective_positions(pair: Pair, side: str, layer: str) -> float:
     """(sum q)^2 / sum q^2 of positions within range."""
-    held: Held = getattr(pair, side).held
+    held: Held = pair.of(side).held
     mass = held.crowd if layer == "crowd" else held.share
     return held.effective(mass, float(log_distance(RANGE_PCT, side)))
 
@@ -51,7 +51,7 @@ def _mean(values: FloatArray) -> FloatArray:
 
 def _halves(pair: Pair, side: str, layer: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Maps (halvings, bins) of random halves of the accounts, and of the others."""
-    held: Held = getattr(pair, side).held
+    held: Held = pair.of(side).held
     near = held.away < BIN * BINS
     mass, place = (
         (held.crowd if layer == "crowd" else held.share)[near],

@@ -22,6 +22,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import BySide
 
 EXACT_BASED: Final = ("shape-copy", "last-exact")
 UNIFORM: Final = "uniform"
@@ -59,7 +60,7 @@ def uniform_share(away: FloatArray) -> FloatArray:
     return np.asarray(np.clip(away / UNIFORM_REACH, 0.0, 1.0))
 
 
-def _uniform(series: MarketSeries, grid: PriceGrid) -> tuple[Placed, Placed]:
+def _uniform(series: MarketSeries, grid: PriceGrid) -> BySide[Placed]:
     """What lies where the last bar has been is swept."""
     away = np.log(grid.edges / grid.mark_px)
     inward = uniform_share(-away[: grid.bins_each_way + 1])
@@ -73,7 +74,7 @@ def _uniform(series: MarketSeries, grid: PriceGrid) -> tuple[Placed, Placed]:
 
 def _volume_profile(
     series: MarketSeries, venue: Venue, coin: str, brackets: Brackets, grid: PriceGrid
-) -> tuple[Placed, Placed]:
+) -> BySide[Placed]:
     volume = series.bars.volume
     if volume is None or not volume.sum() > 0:
         raise MissingData(
@@ -86,11 +87,12 @@ def _volume_profile(
     factors = tuple(liquidation_factors(brackets, weights.leverage, side) for side in (LONG, SHORT))
     bars = np.zeros(len(share), dtype=np.int64)
     columns = build_dictionary(series.bars, lots, bars, 1, (factors[0], factors[1]), grid)
-    long, short = (
-        (side.weighted(weights.weight[None, :])[0].sum(axis=0), float(side.swept[0] @ weights.weight))
-        for side in (columns.long, columns.short)
+    return columns.sides.map(
+        lambda side: (
+            side.weighted(weights.weight[None, :])[0].sum(axis=0),
+            float(side.swept[0] @ weights.weight),
+        )
     )
-    return long, short
 
 
 def shape_copy(
@@ -147,8 +149,8 @@ def _shares(exact: Heatmap, side: str, grid: PriceGrid, *, shift: float) -> Floa
     `shift` is its mark over the grid's, in log price; inside a bin mass is taken as even in log price.
     """
     mass = exact.long_usd if side == "long" else exact.short_usd
-    never, beyond = (getattr(part, side) for part in (exact.never_usd, exact.beyond_usd))
-    whole = max(exact.coverage.open_interest_usd or 0.0, getattr(exact.total_usd, side))
+    never, beyond = (part.of(side) for part in (exact.never_usd, exact.beyond_usd))
+    whole = max(exact.coverage.open_interest_usd or 0.0, exact.total_usd.of(side))
     if not whole > 0:
         return np.zeros(grid.bins + 3)
     steps = np.arange(-exact.grid.bins_each_way, exact.grid.bins_each_way + 1) * exact.grid.log_width + shift
@@ -170,7 +172,7 @@ def _last_range(series: MarketSeries) -> tuple[float, float]:
 
 def _cleared(
     long: FloatArray, short: FloatArray, grid: PriceGrid, lowest: float, highest: float
-) -> tuple[Placed, Placed]:
+) -> BySide[Placed]:
     """Longs above `lowest` and shorts below `highest` are swept, of a bin that is reached in part that part."""
     middle = grid.bins_each_way
     down = np.log(min(lowest, grid.mark_px) / grid.mark_px) / grid.log_width + middle
@@ -178,7 +180,7 @@ def _cleared(
     bins = np.arange(grid.bins)
     kept_long = np.concatenate([[1.0], np.clip(down - bins, 0, 1), [0.0, 1.0]])
     kept_short = np.concatenate([[0.0], np.clip(bins + 1 - up, 0, 1), [1.0, 1.0]])
-    return _kept(long, kept_long), _kept(short, kept_short)
+    return BySide(_kept(long, kept_long), _kept(short, kept_short))
 
 
 def _kept(mass: FloatArray, kept: FloatArray) -> Placed:
@@ -192,11 +194,11 @@ def _drawn(
     venue: Venue,
     coin: str,
     grid: PriceGrid,
-    placed: tuple[Placed, Placed],
+    placed: BySide[Placed],
     said: Sequence[str],
 ) -> Heatmap:
     held = float(series.bars.open_interest[-1])
-    balances = (_balance(placed[0], held), _balance(placed[1], held))
+    balances = placed.map(lambda side: _balance(side, held))
     frames = [
         _frame(side, mass * held * series.mark_px) for side, (mass, _) in zip(SIDES, placed, strict=True)
     ]

@@ -7,6 +7,7 @@ went. `estimator.model.maps` feeds it from the store.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final, Self
 
 import numpy as np
@@ -25,10 +26,11 @@ from liqtruth.estimator.series.series import MarketSeries, rounding_share
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import BySide, TwoSided
 
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
 AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
-SIDES: Final = ("long", "short")
 NOT_ON_MAP: Final = "not on the map"
 
 
@@ -58,7 +60,7 @@ class Balance:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(TwoSided[Balance]):
     """A modelled map with the balance of each side."""
 
     heatmap: Heatmap
@@ -83,7 +85,7 @@ class VintageModel:
     turnover_: Turnover
     clock_: Activity
     dictionary_: Dictionary
-    balance_: tuple[Balance, Balance]
+    balance_: BySide[Balance]
     null_: Sides
 
     def __init__(
@@ -125,9 +127,9 @@ class VintageModel:
             self.shares_.factors(self.brackets_, self.position_usd),
             PriceGrid.around(series.mark_px, self.width_bps),
         )
-        self.balance_ = (self._balance("long"), self._balance("short"))
+        self.balance_ = BySide.each(self._balance)
         held = float(bars.open_interest[-1])
-        self.null_ = Sides(*(side.null / held if held > 0 else 0.0 for side in self.balance_))
+        self.null_ = Sides(*self.balance_.map(lambda side: side.null / held if held > 0 else 0.0))
         return self
 
     def heatmap(
@@ -253,18 +255,18 @@ def wanted_bands(
     return {name: labels for name, labels in chosen.items() if labels}
 
 
-def covered(series: MarketSeries, balances: tuple[Balance, Balance], notes: Sequence[str]) -> Coverage:
+def covered(series: MarketSeries, balances: BySide[Balance], notes: Sequence[str]) -> Coverage:
     """How much of open interest has a place, at the mark."""
     mark = series.mark_px
     return Coverage(
         open_interest_usd=float(series.bars.open_interest[-1]) * mark,
-        seen_usd=Sides(*((side.on_map + side.never) * mark for side in balances)),
+        seen_usd=Sides(*balances.map(lambda side: (side.on_map + side.never) * mark)),
         oldest_age_s=series.oldest_age_s,
         notes=(*notes, *series.notes),
     )
 
 
-def null_notes(series: MarketSeries, balances: tuple[Balance, Balance]) -> tuple[str, ...]:
+def null_notes(series: MarketSeries, balances: BySide[Balance]) -> tuple[str, ...]:
     """Where the open interest went that has no place on the map, part by part, in one line."""
     held = float(series.bars.open_interest[-1])
     said = {
@@ -273,7 +275,7 @@ def null_notes(series: MarketSeries, balances: tuple[Balance, Balance]) -> tuple
         "unassigned": "hedged or without leverage",
         "unallowed": "at leverages that the venue does not allow",
     }
-    parts = {part: [getattr(side, part) for side in balances] for part in said}
+    parts = {part: balances.map(attrgetter(part)) for part in said}
     told = [
         f"{_shares(coins, held)} {said[part]}"
         for part, coins in parts.items()

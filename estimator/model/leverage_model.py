@@ -22,6 +22,8 @@ from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
 
 SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
@@ -72,7 +74,7 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crowd_high: tuple[float, ...] = ()
 
 
-class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Bounds(msgspec.Struct, TwoSided[SideBounds], frozen=True, forbid_unknown_fields=True):
     """Bounds of both sides, and in which words they were measured."""
 
     long: SideBounds
@@ -80,7 +82,9 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: str
 
 
-class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Correction(
+    msgspec.Struct, TwoSided[tuple[float, float, float]], frozen=True, forbid_unknown_fields=True
+):
     """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
     by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
     `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
@@ -107,14 +111,16 @@ Coordinate = Literal["leverage", "of-maximum", "of-volatility"]
 COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility")
 
 
-class CoinShares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CoinShares(msgspec.Struct, TwoSided[Shares], frozen=True, forbid_unknown_fields=True):
     """Shares of one coin where they deviate from what all coins share, as `LeverageModel.long` and `short`."""
 
     long: Shares
     short: Shares
 
 
-class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+class LeverageModel(
+    msgspec.Struct, TwoSided[Shares], frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True
+):
     """Shares of one side's open interest before any liquidation, by turnover class and leverage node.
 
     `rates` are multiples of the activity of `estimator.model.turnover`; `long` and `short` have one row per rate and
@@ -145,13 +151,14 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise BadInput(f"{self.name!r} is no name of a leverage model: letters, digits, - and _")
         _check_ascending(self.name, "rates", self.rates, 0.0)
         _check_ascending(self.name, "leverage", self.leverage, 1.0)
-        for side in ("long", "short"):
-            for own in (self, *self.coins.values()):
-                _check_shares(self.name, side, getattr(own, side), (len(self.rates), len(self.leverage)))
+        parts: list[TwoSided[Shares]] = [self, *self.coins.values()]
+        for side in SIDES:
+            for own in parts:
+                _check_shares(self.name, side, own.of(side), (len(self.rates), len(self.leverage)))
 
     def shares(self, side: str) -> FloatArray:
         """Shares of one side, shape (classes, nodes)."""
-        return np.array(getattr(self, side), dtype=np.float64)
+        return np.array(self.of(side), dtype=np.float64)
 
     def null_share(self, side: str) -> float:
         """What the shares of a side lack to one."""

@@ -30,6 +30,7 @@ from liqtruth.estimator.model.model_in_use import (
 from liqtruth.heatmap.drawing.captions import UNLEVELLED
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.sides import TwoSided
 
 VINTAGES: Final = "vintages"
 DAY_S: Final = 86_400.0
@@ -37,7 +38,7 @@ Weights = LeverageWeights | LeverageModel | str
 
 
 @dataclass(frozen=True, eq=False)
-class NodeShares:
+class NodeShares(TwoSided[FloatArray]):
     """`long` and `short` of shape (classes, nodes) sum to at most one; `band` labels each node.
 
     `said` is one line or more for the assumptions.

@@ -18,6 +18,7 @@ from liqtruth.estimator.model.cohorts import later_extremes
 from liqtruth.estimator.model.turnover import Turnover
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.sides import TwoSided
 
 OUTSIDE: Final = 3
 """Places beside the bins: first the one below the grid, last but one above it, last for what no price liquidates."""
@@ -61,7 +62,7 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Dictionary:
+class Dictionary(TwoSided[Columns]):
     """Both sides on one grid."""
 
     grid: PriceGrid

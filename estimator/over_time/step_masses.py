@@ -12,6 +12,7 @@ from liqtruth.estimator.model.turnover import Turnover
 from liqtruth.estimator.over_time.time_evolution import Path, Steps, StepStates, step_states
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.sides import TwoSided
 
 ROUNDING = 1e-12
 """Differences of two equal masses are this small beside them, and are nothing."""
@@ -48,7 +49,7 @@ class SideMass:
 
 
 @dataclass(frozen=True, eq=False)
-class PriceTime:
+class PriceTime(TwoSided[SideMass]):
     """Both sides after each step, and the open interest (coins) that they account for."""
 
     long: SideMass

@@ -44,9 +44,7 @@ def pair_on(seed: int, coin: str) -> Pair:
 def drawn_in(pair: Pair, coordinate: str, shares: FloatArray) -> Pair:
     """Positions that stand where these shares draw them in this coordinate."""
     sides = {
-        side: replace(
-            getattr(pair, side), held=held_at(getattr(pair, side).columns[coordinate] @ shares.ravel())
-        )
+        side: replace(pair.of(side), held=held_at(pair.of(side).columns[coordinate] @ shares.ravel()))
         for side in ("long", "short")
     }
     return replace(pair, **sides)

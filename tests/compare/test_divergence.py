@@ -58,7 +58,7 @@ def test_shares_of_the_bands_sum_to_one_and_usd_to_what_is_in_range(
         for shares in zip(*((b.truth_share, b.null_share, *b.model_shares) for b in bands), strict=True):
             assert sum(shares) == pytest.approx(1)
         assert sum(band.truth_usd for band in bands) == pytest.approx(
-            getattr(found.truth.in_grid_usd, side), rel=1e-6
+            found.truth.in_grid_usd.of(side), rel=1e-6
         )
 
 

@@ -42,7 +42,7 @@ def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
     assert made.bounds is not None
     assert made.bounds.level == LEVEL
     for side in ("long", "short"):
-        found = getattr(made.bounds, side)
+        found = made.bounds.of(side)
         curve = mass_within(made, SIDE_BOUNDS.distance_pct, side) / HELD_USD
         for factor, amount in ((SIDE_BOUNDS.low, found.low_usd), (SIDE_BOUNDS.high, found.high_usd)):
             expected = np.maximum(np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0) * HELD_USD

@@ -42,7 +42,7 @@ def test_in_leverage_nodes_and_shares_are_the_models_own_bit_for_bit(
         drawn = node_shares("vintages", model, flat(highest), POSITION_USD, daily_volatility=volatility)
         assert np.array_equal(drawn.leverage, own)
         for side in ("long", "short"):
-            assert np.array_equal(getattr(drawn, side), PRIOR.shares(side) * allowed)
+            assert np.array_equal(drawn.of(side), PRIOR.shares(side) * allowed)
         assert not [line for line in drawn.said if "times the model's" in line]
 
 

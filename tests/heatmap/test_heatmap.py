@@ -39,12 +39,12 @@ def same_mass(a: float | np.ndarray, b: float | np.ndarray) -> bool:
 def test_total_is_in_the_grid_plus_beyond_plus_never(levels: list[Level], width_bps: float) -> None:
     built = map_of(levels, PriceGrid.around(MARK, width_bps))
     for side in ("long", "short"):
-        parts = [getattr(part, side) for part in (built.in_grid_usd, built.beyond_usd, built.never_usd)]
+        parts = [part.of(side) for part in (built.in_grid_usd, built.beyond_usd, built.never_usd)]
         given_usd = fsum(usd for name, _, usd in levels if name == side)
         never = fsum(usd for name, px, usd in levels if name == side and px is None)
-        assert same_mass(getattr(built.total_usd, side), given_usd)
+        assert same_mass(built.total_usd.of(side), given_usd)
         assert same_mass(fsum(parts), given_usd)
-        assert same_mass(getattr(built.never_usd, side), never)
+        assert same_mass(built.never_usd.of(side), never)
 
 
 @given(levels_off_the_edges(COARSE.refined(5)), st.sampled_from([1, 5]))

@@ -54,7 +54,7 @@ def test_no_position_of_the_crowd_is_above_the_cut_and_every_whale_was(
     crowd, whales = (layer_of(held, cut, layer) for layer in LAYERS)
     assert crowd.height == held.height
     for side in ("long", "short"):
-        largest = getattr(cut.at_usd, side)
+        largest = cut.at_usd.of(side)
         own = pl.col("side") == side
         assert all(usd <= largest for usd in crowd.filter(own)["notional_usd"])
         above = [usd for usd in held.filter(own)["notional_usd"] if usd > largest]

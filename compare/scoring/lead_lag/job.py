@@ -169,7 +169,7 @@ def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: in
     heard &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
     rows = []
     for side in SIDES:
-        events = getattr(realised, side)
+        events = realised.of(side)
         first, last = events.within(clock.start_ms, clock.end_ms)
         rows.append(np.where(heard, events.risen_usd[last] - events.risen_usd[first], np.nan))
     return np.stack(rows)
