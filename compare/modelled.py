@@ -9,6 +9,7 @@ from typing import Final
 from liqtruth.compare.scoring.ledger.flags import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.aggregate import TOGETHER
 from liqtruth.estimator.model.baselines import EXACT_BASED, last_exact, shape_copy
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, model_map
@@ -73,7 +74,7 @@ def modelled_map(
     return replace(
         drawn,
         quality=(*drawn.quality, *against),
-        training=_training(store.settings.data_dir, drawn.venue.split("+"), model, weights),
+        training=_training(store.settings.data_dir, drawn.venue.split(TOGETHER), model, weights),
     )
 
 

@@ -113,7 +113,12 @@ def _model(
     return LeverageModel(
         name=name,
         kind="fitted",
-        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", basis),
+        provenance=Provenance(
+            made,
+            f"liqtruth {version('liqtruth')}",
+            basis,
+            synthetic=any(pair.synthetic for pair in pairs),
+        ),
         rates=prior.rates,
         leverage=prior.leverage,
         long=long,

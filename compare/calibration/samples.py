@@ -30,7 +30,7 @@ from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+from liqtruth.heatmap.synthetic import any_synthetic
 
 SMOOTHING: Final = 0.004
 """Standard deviation, in log price, of the Gaussian that both columns and targets are smoothed with."""
@@ -204,7 +204,7 @@ def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
 
 def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
     told = "source" in positions.columns and any_synthetic(positions["source"])
-    return told or any(note.startswith(SYNTHETIC) for note in series.notes)
+    return told or series.synthetic
 
 
 def _side(

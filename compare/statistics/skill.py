@@ -60,13 +60,16 @@ def skill(score: float | None, null: float | None) -> float | None:
     return 1 - score / null
 
 
+def comparison(gained: float) -> str:
+    """`better`, `no better` or `worse`."""
+    if abs(gained) <= SAME_SKILL:
+        return "no better"
+    return "better" if gained > 0 else "worse"
+
+
 def verdict(gained: float | None) -> str:
     """A skill in words."""
-    if gained is None:
-        return "undefined"
-    if abs(gained) <= SAME_SKILL:
-        return "no better than knowing only the mark"
-    return "better than knowing only the mark" if gained > 0 else "worse than knowing only the mark"
+    return "undefined" if gained is None else f"{comparison(gained)} than knowing only the mark"
 
 
 def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, ...]:

@@ -26,7 +26,6 @@ from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.money import counted
 from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.storage.store import Store
 
 LEAST_HOURS: Final = 24
@@ -146,7 +145,7 @@ def _part(
 ) -> _Part:
     flow = predicted_flow(series, model, brackets, heard.coin, step)
     counts = heard.throughout(flow) & (flow.before_window <= MOST_BEFORE_WINDOW)
-    synthetic = heard.synthetic or any(note.startswith(SYNTHETIC) for note in series.notes)
+    synthetic = heard.synthetic or series.synthetic
     highest = brackets.highest_leverage(POSITION_USD)
     return _Part(flow.only(counts), heard, standing(series, model, brackets), highest, synthetic)
 

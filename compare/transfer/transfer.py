@@ -92,7 +92,13 @@ def carried_over(
     model = LeverageModel(
         name=name,
         kind="transferred",
-        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", said, (source.note,)),
+        provenance=Provenance(
+            made,
+            f"liqtruth {version('liqtruth')}",
+            said,
+            (source.note,),
+            synthetic=own.synthetic or source.provenance.synthetic,
+        ),
         rates=source.rates,
         leverage=source.leverage,
         long=_rows(long.tilted.shares),

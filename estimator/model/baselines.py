@@ -22,6 +22,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.heatmap.sides import BySide
 
 EXACT_BASED: Final = ("shape-copy", "last-exact")
@@ -42,13 +43,13 @@ def plain_map(
     """`uniform` or `volume-profile`; raises `MissingData` where the series lack volume."""
     grid = PriceGrid.around(series.mark_px, width_bps)
     if model == UNIFORM:
-        reach = f"each side is spread evenly in log price over {UNIFORM_REACH:.0%} from the mark, whatever happened"
+        reach = note("uniform", reach=UNIFORM_REACH)
         return _drawn(model, series, venue, coin, grid, _uniform(series, grid), (reach,))
     weights = tiers().up_to(brackets.highest_leverage(POSITION_USD))
     said = (
-        "open interest is spread over entry prices as volume was in the window; none is older, none was closed",
-        f"{weights.note}; the same on both sides",
-        brackets.source,
+        note("by_volume"),
+        note("weights", weights=weights.note),
+        note("brackets", source=brackets.source),
     )
     profile = _volume_profile(series, venue, coin, brackets, grid)
     return _drawn(model, series, venue, coin, grid, profile, said)
@@ -110,9 +111,7 @@ def shape_copy(
         held * np.mean([_shares(one, side, grid, shift=0.0) for one in exact], axis=0) for side in SIDES
     )
     times = f"{exact[0].as_of:%Y-%m-%dT%H:%MZ}"
-    said = (
-        f"the mean shape of {len(exact)} exact maps of hyperliquid {coin}, the latest of {times}, by distance"
-    )
+    said = note("mean_shape", maps=len(exact), coin=coin, at=times)
     placed = _cleared(long, short, grid, *_last_range(series))
     return _drawn("shape-copy", series, venue, coin, grid, placed, (said,))
 
@@ -138,7 +137,7 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
     long, short = (kept * _shares(exact, side, grid, shift=shift) for side in SIDES)
     low = bars.low if bars.swept_low is None else bars.swept_low
     high = bars.high if bars.swept_high is None else bars.swept_high
-    said = f"the exact map of {exact.as_of:%Y-%m-%dT%H:%MZ}; nothing opened since is known"
+    said = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
     placed = _cleared(long, short, grid, float(low[later].min()), float(high[later].max()))
     return _drawn("last-exact", series, venue, coin, grid, placed, (said,))
 
@@ -195,7 +194,7 @@ def _drawn(
     coin: str,
     grid: PriceGrid,
     placed: BySide[Placed],
-    said: Sequence[str],
+    said: Sequence[Note],
 ) -> Heatmap:
     held = float(series.bars.open_interest[-1])
     balances = placed.map(lambda side: _balance(side, held))

@@ -24,6 +24,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.synthetic import any_synthetic
 
 SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
@@ -37,19 +38,21 @@ LEVEL: Final = 0.8
 CURVE_OFFSET: Final = 0.005
 """Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
 
-UNSAID: Final = frozenset({"name", "made_at", "made_by"})
+UNSAID: Final = frozenset({"name", "made_at", "made_by", "synthetic"})
 """Fields that tell models apart, but not what they say."""
 
 Shares = tuple[tuple[float, ...], ...]
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When and by which version of this program a model was made, on what, and from which sources."""
+    """When and by which version of this program a model was made, on what, and from which sources; `synthetic` where
+    that was the sandbox."""
 
     made_at: datetime
     made_by: str
     basis: str
     sources: tuple[str, ...] = ()
+    synthetic: bool = False
 
 
 class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,11 +201,19 @@ class LeverageModel(
 def from_json(content: bytes, place: str) -> LeverageModel:
     """Read one model; raises `BadInput` with `place` and what is wrong there."""
     try:
-        return msgspec.json.decode(content, type=LeverageModel)
+        return _of_before(msgspec.json.decode(content, type=LeverageModel))
     except NOT_DECODED as error:
         raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
     except BadInput as error:
         raise BadInput(f"{place}: {error}") from error
+
+
+def _of_before(model: LeverageModel) -> LeverageModel:
+    """A model whose file says only in its basis that it was made on the sandbox."""
+    if model.provenance.synthetic or not any_synthetic([model.provenance.basis]):
+        return model
+    made = msgspec.structs.replace(model.provenance, synthetic=True)
+    return msgspec.structs.replace(model, provenance=made)
 
 
 def leverage_model_named(name: str | None = None, data_dir: Path | None = None) -> LeverageModel:

@@ -12,7 +12,8 @@ from liqtruth.heatmap.drawing.captions import beside_age, data_moment, head_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.moment import COLORS, SCRIPT, as_of_html
 from liqtruth.heatmap.money import percent, usd
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import of_codes, texts
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -79,11 +80,11 @@ def aged(heatmap: Heatmap, now: datetime | None = None) -> str:
 
 def _said(heatmap: Heatmap) -> Iterable[str]:
     """Everything there is to say, once."""
-    return dict.fromkeys((*said_beside(heatmap), *heatmap.assumptions))
+    return dict.fromkeys((*said_beside(heatmap), *texts(heatmap.assumptions)))
 
 
 def _synthetic(heatmap: Heatmap) -> str:
-    said = [line for line in heatmap.coverage.notes if line.startswith(SYNTHETIC)]
+    said = texts(of_codes(heatmap.coverage.notes, SYNTHETIC_NOTES))
     return f'<p><span class="synthetic">{escape(said[0])}</span></p>\n' if said else ""
 
 

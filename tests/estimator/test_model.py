@@ -113,7 +113,7 @@ def test_leverages_above_the_venues_highest_are_dropped_and_it_is_said() -> None
     """Without facts at most 50x is assumed."""
     made = estimate(series_of(bars_of([(9, 11, 10)], [0, 30])), tiers(), OKX, "NOSUCH")
     assert "100x" not in set(made.heatmap.breakdown["leverage_band"])
-    assert "above the venue's highest of 50x dropped" in made.heatmap.assumptions[0]
+    assert "above the venue's highest of 50x dropped" in made.heatmap.assumptions[0].text
     assert made.long.total == pytest.approx(30)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import (
     MARK,
     NOON,
@@ -121,9 +122,11 @@ def apart(told: list[tuple[Level, str, str]]) -> Heatmap:
 
 
 def test_a_filter_says_so_among_the_assumptions_and_keeps_the_rest() -> None:
-    whole = map_of(frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=["a"])
+    whole = map_of(
+        frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=[sentence("a")]
+    )
     part = whole.filter(margin_mode=["cross", "isolated"])
-    assert part.assumptions == ("a", "only margin_mode = cross or isolated")
+    assert part.assumptions == (sentence("a"), note("filtered", kept={"margin_mode": ["cross", "isolated"]}))
     assert (part.coin, part.venue, part.as_of, part.coverage) == ("BTC", "hyperliquid", NOON, whole.coverage)
 
 
@@ -176,5 +179,5 @@ def test_coverage_is_a_share_of_each_side_and_unknown_without_open_interest() ->
 
 def test_a_filter_keeps_what_was_found_wrong_with_the_input() -> None:
     levels = frame([("long", 90.0, 1.0), ("long", 80.0, 2.0)], margin_mode=["cross", "isolated"])
-    flawed = replace(map_of(levels, by=["margin_mode"]), quality=("a gap of 2.0 h",))
-    assert flawed.filter(margin_mode="cross").quality == ("a gap of 2.0 h",)
+    flawed = replace(map_of(levels, by=["margin_mode"]), quality=(sentence("a gap of 2.0 h"),))
+    assert flawed.filter(margin_mode="cross").quality == (sentence("a gap of 2.0 h"),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +11,12 @@ import numpy as np
 
 from liqtruth.compare.scoring.realised.score import HorizonScore, RealisedScore, Scored
 from liqtruth.compare.scoring.realised.scores import SideScore
-from liqtruth.compare.scoring.realised.shown import realised_lines
+from liqtruth.compare.scoring.realised.shown import lines_after_verdict, synthetic_lines
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.scoring.realised.windows import Windows
 from liqtruth.compare.statistics.correlation import Estimate
 from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -188,7 +188,11 @@ def _say_unknown(figure: go.Figure, row: int, column: int, bars: list[Spread | N
 
 
 def _style(figure: go.Figure, score: RealisedScore, rows: int) -> None:
-    lines = [_colored(line, score) for line in wrapped(realised_lines(score))]
+    lines = [
+        *_colored(synthetic_lines(score), MARK),
+        *_colored(score.verdict, INK),
+        *map(escape, wrapped(lines_after_verdict(score))),
+    ]
     subtitle = "<br>".join(lines)
     weights = f" ({score.weights})" if score.weights else ""
     heading = f"{score.coin} on {score.venue}: {score.model}{weights} against realised liquidations"
@@ -216,8 +220,6 @@ def _style(figure: go.Figure, score: RealisedScore, rows: int) -> None:
     figure.update_yaxes(gridcolor=GRID)
 
 
-def _colored(line: str, score: RealisedScore) -> str:
+def _colored(lines: Iterable[str], color: str) -> Iterator[str]:
     """The verdict stands out from the notes, and that data are synthetic from both."""
-    if line.startswith(SYNTHETIC):
-        return f'<span style="color:{MARK}">{escape(line)}</span>'
-    return f'<span style="color:{INK}">{escape(line)}</span>' if line in score.verdict else escape(line)
+    return (f'<span style="color:{color}">{escape(line)}</span>' for line in wrapped(lines))

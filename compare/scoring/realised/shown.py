@@ -13,11 +13,12 @@ from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.statistics.correlation import Estimate
 from liqtruth.estimator.moments import told
 from liqtruth.heatmap.money import usd
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import of_codes, texts, without_codes
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+SYNTHETIC_CODES: Final = frozenset({"synthetic_realised"})
 UNKNOWN: Final = "not known"
 
 
@@ -96,8 +97,17 @@ def precision_text(found: Precision | None) -> str:
 
 def realised_lines(score: RealisedScore) -> Iterator[str]:
     """The verdict, then what must be known to believe it; that data are synthetic before all else."""
-    yield from (note for note in score.notes if note.startswith(SYNTHETIC))
+    yield from synthetic_lines(score)
     yield from score.verdict
+    yield from lines_after_verdict(score)
+
+
+def synthetic_lines(score: RealisedScore) -> tuple[str, ...]:
+    return texts(of_codes(score.notes, SYNTHETIC_CODES))
+
+
+def lines_after_verdict(score: RealisedScore) -> Iterator[str]:
+    """What must be known to believe it."""
     yield from (one.verdict for one in score.horizons)
     yield from (f"{horizon_name(one.horizon_s)} is not scored: {one.reason}" for one in score.refused)
     yield (
@@ -109,7 +119,7 @@ def realised_lines(score: RealisedScore) -> Iterator[str]:
         "top tenth: share of liquidations in the tenth of swept zones (25 bps) where the map is thickest; chance is "
         "10 %; bounds by Wilson, as if liquidations were independent, which those of a cascade are not"
     )
-    yield from (note for note in score.notes if not note.startswith(SYNTHETIC))
+    yield from texts(without_codes(score.notes, SYNTHETIC_CODES))
 
 
 def _notes_of_horizons(score: RealisedScore) -> Iterator[str]:
