@@ -128,8 +128,8 @@ def recognise_table(header: Sequence[str], asked: Mapping[str, str], place: Path
     mapped = {ours: theirs for ours, theirs in told.items() if theirs != ABSENT and ours not in constants}
     kind, layout, columns = _found(header, mapped, constants, place)
     columns = {ours: theirs for ours, theirs in columns.items() if ours not in told or ours in mapped}
-    if lacking := "" if kind == "markets" else _lacking_for_positions({**columns, **constants}):
-        raise ImportRefused(f"{place}: nothing is left for {lacking}; --columns left it out")
+    if lacking := () if kind == "markets" else _lacking_for_positions({**columns, **constants}):
+        raise ImportRefused(f"{place}: nothing is left for {' or '.join(lacking)}; --columns left it out")
     dropped = tuple(name for name in header if name not in columns.values())
     return Recognised(kind, layout, columns, constants, dropped)
 
@@ -150,8 +150,8 @@ def _found(
     if "address" not in positions and {"as_of", "coin", "mark_px"} <= {**markets, **constants}.keys():
         return "markets", named, markets
     raise ImportRefused(
-        f"{place}: not a table of positions or marks: no column for {' or '.join(lacking)}; it has {shortened(header)}; "
-        f"map them with --columns, e.g. --columns {lacking[0]}=THEIRS"
+        f"{place}: not a table of positions or marks: no column for {' or '.join(lacking)}; it has "
+        f"{shortened(header)}; map them with --columns, e.g. --columns {lacking[0]}=THEIRS"
     )
 
 
