@@ -40,6 +40,10 @@ class Scores(TwoSided[Distance]):
     share_above: float | None
     share_above_error: float | None
 
+    def part(self, name: str) -> Distance:
+        """Of a side, `mean` or `both`."""
+        return {"mean": self.mean, "both": self.both}.get(name) or self.of(name)
+
     @property
     def wasserstein_pct(self) -> float | None:
         """The headline: mean over the two sides."""

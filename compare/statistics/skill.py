@@ -6,7 +6,7 @@ from typing import Final
 
 from liqtruth.compare.statistics.distances import widest_gap
 from liqtruth.compare.statistics.profiles import RANGE_PCT, distance_pct, side_curve
-from liqtruth.compare.statistics.scores import Distance, Scores
+from liqtruth.compare.statistics.scores import Scores
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.money import percent
@@ -77,8 +77,7 @@ def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, 
     rows = []
     for name in ("wasserstein_pct", "jensen_shannon", "jensen_shannon_bands"):
         for side in (*SIDES, "mean", "both"):
-            mine: Distance = model.of(side)
-            other: Distance = null.of(side)
+            mine, other = model.part(side), null.part(side)
             rows.append(_judged(name, side, getattr(mine, name), getattr(other, name), mine.undefined))
     why = model.both.undefined
     rows.append(_judged("share_above_error", "both", model.share_above_error, null.share_above_error, why))
