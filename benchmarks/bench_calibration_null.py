@@ -96,7 +96,7 @@ class Hours:
             bars.high[:hour], bars.low[:hour], bars.close[:hour], bars.open_interest[: hour + 1], volume
         )
         ends = first_ms + 3_600_000 * np.arange(1, hour + 1)
-        return last_days(MarketSeries(cut, START, end, ends, end, 0.0, ("synthetic",)), WINDOW_DAYS)
+        return last_days(MarketSeries(cut, START, end, ends, end, 0.0, (), synthetic=True), WINDOW_DAYS)
 
 
 def levered(seed: int) -> list[Pair]:

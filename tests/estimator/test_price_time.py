@@ -159,7 +159,7 @@ def test_leverage_above_the_venues_highest_is_null_mass_and_said() -> None:
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
     assert not shares.long[:, shares.leverage > 50].any()
     assert shares.long[:, shares.leverage <= 50].sum() > 0
-    assert any(said.startswith("leverage above the venue's highest of 50x") for said in shares.said)
+    assert any(said.code == "above_highest" and said.values["highest"] == 50 for said in shares.said)
 
 
 def test_the_clock_without_volume_is_told() -> None:

@@ -311,7 +311,7 @@ def test_rounded_values_that_repeat_are_not_frozen() -> None:
         [at(n) for n in range(HOURS + 1)], None, [6.3e9 + 1e7 * (n // 24) for n in range(HOURS + 1)]
     )
     still = checked(bars.with_columns(end=pl.col("ts") + HOUR), rounded, rounding_usd=1e7).findings
-    assert not any("stands still" in one for one in still)
+    assert not any(one.code == "stands_still" for one in still)
 
 
 # ---------------------------------------------------------------------------------- what was traded
