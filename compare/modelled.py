@@ -9,10 +9,9 @@ from typing import Final
 from liqtruth.compare.scoring.ledger.flags import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.aggregate import TOGETHER
 from liqtruth.estimator.model.baselines import EXACT_BASED, last_exact, shape_copy
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
-from liqtruth.estimator.model.maps import ALONE, model_map
+from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series

@@ -114,7 +114,7 @@ def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
 
 
 def test_a_side_is_asked_for_by_type_not_looked_up_by_name() -> None:
-    """`of(side)` of `heatmap.sides` knows what it gives; `getattr(x, side)` does not."""
+    """`of(side)` of `heatmap.sides` knows what it gives; `x.of(side)` does not."""
     for path in MODULES.values():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
