@@ -11,7 +11,7 @@ of cannot be weighed up. Where no reading covers enough, nothing is known of the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -259,7 +259,7 @@ def reference_mix(pairs: Sequence[Sample], side: str) -> FloatArray | None:
 
 
 def _pair(pair: Sample, reference: dict[str, FloatArray | None]) -> Sample:
-    changed = {}
+    changed: dict[str, Any] = {}
     for side in SIDES:
         own, mix = pair.of(side), reference[side]
         if own.coverage < WHOLE and mix is not None:
