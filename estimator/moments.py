@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from liqtruth.heatmap import money
+from liqtruth.heatmap import text
 
 
 def told(moment: datetime) -> str:
@@ -21,4 +21,4 @@ def of_ms(epoch_ms: int) -> datetime:
 
 def hours(length: timedelta) -> str:
     """`5.5 h`, from three days on `4.0 days`."""
-    return money.hours(length.total_seconds())
+    return text.hours(length.total_seconds())

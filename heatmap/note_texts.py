@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, Final
 
-from liqtruth.heatmap.money import age, counted, hours, percent, usd
+from liqtruth.heatmap.text import age, counted, hours, percent, usd
 
 Values = Mapping[str, Any]
 

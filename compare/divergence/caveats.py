@@ -9,8 +9,8 @@ from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularit
 from liqtruth.heatmap.bands import nearest_mass_pct
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import age, percent, usd
 from liqtruth.heatmap.notes import of_codes, texts
+from liqtruth.heatmap.text import age, percent, usd
 
 NEAR_PCT: Final = 10.0
 FULL_COVERAGE: Final = 0.95

@@ -8,7 +8,7 @@ import msgspec
 
 from liqtruth.compare.divergence.divergence import SCHEMA, Divergence
 from liqtruth.compare.errors import DivergenceFileError
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.notes import Note, WrittenNote, as_text, reader, written
 
 

@@ -12,8 +12,8 @@ from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.moments import told
-from liqtruth.heatmap.money import usd
 from liqtruth.heatmap.notes import of_codes, texts, without_codes
+from liqtruth.heatmap.text import usd
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,18 +97,14 @@ def precision_text(found: Precision | None) -> str:
 
 def realised_lines(score: RealisedScore) -> Iterator[str]:
     """The verdict, then what must be known to believe it; that data are synthetic before all else."""
-    yield from synthetic_lines(score)
+    yield from texts(of_codes(score.notes, SYNTHETIC_CODES))
     yield from score.verdict
-    yield from lines_after_verdict(score)
-
-
-def synthetic_lines(score: RealisedScore) -> tuple[str, ...]:
-    return texts(of_codes(score.notes, SYNTHETIC_CODES))
-
-
-def lines_after_verdict(score: RealisedScore) -> Iterator[str]:
-    """What must be known to believe it."""
     yield from (one.verdict for one in score.horizons)
+    yield from notes_of(score)
+
+
+def notes_of(score: RealisedScore) -> Iterator[str]:
+    """What must be known to believe it."""
     yield from (f"{horizon_name(one.horizon_s)} is not scored: {one.reason}" for one in score.refused)
     yield (
         f"moments from {told(score.start)} to {told(score.end)}; 95 % intervals from whole days drawn again, "
