@@ -189,6 +189,8 @@ def test_a_filter_takes_short_names_of_bands(lake: lt.Lake) -> None:
     assert same(truth.filter(leverage="3-7x", age="<1h"), truth.filter(leverage_band="3-7x", age_band="<1h"))
     with pytest.raises(BadInput, match="no breakdown by 'lever'"):
         truth.filter(lever="3-7x")
+    with pytest.raises(BadInput, match="must be named once"):
+        truth.filter(leverage="3-7x", leverage_band="30x+")
 
 
 def test_the_crowd_lets_a_comparison_of_maps_speak_as_one_by_name_does(lake: lt.Lake) -> None:
