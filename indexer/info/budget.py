@@ -20,7 +20,6 @@ import httpx
 from liqtruth.storage.pace import LATE_SHARE, Pace
 from liqtruth.storage.urls import shown_url
 
-EXCHANGE_WEIGHT_PER_MINUTE: Final = 1200
 USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0
 FOLDER: Final = "pace"

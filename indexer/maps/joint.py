@@ -34,7 +34,6 @@ from liqtruth.indexer.maps.exact import map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock
 from liqtruth.indexer.margin.solver import HIGHEST_PRICE, Floats
-from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.readings import check_coin, market_beside, no_positions, positions_as_of
 from liqtruth.indexer.positions.universe import stored_tables
 from liqtruth.storage.store import Store
@@ -74,17 +73,6 @@ class JointView:
         ]
 
 
-def joint_map(
-    store: Store,
-    coin: str,
-    at: datetime | None = None,
-    betas: Mapping[str, float] = PARALLEL,
-    width_bps: float = DEFAULT_WIDTH_BPS,
-) -> Heatmap:
-    """`joint_view` without what is dragged along."""
-    return joint_view(store, coin, at, betas, width_bps).heatmap
-
-
 def joint_view(
     store: Store,
     coin: str,
@@ -104,7 +92,7 @@ def joint_view(
     if not tables:
         raise MissingData("a joint map needs margin tables and none are stored; `liqtruth index sweep`")
     backing = backing_of(known, tables)
-    joint = _joined(known, backing, coin, betas)
+    joint = joint_prices(known, backing, coin, betas)
     said = (*notes, *table_notes, *_remarks(joint, backing, coin, betas))
     drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, said)
     drawn = replace(drawn, model="joint", assumptions=(*_assumptions(coin, betas), *drawn.assumptions[2:]))
@@ -112,14 +100,14 @@ def joint_view(
 
 
 def joint_prices(
-    positions: pl.DataFrame, tables: Mapping[str, MarginTables], coin: str, betas: Mapping[str, float]
+    positions: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[str, float]
 ) -> pl.DataFrame:
     """The positions with the prices of `coin` at which a joint move liquidates them.
 
     Parameters
     ----------
     positions : reconciled frame of schema `POSITIONS`, all cross positions of each account
-    tables : mapping of dex to its margin tables
+    backing : their margin tables and pools
     betas : relative move of each coin per relative move of `coin`; 1 for a coin left out
 
     Returns
@@ -132,10 +120,6 @@ def joint_prices(
 
     Raises `BadInput` where nobody holds `coin`, or for a beta that is no number or not 1 for `coin` itself.
     """
-    return _joined(positions, backing_of(positions, tables), coin, betas)
-
-
-def _joined(positions: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[str, float]) -> pl.DataFrame:
     beta = _beta_of(positions["coin"], coin, betas)
     coin_px = _coin_mark(positions["coin"], backing, coin)
     down, up = (1 + way * shock for way, shock in zip((-1, 1), _shocks(backing, beta), strict=True))

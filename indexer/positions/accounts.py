@@ -76,21 +76,6 @@ def pooled_available_usd(reading: AccountReading) -> float | None:
     return dict(reading.spot.token_to_available_after_maintenance).get(reading.collateral_token)
 
 
-def positions_of(
-    state: ClearinghouseState,
-    *,
-    address: str,
-    source: str,
-    dex: str = "",
-    spot: SpotClearinghouseState | None = None,
-    mode: str | None = None,
-    as_of: datetime | None = None,
-    collateral_token: int = 0,
-) -> pl.DataFrame:
-    """Positions of one account in one dex as a `POSITIONS` frame, not yet reconciled."""
-    return positions_frame([AccountReading(address, state, source, dex, spot, mode, as_of, collateral_token)])
-
-
 def positions_frame(readings: Sequence[AccountReading]) -> pl.DataFrame:
     """Positions of many accounts as one `POSITIONS` frame; `indexer.margin.reconcile` fills the solved columns."""
     held = [reading.state.asset_positions for reading in readings]

@@ -100,18 +100,6 @@ def stored_accounts(store: Store, at: datetime | None = None) -> pl.DataFrame:
     return last.select(*ACCOUNTS)
 
 
-def market_as_of(store: Store, coin: str, at: datetime | None = None) -> Market | None:
-    """Mark and open interest to show beside `positions_as_of` of the same coin and moment; see `market_with_notes`."""
-    return market_with_notes(store, coin, at)[0]
-
-
-def market_with_notes(
-    store: Store, coin: str, at: datetime | None = None
-) -> tuple[Market | None, tuple[str, ...]]:
-    """The market of `coin` at `at`, and what a reader must know about its parts; raises `UnknownCoin` as above."""
-    return market_beside(store, coin, positions_as_of(store, at, coin), at)
-
-
 def coin_as_of(
     store: Store, coin: str, at: datetime | None = None
 ) -> tuple[pl.DataFrame, Market | None, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.cohorts import later_extremes
+from liqtruth.estimator.model.response_matrix import later_extremes
 from liqtruth.estimator.model.turnover import Turnover, turn_over
 from liqtruth.estimator.over_time.step_masses import AgeBand, PriceTime, SideMass, price_time
 from liqtruth.estimator.over_time.time_evolution import Steps

@@ -11,8 +11,9 @@ from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.margin.reconcile import check
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, positions_of
+from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION
 from liqtruth.indexer.positions.mismatch import count_reasons, mismatches
+from tests.recorded.accounts import positions_of
 
 pytestmark = pytest.mark.recorded
 
