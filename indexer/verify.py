@@ -23,12 +23,12 @@ from hyperliquid.utils.error import Error as SdkError
 
 from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.discovery.address_list import check_address
 from liqtruth.indexer.info.budget import Budget, weight_of
 from liqtruth.indexer.info.client import InfoClient, Patience
 from liqtruth.indexer.info.dexes import find_dexes
 from liqtruth.indexer.info.wire import EpochMs, Number, SpotClearinghouseState
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.money import counted
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import AGREE, DIFFER, words_of
 from liqtruth.indexer.margin.solved import MISMATCH
 

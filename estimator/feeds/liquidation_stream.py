@@ -20,10 +20,11 @@ from websockets.exceptions import ConnectionClosed
 
 from liqtruth.estimator.feeds.liquidations import Event, LiquidationStream
 from liqtruth.estimator.moments import of_ms
-from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
 from liqtruth.estimator.venues.units import Contract
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.left_out import ROWS, LeftOut
 from liqtruth.storage.errors import NotWritten
 
 HEARTBEAT_S: Final = 20.0
@@ -146,11 +147,11 @@ class Listener:
             self._hold(self.stream.events(message, missed), missed)
         except Malformed as error:
             self.counts.malformed += 1
-            missed.add(str(error.args[0]), str(error.args[-1]))
+            missed.note(str(error.args[0]), str(error.args[-1]))
         except UNREADABLE as error:
             self.counts.malformed += 1
-            missed.add(f"a message that cannot be read ({type(error).__name__})", str(error))
-        for line in self.left_out.take(missed):
+            missed.note(f"a message that cannot be read ({type(error).__name__})", str(error))
+        for line in self.left_out.take(missed, ROWS):
             self.tell("stream_malformed", reason=line)
         if missed.total and self._since_ms is not None:
             self._since_ms = self.clock_ms()

@@ -24,6 +24,7 @@ import stamina.instrumentation
 
 from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.synthetic import source_of
 from liqtruth.indexer.errors import AnswerMalformed, WireError
 from liqtruth.indexer.info.budget import Budget, weight_of
@@ -39,7 +40,6 @@ from liqtruth.indexer.info.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.storage.answers import ACCEPTED, whole_body
 from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST, is_timely_ms, wanted
 from liqtruth.storage.urls import shown_url

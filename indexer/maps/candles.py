@@ -9,11 +9,11 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.money import counted
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, largest_markets
 from liqtruth.indexer.info.wire import Candle, decode_candles
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.maps.betas import DATASET
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store

@@ -7,12 +7,14 @@ oracle price where no oracle price was read.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import polars as pl
 
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.tables import MarginTables
 
+HOUR = timedelta(hours=1)
 ISOLATED = pl.col("margin_mode") == "isolated"
 
 

@@ -13,9 +13,9 @@ from typing import IO, Annotated, Final
 import msgspec
 
 from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.info.wire import EpochMs
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.node.compressed import DAMAGED, open_binary
 from liqtruth.storage.clock import is_timely_ms, wanted
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.money import counted, usd
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import LIQUIDATIONS, Schema
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.node.events import (
     Fill,
     Liquidation,

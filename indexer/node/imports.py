@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.money import counted
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.node.listing import meta_json
 from liqtruth.indexer.node.messagepack import OnProgress

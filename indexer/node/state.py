@@ -16,10 +16,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import polars as pl
 
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.money import counted
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.solver import Floats
 from liqtruth.indexer.margin.tables import MarginTables

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.money import counted
 from liqtruth.indexer.info.budget import weight_of
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import Checks
 
 SHOWN_FAILURES: Final = 5
