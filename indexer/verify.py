@@ -38,8 +38,8 @@ from liqtruth.indexer.positions.accounts import (
     positions_frame,
 )
 from liqtruth.indexer.verify_view import Verification, VerifiedPosition
-from liqtruth.storage.answers import ACCEPTED, LARGEST_ANSWER
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER
+from liqtruth.storage.net.urls import shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
 

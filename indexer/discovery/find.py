@@ -29,8 +29,8 @@ from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, largest_markets
 from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.net.urls import shown_url
 from liqtruth.storage.store import Store
-from liqtruth.storage.urls import shown_url
 
 SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations")
 DEFAULT_SOURCES: Final = ("leaderboard", "vaults", "recent-trades", "liquidations")

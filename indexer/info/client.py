@@ -40,9 +40,9 @@ from liqtruth.indexer.info.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
-from liqtruth.storage.answers import ACCEPTED, whole_body
 from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST, is_timely_ms, wanted
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, whole_body
+from liqtruth.storage.net.urls import shown_url
 
 T = TypeVar("T")
 

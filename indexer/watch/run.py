@@ -24,8 +24,8 @@ from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
 from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.storage.lock import alone
 from liqtruth.storage.long_runs import aside, stopping, unless, whole
+from liqtruth.storage.net.urls import shown_url
 from liqtruth.storage.store import Store
-from liqtruth.storage.urls import shown_url
 
 REDISCOVER_S: Final = 6 * 3600.0
 FIRST_FIND_S: Final = 30.0
