@@ -12,7 +12,7 @@ from liqtruth.heatmap.money import age, counted, percent, usd
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks
-from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from liqtruth.storage.database.markets import last_markets
@@ -87,9 +87,8 @@ def status_of(store: Store) -> Status:
     book = address_book.book(store)
     sources = dict(book["source"].value_counts(sort=True).iter_rows())
     process, watch = running_process(store), read_state(store)
-    positions = positions_as_of(store)
-    accounts = accounts_as_of(store)
-    stored = last_book(store)
+    readings = Readings(store)
+    positions, accounts, stored = readings.known(), readings.accounts(), readings.book()
     last = positions["as_of"].max() or accounts["as_of"].max()
     as_of = max(
         (one for one in (last, stored.as_of if stored else None) if isinstance(one, datetime)), default=None

@@ -1,9 +1,9 @@
 """One weight budget for every call to the exchange, so that a 429 is a bug of ours.
 
 The exchange counts weight per address and rolling minute: 1200 at most, 2 for an account or its spot state, 20 for
-nearly everything else. All processes of one data directory that ask one host keep one pace (`storage.net.pace`): together
-they spend at most the largest of their budgets, each at most its own. An answer of 429 holds back every caller, not
-only the one that got it. Source: Hyperliquid docs, "Rate limits and user limits".
+nearly everything else. All processes of one data directory that ask one host keep one pace (`storage.net.pace`):
+together they spend at most the largest of their budgets, each at most its own. An answer of 429 holds back everybody,
+not only the one that got it. Source: Hyperliquid docs, "Rate limits and user limits".
 """
 
 import asyncio

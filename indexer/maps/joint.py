@@ -34,7 +34,7 @@ from liqtruth.indexer.maps.exact import map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock
 from liqtruth.indexer.margin.solver import HIGHEST_PRICE, Floats
-from liqtruth.indexer.positions.readings import check_coin, market_beside, no_positions, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, check_coin, no_positions
 from liqtruth.indexer.positions.universe import stored_tables
 from liqtruth.storage.store import Store
 
@@ -81,11 +81,12 @@ def joint_view(
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> JointView:
     """The joint map of everything known at `at`; raises as `exact_map`, and `MissingData` without margin tables."""
-    known = positions_as_of(store, at)
+    readings = Readings(store, None, [at])
+    known = readings.known(at)
     theirs = known.filter(pl.col("coin") == check_coin(store, coin))
     if theirs.is_empty():
         raise no_positions(coin, at)
-    market, notes = market_beside(store, coin, theirs, at)
+    market, notes = readings.market(coin, theirs, at)
     tables, table_notes = stored_tables(
         store, known["dex"].unique().sort().to_list(), known["as_of"].unique()
     )

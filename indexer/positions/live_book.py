@@ -18,7 +18,7 @@ from liqtruth.indexer.margin.table_choice import with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
 from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.readings import stored_accounts, stored_positions
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Reading, Scope
 from liqtruth.storage.store import Store
@@ -37,7 +37,8 @@ class LiveBook:
     @classmethod
     def load(cls, store: Store) -> Self:
         """What is stored of every account by now, batches of a watch left out; empty in a new data directory."""
-        return cls(conform(stored_positions(store), POSITIONS), stored_accounts(store))
+        readings = Readings(store)
+        return cls(conform(readings.stored(), POSITIONS), readings.stored_accounts())
 
     def take(self, readings: Sequence[AccountReading]) -> None:
         """Lay readings over what was known of their accounts; of two of one account in one dex the later one counts."""

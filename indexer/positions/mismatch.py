@@ -40,7 +40,7 @@ from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.mismatch_evidence import fits, with_drift, with_explaining_table
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.universe import VENUE, stored_tables
-from liqtruth.storage.database.markets import last_market
+from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -245,8 +245,9 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
 
 def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
     """The marks stored last by `at`: `dex`, `coin`, `mark_px`."""
-    stored = [last_market(store.database, VENUE, coin, at) for coin in positions["coin"].unique().to_list()]
-    rows = [(row.dex, row.coin, row.mark_px) for row in stored if row is not None]
+    stored = last_markets(store.database, VENUE, at)
+    held = positions["coin"].unique().to_list()
+    rows = [(row.dex, row.coin, row.mark_px) for row in map(stored.get, held) if row is not None]
     schema = {name: POSITIONS[name] for name in ("dex", "coin", "mark_px")}
     return pl.DataFrame(rows, schema=schema, orient="row")
 

@@ -69,8 +69,7 @@ def stored_tables(
     """
     moments = [at] if isinstance(at, datetime) else sorted(set(at))
     tables, notes = {}, []
-    for dex in dexes:
-        rows = universes_at(store.database, VENUE, dex, moments)
+    for dex, rows in universes_at(store.database, VENUE, dexes, moments).items():
         if rows:
             tables[dex] = MarginTables.from_metas(
                 [(row.as_of, decode_meta(row.meta_json, "the stored meta")) for row in rows]

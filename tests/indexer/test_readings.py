@@ -14,8 +14,9 @@ from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
 from liqtruth.indexer.positions.readings import (
     KNOWN,
+    Readings,
+    check_coin,
     known_coins,
-    market_beside,
     positions_as_of,
 )
 from liqtruth.indexer.positions.universe import VENUE
@@ -72,7 +73,9 @@ def accounts(store: Store, read: dict[str, float], *rows: dict[str, object], dex
 def market_and_notes(
     store: Store, coin: str, moment: datetime | None = None
 ) -> tuple[Market | None, tuple[str, ...]]:
-    return market_beside(store, coin, positions_as_of(store, moment, coin), moment)
+    check_coin(store, coin)
+    readings = Readings(store, coin, [moment])
+    return readings.market(coin, readings.known(moment), moment)
 
 
 def market_known(store: Store, coin: str, moment: datetime | None = None) -> Market | None:

@@ -138,7 +138,7 @@ async def test_the_dex_is_stored_at_the_moment_of_the_accounts(store: Store, end
     assert (market.mark_px, market.open_interest, market.max_leverage) == (MARK_PX, 100.0, 40)
     assert market.as_of == report.last
     assert market.as_of.timestamp() * 1000 == NOW_MS
-    assert len(universes_at(store.database, "hyperliquid", "", [market.as_of])) == 1
+    assert len(universes_at(store.database, "hyperliquid", [""], [market.as_of])[""]) == 1
 
 
 async def test_an_account_that_closed_its_position_loses_it(store: Store, endpoint: InfoEndpoint) -> None:

@@ -16,7 +16,7 @@ from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, last_book, positions_as_of
 from liqtruth.indexer.positions.universe import universe_row
 from liqtruth.indexer.status import describe_watch, status_of
 from liqtruth.indexer.watch.keeper import Keeper
@@ -104,7 +104,7 @@ def test_batches_are_known_before_there_is_any_book(told: Told) -> None:
     assert drawn.coverage.share.long == pytest.approx(0.02)
     assert drawn.in_grid_usd.long == pytest.approx(2 * MARK_PX)
     assert any("2 of 10" in note for note in drawn.coverage.notes), "it says that it is partial"
-    assert accounts_as_of(told.store).height == 2
+    assert Readings(told.store).accounts().height == 2
 
 
 def test_a_later_batch_replaces_what_a_book_said_of_its_accounts_and_of_no_other(told: Told) -> None:
