@@ -91,9 +91,13 @@ def reconcile(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl
     -------
     frame of schema `POSITIONS`, rows in the same order
     """
-    judged = check(positions, tables)
-    told = judged.with_columns(status=_status())
-    implied = told.with_columns(implied_available_usd=_implied_available(tables))
+    return reconciled(check(positions, tables), tables)
+
+
+def reconciled(checked: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The same of a frame that `check` made, so that who needs its figures solves nothing twice."""
+    judged = checked.with_columns(status=_status())
+    implied = judged.with_columns(implied_available_usd=_implied_available(tables))
     return conform(implied.with_columns(liq_px=_price_used()), POSITIONS)
 
 

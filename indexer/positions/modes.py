@@ -19,7 +19,7 @@ from liqtruth.indexer.info.wire import ClearinghouseState
 from liqtruth.indexer.margin.reconcile import check
 from liqtruth.indexer.margin.solved import IS_OFF, ISOLATED
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import AccountReading, positions_frame
+from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
@@ -76,12 +76,17 @@ def _has_cross(state: ClearinghouseState) -> bool:
     return any(entry.position.leverage.type == "cross" for entry in state.asset_positions)
 
 
-def doubted(readings: Sequence[AccountReading], tables: Mapping[str, MarginTables]) -> set[str]:
-    """Accounts of remembered mode whose prices are not those of their own equity: the mode may have changed."""
-    trusted = [reading for reading in readings if reading.spot is None and reading.mode == STANDARD]
+def doubted(
+    readings: Sequence[AccountReading], positions: pl.DataFrame, tables: Mapping[str, MarginTables]
+) -> set[str]:
+    """Accounts of remembered mode whose prices are not those of their own equity: the mode may have changed.
+
+    `positions` is the `POSITIONS` frame of the readings, each account's all.
+    """
+    trusted = {one.address for one in readings if one.spot is None and one.mode == STANDARD}
     if not trusted:
         return set()
-    rows = check(positions_frame(trusted), tables).filter(~ISOLATED)
+    rows = check(positions.filter(pl.col("address").is_in(list(trusted))), tables).filter(~ISOLATED)
     return set(rows.filter(IS_OFF)["address"])
 
 

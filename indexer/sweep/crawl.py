@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+import polars as pl
+
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.indexer.discovery.address_book import note_reads
 from liqtruth.indexer.info.client import POSITIONS, InfoClient
 from liqtruth.indexer.info.wire import ClearinghouseState
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame
+from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame, positions_frame
 from liqtruth.indexer.positions.modes import RememberedMode, doubted, reads_of, spot_needed
 from liqtruth.indexer.sweep.batches import SweepParts
 
@@ -186,16 +188,21 @@ class Crawl:
         """Store what is read but for the accounts whose mode is in doubt, and tell the address book."""
         batch, self.batch = self.batch, []
         flat = [reading for readings in batch for reading in readings]
-        doubt = doubted(flat, self.tables)
+        positions, accounts = positions_frame(flat), accounts_frame(flat)
+        doubt = doubted(flat, positions, self.tables)
         self.again += sorted(doubt)
         kept = [reading for reading in flat if reading.address not in doubt]
+        if doubt:
+            positions, accounts = (
+                rows.filter(~pl.col("address").is_in(list(doubt))) for rows in (positions, accounts)
+            )
         self.client.left_out.forget(
             POSITIONS, sum(len(one.state.left_out) for one in flat if one.address in doubt)
         )
-        self.parts.add(kept)
+        self.parts.add(positions, accounts)
         self.closed += sum(reading.state.closed for reading in kept)
         if kept:
-            note_reads(self.parts.store, reads_of(kept, accounts_frame(kept)))
+            note_reads(self.parts.store, reads_of(kept, accounts))
         self.stored_at_s = time.monotonic()
 
     def _note_outcome(self, address: str, outcome: Mapping[str, LiqtruthError | None]) -> None:

@@ -18,7 +18,7 @@ import structlog
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.frames import MARKETS, empty
-from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
+from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.modes import reads_of
 from liqtruth.indexer.positions.universe import market_rows
@@ -106,11 +106,14 @@ class Keeper:
         """
         batch = list(self.batch)
         if batch:
-            await aside(self.parts.add, batch)
+            await aside(self._write_batch, batch)
             self.batch = _without(self.batch, batch)
             self._unnoted = _last_of_each([*self._unnoted, *batch])
         await self._store_markets()
         await self._note_in_address_book()
+
+    def _write_batch(self, batch: Sequence[AccountReading]) -> None:
+        self.parts.add(positions_frame(batch), accounts_frame(batch))
 
     async def _store_markets(self) -> None:
         markets, new = list(self._markets), list(self._universes)
