@@ -9,9 +9,8 @@ counted, never guessed. Source: Hyperliquid docs, "Info endpoint"; nktkas/hyperl
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -21,8 +20,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.money import counted
-from liqtruth.indexer.discovery.address_book import Label, label, remember
-from liqtruth.indexer.discovery.address_list import ADDRESS, read_addresses
+from liqtruth.indexer.discovery.address_book import ADDRESS, Label, read_addresses
 from liqtruth.indexer.frames import Schema
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.client import InfoClient
@@ -30,7 +28,6 @@ from liqtruth.indexer.info.decoding import ItemDecoder, Sifted
 from liqtruth.indexer.info.wire import Payload, Size, decode_recent_trades
 from liqtruth.storage.net.answers import ACCEPTED, whole_body
 from liqtruth.storage.net.urls import shown_url
-from liqtruth.storage.store import Store
 
 T = TypeVar("T")
 
@@ -136,23 +133,6 @@ class Found:
         wrong = f"; {self.problems[0]}" if self.problems else ""
         more = f" and {len(self.problems) - 1:,} more" if len(self.problems) > 1 else ""
         return f"{self.source}: {len(self.addresses):,} addresses{fresh}; {cost}{wrong}{more}"
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """What all sources brought, and how many addresses of each the book did not know."""
-
-    found: tuple[Found, ...]
-    new: tuple[int, ...]
-
-    @property
-    def failed(self) -> tuple[Found, ...]:
-        """Sources that brought nothing but problems."""
-        return tuple(found for found in self.found if found.problems and not found.addresses)
-
-    def describe(self) -> list[str]:
-        lines = [found.describe(new) for found, new in zip(self.found, self.new, strict=True)]
-        return [*lines, f"{sum(self.new):,} new addresses from {len(self.found)} sources"]
 
 
 @dataclass
@@ -291,36 +271,6 @@ async def listed(path: Path) -> Found:
     search = _Search("file")
     search.meet(read_addresses(path))
     return search.found()
-
-
-async def discover(
-    store: Store, sources: Sequence[tuple[str, Callable[[], Awaitable[Found]]]], at: datetime
-) -> Discovery:
-    """Ask the named sources one after another and write down whom they met at `at`.
-
-    A source that raises one of our errors is a `Found` of no addresses with the error as its problem. What a source
-    brought is in the book before the next one begins.
-    """
-    found, new = [], []
-    for name, source in sources:
-        found.append(await _tried(name, source))
-        new.append(await asyncio.to_thread(_written, store, found[-1], at))
-    return Discovery(tuple(found), tuple(new))
-
-
-def _written(store: Store, found: Found, at: datetime) -> int:
-    """Write down whom a source met, and what they are; returns how many were new."""
-    new = remember(store, found.addresses, found.source, at)
-    label(store, found.labels)
-    return new
-
-
-async def _tried(name: str, source: Callable[[], Awaitable[Found]]) -> Found:
-    started_s = time.monotonic()
-    try:
-        return await source()
-    except LiqtruthError as error:
-        return Found(name, seconds=time.monotonic() - started_s, problems=(str(error),))
 
 
 async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, str]:

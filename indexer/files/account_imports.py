@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state
 from liqtruth.indexer.files.answers import Answer, Entry, Unread

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import repeated_key
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.indexer.discovery.address_list import check_address
+from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from liqtruth.indexer.frames import READS, conform
 from liqtruth.indexer.info.wire import ClearinghouseState
-from liqtruth.indexer.margin.reconcile import check
+from liqtruth.indexer.margin.checks import check
 from liqtruth.indexer.margin.solved import IS_OFF, ISOLATED
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.universe import stored_tables
-from liqtruth.indexer.watch_state import WatchState, read_state
+from liqtruth.indexer.positions.watch_state import WatchState, read_state
 from liqtruth.storage.database.tables import SweepPart
 from liqtruth.storage.lake.parquet import gone, read_parquet
 from liqtruth.storage.store import Store

@@ -17,18 +17,19 @@ import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.money import counted
-from liqtruth.indexer.discovery.address_list import read_addresses
+from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
+from liqtruth.indexer.discovery.address_book import read_addresses
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import ALL, MAIN, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
-from liqtruth.indexer.margin.checks import Checks
-from liqtruth.indexer.margin.reconcile import check, notes_on_collateral, reconciled
+from liqtruth.indexer.margin.checks import Checks, check
+from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconciled
 from liqtruth.indexer.margin.table_choice import with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.first_sight import with_first_sight
 from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, remembered_modes
 from liqtruth.indexer.positions.universe import VENUE, markets_answered, universe_row
 from liqtruth.indexer.sweep.batches import SweepParts

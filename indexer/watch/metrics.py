@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.watch_state import WatchState
+from liqtruth.indexer.positions.watch_state import WatchState
 
 COUNTERS: Final = {
     "reads": "Accounts read, per dex.",

@@ -16,12 +16,14 @@ import structlog
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.discovery.sources import Found, discover, leaderboard, vaults
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.discovery.find import discover
+from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
+from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import find_dexes
+from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.indexer.watch.metrics import serving_metrics
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
-from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.storage.lock import alone
 from liqtruth.storage.long_runs import aside, stopping, unless, whole
 from liqtruth.storage.net.urls import shown_url

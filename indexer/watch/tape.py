@@ -22,7 +22,7 @@ from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import one_line
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
-from liqtruth.indexer.watch_state import TapeStats
+from liqtruth.indexer.positions.watch_state import TapeStats
 from liqtruth.storage.clock import is_timely_ms
 from liqtruth.storage.net.sockets import FAULTS, Waits, beat, stay_connected, within
 from liqtruth.storage.net.urls import shown_url

@@ -27,21 +27,22 @@ import structlog
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.readings import last_book
+from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.indexer.sweep.crawl import read_account
 from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, Frontier, Pair, dex_of
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.marks import Marks
 from liqtruth.indexer.watch.tape import Gap, Tape
-from liqtruth.indexer.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.storage.clock import EARLIEST
 from liqtruth.storage.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store

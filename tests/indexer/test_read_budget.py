@@ -9,10 +9,10 @@ import pytest
 from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.indexer.audit.mismatch import mismatch_report
+from liqtruth.indexer.audit.status import status_of
 from liqtruth.indexer.maps.views import MapView, view_map, view_series
-from liqtruth.indexer.margin import reconcile
-from liqtruth.indexer.positions.mismatch import mismatch_report
-from liqtruth.indexer.status import status_of
+from liqtruth.indexer.margin import checks
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.storage.store import Store
 from tests.indexer.margined import NOON, Held, Holder, stow
@@ -99,7 +99,7 @@ async def test_a_sweep_reads_its_batches_back_once_and_solves_each_position_once
     store: Store, endpoint: InfoEndpoint
 ) -> None:
     solved: list[int] = []
-    marked = reconcile.with_server_marks
+    marked = checks.with_server_marks
 
     def counted(positions: pl.DataFrame) -> pl.DataFrame:
         solved.append(positions.height)
@@ -107,7 +107,7 @@ async def test_a_sweep_reads_its_batches_back_once_and_solves_each_position_once
 
     listed = [address_of(number) for number in range(40)]
     with (
-        patch.object(reconcile, "with_server_marks", counted),
+        patch.object(checks, "with_server_marks", counted),
         patch("liqtruth.indexer.sweep.sweep.BATCH_ACCOUNTS", 10),
         counted_reads() as reads,
     ):

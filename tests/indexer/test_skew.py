@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
 from test_frontier import read, sizes
 
-from liqtruth.indexer.status import describe_watch
+from liqtruth.indexer.audit.status import describe_watch
 from liqtruth.indexer.watch.tape import Tape
 from liqtruth.indexer.watch.tape_positions import KEPT_S, RunningSizes
 from liqtruth.indexer.watch.watch import Watch

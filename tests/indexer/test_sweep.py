@@ -17,8 +17,8 @@ from info_endpoint import MARK_PX, NOW_MS, InfoEndpoint, address_of, btc, servin
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead, SourceUnreachable
 from liqtruth.indexer.errors import UnknownCoin, WireError
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import weight_of
-from liqtruth.indexer.info.client import Patience
 from liqtruth.indexer.positions.modes import remembered_modes
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
 from liqtruth.indexer.sweep.sweep import SweepReport, plan, plan_of, read_addresses, sweep

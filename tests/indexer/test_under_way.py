@@ -12,17 +12,23 @@ from test_watch import PATIENCE, QUICK, first_read, sizes, until, watching
 from test_watch_holds_on import going_on  # noqa: F401 - a fixture
 
 from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.indexer.audit.status import describe_watch, status_of
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.readings import Readings, last_book, positions_as_of
 from liqtruth.indexer.positions.universe import universe_row
-from liqtruth.indexer.status import describe_watch, status_of
+from liqtruth.indexer.positions.watch_state import (
+    WatchState,
+    lock_path,
+    read_state,
+    running_process,
+    write_state,
+)
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.run import WatchPlan, run_watch
 from liqtruth.indexer.watch.watch import Pace
-from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, running_process, write_state
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.storage.database.markets import store_markets, store_universe

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.positions.watch_state import read_state
 from liqtruth.indexer.watch.watch import Pace, Watch
-from liqtruth.indexer.watch_state import read_state
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread

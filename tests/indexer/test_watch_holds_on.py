@@ -25,12 +25,11 @@ from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.universe import carried_on, market_rows
+from liqtruth.indexer.positions.watch_state import WatchState, read_state, write_state
 from liqtruth.indexer.watch.crawl_queue import Frontier
-from liqtruth.indexer.watch.exchange_clock import ExchangeClock
-from liqtruth.indexer.watch.marks import Marks
+from liqtruth.indexer.watch.marks import ExchangeClock, Marks
 from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
-from liqtruth.indexer.watch_state import WatchState, read_state, write_state
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import serving_in_thread

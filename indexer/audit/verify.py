@@ -24,9 +24,11 @@ from hyperliquid.utils.error import Error as SdkError
 from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.indexer.discovery.address_list import check_address
+from liqtruth.indexer.audit.verification import Verification, VerifiedPosition
+from liqtruth.indexer.discovery.address_book import check_address
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget, weight_of
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import find_dexes
 from liqtruth.indexer.info.wire import EpochMs, Number, SpotClearinghouseState
 from liqtruth.indexer.margin.reconcile import reconcile
@@ -37,7 +39,6 @@ from liqtruth.indexer.positions.accounts import (
     account_mode,
     positions_frame,
 )
-from liqtruth.indexer.verify_view import Verification, VerifiedPosition
 from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER
 from liqtruth.storage.net.urls import shown_url
 

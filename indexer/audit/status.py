@@ -14,7 +14,7 @@ from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
+from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.database.tables import Market
 from liqtruth.storage.store import Store
