@@ -15,8 +15,8 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.indexer.frames import POOLED_MODES
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose
-from liqtruth.indexer.watch.size_prior import PRIOR, Expectation, hint_columns, probes
-from liqtruth.indexer.watch.tape_positions import COIN_BITS, COINS, RunningSizes
+from liqtruth.indexer.watch.size_prior import PRIOR, SizePrior, hint_columns, probes
+from liqtruth.indexer.watch.tape_positions import COIN_BITS, COINS, TapePositions
 
 Pair = tuple[str, str]
 """Address in lower case, and dex."""
@@ -55,12 +55,12 @@ def dex_of(coin: str) -> str:
 
 
 @dataclass
-class Frontier:
+class CrawlQueue:
     """Rows are pairs in the order in which they were met; coins have numbers of their own."""
 
     settings: Settings = field(default_factory=Settings)
-    sizes: RunningSizes = field(default_factory=lambda: RunningSizes.of(0, 0))
-    expectation: Expectation = field(default_factory=lambda: Expectation(PRIOR))
+    sizes: TapePositions = field(default_factory=lambda: TapePositions.of(0, 0))
+    size_prior: SizePrior = field(default_factory=lambda: SizePrior(PRIOR))
     pairs: list[Pair] = field(default_factory=list)
     rows: dict[Pair, int] = field(default_factory=dict)
     coins: dict[str, int] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Frontier:
         return len(self.pairs) - before
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
-        """Move the running sizes of both sides of each trade, buyer first as on the tape."""
+        """Move the sizes by the tape of both sides of each trade, buyer first as on the tape."""
         sides = [[(trade.users[side].lower(), dex_of(trade.coin)) for trade in trades] for side in (0, 1)]
         buyer, seller = (self._rows(pairs) for pairs in sides)
         coin = self._coin_rows([trade.coin for trade in trades])
@@ -129,7 +129,7 @@ class Frontier:
         self.arrays["tries_again_s"][row] = again_s
 
     def take_changes(self) -> pl.DataFrame:
-        """Running sizes that the tape changed since the last call: `address`, `dex`, `coin`, `szi`."""
+        """Sizes by the tape that the tape changed since the last call: `address`, `dex`, `coin`, `szi`."""
         if not self._changed:
             return pl.DataFrame(schema=CHANGES)
         keys = np.unique(np.concatenate(self._changed))
@@ -154,11 +154,11 @@ class Frontier:
         """Fit what is expected of unread accounts to those of the main dex that were read."""
         read = np.flatnonzero(~np.isnan(self.sizes.read_s) & (self._dex_rows() == MAIN))[-LEARNED_FROM:]
         if read.size >= 20:
-            self.expectation.learn(self._hints()[read], self.sizes.size_usd[read])
+            self.size_prior.learn(self._hints()[read], self.sizes.size_usd[read])
 
     def _expected_usd(self) -> FloatArray:
         """By the hints, and for a builder dex the share of it that accounts there were found to hold."""
-        expected = self.expectation.expected_usd(self._hints())
+        expected = self.size_prior.expected_usd(self._hints())
         dex, read = self._dex_rows(), ~np.isnan(self.sizes.read_s)
         for number in range(1, len(self.dexes)):
             theirs = dex == number

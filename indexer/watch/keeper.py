@@ -155,7 +155,9 @@ class Keeper:
         reading = await aside(self._write_book, replace(book), max(last, now))
         self._booked_s = time.monotonic()
         self._book_wait_s = min(2 * self._book_wait_s, self.book_s)
-        log.info("book stored", reading=reading.id, accounts=reading.accounts, positions=reading.positions)
+        log.info(
+            "snapshot written", reading=reading.id, accounts=reading.accounts, positions=reading.positions
+        )
 
     def _write_book(self, book: LiveBook, as_of: datetime) -> Reading:
         reading = book.write(self.store, as_of, self.source)

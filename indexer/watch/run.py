@@ -153,7 +153,7 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         ("vault", partial(vaults, client, plan.stats_url, VAULT_DETAILS)),
     ]
     found = await discover(watch.store, sources, now)
-    for line in found.describe():
-        log.info("found", told=line)
-    for one in found.found:
+    for one, new in zip(found.found, found.new, strict=True):
+        facts = {"addresses": len(one.addresses), "new": new, "requests": one.requests, "weight": one.weight}
+        log.info("source read", source=one.source, **facts, problem=next(iter(one.problems), None))
         watch.meet(one.addresses, one.leaders)

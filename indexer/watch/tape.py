@@ -157,7 +157,7 @@ class Tape:
         self.stats.malformed += 1
         self.stats.last_error = one_line(f"{kind}: {what}")
         if self.stats.left_out.note(kind, what):
-            log.warning("passed over", kind=kind, first=one_line(what))
+            log.warning("left out", kind=kind, first=one_line(what))
 
     def _tell(self, trades: Sequence[Trade]) -> None:
         new = [trade for trade in trades if self._seen.is_new(trade)]
