@@ -120,7 +120,7 @@ def test_a_watch_that_was_killed_goes_on_without_loss_or_doubling(
     assert len(set(keys)) == len(keys) == live.true_positions().height
 
 
-def test_sources_are_asked_and_their_yield_is_told(run: Run, live: SandboxServer) -> None:
+def test_sources_are_asked_and_their_yield_is_reported(run: Run, live: SandboxServer) -> None:
     words = ["index", "find", "--base-url", live.base_url, "--weight-per-minute", "0"]
     found = run(*words).stdout
     assert "leaderboard:" in found

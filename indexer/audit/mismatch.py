@@ -189,8 +189,8 @@ class Mismatch:
             return ""
         captured = self.captured_available_usd
         known = "none captured" if captured is None else f"{captured:,.2f} captured"
-        said = counted(self.implying_prices, "price")
-        return f"; {self.implied_available_usd:,.2f} USD available would explain it ({known}, {said} of the account)"
+        text = counted(self.implying_prices, "price")
+        return f"; {self.implied_available_usd:,.2f} USD available would explain it ({known}, {text} of the account)"
 
 
 @dataclass(frozen=True)
@@ -258,8 +258,8 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
 def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
     """The marks stored last by `at`: `dex`, `coin`, `mark_px`."""
     stored = last_markets(store.database, VENUE, at)
-    held = positions["coin"].unique().to_list()
-    rows = [(row.dex, row.coin, row.mark_px) for row in map(stored.get, held) if row is not None]
+    holdings = positions["coin"].unique().to_list()
+    rows = [(row.dex, row.coin, row.mark_px) for row in map(stored.get, holdings) if row is not None]
     schema = {name: POSITIONS[name] for name in ("dex", "coin", "mark_px")}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -333,10 +333,10 @@ def fits(
     """Whether the exchange's price, be it null, follows from this margin available."""
     fit = np.zeros(judged.height, dtype=np.bool_)
     null = judged.select(READ & ~PRICED).to_series().to_numpy()
-    for at, part, held in by_dex(judged.with_columns(assumed=available), tables):
+    for at, part, dex_tables in by_dex(judged.with_columns(assumed=available), tables):
         assumed = part["assumed"].cast(pl.Float64).to_numpy()
-        row = rows_of(part, held)
-        solved = solve_with(part, row, held, assumed)
+        row = rows_of(part, dex_tables)
+        solved = solve_with(part, row, dex_tables, assumed)
         both_null = null[at] & np.isnan(solved) & ~np.isnan(assumed)
-        fit[at] = both_null | (error_with(part, row, held, assumed) <= within)
+        fit[at] = both_null | (error_with(part, row, dex_tables, assumed) <= within)
     return pl.Series(fit)

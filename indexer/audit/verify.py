@@ -2,7 +2,7 @@
 
 The SDK is another program by other people: where both show the same, neither our transport nor our decoder made it up;
 where our solver gives the same price, we understand it. The two readings are seconds apart, so marks may have moved in
-between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless told, follows
+between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless given one, follows
 redirects, takes answers of any size, opens a websocket thread and asks three things on construction unless stubbed,
 returns `{"error": ...}` for a page that is no JSON, and raises a bare KeyError for a refusal without a code.
 """
@@ -163,8 +163,8 @@ class _SdkReader:
         try:
             return msgspec.convert(state, _SdkState, strict=False)
         except NOT_DECODED as error:
-            said = f"the SDK's user_state was answered with something else: {error}"
-            raise SourceUnreachable(f"{self._shown}: {said}") from None
+            text = f"the SDK's user_state was answered with something else: {error}"
+            raise SourceUnreachable(f"{self._shown}: {text}") from None
 
     def _ask(self, method: Callable[..., Any], *values: str) -> Any:
         """The SDK's answer; raises `SourceUnreachable` in one line for whatever it does instead of answering."""
@@ -175,9 +175,9 @@ class _SdkReader:
             raise SourceUnreachable(f"{self._shown}: no answer to the SDK: {cause}") from error
         except (SdkError, LookupError, AttributeError, TypeError, ValueError, *NOT_DECODED) as error:
             status = getattr(error, "status_code", None)
-            said = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
+            text = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
             raise SourceUnreachable(
-                f"{self._shown}: the SDK's {method.__name__} was answered with {said}"
+                f"{self._shown}: the SDK's {method.__name__} was answered with {text}"
             ) from error
 
 

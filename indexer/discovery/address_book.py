@@ -1,6 +1,6 @@
 """The address book: every account that was ever met, from where, and what was last known of it.
 
-An address keeps the source that met it first. What is told later only adds: the later of two trades, the later of two
+An address keeps the source that met it first. What is noted later only adds: the later of two trades, the later of two
 readings, a mode where one was read. So telling the same thing twice, or in another order, leaves the same book. Writes
 are one statement for many rows and go through on SQLite and PostgreSQL alike; each call is one transaction. Lists of
 addresses come from files, one a line or as a column of a table.
@@ -87,10 +87,10 @@ def note_trades(store: Store, traded_at: Mapping[str, datetime]) -> None:
     moments = ((address.lower(), _without_zone(moment)) for address, moment in traded_at.items())
     rows = [{**_met(address, TAPE, moment), "last_traded_at": moment} for address, moment in moments]
     insert = _insert(store)
-    told = insert.excluded.last_traded_at
+    reported = insert.excluded.last_traded_at
     known = _ACCOUNT.c.last_traded_at
     upsert = insert.on_conflict_do_update(
-        index_elements=_KEY, set_={"last_traded_at": told}, where=known.is_(None) | (told > known)
+        index_elements=_KEY, set_={"last_traded_at": reported}, where=known.is_(None) | (reported > known)
     )
     _execute(store, upsert, rows)
 
@@ -101,22 +101,20 @@ def note_reads(store: Store, reads: pl.DataFrame) -> None:
     A reading older than the one that is known changes nothing; a null mode keeps the known mode and its age.
     """
     insert = _insert(store)
-    told, known = insert.excluded, _ACCOUNT.c
+    reported, known = insert.excluded, _ACCOUNT.c
     changed: dict[str, Any] = {
-        name: getattr(told, name) for name in ("last_read_at", "positions", "notional_usd")
+        name: getattr(reported, name) for name in ("last_read_at", "positions", "notional_usd")
     }
-    changed["mode"] = sa.func.coalesce(told.mode, known.mode)
-    changed["mode_at"] = sa.func.coalesce(told.mode_at, known.mode_at)
-    newer = known.last_read_at.is_(None) | (told.last_read_at >= known.last_read_at)
+    changed["mode"] = sa.func.coalesce(reported.mode, known.mode)
+    changed["mode_at"] = sa.func.coalesce(reported.mode_at, known.mode_at)
+    newer = known.last_read_at.is_(None) | (reported.last_read_at >= known.last_read_at)
     upsert = insert.on_conflict_do_update(index_elements=_KEY, set_=changed, where=newer)
     _execute(store, upsert, _rows_of(reads))
 
 
 def label(store: Store, labels: Iterable[Label]) -> None:
     """Label accounts that the book has already; others are left out."""
-    rows = [
-        {"b_address": told.address.lower(), "label": told.label, "master": told.master} for told in labels
-    ]
+    rows = [{"b_address": one.address.lower(), "label": one.label, "master": one.master} for one in labels]
     if not rows:
         return
     where = (_ACCOUNT.c.venue == VENUE) & (_ACCOUNT.c.address == sa.bindparam("b_address"))
@@ -154,10 +152,10 @@ def _met(address: str, source: str, at: datetime) -> dict[str, Any]:
 
 
 def _rows_of(reads: pl.DataFrame) -> list[dict[str, Any]]:
-    told = conform(reads, READS).with_columns(
+    reported = conform(reads, READS).with_columns(
         pl.col("address").str.to_lowercase(), pl.col("read_at").dt.replace_time_zone(None)
     )
-    last = told.sort("read_at").unique("address", keep="last", maintain_order=True)
+    last = reported.sort("read_at").unique("address", keep="last", maintain_order=True)
     return last.select(
         pl.lit(VENUE).alias("venue"),
         "address",

@@ -93,7 +93,7 @@ class FindReport:
     yields: tuple[dict[str, Any], ...]
 
     def raise_if_partly(self) -> None:
-        """Raise `PartlyRead` where a source, or part of what it told, could not be read."""
+        """Raise `PartlyRead` where a source, or part of what it sent, could not be read."""
         lacking = [f"{one.source} ({one.problems[0]})" for one in self.discovery.found if one.problems]
         if lacking:
             raise PartlyRead(f"could not be read: {'; '.join(lacking)}; the rest is stored, find again later")
@@ -109,8 +109,8 @@ class FindReport:
 
 
 def _line(row: dict[str, Any]) -> str:
-    held = f"{row['with_positions']:,} with positions of {usd(row['notional_usd'])}"
-    return f"{row['source']}: {row['addresses']:,} addresses, {row['read']:,} read, {held}"
+    holdings = f"{row['with_positions']:,} with positions of {usd(row['notional_usd'])}"
+    return f"{row['source']}: {row['addresses']:,} addresses, {row['read']:,} read, {holdings}"
 
 
 def stats_host(base_url: str | None) -> str:

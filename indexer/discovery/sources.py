@@ -208,9 +208,9 @@ async def vaults(
 ) -> Found:
     """All vaults and their leaders; depositors and children of the `most_details` largest, 20 weight each."""
     search = _Search("vault", client, requests=1)
-    told, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
+    reported, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
     search.note(sifted)
-    listed = [vault.summary for vault in told]
+    listed = [vault.summary for vault in reported]
     for vault in listed:
         search.meet([vault.vault_address, vault.leader])
         search.call(vault.vault_address, "vault", vault.leader)
@@ -293,14 +293,14 @@ async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, 
 
 
 def _leaders(rows: Sequence[Leader]) -> pl.DataFrame:
-    """The board as a frame; a window that is not told is null."""
+    """The board as a frame; a window that is not reported is null."""
     windows = [dict(row.window_performances) for row in rows]
     columns: dict[str, list[Any]] = {
         "address": [row.eth_address.lower() for row in rows],
         "account_value_usd": [row.account_value for row in rows],
     }
     for name, window in (("day", "day"), ("week", "week"), ("all_time", "allTime")):
-        told = [performed.get(window) for performed in windows]
-        columns[f"{name}_pnl_usd"] = [None if one is None else one.pnl for one in told]
-        columns[f"{name}_volume_usd"] = [None if one is None else one.vlm for one in told]
+        reported = [performed.get(window) for performed in windows]
+        columns[f"{name}_pnl_usd"] = [None if one is None else one.pnl for one in reported]
+        columns[f"{name}_volume_usd"] = [None if one is None else one.vlm for one in reported]
     return pl.DataFrame(columns, schema=dict(LEADERS)).unique("address", keep="first", maintain_order=True)

@@ -97,11 +97,11 @@ class Budget:
         yield
 
     async def charge(self, weight: int) -> None:
-        """Count weight that only the answer told of; the next request waits for it."""
+        """Count weight that only the answer shows; the next request waits for it."""
         await self._pay(weight)
 
     def hold(self, seconds: float) -> None:
-        """The exchange said 429: nobody asks again for so long."""
+        """The exchange answered 429: nobody asks again for so long."""
         self.refused += 1
         for pace in self._paces:
             pace.hold(seconds)

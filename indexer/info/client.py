@@ -175,8 +175,8 @@ class InfoClient:
         if status >= 500 or status == 408:
             raise TransientError(f"HTTP {status}")
         if status != 200:
-            said = " ".join(content[:120].decode(errors="replace").split())
-            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {said}")
+            text = " ".join(content[:120].decode(errors="replace").split())
+            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {text}")
 
     async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
         """The decoded answer; items of it that could not be read are in `left_out`."""
@@ -194,7 +194,7 @@ class InfoClient:
         with _of_an_endpoint():
             state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
-            await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
+            await self.reported_time_s()  # it may have moved since: a sandbox lets it run faster
         if not is_timely_ms(state.time, self.now_s):
             now = datetime.fromtimestamp(self.now_s, UTC)
             raise AnswerMalformed(
@@ -226,10 +226,10 @@ class InfoClient:
 
     @property
     def now_s(self) -> float:
-        """The exchange's clock as it was last told; ours where it was not."""
+        """The exchange's clock as it was last reported; ours where it was not."""
         return time.time() + self._ahead_s
 
-    async def told_time_s(self) -> float | None:
+    async def reported_time_s(self) -> float | None:
         """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
         try:
             brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
@@ -265,8 +265,8 @@ _status = Decoder[_Status]("exchangeStatus", _Status)
 
 async def exchange_time_s(client: InfoClient) -> float:
     """The exchange's clock; ours where an endpoint does not tell, or tells one that is not believed."""
-    told = await client.told_time_s()
-    return time.time() if told is None else told
+    reported = await client.reported_time_s()
+    return time.time() if reported is None else reported
 
 
 @cache

@@ -114,16 +114,16 @@ def repeated_key(raw: bytes, top_only: bool = False) -> str | None:
     found: list[str] = []
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        told = dict(members)
+        reported = dict(members)
         twice = (
             []
-            if len(told) == len(members)
+            if len(reported) == len(members)
             else [name for name, n in Counter(k for k, _ in members).items() if n > 1]
         )
         if top_only:
             found.clear()
         found.extend(twice[:1])
-        return told
+        return reported
 
     try:
         json.loads(raw, object_pairs_hook=pairs)

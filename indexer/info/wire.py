@@ -252,8 +252,8 @@ def decode_meta_and_asset_ctxs(raw: bytes, source: str) -> MetaAndAssetCtxs:
 
 
 def _lacking(ctx: AssetCtx) -> list[str]:
-    told = {"markPx": ctx.mark_px, "openInterest": ctx.open_interest, "funding": ctx.funding}
-    return [name for name, value in told.items() if value is None]
+    reported = {"markPx": ctx.mark_px, "openInterest": ctx.open_interest, "funding": ctx.funding}
+    return [name for name, value in reported.items() if value is None]
 
 
 def _not_parallel(ctxs: list[Any], assets: list[Any]) -> str:

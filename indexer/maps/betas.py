@@ -161,9 +161,9 @@ class CandleReport:
 
     def describe(self) -> list[str]:
         """Lines for people."""
-        said = f"{self.rows:,} hourly candles of {counted(len(self.coins), 'coin')}, {self.new_rows:,} of them new"
+        text = f"{self.rows:,} hourly candles of {counted(len(self.coins), 'coin')}, {self.new_rows:,} of them new"
         failed = [f"  {coin} could not be read: {why}" for coin, why in self.failed.items()]
-        return [f"{said}; weight {self.weight:,}", *failed, *(f"  {one}" for one in self.left_out.describe())]
+        return [f"{text}; weight {self.weight:,}", *failed, *(f"  {one}" for one in self.left_out.describe())]
 
 
 def fetch_candles(
@@ -206,7 +206,7 @@ async def _fetch(
                 "endTime": end_ms,
             }
             try:
-                told = await client.ask(decode_candles, "candleSnapshot", items=24 * days, req=query)
+                reported = await client.ask(decode_candles, "candleSnapshot", items=24 * days, req=query)
             except LiqtruthError as error:
                 failed[coin] = str(error)
                 unanswered = unanswered + 1 if error.retryable else 0
@@ -214,7 +214,7 @@ async def _fetch(
                     raise
             else:
                 unanswered = 0
-                frame = candle_frame(told, end_ms)
+                frame = candle_frame(reported, end_ms)
                 rows += frame.height
                 if frame.height:
                     new += store.lake.merge_series(DATASET, VENUE, coin, frame, ("ts", "interval_s"), source)

@@ -134,8 +134,8 @@ def _layer_map(whole: Heatmap, rows: pl.DataFrame, layer: str) -> Heatmap:
         assumptions=whole.assumptions,
         by=DIMENSIONS,
     )
-    said = layer_said(layer, part.total_usd, whole.total_usd, cut)
-    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+    text = layer_said(layer, part.total_usd, whole.total_usd, cut)
+    return part_of_map(whole, part, (text, *whole.coverage.notes), text)
 
 
 def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[str], assumption: str) -> Heatmap:

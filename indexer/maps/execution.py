@@ -10,7 +10,7 @@ All three prices solve one equation, equity = fraction * maintenance, with fract
 
     C + (1 - fraction) * M_other + q*x = fraction * (z*x*r - d)
 
-where C is the constant of the liquidation price that the map uses, so that what the exchange said is never
+where C is the constant of the liquidation price that the map uses, so that what the exchange sent is never
 contradicted, and M_other the maintenance of the pool's other cross positions, whose marks are held still.
 """
 
@@ -80,9 +80,9 @@ def executable_map(
     whole = map_of_positions(positions, coin, market, width_bps, notes)
     part = map_of_positions(_first_orders(positions), coin, market, width_bps, notes)
     later = whole.total_usd.total - part.total_usd.total
-    said = f"{usd(later)} of {usd(whole.total_usd.total)} do not meet the book at once: left out"
+    text = f"{usd(later)} of {usd(whole.total_usd.total)} do not meet the book at once: left out"
     sold = f"of more than {usd(PARTIAL_ABOVE_USDC)} a {FIRST_SHARE:.0%} share is sold first; portfolio accounts never"
-    return replace(part_of_map(whole, part, (*whole.coverage.notes, said), sold), model="first orders")
+    return replace(part_of_map(whole, part, (*whole.coverage.notes, text), sold), model="first orders")
 
 
 def first_share(

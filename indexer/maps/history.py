@@ -41,11 +41,11 @@ def exact_series(
     check_coin(store, coin)
     found = coin_over_time(store, coin, times, earlier)
     known = [None if one is None else _levels(one) for one in found]
-    marks = np.array([np.nan if held is None else held.mark_px for held in known])
+    marks = np.array([np.nan if levels is None else levels.mark_px for levels in known])
     if np.isnan(marks).all():
         raise no_positions(coin, end)
     grid = _common_grid(marks, width_bps)
-    rows = [_placed(held, grid) for held in known]
+    rows = [_placed(levels, grid) for levels in known]
     return HeatmapSeries(
         coin=coin,
         venue=VENUE,
@@ -57,7 +57,7 @@ def exact_series(
         mark_px=marks,
         beyond_usd=tuple(row[2] for row in rows),
         never_usd=tuple(row[3] for row in rows),
-        coverage=tuple(None if held is None else held.coverage for held in known),
+        coverage=tuple(None if levels is None else levels.coverage for levels in known),
         assumptions=(*ASSUMPTIONS, "between two readings the earlier one stands"),
     )
 
@@ -93,24 +93,24 @@ def _common_grid(marks: FloatArray, width_bps: float) -> PriceGrid:
     return PriceGrid.around(float(known[-1]), width_bps, DEFAULT_REACH + wandered)
 
 
-def _placed(held: PlacedLevels | None, grid: PriceGrid) -> tuple[FloatArray, FloatArray, Sides, Sides]:
+def _placed(levels: PlacedLevels | None, grid: PriceGrid) -> tuple[FloatArray, FloatArray, Sides, Sides]:
     """Long and short mass per bin of the common grid, mass beyond it, and mass that no price liquidates."""
-    if held is None:
+    if levels is None:
         unknown = np.full(grid.bins, np.nan)
         return unknown, unknown, NOTHING, NOTHING
-    placed = [_side(held, grid, side) for side in ("long", "short")]
+    placed = [_side(levels, grid, side) for side in ("long", "short")]
     (long_usd, *long_rest), (short_usd, *short_rest) = placed
     beyond, never = (Sides(*pair) for pair in zip(long_rest, short_rest, strict=True))
     return long_usd, short_usd, beyond, never
 
 
-def _side(held: PlacedLevels, grid: PriceGrid, side: str) -> tuple[FloatArray, float, float]:
+def _side(levels: PlacedLevels, grid: PriceGrid, side: str) -> tuple[FloatArray, float, float]:
     """Mass per bin, beyond and never of one side; what the mark has passed lies next to the mark, as on a map."""
-    rows = held.rows.filter(pl.col("side") == side)
+    rows = levels.rows.filter(pl.col("side") == side)
     priced = rows.drop_nulls("px")
     px, mass = priced["px"].to_numpy(), priced["notional_usd"].to_numpy()
-    just_below = float(np.nextafter(held.mark_px, 0.0))
-    px = np.minimum(px, just_below) if side == "long" else np.maximum(px, held.mark_px)
+    just_below = float(np.nextafter(levels.mark_px, 0.0))
+    px = np.minimum(px, just_below) if side == "long" else np.maximum(px, levels.mark_px)
     binned = np.bincount(grid.bin_of(px) + 1, mass, grid.bins + 2).astype(np.float64)
     never = float(rows.filter(pl.col("px").is_null())["notional_usd"].sum())
     return binned[1:-1], float(binned[0] + binned[-1]), never

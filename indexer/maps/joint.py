@@ -94,8 +94,8 @@ def joint_view(
         raise MissingData("a joint map needs margin tables and none are stored; `liqtruth index sweep`")
     backing = backing_of(known, tables)
     joint = joint_prices(known, backing, coin, betas)
-    said = (*notes, *table_notes, *_remarks(joint, backing, coin, betas))
-    drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, said)
+    lines = (*notes, *table_notes, *_remarks(joint, backing, coin, betas))
+    drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, lines)
     drawn = replace(drawn, model="joint", assumptions=(*_assumptions(coin, betas), *drawn.assumptions[2:]))
     return JointView(drawn, *_beside(joint, backing, coin, drawn))
 
@@ -154,12 +154,12 @@ def _beta_of(coins: pl.Series, coin: str, betas: Mapping[str, float]) -> Floats:
 
 def _coin_mark(coins: pl.Series, backing: Backing, coin: str) -> Floats:
     """Mark of the chosen coin at each position: the one its own pool was read with, else the median of all."""
-    held = (coins == coin).to_numpy()
-    median = float(np.nanmedian(backing.mark_px[held]))
+    holdings = (coins == coin).to_numpy()
+    median = float(np.nanmedian(backing.mark_px[holdings]))
     per_pool = np.full(backing.pools + 1, median)
-    per_pool[backing.pool[held]] = backing.mark_px[held]
+    per_pool[backing.pool[holdings]] = backing.mark_px[holdings]
     per_pool[NO_POOL] = median
-    return np.where(held, backing.mark_px, per_pool[backing.pool])
+    return np.where(holdings, backing.mark_px, per_pool[backing.pool])
 
 
 def _shocks(backing: Backing, beta: Floats) -> tuple[Floats, Floats]:
@@ -217,13 +217,13 @@ def _beside(
     joint: pl.DataFrame, backing: Backing, coin: str, drawn: Heatmap
 ) -> tuple[FloatArray, FloatArray]:
     """Notional dragged along and notional closed by a move in its favour, per bin of the map."""
-    held = (joint["coin"] == coin).to_numpy() & (backing.pool != NO_POOL)
+    holdings = (joint["coin"] == coin).to_numpy() & (backing.pool != NO_POOL)
     usd_at_mark = np.nan_to_num(backing.notional_usd)
     px = joint["joint_px"].to_numpy()
     per_pool = np.full(backing.pools, np.nan)
-    per_pool[backing.pool[held]] = px[held]
+    per_pool[backing.pool[holdings]] = px[holdings]
     others = (joint["coin"] != coin).to_numpy() & (backing.pool != NO_POOL)
-    against = held & joint.select(_own_side_px().is_null()).to_series().to_numpy()
+    against = holdings & joint.select(_own_side_px().is_null()).to_series().to_numpy()
     dragged = _binned(backing.of_pool(per_pool)[others], usd_at_mark[others], drawn)
     return dragged, _binned(px[against], np.abs(backing.szi[against]) * drawn.mark_px, drawn)
 
@@ -255,7 +255,7 @@ def _remarks(joint: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[st
         ),
         (len(without), f"no beta of {', '.join(without[:8])}: taken as {HELD_AT:g}"),
     )
-    return [said for number, said in facts if number]
+    return [text for number, text in facts if number]
 
 
 def _assumptions(coin: str, betas: Mapping[str, float]) -> tuple[str, str]:

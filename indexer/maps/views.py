@@ -105,8 +105,8 @@ def filtered_map(store: Store, view: MapView) -> Heatmap:
         low, high = view.holder_share
         only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
     if kept.is_empty():
-        said = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
-        raise NothingStored(f"no position of {view.coin} passes: {said}")
+        text = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
+        raise NothingStored(f"no position of {view.coin} passes: {text}")
     whole, part = (
         map_of_positions(rows, view.coin, market, view.width_bps, notes) for rows in (positions, kept)
     )
@@ -120,5 +120,5 @@ def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
     betas = {**fitted, **view.betas}
     found = joint_view(store, view.coin, view.at, betas, view.width_bps)
     lines = describe_betas(betas, view.coin) if betas else []
-    said = [line for line in found.describe() if line not in found.heatmap.coverage.notes]
-    return found.heatmap, [*said, *lines]
+    texts = [line for line in found.describe() if line not in found.heatmap.coverage.notes]
+    return found.heatmap, [*texts, *lines]

@@ -138,10 +138,10 @@ class Checks:
         )
 
     def _parts(self, known: dict[str, str]) -> str:
-        said = [
+        lines = [
             f"{self.codes[code]:,} {words}" for code, words in known.items() if words and code in self.codes
         ]
-        return f" ({', '.join(said)})" if said else ""
+        return f" ({', '.join(lines)})" if lines else ""
 
 
 def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
@@ -158,8 +158,8 @@ def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.Dat
     alone = with_implied(adopted, tables)
     beside = _by_others() & ~pl.col("implies_centre")
     again = adopt_tables(alone, tables, beside, pl.col("centre_usd"))
-    told = alone if again is alone else with_implied(again.drop(IMPLIED), tables)
-    return _with_check(_with_others(told, tables))
+    reported = alone if again is alone else with_implied(again.drop(IMPLIED), tables)
+    return _with_check(_with_others(reported, tables))
 
 
 def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
@@ -188,9 +188,9 @@ def _by_others() -> pl.Expr:
 def _with_others(implied: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
     """`others_px` and `others_error` of the rows that the account's other prices speak for; null elsewhere."""
     prices = np.full(implied.height, np.nan)
-    for at, part, held in by_dex(implied, tables):
-        told = part.select(pl.when(_by_others()).then("centre_usd")).to_series().to_numpy()
-        prices[at] = solve_with(part, rows_of(part, held), held, told)
+    for at, part, dex_tables in by_dex(implied, tables):
+        reported = part.select(pl.when(_by_others()).then("centre_usd")).to_series().to_numpy()
+        prices[at] = solve_with(part, rows_of(part, dex_tables), dex_tables, reported)
     others = pl.when(_by_others()).then(pl.Series(prices, nan_to_null=True))
     return implied.with_columns(others_px=others).with_columns(
         others_error=pl.when(PRICED).then((pl.col("others_px") / pl.col("liq_px_exchange") - 1).abs())
@@ -238,14 +238,14 @@ def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> 
     digits = MONEY_DIGITS_USD + PRICE_DIGITS * pl.col("szi").abs()
     digits += pl.col("unsure_usd")
     close = (implied - pl.col("median_usd")).abs() <= SAME_COLLATERAL * pl.col("median_usd").abs() + digits
-    told = middle.with_columns(near=close.fill_null(False)).with_columns(
+    reported = middle.with_columns(near=close.fill_null(False)).with_columns(
         agreeing=pl.col("near").sum().over(pool),
         prices=implied.count().over(pool),
         agreed_usd=pl.when("near").then(implied).median().over(pool),
     )
     majority = ~ISOLATED & (pl.col("agreeing") >= 2) & (2 * pl.col("agreeing") > pl.col("prices"))
     centre = pl.when(majority).then("agreed_usd").otherwise("median_usd")
-    return told.with_columns(
+    return reported.with_columns(
         centre_usd=pl.when(~ISOLATED).then(centre),
         implying_prices=pl.when(~ISOLATED).then("agreeing").cast(pl.UInt32),
         is_implied=majority.fill_null(False),

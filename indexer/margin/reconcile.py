@@ -33,7 +33,7 @@ import polars as pl
 
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.checks import check
-from liqtruth.indexer.margin.server_marks import marks_said
+from liqtruth.indexer.margin.server_marks import notes_on_marks
 from liqtruth.indexer.margin.solved import (
     AGREEMENT,
     AVAILABLE,
@@ -224,13 +224,13 @@ def _unless_lost(group: list[str], value: pl.Expr) -> pl.Expr:
 
 
 def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
-    """What a reader must know of reconciled positions: collateral, tables and marks that their prices told."""
+    """What a reader must know of reconciled positions: collateral, tables and marks that follow from their prices."""
     collateral = [str(note) for note in implied_collateral_notes(positions)]
     tables = [str(note) for note in adopted_tables(positions)]
     return [
         *_few(collateral, "accounts like these"),
         *_few(tables, "coins with another table"),
-        *marks_said(positions),
+        *notes_on_marks(positions),
     ]
 
 

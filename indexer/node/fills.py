@@ -166,8 +166,8 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
             yield found.frame()
             found = _Found()
     if not readable:
-        said = tally.left_out.first.get("lines", "no line of fills in it")
-        raise refused or WireError("node fills", str(file), said)
+        text = tally.left_out.first.get("lines", "no line of fills in it")
+        raise refused or WireError("node fills", str(file), text)
     yield found.frame()
 
 

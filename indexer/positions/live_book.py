@@ -61,8 +61,8 @@ class LiveBook:
 
     def _newer(self, accounts: pl.DataFrame) -> pl.DataFrame:
         known = self.accounts.select(*PAIR, known_at="as_of")
-        told = accounts.join(known, on=PAIR, how="left", maintain_order="left")
-        return told.filter(~(pl.col("known_at") >= pl.col("as_of")).fill_null(False)).drop("known_at")
+        reported = accounts.join(known, on=PAIR, how="left", maintain_order="left")
+        return reported.filter(~(pl.col("known_at") >= pl.col("as_of")).fill_null(False)).drop("known_at")
 
     def of(self, accounts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What is known of these accounts in these dexes: accounts and positions."""
@@ -130,7 +130,7 @@ class LiveBook:
 
 
 def _unread(changes: pl.DataFrame, marks: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    """Positions that only the tape told of: size and notional, nothing else."""
+    """Positions that only the tape showed: size and notional, nothing else."""
     priced = changes.join(marks.select("dex", "coin", "mark_px"), on=["dex", "coin"], how="left")
     return conform(
         priced.with_columns(

@@ -2,7 +2,7 @@
 
 A standard account's clearinghouse states say all about it; a pooled one (unified, portfolio) needs K, which only the
 spot state has and which moves with every mark, so it is read each time. A mode that was not read for `MODE_MAX_AGE_S`
-counts as unknown. Ages are told by the exchange's clock on both ends. A mode that changed within that age shows in the
+counts as unknown. Ages are by the exchange's clock on both ends. A mode that changed within that age shows in the
 prices, which then are not those of the account's own equity: whoever trusts a memory must check them (`doubted`).
 """
 
@@ -32,7 +32,7 @@ STANDARD: Final = "standard"
 
 @dataclass(frozen=True)
 class RememberedMode:
-    """An account's mode and when the exchange said so."""
+    """An account's mode and when the exchange reported it."""
 
     mode: str
     at: datetime
@@ -95,12 +95,12 @@ def reads_of(readings: Sequence[AccountReading], accounts: pl.DataFrame) -> pl.D
 
     `accounts` is the `ACCOUNTS` frame of the same readings.
     """
-    told = pl.Series("told", [reading.spot is not None for reading in readings], dtype=pl.Boolean())
+    reported = pl.Series("was_sent", [reading.spot is not None for reading in readings], dtype=pl.Boolean())
     rows = (
-        accounts.with_columns(told)
+        accounts.with_columns(reported)
         .group_by("address", maintain_order=True)
         .agg(
-            mode=pl.when("told").then("account_mode").drop_nulls().first(),
+            mode=pl.when("was_sent").then("account_mode").drop_nulls().first(),
             positions=pl.col("positions").sum(),
             notional_usd=pl.col("total_notional_usd").sum(),
             read_at=pl.col("as_of").max().cast(pl.Datetime("us", "UTC")),

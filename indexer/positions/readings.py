@@ -1,7 +1,7 @@
 """What is known as of a moment, from everything that was read until then.
 
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
-read on their own since then replace what it said of them, and one that held nothing any more is removed. Rows are
+read on their own since then replace what it has of them, and one that held nothing any more is removed. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
 a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.under_way`),
 so that the answer does not wait for the next book.
@@ -202,8 +202,8 @@ def coin_over_time(
         for (positions, _, at), (market, notes) in zip(
             asked, markets_beside(store, coin, asked), strict=True
         ):
-            said = (*readings.notes(at), *notes)
-            yield None if positions.is_empty() else CoinKnown(positions, market, said)
+            lines = (*readings.notes(at), *notes)
+            yield None if positions.is_empty() else CoinKnown(positions, market, lines)
 
 
 def coin_as_of(
@@ -269,9 +269,9 @@ def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> p
     """Accounts of `read` of which nothing newer is known; those known before have true in `was_read`."""
     known = pl.concat([frame.select(*PAIR, known_at="as_of") for frame in (accounts, positions)])
     last = known.group_by(PAIR).agg(pl.col("known_at").max())
-    told = read.accounts.join(last, on=PAIR, how="left", maintain_order="left")
-    told = told.with_columns(was_read=pl.col("known_at").is_not_null())
-    return told.filter(~(pl.col("known_at") > pl.col("as_of")).fill_null(False))
+    reported = read.accounts.join(last, on=PAIR, how="left", maintain_order="left")
+    reported = reported.with_columns(was_read=pl.col("known_at").is_not_null())
+    return reported.filter(~(pl.col("known_at") > pl.col("as_of")).fill_null(False))
 
 
 def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
@@ -286,11 +286,11 @@ def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: s
 def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) -> pl.DataFrame:
     """The rows with the reading that stands for all accounts of their coin, its last census or the last book:
     `base_id` and `base_at`, null where there is none."""
-    told = rows.join(bases, on="coin", how="left", maintain_order="left")
+    reported = rows.join(bases, on="coin", how="left", maintain_order="left")
     if book is None:
-        return told
+        return reported
     newer = pl.col("base_at").is_null() | (pl.col("base_at") < pl.lit(book.as_of, MOMENT))
-    return told.with_columns(
+    return reported.with_columns(
         base_id=pl.when(newer).then(pl.lit(book.id)).otherwise("base_id"),
         base_at=pl.when(newer).then(pl.lit(book.as_of, MOMENT)).otherwise("base_at"),
     )
@@ -298,7 +298,7 @@ def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) ->
 
 def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """Of each coin's base whoever was not read on their own since; of the others their own last reading."""
-    told = rows.join(
+    reported = rows.join(
         accounts.select(*PAIR, own_at="as_of", own_id="reading_id"),
         on=PAIR,
         how="left",
@@ -309,5 +309,5 @@ def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     )
     of_base = (pl.col("reading_id") == pl.col("base_id")).fill_null(False)
     of_own = (pl.col("reading_id") == pl.col("own_id")) & (pl.col("as_of") == pl.col("own_at"))
-    own = told.filter(read_since & of_own)
-    return pl.concat([told.filter(of_base & ~read_since), own]).select(*HELD)
+    own = reported.filter(read_since & of_own)
+    return pl.concat([reported.filter(of_base & ~read_since), own]).select(*HELD)

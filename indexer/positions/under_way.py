@@ -58,12 +58,12 @@ class WatchBatches:
         if self.state is None or accounts.is_empty():
             return NONE
         last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
-        held = self.positions.join(last, on=[*PAIR, "as_of"], how="semi")
-        held = held.unique(POSITION, keep="last", maintain_order=True)
+        holdings = self.positions.join(last, on=[*PAIR, "as_of"], how="semi")
+        holdings = holdings.unique(POSITION, keep="last", maintain_order=True)
         newest = last["as_of"].max()
         assert isinstance(newest, datetime)
         tables, _ = stored_tables(store, last["dex"].unique().to_list(), newest)
-        return UnderWay(self.state.batches, last, reconcile(held, tables))
+        return UnderWay(self.state.batches, last, reconcile(holdings, tables))
 
     def notes(self, read: UnderWay, book: str | None) -> tuple[str, ...]:
         """That a map is partial, where it rests on a watch that has not read everybody; `book` is the last one's id."""

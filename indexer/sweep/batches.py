@@ -2,7 +2,7 @@
 
 A batch is two Parquet files (positions as decoded, and the list of accounts) and then a row of `SweepPart`; without
 the row the files do not exist. Files have names of their own, so that two processes never write to one. The sweep is
-told again by its addresses, dexes and endpoint.
+recognised by its addresses, dexes and endpoint.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ UNDER_WAY: Final = "the same sweep is under way in another process; wait for it 
 
 def sweep_key(addresses: Sequence[str], dex: str, base_url: str) -> str:
     """The same for the same list in any order, dexes (comma-separated) and endpoint."""
-    told = "\n".join([base_url, dex, *sorted(set(addresses))])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    reported = "\n".join([base_url, dex, *sorted(set(addresses))])
+    return hashlib.sha256(reported.encode()).hexdigest()[:16]
 
 
 @dataclass

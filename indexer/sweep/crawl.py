@@ -27,8 +27,8 @@ from liqtruth.indexer.sweep.batches import SweepParts
 BATCH_S: Final = 10.0
 FEWEST_FAILURES_IN_A_ROW: Final = 8
 
-Told = Callable[[Mapping[str, LiqtruthError | None]], None]
-"""Is told how the reading of an account went in each dex that was tried."""
+OnOutcome = Callable[[Mapping[str, LiqtruthError | None]], None]
+"""Gets how the reading of an account went in each dex that was tried."""
 
 
 async def read_account(
@@ -38,10 +38,10 @@ async def read_account(
     source: str,
     known: RememberedMode | None,
     mode_max_age_s: float,
-    told: Told = lambda outcome: None,
+    on_outcome: OnOutcome = lambda outcome: None,
 ) -> list[AccountReading]:
     """One account in every dex of `collateral_token`; raises what the client raises."""
-    states = await _states(client, address, collateral_token, told)
+    states = await _states(client, address, collateral_token, on_outcome)
     spot, mode = None, None
     if spot_needed(states, known, mode_max_age_s):
         spot = await client.spot_state(address)
@@ -55,7 +55,7 @@ async def read_account(
 
 
 async def _states(
-    client: InfoClient, address: str, dexes: Iterable[str], told: Told
+    client: InfoClient, address: str, dexes: Iterable[str], on_outcome: OnOutcome
 ) -> list[ClearinghouseState]:
     """The account in each dex; where one fails the others are tried, so that it is known which one it is."""
     states: list[ClearinghouseState] = []
@@ -70,7 +70,7 @@ async def _states(
             errors.append(error)
             if len(errors) > 1:
                 break
-    told(outcome)
+    on_outcome(outcome)
     if errors:
         raise errors[0]
     return states
@@ -218,8 +218,10 @@ class Crawl:
             if dex not in self._token or len(self._token) == 1:
                 continue
             self._token = {name: token for name, token in self._token.items() if name != dex}
-            told = outcome.get(dex)
-            self.lost[dex] = str(told) if told else self.failed.get(failed[0], "no account could be read")
+            reported = outcome.get(dex)
+            self.lost[dex] = (
+                str(reported) if reported else self.failed.get(failed[0], "no account could be read")
+            )
             self.failures_in_a_row = 0
             for address in failed:
                 if self.failed.pop(address, None) is not None:

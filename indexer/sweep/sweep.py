@@ -62,8 +62,8 @@ async def sweep(
 
     `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
-    standard account is taken to be one for `mode_max_age_s` after its spot state said so. Raises `SourceUnreachable`
-    (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and said.
+    standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
+    (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
     """
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     started_s = time.monotonic()
@@ -73,7 +73,7 @@ async def sweep(
     ) as client:
         names = await find_dexes(client, [dex] if dexes is None else dexes)
         answers, lost = await read_dexes(client, names)
-        await client.told_time_s()
+        await client.reported_time_s()
         parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
         resumed = len(parts.stored)
         crawl = Crawl(

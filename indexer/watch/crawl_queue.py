@@ -28,7 +28,7 @@ MAIN: Final = 0
 """Number of the main dex."""
 DEX_PRIOR_SHARE: Final = 0.05
 DEX_PRIOR_ACCOUNTS: Final = 50
-"""Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts said so."""
+"""Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts had shown it."""
 
 COLUMNS: Final[Mapping[str, float]] = {
     "account_value_usd": np.nan,
@@ -75,9 +75,9 @@ class CrawlQueue:
         rows = self._rows(wanted)
         if leaders is not None and wanted:
             named = pl.DataFrame({"address": [address for address, _ in wanted], "row": rows})
-            told = named.join(leaders.unique("address", keep="last"), on="address")
+            reported = named.join(leaders.unique("address", keep="last"), on="address")
             for theirs, ours in HINTS.items():
-                self.arrays[ours][told["row"].to_numpy()] = told[theirs].fill_null(np.nan).to_numpy()
+                self.arrays[ours][reported["row"].to_numpy()] = reported[theirs].fill_null(np.nan).to_numpy()
         return len(self.pairs) - before
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
@@ -109,15 +109,15 @@ class CrawlQueue:
         newer = ~(read_s < self.sizes.read_s[row])
         accounts, row, read_s = accounts.filter(newer), row[newer], read_s[newer]
         self._remember_tape(row)
-        held = positions.join(accounts, on=["address", "dex"], how="semi")
-        held_row = self._rows(list(held.select("address", "dex").iter_rows()))
-        held_coin = self._coin_rows(held["coin"].to_list())
-        self.sizes.mark(self._marks(held, held_coin))
-        self.sizes.note_reads(row, read_s, held_row, held_coin, held["szi"].to_numpy())
+        holdings = positions.join(accounts, on=["address", "dex"], how="semi")
+        held_row = self._rows(list(holdings.select("address", "dex").iter_rows()))
+        held_coin = self._coin_rows(holdings["coin"].to_list())
+        self.sizes.mark(self._marks(holdings, held_coin))
+        self.sizes.note_reads(row, read_s, held_row, held_coin, holdings["szi"].to_numpy())
         self._note_moved_since(row)
         self.arrays["tries_again_s"][row] = -np.inf
         self.arrays["distance"][row] = np.inf
-        np.minimum.at(self.arrays["distance"], held_row, distances(held))
+        np.minimum.at(self.arrays["distance"], held_row, distances(holdings))
         holds = np.isin(row, held_row)
         pooled = accounts["account_mode"].is_in(POOLED_MODES).fill_null(True).to_numpy()
         self.arrays["weight"][row] = STATE_WEIGHT + SPOT_WEIGHT * (pooled & holds)
@@ -215,7 +215,7 @@ class CrawlQueue:
         return hint_columns(value, profit, volume, np.full(len(self.pairs), np.nan), tape)
 
     def _remember_tape(self, row: IntArray) -> None:
-        """What the tape had told of accounts that are read for the first time."""
+        """What the tape had shown of accounts that are read for the first time."""
         first = row[np.isnan(self.sizes.read_s[row])]
         traded = self.sizes.traded_usd[first]
         self.arrays["tape_usd"][first] = np.where(traded > 0, traded, np.nan)

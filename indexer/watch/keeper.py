@@ -101,7 +101,7 @@ class Keeper:
     async def store_read(self) -> None:
         """Write what was read and the marks, then tell the address book.
 
-        What the database is away for is told the next time. Marks and notes for the address book that it refuses are
+        What the database is away for is written the next time. Marks and notes for the address book that it refuses are
         let go, for the next ones to be stored.
         """
         batch = list(self.batch)

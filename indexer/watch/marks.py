@@ -30,10 +30,10 @@ NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass
 class ExchangeClock:
-    """`offset_s` is the exchange's clock less ours; `is_told` whether the endpoint tells its time at all."""
+    """`offset_s` is the exchange's clock less ours; `is_reported` whether the endpoint tells its time at all."""
 
     offset_s: float = 0.0
-    is_told: bool = False
+    is_reported: bool = False
 
     @property
     def now_s(self) -> float:
@@ -45,15 +45,15 @@ class ExchangeClock:
         return datetime.fromtimestamp(self.now_s, UTC)
 
     def set(self, told_s: float | None, asked_s: float) -> None:
-        """Go by what was told in answer to a question of `asked_s` (our clock); null where nothing was told that can
+        """Go by what was reported in answer to a question of `asked_s` (our clock); null where nothing was reported that can
         be believed, which leaves the clock as it was."""
-        self.is_told = told_s is not None
+        self.is_reported = told_s is not None
         if told_s is not None:
             self.offset_s = told_s - (asked_s + time.time()) / 2
 
     def note(self, answer_s: float) -> None:
         """No answer is from the future; where the endpoint tells no time, what it answers is of its now."""
-        if _may_be(answer_s) and (not self.is_told or answer_s > self.now_s):
+        if _may_be(answer_s) and (not self.is_reported or answer_s > self.now_s):
             self.offset_s = answer_s - time.time()
 
 
@@ -79,7 +79,7 @@ class Marks:
     async def set_clock(self, client: InfoClient) -> None:
         """Go by what the exchange tells of its time, where that can be believed."""
         asked_s = time.time()
-        self.clock.set(await client.told_time_s(), asked_s)
+        self.clock.set(await client.reported_time_s(), asked_s)
         if client.clock_warning:
             self.state.faults.note("clock", client.clock_warning)
 

@@ -1,4 +1,4 @@
-"""A watch from its start to its end: find whom to watch, watch, find more now and then, stop when told.
+"""A watch from its start to its end: find whom to watch, watch, find more now and then, stop when asked.
 
 The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
 every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
@@ -31,7 +31,7 @@ from liqtruth.storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0
 FIRST_FIND_S: Final = 30.0
-"""How long reading waits for the sources; they are heard to their end meanwhile."""
+"""How long reading waits for the sources; they are read to their end meanwhile."""
 VAULT_DETAILS: Final = 20
 FILE: Final = "file"
 

@@ -142,7 +142,7 @@ class Watch:
             log.error("fault", where=where, kind=type(error).__name__, error=str(error)[:300])
 
     async def _store_what_can_be(self) -> None:
-        """At the end; where even that fails, it is told."""
+        """At the end; where even that fails, it is logged."""
         try:
             self._take_in()
             await self.keeper.store_read()
@@ -222,8 +222,8 @@ class Watch:
         known = dex_of(trade.coin) in self.dexes and trade.time / 1000 >= EARLIEST.timestamp()
         if known and trade.px * trade.sz < LARGEST_TRADE_USD and all(map(is_address, trade.users)):
             return True
-        said = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
-        self.note_fault("tape", WireError("trade", "the tape", said))
+        text = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
+        self.note_fault("tape", WireError("trade", "the tape", text))
         return False
 
     def _rows_of(self, trades: Sequence[Trade]) -> IntArray:
@@ -264,7 +264,7 @@ class Watch:
                 self.state.failures_in_a_row = 0
 
     async def _read(self, client: InfoClient, pair: Pair) -> list[AccountReading]:
-        """The account in the dex; raises what the client raises, and `WireError` for a dex that was never told."""
+        """The account in the dex; raises what the client raises, and `WireError` for a dex that was never read."""
         address, dex = pair
         if dex not in self.book.tables:
             raise WireError("clearinghouseState", client.shown_url, f"no margin tables of the dex {dex!r}")

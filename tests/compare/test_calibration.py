@@ -280,7 +280,7 @@ class TestWhatTheDataTell:
         assert min(fit.shares[:, fit.free].min() for fit in fits) > 0
         assert (after - before) / asked == pytest.approx(told_by_data(fits[0], LEVERAGE)[2], abs=0.02)
 
-    def test_without_data_nothing_is_told(self, pairs: tuple[Pair, ...]) -> None:
+    def test_without_data_nothing_is_reported(self, pairs: tuple[Pair, ...]) -> None:
         bare = [without_columns(pair.long) for pair in pairs]
         fit = fit_side(bare, [pair.block for pair in pairs], PRIOR_SHARES, separable(pairs, PRIOR))
         told = told_by_data(fit, LEVERAGE)

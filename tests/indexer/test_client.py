@@ -323,7 +323,7 @@ async def test_the_clock_that_counts_is_the_exchanges(endpoint: InfoEndpoint) ->
     endpoint.time = NOW_MS
     endpoint.states[address_of(1)] = state(time=NOW_MS + 3_600_000)
     async with client(endpoint) as asked:
-        assert await asked.told_time_s() == NOW_MS / 1000
+        assert await asked.reported_time_s() == NOW_MS / 1000
         with pytest.raises(WireError):
             await asked.clearinghouse_state(address_of(1))
         endpoint.time = NOW_MS + 3_600_000
@@ -335,7 +335,7 @@ async def test_the_clock_that_counts_is_the_exchanges(endpoint: InfoEndpoint) ->
 async def test_a_clock_that_cannot_be_true_is_not_believed(endpoint: InfoEndpoint, told: Any) -> None:
     endpoint.time = told
     async with client(endpoint) as asked:
-        assert await asked.told_time_s() is None
+        assert await asked.reported_time_s() is None
         assert abs(await exchange_time_s(asked) - time.time()) < 60
         assert asked.clock_warning
         endpoint.states[address_of(1)] = state(time=FAR)

@@ -77,7 +77,7 @@ def test_no_reading_is_from_the_future(store: Store) -> None:
     for ahead_s in (300.0, -300.0):
         watch.clock.note(time.time() + ahead_s)
         assert watch.clock.now_s - time.time() == pytest.approx(ahead_s, abs=1)
-    watch.clock.is_told, watch.clock.offset_s = True, 0.0
+    watch.clock.is_reported, watch.clock.offset_s = True, 0.0
     watch.clock.note(time.time() - 300)
     assert watch.clock.now_s == pytest.approx(time.time(), abs=1), (
         "what was read a while ago is old, not of another clock"

@@ -210,7 +210,7 @@ def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: i
 def test_a_clock_goes_by_what_is_told_and_stays_where_nothing_is(told_s: float | None) -> None:
     clock = ExchangeClock(offset_s=5.0)
     clock.set(told_s, time.time())
-    assert clock.is_told == (told_s is not None)
+    assert clock.is_reported == (told_s is not None)
     assert clock.offset_s == (5.0 if told_s is None else pytest.approx(told_s - time.time(), abs=5))
 
 
