@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from scipy.sparse import csr_array
 
-from liqtruth.estimator.model.turnover import Turnover
+from liqtruth.estimator.model.turnover import Turnover, later_extremes
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 
@@ -104,19 +104,6 @@ def _columns(
     placed = np.asarray(spread.T @ mass).reshape(ages, nodes, places, mass.shape[1])
     placed[:, :never, -1] += _per_age(entry_age, ages, mass)[:, None]
     return Columns(placed, _swept(alive, mass, never, nodes), lots.before_window)
-
-
-def later_extremes(bars: Bars) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest price after entry, per bar: its own close, then the whole range of every later bar.
-
-    The order of prices inside the entry bar is not known; of that bar only the close surely comes last. Ranges are the
-    mark's where it is known. The last close is a price of every bar's future too, whatever the marks say.
-    """
-    low = bars.low if bars.swept_low is None else bars.swept_low
-    high = bars.high if bars.swept_high is None else bars.swept_high
-    lowest = np.minimum.accumulate(np.append(low[1:], bars.close[-1])[::-1])[::-1]
-    highest = np.maximum.accumulate(np.append(high[1:], bars.close[-1])[::-1])[::-1]
-    return np.minimum(bars.close, lowest), np.maximum(bars.close, highest)
 
 
 def alive_nodes(factors: FloatArray, reached: FloatArray, *, is_long: bool) -> IntArray:

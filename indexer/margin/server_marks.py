@@ -25,9 +25,9 @@ BY_PROFIT: Final = "unrealized_pnl"
 
 
 def with_server_marks(positions: pl.DataFrame) -> pl.DataFrame:
-    """A `POSITIONS` frame whose `mark_px` and `notional_usd` are the exchange's own; `mark_from` says what they were derived from.
+    """A `POSITIONS` frame whose `mark_px` and `notional_usd` are the exchange's own.
 
-    `mark_from` is null where the mark is the source's.
+    `mark_from` says what a mark was derived from; null where it is the source's.
     """
     reported, mark = _candidates(positions), pl.col("chosen_px")
     chosen = reported.with_columns(chosen_px=_chosen(), mark_from=_source())

@@ -1,7 +1,7 @@
 """A node's event files line by line: fills, one by one or by block, decoded and checked.
 
 Files are plain, gzip or LZ4. A line is decoded only when it is asked for; every line must look like one. What is not as
-documented is left out in the smallest unit that it spoils, an entry of a block, a line or a file, and counted in `Tally`.
+documented is left out in the smallest unit that it spoils, an entry of a block, a line or a file, and counted.
 """
 
 import re

@@ -44,12 +44,12 @@ class ExchangeClock:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.now_s, UTC)
 
-    def set(self, told_s: float | None, asked_s: float) -> None:
-        """Go by what was reported in answer to a question of `asked_s` (our clock); null where nothing was reported that can
-        be believed, which leaves the clock as it was."""
-        self.is_reported = told_s is not None
-        if told_s is not None:
-            self.offset_s = told_s - (asked_s + time.time()) / 2
+    def set(self, reported_s: float | None, asked_s: float) -> None:
+        """Go by what was reported in answer to a question of `asked_s` (our clock); null, where nothing that can be
+        believed was reported, leaves the clock as it was."""
+        self.is_reported = reported_s is not None
+        if reported_s is not None:
+            self.offset_s = reported_s - (asked_s + time.time()) / 2
 
     def note(self, answer_s: float) -> None:
         """No answer is from the future; where the endpoint tells no time, what it answers is of its now."""
@@ -57,8 +57,8 @@ class ExchangeClock:
             self.offset_s = answer_s - time.time()
 
 
-def _may_be(told_s: float) -> bool:
-    return EARLIEST.timestamp() <= told_s <= time.time() + CLOCK_AHEAD.total_seconds()
+def _may_be(reported_s: float) -> bool:
+    return EARLIEST.timestamp() <= reported_s <= time.time() + CLOCK_AHEAD.total_seconds()
 
 
 @dataclass
