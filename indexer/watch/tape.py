@@ -3,7 +3,7 @@
 The connection is made again (`storage.net.sockets`) and resubscribed whenever it drops, and also when nothing at all
 comes for `silence_s` although pings are sent. No trade is passed on twice, whatever is resent: a trade is known by its
 time, coin and tid. What was missed while the connection was down is not available again, so every reconnect is reported
-as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order; only
+as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order:
 their own times count, never the moment they arrive. A message or a trade that cannot be what it says it is (no text, no
 JSON, another coin, another time) is counted by its kind, logged once per kind, and left out.
 """
