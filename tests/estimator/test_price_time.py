@@ -159,7 +159,7 @@ def test_leverage_above_the_venues_highest_is_null_mass_and_said() -> None:
     assert any(said.startswith("leverage above the venue's highest of 50x") for said in shares.said)
 
 
-def test_the_clock_without_volume_is_reported() -> None:
+def test_the_clock_without_volume_is_told() -> None:
     market = a_day_of_bars()
     assert any("volume is not known" in said for said in drawn(market, "vintages").assumptions)
     known = replace(market.bars, volume=np.full(48, 5.0))
