@@ -16,7 +16,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
-from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.indexer.positions.universe import VENUE, stored_tables
+from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
@@ -402,7 +403,7 @@ def test_several_market_tables_and_metas_are_all_read(store: Store, written: Wri
     metas = [written("main.json", json.dumps([META, [CTX] * 2])), written("xyz.json", json.dumps(builder))]
     account = written("a.json", json.dumps(state(btc(1.0, 45_000.0))))
     import_paths(store, [account], market=markets, meta=metas)
-    assert all(coin_as_of(store, coin, FIRST)[1] for coin in ("BTC", "ETH"))
+    assert all(last_market(store.database, VENUE, coin, FIRST) for coin in ("BTC", "ETH"))
     assert {dex: bool(stored_tables(store, [dex], SECOND)[0]) for dex in ("", "xyz", "abc")} == {
         "": True,
         "xyz": True,
