@@ -342,7 +342,7 @@ def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
     if not any(map(ADDRESS.fullmatch, members)):
         fields = ", ".join(list(members)[:5])
         raise ValueError(f"no account's state in it; its fields are {fields or 'none'}")
-    twice = _told_twice(who.state) if _lost_some(who.state, members) else set()
+    twice = _contradicted(who.state) if _lost_some(who.state, members) else set()
     for name, state in members.items():
         where = f"{who.where}: {name[:60]}"
         if not ADDRESS.fullmatch(name):
@@ -356,7 +356,7 @@ def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
             yield from unwrapped(replace(who, where=where, address=name, state=state), depth + 1)
 
 
-def _told_twice(document: bytes | Raw) -> set[str]:
+def _contradicted(document: bytes | Raw) -> set[str]:
     """Names that the object has twice with different values."""
     pairs: list[tuple[str, Any]] = json.loads(bytes(document), object_pairs_hook=list)
     first: dict[str, Any] = {}

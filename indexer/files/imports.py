@@ -47,6 +47,7 @@ from liqtruth.indexer.files.table_readings import (
     lists_everyone,
     reading_of_answers,
     readings_of,
+    taken_for,
     with_times_of_accounts,
 )
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
@@ -296,7 +297,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         notes += text
     readings = readings_of(path, source_of(path), rows, census, whole=exported)
     if rows["as_of"].n_unique() > 1 and options.census is None and not exported:
-        notes.append(_taken_for(rows, census))
+        notes.append(taken_for(rows, census))
     if known.dropped:
         notes.append(f"columns not used: {', '.join(known.dropped)}")
     summary = summarise(
@@ -305,15 +306,6 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
     )  # fmt: skip
     notes += notes_on_collateral(rows)
     return Prepared(replace(summary, notes=tuple(notes), left_out=holdings.left_out), readings)
-
-
-def _taken_for(rows: pl.DataFrame, census: bool) -> str:
-    moments = f"{rows['as_of'].n_unique():,} moments"
-    if census:
-        return f"{moments}: each is taken to list all accounts then; if each account has its own time, --accounts"
-    return (
-        f"{moments}: taken for accounts each as of its own time; if each moment lists all accounts, --census"
-    )
 
 
 def _prepare_market_table(path: Path, options: Options) -> Prepared:
