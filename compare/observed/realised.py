@@ -20,8 +20,8 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Partition

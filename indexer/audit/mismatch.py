@@ -30,8 +30,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.moment import ago
-from liqtruth.heatmap.money import counted, percent, price, usd
+from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks, check
 from liqtruth.indexer.margin.solved import (

@@ -21,8 +21,8 @@ import requests
 from hyperliquid.info import Info
 from hyperliquid.utils.error import Error as SdkError
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.audit.verification import Verification, VerifiedPosition
 from liqtruth.indexer.discovery.address_book import check_address

@@ -19,7 +19,7 @@ import msgspec
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.discovery.address_book import ADDRESS, Label, read_addresses
 from liqtruth.indexer.frames import Schema
 from liqtruth.indexer.info.budget import weight_of

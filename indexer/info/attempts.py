@@ -9,8 +9,8 @@ import msgspec
 import stamina
 import stamina.instrumentation
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.info.budget import Budget
 
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go

@@ -21,7 +21,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData, PartlyRead
 from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, largest_markets
 from liqtruth.indexer.info.wire import Candle, decode_candles

@@ -17,7 +17,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.money import counted, usd
+from liqtruth.heatmap.text import counted, usd
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import LIQUIDATIONS, Schema
 from liqtruth.indexer.node.events import (

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
 from liqtruth.indexer.margin.reconcile import reconcile

@@ -12,8 +12,7 @@ from typing import Final
 import polars as pl
 from sqlmodel import Session, func, select
 
-from liqtruth.heatmap.moment import stamp
-from liqtruth.heatmap.money import age
+from liqtruth.heatmap.text import age, stamp
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.markets import last_market_in
 from liqtruth.storage.database.tables import Market, Partition, Reading

@@ -7,7 +7,7 @@ from typing import Final
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
 from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.margin.checks import Checks
 

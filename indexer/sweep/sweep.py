@@ -16,7 +16,7 @@ from typing import Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_book import read_addresses
 from liqtruth.indexer.info.attempts import Patience

@@ -18,8 +18,8 @@ import msgspec
 import structlog
 from websockets.asyncio.client import ClientConnection
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.positions.watch_state import TapeStats

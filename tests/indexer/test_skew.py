@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
-from test_frontier import read, sizes
+from test_crawl_queue import read, sizes
 
 from liqtruth.indexer.audit.status import describe_watch
 from liqtruth.indexer.watch.tape import Tape
