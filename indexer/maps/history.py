@@ -14,6 +14,7 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import NOTHING, Sides
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.exact import ASSUMPTIONS, PlacedLevels, levels_of
 from liqtruth.indexer.positions.readings import CoinKnown, Readings, check_coin, coin_over_time, no_positions
@@ -58,7 +59,7 @@ def exact_series(
         beyond_usd=tuple(row[2] for row in rows),
         never_usd=tuple(row[3] for row in rows),
         coverage=tuple(None if levels is None else levels.coverage for levels in known),
-        assumptions=(*ASSUMPTIONS, "between two readings the earlier one stands"),
+        assumptions=(*ASSUMPTIONS, note("earlier_reading_stands")),
     )
 
 

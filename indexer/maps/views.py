@@ -9,6 +9,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LAYERS
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
@@ -111,8 +112,8 @@ def filtered_map(store: Store, view: MapView) -> Heatmap:
         map_of_positions(rows, view.coin, market, view.width_bps, notes) for rows in (positions, kept)
     )
     part = replace(part, only=only)
-    note = f"{part.filtered_by}: {kept.height:,} of {positions.height:,} positions"
-    return part_of_map(whole, part, (note, *whole.coverage.notes), note)
+    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
+    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
 
 
 def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
@@ -120,5 +121,4 @@ def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
     betas = {**fitted, **view.betas}
     found = joint_view(store, view.coin, view.at, betas, view.width_bps)
     lines = describe_betas(betas, view.coin) if betas else []
-    texts = [line for line in found.describe() if line not in found.heatmap.coverage.notes]
-    return found.heatmap, [*texts, *lines]
+    return found.heatmap, [*found.dragged(), *lines]

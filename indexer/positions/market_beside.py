@@ -12,7 +12,8 @@ from typing import Final
 import polars as pl
 from sqlmodel import Session, func, select
 
-from liqtruth.heatmap.text import age, stamp
+from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.text import stamp
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.markets import last_market_in
 from liqtruth.storage.database.tables import Market, Partition, Reading
@@ -21,7 +22,7 @@ from liqtruth.storage.store import Store
 MARK_LAG: Final = timedelta(minutes=5)
 """A watch reads marks once a minute; a mark that is older than its positions by more than this is noted."""
 
-Beside = tuple[Market | None, tuple[str, ...]]
+Beside = tuple[Market | None, Notes]
 
 
 def markets_beside(
@@ -53,25 +54,18 @@ def _began(session: Session, reading: Reading) -> datetime:
     return session.exec(query).one() or reading.as_of
 
 
-def _with_lag(positions: pl.DataFrame, row: Market | None) -> tuple[Market | None, tuple[str, ...]]:
+def _with_lag(positions: pl.DataFrame, row: Market | None) -> Beside:
     """The row, and a note where it is older than the last positions by more than a map of one moment may hide."""
     read_at = positions["as_of"].max()
     if row is None or not isinstance(read_at, datetime) or read_at - row.as_of <= MARK_LAG:
         return row, ()
-    return row, (
-        f"mark and open interest are of {stamp(row.as_of)}, {age((read_at - row.as_of).total_seconds())} older than "
-        "the last positions",
-    )
+    older_s = (read_at - row.as_of).total_seconds()
+    return row, (note("market_is_older", as_of=stamp(row.as_of), older_s=older_s),)
 
 
-def _marked_by_positions(
-    positions: pl.DataFrame, last: Reading, row: Market
-) -> tuple[Market, tuple[str, ...]]:
+def _marked_by_positions(positions: pl.DataFrame, last: Reading, row: Market) -> tuple[Market, Notes]:
     mark_px = positions.filter(pl.col("reading_id") == last.id)["mark_px"].median()
     assert isinstance(mark_px, float)
     age_h = (last.as_of - row.as_of).total_seconds() / 3600
-    notes = (
-        f"no market row at {last.as_of:%Y-%m-%dT%H:%M}Z: the mark is the median of the positions' own, open "
-        f"interest is {age_h:.1f} h older",
-    )
-    return Market(**{**row.model_dump(), "mark_px": mark_px}), notes
+    marked = note("marked_by_positions", at=f"{last.as_of:%Y-%m-%dT%H:%M}Z", older_h=age_h)
+    return Market(**{**row.model_dump(), "mark_px": mark_px}), (marked,)

@@ -20,6 +20,7 @@ from typing import Final
 import polars as pl
 from sqlmodel import col, select
 
+from liqtruth.heatmap.notes import Notes
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, MOMENT, PAIR, POSITIONS, Schema, conform, empty
 from liqtruth.indexer.positions.catalogue import account_readings, books, censuses
@@ -79,7 +80,7 @@ class Readings:
         both = pl.concat([self.stored_accounts(at), self._batches.until(self._store, at).accounts])
         return both.sort("as_of", maintain_order=True).unique(subset=PAIR, keep="last", maintain_order=True)
 
-    def notes(self, at: datetime | None = None) -> tuple[str, ...]:
+    def notes(self, at: datetime | None = None) -> Notes:
         """What a reader must know of the watch whose readings are among them."""
         book = self.book(at)
         return self._batches.notes(self._batches.until(self._store, at), None if book is None else book.id)
@@ -188,7 +189,7 @@ class CoinKnown:
 
     positions: pl.DataFrame
     market: Market | None
-    notes: tuple[str, ...]
+    notes: Notes
 
 
 def coin_over_time(
@@ -208,7 +209,7 @@ def coin_over_time(
 
 def coin_as_of(
     store: Store, coin: str, at: datetime | None = None
-) -> tuple[pl.DataFrame, Market | None, tuple[str, ...]]:
+) -> tuple[pl.DataFrame, Market | None, Notes]:
     """Positions, market and notes of a coin, read together; raises `NothingStored` where no position is known."""
     check_coin(store, coin)
     [found] = coin_over_time(store, coin, [at])

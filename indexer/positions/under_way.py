@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 from sqlmodel import col, select
 
+from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.universe import stored_tables
@@ -65,7 +66,7 @@ class WatchBatches:
         tables, _ = stored_tables(store, last["dex"].unique().to_list(), newest)
         return UnderWay(self.state.batches, last, reconcile(holdings, tables))
 
-    def notes(self, read: UnderWay, book: str | None) -> tuple[str, ...]:
+    def notes(self, read: UnderWay, book: str | None) -> Notes:
         """That a map is partial, where it rests on a watch that has not read everybody; `book` is the last one's id."""
         state = self.state
         if (
@@ -74,9 +75,7 @@ class WatchBatches:
             or not (read.batches or (book and book == state.book))
         ):
             return ()
-        return (
-            f"partial: the watch has read {state.pairs_read:,} of {state.pairs:,} accounts (each dex counts) so far",
-        )
+        return (note("watch_is_partial", read=state.pairs_read, accounts=state.pairs),)
 
 
 def batches_of_watch(store: Store) -> WatchBatches:
