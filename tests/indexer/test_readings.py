@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
 from liqtruth.indexer.positions.readings import (
@@ -75,7 +76,8 @@ def market_and_notes(
 ) -> tuple[Market | None, tuple[str, ...]]:
     check_coin(store, coin)
     readings = Readings(store, coin, [moment])
-    return readings.market(coin, readings.known(moment), moment)
+    market, notes = readings.market(coin, readings.known(moment), moment)
+    return market, tuple(texts(notes))
 
 
 def market_known(store: Store, coin: str, moment: datetime | None = None) -> Market | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.positions.readings import coin_as_of, known_coins, positions_as_of
@@ -79,7 +80,7 @@ def test_a_reading_without_market_row_is_marked_by_its_positions(august: Store) 
     assert found is not None
     assert found.mark_px == pytest.approx(77_189.0)
     assert found.open_interest == 34_872.8732
-    assert "3.4 h older" in notes[0]
+    assert "3.4 h older" in texts(notes)[0]
 
 
 def test_every_coin_has_its_own_readings(august: Store) -> None:
