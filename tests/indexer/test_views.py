@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.indexer.maps.candles import fetch_candles
+from liqtruth.indexer.maps.betas import fetch_candles
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import MapView, view_map, view_series
 from liqtruth.indexer.sweep.sweep import sweep
