@@ -105,7 +105,7 @@ def _exact_based(
     market = venue_named(venue)
     if model == "last-exact" and market.name != VENUE:
         raise BadInput(f"last-exact needs exact positions of {venue}: only hyperliquid shows them")
-    series = load_series(store, market, coin, window, at)
+    series = store.once(load_series, market, coin, window, at)
     exact = exact_maps(store, coin, series.as_of, SHAPES if model == "shape-copy" else 1)
     if model == "shape-copy":
         return shape_copy(exact, series, market, coin, width_bps)
@@ -124,7 +124,7 @@ def exact_maps(store: Store, coin: str, at: datetime, most: int) -> tuple[Heatma
     found: dict[datetime, Heatmap] = {}
     for day in range(most):
         try:
-            drawn = exact_map(store, coin, at - EARLIER * (day + 1))
+            drawn = store.once(exact_map, coin, at - EARLIER * (day + 1))
         except NothingStored:
             break
         found.setdefault(drawn.as_of, drawn)

@@ -93,7 +93,7 @@ def make_forecast(
     store: Store, plan: ForecastPlan, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> StoredForecast:
     """Draw the map and store it. Raises `TooLate` for a map that is too old, and what its maker raises."""
-    venue = venue_named(plan.venue).name
+    store, venue = store.view(), venue_named(plan.venue).name
     drawn = _bare(_map(store, plan, venue))
     tiers = _tiers(store, plan, venue, drawn)
     made_at = clock()

@@ -8,8 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.observed.mark_path import load_path
-from liqtruth.compare.observed.price_path import PricePath
+from liqtruth.compare.observed.price_path import PricePath, load_path
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
 from liqtruth.compare.scoring.lead_lag.swept_steps import StepClock, step_clock, swept_steps
@@ -72,7 +71,7 @@ def leads_stored(
     store: Store, plan: LeadPlan, on_progress: Callable[[float], None] = lambda share: None
 ) -> LeadReport:
     """Raises `MissingData` where maps, prices or liquidations are lacking or cover too few days, `UnknownCoin`."""
-    venue = venue_named(plan.venue)
+    store, venue = store.view(), venue_named(plan.venue)
     realised = load_realised(store, venue, plan.coin, plan.start, plan.end)
     asked = _asked(realised, plan)
     clock = step_clock(*asked, plan.step)
@@ -165,13 +164,13 @@ def _prices(store: Store, plan: LeadPlan, first: datetime, last: datetime) -> tu
 
 def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: int) -> FloatArray:
     """USD per side and step, NaN in steps that were not listened to or lie outside what was asked for."""
-    heard = realised.heard(clock.start_ms, clock.end_ms)
-    heard &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
+    observed = realised.observed(clock.start_ms, clock.end_ms)
+    observed &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
     rows = []
     for side in SIDES:
         events = getattr(realised, side)
         first, last = events.within(clock.start_ms, clock.end_ms)
-        rows.append(np.where(heard, events.risen_usd[last] - events.risen_usd[first], np.nan))
+        rows.append(np.where(observed, events.risen_usd[last] - events.risen_usd[first], np.nan))
     return np.stack(rows)
 
 

@@ -23,7 +23,7 @@ def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -
     no scored forecast that is one look at an index.
     """
     venues = None if venue.strip() == "all" else [name.strip() for name in venue.split(",")]
-    if not _any_scored(store, model):
+    if model not in store.once(_scored_models):
         return ()
     return tuple(
         line
@@ -58,7 +58,8 @@ def _reasons(name: str, pooled: SideScore) -> Iterator[str]:
             )
 
 
-def _any_scored(store: Store, model: str) -> bool:
-    query = select(ForecastScore.forecast_hash).join(Forecast).where(Forecast.model == model).limit(1)
+def _scored_models(store: Store) -> set[str]:
+    """Models of which the ledger has a score."""
+    query = select(Forecast.model).join(ForecastScore).distinct()
     with store.database.session() as session:
-        return session.exec(query).first() is not None
+        return set(session.exec(query).all())

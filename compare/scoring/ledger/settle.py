@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.observed.mark_path import MarkPath, load_path, ranges_after
+from liqtruth.compare.observed.price_path import MarkPath, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.errors import ContentChanged
 from liqtruth.compare.scoring.ledger.ledger import Content, insert_new, open_forecasts, read_content
@@ -65,7 +65,7 @@ def settle(
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> SettleReport:
     """Score what can be scored. A second run, or another at the same time, changes nothing that is scored."""
-    settled, waiting, refused = 0, [], []
+    store, settled, waiting, refused = store.view(), 0, [], []
     pending = open_forecasts(store)
     for number, row in enumerate(pending, start=1):
         try:
@@ -91,7 +91,7 @@ def _scores(store: Store, row: Forecast, now: datetime) -> list[ForecastScore]:
         raise MissingData("the horizon is not over")
     day = timedelta(days=1)
     path = load_path(store, row.venue, row.coin, row.as_of - day, until + day)
-    realised = load_realised(store, venue_named(row.venue), row.coin, row.as_of, until).seen_in(path)
+    realised = load_realised(store, venue_named(row.venue), row.coin, row.as_of, until).within_bars(path)
     moment = np.array([round(row.as_of.timestamp() * 1000)])
     ranges = ranges_after(path, moment, 1000 * row.horizon_s)
     if not ranges.whole[0]:

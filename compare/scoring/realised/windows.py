@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liqtruth.compare.observed.mark_path import Ranges
+from liqtruth.compare.observed.price_path import Ranges
 from liqtruth.compare.observed.realised import Realised
 from liqtruth.compare.scoring.realised.precision import place_in_zones, top_chance, zones_of
 from liqtruth.compare.scoring.realised.swept import SweptUsd
@@ -53,8 +53,8 @@ def windows_of(
     side: str,
 ) -> Windows:
     """The windows of one side whose bars are whole, that were listened to, and of which every map knows the mark."""
-    heard = realised.heard(ranges.from_ms, ranges.until_ms)
-    place = np.flatnonzero(ranges.whole & heard & np.isfinite(mark_px))
+    observed = realised.observed(ranges.from_ms, ranges.until_ms)
+    place = np.flatnonzero(ranges.whole & observed & np.isfinite(mark_px))
     mark = mark_px[place]
     if side == "long":
         told, extreme = realised.long, np.minimum(ranges.low[place], mark)
