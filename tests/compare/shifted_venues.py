@@ -26,11 +26,10 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.sandbox.market.assets import listed
 from liqtruth.sandbox.market.centralised import Centralised, rules_of
-from liqtruth.sandbox.market.ledger import Ledger
+from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
 from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, simulate_path
-from liqtruth.sandbox.market.tape import LIQUIDATION
 from liqtruth.sandbox.market.venue import Venue, VenueResult
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions

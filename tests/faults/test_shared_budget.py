@@ -37,7 +37,7 @@ assert report.too_many_requests == 0 and not report.failed, report
 @pytest.fixture
 def limited(small_market: Market, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     """An exchange whose minute is four seconds."""
-    monkeypatch.setattr("liqtruth.sandbox.hyperliquid.weights.WINDOW_S", MINUTE_S)
+    monkeypatch.setattr("liqtruth.sandbox.hyperliquid.info.WINDOW_S", MINUTE_S)
     with serving_in_thread(small_market, weight_per_minute=LIMIT) as server:
         yield server
 

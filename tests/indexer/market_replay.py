@@ -15,11 +15,9 @@ from liqtruth.indexer.watch.scheduler import Candidates, choose
 from liqtruth.indexer.watch.size_prior import PRIOR, Expectation, hint_columns, probes
 from liqtruth.indexer.watch.tape_positions import RunningSizes
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook
-from liqtruth.sandbox.hyperliquid.directory import Directory
-from liqtruth.sandbox.hyperliquid.performance import account_values, performance
+from liqtruth.sandbox.hyperliquid.directory import Directory, account_values, performance
 from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.live import Live
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Live, Market, MarketSpec, simulate
 from liqtruth.sandbox.market.matching import Trades
 from liqtruth.sandbox.market.roles import draw_roles
 from liqtruth.sandbox.truth import open_positions

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.outage import place_of
+from liqtruth.storage.database.sessions import place_of
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.urls import shown_url
 
