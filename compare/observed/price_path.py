@@ -97,12 +97,12 @@ def ranges_after(path: MarkPath, moments_ms: IntArray, horizon_ms: int) -> Range
     """The ranges of (moment, moment + horizon]; a gap between the bars of a window makes it not whole."""
     first = np.searchsorted(path.start_ms, moments_ms, side="left")
     last = np.searchsorted(path.end_ms, moments_ms + horizon_ms, side="right")
-    held = last > first
-    inside, ends = np.where(held, first, 0), np.where(held, last, 1)
+    has_bars = last > first
+    inside, ends = np.where(has_bars, first, 0), np.where(has_bars, last, 1)
     from_ms, until_ms = path.start_ms[inside], path.end_ms[ends - 1]
     lengths = np.concatenate([[0], np.cumsum(path.end_ms - path.start_ms)])
     covered = lengths[ends] - lengths[inside]
-    whole = held & (covered == until_ms - from_ms) & (covered >= LEAST_SHARE * horizon_ms)
+    whole = has_bars & (covered == until_ms - from_ms) & (covered >= LEAST_SHARE * horizon_ms)
     squares = np.concatenate([[0.0], np.cumsum(np.log(path.high / path.low) ** 2 / PARKINSON)])
     return Ranges(
         low=_between(np.minimum, path.low, inside, ends),

@@ -1,6 +1,6 @@
 """Realised liquidations of a market as they are stored, when they were observed, and what share of all they are.
 
-When they were observed is told by `compare.observed.coverage`. Imported files of other venues do not tell it: there a
+`compare.observed.coverage` states when that was. Imported files of other venues do not state it: there a
 day (UTC) counts as known from its first to its last liquidation, and a day without any is not known. Half-open
 windows (from, until].
 """
@@ -78,7 +78,7 @@ class Liquidations:
         return np.asarray((span >= 0) & (until_ms <= ends))
 
     def within_bars(self, path: MarkPath) -> Self:
-        """Each liquidation at a price of the bar of its moment: a venue may tell the bankruptcy price, which lies
+        """Each liquidation at a price of the bar of its moment: a venue may report the bankruptcy price, which lies
         beyond where the mark was."""
         return replace(self, long=_within_bars(self.long, path), short=_within_bars(self.short, path))
 
@@ -191,7 +191,7 @@ def _remedy(venue: Venue, coin: str) -> str:
 
 
 def _coverage(venue: Venue, listening: pl.DataFrame, given: float | None) -> tuple[float | None, str]:
-    """The share of all liquidations that is told, and in which words."""
+    """The share of all liquidations that is reported, and in which words."""
     if given is not None:
         return given, f"coverage {given:.0%} as given by --coverage"
     if venue.name == VENUE:

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from liqtruth.compare.errors import TooLate
 from liqtruth.compare.modelled import modelled_map
-from liqtruth.compare.scoring.errors import TooLate
 from liqtruth.compare.scoring.ledger.ledger import Content, add_forecast
 from liqtruth.compare.scoring.realised.map_series import EXACT, TIERS
 from liqtruth.compare.scoring.realised.verdict import horizon_name

@@ -13,8 +13,14 @@ from typer.testing import CliRunner
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.visits import score_app
 from liqtruth.compare.observed.price_path import PricePath, load_path
-from liqtruth.compare.scoring.lead_lag.job import LeadPlan, LeadReport, leads_stored
-from liqtruth.compare.scoring.lead_lag.swept_steps import StepClock, step_clock, swept_steps
+from liqtruth.compare.scoring.lead_lag.job import (
+    LeadPlan,
+    LeadReport,
+    StepClock,
+    leads_stored,
+    step_clock,
+    swept_steps,
+)
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.moments import of_ms

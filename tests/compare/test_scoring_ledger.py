@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
-from liqtruth.compare.scoring.errors import TooLate
+from liqtruth.compare.errors import TooLate
 from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast
 from liqtruth.compare.scoring.ledger.flags import flags_of
 from liqtruth.compare.scoring.ledger.leaderboard import standings
