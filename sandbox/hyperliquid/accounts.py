@@ -21,7 +21,6 @@ from liqtruth.sandbox.truth import is_pooled, open_positions
 
 USDC, HYPE = 0, 150
 FIRST_BUILDER_ASSET = 110_000
-Json = dict[str, Any]
 Json = Any
 DEPLOYER: Final = "0x" + "5a" * 20
 SPOT_META: Final[Json] = {

@@ -76,7 +76,6 @@ NUMBERS: Final = re.compile(rb"[\s\"'\d.,;|+-]+")
 NO_DATA: Final = re.compile(
     r"(^|/)(__MACOSX/|\.[^/]*$|[^/]*\.(checksum|sha256|md5)$|readme[^/]*$)", re.IGNORECASE
 )
-CHUNK: Final = 2**20
 HEAD_BYTES: Final = 2**22
 LONGEST_LINE: Final = 64 * 2**20
 MOST_FOLD: Final = 100
@@ -266,7 +265,7 @@ def _with_nul(content: bytes) -> str:
 def head_of(path: Path) -> bytes:
     """The first whole lines of the file, unpacked, up to 4 MB; raises `TableRefused` for what cannot be read."""
     found = bytearray()
-    for piece in _pieces(path):
+    for piece in _unpacked_pieces(path):
         found += piece
         if len(found) >= HEAD_BYTES:
             return bytes(found[: found.rfind(b"\n") + 1])
@@ -276,7 +275,7 @@ def head_of(path: Path) -> bytes:
 def lines_of(path: Path) -> Iterator[bytes]:
     """Each line without its end, blank ones too where they stand between others; raises `TableRefused`."""
     rest = b""
-    for piece in _pieces(path):
+    for piece in _unpacked_pieces(path):
         if piece.isspace() and not rest:
             continue
         *lines, rest = (rest + piece).split(b"\n")
@@ -286,7 +285,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
     yield rest
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _unpacked_pieces(path: Path) -> Iterator[bytes]:
     total = 0
     try:
         with opened(path) as file:

@@ -24,11 +24,12 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.sandbox.market.assets import HYPERLIQUID_TIERS, listed
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
 from liqtruth.sandbox.market.openings import watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of
+from tests.markets import market_of
 
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
 ACCOUNTS: Final = 12_000
@@ -55,7 +56,7 @@ def pairs_of_market(
     spec = MarketSpec(
         seed=seed, accounts=accounts, cex_accounts=10, days=days, coins=coins, builder_dex=False
     )
-    market, model = simulate(spec), prior or leverage_model_named()
+    market, model = market_of(spec), prior or leverage_model_named()
     whole = Record(market, market.venue(HYPERLIQUID))
     return [
         pair

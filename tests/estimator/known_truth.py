@@ -26,10 +26,11 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.levels import SIDE, SIDES
-from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.sandbox.market.market import MarketSpec
 from liqtruth.sandbox.market.openings import Watched, habits, watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
+from tests.markets import market_of
 
 VENUE: Final = "binance"
 COIN: Final = "BTC"
@@ -120,7 +121,7 @@ class KnownVenue:
             seed=seed, accounts=10, cex_accounts=accounts, coins=(COIN,), builder_dex=False,
             **{"days": max(days), **more},
         )  # fmt: skip
-        market = simulate(spec)
+        market = market_of(spec)
         watched = watch(market, VENUE, days)
         whole = Record(market, market.venue(VENUE))
         moments = tuple(

@@ -20,11 +20,11 @@ PROCESSES = 5
 SWEEP = """
 import asyncio, sys
 from pathlib import Path
-import indexer.budget
-from indexer.sweep import sweep
-from storage.settings import Settings
-from storage.store import Store
-indexer.info.budget.WINDOW_S = float(sys.argv[3])
+import liqtruth.indexer.info.budget
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
+liqtruth.indexer.info.budget.WINDOW_S = float(sys.argv[3])
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))
 print("open", flush=True)
 sys.stdin.readline()
