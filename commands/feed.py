@@ -85,7 +85,7 @@ def feed_venues(json: JsonOut = None) -> None:
     venues = capabilities()
     if json is not None:
         return show_summaries(venues, json)
-    from liqtruth.estimator.venues.printed import venue_table, venue_words
+    from liqtruth.estimator.venues.capabilities import venue_table, venue_words
 
     print_view(venue_table(venues))
     for line in venue_words(venues):

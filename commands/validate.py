@@ -113,7 +113,7 @@ def _gathered(
     """Every pair that the lake gives, read by so many processes or a cluster (`where`), under a progress bar."""
     from liqtruth.compare.calibration.lake_samples import gather
     from liqtruth.compare.calibration.samples import Limits
-    from liqtruth.compare.calibration.workers import Workers
+    from liqtruth.compare.workers import Workers
     from liqtruth.estimator.model.leverage_model import leverage_model_named
     from liqtruth.heatmap.errors import BadInput
 

@@ -12,8 +12,7 @@ from typing import Final
 import numpy as np
 
 from liqtruth.compare.observed.realised import Liquidations, Side, load_liquidations
-from liqtruth.compare.transfer.flow import Flow, predicted_flow
-from liqtruth.compare.transfer.mass_by_leverage import Standing, standing
+from liqtruth.compare.transfer.flow import Flow, MassByLeverage, mass_by_leverage, predicted_flow
 from liqtruth.compare.transfer.tilt_fit import SideSteps
 from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
@@ -48,7 +47,7 @@ class Sample:
     start_ms: IntArray
     long: SideSteps
     short: SideSteps
-    standing: Standing
+    standing: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
@@ -151,7 +150,7 @@ class _Part:
 
     flow: Flow
     observed: Liquidations
-    standing: Standing
+    standing: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
@@ -164,7 +163,7 @@ def _part(
     counts &= flow.before_window <= MOST_BEFORE_WINDOW
     synthetic = observed.synthetic or any(note.startswith(SYNTHETIC) for note in series.notes)
     highest = brackets.highest_leverage(POSITION_USD)
-    return _Part(flow.only(counts), observed, standing(series, model, brackets), highest, synthetic)
+    return _Part(flow.only(counts), observed, mass_by_leverage(series, model, brackets), highest, synthetic)
 
 
 def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sample:
@@ -177,7 +176,7 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
         start_ms=start_ms,
         long=long,
         short=short,
-        standing=Standing(
+        standing=MassByLeverage(
             *(np.sum([getattr(part.standing, side) for part in parts], axis=0) for side in SIDES)
         ),
         highest_leverage=max(part.highest_leverage for part in parts),

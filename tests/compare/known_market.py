@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.compare.calibration.samples import Pair, pair_of
+from liqtruth.compare.calibration.samples import Sample, sample_of
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import (
     COORDINATES,
@@ -39,7 +39,7 @@ WINDOW_DAYS: Final = 30
 HALF_OF_INITIAL: Final = 0.5
 
 
-def pairs_of_market(
+def samples_of_market(
     seed: int,
     accounts: int = ACCOUNTS,
     days: int = DAYS,
@@ -50,7 +50,7 @@ def pairs_of_market(
     *,
     prior: LeverageModel | None = None,
     coordinates: Sequence[Coordinate] = COORDINATES,
-) -> list[Pair]:
+) -> list[Sample]:
     """Deterministic. Each coin at the end of every `every`-th day from the `first` to the last of the history, read
     from bars of the last `window_days`; days in order, coins in theirs."""
     spec = MarketSpec(
@@ -85,9 +85,9 @@ def last_days(series: MarketSeries, days: int) -> MarketSeries:
     return replace(series, bars=kept, end_ms=series.end_ms[-count:], start=start)
 
 
-def whales_part(pair: Pair, side: str) -> float:
+def whales_part(pair: Sample, side: str) -> float:
     """Part of the notional within reach that lies beyond what each position counts with in the crowd's map."""
-    return 1.0 - float(getattr(pair, side).held.kept)
+    return 1.0 - float(getattr(pair, side).holdings.kept)
 
 
 def _pairs_of_day(
@@ -96,11 +96,11 @@ def _pairs_of_day(
     window_days: int,
     prior: LeverageModel,
     coordinates: Sequence[Coordinate],
-) -> list[Pair]:
+) -> list[Sample]:
     held = true_positions(then, HYPERLIQUID)
     record = Record.following(whole, then, then.venue(HYPERLIQUID))
     return [
-        pair_of(
+        sample_of(
             coin,
             last_days(series_of(record, column), window_days),
             venue_named(HYPERLIQUID),

@@ -15,7 +15,11 @@ from liqtruth.compare.scoring.visits.visits import (
     touches,
     visit_sentence,
 )
-from liqtruth.compare.statistics.day_blocks import FEWEST_BLOCKS, blocks_of, estimates
+from liqtruth.compare.statistics.intervals import (
+    FEWEST_BLOCKS,
+    blocks_of,
+    estimates,
+)
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import NOTHING

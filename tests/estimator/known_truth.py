@@ -12,8 +12,7 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.statistics.distances import wasserstein_pct
-from liqtruth.compare.statistics.profiles import side_curve
+from liqtruth.compare.statistics.distances import side_curve, wasserstein_pct
 from liqtruth.estimator.model.baselines import last_exact, plain_map, shape_copy
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate

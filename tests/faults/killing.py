@@ -26,7 +26,7 @@ from liqtruth.storage.lake.manifest import coin_in_file, file_of
 from liqtruth.storage.store import Store
 
 HEAVY = [
-    "liqtruth.compare.calibration.calibrated",
+    "liqtruth.compare.calibration.leverage_fit",
     "liqtruth.compare.calibration.lake_samples",
     "liqtruth.compare.scoring.forecasting",
     "liqtruth.compare.scoring.ledger.settle",

@@ -18,7 +18,7 @@ from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
 from liqtruth.compare.scoring.realised.swept import swept_by_map
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
-from liqtruth.compare.statistics.correlation import DAY_MS
+from liqtruth.compare.statistics.intervals import DAY_MS
 from liqtruth.estimator.moments import hours, of_ms, told
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
