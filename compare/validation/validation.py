@@ -48,8 +48,8 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A validation. `window` is what no split has looked at, null where days are too few; `start` and `end` are those of
-    all pairs, the window's included."""
+    """A validation. `window` is what no split has looked at, null where days are too few; `start` and `end` are those
+    of all pairs, the window's included."""
 
     schema: Literal["liqtruth.proof/1"] = SCHEMA
     made_at: datetime
