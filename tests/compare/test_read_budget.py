@@ -10,7 +10,7 @@ import pytest
 
 from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.scoring.forecasting import ForecastPlan, make_forecast
-from liqtruth.compare.scoring.lead_lag.job import LeadPlan, leads_stored
+from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
 from liqtruth.compare.scoring.ledger.settle import settle
 from liqtruth.compare.scoring.realised.score import score_realised
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
@@ -20,7 +20,7 @@ from liqtruth.storage.lake import lake
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
 from tests.compare.scored_markets import COIN, START, VENUE, ScoredMarket, store_market
-from tests.compare.test_leads_lake import HOUR, opened, series
+from tests.compare.test_lead_lag_lake import HOUR, opened, series
 
 __all__ = ["opened", "series"]
 
@@ -115,7 +115,7 @@ def test_visits_and_lead_lag_ask_for_each_exact_map_once(opened: Store, reads: R
         lambda: len(exact_maps_between(opened, COIN, None, None, VisitPlan(COIN).step)),
         lambda: visits_stored(opened, VisitPlan(COIN, "hyperliquid", "tiers")).moments,
         lambda: visits_stored(opened, VisitPlan(COIN, None, "exact")).moments,
-        lambda: leads_stored(opened, LeadPlan(COIN, VENUE, step=HOUR, max_lag=4, shuffles=200)).maps,
+        lambda: lead_lag_stored(opened, LeadLagPlan(COIN, VENUE, step=HOUR, max_lag=4, shuffles=200)).maps,
     )
     maps = asked[0]()
     for command in asked[1:]:

@@ -37,7 +37,7 @@ MAX_LAG: Final = 12
 STALE: Final = timedelta(seconds=STALE_AGE_S)
 
 
-class LeadReport(msgspec.Struct, frozen=True):
+class LeadLagReport(msgspec.Struct, frozen=True):
     """The answer for both sides together, then longs and shorts."""
 
     schema: str
@@ -60,7 +60,7 @@ class LeadReport(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class LeadPlan:
+class LeadLagPlan:
     """What to hold against what; null times mean all that is stored."""
 
     coin: str
@@ -73,9 +73,9 @@ class LeadPlan:
     seed: int = 0
 
 
-def leads_stored(
-    store: Store, plan: LeadPlan, on_progress: Callable[[float], None] = lambda share: None
-) -> LeadReport:
+def lead_lag_stored(
+    store: Store, plan: LeadLagPlan, on_progress: Callable[[float], None] = lambda share: None
+) -> LeadLagReport:
     """Raises `MissingData` where maps, prices or liquidations are lacking or cover too few days, `UnknownCoin`."""
     store, venue = store.view(), venue_named(plan.venue)
     realised = load_realised(store, venue, plan.coin, plan.start, plan.end)
@@ -91,7 +91,7 @@ def leads_stored(
     prices_of, path = _prices(store, plan, first, last)
     swept = swept_steps(maps, path, clock, own_prices=prices_of == VENUE)
     leads = _leads(swept.usd, _liquidated(realised, clock, *asked), swept.move, clock, plan)
-    return LeadReport(
+    return LeadLagReport(
         schema=SCHEMA,
         coin=plan.coin,
         venue=venue.name,
@@ -215,7 +215,7 @@ def _minutes(lead: Lead, step: timedelta) -> str:
     return f"{abs(lead.best_lag or 0) * step / timedelta(minutes=1):g} min"
 
 
-def _asked(realised: Realised, plan: LeadPlan) -> tuple[int, int]:
+def _asked(realised: Realised, plan: LeadLagPlan) -> tuple[int, int]:
     """From the first to the last moment that was listened to, within what was asked for, in epoch milliseconds."""
     first, last = int(realised.spans_ms[:, 0].min()), int(realised.spans_ms[:, 1].max())
     if plan.start is not None:
@@ -227,7 +227,7 @@ def _asked(realised: Realised, plan: LeadPlan) -> tuple[int, int]:
     return first, last
 
 
-def _prices(store: Store, plan: LeadPlan, first: datetime, last: datetime) -> tuple[str, PricePath]:
+def _prices(store: Store, plan: LeadLagPlan, first: datetime, last: datetime) -> tuple[str, PricePath]:
     """Hyperliquid's own prices where they are fine enough, else the venue's."""
     for name in dict.fromkeys((VENUE, plan.venue)):
         try:
@@ -256,7 +256,7 @@ def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: in
 
 
 def _leads(
-    swept: FloatArray, realised: FloatArray, move: FloatArray, clock: StepClock, plan: LeadPlan
+    swept: FloatArray, realised: FloatArray, move: FloatArray, clock: StepClock, plan: LeadLagPlan
 ) -> tuple[Lead, ...]:
     parts = [("both", swept.sum(axis=0), realised.sum(axis=0), move.max(axis=0))]
     parts += [(side, swept[at], realised[at], move[at]) for at, side in enumerate(SIDES)]

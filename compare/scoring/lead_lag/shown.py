@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.compare.scoring import pages
-from liqtruth.compare.scoring.lead_lag.job import LeadReport
+from liqtruth.compare.scoring.lead_lag.job import LeadLagReport
 from liqtruth.compare.scoring.lead_lag.lead_lag import Lead
 from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
 
@@ -19,7 +19,7 @@ NAMES: Final = {"both": "longs and shorts together", "long": "longs", "short": "
 BAND: Final = "rgba(132,142,156,0.28)"
 
 
-def leads_table(report: LeadReport) -> Table:
+def leads_table(report: LeadLagReport) -> Table:
     """One row per side."""
     from rich.table import Table
 
@@ -58,7 +58,7 @@ def lead_cells(lead: Lead, step_min: float) -> tuple[str, ...]:
     )
 
 
-def heading(report: LeadReport) -> str:
+def heading(report: LeadLagReport) -> str:
     """What was held against what, and when."""
     made = "SYNTHETIC MARKET: " if report.synthetic else ""
     return (
@@ -67,7 +67,7 @@ def heading(report: LeadReport) -> str:
     )
 
 
-def correlogram(report: LeadReport) -> go.Figure:
+def correlogram(report: LeadLagReport) -> go.Figure:
     """Partial correlation by lag with the band of shuffled days, plain correlation beside it; a panel per side."""
     from plotly.subplots import make_subplots
 
@@ -103,7 +103,7 @@ def correlogram(report: LeadReport) -> go.Figure:
     return figure
 
 
-def write_page(report: LeadReport, path: Path) -> None:
+def write_page(report: LeadLagReport, path: Path) -> None:
     """A page that needs nothing else."""
     pages.write_page(
         "leads.html",

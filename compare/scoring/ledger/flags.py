@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from sqlmodel import select
 
-from liqtruth.compare.scoring.ledger.leaderboard import Standing, standings
+from liqtruth.compare.scoring.ledger.leaderboard import LeaderboardRow, leaderboard
 from liqtruth.compare.scoring.realised.precision import LEAST_EVENTS
 from liqtruth.compare.scoring.realised.scores import SideScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
@@ -27,13 +27,13 @@ def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -
         return ()
     return tuple(
         line
-        for one in standings(store, model, venues)
+        for one in leaderboard(store, model, venues)
         if weights is None or one.weights in ("", weights)
-        for line in flags_of_standing(one)
+        for line in flags_of_row(one)
     )
 
 
-def flags_of_standing(one: Standing) -> tuple[str, ...]:
+def flags_of_row(one: LeaderboardRow) -> tuple[str, ...]:
     """What one standing gives reason to say."""
     if one.pooled is None or one.pooled.events < LEAST_EVENTS:
         return ()

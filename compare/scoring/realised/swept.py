@@ -68,8 +68,7 @@ def swept_by_map(heatmap: Heatmap) -> SweptUsd:
 
 
 def swept_by_distance(mark_px: FloatArray, side_usd: FloatArray) -> SweptUsd:
-    """Of the map that knows only the mark and how much is open: `side_usd` per moment, spread as the
-    baseline `uniform` spreads it."""
+    """Of the baseline `uniform`, which knows the mark and how much is open: `side_usd` per moment."""
 
     def swept(side: str, moment: IntArray, px: FloatArray) -> FloatArray:
         away = np.log(mark_px[moment] / px) * (1 if side == "long" else -1)

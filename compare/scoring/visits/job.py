@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from liqtruth.compare.observed.price_path import PricePath, last_bar_end, load_path
+from liqtruth.compare.scoring.realised.map_series import EXACT
 from liqtruth.compare.scoring.visits.alignment import Alignment, align, paired
 from liqtruth.compare.scoring.visits.claims import Answer, answers
 from liqtruth.compare.scoring.visits.major_zones import (
@@ -42,7 +43,6 @@ from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 SCHEMA: Final = "liqtruth.visits/1"
-EXACT: Final = "exact"
 STEP: Final = timedelta(hours=6)
 DEFAULT_VENUE: Final = "binance"
 
