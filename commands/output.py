@@ -133,8 +133,8 @@ def export_series(
         write_figure_png(series_figure(series), png)
         say(f"wrote {png}", err=True)
     if json is None and csv is None:
-        from liqtruth.heatmap.moment import as_of
         from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+        from liqtruth.heatmap.text import as_of
 
         if series.data_moment is not None:
             beside = f", {SYNTHETIC_SAID}" if series.synthetic else ""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.money import percent, usd
+from liqtruth.heatmap.text import percent, usd
 
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 """Moves of the mark for which bounds are shown, percent."""

@@ -12,7 +12,6 @@ import msgspec
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
@@ -20,6 +19,9 @@ from liqtruth.heatmap.levels import BELOW, BREAKDOWN
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
+NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoders raise for bytes that are not what they should be, for every door: msgspec's own errors for wrong
+types and broken JSON, `UnicodeDecodeError` for text that is not UTF-8, `RecursionError` for what is nested too deep."""
 COMMENT: Final = "# "
 SIDE_COLUMNS: Final = ("long_usd", "short_usd")
 MOST_BYTES: Final = 256 * 2**20

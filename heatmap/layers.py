@@ -19,7 +19,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Coverage, Sides
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted, percent, usd
+from liqtruth.heatmap.text import counted, percent, usd
 
 LARGEST_SHARE: Final = 0.003
 """Share of open interest that one position has at most in the crowd."""

@@ -12,8 +12,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Sides, Source
 from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.money import age, percent
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import age, percent
 
 
 @dataclass(frozen=True, eq=False)

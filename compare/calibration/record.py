@@ -21,8 +21,8 @@ from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.leverage_model import LeverageModel, known_models
 from liqtruth.estimator.model.model_in_use import UNPROVEN, in_use
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.writing import write_atomically
 

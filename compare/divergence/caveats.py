@@ -10,7 +10,7 @@ from liqtruth.heatmap.bands import nearest_mass_pct
 from liqtruth.heatmap.drawing.captions import UNLEVELLED
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import age, percent, usd
+from liqtruth.heatmap.text import age, percent, usd
 
 NEAR_PCT: Final = 10.0
 FULL_COVERAGE: Final = 0.95

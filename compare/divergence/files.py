@@ -6,7 +6,7 @@ import msgspec
 
 from liqtruth.compare.divergence.divergence import SCHEMA, Divergence
 from liqtruth.compare.errors import DivergenceFileError
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 
 
 def to_json(divergence: Divergence) -> str:

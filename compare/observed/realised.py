@@ -25,8 +25,8 @@ from liqtruth.compare.observed.price_path import MarkPath
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.money import counted
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored

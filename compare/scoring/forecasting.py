@@ -26,8 +26,8 @@ from liqtruth.estimator.moments import told
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import age
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import age
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store

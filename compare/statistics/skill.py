@@ -13,7 +13,7 @@ from liqtruth.compare.statistics.distances import (
 from liqtruth.compare.statistics.scores import Distance, Scores
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import percent
+from liqtruth.heatmap.text import percent
 
 SAME_SKILL: Final = 0.05
 """Skills nearer to zero than this are called no better."""

@@ -11,7 +11,7 @@ import msgspec
 from liqtruth.compare.calibration.record import record_of
 from liqtruth.compare.transfer.tilt_fit import Triple
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.writing import write_atomically

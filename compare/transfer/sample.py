@@ -23,8 +23,8 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 

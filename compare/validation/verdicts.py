@@ -22,7 +22,7 @@ from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY
 from liqtruth.estimator.model.leverage_model import LEVEL
-from liqtruth.heatmap.money import counted, percent
+from liqtruth.heatmap.text import counted, percent
 
 RIVALS: Final = (*BASELINES, CHANCE)
 ABOUT: Final = {

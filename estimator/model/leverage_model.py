@@ -19,8 +19,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 
 SCHEMA: Final = "liqtruth.leverage_model/1"

@@ -18,7 +18,7 @@ from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_n
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.money import percent, usd
+from liqtruth.heatmap.text import percent, usd
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.money import percent
+from liqtruth.heatmap.text import percent
 from liqtruth.indexer.errors import ImportRefused
 
 KEEP: Final = "--keep-contradictions"

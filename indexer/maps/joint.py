@@ -29,7 +29,7 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import counted, usd
+from liqtruth.heatmap.text import counted, usd
 from liqtruth.indexer.maps.exact import map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock

@@ -15,8 +15,7 @@ from typing import Final
 import polars as pl
 from sqlmodel import col, select
 
-from liqtruth.heatmap.moment import stamp
-from liqtruth.heatmap.money import age
+from liqtruth.heatmap.text import age, stamp
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITIONS, conform, empty
 from liqtruth.indexer.positions.first_sight import with_first_sight

@@ -10,7 +10,7 @@ from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.sample import Sample, sample_from
-from liqtruth.compare.transfer.shown import tilt_curve, transfer_figure, transfer_lines
+from liqtruth.compare.transfer.shown import tilt_curve, tilt_figure, transfer_lines
 from liqtruth.compare.transfer.tilt_fit import local_ratios
 from liqtruth.compare.transfer.transfer import (
     BODY_SD,
@@ -188,7 +188,7 @@ class TestSaid:
     def test_its_figure_shades_what_is_extrapolated(self) -> None:
         own, reference = sample(WIDE, 0.3, 1), sample(BRACKETS, 0.0, 2)
         done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
-        figure = transfer_figure(done)
-        assert [shape.x0 for shape in figure.layout.shapes] == [40.0, 40.0]
+        for side in ("long", "short"):
+            assert [shape.x0 for shape in tilt_figure(done.record, side).layout.shapes] == [40.0]
         middle, low, high = tilt_curve(done.record.long.b, done.record.long.covariance)
         assert np.all((low < middle) & (middle < high))

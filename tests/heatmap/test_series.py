@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.drawing.series_figure import ROWS_SHOWN, series_figure, to_html, write_html
+from liqtruth.heatmap.drawing.series_figure import ROWS_SHOWN, series_figure, write_html
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
@@ -186,9 +186,9 @@ def test_a_page_is_written_whole_with_the_library_inside(tmp_path: Path) -> None
     write_html(series_of([(2, "long", 95.0, 1e6)], coin="<b>BTC"), tmp_path / "series.html")
     page = (tmp_path / "series.html").read_text()
     assert page.rstrip().endswith("</html>")
-    assert page.count("<body style=") == 1
+    assert page.count("<body>") == 1
     assert len(page) > 1_000_000
-    assert "&lt;b&gt;BTC" in to_html(series_of([], coin="<b>BTC")) or "\\u0026lt;b" in page
+    assert "<h1>&lt;b&gt;BTC on" in page
 
 
 @pytest.mark.parametrize(

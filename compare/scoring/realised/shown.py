@@ -12,8 +12,8 @@ from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.moments import told
-from liqtruth.heatmap.money import usd
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import usd
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -35,8 +35,8 @@ from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import counted
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored

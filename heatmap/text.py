@@ -1,10 +1,10 @@
-"""How old what is shown is: a moment held against the clock at the time of looking, never stored.
+"""Amounts, counts, distances, ages and moments as people write them.
 
-Amber from an hour on, red from a day on: a map of yesterday looks like one of now.
+How old what is shown is, is held against the clock at the time of looking and never stored: amber from an hour on, red
+from a day on, since a map of yesterday looks like one of now.
 """
 
 from datetime import UTC, datetime
-from html import escape
 from typing import Final, Literal
 
 Grade = Literal["fresh", "old", "stale"]
@@ -13,21 +13,8 @@ STALE_S: Final = 86_400.0
 AHEAD_S: Final = 300.0
 """A moment this much ahead of the clock is as doubtful as an old one: one of the two is wrong."""
 STYLES: Final[dict[Grade, str]] = {"fresh": "green", "old": "yellow", "stale": "bold red"}
-COLORS: Final[dict[Grade, str]] = {"fresh": "#2ebd85", "old": "#f0b90b", "stale": "#f6465d"}
 UNITS: Final = ((5400.0, 60.0, "minute"), (129_600.0, 3600.0, "hour"), (float("inf"), 86_400.0, "day"))
 """Up to so many seconds an age is told in this unit."""
-
-SCRIPT: Final = """<script>
-for (const at of document.querySelectorAll("time.as-of")) {
-  const age = (Date.now() - Date.parse(at.dateTime)) / 1000, size = Math.abs(age), told = at.nextElementSibling;
-  const [unit, name] = size < 5400 ? [60, "minute"] : size < 129600 ? [3600, "hour"] : [86400, "day"];
-  const count = Math.floor(size / unit), counted = count + " " + name + (count == 1 ? "" : "s");
-  told.textContent = age < -60 ? "(" + counted + " ahead of the clock)"
-    : size < 60 ? "(now)" : "(" + counted + " ago)";
-  at.parentElement.className = "age " + (age > 86400 ? "stale" : age > 3600 || age < -300 ? "old" : "fresh");
-}
-</script>"""
-"""Tells ages anew whenever a page is opened: a page of yesterday must not say that it is of now."""
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
@@ -59,16 +46,45 @@ def as_of(moment: datetime, now: datetime | None = None) -> str:
     return f"as of {stamp(moment)} ({ago(moment, now)})"
 
 
-def as_of_html(
-    moment: datetime, now: datetime | None = None, beside: str = "", *, lead: str = "as of"
-) -> str:
-    """The same for a page that holds `SCRIPT` and the classes `fresh`, `old` and `stale`; `beside` is said after it."""
-    said = f", {escape(beside)}" if beside else ""
-    return (
-        f'<span class="age {grade(moment, now)}">{lead} <time class="as-of" datetime="{moment.astimezone(UTC):%FT%TZ}">'
-        f"{stamp(moment)}</time> <span>({ago(moment, now)})</span>{said}</span>"
-    )
-
-
 def _age_s(moment: datetime, now: datetime | None) -> float:
     return ((now or datetime.now(UTC)) - moment).total_seconds()
+
+
+def usd(amount: float) -> str:
+    """`$1.23M`, `-$31.4k`; three significant figures."""
+    if amount < 0:
+        return f"-{usd(-amount)}"
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(amount) >= size * 0.9995:
+            return (
+                f"${amount / size:.3g}{unit}" if abs(amount) < 999.5 * size else f"${amount / size:.0f}{unit}"
+            )
+    return f"${amount:.0f}"
+
+
+def price(px: float) -> str:
+    """Six significant figures, thousands separated."""
+    if px >= 999_999.5:
+        return f"{px:,.0f}"
+    return f"{px:,.6g}" if px >= 1e-3 else f"{px:.10f}".rstrip("0")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent; `unknown` for null."""
+    return "unknown" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def age(seconds: float | None) -> str:
+    """`42 s`, `12 min`, `3.5 h`, `2.1 d`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 3570:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 86_220 else f"{seconds / 86_400:.1f} d"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 reading`, `1,590 readings`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
