@@ -62,7 +62,9 @@ def write_json(result: Any, target: str) -> None:
     """Indented, as `write_text`."""
     from msgspec.json import encode, format
 
-    write_text(format(encode(result)).decode(), target)
+    from liqtruth.heatmap.notes import as_text
+
+    write_text(format(encode(result, enc_hook=as_text)).decode(), target)
 
 
 def show_summaries(summaries: Sequence[Any], json: str | None) -> None:

@@ -85,6 +85,12 @@ def age(seconds: float | None) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 86_220 else f"{seconds / 86_400:.1f} d"
 
 
+def hours(seconds: float) -> str:
+    """`5.5 h`, from three days on `4.0 days`."""
+    length_h = seconds / 3600
+    return f"{length_h:.1f} h" if length_h < 72 else f"{length_h / 24:.1f} days"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 reading`, `1,590 readings`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

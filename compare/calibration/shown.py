@@ -16,7 +16,6 @@ from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leve
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -45,6 +44,7 @@ class Shown(msgspec.Struct, frozen=True):
     note: str
     sides: tuple[Distribution, ...]
     record: FitRecord | None
+    synthetic: bool = False
 
 
 def shown(model: LeverageModel, record: FitRecord | None) -> Shown:
@@ -57,12 +57,12 @@ def shown(model: LeverageModel, record: FitRecord | None) -> Shown:
     sides = tuple(
         Distribution(
             side,
-            _bands(model, side, getattr(record, side) if record else None),
+            _bands(model, side, record.of(side) if record else None),
             {name: bands_of_model(other, side) for name, other in others.items()},
         )
         for side in SIDES
     )
-    return Shown(model.name, model.kind, model.hash, model.note, sides, record)
+    return Shown(model.name, model.kind, model.hash, model.note, sides, record, model.provenance.synthetic)
 
 
 def shown_table(result: Shown) -> Table:
@@ -100,7 +100,7 @@ def shown_lines(result: Shown) -> Iterator[str]:
         yield f"no intervals: {record.blocks} block of coin and day, at least 2 are needed"
     yield from _choices(record)
     for side in SIDES:
-        yield from _side_lines(side, getattr(record, side))
+        yield from _side_lines(side, record.of(side))
     if record.refused:
         yield f"{len(record.refused)} moments have no pair, the last: {record.refused[-1]}"
 
@@ -166,7 +166,7 @@ def write_page(result: Shown, path: Path) -> None:
     page.write_page(
         path,
         f"Effective leverage of open interest: {result.name}",
-        synthetic=note.startswith(SYNTHETIC),
+        synthetic=result.synthetic,
         age=page.age_of(result.record.end, lead="data to") if result.record else None,
         about=[note],
         answer=[_most(side) for side in result.sides],
@@ -183,7 +183,7 @@ def _figures(result: Shown, side: Distribution) -> dict[str, tuple[str, go.Figur
     opened = {f"{name}-opened": ("as they open", distribution_figure(result, side))}
     if result.record is None:
         return opened
-    standing = standing_figure(getattr(result.record, name))
+    standing = standing_figure(result.record.of(name))
     return opened | {f"{name}-standing": (STANDS.format(name), standing)}
 
 

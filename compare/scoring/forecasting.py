@@ -110,7 +110,7 @@ def make_forecast(
         "made_at": made_at.astimezone(UTC),
         "horizon_s": round(plan.horizon.total_seconds()),
         "replayed": plan.replay,
-        "synthetic": any(note.startswith(SYNTHETIC) for note in drawn.coverage.notes),
+        "synthetic": drawn.synthetic,
     }
     row, new = add_forecast(store, about, Content(drawn, tiers))
     return StoredForecast(**row.model_dump(), new=new)

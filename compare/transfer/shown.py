@@ -48,7 +48,7 @@ def transfer_table(record: TransferRecord) -> Table:
     for heading in (*within, "told", "realised", "fitted", "as there", "transferred"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in SIDES:
-        side: SideRecord = getattr(record, name)
+        side: SideRecord = record.of(name)
         cells = [_factor(record, side, reach) for reach in SHOWN_PCT]
         table.add_row(name, *cells, f"{side.events}", usd(side.realised_usd), *predicted_over_realised(side))
     return table
@@ -106,7 +106,7 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         f"{NEAR_LEVERAGE:g})^2 of what they tell"
     )
     for name in SIDES:
-        held = getattr(record, name).held_to
+        held = record.of(name).held_to
         if held < 1:
             yield f"{name} shares would sum to {1 / held:.3f} of open interest: they are held to the whole"
     if record.highest_leverage > record.trained_to:
@@ -146,7 +146,7 @@ def write_page(transferred: Transferred, path: Path) -> None:
                 f"{side.capitalize()}s",
                 _mass_line(record, side),
                 {
-                    f"{side}-steps": ("each step", steps_figure(getattr(transferred, side))),
+                    f"{side}-steps": ("each step", steps_figure(transferred.of(side))),
                     f"{side}-tilt": ("what shares are multiplied by", tilt_figure(record, side)),
                 },
             )
@@ -190,7 +190,7 @@ def tilt_figure(record: TransferRecord, name: str) -> go.Figure:
     """What a side's shares are multiplied by at each leverage, with its 80 % interval."""
     import plotly.graph_objects as go
 
-    side, color = getattr(record, name), SIDE_COLORS[name]
+    side, color = record.of(name), SIDE_COLORS[name]
     middle, low, high = (side.held_to * part for part in tilt_curve(side.b, side.covariance))
     figure = go.Figure()
     figure.add_scatter(
@@ -230,12 +230,12 @@ def _shade(figure: go.Figure, record: TransferRecord) -> None:
 
 
 def _ratio_line(record: TransferRecord, name: str) -> str:
-    side: SideRecord = getattr(record, name)
+    side: SideRecord = record.of(name)
     _, before, after = predicted_over_realised(side)
     told = f"{side.events} liquidations of {usd(side.realised_usd)}"
     return f"{name}: {told}; predicted over realised {before} before, {after} transferred"
 
 
 def _mass_line(record: TransferRecord, name: str) -> str:
-    moved = ", ".join(f"{reach:g} % {_factor(record, getattr(record, name), reach)}" for reach in SHOWN_PCT)
+    moved = ", ".join(f"{reach:g} % {_factor(record, record.of(name), reach)}" for reach in SHOWN_PCT)
     return f"{name} mass within {moved}"

@@ -7,16 +7,16 @@ from liqtruth.heatmap.bounds import Move, moves
 from liqtruth.heatmap.drawing.zoom import View
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.layers import ABOUT_LAYERS
-from liqtruth.heatmap.synthetic import SYNTHETIC, SYNTHETIC_SAID
+from liqtruth.heatmap.notes import of_codes, texts, without_codes
+from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
 from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd
 
 MORE_THAN_ALL: Final = 1.1
 """Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
 TOO_MUCH_USD: Final = 1e12
 """Open interest that no market has had."""
-UNLEVELLED: Final = "not levelled to "
-UNBOUNDED: Final = "no bounds: "
-"""How assumptions begin that must be read before the map is."""
+LACKING: Final = frozenset({"not_levelled", "unbounded", "unbounded_not_levelled"})
+"""Codes of assumptions that must be read before the map is."""
 
 CUMULATIVE: Final = "cumulative liquidations"
 
@@ -60,13 +60,7 @@ def age_line(heatmap: Heatmap, now: datetime | None = None) -> str:
 
 def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
     """What must stand beside every age: that the data are the sandbox's, where they are."""
-    return (SYNTHETIC_SAID,) if is_synthetic(heatmap) else ()
-
-
-def is_synthetic(heatmap: Heatmap) -> bool:
-    """Whether a map's own words say that it came from the sandbox."""
-    said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
-    return any(SYNTHETIC in words.casefold() for words in said)
+    return (SYNTHETIC_SAID,) if heatmap.synthetic else ()
 
 
 def coverage_line(heatmap: Heatmap) -> str:
@@ -107,7 +101,7 @@ def _doubt(coverage: Coverage) -> str:
 
 def head_lines(heatmap: Heatmap) -> tuple[str, ...]:
     """What must be read first: how much was seen, and how much of it is whales'."""
-    return (coverage_line(heatmap), *(note for note in heatmap.coverage.notes if _of_layers(note)))
+    return (coverage_line(heatmap), *texts(of_codes(heatmap.coverage.notes, ABOUT_LAYERS)))
 
 
 def remainder_line(heatmap: Heatmap) -> str:
@@ -154,14 +148,10 @@ def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
         if bounds is None
         else (f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",)
     )
-    lacking = tuple(line for line in heatmap.assumptions if line.startswith((UNLEVELLED, UNBOUNDED)))
+    lacking = texts(of_codes(heatmap.assumptions, LACKING))
     found = tuple(f"input: {finding}" for finding in heatmap.quality)
-    notes = (note for note in heatmap.coverage.notes if not _of_layers(note))
+    notes = texts(without_codes(heatmap.coverage.notes, ABOUT_LAYERS))
     return (remainder_line(heatmap), *held, *lacking, *found, *notes)
-
-
-def _of_layers(note: str) -> bool:
-    return note.startswith(ABOUT_LAYERS)
 
 
 def _sides(amount: Sides) -> str:

@@ -17,7 +17,6 @@ from liqtruth.heatmap.drawing.captions import (
     bounds_lines,
     data_moment,
     head_lines,
-    is_synthetic,
     kind,
     moves_rows,
     per_bin,
@@ -41,6 +40,7 @@ from liqtruth.heatmap.drawing.zoom import View, reach_bins, zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import grade, price
 from liqtruth.heatmap.writing import write_atomically
 
@@ -133,11 +133,11 @@ def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
     moved = Table(heads, [(move.side, cells) for move, cells in rows]) if rows else None
     return render(
         title(heatmap),
-        synthetic=is_synthetic(heatmap),
+        synthetic=heatmap.synthetic,
         age=map_age(heatmap, now),
         about=head_lines(heatmap),
         sections=[Section(table=moved), Section(figures={"map": map_figure(heatmap, captioned=False)})],
-        notes=(*said_beside(heatmap), *heatmap.assumptions),
+        notes=(*said_beside(heatmap), *texts(heatmap.assumptions)),
         notes_heading="What is not drawn, and what it rests on",
     )
 

@@ -10,7 +10,7 @@ All three prices solve one equation, equity = fraction * maintenance, with fract
 
     C + (1 - fraction) * M_other + q*x = fraction * (z*x*r - d)
 
-where C is the constant of the liquidation price that the map uses, so that what the exchange said is never
+where C is the constant of the liquidation price that the map uses, so that what the exchange sent is never
 contradicted, and M_other the maintenance of the pool's other cross positions, whose marks are held still.
 """
 
@@ -25,7 +25,7 @@ import polars as pl
 
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.text import usd
+from liqtruth.heatmap.notes import note
 from liqtruth.indexer.maps.exact import map_of_positions, part_of_map
 from liqtruth.indexer.margin.pools import Backing, backing_of
 from liqtruth.indexer.margin.solver import Floats, Rows, implied_constant, solve_liquidation_price
@@ -80,9 +80,9 @@ def executable_map(
     whole = map_of_positions(positions, coin, market, width_bps, notes)
     part = map_of_positions(_first_orders(positions), coin, market, width_bps, notes)
     later = whole.total_usd.total - part.total_usd.total
-    said = f"{usd(later)} of {usd(whole.total_usd.total)} do not meet the book at once: left out"
-    sold = f"of more than {usd(PARTIAL_ABOVE_USDC)} a {FIRST_SHARE:.0%} share is sold first; portfolio accounts never"
-    return replace(part_of_map(whole, part, (*whole.coverage.notes, said), sold), model="first orders")
+    left = note("not_at_once", later_usd=later, whole_usd=whole.total_usd.total)
+    sold = note("sold_in_parts", above_usd=PARTIAL_ABOVE_USDC, share=FIRST_SHARE)
+    return replace(part_of_map(whole, part, (*whole.coverage.notes, left), sold), model="first orders")
 
 
 def first_share(

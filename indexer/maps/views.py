@@ -9,14 +9,15 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LAYERS
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
-from liqtruth.indexer.maps.exact import exact_map, map_of_positions, part_of_map
+from liqtruth.indexer.maps.exact import exact_map, latest_of, map_of_positions, part_of_map
 from liqtruth.indexer.maps.execution import executable_map
 from liqtruth.indexer.maps.history import exact_series
 from liqtruth.indexer.maps.joint import PARALLEL, joint_view
-from liqtruth.indexer.positions.readings import coin_as_of, last_book
+from liqtruth.indexer.positions.readings import Readings, check_coin, coin_as_of, no_positions
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -81,13 +82,18 @@ def view_series(
     """Maps over the `length` before `at` (default: the last reading); only whole maps have a history."""
     if view.filtered or view.moved or view.executable or view.layer:
         raise BadInput("--series draws whole maps: leave filters, --layer, --joint and --executable out")
-    end = view.at or _latest(store, view.coin)
-    return exact_series(store, view.coin, end - length, end, step or length / STEPS, view.width_bps)
+    check_coin(store, view.coin)
+    now = Readings(store, view.coin)
+    end = view.at or _latest(now, view.coin)
+    return exact_series(store, view.coin, end - length, end, step or length / STEPS, view.width_bps, now)
 
 
-def _latest(store: Store, coin: str) -> datetime:
+def _latest(now: Readings, coin: str) -> datetime:
     """When the last of what is known was stored: a book is of a later moment than its readings."""
-    known, book = exact_map(store, coin).as_of, last_book(store)
+    positions, book = now.known(), now.book()
+    if positions.is_empty():
+        raise no_positions(coin, None)
+    known = latest_of(positions, now.market(coin, positions)[0])
     return known if book is None else max(known, book.as_of)
 
 
@@ -100,14 +106,14 @@ def filtered_map(store: Store, view: MapView) -> Heatmap:
         low, high = view.holder_share
         only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
     if kept.is_empty():
-        said = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
-        raise NothingStored(f"no position of {view.coin} passes: {said}")
+        text = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
+        raise NothingStored(f"no position of {view.coin} passes: {text}")
     whole, part = (
         map_of_positions(rows, view.coin, market, view.width_bps, notes) for rows in (positions, kept)
     )
     part = replace(part, only=only)
-    note = f"{part.filtered_by}: {kept.height:,} of {positions.height:,} positions"
-    return part_of_map(whole, part, (note, *whole.coverage.notes), note)
+    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
+    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
 
 
 def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
@@ -115,5 +121,4 @@ def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
     betas = {**fitted, **view.betas}
     found = joint_view(store, view.coin, view.at, betas, view.width_bps)
     lines = describe_betas(betas, view.coin) if betas else []
-    said = [line for line in found.describe() if line not in found.heatmap.coverage.notes]
-    return found.heatmap, [*said, *lines]
+    return found.heatmap, [*found.dragged(), *lines]

@@ -68,7 +68,7 @@ def pairs() -> tuple[Sample, ...]:
 
 
 def fitted(pairs: tuple[Sample, ...], side: str = "long") -> SideFit:
-    sides = [getattr(pair, side) for pair in pairs]
+    sides = [pair.of(side) for pair in pairs]
     return fit_side(sides, [pair.block for pair in pairs], PRIOR.shares(side), separable(pairs, PRIOR))
 
 

@@ -116,11 +116,9 @@ class TestCurve:
         again = sample(BRACKETS, level, 1, drawn_with=done.model)
         assert (done.record.long.held_to < 1) == is_held
         for side in SIDES:
-            before, after = (getattr(one.standing, side).sum(axis=1) for one in (own, again))
+            before, after = (one.standing.of(side).sum(axis=1) for one in (own, again))
             assert np.all(np.diff(before) >= 0)
-            assert after == pytest.approx(
-                before * getattr(done.record, side).curve_factor, rel=1e-5, abs=1e-6
-            )
+            assert after == pytest.approx(before * done.record.of(side).curve_factor, rel=1e-5, abs=1e-6)
             assert before[-1] > 0
 
     def test_it_is_corrected_most_and_known_least_near_the_mark(self) -> None:

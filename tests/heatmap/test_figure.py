@@ -15,6 +15,7 @@ from liqtruth.heatmap.drawing.figure import map_figure, side_by_side, to_html, w
 from liqtruth.heatmap.drawing.zoom import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of([("long", 93.0, 2e6), ("short", at(0.05), 1e6), ("short", at(0.08), 3e6)])
@@ -131,14 +132,14 @@ def test_a_page_loads_nothing_from_elsewhere_and_contains_the_library_and_the_ma
 
 
 def test_a_page_of_the_sandbox_says_so_above_the_picture_and_one_of_an_exchange_does_not() -> None:
-    coverage = replace(TWO.coverage, notes=("synthetic: read from the sandbox",))
+    coverage = replace(TWO.coverage, notes=(note("synthetic_positions"),), synthetic=True)
     page = to_html(replace(TWO, coverage=coverage))
     assert page.index('<span class="synthetic">SYNTHETIC') < page.index('id="map"')
     assert '<span class="synthetic">' not in to_html(TWO)
 
 
 def test_what_maps_are_called_is_text_and_never_a_tag() -> None:
-    hostile = replace(TWO, coin="<b>", model="</script><i>", assumptions=("<img src=x>",))
+    hostile = replace(TWO, coin="<b>", model="</script><i>", assumptions=(sentence("<img src=x>"),))
     loads = Loads()
     loads.feed(to_html(hostile))
     assert loads.addresses == []

@@ -101,8 +101,7 @@ def test_a_modelled_map_is_as_old_as_its_series() -> None:
 
 @pytest.mark.parametrize("drawn", [TWO, MODELLED])
 def test_synthetic_data_say_so_beside_the_age(drawn: Heatmap) -> None:
-    notes = ("synthetic: read from the sandbox, not from an exchange",)
-    synthetic = replace(drawn, coverage=replace(drawn.coverage, notes=notes))
+    synthetic = replace(drawn, coverage=replace(drawn.coverage, synthetic=True))
     assert "SYNTHETIC" in age_line(synthetic)
     assert "SYNTHETIC" not in age_line(drawn)
     assert "SYNTHETIC" in rendered(synthetic, NOON).splitlines()[1]

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.audit.mismatch import mismatch_report
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.positions.mismatch import mismatch_report
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.sandbox.http.faults import Faults
@@ -92,7 +92,7 @@ def test_the_map_covers_the_whole_market_and_both_sides_are_equal(swept: tuple[S
     assert share is not None
     assert tuple(share) == pytest.approx((1.0, 1.0), rel=1e-9)
     assert drawn.total_usd.long == pytest.approx(drawn.total_usd.short, rel=1e-9)
-    assert any("synthetic" in note for note in drawn.coverage.notes)
+    assert drawn.synthetic
 
 
 def test_the_maps_mass_is_the_ledgers_at_every_distance(

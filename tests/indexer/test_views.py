@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.indexer.maps.candles import fetch_candles
+from liqtruth.indexer.maps.betas import fetch_candles
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import MapView, view_map, view_series
 from liqtruth.indexer.sweep.sweep import sweep
@@ -36,7 +36,7 @@ def test_the_parts_by_a_filter_sum_to_the_whole(swept: Store) -> None:
         view_map(swept, MapView("BTC", filters={"margin_mode": [mode]}))[0] for mode in ("cross", "isolated")
     ]
     assert sum(part.total_usd.total for part in parts) == pytest.approx(whole.total_usd.total)
-    assert all("of " in part.coverage.notes[0] for part in parts), "what was left out is said"
+    assert all("of " in part.coverage.notes[0].text for part in parts), "what was left out is said"
     assert parts[0].coverage.share == whole.coverage.share, "coverage is the whole map's"
 
 

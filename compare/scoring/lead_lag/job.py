@@ -25,7 +25,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored
@@ -95,7 +95,7 @@ def lead_lag_stored(
         schema=SCHEMA,
         coin=plan.coin,
         venue=venue.name,
-        synthetic=realised.synthetic or any(_is_synthetic(heatmap) for heatmap in maps),
+        synthetic=realised.synthetic or any(heatmap.synthetic for heatmap in maps),
         start=first,
         end=last,
         step_min=plan.step / timedelta(minutes=1),
@@ -107,11 +107,11 @@ def lead_lag_stored(
         notes=(
             f"{len(maps)} exact maps of {VENUE}, swept by the prices of {prices_of} in bars of {path.bar_min:g} min; "
             f"a map counts for {hours(STALE)} after its reading",
-            path.bars.said,
+            path.bars.prices().text,
             "correlations of ranks, rid of their day's mean and of the rank of the step's own move to the side; lag 1 "
             "holds what was swept in a step against the liquidations of the next",
             "null: whole days of liquidations shuffled; the p-value is of the highest correlation over all lags",
-            *realised.said,
+            *texts(realised.said),
         ),
     )
 
@@ -249,7 +249,7 @@ def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: in
     observed &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
     rows = []
     for side in SIDES:
-        events = getattr(realised, side)
+        events = realised.of(side)
         first, last = events.within(clock.start_ms, clock.end_ms)
         rows.append(np.where(observed, events.risen_usd[last] - events.risen_usd[first], np.nan))
     return np.stack(rows)
@@ -270,7 +270,3 @@ def _leads(
         )
         for side, *of_side in parts
     )
-
-
-def _is_synthetic(heatmap: Heatmap) -> bool:
-    return any(note.startswith(SYNTHETIC) for note in heatmap.coverage.notes)

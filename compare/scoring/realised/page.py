@@ -9,14 +9,13 @@ import numpy as np
 
 from liqtruth.compare.scoring.realised.score import HorizonScore, Scored
 from liqtruth.compare.scoring.realised.scores import SideScore
-from liqtruth.compare.scoring.realised.shown import realised_lines
+from liqtruth.compare.scoring.realised.shown import notes_of
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.scoring.realised.windows import Windows
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MODELS, SHORT, say_instead, themed
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.synthetic import SYNTHETIC
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -31,7 +30,6 @@ def write_page(scored: Scored, path: Path) -> None:
     """The verdict; of each horizon the windows, partial rank correlations and precision; and what must be known."""
     score = scored.score
     weights = f" ({score.weights})" if score.weights else ""
-    said = {*score.verdict, *(one.verdict for one in score.horizons)}
     page.write_page(
         path,
         f"{score.coin} on {score.venue}: {score.model}{weights} against realised liquidations",
@@ -42,7 +40,7 @@ def write_page(scored: Scored, path: Path) -> None:
             page.Section(horizon_name(one.horizon_s), one.verdict, _figures(scored, one))
             for one in score.horizons
         ],
-        notes=[line for line in realised_lines(score) if line not in said and not line.startswith(SYNTHETIC)],
+        notes=list(notes_of(score)),
     )
 
 

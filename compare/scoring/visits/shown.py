@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+GRADES: Final = {"claim_unknown": "undefined", "claim_holds": "better", "claim_is_chance": "same"}
+"""Classes of verdicts on the page; of all others `worse`."""
 SIDE_NAMES: Final = {"long": "longs", "short": "shorts", "both": "both"}
 
 
@@ -74,7 +76,7 @@ def claim_cells(answer: Answer) -> tuple[str, ...]:
     """Claim, figure with interval, chance level, verdict."""
     figure = _interval(answer.figure, " %") + (f" ({answer.measured_as})" if answer.figure else "")
     chance = "not known" if answer.chance is None else f"{answer.chance.value:.1f} %"
-    return answer.claim, figure, chance, answer.verdict
+    return answer.claim, figure, chance, answer.verdict.text
 
 
 def heading(report: VisitReport) -> str:
@@ -240,8 +242,4 @@ def _interval(told: Estimate | None, unit: str) -> str:
 
 def _grade(answer: Answer) -> str:
     """Class of a verdict on the page."""
-    if answer.verdict.startswith("not known"):
-        return "undefined"
-    if answer.verdict == "holds":
-        return "better"
-    return "same" if answer.verdict.startswith("holds") else "worse"
+    return GRADES.get(answer.verdict.code, "worse")
