@@ -143,10 +143,10 @@ def score_list(
     json: JsonOut = None,
 ) -> None:
     """The ledger by model, market and horizon: forecasts, scores so far, and what is held against a model."""
-    from liqtruth.compare.scoring.ledger.leaderboard import standings
+    from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
 
     with opened_store() as store:
-        rows = standings(store, model, None if venue is None else [venue])
+        rows = leaderboard(store, model, None if venue is None else [venue])
     if json is not None:
         return write_json(rows, json)
     from liqtruth.compare.scoring.ledger.shown import ledger_lines, ledger_table

@@ -97,10 +97,10 @@ def score_leads(
 
     Needs exact maps, prices and listened-to liquidations of the same time, on at least 6 days.
     """
-    from liqtruth.compare.scoring.lead_lag.job import LeadPlan, leads_stored
+    from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
     from liqtruth.compare.scoring.lead_lag.shown import leads_table, write_page
 
-    plan = LeadPlan(coin, venue, start, end, step, max_lag, shuffles, seed)
+    plan = LeadLagPlan(coin, venue, start, end, step, max_lag, shuffles, seed)
     with opened_store() as store, progress("exact maps", 1.0) as advance:
-        report = leads_stored(store, plan, advance)
+        report = lead_lag_stored(store, plan, advance)
     _tell(report, leads_table, write_page, json, html)
