@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Sides, Source
+from liqtruth.heatmap.heatmap import Coverage, Sides, Source, filtered_by
 from liqtruth.heatmap.levels import SIDE
 from liqtruth.heatmap.money import age, percent
 from liqtruth.heatmap.synthetic import SYNTHETIC
+
+SCHEMA: Final = "liqtruth.heatmap_series/1"
+"""Of what is said of a series beside its rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,7 @@ class HeatmapSeries:
     model : what made a modelled series
     quality : what was found wrong with the input, and what was done about it
     candles : Candles, null where only the mark at each moment is known
+    only : what the series was filtered by, with the values kept, as in `Heatmap`
     """
 
     coin: str
@@ -56,6 +62,7 @@ class HeatmapSeries:
     model: str = ""
     quality: tuple[str, ...] = ()
     candles: Candles | None = None
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.times), self.grid.bins)
@@ -76,7 +83,10 @@ class HeatmapSeries:
         return np.array([float(held is not None) for held in self.coverage])
 
     def frame(self) -> pl.DataFrame:
-        """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out."""
+        """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out.
+
+        A filtered series says so in a column of its own, `filtered_by`.
+        """
         parts = []
         for side, mass in (("long", self.long_usd), ("short", self.short_usd)):
             row, bin_ = np.nonzero(np.nan_to_num(mass))
@@ -92,7 +102,21 @@ class HeatmapSeries:
                     }
                 )
             )
-        return pl.concat(parts).sort("time", "low_px")
+        rows = pl.concat(parts).sort("time", "low_px")
+        return rows.with_columns(filtered_by=pl.lit(filtered_by(self.only))) if self.only else rows
+
+    def about(self) -> dict[str, Any]:
+        """Everything but the bins and moments, in JSON types."""
+        return {
+            "schema": SCHEMA,
+            **{name: getattr(self, name) for name in ("coin", "venue", "source", "model")},
+            "times": [moment.isoformat() for moment in self.times],
+            "grid": self.grid.to_dict(),
+            "coverage": [None if one is None else asdict(one) for one in self.coverage],
+            "only": {name: list(values) for name, values in self.only.items()},
+            "assumptions": list(self.assumptions),
+            "quality": list(self.quality),
+        }
 
     def describe(self) -> list[str]:
         """How many moments, over which span, how much of open interest and how old; what a filter left out."""

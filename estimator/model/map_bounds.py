@@ -44,7 +44,7 @@ def bounds_said(model: LeverageModel | LeverageWeights, venue: str, coin: str) -
     if not isinstance(model, LeverageModel) or model.kind == "prior":
         return ()
     if not is_levelled(model, venue):
-        return (f"{UNBOUNDED}the model is not levelled to {venue} (liqtruth calibrate transfer {venue})",)
+        return (f"{UNBOUNDED}the model is not levelled to {venue} (liqtruth transfer {venue})",)
     if model.bounds is None:
         return (f"{UNBOUNDED}the model was held against no map that it had not seen",)
     return ()
