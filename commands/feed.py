@@ -35,7 +35,8 @@ def _bar_per_venue(names: Sequence[str]) -> Iterator[Callable[[str, float], None
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=text_console(err=True), transient=True) as bar:
+    console = text_console(err=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in names}
         yield lambda venue, share: bar.update(tasks[venue], completed=share)
 
@@ -45,7 +46,7 @@ def feed_fetch(
     venue: Annotated[str, typer.Argument(help="Exchanges, e.g. binance or binance,bybit,okx, or 'all'.")],
     coin: Coin,
     out: JsonOut,
-    days: Days = 30,
+    days: Days = "30d",
     interval: Annotated[
         str | None,
         typer.Option(metavar="LENGTH", help="Bar length, 1m to 1d; default 1h, 5m for up to 5 days."),

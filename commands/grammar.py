@@ -15,8 +15,12 @@ from typer.models import OptionInfo
 PLAIN: Final = "Options"
 """Heading of options that name none."""
 HELP_WIDTH: Final = 100
-COIN_LIKE: Final = re.compile(r"(?:[a-z]+:)?[A-Za-z0-9]{2,10}(?:[-/_:](?:PERP|SWAP|USD[TC]?))*")
+COIN_LIKE: Final = re.compile(
+    r"(?:[a-z]+:)?(?:k?[A-Z0-9]{2,12}|[a-z0-9]{2,5})(?:[-/_:](?:PERP|SWAP|USD[TC]?))*"
+)
 ALIKE: Final = 0.7
+EXTRA: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*?)\)$")
+"""How typer says it."""
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -263,7 +267,15 @@ def _said(error: Any, context: Any, arguments: Sequence[str]) -> str:
         return f"{param.param_type_name} {_named(param)} is missing"
     if kind == "BadParameter" and param is not None:
         return f"{_named(param)} {_must(error, param, arguments)}"
+    if kind == "BadOptionUsage":
+        return f"{error.option_name} must be followed by a value"
+    if extra := EXTRA.match(str(error.message)):
+        return f"unexpected argument {extra[1]!r}{_instead(arguments)}"
     return str(error.message).rstrip(".")
+
+
+def _instead(arguments: Sequence[str]) -> str:
+    return ": to write JSON to a file, -o FILE.json" if "--json" in arguments else ""
 
 
 def _no_option(error: Any, context: Any) -> str:
@@ -276,7 +288,8 @@ def _no_option(error: Any, context: Any) -> str:
         return f"no option {flag}: did you mean {' or '.join(close)}?"
     root = None if context is None else context.find_root()
     if root is not None and any(flag in param.opts for param in root.command.params):
-        return f"{flag} must stand before the command: `{root.info_name} {flag} … {context.info_name} …`"
+        after = context.command_path.removeprefix(f"{root.info_name} ")
+        return f"{flag} must stand before the command: `{root.info_name} {flag} … {after} …`"
     return f"no option {flag}"
 
 

@@ -12,7 +12,6 @@ from liqtruth.commands.options import (
     BaseUrl,
     Columns,
     Concurrency,
-    Days,
     Dexes,
     Exchange,
     ExchangeOptions,
@@ -23,6 +22,7 @@ from liqtruth.commands.options import (
     opened_store,
     parse_coin,
     parse_coins,
+    parse_days,
     settings,
     split_names,
     time_option,
@@ -292,7 +292,9 @@ def index_candles(
     coins: Annotated[
         str | None, typer.Option(help="Comma separated; default: the 40 largest markets.")
     ] = None,
-    days: Days = 30,
+    days: Annotated[
+        Any, typer.Option(parser=parse_days(2, 200), metavar="DAYS", help="How far back: days, or 2w.")
+    ] = "30d",
 ) -> None:
     """Fetch the exchange's hourly candles, which `map joint --move beta` needs."""
     from liqtruth.indexer.maps.candles import fetch_candles

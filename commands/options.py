@@ -79,11 +79,25 @@ def parse_duration(text: str) -> timedelta:
     return parse(text)
 
 
-@refusing
-def parse_days(text: str) -> int:
-    """A number of days, or any length of time, rounded up to whole days."""
-    length = timedelta(days=1) * int(text) if text.isdecimal() and len(text) < 7 else parse_duration(text)
-    return -(-length // timedelta(days=1))
+def parse_days(least: int = 1, most: int = 36_500) -> Callable[[str], int]:
+    """Reads a number of days, or any length of time, rounded up to whole days."""
+
+    @refusing
+    def parsed(text: str) -> int:
+        from liqtruth.heatmap.durations import parse_duration as parse
+        from liqtruth.heatmap.errors import BadInput
+
+        try:
+            days = -(-parse(f"{text}d" if text.isdecimal() else text) // timedelta(days=1))
+        except BadInput:
+            days = 0
+        if not least <= days <= most:
+            raise ValueError(
+                f"must be days or a length of time such as 2w, from {least} to {most} days, got {text!r}"
+            )
+        return days
+
+    return parsed
 
 
 @refusing
@@ -169,7 +183,9 @@ At = Annotated[
 Start = Annotated[Any, time_option("--from", help="First moment; default: the first stored.")]
 End = Annotated[Any, time_option("--to", help="Last moment; default: the last stored.")]
 Step = Annotated[timedelta, length_option("--step", help="Time between moments.")]
-Days = Annotated[Any, typer.Option(parser=parse_days, metavar="DAYS", help="How far back: days, or 2w, 1y.")]
+Days = Annotated[
+    Any, typer.Option(parser=parse_days(), metavar="DAYS", help="How far back: days, or 2w, 1y.")
+]
 WidthBps = Annotated[float, typer.Option(help="Width of a price bin in basis points.")]
 Window = Annotated[
     str,

@@ -161,7 +161,8 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
 
     counted = MofNCompleteColumn() if total > 1 else TaskProgressColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeRemainingColumn())
-    with Progress(*columns, console=text_console(err=True), transient=True) as bar:
+    console = text_console(err=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
 

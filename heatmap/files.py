@@ -7,13 +7,13 @@ have it in a comment line of their own, and are still read.
 import io
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
@@ -37,7 +37,10 @@ MOST_BREAKDOWN: Final = 5_000_000
 """Rows by which a map is broken down."""
 
 
+SAME_EDGE: Final = 1e-9
+"""Relative, between an edge as a CSV has it and as its facts do."""
 SIDES: Final = {name: pl.Float64() for name in SIDE_COLUMNS}
+CSV_COLUMNS: Final = {"low_px": pl.Float64(), **SIDES}
 UNREADABLE: Final = (*NOT_DECODED, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 Cell = int | float | str | None
 """Of a breakdown."""
@@ -124,10 +127,13 @@ def from_csv(text: str, place: str = "CSV", facts: str | None = None) -> Heatmap
         raise MapFileError(f"{place}: not a heatmap: a CSV must have its facts beside it, in {place}{META}")
     head = _decoded(facts, place)
     try:
-        table = pl.read_csv(io.BytesIO(text.encode()), columns=list(SIDE_COLUMNS), schema_overrides=SIDES)
+        table = pl.read_csv(io.BytesIO(text.encode()), columns=[*CSV_COLUMNS], schema_overrides=CSV_COLUMNS)
     except UNREADABLE as error:
         raise MapFileError(f"{place}: not a heatmap: {_first_line(error)}") from None
-    return _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, place)
+    read = _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, place)
+    if not np.allclose(table["low_px"].to_numpy(), read.grid.edges[:-1], rtol=SAME_EDGE):
+        raise MapFileError(f"{place}: not a heatmap: its facts are those of another map, of other bins")
+    return read
 
 
 def write_csv(heatmap: Heatmap, path: Path) -> None:
@@ -136,10 +142,7 @@ def write_csv(heatmap: Heatmap, path: Path) -> None:
 
 
 def write_with_facts(path: Path, csv: str, facts: Mapping[str, Any]) -> None:
-    """`csv` to `path` and `facts` to `facts_of(path)`; a kill between the two leaves a CSV without facts, not with
-    those of another."""
-    with suppress(OSError):
-        facts_of(path).unlink(missing_ok=True)
+    """`csv` to `path` and `facts` to `facts_of(path)`, each whole or not at all."""
     write_atomically(path, csv)
     if path.is_file():
         write_atomically(facts_of(path), json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
