@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from liqtruth.commands.grammar import parameter
-from liqtruth.commands.terminal import emit, print_view, say, text_console
+from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, text_console
 
 if TYPE_CHECKING:
     import polars as pl
@@ -298,7 +298,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
     if not out.asks(*TEXTS):
         from liqtruth.heatmap.drawing.terminal import map_panel
 
-        print_view(map_panel(drawn))
+        print_view(map_panel(drawn, bar_width=columns_for_bars()))
         say_lines(lines)
 
 

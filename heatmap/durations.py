@@ -29,4 +29,4 @@ def format_duration(length: timedelta) -> str:
     """The shortest way to write it that `parse_duration` reads: `90m`, `2d`, `1y`."""
     seconds = length.total_seconds()
     unit = next((unit for unit in "ydhm" if seconds % SECONDS[unit] == 0), "s")
-    return f"{seconds / SECONDS[unit]:g}{unit}"
+    return f"{seconds / SECONDS[unit]:.15g}{unit}"

@@ -114,7 +114,8 @@ def test_a_suggested_line_keeps_what_was_said_before_the_command_out(run: Run) -
         ("map exact BTC --jsn", "no option --jsn: did you mean --json?"),
         ("map exact BTC --zzz", "no option --zzz; see liqtruth map exact --help"),
         ("map exact BTC --data-dir x",
-         "--data-dir must stand before the command: `liqtruth --data-dir … map exact …`; see liqtruth map exact --help"),
+         "--data-dir must stand before the command: `liqtruth --data-dir … map exact …`; "
+         "see liqtruth map exact --help"),
         ("map exact", "argument COIN is missing; see liqtruth map exact --help"),
         ("map positions BTC", "option --between is missing; see liqtruth map positions --help"),
         ("map exact BTC ETH", "unexpected argument 'ETH'; see liqtruth map exact --help"),

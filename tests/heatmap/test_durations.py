@@ -31,7 +31,7 @@ def test_what_people_write(text: str, length: timedelta) -> None:
     "text", ["", "h", "5", "5x", "1h30", "-1h", "1e3d", "0s", "0h0m", "36526d", "1h, 2h", "nan d"]
 )
 def test_what_is_none_is_refused_with_what_came(text: str) -> None:
-    with pytest.raises(BadInput, match="^must be .*, got "):
+    with pytest.raises(BadInput, match=r"^must be .*, got "):
         parse_duration(text)
 
 
