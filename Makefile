@@ -5,7 +5,9 @@ BIN := .venv/bin
 # One test process more than there are cores: many tests wait for sockets, clocks and other processes.
 # Most tests wait for the disk; where there is room for it they write to memory.
 ROOMY := $(shell [ -w /dev/shm ] && [ $$(df -k --output=avail /dev/shm | tail -1) -gt 4000000 ] && echo TMPDIR=/dev/shm)
-PYTEST := $(ROOMY) $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --benchmark-disable
+# Each computes on one thread: threads of BLAS that wait for a core burn the others' time. What was compiled is kept.
+ALONE := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+PYTEST := $(ROOMY) $(ALONE) $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --benchmark-disable
 
 .PHONY: help install demo test fuzz postgresql lint types docs bench lock packages clean
 

@@ -1,7 +1,7 @@
 """What the calibrated model is worth on synthetic markets whose every position is known, beside what it must reach.
 
 Per seed a market like Hyperliquid's (`tests/compare/known_market.py`): six coins, 54 days, one map per coin, day and
-side. Every split of `compare.validation` is tried by the whole recipe, choices included. The crowd's map is judged on
+side. Every split of `compare.validation` is tried as a whole, choices included. The crowd's map is judged on
 sides with at least `--gate` effective positions (what a move liquidates and mass on all), the map as it stands on
 all. Intervals are of 95 %, by blocks of a coin's days, both sides together. Run as a script it prints the figures;
 `--keep DIR` keeps the pairs of a seed for the next run, which then need not simulate for two minutes again.
@@ -22,15 +22,14 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from liqtruth.compare.calibration.bands import spread_of
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.implied_leverage import BANDS, standing
-from liqtruth.compare.calibration.pipeline import Fits, Recipe
-from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.calibration.uncertainty import spread_of
+from liqtruth.compare.calibration.implied_leverage import BANDS, implied_leverage
+from liqtruth.compare.calibration.samples import Sample
+from liqtruth.compare.calibration.selection import PooledFit, coins_of
+from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import drawn_weights, gain_interval
-from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial, tried
+from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest, backtest
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, SHAPE_COPY
 from liqtruth.compare.validation.findings import BOTH as BOTH_SIDES
 from liqtruth.compare.validation.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
@@ -39,7 +38,7 @@ from liqtruth.estimator.model.leverage_model import COORDINATES, leverage_model_
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from tests.compare.known_market import ACCOUNTS, DAYS, pairs_of_market, whales_part
+from tests.compare.known_market import ACCOUNTS, DAYS, samples_of_market, whales_part
 
 Interval = tuple[float, float, float]
 
@@ -78,13 +77,13 @@ class Ledger:
 class Cells:
     """The crowd's maps of a trial, both sides after each other, that have enough effective positions."""
 
-    sides: tuple[SideTrial, ...]
+    sides: tuple[SideBacktest, ...]
     coins: NDArray[np.str_]
     judged: BoolArray
     weights: IntArray
 
     @classmethod
-    def of(cls, trial: Trial, least_effective: float, seed: int) -> "Cells":
+    def of(cls, trial: Backtest, least_effective: float, seed: int) -> "Cells":
         sides = tuple(trial.of(side, "crowd") for side in SIDES)
         coins = np.tile([pair.coin for pair in trial.pairs], len(sides))
         judged = np.concatenate([one.effective >= least_effective for one in sides])
@@ -106,22 +105,22 @@ class Cells:
         return np.asarray(np.concatenate([one.inside for one in self.sides])[self.judged].mean(axis=0))
 
 
-def run_seed(seed: int, pairs: Sequence[Pair], gate: float, ledger: Ledger) -> None:
+def run_seed(seed: int, pairs: Sequence[Sample], gate: float, ledger: Ledger) -> None:
     prior = leverage_model_named()
     say(f"\nseed {seed}: {len(pairs)} pairs of {', '.join(coins_of(pairs))}, synthetic")
     say_population(pairs)
     for split in splits_of(pairs):
-        trial = tried(pairs, split, prior, seed=seed)
-        say(f"  {split.name}: {len(trial.pairs)} pairs judged; chosen {as_choices(trial.recipes)}")
+        trial = backtest(pairs, split, prior, seed=seed)
+        say(f"  {split.name}: {len(trial.pairs)} pairs judged; chosen {as_choices(trial.fits)}")
         for layer, least in (("crowd", gate), ("raw", 0.0)):
             found = split_findings(trial, seed=seed, least_effective=least).of(BOTH_SIDES, layer)
             say_layer(found)
             if layer == "crowd":
                 judge(split.name, found, Cells.of(trial, least, seed), ledger)
-    judge_leverage(pairs, Fits.of(pairs, prior, COORDINATES).recipe(), ledger)
+    judge_leverage(pairs, PooledFit(prior, COORDINATES).fit(pairs), ledger)
 
 
-def say_population(pairs: Sequence[Pair]) -> None:
+def say_population(pairs: Sequence[Sample]) -> None:
     for side in SIDES:
         beyond = np.array([whales_part(pair, side) for pair in pairs])
         low, middle, high = np.percentile(beyond, [10, 50, 90])
@@ -184,13 +183,13 @@ def judge(split: str, found: SideFindings, cells: Cells, ledger: Ledger) -> None
     )
 
 
-def judge_leverage(pairs: Sequence[Pair], recipe: Recipe, ledger: Ledger) -> None:
+def judge_leverage(pairs: Sequence[Sample], pooled: PooledFit, ledger: Ledger) -> None:
     """Of the crowd's mass within reach, what the pooled fit on all pairs draws per band against exact entries."""
     prior, held = leverage_model_named(), []
-    say(f"  leverage of what stands, in open interest ({recipe.fitted.coordinate}): drawn [95 %], measured")
+    say(f"  leverage of what stands, in open interest ({pooled.fitted_.coordinate}): drawn [95 %], measured")
     for side in SIDES:
-        spread = spread_of(recipe.fitted.side(side), coins_of(pairs), seed=0)
-        for band in standing(pairs, recipe.fitted, side, prior, spread):
+        spread = spread_of(pooled.fitted_.side(side), coins_of(pairs), seed=0)
+        for band in implied_leverage(pairs, pooled.fitted_, side, prior, spread):
             if band.band in JUDGED_BANDS:
                 held.append(bool(band.inside))
                 say(
@@ -205,10 +204,10 @@ def judge_leverage(pairs: Sequence[Pair], recipe: Recipe, ledger: Ledger) -> Non
     )
 
 
-def as_choices(recipes: Sequence[Recipe]) -> str:
+def as_choices(fits: Sequence[PooledFit]) -> str:
     return ", ".join(
-        one.fitted.coordinate + ("" if one.ridge is None else f" (own shares, ridge {one.ridge:g})")
-        for one in recipes
+        one.fitted_.coordinate + ("" if one.ridge_ is None else f" (own shares, ridge {one.ridge_:g})")
+        for one in fits
     )
 
 
@@ -227,15 +226,15 @@ def as_verdict(holds: bool) -> str:
     return "holds" if holds else "does not hold"
 
 
-def pairs_kept(seed: int, accounts: int, days: int, folder: Path | None) -> list[Pair]:
+def pairs_kept(seed: int, accounts: int, days: int, folder: Path | None) -> list[Sample]:
     """Simulated, or as the folder keeps them from an earlier run of one's own."""
     if folder is None:
-        return pairs_of_market(seed, accounts, days)
+        return samples_of_market(seed, accounts, days)
     path = folder / f"market_{seed}_{accounts}_{days}.pairs"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pickle.dumps(pairs_of_market(seed, accounts, days)))
-    kept: list[Pair] = pickle.loads(path.read_bytes())
+        path.write_bytes(pickle.dumps(samples_of_market(seed, accounts, days)))
+    kept: list[Sample] = pickle.loads(path.read_bytes())
     return kept
 
 

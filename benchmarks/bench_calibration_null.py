@@ -28,13 +28,13 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.samples import Pair, pair_of, with_columns
-from liqtruth.compare.calibration.workers import one_blas_thread
-from liqtruth.compare.validation.backtest import CHANCE, tried
+from liqtruth.compare.calibration.holdings import Holdings
+from liqtruth.compare.calibration.samples import Sample, sample_of
+from liqtruth.compare.validation.backtest import CHANCE, backtest
 from liqtruth.compare.validation.baselines import SHAPE_COPY
 from liqtruth.compare.validation.findings import SplitFindings, split_findings
 from liqtruth.compare.validation.splits import splits_of
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, default_prior
 from liqtruth.estimator.series.series import MarketSeries
@@ -68,7 +68,7 @@ MOST_FALSE: Final = 0.05
 NODES: Final = tuple(np.geomspace(1.6, 60.0, 10).tolist())
 PRIOR: Final[LeverageModel] = default_prior(START, NODES)
 
-Markets = Callable[[int], list[Pair]]
+Markets = Callable[[int], list[Sample]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,23 +99,23 @@ class Hours:
         return last_days(MarketSeries(cut, START, end, ends, end, 0.0, ("synthetic",)), WINDOW_DAYS)
 
 
-def levered(seed: int) -> list[Pair]:
+def levered(seed: int) -> list[Sample]:
     """Opened at the close of an hour, given up at random, liquidated where the path goes there."""
     rng = np.random.default_rng([seed, 1])
     return _market(rng, lambda path, hours, highest: _opened(path, hours, highest, rng))
 
 
-def unlevered(seed: int) -> list[Pair]:
+def unlevered(seed: int) -> list[Sample]:
     rng = np.random.default_rng([seed, 2])
     return _market(rng, lambda path, hours, highest: _holders(path, hours, rng))
 
 
-def exchanged(seed: int) -> list[Pair]:
+def exchanged(seed: int) -> list[Sample]:
     rng = np.random.default_rng([seed, 3])
     return _moved(levered(seed), rng.permutation(DAYS), rng.integers(1, len(COINS), DAYS))
 
 
-def rotated(seed: int) -> list[Pair]:
+def rotated(seed: int) -> list[Sample]:
     rng = np.random.default_rng([seed, 4])
     days = np.roll(np.arange(DAYS), rng.integers(DAYS // 4, DAYS - DAYS // 4))
     return _moved(levered(seed), days, np.full(DAYS, rng.integers(1, len(COINS))))
@@ -130,17 +130,17 @@ MARKETS: Final[dict[str, Markets]] = {
 
 
 def _market(
-    rng: np.random.Generator, held_on: Callable[[Hours, list[int], float], list[pl.DataFrame]]
-) -> list[Pair]:
+    rng: np.random.Generator, holdings_on: Callable[[Hours, list[int], float], list[pl.DataFrame]]
+) -> list[Sample]:
     """Days in order, and of a day the coins in theirs."""
     hours = [24 * (BEFORE_DAYS + day + 1) for day in range(DAYS)]
     by_coin = []
     for coin, highest in COINS.items():
         path, brackets = Hours.of(rng), _brackets(coin, highest)
-        held = held_on(path, hours, highest)
+        held = holdings_on(path, hours, highest)
         by_coin.append(
             [
-                pair_of(coin, path.until(hour), venue_named("hyperliquid"), positions, PRIOR, brackets,
+                sample_of(coin, path.until(hour), venue_named("hyperliquid"), positions, PRIOR, brackets,
                         coordinates=COORDINATES)
                 for hour, positions in zip(hours, held, strict=True)
             ]
@@ -203,7 +203,7 @@ def _frame(
     return pl.DataFrame(columns)
 
 
-def _moved(pairs: Sequence[Pair], days: IntArray, steps: IntArray) -> list[Pair]:
+def _moved(pairs: Sequence[Sample], days: IntArray, steps: IntArray) -> list[Sample]:
     """Per day the positions of another of `days`, each coin's from the coin that is so many `steps` further on."""
     coins = len(COINS)
     return [
@@ -215,14 +215,13 @@ def _moved(pairs: Sequence[Pair], days: IntArray, steps: IntArray) -> list[Pair]
     ]
 
 
-def _with_positions(pair: Pair, other: Pair) -> Pair:
+def _with_positions(pair: Sample, other: Sample) -> Sample:
     """At the distances from the mark at which they are on the other pair."""
     for side in SIDES:
-        held: Held = getattr(other, side).held
+        held: Holdings = getattr(other, side).holdings
         scale = pair.mark_px / other.mark_px
-        pair = with_columns(
-            pair, side, held=replace(held, px=held.px * scale, entry_px=held.entry_px * scale)
-        )
+        moved = replace(held, px=held.px * scale, entry_px=held.entry_px * scale)
+        pair = replace(pair, **{side: replace(getattr(pair, side), holdings=moved)})
     return pair
 
 
@@ -256,7 +255,7 @@ def run_market(name: str, seeds: int) -> None:
         with one_blas_thread():
             pairs = MARKETS[name](seed)
             for split in splits_of(pairs):
-                found = split_findings(tried(pairs, split, PRIOR, seed=seed), seed=seed)
+                found = split_findings(backtest(pairs, split, PRIOR, seed=seed), seed=seed)
                 tallies.setdefault(split.name, Tally()).add(found)
         sys.stderr.write(f"\r{name} {seed + 1}/{seeds} ")
     say(f"\n{name}: {seeds} synthetic markets, {len(COINS)} coins, {DAYS} days; claims of skill")

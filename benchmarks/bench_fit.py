@@ -19,13 +19,24 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 
-from liqtruth.compare.calibration.distance_axis import BIN
-from liqtruth.compare.calibration.fit import BEND, RIDGE, ROUNDS, VARIANCE_FLOOR, SideFit, fit_side, separable
-from liqtruth.compare.calibration.pipeline import Fits, Recipe
-from liqtruth.compare.calibration.samples import SMOOTHING, Pair, pair_of
-from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.calibration.uncertainty import DRAWS, Spread, spread_of
-from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.calibration.bands import (
+    DRAWS,
+    Spread,
+    spread_of,
+)
+from liqtruth.compare.calibration.samples import SMOOTHING, Sample, sample_of
+from liqtruth.compare.calibration.selection import PooledFit, coins_of, fit_coordinates
+from liqtruth.compare.calibration.side_fit import (
+    BEND,
+    RIDGE,
+    ROUNDS,
+    VARIANCE_FLOOR,
+    SideFit,
+    fit_side,
+    separable,
+)
+from liqtruth.compare.statistics.distance_axis import BIN
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES
 from liqtruth.heatmap.grid import FloatArray
@@ -34,7 +45,7 @@ from tests.compare.calibrated_markets import (
     CLASSES,
     PRIOR,
     VENUE,
-    held_at,
+    holdings_at,
     log_normal_shares,
     random_series,
     whole_market,
@@ -57,7 +68,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pairs() -> list[Pair]:
+def pairs() -> list[Sample]:
     """Of each day the same dictionary for all coins, with targets of their own."""
     rng = np.random.default_rng(20261121)
     truth = log_normal_shares(12.0, 0.7, TOTAL).ravel()
@@ -65,29 +76,29 @@ def pairs() -> list[Pair]:
     for day in range(MAPS // len(COINS)):
         series = random_series(day, start=timedelta(days=day))
         positions = whole_market(series, day)
-        whole = pair_of("A", series, VENUE, positions, PRIOR, BRACKETS, coordinates=COORDINATES)
+        whole = sample_of("A", series, VENUE, positions, PRIOR, BRACKETS, coordinates=COORDINATES)
         found += [_with_targets(replace(whole, coin=coin), truth, rng) for coin in COINS]
     free = separable(found, PRIOR)
     assert (len(found), CLASSES * int(free.sum())) == (MAPS, COLUMNS)
     return found
 
 
-def _with_targets(pair: Pair, shares: FloatArray, rng: np.random.Generator) -> Pair:
+def _with_targets(pair: Sample, shares: FloatArray, rng: np.random.Generator) -> Sample:
     """On both sides what the shares draw, times noise of mean one per bin."""
     for side in SIDES:
         one = getattr(pair, side)
         mass = one.columns["leverage"] @ shares
-        noisy = held_at(mass * rng.gamma(4.0, 0.25, mass.shape), PARTS)
-        pair = replace(pair, **{side: replace(one, held=noisy)})
+        noisy = holdings_at(mass * rng.gamma(4.0, 0.25, mass.shape), PARTS)
+        pair = replace(pair, **{side: replace(one, holdings=noisy)})
     return pair
 
 
-def one_side(pairs: list[Pair]) -> SideFit:
+def one_side(pairs: list[Sample]) -> SideFit:
     sides, blocks = [pair.long for pair in pairs], [pair.block for pair in pairs]
     return fit_side(sides, blocks, PRIOR.shares("long"), separable(pairs, PRIOR))
 
 
-def looped(pairs: list[Pair]) -> FloatArray:
+def looped(pairs: list[Sample]) -> FloatArray:
     """Shares (classes, nodes) of the long side, one pair after the other."""
     prior, free = PRIOR.shares("long"), separable(pairs, PRIOR)
     chosen = np.flatnonzero(np.tile(free, CLASSES))
@@ -122,30 +133,30 @@ def _solution(matrix: FloatArray, right: FloatArray, prior: FloatArray) -> Float
     return np.asarray(weight)
 
 
-def all_that_follows(pairs: list[Pair]) -> tuple[tuple[Recipe, ...], tuple[Spread, ...]]:
+def all_that_follows(pairs: list[Sample]) -> tuple[tuple[PooledFit, ...], tuple[Spread, ...]]:
     """Every coin left out, the coordinate chosen without it; the chosen fit's bootstrap and coins left out again."""
-    fits = Fits.of(pairs, PRIOR, COORDINATES)
-    without = tuple(fits.without(coin) for coin in coins_of(pairs))
-    fitted = fits.recipe().fitted
+    fits = fit_coordinates(pairs, PRIOR, COORDINATES)
+    without = tuple(PooledFit(PRIOR).choose(pairs, fits, coin) for coin in coins_of(pairs))
+    fitted = PooledFit(PRIOR).choose(pairs, fits).fitted_
     return without, tuple(spread_of(fitted.side(side), coins_of(pairs), seed=0) for side in SIDES)
 
 
 @pytest.mark.benchmark(group=f"fit of one side, {MAPS} maps x {COLUMNS} columns", timer=time.process_time)
-def test_fit(benchmark: BenchmarkFixture, pairs: list[Pair]) -> None:
+def test_fit(benchmark: BenchmarkFixture, pairs: list[Sample]) -> None:
     found = benchmark.pedantic(lambda: one_side(pairs), rounds=5, warmup_rounds=1)
     np.testing.assert_allclose(found.shares, looped(pairs), atol=2e-4)
     assert benchmark.stats is None or benchmark.stats["min"] < FIT_AT_MOST_S
 
 
 @pytest.mark.benchmark(group=f"fit of one side, {MAPS} maps x {COLUMNS} columns", timer=time.process_time)
-def test_loop_over_pairs(benchmark: BenchmarkFixture, pairs: list[Pair]) -> None:
+def test_loop_over_pairs(benchmark: BenchmarkFixture, pairs: list[Sample]) -> None:
     benchmark.pedantic(lambda: looped(pairs), rounds=3)
 
 
 @pytest.mark.benchmark(
     group="all coins left out in all coordinates, and the bootstrap", timer=time.process_time
 )
-def test_all_that_follows(benchmark: BenchmarkFixture, pairs: list[Pair]) -> None:
+def test_all_that_follows(benchmark: BenchmarkFixture, pairs: list[Sample]) -> None:
     """A loop would fit every coordinate and side, each with every coin left out once and twice, and every draw."""
     without, spreads = benchmark.pedantic(lambda: all_that_follows(pairs), rounds=1)
     assert len(without) == len(COINS)

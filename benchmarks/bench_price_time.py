@@ -9,8 +9,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
-from liqtruth.estimator.over_time.step_masses import PriceTime, price_time
-from liqtruth.estimator.over_time.time_evolution import Steps
+from liqtruth.estimator.over_time.time_evolution import PriceTime, Steps, price_time
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 

@@ -21,9 +21,9 @@ from liqtruth.storage.store import Store
 ACCOUNTS: Final = 2_000
 ROOT: Final = Path(__file__).parents[1]
 SERVER: Final = f"""
-from sandbox.market import MarketSpec, simulate
-from sandbox.server import serve_forever
-from sandbox.truth import addresses
+from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.sandbox.server import serve_forever
+from liqtruth.sandbox.truth import addresses
 market = simulate(MarketSpec(seed=5, accounts={ACCOUNTS}, days=5, cex_accounts=500))
 def ready(server):
     print(server.base_url, *addresses(market), flush=True)

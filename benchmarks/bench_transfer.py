@@ -27,8 +27,7 @@ from liqtruth.compare.transfer.job import STEP
 from liqtruth.compare.transfer.observed import Heard
 from liqtruth.compare.transfer.record import Transferred
 from liqtruth.compare.transfer.sample import Sample, sample_from
-from liqtruth.compare.transfer.tilt import Z80
-from liqtruth.compare.transfer.transfer import carried_over
+from liqtruth.compare.transfer.transfer import Z80, carried_over
 from liqtruth.estimator.model.cohort_model import VintageModel
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.venues.table import venue_named

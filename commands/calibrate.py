@@ -36,15 +36,16 @@ def calibrate_fit(
     A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it. A
     fit on too few positions is written and shown, but not put into use, and the exit code is 1.
     """
-    from liqtruth.compare.calibration.calibrated import calibrate
-    from liqtruth.compare.calibration.fit_files import FitFailsItsGate, fit_to_save, save
+    from liqtruth.compare.calibration.leverage_fit import LeverageFit
+    from liqtruth.compare.calibration.record import FitFailsItsGate, fit_to_save, save
     from liqtruth.compare.calibration.shown import shown
     from liqtruth.estimator.model.leverage_model import leverage_model_named
 
     with opened_store() as store:
         gathered = samples.gathered(store, coins)
         with progress("fit", 1.0) as advance:
-            fitted = calibrate(gathered, leverage_model_named(), name=name, seed=seed, on_progress=advance)
+            prior = leverage_model_named()
+            fitted = LeverageFit(prior, name=name, seed=seed).fit(gathered, advance).calibrated_
         data_dir, asked = store.settings.data_dir, fitted.model.name
         fitted = fit_to_save(data_dir, fitted)
         path = save(data_dir, fitted)
@@ -60,7 +61,7 @@ def calibrate_show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A leverage model.")] = "calibrated",
 ) -> None:
     """Show a model's distribution of leverage, with intervals, beside tiers, bell and the shipped prior."""
-    from liqtruth.compare.calibration.fit_files import load
+    from liqtruth.compare.calibration.record import load
     from liqtruth.compare.calibration.shown import shown, write_page
     from liqtruth.compare.transfer.record import load as load_transfer
     from liqtruth.compare.transfer.shown import ShownTransfer, tell_transfer
@@ -82,7 +83,7 @@ def calibrate_show(
 @calibrate_app.command("list")
 def calibrate_list(out: JsonOut) -> None:
     """List the leverage models that maps can be drawn with: shipped ones and those of the data directory."""
-    from liqtruth.compare.calibration.fit_files import listed
+    from liqtruth.compare.calibration.record import listed
     from liqtruth.compare.transfer.record import load as load_transfer
 
     with opened_store() as store:

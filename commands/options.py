@@ -318,7 +318,7 @@ class SampleOptions(Options):
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
         from liqtruth.compare.calibration.samples import Limits
-        from liqtruth.compare.calibration.workers import Workers
+        from liqtruth.compare.workers import Workers
         from liqtruth.estimator.model.leverage_model import leverage_model_named
 
         with progress("pairs", 1.0) as advance:

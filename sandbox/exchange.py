@@ -21,17 +21,14 @@ from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.sandbox.binance.rest import NOT_FOUND, BinanceApi
 from liqtruth.sandbox.bybit.rest import BybitApi
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.http.faulty import SERVER_NAME, faulty, response
+from liqtruth.sandbox.http.faults import SERVER_NAME, Faults, faulty, response
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
 from liqtruth.sandbox.http.session import Connections
-from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, items_of
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
-from liqtruth.sandbox.hyperliquid.weights import WeightBudget, weight_of
 from liqtruth.sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
 from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
-from liqtruth.sandbox.market.live import Live
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market
+from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
 from liqtruth.sandbox.okx.rest import OkxApi
 from liqtruth.sandbox.public.forced_orders import forced_orders
 from liqtruth.sandbox.truth import true_liquidations, true_positions

@@ -19,11 +19,10 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from liqtruth.heatmap.decoding import NOT_DECODED
-from liqtruth.sandbox.decimals import from_units
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour
 from liqtruth.sandbox.http.session import Connections, Json, Session
-from liqtruth.sandbox.market.assets import Asset
+from liqtruth.sandbox.market.assets import Asset, from_units
 from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.okx.query import Contract
 from liqtruth.sandbox.public.forced_orders import SECOND_MS, ForcedOrders, latest_per_second

@@ -1,6 +1,8 @@
 """What is true in a synthetic market: every position with its liquidation price, every liquidation that happened.
 
 Taken from the ledger, never from the wire, so that a reader of the wire can be held against it.
+Liquidation prices are searched for by bisection on the ledger's own equity and tier rules; there is no closed form, so
+a solver that agrees with these prices agrees with something other than itself.
 """
 
 from dataclasses import dataclass
@@ -9,14 +11,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.live import market_at
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market
+from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO
+from liqtruth.sandbox.market.margin_rules import Floats, Ints, MarginRules
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, market_at
 from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO, UNIFIED
 from liqtruth.sandbox.market.roles import LIQUIDATOR, Vault, draw_roles
-from liqtruth.sandbox.market.search import Exposure, liquidation_prices
-from liqtruth.sandbox.market.tape import LIQUIDATION
 from liqtruth.sandbox.market.venue import VenueResult
 from liqtruth.sandbox.public.forced_orders import order_times
 
@@ -42,6 +41,41 @@ ROLE_SCHEMA: Final = {
     "relationship": pl.Utf8,
     "is_liquidator": pl.Boolean,
 }
+LOWEST_PX, HIGHEST_PX = 1e-12, 1e15
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Positions to search, one row each. `equity_usd` backs the position at `mark_px`; `other_due_usd` is the
+    maintenance of what else that equity backs."""
+
+    szi: Floats
+    mark_px: Floats
+    equity_usd: Floats
+    other_due_usd: Floats
+    table: Ints
+
+
+def surplus_usd(rules: MarginRules, exposure: Exposure, px: Floats) -> Floats:
+    """Equity minus maintenance with this coin at `px` and all others where they are."""
+    equity = exposure.equity_usd + exposure.szi * (px - exposure.mark_px)
+    due = rules.maintenance_usd(np.abs(exposure.szi) * px, exposure.table)
+    return np.asarray(equity - exposure.other_due_usd - due)
+
+
+def liquidation_prices(rules: MarginRules, exposure: Exposure) -> Floats:
+    """The price at which each position is liquidated; NaN where no price up to 1e15 liquidates it."""
+    long = exposure.szi > 0
+    low = np.full(exposure.szi.size, LOWEST_PX)
+    high = np.full(exposure.szi.size, HIGHEST_PX)
+    safe_low = surplus_usd(rules, exposure, low) >= 0
+    safe_high = surplus_usd(rules, exposure, high) >= 0
+    for _ in range(110):
+        middle = np.where(high > 2 * low, np.sqrt(low * high), 0.5 * (low + high))
+        downward = (surplus_usd(rules, exposure, middle) >= 0) == long
+        low, high = np.where(downward, low, middle), np.where(downward, middle, high)
+    never = np.where(long, safe_low, safe_high)
+    return np.where(never, np.nan, np.where(long, high, low))
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,130 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 
+import certifi
 import pytest
+import typer.main
 from hypothesis import settings
+from sqlalchemy import Connection
 
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.storage.database import upgrade
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
+from tests import markets
+from tests.markets import market_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
+MIGRATED = upgrade._run
+LONGEST = (
+    "test_watch.py",
+    "test_settings.py",
+    "test_workers.py",
+    "test_cli.py",
+    "test_cli_index.py",
+    "test_terminal_cases.py",
+    "test_shared_budget.py",
+    "test_kill_commands.py",
+    "test_sweep.py",
+    "test_serve_command.py",
+    "test_read_only.py",
+    "test_node_state.py",
+    "test_calibration_lake.py",
+    "test_watch_holds_on.py",
+    "test_feed_watch_misbehaving.py",
+)
+"""Files of tests by their duration."""
 
 # A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
 # examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.
 settings.register_profile("liqtruth", deadline=None, derandomize=True, max_examples=15)
 settings.register_profile("fuzz", deadline=None, max_examples=300)
 settings.load_profile(os.environ.get("LIQTRUTH_HYPOTHESIS", "liqtruth"))
+
+
+made: list[Path] = []
+"""The folder of markets where this process made it."""
+
+
+def pytest_configure() -> None:
+    """A folder for the markets of this run; test processes are told of it by their environment."""
+    if markets.FOLDER not in os.environ:
+        made.append(Path(tempfile.mkdtemp(prefix="liqtruth-markets-")))
+        os.environ[markets.FOLDER] = str(made[0])
+
+
+def pytest_unconfigure() -> None:
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+        del os.environ[markets.FOLDER]
+    made.clear()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process works on one when the others are done."""
+    items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.name) in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test speaks TLS, but every client reads all certificates that its machine trusts: here there is one."""
+    end = "-----END CERTIFICATE-----\n"
+    path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    path.write_text(Path(certifi.where()).read_text().partition(end)[0] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(path))
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """The tree of commands is the same for every line, and takes longer to build than most lines to run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
+
+
+@cache
+def statements_of_schema() -> tuple[str, ...]:
+    """What the migrations leave in an empty SQLite file."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        MIGRATED(connection, upgrade.HEAD)
+        told = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+        )
+        statements = tuple(sql for (sql,) in told)
+    engine.dispose()
+    return (*statements, f"INSERT INTO alembic_version VALUES ('{upgrade.HEAD}')")
+
+
+@pytest.fixture(autouse=True)
+def tables_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new SQLite file is given the tables that its migrations make, without loading and running each of them; a
+    file that holds anything is migrated. Tests of migrations have a fixture of this name that does nothing."""
+
+    def run(connection: Connection, revision: str) -> None:
+        is_new = connection.dialect.name == "sqlite" and revision == upgrade.HEAD
+        if not is_new or connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
+            return MIGRATED(connection, revision)
+        for statement in statements_of_schema():
+            connection.exec_driver_sql(statement)
+
+    monkeypatch.setattr(upgrade, "_run", run)
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +139,7 @@ def recorded() -> Path:
 @pytest.fixture(scope="session")
 def small_market() -> Market:
     """A synthetic market, small enough to be read whole in a second."""
-    return simulate(MarketSpec(seed=5, accounts=600, days=5, cex_accounts=500))
+    return market_of(MarketSpec(seed=5, accounts=600, days=5, cex_accounts=500))
 
 
 @pytest.fixture(scope="session")

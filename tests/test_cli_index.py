@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from liqtruth.sandbox.hyperliquid.node_state import write_state
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
+from tests.markets import market_of
 from tests.on_server import database_of_children, url_of_data_dir  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +23,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[SandboxServer]:
-    market = simulate(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
+    market = market_of(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
     with serving_in_thread(market, weight_per_minute=None) as running:
         yield running
 

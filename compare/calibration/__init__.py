@@ -1,1 +1,1 @@
-"""Calibration: leverage models fitted on pairs of public aggregates and exact positions of the same moment."""
+"""Calibration: leverage models fitted on samples of public aggregates and exact positions of the same moment."""

@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.map_scores import log_ratio, within
-from liqtruth.compare.calibration.pipeline import Recipe
-from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
+from liqtruth.compare.calibration.samples import Sample
+from liqtruth.compare.calibration.selection import Fitted, PooledFit, coins_of, layer_maps, left_out
+from liqtruth.compare.statistics.map_scores import log_ratio, within
 from liqtruth.estimator.model.leverage_model import LEVEL, Bounds, SideBounds
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -22,7 +21,7 @@ FEWEST: Final = 20
 """Held-out maps below which quantiles of `LEVEL` mean nothing."""
 
 
-def bounds_of(pairs: Sequence[Pair], fitted: Fitted) -> Bounds | None:
+def bounds_of(pairs: Sequence[Sample], fitted: Fitted) -> Bounds | None:
     """From the maps of coins left out; null with a single coin or fewer than `FEWEST` maps."""
     coins = coins_of(pairs)
     if len(coins) < 2 or len(pairs) < FEWEST:
@@ -32,14 +31,14 @@ def bounds_of(pairs: Sequence[Pair], fitted: Fitted) -> Bounds | None:
     return Bounds(long, short, basis)
 
 
-def own_bounds_of(pairs: Sequence[Pair], recipe: Recipe) -> Bounds | None:
+def own_bounds_of(pairs: Sequence[Sample], pooled: PooledFit) -> Bounds | None:
     """As `bounds_of`, for coins that the fit has seen: from maps of later days than an earlier fit had seen, since what
     a coin left out misses is more than a known coin does. Null where coins do not deviate, or with too few such maps.
     """
-    later = recipe.deviation.unseen
-    if recipe.ridge is None or len(later) < FEWEST:
+    later = pooled.deviation_.unseen
+    if pooled.ridge_ is None or len(later) < FEWEST:
         return None
-    long, short = (_side_bounds(*known_held_out(pairs, recipe, side), side) for side in SIDES)
+    long, short = (_side_bounds(*known_held_out(pairs, pooled, side), side) for side in SIDES)
     return Bounds(
         long,
         short,
@@ -47,16 +46,18 @@ def own_bounds_of(pairs: Sequence[Pair], recipe: Recipe) -> Bounds | None:
     )
 
 
-def known_held_out(pairs: Sequence[Pair], recipe: Recipe, side: str) -> tuple[tuple[Pair, ...], FloatArray]:
+def known_held_out(
+    pairs: Sequence[Sample], pooled: PooledFit, side: str
+) -> tuple[tuple[Sample, ...], FloatArray]:
     """Pairs of known coins and what a fit that had not seen their days draws of them; where days are too few for that
-    or the coins are new to the recipe, all `pairs` as drawn without their coin."""
-    deviation = recipe.deviation
+    or the coins are new to the fit, all `pairs` as drawn without their coin."""
+    deviation = pooled.deviation_
     if len(deviation.unseen) >= FEWEST:
         return deviation.unseen, deviation.maps[side]
-    return tuple(pairs), left_out(pairs, recipe.fitted, side)
+    return tuple(pairs), left_out(pairs, pooled.fitted_, side)
 
 
-def whale_curves(pairs: Sequence[Pair], side: str) -> FloatArray:
+def whale_curves(pairs: Sequence[Sample], side: str) -> FloatArray:
     """Share of open interest that whales' excess holds within each of `DISTANCES_PCT`, shape (pairs, distances)."""
     excess = np.stack([_excess(pair, side) for pair in pairs])
     return np.stack([within(excess, distance, side) for distance in DISTANCES_PCT], axis=1)
@@ -80,7 +81,7 @@ def covered(low: FloatArray, high: FloatArray, found: FloatArray) -> FloatArray:
     return np.asarray((found >= low) & (found <= high))
 
 
-def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBounds:
+def _side_bounds(pairs: Sequence[Sample], maps: FloatArray, side: str) -> SideBounds:
     sides = [getattr(pair, side) for pair in pairs]
     raw, crowd = (layer_maps(pairs, side, layer) for layer in ("raw", "crowd"))
     found = residuals(raw, maps, side)
@@ -91,7 +92,7 @@ def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBoun
         distance_pct=DISTANCES_PCT,
         low=_rounded(np.exp(low)),
         high=_rounded(np.exp(high)),
-        crowd_share=round(float(np.median([one.held.kept for one in sides])), 4),
+        crowd_share=round(float(np.median([one.holdings.kept for one in sides])), 4),
         whales_low=_rounded(whales_low),
         whales_high=_rounded(whales_high),
         middle=_rounded(np.exp(np.median(found, axis=0))),
@@ -100,9 +101,9 @@ def _side_bounds(pairs: Sequence[Pair], maps: FloatArray, side: str) -> SideBoun
     )
 
 
-def _excess(pair: Pair, side: str) -> FloatArray:
-    held = getattr(pair, side).held
-    return np.asarray(held.binned(held.share - held.cut))
+def _excess(pair: Sample, side: str) -> FloatArray:
+    holdings = getattr(pair, side).holdings
+    return np.asarray(holdings.binned(holdings.share - holdings.cut))
 
 
 def _rounded(values: FloatArray) -> tuple[float, ...]:

@@ -103,7 +103,7 @@ def known(data_dir: Path, wanted: str) -> Known:
 
     Raises `UnknownChoice` with the known names, and `BadInput` for a file that cannot be used.
     """
-    from liqtruth.compare.calibration.fit_files import load
+    from liqtruth.compare.calibration.record import load
 
     path = Path(wanted)
     if path.suffix != ".json":
@@ -206,7 +206,7 @@ def _others(first: LeverageModel, second: LeverageModel) -> Iterator[Other]:
         elif isinstance(one, dict):
             yield from _coins(one, other)
         elif one != other:
-            yield Other(part, _told(one), _told(other))
+            yield Other(part, _short(one), _short(other))
 
 
 def _others_within(part: str, first: msgspec.Struct, second: msgspec.Struct) -> Iterator[Other]:
@@ -214,18 +214,20 @@ def _others_within(part: str, first: msgspec.Struct, second: msgspec.Struct) -> 
     for name in first.__struct_fields__:
         one, other = getattr(first, name), getattr(second, name)
         if one != other:
-            yield Other(f"{part} {name}", _told(one), _told(other))
+            yield Other(f"{part} {name}", _short(one), _short(other))
 
 
 def _coins(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Other]:
     """Coins with shares of their own in either, where these are not the same."""
     for coin in sorted({*first, *second}):
         if first.get(coin) != second.get(coin):
-            told = ["its own shares" if coin in model else "those of all coins" for model in (first, second)]
-            yield Other(f"shares of {coin}", told[0], told[1] if told[0] != told[1] else "other own shares")
+            whose = ["its own shares" if coin in model else "those of all coins" for model in (first, second)]
+            yield Other(
+                f"shares of {coin}", whose[0], whose[1] if whose[0] != whose[1] else "other own shares"
+            )
 
 
-def _told(value: Any) -> str:
+def _short(value: Any) -> str:
     """Short: the ends of many numbers, the beginning of long texts."""
     if not value:
         return "none"

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.distance_axis import REACH, binned
+from liqtruth.compare.statistics.distance_axis import REACH, binned
+from liqtruth.compare.statistics.effective_sample_size import effective_number
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
@@ -17,8 +18,14 @@ SIZES: Final = ("<10k", "10-100k", "100k-1M", ">1M")
 """Size classes of positions, USD at the mark."""
 
 
+ENTRY_REACH: Final = 0.30
+ENTRY_BIN: Final = 0.005
+ENTRY_BINS: Final = round(2 * ENTRY_REACH / ENTRY_BIN)
+"""Of entry prices, log distance from the mark either way."""
+
+
 @dataclass(frozen=True, eq=False)
-class Held:
+class Holdings:
     """Rows are positions. `away` is the log distance of the liquidation from the mark, outward (0 where the mark has
     crossed it, infinite where no price liquidates); `share` of open interest; `account` codes; `account_usd` what the
     account is worth, `entry_px` and `px` entry and liquidation price (nan where unknown or none)."""
@@ -36,7 +43,7 @@ class Held:
         """Share of open interest that these positions hold."""
         return float(self.share.sum())
 
-    def as_whole(self) -> "Held":
+    def as_whole(self) -> "Holdings":
         """Scaled to hold all open interest: what is not seen is taken to be alike."""
         whole = self.coverage
         return replace(self, share=self.share / whole) if whole > 0 else self
@@ -66,25 +73,23 @@ class Held:
         return np.searchsorted(SIZE_EDGES_USD, self.notional_usd, side="right")
 
     def effective(self, mass: FloatArray, within: float = REACH) -> float:
-        """(sum q)^2 / sum q^2 of a mass per position, of those within a log distance of the mark."""
-        near = mass[self.away < within]
-        squares = float((near**2).sum())
-        return float(near.sum()) ** 2 / squares if squares > 0 else 0.0
+        """Effective number of a mass per position, of those within a log distance of the mark."""
+        return effective_number(mass[self.away < within])
 
     def binned(self, mass: FloatArray) -> FloatArray:
         """A mass per position as a map (bins,)."""
         return binned(self.away, mass)
 
 
-def held_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Held:
-    """Positions of one side, in shares of the last open interest; `positions` as `pairs.pair_of` wants them."""
+def holdings_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Holdings:
+    """Positions of one side, in shares of the last open interest; `positions` as `pairs.sample_of` wants them."""
     sign = 1.0 if side == "long" else -1.0
     rows = positions.filter(pl.col("szi") * sign > 0)
     open_interest, mark = float(series.bars.open_interest[-1]), series.mark_px
     coins = rows["szi"].to_numpy() * sign
     px = rows["liq_px"].cast(pl.Float64).to_numpy()
     priced = np.isfinite(px) & (px > 0)
-    return Held(
+    return Holdings(
         away=_away(px, mark, sign, priced),
         share=coins / open_interest if open_interest > 0 else np.zeros(len(coins)),
         account=_accounts(rows),
@@ -93,6 +98,19 @@ def held_on(side: str, positions: pl.DataFrame, series: MarketSeries) -> Held:
         entry_px=_optional(rows, "entry_px"),
         px=np.where(priced, px, np.nan),
     )
+
+
+def entry_map(holdings: Holdings, mark_px: float) -> FloatArray:
+    """The crowd's mass per entry bin."""
+    known = np.isfinite(holdings.entry_px)
+    place = entry_bin(np.log(holdings.entry_px[known] / mark_px))
+    near = place >= 0
+    return np.bincount(place[near], holdings.cut[known][near], ENTRY_BINS).astype(np.float64)
+
+
+def entry_bin(log_px: FloatArray) -> np.ndarray:
+    place = np.floor((log_px + ENTRY_REACH) / ENTRY_BIN).astype(np.int64)
+    return np.where((place >= 0) & (place < ENTRY_BINS), place, -1)
 
 
 def _away(px: FloatArray, mark: float, sign: float, priced: np.ndarray) -> FloatArray:

@@ -1,7 +1,11 @@
-"""Pairs of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
+"""Samples of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
 
 Where a market's own aggregates were not kept, another venue's may stand in (`aggregates`): its prices and the shape of
 its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it says so.
+
+Incomplete coverage is handled, not ignored: who reads accounts finds large ones first. Where some readings cover nearly
+everything, their mix of account sizes says how much each class weighs in the others; a class that a reading has nothing
+of cannot be weighed up. Where no reading covers enough, nothing is known of the mix, and that is stated.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,18 +13,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
 from sqlmodel import col, func, select
 
-from liqtruth.compare.calibration.coverage import reweighted
-from liqtruth.compare.calibration.samples import LIMITS, Limits, Pair, PairRefused, pair_of
-from liqtruth.compare.calibration.workers import Workers, run_all
+from liqtruth.compare.calibration.holdings import Holdings
+from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleRefused, sample_of
+from liqtruth.compare.workers import Workers, run_all
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
 from liqtruth.estimator.moments import hours
 from liqtruth.estimator.series.series import MarketSeries, load_series
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.maps.history import MOST_MOMENTS
 from liqtruth.indexer.positions.readings import check_coin, coin_as_of
@@ -35,7 +42,12 @@ WINDOW: Final = "30d"
 UNKNOWN: Final = "unknown_collateral"
 AT_ONCE: Final = 16
 """Moments of a task: enough that opening the lake costs little, few enough that a lost worker does."""
-
+ACCOUNT_EDGES_USD: Final = (1e5, 1e6, 1e7)
+CLASSES: Final = len(ACCOUNT_EDGES_USD) + 1
+WHOLE: Final = 0.95
+"""Coverage from which a reading is taken to show the mix of account sizes."""
+MOST_TIMES: Final = 5.0
+"""A class is weighed up or down by no more than this."""
 
 HERE: Final = Workers()
 
@@ -53,7 +65,7 @@ class Refused:
 class Gathered:
     """All pairs, by coin and time, and the moments that have none; `notes` are what was chosen on the way."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Sample, ...]
     refused: tuple[Refused, ...]
     notes: tuple[str, ...] = ()
 
@@ -70,7 +82,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class PairTask:
+class SampleTask:
     """Some moments of one coin, and where they are stored."""
 
     settings: Settings
@@ -101,25 +113,25 @@ def gather(
     venue_named(aggregates)
     wanted = Wanted(prior, step, coordinates, limits, aggregates)
     tasks = [
-        PairTask(store.settings, coin, moments, wanted)
+        SampleTask(store.settings, coin, moments, wanted)
         for coin in dict.fromkeys(coins)
         for moments in _batches(_moments(*_span(store, coin, start, end), step))
     ]
-    found = [one for part in run_all(pairs_of, tasks, workers, on_progress=on_progress) for one in part]
+    found = [one for part in run_all(samples_of, tasks, workers, on_progress=on_progress) for one in part]
     refused = tuple(one for one in found if isinstance(one, Refused))
-    pairs = {(one.coin, one.as_of): one for one in reversed(found) if isinstance(one, Pair)}
+    pairs = {(one.coin, one.as_of): one for one in reversed(found) if isinstance(one, Sample)}
     if not pairs:
         raise _none_left(coins, refused)
-    weighed, said = reweighted([pairs[key] for key in sorted(pairs)])
+    weighed, weighing = reweighted([pairs[key] for key in sorted(pairs)])
     stand_in = (
         f"aggregates of {aggregates} stand in for Hyperliquid's own, at its level of open interest"
         if aggregates != VENUE
         else ""
     )
-    return Gathered(weighed, refused, tuple(note for note in (stand_in, said) if note))
+    return Gathered(weighed, refused, tuple(note for note in (stand_in, weighing) if note))
 
 
-def pairs_of(task: PairTask) -> list[Pair | Refused]:
+def samples_of(task: SampleTask) -> list[Sample | Refused]:
     """What a worker does: the pairs of a task's moments, or why there is none."""
     with Store.open(task.settings) as store:
         return [_pair_or_reason(store, task.coin, moment, task.wanted) for moment in task.moments]
@@ -136,7 +148,7 @@ def standing_in(series: MarketSeries, open_interest: float | None) -> MarketSeri
     """Another venue's series with its open interest scaled to end at this many coins."""
     last = float(series.bars.open_interest[-1])
     if not open_interest or not last > 0:
-        raise PairRefused(
+        raise SampleRefused(
             "the market's own open interest is not known, so that no other venue's can stand in"
         )
     bars = replace(series.bars, open_interest=series.bars.open_interest * (open_interest / last))
@@ -147,25 +159,25 @@ def _batches(moments: Sequence[datetime]) -> list[tuple[datetime, ...]]:
     return [tuple(moments[start : start + AT_ONCE]) for start in range(0, len(moments), AT_ONCE)]
 
 
-def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Pair | Refused:
+def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample | Refused:
     try:
         return _stored_pair(store, coin, moment, wanted)
     except (MissingData, BadInput) as error:
         return Refused(coin, moment, str(error))
 
 
-def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Pair:
+def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample:
     positions, market, _ = coin_as_of(store, coin, moment)
     read_at = positions["as_of"].max()
     assert isinstance(read_at, datetime)
     if moment - read_at >= wanted.step:
-        raise PairRefused(f"no position was read in the {hours(wanted.step)} before")
+        raise SampleRefused(f"no position was read in the {hours(wanted.step)} before")
     venue = venue_named(wanted.aggregates)
     series = load_series(store, venue, coin, WINDOW, read_at)
     if wanted.aggregates != VENUE:
         series = standing_in(series, None if market is None else market.open_interest)
     brackets = stored_brackets(store, venue_named(VENUE), coin, read_at)
-    return pair_of(
+    return sample_of(
         coin,
         series,
         venue,
@@ -203,12 +215,75 @@ def _moments(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
 
 def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
     """The most frequent reason of each coin."""
-    told = []
+    most = []
     for coin in dict.fromkeys(coins):
         reasons = [one.reason for one in refused if one.coin == coin]
-        most = max(dict.fromkeys(reasons), key=reasons.count)
-        told.append(f"{coin} {reasons.count(most)} times: {most}")
+        first = max(dict.fromkeys(reasons), key=reasons.count)
+        most.append(f"{coin} {reasons.count(first)} times: {first}")
     return MissingData(
-        f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(told)}. `liqtruth index watch` "
+        f"no pair of {', '.join(coins)} is left of {len(refused)} moments; {'; '.join(most)}. `liqtruth index watch` "
         "brings exact positions, `liqtruth feed watch hyperliquid` their aggregates"
     )
+
+
+def reweighted(pairs: Sequence[Sample]) -> tuple[tuple[Sample, ...], str]:
+    """Pairs below `WHOLE`, weighed by size class of account like those above, and what was done in one line."""
+    lacking = sum(least_coverage(pair) < WHOLE for pair in pairs)
+    if not lacking:
+        return tuple(pairs), ""
+    reference = {side: reference_mix(pairs, side) for side in SIDES}
+    if any(mix is None for mix in reference.values()):
+        return tuple(pairs), (
+            f"{lacking} of {len(pairs)} pairs cover less than {WHOLE:.0%}, and no reading covers enough to know the "
+            "mix of account sizes: what was not seen is taken to be like what was"
+        )
+    return tuple(_pair(pair, reference) for pair in pairs), (
+        f"{lacking} of {len(pairs)} pairs cover less than {WHOLE:.0%}: weighed by size of account like the others"
+    )
+
+
+def least_coverage(pair: Sample) -> float:
+    return min(pair.long.coverage, pair.short.coverage)
+
+
+def mean_coverage(pairs: Sequence[Sample], side: str) -> float:
+    """Of all pairs, each with at most one."""
+    return float(np.mean([min(1.0, getattr(pair, side).coverage) for pair in pairs]))
+
+
+def reference_mix(pairs: Sequence[Sample], side: str) -> FloatArray | None:
+    """Share of open interest per size class of account in pairs that cover nearly all; null without any."""
+    whole = [getattr(pair, side).holdings for pair in pairs if getattr(pair, side).coverage >= WHOLE]
+    known = [mix for mix in (_mix(holdings) for holdings in whole) if mix is not None]
+    return np.mean(known, axis=0) if known else None
+
+
+def _pair(pair: Sample, reference: dict[str, FloatArray | None]) -> Sample:
+    changed = {}
+    for side in SIDES:
+        own, mix = getattr(pair, side), reference[side]
+        if own.coverage < WHOLE and mix is not None:
+            changed[side] = replace(own, holdings=_weighed(own.holdings, mix))
+    return replace(pair, **changed)
+
+
+def _weighed(holdings: Holdings, reference: FloatArray) -> Holdings:
+    own, known = _mix(holdings), np.isfinite(holdings.account_usd)
+    if own is None:
+        return holdings
+    times = np.clip(reference / np.maximum(own, 1e-12), 1 / MOST_TIMES, MOST_TIMES)
+    share = holdings.share * np.where(known, times[_class(holdings)], 1.0)
+    return replace(holdings, share=share / share.sum())
+
+
+def _mix(holdings: Holdings) -> FloatArray | None:
+    """Null where no account's worth is known."""
+    known = np.isfinite(holdings.account_usd)
+    if not holdings.share[known].sum() > 0:
+        return None
+    parts = np.bincount(_class(holdings)[known], holdings.share[known], CLASSES)
+    return np.asarray(parts / parts.sum())
+
+
+def _class(holdings: Holdings) -> IntArray:
+    return np.searchsorted(ACCOUNT_EDGES_USD, np.nan_to_num(holdings.account_usd), side="right")

@@ -1,23 +1,36 @@
-"""`FitRecord`: what a fitted model rests on, as it is stored beside the model and shown."""
+"""`FitRecord`: what a fitted model rests on, as it is shown; fitted models and their records, to files and back.
 
+A model lies in `<data-dir>/models/NAME.json`, where every command finds it by name; what it rests on, with intervals,
+lies in `<data-dir>/models/fits/NAME.json`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 from typing import Final, Literal
 
 import msgspec
 
 from liqtruth.compare.calibration.bands import Band
-from liqtruth.compare.calibration.entries import EntryCheck
-from liqtruth.compare.calibration.implied_leverage import StandingBand
+from liqtruth.compare.calibration.implied_leverage import EntryCheck, ImpliedLeverageBand
 from liqtruth.compare.calibration.selection import CoordinateScore, DeviationScore
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.leverage_model import LeverageModel, known_models
+from liqtruth.estimator.model.model_in_use import UNPROVEN, in_use
+from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
+NAME: Final = "calibrated"
 
 
-class PairRow(msgspec.Struct, frozen=True):
+class SampleRow(msgspec.Struct, frozen=True):
     """One pair: what was covered, what of the mass was left when large positions were cut; long then short."""
 
     coin: str
@@ -37,7 +50,7 @@ class SideRecord(msgspec.Struct, frozen=True):
     bands: tuple[Band, ...]
     prior_scale: float
     at_most_one: bool
-    standing: tuple[StandingBand, ...]
+    standing: tuple[ImpliedLeverageBand, ...]
     entries: EntryCheck | None
 
 
@@ -71,7 +84,7 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     choices: Choices
     long: SideRecord
     short: SideRecord
-    pairs: tuple[PairRow, ...]
+    pairs: tuple[SampleRow, ...]
     refused: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -91,3 +104,129 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return Training(
             self.model, self.model_hash, self.coins, self.start, self.end, self.effective_positions
         )
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A model with the record of its fit."""
+
+    model: LeverageModel
+    record: FitRecord
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A model that maps can be drawn with: whether `calibrated` means it, what record there is of how it was made
+    (`fit`, `transfer` or none), and whether its fit passes its gate (null where no record tells)."""
+
+    name: str
+    kind: str
+    hash: str
+    note: str
+    in_use: bool
+    record: str | None
+    passes: bool | None
+
+    def describe(self) -> tuple[str, ...]:
+        parts = [self.note, *(("in use",) if self.in_use else ())]
+        if self.kind != "prior":
+            parts.append(f"record of its {self.record}" if self.record else "no record of how it was made")
+        if self.passes is False:
+            parts.append("fails the gate of a fit")
+        return (f"{self.name}: {'; '.join(parts)}",)
+
+
+class FitFailsItsGate(LiqtruthError):
+    """A fit that was written and shown, and that rests on too few positions to be put into use."""
+
+    def __init__(self, asked: str, record: FitRecord) -> None:
+        kept = (
+            f"written as {record.model}, and {asked} stays as it is"
+            if record.model != asked
+            else "not in use"
+        )
+        super().__init__(
+            f"{record.model} fails its gate ({record.effective_positions:.0f} effective positions a side, "
+            f"{ENOUGH:.0f} are needed): {kept}; `liqtruth calibrate use {record.model}` uses it all the same"
+        )
+
+
+def fit_to_save(data_dir: Path, calibrated: Calibrated) -> Calibrated:
+    """The fit under the name that it may have: one that fails its gate never takes the place of the model in use."""
+    name = calibrated.model.name
+    if calibrated.record.passes or name != in_use(data_dir):
+        return calibrated
+    aside = f"{name}{UNPROVEN}"
+    return Calibrated(
+        msgspec.structs.replace(calibrated.model, name=aside),
+        msgspec.structs.replace(calibrated.record, model=aside),
+    )
+
+
+def save(data_dir: Path, calibrated: Calibrated) -> Path:
+    """Write the record, then the model; each whole or not at all. Returns the model's path."""
+    path = data_dir / "models" / f"{calibrated.model.name}.json"
+    content = msgspec.json.format(msgspec.json.encode(calibrated.record), indent=1)
+    for target, written in (
+        (_record_path(data_dir, path.stem), content + b"\n"),
+        (path, calibrated.model.to_json()),
+    ):
+        write_atomically(target, written)
+    return path
+
+
+def load(data_dir: Path, name: str = NAME) -> tuple[LeverageModel, FitRecord | None]:
+    """A known model, and the record of its fit; null where it was not fitted here, or was changed since.
+
+    Raises `UnknownChoice` with the known names and `BadInput` for a file that cannot be used.
+    """
+    known = known_models(data_dir)
+    if name not in known:
+        raise UnknownChoice("leverage model", name, known)
+    path = _record_path(data_dir, name)
+    if not path.is_file():
+        return known[name], None
+    try:
+        record = _decoded(path)
+    except NOT_DECODED as error:
+        raise BadInput(f"{path} is no record of a fit: {error}; fit the model again") from error
+    return known[name], record if record.model_hash == known[name].hash else None
+
+
+def record_of(data_dir: Path, model_hash: str) -> FitRecord | None:
+    """The record of the fit with this hash, whatever it is called by now; null where none can be read."""
+    for path in sorted((data_dir / "models" / "fits").glob("*.json")):
+        try:
+            record = _decoded(path)
+        except (OSError, *NOT_DECODED):
+            continue
+        if record.model_hash == model_hash:
+            return record
+    return None
+
+
+def listed(
+    data_dir: Path, transferred: Callable[[str], bool] = lambda model_hash: False
+) -> tuple[Listed, ...]:
+    """Shipped models and those of the data directory, by the name under which each is found; `transferred` tells
+    whether there is a record of the transfer that made a model."""
+    chosen = in_use(data_dir)
+    return tuple(
+        _listed(name, model, record_of(data_dir, model.hash), chosen, transferred)
+        for name, model in known_models(data_dir).items()
+    )
+
+
+def _listed(
+    name: str, model: LeverageModel, record: FitRecord | None, chosen: str, transferred: Callable[[str], bool]
+) -> Listed:
+    kept = "fit" if record else "transfer" if transferred(model.hash) else None
+    passes = None if record is None else record.passes
+    return Listed(name, model.kind, model.hash, model.note, name == chosen, kept, passes)
+
+
+def _decoded(path: Path) -> FitRecord:
+    return msgspec.json.decode(path.read_bytes(), type=FitRecord)
+
+
+def _record_path(data_dir: Path, name: str) -> Path:
+    return data_dir / "models" / "fits" / f"{name}.json"

@@ -1,4 +1,4 @@
-"""One pair of calibration: what the dictionary can say of a market at a moment, and where its positions stood.
+"""One sample of calibration: the response matrix of a market at a moment, and where its positions stood.
 
 Both on one axis, per side: bins of log price from the mark outward to `REACH`, in shares of open interest. Two layers
 are kept apart: in the crowd's map each position counts with at most `LARGEST_SHARE` of open interest, and what is left
@@ -7,7 +7,7 @@ positions, which tell nothing of the others, so the crowd is what is fitted (met
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Final
@@ -16,18 +16,25 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.baseline_maps import baseline_maps
-from liqtruth.compare.calibration.distance_axis import BIN, BINS, GRID_WIDTH_BPS, outward
-from liqtruth.compare.calibration.entries import entry_columns
-from liqtruth.compare.calibration.holdings import Held, held_on
+from liqtruth.compare.calibration.holdings import ENTRY_BINS, Holdings, entry_bin, holdings_on
+from liqtruth.compare.statistics.distance_axis import (
+    BIN,
+    BINS,
+    GRID_WIDTH_BPS,
+    outward,
+)
+from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.cohort_model import VintageModel, step_s
+from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.estimator.model.node_shares import daily_volatility
+from liqtruth.estimator.model.response_matrix import Lots
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
 
@@ -38,9 +45,11 @@ MOST_COVERAGE: Final = 1.25
 MOST_BEFORE_WINDOW: Final = 0.60
 MOST_MARK_GAP: Final = 0.02
 RECENT_MS: Final = 3 * 86_400_000
+BASELINE_NAMES: Final = (*MODELS, *PLAIN)
+"""What a fitted model has to beat and needs no exact positions."""
 
 
-class PairRefused(MissingData):
+class SampleRefused(MissingData):
     """A moment that nothing can be fitted on; the message says why."""
 
 
@@ -56,15 +65,15 @@ LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, eq=False)
-class SidePair:
-    """`columns` (bins, classes x nodes) per coordinate; `held` are the positions; `baselines` (bins,) by name.
+class SideSample:
+    """`columns` (bins, classes x nodes) per coordinate; `holdings` are the positions; `baselines` (bins,) by name.
 
-    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `entries.ENTRY_EDGES`.
+    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
 
     columns: Mapping[Coordinate, FloatArray]
-    held: Held
+    holdings: Holdings
     baselines: Mapping[str, FloatArray]
     entries: FloatArray
     coverage: float
@@ -72,12 +81,12 @@ class SidePair:
     @cached_property
     def crowd(self) -> FloatArray:
         """The crowd's map (bins,), not smoothed."""
-        return self.held.binned(self.held.crowd)
+        return self.holdings.binned(self.holdings.crowd)
 
     @cached_property
     def raw(self) -> FloatArray:
         """The map as it stands (bins,), not smoothed."""
-        return self.held.binned(self.held.share)
+        return self.holdings.binned(self.holdings.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +104,7 @@ class Recent:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class Sample:
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
     classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
 
@@ -109,8 +118,8 @@ class Pair:
     before_window: float
     synthetic: bool
     recent: Recent
-    long: SidePair
-    short: SidePair
+    long: SideSample
+    short: SideSample
 
     @property
     def day(self) -> int:
@@ -123,7 +132,7 @@ class Pair:
         return f"{self.coin} {self.as_of:%Y-%m-%d}"
 
 
-def pair_of(
+def sample_of(
     coin: str,
     series: MarketSeries,
     venue: Venue,
@@ -133,11 +142,11 @@ def pair_of(
     *,
     coordinates: Sequence[Coordinate] = ("leverage",),
     limits: Limits = LIMITS,
-) -> Pair:
+) -> Sample:
     """`positions`, known ones only, has `szi` (signed coins), `liq_px` (null: no price liquidates it) and `mark_px`;
     `address` and `entry_px` are used where they are.
 
-    Classes and nodes are those of `prior`, nodes scaled to the market per coordinate. Raises `PairRefused` where the
+    Classes and nodes are those of `prior`, nodes scaled to the market per coordinate. Raises `SampleRefused` where the
     two sides of the pair do not belong together, or cover too little.
     """
     _check_mark(series.mark_px, positions)
@@ -150,14 +159,14 @@ def pair_of(
     }
     before = float(next(iter(models.values())).dictionary_.long.before_window.mean())
     if before > limits.most_before_window:
-        raise PairRefused(f"{before:.0%} of open interest opened before the series begin")
+        raise SampleRefused(f"{before:.0%} of open interest opened before the series begin")
     plain = baseline_maps(series, venue, coin, brackets)
     entries = entry_columns(next(iter(models.values())))
     long, short = (
-        _side(side, models, held_on(side, positions, series), plain[side], entries, highest, limits)
+        _side(side, models, holdings_on(side, positions, series), plain[side], entries, highest, limits)
         for side in SIDES
     )
-    return Pair(
+    return Sample(
         coin=coin,
         as_of=series.as_of,
         mark_px=series.mark_px,
@@ -195,36 +204,36 @@ def _kernel(precision: str) -> FloatArray:
 
 def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
     if positions.is_empty():
-        raise PairRefused("no position with a known price")
+        raise SampleRefused("no position with a known price")
     own = float(positions["mark_px"].median())  # type: ignore[arg-type]
     if abs(np.log(own / mark_px)) > MOST_MARK_GAP:
-        raise PairRefused(f"the positions' mark {own:,.6g} is not the series' last price {mark_px:,.6g}")
+        raise SampleRefused(f"the positions' mark {own:,.6g} is not the series' last price {mark_px:,.6g}")
 
 
 def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
-    told = "source" in positions.columns and any_synthetic(positions["source"])
-    return told or any(note.startswith(SYNTHETIC) for note in series.notes)
+    marked = "source" in positions.columns and any_synthetic(positions["source"])
+    return marked or any(note.startswith(SYNTHETIC) for note in series.notes)
 
 
 def _side(
     side: str,
     models: Mapping[Coordinate, VintageModel],
-    held: Held,
+    holdings: Holdings,
     baselines: Mapping[str, FloatArray],
     entries: FloatArray,
     highest: float,
     limits: Limits,
-) -> SidePair:
-    coverage = held.coverage
+) -> SideSample:
+    coverage = holdings.coverage
     if coverage < limits.least_coverage:
-        raise PairRefused(
+        raise SampleRefused(
             f"{coverage:.0%} of open interest is covered by {side}s, {limits.least_coverage:.0%} needed"
         )
     if coverage > MOST_COVERAGE:
-        raise PairRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
-    return SidePair(
+        raise SampleRefused(f"{side}s add up to {coverage:.2f} times the open interest of the series")
+    return SideSample(
         {name: _columns(model, side, highest) for name, model in models.items()},
-        held.as_whole(),
+        holdings.as_whole(),
         baselines,
         entries,
         coverage,
@@ -239,6 +248,42 @@ def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 
-def with_columns(pair: Pair, side: str, **changes: object) -> Pair:
-    """The pair with one side changed; for what re-weighs or shuffles positions."""
-    return replace(pair, **{side: replace(getattr(pair, side), **changes)})
+def entry_columns(model: VintageModel) -> FloatArray:
+    """Share of open interest per entry bin (log price over the mark) and class, (entry bins, classes)."""
+    bars = model.series_.bars
+    left = Lots.of(bars.open_interest, model.turnover_).left
+    entries = bars.entries
+    place = entry_bin(np.log(entries.ravel() / model.series_.mark_px))
+    each = np.repeat(left / entries.shape[1], entries.shape[1], axis=0)
+    near = place >= 0
+    return np.stack([np.bincount(place[near], mass[near], ENTRY_BINS) for mass in each.T], axis=1)
+
+
+def baseline_maps(
+    series: MarketSeries, venue: Venue, coin: str, brackets: Brackets
+) -> dict[str, dict[str, FloatArray]]:
+    """Per side and name shares of open interest per bin; a baseline that the series cannot give is left out."""
+    found: dict[str, dict[str, FloatArray]] = {side: {} for side in SIDES}
+    for name in MODELS:
+        model = VintageModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
+        model.fit(series, venue, coin)
+        for side in SIDES:
+            columns = getattr(model.dictionary_, side)
+            placed = outward(columns.placed.sum(axis=0), model.dictionary_.grid, side)
+            found[side][name] = placed.reshape(BINS, -1) @ getattr(model.shares_, side).ravel()
+    held_usd = float(series.bars.open_interest[-1]) * series.mark_px
+    for name in PLAIN:
+        try:
+            drawn = plain_map(name, series, venue, coin, brackets, GRID_WIDTH_BPS)
+        except MissingData:
+            continue
+        for side in SIDES:
+            found[side][name] = _of_map(drawn, side) / held_usd if held_usd > 0 else np.zeros(BINS)
+    return found
+
+
+def _of_map(drawn: Heatmap, side: str) -> FloatArray:
+    middle = drawn.grid.bins_each_way
+    if side == "long":
+        return np.asarray(drawn.long_usd[middle - BINS : middle][::-1])
+    return np.asarray(drawn.short_usd[middle : middle + BINS])

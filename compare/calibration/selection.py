@@ -7,15 +7,19 @@ ridge, is judged on days of that coin that the deviation has not seen, since a c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import numpy as np
 
-from liqtruth.compare.calibration.fit import SideFit, fit_side, separable
-from liqtruth.compare.calibration.map_scores import wasserstein_pct
-from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.calibration.samples import Sample
+from liqtruth.compare.calibration.side_fit import (
+    SideFit,
+    fit_side,
+    separable,
+)
+from liqtruth.compare.statistics.map_scores import wasserstein_pct
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -60,7 +64,7 @@ class DeviationScore(msgspec.Struct, frozen=True):
     own_pct: float
 
 
-def fit_pairs(pairs: Sequence[Pair], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
+def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
     """Both sides on all pairs together."""
     free = separable(pairs, prior, coordinate)
     blocks = [pair.block for pair in pairs]
@@ -72,36 +76,36 @@ def fit_pairs(pairs: Sequence[Pair], prior: LeverageModel, coordinate: Coordinat
     return Fitted(coordinate, long, short)
 
 
-def coins_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
+def coins_of(pairs: Sequence[Sample]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pair.coin for pair in pairs))
 
 
 def drawn(
-    pairs: Sequence[Pair], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
+    pairs: Sequence[Sample], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
 ) -> FloatArray:
     """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
     each = [(getattr(pair, side).columns[coordinate], shares[pair.coin]) for pair in pairs]
     return np.stack([columns @ own.ravel() for columns, own in each])
 
 
-def left_out(pairs: Sequence[Pair], fitted: Fitted, side: str) -> FloatArray:
+def left_out(pairs: Sequence[Sample], fitted: Fitted, side: str) -> FloatArray:
     """Maps (pairs, bins) that the other coins' shares draw of each pair."""
     shares = {coin: fitted.shares(side, coin) for coin in coins_of(pairs)}
     return drawn(pairs, side, fitted.coordinate, shares)
 
 
-def layer_maps(pairs: Sequence[Pair], side: str, layer: str = "crowd") -> FloatArray:
+def layer_maps(pairs: Sequence[Sample], side: str, layer: str = "crowd") -> FloatArray:
     """True maps (pairs, bins), of the crowd or raw."""
     return np.stack([getattr(getattr(pair, side), layer) for pair in pairs])
 
 
-def distances(pairs: Sequence[Pair], maps: Mapping[str, FloatArray]) -> FloatArray:
+def distances(pairs: Sequence[Sample], maps: Mapping[str, FloatArray]) -> FloatArray:
     """Wasserstein-1 (percent of price) from the crowd's maps, by side, shape (2, pairs)."""
     return np.stack([wasserstein_pct(layer_maps(pairs, side), maps[side], side) for side in SIDES])
 
 
 def fit_coordinates(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Sample],
     prior: LeverageModel,
     coordinates: Sequence[Coordinate],
     on_progress: Callable[[float], None] = lambda share: None,
@@ -109,13 +113,13 @@ def fit_coordinates(
     """A fit on all pairs per coordinate."""
     fits: list[Fitted] = []
     for done, name in enumerate(coordinates, start=1):
-        fits.append(fit_pairs(pairs, prior, name))
+        fits.append(fit_samples(pairs, prior, name))
         on_progress(done / len(coordinates))
     return tuple(fits)
 
 
 def choose_coordinate(
-    pairs: Sequence[Pair], fits: Sequence[Fitted], excluded: tuple[str, ...] = ()
+    pairs: Sequence[Sample], fits: Sequence[Fitted], excluded: tuple[str, ...] = ()
 ) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
     """The fit that draws coins left out best, and the table; the first one where there is a single coin, or none
     whose maps can be compared under every fit. Only coins that can be are in the table.
@@ -143,7 +147,7 @@ def choose_coordinate(
     return chosen[best], table
 
 
-def _left_out_pct(pairs: Sequence[Pair], fitted: Fitted) -> dict[str, float]:
+def _left_out_pct(pairs: Sequence[Sample], fitted: Fitted) -> dict[str, float]:
     """Mean distance by coin, over sides and pairs with something to compare; coins without any are left out."""
     each = distances(pairs, {side: left_out(pairs, fitted, side) for side in SIDES})
     names = np.array([pair.coin for pair in pairs])
@@ -159,14 +163,14 @@ class Deviation:
 
     ridge: float | None
     table: tuple[DeviationScore, ...]
-    unseen: tuple[Pair, ...]
+    unseen: tuple[Sample, ...]
     maps: Mapping[str, FloatArray]
 
 
 NO_DEVIATION: Final = Deviation(None, (), (), {})
 
 
-def choose_deviation(pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted) -> Deviation:
+def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted) -> Deviation:
     """The ridge of coins' own shares that does best on the later half of days, fitted on the earlier; null where
     none does better than the pooled shares, or days are too few."""
     days = np.array([pair.day for pair in pairs])
@@ -176,7 +180,7 @@ def choose_deviation(pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted
         return NO_DEVIATION
     seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
     unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
-    first = fit_pairs(seen, prior, fitted.coordinate)
+    first = fit_samples(seen, prior, fitted.coordinate)
     maps = {ridge: _maps(unseen, first, ridge) for ridge in (None, *RIDGES)}
     away = {ridge: float(np.nanmean(distances(unseen, found))) for ridge, found in maps.items()}
     table = tuple(DeviationScore(ridge, away[None], away[ridge]) for ridge in RIDGES)
@@ -194,9 +198,70 @@ def own_shares(
     return {coin: fitted.side(side).deviating(coin, ridge) for coin in coins}
 
 
-def _maps(pairs: Sequence[Pair], fitted: Fitted, ridge: float | None) -> dict[str, FloatArray]:
+def _maps(pairs: Sequence[Sample], fitted: Fitted, ridge: float | None) -> dict[str, FloatArray]:
     """Per side what each coin's shares draw of its pairs."""
     coins = coins_of(pairs)
     return {
         side: drawn(pairs, side, fitted.coordinate, own_shares(fitted, side, coins, ridge)) for side in SIDES
     }
+
+
+class PooledFit:
+    """Shares that coins have in common, with what the data chose on the way: what `LeverageFit` rests on, and what
+    validation repeats in every fold.
+
+    Parameters
+    ----------
+    prior : classes, nodes, and the shares that cannot be fitted
+    coordinates : candidates for what coins share; default: those that the samples were gathered in
+
+    Attributes
+    ----------
+    samples_ : what was fitted on
+    fitted_ : both sides, in the chosen coordinate
+    coins_ : coins that the fit has seen
+    coordinate_scores_ : what the coordinate was chosen by
+    deviation_ : whether coins deviate, and what was tried
+    """
+
+    samples_: tuple[Sample, ...]
+    fitted_: Fitted
+    coins_: tuple[str, ...]
+    coordinate_scores_: tuple[CoordinateScore, ...]
+    deviation_: Deviation
+
+    def __init__(self, prior: LeverageModel, coordinates: Sequence[Coordinate] | None = None) -> None:
+        self.prior = prior
+        self.coordinates = coordinates
+
+    def fit(
+        self, samples: Sequence[Sample], on_progress: Callable[[float], None] = lambda share: None
+    ) -> Self:
+        """The coordinate by coins left out; coins deviate where unseen days say so."""
+        coordinates = self.coordinates or tuple(samples[0].long.columns)
+        return self.choose(samples, fit_coordinates(samples, self.prior, coordinates, on_progress))
+
+    def choose(self, samples: Sequence[Sample], fits: Sequence[Fitted], without: str | None = None) -> Self:
+        """As `fit`, out of `fits` on these samples in every coordinate, without looking at columns again: as if the
+        coin `without` had never been read; for it the pooled shares of all others, which do not deviate."""
+        excluded = () if without is None else (without,)
+        self.samples_ = tuple(samples)
+        self.fitted_, self.coordinate_scores_ = choose_coordinate(samples, fits, excluded)
+        self.coins_ = tuple(coin for coin in coins_of(samples) if coin not in excluded)
+        self.deviation_ = NO_DEVIATION if excluded else choose_deviation(samples, self.prior, self.fitted_)
+        return self
+
+    @property
+    def ridge_(self) -> float | None:
+        """Of coins' own shares; null: coins do not deviate."""
+        return self.deviation_.ridge
+
+    def shares(self, coin: str, side: str) -> FloatArray:
+        """The coin's own where it was seen and coins deviate, else the pooled ones."""
+        ridge = self.ridge_ if coin in self.coins_ else None
+        return own_shares(self.fitted_, side, [coin], ridge)[coin]
+
+    def maps(self, samples: Sequence[Sample], side: str) -> FloatArray:
+        """What the fit draws of these samples (samples, bins)."""
+        own = {coin: self.shares(coin, side) for coin in coins_of(samples)}
+        return drawn(samples, side, self.fitted_.coordinate, own)

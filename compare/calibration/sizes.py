@@ -13,11 +13,15 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import BANDS_AND_NULL, band_shares
-from liqtruth.compare.calibration.fit import BoolArray, SideFit, fit_side
 from liqtruth.compare.calibration.holdings import SIZES
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import Fitted, coins_of, distances, drawn, left_out
-from liqtruth.compare.calibration.workers import one_blas_thread
+from liqtruth.compare.calibration.side_fit import (
+    BoolArray,
+    SideFit,
+    fit_side,
+)
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -73,14 +77,14 @@ class SizeFits:
         return self.shares(self.mix[rows].mean(axis=0), self.mix.mean(axis=0))
 
 
-def fit_sizes(pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted) -> dict[str, SizeFits]:
+def fit_sizes(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted) -> dict[str, SizeFits]:
     """Both sides; the prior of a class is the pooled prior times its part of the crowd."""
     with one_blas_thread():
         return {side: _fit_side(pairs, prior, fitted, side) for side in SIDES}
 
 
 def size_table(
-    pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted, fits: dict[str, SizeFits]
+    pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, fits: dict[str, SizeFits]
 ) -> SizeTable:
     """Bands per class, and what coins left out say of classes and of the pooled shares."""
     leverage = np.array(prior.leverage)
@@ -103,24 +107,24 @@ def size_table(
     return SizeTable(BANDS_AND_NULL, rows, by_size, plain)
 
 
-def _fit_side(pairs: Sequence[Pair], prior: LeverageModel, fitted: Fitted, side: str) -> SizeFits:
+def _fit_side(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, side: str) -> SizeFits:
     sides, blocks = [getattr(pair, side) for pair in pairs], [pair.block for pair in pairs]
     mix = np.stack([_mix(pair, side) for pair in pairs])
     fits = []
     for at, part in enumerate(mix.mean(axis=0)):
-        targets = [one.held.binned(one.held.crowd * (one.held.size_class == at)) for one in sides]
+        targets = [one.holdings.binned(one.holdings.crowd * (one.holdings.size_class == at)) for one in sides]
         own = prior.shares(side) * float(part)
         fits.append(fit_side(sides, blocks, own, fitted.side(side).free, fitted.coordinate, targets))
     return SizeFits(tuple(fits), mix)
 
 
-def _mix(pair: Pair, side: str) -> FloatArray:
-    held = getattr(pair, side).held
-    parts = np.bincount(held.size_class, held.cut, len(SIZES)).astype(np.float64)
+def _mix(pair: Sample, side: str) -> FloatArray:
+    holdings = getattr(pair, side).holdings
+    parts = np.bincount(holdings.size_class, holdings.cut, len(SIZES)).astype(np.float64)
     return np.asarray(parts / parts.sum()) if parts.sum() > 0 else parts
 
 
-def _left_out(pairs: Sequence[Pair], fitted: Fitted, fits: SizeFits, side: str) -> FloatArray:
+def _left_out(pairs: Sequence[Sample], fitted: Fitted, fits: SizeFits, side: str) -> FloatArray:
     names = np.array([pair.coin for pair in pairs])
     shares = {}
     for coin in coins_of(pairs):

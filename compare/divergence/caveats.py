@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from liqtruth.compare.conclusion import Scored, barred_said
+from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
-from liqtruth.compare.statistics.profiles import RANGE_PCT, side_curve
 from liqtruth.heatmap.bands import nearest_mass_pct
 from liqtruth.heatmap.drawing.captions import UNLEVELLED
 from liqtruth.heatmap.heatmap import Heatmap

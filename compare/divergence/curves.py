@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liqtruth.compare.divergence.no_information import LABEL, null_of
-from liqtruth.compare.statistics.profiles import distance_pct, side_curve
+from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, MARK, PAPER
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES

@@ -32,8 +32,13 @@ from liqtruth.compare.divergence.matching import (
 )
 from liqtruth.compare.divergence.no_information import SAYS, null_of
 from liqtruth.compare.errors import NothingToCompare
+from liqtruth.compare.statistics.distances import (
+    band_bounds_pct,
+    band_mass_usd,
+    common_range_pct,
+    side_curve,
+)
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct
-from liqtruth.compare.statistics.profiles import band_bounds_pct, band_mass_usd, common_range_pct, side_curve
 from liqtruth.compare.statistics.scores import Scores, score, share_above
 from liqtruth.compare.statistics.skill import PERFECT, Gap, Judged, judge, skill, widest_gaps
 from liqtruth.heatmap.bands import nearest_mass_pct

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from liqtruth.compare.statistics.profiles import RANGE_PCT
+from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.clusters import Cluster, largest, nearest
 from liqtruth.heatmap.levels import SIDES
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.statistics.profiles import RANGE_PCT
+from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from liqtruth.compare.observed.mark_path import PARKINSON, MarkPath
+from liqtruth.compare.statistics.sparse_table import doubled, range_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 COVERED: Final = 0.9
@@ -34,8 +35,8 @@ class PricePath:
         known = (stop > first) & (covered >= COVERED * (until_ms - from_ms))
         low, high = np.full(from_ms.shape, np.nan), np.full(from_ms.shape, np.nan)
         first, stop = first[known], stop[known]
-        low[known] = _range_of(self._lows, first, stop, np.minimum)
-        high[known] = _range_of(self._highs, first, stop, np.maximum)
+        low[known] = range_of(self._lows, first, stop, np.minimum)
+        high[known] = range_of(self._highs, first, stop, np.maximum)
         return low, high
 
     def volatility(self, at_ms: IntArray, back_ms: int) -> FloatArray:
@@ -67,27 +68,8 @@ class PricePath:
 
     @cached_property
     def _lows(self) -> list[FloatArray]:
-        return _doubled(self.bars.low, np.minimum)
+        return doubled(self.bars.low, np.minimum)
 
     @cached_property
     def _highs(self) -> list[FloatArray]:
-        return _doubled(self.bars.high, np.maximum)
-
-
-def _doubled(values: FloatArray, extreme: np.ufunc) -> list[FloatArray]:
-    """Extremes of 1, 2, 4, ... values from each place on: any range is two of them that overlap."""
-    table, span = [values], 1
-    while 2 * span <= values.size:
-        table.append(extreme(table[-1][:-span], table[-1][span:]))
-        span *= 2
-    return table
-
-
-def _range_of(table: list[FloatArray], first: IntArray, stop: IntArray, extreme: np.ufunc) -> FloatArray:
-    """Extreme of `values[first:stop]` per pair; no range is empty."""
-    found = np.empty(first.shape)
-    level = np.floor(np.log2(stop - first)).astype(np.int64)
-    for depth in np.unique(level):
-        at = level == depth
-        found[at] = extreme(table[depth][first[at]], table[depth][stop[at] - (1 << depth)])
-    return found
+        return doubled(self.bars.high, np.maximum)

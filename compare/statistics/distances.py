@@ -1,20 +1,96 @@
-"""Distances between two curves (`compare.statistics.profiles`).
+"""Cumulative curves by log distance from a map's own mark, and distances between them.
 
-Both must hold mass and end at the same log distance.
+Two venues have two marks, and two maps may have two grids. Distance in log price from each map's own mark makes them
+comparable (a level 10 % below one mark stands against 10 % below the other), and the cumulative curve makes them
+independent of the bins. For a distance both curves must hold mass and end at the same log distance.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from liqtruth.compare.statistics.profiles import Curve
+from liqtruth.heatmap.bands import BANDS
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
 
+RANGE_PCT: Final = 50.0
+"""What lies further from the mark than this is not scored."""
 STEP: Final = 0.001
 """Log distance per step of the densities that Jensen-Shannon compares."""
 SMOOTHING_PCT: Final = 0.3
 """Gaussian smoothing before Jensen-Shannon: exact maps are sparse, and levels that miss by a hair should not count
 as disjoint."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Mass (USD) from the first of the log distances `at` up to each; piecewise linear in between."""
+
+    at: FloatArray
+    mass_usd: FloatArray
+
+    @property
+    def total_usd(self) -> float:
+        return float(self.mass_usd[-1])
+
+    @property
+    def empty(self) -> bool:
+        return self.total_usd <= 0
+
+    def share(self, at: ArrayLike) -> FloatArray:
+        """Share of the curve's mass up to each log distance; the curve must not be empty."""
+        where = np.asarray(at, dtype=np.float64)
+        return np.asarray(np.interp(where, self.at, self.mass_usd / self.total_usd), dtype=np.float64)
+
+
+def log_distance(distance_pct: ArrayLike, side: str) -> FloatArray:
+    """Log distance of prices that lie `distance_pct` of the mark away: longs below it, shorts above."""
+    ratio = np.asarray(distance_pct, dtype=np.float64) / 100
+    return np.asarray(-np.log1p(-ratio) if side == "long" else np.log1p(ratio), dtype=np.float64)
+
+
+def distance_pct(log_distance: ArrayLike, side: str) -> FloatArray:
+    """The inverse of `log_distance`."""
+    at = np.asarray(log_distance, dtype=np.float64)
+    return np.asarray(-100 * np.expm1(-at) if side == "long" else 100 * np.expm1(at), dtype=np.float64)
+
+
+def side_curve(heatmap: Heatmap, side: str, range_pct: float = RANGE_PCT) -> Curve:
+    """One side from the mark outward to `range_pct`."""
+    grid, middle = heatmap.grid, heatmap.grid.bins_each_way
+    whole = heatmap.cumulative()
+    outward = whole[middle::-1] if side == "long" else whole[middle:]
+    edges = np.arange(middle + 1) * grid.log_width
+    end = float(log_distance(range_pct, side))
+    at = np.append(edges[edges < end], end)
+    return Curve(at, np.asarray(np.interp(at, edges, outward), dtype=np.float64))
+
+
+def both_curve(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> Curve:
+    """Both sides on one signed axis, from the lowest price in range up to the highest."""
+    below, above = (side_curve(heatmap, side, range_pct) for side in ("long", "short"))
+    at = np.concatenate([-below.at[::-1], above.at[1:]])
+    rising = below.total_usd - below.mass_usd[::-1]
+    return Curve(at, np.concatenate([rising, below.total_usd + above.mass_usd[1:]]))
+
+
+def common_range_pct(*maps: Heatmap) -> float:
+    """How far from the mark all of these maps can be compared: 50 %, or the reach of the narrowest grid."""
+    reach = min(float(distance_pct(m.grid.bins_each_way * m.grid.log_width, "long")) for m in maps)
+    return RANGE_PCT if reach > RANGE_PCT - 1e-6 else reach
+
+
+def band_bounds_pct(range_pct: float = RANGE_PCT) -> tuple[float, ...]:
+    """Bounds of the distance bands, cut off at the range."""
+    return (*(bound for bound in BANDS if bound < range_pct), range_pct)
+
+
+def band_mass_usd(curve: Curve, side: str, range_pct: float = RANGE_PCT) -> FloatArray:
+    """Mass (USD) of one side per distance band."""
+    bounds = log_distance(band_bounds_pct(range_pct), side)
+    return np.asarray(np.diff(np.interp(bounds, curve.at, curve.mass_usd)), dtype=np.float64)
 
 
 def wasserstein_pct(a: Curve, b: Curve) -> float:
@@ -60,5 +136,5 @@ def smoothed_density(curve: Curve, smoothing_pct: float = SMOOTHING_PCT) -> Floa
 
 def _entropy_to(p: FloatArray, q: FloatArray) -> float:
     """Kullback-Leibler divergence of `p` from `q` in bits."""
-    held = p > 0
-    return float(np.sum(p[held] * np.log2(p[held] / q[held])))
+    positive = p > 0
+    return float(np.sum(p[positive] * np.log2(p[positive] / q[positive])))

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.statistics.profiles import RANGE_PCT, log_distance
+from liqtruth.compare.statistics.distances import RANGE_PCT, log_distance
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
@@ -35,6 +35,12 @@ class Granularity:
     noise_floor_pct: float
 
 
+def effective_number(mass: FloatArray) -> float:
+    """(sum q)^2 / sum q^2: so many equal parts would be as uneven; zero for no mass."""
+    squares = float((mass**2).sum())
+    return float(mass.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
 def granularity(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> tuple[Granularity, ...]:
     """Long and short; empty where the map does not know its positions (only exact maps with a breakdown do)."""
     if heatmap.source != "exact" or heatmap.breakdown is None:
@@ -53,9 +59,9 @@ def _side(heatmap: Heatmap, breakdown: pl.DataFrame, side: str, range_pct: float
     grid = heatmap.grid
     rows = breakdown.filter((pl.col("side") == side) & (pl.col("notional_usd") > 0)).drop_nulls("bin")
     away = np.abs(rows["bin"].to_numpy() + 0.5 - grid.bins_each_way) * grid.log_width
-    held = away < min(float(log_distance(range_pct, side)), grid.bins_each_way * grid.log_width)
+    near = away < min(float(log_distance(range_pct, side)), grid.bins_each_way * grid.log_width)
     mass, count, top = (
-        rows[name].to_numpy().astype(np.float64)[held]
+        rows[name].to_numpy().astype(np.float64)[near]
         for name in ("notional_usd", "positions", "largest_usd")
     )
     if not mass.size:
@@ -67,7 +73,7 @@ def _side(heatmap: Heatmap, breakdown: pl.DataFrame, side: str, range_pct: float
         positions=int(count.sum()),
         effective_least=total**2 / float(most.sum()),
         effective_most=total**2 / float(least.sum()),
-        noise_floor_pct=_noise_floor_pct(away[held], mass / total, least / total**2),
+        noise_floor_pct=_noise_floor_pct(away[near], mass / total, least / total**2),
     )
 
 

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liqtruth.compare.statistics.distances import jensen_shannon, smoothed_jensen_shannon, wasserstein_pct
-from liqtruth.compare.statistics.profiles import RANGE_PCT, Curve, band_mass_usd, both_curve, side_curve
+from liqtruth.compare.statistics.distances import (
+    RANGE_PCT,
+    Curve,
+    band_mass_usd,
+    both_curve,
+    jensen_shannon,
+    side_curve,
+    smoothed_jensen_shannon,
+    wasserstein_pct,
+)
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES

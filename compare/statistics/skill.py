@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from liqtruth.compare.statistics.distances import widest_gap
-from liqtruth.compare.statistics.profiles import RANGE_PCT, distance_pct, side_curve
+from liqtruth.compare.statistics.distances import (
+    RANGE_PCT,
+    distance_pct,
+    side_curve,
+    widest_gap,
+)
 from liqtruth.compare.statistics.scores import Distance, Scores
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES

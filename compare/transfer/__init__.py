@@ -1,1 +1,1 @@
-"""Transfer: a leverage model fitted on Hyperliquid, levelled to a centralised venue by realised liquidations."""
+"""Transfer: a leverage model fitted on Hyperliquid, calibrated to a centralised venue by realised liquidations."""

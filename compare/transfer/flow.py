@@ -1,6 +1,6 @@
 """The flow that a model predicts: what of its positions stood at the start of a step and was reached in that step.
 
-A lot is a third of a bar's births at one entry price, at one leverage node. It is liquidated once at most: when the
+A lot is a third of a bar's openings at one entry price, at one leverage node. It is liquidated once at most: when the
 path of prices first comes to its level, after the close of its own bar. So no map has to be drawn per step:
 
     F[h, l] = sum over the lots of node l that are first reached in step h and were born before it
@@ -8,6 +8,9 @@ path of prices first comes to its level, after the close of its own bar. So no m
 
 A step uses nothing of its own but its extremes. What opens and is liquidated within a step is not predicted, nor what
 opened before the series. Both sides are written in one coordinate, log price that falls towards the level (`sign`).
+
+What stands at the end of a series is the model's map, node by node (`mass_by_leverage`): a correction of nodes moves
+the curve of a map at each distance by as much as those nodes hold of it there; so do the errors of the correction.
 """
 
 from dataclasses import dataclass, replace
@@ -17,15 +20,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.statistics.sparse_table import doubled, first_at_most
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.estimator.model.node_shares import VINTAGES, daily_volatility, node_shares
+from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
+from liqtruth.estimator.model.response_matrix import Columns, Lots, build_dictionary
 from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
 from liqtruth.estimator.over_time.time_grid import bar_s, in_words
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 
 BoolArray = NDArray[np.bool_]
 
@@ -75,17 +81,9 @@ def predicted_flow(
             f"{coin} has bars of {in_words(timedelta(milliseconds=bar_ms))}, which do not fill steps of "
             f"{in_words(step)}: take a longer --horizon, or fetch shorter bars"
         )
-    shares = node_shares(
-        VINTAGES,
-        model,
-        brackets,
-        POSITION_USD,
-        daily_volatility=daily_volatility(bars.close, bar_s(series)),
-    )
-    active = activity(bars.open_interest, bars.volume, bar_s(series))
-    turned = turn_over(bars.open_interest, active.coins, shares.rates)
-    held = (series.end_ms - 1) // step_ms
-    of_bar = held - held[0]
+    shares, turned = _turned_over(series, model, brackets)
+    step_of = (series.end_ms - 1) // step_ms
+    of_bar = step_of - step_of[0]
     first = np.searchsorted(of_bar, np.arange(of_bar[-1] + 2))
     whole = _whole(series.end_ms, bar_ms, step_ms, first)
     mark_px = np.append(np.nan, bars.close)[first[:-1]]
@@ -95,7 +93,7 @@ def predicted_flow(
             shares.factors(brackets, POSITION_USD), (shares.long, shares.short), (True, False), strict=True
         )
     )
-    start_ms = (held[0] + np.arange(of_bar[-1] + 1)) * step_ms
+    start_ms = (step_of[0] + np.arange(of_bar[-1] + 1)) * step_ms
     before = _before_window(bars.open_interest, turned)[first[:-1]]
     return Flow(coin, step_ms, start_ms, mark_px, long, short, before).only(whole)
 
@@ -118,7 +116,7 @@ def swept_coins(
     extreme = (bars.low if bars.swept_low is None else bars.swept_low) if is_long else (
         bars.high if bars.swept_high is None else bars.swept_high)  # fmt: skip
     reach, close, entry = (sign * np.log(px) for px in (extreme, bars.close, bars.entries))
-    runs = _least_of_runs(reach - JUST_REACHED)
+    least = doubled(reach - JUST_REACHED, np.minimum)
     kept = np.cumsum(np.log(np.maximum(1.0 - turnover.closed, np.finfo(float).tiny)), axis=0)
     steps = int(of_bar[-1]) + 1
     last_before = np.searchsorted(of_bar, np.arange(steps)) - 1
@@ -126,7 +124,7 @@ def swept_coins(
     for node in np.flatnonzero((factors > 0) & weights.any(axis=0)):
         level = entry + sign * np.log(factors[node])
         bar, point = np.nonzero(level < (close - JUST_REACHED)[:, None])
-        reached = _first_reach(runs, bar + 1, level[bar, point])
+        reached = first_at_most(least, bar + 1, level[bar, point])
         step = np.append(of_bar, -1)[reached]
         standing = of_bar[bar] < step
         born, step = bar[standing], step[standing]
@@ -135,28 +133,15 @@ def swept_coins(
     return coins
 
 
-def _least_of_runs(reach: FloatArray) -> list[FloatArray]:
-    """Least value of runs of 1, 2, 4, ... bars, by the first bar of each."""
-    runs = [reach]
-    while 2 ** len(runs) <= reach.size:
-        half = 2 ** (len(runs) - 1)
-        runs.append(np.minimum(runs[-1][:-half], runs[-1][half:]))
-    return runs
-
-
-def _first_reach(runs: list[FloatArray], start: IntArray, level: FloatArray) -> IntArray:
-    """First bar from `start` on whose path comes down to `level`, the number of bars where none does.
-
-    Long runs that stay above are passed first: a search by halves for all lots at once.
-    """
-    at, count = start.copy(), runs[0].size
-    for power in reversed(range(len(runs))):
-        least = runs[power]
-        inside = at < least.size
-        passed = np.zeros(at.size, dtype=np.bool_)
-        passed[inside] = least[at[inside]] > level[inside]
-        at[passed] += 2**power
-    return np.minimum(at, count)
+def _turned_over(
+    series: MarketSeries, model: LeverageModel, brackets: Brackets
+) -> tuple[NodeShares, Turnover]:
+    """The model's shares on this market, and openings and closings per class."""
+    bars = series.bars
+    volatility = daily_volatility(bars.close, bar_s(series))
+    shares = node_shares(VINTAGES, model, brackets, POSITION_USD, daily_volatility=volatility)
+    active = activity(bars.open_interest, bars.volume, bar_s(series))
+    return shares, turn_over(bars.open_interest, active.coins, shares.rates)
 
 
 def _whole(end_ms: IntArray, bar_ms: int, step_ms: int, first: IntArray) -> BoolArray:
@@ -174,3 +159,38 @@ def _before_window(open_interest: FloatArray, turnover: Turnover) -> FloatArray:
     left = open_interest[0] * np.cumprod(1.0 - turnover.closed, axis=0).mean(axis=1)
     share = np.divide(left, open_interest[1:], out=np.ones_like(left), where=open_interest[1:] > 0)
     return np.append(1.0, share)
+
+
+@dataclass(frozen=True, eq=False)
+class MassByLeverage:
+    """USD at the mark within each of `DISTANCES_PCT`, cumulative, shape (distances, nodes)."""
+
+    long: FloatArray
+    short: FloatArray
+
+
+def mass_by_leverage(series: MarketSeries, model: LeverageModel, brackets: Brackets) -> MassByLeverage:
+    """By the model's shares, at the series' end."""
+    bars = series.bars
+    shares, turned = _turned_over(series, model, brackets)
+    placed = build_dictionary(
+        bars,
+        Lots.of(bars.open_interest, turned),
+        np.zeros(len(bars.close), dtype=np.int64),
+        1,
+        shares.factors(brackets, POSITION_USD),
+        PriceGrid.around(series.mark_px, DEFAULT_WIDTH_BPS),
+    )
+    usd = float(bars.open_interest[-1]) * series.mark_px
+    return MassByLeverage(
+        _within(placed.long, shares.long, placed.grid, is_long=True) * usd,
+        _within(placed.short, shares.short, placed.grid, is_long=False) * usd,
+    )
+
+
+def _within(columns: Columns, weight: FloatArray, grid: PriceGrid, *, is_long: bool) -> FloatArray:
+    """Share of open interest within each distance, shape (distances, nodes)."""
+    away_pct = 100 * (grid.centers / grid.mark_px - 1) * (-1 if is_long else 1)
+    near = (away_pct >= 0) & (away_pct < np.array(DISTANCES_PCT)[:, None])
+    by_node = columns.weighted(weight)[0, :, 1 : grid.bins + 1]
+    return np.asarray(near @ by_node.T)

@@ -98,10 +98,10 @@ def trained_to(data_dir: Path, model: LeverageModel) -> float:
     """The highest leverage that was fitted, by the record of the fit; Hyperliquid's highest where there is none."""
     path = data_dir / "models" / "fits" / f"{model.name}.json"
     try:
-        told = msgspec.json.decode(path.read_bytes(), type=_FitFile)
+        record = msgspec.json.decode(path.read_bytes(), type=_FitFile)
     except (OSError, *NOT_DECODED):
         return REFERENCE_MAXIMUM
-    return told.fitted_leverage[1] if told.model_hash == model.hash else REFERENCE_MAXIMUM
+    return record.fitted_leverage[1] if record.model_hash == model.hash else REFERENCE_MAXIMUM
 
 
 def _checked(store: Store, asked: Asked) -> tuple[Venue, LeverageModel, float]:

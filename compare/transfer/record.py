@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from liqtruth.compare.calibration.fit_files import record_of
+from liqtruth.compare.calibration.record import record_of
 from liqtruth.compare.transfer.tilt_fit import Triple
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.decoding import NOT_DECODED
@@ -29,7 +29,7 @@ class ReferenceRecord(msgspec.Struct, frozen=True):
 
 
 class SideRecord(msgspec.Struct, frozen=True):
-    """One side. `b` is the tilt (`level.local_ratios`) that shares were multiplied by, with its covariance;
+    """One side. `b` is the tilt (`tilt_fit.local_ratios`) that shares were multiplied by, with its covariance;
     `venue_tilt` and `hyperliquid_tilt` the two fits behind it; `held_to` what kept shares from summing to more than
     one. `curve_factor` is what that makes of the model's mass within each `distance_pct` of the mark, `curve_sd` the
     standard error of its logarithm.

@@ -11,8 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.transfer.flow import Flow, predicted_flow
-from liqtruth.compare.transfer.mass_by_leverage import Standing, standing
+from liqtruth.compare.transfer.flow import Flow, MassByLeverage, mass_by_leverage, predicted_flow
 from liqtruth.compare.transfer.observed import Heard, heard_of
 from liqtruth.compare.transfer.tilt_fit import SideSteps
 from liqtruth.estimator.errors import StaleSeries
@@ -47,7 +46,7 @@ class Sample:
     start_ms: IntArray
     long: SideSteps
     short: SideSteps
-    standing: Standing
+    standing: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
@@ -135,7 +134,7 @@ class _Part:
 
     flow: Flow
     heard: Heard
-    standing: Standing
+    standing: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
@@ -147,7 +146,7 @@ def _part(
     counts = heard.throughout(flow) & (flow.before_window <= MOST_BEFORE_WINDOW)
     synthetic = heard.synthetic or any(note.startswith(SYNTHETIC) for note in series.notes)
     highest = brackets.highest_leverage(POSITION_USD)
-    return _Part(flow.only(counts), heard, standing(series, model, brackets), highest, synthetic)
+    return _Part(flow.only(counts), heard, mass_by_leverage(series, model, brackets), highest, synthetic)
 
 
 def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sample:
@@ -160,7 +159,7 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
         start_ms=start_ms,
         long=long,
         short=short,
-        standing=Standing(
+        standing=MassByLeverage(
             *(np.sum([getattr(part.standing, side) for part in parts], axis=0) for side in SIDES)
         ),
         highest_leverage=max(part.highest_leverage for part in parts),

@@ -12,9 +12,8 @@ import numpy as np
 
 from liqtruth.compare.calibration.shown import Shown
 from liqtruth.compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
-from liqtruth.compare.transfer.tilt import Z80
 from liqtruth.compare.transfer.tilt_fit import NEAR_LEVERAGE, Triple, local_powers
-from liqtruth.compare.transfer.transfer import BODY_SD
+from liqtruth.compare.transfer.transfer import BODY_SD, Z80
 from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

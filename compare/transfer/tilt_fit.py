@@ -1,6 +1,6 @@
 """The tilt that makes predicted liquidations those that happened, per side (method, section 3, G2d).
 
-With `F` the predicted flow of step h at node l, `y` the liquidations that the feed told, `rho` the share it tells:
+With `F` the predicted flow of step h at node l, `y` the reported liquidations, `rho` the share that the feed reports:
 
     mu[h] = rho * sum_l F[h, l] r(l),    r(l) = exp(b0 + b1 z + b2 z^2),    z = ln(l / 10) / 0.8
     max over b   sum_h {(y + f) ln(mu + f) - mu} / phi - sum_j (b_j - c_j)^2 / (2 sd_j^2)
@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.compare.statistics.intervals import LEAST_DAYS, times_drawn
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 REFERENCE_LEVERAGE: Final = 10.0
@@ -34,7 +35,6 @@ PRIOR_SD: Final = (1.0, 0.15, 0.08)
 REFERENCE_SD: Final = (np.inf, 0.15, 0.08)
 """Of Hyperliquid's own tilt."""
 FLOOR: Final = 0.3
-FEWEST_DAYS: Final = 5
 DRAWS: Final = 200
 ROUNDS: Final = 25
 STEPS: Final = 50
@@ -45,8 +45,8 @@ NO_TILT: Final[Triple] = (0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, eq=False)
 class SideSteps:
-    """One side of one venue: `predicted_usd` (steps, nodes), `realised_usd` (steps,) as told by the feed, the `day` of
-    each step as a number, and how many `events` were told."""
+    """One side of one venue: `predicted_usd` (steps, nodes), `realised_usd` (steps,) as reported by the feed, the `day`
+    of each step as a number, and how many `events` were reported."""
 
     predicted_usd: FloatArray
     realised_usd: FloatArray
@@ -57,7 +57,7 @@ class SideSteps:
 @dataclass(frozen=True, eq=False)
 class Tilt:
     """`b` with its `covariance`: that of the curvature, widened where a bootstrap of days is wider; its standard
-    deviations `by_days` are null for fewer than `FEWEST_DAYS`. `dispersion` is phi, in USD."""
+    deviations `by_days` are null for fewer than `LEAST_DAYS`. `dispersion` is phi, in USD."""
 
     b: Triple
     covariance: FloatArray
@@ -115,15 +115,15 @@ class _Problem:
 
     @cached_property
     def floor(self) -> float:
-        told = self.side.realised_usd
-        return max(FLOOR * float(told.mean()), np.finfo(float).tiny) if told.size else 1.0
+        observed = self.side.realised_usd
+        return max(FLOOR * float(observed.mean()), np.finfo(float).tiny) if observed.size else 1.0
 
     @cached_property
     def terms(self) -> FloatArray:
         return powers(self.leverage)
 
     @cached_property
-    def told_usd(self) -> FloatArray:
+    def reported_usd(self) -> FloatArray:
         """What the feed would tell of each node's flow."""
         return self.coverage * self.side.predicted_usd
 
@@ -155,13 +155,13 @@ class _Problem:
         return b
 
     def expected(self, b: FloatArray) -> FloatArray:
-        return np.asarray(self.told_usd @ np.exp(self.terms @ b))
+        return np.asarray(self.reported_usd @ np.exp(self.terms @ b))
 
     def worth(self, b: FloatArray, dispersion: float) -> float:
         """What is maximised."""
         mean = self.expected(b)
-        told = (self.side.realised_usd + self.floor) * np.log(mean + self.floor) - mean
-        return float(told.sum() / dispersion - (self.precision * (b - self.towards) ** 2).sum() / 2)
+        likelihood = (self.side.realised_usd + self.floor) * np.log(mean + self.floor) - mean
+        return float(likelihood.sum() / dispersion - (self.precision * (b - self.towards) ** 2).sum() / 2)
 
     def slope(self, b: FloatArray, dispersion: float) -> FloatArray:
         mean = self.expected(b)
@@ -185,15 +185,15 @@ class _Problem:
         return member @ (moves * missed[:, None]), np.tensordot(member, each, 1)
 
     def dispersion(self, b: FloatArray) -> float:
-        mean, told = self.expected(b), self.side.realised_usd
-        if not told.size:
+        mean, observed = self.expected(b), self.side.realised_usd
+        if not observed.size:
             return 1.0
-        pearson = float(((told - mean) ** 2 / (mean + self.floor)).sum()) / max(told.size - len(b), 1)
+        pearson = float(((observed - mean) ** 2 / (mean + self.floor)).sum()) / max(observed.size - len(b), 1)
         return max(pearson, 1e-9 * self.floor)
 
     def _moves(self, b: FloatArray) -> FloatArray:
         """Derivative of the mean by b, shape (steps, 3)."""
-        return np.asarray(self.told_usd @ (self.terms * np.exp(self.terms @ b)[:, None]))
+        return np.asarray(self.reported_usd @ (self.terms * np.exp(self.terms @ b)[:, None]))
 
 
 def _by_days(problem: _Problem, b: FloatArray, dispersion: float, seed: int) -> FloatArray | None:
@@ -202,14 +202,13 @@ def _by_days(problem: _Problem, b: FloatArray, dispersion: float, seed: int) -> 
     Each draw is one step of Newton's from the optimum, for which sums per day suffice.
     """
     days, of_step = np.unique(problem.side.day, return_inverse=True)
-    if days.size < FEWEST_DAYS:
+    if days.size < LEAST_DAYS:
         return None
     slopes, curvatures = problem.per_day(b, dispersion, of_step, days.size)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(days.size, np.full(days.size, 1 / days.size), DRAWS).astype(np.float64)
-    held = np.diag(problem.precision)
-    matrix = np.tensordot(times, curvatures, 1) + held
-    right = times @ slopes - held @ (b - problem.towards)
+    times = times_drawn(days.size, seed, DRAWS)
+    penalty = np.diag(problem.precision)
+    matrix = np.tensordot(times, curvatures, 1) + penalty
+    right = times @ slopes - penalty @ (b - problem.towards)
     return np.asarray(np.std(np.linalg.solve(matrix, right[:, :, None])[..., 0], axis=0))
 
 

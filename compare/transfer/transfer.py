@@ -2,8 +2,8 @@
 
     shares_venue = shares_source * (r_venue / r_Hyperliquid) ** w
 
-Both tilts are of the same model and the same fit (`level`), so what the model mispredicts on both is divided out; `w`
-is how far liquidations of the next hour, which are of positions near the mark, speak for each leverage.
+Both tilts are of the same model and the same fit (`tilt_fit`), so what the model mispredicts on both is divided out;
+`w` is how far liquidations of the next hour, which are of positions near the mark, speak for each leverage.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
@@ -23,7 +24,6 @@ from liqtruth.compare.transfer.record import (
     Transferred,
 )
 from liqtruth.compare.transfer.sample import Sample
-from liqtruth.compare.transfer.tilt import Tilted, tilted, widened
 from liqtruth.compare.transfer.tilt_fit import (
     NEAR_LEVERAGE,
     NO_TILT,
@@ -36,7 +36,14 @@ from liqtruth.compare.transfer.tilt_fit import (
     local_ratios,
     ratios,
 )
-from liqtruth.estimator.model.leverage_model import REFERENCE_MAXIMUM, Correction, LeverageModel, Provenance
+from liqtruth.estimator.model.leverage_model import (
+    REFERENCE_MAXIMUM,
+    Bounds,
+    Correction,
+    LeverageModel,
+    Provenance,
+    SideBounds,
+)
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.synthetic import SYNTHETIC
@@ -52,6 +59,65 @@ BIAS_SD: Final = 0.8
 1.1 on synthetic Hyperliquid-like venues."""
 NEAR_PCT: Final = 10.0
 """The level of a corrected map is that of its mass within this distance."""
+Z80: Final = 1.2815515655446004
+"""Standard deviations on both sides of its mean that hold `LEVEL` of a normal distribution."""
+PAIRS: Final = (("low", "high"), ("crowd_low", "crowd_high"))
+
+
+@dataclass(frozen=True, eq=False)
+class Tilted:
+    """Shares (classes, nodes) of one side, multiplied by what `b` says and by `held_to`, which keeps their sum at one:
+    1 where that was not needed."""
+
+    shares: FloatArray
+    b: Triple
+    held_to: float
+
+
+def tilted(model: LeverageModel, side: str, b: Triple) -> Tilted:
+    """Shares times r(l) ** w(l); where they would place more than all open interest, they are held to the whole."""
+    shares = model.shares(side) * local_ratios(np.array(model.leverage), b)
+    held_to = 1.0 / max(1.0, float(shares.sum()))
+    cut = np.floor(shares * held_to * 1e9) / 1e9
+    return Tilted(cut, b, held_to)
+
+
+def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], basis: str) -> Bounds | None:
+    """Bounds with the error of what was corrected added in quadrature: standard errors of the curve's logarithm at
+    `DISTANCES_PCT`, long and short."""
+    if bounds is None:
+        return None
+    long, short = (
+        widened_side(side, Z80 * np.interp(side.distance_pct, DISTANCES_PCT, sd))
+        for side, sd in zip((bounds.long, bounds.short), curve_sd, strict=True)
+    )
+    return Bounds(long, short, f"{bounds.basis}; {basis}")
+
+
+def widened_side(bounds: SideBounds, error: FloatArray) -> SideBounds:
+    """`error` is of the logarithm, one per distance. Where the factors stand for the crowd alone they are widened
+    alike; how much the whales hold is as uncertain."""
+    wider = {}
+    for low, high in PAIRS:
+        if getattr(bounds, low, ()):
+            wider[low], wider[high] = _apart(getattr(bounds, low), getattr(bounds, high), error)
+    whales_low = tuple((np.array(bounds.whales_low) * np.exp(-error)).tolist())
+    whales_high = tuple(np.minimum(np.array(bounds.whales_high) * np.exp(error), 1.0).tolist())
+    return msgspec.structs.replace(bounds, whales_low=whales_low, whales_high=whales_high, **wider)
+
+
+def _apart(
+    low: tuple[float, ...], high: tuple[float, ...], error: FloatArray
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Both ends further from the factor in between that is nearest to one, in quadrature."""
+    below, above = (np.log(np.maximum(part, np.finfo(float).tiny)) for part in (low, high))
+    middle = np.clip(0.0, below, above)
+    ends = (
+        np.exp(middle - np.hypot(middle - below, error)),
+        np.exp(middle + np.hypot(above - middle, error)),
+    )
+    first, second = (tuple(float(value) for value in end) for end in ends)
+    return first, second
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +153,12 @@ def carried_over(
     """The model, its record and its steps; without a `reference` the model's own bias stays in, and errors say so."""
     long, short = (_fitted(source, side, own, reference, coverage, seed) for side in SIDES)
     correction = _correction(source, own, coverage, trained_to, long, short)
-    said = "; ".join(_basis(source, own, reference, correction, (long, short)))
+    basis = "; ".join(_basis(source, own, reference, correction, (long, short)))
     made = (made_at or datetime.now(UTC)).astimezone(UTC)
     model = LeverageModel(
         name=name,
         kind="transferred",
-        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", said, (source.note,)),
+        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", basis, (source.note,)),
         rates=source.rates,
         leverage=source.leverage,
         long=_rows(long.tilted.shares),
@@ -136,8 +202,8 @@ def curve_moved(
     after = standing_usd * local_ratios(leverage, found.b)
     whole = np.where(before > 0, after.sum(axis=1), 1.0)
     moves = after @ local_powers(leverage) / whole[:, None]
-    told = np.einsum("di,ij,dj->d", moves, covariance, moves)
-    return found.held_to * whole / np.where(before > 0, before, 1.0), np.sqrt(told + BODY_SD**2)
+    variance = np.einsum("di,ij,dj->d", moves, covariance, moves)
+    return found.held_to * whole / np.where(before > 0, before, 1.0), np.sqrt(variance + BODY_SD**2)
 
 
 def _correction(

@@ -1,1 +1,1 @@
-"""Proof: what a calibrated model is worth where its fit has not looked, beside everything that knows less."""
+"""Validation: what a calibrated model is worth where its fit has not looked, beside everything that knows less."""

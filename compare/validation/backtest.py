@@ -1,4 +1,4 @@
-"""One split tried: maps of everybody on the pairs that no fit has seen, scored side by side and layer by layer."""
+"""One split: maps of everybody on the pairs that no fit has seen, scored side by side and layer by layer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,22 @@ from liqtruth.compare.calibration.curve_bounds import (
     known_held_out,
     residuals,
 )
-from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.map_scores import SCORES, scores
-from liqtruth.compare.calibration.pipeline import Fits, Recipe
-from liqtruth.compare.calibration.samples import Pair
-from liqtruth.compare.calibration.selection import coins_of, layer_maps
-from liqtruth.compare.calibration.workers import one_blas_thread
-from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS, Judged, baselines, permuted
-from liqtruth.compare.validation.noise_floor import effective_positions, floors
+from liqtruth.compare.calibration.samples import Sample
+from liqtruth.compare.calibration.selection import Fitted, PooledFit, coins_of, fit_coordinates, layer_maps
+from liqtruth.compare.calibration.side_fit import BoolArray
+from liqtruth.compare.statistics.map_scores import SCORES, scores
+from liqtruth.compare.validation.baselines import (
+    BASELINES,
+    FITTED,
+    LAYERS,
+    Judged,
+    baselines,
+    effective_positions,
+    noise_floor,
+    permuted,
+)
 from liqtruth.compare.validation.splits import Fold, Split
+from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -32,8 +39,8 @@ CHANCE: Final = "chance"
 
 
 @dataclass(frozen=True, eq=False)
-class SideTrial:
-    """One side and layer: `score[name][contestant]`, `floor[name]` and `effective`, all (pairs,); `inside` says per
+class SideBacktest:
+    """One side and layer: `score[name][map]`, `floor[name]` and `effective`, all (pairs,); `inside` says per
     pair and distance whether the truth lay within the 80 % bounds, nan where the fit gave none."""
 
     side: str
@@ -45,15 +52,15 @@ class SideTrial:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """A split's judged pairs, and how each contestant did on them; `recipes` are what was chosen per fold."""
+class Backtest:
+    """A split's judged pairs, and how each map did on them; `fits` are those of the folds."""
 
     name: str
-    pairs: tuple[Pair, ...]
-    sides: tuple[SideTrial, ...]
-    recipes: tuple[Recipe, ...]
+    pairs: tuple[Sample, ...]
+    sides: tuple[SideBacktest, ...]
+    fits: tuple[PooledFit, ...]
 
-    def of(self, side: str, layer: str) -> SideTrial:
+    def of(self, side: str, layer: str) -> SideBacktest:
         return next(one for one in self.sides if (one.side, one.layer) == (side, layer))
 
 
@@ -62,51 +69,51 @@ class _Drawn:
     """One fold: its judged pairs, the fitted maps per side, the baselines per (side, layer), the bounds' coverage."""
 
     judged: Judged
-    recipe: Recipe
+    fit: PooledFit
     fitted: dict[str, FloatArray]
     rivals: dict[tuple[str, str], dict[str, FloatArray]]
     inside: dict[tuple[str, str], FloatArray]
 
 
 @one_blas_thread()
-def tried(
-    pairs: Sequence[Pair],
+def backtest(
+    pairs: Sequence[Sample],
     split: Split,
     prior: LeverageModel,
     *,
     seed: int = 0,
     on_progress: Callable[[float], None] = lambda share: None,
-) -> Trial:
-    """Fit every fold by the whole recipe, choices included, on what it may see; score what it may not."""
+) -> Backtest:
+    """Fit every fold as a whole, choices included, on what it may see; score what it may not."""
     folds = []
-    kept: dict[bytes, Fits] = {}
+    kept: dict[bytes, tuple[Fitted, ...]] = {}
     for done, fold in enumerate(split.folds, start=1):
         seen = fold.train.tobytes()
         if seen not in kept:
-            kept[seen] = Fits.of(_chosen(pairs, fold.train), prior, COORDINATES)
-        folds.append(_drawn(pairs, fold, kept[seen]))
+            kept[seen] = fit_coordinates(_chosen(pairs, fold.train), prior, COORDINATES)
+        fit = PooledFit(prior).choose(_chosen(pairs, fold.train), kept[seen], fold.coin)
+        folds.append(_drawn(pairs, fold, fit))
         on_progress(done / len(split.folds))
     judged = tuple(pair for one in folds for pair in one.judged.pairs)
-    sides = tuple(_side_trial(folds, judged, side, layer, seed) for side in SIDES for layer in LAYERS)
-    return Trial(split.name, judged, sides, tuple(one.recipe for one in folds))
+    sides = tuple(_side_backtest(folds, judged, side, layer, seed) for side in SIDES for layer in LAYERS)
+    return Backtest(split.name, judged, sides, tuple(one.fit for one in folds))
 
 
-def _chosen(pairs: Sequence[Pair], flags: BoolArray) -> list[Pair]:
+def _chosen(pairs: Sequence[Sample], flags: BoolArray) -> list[Sample]:
     return [pair for pair, chosen in zip(pairs, flags, strict=True) if chosen]
 
 
-def _drawn(pairs: Sequence[Pair], fold: Fold, fits: Fits) -> _Drawn:
+def _drawn(pairs: Sequence[Sample], fold: Fold, fit: PooledFit) -> _Drawn:
     test = _chosen(pairs, fold.test)
-    seen = [pair for pair in fits.pairs if pair.coin != fold.coin]
-    recipe = fits.recipe() if fold.coin is None else fits.without(fold.coin)
+    seen = [pair for pair in fit.samples_ if pair.coin != fold.coin]
     judged = Judged(test, seen)
-    fitted = {side: recipe.maps(test, side) for side in SIDES}
+    fitted = {side: fit.maps(test, side) for side in SIDES}
     rivals = {(side, layer): baselines(judged, side, layer, pairs) for side in SIDES for layer in LAYERS}
-    return _Drawn(judged, recipe, fitted, rivals, _inside(judged, recipe, fitted))
+    return _Drawn(judged, fit, fitted, rivals, _inside(judged, fit, fitted))
 
 
 def _inside(
-    judged: Judged, recipe: Recipe, fitted: dict[str, FloatArray]
+    judged: Judged, fit: PooledFit, fitted: dict[str, FloatArray]
 ) -> dict[tuple[str, str], FloatArray]:
     """Whether the truth lies within bounds that come from coins left out of what the fit has seen; nan where these
     are too few for bounds, as they are in `curve_bounds.bounds_of`."""
@@ -115,7 +122,7 @@ def _inside(
         return {(side, layer): unknown for side in SIDES for layer in LAYERS}
     found = {}
     for side in SIDES:
-        apart, maps = known_held_out(judged.seen, recipe, side)
+        apart, maps = known_held_out(judged.seen, fit, side)
         for layer in LAYERS:
             known = residuals(layer_maps(apart, side, layer), maps, side)
             new = residuals(layer_maps(judged.pairs, side, layer), fitted[side], side)
@@ -123,9 +130,9 @@ def _inside(
     return found
 
 
-def _side_trial(
-    folds: Sequence[_Drawn], judged: Sequence[Pair], side: str, layer: str, seed: int
-) -> SideTrial:
+def _side_backtest(
+    folds: Sequence[_Drawn], judged: Sequence[Sample], side: str, layer: str, seed: int
+) -> SideBacktest:
     truth = layer_maps(judged, side, layer)
     maps = {FITTED: np.concatenate([one.fitted[side] for one in folds])}
     for name in BASELINES:
@@ -135,11 +142,11 @@ def _side_trial(
         truth, permuted(maps[FITTED], [pair.coin for pair in judged], np.random.default_rng(seed)), side
     )
     found[CHANCE] = {score: values.mean(axis=0) for score, values in wrong.items()}
-    return SideTrial(
+    return SideBacktest(
         side,
         layer,
         {score: {name: found[name][score] for name in found} for score in SCORES},
-        floors(judged, side, layer, seed),
+        noise_floor(judged, side, layer, seed),
         np.array([effective_positions(pair, side, layer) for pair in judged]),
         np.concatenate([one.inside[side, layer] for one in folds]),
     )

@@ -25,7 +25,7 @@ LOCK: Final = "final-windows.lock"
 
 
 class Opened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A window that was opened: its coins, its first and last day, and what it said."""
+    """A window that was opened: its coins, its first and last day, and its findings."""
 
     coins: tuple[str, ...]
     first_day: date

@@ -1,4 +1,4 @@
-"""The figures of a trial: means, gains over every rival with intervals, noise floors, coverage of the bounds.
+"""The figures of a backtest: means, gains over every rival with intervals, noise floors, coverage of the bounds.
 
 Per layer (crowd, raw), per side and over both sides' maps together. Shape scores count only maps with at least
 `least_effective` effective positions, level scores count all. The gain over a rival is
@@ -20,12 +20,11 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
-from liqtruth.compare.calibration.pipeline import Recipe
-from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.calibration.selection import PooledFit, coins_of
+from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
-from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
+from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
+from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
 from liqtruth.compare.validation.splits import blocks_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
@@ -59,7 +58,7 @@ class Gain(msgspec.Struct, frozen=True):
 
 
 class ScoreFindings(msgspec.Struct, frozen=True):
-    """One score: `means` by contestant (null: known on no map), of `maps`, with `left_out` below the gate.
+    """One score: `means` by map (null: known on no map), of `maps`, with `left_out` below the gate.
 
     `over_floor` is fitted / floor, `gap_closed` the part of the way from tiers to the floor.
     """
@@ -150,26 +149,28 @@ class _Blocks:
         return len(np.unique(self.number[rows]))
 
 
-def split_findings(trial: Trial, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE) -> SplitFindings:
-    """The same trial and seed give the same figures."""
-    number = blocks_of(trial.pairs)
+def split_findings(
+    tested: Backtest, *, seed: int = 0, least_effective: float = LEAST_EFFECTIVE
+) -> SplitFindings:
+    """The same backtest and seed give the same figures."""
+    number = blocks_of(tested.pairs)
     one_side, both_sides = _Blocks.of(number, seed), _Blocks.of(np.tile(number, len(SIDES)), seed)
     sides = []
     for layer in LAYERS:
-        each = [trial.of(side, layer) for side in SIDES]
+        each = [tested.of(side, layer) for side in SIDES]
         sides.append(_side(_joined(each), both_sides, least_effective))
         sides.extend(_side(one, one_side, least_effective) for one in each)
-    days = [pair.day for pair in trial.pairs]
+    days = [pair.day for pair in tested.pairs]
     return SplitFindings(
-        name=trial.name,
-        pairs=len(trial.pairs),
-        coins=coins_of(trial.pairs),
+        name=tested.name,
+        pairs=len(tested.pairs),
+        coins=coins_of(tested.pairs),
         first_day=day_of(min(days)),
         last_day=day_of(max(days)),
         days=len(set(days)),
         blocks=int(number.max()) + 1,
         skill=_skill(sides[0].of(MAIN_SCORE)),
-        chosen=tuple(_chosen(recipe) for recipe in trial.recipes),
+        chosen=tuple(_chosen(fit) for fit in tested.fits),
         sides=tuple(sides),
     )
 
@@ -180,21 +181,22 @@ def day_of(number: int) -> date:
 
 
 def _skill(crowd: ScoreFindings) -> bool | None:
-    told = [gain.shown for gain in (crowd.gain(SHAPE_COPY), crowd.gain(CHANCE)) if gain is not None]
-    return None if len(told) < 2 or None in told else all(told)
+    shown = [gain.shown for gain in (crowd.gain(SHAPE_COPY), crowd.gain(CHANCE)) if gain is not None]
+    return None if len(shown) < 2 or None in shown else all(shown)
 
 
-def _chosen(recipe: Recipe) -> Chosen:
-    return Chosen(recipe.fitted.coordinate, len(recipe.coordinates), recipe.ridge, len(recipe.deviations))
+def _chosen(fit: PooledFit) -> Chosen:
+    tried = len(fit.coordinate_scores_)
+    return Chosen(fit.fitted_.coordinate, tried, fit.ridge_, len(fit.deviation_.table))
 
 
-def _joined(sides: list[SideTrial]) -> SideTrial:
+def _joined(sides: list[SideBacktest]) -> SideBacktest:
     """The maps of all sides, one after the other."""
 
     def all_of(each: list[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
         return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
 
-    return SideTrial(
+    return SideBacktest(
         BOTH,
         sides[0].layer,
         {score: all_of([side.score[score] for side in sides]) for score in SCORES},
@@ -204,7 +206,7 @@ def _joined(sides: list[SideTrial]) -> SideTrial:
     )
 
 
-def _side(found: SideTrial, blocks: _Blocks, least_effective: float) -> SideFindings:
+def _side(found: SideBacktest, blocks: _Blocks, least_effective: float) -> SideFindings:
     enough = found.effective >= least_effective
     return SideFindings(
         found.side,
@@ -217,7 +219,7 @@ def _side(found: SideTrial, blocks: _Blocks, least_effective: float) -> SideFind
     )
 
 
-def _score(found: SideTrial, score: str, enough: BoolArray, blocks: _Blocks) -> ScoreFindings:
+def _score(found: SideBacktest, score: str, enough: BoolArray, blocks: _Blocks) -> ScoreFindings:
     counted = enough if score in SHAPE_SCORES else np.ones_like(enough)
     values = {name: np.where(counted, rows, np.nan) for name, rows in found.score[score].items()}
     fitted, floor = values[FITTED], found.floor.get(score)
@@ -252,10 +254,12 @@ def _gain(name: str, score: str, fitted: FloatArray, rival: FloatArray, blocks: 
     found = interval(fitted, rival, blocks.weights)
     if not np.isfinite(found[0]):
         return None
-    return Gain(name, *_told(found, count), int(known.sum()), count)
+    return Gain(name, *_with_interval(found, count), int(known.sum()), count)
 
 
-def _told(found: tuple[float, float, float], blocks: int) -> tuple[float, float | None, float | None]:
+def _with_interval(
+    found: tuple[float, float, float], blocks: int
+) -> tuple[float, float | None, float | None]:
     """A value with its interval, or without one."""
     value, low, high = widened(found, blocks) if blocks >= FEWEST_BLOCKS else (found[0], np.nan, np.nan)
     return (value, low, high) if np.isfinite(low) and np.isfinite(high) else (value, None, None)
@@ -266,7 +270,7 @@ def _bounds(inside: FloatArray, blocks: _Blocks) -> BoundsFindings | None:
     if not known.any():
         return None
     each = np.where(known, inside.mean(axis=1), np.nan)
-    overall, low, high = _told(
+    overall, low, high = _with_interval(
         difference_interval(each, np.zeros_like(each), blocks.weights), blocks.counted(known)
     )
     return BoundsFindings(

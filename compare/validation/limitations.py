@@ -1,4 +1,4 @@
-"""Where a proof does not hold: no skill, rivals not beaten, too few positions, other scores, bounds, clusters."""
+"""Where a validation does not hold: no skill, rivals not beaten, too few positions, other scores, bounds, clusters."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -29,8 +29,8 @@ SCORE_WORDS: Final = {
 }
 
 
-def where_not(findings: Findings) -> Iterator[str]:
-    """Everything that the proof does not show, the worst first."""
+def limitations(findings: Findings) -> Iterator[str]:
+    """Everything that the validation does not show, the worst first."""
     splits = findings.splits
     each = [(split, layer) for split in splits for layer in LAYERS]
     yield from (skill_line(split) for split in splits if not split.skill or proves_little(split, "crowd"))
@@ -47,7 +47,7 @@ def where_not(findings: Findings) -> Iterator[str]:
 
 
 def _not_beaten(split: SplitFindings, layer: str) -> Iterator[str]:
-    """Rivals that are not beaten on maps that pass the gate; without any interval `skill_line` has said it."""
+    """Rivals that are not beaten on maps that pass the gate; without any interval `skill_line` states it."""
     gains = split.main(layer).gains
     if all(gain.shown is None for gain in gains):
         return
@@ -61,8 +61,8 @@ def _doubtful(split: SplitFindings, layer: str) -> Iterator[str]:
         gain for gain in split.main(layer).gains if gain.low is None or gain.low <= 0 <= (gain.high or 0.0)
     ]
     if gains:
-        told = [f"{gain.rival}, {span(gain)}" for gain in gains]
-        yield f"{split.name}, {layer}: not shown to be nearer than {'; '.join(told)}"
+        doubtful = [f"{gain.rival}, {span(gain)}" for gain in gains]
+        yield f"{split.name}, {layer}: not shown to be nearer than {'; '.join(doubtful)}"
 
 
 def _unknown_rivals(splits: Sequence[SplitFindings]) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.calibration.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.scoring import pages
+from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
 from liqtruth.compare.validation.findings import (
@@ -18,7 +18,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import where_not
+from liqtruth.compare.validation.limitations import limitations
 from liqtruth.compare.validation.shown import NOISE_FLOOR, heading, layer_lines
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.compare.validation.verdicts import (
@@ -69,7 +69,7 @@ def write_page(findings: Findings, path: Path) -> None:
             (skill_line(split), [_unbroken(line) for line in layer_lines(split, findings.least_effective)])
             for split in findings.splits
         ],
-        not_shown=[_unbroken(line) for line in where_not(findings)],
+        not_shown=[_unbroken(line) for line in limitations(findings)],
         setting=list(setting_lines(findings)),
         judged=judged,
         tables=[

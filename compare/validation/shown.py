@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.compare.validation.findings import SplitFindings
-from liqtruth.compare.validation.limitations import where_not
+from liqtruth.compare.validation.limitations import limitations
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.compare.validation.verdicts import (
     RIVALS,
@@ -67,7 +67,7 @@ def proof_lines(findings: Findings) -> Iterator[str]:
         yield from (f"  {line}" for line in layer_lines(split, findings.least_effective))
     yield ""
     yield "where it does not:"
-    yield from (f"  {line}" for line in where_not(findings))
+    yield from (f"  {line}" for line in limitations(findings))
     yield ""
     yield "how it was judged:"
     yield from (f"  {line}" for line in setting_lines(findings))

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.fit import BoolArray
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -47,17 +47,17 @@ class Split:
     folds: tuple[Fold, ...]
 
 
-def day_numbers(pairs: Sequence[Pair]) -> FloatArray:
+def day_numbers(pairs: Sequence[Sample]) -> FloatArray:
     return np.array([pair.day for pair in pairs], dtype=np.float64)
 
 
-def final_start(pairs: Sequence[Pair], share: float = FINAL_SHARE) -> int:
+def final_start(pairs: Sequence[Sample], share: float = FINAL_SHARE) -> int:
     """First day (since 1970) of the final window: the last `share` of the days that have pairs."""
     days = np.unique([pair.day for pair in pairs])
     return int(days[min(len(days) - 1, round(len(days) * (1 - share)))])
 
 
-def splits_of(pairs: Sequence[Pair], embargo_days: int = EMBARGO_DAYS) -> tuple[Split, ...]:
+def splits_of(pairs: Sequence[Sample], embargo_days: int = EMBARGO_DAYS) -> tuple[Split, ...]:
     """All that the pairs allow: with a single coin only later days.
 
     Raises `MissingData` where there are too few days and a single coin.
@@ -79,13 +79,13 @@ def splits_of(pairs: Sequence[Pair], embargo_days: int = EMBARGO_DAYS) -> tuple[
     return tuple(found)
 
 
-def final_split(pairs: Sequence[Pair], start: int, embargo_days: int = EMBARGO_DAYS) -> Split:
+def final_split(pairs: Sequence[Sample], start: int, embargo_days: int = EMBARGO_DAYS) -> Split:
     """Everything before the final window, less the embargo, against the window."""
     days = day_numbers(pairs)
     return Split(FINAL, (Fold(days < start - embargo_days, days >= start),))
 
 
-def split_at(pairs: Sequence[Pair], moment: datetime) -> Split:
+def split_at(pairs: Sequence[Sample], moment: datetime) -> Split:
     """What was known before a moment against what came from it on, without an embargo.
 
     Raises `MissingData` where one of the two has no pair.
@@ -113,12 +113,12 @@ def _later(days: FloatArray, embargo_days: int) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-def _new_coin(pairs: Sequence[Pair], coin: str) -> Fold:
+def _new_coin(pairs: Sequence[Sample], coin: str) -> Fold:
     own = np.array([pair.coin == coin for pair in pairs])
     return Fold(np.ones(len(pairs), np.bool_), own, coin)
 
 
-def _both(pairs: Sequence[Pair], embargo_days: int) -> tuple[Fold, ...]:
+def _both(pairs: Sequence[Sample], embargo_days: int) -> tuple[Fold, ...]:
     names = np.array([pair.coin for pair in pairs])
     return tuple(
         Fold(fold.train, fold.test & (names == coin), coin)
@@ -128,7 +128,7 @@ def _both(pairs: Sequence[Pair], embargo_days: int) -> tuple[Fold, ...]:
     )
 
 
-def blocks_of(pairs: Sequence[Pair], days: int = BLOCK_DAYS) -> IntArray:
+def blocks_of(pairs: Sequence[Sample], days: int = BLOCK_DAYS) -> IntArray:
     """A number per pair; pairs of one coin within the same `days` share it."""
     first = min(pair.day for pair in pairs)
     names = [(pair.coin, (pair.day - first) // days) for pair in pairs]

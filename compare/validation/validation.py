@@ -1,4 +1,4 @@
-"""A proof from its pairs: the final window set aside, the other splits judged, the figures kept in a file.
+"""A validation from its samples: the final window set aside, the other splits judged, the figures kept in a file.
 
 What was found lies in `<data-dir>/models/proofs/NAME.json`.
 """
@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.validation.backtest import tried
+from liqtruth.compare.validation.backtest import backtest
 from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
 from liqtruth.compare.validation.splits import (
     EMBARGO_DAYS,
@@ -48,8 +48,8 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A proof. `window` is what no split has looked at, null where days are too few; `start` and `end` are those of
-    all pairs, the window's included."""
+    """A validation. `window` is what no split has looked at, null where days are too few; `start` and `end` are those
+    of all pairs, the window's included."""
 
     schema: Literal["liqtruth.proof/1"] = SCHEMA
     made_at: datetime
@@ -73,7 +73,7 @@ class Plan:
     """What is judged, and how: `pairs` all of them, `seen` those before the final window; with `parted_at` what was
     known before that moment is fitted and the rest judged, without an embargo."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Sample, ...]
     refused: tuple[str, ...]
     prior: LeverageModel
     notes: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class Plan:
         return Window(day_of(min(days)), day_of(max(days)), len(kept), blocks)
 
     @property
-    def seen(self) -> tuple[Pair, ...]:
+    def seen(self) -> tuple[Sample, ...]:
         start = self.window_start
         return self.pairs if start is None else tuple(pair for pair in self.pairs if pair.day < start)
 
@@ -142,8 +142,8 @@ class Plan:
     ) -> SplitFindings:
         """Fit and judge one of `splits`, or the final one."""
         pairs = self.pairs if split.name == FINAL else self.seen
-        trial = tried(pairs, split, self.prior, seed=self.seed, on_progress=on_progress)
-        return split_findings(trial, seed=self.seed, least_effective=self.least_effective)
+        tested = backtest(pairs, split, self.prior, seed=self.seed, on_progress=on_progress)
+        return split_findings(tested, seed=self.seed, least_effective=self.least_effective)
 
     def findings(self, splits: Sequence[SplitFindings]) -> Findings:
         return Findings(
@@ -164,14 +164,14 @@ class Plan:
         )
 
 
-def too_few_days(pairs: Sequence[Pair]) -> str:
+def too_few_days(pairs: Sequence[Sample]) -> str:
     """Why there is no final window."""
     days = len(np.unique([pair.day for pair in pairs]))
     return f"{days} days with pairs are too few to set a final window aside: at least {FEWEST_DAYS} must lie before it"
 
 
 def save(data_dir: Path, name: str, findings: Findings) -> Path:
-    """Replaces an earlier proof of the same name. Raises `BadInput` for a name that is no file's."""
+    """Replaces an earlier validation of the same name. Raises `BadInput` for a name that is no file's."""
     path = proof_path(data_dir, name)
     write_atomically(path, msgspec.json.format(msgspec.json.encode(findings), indent=1) + b"\n")
     return path
@@ -190,13 +190,13 @@ def load(data_dir: Path, name: str) -> Findings:
 
 
 def saved(data_dir: Path) -> Iterator[tuple[str, Findings]]:
-    """Every saved proof by its name; raises as `load`."""
+    """Every saved validation by its name; raises as `load`."""
     for path in sorted(proof_path(data_dir, NAME).parent.glob("*.json")):
         yield path.stem, load(data_dir, path.stem)
 
 
 def proof_path(data_dir: Path, name: str) -> Path:
-    """Where a proof lies; raises `BadInput` for a name that is no file's."""
+    """Where a validation lies; raises `BadInput` for a name that is no file's."""
     if not name or Path(name).name != name:
         raise BadInput(f"{name!r} is no name of a proof: give --name letters and digits, e.g. {NAME}")
     return data_dir / "models" / "proofs" / f"{name}.json"

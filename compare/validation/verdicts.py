@@ -1,4 +1,4 @@
-"""What the figures of a proof say, in plain words: the answer, and a line per rival, layer and split.
+"""What the figures of a validation mean, in plain words: the answer, and a line per rival, layer and split.
 
 Only an interval that lies whole on one side of zero is called nearer or further off; everything else is not shown.
 """

@@ -14,8 +14,7 @@ from typing import Final
 import numpy as np
 from scipy.sparse import csr_array
 
-from liqtruth.estimator.model.cohorts import later_extremes
-from liqtruth.estimator.model.turnover import Turnover
+from liqtruth.estimator.model.turnover import Turnover, later_extremes
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 

@@ -12,7 +12,8 @@ with `H` the bars of one hour, so that a rate means the same on bars of any leng
 
 Births minus deaths are the change of open interest exactly, so what survives of all births and of the stock before
 the window is open interest, for each class by itself. At rate 0 this is the accounting that field practice uses: only
-net increases open, and a decrease closes everything in proportion. Arrays in, arrays out; all in coins of one side.
+net increases open, and a decrease closes everything in proportion. What a later price has liquidated of it is judged
+by the extremes after entry (`later_extremes`). Arrays in, arrays out; all in coins of one side.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 
@@ -95,3 +97,34 @@ def _hourly_change(open_interest: FloatArray, per_hour: int) -> FloatArray:
     start = np.maximum(end - per_hour, 0)
     short = np.sqrt(per_hour / (end - start))
     return np.asarray(np.abs(open_interest[end] - open_interest[start]) * short)
+
+
+@dataclass(frozen=True, eq=False)
+class Vintages:
+    """What is left at the end, in coins: `surviving` of each bar's births, and of the stock before the window."""
+
+    births: FloatArray
+    surviving: FloatArray
+    before_window: float
+
+
+def age_open_interest(open_interest: FloatArray) -> Vintages:
+    """Split the last open interest by the bar in which it was opened; `open_interest` as in `Bars`."""
+    earlier, later = open_interest[:-1], open_interest[1:]
+    kept = np.divide(later, earlier, out=np.ones_like(later), where=later < earlier)
+    to_end = np.append(np.cumprod(kept[::-1])[::-1], 1.0)
+    births = np.maximum(later - earlier, 0.0)
+    return Vintages(births, births * to_end[1:], float(open_interest[0] * to_end[0]))
+
+
+def later_extremes(bars: Bars) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest price after entry, per bar: its own close, then the whole range of every later bar.
+
+    The order of prices inside the entry bar is not known; of that bar only the close surely comes last. Ranges are the
+    mark's where it is known. The last close is a price of every bar's future too, whatever the marks say.
+    """
+    low = bars.low if bars.swept_low is None else bars.swept_low
+    high = bars.high if bars.swept_high is None else bars.swept_high
+    lowest = np.minimum.accumulate(np.append(low[1:], bars.close[-1])[::-1])[::-1]
+    highest = np.maximum.accumulate(np.append(high[1:], bars.close[-1])[::-1])[::-1]
+    return np.minimum(bars.close, lowest), np.maximum(bars.close, highest)

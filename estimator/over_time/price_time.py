@@ -12,7 +12,7 @@ from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.moments import hours, told
-from liqtruth.estimator.over_time.step_masses import PriceTime, price_time
+from liqtruth.estimator.over_time.time_evolution import PriceTime, price_time
 from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
 from liqtruth.estimator.series.time_line import Bars

@@ -9,8 +9,7 @@ import numpy as np
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.moments import hours, of_ms
-from liqtruth.estimator.over_time.step_masses import EVERY_AGE, AgeBand
-from liqtruth.estimator.over_time.time_evolution import Steps
+from liqtruth.estimator.over_time.time_evolution import EVERY_AGE, AgeBand, Steps
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray

@@ -54,8 +54,7 @@ from liqtruth.indexer.positions.universe import market_rows, markets_answered, u
 from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Universe
-from liqtruth.storage.files.content import read_content
-from liqtruth.storage.files.lines import head_of, lines_of
+from liqtruth.storage.files.content import head_of, lines_of, read_content
 from liqtruth.storage.files.tabular import TextTable, parse_rows, read_rows
 from liqtruth.storage.store import Store
 

@@ -19,8 +19,7 @@ from sqlmodel import Session, col, delete, select
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform, empty
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
-from liqtruth.storage.database.tables import Sweep, SweepPart
-from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.database.tables import Sweep, SweepPart, upsert
 from liqtruth.storage.lake.parquet import gone, read_parquet, unique, write_parquet
 from liqtruth.storage.store import Store
 

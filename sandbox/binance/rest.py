@@ -18,8 +18,7 @@ from typing import Any
 
 from liqtruth.sandbox.binance.query import Query, Rejected, column_of, limit_of, rows_of
 from liqtruth.sandbox.binance.statistics import DAY_MS, Statistics
-from liqtruth.sandbox.decimals import fixed, from_units
-from liqtruth.sandbox.market.assets import Asset
+from liqtruth.sandbox.market.assets import Asset, fixed, from_units
 from liqtruth.sandbox.market.centralised import BINANCE
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.public.candles import INTERVAL_MS

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from liqtruth.sandbox.binance.query import Query, Rejected, column_of, limit_of, rows_of, time_of
-from liqtruth.sandbox.decimals import fixed, from_units
-from liqtruth.sandbox.market.assets import Asset
+from liqtruth.sandbox.market.assets import Asset, fixed, from_units
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
 from liqtruth.sandbox.public.candles import INTERVAL_MS
 from liqtruth.sandbox.public.series import PublicSeries

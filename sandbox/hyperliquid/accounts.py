@@ -1,4 +1,5 @@
-"""One account as Hyperliquid's info endpoint shows it: clearinghouse state, spot state, abstraction.
+"""One account as Hyperliquid's info endpoint shows it: clearinghouse state, spot state, abstraction;
+and what is listed, as `meta`, `spotMeta` and `perpDexs` write it.
 
 Whoever holds a pooled account (unified, portfolio margin) shows only its posted margin in the clearinghouse; the
 equity is in the spot state and `tokenToAvailableAfterMaintenance` says what is left above maintenance.
@@ -7,12 +8,11 @@ equity is in the spot state and `tokenToAvailableAfterMaintenance` says what is 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from liqtruth.sandbox.decimals import fixed, from_float, from_units
-from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset
+from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset, fixed, from_float, from_units, scaled_tiers
 from liqtruth.sandbox.market.ledger import MICRO
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
 from liqtruth.sandbox.market.market import Market
@@ -21,7 +21,17 @@ from liqtruth.sandbox.truth import is_pooled, open_positions
 
 USDC, HYPE = 0, 150
 FIRST_BUILDER_ASSET = 110_000
-Json = dict[str, Any]
+Json = Any
+DEPLOYER: Final = "0x" + "5a" * 20
+SPOT_META: Final[Json] = {
+    "tokens": [
+        {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": USDC, "tokenId": "0x" + "6d" * 16,
+         "isCanonical": True, "evmContract": None, "fullName": None},
+        {"name": "HYPE", "szDecimals": 2, "weiDecimals": 8, "index": HYPE, "tokenId": "0x" + "0d" * 16,
+         "isCanonical": False, "evmContract": None, "fullName": "Hyperliquid"},
+    ],
+    "universe": [{"name": "@107", "tokens": [HYPE, USDC], "index": 107, "isCanonical": False}],
+}  # fmt: skip
 
 
 @dataclass
@@ -221,4 +231,40 @@ def _summary(cash: int, value: int, notional: int, margin: int) -> Json:
         "totalNtlPos": from_units(notional, 6),
         "totalRawUsd": from_units(cash, 6),
         "totalMarginUsed": from_units(margin, 6),
+    }
+
+
+def listing(asset: Asset) -> Json:
+    row = {
+        "szDecimals": asset.sz_decimals,
+        "name": asset.name,
+        "maxLeverage": scaled_tiers(asset.table_id)[0][1],
+        "marginTableId": asset.table_id,
+    }
+    return row if not asset.dex else {**row, "onlyIsolated": True, "marginMode": "strictIsolated"}
+
+
+def margin_table(table_id: int) -> Json:
+    tiers = scaled_tiers(table_id)
+    return {
+        "description": f"synthetic tiered {tiers[0][1]}x",
+        "marginTiers": [
+            {"lowerBound": from_float(bound), "maxLeverage": leverage} for bound, leverage in tiers
+        ],
+    }
+
+
+def builder_dex(names: list[str]) -> Json:
+    return {
+        "name": BUILDER_DEX,
+        "fullName": "Synthetic builder dex",
+        "deployer": DEPLOYER,
+        "oracleUpdater": None,
+        "feeRecipient": None,
+        "assetToStreamingOiCap": [[name, "100000000.0"] for name in names],
+        "subDeployers": [],
+        "deployerFeeScale": "1.0",
+        "lastDeployerFeeScaleChangeTime": "2026-01-01T00:00:00",
+        "assetToFundingMultiplier": [[name, "1.0"] for name in names],
+        "assetToFundingInterestRate": [[name, "0.0"] for name in names],
     }

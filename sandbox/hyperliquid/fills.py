@@ -1,22 +1,63 @@
-"""One account's fills as `userFills` and `userFillsByTime` show them, with the `liquidation` object on forced ones.
+"""Trades as the socket and `recentTrades` write them, and one account's fills as `userFills` and `userFillsByTime` do.
 
-The counterparty of a liquidation carries the object too, so it is an account's own only if `liquidatedUser` is that
-account. The wording of `dir` for liquidations is the reference's guess; readers should go by the object.
+Forced ones carry the `liquidation` object. The counterparty of a liquidation carries the object too, so it is an
+account's own only if `liquidatedUser` is that account. The wording of `dir` for liquidations is the reference's
+guess; readers should go by the object.
 """
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from liqtruth.sandbox.decimals import from_units
-from liqtruth.sandbox.hyperliquid.trades import order_hash, trade_id
+from liqtruth.sandbox.market.assets import from_units
 from liqtruth.sandbox.market.ledger import MICRO, TAKER_FEE_PPM
 from liqtruth.sandbox.market.market import Market
 
 Json = dict[str, Any]
 PAGE: Final = 2000
 KEPT: Final = 10_000
+NEWEST: Final = 10
+
+
+def trade_rows(market: Market, rows: Iterable[int], skew_ms: int = 0) -> list[dict[str, Any]]:
+    """Rows of `market.trades` on the wire; `skew_ms` is added to their time."""
+    trades, assets = market.trades, market.spec.assets
+    written = []
+    for row in rows:
+        asset = assets[trades.coin[row]]
+        written.append(
+            {
+                "coin": asset.name,
+                "side": "B" if trades.bought[row] else "A",
+                "px": from_units(int(trades.px[row]), 6 - asset.sz_decimals),
+                "sz": from_units(int(trades.lots[row]), asset.sz_decimals),
+                "time": int(market.path.times_ms[trades.point[row]]) + skew_ms,
+                "hash": order_hash(market, int(trades.order[row])),
+                "tid": trade_id(market, row),
+                "users": [market.addresses[trades.buyer[row]], market.addresses[trades.seller[row]]],
+            }
+        )
+    return written
+
+
+def recent_trades(market: Market, column: int) -> list[dict[str, Any]]:
+    """Newest first."""
+    rows = np.flatnonzero(market.trades.coin == column)[-NEWEST:][::-1]
+    return trade_rows(market, rows.tolist())
+
+
+def order_hash(market: Market, order: int) -> str:
+    """One transaction hash per order of a taker."""
+    return "0x" + hashlib.sha256(f"{market.spec.seed}:{order}".encode()).hexdigest()
+
+
+def trade_id(market: Market, row: int) -> int:
+    """50 bits, as on the exchange."""
+    digest = hashlib.sha256(f"{market.spec.seed}/{row}".encode()).hexdigest()
+    return int(digest[:13], 16) >> 2
 
 
 @dataclass

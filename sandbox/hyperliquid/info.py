@@ -3,9 +3,10 @@
 Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable. Markets: meta, allPerpMetas,
 metaAndAssetCtxs, allMids, perpDexs, spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who is who:
 userRole, subAccounts, subAccounts2, vaultDetails, vaultSummaries. Fills: userFills, userFillsByTime. Everything else is
-refused with 422, as the exchange does.
+refused with 422, as the exchange does. The rate limit is the documented weight per request type in a rolling minute.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,14 +14,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqtruth.sandbox.decimals import fixed, from_float, from_units
-from liqtruth.sandbox.hyperliquid.accounts import USDC, AccountBook
+from liqtruth.sandbox.hyperliquid.accounts import (
+    SPOT_META,
+    USDC,
+    AccountBook,
+    builder_dex,
+    listing,
+    margin_table,
+)
 from liqtruth.sandbox.hyperliquid.directory import Directory
-from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills
-from liqtruth.sandbox.hyperliquid.listing import SPOT_META, builder_dex, listing, margin_table
-from liqtruth.sandbox.hyperliquid.trades import recent_trades
-from liqtruth.sandbox.hyperliquid.weights import ITEMS_PER_WEIGHT
-from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset
+from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
+from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset, fixed, from_float, from_units
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.roles import Roles, draw_roles
 from liqtruth.sandbox.public.candles import INTERVAL_MS
@@ -31,6 +35,43 @@ Body = Mapping[str, Any]
 MOST_CANDLES: Final = 5000
 MOST_FUNDINGS: Final = 500
 INTERVALS: Final = frozenset(INTERVAL_MS) - {"6h"}
+LIGHT: Final = frozenset(
+    {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
+)
+HEAVY: Final = {"userRole": 60}
+DEFAULT_WEIGHT: Final = 20
+ITEMS_PER_WEIGHT: Final = {
+    "recentTrades": 20, "fundingHistory": 20, "userFills": 20, "userFillsByTime": 20, "candleSnapshot": 60,
+}  # fmt: skip
+WINDOW_S: Final = 60.0
+
+
+def weight_of(request_type: str, items: int) -> int:
+    """Weight of an answered request; `items` is how many rows it returned."""
+    base = 2 if request_type in LIGHT else HEAVY.get(request_type, DEFAULT_WEIGHT)
+    per = ITEMS_PER_WEIGHT.get(request_type)
+    return base if per is None else base + items // per
+
+
+@dataclass
+class WeightBudget:
+    """What may still be spent this minute; None as limit means an own node that has none."""
+
+    per_minute: int | None
+    spent_total: int = 0
+    _spent: deque[tuple[float, int]] = field(default_factory=deque)
+    _in_window: int = 0
+
+    def spend(self, weight: int, now_s: float) -> bool:
+        """Charge and agree, or refuse and charge nothing."""
+        while self._spent and self._spent[0][0] <= now_s - WINDOW_S:
+            self._in_window -= self._spent.popleft()[1]
+        if self.per_minute is not None and self._in_window + weight > self.per_minute:
+            return False
+        self._spent.append((now_s, weight))
+        self._in_window += weight
+        self.spent_total += weight
+        return True
 
 
 class Unprocessable(Exception):

@@ -14,8 +14,8 @@ import msgspec
 from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.session import Connections, Session
+from liqtruth.sandbox.hyperliquid.fills import trade_rows
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable
-from liqtruth.sandbox.hyperliquid.trades import trade_rows
 from liqtruth.sandbox.market.market import Market
 
 Json = dict[str, Any]

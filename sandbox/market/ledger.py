@@ -3,6 +3,7 @@
 Sizes are whole lots, money whole micro-dollars, prices whole price units; lots times price units is micro-dollars.
 `cash` is the cross cash leg (equity = cash + sum of lots times mark over cross positions), `isolated_cash` the same for
 one isolated position. The ledger does what it is told; who trades and who is liquidated is decided elsewhere.
+`Tape` is what its traders filled, in columns; what the makers took follows from it (`sandbox.market.matching`).
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ STATE: Final = (
     "lots", "cost", "isolated", "isolated_cash", "cash", "leverage", "funding_since_open", "funding_all_time",
     "collateral_lots",
 )  # fmt: skip
+TRADE, LIQUIDATION = 0, 1
 
 
 @dataclass
@@ -141,3 +143,30 @@ class Ledger:
         fee = np.abs(value) * fee_ppm // MICRO
         self.isolated_cash[at] = changed
         np.add.at(self.cash, fills.account, own - changed - value - fee)
+
+
+@dataclass(frozen=True)
+class Tape:
+    """Every fill of every trader in time order; `point` is a minute point of the path, `before` the size held.
+
+    Fills of one `batch` were booked together, at most one per account and coin; `isolated` is the margin mode of the
+    position, `backstop` says that the liquidator vault took it over.
+    """
+
+    point: Ints
+    account: Ints
+    coin: Ints
+    lots: Ints
+    before: Ints
+    px: Ints
+    kind: Ints
+    batch: Ints
+    isolated: Flags
+    backstop: Flags
+
+    def of(self, rows: Ints | Flags | slice) -> "Tape":
+        """Only these rows."""
+        return Tape(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    def until(self, point: int) -> "Tape":
+        return self.of(slice(int(np.searchsorted(self.point, point, side="right"))))

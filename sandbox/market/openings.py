@@ -16,14 +16,13 @@ import polars as pl
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.market.centralised import CENTRALISED
-from liqtruth.sandbox.market.ledger import MICRO, Fills, Ledger
+from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO, Fills, Ledger
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market
 from liqtruth.sandbox.market.population import Flags
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, PricePath
-from liqtruth.sandbox.market.search import Exposure, liquidation_prices
-from liqtruth.sandbox.market.tape import LIQUIDATION
 from liqtruth.sandbox.market.venue import Venue
+from liqtruth.sandbox.truth import Exposure, liquidation_prices
 
 MOVED, CLOSED, LIQUIDATED, OPEN = "moved", "closed", "liquidated", "open"
 PLACING: Final = {

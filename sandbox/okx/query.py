@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from liqtruth.sandbox.decimals import fixed, from_units
 from liqtruth.sandbox.http.paging import newest_first
-from liqtruth.sandbox.market.assets import Asset
+from liqtruth.sandbox.market.assets import Asset, fixed, from_units
 from liqtruth.sandbox.market.margin_rules import Ints
 from liqtruth.sandbox.public.candles import INTERVAL_MS
 

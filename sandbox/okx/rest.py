@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.decimals import fixed, from_units
+from liqtruth.sandbox.market.assets import fixed, from_units
 from liqtruth.sandbox.market.centralised import FUNDING_HOURS, OKX
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.okx.query import Contract, Query, Refused, bar_of, column_of, needed, rows_of

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.decimals import fixed, from_units
 from liqtruth.sandbox.http.paging import newest_first
+from liqtruth.sandbox.market.assets import fixed, from_units
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
 from liqtruth.sandbox.okx.query import (
     LAST_MS,

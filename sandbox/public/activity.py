@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liqtruth.sandbox.market.ledger import Tape
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
 from liqtruth.sandbox.market.price import PricePath
-from liqtruth.sandbox.market.tape import Tape
 from liqtruth.sandbox.market.venue import VenueResult
 
 CHURN_PER_DAY = 0.9

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liqtruth.sandbox.market.ledger import LIQUIDATION
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.population import Flags
-from liqtruth.sandbox.market.tape import LIQUIDATION
 from liqtruth.sandbox.public.candles import MINUTE_MS
 
 BURST_MS: Final = 3_000

@@ -2,7 +2,7 @@
 
 A connection is looked at before it is used, and a new one is waited for while the server is away. A transaction that
 was under way when the server went is lost; `Database.transact` does it again, so its work must be such that twice is
-the same as once (`storage.database.upsert`).
+the same as once (`storage.database.tables.upsert`).
 """
 
 import os
@@ -19,8 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session, create_engine
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.database.outage import explained, is_fault, may_pass
-from liqtruth.storage.database.sessions import RereadingSession
+from liqtruth.storage.database.sessions import RereadingSession, explained, is_fault, may_pass
 from liqtruth.storage.database.upgrade import (
     HEAD,
     MIGRATIONS,

@@ -11,8 +11,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.tables import Market, Universe
-from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.database.tables import Market, Universe, upsert
 
 
 def store_markets(database: Database, rows: Iterable[Market]) -> int:

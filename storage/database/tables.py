@@ -1,12 +1,18 @@
-"""SQLModel tables: what is looked up by key. Time series and positions themselves are Parquet (`storage.lake.lake`)."""
+"""SQLModel tables: what is looked up by key. Time series and positions themselves are Parquet (`storage.lake.lake`).
 
+`upsert` inserts or replaces in one statement, so that two writers never collide: a row that was read first to see
+whether it is there could be inserted by another process in between.
+"""
+
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Dialect, LargeBinary, UniqueConstraint
+from sqlalchemy import Dialect, LargeBinary, Table, UniqueConstraint
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import DateTime, TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, Session, SQLModel
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -193,3 +199,30 @@ class LakeId(SQLModel, table=True):
     made_at: datetime = Field(sa_type=UtcDateTime)
     settled: bool
     """Whether the lake has the id too: from then on a lake without it is another one."""
+
+
+def upsert(session: Session, rows: Sequence[SQLModel], replace: bool = True) -> None:
+    """Insert or replace rows of one table by their primary key; of two with the same key the last one stays.
+
+    Without `replace` a row that is there stays as it is.
+
+    They go in the order of their keys, so that two writers never wait for each other in a circle.
+    """
+    if not rows:
+        return
+    table: Table = type(rows[0]).__table__  # type: ignore[attr-defined]
+    key = [column.name for column in table.primary_key]
+    by_key = {tuple(getattr(row, name) for name in key): row for row in rows}
+    values = [by_key[at].model_dump() for at in sorted(by_key, key=str)]
+    session.connection().execute(_statement(session, table, key, replace), values)
+
+
+def _statement(session: Session, table: Table, key: Sequence[str], replace: bool) -> Any:
+    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = made(table)
+    if not replace:
+        return insert.on_conflict_do_nothing(index_elements=list(key))
+    changed = {
+        column.name: insert.excluded[column.name] for column in table.columns if column.name not in key
+    }
+    return insert.on_conflict_do_update(index_elements=list(key), set_=changed)

@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 
 import liqtruth.storage.database.tables  # noqa: F401  (registers the tables)
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.database.outage import cause_of, may_pass, place_of
+from liqtruth.storage.database.sessions import cause_of, may_pass, place_of
 from liqtruth.storage.lock import waiting
 
 MIGRATIONS = Path(__file__).parent / "migrations"

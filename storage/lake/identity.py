@@ -15,9 +15,8 @@ from sqlmodel import Session, select
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.storage.database.connection import Database, sqlite_file
-from liqtruth.storage.database.outage import place_of
-from liqtruth.storage.database.tables import LakeId
-from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.database.sessions import place_of
+from liqtruth.storage.database.tables import LakeId, upsert
 from liqtruth.storage.errors import NotWritten, OtherDatabase
 from liqtruth.storage.lake.manifest import listed_files
 from liqtruth.storage.lake.parquet import write_whole

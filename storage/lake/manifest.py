@@ -15,8 +15,7 @@ from urllib.parse import quote, unquote
 import polars as pl
 from sqlmodel import Session, col, delete, select
 
-from liqtruth.storage.database.tables import Partition, Reading, SweepPart
-from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.database.tables import Partition, Reading, SweepPart, upsert
 
 ALL_COINS: Final = "_all"
 """Coin of partitions whose rows are not of one coin."""

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
-from liqtruth.compare.calibration.distance_axis import BIN
-from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
+from liqtruth.compare.calibration.holdings import Holdings
+from liqtruth.compare.calibration.samples import Sample, SideSample, sample_of
+from liqtruth.compare.statistics.distance_axis import BIN
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel, leverage_model_named
 from liqtruth.estimator.series.series import MarketSeries
@@ -56,28 +56,30 @@ def whole_market(series: MarketSeries, seed: int, count: int = 300, coverage: fl
     )
 
 
-def random_pair(seed: int, coin: str = "SOL", coordinates: tuple[Coordinate, ...] = ("leverage",)) -> Pair:
+def random_sample(
+    seed: int, coin: str = "SOL", coordinates: tuple[Coordinate, ...] = ("leverage",)
+) -> Sample:
     """Random positions on a random series, each on a day of its own."""
     series = random_series(seed, start=timedelta(days=seed))
     positions = whole_market(series, seed)
-    return pair_of(coin, series, VENUE, positions, PRIOR, BRACKETS, coordinates=coordinates)
+    return sample_of(coin, series, VENUE, positions, PRIOR, BRACKETS, coordinates=coordinates)
 
 
-def retargeted(pair: Pair, shares: FloatArray) -> Pair:
+def retargeted(pair: Sample, shares: FloatArray) -> Sample:
     """The same dictionary with positions that stand where these shares (classes, nodes) draw them, on both sides."""
 
-    def on(side: SidePair) -> SidePair:
-        return replace(side, held=held_at(side.columns["leverage"] @ shares.ravel()))
+    def on(side: SideSample) -> SideSample:
+        return replace(side, holdings=holdings_at(side.columns["leverage"] @ shares.ravel()))
 
     return replace(pair, long=on(pair.long), short=on(pair.short))
 
 
-def held_at(mass: FloatArray, parts: int = 400) -> Held:
+def holdings_at(mass: FloatArray, parts: int = 400) -> Holdings:
     """Positions in the middle of each bin that hold these shares of open interest, none of them large."""
     away = np.repeat((np.arange(len(mass)) + 0.5) * BIN, parts)
     share, nothing = np.repeat(mass / parts, parts), np.full(len(away), np.nan)
     account = np.arange(len(away))
-    return Held(away, share, account, np.full(len(away), 1e4), nothing, nothing, nothing)
+    return Holdings(away, share, account, np.full(len(away), 1e4), nothing, nothing, nothing)
 
 
 def log_normal_shares(median: float, spread: float, total: float) -> FloatArray:

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.compare.calibration.samples import Pair, pair_of
+from liqtruth.compare.calibration.samples import Sample, sample_of
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import (
     COORDINATES,
@@ -24,11 +24,12 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.sandbox.market.assets import HYPERLIQUID_TIERS, listed
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
 from liqtruth.sandbox.market.openings import watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of
+from tests.markets import market_of
 
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
 ACCOUNTS: Final = 12_000
@@ -38,7 +39,7 @@ WINDOW_DAYS: Final = 30
 HALF_OF_INITIAL: Final = 0.5
 
 
-def pairs_of_market(
+def samples_of_market(
     seed: int,
     accounts: int = ACCOUNTS,
     days: int = DAYS,
@@ -49,13 +50,13 @@ def pairs_of_market(
     *,
     prior: LeverageModel | None = None,
     coordinates: Sequence[Coordinate] = COORDINATES,
-) -> list[Pair]:
+) -> list[Sample]:
     """Deterministic. Each coin at the end of every `every`-th day from the `first` to the last of the history, read
     from bars of the last `window_days`; days in order, coins in theirs."""
     spec = MarketSpec(
         seed=seed, accounts=accounts, cex_accounts=10, days=days, coins=coins, builder_dex=False
     )
-    market, model = simulate(spec), prior or leverage_model_named()
+    market, model = market_of(spec), prior or leverage_model_named()
     whole = Record(market, market.venue(HYPERLIQUID))
     return [
         pair
@@ -84,9 +85,9 @@ def last_days(series: MarketSeries, days: int) -> MarketSeries:
     return replace(series, bars=kept, end_ms=series.end_ms[-count:], start=start)
 
 
-def whales_part(pair: Pair, side: str) -> float:
+def whales_part(pair: Sample, side: str) -> float:
     """Part of the notional within reach that lies beyond what each position counts with in the crowd's map."""
-    return 1.0 - float(getattr(pair, side).held.kept)
+    return 1.0 - float(getattr(pair, side).holdings.kept)
 
 
 def _pairs_of_day(
@@ -95,11 +96,11 @@ def _pairs_of_day(
     window_days: int,
     prior: LeverageModel,
     coordinates: Sequence[Coordinate],
-) -> list[Pair]:
+) -> list[Sample]:
     held = true_positions(then, HYPERLIQUID)
     record = Record.following(whole, then, then.venue(HYPERLIQUID))
     return [
-        pair_of(
+        sample_of(
             coin,
             last_days(series_of(record, column), window_days),
             venue_named(HYPERLIQUID),

@@ -12,10 +12,10 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.calibrated import calibrate
-from liqtruth.compare.calibration.holdings import held_on
+from liqtruth.compare.calibration.holdings import holdings_on
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.samples import pair_of
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.samples import sample_of
 from liqtruth.estimator.frames import LIQUIDATIONS
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
@@ -26,11 +26,10 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.sandbox.market.assets import listed
 from liqtruth.sandbox.market.centralised import Centralised, rules_of
-from liqtruth.sandbox.market.ledger import Ledger
+from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
 from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, simulate_path
-from liqtruth.sandbox.market.tape import LIQUIDATION
 from liqtruth.sandbox.market.venue import Venue, VenueResult
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
@@ -81,7 +80,7 @@ class Then:
     def within_usd(self, side: str, reach_pct: float) -> Mapping[str, float]:
         """Notional of one side that a move of `reach_pct` would liquidate: of the crowd's map, which a model is fitted
         to, and of the raw one."""
-        held = held_on(side, self.positions, self.series)
+        held = holdings_on(side, self.positions, self.series)
         near = held.away < abs(np.log1p((-reach_pct if side == "long" else reach_pct) / 100))
         usd = float(self.series.bars.open_interest[-1]) * self.series.mark_px
         return {"crowd": float(held.crowd[near].sum()) * usd, "raw": float(held.share[near].sum()) * usd}
@@ -142,11 +141,11 @@ class ShiftedMarket:
         """The leverage model that the source's exact maps of all days give."""
         source, prior, venue = self.venues[SOURCE], leverage_model_named(), venue_named(HYPERLIQUID)
         pairs = tuple(
-            pair_of(coin, then.series, venue, then.positions, prior, source.brackets(coin))
+            sample_of(coin, then.series, venue, then.positions, prior, source.brackets(coin))
             for coin in self.coins
             for then in source.moments[coin]
         )
-        return calibrate(Gathered(pairs, ()), prior).model
+        return LeverageFit(prior).fit(Gathered(pairs, ())).model_
 
 
 def _run(

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.scoring.visits.alignment import Alignment, align, deviations, paired, weighted_medians
+from liqtruth.compare.scoring.visits.alignment import Alignment, align, deviations, paired
 from liqtruth.compare.scoring.visits.claims import CLAIMS, Answer, answers, verdict
 from liqtruth.compare.scoring.visits.major_zones import MajorZones
 from liqtruth.compare.scoring.visits.visits import Compared, VisitRow
-from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.intervals import Estimate, weighted_medians
 from liqtruth.heatmap.errors import BadInput
 
 DAY = 86_400_000
@@ -101,7 +101,7 @@ class TestAlign:
         self, rows: list[tuple[float, int]]
     ) -> None:
         values, counts = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-        found = weighted_medians(values[None], counts[None])[0]
+        found = weighted_medians(values, np.arange(values.size), counts[None], lower=True)[0]
         repeated = np.repeat(values, counts.astype(int))
         if not repeated.size:
             assert np.isnan(found)

@@ -9,15 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from liqtruth.compare.calibration.bands import LABELS, NULL, band_shares, bands_of_fit, told_by_data
-from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
-from liqtruth.compare.calibration.distance_axis import BINS
-from liqtruth.compare.calibration.fit import Normal, SideFit, completed, fit_side, separable, solved
-from liqtruth.compare.calibration.fit_files import load, save
+from liqtruth.compare.calibration.bands import (
+    LABELS,
+    NULL,
+    band_shares,
+    bands_of_fit,
+    resolved_by_data,
+    spread_of,
+)
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.samples import Pair, PairRefused, SidePair, pair_of, smoothed
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.record import Calibrated, load, save
+from liqtruth.compare.calibration.samples import Sample, SampleRefused, SideSample, sample_of, smoothed
 from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines
-from liqtruth.compare.calibration.uncertainty import spread_of
+from liqtruth.compare.calibration.side_fit import (
+    Normal,
+    SideFit,
+    completed,
+    fit_side,
+    separable,
+    solved,
+)
+from liqtruth.compare.statistics.distance_axis import BINS
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.heatmap.errors import BadInput, MissingData
@@ -30,9 +43,9 @@ from tests.compare.calibrated_markets import (
     LEVERAGE,
     PRIOR,
     VENUE,
-    held_at,
+    holdings_at,
     log_normal_shares,
-    random_pair,
+    random_sample,
     random_series,
     retargeted,
     whole_market,
@@ -41,30 +54,30 @@ from tests.compare.calibrated_markets import (
 PRIOR_SHARES = PRIOR.shares("long")
 
 
-def drawn(side: SidePair, shares: FloatArray) -> FloatArray:
+def drawn(side: SideSample, shares: FloatArray) -> FloatArray:
     return smoothed(side.columns["leverage"] @ shares.ravel())
 
 
-def without_columns(side: SidePair) -> SidePair:
+def without_columns(side: SideSample) -> SideSample:
     return replace(side, columns={name: drawn * 0 for name, drawn in side.columns.items()})
 
 
 @pytest.fixture(scope="module")
-def pairs() -> tuple[Pair, ...]:
-    return tuple(random_pair(seed) for seed in range(6))
+def pairs() -> tuple[Sample, ...]:
+    return tuple(random_sample(seed) for seed in range(6))
 
 
-def fitted(pairs: tuple[Pair, ...], side: str = "long") -> SideFit:
+def fitted(pairs: tuple[Sample, ...], side: str = "long") -> SideFit:
     sides = [getattr(pair, side) for pair in pairs]
     return fit_side(sides, [pair.block for pair in pairs], PRIOR.shares(side), separable(pairs, PRIOR))
 
 
-def calibrated(pairs: tuple[Pair, ...], **more: int) -> Calibrated:
-    return calibrate(Gathered(pairs, ()), PRIOR, **{"draws": 40, **more})  # type: ignore[arg-type]
+def calibrated(pairs: tuple[Sample, ...], **more: int) -> Calibrated:
+    return LeverageFit(PRIOR, **{"draws": 40, **more}).fit(Gathered(pairs, ())).calibrated_  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def made(pairs: tuple[Pair, ...]) -> Calibrated:
+def made(pairs: tuple[Sample, ...]) -> Calibrated:
     return calibrated(pairs)
 
 
@@ -72,7 +85,7 @@ class TestWhatIsFitted:
     @settings(max_examples=4)
     @given(st.floats(4, 15), st.floats(0.4, 0.9), st.floats(0.3, 0.9))
     def test_shares_that_drew_the_maps_are_recovered_per_band(
-        self, pairs: tuple[Pair, ...], median: float, spread: float, total: float
+        self, pairs: tuple[Sample, ...], median: float, spread: float, total: float
     ) -> None:
         """Within 3 points of open interest per band from 3x to 30x. Below 3x the truth is given what the fit assumes
         there, so that only what it claims to tell is judged."""
@@ -84,7 +97,7 @@ class TestWhatIsFitted:
             missed = band_shares(fit.shares, LEVERAGE) - band_shares(own, LEVERAGE)
             assert np.abs(missed[1:4]).max() < 0.03
 
-    def test_the_map_is_recovered_nearer_than_the_prior_draws_it(self, pairs: tuple[Pair, ...]) -> None:
+    def test_the_map_is_recovered_nearer_than_the_prior_draws_it(self, pairs: tuple[Sample, ...]) -> None:
         own = log_normal_shares(12.0, 0.5, 0.6)
         targets = tuple(retargeted(pair, own) for pair in pairs)
         fit = fitted(targets)
@@ -95,7 +108,7 @@ class TestWhatIsFitted:
             )
             assert missed < 0.2 * before
 
-    def test_half_of_the_mass_is_half_of_the_fitted_shares(self, pairs: tuple[Pair, ...]) -> None:
+    def test_half_of_the_mass_is_half_of_the_fitted_shares(self, pairs: tuple[Sample, ...]) -> None:
         """Linear but for the pull of the prior, which weighs a thousandth."""
         own = np.where(separable(pairs, PRIOR), log_normal_shares(8.0, 0.6, 0.8), 0.0)
         without = np.zeros_like(own)
@@ -110,14 +123,16 @@ class TestWhatIsFitted:
         )
         assert half.shares == pytest.approx(whole.shares / 2, abs=1e-6)
 
-    def test_no_data_give_back_the_prior(self, pairs: tuple[Pair, ...]) -> None:
+    def test_no_data_give_back_the_prior(self, pairs: tuple[Sample, ...]) -> None:
         free = separable(pairs, PRIOR)
         assert fit_side([], [], PRIOR_SHARES, free).shares == pytest.approx(PRIOR_SHARES)
-        nothing = [replace(without_columns(pair.long), held=held_at(np.zeros(BINS))) for pair in pairs]
+        nothing = [
+            replace(without_columns(pair.long), holdings=holdings_at(np.zeros(BINS))) for pair in pairs
+        ]
         fit = fit_side(nothing, [pair.block for pair in pairs], PRIOR_SHARES, free)
         assert fit.shares == pytest.approx(PRIOR_SHARES, abs=1e-9)
 
-    def test_shares_are_those_of_a_whole_whatever_the_target(self, pairs: tuple[Pair, ...]) -> None:
+    def test_shares_are_those_of_a_whole_whatever_the_target(self, pairs: tuple[Sample, ...]) -> None:
         """A target of five times what all open interest could draw: the sum is held at one, and that is said."""
         fit = fitted(tuple(retargeted(pair, log_normal_shares(8.0, 0.6, 5.0)) for pair in pairs))
         assert fit.at_most_one
@@ -125,7 +140,7 @@ class TestWhatIsFitted:
         assert fit.shares.sum() == pytest.approx(1.0, abs=1e-6)
         assert fit.shares.sum() <= 1.0 + 1e-12
 
-    def test_what_the_data_cannot_tell_is_the_priors(self, pairs: tuple[Pair, ...]) -> None:
+    def test_what_the_data_cannot_tell_is_the_priors(self, pairs: tuple[Sample, ...]) -> None:
         fit = fitted(tuple(retargeted(pair, log_normal_shares(8.0, 0.6, 0.3)) for pair in pairs))
         assert not fit.free[LEVERAGE < 3].any()
         assert not fit.free[LEVERAGE > 40].any()
@@ -141,12 +156,13 @@ class TestWhatIsFitted:
 
 
 class TestNullModel:
-    def test_maps_of_other_moments_are_not_explained(self, pairs: tuple[Pair, ...]) -> None:
+    def test_maps_of_other_moments_are_not_explained(self, pairs: tuple[Sample, ...]) -> None:
         """Each target belongs to another moment: what is fitted then draws them far worse."""
         own = log_normal_shares(15.0, 0.4, 0.7)
         right = [retargeted(pair, own).long for pair in pairs]
         wrong = [
-            replace(side, held=other.held) for side, other in zip(right, right[1:] + right[:1], strict=True)
+            replace(side, holdings=other.holdings)
+            for side, other in zip(right, right[1:] + right[:1], strict=True)
         ]
         free, blocks = separable(pairs, PRIOR), [pair.block for pair in pairs]
         missed = [
@@ -164,7 +180,7 @@ class TestNullModel:
 class TestTargets:
     @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(1e-6, 0.2)))
     def test_cutting_large_positions_keeps_the_mass_and_the_order(self, shares: FloatArray) -> None:
-        held = replace(held_at(np.ones(len(shares)), parts=1), share=shares)
+        held = replace(holdings_at(np.ones(len(shares)), parts=1), share=shares)
         assert held.crowd.sum() == pytest.approx(shares.sum())
         assert held.cut.max() <= LARGEST_SHARE
         assert np.all(np.diff(held.crowd[np.argsort(shares)]) >= -1e-15)
@@ -180,7 +196,7 @@ class TestTargets:
             pl.when(pl.col("szi") > 0).then(pl.col("szi") / 2).otherwise("szi").alias("szi")
         )
         one, other = (
-            pair_of("SOL", series, VENUE, rows, PRIOR, BRACKETS).long.crowd
+            sample_of("SOL", series, VENUE, rows, PRIOR, BRACKETS).long.crowd
             for rows in (crowd, pl.concat([half, whale]))
         )
         gap = smoothed(one / one.sum() - other / other.sum())
@@ -189,7 +205,7 @@ class TestTargets:
     def test_the_target_is_the_share_within_reach(self) -> None:
         series = random_series(2)
         rows = whole_market(series, 2)
-        pair = pair_of("SOL", series, VENUE, rows, PRIOR, BRACKETS)
+        pair = sample_of("SOL", series, VENUE, rows, PRIOR, BRACKETS)
         longs = rows.filter(pl.col("szi") > 0)
         near = (
             longs.filter(pl.col("liq_px") > series.mark_px * np.exp(-0.3))["szi"].sum() / longs["szi"].sum()
@@ -201,30 +217,30 @@ class TestTargets:
 class TestRefusals:
     def test_too_little_coverage_is_refused_with_the_figure(self) -> None:
         series = random_series(3)
-        with pytest.raises(PairRefused, match="50% of open interest is covered by longs, 60% needed"):
-            pair_of("SOL", series, VENUE, whole_market(series, 3, coverage=0.5), PRIOR, BRACKETS)
+        with pytest.raises(SampleRefused, match="50% of open interest is covered by longs, 60% needed"):
+            sample_of("SOL", series, VENUE, whole_market(series, 3, coverage=0.5), PRIOR, BRACKETS)
 
     def test_more_positions_than_open_interest_are_refused(self) -> None:
         series = random_series(3)
-        with pytest.raises(PairRefused, match=r"longs add up to 2\.00 times the open interest"):
-            pair_of("SOL", series, VENUE, whole_market(series, 3, coverage=2.0), PRIOR, BRACKETS)
+        with pytest.raises(SampleRefused, match=r"longs add up to 2\.00 times the open interest"):
+            sample_of("SOL", series, VENUE, whole_market(series, 3, coverage=2.0), PRIOR, BRACKETS)
 
     def test_positions_of_another_time_are_refused_by_their_mark(self) -> None:
         series = random_series(3)
         rows = whole_market(series, 3).with_columns(pl.col("mark_px") * 1.1)
-        with pytest.raises(PairRefused, match="is not the series' last price"):
-            pair_of("SOL", series, VENUE, rows, PRIOR, BRACKETS)
+        with pytest.raises(SampleRefused, match="is not the series' last price"):
+            sample_of("SOL", series, VENUE, rows, PRIOR, BRACKETS)
 
     def test_series_that_know_no_openings_are_refused(self) -> None:
         series = random_series(3, bars=2)
-        with pytest.raises(PairRefused, match="opened before the series begin"):
-            pair_of("SOL", series, VENUE, whole_market(series, 3), PRIOR, BRACKETS)
+        with pytest.raises(SampleRefused, match="opened before the series begin"):
+            sample_of("SOL", series, VENUE, whole_market(series, 3), PRIOR, BRACKETS)
 
-    def test_the_name_of_the_prior_is_refused(self, pairs: tuple[Pair, ...]) -> None:
+    def test_the_name_of_the_prior_is_refused(self, pairs: tuple[Sample, ...]) -> None:
         with pytest.raises(BadInput, match="'prior' is the shipped prior's name"):
-            calibrate(Gathered(pairs, ()), PRIOR, name="prior")
+            LeverageFit(PRIOR, name="prior").fit(Gathered(pairs, ()))
 
-    def test_pairs_that_place_nothing_are_refused(self, pairs: tuple[Pair, ...]) -> None:
+    def test_pairs_that_place_nothing_are_refused(self, pairs: tuple[Sample, ...]) -> None:
         bare = tuple(
             replace(pair, long=without_columns(pair.long), short=without_columns(pair.short))
             for pair in pairs
@@ -235,7 +251,7 @@ class TestRefusals:
 
 class TestIntervals:
     def test_the_same_seed_gives_the_same_model_and_intervals(
-        self, pairs: tuple[Pair, ...], made: Calibrated
+        self, pairs: tuple[Sample, ...], made: Calibrated
     ) -> None:
         again, other = calibrated(pairs), calibrated(pairs, seed=1)
         assert made.record.long == again.record.long
@@ -252,7 +268,7 @@ class TestIntervals:
         assert bands[0].low is None
         assert bands[0].from_prior == bands[0].share
 
-    def test_one_block_has_no_interval(self, pairs: tuple[Pair, ...]) -> None:
+    def test_one_block_has_no_interval(self, pairs: tuple[Sample, ...]) -> None:
         fit = fitted(pairs[:1])
         spread = spread_of(fit, ["SOL"], 0)
         assert not spread.known
@@ -261,7 +277,7 @@ class TestIntervals:
         lines = list(shown_lines(shown(alone.model, alone.record)))
         assert "no intervals: 1 block of coin and day, at least 2 are needed" in lines
 
-    def test_a_block_drawn_once_each_is_the_fit_itself(self, pairs: tuple[Pair, ...]) -> None:
+    def test_a_block_drawn_once_each_is_the_fit_itself(self, pairs: tuple[Sample, ...]) -> None:
         fit = fitted(pairs)
         assert fit.blocks is not None
         once = np.ones(len(fit.blocks.names), dtype=np.int64)
@@ -269,7 +285,7 @@ class TestIntervals:
 
 
 class TestWhatTheDataTell:
-    def test_a_band_is_told_as_far_as_the_fit_follows_it(self, pairs: tuple[Pair, ...]) -> None:
+    def test_a_band_is_told_as_far_as_the_fit_follows_it(self, pairs: tuple[Sample, ...]) -> None:
         """A small change of the prior's shares in 7-15x, spread evenly, moves the fitted band as was promised; so
         small that no share comes to its bound."""
         inside = (LEVERAGE >= 7) & (LEVERAGE < 15)
@@ -278,12 +294,12 @@ class TestWhatTheDataTell:
         before, after = (band_shares(fit.shares, LEVERAGE)[2] for fit in fits)
         asked = float((more - PRIOR_SHARES).sum())
         assert min(fit.shares[:, fit.free].min() for fit in fits) > 0
-        assert (after - before) / asked == pytest.approx(told_by_data(fits[0], LEVERAGE)[2], abs=0.02)
+        assert (after - before) / asked == pytest.approx(resolved_by_data(fits[0], LEVERAGE)[2], abs=0.02)
 
-    def test_without_data_nothing_is_told(self, pairs: tuple[Pair, ...]) -> None:
+    def test_without_data_nothing_is_told(self, pairs: tuple[Sample, ...]) -> None:
         bare = [without_columns(pair.long) for pair in pairs]
         fit = fit_side(bare, [pair.block for pair in pairs], PRIOR_SHARES, separable(pairs, PRIOR))
-        told = told_by_data(fit, LEVERAGE)
+        told = resolved_by_data(fit, LEVERAGE)
         assert [value for value in told if value is not None] == pytest.approx([0.0] * 4)
 
     def test_bands_below_3x_are_told_by_nothing(self, made: Calibrated) -> None:

@@ -6,17 +6,22 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.calibrated import Calibrated, calibrate
-from liqtruth.compare.calibration.coverage import mean_coverage, reference_mix, reweighted
+from liqtruth.compare.calibration.bands import Spread, widened
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
-from liqtruth.compare.calibration.fit import separable
-from liqtruth.compare.calibration.holdings import Held
+from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
-from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.pipeline import Fits
-from liqtruth.compare.calibration.samples import Pair, nodes_on, pair_of
-from liqtruth.compare.calibration.selection import choose_coordinate, fit_coordinates, left_out
-from liqtruth.compare.calibration.uncertainty import Spread, jackknife_error, widened
+from liqtruth.compare.calibration.lake_samples import (
+    Gathered,
+    mean_coverage,
+    reference_mix,
+    reweighted,
+)
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.record import Calibrated
+from liqtruth.compare.calibration.samples import Sample, nodes_on, sample_of
+from liqtruth.compare.calibration.selection import PooledFit, choose_coordinate, fit_coordinates, left_out
+from liqtruth.compare.calibration.side_fit import separable
+from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
@@ -24,7 +29,7 @@ from tests.compare.calibrated_markets import (
     LEVERAGE,
     PRIOR,
     VENUE,
-    held_at,
+    holdings_at,
     log_normal_shares,
     random_series,
     whole_market,
@@ -33,19 +38,20 @@ from tests.compare.calibrated_markets import (
 HIGHEST = {"ONE": 40.0, "TWO": 20.0, "THREE": 10.0}
 
 
-def pair_on(seed: int, coin: str) -> Pair:
+def pair_on(seed: int, coin: str) -> Sample:
     highest = HIGHEST[coin]
     series = random_series(seed, start=timedelta(days=seed))
     brackets = Brackets.flat(coin, 0.5 / highest, highest, "synthetic")
     rows = whole_market(series, seed)
-    return pair_of(coin, series, VENUE, rows, PRIOR, brackets, coordinates=COORDINATES)
+    return sample_of(coin, series, VENUE, rows, PRIOR, brackets, coordinates=COORDINATES)
 
 
-def drawn_in(pair: Pair, coordinate: str, shares: FloatArray) -> Pair:
+def drawn_in(pair: Sample, coordinate: str, shares: FloatArray) -> Sample:
     """Positions that stand where these shares draw them in this coordinate."""
     sides = {
         side: replace(
-            getattr(pair, side), held=held_at(getattr(pair, side).columns[coordinate] @ shares.ravel())
+            getattr(pair, side),
+            holdings=holdings_at(getattr(pair, side).columns[coordinate] @ shares.ravel()),
         )
         for side in ("long", "short")
     }
@@ -53,30 +59,30 @@ def drawn_in(pair: Pair, coordinate: str, shares: FloatArray) -> Pair:
 
 
 @pytest.fixture(scope="module")
-def pairs() -> tuple[Pair, ...]:
+def pairs() -> tuple[Sample, ...]:
     return tuple(pair_on(10 * place + day, coin) for place, coin in enumerate(HIGHEST) for day in range(7))
 
 
-def whose_shares(coordinate: str, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+def whose_shares(coordinate: str, pairs: tuple[Sample, ...]) -> tuple[Sample, ...]:
     """All coins opened with the same shares in this coordinate."""
     own = log_normal_shares(9.0, 0.5, 0.7)
     return tuple(drawn_in(pair, coordinate, own) for pair in pairs)
 
 
 @pytest.fixture(scope="module")
-def shared(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+def shared(pairs: tuple[Sample, ...]) -> tuple[Sample, ...]:
     return whose_shares("of-maximum", pairs)
 
 
 @pytest.fixture(scope="module")
-def made(shared: tuple[Pair, ...]) -> Calibrated:
-    return calibrate(Gathered(shared, ()), PRIOR, draws=20)
+def made(shared: tuple[Sample, ...]) -> Calibrated:
+    return LeverageFit(PRIOR, draws=20).fit(Gathered(shared, ())).calibrated_
 
 
 class TestCoordinate:
     @pytest.mark.parametrize("coordinate", ["leverage", "of-maximum"])
     def test_what_coins_share_is_found_by_leaving_coins_out(
-        self, pairs: tuple[Pair, ...], coordinate: str
+        self, pairs: tuple[Sample, ...], coordinate: str
     ) -> None:
         drawn = whose_shares(coordinate, pairs)
         fitted, table = choose_coordinate(drawn, fit_coordinates(drawn, PRIOR, ("leverage", "of-maximum")))
@@ -87,7 +93,7 @@ class TestCoordinate:
     @pytest.mark.filterwarnings("error")
     @pytest.mark.parametrize("emptied", [{"ONE"}, set(HIGHEST)])
     def test_coins_whose_maps_hold_nothing_are_not_compared(
-        self, shared: tuple[Pair, ...], emptied: set[str]
+        self, shared: tuple[Sample, ...], emptied: set[str]
     ) -> None:
         some = [
             drawn_in(pair, "leverage", 0 * log_normal_shares(9.0, 0.5, 0.7)) if pair.coin in emptied else pair
@@ -103,7 +109,7 @@ class TestCoordinate:
         assert nodes_on(PRIOR, "of-volatility", 20.0, 0.06) == pytest.approx(LEVERAGE / 2)
         assert nodes_on(PRIOR, "leverage", 20.0, 0.06) == pytest.approx(LEVERAGE)
 
-    def test_a_coin_left_out_has_no_part_in_its_own_map(self, shared: tuple[Pair, ...]) -> None:
+    def test_a_coin_left_out_has_no_part_in_its_own_map(self, shared: tuple[Sample, ...]) -> None:
         """Another coin's positions in its place change nothing of what the others draw of it."""
         other = tuple(
             drawn_in(pair, "of-maximum", log_normal_shares(25.0, 0.3, 0.9)) if pair.coin == "TWO" else pair
@@ -116,13 +122,13 @@ class TestCoordinate:
         ]
         assert maps[0][rows] == pytest.approx(maps[1][rows], rel=0.05, abs=1e-5)
 
-    def test_a_single_coin_chooses_nothing(self, shared: tuple[Pair, ...]) -> None:
+    def test_a_single_coin_chooses_nothing(self, shared: tuple[Sample, ...]) -> None:
         alone = [pair for pair in shared if pair.coin == "ONE"]
-        recipe = Fits.of(alone, PRIOR, COORDINATES).recipe()
-        assert recipe.fitted.coordinate == COORDINATES[0]
-        assert recipe.coordinates == ()
+        fit = PooledFit(PRIOR, COORDINATES).fit(alone)
+        assert fit.fitted_.coordinate == COORDINATES[0]
+        assert fit.coordinate_scores_ == ()
 
-    def test_a_node_is_fitted_where_any_market_can_tell_it(self, shared: tuple[Pair, ...]) -> None:
+    def test_a_node_is_fitted_where_any_market_can_tell_it(self, shared: tuple[Sample, ...]) -> None:
         free = separable(shared, PRIOR, "of-maximum")
         assert LEVERAGE[free].min() >= 3.0
         assert LEVERAGE[free].max() <= 40.0
@@ -131,19 +137,19 @@ class TestCoordinate:
 
 
 class TestOwnShares:
-    def test_coins_that_differ_deviate(self, pairs: tuple[Pair, ...]) -> None:
+    def test_coins_that_differ_deviate(self, pairs: tuple[Sample, ...]) -> None:
         """Medians of 6x, 12x and 24x: pooled shares fit none of them, and unseen days say so."""
         medians = dict(zip(HIGHEST, (6.0, 12.0, 24.0), strict=True))
         drawn = [drawn_in(one, "leverage", log_normal_shares(medians[one.coin], 0.3, 0.7)) for one in pairs]
-        recipe = Fits.of(drawn, PRIOR, ("leverage",)).recipe()
-        assert recipe.ridge is not None
-        own, pooled = recipe.shares("THREE", "long"), recipe.fitted.shares("long")
+        fit = PooledFit(PRIOR, ("leverage",)).fit(drawn)
+        assert fit.ridge_ is not None
+        own, pooled = fit.shares("THREE", "long"), fit.fitted_.shares("long")
         centre = [float(shares.sum(axis=0) @ np.log(LEVERAGE) / shares.sum()) for shares in (own, pooled)]
         assert centre[0] > centre[1]
 
-    def test_a_coin_that_was_never_read_gets_the_pooled_shares(self, shared: tuple[Pair, ...]) -> None:
-        recipe = Fits.of(shared, PRIOR, ("of-maximum",)).recipe()
-        assert np.array_equal(recipe.shares("NEW", "long"), recipe.fitted.shares("long"))
+    def test_a_coin_that_was_never_read_gets_the_pooled_shares(self, shared: tuple[Sample, ...]) -> None:
+        fit = PooledFit(PRIOR, ("of-maximum",)).fit(shared)
+        assert np.array_equal(fit.shares("NEW", "long"), fit.fitted_.shares("long"))
 
 
 class TestTheModel:
@@ -180,7 +186,7 @@ class TestBounds:
         ]
         assert 0.79 <= float(np.mean(inside)) <= 0.86
 
-    def test_bounds_hold_whales_and_crowd_apart(self, shared: tuple[Pair, ...]) -> None:
+    def test_bounds_hold_whales_and_crowd_apart(self, shared: tuple[Sample, ...]) -> None:
         fitted = fit_coordinates(shared, PRIOR, ("of-maximum",))[0]
         bounds = bounds_of(shared, fitted)
         assert bounds is not None
@@ -189,7 +195,7 @@ class TestBounds:
         assert bounds.long.crowd_share == pytest.approx(1.0)
         assert max(bounds.long.whales_high) == 0.0
 
-    def test_a_single_coin_bounds_nothing(self, shared: tuple[Pair, ...]) -> None:
+    def test_a_single_coin_bounds_nothing(self, shared: tuple[Sample, ...]) -> None:
         alone = [pair for pair in shared if pair.coin == "ONE"]
         assert bounds_of(alone, fit_coordinates(alone, PRIOR, ("leverage",))[0]) is None
 
@@ -221,10 +227,10 @@ class TestUncertainty:
 
 
 class TestCoverage:
-    def known(self, pair: Pair, small: float, coverage: float) -> Pair:
+    def known(self, pair: Sample, small: float, coverage: float) -> Sample:
         """Half of the positions are of accounts of 50 thousand USD and hold this much of what was seen."""
 
-        def on(held: Held) -> Held:
+        def on(held: Holdings) -> Holdings:
             count = len(held.share)
             is_small = np.arange(count) < count // 2
             share = np.where(is_small, small / is_small.sum(), (1 - small) / (~is_small).sum())
@@ -232,22 +238,22 @@ class TestCoverage:
 
         return replace(
             pair,
-            long=replace(pair.long, held=on(pair.long.held), coverage=coverage),
-            short=replace(pair.short, held=on(pair.short.held), coverage=coverage),
+            long=replace(pair.long, holdings=on(pair.long.holdings), coverage=coverage),
+            short=replace(pair.short, holdings=on(pair.short.holdings), coverage=coverage),
         )
 
-    def test_a_reading_of_large_accounts_weighs_like_a_whole_one(self, shared: tuple[Pair, ...]) -> None:
+    def test_a_reading_of_large_accounts_weighs_like_a_whole_one(self, shared: tuple[Sample, ...]) -> None:
         whole, part = self.known(shared[0], 0.6, 1.0), self.known(shared[1], 0.3, 0.7)
         weighed, said = reweighted([whole, part])
         assert "weighed by size of account" in said
         assert weighed[0].long is whole.long
         assert reference_mix([weighed[1]], "long") is None
-        held = weighed[1].long.held
+        held = weighed[1].long.holdings
         assert held.share[held.account_usd < 1e5].sum() == pytest.approx(0.6)
         assert held.share.sum() == pytest.approx(1.0)
 
     def test_without_a_whole_reading_nothing_is_weighed_and_that_is_said(
-        self, shared: tuple[Pair, ...]
+        self, shared: tuple[Sample, ...]
     ) -> None:
         part = self.known(shared[1], 0.3, 0.7)
         weighed, said = reweighted([part])
@@ -255,7 +261,7 @@ class TestCoverage:
         assert "no reading covers enough" in said
         assert mean_coverage(weighed, "long") == pytest.approx(0.7)
 
-    def test_whole_readings_are_left_alone(self, shared: tuple[Pair, ...]) -> None:
+    def test_whole_readings_are_left_alone(self, shared: tuple[Sample, ...]) -> None:
         assert reweighted(shared) == (shared, "")
 
 

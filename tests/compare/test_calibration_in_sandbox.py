@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from liqtruth.compare.calibration.calibrated import calibrate
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.calibration.samples import pair_of
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.samples import sample_of
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.venues.table import venue_named
@@ -42,10 +42,10 @@ def later() -> dict[str, Distances]:
     """Mean Wasserstein-1 in percent of price over both sides of the later days, by map and model."""
     venue, prior = KnownVenue.of(SEED, ACCOUNTS, DAYS), leverage_model_named()
     pairs = tuple(
-        pair_of(COIN, moment.series, venue_named(VENUE), moment.positions, prior, BRACKETS)
+        sample_of(COIN, moment.series, venue_named(VENUE), moment.positions, prior, BRACKETS)
         for moment in venue.moments[:FITTED_ON]
     )
-    fitted = calibrate(Gathered(pairs, ()), prior, draws=2).model
+    fitted = LeverageFit(prior, draws=2).fit(Gathered(pairs, ())).model_
     models = {"fitted": fitted, "prior": prior, "tiers": tiers()}
     unseen = venue.moments[FITTED_ON:]
     maps = {name: [vintage_map(moment, model) for moment in unseen] for name, model in models.items()}

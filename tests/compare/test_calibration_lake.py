@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.options import GLOBALS
-from liqtruth.compare.calibration.fit_files import listed, load
 from liqtruth.compare.calibration.lake_samples import Gathered, gather, known_positions
+from liqtruth.compare.calibration.record import listed, load
 from liqtruth.compare.conclusion import barred
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.frames import DATASETS

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from liqtruth.compare.statistics.distances import (
+    RANGE_PCT,
+    Curve,
     jensen_shannon,
+    log_distance,
+    side_curve,
     smoothed_density,
     smoothed_jensen_shannon,
     wasserstein_pct,
     widest_gap,
 )
-from liqtruth.compare.statistics.profiles import RANGE_PCT, Curve, log_distance, side_curve
 from tests.compare.maps import Level, map_of, sides
 
 END = float(log_distance(RANGE_PCT, "long"))

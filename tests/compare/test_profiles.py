@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.statistics.profiles import (
+from liqtruth.compare.statistics.distances import (
     RANGE_PCT,
     band_bounds_pct,
     band_mass_usd,

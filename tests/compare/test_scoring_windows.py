@@ -21,7 +21,7 @@ from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, sco
 from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by, swept_by_distance, swept_by_map
 from liqtruth.compare.scoring.realised.verdict import standing
 from liqtruth.compare.scoring.realised.windows import Windows, apart, windows_of
-from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.model.baselines import UNIFORM, plain_map
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.venues.table import venue_named

@@ -7,13 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.transfer.mass_by_leverage import standing
+from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.observed import Heard
 from liqtruth.compare.transfer.sample import Sample, sample_from
 from liqtruth.compare.transfer.shown import tilt_curve, transfer_figure, transfer_lines
-from liqtruth.compare.transfer.tilt import Z80, tilted, widened, widened_side
 from liqtruth.compare.transfer.tilt_fit import local_ratios
-from liqtruth.compare.transfer.transfer import BODY_SD, carried_over, curve_moved
+from liqtruth.compare.transfer.transfer import (
+    BODY_SD,
+    Z80,
+    carried_over,
+    curve_moved,
+    tilted,
+    widened,
+    widened_side,
+)
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import VintageModel
 from liqtruth.estimator.model.leverage_model import Bounds, LeverageModel, SideBounds
@@ -131,7 +138,7 @@ class TestCurve:
         drawn = VintageModel(MODEL, brackets=BRACKETS).fit(series, venue_named("bybit"), COIN).heatmap()
         away_pct = 100 * np.abs(drawn.grid.centers / drawn.mark_px - 1)
         below = drawn.grid.centers < drawn.mark_px
-        found = standing(series, MODEL, BRACKETS)
+        found = mass_by_leverage(series, MODEL, BRACKETS)
         for place, reach in enumerate(DISTANCES_PCT):
             long = float(drawn.long_usd[below & (away_pct < reach)].sum())
             short = float(drawn.short_usd[~below & (away_pct < reach)].sum())

@@ -10,7 +10,11 @@ from liqtruth.compare.observed.price_path import COVERED, PricePath
 from liqtruth.compare.scoring.visits.major_zones import MajorZones, zones_of_maps, zones_of_series
 from liqtruth.compare.scoring.visits.touch_probability import LEAST_OTHERS, touches
 from liqtruth.compare.scoring.visits.visits import VisitRow, at_the_mark, score_visits, visit_sentence
-from liqtruth.compare.statistics.day_blocks import FEWEST_BLOCKS, blocks_of, estimates
+from liqtruth.compare.statistics.intervals import (
+    FEWEST_BLOCKS,
+    blocks_of,
+    estimates,
+)
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import NOTHING

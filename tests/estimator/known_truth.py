@@ -12,8 +12,7 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.statistics.distances import wasserstein_pct
-from liqtruth.compare.statistics.profiles import side_curve
+from liqtruth.compare.statistics.distances import side_curve, wasserstein_pct
 from liqtruth.estimator.model.baselines import last_exact, plain_map, shape_copy
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate
@@ -26,10 +25,11 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.levels import SIDE, SIDES
-from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.sandbox.market.market import MarketSpec
 from liqtruth.sandbox.market.openings import Watched, habits, watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
+from tests.markets import market_of
 
 VENUE: Final = "binance"
 COIN: Final = "BTC"
@@ -120,7 +120,7 @@ class KnownVenue:
             seed=seed, accounts=10, cex_accounts=accounts, coins=(COIN,), builder_dex=False,
             **{"days": max(days), **more},
         )  # fmt: skip
-        market = simulate(spec)
+        market = market_of(spec)
         watched = watch(market, VENUE, days)
         whole = Record(market, market.venue(VENUE))
         moments = tuple(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.aggregate import aggregated
 from liqtruth.estimator.model.baselines import PLAIN, last_exact, plain_map, shape_copy
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate
 from liqtruth.estimator.model.leverage import bell, tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.model.maps import aggregated
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData

@@ -10,10 +10,11 @@ from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.sandbox.http.misbehaviour import ELSEWHERE, VALUES, WHOLE
 from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.storage.store import Store
 from tests.estimator.test_feed_watch import plan, rows, watched
+from tests.markets import market_of
 
 THREE = (BINANCE, BYBIT, OKX)
 PATIENT = Patience(timeout_s=60.0, attempts=3, total_s=120.0, first_wait_s=0.01)
@@ -22,7 +23,7 @@ SHORT = Patience(timeout_s=1.5, attempts=1, total_s=3.0, first_wait_s=0.01)
 
 @pytest.fixture(scope="module")
 def three_venues() -> Market:
-    return simulate(
+    return market_of(
         MarketSpec(
             seed=5,
             accounts=60,

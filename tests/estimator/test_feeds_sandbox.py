@@ -14,11 +14,12 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import read_open_interest_now
 from liqtruth.estimator.venues.table import VENUES, venues_named
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
+from tests.markets import market_of
 
 NAMES = ("binance", "bybit", "okx")
 QUICK = Patience(timeout_s=5.0, attempts=3, total_s=10.0, first_wait_s=0.01)
@@ -27,7 +28,7 @@ QUICK = Patience(timeout_s=5.0, attempts=3, total_s=10.0, first_wait_s=0.01)
 @pytest.fixture(scope="module")
 def market() -> Market:
     """Small: what is tested is that numbers arrive, not how they come about."""
-    return simulate(
+    return market_of(
         MarketSpec(
             seed=3,
             accounts=20,

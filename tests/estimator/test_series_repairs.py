@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from liqtruth.estimator.errors import StaleSeries
-from liqtruth.estimator.model.cohorts import age_open_interest
+from liqtruth.estimator.model.turnover import age_open_interest
 from liqtruth.estimator.series.series import align
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from tests.estimator.markets import HOUR, START, candles, held

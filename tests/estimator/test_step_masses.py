@@ -8,10 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.cohorts import later_extremes
-from liqtruth.estimator.model.turnover import Turnover, turn_over
-from liqtruth.estimator.over_time.step_masses import AgeBand, PriceTime, SideMass, price_time
-from liqtruth.estimator.over_time.time_evolution import Steps
+from liqtruth.estimator.model.turnover import Turnover, later_extremes, turn_over
+from liqtruth.estimator.over_time.time_evolution import AgeBand, PriceTime, SideMass, Steps, price_time
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput

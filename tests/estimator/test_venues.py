@@ -10,8 +10,7 @@ import pytest
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, RATIO_KINDS
-from liqtruth.estimator.venues.capabilities import FETCHED, capabilities
-from liqtruth.estimator.venues.printed import venue_table, venue_words
+from liqtruth.estimator.venues.capabilities import FETCHED, capabilities, venue_table, venue_words
 from liqtruth.estimator.venues.requests import READERS
 from liqtruth.estimator.venues.spec import PAGINGS, PERIODS, UNITS, Call, Feed
 from liqtruth.estimator.venues.table import VENUES, venue_named, venues_named

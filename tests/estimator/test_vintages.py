@@ -7,8 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.cohorts import age_open_interest, later_extremes
-from liqtruth.estimator.model.turnover import turn_over
+from liqtruth.estimator.model.turnover import age_open_interest, later_extremes, turn_over
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray

@@ -26,7 +26,7 @@ from liqtruth.storage.lake.manifest import coin_in_file, file_of
 from liqtruth.storage.store import Store
 
 HEAVY = [
-    "liqtruth.compare.calibration.calibrated",
+    "liqtruth.compare.calibration.leverage_fit",
     "liqtruth.compare.calibration.lake_samples",
     "liqtruth.compare.scoring.forecasting",
     "liqtruth.compare.scoring.ledger.settle",
@@ -278,13 +278,14 @@ def bases_in(place: Path) -> dict[str, Path]:
 def writings(place: Path) -> Iterator[list[Writing]]:
     """Every command that writes, with what it reads, on a synthetic exchange that is served meanwhile."""
     from liqtruth.sandbox.hyperliquid.node_state import write_state
-    from liqtruth.sandbox.market.market import MarketSpec, simulate
+    from liqtruth.sandbox.market.market import MarketSpec
     from liqtruth.sandbox.server import serving_in_thread
     from liqtruth.sandbox.truth import addresses
     from tests.indexer.test_node_fills import both_sides, by_block
+    from tests.markets import market_of
 
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of every client that was killed
-    market = simulate(MarketSpec(seed=5, accounts=300, days=3, cex_accounts=200))
+    market = market_of(MarketSpec(seed=5, accounts=300, days=3, cex_accounts=200))
     listed, state, fills = place / "addresses.txt", place / "942770000.rmp", place / "fills"
     listed.write_text("\n".join(addresses(market)))
     write_state(market, state)

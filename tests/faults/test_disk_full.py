@@ -111,10 +111,10 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 import numpy as np, polars as pl
-from heatmap.errors import LiqtruthError
-from storage.lake import Lake
-from storage.parquet import write_parquet
-from heatmap.writing import write_atomically
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.parquet import write_parquet
+from liqtruth.heatmap.writing import write_atomically
 place = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 noise = pl.DataFrame({"a": np.random.default_rng(1).random(10_000)})

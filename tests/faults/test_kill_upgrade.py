@@ -18,6 +18,12 @@ from liqtruth.storage.database.connection import HEAD, Database, current_revisio
 from liqtruth.storage.database.tables import Reading
 from liqtruth.storage.database.upgrade import MIGRATIONS, _run
 
+
+@pytest.fixture
+def tables_at_once() -> None:
+    """Here the migrations run themselves."""
+
+
 REVISIONS = sorted(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v*.py"))
 FILES = ("liqtruth.db", "liqtruth.db-wal", "liqtruth.db-shm")
 SOME_ROWS = (

@@ -20,11 +20,11 @@ PROCESSES = 5
 SWEEP = """
 import asyncio, sys
 from pathlib import Path
-import indexer.budget
-from indexer.sweep import sweep
-from storage.settings import Settings
-from storage.store import Store
-indexer.info.budget.WINDOW_S = float(sys.argv[3])
+import liqtruth.indexer.info.budget
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
+liqtruth.indexer.info.budget.WINDOW_S = float(sys.argv[3])
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))
 print("open", flush=True)
 sys.stdin.readline()
@@ -37,7 +37,7 @@ assert report.too_many_requests == 0 and not report.failed, report
 @pytest.fixture
 def limited(small_market: Market, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     """An exchange whose minute is four seconds."""
-    monkeypatch.setattr("liqtruth.sandbox.hyperliquid.weights.WINDOW_S", MINUTE_S)
+    monkeypatch.setattr("liqtruth.sandbox.hyperliquid.info.WINDOW_S", MINUTE_S)
     with serving_in_thread(small_market, weight_per_minute=LIMIT) as server:
         yield server
 

@@ -137,7 +137,7 @@ def _mapped(store: Store, summaries: Sequence[Any]) -> object:
 
 
 def _own_file_doors(folder: Path) -> Iterator[Door]:
-    from liqtruth.compare.calibration.fit_files import load
+    from liqtruth.compare.calibration.record import load
     from liqtruth.compare.divergence.files import read_json
     from liqtruth.compare.validation.final_window import FILE as WINDOWS
     from liqtruth.compare.validation.final_window import opened_windows

@@ -19,11 +19,12 @@ from liqtruth.sandbox.binance.rest import BinanceApi
 from liqtruth.sandbox.hyperliquid.fills import newest_fills
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
 from liqtruth.sandbox.hyperliquid.node_state import write_state
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.truth import true_positions
 from tests.compare.maps import crowd, map_of
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain
+from tests.markets import market_of
 
 LONGEST: Final = 20_000
 ADDRESS: Final = "0x" + "a1" * 20
@@ -31,7 +32,7 @@ ADDRESS: Final = "0x" + "a1" * 20
 
 @cache
 def market() -> Market:
-    return simulate(MarketSpec(seed=5, accounts=60, days=3, cex_accounts=60))
+    return market_of(MarketSpec(seed=5, accounts=60, days=3, cex_accounts=60))
 
 
 @cache
@@ -193,7 +194,7 @@ def _event_files() -> Iterator[bytes]:
 def _node_state() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.rmp"
-        write_state(simulate(MarketSpec(seed=5, accounts=20, days=2, cex_accounts=20)), path)
+        write_state(market_of(MarketSpec(seed=5, accounts=20, days=2, cex_accounts=20)), path)
         return path.read_bytes()
 
 

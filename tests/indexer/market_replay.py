@@ -15,14 +15,13 @@ from liqtruth.indexer.watch.scheduler import Candidates, choose
 from liqtruth.indexer.watch.size_prior import PRIOR, Expectation, hint_columns, probes
 from liqtruth.indexer.watch.tape_positions import RunningSizes
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook
-from liqtruth.sandbox.hyperliquid.directory import Directory
-from liqtruth.sandbox.hyperliquid.performance import account_values, performance
+from liqtruth.sandbox.hyperliquid.directory import Directory, account_values, performance
 from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.live import Live
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Live, Market, MarketSpec
 from liqtruth.sandbox.market.matching import Trades
 from liqtruth.sandbox.market.roles import draw_roles
 from liqtruth.sandbox.truth import open_positions
+from tests.markets import market_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,7 +76,7 @@ class Replay:
     @classmethod
     def of(cls, seed: int, accounts: int, live_hours: int, dormant: int, days: int = 7) -> "Replay":
         spec = MarketSpec(seed=seed, accounts=accounts, days=days, cex_accounts=10, live_hours=live_hours)
-        return cls(simulate(spec), dormant)
+        return cls(market_of(spec), dormant)
 
     @property
     def size(self) -> int:

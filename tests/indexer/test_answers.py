@@ -24,8 +24,7 @@ from liqtruth.indexer.files.answers import (
 )
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.storage.files.content import read_content
-from liqtruth.storage.files.lines import head_of, lines_of
+from liqtruth.storage.files.content import head_of, lines_of, read_content
 from liqtruth.storage.store import Store
 
 States = dict[str, dict[str, Any]]

@@ -9,7 +9,7 @@ from market_replay import Replay, round_robin_order
 
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.watch.crawl_queue import Frontier
-from liqtruth.sandbox.hyperliquid.performance import account_values, performance
+from liqtruth.sandbox.hyperliquid.directory import account_values, performance
 from liqtruth.sandbox.truth import true_positions
 
 BATCH_WEIGHT = 200

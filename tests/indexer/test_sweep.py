@@ -236,11 +236,11 @@ async def test_another_list_does_not_resume_and_restart_forgets(store: Store, en
 SWEEP = """
 import asyncio, sys
 from pathlib import Path
-import indexer.sweep
-from indexer.sweep import sweep
-from storage.settings import Settings
-from storage.store import Store
-indexer.sweep.sweep.BATCH_ACCOUNTS = 7
+import liqtruth.indexer.sweep.sweep
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
+liqtruth.indexer.sweep.sweep.BATCH_ACCOUNTS = 7
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))
 listed = [f"0x{n:040x}" for n in range(60)]
 asyncio.run(sweep(store, listed, base_url=sys.argv[2], weight_per_minute=None, concurrency=4,

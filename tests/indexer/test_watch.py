@@ -16,12 +16,13 @@ from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.watch.watch import Pace, Watch
 from liqtruth.indexer.watch_state import read_state
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.upgrade import WRITING
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
+from tests.markets import market_of
 
 QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, first_book_s=3600)
 PATIENCE = Patience(attempts=3, total_s=3.0, first_wait_s=0.02, pause_s=0.05)
@@ -32,7 +33,7 @@ COINS = 5
 @pytest.fixture(scope="module")
 def going_on() -> Market:
     """A small market with an afternoon still to come."""
-    return simulate(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
+    return market_of(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
 
 
 @pytest.fixture

@@ -32,9 +32,10 @@ from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
 from liqtruth.indexer.watch_state import WatchState, read_state, write_state
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.storage.store import Store
+from tests.markets import market_of
 
 SLOW = frozenset({"drip", "silent"})
 """Faults that make a test wait for deadlines of seconds."""
@@ -42,7 +43,7 @@ SLOW = frozenset({"drip", "silent"})
 
 @pytest.fixture(scope="module")
 def going_on() -> Market:
-    return simulate(MarketSpec(seed=9, accounts=120, days=2, cex_accounts=20, live_hours=6))
+    return market_of(MarketSpec(seed=9, accounts=120, days=2, cex_accounts=20, live_hours=6))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +27,22 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def imported(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory after the import of `august`."""
+    folder, data_dir = recorded / "hyperliquid" / "positions-2026-08", tmp_path_factory.mktemp("august")
+    with Store.open(Settings(data_dir=data_dir)) as opened:
+        for coin in ("BTC", "ETH", "SOL"):
+            import_paths(opened, [folder / f"positions_{coin}.csv.gz"], market=folder / f"market_{coin}.csv")
+    return data_dir
+
+
 @pytest.fixture
-def august(recorded: Path, store: Store) -> Store:
+def august(imported: Path, tmp_path: Path) -> Iterator[Store]:
     """All three coins of the position tables with their market tables."""
-    folder = recorded / "hyperliquid" / "positions-2026-08"
-    for coin in ("BTC", "ETH", "SOL"):
-        import_paths(store, [folder / f"positions_{coin}.csv.gz"], market=folder / f"market_{coin}.csv")
-    return store
+    shutil.copytree(imported, tmp_path, dirs_exist_ok=True)
+    with Store.open(Settings(data_dir=tmp_path)) as opened:
+        yield opened
 
 
 def test_a_table_of_positions_is_nineteen_readings(recorded: Path, store: Store) -> None:

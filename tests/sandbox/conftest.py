@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from tests.markets import market_of
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +17,13 @@ def market(small_market: Market) -> Market:
 @pytest.fixture(scope="session")
 def crowd() -> Market:
     """As many accounts as the demo has, so that statements about shares mean something."""
-    return simulate(MarketSpec(accounts=3000, days=8, cex_accounts=400))
+    return market_of(MarketSpec(accounts=3000, days=8, cex_accounts=400))
 
 
 @pytest.fixture(scope="session")
 def going_on() -> Market:
     """A market that was simulated eight hours beyond its history."""
-    return simulate(MarketSpec(seed=9, accounts=400, days=3, cex_accounts=60, live_hours=8))
+    return market_of(MarketSpec(seed=9, accounts=400, days=3, cex_accounts=60, live_hours=8))
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,7 @@ def three_venues() -> Market:
         venues=("binance", "bybit", "okx"),
         live_hours=4,
     )
-    return simulate(spec)
+    return market_of(spec)
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ import httpx
 import polars as pl
 import pytest
 
+from liqtruth.sandbox.hyperliquid.directory import account_values, performance
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
-from liqtruth.sandbox.hyperliquid.performance import account_values, performance
-from liqtruth.sandbox.market.live import market_at
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Market, MarketSpec, market_at
 from liqtruth.sandbox.market.roles import draw_roles
 from liqtruth.sandbox.server import SandboxServer, serving
 from liqtruth.sandbox.truth import addresses, true_liquidations, true_positions, true_roles
+from tests.markets import market_of
 
 Json = Any
 
@@ -108,7 +108,7 @@ def test_roles_are_the_same_wherever_the_clock_stands(going_on: Market) -> None:
 
 
 def test_the_smallest_market_has_roles_too() -> None:
-    market = simulate(MarketSpec(accounts=10, days=1, cex_accounts=10))
+    market = market_of(MarketSpec(accounts=10, days=1, cex_accounts=10))
     assert set(true_roles(market)["role"]) == {"user", "vault", "subAccount"}
 
 

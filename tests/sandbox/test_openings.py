@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
 from liqtruth.sandbox.market.openings import (
     CLOSED,
     LIQUIDATED,
@@ -19,6 +19,7 @@ from liqtruth.sandbox.market.openings import (
     watch,
 )
 from liqtruth.sandbox.truth import true_liquidations, true_positions
+from tests.markets import market_of
 
 VENUES = (HYPERLIQUID, "binance")
 SIGN = {"long": 1.0, "short": -1.0}
@@ -26,7 +27,7 @@ SIGN = {"long": 1.0, "short": -1.0}
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return simulate(MarketSpec(seed=3, accounts=150, cex_accounts=300, days=3, coins=("BTC", "HYPE")))
+    return market_of(MarketSpec(seed=3, accounts=150, cex_accounts=300, days=3, coins=("BTC", "HYPE")))
 
 
 @pytest.fixture(scope="module", params=VENUES)
@@ -125,7 +126,7 @@ def test_no_price_no_leverage() -> None:
 
 
 def test_a_market_that_goes_on_is_refused() -> None:
-    live = simulate(MarketSpec(seed=1, accounts=20, cex_accounts=20, days=1, coins=("BTC",), live_hours=1))
+    live = market_of(MarketSpec(seed=1, accounts=20, cex_accounts=20, days=1, coins=("BTC",), live_hours=1))
     with pytest.raises(SandboxRefused, match="live_hours"):
         watch(live, "binance")
 

@@ -5,8 +5,14 @@ import pytest
 
 from liqtruth.sandbox.market.margin_rules import MarginRules, half_of_initial
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.market.search import HIGHEST_PX, LOWEST_PX, Exposure, liquidation_prices, surplus_usd
-from liqtruth.sandbox.truth import open_positions
+from liqtruth.sandbox.truth import (
+    HIGHEST_PX,
+    LOWEST_PX,
+    Exposure,
+    liquidation_prices,
+    open_positions,
+    surplus_usd,
+)
 from tests.steps import lines_run
 
 TIERED = MarginRules.build([half_of_initial([(0.0, 40), (1000.0, 20)])], [40])

@@ -9,7 +9,7 @@ import pytest
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.hyperliquid.weights import WeightBudget, weight_of
+from liqtruth.sandbox.hyperliquid.info import WeightBudget, weight_of
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer, serve_forever, serving, serving_in_thread
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.market.centralised import CENTRALISED, public_tiers
-from liqtruth.sandbox.market.live import Live, market_at
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
+from liqtruth.sandbox.market.market import Live, Market, MarketSpec, market_at, simulate
 from liqtruth.sandbox.public.series import PublicSeries
 from liqtruth.sandbox.truth import true_liquidations, true_positions
 

@@ -191,7 +191,7 @@ def test_a_bomb_ends_early_and_takes_little_memory(tmp_path: Path, kind: str) ->
     subprocess.run([sys.executable, "-c", make, str(path)], check=True)
     read = (
         "import re, sys; from pathlib import Path\n"
-        "from storage.files.content import read_content; from storage.errors import TableRefused\n"
+        "from liqtruth.storage.files.content import read_content; from liqtruth.storage.errors import TableRefused\n"
         "try: read_content(Path(sys.argv[1]))\n"
         "except TableRefused: print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )

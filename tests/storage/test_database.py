@@ -15,6 +15,11 @@ from liqtruth.storage.store import Store
 from tests.on_server import SERVER
 
 
+@pytest.fixture
+def tables_at_once() -> None:
+    """Here the migrations run themselves."""
+
+
 def test_a_new_database_is_at_the_newest_revision(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'a.db'}")
     assert current_revision(database.engine) == HEAD

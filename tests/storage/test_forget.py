@@ -8,8 +8,7 @@ from sqlmodel import select
 from test_lake import SCHEMA, positions, reading, series
 
 from liqtruth.storage.database.markets import last_market, store_markets, store_universe, universes_at
-from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe
-from liqtruth.storage.database.upsert import upsert
+from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe, upsert
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.forget import forget, stored_readings
 from liqtruth.storage.store import Store

@@ -16,7 +16,7 @@ from liqtruth.storage.lock import alone, waiting
 HOLD = """
 import sys, time
 from pathlib import Path
-from storage.lock import alone
+from liqtruth.storage.lock import alone
 with alone(Path(sys.argv[1]), "a watch"):
     print("held", flush=True)
     time.sleep(60)

@@ -12,7 +12,7 @@ import numpy as np
 
 from liqtruth.compare.observed.price_path import PricePath
 from liqtruth.compare.scoring.realised.swept import swept_by_map
-from liqtruth.compare.statistics.correlation import DAY_MS
+from liqtruth.compare.statistics.intervals import DAY_MS
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap

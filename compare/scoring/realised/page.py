@@ -13,7 +13,7 @@ from liqtruth.compare.scoring.realised.scores import SideScore
 from liqtruth.compare.scoring.realised.shown import realised_lines
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.scoring.realised.windows import Windows
-from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.synthetic import SYNTHETIC

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.scoring.realised.swept import SweptUsd
-from liqtruth.compare.statistics.correlation import wilson
+from liqtruth.compare.statistics.intervals import wilson
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 ZONE_LOG: Final = float(np.log1p(25 / 1e4))

@@ -15,11 +15,13 @@ from liqtruth.compare.scoring.realised.precision import Precision, precision_of
 from liqtruth.compare.scoring.realised.windows import Windows, apart, joined
 from liqtruth.compare.statistics.correlation import (
     LEAST_WINDOWS,
+    partial,
+    rank_covariances,
+)
+from liqtruth.compare.statistics.intervals import (
     Draws,
     Estimate,
     drawn_days,
-    partial,
-    rank_covariances,
     weighted_medians,
 )
 from liqtruth.estimator.model.baselines import UNIFORM
@@ -131,7 +133,7 @@ def _median_log_ratio(windows: Windows, name: str, draws: Draws) -> Estimate | N
     predicted, realised = windows.predicted_usd[name], windows.realised_usd
     both = (predicted > 0) & (realised > 0)
     values = np.log(predicted[both] / realised[both])
-    return draws.estimate(weighted_medians(values, draws.day[both], draws))
+    return draws.estimate(weighted_medians(values, draws.day[both], draws.times))
 
 
 def _precision(windows: Windows, name: str, once: np.ndarray) -> Precision | None:

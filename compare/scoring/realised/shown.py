@@ -10,7 +10,7 @@ from liqtruth.compare.scoring.realised.precision import Precision
 from liqtruth.compare.scoring.realised.score import HorizonScore, RealisedScore
 from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
-from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.moments import told
 from liqtruth.heatmap.money import usd
 from liqtruth.heatmap.synthetic import SYNTHETIC

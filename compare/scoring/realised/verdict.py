@@ -5,7 +5,7 @@ from typing import Final
 
 from liqtruth.compare.scoring.realised.precision import LEAST_EVENTS
 from liqtruth.compare.scoring.realised.scores import SideScore
-from liqtruth.compare.statistics.correlation import Estimate
+from liqtruth.compare.statistics.intervals import Estimate
 
 BETTER: Final = "beats"
 WORSE: Final = "is worse than"

@@ -12,14 +12,16 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.scoring.visits.major_zones import MajorZones
-from liqtruth.compare.statistics.correlation import DAY_MS, Estimate
-from liqtruth.compare.statistics.day_blocks import (
-    DRAWS,
+from liqtruth.compare.statistics.intervals import (
+    BLOCK_DRAWS,
+    DAY_MS,
     FEWEST_BLOCKS,
     INTERVAL,
+    Estimate,
     blocks_of,
     drawn_blocks,
     estimates,
+    weighted_medians,
 )
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
@@ -133,8 +135,13 @@ def _medians(
     luck = np.nanmedian(chance) if np.isfinite(chance).any() else np.nan
     drawn = np.full((1, 2), np.nan)
     if blocks >= FEWEST_BLOCKS:
-        counts = drawn_blocks(blocks, seed)[: DRAWS // 2, block]
-        drawn = np.stack([weighted_medians(ours[None], counts), weighted_medians(chance, counts)], axis=1)
+        times = drawn_blocks(blocks, seed)[: BLOCK_DRAWS // 2]
+        of_chance = np.tile(block, len(chance))
+        medians = (
+            weighted_medians(ours, block, times, lower=True),
+            weighted_medians(chance.ravel(), of_chance, times, lower=True),
+        )
+        drawn = np.stack(medians, axis=1)
     found = [_estimate(figure, drawn[:, 0])]
     if np.isfinite(luck):
         found += [
@@ -144,24 +151,10 @@ def _medians(
     return found[0], *((found[1], found[2]) if len(found) > 1 else (None, None))
 
 
-def weighted_medians(values: FloatArray, counts: FloatArray) -> FloatArray:
-    """Median of `values` (rows, observations) taken together, each observation `counts` (draws, observations) times."""
-    if not values.size:
-        return np.full(len(counts), np.nan)
-    flat = values.ravel()
-    kept = np.flatnonzero(np.isfinite(flat))
-    order = kept[np.argsort(flat[kept])]
-    medians = np.empty(len(counts))
-    for draw, row in enumerate(counts):
-        summed = np.cumsum(row[order % values.shape[1]])
-        medians[draw] = flat[order[np.searchsorted(summed, summed[-1] / 2)]] if summed[-1] > 0 else np.nan
-    return medians
-
-
 def _estimate(figure: float, drawn: FloatArray) -> Estimate:
     if np.isnan(drawn).all():
         return Estimate(figure)
-    low, high = np.nanpercentile(drawn, INTERVAL)
+    low, high = np.nanquantile(drawn, INTERVAL)
     return Estimate(figure, float(low), float(high))
 
 

@@ -13,8 +13,7 @@ import msgspec
 
 from liqtruth.compare.scoring.visits.alignment import Alignment
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days
-from liqtruth.compare.statistics.correlation import Estimate
-from liqtruth.compare.statistics.day_blocks import scaled
+from liqtruth.compare.statistics.intervals import Estimate, scaled
 
 CLAIM_HORIZON_H: Final = 168
 """The claim names no horizon: a week is taken, the others stand in the table of visits."""

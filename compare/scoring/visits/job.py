@@ -28,7 +28,7 @@ from liqtruth.compare.scoring.visits.visits import (
     score_visits,
     visit_sentence,
 )
-from liqtruth.compare.statistics.profiles import RANGE_PCT
+from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.moments import hours, of_ms, told
 from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD, model_series

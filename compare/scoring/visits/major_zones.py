@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlmodel import col, select
 
 from liqtruth.compare.divergence.matching import in_range
-from liqtruth.compare.statistics.profiles import RANGE_PCT
+from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.estimator.moments import of_ms
 from liqtruth.heatmap.clusters import find_clusters
 from liqtruth.heatmap.errors import BadInput, MissingData

@@ -9,8 +9,7 @@ from liqtruth.compare.scoring import pages
 from liqtruth.compare.scoring.visits.claims import Answer
 from liqtruth.compare.scoring.visits.job import VisitReport
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visit_sentence
-from liqtruth.compare.statistics.correlation import Estimate
-from liqtruth.compare.statistics.day_blocks import scaled
+from liqtruth.compare.statistics.intervals import Estimate, scaled
 from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
 
 if TYPE_CHECKING:

@@ -16,8 +16,13 @@ import numpy as np
 from liqtruth.compare.observed.price_path import PricePath
 from liqtruth.compare.scoring.visits.major_zones import BoolArray, MajorZones
 from liqtruth.compare.scoring.visits.touch_probability import LEAST_OTHERS, Touches, reach_after, touches
-from liqtruth.compare.statistics.correlation import Estimate
-from liqtruth.compare.statistics.day_blocks import FEWEST_BLOCKS, blocks_of, drawn_blocks, ratio_estimate
+from liqtruth.compare.statistics.intervals import (
+    FEWEST_BLOCKS,
+    Estimate,
+    blocks_of,
+    drawn_blocks,
+    ratio_estimate,
+)
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

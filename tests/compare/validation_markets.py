@@ -10,13 +10,19 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.calibration.distance_axis import BIN
-from liqtruth.compare.calibration.holdings import Held
-from liqtruth.compare.calibration.map_scores import SCORES, scores
-from liqtruth.compare.calibration.samples import Pair, SidePair, pair_of
-from liqtruth.compare.validation.backtest import CHANCE, SideTrial, Trial
-from liqtruth.compare.validation.baselines import FITTED, LAYERS, Judged, baselines
-from liqtruth.compare.validation.noise_floor import effective_positions, floors
+from liqtruth.compare.calibration.holdings import Holdings
+from liqtruth.compare.calibration.samples import Sample, SideSample, sample_of
+from liqtruth.compare.statistics.distance_axis import BIN
+from liqtruth.compare.statistics.map_scores import SCORES, scores
+from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
+from liqtruth.compare.validation.baselines import (
+    FITTED,
+    LAYERS,
+    Judged,
+    baselines,
+    effective_positions,
+    noise_floor,
+)
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, leverage_model_named
 from liqtruth.estimator.series.series import MarketSeries
@@ -37,10 +43,10 @@ COINS: Final = ("AAA", "BBB", "CCC")
 
 
 @cache
-def proof_pairs(seed: int, coins: Sequence[str] = COINS[:2], days: int = 12) -> tuple[Pair, ...]:
+def validation_samples(seed: int, coins: Sequence[str] = COINS[:2], days: int = 12) -> tuple[Sample, ...]:
     """One pair a day and coin out of one long walk per coin, positions drawn from what a crowd at 6x to 20x would
     hold: dictionary and truth have the same leverages, noise is that of `POSITIONS` a side."""
-    found: list[Pair] = []
+    found: list[Sample] = []
     for place, coin in enumerate(coins):
         rng = np.random.default_rng([seed, place])
         walk = _walk(rng, BARS + HOURS * days)
@@ -48,46 +54,48 @@ def proof_pairs(seed: int, coins: Sequence[str] = COINS[:2], days: int = 12) -> 
     return tuple(found)
 
 
-def shuffled(pairs: Sequence[Pair], seed: int) -> list[Pair]:
+def shuffled(pairs: Sequence[Sample], seed: int) -> list[Sample]:
     """The same pairs, each with the positions of another: maps and positions have nothing to do with each other."""
     order = np.random.default_rng(seed).permutation(len(pairs))
     others = [pairs[place] for place in order]
     return [
         replace(
             pair,
-            long=replace(pair.long, held=other.long.held),
-            short=replace(pair.short, held=other.short.held),
+            long=replace(pair.long, holdings=other.long.holdings),
+            short=replace(pair.short, holdings=other.short.holdings),
         )
         for pair, other in zip(pairs, others, strict=True)
     ]
 
 
-def trial_of(
-    pairs: Sequence[Pair], drawn: Callable[[FloatArray], FloatArray], name: str = "later days"
-) -> Trial:
+def backtest_of(
+    pairs: Sequence[Sample], drawn: Callable[[FloatArray], FloatArray], name: str = "later days"
+) -> Backtest:
     """A trial whose fitted maps are made from the true ones by `drawn`; the copied shape is the mean of all."""
     sides = [_side_of(pairs, side, layer, drawn) for side in SIDES for layer in LAYERS]
-    return Trial(name, tuple(pairs), tuple(sides), ())
+    return Backtest(name, tuple(pairs), tuple(sides), ())
 
 
 def _side_of(
-    pairs: Sequence[Pair], side: str, layer: str, drawn: Callable[[FloatArray], FloatArray]
-) -> SideTrial:
+    pairs: Sequence[Sample], side: str, layer: str, drawn: Callable[[FloatArray], FloatArray]
+) -> SideBacktest:
     truth = np.stack([getattr(getattr(pair, side), layer) for pair in pairs])
     maps = baselines(Judged(pairs, pairs), side, layer, pairs) | {FITTED: drawn(truth)}
     maps[CHANCE] = np.roll(maps[FITTED], 1, axis=0)
     found = {name: scores(truth, one, side) for name, one in maps.items()}
-    return SideTrial(
+    return SideBacktest(
         side,
         layer,
         {score: {name: found[name][score] for name in found} for score in SCORES},
-        floors(pairs, side, layer, 0),
+        noise_floor(pairs, side, layer, 0),
         np.array([effective_positions(pair, side, layer) for pair in pairs]),
         np.ones((len(pairs), len(DISTANCES_PCT))),
     )
 
 
-def holding(side: SidePair, shares: FloatArray, mark_px: float, sign: int, rng: np.random.Generator) -> Held:
+def holding(
+    side: SideSample, shares: FloatArray, mark_px: float, sign: int, rng: np.random.Generator
+) -> Holdings:
     """`POSITIONS` of the same size, drawn from the map that these shares (classes, nodes) give from the mark outward,
     and some `WHALES` that hold as much together, anywhere; `sign` is -1 for longs, below the mark."""
     drawn = side.columns["leverage"] @ shares.ravel().astype(np.float32)
@@ -97,7 +105,7 @@ def holding(side: SidePair, shares: FloatArray, mark_px: float, sign: int, rng: 
     away = np.append((bins + rng.random(POSITIONS)) * BIN, rng.uniform(0.01, 0.29, whales))
     share = np.append(np.full(POSITIONS, mass / POSITIONS), np.full(whales, mass / whales))
     none = np.full(len(away), np.nan)
-    return Held(away, share, np.arange(len(away)), none, none, none, mark_px * np.exp(sign * away))
+    return Holdings(away, share, np.arange(len(away)), none, none, none, mark_px * np.exp(sign * away))
 
 
 def crowd_shares() -> FloatArray:
@@ -107,7 +115,7 @@ def crowd_shares() -> FloatArray:
     return np.tile(0.375 * bell / bell.sum() / len(PRIOR.rates), (len(PRIOR.rates), 1))
 
 
-def _at(coin: str, walk: Bars, day: int, rng: np.random.Generator) -> Pair:
+def _at(coin: str, walk: Bars, day: int, rng: np.random.Generator) -> Sample:
     assert walk.volume is not None
     part = slice(day * HOURS, BARS + day * HOURS)
     ends = slice(day * HOURS, BARS + day * HOURS + 1)
@@ -122,13 +130,13 @@ def _at(coin: str, walk: Bars, day: int, rng: np.random.Generator) -> Pair:
         as_of=series.as_of + shift,
         end_ms=series.end_ms + round(shift.total_seconds() * 1000),
     )
-    pair = pair_of(coin, moved, VENUE, _placeholder(moved), PRIOR, BRACKETS, coordinates=COORDINATES)
+    pair = sample_of(coin, moved, VENUE, _placeholder(moved), PRIOR, BRACKETS, coordinates=COORDINATES)
     shares = crowd_shares()
     return replace(
         pair,
         synthetic=True,
-        long=replace(pair.long, held=holding(pair.long, shares, pair.mark_px, -1, rng)),
-        short=replace(pair.short, held=holding(pair.short, shares, pair.mark_px, 1, rng)),
+        long=replace(pair.long, holdings=holding(pair.long, shares, pair.mark_px, -1, rng)),
+        short=replace(pair.short, holdings=holding(pair.short, shares, pair.mark_px, 1, rng)),
     )
 
 
@@ -142,6 +150,6 @@ def _walk(rng: np.random.Generator, bars: int) -> Bars:
 
 
 def _placeholder(series: MarketSeries) -> pl.DataFrame:
-    """Two positions that hold all open interest: what `pair_of` needs before the crowd is drawn."""
+    """Two positions that hold all open interest: what `sample_of` needs before the crowd is drawn."""
     mark, held = series.mark_px, float(series.bars.open_interest[-1])
     return pl.DataFrame({"szi": [held, -held], "liq_px": [0.9 * mark, 1.1 * mark], "mark_px": [mark, mark]})

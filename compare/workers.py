@@ -1,4 +1,4 @@
-"""Independent tasks in this process, in several processes, or on the workers of a Dask cluster.
+"""Independent tasks in this process, in several processes, or on the workers of a Dask cluster, through joblib.
 
 Results come in the order of the tasks, whatever runs them and whichever is done first. A task holds where its data lie
 and what to do with them, not the data: the lake is read where the task runs. Of tasks that fail, the first in their
@@ -6,30 +6,34 @@ order decides the error, so that it is the same one each time. A worker that is 
 runs again elsewhere, but not for ever, as it may be the task that ends its workers (`LIVES`; a cluster has its own).
 """
 
-import multiprocessing
 import os
 import signal
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+
+from liqtruth.compare.dask_cluster import on_cluster
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Progress = Callable[[float], None]
-Running = dict[Future[Any], int]
 
 LIVES: Final = 3
-"""How often a pool of processes may fall before its tasks are given up."""
-AHEAD: Final = 2
-"""Tasks in flight per process: one that runs, one that waits for whichever is free first."""
-TICK_S: Final = 1.0
+"""How often the processes may fall before their tasks are given up: loky ends them all where one is killed."""
+HOW: Final[dict[str, Any]] = {
+    "return_as": "generator_unordered",
+    "batch_size": 1,
+    "pre_dispatch": "2*n_jobs",
+}
+"""One task that runs and one that waits for whichever worker is free first; each result as soon as it is there."""
 THREADS: Final = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -75,22 +79,6 @@ class Failure:
         return error
 
 
-@dataclass(frozen=True, repr=False)
-class Job(Generic[Task, Result]):
-    """A function and its task. Without a repr: Dask logs what it runs, and a lake's URL may hold a password."""
-
-    function: Callable[[Task], Result]
-    task: Task
-
-
-@dataclass(frozen=True)
-class Place:
-    """An executor, and how many jobs it takes at the moment; to ask raises where it stands no more."""
-
-    executor: Executor
-    room: Callable[[], int]
-
-
 def run_all(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
@@ -105,10 +93,8 @@ def run_all(
     """
     course = Course(function, tasks, on_progress)
     if workers.cluster is not None:
-        from liqtruth.compare.calibration.dask_cluster import on_cluster
-
-        with on_cluster(workers.cluster) as place:
-            course.through(place)
+        with on_cluster(workers.cluster) as backend:
+            course.through(Parallel(backend=backend, **HOW))
     elif workers.count == 1 or len(tasks) < 2:
         course.here()
     else:
@@ -116,13 +102,13 @@ def run_all(
     return course.outcome()
 
 
-def perform(job: Job[Task, Result]) -> Result | Failure:
+def perform(function: Callable[[Task], Result], number: int, task: Task) -> tuple[int, Result | Failure]:
     """What a worker runs: an error is a result as well, so that nobody tries again what would fail again."""
     try:
         with one_blas_thread():
-            return job.function(job.task)
+            return number, function(task)
     except Exception as error:
-        return Failure.of(error)
+        return number, Failure.of(error)
 
 
 @dataclass
@@ -142,17 +128,20 @@ class Course(Generic[Task, Result]):
                 found = self.function(task)
             self._keep(number, found)
 
-    def through(self, place: Place) -> None:
-        """Through an executor; tasks that have a result already are not run again."""
-        running: Running = {}
-        waiting = iter([number for number in range(len(self.tasks)) if number not in self.results])
+    def through(self, parallel: Parallel) -> None:
+        """Tasks that have a result already are not run again; what nobody waits for any more is called off."""
+        found = parallel(
+            delayed(perform)(self.function, number, self.tasks[number]) for number in self._open()
+        )
         try:
-            while self._fill(running, waiting, place):
-                self._collect(running)
-                self._drop_after_failure(running)
+            for number, result in found:
+                self._keep(number, result)
+                if self._decided:
+                    return
         finally:
-            for future in running:
-                future.cancel()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found.close()
 
     def outcome(self) -> list[Result]:
         if self.failures:
@@ -160,26 +149,18 @@ class Course(Generic[Task, Result]):
         self.on_progress(1.0)
         return [self.results[number] for number in range(len(self.tasks))]
 
-    def _fill(self, running: Running, waiting: Iterator[int], place: Place) -> bool:
-        """Whether anything runs; nothing is begun once a task has failed."""
-        free = 0 if self.failures else place.room() - len(running)
-        for number in islice(waiting, max(0, free)):
-            running[place.executor.submit(perform, Job(self.function, self.tasks[number]))] = number
-        return bool(running)
+    def _open(self) -> Iterator[int]:
+        """Numbers without a result; nothing is begun once a task has failed."""
+        for number in range(len(self.tasks)):
+            if self.failures:
+                return
+            if number not in self.results:
+                yield number
 
-    def _collect(self, running: Running) -> None:
-        """What is done within a tick. No future outlives this call: as long as one is held, Dask holds its result, and
-        would compute it again should the worker that has it die."""
-        done, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
-        for future in done:
-            self._keep(running.pop(future), future.result())
-
-    def _drop_after_failure(self, running: Running) -> None:
-        """What comes before the first failure may fail as well, and would then decide; the rest is called off."""
-        if self.failures:
-            for future in [one for one, number in running.items() if number > min(self.failures)]:
-                future.cancel()
-                del running[future]
+    @property
+    def _decided(self) -> bool:
+        """Whether the error is known: what comes before the first failure may fail as well, and would then decide."""
+        return bool(self.failures) and all(number in self.results for number in range(min(self.failures)))
 
     def _keep(self, number: int, found: Result | Failure) -> None:
         if isinstance(found, Failure):
@@ -200,11 +181,11 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _through_processes(course: Course[Any, Any], count: int) -> None:
-    """A process that is killed takes its pool down: a new one runs what has no result yet."""
+    """Where a process is killed loky ends the others too: new ones run what has no result yet."""
     for _ in range(LIVES):
         try:
-            with _processes(count) as place:
-                return course.through(place)
+            with _processes(count) as parallel:
+                return course.through(parallel)
         except BrokenProcessPool:
             continue
     raise SourceUnreachable(
@@ -213,14 +194,14 @@ def _through_processes(course: Course[Any, Any], count: int) -> None:
 
 
 @contextmanager
-def _processes(count: int) -> Iterator[Place]:
-    """Processes that share nothing with this one: polars must not be forked."""
-    context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(count, context, _end_on_interrupt) as executor:
+def _processes(count: int) -> Iterator[Parallel]:
+    """Processes that share nothing with this one (polars must not be forked), and are gone at the end."""
+    with _one_thread_each(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs")
         try:
-            yield Place(executor, lambda: AHEAD * count)
+            yield Parallel(count, backend="loky", max_nbytes=None, initializer=_end_on_interrupt, **HOW)
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+            get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 @contextmanager

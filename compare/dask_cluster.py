@@ -1,22 +1,25 @@
-"""A Dask cluster as a place where tasks run (`compare.calibration.workers`).
+"""A Dask cluster as a backend of joblib's, on which `compare.workers` runs tasks.
 
-Its workers must see the same data directory or lake, and have the versions in `SAME`: another numpy may round
-differently, another liqtruth may mean something else. Workers that come later are looked at as well.
+joblib has one of its own, which computes here where a cluster has a single thread, and waits for ever for a task that
+ends its workers. Workers must see the same data directory or lake, and have the versions in `SAME`: another numpy may
+round differently, another liqtruth may mean something else. Workers that come later are looked at as well.
 """
 
 import asyncio
 import logging
+import threading
 import time
 import warnings
-from collections.abc import Collection, Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
-from liqtruth.compare.calibration.workers import Place
+from joblib.parallel import ParallelBackendBase
+
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ CONNECT_S: Final = 5.0
 WORKER_S: Final = 30.0
 """How long a cluster may be without any worker."""
 PAUSE_S: Final = 0.2
+TICK_S: Final = 1.0
 RETRIES: Final = 2
 SAME: Final = ("liqtruth", "distributed", "numpy", "scipy", "polars")
 SCHEMES: Final = ("tcp", "tls", "ws", "wss")
@@ -34,7 +38,7 @@ LOGGERS: Final = ("distributed", "distributed.client", "distributed.core", "torn
 
 
 @contextmanager
-def on_cluster(address: str) -> Iterator[Place]:
+def on_cluster(address: str) -> "Iterator[Cluster]":
     """The cluster whose scheduler is at `address`; what it holds for us is released at the end.
 
     Raises `LiqtruthError` where Dask is not installed, `BadInput` for what is no address and for workers of other
@@ -46,35 +50,63 @@ def on_cluster(address: str) -> Iterator[Place]:
         raise LiqtruthError("--cluster needs the extra `cluster`: pip install 'liqtruth[cluster]'") from error
     shown = shown_address(address)
     with _quiet(), _connected(shown) as client:
-        roll = Roll(client, shown)
+        cluster = Cluster(client, shown)
         try:
-            yield Place(client.get_executor(pure=False, retries=RETRIES), roll.room)
+            yield cluster
         except KilledWorker as error:
             raise SourceUnreachable(
                 f"a task ended worker after worker of the cluster at {shown}, perhaps for want of memory: "
                 "give each worker more, or fewer threads"
             ) from error
         except CancelledError as error:
-            raise SourceUnreachable(_lost(shown)) from error
+            raise cluster.trouble or SourceUnreachable(_lost(shown)) from error
+        cluster.look()
 
 
-@dataclass
-class Roll:
-    """The workers of a cluster: those whose versions were looked at, and when there last was one."""
+class Cluster(ParallelBackendBase):  # type: ignore[misc]
+    """Tasks run through the client's executor, while a thread looks after the cluster: nobody waits for one that is
+    gone, stays without a worker or gets one of other versions (`trouble`)."""
 
-    client: "Client"
-    address: str
-    known: set[str] = field(default_factory=set)
-    seen_at: float = field(default_factory=time.monotonic)
+    supports_retrieve_callback = True
 
-    def room(self) -> int:
-        """Threads of all workers, as soon as there is one: more tasks at a time would wait behind a long one while
-        another worker is free. Raises where the cluster is gone or stays without a worker."""
-        while not (threads := self._threads()):
+    def __init__(self, client: "Client", address: str) -> None:
+        super().__init__(nesting_level=0)
+        self.client, self.address = client, address
+        self.executor = client.get_executor(pure=False, retries=RETRIES)
+        self.futures: WeakSet[Future[Any]] = WeakSet()
+        self.known: set[str] = set()
+        self.seen_at = time.monotonic()
+        self.done = threading.Event()
+        self.trouble: LiqtruthError | None = None
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """Threads of all workers, as soon as there is one; never one, for which joblib would compute here."""
+        while not (threads := self.look()):
             time.sleep(PAUSE_S)
-        return sum(threads.values())
+        return max(2, threads)
 
-    def _threads(self) -> dict[str, int]:
+    def start_call(self) -> None:
+        self.done.clear()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def stop_call(self) -> None:
+        self.done.set()
+
+    def submit(self, func: Callable[[], Any], callback: Callable[[Future[Any]], None]) -> Future[Any]:
+        future: Future[Any] = self.executor.submit(func)
+        self.futures.add(future)
+        future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, future: Future[Any]) -> Any:
+        return future.result()
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        for future in list(self.futures):
+            future.cancel()
+
+    def look(self) -> int:
+        """Threads of all workers. Raises where the cluster is gone, stays without one, or has other versions."""
         try:
             threads: dict[str, int] = dict(self.client.nthreads())
         except OSError as error:
@@ -87,7 +119,15 @@ class Roll:
                 f"the cluster at {self.address} has had no worker for {WORKER_S:g} s: start some with "
                 f"`dask worker {self.address}`"
             )
-        return threads
+        return sum(threads.values())
+
+    def _watch(self) -> None:
+        while not self.done.wait(TICK_S):
+            try:
+                self.look()
+            except LiqtruthError as error:
+                self.trouble = error
+                return self.abort_everything()
 
     def _refuse_other_versions(self, workers: Collection[str]) -> None:
         if not workers:

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.statistics.distances import wasserstein_pct
+from liqtruth.compare.statistics.distances import side_curve, wasserstein_pct
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
-from liqtruth.compare.statistics.profiles import side_curve
 from tests.compare.maps import Level, frame, map_of, mid_bin, sides
 
 DRAWS = 60

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from liqtruth.compare.statistics.correlation import (
-    DAY_MS,
-    Draws,
-    drawn_days,
     partial,
     rank_covariances,
     ranks,
+)
+from liqtruth.compare.statistics.intervals import (
+    DAY_MS,
+    Draws,
+    drawn_days,
     weighted_medians,
     wilson,
 )
@@ -116,7 +118,7 @@ def test_the_interval_of_a_mean_is_as_wide_as_theory_has_it() -> None:
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=25))
 def test_the_median_of_all_windows_is_the_median(values: list[float]) -> None:
     draws = one_day_each(len(values))
-    assert weighted_medians(np.array(values), draws.day, draws)[0] == pytest.approx(np.median(values))
+    assert weighted_medians(np.array(values), draws.day, draws.times)[0] == pytest.approx(np.median(values))
 
 
 @pytest.mark.parametrize(

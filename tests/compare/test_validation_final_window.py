@@ -29,7 +29,7 @@ from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.lock import alone
 from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series, whole_market
-from tests.compare.proof_markets import PRIOR, proof_pairs
+from tests.compare.validation_markets import PRIOR, validation_samples
 
 HOUR = timedelta(hours=1)
 COIN = "SOL"
@@ -38,7 +38,7 @@ DAYS = 9
 
 def plan_of(days: int = 12, coin: str | None = None) -> Plan:
     """The first `days` of two coins, or of one of them."""
-    pairs = proof_pairs(1)
+    pairs = validation_samples(1)
     first = pairs[0].day
     kept = tuple(pair for pair in pairs if pair.day < first + days and coin in (None, pair.coin))
     return Plan.of(Gathered(kept, ()), PRIOR)

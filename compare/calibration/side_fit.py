@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.compare.calibration.samples import Pair, SidePair, nodes_on, smoothed
+from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -90,8 +90,8 @@ class SideFit:
         if self.blocks is None:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
-        matrix, held = pooled.matrix / pooled.pairs, _held(pooled, self.prior[:, self.free].shape)
-        return np.asarray(np.linalg.solve(matrix + held, matrix))
+        matrix, penalty = pooled.matrix / pooled.pairs, _penalty(pooled, self.prior[:, self.free].shape)
+        return np.asarray(np.linalg.solve(matrix + penalty, matrix))
 
     def refitted(self, times: IntArray) -> FloatArray:
         """Shares from each block as often as `times` says, under the variances of the last round."""
@@ -107,7 +107,7 @@ class SideFit:
         return self.refitted((~self.blocks.of_coins(coins)).astype(np.int64))
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
-        """Shares of one coin: fitted to its own blocks, held to the pooled shares by `ridge`."""
+        """Shares of one coin: fitted to its own blocks, penalty to the pooled shares by `ridge`."""
         mine = None if self.blocks is None else self.blocks.of_coins([coin])
         if self.blocks is None or mine is None or not mine.any():
             return self.shares
@@ -116,7 +116,9 @@ class SideFit:
         return completed(weight, self.prior, self.free)[0]
 
 
-def separable(pairs: Sequence[Pair], model: LeverageModel, coordinate: Coordinate = "leverage") -> BoolArray:
+def separable(
+    pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
+) -> BoolArray:
     """Nodes that can be told from each other: at least 3x and at most the highest leverage on the market of some
     pair, with mass within reach."""
     nodes = np.array(model.leverage)
@@ -130,7 +132,7 @@ def separable(pairs: Sequence[Pair], model: LeverageModel, coordinate: Coordinat
 
 
 def fit_side(
-    sides: Sequence[SidePair],
+    sides: Sequence[SideSample],
     blocks: Sequence[str],
     prior: FloatArray,
     free: BoolArray,
@@ -161,9 +163,9 @@ def solved(normal: Normal, prior: FloatArray, ridge: float = RIDGE) -> tuple[Flo
     from scipy.optimize import brentq, nnls
 
     matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
-    held = _held(normal, prior.shape, ridge)
-    upper = cholesky(matrix + held)
-    right = towards + held @ prior.ravel()
+    penalty = _penalty(normal, prior.shape, ridge)
+    upper = cholesky(matrix + penalty)
+    right = towards + penalty @ prior.ravel()
 
     def at(price: float) -> FloatArray:
         return np.asarray(nnls(upper, solve_triangular(upper, right - price, trans="T"))[0])
@@ -196,7 +198,7 @@ class _Data:
     @classmethod
     def of(
         cls,
-        sides: Sequence[SidePair],
+        sides: Sequence[SideSample],
         targets: Sequence[FloatArray],
         prior: FloatArray,
         free: BoolArray,
@@ -243,7 +245,7 @@ class _Data:
         return Normal(matrix, wanted.ravel() @ flat.astype(np.float64), len(rows))
 
 
-def _held(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
+def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
     """The penalty on weights of `shape` (classes, nodes), on the scale of the mean of the diagonal."""
     classes, nodes = shape
     scale = float(np.trace(normal.matrix)) / normal.pairs / normal.right.size or 1.0

@@ -16,14 +16,13 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.distance_axis import BIN, EDGES
-from liqtruth.compare.statistics.profiles import log_distance
+from liqtruth.compare.statistics.distance_axis import BIN, EDGES
+from liqtruth.compare.statistics.distances import SMOOTHING_PCT, log_distance
 from liqtruth.estimator.model.leverage_model import CURVE_OFFSET
 from liqtruth.heatmap.grid import FloatArray
 
 RANGE_PCT: Final = 25.0
 MOVES_PCT: Final = (2.0, 5.0, 10.0)
-SMOOTHING_PCT: Final = 0.3
 NEAR_PCT: Final = 1.0
 LARGEST: Final = 5
 
@@ -99,9 +98,9 @@ def recall(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
     wanted, offered = (peaks(one, side) for one in (truth, drawn))
     gap = np.nan_to_num(np.abs(wanted[..., :, None] - offered[..., None, :]), nan=np.inf)
     found = gap.min(axis=-1) <= NEAR_PCT / 100 / BIN
-    held = np.isfinite(wanted)
+    known = np.isfinite(wanted)
     with np.errstate(invalid="ignore"):
-        return np.asarray((found & held).sum(axis=-1) / held.sum(axis=-1))
+        return np.asarray((found & known).sum(axis=-1) / known.sum(axis=-1))
 
 
 def peaks(mass: FloatArray, side: str) -> FloatArray:

@@ -17,7 +17,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import where_not
+from liqtruth.compare.validation.limitations import limitations
 from liqtruth.compare.validation.shown import proof_lines
 from liqtruth.compare.validation.validation import Findings, Window
 from liqtruth.compare.validation.verdicts import (
@@ -241,13 +241,13 @@ class TestAnswer:
 class TestWhereNot:
     def test_what_is_shown_is_not_listed(self) -> None:
         """Only what the curve of 10 % says is left: there uniform is better."""
-        assert list(where_not(findings_of(split_of()))) == [
+        assert list(limitations(findings_of(split_of()))) == [
             "later days, crowd: what a move of 10 % liquidates is told better by uniform"
         ]
 
     def test_doubt_is_one_line_a_layer_and_defeat_one_a_rival(self) -> None:
         lines = list(
-            where_not(findings_of(split_of(skill=False, bell=DOUBTFUL, uniform=DOUBTFUL, shape_copy=WORSE)))
+            limitations(findings_of(split_of(skill=False, bell=DOUBTFUL, uniform=DOUBTFUL, shape_copy=WORSE)))
         )
         assert lines[0] == (
             "later days: skill is not shown, the fit is not shown to be nearer than shape-copy"
@@ -259,7 +259,7 @@ class TestWhereNot:
         assert "later days, raw: further off than shape-copy by 23 % (11 to 38 %)" in lines
 
     def test_bounds_that_fail_and_clusters_by_chance_are_listed(self) -> None:
-        lines = list(where_not(findings_of(split_of(bounds=(0.6, 0.5, 0.7), recall=DOUBTFUL, enough=10))))
+        lines = list(limitations(findings_of(split_of(bounds=(0.6, 0.5, 0.7), recall=DOUBTFUL, enough=10))))
         assert any("within the 80 % bounds 60 %" in line for line in lines)
         assert any(line.endswith("chance 28 %: not shown to be more than chance") for line in lines)
         assert any("so its shape proves little" in line for line in lines)
@@ -273,7 +273,7 @@ class TestWhereNot:
             )
             for side in split.sides
         )
-        lines = list(where_not(findings_of(msgspec.structs.replace(split, sides=sides))))
+        lines = list(limitations(findings_of(msgspec.structs.replace(split, sides=sides))))
         assert lines[-1] == "last-exact is known on no map of later days: nothing is said of it there"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.validation.backtest import CHANCE, Trial, tried
+from liqtruth.compare.validation.backtest import CHANCE, Backtest, backtest
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS, SHAPE_COPY
 from liqtruth.compare.validation.findings import (
     BOTH,
@@ -23,7 +23,7 @@ from liqtruth.compare.validation.verdicts import RIVALS
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from tests.compare.proof_markets import COINS, PRIOR, proof_pairs, shuffled, trial_of
+from tests.compare.validation_markets import COINS, PRIOR, backtest_of, shuffled, validation_samples
 
 
 def as_it_is(truth: FloatArray) -> FloatArray:
@@ -32,15 +32,15 @@ def as_it_is(truth: FloatArray) -> FloatArray:
 
 @pytest.fixture(scope="module")
 def perfect() -> SplitFindings:
-    return split_findings(trial_of(proof_pairs(1), as_it_is))
+    return split_findings(backtest_of(validation_samples(1), as_it_is))
 
 
 @pytest.fixture(scope="module")
-def judged() -> Trial:
+def judged() -> Backtest:
     """What the fit draws of each coin, not having seen it; positions answer to leverage that it can find."""
-    pairs = proof_pairs(1)
+    pairs = validation_samples(1)
     split = next(one for one in splits_of(pairs) if one.name == NEW_COINS)
-    return tried(pairs, split, PRIOR)
+    return backtest(pairs, split, PRIOR)
 
 
 class TestPerfectModel:
@@ -73,7 +73,7 @@ class TestPerfectModel:
 
 
 class TestSides:
-    def test_mirrored_sides_give_mirrored_findings(self, judged: Trial) -> None:
+    def test_mirrored_sides_give_mirrored_findings(self, judged: Backtest) -> None:
         other = dict(zip(SIDES, reversed(SIDES), strict=True))
         turned = replace(judged, sides=tuple(replace(one, side=other[one.side]) for one in judged.sides))
         found, mirror = split_findings(judged), split_findings(turned)
@@ -86,14 +86,14 @@ class TestSides:
             assert theirs is not None
             assert mine.low == pytest.approx(theirs.low)
 
-    def test_both_is_the_mean_over_the_maps_of_both(self, judged: Trial) -> None:
+    def test_both_is_the_mean_over_the_maps_of_both(self, judged: Backtest) -> None:
         found = split_findings(judged, least_effective=0)
         long, short = (found.of(side, "raw").of("wasserstein_pct").means[FITTED] for side in SIDES)
         assert found.main("raw").means[FITTED] == pytest.approx(((long or 0) + (short or 0)) / 2)
 
 
 class TestGate:
-    def test_shapes_need_effective_positions_and_levels_do_not(self, judged: Trial) -> None:
+    def test_shapes_need_effective_positions_and_levels_do_not(self, judged: Backtest) -> None:
         found = split_findings(judged, least_effective=100.0).of(BOTH, "raw")
         assert 0 < found.enough < found.maps
         for score in found.scores:
@@ -101,16 +101,16 @@ class TestGate:
             assert score.left_out == (found.maps - found.enough if gated else 0)
             assert score.maps == found.maps - score.left_out
 
-    def test_a_gate_that_nothing_passes_leaves_no_claim(self, judged: Trial) -> None:
+    def test_a_gate_that_nothing_passes_leaves_no_claim(self, judged: Backtest) -> None:
         found = split_findings(judged, least_effective=1e6)
         assert found.skill is None
         assert found.main("crowd").gains == ()
         assert found.main("crowd").means[FITTED] is None
         assert found.of(BOTH, "crowd").of("curve_5pct").means[FITTED] is not None
 
-    def test_too_few_blocks_give_no_interval_and_no_claim(self, judged: Trial) -> None:
+    def test_too_few_blocks_give_no_interval_and_no_claim(self, judged: Backtest) -> None:
         """Four days of one coin are one block."""
-        trial = trial_of(judged.pairs[:4], as_it_is)
+        trial = backtest_of(judged.pairs[:4], as_it_is)
         found = split_findings(trial)
         assert found.blocks < FEWEST_BLOCKS
         assert found.skill is None
@@ -118,7 +118,7 @@ class TestGate:
 
 
 class TestSkill:
-    def test_leverage_that_can_be_found_is_found_and_shows(self, judged: Trial) -> None:
+    def test_leverage_that_can_be_found_is_found_and_shows(self, judged: Backtest) -> None:
         found = split_findings(judged)
         assert found.skill is True
         ratio = found.main("crowd").over_floor
@@ -130,31 +130,31 @@ class TestSkill:
     def test_positions_that_answer_to_nothing_show_no_skill(self, seed: int) -> None:
         """Every pair holds another's positions: what is modelled and what is true have nothing to do with each
         other. A larger null model is in `benchmarks/bench_calibration_null.py`."""
-        pairs = shuffled(proof_pairs(1), seed)
+        pairs = shuffled(validation_samples(1), seed)
         split = next(one for one in splits_of(pairs) if one.name == NEW_COINS)
-        found = split_findings(tried(pairs, split, PRIOR))
+        found = split_findings(backtest(pairs, split, PRIOR))
         assert found.skill is False
         for rival in (SHAPE_COPY, CHANCE):
             gain = found.main("crowd").gain(rival)
             assert gain is not None
             assert gain.gain < 0.3
 
-    def test_each_fit_says_what_it_chose_and_out_of_how_many(self, judged: Trial) -> None:
+    def test_each_fit_says_what_it_chose_and_out_of_how_many(self, judged: Backtest) -> None:
         chosen = split_findings(judged).chosen
         assert [one.ridge for one in chosen] == [None, None]
         assert [one.coordinates_tried for one in chosen] == [0, 0]
 
-    def test_bounds_need_coins_that_were_left_out(self, judged: Trial) -> None:
+    def test_bounds_need_coins_that_were_left_out(self, judged: Backtest) -> None:
         """With one of two coins held out there is no other to leave out."""
         assert split_findings(judged).of(BOTH, "crowd").bounds is None
 
 
 class TestFiles:
-    def findings_of(self, judged: Trial) -> Findings:
-        plan = Plan.of(Gathered(proof_pairs(1), (), ("said of the pairs",)), PRIOR)
+    def findings_of(self, judged: Backtest) -> Findings:
+        plan = Plan.of(Gathered(validation_samples(1), (), ("said of the pairs",)), PRIOR)
         return plan.findings([split_findings(judged)])
 
-    def test_a_proof_is_the_same_after_a_file(self, judged: Trial, tmp_path: Path) -> None:
+    def test_a_proof_is_the_same_after_a_file(self, judged: Backtest, tmp_path: Path) -> None:
         findings = self.findings_of(judged)
         path = save(tmp_path, "mine", findings)
         assert path == tmp_path / "models" / "proofs" / "mine.json"
@@ -162,12 +162,12 @@ class TestFiles:
         assert findings.notes == ("said of the pairs",)
         assert findings.synthetic
 
-    def test_the_same_seed_gives_the_same_figures(self, judged: Trial) -> None:
+    def test_the_same_seed_gives_the_same_figures(self, judged: Backtest) -> None:
         first, second = (split_findings(judged, seed=seed) for seed in (3, 3))
         assert first == second
         assert first != split_findings(judged, seed=4)
 
-    def test_what_is_not_there_or_no_proof_is_one_line(self, judged: Trial, tmp_path: Path) -> None:
+    def test_what_is_not_there_or_no_proof_is_one_line(self, judged: Backtest, tmp_path: Path) -> None:
         save(tmp_path, "mine", self.findings_of(judged))
         with pytest.raises(MissingData, match=r"no proof 'other' was saved; there are: mine"):
             load(tmp_path, "other")
@@ -178,7 +178,7 @@ class TestFiles:
             load(tmp_path, "../x")
 
     def test_the_window_is_kept_from_every_split(self) -> None:
-        plan = Plan.of(Gathered(proof_pairs(1), ()), PRIOR)
+        plan = Plan.of(Gathered(validation_samples(1), ()), PRIOR)
         window = plan.window
         assert window is not None
         assert (window.last_day - window.first_day).days == 1
@@ -189,7 +189,7 @@ class TestFiles:
         assert all(len(fold.test) == len(plan.seen) for split in plan.splits() for fold in split.folds)
 
 
-def test_weights_of_zero_mean_do_not_divide(judged: Trial) -> None:
+def test_weights_of_zero_mean_do_not_divide(judged: Backtest) -> None:
     """A rival that is perfect leaves nothing to gain: there is no figure, not an error."""
     side = judged.of("long", "crowd")
     spotless = {**side.score["wasserstein_pct"], "bell": np.zeros(len(judged.pairs))}

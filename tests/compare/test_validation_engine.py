@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtruth.compare.calibration.distance_axis import BINS
-from liqtruth.compare.calibration.samples import Pair
+from liqtruth.compare.calibration.samples import Sample
+from liqtruth.compare.statistics.distance_axis import BINS
 from liqtruth.compare.statistics.intervals import (
-    DRAWS,
+    ROW_DRAWS,
     difference_interval,
     drawn_weights,
     gain_interval,
@@ -29,12 +29,12 @@ from liqtruth.compare.validation.splits import (
     splits_of,
 )
 from liqtruth.heatmap.errors import MissingData
-from tests.compare.proof_markets import proof_pairs
+from tests.compare.validation_markets import validation_samples
 
 
-def pairs_on(days: dict[str, Sequence[int]]) -> list[Pair]:
+def pairs_on(days: dict[str, Sequence[int]]) -> list[Sample]:
     """A pair per coin and day number; all are the same market."""
-    one = proof_pairs(1)[0]
+    one = validation_samples(1)[0]
     return [
         replace(one, coin=coin, as_of=one.as_of + timedelta(days=day))
         for coin, numbers in days.items()
@@ -123,7 +123,7 @@ class TestIntervals:
 
     def test_rows_of_one_block_are_drawn_together(self) -> None:
         weights = drawn_weights(np.array([0, 1, 0, 2]), 5)
-        assert weights.shape == (DRAWS, 4)
+        assert weights.shape == (ROW_DRAWS, 4)
         assert (weights[:, 0] == weights[:, 2]).all()
         assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
 
