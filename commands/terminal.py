@@ -140,7 +140,14 @@ def _fitted(view: Any, console: "Console") -> Any:
     if not isinstance(view, Table):
         return view
     roomy = console.options.update(max_width=ROOMY)
-    return view if Measurement.get(console, roomy, view).minimum <= console.width else _told(view)
+    split = Measurement.get(console, roomy, view).minimum > console.width
+    return _told(view) if split or _cuts(view, console, console.width) > _cuts(view, console, ROOMY) else view
+
+
+def _cuts(view: Any, console: "Console", width: int) -> int:
+    """How many ellipses there are in so many columns."""
+    lines = console.render_lines(view, console.options.update(width=width, max_width=width))
+    return sum(segment.text.count("…") for line in lines for segment in line)
 
 
 def _told(table: Any) -> Any:
@@ -151,7 +158,7 @@ def _told(table: Any) -> Any:
 
     headers = [_words(column.header) for column in table.columns]
     rows = zip(*([_words(cell) for cell in column.cells] for column in table.columns), strict=True)
-    parts = [Text(_words(table.title), style="italic")] if table.title else []
+    parts: list[Any] = [Text(_words(table.title), style="italic")] if table.title else []
     for first, *others in rows:
         if first:
             parts.append(Text(f"{headers[0]} {first}".strip(), style="bold"))
