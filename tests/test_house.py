@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -29,6 +30,7 @@ MODULES = {
 ROOMS = {name.rsplit(".", 1)[0] for name in MODULES}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """What of ours a module imports, by dotted name below `liqtruth`, inside functions as well."""
     found = set()
@@ -41,6 +43,7 @@ def imports(path: Path) -> set[str]:
     return {name.removeprefix("liqtruth.") for name in found if name.startswith("liqtruth.")}
 
 
+@cache
 def room(module: str) -> str:
     """The folder of a module; a module beside folders is a room of its own."""
     folder = module.rsplit(".", 1)[0]
@@ -60,11 +63,10 @@ def test_packages_import_only_downward(package: str) -> None:
 
 def test_rooms_import_only_downward() -> None:
     """There is an order of all rooms in which each imports only earlier ones."""
-    below = {
-        place: {room(name) for module in MODULES if room(module) == place for name in imports(MODULES[module])
-                if name in MODULES} - {place}
-        for place in map(room, MODULES)
-    }  # fmt: skip
+    below: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        below.setdefault(room(module), set()).update(map(room, imports(path) & MODULES.keys()))
+    below = {place: used - {place} for place, used in below.items()}
     try:
         TopologicalSorter(below).prepare()
     except CycleError as error:

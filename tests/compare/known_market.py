@@ -25,7 +25,7 @@ from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.sandbox.market.assets import HYPERLIQUID_TIERS, listed
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.market.openings import watch
+from liqtruth.sandbox.openings import watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of

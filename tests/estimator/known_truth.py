@@ -26,7 +26,7 @@ from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.levels import SIDE, SIDES
 from liqtruth.sandbox.market.market import MarketSpec
-from liqtruth.sandbox.market.openings import Watched, habits, watch
+from liqtruth.sandbox.openings import Watched, habits, watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 from tests.markets import market_of

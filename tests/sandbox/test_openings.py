@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.market.openings import (
+from liqtruth.sandbox.openings import (
     CLOSED,
     LIQUIDATED,
     MOVED,
