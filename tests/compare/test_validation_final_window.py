@@ -232,5 +232,5 @@ def validated(*arguments: str) -> Any:
 
 def before(*arguments: str) -> Any:
     """`liqtruth calibrate test`, as it was spelled."""
-    words = ["calibrate", "test", *arguments, "--step", "24h"]
+    words = ["--data-dir", str(GLOBALS.data_dir), "calibrate", "test", *arguments, "--step", "24h"]
     return CliRunner().invoke(app, words, catch_exceptions=False)
