@@ -188,7 +188,7 @@ def judge_leverage(pairs: Sequence[Sample], pooled: PooledFit, ledger: Ledger) -
     prior, held = leverage_model_named(), []
     say(f"  leverage of what stands, in open interest ({pooled.fitted_.coordinate}): drawn [95 %], measured")
     for side in SIDES:
-        spread = spread_of(pooled.fitted_.side(side), coins_of(pairs), seed=0)
+        spread = spread_of(pooled.fitted_.of(side), coins_of(pairs), seed=0)
         for band in implied_leverage(pairs, pooled.fitted_, side, prior, spread):
             if band.band in JUDGED_BANDS:
                 held.append(bool(band.inside))

@@ -96,7 +96,7 @@ class Hours:
             bars.high[:hour], bars.low[:hour], bars.close[:hour], bars.open_interest[: hour + 1], volume
         )
         ends = first_ms + 3_600_000 * np.arange(1, hour + 1)
-        return last_days(MarketSeries(cut, START, end, ends, end, 0.0, ("synthetic",)), WINDOW_DAYS)
+        return last_days(MarketSeries(cut, START, end, ends, end, 0.0, (), synthetic=True), WINDOW_DAYS)
 
 
 def levered(seed: int) -> list[Sample]:
@@ -218,10 +218,10 @@ def _moved(pairs: Sequence[Sample], days: IntArray, steps: IntArray) -> list[Sam
 def _with_positions(pair: Sample, other: Sample) -> Sample:
     """At the distances from the mark at which they are on the other pair."""
     for side in SIDES:
-        held: Holdings = getattr(other, side).holdings
+        held: Holdings = other.of(side).holdings
         scale = pair.mark_px / other.mark_px
         moved = replace(held, px=held.px * scale, entry_px=held.entry_px * scale)
-        pair = replace(pair, **{side: replace(getattr(pair, side), holdings=moved)})
+        pair = replace(pair, **{side: replace(pair.of(side), holdings=moved)})
     return pair
 
 

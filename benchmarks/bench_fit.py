@@ -86,7 +86,7 @@ def pairs() -> list[Sample]:
 def _with_targets(pair: Sample, shares: FloatArray, rng: np.random.Generator) -> Sample:
     """On both sides what the shares draw, times noise of mean one per bin."""
     for side in SIDES:
-        one = getattr(pair, side)
+        one = pair.of(side)
         mass = one.columns["leverage"] @ shares
         noisy = holdings_at(mass * rng.gamma(4.0, 0.25, mass.shape), PARTS)
         pair = replace(pair, **{side: replace(one, holdings=noisy)})
@@ -138,7 +138,7 @@ def all_that_follows(pairs: list[Sample]) -> tuple[tuple[PooledFit, ...], tuple[
     fits = fit_coordinates(pairs, PRIOR, COORDINATES)
     without = tuple(PooledFit(PRIOR).choose(pairs, fits, coin) for coin in coins_of(pairs))
     fitted = PooledFit(PRIOR).choose(pairs, fits).fitted_
-    return without, tuple(spread_of(fitted.side(side), coins_of(pairs), seed=0) for side in SIDES)
+    return without, tuple(spread_of(fitted.of(side), coins_of(pairs), seed=0) for side in SIDES)
 
 
 @pytest.mark.benchmark(group=f"fit of one side, {MAPS} maps x {COLUMNS} columns", timer=time.process_time)

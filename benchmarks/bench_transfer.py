@@ -148,7 +148,7 @@ def told_error(done: Transferred | None, side: str, reach_pct: float) -> float:
     """Half the width of the 80 % interval of the mass within reach; none for a model that was not transferred."""
     if done is None:
         return 0.0
-    return Z80 * getattr(done.record, side).curve_sd[DISTANCES_PCT.index(reach_pct)]  # type: ignore[no-any-return]
+    return Z80 * done.record.of(side).curve_sd[DISTANCES_PCT.index(reach_pct)]  # type: ignore[no-any-return]
 
 
 def ways(venue: ShiftedVenue, model: LeverageModel, reference: Sample) -> dict[str, Transferred | None]:

@@ -182,7 +182,9 @@ def json_of(result: Any) -> str:
     """Indented."""
     from msgspec.json import encode, format
 
-    return format(encode(result)).decode()
+    from liqtruth.heatmap.notes import as_text
+
+    return format(encode(result, enc_hook=as_text)).decode()
 
 
 def show(result: Any, out: Outputs) -> None:
@@ -271,8 +273,8 @@ def export_series(series: Any, out: Outputs) -> None:
 
 
 def _say_series(series: Any) -> None:
-    from liqtruth.heatmap.moment import as_of
     from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+    from liqtruth.heatmap.text import as_of
 
     if series.data_moment is not None:
         beside = f", {SYNTHETIC_SAID}" if series.synthetic else ""

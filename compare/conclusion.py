@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
-from liqtruth.compare.statistics.skill import SAME_SKILL, Gap, gap_sentence, verdict
+from liqtruth.compare.statistics.skill import SAME_SKILL, Gap, comparison, gap_sentence
 from liqtruth.heatmap.heatmap import Training
 
 RAW: Final = "raw"
@@ -141,7 +141,7 @@ def standing_said(layer: str | None, model: Scored, null_pct: float | None) -> s
     against = "" if layer == RAW else "against the crowd of the truth "
     return (
         f"{against}{model.label} is off by {model.off_pct:.1f} % of price on average, a map that knows only the "
-        f"mark by {null_pct:.1f} %: {verdict(model.skill).split(' than')[0]}"
+        f"mark by {null_pct:.1f} %: {comparison(model.skill)}"
     )
 
 
@@ -159,12 +159,12 @@ def _nearest(found: Conclusion) -> str:
 
 def _none_beats(found: Conclusion) -> str:
     failed = "no model beats" if found.ranked > 1 else "the model does not beat"
+    failed = failed.capitalize() if found.layer == RAW else failed
     who = f"the best, {found.label}," if found.ranked > 1 else found.label
-    told = (
+    return (
         f"{_against(found)}{failed} a map that knows only the mark: {who} is off by {found.off_pct:.1f} % of price on "
         f"average{_at_best(found)}, that map by {found.null_pct:.1f} %."
     )
-    return told[0].upper() + told[1:]
 
 
 def _too_few(found: Conclusion) -> str:

@@ -11,7 +11,7 @@ from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.baselines import EXACT_BASED, last_exact, shape_copy
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
-from liqtruth.estimator.model.maps import ALONE, model_map
+from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series
@@ -73,7 +73,7 @@ def modelled_map(
     return replace(
         drawn,
         quality=(*drawn.quality, *against),
-        training=_training(store.settings.data_dir, drawn.venue.split("+"), model, weights),
+        training=_training(store.settings.data_dir, drawn.venue.split(TOGETHER), model, weights),
     )
 
 

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from liqtruth.heatmap import text
+
 
 def told(moment: datetime) -> str:
     """`2026-08-01T10:00Z`."""
@@ -19,5 +21,4 @@ def of_ms(epoch_ms: int) -> datetime:
 
 def hours(length: timedelta) -> str:
     """`5.5 h`, from three days on `4.0 days`."""
-    length_h = length / timedelta(hours=1)
-    return f"{length_h:.1f} h" if length_h < 72 else f"{length_h / 24:.1f} days"
+    return text.hours(length.total_seconds())

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.money import percent, usd
+from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.text import percent, usd
 
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 """Moves of the mark for which bounds are shown, percent."""
@@ -60,7 +61,7 @@ class SideBounds:
 
 
 @dataclass(frozen=True)
-class MapBounds:
+class MapBounds(TwoSided[SideBounds]):
     """Bounds of both sides. `level` is the share of held-out maps that lay within, `basis` how they were measured."""
 
     long: SideBounds

@@ -7,7 +7,7 @@ have it in a comment line of their own, and are still read.
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +17,18 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
 from liqtruth.heatmap.levels import BELOW, BREAKDOWN
+from liqtruth.heatmap.notes import Notes, WrittenNote, reader, texts, written
+from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.heatmap/1"
+NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoders raise for bytes that are not what they should be, for every door: msgspec's own errors for wrong
+types and broken JSON, `UnicodeDecodeError` for text that is not UTF-8, `RecursionError` for what is nested too deep."""
 COMMENT: Final = "# "
 META: Final = ".meta.json"
 """What the name of a CSV is followed by in the name of the file with its facts."""
@@ -59,11 +63,11 @@ class MapFile(msgspec.Struct):
     beyond_usd: Sides
     never_usd: Sides
     coverage: Coverage
-    assumptions: tuple[str, ...]
+    assumptions: Notes
     breakdown: dict[str, list[Cell]] | None
     long_usd: list[float]
     short_usd: list[float]
-    quality: tuple[str, ...] = ()  # files of before have none of these
+    quality: Notes = ()  # files of before have none of these
     bounds: MapBounds | None = None
     only: dict[str, tuple[str, ...]] = {}
     training: Training | None = None
@@ -72,6 +76,7 @@ class MapFile(msgspec.Struct):
 def about(heatmap: Heatmap) -> dict[str, Any]:
     """Everything but the bins, in JSON types; floats survive the round trip bit by bit."""
     coverage = heatmap.coverage
+    notes = written((*coverage.notes, *heatmap.assumptions, *heatmap.quality))
     return {
         "schema": SCHEMA,
         "coin": heatmap.coin,
@@ -83,12 +88,16 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
         "beyond_usd": list(heatmap.beyond_usd),
         "never_usd": list(heatmap.never_usd),
         "coverage": {
-            name: list(value) if isinstance(value, tuple) else value
-            for name in Coverage.__dataclass_fields__
-            for value in [getattr(coverage, name)]
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name in Coverage.__dataclass_fields__
+                for value in [getattr(coverage, name)]
+            },
+            "notes": texts(coverage.notes),
         },
-        "assumptions": list(heatmap.assumptions),
-        "quality": list(heatmap.quality),
+        "assumptions": texts(heatmap.assumptions),
+        "quality": texts(heatmap.quality),
+        **({"notes": notes} if notes else {}),
         "bounds": None if heatmap.bounds is None else asdict(heatmap.bounds),
         "breakdown": _breakdown_to_json(heatmap.breakdown),
         **({"only": {name: list(values) for name, values in heatmap.only.items()}} if heatmap.only else {}),
@@ -259,14 +268,23 @@ def _decoded(text: str, place: str) -> dict[str, Any]:
 def _assembled(content: Mapping[str, Any], bins: Mapping[str, pl.Series], place: str) -> Heatmap:
     """The map that the fields make; `bins` where they do not hold the columns of the grid themselves."""
     try:
-        read = msgspec.convert({**content, **{name: [] for name in bins}}, MapFile)
+        beside = msgspec.convert(content.get("notes", []), list[WrittenNote])
+        read = msgspec.convert({**content, **{name: [] for name in bins}}, MapFile, dec_hook=reader(beside))
         if read.grid.bins_each_way > MOST_BINS_EACH_WAY:
             raise MapFileError(f"a grid of {read.grid.bins_each_way} bins each way; no map is so fine")
         fields = {name: getattr(read, name) for name in MapFile.__struct_fields__ if name != "schema"}
         fields |= {name: column.to_numpy() for name, column in bins.items()}
-        return Heatmap(**{**fields, "breakdown": _breakdown_from_json(read.breakdown, read.grid.bins)})
+        drawn = Heatmap(**{**fields, "breakdown": _breakdown_from_json(read.breakdown, read.grid.bins)})
+        return drawn if "synthetic" in content["coverage"] else _of_before(drawn)
     except (TypeError, ArithmeticError, LiqtruthError, *UNREADABLE) as error:
         raise MapFileError(f"{place}: not a heatmap: {_first_line(error)}") from None
+
+
+def _of_before(drawn: Heatmap) -> Heatmap:
+    """A map of a file that says only in words whether it came from the sandbox."""
+    said = (drawn.venue, *texts((*drawn.coverage.notes, *drawn.assumptions)))
+    synthetic = any(SYNTHETIC in words.casefold() for words in said)
+    return replace(drawn, coverage=replace(drawn.coverage, synthetic=synthetic))
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -12,15 +12,16 @@ from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
 from liqtruth.heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
+from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.sides import BySide
 
 Source = Literal["exact", "modelled", "imported"]
 
 
-class Sides(NamedTuple):
+class Sides(BySide[float]):
     """One figure for longs and one for shorts."""
 
-    long: float
-    short: float
+    __slots__ = ()
 
     @property
     def total(self) -> float:
@@ -35,7 +36,8 @@ class Coverage:
     """How much of the market a map has seen; USD at the mark.
 
     `open_interest_usd` is one side of the market (null where unknown), `seen_usd` what was read or modelled per
-    side, `unknown_usd` the part of it that has no place on the map because its collateral is not known.
+    side, `unknown_usd` the part of it that has no place on the map because its collateral is not known. `synthetic`
+    where any of it came from the sandbox, or from a model that was fitted there.
     """
 
     open_interest_usd: float | None
@@ -47,7 +49,8 @@ class Coverage:
     crossed_positions: int | None = None
     crossed_usd: Sides = NOTHING
     oldest_age_s: float | None = None
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
+    synthetic: bool = False
 
     @property
     def share(self) -> Sides | None:
@@ -95,10 +98,10 @@ class Heatmap:
     beyond_usd: Sides
     never_usd: Sides
     coverage: Coverage
-    assumptions: tuple[str, ...] = ()
+    assumptions: Notes = ()
     model: str = ""
     breakdown: pl.DataFrame | None = field(default=None, repr=False)
-    quality: tuple[str, ...] = ()
+    quality: Notes = ()
     bounds: MapBounds | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     training: Training | None = None
@@ -133,7 +136,7 @@ class Heatmap:
         source: Source,
         as_of: datetime,
         coverage: Coverage,
-        assumptions: Sequence[str] = (),
+        assumptions: Sequence[Note] = (),
         by: Sequence[str] = (),
         model: str = "",
     ) -> Self:
@@ -176,6 +179,10 @@ class Heatmap:
     def filtered_by(self) -> str:
         """`only leverage 15-30x; margin mode cross`; empty for a whole map."""
         return filtered_by(self.only)
+
+    @property
+    def synthetic(self) -> bool:
+        return self.coverage.synthetic
 
     @property
     def mark_px(self) -> float:
@@ -225,10 +232,9 @@ class Heatmap:
             name: (values,) if isinstance(values, str) else tuple(values) for name, values in wanted.items()
         }
         part = Heatmap.from_breakdown(breakdown, self.grid, **self._about())
-        said = "; ".join(f"{name} = {' or '.join(values)}" for name, values in kept.items())
         return replace(
             part,
-            assumptions=(*self.assumptions, f"only {said}"),
+            assumptions=(*self.assumptions, note("filtered", kept=kept)),
             only={name: _narrowed(self.only.get(name), kept.get(name)) for name in {**self.only, **kept}},
             training=self.training,
         )

@@ -10,7 +10,7 @@ positions are.
 """
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -19,39 +19,38 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Coverage, Sides
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted, percent, usd
+from liqtruth.heatmap.notes import Note, note
 
 LARGEST_SHARE: Final = 0.003
 """Share of open interest that one position has at most in the crowd."""
 NEAR_PCT: Final = 30.0
 """How much of a map is the crowd's is told of what lies within this distance of the mark, percent."""
 LAYERS: Final = ("crowd", "whales")
-ABOUT_LAYERS: Final = ("whales hold ", "only the crowd: ", "only the whales: ")
-"""How the notes begin that `whales_line` and `layer_said` write."""
+ABOUT_LAYERS: Final = frozenset({"whales", "only_crowd", "only_whales"})
+"""Codes of the notes that `whales_note` and `layer_note` make."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The notional (USD) at which positions of each side are cut, and what it is a share of."""
+    """The notional (USD) at which positions of each side are cut, of open interest or, where that is not known, of what
+    was seen of their side."""
 
     at_usd: Sides
-    of_what: str
+    of_open_interest: bool
 
     @classmethod
     def of(cls, coverage: Coverage) -> Self:
         """By open interest, else by what was seen on each side."""
         if coverage.open_interest_usd:
             largest = LARGEST_SHARE * coverage.open_interest_usd
-            return cls(Sides(largest, largest), "open interest")
+            return cls(Sides(largest, largest), True)
         seen = Sides(*(LARGEST_SHARE * side for side in coverage.seen_usd))
-        return cls(seen, "what was seen of its side, open interest being unknown")
+        return cls(seen, False)
 
     @property
-    def told(self) -> str:
-        """`0.3 % of open interest ($2.4M)`."""
-        long, short = (usd(side) for side in self.at_usd)
-        amount = long if long == short else f"{long} long, {short} short"
-        return f"{percent(LARGEST_SHARE)} of {self.of_what} ({amount})"
+    def values(self) -> dict[str, Any]:
+        """For a note."""
+        return {"cut_share": LARGEST_SHARE, "cut_usd": self.at_usd, "of_open_interest": self.of_open_interest}
 
 
 def layer_of(levels: pl.DataFrame, cut: Cut, layer: str) -> pl.DataFrame:
@@ -68,15 +67,13 @@ def layer_of(levels: pl.DataFrame, cut: Cut, layer: str) -> pl.DataFrame:
     return levels.with_columns(notional_usd=pl.col("notional_usd") - crowd).filter(pl.col("notional_usd") > 0)
 
 
-def layer_said(layer: str, part_usd: Sides, whole_usd: Sides, cut: Cut) -> str:
+def layer_note(layer: str, part_usd: Sides, whole_usd: Sides, cut: Cut) -> Note:
     """What a map of one layer shows, and which share of the whole map's mass that is."""
-    counted_as = "at most" if layer == "crowd" else "what it has above"
-    shares = (part / whole if whole > 0 else 0.0 for part, whole in zip(part_usd, whole_usd, strict=True))
-    long, short = (percent(share) for share in shares)
-    return f"only the {layer}: of each position {counted_as} {cut.told}; {long} of long and {short} of short mass"
+    shares = [part / whole if whole > 0 else 0.0 for part, whole in zip(part_usd, whole_usd, strict=True)]
+    return Note(f"only_{layer}", {"shares": shares, **cut.values})
 
 
-def whales_line(levels: pl.DataFrame, cut: Cut, mark_px: float) -> str:
+def whales_note(levels: pl.DataFrame, cut: Cut, mark_px: float) -> Note:
     """How much of what lies near the mark is the whales', in how many positions, and how many make the crowd."""
     near = levels.filter(
         pl.col("px").is_not_null(),
@@ -86,15 +83,14 @@ def whales_line(levels: pl.DataFrame, cut: Cut, mark_px: float) -> str:
     )
     crowd, whales = (layer_of(near, cut, layer) for layer in LAYERS)
     held = float(near["notional_usd"].sum())
-    where = f"within {NEAR_PCT:.0f} % of the mark"
-    if not held > 0:
-        return f"whales hold nothing {where}, and the crowd neither"
-    share = float(whales["notional_usd"].sum()) / held
-    effective = ", ".join(f"{_effective(crowd, side):,.0f} {side}" for side in SIDES)
-    return (
-        f"whales hold {percent(share, 0)} of what lies {where}: {counted(whales.height, 'position')} beyond {cut.told} "
-        f"each; the crowd {percent(1 - share, 0)} in {counted(crowd.height, 'position')} "
-        f"(effective number {effective})"
+    return note(
+        "whales",
+        within_pct=NEAR_PCT,
+        share=float(whales["notional_usd"].sum()) / held if held > 0 else None,
+        whales=whales.height,
+        crowd=crowd.height,
+        effective=[_effective(crowd, side) for side in SIDES],
+        **cut.values,
     )
 
 

@@ -14,8 +14,9 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Sides, Source, filtered_by
 from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.money import age, percent
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import Notes, of_codes, texts
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.text import age, percent
 
 SCHEMA: Final = "liqtruth.heatmap_series/1"
 """Of what is said of a series beside its rows."""
@@ -58,9 +59,9 @@ class HeatmapSeries:
     beyond_usd: tuple[Sides, ...]
     never_usd: tuple[Sides, ...]
     coverage: tuple[Coverage | None, ...]
-    assumptions: tuple[str, ...] = ()
+    assumptions: Notes = ()
     model: str = ""
-    quality: tuple[str, ...] = ()
+    quality: Notes = ()
     candles: Candles | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -112,10 +113,12 @@ class HeatmapSeries:
             **{name: getattr(self, name) for name in ("coin", "venue", "source", "model")},
             "times": [moment.isoformat() for moment in self.times],
             "grid": self.grid.to_dict(),
-            "coverage": [None if one is None else asdict(one) for one in self.coverage],
+            "coverage": [
+                None if one is None else {**asdict(one), "notes": texts(one.notes)} for one in self.coverage
+            ],
             "only": {name: list(values) for name, values in self.only.items()},
-            "assumptions": list(self.assumptions),
-            "quality": list(self.quality),
+            "assumptions": texts(self.assumptions),
+            "quality": texts(self.quality),
         }
 
     def describe(self) -> list[str]:
@@ -136,17 +139,19 @@ class HeatmapSeries:
         if ages and self.source != "modelled":
             lines.append(f"oldest position read up to {age(max(ages))} before its moment")
         if held and self.source == "modelled":
-            lines += held[-1].notes
+            lines += texts(held[-1].notes)
         else:
-            lines += dict.fromkeys(note for one in held for note in one.notes if note.startswith(SYNTHETIC))
+            lines += dict.fromkeys(
+                text for one in held for text in texts(of_codes(one.notes, SYNTHETIC_NOTES))
+            )
         lines += [f"input: {finding}" for finding in self.quality]
-        lines += [said for said in self.assumptions if said.startswith("only ") and said.endswith(" shown")]
+        lines += texts(of_codes(self.assumptions, ("only_leverage", "only_age")))
         return lines
 
     @property
     def synthetic(self) -> bool:
-        """Whether the sandbox made it, by its own words."""
-        return any(note.startswith(SYNTHETIC) for held in self.coverage if held for note in held.notes)
+        """Whether any of it came from the sandbox."""
+        return any(held.synthetic for held in self.coverage if held is not None)
 
     @property
     def data_moment(self) -> datetime | None:

@@ -1,5 +1,7 @@
-"""How data of the sandbox are told from an exchange's: by the word with which their source begins."""
+"""How data of the sandbox are told from an exchange's: by the word with which the source that is stored beside them
+begins. Maps and series carry it on as a boolean."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -8,6 +10,9 @@ SYNTHETIC: Final = "synthetic"
 SYNTHETIC_SAID: Final = "SYNTHETIC: of the sandbox, not of an exchange"
 """What stands beside the age of a map of the sandbox."""
 
+SYNTHETIC_NOTES: Final = frozenset({"synthetic_positions", "synthetic_series"})
+"""Codes of the notes that say it."""
+
 
 def source_of(shown_url: str, server: str) -> str:
     """The source to store beside what a server sent; the sandbox says in its `server` header what it is."""
@@ -15,6 +20,7 @@ def source_of(shown_url: str, server: str) -> str:
     return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in said or "sandbox" in said else shown_url
 
 
-def any_synthetic(sources: pl.Series) -> bool:
+def any_synthetic(sources: pl.Series | Iterable[str]) -> bool:
     """Whether any of the sources is the sandbox."""
-    return bool(sources.str.starts_with(SYNTHETIC).any())
+    column = sources if isinstance(sources, pl.Series) else pl.Series(list(sources), dtype=pl.String)
+    return bool(column.str.starts_with(SYNTHETIC).any())

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from liqtruth.heatmap.moment import ago
-from liqtruth.heatmap.money import age, counted, percent, usd
 from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of

@@ -21,8 +21,8 @@ import requests
 from hyperliquid.info import Info
 from hyperliquid.utils.error import Error as SdkError
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.discovery.address_list import check_address
 from liqtruth.indexer.info.budget import Budget, weight_of
 from liqtruth.indexer.info.client import InfoClient, Patience

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.info.budget import Budget

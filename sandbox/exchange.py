@@ -17,7 +17,7 @@ import msgspec
 import polars as pl
 from aiohttp import web
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.sandbox.binance.rest import NOT_FOUND, BinanceApi
 from liqtruth.sandbox.bybit.rest import BybitApi
 from liqtruth.sandbox.errors import SandboxRefused

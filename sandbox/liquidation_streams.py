@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour
 from liqtruth.sandbox.http.session import Connections, Json, Session

@@ -39,8 +39,8 @@ def test_on_the_venue_of_the_fit_the_map_has_bounds_everywhere_it_is_written(
     save(data_dir, fitted())
     shown = model(run, "hyperliquid", "--html", str(tmp_path / "map.html"))
     assert "SOL on hyperliquid: model calibrated" in shown
-    assert "80 %: from" in shown
-    assert "80&nbsp;% range" in (tmp_path / "map.html").read_text()
+    assert "80 % range" in shown
+    assert "80 % range" in (tmp_path / "map.html").read_text()
     drawn = json.loads(model(run, "hyperliquid", "--json"))
     assert drawn["model"] == "calibrated"
     assert drawn["bounds"]["level"] == 0.8
@@ -54,7 +54,7 @@ def test_on_another_venue_it_has_none_until_the_model_is_levelled_there(run: Run
     assert "no bounds: the model is not levelled to okx" in " ".join(shown.split())
     assert json.loads(model(run, "okx", "--json"))["bounds"] is None
     save(data_dir, fitted("calibrated-okx", kind="transferred", correction=correction_of("okx")))
-    assert "80 %: from" in model(run, "okx")
+    assert "80 % range" in model(run, "okx")
     assert "levelled" not in model(run, "okx")
 
 

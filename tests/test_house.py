@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -112,6 +113,74 @@ def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.stderr.strip() == ""
     assert done.returncode == 0
+
+
+def test_a_side_is_asked_for_by_type_not_looked_up_by_name() -> None:
+    """`of(side)` of `heatmap.sides` knows what it gives; `x.of(side)` does not."""
+    for path in MODULES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+                assert ast.unparse(node.args[1]) not in ("side", "'long'", "'short'"), path
+
+
+NOTED = {"assumptions", "quality", "notes", "findings"}
+OF_TEXT = {
+    "startswith",
+    "endswith",
+    "replace",
+    "split",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "find",
+    "index",
+}
+
+
+def of_notes(node: ast.expr) -> bool:
+    """Whether an expression gives notes or their texts."""
+    return any(
+        (isinstance(part, ast.Attribute) and part.attr in NOTED)
+        or (isinstance(part, ast.Call) and ast.unparse(part.func) in ("texts", "of_codes", "without_codes"))
+        for part in ast.walk(node)
+    )
+
+
+def read_words(node: ast.AST) -> Iterator[str]:
+    """Where a loop over notes looks into the words of one, or notes are cut by their place."""
+    if isinstance(node, ast.Subscript) and of_notes(node.value) and isinstance(node.slice, ast.Slice):
+        yield ast.unparse(node)
+    loops = getattr(node, "generators", [node] if isinstance(node, ast.For) else [])
+    names = {ast.unparse(loop.target) for loop in loops if of_notes(loop.iter)}
+    for part in ast.walk(node) if names else ():
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in OF_TEXT:
+            whose = ast.unparse(part.func.value).removesuffix(".text")
+            yield from [ast.unparse(part)] if whose in names else []
+        if isinstance(part, ast.Compare) and isinstance(part.ops[0], ast.In | ast.NotIn):
+            whose = ast.unparse(part.comparators[0]).removesuffix(".text")
+            yield from [ast.unparse(part)] if whose in names else []
+
+
+@pytest.mark.parametrize(
+    ("code", "reads"),
+    [
+        ("[one for one in heatmap.notes if one.startswith('x')]", True),
+        ("any('x' in one.text for one in heatmap.quality)", True),
+        ("heatmap.assumptions[2:]", True),
+        ("for one in texts(notes): one.split(',')", True),
+        ("[one for one in heatmap.notes if one.code == 'x']", False),
+        ("of_codes(heatmap.notes, CODES)", False),
+    ],
+)
+def test_the_rule_on_words_of_notes_finds_what_it_is_there_for(code: str, reads: bool) -> None:
+    assert any(found for node in ast.walk(ast.parse(code)) for found in read_words(node)) == reads
+
+
+def test_no_code_reads_the_words_of_a_note() -> None:
+    """A note is asked for its `code` (`heatmap.notes`); rewording one changes nothing but the words."""
+    for path in MODULES.values():
+        found = [said for node in ast.walk(ast.parse(path.read_text())) for said in read_words(node)]
+        assert not found, f"{path}: {found}"
 
 
 def test_make_help_lists_every_target() -> None:

@@ -82,7 +82,7 @@ def covered(low: FloatArray, high: FloatArray, found: FloatArray) -> FloatArray:
 
 
 def _side_bounds(pairs: Sequence[Sample], maps: FloatArray, side: str) -> SideBounds:
-    sides = [getattr(pair, side) for pair in pairs]
+    sides = [pair.of(side) for pair in pairs]
     raw, crowd = (layer_maps(pairs, side, layer) for layer in ("raw", "crowd"))
     found = residuals(raw, maps, side)
     low, high = conformal(found)
@@ -102,7 +102,7 @@ def _side_bounds(pairs: Sequence[Sample], maps: FloatArray, side: str) -> SideBo
 
 
 def _excess(pair: Sample, side: str) -> FloatArray:
-    holdings = getattr(pair, side).holdings
+    holdings = pair.of(side).holdings
     return np.asarray(holdings.binned(holdings.share - holdings.cut))
 
 

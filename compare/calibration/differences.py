@@ -112,7 +112,7 @@ def known(data_dir: Path, wanted: str) -> Known:
         model, record = load(path.resolve().parent.parent, path.stem)
     else:
         return Known(leverage_model_named(wanted))
-    return Known(model, {side: getattr(record, side).bands for side in SIDES} if record else None)
+    return Known(model, {side: record.of(side).bands for side in SIDES} if record else None)
 
 
 def differences(first: Known, second: Known) -> Differences:

@@ -108,7 +108,7 @@ def entry_check(
     pairs: Sequence[Sample], side: str, shares: FloatArray, rates: Sequence[float]
 ) -> EntryCheck | None:
     """Over all pairs whose positions show entries; `shares` (classes, nodes) weigh the classes. Null without any."""
-    known = [getattr(pair, side) for pair in pairs]
+    known = [pair.of(side) for pair in pairs]
     found = [
         (entry_map(one.holdings, pair.mark_px), one.entries) for one, pair in zip(known, pairs, strict=True)
     ]
@@ -121,7 +121,7 @@ def entry_check(
 
 
 def _measured_of(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:
-    holdings = getattr(pair, side).holdings
+    holdings = pair.of(side).holdings
     near = holdings.away < REACH
     if not np.isfinite(holdings.entry_px[near]).any():
         return None
@@ -135,7 +135,7 @@ def _measured_of(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) 
 
 def _node_sums(pair: Sample, side: str, fitted: Fitted, classes: int) -> FloatArray:
     """What a unit of weight places within reach, (classes, nodes)."""
-    columns = getattr(pair, side).columns[fitted.coordinate]
+    columns = pair.of(side).columns[fitted.coordinate]
     return np.asarray(columns.sum(axis=0, dtype=np.float64).reshape(classes, -1))
 
 

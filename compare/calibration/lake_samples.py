@@ -11,7 +11,7 @@ of cannot be weighed up. Where no reading covers enough, nothing is known of the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -248,20 +248,20 @@ def least_coverage(pair: Sample) -> float:
 
 def mean_coverage(pairs: Sequence[Sample], side: str) -> float:
     """Of all pairs, each with at most one."""
-    return float(np.mean([min(1.0, getattr(pair, side).coverage) for pair in pairs]))
+    return float(np.mean([min(1.0, pair.of(side).coverage) for pair in pairs]))
 
 
 def reference_mix(pairs: Sequence[Sample], side: str) -> FloatArray | None:
     """Share of open interest per size class of account in pairs that cover nearly all; null without any."""
-    whole = [getattr(pair, side).holdings for pair in pairs if getattr(pair, side).coverage >= WHOLE]
+    whole = [pair.of(side).holdings for pair in pairs if pair.of(side).coverage >= WHOLE]
     known = [mix for mix in (_mix(holdings) for holdings in whole) if mix is not None]
     return np.mean(known, axis=0) if known else None
 
 
 def _pair(pair: Sample, reference: dict[str, FloatArray | None]) -> Sample:
-    changed = {}
+    changed: dict[str, Any] = {}
     for side in SIDES:
-        own, mix = getattr(pair, side), reference[side]
+        own, mix = pair.of(side), reference[side]
         if own.coverage < WHOLE and mix is not None:
             changed[side] = replace(own, holdings=_weighed(own.holdings, mix))
     return replace(pair, **changed)

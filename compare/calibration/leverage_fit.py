@@ -120,7 +120,7 @@ class LeverageFit:
             on_progress(FITTING + (1 - FITTING) * next(done) / (2 * self.draws))
 
         return {
-            side: spread_of(pooled.fitted_.side(side), pooled.coins_, self.seed, self.draws, on_draw)
+            side: spread_of(pooled.fitted_.of(side), pooled.coins_, self.seed, self.draws, on_draw)
             for side in SIDES
         }
 
@@ -132,7 +132,12 @@ class LeverageFit:
         return LeverageModel(
             name=self.name,
             kind="fitted",
-            provenance=Provenance(made, f"liqtruth {version('liqtruth')}", self._basis(notes)),
+            provenance=Provenance(
+                made,
+                f"liqtruth {version('liqtruth')}",
+                self._basis(notes),
+                synthetic=any(pair.synthetic for pair in pairs),
+            ),
             rates=self.prior.rates,
             leverage=self.prior.leverage,
             long=long,
@@ -212,7 +217,7 @@ class LeverageFit:
 
     def _side_record(self, side: str) -> SideRecord:
         pairs, fitted, spread = self.pooled_.samples_, self.pooled_.fitted_, self.spreads_[side]
-        fit = fitted.side(side)
+        fit = fitted.of(side)
         return SideRecord(
             bands_of_fit(fit, spread, np.array(self.prior.leverage), _unseen(pairs, side, self.size_table_)),
             fit.prior_scale,
@@ -233,7 +238,7 @@ def _unseen(pairs: Sequence[Sample], side: str, sizes: SizeTable) -> Unseen | No
     if coverage >= WHOLE:
         return None
     at = SIDES.index(side)
-    seen = np.array([getattr(row, side) for row in sizes.rows if row.crowd_share[at] > LEAST_MIX])
+    seen = np.array([row.of(side) for row in sizes.rows if row.crowd_share[at] > LEAST_MIX])
     return Unseen(coverage, seen.min(axis=0), seen.max(axis=0))
 
 

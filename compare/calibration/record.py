@@ -21,9 +21,10 @@ from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.leverage_model import LeverageModel, known_models
 from liqtruth.estimator.model.model_in_use import UNPROVEN, in_use
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
@@ -65,7 +66,13 @@ class Choices(msgspec.Struct, frozen=True):
     sizes: SizeTable
 
 
-class FitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FitRecord(
+    msgspec.Struct,
+    TwoSided[SideRecord],
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+):
     """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell,
     `coverage` the mean share of open interest that was seen, long then short."""
 

@@ -36,7 +36,8 @@ from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.synthetic import any_synthetic
 
 SMOOTHING: Final = 0.004
 """Standard deviation, in log price, of the Gaussian that both columns and targets are smoothed with."""
@@ -104,7 +105,7 @@ class Recent:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Sample(TwoSided[SideSample]):
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
     classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
 
@@ -212,7 +213,7 @@ def _check_mark(mark_px: float, positions: pl.DataFrame) -> None:
 
 def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
     marked = "source" in positions.columns and any_synthetic(positions["source"])
-    return marked or any(note.startswith(SYNTHETIC) for note in series.notes)
+    return marked or series.synthetic
 
 
 def _side(
@@ -243,7 +244,7 @@ def _side(
 def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
     """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
     dictionary, shares = model.dictionary_, model.shares_
-    placed = outward(getattr(dictionary, side).placed.sum(axis=0), dictionary.grid, side)
+    placed = outward(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
     allowed = np.tile(shares.leverage <= highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
@@ -268,9 +269,9 @@ def baseline_maps(
         model = VintageModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
         model.fit(series, venue, coin)
         for side in SIDES:
-            columns = getattr(model.dictionary_, side)
+            columns = model.dictionary_.of(side)
             placed = outward(columns.placed.sum(axis=0), model.dictionary_.grid, side)
-            found[side][name] = placed.reshape(BINS, -1) @ getattr(model.shares_, side).ravel()
+            found[side][name] = placed.reshape(BINS, -1) @ model.shares_.of(side).ravel()
     held_usd = float(series.bars.open_interest[-1]) * series.mark_px
     for name in PLAIN:
         try:

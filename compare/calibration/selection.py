@@ -23,6 +23,7 @@ from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
 
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
@@ -31,7 +32,7 @@ FEWEST: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(TwoSided[SideFit]):
     """Both sides, fitted in one coordinate on some pairs; what is asked of it leaves `excluded` out."""
 
     coordinate: Coordinate
@@ -39,13 +40,10 @@ class Fitted:
     short: SideFit
     excluded: tuple[str, ...] = ()
 
-    def side(self, side: str) -> SideFit:
-        return self.long if side == "long" else self.short
-
     def shares(self, side: str, *leaving: str) -> FloatArray:
         """Pooled shares (classes, nodes), of all coins but the excluded and those that are left out."""
         gone = (*self.excluded, *leaving)
-        return self.side(side).without(*gone) if gone else self.side(side).shares
+        return self.of(side).without(*gone) if gone else self.of(side).shares
 
 
 class CoordinateScore(msgspec.Struct, frozen=True):
@@ -70,7 +68,7 @@ def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coord
     blocks = [pair.block for pair in pairs]
     with one_blas_thread():
         long, short = (
-            fit_side([getattr(pair, side) for pair in pairs], blocks, prior.shares(side), free, coordinate)
+            fit_side([pair.of(side) for pair in pairs], blocks, prior.shares(side), free, coordinate)
             for side in SIDES
         )
     return Fitted(coordinate, long, short)
@@ -84,7 +82,7 @@ def drawn(
     pairs: Sequence[Sample], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
 ) -> FloatArray:
     """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
-    each = [(getattr(pair, side).columns[coordinate], shares[pair.coin]) for pair in pairs]
+    each = [(pair.of(side).columns[coordinate], shares[pair.coin]) for pair in pairs]
     return np.stack([columns @ own.ravel() for columns, own in each])
 
 
@@ -96,7 +94,7 @@ def left_out(pairs: Sequence[Sample], fitted: Fitted, side: str) -> FloatArray:
 
 def layer_maps(pairs: Sequence[Sample], side: str, layer: str = "crowd") -> FloatArray:
     """True maps (pairs, bins), of the crowd or raw."""
-    return np.stack([getattr(getattr(pair, side), layer) for pair in pairs])
+    return np.stack([getattr(pair.of(side), layer) for pair in pairs])
 
 
 def distances(pairs: Sequence[Sample], maps: Mapping[str, FloatArray]) -> FloatArray:
@@ -195,7 +193,7 @@ def own_shares(
     """Shares per coin: its own where `ridge` says so, else the pooled ones."""
     if ridge is None:
         return dict.fromkeys(coins, fitted.shares(side))
-    return {coin: fitted.side(side).deviating(coin, ridge) for coin in coins}
+    return {coin: fitted.of(side).deviating(coin, ridge) for coin in coins}
 
 
 def _maps(pairs: Sequence[Sample], fitted: Fitted, ridge: float | None) -> dict[str, FloatArray]:

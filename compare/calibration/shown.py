@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,17 +13,18 @@ from liqtruth.compare.calibration.record import FitRecord, SideRecord
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
 from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leverage_model_named
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.table import Table
 
 STANDS: Final = "{}s that stand within 30 % of price"
+PANEL_PX: Final = 400
 BASELINES: Final = ("tiers", "bell", DEFAULT)
-COLORS: Final = {"tiers": FAINT, "bell": "#b48ead", DEFAULT: "#5fa8d3"}
+COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], DEFAULT: MODELS[2]}
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -44,6 +44,7 @@ class Shown(msgspec.Struct, frozen=True):
     note: str
     sides: tuple[Distribution, ...]
     record: FitRecord | None
+    synthetic: bool = False
 
 
 def shown(model: LeverageModel, record: FitRecord | None) -> Shown:
@@ -56,12 +57,12 @@ def shown(model: LeverageModel, record: FitRecord | None) -> Shown:
     sides = tuple(
         Distribution(
             side,
-            _bands(model, side, getattr(record, side) if record else None),
+            _bands(model, side, record.of(side) if record else None),
             {name: bands_of_model(other, side) for name, other in others.items()},
         )
         for side in SIDES
     )
-    return Shown(model.name, model.kind, model.hash, model.note, sides, record)
+    return Shown(model.name, model.kind, model.hash, model.note, sides, record, model.provenance.synthetic)
 
 
 def shown_table(result: Shown) -> Table:
@@ -99,94 +100,98 @@ def shown_lines(result: Shown) -> Iterator[str]:
         yield f"no intervals: {record.blocks} block of coin and day, at least 2 are needed"
     yield from _choices(record)
     for side in SIDES:
-        yield from _side_lines(side, getattr(record, side))
+        yield from _side_lines(side, record.of(side))
     if record.refused:
         yield f"{len(record.refused)} moments have no pair, the last: {record.refused[-1]}"
 
 
-def distribution_figure(result: Shown) -> go.Figure:
-    """Per side: bars of the births' shares with intervals beside the baselines; and what stands, drawn and measured."""
-    from plotly.subplots import make_subplots
+def distribution_figure(result: Shown, side: Distribution) -> go.Figure:
+    """Bars of a side's shares as positions open, with intervals, beside the baselines."""
+    import plotly.graph_objects as go
 
-    figure = make_subplots(
-        2,
-        2,
-        horizontal_spacing=0.09,
-        vertical_spacing=0.16,
-        subplot_titles=[title for side in SIDES for title in (f"{side}s as they open", STANDS.format(side))],
+    labels = [*LABELS, NULL]
+    figure = go.Figure()
+    figure.add_bar(
+        x=labels,
+        y=[100 * band.share for band in side.bands],
+        name=result.name,
+        marker={"color": SIDE_COLORS[side.side]},
+        error_y=_ends([(band.share, band.low, band.high) for band in side.bands]),
+        hovertemplate="%{x}: %{y:.1f} %",
     )
-    for row, side in enumerate(result.sides, start=1):
-        for trace in _traces(result.name, side, first=row == 1):
-            figure.add_trace(trace, row=row, col=1)
-        for trace in _standing_traces(result, side.side, first=row == 1):
-            figure.add_trace(trace, row=row, col=2)
-    subtitle = "<br>".join(escape(line) for line in wrapped([result.note]))
-    top = 120 + 16 * subtitle.count("<br>")
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        title={
-            "text": f"Effective leverage of open interest: {escape(result.name)}",
-            "subtitle": {"text": subtitle, "font": {"size": 12, "color": FAINT}},
-            "x": 0.01,
-            "y": 0.985,
-            "yanchor": "top",
-        },
-        margin={"t": top, "l": 70, "r": 30, "b": 80},
-        legend={"orientation": "h", "y": -0.09, "x": 0},
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        height=top + 720,
-    )
-    figure.update_xaxes(gridcolor=GRID)
-    for row in (1, 2):
-        figure.update_xaxes(categoryorder="array", categoryarray=[*LABELS, NULL], row=row, col=1)
-    figure.update_yaxes(gridcolor=GRID, rangemode="tozero", title_text="% of open interest")
-    return figure
+    for other, shares in side.beside.items():
+        figure.add_scatter(
+            x=labels,
+            y=[100 * share for share in shares],
+            mode="markers",
+            name=other,
+            marker={"color": COLORS[other], "size": 10, "symbol": "diamond"},
+            hovertemplate="%{x}: %{y:.1f} %",
+        )
+    figure.update_xaxes(categoryorder="array", categoryarray=labels)
+    figure.update_yaxes(rangemode="tozero", title_text="% of open interest")
+    return themed(figure, height=PANEL_PX)
 
 
-def write_page(result: Shown, path: Path) -> None:
-    """A page that needs nothing else, whole or not at all: the picture, and below it what it rests on."""
-    html: str = distribution_figure(result).to_html(
-        include_plotlyjs=True, config={"displaylogo": False, "displayModeBar": False, "responsive": True}
-    )
-    said = "".join(f"<li>{escape(line)}</li>" for line in list(shown_lines(result))[1:])
-    style = (
-        f"margin:0;background:{PAPER};color:{FAINT};font:13px/1.5 Inter,Segoe UI,Helvetica,Arial,sans-serif"
-    )
-    below = f'<ul style="max-width:110ch;margin:0;padding:0 2em 2em 3em">{said}</ul></body>'
-    page = html.replace("<body>", f'<body style="{style}">', 1)
-    write_atomically(path, below.join(page.rsplit("</body>", 1)))
-
-
-def _standing_traces(result: Shown, side: str, *, first: bool) -> list[Any]:
+def standing_figure(record: SideRecord) -> go.Figure:
     """What stands within reach, as the fit draws it with its 95 % interval and as positions measure it."""
     import plotly.graph_objects as go
 
-    if result.record is None:
-        return []
-    rows = getattr(result.record, side).standing
-    bars = go.Bar(
+    rows = record.standing
+    figure = go.Figure()
+    figure.add_bar(
         x=[row.band for row in rows],
         y=[100 * row.drawn for row in rows],
         name="drawn by the fit (95 %)",
-        marker={"color": "#4c9aff"},
+        marker={"color": MODELS[0]},
         error_y=_ends([(row.drawn, row.low, row.high) for row in rows]),
         hovertemplate="%{x}: %{y:.1f} %",
-        showlegend=first,
     )
-    if any(row.measured is None for row in rows):
-        return [bars]
-    points = go.Scatter(
-        x=[row.band for row in rows],
-        y=[100 * (row.measured or 0.0) for row in rows],
-        mode="markers",
-        name="measured on positions",
-        marker={"color": INK, "size": 11, "symbol": "x"},
-        hovertemplate="%{x}: %{y:.1f} %",
-        showlegend=first,
+    if all(row.measured is not None for row in rows):
+        figure.add_scatter(
+            x=[row.band for row in rows],
+            y=[100 * (row.measured or 0.0) for row in rows],
+            mode="markers",
+            name="measured on positions",
+            marker={"color": EXACT, "size": 11, "symbol": "x"},
+            hovertemplate="%{x}: %{y:.1f} %",
+        )
+    figure.update_yaxes(rangemode="tozero", title_text="% of open interest")
+    return themed(figure, showlegend=True, height=PANEL_PX)
+
+
+def write_page(result: Shown, path: Path) -> None:
+    """Shares by leverage as positions open and as they stand, and what they rest on."""
+    note, *others = shown_lines(result)
+    page.write_page(
+        path,
+        f"Effective leverage of open interest: {result.name}",
+        synthetic=result.synthetic,
+        age=page.age_of(result.record.end, lead="data to") if result.record else None,
+        about=[note],
+        answer=[_most(side) for side in result.sides],
+        sections=[
+            page.Section(f"{side.side.capitalize()}s", figures=_figures(result, side))
+            for side in result.sides
+        ],
+        notes=others,
     )
-    return [bars, points]
+
+
+def _figures(result: Shown, side: Distribution) -> dict[str, tuple[str, go.Figure]]:
+    name = side.side
+    opened = {f"{name}-opened": ("as they open", distribution_figure(result, side))}
+    if result.record is None:
+        return opened
+    standing = standing_figure(result.record.of(name))
+    return opened | {f"{name}-standing": (STANDS.format(name), standing)}
+
+
+def _most(side: Distribution) -> str:
+    """The band of leverage in which most of a side opens."""
+    band = max(side.bands[:-1], key=lambda one: one.share)
+    share, interval = _cells(band)
+    return f"{side.side}s open most at {band.band}: {share} of open interest (80 % interval {interval})"
 
 
 def _ends(rows: list[tuple[float, float | None, float | None]]) -> dict[str, Any] | None:
@@ -258,31 +263,3 @@ def _side_lines(side: str, record: SideRecord) -> Iterator[str]:
         yield f"{side}: the prior's shares are scaled by {record.prior_scale:.2f}, to sum to one with the fitted"
     if record.at_most_one:
         yield f"{side}: unbounded, the fit would place more than all open interest; it is held to the whole"
-
-
-def _traces(name: str, side: Distribution, *, first: bool) -> list[Any]:
-    import plotly.graph_objects as go
-
-    labels = [*LABELS, NULL]
-    bars = go.Bar(
-        x=labels,
-        y=[100 * band.share for band in side.bands],
-        name=name,
-        marker={"color": LONG if side.side == "long" else SHORT},
-        error_y=_ends([(band.share, band.low, band.high) for band in side.bands]),
-        hovertemplate="%{x}: %{y:.1f} %",
-        showlegend=first,
-    )
-    points = [
-        go.Scatter(
-            x=labels,
-            y=[100 * share for share in shares],
-            mode="markers",
-            name=other,
-            marker={"color": COLORS[other], "size": 10, "symbol": "diamond"},
-            hovertemplate="%{x}: %{y:.1f} %",
-            showlegend=first,
-        )
-        for other, shares in side.beside.items()
-    ]
-    return [bars, *points]

@@ -25,12 +25,17 @@ from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
 
 LEAST_MIX: Final = 1e-3
 """A class that holds less of the crowd is not fitted by itself."""
 
 
-class SizeRow(msgspec.Struct, frozen=True):
+class SizeRow(
+    msgspec.Struct,
+    TwoSided[tuple[float, ...]],
+    frozen=True,
+):
     """One class: its part of the crowd's open interest, and how that divides over bands of leverage, the null share
     last; long then short."""
 
@@ -108,18 +113,18 @@ def size_table(
 
 
 def _fit_side(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, side: str) -> SizeFits:
-    sides, blocks = [getattr(pair, side) for pair in pairs], [pair.block for pair in pairs]
+    sides, blocks = [pair.of(side) for pair in pairs], [pair.block for pair in pairs]
     mix = np.stack([_mix(pair, side) for pair in pairs])
     fits = []
     for at, part in enumerate(mix.mean(axis=0)):
         targets = [one.holdings.binned(one.holdings.crowd * (one.holdings.size_class == at)) for one in sides]
         own = prior.shares(side) * float(part)
-        fits.append(fit_side(sides, blocks, own, fitted.side(side).free, fitted.coordinate, targets))
+        fits.append(fit_side(sides, blocks, own, fitted.of(side).free, fitted.coordinate, targets))
     return SizeFits(tuple(fits), mix)
 
 
 def _mix(pair: Sample, side: str) -> FloatArray:
-    holdings = getattr(pair, side).holdings
+    holdings = pair.of(side).holdings
     parts = np.bincount(holdings.size_class, holdings.cut, len(SIZES)).astype(np.float64)
     return np.asarray(parts / parts.sum()) if parts.sum() > 0 else parts
 

@@ -7,10 +7,10 @@ from liqtruth.compare.conclusion import Scored, barred_said
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
 from liqtruth.heatmap.bands import nearest_mass_pct
-from liqtruth.heatmap.drawing.captions import UNLEVELLED
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import age, percent, usd
+from liqtruth.heatmap.notes import of_codes, texts
+from liqtruth.heatmap.text import age, percent, usd
 
 NEAR_PCT: Final = 10.0
 FULL_COVERAGE: Final = 0.95
@@ -168,11 +168,11 @@ def _age(truth: Heatmap) -> Iterator[str]:
     oldest = truth.coverage.oldest_age_s
     if oldest is not None and oldest > FRESH_S:
         yield f"the oldest position was read {age(oldest)} before the map's moment"
-    yield from truth.coverage.notes
+    yield from texts(truth.coverage.notes)
 
 
 def _model(truth: Heatmap, model: Heatmap) -> Iterator[str]:
-    yield from (line for line in model.assumptions if line.startswith(UNLEVELLED))
+    yield from texts(of_codes(model.assumptions, ("not_levelled",)))
     basis_bps = 1e4 * (model.mark_px / truth.mark_px - 1)
     if abs(basis_bps) > SAME_MARK_BPS:
         yield f"the mark is {basis_bps:+.0f} bps from the truth's; distances are from each map's own mark"
@@ -185,4 +185,4 @@ def _model(truth: Heatmap, model: Heatmap) -> Iterator[str]:
     gap_s = abs((truth.as_of - model.as_of).total_seconds())
     if gap_s > FRESH_S / 2:
         yield f"made for a moment {age(gap_s)} away from the truth's reading"
-    yield from model.coverage.notes
+    yield from texts(model.coverage.notes)

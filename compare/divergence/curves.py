@@ -10,14 +10,13 @@ import numpy as np
 
 from liqtruth.compare.divergence.no_information import LABEL, null_of
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, MARK, PAPER
+from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MODEL_COLORS: Final = ("#4c9aff", "#c77dff", "#ff9f43", "#00c2d1", "#ff6fb5")
 POINTS: Final = 400
 
 
@@ -43,7 +42,14 @@ def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -
                     hovertemplate=f"{name}: %{{y:.0f}} % of its {side}s within %{{x:+.1f}} %<extra></extra>",
                 )
             )
-    figure.update_layout(**_layout(range_pct))
+    step = 10.0 if range_pct > 20 else 2.0 if range_pct > 5 else 0.5
+    ticks = np.arange(-np.floor(range_pct / step), np.floor(range_pct / step) + 1) * step
+    themed(figure, height=450)
+    figure.update_xaxes(
+        title_text="move from the mark (%)", range=[-range_pct, range_pct], tickformat="+~g",
+        tickangle=0, tickvals=[float(at) for at in ticks if at], zeroline=False,
+    )  # fmt: skip
+    figure.update_yaxes(title_text="of the side liquidated", range=[0, 103], ticksuffix=" %", zeroline=False)
     figure.add_vline(x=0, line_color=MARK, line_width=1.5)
     return figure
 
@@ -53,9 +59,9 @@ def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap
         (LABEL, null_of(truth), {"color": FAINT, "width": 1.5, "dash": "dot"})
     ]
     for position, model in enumerate(models):
-        color = MODEL_COLORS[position % len(MODEL_COLORS)]
+        color = MODELS[position % len(MODELS)]
         lines.append((model.label, model, {"color": color, "width": 2}))
-    return [*lines, (f"truth: {truth.label}", truth, {"color": INK, "width": 3})]
+    return [*lines, (f"truth: {truth.label}", truth, {"color": EXACT, "width": 3})]
 
 
 def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], list[float]] | None:
@@ -66,37 +72,3 @@ def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], 
     at = np.linspace(0.0, curve.at[-1], POINTS)
     sign = -1 if side == "long" else 1
     return (sign * distance_pct(at, side)).round(4).tolist(), (100 * curve.share(at)).round(4).tolist()
-
-
-def _layout(range_pct: float) -> dict[str, object]:
-    def axis(title: str, **more: object) -> dict[str, object]:
-        return {
-            "title": {"text": title},
-            "gridcolor": GRID,
-            "zeroline": False,
-            "ticks": "outside",
-            "ticklen": 8,
-            "tickcolor": GRID,
-            "ticksuffix": " %",
-            **more,
-        }
-
-    step = 10.0 if range_pct > 20 else 2.0 if range_pct > 5 else 0.5
-    ticks = np.arange(-np.floor(range_pct / step), np.floor(range_pct / step) + 1) * step
-    return {
-        "paper_bgcolor": PAPER,
-        "plot_bgcolor": PAPER,
-        "font": {"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        "height": 430,
-        "margin": {"t": 10, "l": 60, "r": 20, "b": 90},
-        "legend": {"orientation": "h", "y": -0.22, "x": 0, "xanchor": "left", "yanchor": "top"},
-        "hoverlabel": {"bgcolor": GRID, "font": {"color": INK}},
-        "xaxis": axis(
-            "move from the mark",
-            range=[-range_pct, range_pct],
-            tickformat="+~g",
-            tickangle=0,
-            tickvals=[float(at) for at in ticks if at],
-        ),
-        "yaxis": axis("of the side liquidated", range=[0, 103]),
-    }

@@ -43,10 +43,11 @@ from liqtruth.compare.statistics.scores import Scores, score, share_above
 from liqtruth.compare.statistics.skill import PERFECT, Gap, Judged, judge, skill, widest_gaps
 from liqtruth.heatmap.bands import nearest_mass_pct
 from liqtruth.heatmap.clusters import Cluster, find_clusters
-from liqtruth.heatmap.drawing.captions import data_moment, is_synthetic
+from liqtruth.heatmap.drawing.captions import data_moment
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Notes
 
 SCHEMA: Final = "liqtruth.divergence/1"
 CLUSTERS_KEPT: Final = 10
@@ -72,7 +73,7 @@ class MapSummary:
     share_above: float | None
     nearest_pct: tuple[float | None, float | None]
     clusters: tuple[Cluster, ...]
-    assumptions: tuple[str, ...]
+    assumptions: Notes
     data_moment: datetime | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -171,7 +172,7 @@ def compare_maps(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
-        synthetic=any(is_synthetic(heatmap) for heatmap in (truth, *models)),
+        synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
         caveat=headline_caveat(truth, held, range_pct),
         range_pct=range_pct,

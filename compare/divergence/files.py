@@ -1,17 +1,28 @@
 """Divergences as JSON: a versioned schema, the same bytes for the same input, and back."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from liqtruth.compare.divergence.divergence import SCHEMA, Divergence
 from liqtruth.compare.errors import DivergenceFileError
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.notes import Note, WrittenNote, as_text, reader, written
 
 
 def to_json(divergence: Divergence) -> str:
     """Indented JSON, keys in the order of the dataclasses; times are ISO 8601, undefined figures null."""
-    return msgspec.json.format(msgspec.json.encode(divergence), indent=2).decode()
+    content = msgspec.to_builtins(divergence, enc_hook=as_text, builtin_types=(datetime,))
+    if notes := written(_notes(divergence)):
+        content["notes"] = notes
+    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+
+
+def _notes(divergence: Divergence) -> Iterator[Note]:
+    for summary in (divergence.truth, *(result.summary for result in divergence.models)):
+        yield from (*summary.coverage.notes, *summary.assumptions)
 
 
 def from_json(text: str | bytes, where: str = "this text") -> Divergence:
@@ -24,7 +35,8 @@ def from_json(text: str | bytes, where: str = "this text") -> Divergence:
     if schema != SCHEMA:
         raise DivergenceFileError(f"{where} has schema {schema!r}; this program reads {SCHEMA!r}")
     try:
-        return msgspec.convert(found, Divergence)
+        beside = msgspec.convert(found.get("notes", []), list[WrittenNote])
+        return msgspec.convert(found, Divergence, dec_hook=reader(beside))
     except msgspec.ValidationError as error:
         raise DivergenceFileError(f"{where} is not a divergence: {error}") from error
 

@@ -7,10 +7,12 @@ import numpy as np
 from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.notes import note
 
 MODEL: Final = "distance-only"
 LABEL: Final = "knows only the mark"
-SAYS: Final = f"half on each side, spread evenly over distances from 0 to {RANGE_PCT:.0f} % of the mark"
+ASSUMED: Final = note("distance_only", within_pct=RANGE_PCT)
+SAYS: Final = ASSUMED.text
 
 
 def null_of(heatmap: Heatmap) -> Heatmap:
@@ -36,7 +38,7 @@ def null_of(heatmap: Heatmap) -> Heatmap:
         beyond_usd=Sides(0.0, 0.0),
         never_usd=Sides(0.0, 0.0),
         coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
-        assumptions=(SAYS,),
+        assumptions=(ASSUMED,),
     )
 
 

@@ -15,9 +15,8 @@ from liqtruth.compare.divergence.divergence import Divergence, MapSummary, Model
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.no_information import LABEL as NULL_LABEL
 from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.moment import STYLES, as_of, grade
-from liqtruth.heatmap.money import percent, price, usd
 from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
 MODELS_ABREAST: Final = 2

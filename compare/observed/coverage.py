@@ -11,15 +11,17 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.frames import DATASETS
+from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 
-EVERY: Final = "every liquidation"
-"""How a venue's word on its stream begins where it pushes all of them."""
-
+EVERY: Final = frozenset(
+    venue.liquidation_stream for venue in VENUES.values() if venue.pushes_every_liquidation
+)
+"""What is stored as the coverage of streams that push all liquidations."""
 
 LONGEST_QUIET_MS: Final = 3_600_000
 """On a whole exchange an hour without any liquidation is an hour of which no file was read."""

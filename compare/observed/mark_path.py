@@ -11,6 +11,7 @@ from liqtruth.estimator.moments import told
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import bar_ends, mark_extremes, pick_bars
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -21,14 +22,19 @@ LEAST_SHARE: Final = 0.75
 
 @dataclass(frozen=True, eq=False)
 class MarkPath:
-    """Bars of `bar_ms` (the usual length) that do not overlap; `said` tells which price they are of."""
+    """Bars of `bar_ms` (the usual length) that do not overlap; `by_marks` is the share of
+    them that are of mark prices, the others are of last prices."""
 
     start_ms: IntArray
     end_ms: IntArray
     low: FloatArray
     high: FloatArray
     bar_ms: int
-    said: str
+    by_marks: float
+
+    def prices(self, verb: str = "swept") -> Note:
+        """Which prices they are of."""
+        return note("path_prices", verb=verb, by_marks=self.by_marks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +72,7 @@ def load_path(store: Store, venue: str, coin: str, start: datetime, end: datetim
         low=np.where(known, low, bars["low"].to_numpy()),
         high=np.where(known, high, bars["high"].to_numpy()),
         bar_ms=round(1000 * float(bars["interval_s"].median())),  # type: ignore[arg-type]
-        said=_said(known),
+        by_marks=float(known.mean()),
     )
 
 
@@ -103,11 +109,3 @@ def _between(extreme: np.ufunc, values: FloatArray, first: IntArray, ends: IntAr
     """`extreme` of `values[first:ends]` per window."""
     places = np.stack([first, ends], axis=1).ravel()
     return np.asarray(extreme.reduceat(np.append(values, values[-1]), places)[::2])
-
-
-def _said(known: np.ndarray) -> str:
-    if known.all():
-        return "swept by mark prices"
-    if not known.any():
-        return "no mark prices are stored: swept by last prices, which reach further than marks"
-    return f"swept by mark prices in {known.mean():.0%} of bars, by last prices in the others"

@@ -20,8 +20,9 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Partition
@@ -47,14 +48,14 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
-class Realised:
+class Realised(TwoSided[Side]):
     """Events by side; `spans_ms` of shape (spans, 2) when they were listened to; `coverage` is null where unknown."""
 
     long: Side
     short: Side
     spans_ms: IntArray
     coverage: float | None
-    said: tuple[str, ...]
+    said: Notes
     synthetic: bool
 
     def heard(self, from_ms: IntArray, until_ms: IntArray) -> np.ndarray:
@@ -113,7 +114,7 @@ def load_realised(
         spans,
         share,
         (word, *_said(events, listening, spans, on_chain)),
-        any(source.startswith(SYNTHETIC) for source in sources),
+        any_synthetic(sources),
     )
 
 
@@ -150,40 +151,24 @@ def _remedy(venue: Venue, coin: str) -> str:
     return f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
 
 
-def _coverage(venue: Venue, listening: pl.DataFrame, given: float | None) -> tuple[float | None, str]:
-    """The share of all liquidations that is told, and in which words."""
+def _coverage(venue: Venue, listening: pl.DataFrame, given: float | None) -> tuple[float | None, Note]:
+    """The share of all liquidations that is told, and how that is known."""
     if given is not None:
-        return given, f"coverage {given:.0%} as given by --coverage"
+        return given, note("coverage_given", share=given)
     if venue.name == VENUE:
-        return 1.0, "coverage 100%: a node's fills hold every liquidation"
+        return 1.0, note("coverage_of_node")
     words = listening["coverage"].unique().sort().to_list() or [venue.liquidation_stream or "unknown"]
-    if all(word.startswith(EVERY) for word in words):
-        return 1.0, f"coverage 100%: {venue.name} pushes {words[0]}"
-    return None, (
-        f"coverage is not known ({'; '.join(words)}): ratios to realised liquidations are null, ranks stand; "
-        "give the share of liquidations that are told with --coverage"
-    )
+    if EVERY.issuperset(words):
+        return 1.0, note("coverage_of_venue", venue=venue.name, word=words[0])
+    return None, note("coverage_unknown", words=words)
 
 
-def _said(events: pl.DataFrame, listening: pl.DataFrame, spans: IntArray, on_chain: bool) -> Iterator[str]:
+def _said(events: pl.DataFrame, listening: pl.DataFrame, spans: IntArray, on_chain: bool) -> Iterator[Note]:
     hours = float((spans[:, 1] - spans[:, 0]).sum()) / 3.6e6
-    yield (
-        f"{counted(events.height, 'liquidation')} stored, listened to for {hours:,.1f} h in "
-        f"{counted(len(spans), 'span')}"
-    )
+    yield note("listened", count=events.height, hours=hours, spans=len(spans))
     if listening.is_empty() and on_chain:
-        quiet = f"{LONGEST_QUIET_MS / 60_000:.0f} min"
-        yield (
-            "no spans of listening are stored: the exchange counts as heard where liquidations of any coin are at "
-            f"most {quiet} apart"
-        )
+        yield note("spans_of_exchange", quiet_min=LONGEST_QUIET_MS / 60_000)
     elif listening.is_empty():
-        yield (
-            "no spans of listening are stored: a day counts from its first to its last liquidation, one without any "
-            "is left out"
-        )
+        yield note("spans_of_days")
     if not on_chain:
-        yield (
-            "zones place a liquidation at the price the venue tells, moved into the bar of its moment where it lies "
-            "outside: Bybit and OKX tell the bankruptcy price"
-        )
+        yield note("venue_prices")

@@ -25,8 +25,8 @@ from liqtruth.estimator.moments import told
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import age
 from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import age
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store
@@ -109,7 +109,7 @@ def make_forecast(
         "made_at": made_at.astimezone(UTC),
         "horizon_s": round(plan.horizon.total_seconds()),
         "replayed": plan.replay,
-        "synthetic": any(note.startswith(SYNTHETIC) for note in drawn.coverage.notes),
+        "synthetic": drawn.synthetic,
     }
     row, new = add_forecast(store, about, Content(drawn, tiers))
     return StoredForecast(**row.model_dump(), new=new)

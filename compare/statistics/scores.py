@@ -18,6 +18,7 @@ from liqtruth.compare.statistics.distances import (
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(TwoSided[Distance]):
     """Distances of the sides, each normalised, and of both on one axis; `mean` is that of the two sides.
 
     `share_above` is the model's own share of mass above its mark, `share_above_error` its distance from the truth's.
@@ -46,6 +47,10 @@ class Scores:
     both: Distance
     share_above: float | None
     share_above_error: float | None
+
+    def part(self, name: str) -> Distance:
+        """Of a side, `mean` or `both`."""
+        return {"mean": self.mean, "both": self.both}.get(name) or self.of(name)
 
     @property
     def wasserstein_pct(self) -> float | None:

@@ -10,10 +10,10 @@ from liqtruth.compare.statistics.distances import (
     side_curve,
     widest_gap,
 )
-from liqtruth.compare.statistics.scores import Distance, Scores
+from liqtruth.compare.statistics.scores import Scores
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import percent
+from liqtruth.heatmap.text import percent
 
 SAME_SKILL: Final = 0.05
 """Skills nearer to zero than this are called no better."""
@@ -64,13 +64,16 @@ def skill(score: float | None, null: float | None) -> float | None:
     return 1 - score / null
 
 
+def comparison(gained: float) -> str:
+    """`better`, `no better` or `worse`."""
+    if abs(gained) <= SAME_SKILL:
+        return "no better"
+    return "better" if gained > 0 else "worse"
+
+
 def verdict(gained: float | None) -> str:
     """A skill in words."""
-    if gained is None:
-        return "undefined"
-    if abs(gained) <= SAME_SKILL:
-        return "no better than knowing only the mark"
-    return "better than knowing only the mark" if gained > 0 else "worse than knowing only the mark"
+    return "undefined" if gained is None else f"{comparison(gained)} than knowing only the mark"
 
 
 def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, ...]:
@@ -78,8 +81,7 @@ def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, 
     rows = []
     for name in ("wasserstein_pct", "jensen_shannon", "jensen_shannon_bands"):
         for side in (*SIDES, "mean", "both"):
-            mine: Distance = getattr(model, side)
-            other: Distance = getattr(null, side)
+            mine, other = model.part(side), null.part(side)
             rows.append(_judged(name, side, getattr(mine, name), getattr(other, name), mine.undefined))
     why = model.both.undefined
     rows.append(_judged("share_above_error", "both", model.share_above_error, null.share_above_error, why))

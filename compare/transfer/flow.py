@@ -32,6 +32,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.sides import TwoSided
 
 BoolArray = NDArray[np.bool_]
 
@@ -40,7 +41,7 @@ JUST_REACHED: Final = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(TwoSided[FloatArray]):
     """One market in steps of equal length that begin at whole multiples of it; only steps that bars cover throughout.
 
     Attributes
@@ -162,7 +163,7 @@ def _before_window(open_interest: FloatArray, turnover: Turnover) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class MassByLeverage:
+class MassByLeverage(TwoSided[FloatArray]):
     """USD at the mark within each of `DISTANCES_PCT`, cumulative, shape (distances, nodes)."""
 
     long: FloatArray

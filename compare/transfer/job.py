@@ -21,8 +21,8 @@ from liqtruth.estimator.model.leverage_model import (
 )
 from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import Venue, venue_named
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 

@@ -9,13 +9,13 @@ from datetime import datetime
 
 import numpy as np
 
-from liqtruth.compare.observed.coverage import EVERY, check_coverage, spans_heard
+from liqtruth.compare.observed.coverage import check_coverage, spans_heard
 from liqtruth.compare.transfer.flow import BoolArray, Flow
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS as NODE_LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
@@ -58,7 +58,7 @@ def known_coverage(venue: Venue, given: float | None) -> float:
         check_coverage(given)
         return given
     word = venue.liquidation_stream or "nothing"
-    if word.startswith(EVERY):
+    if venue.pushes_every_liquidation:
         return 1.0
     raise BadInput(
         f"{venue.name} pushes {word}: what share of all liquidations that is nobody knows, and a level set by it "
@@ -81,7 +81,7 @@ def heard_of(store: Store, venue: Venue, coin: str, start: datetime | None, end:
         is_long=(events["side"] == "long").to_numpy(),
         coins=events["size" if on_chain else "coins"].fill_null(0.0).to_numpy(),
         spans_ms=spans,
-        synthetic=any(source.startswith(SYNTHETIC) for source in sources),
+        synthetic=any_synthetic(sources),
     )
 
 

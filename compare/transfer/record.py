@@ -11,9 +11,10 @@ import msgspec
 from liqtruth.compare.calibration.record import record_of
 from liqtruth.compare.transfer.tilt_fit import Triple
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_transfer/1"
@@ -51,7 +52,7 @@ class SideRecord(msgspec.Struct, frozen=True):
     transferred_usd: float
 
 
-class TransferRecord(msgspec.Struct, frozen=True, kw_only=True):
+class TransferRecord(msgspec.Struct, TwoSided[SideRecord], frozen=True, kw_only=True):
     """What a transferred model rests on; `hyperliquid` is null where its liquidations were left out."""
 
     schema: Literal["liqtruth.leverage_transfer/1"] = SCHEMA
@@ -88,7 +89,7 @@ class SideHours:
 
 
 @dataclass(frozen=True, eq=False)
-class Transferred:
+class Transferred(TwoSided[SideHours]):
     """A model carried over to a venue, its record, and the steps that its page shows."""
 
     model: LeverageModel

@@ -23,8 +23,8 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.text import counted
 from liqtruth.storage.store import Store
 
 LEAST_HOURS: Final = 24
@@ -37,7 +37,7 @@ DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Sample(TwoSided[SideSteps]):
     """One row per coin and step that counts; `start_ms` of each row; what stands at the end, of all coins."""
 
     venue: str
@@ -114,7 +114,7 @@ def check_enough(sample: Sample) -> None:
             f"{FEWEST_EVENTS} are needed and {FEWEST_A_SIDE} of each side: more coins, or {_remedy(sample.venue)}"
         )
     for side in SIDES:
-        if not getattr(sample, side).predicted_usd.sum() > 0:
+        if not sample.of(side).predicted_usd.sum() > 0:
             raise MissingData(
                 f"{where}: the model predicts no liquidation of {side}s: is its series too short?"
             )
@@ -144,7 +144,7 @@ def _part(
 ) -> _Part:
     flow = predicted_flow(series, model, brackets, heard.coin, step)
     counts = heard.throughout(flow) & (flow.before_window <= MOST_BEFORE_WINDOW)
-    synthetic = heard.synthetic or any(note.startswith(SYNTHETIC) for note in series.notes)
+    synthetic = heard.synthetic or series.synthetic
     highest = brackets.highest_leverage(POSITION_USD)
     return _Part(flow.only(counts), heard, mass_by_leverage(series, model, brackets), highest, synthetic)
 
@@ -160,7 +160,7 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
         long=long,
         short=short,
         standing=MassByLeverage(
-            *(np.sum([getattr(part.standing, side) for part in parts], axis=0) for side in SIDES)
+            *(np.sum([part.standing.of(side) for part in parts], axis=0) for side in SIDES)
         ),
         highest_leverage=max(part.highest_leverage for part in parts),
         synthetic=any(part.synthetic for part in parts),
@@ -170,7 +170,7 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
 def _side(parts: Sequence[_Part], side: str) -> SideSteps:
     told = [part.heard.per_step(part.flow, side) for part in parts]
     return SideSteps(
-        predicted_usd=np.concatenate([getattr(part.flow, side) for part in parts]),
+        predicted_usd=np.concatenate([part.flow.of(side) for part in parts]),
         realised_usd=np.concatenate([usd for usd, _ in told]),
         day=np.concatenate([part.flow.start_ms // DAY_MS for part in parts]),
         events=int(sum(events.sum() for _, events in told)),

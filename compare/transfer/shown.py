@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -14,12 +13,12 @@ from liqtruth.compare.calibration.shown import Shown
 from liqtruth.compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
 from liqtruth.compare.transfer.tilt_fit import NEAR_LEVERAGE, Triple, local_powers
 from liqtruth.compare.transfer.transfer import BODY_SD, Z80
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import usd
 from liqtruth.heatmap.synthetic import SYNTHETIC
-from liqtruth.heatmap.writing import write_atomically
+from liqtruth.heatmap.text import usd
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 
 TABLE_WIDTH: Final = 126
 """Columns that the table needs."""
-COLORS: Final = {"long": LONG, "short": SHORT}
-BEFORE: Final = "#5fa8d3"
+PANEL_PX: Final = 430
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 LEVERAGES: Final = np.geomspace(2.0, 125.0, 60)
 
@@ -50,7 +48,7 @@ def transfer_table(record: TransferRecord) -> Table:
     for heading in (*within, "told", "realised", "fitted", "as there", "transferred"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in SIDES:
-        side: SideRecord = getattr(record, name)
+        side: SideRecord = record.of(name)
         cells = [_factor(record, side, reach) for reach in SHOWN_PCT]
         table.add_row(name, *cells, f"{side.events}", usd(side.realised_usd), *predicted_over_realised(side))
     return table
@@ -108,7 +106,7 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         f"{NEAR_LEVERAGE:g})^2 of what they tell"
     )
     for name in SIDES:
-        held = getattr(record, name).held_to
+        held = record.of(name).held_to
         if held < 1:
             yield f"{name} shares would sum to {1 / held:.3f} of open interest: they are held to the whole"
     if record.highest_leverage > record.trained_to:
@@ -134,35 +132,32 @@ def tilt_curve(
     return np.exp(middle), np.exp(middle - error), np.exp(middle + error)
 
 
-def transfer_figure(transferred: Transferred) -> go.Figure:
-    """Per side: realised against predicted of every step, before and after; and the tilt by leverage."""
-    from plotly.subplots import make_subplots
-
-    record = transferred.record
-    names = ("each step, longs", "what shares are multiplied by, longs", "each step, shorts",
-             "what shares are multiplied by, shorts")  # fmt: skip
-    figure = make_subplots(
-        2, 2, column_widths=[0.5, 0.5], horizontal_spacing=0.1, vertical_spacing=0.14, subplot_titles=names
-    )
-    for row, side in enumerate(SIDES, start=1):
-        for trace in _step_traces(getattr(transferred, side), first=row == 1):
-            figure.add_trace(trace, row=row, col=1)
-        for trace in _tilt_traces(getattr(record, side), COLORS[side]):
-            figure.add_trace(trace, row=row, col=2)
-        if record.highest_leverage > record.trained_to:
-            _shade(figure, record, row)
-    _style(figure, record)
-    return figure
-
-
 def write_page(transferred: Transferred, path: Path) -> None:
-    """A page that needs nothing else, whole or not at all."""
-    html: str = transfer_figure(transferred).to_html(include_plotlyjs=True, config={"displaylogo": False})
-    write_atomically(path, html.replace("<body>", f'<body style="margin:0;background:{PAPER}">', 1))
+    """Per side: realised against predicted of every step, before and after; and the tilt by leverage."""
+    record = transferred.record
+    page.write_page(
+        path,
+        f"{record.source_model} carried over to {record.venue} {', '.join(record.coins)}: {record.model}",
+        synthetic=record.synthetic,
+        age=page.age_of(record.end, lead="data to"),
+        answer=[_ratio_line(record, side) for side in SIDES],
+        sections=[
+            page.Section(
+                f"{side.capitalize()}s",
+                _mass_line(record, side),
+                {
+                    f"{side}-steps": ("each step", steps_figure(transferred.of(side))),
+                    f"{side}-tilt": ("what shares are multiplied by", tilt_figure(record, side)),
+                },
+            )
+            for side in SIDES
+        ],
+        notes=transfer_lines(record),
+    )
 
 
-def _step_traces(hours: SideHours, *, first: bool) -> list[Any]:
-    """Steps in which nothing was liquidated lie on a line of their own, below all others."""
+def steps_figure(hours: SideHours) -> go.Figure:
+    """Realised against predicted; steps without a liquidation lie on a line of their own, below all others."""
     import plotly.graph_objects as go
 
     told = hours.realised_usd[hours.realised_usd > 0]
@@ -170,97 +165,77 @@ def _step_traces(hours: SideHours, *, first: bool) -> list[Any]:
     known = [hours.before_usd, hours.after_usd]
     high = max(float(part.max(initial=low)) for part in (*known, hours.realised_usd))
     lowest = max(low / 30, 1e-3)
-    traces: list[Any] = [
-        go.Scatter(
+    figure = go.Figure()
+    for part, name, color in zip(known, ("before", "transferred"), (MODELS[0], MARK), strict=True):
+        figure.add_scatter(
             x=np.maximum(part, lowest),
             y=np.maximum(hours.realised_usd, low),
             mode="markers",
             name=name,
             marker={"color": color, "size": 5, "opacity": 0.55},
             hovertemplate="predicted %{x:$,.3s}, realised %{y:$,.3s}",
-            legendgroup=name,
-            showlegend=first,
         )
-        for part, name, color in zip(known, ("before", "transferred"), (BEFORE, MARK), strict=True)
-    ]
-    line = go.Scatter(x=[lowest, high], y=[lowest, high], mode="lines", line={"color": FAINT, "dash": "dot"},
-                      name="predicted = realised", hoverinfo="skip", showlegend=first)  # fmt: skip
-    return [*traces, line]
+    figure.add_scatter(
+        x=[lowest, high], y=[lowest, high], mode="lines", line={"color": FAINT, "dash": "dot"},
+        name="predicted = realised", hoverinfo="skip",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="predicted (USD)", type="log", exponentformat="SI", dtick=1)
+    figure.update_yaxes(
+        title_text="liquidated (USD), none at the bottom", type="log", exponentformat="SI", dtick=1
+    )
+    return themed(figure, height=PANEL_PX)
 
 
-def _tilt_traces(side: SideRecord, color: str) -> list[Any]:
+def tilt_figure(record: TransferRecord, name: str) -> go.Figure:
+    """What a side's shares are multiplied by at each leverage, with its 80 % interval."""
     import plotly.graph_objects as go
 
+    side, color = record.of(name), SIDE_COLORS[name]
     middle, low, high = (side.held_to * part for part in tilt_curve(side.b, side.covariance))
-    band = go.Scatter(x=np.append(LEVERAGES, LEVERAGES[::-1]), y=np.append(high, low[::-1]), fill="toself",
-                      fillcolor=color, opacity=0.18, line={"width": 0}, hoverinfo="skip", showlegend=False)  # fmt: skip
-    line = go.Scatter(x=LEVERAGES, y=middle, mode="lines", line={"color": color, "width": 2.5},
-                      hovertemplate="%{x:.3g}x: times %{y:.2f}", showlegend=False)  # fmt: skip
-    return [band, line]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=np.append(LEVERAGES, LEVERAGES[::-1]), y=np.append(high, low[::-1]), fill="toself", fillcolor=color,
+        opacity=0.18, line={"width": 0}, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=LEVERAGES, y=middle, mode="lines", line={"color": color, "width": 2.5},
+        hovertemplate="%{x:.3g}x: times %{y:.2f}",
+    )  # fmt: skip
+    if record.highest_leverage > record.trained_to:
+        _shade(figure, record)
+    reach = [float(np.log10(LEVERAGES[0])), float(np.log10(LEVERAGES[-1]))]
+    figure.update_xaxes(
+        title_text="leverage", type="log", range=reach, tickvals=[2, 5, 10, 20, 40, 100], ticksuffix="x"
+    )
+    figure.update_yaxes(
+        title_text="factor, 80 % interval", type="log", tickvals=[0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10]
+    )
+    return themed(figure, height=PANEL_PX, showlegend=False)
 
 
-def _shade(figure: go.Figure, record: TransferRecord, row: int) -> None:
+def _shade(figure: go.Figure, record: TransferRecord) -> None:
     """Of leverages that were not fitted; an annotation stands at the logarithm of its place."""
     figure.add_vrect(
-        x0=record.trained_to,
-        x1=float(LEVERAGES[-1]),
-        fillcolor=FAINT,
-        opacity=0.25,
-        line_width=0,
-        row=row,
-        col=2,
+        x0=record.trained_to, x1=float(LEVERAGES[-1]), fillcolor=FAINT, opacity=0.25, line_width=0
     )
     figure.add_annotation(
         text=f"above {record.trained_to:.3g}x:<br>extrapolation",
         x=float(np.log10(np.sqrt(record.trained_to * LEVERAGES[-1]))),
         y=0.99,
-        yref="y2 domain" if row == 1 else "y4 domain",
+        yref="paper",
         yanchor="top",
         showarrow=False,
-        font={"color": INK, "size": 11},
-        row=row,
-        col=2,
+        font={"size": 11},
     )
 
 
-def _style(figure: go.Figure, record: TransferRecord) -> None:
-    subtitle = "<br>".join(escape(line) for line in wrapped([*_ratio_lines(record), *transfer_lines(record)]))
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        title={
-            "text": escape(title(record)),
-            "subtitle": {"text": subtitle, "font": {"size": 12, "color": FAINT}},
-            "x": 0.01,
-            "y": 0.985,
-            "yanchor": "top",
-        },
-        margin={"t": 90 + 16 * subtitle.count("<br>"), "l": 90, "r": 30, "b": 90},
-        legend={"orientation": "h", "y": -0.08, "x": 0},
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        height=1000,
-    )
-    figure.update_xaxes(gridcolor=GRID, type="log")
-    figure.update_yaxes(gridcolor=GRID, type="log")
-    figure.update_xaxes(title_text="predicted (USD)", col=1, exponentformat="SI", dtick=1)
-    figure.update_yaxes(
-        title_text="liquidated (USD), none at the bottom", col=1, exponentformat="SI", dtick=1
-    )
-    reach = [float(np.log10(LEVERAGES[0])), float(np.log10(LEVERAGES[-1]))]
-    figure.update_xaxes(
-        title_text="leverage", range=reach, tickvals=[2, 5, 10, 20, 40, 100], ticksuffix="x", col=2
-    )
-    figure.update_yaxes(
-        title_text="factor, 80 % interval", tickvals=[0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10], col=2
-    )
+def _ratio_line(record: TransferRecord, name: str) -> str:
+    side: SideRecord = record.of(name)
+    _, before, after = predicted_over_realised(side)
+    told = f"{side.events} liquidations of {usd(side.realised_usd)}"
+    return f"{name}: {told}; predicted over realised {before} before, {after} transferred"
 
 
-def _ratio_lines(record: TransferRecord) -> Iterator[str]:
-    for name in SIDES:
-        side: SideRecord = getattr(record, name)
-        _, before, after = predicted_over_realised(side)
-        told = f"{side.events} liquidations of {usd(side.realised_usd)}"
-        yield f"{name}: {told}; predicted over realised {before} before, {after} transferred"
-        moved = ", ".join(f"{reach:g} % {_factor(record, side, reach)}" for reach in SHOWN_PCT)
-        yield f"{name} mass within {moved}"
+def _mass_line(record: TransferRecord, name: str) -> str:
+    moved = ", ".join(f"{reach:g} % {_factor(record, record.of(name), reach)}" for reach in SHOWN_PCT)
+    return f"{name} mass within {moved}"

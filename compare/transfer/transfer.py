@@ -158,7 +158,13 @@ def carried_over(
     model = LeverageModel(
         name=name,
         kind="transferred",
-        provenance=Provenance(made, f"liqtruth {version('liqtruth')}", basis, (source.note,)),
+        provenance=Provenance(
+            made,
+            f"liqtruth {version('liqtruth')}",
+            basis,
+            (source.note,),
+            synthetic=own.synthetic or source.provenance.synthetic,
+        ),
         rates=source.rates,
         leverage=source.leverage,
         long=_rows(long.tilted.shares),
@@ -183,13 +189,13 @@ def _fitted(
     leverage = np.array(source.leverage)
     towards, unsure = NO_TILT, np.diag([BIAS_SD**2, 0.0, 0.0])
     if reference is not None:
-        theirs = fit_tilt(getattr(reference, side), leverage, 1.0, prior_sd=REFERENCE_SD, seed=seed)
+        theirs = fit_tilt(reference.of(side), leverage, 1.0, prior_sd=REFERENCE_SD, seed=seed)
         towards, unsure = theirs.b, theirs.covariance
-    ours = fit_tilt(getattr(own, side), leverage, coverage, towards=towards, seed=seed)
+    ours = fit_tilt(own.of(side), leverage, coverage, towards=towards, seed=seed)
     first, second, third = (np.array(ours.b) - np.array(towards)).tolist()
     found = tilted(source, side, (first, second, third))
     covariance = ours.covariance + unsure + np.diag([HABIT_SD**2, 0.0, 0.0])
-    factor, sd = curve_moved(getattr(own.standing, side), leverage, found, covariance)
+    factor, sd = curve_moved(own.standing.of(side), leverage, found, covariance)
     return _Side(ours, towards, found, covariance, factor, sd)
 
 

@@ -48,7 +48,7 @@ class Judged:
 
 def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Sample]) -> dict[str, FloatArray]:
     """Every one of `BASELINES`; `everything` holds the earlier exact maps of the same coins."""
-    sides = [getattr(pair, side) for pair in judged.pairs]
+    sides = [pair.of(side) for pair in judged.pairs]
     found = {name: _known(sides, name) for name in BASELINE_NAMES}
     found[SHAPE_COPY] = shape_copy(judged, side, layer)
     found[LAST_EXACT] = np.stack([last_exact(pair, everything, side, layer) for pair in judged.pairs])
@@ -71,7 +71,7 @@ def last_exact(pair: Sample, everything: Sequence[Sample], side: str, layer: str
     earlier = _earlier(pair, everything)
     if earlier is None:
         return np.full(BINS, np.nan)
-    holdings = getattr(earlier, side).holdings
+    holdings = earlier.of(side).holdings
     later = pair.recent.end_ms > round(earlier.as_of.timestamp() * 1000)
     low, high = float(pair.recent.low[later].min()), float(pair.recent.high[later].max())
     priced = np.isfinite(holdings.px)
@@ -118,7 +118,7 @@ def _earlier(pair: Sample, everything: Sequence[Sample]) -> Sample | None:
 
 def effective_positions(pair: Sample, side: str, layer: str) -> float:
     """(sum q)^2 / sum q^2 of positions within range."""
-    holdings: Holdings = getattr(pair, side).holdings
+    holdings: Holdings = pair.of(side).holdings
     mass = holdings.crowd if layer == "crowd" else holdings.share
     return holdings.effective(mass, float(log_distance(RANGE_PCT, side)))
 
@@ -142,7 +142,7 @@ def _mean(values: FloatArray) -> FloatArray:
 
 def _halves(pair: Sample, side: str, layer: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Maps (halvings, bins) of random halves of the accounts, and of the others."""
-    holdings: Holdings = getattr(pair, side).holdings
+    holdings: Holdings = pair.of(side).holdings
     near = holdings.away < BIN * BINS
     mass, place = (
         (holdings.crowd if layer == "crowd" else holdings.share)[near],

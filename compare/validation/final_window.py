@@ -15,8 +15,8 @@ import msgspec
 
 from liqtruth.compare.calibration.selection import coins_of
 from liqtruth.compare.validation.validation import Findings, Plan, Window, saved
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.storage.lock import alone
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.scoring import pages
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
@@ -19,7 +19,7 @@ from liqtruth.compare.validation.findings import (
     SplitFindings,
 )
 from liqtruth.compare.validation.limitations import limitations
-from liqtruth.compare.validation.shown import NOISE_FLOOR, heading, layer_lines
+from liqtruth.compare.validation.shown import NOISE_FLOOR, layer_lines
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.compare.validation.verdicts import (
     ABOUT,
@@ -33,14 +33,14 @@ from liqtruth.compare.validation.verdicts import (
     span,
 )
 from liqtruth.estimator.model.leverage_model import LEVEL
-from liqtruth.heatmap.drawing.figure import GRID, INK, MARK, PAPER
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import HATCHED, INK, MARK, MODELS, MUTED, themed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-COLORS: Final = {"crowd": "#4c9aff", "raw": "#6b7684"}
-FLOOR_COLORS: Final = {"crowd": INK, "raw": "#ffd9a0"}
-SPLIT_COLORS: Final = ("#4c9aff", "#c77dff", "#ff9f43", "#00c2d1")
+COLORS: Final = {"crowd": MODELS[0], "raw": MUTED}
+FLOOR_COLORS: Final = {"crowd": INK, "raw": MODELS[2]}
 DASHES: Final = {"crowd": "solid", "raw": "dot"}
 SIDE_NAMES: Final = {
     BOTH: "both sides' maps",
@@ -52,18 +52,25 @@ FARTHEST_GAIN: Final = -150.0
 
 
 def write_page(findings: Findings, path: Path) -> None:
-    """A page that needs nothing else, whole or not at all."""
-    figures = {"errors": errors_figure(findings), "gains": gains_figure(findings)}
+    """Errors and gains per split, bounds where they were judged, and all scores."""
     judged = any(split.of(BOTH, layer).bounds for split in findings.splits for layer in LAYERS)
-    if judged:
-        figures["bounds"] = bounds_figure(findings)
-    pages.write_page(
-        "proof.html",
+    page.write_page(
         path,
-        figures,
+        "Does the fitted map beat what knows less?",
+        template="proof.html",
+        package="liqtruth.compare",
+        synthetic=findings.synthetic,
+        age=page.age_of(findings.end, lead="data to"),
+        about=[
+            f"{findings.pairs} pairs of {', '.join(findings.coins)}, {findings.start:%Y-%m-%d} to "
+            f"{findings.end:%Y-%m-%d} UTC; exact positions of Hyperliquid against maps drawn from its public "
+            "aggregates by fits that had not seen them"
+        ],
+        answer=[_unbroken(answer(findings))],
         f=findings,
-        heading=heading(findings),
-        answer=_unbroken(answer(findings)),
+        errors=[page.panel(f"errors-{at}", errors_figure(one), one.name) for at, one in _numbered(findings)],
+        gains=[page.panel(f"gains-{at}", gains_figure(one), one.name) for at, one in _numbered(findings)],
+        bounds=page.panel("bounds", bounds_figure(findings)) if judged else None,
         cards=[_card(split) for split in findings.splits],
         told=[
             (skill_line(split), [_unbroken(line) for line in layer_lines(split, findings.least_effective)])
@@ -71,7 +78,6 @@ def write_page(findings: Findings, path: Path) -> None:
         ],
         not_shown=[_unbroken(line) for line in limitations(findings)],
         setting=list(setting_lines(findings)),
-        judged=judged,
         tables=[
             (split.name, [(name, _rows(side)) for name, side in _sides(split)]) for split in findings.splits
         ],
@@ -79,34 +85,36 @@ def write_page(findings: Findings, path: Path) -> None:
     )
 
 
-def errors_figure(findings: Findings) -> go.Figure:
-    """W1 of every contestant per split, crowd beside raw; dashed lines are the noise floors."""
-    figure = _panels(findings)
-    for row, split in enumerate(findings.splits, start=1):
-        for layer in LAYERS:
-            score = split.main(layer)
-            figure.add_trace(_bars(score, layer, first=row == 1), row=row, col=1)
-            if score.floor is not None:
-                figure.add_trace(_floor(score.floor, layer, first=row == 1), row=row, col=1)
-    _style(figure, 275 * len(findings.splits) + 60)
-    figure.update_layout(barmode="group", bargap=0.25)
+def _numbered(findings: Findings) -> Iterable[tuple[int, SplitFindings]]:
+    return enumerate(findings.splits)
+
+
+def errors_figure(split: SplitFindings) -> go.Figure:
+    """W1 of every contestant, crowd beside raw; dashed lines are the noise floors."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for layer in LAYERS:
+        score = split.main(layer)
+        figure.add_trace(_bars(score, layer))
+        if score.floor is not None:
+            figure.add_trace(_floor(score.floor, layer))
     figure.update_yaxes(title_text="W1, % of price", rangemode="tozero")
-    return figure
+    return themed(figure, barmode="group", bargap=0.25, height=380)
 
 
-def gains_figure(findings: Findings) -> go.Figure:
+def gains_figure(split: SplitFindings) -> go.Figure:
     """How much nearer the fit is than each rival, with 95 % intervals: left of zero it is further off."""
-    figure = _panels(findings)
-    for row, split in enumerate(findings.splits, start=1):
-        for layer in LAYERS:
-            figure.add_trace(_gains(split.main(layer), layer, first=row == 1), row=row, col=1)
-        figure.add_vline(x=0, line={"color": MARK, "width": 1.5}, row=row, col=1)
-    _style(figure, 290 * len(findings.splits) + 60)
-    figure.update_layout(scattermode="group", scattergap=0.55)
+    import plotly.graph_objects as go
+
+    figure = go.Figure([_gains(split.main(layer), layer) for layer in LAYERS])
+    figure.add_vline(x=0, line={"color": MARK, "width": 1.5})
     figure.update_yaxes(categoryorder="array", categoryarray=[*reversed(RIVALS)])
-    figure.update_xaxes(range=[_least_gain(findings), 105], ticksuffix=" %")
-    figure.update_xaxes(title_text="nearer than the rival by, % of its W1", row=len(findings.splits))
-    return figure
+    figure.update_xaxes(
+        range=[_least_gain(split), 105], ticksuffix=" %", zeroline=False,
+        title_text="nearer than the rival by, % of its W1",
+    )  # fmt: skip
+    return themed(figure, scattermode="group", scattergap=0.55, height=380)
 
 
 def bounds_figure(findings: Findings) -> go.Figure:
@@ -124,31 +132,18 @@ def bounds_figure(findings: Findings) -> go.Figure:
                         y=[100 * share for share in found.inside],
                         mode="lines+markers",
                         name=f"{split.name}, {layer}",
-                        line={"color": SPLIT_COLORS[place % len(SPLIT_COLORS)], "dash": DASHES[layer]},
+                        line={"color": MODELS[place % len(MODELS)], "dash": DASHES[layer]},
                         hovertemplate="within %{x} % of the mark: %{y:.0f} % of maps",
                     )
                 )
     figure.add_hline(y=100 * LEVEL, line={"color": MARK, "width": 1.5, "dash": "dash"})
-    _style(figure, 400)
+    themed(figure, height=420)
     figure.update_xaxes(title_text="distance from the mark", ticksuffix=" %")
     figure.update_yaxes(title_text="maps within the bounds", ticksuffix=" %", range=[0, 104])
     return figure
 
 
-def _panels(findings: Findings) -> go.Figure:
-    """A panel per split, one under the other."""
-    from plotly.subplots import make_subplots
-
-    count = len(findings.splits)
-    return make_subplots(
-        count,
-        1,
-        vertical_spacing=0.32 / count,
-        subplot_titles=[split.name for split in findings.splits],
-    )
-
-
-def _bars(score: ScoreFindings, layer: str, *, first: bool) -> Any:
+def _bars(score: ScoreFindings, layer: str) -> Any:
     import plotly.graph_objects as go
 
     names = [FITTED, *RIVALS]
@@ -156,18 +151,16 @@ def _bars(score: ScoreFindings, layer: str, *, first: bool) -> Any:
         x=names,
         y=[score.means[name] for name in names],
         name=f"{layer} map",
-        legendgroup=layer,
-        showlegend=first,
         marker={
             "color": COLORS[layer],
             "line": {"color": MARK, "width": [2 if name == FITTED else 0 for name in names]},
-            "pattern": {"shape": ["/" if name == CHANCE else "" for name in names], "fgcolor": PAPER},
+            "pattern": {"shape": ["/" if name == CHANCE else "" for name in names], **HATCHED},
         },
         hovertemplate="%{x}: %{y:.2f} % of price",
     )
 
 
-def _floor(floor: float, layer: str, *, first: bool) -> Any:
+def _floor(floor: float, layer: str) -> Any:
     import plotly.graph_objects as go
 
     return go.Scatter(
@@ -175,14 +168,12 @@ def _floor(floor: float, layer: str, *, first: bool) -> Any:
         y=[floor] * (1 + len(RIVALS)),
         mode="lines",
         name=f"{NOISE_FLOOR}, {layer}",
-        legendgroup=f"floor {layer}",
-        showlegend=first,
         line={"color": FLOOR_COLORS[layer], "dash": "dash" if layer == "crowd" else "dot", "width": 1.8},
         hovertemplate=f"{NOISE_FLOOR}: %{{y:.2f}} % of price",
     )
 
 
-def _gains(score: ScoreFindings, layer: str, *, first: bool) -> Any:
+def _gains(score: ScoreFindings, layer: str) -> Any:
     import plotly.graph_objects as go
 
     gains = [gain for gain in score.gains if gain.rival in RIVALS]
@@ -195,8 +186,6 @@ def _gains(score: ScoreFindings, layer: str, *, first: bool) -> Any:
         orientation="h",
         name=f"{layer} map",
         offsetgroup=layer,
-        legendgroup=layer,
-        showlegend=first,
         marker={
             "color": COLORS[layer],
             "size": 9,
@@ -208,28 +197,10 @@ def _gains(score: ScoreFindings, layer: str, *, first: bool) -> Any:
     )
 
 
-def _least_gain(findings: Findings) -> float:
-    lows = [
-        100 * (gain.gain if gain.low is None else gain.low)
-        for split in findings.splits
-        for layer in LAYERS
-        for gain in split.main(layer).gains
-    ]
+def _least_gain(split: SplitFindings) -> float:
+    gains = [gain for layer in LAYERS for gain in split.main(layer).gains]
+    lows = [100 * (gain.gain if gain.low is None else gain.low) for gain in gains]
     return max(FARTHEST_GAIN, min([*lows, 0.0]) - 8)
-
-
-def _style(figure: go.Figure, height: int) -> None:
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        margin={"t": 84, "l": 12, "r": 10, "b": 50},
-        legend={"orientation": "h", "y": 1.0, "yref": "container", "yanchor": "top", "x": 0},
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        height=height,
-    )
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)
 
 
 def _card(split: SplitFindings) -> dict[str, Any]:

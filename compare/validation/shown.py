@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.compare.validation.findings import SplitFindings
 from liqtruth.compare.validation.limitations import limitations
@@ -75,14 +77,12 @@ def proof_lines(findings: Findings) -> Iterator[str]:
 
 def layer_lines(split: SplitFindings, least_effective: float) -> Iterator[str]:
     """Per layer: how near, how many positions, whether the bounds held, and clusters beside chance."""
+    unnamed = msgspec.structs.replace(split, name="")
     for layer in LAYERS:
-        told = (
-            split_line(split, layer),
-            gate_line(split, layer, least_effective),
-            bounds_line(split, layer),
-            recall_line(split, layer),
-        )
-        yield from (line.removeprefix(f"{split.name}, ") for line in told)
+        yield split_line(unnamed, layer)
+        yield gate_line(unnamed, layer, least_effective)
+        yield bounds_line(unnamed, layer)
+        yield recall_line(unnamed, layer)
 
 
 def heading(findings: Findings) -> str:

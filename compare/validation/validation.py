@@ -30,8 +30,8 @@ from liqtruth.compare.validation.splits import (
     splits_of,
 )
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.proof/1"

@@ -21,7 +21,7 @@ from liqtruth.compare.validation.findings import (
 from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.leverage_model import LEVEL
-from liqtruth.heatmap.money import counted, percent
+from liqtruth.heatmap.text import counted, percent
 
 RIVALS: Final = (*BASELINES, CHANCE)
 ABOUT: Final = {
@@ -72,8 +72,8 @@ def split_line(split: SplitFindings, layer: str) -> str:
     score = side.of(MAIN_SCORE)
     fitted = score.means[FITTED]
     if fitted is None:
-        return f"{split.name}, {layer}: no map passes the gate, nothing is said of shape"
-    parts = [f"{split.name}, {layer}: off by {fitted:.2f} % of price (W1)"]
+        return f"{_whose(split, layer)}: no map passes the gate, nothing is said of shape"
+    parts = [f"{_whose(split, layer)}: off by {fitted:.2f} % of price (W1)"]
     if score.over_floor is not None:
         parts.append(f", {score.over_floor:.1f} times the noise floor")
     if score.gap_closed is not None and score.gap_closed > 0 and not proves_little(split, layer):
@@ -100,7 +100,7 @@ def skill_line(split: SplitFindings) -> str:
 def rival_line(split: SplitFindings, layer: str, rival: str) -> str:
     """`later days, crowd: nearer than tiers by 66 % (61 to 70 %)`, or what else the interval says."""
     gain = split.main(layer).gain(rival)
-    where = f"{split.name}, {layer}"
+    where = _whose(split, layer)
     if gain is None:
         return f"{where}: {rival} is known on no map"
     if proves_little(split, layer):
@@ -130,9 +130,9 @@ def gate_line(split: SplitFindings, layer: str, least_effective: float) -> str:
     gate = f"the gate of {least_effective:.0f} effective positions"
     median = f"(median {side.effective:.0f})"
     if side.enough == side.maps:
-        return f"{split.name}, {layer}: every map passes {gate} {median}"
+        return f"{_whose(split, layer)}: every map passes {gate} {median}"
     failing = 1 - side.enough / side.maps
-    said = f"{split.name}, {layer}: {gate} fails on {percent(failing, 0)} of maps {median}"
+    said = f"{_whose(split, layer)}: {gate} fails on {percent(failing, 0)} of maps {median}"
     return f"{said}, so its shape proves little" if proves_little(split, layer) else said
 
 
@@ -149,7 +149,7 @@ def is_thin(side: SideFindings) -> bool:
 def bounds_line(split: SplitFindings, layer: str) -> str:
     """How often the truth lay within the bounds, against what they promise."""
     found = split.of(BOTH, layer).bounds
-    where = f"{split.name}, {layer}"
+    where = _whose(split, layer)
     if found is None:
         return (
             f"{where}: the {BOUNDS} bounds are not judged, some fit has seen too few coins or maps for bounds"
@@ -168,12 +168,17 @@ def recall_line(split: SplitFindings, layer: str) -> str:
     score = split.of(BOTH, layer).of("recall_5")
     fitted, chance = score.means[FITTED], score.means[CHANCE]
     if fitted is None or chance is None:
-        return f"{split.name}, {layer}: no map passes the gate, nothing is said of clusters"
+        return f"{_whose(split, layer)}: no map passes the gate, nothing is said of clusters"
     found, by_chance = percent(fitted, 0), percent(chance, 0)
-    said = f"{split.name}, {layer}: finds {found} of the five largest clusters, chance {by_chance}"
+    said = f"{_whose(split, layer)}: finds {found} of the five largest clusters, chance {by_chance}"
     gain = score.gain(CHANCE)
     shown = gain is not None and gain.shown and not proves_little(split, layer)
     return said if shown else f"{said}: not shown to be more than chance"
+
+
+def _whose(split: SplitFindings, layer: str) -> str:
+    """`later days, crowd`; of a split without a name the layer alone."""
+    return f"{split.name}, {layer}" if split.name else layer
 
 
 def setting_lines(findings: Findings) -> Iterator[str]:

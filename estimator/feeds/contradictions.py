@@ -14,6 +14,7 @@ import polars as pl
 
 from liqtruth.estimator.frames import CANDLES, OPEN_INTEREST
 from liqtruth.estimator.venues.bounds import MOST_OF_ONE, too_large
+from liqtruth.heatmap.notes import texts
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.store import Store
 
@@ -276,7 +277,7 @@ def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> 
     if not usd:
         return ()
     if TURNOVER[0] < day_usd / usd < TURNOVER[1]:
-        return too_large(usd)
+        return texts(too_large(usd))
     return (
         f"WARNING: a day's trading is {day_usd:.3g} USD and the stored open interest {usd:.3g} USD: one of the two is "
         "in another unit",
@@ -288,4 +289,4 @@ def _too_much(table: pl.DataFrame) -> tuple[str, ...]:
     usd = [pl.col("open_interest_usd")] if "open_interest_usd" in table.columns else []
     if {"open_interest", "at_px"} <= set(table.columns):
         usd.append(pl.col("open_interest") * pl.col("at_px"))
-    return too_large(table.select(pl.max_horizontal(usd).max()).item()) if usd else ()
+    return texts(too_large(table.select(pl.max_horizontal(usd).max()).item())) if usd else ()

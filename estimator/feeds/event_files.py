@@ -20,7 +20,7 @@ from liqtruth.estimator.frames import conform
 from liqtruth.estimator.venues.parsing import liquidations_of
 from liqtruth.estimator.venues.spec import COINS, Venue
 from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first

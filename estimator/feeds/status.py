@@ -15,7 +15,8 @@ from liqtruth.estimator.series.series import LOOK_BACK
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Store
 
@@ -124,7 +125,7 @@ def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) ->
         gaps=gaps,
         gap_hours=gap_hours,
         sources=sources,
-        synthetic=any(source.startswith(SYNTHETIC) for source in sources),
+        synthetic=any_synthetic(sources),
         findings=_findings(store, venue, coin, rows) if dataset == "open_interest" else (),
         coverage=_coverage(venue, spans) if dataset == "liquidations" else "",
         heard_hours=_heard_hours(spans),
@@ -180,17 +181,17 @@ def _findings(store: Store, venue: str, coin: str, open_interest: pl.DataFrame) 
     readings, about_readings = repaired_open_interest(open_interest)
     sound, about_candles = repaired_candles(candles)
     if readings.is_empty() or sound.is_empty():
-        return (*about_candles, *about_readings)
+        return texts((*about_candles, *about_readings))
     last = sound["ts"].max() + timedelta(days=7)  # type: ignore[operator]
     line = pick_bars(sound, sound["ts"].min(), last)  # type: ignore[arg-type]
     readings = readings.filter(pl.col("ts").is_between(line["ts"][0] - LOOK_BACK, line["end"][-1]))
     if readings.is_empty():
-        return (*about_candles, *about_readings, "no open interest beside the candles")
+        return (*texts((*about_candles, *about_readings)), "no open interest beside the candles")
     try:
-        found = checked(line, readings, rounding_usd(readings, float(line["close"][-1]))).findings
+        found = texts(checked(line, readings, rounding_usd(readings, float(line["close"][-1]))).findings)
     except LiqtruthError as error:
         found = (str(error),)
-    return (*about_candles, *about_readings, *found)
+    return (*texts((*about_candles, *about_readings)), *found)
 
 
 def _said(one: SeriesStatus) -> Iterator[str]:

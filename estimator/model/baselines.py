@@ -22,6 +22,8 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.sides import BySide
 
 EXACT_BASED: Final = ("shape-copy", "last-exact")
 UNIFORM: Final = "uniform"
@@ -41,13 +43,13 @@ def plain_map(
     """`uniform` or `volume-profile`; raises `MissingData` where the series lack volume."""
     grid = PriceGrid.around(series.mark_px, width_bps)
     if model == UNIFORM:
-        reach = f"each side is spread evenly in log price over {UNIFORM_REACH:.0%} from the mark, whatever happened"
+        reach = note("uniform", reach=UNIFORM_REACH)
         return _drawn(model, series, venue, coin, grid, _uniform(series, grid), (reach,))
     weights = tiers().up_to(brackets.highest_leverage(POSITION_USD))
     said = (
-        "open interest is spread over entry prices as volume was in the window; none is older, none was closed",
-        f"{weights.note}; the same on both sides",
-        brackets.source,
+        note("by_volume"),
+        note("weights", weights=weights.note),
+        note("brackets", source=brackets.source),
     )
     profile = _volume_profile(series, venue, coin, brackets, grid)
     return _drawn(model, series, venue, coin, grid, profile, said)
@@ -59,7 +61,7 @@ def uniform_share(away: FloatArray) -> FloatArray:
     return np.asarray(np.clip(away / UNIFORM_REACH, 0.0, 1.0))
 
 
-def _uniform(series: MarketSeries, grid: PriceGrid) -> tuple[Placed, Placed]:
+def _uniform(series: MarketSeries, grid: PriceGrid) -> BySide[Placed]:
     """What lies where the last bar has been is swept."""
     away = np.log(grid.edges / grid.mark_px)
     inward = uniform_share(-away[: grid.bins_each_way + 1])
@@ -73,7 +75,7 @@ def _uniform(series: MarketSeries, grid: PriceGrid) -> tuple[Placed, Placed]:
 
 def _volume_profile(
     series: MarketSeries, venue: Venue, coin: str, brackets: Brackets, grid: PriceGrid
-) -> tuple[Placed, Placed]:
+) -> BySide[Placed]:
     volume = series.bars.volume
     if volume is None or not volume.sum() > 0:
         raise MissingData(
@@ -86,11 +88,12 @@ def _volume_profile(
     factors = tuple(liquidation_factors(brackets, weights.leverage, side) for side in (LONG, SHORT))
     bars = np.zeros(len(share), dtype=np.int64)
     columns = build_dictionary(series.bars, lots, bars, 1, (factors[0], factors[1]), grid)
-    long, short = (
-        (side.weighted(weights.weight[None, :])[0].sum(axis=0), float(side.swept[0] @ weights.weight))
-        for side in (columns.long, columns.short)
+    return columns.sides.map(
+        lambda side: (
+            side.weighted(weights.weight[None, :])[0].sum(axis=0),
+            float(side.swept[0] @ weights.weight),
+        )
     )
-    return long, short
 
 
 def shape_copy(
@@ -108,9 +111,7 @@ def shape_copy(
         held * np.mean([_shares(one, side, grid, shift=0.0) for one in exact], axis=0) for side in SIDES
     )
     times = f"{exact[0].as_of:%Y-%m-%dT%H:%MZ}"
-    said = (
-        f"the mean shape of {len(exact)} exact maps of hyperliquid {coin}, the latest of {times}, by distance"
-    )
+    said = note("mean_shape", maps=len(exact), coin=coin, at=times)
     placed = _cleared(long, short, grid, *_last_range(series))
     return _drawn("shape-copy", series, venue, coin, grid, placed, (said,))
 
@@ -136,7 +137,7 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
     long, short = (kept * _shares(exact, side, grid, shift=shift) for side in SIDES)
     low = bars.low if bars.swept_low is None else bars.swept_low
     high = bars.high if bars.swept_high is None else bars.swept_high
-    said = f"the exact map of {exact.as_of:%Y-%m-%dT%H:%MZ}; nothing opened since is known"
+    said = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
     placed = _cleared(long, short, grid, float(low[later].min()), float(high[later].max()))
     return _drawn("last-exact", series, venue, coin, grid, placed, (said,))
 
@@ -147,8 +148,8 @@ def _shares(exact: Heatmap, side: str, grid: PriceGrid, *, shift: float) -> Floa
     `shift` is its mark over the grid's, in log price; inside a bin mass is taken as even in log price.
     """
     mass = exact.long_usd if side == "long" else exact.short_usd
-    never, beyond = (getattr(part, side) for part in (exact.never_usd, exact.beyond_usd))
-    whole = max(exact.coverage.open_interest_usd or 0.0, getattr(exact.total_usd, side))
+    never, beyond = (part.of(side) for part in (exact.never_usd, exact.beyond_usd))
+    whole = max(exact.coverage.open_interest_usd or 0.0, exact.total_usd.of(side))
     if not whole > 0:
         return np.zeros(grid.bins + 3)
     steps = np.arange(-exact.grid.bins_each_way, exact.grid.bins_each_way + 1) * exact.grid.log_width + shift
@@ -170,7 +171,7 @@ def _last_range(series: MarketSeries) -> tuple[float, float]:
 
 def _cleared(
     long: FloatArray, short: FloatArray, grid: PriceGrid, lowest: float, highest: float
-) -> tuple[Placed, Placed]:
+) -> BySide[Placed]:
     """Longs above `lowest` and shorts below `highest` are swept, of a bin that is reached in part that part."""
     middle = grid.bins_each_way
     down = np.log(min(lowest, grid.mark_px) / grid.mark_px) / grid.log_width + middle
@@ -178,7 +179,7 @@ def _cleared(
     bins = np.arange(grid.bins)
     kept_long = np.concatenate([[1.0], np.clip(down - bins, 0, 1), [0.0, 1.0]])
     kept_short = np.concatenate([[0.0], np.clip(bins + 1 - up, 0, 1), [1.0, 1.0]])
-    return _kept(long, kept_long), _kept(short, kept_short)
+    return BySide(_kept(long, kept_long), _kept(short, kept_short))
 
 
 def _kept(mass: FloatArray, kept: FloatArray) -> Placed:
@@ -192,11 +193,11 @@ def _drawn(
     venue: Venue,
     coin: str,
     grid: PriceGrid,
-    placed: tuple[Placed, Placed],
-    said: Sequence[str],
+    placed: BySide[Placed],
+    said: Sequence[Note],
 ) -> Heatmap:
     held = float(series.bars.open_interest[-1])
-    balances = (_balance(placed[0], held), _balance(placed[1], held))
+    balances = placed.map(lambda side: _balance(side, held))
     frames = [
         _frame(side, mass * held * series.mark_px) for side, (mass, _) in zip(SIDES, placed, strict=True)
     ]

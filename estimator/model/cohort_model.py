@@ -7,6 +7,7 @@ went. `estimator.model.maps` feeds it from the store.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final, Self
 
 import numpy as np
@@ -25,11 +26,14 @@ from liqtruth.estimator.series.series import MarketSeries, rounding_share
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.sides import BySide, TwoSided
 
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
 AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
-SIDES: Final = ("long", "short")
-NOT_ON_MAP: Final = "not on the map"
+NULL_PARTS: Final = ("before_window", "swept", "unassigned", "unallowed")
+"""Parts of a `Balance` that have no place on the map."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Balance:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(TwoSided[Balance]):
     """A modelled map with the balance of each side."""
 
     heatmap: Heatmap
@@ -83,7 +87,7 @@ class VintageModel:
     turnover_: Turnover
     clock_: Activity
     dictionary_: Dictionary
-    balance_: tuple[Balance, Balance]
+    balance_: BySide[Balance]
     null_: Sides
 
     def __init__(
@@ -125,9 +129,9 @@ class VintageModel:
             self.shares_.factors(self.brackets_, self.position_usd),
             PriceGrid.around(series.mark_px, self.width_bps),
         )
-        self.balance_ = (self._balance("long"), self._balance("short"))
+        self.balance_ = BySide.each(self._balance)
         held = float(bars.open_interest[-1])
-        self.null_ = Sides(*(side.null / held if held > 0 else 0.0 for side in self.balance_))
+        self.null_ = Sides(*self.balance_.map(lambda side: side.null / held if held > 0 else 0.0))
         return self
 
     def heatmap(
@@ -191,27 +195,26 @@ class VintageModel:
 
     def _coverage(self) -> Coverage:
         series = self.series_
-        return covered(series, self.balance_, null_notes(series, self.balance_))
+        known = covered(series, self.balance_, null_notes(series, self.balance_))
+        return replace(known, synthetic=known.synthetic or self.shares_.synthetic)
 
-    def _assumptions(self) -> tuple[str, ...]:
+    def _assumptions(self) -> Notes:
         births = (self.turnover_.births @ np.ones(len(self.shares_.rates))) / len(self.shares_.rates)
         return (
             *self.shares_.said,
             *self._clock_said(),
-            self.brackets_.source,
-            f"isolated positions of {self.position_usd:,.0f} USD at entry, initial margin only: no fees, no funding",
-            "what opens in a bar opens on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range",
+            note("brackets", source=self.brackets_.source),
+            note("isolated", usd=self.position_usd),
+            note("opens_evenly"),
             *bounds_said(self.weights, self.venue_.name, self.coin_),
             *series_said(self.series_),
             *rounding_said(self.series_, births),
         )
 
-    def _clock_said(self) -> tuple[str, ...]:
+    def _clock_said(self) -> Notes:
         if not self.shares_.rates.any():
             return ()
-        if self.clock_.by_volume:
-            return ("activity has the shape of volume and the level of hourly changes of open interest",)
-        return ("no volume for all bars: activity falls back to the changes of open interest themselves",)
+        return (note("clock_by_volume" if self.clock_.by_volume else "clock_by_open_interest"),)
 
 
 def estimate(
@@ -253,33 +256,24 @@ def wanted_bands(
     return {name: labels for name, labels in chosen.items() if labels}
 
 
-def covered(series: MarketSeries, balances: tuple[Balance, Balance], notes: Sequence[str]) -> Coverage:
+def covered(series: MarketSeries, balances: BySide[Balance], notes: Sequence[Note]) -> Coverage:
     """How much of open interest has a place, at the mark."""
     mark = series.mark_px
     return Coverage(
         open_interest_usd=float(series.bars.open_interest[-1]) * mark,
-        seen_usd=Sides(*((side.on_map + side.never) * mark for side in balances)),
+        seen_usd=Sides(*balances.map(lambda side: (side.on_map + side.never) * mark)),
         oldest_age_s=series.oldest_age_s,
         notes=(*notes, *series.notes),
+        synthetic=series.synthetic,
     )
 
 
-def null_notes(series: MarketSeries, balances: tuple[Balance, Balance]) -> tuple[str, ...]:
-    """Where the open interest went that has no place on the map, part by part, in one line."""
+def null_notes(series: MarketSeries, balances: BySide[Balance]) -> Notes:
+    """Where the open interest went that has no place on the map, part by part."""
     held = float(series.bars.open_interest[-1])
-    said = {
-        "before_window": f"older than the window (from {series.start:%Y-%m-%dT%H:%MZ})",
-        "swept": "swept by later prices",
-        "unassigned": "hedged or without leverage",
-        "unallowed": "at leverages that the venue does not allow",
-    }
-    parts = {part: [getattr(side, part) for side in balances] for part in said}
-    told = [
-        f"{_shares(coins, held)} {said[part]}"
-        for part, coins in parts.items()
-        if part == "swept" or any(coins)
-    ]
-    return (f"{NOT_ON_MAP}: of open interest {', '.join(told)}",)
+    parts = {part: balances.map(attrgetter(part)) for part in NULL_PARTS}
+    shares = {part: coins.map(lambda usd: usd / held) if held > 0 else None for part, coins in parts.items()}
+    return (note("not_on_map", window_from=f"{series.start:%Y-%m-%dT%H:%MZ}", **shares),)
 
 
 def _share_left(share: float) -> float:
@@ -287,29 +281,15 @@ def _share_left(share: float) -> float:
     return share if share > 1e-12 else 0.0
 
 
-def _shares(parts: Sequence[float], held: float) -> str:
-    """One share where both sides have the same, else one for each."""
-    if not held > 0:
-        return "none"
-    long, short = (f"{part / held:.1%}" for part in parts)
-    return long if long == short else f"{long} of long and {short} of short"
-
-
-def series_said(series: MarketSeries) -> tuple[str, ...]:
+def series_said(series: MarketSeries) -> Notes:
     """How levels are swept, and by which prices."""
-    prices = "last prices, not marks" if series.bars.swept_low is None else "swept by mark prices"
-    return (
-        "a level is gone once its entry bar's close or any later bar's range has reached it; "
-        "what was swept is not put elsewhere",
-        f"{len(series.bars.close)} bars from {series.start:%Y-%m-%dT%H:%MZ}; {prices}",
-    )
+    start, by_marks = f"{series.start:%Y-%m-%dT%H:%MZ}", series.bars.swept_low is not None
+    return (note("swept_is_gone"), note("bars", bars=len(series.bars.close), start=start, by_marks=by_marks))
 
 
-def rounding_said(series: MarketSeries, births: FloatArray) -> tuple[str, ...]:
+def rounding_said(series: MarketSeries, births: FloatArray) -> Notes:
     """How coarse the source's open interest is, where it is."""
     if not series.oi_rounding_usd:
         return ()
-    return (
-        f"the source rounds open interest to {series.oi_rounding_usd:,.0f} USD: "
-        f"{rounding_share(series, births):.0%} of modelled births are not above one such step",
-    )
+    share = rounding_share(series, births)
+    return (note("rounded", step_usd=series.oi_rounding_usd, share=share),)

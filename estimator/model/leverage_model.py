@@ -19,9 +19,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.synthetic import any_synthetic
 
 SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
@@ -35,19 +38,21 @@ LEVEL: Final = 0.8
 CURVE_OFFSET: Final = 0.005
 """Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
 
-UNSAID: Final = frozenset({"name", "made_at", "made_by"})
+UNSAID: Final = frozenset({"name", "made_at", "made_by", "synthetic"})
 """Fields that tell models apart, but not what they say."""
 
 Shares = tuple[tuple[float, ...], ...]
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When and by which version of this program a model was made, on what, and from which sources."""
+    """When and by which version of this program a model was made, on what, and from which sources; `synthetic` where
+    that was the sandbox."""
 
     made_at: datetime
     made_by: str
     basis: str
     sources: tuple[str, ...] = ()
+    synthetic: bool = False
 
 
 class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +77,7 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crowd_high: tuple[float, ...] = ()
 
 
-class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Bounds(msgspec.Struct, TwoSided[SideBounds], frozen=True, forbid_unknown_fields=True):
     """Bounds of both sides, and in which words they were measured."""
 
     long: SideBounds
@@ -80,7 +85,9 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: str
 
 
-class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Correction(
+    msgspec.Struct, TwoSided[tuple[float, float, float]], frozen=True, forbid_unknown_fields=True
+):
     """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
     by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
     `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
@@ -107,14 +114,16 @@ Coordinate = Literal["leverage", "of-maximum", "of-volatility"]
 COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility")
 
 
-class CoinShares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CoinShares(msgspec.Struct, TwoSided[Shares], frozen=True, forbid_unknown_fields=True):
     """Shares of one coin where they deviate from what all coins share, as `LeverageModel.long` and `short`."""
 
     long: Shares
     short: Shares
 
 
-class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+class LeverageModel(
+    msgspec.Struct, TwoSided[Shares], frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True
+):
     """Shares of one side's open interest before any liquidation, by turnover class and leverage node.
 
     `rates` are multiples of the activity of `estimator.model.turnover`; `long` and `short` have one row per rate and
@@ -145,13 +154,14 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise BadInput(f"{self.name!r} is no name of a leverage model: letters, digits, - and _")
         _check_ascending(self.name, "rates", self.rates, 0.0)
         _check_ascending(self.name, "leverage", self.leverage, 1.0)
-        for side in ("long", "short"):
-            for own in (self, *self.coins.values()):
-                _check_shares(self.name, side, getattr(own, side), (len(self.rates), len(self.leverage)))
+        parts: list[TwoSided[Shares]] = [self, *self.coins.values()]
+        for side in SIDES:
+            for own in parts:
+                _check_shares(self.name, side, own.of(side), (len(self.rates), len(self.leverage)))
 
     def shares(self, side: str) -> FloatArray:
         """Shares of one side, shape (classes, nodes)."""
-        return np.array(getattr(self, side), dtype=np.float64)
+        return np.array(self.of(side), dtype=np.float64)
 
     def null_share(self, side: str) -> float:
         """What the shares of a side lack to one."""
@@ -191,11 +201,19 @@ class LeverageModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def from_json(content: bytes, place: str) -> LeverageModel:
     """Read one model; raises `BadInput` with `place` and what is wrong there."""
     try:
-        return msgspec.json.decode(content, type=LeverageModel)
+        return _of_before(msgspec.json.decode(content, type=LeverageModel))
     except NOT_DECODED as error:
         raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
     except BadInput as error:
         raise BadInput(f"{place}: {error}") from error
+
+
+def _of_before(model: LeverageModel) -> LeverageModel:
+    """A model whose file says only in its basis that it was made on the sandbox."""
+    if model.provenance.synthetic or not any_synthetic([model.provenance.basis]):
+        return model
+    made = msgspec.structs.replace(model.provenance, synthetic=True)
+    return msgspec.structs.replace(model, provenance=made)
 
 
 def leverage_model_named(name: str | None = None, data_dir: Path | None = None) -> LeverageModel:

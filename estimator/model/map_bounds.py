@@ -13,9 +13,9 @@ from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, LEVEL, Bounds,
 from liqtruth.estimator.model.model_in_use import is_levelled, of_market
 from liqtruth.heatmap import bounds as shown
 from liqtruth.heatmap.bands import mass_within
-from liqtruth.heatmap.drawing.captions import UNBOUNDED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import Notes, note
 
 
 def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap) -> shown.MapBounds | None:
@@ -39,14 +39,14 @@ def _known(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Bou
     return (model.own_bounds if own else None) or model.bounds
 
 
-def bounds_said(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> tuple[str, ...]:
+def bounds_said(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Notes:
     """Why a map of a fitted model has no bounds, where it has none; what they are of is said with them."""
     if not isinstance(model, LeverageModel) or model.kind == "prior":
         return ()
     if not is_levelled(model, venue):
-        return (f"{UNBOUNDED}the model is not levelled to {venue} (liqtruth transfer {venue})",)
+        return (note("unbounded_not_levelled", venue=venue),)
     if model.bounds is None:
-        return (f"{UNBOUNDED}the model was held against no map that it had not seen",)
+        return (note("unbounded"),)
     return ()
 
 

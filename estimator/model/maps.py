@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -18,12 +19,14 @@ from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_n
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.money import percent, usd
+from liqtruth.heatmap.notes import Notes, note
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 ALONE = (VINTAGES, *MODELS, *PLAIN, CALIBRATED)
 """Models that need no exact map."""
+TOGETHER: Final = "+"
+"""Between the names of venues in the name of their sum."""
 
 
 def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
@@ -49,7 +52,7 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         pl.concat(frames, how="diagonal"),
         grid,
         coin=first.coin,
-        venue="+".join(drawn.venue for drawn in maps),
+        venue=TOGETHER.join(drawn.venue for drawn in maps),
         source=first.source,
         model=first.model,
         as_of=first.as_of,
@@ -62,7 +65,7 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
 
 def _coverage(maps: Sequence[Heatmap], held: Sequence[float], whole: float) -> Coverage:
     shares = tuple(
-        f"{drawn.venue} has {percent(part / whole)} of open interest ({usd(part)}), mark {drawn.mark_px:,.6g}"
+        note("venue_share", venue=drawn.venue, share=part / whole, usd=part, mark_px=drawn.mark_px)
         for drawn, part in zip(maps, held, strict=True)
     )
     ages = [drawn.coverage.oldest_age_s for drawn in maps if drawn.coverage.oldest_age_s is not None]
@@ -72,14 +75,15 @@ def _coverage(maps: Sequence[Heatmap], held: Sequence[float], whole: float) -> C
         seen_usd=Sides(sum(side.long for side in seen), sum(side.short for side in seen)),
         oldest_age_s=max(ages, default=None),
         notes=(*shares, *_told([drawn.coverage.notes for drawn in maps], maps)),
+        synthetic=any(drawn.synthetic for drawn in maps),
     )
 
 
-def _told(said: Sequence[Sequence[str]], maps: Sequence[Heatmap]) -> tuple[str, ...]:
+def _told(said: Sequence[Notes], maps: Sequence[Heatmap]) -> Notes:
     """What all venues share once, the rest with its venue."""
     common = [line for line in said[0] if all(line in lines for lines in said)]
     own = [
-        f"{drawn.venue}: {line}"
+        line.of(drawn.venue)
         for drawn, lines in zip(maps, said, strict=True)
         for line in lines
         if line not in common
@@ -87,11 +91,8 @@ def _told(said: Sequence[Sequence[str]], maps: Sequence[Heatmap]) -> tuple[str, 
     return (*common, *own)
 
 
-def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> tuple[str, ...]:
-    placed = (
-        f"venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by "
-        "open interest"
-    )
+def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> Notes:
+    placed = note("added_by_distance", mark_px=mark_px)
     return (placed, *_told([drawn.assumptions for drawn in maps], maps))
 
 

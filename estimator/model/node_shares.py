@@ -27,9 +27,10 @@ from liqtruth.estimator.model.model_in_use import (
     is_levelled,
     of_market,
 )
-from liqtruth.heatmap.drawing.captions import UNLEVELLED
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.sides import TwoSided
 
 VINTAGES: Final = "vintages"
 DAY_S: Final = 86_400.0
@@ -37,10 +38,10 @@ Weights = LeverageWeights | LeverageModel | str
 
 
 @dataclass(frozen=True, eq=False)
-class NodeShares:
+class NodeShares(TwoSided[FloatArray]):
     """`long` and `short` of shape (classes, nodes) sum to at most one; `band` labels each node.
 
-    `said` is one line or more for the assumptions.
+    `said` is for the assumptions; `synthetic` where they were fitted on the sandbox.
     """
 
     model: str
@@ -49,7 +50,8 @@ class NodeShares:
     long: FloatArray
     short: FloatArray
     band: tuple[str, ...]
-    said: tuple[str, ...]
+    said: Notes
+    synthetic: bool = False
 
     def factors(self, brackets: Brackets, position_usd: float) -> tuple[FloatArray, FloatArray]:
         """Liquidation over entry price per node, of longs and of shorts."""
@@ -62,7 +64,7 @@ class NodeShares:
         """Nodes in the bands of the wanted leverages; raises `UnknownChoice` for one without a band."""
         bands = bands_among(self.model, self.band, wanted)
         kept = np.array([label in bands for label in self.band], dtype=np.float64)
-        said = f"only leverage {', '.join(bands)} is shown"
+        said = note("only_leverage", bands=bands)
         return replace(self, long=self.long * kept, short=self.short * kept, said=(*self.said, said))
 
 
@@ -116,10 +118,7 @@ def _named(model: str, weights: str | None, venue: str, data_dir: Path | None) -
 
 def _of_baseline(weights: LeverageWeights) -> NodeShares:
     shares = weights.weight[None, :]
-    said = (
-        f"{weights.note}; the same on both sides",
-        "only an increase of open interest opens positions; a decrease closes all earlier ones in proportion",
-    )
+    said = (note("weights", weights=weights.note), note("increases_open"))
     return NodeShares(weights.name, np.zeros(1), weights.leverage, shares, shares, weights.band, said)
 
 
@@ -133,18 +132,25 @@ def _of_model(
     own = of_market(model, *market)
     long, short = own.shares("long"), own.shares("short")
     masked = _share_at(own, 1.0 - allowed)
-    above = (f"leverage above the venue's highest of {highest:g}x ({masked:.1%} of shares) is null mass",)
     said = (
-        model.note,
-        *((f"with the shares that were fitted for {market[1]} itself",) if own is not model else ()),
+        note("leverage_model", model=model.note),
+        *((note("own_shares", coin=market[1]),) if own is not model else ()),
         *_level_said(model, market[0]),
         *_scale_said(own, scale, highest, daily_volatility),
-        f"{len(model.rates)} turnover classes at {', '.join(f'{rate:g}' for rate in model.rates)} "
-        "times the market's activity",
-        *(above if masked > 0 else ()),
+        note("turnover_classes", count=len(model.rates), rates=model.rates),
+        *((note("above_highest", highest=highest, share=masked),) if masked > 0 else ()),
     )
     bands = tuple(band_of(value) for value in leverage)
-    return NodeShares(shown_as, np.array(model.rates), leverage, long * allowed, short * allowed, bands, said)
+    return NodeShares(
+        shown_as,
+        np.array(model.rates),
+        leverage,
+        long * allowed,
+        short * allowed,
+        bands,
+        said,
+        model.provenance.synthetic,
+    )
 
 
 def _share_at(model: LeverageModel, nodes: FloatArray) -> float:
@@ -152,26 +158,29 @@ def _share_at(model: LeverageModel, nodes: FloatArray) -> float:
     return float(((model.shares("long") + model.shares("short")) @ nodes).sum() / 2)
 
 
-def _level_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
+def _level_said(model: LeverageModel, venue: str) -> Notes:
     """What of a fitted model is another venue's."""
     if model.kind == "prior" or not venue or is_levelled(model, venue):
         return ()
     whose = TRAINED_ON.capitalize() if model.correction is None else model.correction.venue
-    return (f"{UNLEVELLED}{venue}: shape carried over, level is {whose}'s",)
+    return (note("not_levelled", venue=venue, whose=whose),)
 
 
-def _scale_said(model: LeverageModel, scale: float, highest: float, volatility: float) -> tuple[str, ...]:
+def _scale_said(model: LeverageModel, scale: float, highest: float, volatility: float) -> Notes:
     """How the nodes were brought to this market."""
     if model.coordinate == "leverage":
         return ()
     if model.coordinate == "of-volatility" and not volatility > 0:
-        return ("leverage is taken by volatility, which is not known here: as of a market of "
-                f"{REFERENCE_VOLATILITY:.0%} a day",)  # fmt: skip
-    by = (
-        f"the highest leverage, {highest:g}x where the model's is {REFERENCE_MAXIMUM:g}x"
-        if model.coordinate == "of-maximum"
-        else f"volatility, {volatility:.2%} a day where the model's is {REFERENCE_VOLATILITY:.0%}"
-    )
+        return (note("volatility_unknown", reference=REFERENCE_VOLATILITY),)
+    by_maximum = model.coordinate == "of-maximum"
     unlevered = _share_at(model, (np.array(model.leverage) * scale < 1).astype(np.float64))
-    held = f"; what falls below 1x ({unlevered:.1%} of shares) is held at 1x" if unlevered > 0 else ""
-    return (f"leverages are {scale:.3g} times the model's, by {by}{held}",)
+    return (
+        note(
+            "scaled",
+            scale=scale,
+            coordinate=model.coordinate,
+            here=highest if by_maximum else volatility,
+            reference=REFERENCE_MAXIMUM if by_maximum else REFERENCE_VOLATILITY,
+            unlevered=unlevered,
+        ),
+    )

@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from liqtruth.estimator.model.turnover import Turnover, later_extremes
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.sides import TwoSided
 
 OUTSIDE: Final = 3
 """Places beside the bins: first the one below the grid, last but one above it, last for what no price liquidates."""
@@ -60,7 +61,7 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Dictionary:
+class Dictionary(TwoSided[Columns]):
     """Both sides on one grid."""
 
     grid: PriceGrid

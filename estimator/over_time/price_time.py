@@ -11,16 +11,16 @@ from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_bra
 from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from liqtruth.estimator.model.turnover import activity, turn_over
-from liqtruth.estimator.moments import hours, told
+from liqtruth.estimator.moments import told
 from liqtruth.estimator.over_time.time_evolution import PriceTime, price_time
 from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import Venue, venue_named
-from liqtruth.heatmap.drawing.captions import UNLEVELLED
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes
 from liqtruth.heatmap.series import Candles, HeatmapSeries
 from liqtruth.storage.store import Store
 
@@ -103,10 +103,11 @@ def drawn_series(
     said = (
         *shares.said,
         *(() if not shares.rates.any() or active.by_volume else (
-            "volume is not known throughout: the clock of turnover is that of |change of open interest|",)),
+            note("no_volume_clock"),)),
         *_assumptions(loaded, brackets, clock, grid, age),
     )  # fmt: skip
-    return _shown(mass, loaded, clock, grid, said, (coin, venue.name, shares.model))
+    synthetic = loaded.synthetic or shares.synthetic
+    return _shown(mass, loaded, clock, grid, said, synthetic, (coin, venue.name, shares.model))
 
 
 def _window_for(span: timedelta) -> str:
@@ -142,7 +143,8 @@ def _shown(
     loaded: MarketSeries,
     clock: Clock,
     grid: PriceGrid,
-    said: tuple[str, ...],
+    said: Notes,
+    synthetic: bool,
     about: tuple[str, str, str],
 ) -> HeatmapSeries:
     """The moments after the lead-in, in USD at each moment's mark; one without a bar of its own step is not known."""
@@ -151,9 +153,7 @@ def _shown(
     known = ends > starts
     mark = np.where(known, loaded.bars.close[ends - 1], np.nan)
     coin, venue, model = about
-    coverage = _coverage(
-        mass, loaded, clock, known, tuple(line for line in said if line.startswith(UNLEVELLED))
-    )
+    coverage = _coverage(mass, loaded, clock, known, of_codes(said, ("not_levelled",)), synthetic)
     return HeatmapSeries(
         coin=coin,
         venue=venue,
@@ -181,7 +181,7 @@ def _sides(long: FloatArray, short: FloatArray, mark: FloatArray) -> tuple[Sides
 
 
 def _coverage(
-    mass: PriceTime, loaded: MarketSeries, clock: Clock, known: np.ndarray, lacking: tuple[str, ...]
+    mass: PriceTime, loaded: MarketSeries, clock: Clock, known: np.ndarray, lacking: Notes, synthetic: bool
 ) -> tuple[Coverage | None, ...]:
     ends = clock.steps.ends
     notes = _notes(loaded, clock)
@@ -194,6 +194,7 @@ def _coverage(
             seen_usd=Sides(float(mass.long.seen[at] * mark[at]), float(mass.short.seen[at] * mark[at])),
             oldest_age_s=float(age_s[at]),
             notes=(*lacking, _null_note(mass, at), *notes),
+            synthetic=synthetic,
         )
         if held
         else None
@@ -201,25 +202,21 @@ def _coverage(
     )
 
 
-def _null_note(mass: PriceTime, at: int) -> str:
+def _null_note(mass: PriceTime, at: int) -> Note:
     """What of open interest has no place, per side."""
     held = max(float(mass.open_interest[at]), np.finfo(float).tiny)
 
-    def shares(part: str) -> str:
-        long, short = (float(getattr(side, part)[at]) / held for side in (mass.long, mass.short))
-        return f"{long:.1%} / {short:.1%}"
-
-    return (
-        f"of long / short open interest {shares('before_window')} are older than the stored series, "
-        f"{shares('swept')} were swept by later prices, "
-        f"{shares('unassigned')} are hedged, without leverage or filtered out"
+    return note(
+        "null_shares",
+        before_window=mass.sides.map(lambda side: side.before_window[at] / held),
+        swept=mass.sides.map(lambda side: side.swept[at] / held),
+        unassigned=mass.sides.map(lambda side: side.unassigned[at] / held),
     )
 
 
-def _notes(loaded: MarketSeries, clock: Clock) -> tuple[str, ...]:
+def _notes(loaded: MarketSeries, clock: Clock) -> Notes:
     """Those of the series; that history is short of the warm-up is told by the assumptions, not here."""
-    short = clock.lead == 0
-    return tuple(note for note in loaded.notes if short or not note.startswith("history begins"))
+    return loaded.notes if clock.lead == 0 else without_codes(loaded.notes, ("history_begins",))
 
 
 def _candles(bars: Bars, starts: IntArray, ends: IntArray) -> Candles:
@@ -236,16 +233,14 @@ def _candles(bars: Bars, starts: IntArray, ends: IntArray) -> Candles:
 
 def _assumptions(
     loaded: MarketSeries, brackets: Brackets, clock: Clock, grid: PriceGrid, age: str | None
-) -> tuple[str, ...]:
+) -> Notes:
     lead = clock.end_ms[clock.lead] - clock.step / timedelta(milliseconds=1) - loaded.start.timestamp() * 1000
-    prices = "last prices, not marks" if loaded.bars.swept_low is None else "mark prices"
+    by_marks, start = loaded.bars.swept_low is not None, told(loaded.start)
     return (
-        brackets.source,
-        f"isolated positions of {POSITION_USD:,.0f} USD at entry, initial margin only: no fees, no funding",
-        "what opens does so on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range",
-        f"a level is gone once {prices} have reached it; bins of {grid.width_bps:g} bps which they cross in part "
-        "are emptied whole",
-        f"{len(loaded.bars.close)} bars from {told(loaded.start)}, of which "
-        f"{hours(timedelta(milliseconds=max(lead, 0.0)))} before the first column are warm-up",
-        *(() if age is None else (f"only positions of age {age} are shown",)),
+        note("brackets", source=brackets.source),
+        note("isolated", usd=POSITION_USD),
+        note("steps_open_evenly"),
+        note("bins_emptied", by_marks=by_marks, width_bps=grid.width_bps),
+        note("warm_up", bars=len(loaded.bars.close), start=start, lead_s=max(lead, 0.0) / 1000),
+        *(() if age is None else (note("only_age", age=age),)),
     )

@@ -26,6 +26,7 @@ from liqtruth.estimator.model.turnover import Turnover
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.sides import TwoSided
 
 BoolArray = NDArray[np.bool_]
 
@@ -269,7 +270,7 @@ class SideMass:
 
 
 @dataclass(frozen=True, eq=False)
-class PriceTime:
+class PriceTime(TwoSided[SideMass]):
     """Both sides after each step, and the open interest (coins) that they account for."""
 
     long: SideMass

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from liqtruth.estimator.moments import told_ms
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.notes import Note, Notes, note
 
 BoolArray = NDArray[np.bool_]
 
@@ -34,7 +35,7 @@ class Settled:
     """Which readings are `kept`, and what was found; a reading that is not kept is unknown, not corrected."""
 
     kept: BoolArray
-    findings: tuple[str, ...]
+    findings: Notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +103,14 @@ def _spikes(held: Held) -> BoolArray:
     return spikes
 
 
-def _told_spikes(held: Held, spikes: BoolArray) -> tuple[str, ...]:
+def _told_spikes(held: Held, spikes: BoolArray) -> Notes:
     places = np.flatnonzero(spikes)
     if not places.size:
         return ()
     first = places[0]
-    return (
-        f"open interest: {places.size} lone spikes that come back left out, the first at "
-        f"{told_ms(held.at_ms[first])} ({held.coins[first]:,.6g} between {held.coins[first - 1]:,.6g} and "
-        f"{held.coins[first + 1]:,.6g})",
-    )
+    before, coins, after = held.coins[first - 1 : first + 2]
+    at = told_ms(held.at_ms[first])
+    return (note("lone_spikes", count=places.size, at=at, coins=coins, before=before, after=after),)
 
 
 def _one_unit(held: Held) -> Settled:
@@ -121,25 +120,25 @@ def _one_unit(held: Held) -> Settled:
     for start, end in pairwise(starts):
         if end - start <= EXCURSION and _agree(held.coins[start - 1], held.coins[end]):
             kept[start:end] = False
-            said = f"open interest: {end - start} readings from {told_ms(held.at_ms[start])} in another unit left out"
+            said = note("in_another_unit", count=end - start, at=told_ms(held.at_ms[start]))
             return _after(held, kept, said)
     if not starts.size:
         return Settled(kept, ())
     last = int(starts[-1])
-    change = (
-        f"{held.coins[last - 1]:,.6g} to {held.coins[last]:,.6g} coins at {told_ms(held.at_ms[last])}, "
-        f"a factor of {held.factors[last - 1]:,.4g} that no volume explains"
-    )
+    change = {
+        "before": held.coins[last - 1],
+        "after": held.coins[last],
+        "at": told_ms(held.at_ms[last]),
+        "factor": held.factors[last - 1],
+    }
     if last == len(held.coins) - 1:
         kept[last:] = False
-        return _after(
-            held, kept, f"open interest: the last reading left out until another confirms it ({change})"
-        )
+        return _after(held, kept, Note("unconfirmed", change))
     kept[:last] = False
-    return Settled(kept, (f"open interest changes its unit: {change}; what came before is left out",))
+    return Settled(kept, (Note("unit_changes", change),))
 
 
-def _after(held: Held, kept: BoolArray, said: str) -> Settled:
+def _after(held: Held, kept: BoolArray, said: Note) -> Settled:
     """What is found in the rest once some readings are left out."""
     rest = _one_unit(held.only(kept))
     kept[np.flatnonzero(kept)[~rest.kept]] = False
@@ -150,13 +149,18 @@ def _agree(before: float, after: float) -> bool:
     return bool(abs(np.log(after / before)) < np.log(UNIT_FACTOR))
 
 
-def _told_jumps(held: Held) -> tuple[str, ...]:
+def _told_jumps(held: Held) -> Notes:
     jumps = np.flatnonzero(held.unexplained) if len(held.coins) > 1 else np.array([], dtype=np.int64)
     if not jumps.size:
         return ()
     worst = jumps[np.argmax(np.abs(held.steps[jumps]) - held.traded[jumps])]
     return (
-        f"open interest moves by more than was traded in {jumps.size} of {len(held.steps)} steps, most at "
-        f"{told_ms(held.at_ms[worst + 1])}: by {held.steps[worst]:+,.6g} coins on {held.traded[worst]:,.6g} traded; "
-        "kept",
+        note(
+            "more_than_traded",
+            count=jumps.size,
+            steps=len(held.steps),
+            at=told_ms(held.at_ms[worst + 1]),
+            coins=held.steps[worst],
+            traded=held.traded[worst],
+        ),
     )

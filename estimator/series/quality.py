@@ -6,16 +6,17 @@ invent one: what is left out counts as unknown. Wicks and steps beyond the volum
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from liqtruth.estimator.errors import SeriesRefused
-from liqtruth.estimator.moments import hours, told, told_ms
+from liqtruth.estimator.moments import told, told_ms
 from liqtruth.estimator.series.outliers import Held, settle
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.notes import Note, Notes, note
 
 PRICES: Final = ("open", "high", "low", "close")
 DENOMINATION: Final = 2.0
@@ -41,13 +42,13 @@ class Checked:
 
     bars: pl.DataFrame
     open_interest: pl.DataFrame
-    findings: tuple[str, ...]
+    findings: Notes
 
 
 # ------------------------------------------------------------------------------------- single rows
 
 
-def repaired_candles(candles: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def repaired_candles(candles: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     """Candles in order of time, once each, whose prices can be prices; negative volumes are unknown ones."""
     ordered, said = _ordered(candles, ["ts", "interval_s"], "candles")
     given = pl.all_horizontal(
@@ -61,13 +62,13 @@ def repaired_candles(candles: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ..
     odd = whole.filter(wrong)
     return whole.with_columns(volume=pl.when(~wrong).then(volume)), (
         *said,
-        *_told_rows("candles with a price of zero, below zero or none left out", unpriced),
-        *_told_rows("candles whose high or low is inside their open and close left out", inverted),
-        *_told_rows("candles with a volume below zero: it counts as unknown", odd),
+        *_told_rows("unpriced_candles", unpriced),
+        *_told_rows("inverted_candles", inverted),
+        *_told_rows("negative_volume", odd),
     )
 
 
-def repaired_open_interest(open_interest: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def repaired_open_interest(open_interest: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     """Readings in order of time, once each, that are above zero in every unit that they are given in."""
     ordered, said = _ordered(open_interest, ["ts"], "readings of open interest")
     units = [pl.col(name) for name in ("open_interest", "open_interest_usd")]
@@ -75,19 +76,19 @@ def repaired_open_interest(open_interest: pl.DataFrame) -> tuple[pl.DataFrame, t
     held, unheld = _parted(ordered, positive & ~pl.all_horizontal(unit.is_null() for unit in units))
     return held, (
         *said,
-        *_told_rows("readings of open interest of zero, below zero or none left out", unheld),
+        *_told_rows("no_open_interest", unheld),
     )
 
 
-def _ordered(rows: pl.DataFrame, key: list[str], what: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _ordered(rows: pl.DataFrame, key: list[str], what: str) -> tuple[pl.DataFrame, Notes]:
     once = rows.unique(key, keep="last", maintain_order=True)
     ordered = once.sort(key)
     twice = rows.filter(rows.select(key).is_duplicated()).unique("ts", maintain_order=True)
     repeated = rows.height - once.height
     return ordered, (
-        *((f"{repeated} {what} stood twice, the first of {_first(twice)}: the last one counts",)
+        *((note("repeated", count=repeated, what=what, first=_first(twice)),)
           if repeated else ()),
-        *((f"{what} were not in order of time: sorted",) if not once["ts"].is_sorted() else ()),
+        *((note("unordered", what=what),) if not once["ts"].is_sorted() else ()),
     )  # fmt: skip
 
 
@@ -95,10 +96,10 @@ def _parted(rows: pl.DataFrame, good: pl.Expr) -> tuple[pl.DataFrame, pl.DataFra
     return rows.filter(good), rows.filter(~good)
 
 
-def _told_rows(what: str, rows: pl.DataFrame) -> tuple[str, ...]:
+def _told_rows(code: str, rows: pl.DataFrame, **values: float) -> Notes:
     if rows.is_empty():
         return ()
-    return (f"{rows.height} {what}, the first of {_first(rows)}",)
+    return (Note(code, {"count": rows.height, "first": _first(rows), **values}),)
 
 
 def _first(rows: pl.DataFrame) -> str:
@@ -143,7 +144,7 @@ def checked(bars: pl.DataFrame, open_interest: pl.DataFrame, rounding_usd: float
     )
 
 
-def _one_denomination(bars: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _one_denomination(bars: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     """Bars after the last lasting leap of the price by `DENOMINATION`: a coin that is counted anew, or another one."""
     leaps = np.abs(np.log(bars["open"].to_numpy()[1:] / bars["close"].to_numpy()[:-1])) >= np.log(
         DENOMINATION
@@ -154,10 +155,9 @@ def _one_denomination(bars: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]
         return bars, ()
     last = int(places[-1])
     factor = float(bars["open"][last] / bars["close"][last - 1])
-    return bars[last:], (
-        f"the price leaps from {bars['close'][last - 1]:,.6g} to {bars['open'][last]:,.6g} between two bars at "
-        f"{told(bars['ts'][last])} (a factor of {factor:,.4g}): what came before is left out",
-    )
+    before, after = bars["close"][last - 1], bars["open"][last]
+    leap = note("price_leaps", before=before, after=after, at=told(bars["ts"][last]), factor=factor)
+    return bars[last:], (leap,)
 
 
 def _priced(open_interest: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +173,7 @@ def _priced(open_interest: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     """Readings whose coins and USD say the same, or that have one of them; refused where most do not."""
     share = pl.col("open_interest_usd") / (pl.col("open_interest") * pl.col("px"))
     off = (share.log().abs() > np.log1p(DISAGREE)).fill_null(False) & ~pl.col("guessed")
@@ -182,16 +182,13 @@ def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     if wrong.is_empty():
         return priced, ()
     usual = float(wrong.select(share.median()).item())
-    told_share = f"USD are {usual:,.4g} times coins at the price"
     if wrong.height > MOSTLY * both.height:
         raise SeriesRefused(
             f"open interest in coins and in USD contradict each other in {wrong.height} of {both.height} readings, "
-            f"the first of {told(wrong['ts'][0])}: {told_share}; import the column whose unit is known "
-            "(--columns open_interest=NAME or open_interest_usd=NAME)"
+            f"the first of {told(wrong['ts'][0])}: USD are {usual:,.4g} times coins at the price; "
+            "import the column whose unit is known (--columns open_interest=NAME or open_interest_usd=NAME)"
         )
-    return priced.filter(~off), _told_rows(
-        f"readings of open interest left out because coins and USD disagree ({told_share})", wrong
-    )
+    return priced.filter(~off), _told_rows("units_disagree", wrong, share=usual)
 
 
 def traded_between(bars: pl.DataFrame, at_ms: IntArray) -> FloatArray:
@@ -216,19 +213,17 @@ def traded_between(bars: pl.DataFrame, at_ms: IntArray) -> FloatArray:
 # ------------------------------------------------------------------------------------- only told
 
 
-def _gaps(bars: pl.DataFrame) -> tuple[str, ...]:
+def _gaps(bars: pl.DataFrame) -> Notes:
     missing_s = (bars["ts"] - bars["end"].shift(1)).dt.total_seconds().fill_null(0).to_numpy()
     places = np.flatnonzero(missing_s > 0)
     if not places.size:
         return ()
     widest = places[np.argmax(missing_s[places])]
-    return (
-        f"{places.size} gaps in the candles, {missing_s[places].sum() / 3600:.1f} h in all, the widest "
-        f"{_long(missing_s[widest])} before {told(bars['ts'][int(widest)])}: prices inside them are unknown",
-    )
+    before = told(bars["ts"][int(widest)])
+    return (_gaps_note("gaps_in_candles", missing_s[places], before),)
 
 
-def _wide_steps(open_interest: pl.DataFrame, bars: pl.DataFrame) -> tuple[str, ...]:
+def _wide_steps(open_interest: pl.DataFrame, bars: pl.DataFrame) -> Notes:
     steps_s = open_interest["ts"].diff().dt.total_seconds().drop_nulls().to_numpy()
     if steps_s.size < 2:
         return ()
@@ -238,27 +233,30 @@ def _wide_steps(open_interest: pl.DataFrame, bars: pl.DataFrame) -> tuple[str, .
     if not places.size:
         return ()
     widest = places[np.argmax(steps_s[places])]
-    return (
-        f"{places.size} gaps in the open interest, {steps_s[places].sum() / 3600:.1f} h in all, the widest "
-        f"{_long(steps_s[widest])} before {told(open_interest['ts'][int(widest) + 1])}: changes inside them come late",
-    )
+    before = told(open_interest["ts"][int(widest) + 1])
+    return (_gaps_note("gaps_in_open_interest", steps_s[places], before),)
 
 
-def _frozen(open_interest: pl.DataFrame, is_rounded: bool) -> tuple[str, ...]:
+def _gaps_note(code: str, gaps_s: FloatArray, before: str) -> Note:
+    hours = float(gaps_s.sum()) / 3600
+    return Note(code, {"count": gaps_s.size, "hours": hours, "widest_s": gaps_s.max(), "before": before})
+
+
+def _frozen(open_interest: pl.DataFrame, is_rounded: bool) -> Notes:
     name = "open_interest" if open_interest["open_interest"].count() else "open_interest_usd"
     values, at_ms = open_interest[name].to_numpy(), open_interest["ts"].dt.epoch("ms").to_numpy()
     least = FROZEN_ROUNDED if is_rounded else FROZEN_READINGS
     return _told_still("open interest stands still", values[:, None], at_ms, least)
 
 
-def _still_prices(bars: pl.DataFrame) -> tuple[str, ...]:
+def _still_prices(bars: pl.DataFrame) -> Notes:
     prices = bars.select(PRICES).to_numpy()
     flat = (prices.max(axis=1) == prices.min(axis=1)).astype(np.float64)
     values = np.column_stack([np.where(flat > 0, prices[:, 3], np.nan)])
     return _told_still("prices stand still", values, bars["ts"].dt.epoch("ms").to_numpy(), FROZEN_READINGS)
 
 
-def _told_still(what: str, values: FloatArray, at_ms: IntArray, least: int) -> tuple[str, ...]:
+def _told_still(what: str, values: FloatArray, at_ms: IntArray, least: int) -> Notes:
     """The longest run of equal rows, where it has `least` rows and lasts `FROZEN_H`."""
     if len(values) < 2:
         return ()
@@ -270,24 +268,16 @@ def _told_still(what: str, values: FloatArray, at_ms: IntArray, least: int) -> t
     length_h = (at_ms[end] - at_ms[start]) / 3.6e6
     if end - start + 1 < least or length_h < FROZEN_H:
         return ()
-    return (
-        f"{what} for {hours(timedelta(hours=length_h))} from {told_ms(at_ms[start])} to {told_ms(at_ms[end])}: "
-        "a frozen feed?",
-    )
+    start_at, end_at = told_ms(at_ms[start]), told_ms(at_ms[end])
+    return (note("stands_still", what=what, length_s=3600 * length_h, start=start_at, end=end_at),)
 
 
-def _long(length_s: float) -> str:
-    return hours(timedelta(seconds=float(length_s)))
-
-
-def _wicks(bars: pl.DataFrame) -> tuple[str, ...]:
+def _wicks(bars: pl.DataFrame) -> Notes:
     opened, high, low, close = (np.log(bars[name].to_numpy()) for name in PRICES)
     reach = np.maximum(high - np.maximum(opened, close), np.minimum(opened, close) - low)
     places = np.flatnonzero(reach > max(np.log1p(WICK), USUAL_WICKS * float(np.median(high - low))))
     if not places.size:
         return ()
     worst = int(places[np.argmax(reach[places])])
-    return (
-        f"{places.size} bars with a price spike that comes back, the largest of {100 * np.expm1(reach[worst]):.0f} % "
-        f"at {told(bars['ts'][worst])}: kept, for wicks liquidate",
-    )
+    largest_pct = 100 * np.expm1(reach[worst])
+    return (note("wicks", count=places.size, largest_pct=largest_pct, at=told(bars["ts"][worst])),)

@@ -28,7 +28,8 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.durations import format_duration, parse_duration
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -55,7 +56,8 @@ LOOK_BACK: Final = timedelta(days=1)
 class MarketSeries:
     """Bars of one market up to `as_of`; `end_ms` is the end of each bar, `oi_rounding_usd` the step in which the
     source rounds its open interest (zero where it shows none), `last_oi_at` when its last value was taken. `notes` are
-    what had to be chosen, `quality` what was found wrong with the series and what was done about it."""
+    what had to be chosen, `quality` what was found wrong with the series and what was done about it; `synthetic` where
+    any of it was fetched from the sandbox."""
 
     bars: Bars
     start: datetime
@@ -63,8 +65,9 @@ class MarketSeries:
     end_ms: IntArray
     last_oi_at: datetime
     oi_rounding_usd: float
-    notes: tuple[str, ...]
-    quality: tuple[str, ...] = ()
+    notes: Notes
+    quality: Notes = ()
+    synthetic: bool = False
 
     @property
     def mark_px(self) -> float:
@@ -107,18 +110,16 @@ def load_series(
         "mark_candles", venue.name, coin, DATASETS["mark_candles"].schema, as_of - length - LOOK_BACK, as_of
     )
     series = align(candles, open_interest, as_of - length, as_of, marks)
-    return replace(series, notes=(*series.notes, *_synthetic(store, venue, coin)))
+    if not _from_sandbox(store, venue, coin):
+        return series
+    return replace(series, notes=(*series.notes, note("synthetic_series")), synthetic=True)
 
 
-def _synthetic(store: Store, venue: Venue, coin: str) -> tuple[str, ...]:
-    sources = [
-        source
+def _from_sandbox(store: Store, venue: Venue, coin: str) -> bool:
+    return any(
+        any_synthetic(store.lake.series_sources(dataset, venue.name, coin))
         for dataset in ("candles", "open_interest")
-        for source in store.lake.series_sources(dataset, venue.name, coin)
-    ]
-    if any(source.startswith(SYNTHETIC) for source in sources):
-        return (f"{SYNTHETIC}: fetched from the sandbox, not from an exchange",)
-    return ()
+    )
 
 
 def _stored(
@@ -195,29 +196,27 @@ def _with_known_open_interest(
     return bars, joined
 
 
-def _bars(bars: pl.DataFrame, coins: FloatArray, marks: pl.DataFrame | None) -> tuple[Bars, tuple[str, ...]]:
+def _bars(bars: pl.DataFrame, coins: FloatArray, marks: pl.DataFrame | None) -> tuple[Bars, Notes]:
     """The arrays, and what is said about volume and marks."""
     high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
     lacking = bars["volume"].null_count()
     volume = None if lacking else bars["volume"].to_numpy()
     swept_low, swept_high, said = _swept(bars, marks)
-    without = () if not lacking else (f"{lacking} of {bars.height} bars have no volume: none is used",)
+    without = () if not lacking else (note("no_volume", lacking=lacking, bars=bars.height),)
     return Bars(high, low, close, coins, volume, swept_low, swept_high), (*without, *said)
 
 
 def _swept(
     bars: pl.DataFrame, marks: pl.DataFrame | None
-) -> tuple[FloatArray | None, FloatArray | None, tuple[str, ...]]:
+) -> tuple[FloatArray | None, FloatArray | None, Notes]:
     """Extremes of the mark per bar, of last prices where marks lack; null where there are none at all."""
     if marks is None:
         return None, None, ()
     low, high = mark_extremes(bars, marks)
     known = np.isfinite(low)
     if not known.any():
-        return None, None, ("no mark prices: levels are swept by last prices, not marks",)
-    said = (
-        f"mark prices cover {known.sum()} of {len(known)} bars: last prices, not marks, sweep in the others"
-    )
+        return None, None, (note("no_marks"),)
+    said = note("marks_in_part", known=known.sum(), bars=len(known))
     return (
         np.where(known, low, bars["low"].to_numpy()),
         np.where(known, high, bars["high"].to_numpy()),
@@ -244,17 +243,15 @@ def rounding_share(series: MarketSeries, births: FloatArray) -> float:
     return float(opened_usd[small].sum() / opened_usd.sum()) if opened_usd.sum() > 0 else 0.0
 
 
-def _clipped(wanted: datetime, first: datetime) -> tuple[str, ...]:
+def _clipped(wanted: datetime, first: datetime) -> Notes:
     if first - wanted <= timedelta(hours=6):
         return ()
-    return (f"history begins at {told(first)}, {hours(first - wanted)} after the window's start",)
+    return (note("history_begins", at=told(first), late_s=(first - wanted).total_seconds()),)
 
 
-def _old_open_interest(joined: pl.DataFrame) -> tuple[str, ...]:
+def _old_open_interest(joined: pl.DataFrame) -> Notes:
     step_s = float(joined["ts"].diff().dt.total_seconds().median() or 0)  # type: ignore[arg-type]
     late = joined.filter((pl.col("ts") - pl.col("oi_ts")).dt.total_seconds() >= max(step_s, 1.0))
     if late.is_empty():
         return ()
-    return (
-        f"open interest is older than a bar at {late.height} of {joined.height} bars: its changes come late",
-    )
+    return (note("late_open_interest", late=late.height, bars=joined.height),)

@@ -14,6 +14,7 @@ import polars as pl
 
 from liqtruth.estimator.moments import of_ms
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.notes import Notes, note
 from liqtruth.storage.clock import AHEAD, EARLIEST
 
 LOWEST_PX, HIGHEST_PX = 1e-15, 1e9
@@ -179,11 +180,8 @@ def _cell(rows: pl.DataFrame, column: str) -> str:
     return at if column == "ts" else f"{shown(rows[column][0])} of {at}"
 
 
-def too_large(usd: float | None) -> tuple[str, ...]:
+def too_large(usd: float | None) -> Notes:
     """The warning of so many USD held in one market, where they are too many; empty where they are not."""
     if usd is None or usd < MOST_OF_ONE:
         return ()
-    told = f"{usd / TRILLION:.3g} trillion" if usd >= TRILLION else f"{usd / 1e9:.3g} billion"
-    return (
-        f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?",
-    )
+    return (note("open_interest_too_large", usd=usd),)

@@ -134,6 +134,7 @@ class Venue:
     lacks: Mapping[str, str] = field(default_factory=dict)
     open_interest_now: Feed | None = None
     liquidation_stream: str | None = None
+    pushes_every_liquidation: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     markets_method: str | None = None
     facts: str | None = None

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import polars as pl
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 
 LARGEST_ANSWER: Final = 16 * 2**20
 """Bytes of one answer, unpacked: several times what the largest list of markets takes."""

@@ -152,6 +152,7 @@ BYBIT: Final = Venue(
     lacks={"liquidations": PUSHED_ONLY},
     open_interest_now=present(inverse_unit=USD, sides=2, interval="5m"),
     liquidation_stream="every liquidation, each 500 ms",
+    pushes_every_liquidation=True,
     options={"fetchMarkets": {"types": ["linear", "inverse"]}},
     note="perpetuals in USDT, then USDC, then inverse; open interest is told of both sides and halved",
 )

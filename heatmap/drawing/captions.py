@@ -3,20 +3,22 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from liqtruth.heatmap.bounds import moves
+from liqtruth.heatmap.bounds import Move, moves
+from liqtruth.heatmap.drawing.zoom import View
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.layers import ABOUT_LAYERS
-from liqtruth.heatmap.moment import ago, as_of, stamp
-from liqtruth.heatmap.money import age, counted, percent, price, usd
-from liqtruth.heatmap.synthetic import SYNTHETIC, SYNTHETIC_SAID
+from liqtruth.heatmap.notes import of_codes, texts, without_codes
+from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd
 
 MORE_THAN_ALL: Final = 1.1
 """Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
 TOO_MUCH_USD: Final = 1e12
 """Open interest that no market has had."""
-UNLEVELLED: Final = "not levelled to "
-UNBOUNDED: Final = "no bounds: "
-"""How assumptions begin that must be read before the map is."""
+LACKING: Final = frozenset({"not_levelled", "unbounded", "unbounded_not_levelled"})
+"""Codes of assumptions that must be read before the map is."""
+
+CUMULATIVE: Final = "cumulative liquidations"
 
 KIND = {"exact": "exact positions", "modelled": "model", "imported": "imported map"}
 
@@ -33,6 +35,11 @@ def title(heatmap: Heatmap) -> str:
         f"{heatmap.coin} on {heatmap.venue}: {kind(heatmap)}, {only}{heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
         f"mark {price(heatmap.mark_px)}"
     )
+
+
+def per_bin(view: View) -> str:
+    """`liquidations per 0.5 % bin`: what a bar is."""
+    return f"liquidations per {100 * (view.edges[1] / view.edges[0] - 1):.2g} % bin"
 
 
 def data_moment(heatmap: Heatmap) -> datetime:
@@ -53,13 +60,7 @@ def age_line(heatmap: Heatmap, now: datetime | None = None) -> str:
 
 def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
     """What must stand beside every age: that the data are the sandbox's, where they are."""
-    return (SYNTHETIC_SAID,) if is_synthetic(heatmap) else ()
-
-
-def is_synthetic(heatmap: Heatmap) -> bool:
-    """Whether a map's own words say that it came from the sandbox."""
-    said = (heatmap.venue, *heatmap.coverage.notes, *heatmap.assumptions)
-    return any(SYNTHETIC in words.casefold() for words in said)
+    return (SYNTHETIC_SAID,) if heatmap.synthetic else ()
 
 
 def coverage_line(heatmap: Heatmap) -> str:
@@ -100,7 +101,7 @@ def _doubt(coverage: Coverage) -> str:
 
 def head_lines(heatmap: Heatmap) -> tuple[str, ...]:
     """What must be read first: how much was seen, and how much of it is whales'."""
-    return (coverage_line(heatmap), *(note for note in heatmap.coverage.notes if _of_layers(note)))
+    return (coverage_line(heatmap), *texts(of_codes(heatmap.coverage.notes, ABOUT_LAYERS)))
 
 
 def remainder_line(heatmap: Heatmap) -> str:
@@ -111,6 +112,25 @@ def remainder_line(heatmap: Heatmap) -> str:
     if heatmap.coverage.crossed_positions:
         parts.append(f"already past their price {_sides(heatmap.coverage.crossed_usd)}, booked at the mark")
     return "not drawn: " + "; ".join(parts)
+
+
+def moves_rows(heatmap: Heatmap) -> tuple[tuple[str, ...], list[tuple[Move, tuple[str, ...]]]]:
+    """Heads and cells of a table of what moves of the mark liquidate; no rows where the map has no bounds."""
+    bounds = heatmap.bounds
+    if bounds is None:
+        return (), []
+    heads = ("a move of", "likely liquidates", f"{percent(bounds.level, 0)} range", "of it whales", "drawn")
+    return heads, [(move, _move_cells(move)) for move in moves(bounds)]
+
+
+def _move_cells(move: Move) -> tuple[str, ...]:
+    return (
+        f"{move.move_pct:+g} %",
+        usd(move.likely_usd),
+        f"{usd(move.low_usd)} to {usd(move.high_usd)}",
+        f"{usd(move.whales_low_usd)} to {usd(move.whales_high_usd)}",
+        usd(move.modelled_usd),
+    )
 
 
 def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
@@ -128,14 +148,10 @@ def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
         if bounds is None
         else (f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",)
     )
-    lacking = tuple(line for line in heatmap.assumptions if line.startswith((UNLEVELLED, UNBOUNDED)))
+    lacking = texts(of_codes(heatmap.assumptions, LACKING))
     found = tuple(f"input: {finding}" for finding in heatmap.quality)
-    notes = (note for note in heatmap.coverage.notes if not _of_layers(note))
+    notes = texts(without_codes(heatmap.coverage.notes, ABOUT_LAYERS))
     return (remainder_line(heatmap), *held, *lacking, *found, *notes)
-
-
-def _of_layers(note: str) -> bool:
-    return note.startswith(ABOUT_LAYERS)
 
 
 def _sides(amount: Sides) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from textwrap import wrap
@@ -11,40 +12,46 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from liqtruth.heatmap.drawing.captions import (
+    CUMULATIVE,
     age_line,
     bounds_lines,
     data_moment,
     head_lines,
     kind,
+    moves_rows,
+    per_bin,
     said_beside,
     title,
 )
-from liqtruth.heatmap.drawing.page import page
+from liqtruth.heatmap.drawing.page import Section, Table, map_age, render
+from liqtruth.heatmap.drawing.theme import (
+    AGE_COLORS,
+    INK,
+    LONG,
+    LONG_LINE,
+    MARK,
+    PAPER,
+    SHORT,
+    SHORT_LINE,
+    say_instead,
+    themed,
+)
 from liqtruth.heatmap.drawing.zoom import View, reach_bins, zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.moment import COLORS, grade
-from liqtruth.heatmap.money import price
+from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.text import grade, price
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-LONG: Final = "#2ebd85"
-SHORT: Final = "#f6465d"
-LONG_LINE: Final = "#a8f0d2"
-SHORT_LINE: Final = "#ffc2cb"
-"""Lines lie over bars of their own side and must be seen there."""
-MARK: Final = "#f0b90b"
-INK: Final = "#eaecef"
-FAINT: Final = "#848e9c"
-PAPER: Final = "#12161c"
-GRID: Final = "#232a33"
 BARS_EACH_WAY: Final = 60
 PAGE_HEIGHT: Final = 700
 LINE_LENGTH: Final = 160
 """Characters of a caption that a picture of 1,280 pixels has room for."""
+LEGEND_BELOW: Final = {"y": 0.005, "yref": "container", "yanchor": "bottom"}
 
 
 def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
@@ -58,18 +65,27 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
     figure = go.Figure()
     for trace in _bars(heatmap, view, heatmap.grid.mark_px, "x") + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
-    figure.update_layout(
-        **(_style(_captions(heatmap), escape(title(heatmap))) if captioned else _style([], None)),
-        xaxis=_axis("notional liquidated in the zone (million USD)", side="bottom"),
-        xaxis2=_axis(
-            "from the mark to here (million USD)", side="top", overlaying="x", showgrid=False, tickmode="auto"
-        ),
-        yaxis=_axis("price (USD)", range=[view.edges[0], view.edges[-1]], tickformat=",.6~g"),
-        height=880,
-    )
+    lines = _captions(heatmap) if captioned else []
+    themed(
+        figure,
+        title=_heading(title(heatmap), lines) if captioned else None,
+        margin={"t": 150 + 16 * max(len(lines) - 2, 0) if captioned else 64, "b": 96},
+        legend=LEGEND_BELOW,
+        barmode="overlay",
+        xaxis={"title": {"text": f"{per_bin(view)} (million USD)"}, "rangemode": "tozero"},
+        xaxis2={
+            "title": {"text": f"{CUMULATIVE} (million USD)"}, "rangemode": "tozero", "side": "top",
+            "overlaying": "x", "showgrid": False, "tickmode": "auto",
+        },
+        yaxis={
+            "title": {"text": "price (USD)"}, "range": [view.edges[0], view.edges[-1]], "tickformat": ",.6~g",
+        },
+        height=880 if captioned else PAGE_HEIGHT,
+    )  # fmt: skip
     _draw_mark(figure, heatmap.mark_px, f"mark {price(heatmap.mark_px)}")
     if view.empty:
-        _say_empty(figure, view, heatmap.mark_px)
+        reach = 100 * (view.edges[-1] / heatmap.mark_px - 1)
+        say_instead(figure, f"no liquidation within {reach:.0f} % of the mark")
     return figure
 
 
@@ -77,7 +93,7 @@ def _captions(heatmap: Heatmap) -> list[str]:
     """Lines under the heading; bounds are what a trader looks for, so they are as bright as the heading."""
     bright = [f'<span style="color:{INK}">{escape(line)}</span>' for line in bounds_lines(heatmap)]
     head, rest = wrapped(head_lines(heatmap)), wrapped(said_beside(heatmap))
-    color = COLORS[grade(data_moment(heatmap))]
+    color = AGE_COLORS[grade(data_moment(heatmap))]
     aged = f'<span style="color:{color}">when drawn: {escape(age_line(heatmap))}</span>'
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
 
@@ -91,48 +107,39 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
         "<br>".join(map(escape, (f"{m.coin} on {m.venue}", kind(m), *((m.filtered_by,) if m.only else ()))))
         for m in (left, right)
     ]
-    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=names)
+    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, subplot_titles=names)
     for column, heatmap in enumerate((left, right), start=1):
         view = zoomed(heatmap, BARS_EACH_WAY, int(np.ceil(reach / heatmap.grid.log_width)))
         for trace in _bars(heatmap, view, 1.0, None):
             trace.showlegend = column == 1
             figure.add_trace(trace, row=1, col=column)
         if view.empty:
-            figure.add_annotation(
-                text="nothing in this range",
-                showarrow=False,
-                x=0.5,
-                y=0.0,
-                xref="x domain",
-                row=1,
-                col=column,
-            )
+            say_instead(figure, "nothing in this range", column)
     bound = 100 * np.expm1(np.array([-reach, reach]))
-    figure.update_layout(**_style([], None), height=640)
-    figure.update_xaxes(**_axis("share of the side (%)"))
-    figure.update_yaxes(**_axis(None))
+    themed(figure, margin={"t": 70, "b": 90}, legend=LEGEND_BELOW, barmode="overlay", height=640)
+    figure.update_xaxes(title_text="% of the side", rangemode="tozero")
     figure.update_yaxes(range=list(bound), ticksuffix=" %", tickformat="+~g")
     figure.update_yaxes(title_text="distance from the mark", col=1)
     figure.add_hline(y=0.0, line_color=MARK, line_width=1.5)
-    figure.update_annotations(font={"color": INK, "size": 14})
+    figure.update_annotations(font={"size": 14})
     return figure
 
 
-def to_html(heatmap: Heatmap) -> str:
-    """A page that needs nothing else: plotly.js is inside."""
-    figure = map_figure(heatmap, captioned=False)
-    figure.update_layout(height=PAGE_HEIGHT, margin={"t": 64, "l": 64, "r": 14, "b": 96}, font_size=12)
-    figure.update_layout(xaxis_title_text="liquidated in the zone (million USD)")
-    colors = {
-        "PAPER": PAPER,
-        "INK": INK,
-        "FAINT": FAINT,
-        "LONG": LONG,
-        "SHORT": SHORT,
-        "GRID": GRID,
-        "MARK": MARK,
-    }
-    return page(heatmap, figure, colors)
+def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
+    """The map's page: how old it is and what it has seen, what moves liquidate, the picture, and what is said of it.
+
+    Its age is told against `now`, by default the clock."""
+    heads, rows = moves_rows(heatmap)
+    moved = Table(heads, [(move.side, cells) for move, cells in rows]) if rows else None
+    return render(
+        title(heatmap),
+        synthetic=heatmap.synthetic,
+        age=map_age(heatmap, now),
+        about=head_lines(heatmap),
+        sections=[Section(table=moved), Section(figures={"map": map_figure(heatmap, captioned=False)})],
+        notes=(*said_beside(heatmap), *texts(heatmap.assumptions)),
+        notes_heading="What is not drawn, and what it rests on",
+    )
 
 
 def write_html(heatmap: Heatmap, path: Path) -> None:
@@ -235,47 +242,8 @@ def wrapped(lines: Iterable[str]) -> list[str]:
     return [part for line in lines for part in wrap(line, LINE_LENGTH, subsequent_indent="  ")]
 
 
-def _style(lines: list[str], heading: str | None) -> dict[str, Any]:
-    subtitle = "<br>".join(lines)
-    return {
-        "paper_bgcolor": PAPER,
-        "plot_bgcolor": PAPER,
-        "font": {"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        "title": None
-        if heading is None
-        else {
-            "text": heading,
-            "subtitle": {"text": subtitle, "font": {"size": 12, "color": FAINT}},
-            "x": 0.01,
-            "xanchor": "left",
-            "y": 0.985,
-            "yanchor": "top",
-        },
-        "margin": {"t": 150 + 16 * max(len(lines) - 2, 0) if heading else 70, "l": 80, "r": 30, "b": 90},
-        "legend": {
-            "orientation": "h",
-            "y": 0.005,
-            "yref": "container",
-            "yanchor": "bottom",
-            "x": 0,
-            "xanchor": "left",
-        },
-        "barmode": "overlay",
-        "bargap": 0,
-        "hoverlabel": {"bgcolor": GRID, "font": {"color": INK}},
-    }
-
-
-def _axis(heading: str | None, **more: Any) -> dict[str, Any]:
-    return {
-        "title": {"text": heading},
-        "gridcolor": GRID,
-        "zerolinecolor": GRID,
-        "rangemode": "tozero",
-        "ticks": "outside",
-        "tickcolor": GRID,
-        **more,
-    }
+def _heading(text: str, lines: list[str]) -> dict[str, Any]:
+    return {"text": escape(text), "subtitle": {"text": "<br>".join(lines)}}
 
 
 def _draw_mark(figure: go.Figure, mark_px: float, label: str) -> None:
@@ -285,19 +253,6 @@ def _draw_mark(figure: go.Figure, mark_px: float, label: str) -> None:
         line_width=1.5,
         annotation={"text": label, "font": {"color": MARK}, "bgcolor": PAPER},
         annotation_position="top right",
-    )
-
-
-def _say_empty(figure: go.Figure, view: View, mark_px: float) -> None:
-    reach = 100 * (view.edges[-1] / mark_px - 1)
-    figure.add_annotation(
-        text=f"no liquidation within {reach:.0f} % of the mark",
-        showarrow=False,
-        x=0.5,
-        xref="paper",
-        y=0.75,
-        yref="paper",
-        font={"size": 18, "color": FAINT},
     )
 
 

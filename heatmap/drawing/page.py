@@ -1,111 +1,147 @@
-"""A map as a page that needs nothing else: what it is, what moves liquidate, the picture, and what is said of it."""
+"""The shell of every page: title, synthetic badge, age, the answer, sections of figures and tables, notes.
+
+A page needs nothing else: plotly.js and the style are inside, and nothing is loaded from anywhere. It is read in the
+dark or light of its reader, and says its age anew whenever it is opened. The same input gives the same bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from html import escape
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.heatmap.bounds import MapBounds, Move, moves
-from liqtruth.heatmap.drawing.captions import beside_age, data_moment, head_lines, said_beside, title
+from liqtruth.heatmap.drawing import theme
+from liqtruth.heatmap.drawing.captions import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.moment import COLORS, SCRIPT, as_of_html
-from liqtruth.heatmap.money import percent, usd
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.text import ago, grade, stamp
+from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from jinja2 import Environment
+    from markupsafe import Markup
 
-STYLE: Final = """
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; }
-body { margin: 0; font: 14px/1.45 Inter, "Segoe UI", Helvetica, Arial, sans-serif; }
-main { max-width: 1280px; margin: 0 auto; padding: 14px 16px 30px; }
-h1 { font-size: 19px; line-height: 1.3; margin: 0 0 4px; }
-p { margin: 0 0 4px; }
-ul { margin: 8px 0 0; padding-left: 18px; font-size: 13px; }
-.faint, ul { color: FAINT; }
-.long { color: LONG; }
-.short { color: SHORT; }
-.synthetic { display: inline-block; background: MARK; color: #000; font-weight: 600; padding: 1px 8px; }
-table { border-collapse: collapse; margin: 8px 0 4px; font-variant-numeric: tabular-nums; }
-th, td { padding: 2px 0 2px 26px; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { padding-left: 0; text-align: left; }
-th { font-weight: 500; color: FAINT; border-bottom: 1px solid GRID; }
-tr.turn td { border-top: 1px solid GRID; }
-@media (max-width: 640px) {
-  main { padding: 10px 8px 24px; }
-  h1 { font-size: 16px; }
-  table { width: 100%; font-size: 12px; }
-  th, td { padding: 3px 0 3px 6px; }
-  th { white-space: normal; }
-}
-"""
+SYNTHETIC_BADGE: Final = "SYNTHETIC MARKET: from the sandbox, not from an exchange"
+FIGURE_PX: Final = 450
 
 
-def page(heatmap: Heatmap, figure: go.Figure, colors: dict[str, str], now: datetime | None = None) -> str:
-    """The page around a picture of the map that carries no captions; `colors` by their names in `STYLE`, and PAPER.
+@dataclass(frozen=True)
+class Table:
+    """Rows of text with the class of their first cell (`long`, `short` or none); a rule stands where it changes."""
 
-    Its age is told against `now`, by default the clock, and anew when it is opened."""
-    style = STYLE + "".join(f".{name} {{ color: {color}; }}\n" for name, color in COLORS.items())
-    for name, color in colors.items():
-        style = style.replace(name, color)
-    picture = figure.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        div_id="map",
-        config={"displaylogo": False, "responsive": True, "displayModeBar": False},
-    )
-    head = "".join(f'<p class="faint">{escape(line)}</p>' for line in head_lines(heatmap))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title(heatmap))}</title><style>{style}</style></head>\n"
-        f'<body style="background:{colors["PAPER"]};color:{colors["INK"]}"><main>\n'
-        f"<h1>{escape(title(heatmap))}</h1>\n<p>{aged(heatmap, now)}</p>{head}\n"
-        f"{_synthetic(heatmap)}{'' if heatmap.bounds is None else _bounds(heatmap.bounds)}{picture}\n"
-        f"{_listed(_said(heatmap))}</main>{SCRIPT}</body></html>\n"
-    )
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
 
 
-def aged(heatmap: Heatmap, now: datetime | None = None) -> str:
-    """The map's moment and age as markup, and those of the series that it rests on where they end before."""
-    taken, beside = data_moment(heatmap), ", ".join(beside_age(heatmap))
+@dataclass(frozen=True)
+class Section:
+    """A heading, what must be known to read on, a table, and figures by their ids, with a title where they have one:
+    side by side where there is room for it, below one another on a phone."""
+
+    heading: str = ""
+    note: str = ""
+    figures: Mapping[str, go.Figure | tuple[str, go.Figure]] = field(default_factory=dict)
+    table: Table | None = None
+
+    @property
+    def panels(self) -> list[Panel]:
+        return [
+            panel(name, one[1], one[0]) if isinstance(one, tuple) else panel(name, one)
+            for name, one in self.figures.items()
+        ]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure as markup; the script of the page draws it."""
+
+    name: str
+    title: str
+    height: int
+    json: str
+
+    def __html__(self) -> str:
+        return (
+            f'<div class="figure" id="{self.name}" style="height:{self.height}px">'
+            f'<script type="application/json">{self.json}</script></div>'
+        )
+
+
+def panel(name: str, figure: go.Figure, title: str = "") -> Panel:
+    """`name` is the id of its element."""
+    from plotly.io.json import to_json_plotly
+
+    config = {"displaylogo": False, "responsive": True, "displayModeBar": False}
+    json = to_json_plotly({**figure.to_dict(), "config": config}, engine="json")
+    return Panel(name, title, int(figure.layout.height or FIGURE_PX), json)
+
+
+def render(
+    title: str,
+    *,
+    template: str = "page.html",
+    package: str | None = None,
+    synthetic: bool = False,
+    age: Markup | None = None,
+    about: Iterable[str] = (),
+    answer: Iterable[str] = (),
+    caveat: str = "",
+    sections: Iterable[Section] = (),
+    notes: Iterable[str] = (),
+    notes_heading: str = "Before you believe it",
+    filters: Mapping[str, Any] | None = None,
+    **context: Any,
+) -> str:
+    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more."""
+    from plotly.offline import get_plotlyjs
+
+    environment = _environment(package)
+    environment.filters.update(filters or {})
+    filled: str = environment.get_template(template).render(
+        title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=list(about),
+        answer=list(answer), caveat=caveat, sections=list(sections), notes=list(dict.fromkeys(notes)),
+        notes_heading=notes_heading, plotlyjs=get_plotlyjs(), variables=theme.VARIABLES, light=theme.light_colors(),
+        font=theme.FONT, **context,
+    )  # fmt: skip
+    return filled
+
+
+def write_page(path: Path, title: str, **parts: Any) -> None:
+    """Write `render`, whole or not at all."""
+    write_atomically(path, render(title, **parts))
+
+
+def age_of(moment: datetime, now: datetime | None = None, *, lead: str = "as of") -> Markup:
+    """`as of 2026-08-21 11:01 UTC (100 days ago)` in the colour of its age."""
+    from markupsafe import Markup
+
+    return Markup(
+        '<span class="age {}">{} <time class="as-of" datetime="{}">{}</time> <span>({})</span></span>'
+    ).format(
+        grade(moment, now), lead, f"{moment.astimezone(UTC):%FT%TZ}", stamp(moment), ago(moment, now)
+    )  # fmt: skip
+
+
+def map_age(heatmap: Heatmap, now: datetime | None = None) -> Markup:
+    """A map's moment and age, and those of the series that it rests on where they end before."""
+    from markupsafe import Markup
+
+    taken, at = data_moment(heatmap), age_of(heatmap.as_of, now)
     if taken == heatmap.as_of:
-        return as_of_html(taken, now, beside)
-    return f"{as_of_html(heatmap.as_of, now)}, {as_of_html(taken, now, beside, lead='of series to')}"
+        return at
+    return Markup("{}, {}").format(at, age_of(taken, now, lead="of series to"))
 
 
-def _said(heatmap: Heatmap) -> Iterable[str]:
-    """Everything there is to say, once."""
-    return dict.fromkeys((*said_beside(heatmap), *heatmap.assumptions))
+def _environment(package: str | None) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-
-def _synthetic(heatmap: Heatmap) -> str:
-    said = [line for line in heatmap.coverage.notes if line.startswith(SYNTHETIC)]
-    return f'<p><span class="synthetic">{escape(said[0])}</span></p>\n' if said else ""
-
-
-def _bounds(bounds: MapBounds) -> str:
-    shown = moves(bounds)
-    rows = [_row(move, turn=at > 0 and move.side != shown[at - 1].side) for at, move in enumerate(shown)]
-    level = percent(bounds.level, 0).replace(" ", "&nbsp;")
-    heads = ("a move of", "likely liquidates", f"{level} range", "of it whales", "drawn")
-    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(rows)}</table>\n"
-
-
-def _row(move: Move, *, turn: bool) -> str:
-    cells = (
-        f'<span class="{move.side}">{move.move_pct:+g} %</span>',
-        usd(move.likely_usd),
-        f"{usd(move.low_usd)} to {usd(move.high_usd)}",
-        f"{usd(move.whales_low_usd)} to {usd(move.whales_high_usd)}",
-        usd(move.modelled_usd),
+    packages = [*([package] if package else []), "liqtruth.heatmap.drawing"]
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in packages]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    row = '<tr class="turn">' if turn else "<tr>"
-    return f"{row}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-
-
-def _listed(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"

@@ -6,21 +6,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT, wrapped
+from liqtruth.heatmap.drawing.figure import wrapped
+from liqtruth.heatmap.drawing.page import Section, age_of, render
+from liqtruth.heatmap.drawing.theme import (
+    FALLING,
+    LONG,
+    MARK,
+    PAPER,
+    RISING,
+    SHORT,
+    colorscale,
+    say_instead,
+    themed,
+)
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.moment import COLORS, SCRIPT, as_of, as_of_html
-from liqtruth.heatmap.money import usd
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.text import as_of, usd
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+PAGE_HEIGHT: Final = 640
 ROWS_SHOWN: Final = 300
 SHOWN_SHARE: Final = 0.90
 LEAST_REACH: Final = 0.10
@@ -32,46 +43,75 @@ LEAST_REACH_MODELLED: Final = 0.08
 PATH_REACH: Final = 0.6
 """A model's mass lies everywhere: its view reaches this part of the path's own range beyond it."""
 MOST_CANDLES: Final = 400
-RISING: Final = "#f5f7fa"
-FALLING: Final = "#aab2bd"
 
 
-def series_figure(series: HeatmapSeries, *, aged: bool = True) -> go.Figure:
+def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure:
     """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
 
-    Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear. `aged` says
-    how old the last moment was when this was drawn; a page says it anew whenever it is opened.
+    Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear.
+    `captioned` puts heading and notes above them; a page says these beside the picture, where they wrap.
     """
     import plotly.graph_objects as go
 
     edges, longs, shorts = _pooled(series)
     figure = go.Figure()
     scale = _scale_of(series, longs, shorts)
-    for name, mass, color, place in (("longs", longs, LONG, 1.02), ("shorts", shorts, SHORT, 1.12)):
+    for name, mass, color, place in (("longs", longs, LONG, 0.0), ("shorts", shorts, SHORT, 0.53)):
         figure.add_trace(_layer(series, edges, mass, name, color, place, scale))
     figure.add_trace(_prices(series))
-    figure.update_layout(**_style(series, edges, aged))
+    lines = wrapped([*_about(series, edges), *_drawn(series)]) if captioned else []
+    themed(
+        figure,
+        title={"text": escape(_title(series)), "subtitle": {"text": "<br>".join(map(escape, lines))}}
+        if captioned
+        else None,
+        margin={"t": 150 + 17 * len(lines) if captioned else 80},
+        height=880 if captioned else PAGE_HEIGHT,
+        xaxis={
+            "title": {"text": "time (UTC)", "standoff": 24}, "rangeslider": {"visible": False}, "nticks": 6,
+            "tickangle": 0,
+        },
+        yaxis={
+            "title": {"text": "price (USD)"}, "type": "log", "range": list(np.log10([edges[0], edges[-1]])),
+            "tickformat": ",.6~g",
+        },
+        showlegend=True,
+        legend={"y": 0, "yref": "container", "yanchor": "bottom"},
+    )  # fmt: skip
     if scale.top == 0.0:
-        figure.add_annotation(
-            text="no liquidation in view", showarrow=False, x=0.5, y=0.75, xref="paper", yref="paper",
-            font={"size": 18, "color": FAINT},
-        )  # fmt: skip
+        say_instead(figure, "no liquidation in view")
     return figure
 
 
 def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
-    """A page that needs nothing else: plotly.js is inside."""
-    html: str = series_figure(series, aged=False).to_html(
-        include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True}
+    """The page of a series; its age is told against `now`, by default the clock."""
+    return render(
+        _title(series),
+        synthetic=series.synthetic,
+        age=None if series.data_moment is None else age_of(series.data_moment, now),
+        about=series.describe()[:1],
+        sections=[Section(figures={"series": series_figure(series, captioned=False)})],
+        notes=_about(series, _pooled(series)[0])[1:],
+        notes_heading="What it shows",
     )
-    shown, aged = series.data_moment, ""
-    if shown is not None:
-        style = "".join(f".{name} {{ color: {color}; }}" for name, color in COLORS.items())
-        font = "margin:0;padding:8px 12px 0;font:13px Inter,Segoe UI,Helvetica,Arial,sans-serif"
-        told = as_of_html(shown, now, SYNTHETIC_SAID if series.synthetic else "")
-        aged = f'<style>{style}</style><p style="{font}">{told}</p>'
-    html = html.replace("<body>", f'<body style="margin:0;background:{PAPER}">{aged}', 1)
-    return f"{SCRIPT}</body>".join(html.rsplit("</body>", 1))
+
+
+def _title(series: HeatmapSeries) -> str:
+    kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}
+    return f"{series.coin} on {series.venue}: {kind.get(series.source, series.source)} over time"
+
+
+def _about(series: HeatmapSeries, edges: FloatArray) -> list[str]:
+    return [
+        *series.describe(),
+        f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
+        "a band is the same positions, until they are closed or the price sweeps them",
+    ]
+
+
+def _drawn(series: HeatmapSeries) -> list[str]:
+    """How old the last moment was when this was drawn."""
+    return [f"when drawn: {as_of(series.data_moment)}"] if series.data_moment else []
 
 
 def write_html(series: HeatmapSeries, path: Path) -> None:
@@ -136,7 +176,7 @@ class _Scale:
     def ticks(self) -> tuple[FloatArray, list[str]]:
         low, high = self.ends
         if not self.is_log:
-            steps = np.linspace(low, high, 5)
+            steps = np.linspace(low, high, 3)
             return steps, [*map(usd, steps[:-1]), f"{usd(high)}+"]
         steps = np.arange(np.ceil(low), high + 1e-9)
         return steps, [usd(10.0**step) for step in steps]
@@ -192,67 +232,21 @@ def _layer(
         customdata=shown.astype(np.float32) if scale.is_log else None,
         zmin=low,
         zmax=high,
-        colorscale=_colors(color),
+        colorscale=colorscale(color),
         colorbar={
-            "title": {"text": f"{name} (USD)"},
+            "title": {"text": f"{name} (USD)", "side": "top"},
+            "tickangle": 0,
             "tickvals": ticks,
             "ticktext": labels,
+            "orientation": "h",
             "x": place,
+            "xanchor": "left",
+            "y": 1.01,
+            "yanchor": "bottom",
+            "len": 0.47,
             "thickness": 12,
         },
         name=f"{name} liquidated",
         hoverongaps=False,
         hovertemplate="around %{y:,.6~g}<br>%{x|%Y-%m-%d %H:%M} UTC<br>" + amount,
     )
-
-
-def _colors(color: str) -> list[list[Any]]:
-    """From nearly nothing through the side's colour to nearly white."""
-    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    light = ",".join(str(round(part + 0.75 * (255 - part))) for part in (red, green, blue))
-    return [
-        [0, f"rgba({red},{green},{blue},0.04)"],
-        [0.45, f"rgba({red},{green},{blue},0.38)"],
-        [0.8, f"rgba({red},{green},{blue},1)"],
-        [1, f"rgba({light},1)"],
-    ]
-
-
-def _style(series: HeatmapSeries, edges: FloatArray, aged: bool) -> dict[str, Any]:
-    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "ticks": "outside", "tickcolor": GRID}
-    kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}.get(
-        series.source, series.source
-    )
-    lines = wrapped(
-        [
-            *series.describe(),
-            *([f"when drawn: {as_of(series.data_moment)}"] if aged and series.data_moment else []),
-            f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
-            "a band is the same positions, until they are closed or the price sweeps them",
-        ]
-    )
-    return {
-        "paper_bgcolor": PAPER,
-        "plot_bgcolor": PAPER,
-        "font": {"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        "title": {
-            "text": escape(f"{series.coin} on {series.venue}: {kind} over time"),
-            "subtitle": {"text": "<br>".join(map(escape, lines)), "font": {"size": 12, "color": FAINT}},
-            "x": 0.01,
-            "xanchor": "left",
-            "y": 0.985,
-            "yanchor": "top",
-        },
-        "margin": {"t": 70 + 17 * len(lines), "l": 80, "r": 30, "b": 60},
-        "height": 880,
-        "xaxis": {"title": {"text": "time (UTC)"}, "rangeslider": {"visible": False}, **axis},
-        "yaxis": {
-            "title": {"text": "price (USD)"},
-            "type": "log",
-            "range": list(np.log10([edges[0], edges[-1]])),
-            "tickformat": ",.6~g",
-            **axis,
-        },
-        "hoverlabel": {"bgcolor": GRID, "font": {"color": INK}},
-        "showlegend": False,
-    }

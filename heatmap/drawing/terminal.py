@@ -8,12 +8,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.heatmap.bounds import MapBounds, moves
-from liqtruth.heatmap.drawing.captions import age_line, data_moment, head_lines, said_beside, title
+from liqtruth.heatmap.drawing.captions import (
+    age_line,
+    data_moment,
+    head_lines,
+    moves_rows,
+    per_bin,
+    said_beside,
+    title,
+)
 from liqtruth.heatmap.drawing.zoom import View, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.moment import STYLES, grade
-from liqtruth.heatmap.money import percent, price, usd
+from liqtruth.heatmap.text import STYLES, grade, price, usd
 
 LONG: Final = "green"
 SHORT: Final = "red"
@@ -30,7 +36,7 @@ def map_panel(
     parts.append(Text(age_line(heatmap, now), style=STYLES[grade(data_moment(heatmap), now)]))
     parts += map(Text, head_lines(heatmap))
     if heatmap.bounds is not None:
-        parts.append(_bounds(heatmap.bounds))
+        parts.append(_moves(heatmap))
     if view.empty:
         reach = 100 * (view.edges[-1] / heatmap.mark_px - 1)
         parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
@@ -40,24 +46,14 @@ def map_panel(
     return Group(*parts)
 
 
-def _bounds(bounds: MapBounds) -> Table:
+def _moves(heatmap: Heatmap) -> Table:
     """What moves liquidate, with bounds, the whales' part and what is drawn; the whole width is some 70 columns."""
+    heads, rows = moves_rows(heatmap)
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in (
-        "a move of",
-        "likely",
-        f"{percent(bounds.level, 0)}: from",
-        "to",
-        "whales: from",
-        "to",
-        "drawn",
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
-    for move in moves(bounds):
-        within = (move.low_usd, move.high_usd, move.whales_low_usd, move.whales_high_usd)
-        amounts = (move.likely_usd, *within, move.modelled_usd)
-        style = LONG if move.side == "long" else SHORT
-        table.add_row(Text(f"{move.move_pct:+g} %", style=style), *map(usd, amounts))
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for move, (moved, *amounts) in rows:
+        table.add_row(Text(moved, style=LONG if move.side == "long" else SHORT), *amounts)
     return table
 
 
@@ -65,8 +61,8 @@ def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False)
     for name in ("price", "distance"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("liquidated in this zone", width=bar_width, no_wrap=True)
-    for name in ("notional", "from mark"):
+    table.add_column(per_bin(view), width=bar_width, no_wrap=True)
+    for name in ("notional", "cumulative"):
         table.add_column(name, justify="right", no_wrap=True)
     mass = view.long_usd + view.short_usd
     middle = mass.size // 2

@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
-from liqtruth.heatmap.money import usd
+from liqtruth.heatmap.text import usd
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.discovery.sources import (
     STATS_URL,

@@ -20,7 +20,7 @@ import msgspec
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.discovery.address_book import Label, label, remember
 from liqtruth.indexer.discovery.address_list import ADDRESS, read_addresses
 from liqtruth.indexer.frames import Schema

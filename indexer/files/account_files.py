@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.answers import first_documents, holds_answers
 from liqtruth.indexer.info.decoding import repeated_key

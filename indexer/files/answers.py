@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.discovery.address_list import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import repeated_key

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.money import percent
+from liqtruth.heatmap.text import percent
 from liqtruth.indexer.errors import ImportRefused
 
 KEEP: Final = "--keep-contradictions"
@@ -77,13 +77,22 @@ def _off(a: pl.Expr, b: pl.Expr, most: float) -> pl.Expr:
     return ((a / b).log().abs() > float(np.log(most))).fill_null(False)
 
 
+def _implied_px(rows: pl.DataFrame) -> pl.Series:
+    return rows["notional_usd"] / rows["szi"].abs()
+
+
+def _size_in_usd(rows: pl.DataFrame, known_px: str) -> bool:
+    """Whether notional is the size itself, where the price is far from 1."""
+    return _median_log(_implied_px(rows)) < 0.02 and _median_log(rows[known_px]) > 0.05
+
+
 def _unit_by(known_px: str) -> Hint:
     """What the size column seems to be, by how far the mark that it implies is from the price that is known."""
 
     def hint(rows: pl.DataFrame) -> str:
-        known, implied = rows[known_px], rows["notional_usd"] / rows["szi"].abs()
-        if _median_log(implied) < 0.02 and _median_log(known) > 0.05:
+        if _size_in_usd(rows, known_px):
             return "the size seems to be in USD"
+        known, implied = rows[known_px], _implied_px(rows)
         factor = float(np.exp((known / implied).log().median()))  # type: ignore[arg-type]
         power = round(np.log10(factor))
         if power and abs(np.log(factor / 10.0**power)) < 0.2:
@@ -310,7 +319,7 @@ def _are_most(wrong: int, checked: int) -> bool:
 
 def _is_plain(wrong: pl.DataFrame) -> bool:
     """Far from their entry prices are also coins that crashed; in another unit all are about equally far."""
-    if "USD" in _unit_by("entry_px")(wrong):
+    if _size_in_usd(wrong, "entry_px"):
         return True
     ratio = (wrong["mark_px"] / wrong["entry_px"]).log()
     spread = (ratio - ratio.median()).abs().median()

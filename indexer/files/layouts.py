@@ -128,8 +128,8 @@ def recognise_table(header: Sequence[str], asked: Mapping[str, str], place: Path
     mapped = {ours: theirs for ours, theirs in told.items() if theirs != ABSENT and ours not in constants}
     kind, layout, columns = _found(header, mapped, constants, place)
     columns = {ours: theirs for ours, theirs in columns.items() if ours not in told or ours in mapped}
-    if lacking := "" if kind == "markets" else _lacking_for_positions({**columns, **constants}):
-        raise ImportRefused(f"{place}: nothing is left for {lacking}; --columns left it out")
+    if lacking := () if kind == "markets" else _lacking_for_positions({**columns, **constants}):
+        raise ImportRefused(f"{place}: nothing is left for {' or '.join(lacking)}; --columns left it out")
     dropped = tuple(name for name in header if name not in columns.values())
     return Recognised(kind, layout, columns, constants, dropped)
 
@@ -150,8 +150,8 @@ def _found(
     if "address" not in positions and {"as_of", "coin", "mark_px"} <= {**markets, **constants}.keys():
         return "markets", named, markets
     raise ImportRefused(
-        f"{place}: not a table of positions or marks: no column for {lacking}; it has {shortened(header)}; "
-        f"map them with --columns, e.g. --columns {lacking.split()[0]}=THEIRS"
+        f"{place}: not a table of positions or marks: no column for {' or '.join(lacking)}; it has "
+        f"{shortened(header)}; map them with --columns, e.g. --columns {lacking[0]}=THEIRS"
     )
 
 
@@ -179,8 +179,9 @@ def _by_common_names(
     return {**found, **told}
 
 
-def _lacking_for_positions(columns: Mapping[str, str]) -> str:
-    """The first thing that a table of positions cannot do without; empty where it has all."""
+def _lacking_for_positions(columns: Mapping[str, str]) -> Sequence[str]:
+    """Names, of which one will do, of the first thing that a table of positions cannot do without; none where it has
+    all."""
     marked = ("notional_usd", "mark_px", "margin_used_usd", "unrealized_pnl_usd")
     needs = (("address",), ("coin",), ("szi", "size"), marked)
-    return next((" or ".join(names[:2]) for names in needs if not set(names) & columns.keys()), "")
+    return next((names[:2] for names in needs if not set(names) & columns.keys()), ())

@@ -22,8 +22,8 @@ import msgspec
 import stamina
 import stamina.instrumentation
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.synthetic import source_of
 from liqtruth.indexer.errors import AnswerMalformed, WireError
 from liqtruth.indexer.info.budget import Budget, weight_of

@@ -14,9 +14,10 @@ import polars as pl
 
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
-from liqtruth.heatmap.layers import Cut, layer_of, layer_said, whales_line
+from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
 from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.positions.readings import coin_as_of
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Market
@@ -32,11 +33,8 @@ DIMENSIONS: Final = (
 )
 STALE_AGE_S: Final = 6 * 3600.0
 
-ASSUMPTIONS: Final = (
-    "liquidation prices as the exchange sent them; solved ones only where it sent none",
-    "a cross price holds all other marks of the account still",
-    "notional is valued at the mark",
-)
+VALUED_AT_MARK: Final = note("valued_at_mark")
+ASSUMPTIONS: Final = (note("prices_as_sent"), note("other_marks_still"), VALUED_AT_MARK)
 
 
 def exact_map(
@@ -76,7 +74,8 @@ def map_of_positions(
     coin: str,
     market: Market | None,
     width_bps: float = DEFAULT_WIDTH_BPS,
-    notes: Sequence[str] = (),
+    notes: Sequence[Note] = (),
+    assumptions: Sequence[Note] = ASSUMPTIONS,
 ) -> Heatmap:
     """Bin a positions frame of one coin; `market` gives the mark, and the open interest to measure coverage by."""
     as_of = _latest(positions, market)
@@ -84,7 +83,7 @@ def map_of_positions(
     valued = describe(positions, mark_px, as_of)
     levels = _placeable(valued)
     coverage = _coverage(valued, levels, market, mark_px, (*notes, *_notes(valued, market)))
-    whales = whales_line(levels, Cut.of(coverage), mark_px)
+    whales = whales_note(levels, Cut.of(coverage), mark_px)
     return Heatmap.from_levels(
         levels.select("side", "px", "notional_usd", *DIMENSIONS),
         PriceGrid.around(mark_px, width_bps),
@@ -93,7 +92,7 @@ def map_of_positions(
         source="exact",
         as_of=as_of,
         coverage=replace(coverage, notes=(whales, *coverage.notes)),
-        assumptions=ASSUMPTIONS,
+        assumptions=assumptions,
         by=DIMENSIONS,
     )
 
@@ -114,7 +113,7 @@ def _layer_map(whole: Heatmap, positions: pl.DataFrame, layer: str) -> Heatmap:
         assumptions=whole.assumptions,
         by=DIMENSIONS,
     )
-    said = layer_said(layer, part.total_usd, whole.total_usd, cut)
+    said = layer_note(layer, part.total_usd, whole.total_usd, cut)
     return part_of_map(whole, part, (said, *whole.coverage.notes), said)
 
 
@@ -123,7 +122,7 @@ def _placeable(valued: pl.DataFrame) -> pl.DataFrame:
     return valued.filter(pl.col("status") != "unknown_collateral")
 
 
-def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[str], assumption: str) -> Heatmap:
+def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[Note], assumption: Note) -> Heatmap:
     """A map of some of the whole map's positions: its moment and coverage, `notes` beside it."""
     return replace(
         part,
@@ -174,7 +173,7 @@ def _coverage(
     levels: pl.DataFrame,
     market: Market | None,
     mark_px: float,
-    notes: tuple[str, ...],
+    notes: Notes,
 ) -> Coverage:
     open_interest = market.open_interest if market else None
     crossed_positions, crossed_usd = count_crossed(levels, mark_px)
@@ -190,6 +189,7 @@ def _coverage(
         crossed_usd=crossed_usd,
         oldest_age_s=float(oldest) if isinstance(oldest, int | float) else None,
         notes=notes,
+        synthetic=any_synthetic(valued["source"]),
     )
 
 
@@ -198,17 +198,13 @@ def _by_side(rows: pl.DataFrame) -> Sides:
     return Sides(sums.get("long", 0.0), sums.get("short", 0.0))
 
 
-def _notes(valued: pl.DataFrame, market: Market | None) -> list[str]:
+def _notes(valued: pl.DataFrame, market: Market | None) -> list[Note]:
     notes = []
     if market is None:
-        notes.append(
-            "no market data stored: the mark is the median of the positions' own, open interest unknown"
-        )
+        notes.append(note("no_market"))
     stale = valued.filter(pl.col("age_s") > STALE_AGE_S).height
     if stale:
-        notes.append(
-            f"{stale} of {valued.height} positions were read more than {STALE_AGE_S / 3600:.0f} h before"
-        )
+        notes.append(note("stale_positions", count=stale, positions=valued.height, hours=STALE_AGE_S / 3600))
     if any_synthetic(valued["source"]):
-        notes.append(f"{SYNTHETIC}: read from the sandbox, not from an exchange")
+        notes.append(note("synthetic_positions"))
     return notes

@@ -25,7 +25,7 @@ import polars as pl
 
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import usd
+from liqtruth.heatmap.notes import note
 from liqtruth.indexer.maps.exact import map_of_positions, part_of_map
 from liqtruth.indexer.margin.pools import Backing, backing_of
 from liqtruth.indexer.margin.solver import Floats, Rows, implied_constant, solve_liquidation_price
@@ -80,8 +80,8 @@ def executable_map(
     whole = map_of_positions(positions, coin, market, width_bps, notes)
     part = map_of_positions(_first_orders(positions), coin, market, width_bps, notes)
     later = whole.total_usd.total - part.total_usd.total
-    said = f"{usd(later)} of {usd(whole.total_usd.total)} do not meet the book at once: left out"
-    sold = f"of more than {usd(PARTIAL_ABOVE_USDC)} a {FIRST_SHARE:.0%} share is sold first; portfolio accounts never"
+    said = note("not_at_once", later_usd=later, whole_usd=whole.total_usd.total)
+    sold = note("sold_in_parts", above_usd=PARTIAL_ABOVE_USDC, share=FIRST_SHARE)
     return replace(part_of_map(whole, part, (*whole.coverage.notes, said), sold), model="first orders")
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.exact import ASSUMPTIONS, describe, map_of_positions
 from liqtruth.indexer.positions.readings import check_coin, coin_as_of, no_positions
@@ -66,7 +67,7 @@ def exact_series(
         beyond_usd=tuple(row[2] for row in rows),
         never_usd=tuple(row[3] for row in rows),
         coverage=tuple(None if held is None else held.coverage for held in known),
-        assumptions=(*ASSUMPTIONS, "between two readings the earlier one stands"),
+        assumptions=(*ASSUMPTIONS, note("earlier_reading_stands")),
     )
 
 

@@ -29,8 +29,9 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import counted, usd
-from liqtruth.indexer.maps.exact import map_of_positions
+from liqtruth.heatmap.notes import Note, Notes, note, sentence, texts
+from liqtruth.heatmap.text import usd
+from liqtruth.indexer.maps.exact import VALUED_AT_MARK, map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock
 from liqtruth.indexer.margin.solver import HIGHEST_PRICE, Floats
@@ -65,12 +66,15 @@ class JointView:
     against_usd: FloatArray
 
     def describe(self) -> list[str]:
+        return [*self.dragged(), *texts(self.heatmap.coverage.notes)]
+
+    def dragged(self) -> list[str]:
+        """What the bins cannot hold."""
         on_map = self.heatmap.in_grid_usd.total
         return [
             f"{usd(on_map)} of {self.heatmap.coin} within the grid drag {usd(float(self.dragged_usd.sum()))} of "
             "other coins along",
             f"{usd(float(self.against_usd.sum()))} of {self.heatmap.coin} are closed by a move in their favour",
-            *self.heatmap.coverage.notes,
         ]
 
 
@@ -105,9 +109,10 @@ def joint_view(
         raise MissingData("a joint map needs margin tables and none are stored; `liqtruth index sweep`")
     backing = backing_of(known, tables)
     joint = _joined(known, backing, coin, betas)
-    said = (*notes, *table_notes, *_remarks(joint, backing, coin, betas))
-    drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, said)
-    drawn = replace(drawn, model="joint", assumptions=(*_assumptions(coin, betas), *drawn.assumptions[2:]))
+    said = (*notes, *map(sentence, table_notes), *_remarks(joint, backing, coin, betas))
+    assumed = _assumptions(coin, betas)
+    drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, said, assumed)
+    drawn = replace(drawn, model="joint")
     return JointView(drawn, *_beside(joint, backing, coin, drawn))
 
 
@@ -249,34 +254,21 @@ def _binned(px: Floats, amount_usd: Floats, drawn: Heatmap) -> FloatArray:
     return np.bincount(bins, amount_usd[known], drawn.grid.bins + 2)[1:-1].astype(np.float64)
 
 
-def _remarks(joint: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[str, float]) -> list[str]:
+def _remarks(joint: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[str, float]) -> list[Note]:
     own = joint.filter(pl.col("coin") == coin)
     against = own.filter(_own_side_px().is_null() & pl.col("joint_px").is_not_null())
     crossed = own.filter(pl.col("joint_status") == "crossed").height
     unseen = int(np.count_nonzero(np.nan_to_num(backing.unseen_maintenance_usd())))
     without = sorted(set(joint["coin"].unique()) - set(betas) - {coin}) if betas else []
     facts = (
-        (
-            against.height,
-            f"{counted(against.height, 'position')} closed by a move in their favour count as never",
-        ),
-        (
-            crossed,
-            f"{counted(crossed, 'position')} of accounts below maintenance already are booked at the mark",
-        ),
-        (
-            unseen,
-            f"{counted(unseen, 'account')} with cross positions that were not read: those are held still",
-        ),
-        (len(without), f"no beta of {', '.join(without[:8])}: taken as {HELD_AT:g}"),
+        (against.height, note("closed_in_favour", count=against.height)),
+        (crossed, note("below_maintenance", count=crossed)),
+        (unseen, note("cross_not_read", count=unseen)),
+        (len(without), note("no_beta", coins=without[:8], taken=HELD_AT)),
     )
     return [said for number, said in facts if number]
 
 
-def _assumptions(coin: str, betas: Mapping[str, float]) -> tuple[str, str]:
-    how = "by its beta" if betas else "by the same fraction"
-    return (
-        f"every mark moves with {coin} {how}, and a pool's cross positions go together where its equity meets "
-        "their maintenance",
-        "spot collateral is held still",
-    )
+def _assumptions(coin: str, betas: Mapping[str, float]) -> Notes:
+    moves = note("moves_by_beta" if betas else "moves_alike", coin=coin)
+    return moves, note("spot_still"), VALUED_AT_MARK

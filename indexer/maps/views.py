@@ -9,6 +9,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LAYERS
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
@@ -63,12 +64,12 @@ def filtered_map(
         low, high = holder_share
         only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
     if kept.is_empty():
-        said = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
-        raise NothingStored(f"no position of {coin} passes: {said}")
+        asked = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
+        raise NothingStored(f"no position of {coin} passes: {asked}")
     whole, part = (map_of_positions(rows, coin, market, width_bps, notes) for rows in (positions, kept))
     part = replace(part, only=only)
-    note = f"{part.filtered_by}: {kept.height:,} of {positions.height:,} positions"
-    return part_of_map(whole, part, (note, *whole.coverage.notes), note)
+    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
+    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
 
 
 def joint_map(
@@ -90,8 +91,7 @@ def joint_map(
     known = {**fitted, **(betas or {})}
     found = joint_view(store, coin, at, known, width_bps)
     lines = describe_betas(known, coin) if known else []
-    said = [line for line in found.describe() if line not in found.heatmap.coverage.notes]
-    return found.heatmap, [*said, *lines]
+    return found.heatmap, [*found.dragged(), *lines]
 
 
 def exact_history(

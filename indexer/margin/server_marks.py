@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.margin.solved import ISOLATED, READ
 
 FARTHEST: Final = 0.02

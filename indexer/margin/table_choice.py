@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.frames import POSITION
 from liqtruth.indexer.margin.solved import (
     LAST_DIGITS,

@@ -12,7 +12,7 @@ from typing import IO, Annotated, Final
 
 import msgspec
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.info.wire import EpochMs, Number
 from liqtruth.indexer.left_out import LeftOut

@@ -16,7 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.money import counted, usd
+from liqtruth.heatmap.text import counted, usd
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import AS_OF, LIQUIDATIONS, Schema
 from liqtruth.indexer.left_out import LeftOut

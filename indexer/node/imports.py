@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import Checks

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
 from liqtruth.indexer.left_out import LeftOut

@@ -29,8 +29,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.moment import ago
-from liqtruth.heatmap.money import counted, percent, price, usd
+from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks
 from liqtruth.indexer.margin.reconcile import check

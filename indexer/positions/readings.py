@@ -15,8 +15,8 @@ from typing import Final
 import polars as pl
 from sqlmodel import col, select
 
-from liqtruth.heatmap.moment import stamp
-from liqtruth.heatmap.money import age
+from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.text import stamp
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITIONS, conform, empty
 from liqtruth.indexer.positions.first_sight import with_first_sight
@@ -105,16 +105,14 @@ def market_as_of(store: Store, coin: str, at: datetime | None = None) -> Market 
     return market_with_notes(store, coin, at)[0]
 
 
-def market_with_notes(
-    store: Store, coin: str, at: datetime | None = None
-) -> tuple[Market | None, tuple[str, ...]]:
+def market_with_notes(store: Store, coin: str, at: datetime | None = None) -> tuple[Market | None, Notes]:
     """The market of `coin` at `at`, and what a reader must know about its parts; raises `UnknownCoin` as above."""
     return market_beside(store, coin, positions_as_of(store, at, coin), at)
 
 
 def coin_as_of(
     store: Store, coin: str, at: datetime | None = None
-) -> tuple[pl.DataFrame, Market | None, tuple[str, ...]]:
+) -> tuple[pl.DataFrame, Market | None, Notes]:
     """Positions, market and notes of a coin, read together; raises `NothingStored` where no position is known."""
     positions = positions_as_of(store, at, coin)
     if positions.is_empty():
@@ -127,7 +125,7 @@ def coin_as_of(
 
 def market_beside(
     store: Store, coin: str, positions: pl.DataFrame, at: datetime | None = None
-) -> tuple[Market | None, tuple[str, ...]]:
+) -> tuple[Market | None, Notes]:
     """The market of `coin` to show beside its `positions` (`KNOWN`, of that coin and moment), and notes on its parts.
 
     The row of the very moment of the last reading where there is one, else the last not later than `at`. Where that
@@ -291,25 +289,18 @@ def _began(store: Store, reading: Reading) -> datetime:
         return min(session.exec(query).all(), default=reading.as_of)
 
 
-def _with_lag(positions: pl.DataFrame, row: Market | None) -> tuple[Market | None, tuple[str, ...]]:
+def _with_lag(positions: pl.DataFrame, row: Market | None) -> tuple[Market | None, Notes]:
     """The row, and a note where it is older than the last positions by more than a map of one moment may hide."""
     read_at = positions["as_of"].max()
     if row is None or not isinstance(read_at, datetime) or read_at - row.as_of <= MARK_LAG:
         return row, ()
-    return row, (
-        f"mark and open interest are of {stamp(row.as_of)}, {age((read_at - row.as_of).total_seconds())} older than "
-        "the last positions",
-    )
+    older_s = (read_at - row.as_of).total_seconds()
+    return row, (note("market_is_older", as_of=stamp(row.as_of), older_s=older_s),)
 
 
-def _marked_by_positions(
-    positions: pl.DataFrame, last: Reading, row: Market
-) -> tuple[Market, tuple[str, ...]]:
+def _marked_by_positions(positions: pl.DataFrame, last: Reading, row: Market) -> tuple[Market, Notes]:
     mark_px = positions.filter(pl.col("reading_id") == last.id)["mark_px"].median()
     assert isinstance(mark_px, float)
     age_h = (last.as_of - row.as_of).total_seconds() / 3600
-    notes = (
-        f"no market row at {last.as_of:%Y-%m-%dT%H:%M}Z: the mark is the median of the positions' own, open "
-        f"interest is {age_h:.1f} h older",
-    )
-    return Market(**{**row.model_dump(), "mark_px": mark_px}), notes
+    said = note("marked_by_positions", at=f"{last.as_of:%Y-%m-%dT%H:%M}Z", older_h=age_h)
+    return Market(**{**row.model_dump(), "mark_px": mark_px}), (said,)

@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 from sqlmodel import col, select
 
+from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.universe import stored_tables
@@ -57,7 +58,7 @@ def under_way(store: Store, at: datetime | None = None) -> UnderWay:
     return UnderWay(state.batches, last, reconcile(held, tables))
 
 
-def said_of_watch(store: Store, read: UnderWay, book: str | None) -> tuple[str, ...]:
+def said_of_watch(store: Store, read: UnderWay, book: str | None) -> Notes:
     """That a map is partial, where it rests on a watch that has not read everybody; `book` is the last one's id."""
     state = read_state(store)
     if (
@@ -66,9 +67,7 @@ def said_of_watch(store: Store, read: UnderWay, book: str | None) -> tuple[str, 
         or not (read.batches or (book and book == state.book))
     ):
         return ()
-    return (
-        f"partial: the watch has read {state.pairs_read:,} of {state.pairs:,} accounts (each dex counts) so far",
-    )
+    return (note("watch_is_partial", read=state.pairs_read, accounts=state.pairs),)
 
 
 def _batches(store: Store, batches: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import Checks

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.discovery.address_list import read_addresses
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, Patience

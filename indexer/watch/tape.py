@@ -20,8 +20,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from liqtruth.heatmap.decoding import NOT_DECODED
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.watch_state import TapeStats

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.session import Connections, Session
 from liqtruth.sandbox.hyperliquid.fills import trade_rows

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.delimited import (
     MOST_COLUMNS,

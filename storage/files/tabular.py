@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.heatmap.decoding import NOT_DECODED
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import UTC_MS, to_float, to_kind, to_text, to_time, worded
 from liqtruth.storage.files.content import PARQUET, read_content

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.heatmap.writing import make_folder, sync_folder
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake.manifest import listed_files

@@ -87,7 +87,7 @@ def last_days(series: MarketSeries, days: int) -> MarketSeries:
 
 def whales_part(pair: Sample, side: str) -> float:
     """Part of the notional within reach that lies beyond what each position counts with in the crowd's map."""
-    return 1.0 - float(getattr(pair, side).holdings.kept)
+    return 1.0 - float(pair.of(side).holdings.kept)
 
 
 def _pairs_of_day(

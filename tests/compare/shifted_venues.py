@@ -23,7 +23,6 @@ from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.sandbox.market.assets import listed
 from liqtruth.sandbox.market.centralised import Centralised, rules_of
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
@@ -197,7 +196,8 @@ def _series(record: Record, column: int) -> MarketSeries:
         end_ms=candles.close_ms + 1,
         last_oi_at=last,
         oi_rounding_usd=0.0,
-        notes=(f"{SYNTHETIC}: from the sandbox's ledger",),
+        notes=(),
+        synthetic=True,
     )
 
 

@@ -134,10 +134,10 @@ class TestClaims:
     def test_a_verdict_looks_at_range_interval_and_chance(
         self, claim: int, figure: Estimate | None, difference: Estimate | None, said: str
     ) -> None:
-        assert verdict(CLAIMS[claim], figure, difference, "of this") == said
+        assert verdict(CLAIMS[claim], figure, difference, "of this").text == said
 
     def test_an_interval_that_reaches_into_the_range_decides_nothing(self) -> None:
-        assert verdict(CLAIMS[0], Estimate(58.0, 50.0, 66.0), BETTER, "").startswith("not known")
+        assert verdict(CLAIMS[0], Estimate(58.0, 50.0, 66.0), BETTER, "").code == "claim_unknown"
 
     def test_each_claim_has_our_figure_in_percent_beside_its_chance(self) -> None:
         weighted = Compared(Estimate(0.65, 0.61, 0.69), Estimate(0.4, 0.3, 0.5), Estimate(0.25, 0.2, 0.3))
@@ -145,14 +145,16 @@ class TestClaims:
         found = answers([row], align(zones(1), zones(1)), "")
         assert [answer.claim for answer in found] == [claim.text for claim in CLAIMS]
         assert [value(answer.figure) for answer in found] == pytest.approx([65.0, 100.0, 0.0])
-        assert found[0].verdict == "holds"
-        assert found[1].verdict == "does not hold: it is more, better than chance"
-        assert found[2].verdict == "does not hold: it is less, better than chance"
+        assert found[0].verdict.code == "claim_holds"
+        assert found[1].verdict.text == "does not hold: it is more, better than chance"
+        assert found[2].verdict.text == "does not hold: it is less, better than chance"
 
     def test_without_exact_maps_two_claims_are_not_known(self) -> None:
         found: tuple[Answer, ...] = answers([], None, "no exact map is stored")
-        assert [answer.verdict for answer in found[1:]] == ["not known, because no exact map is stored"] * 2
-        assert found[0].verdict == "not known, because this horizon was not scored"
+        assert [answer.verdict.text for answer in found[1:]] == [
+            "not known, because no exact map is stored"
+        ] * 2
+        assert found[0].verdict.text == "not known, because this horizon was not scored"
 
 
 def test_an_alignment_says_how_many_clusters_it_is_of() -> None:

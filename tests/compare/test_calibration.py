@@ -21,7 +21,7 @@ from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.record import Calibrated, load, save
 from liqtruth.compare.calibration.samples import Sample, SampleRefused, SideSample, sample_of, smoothed
-from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines
+from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines, standing_figure
 from liqtruth.compare.calibration.side_fit import (
     Normal,
     SideFit,
@@ -68,7 +68,7 @@ def pairs() -> tuple[Sample, ...]:
 
 
 def fitted(pairs: tuple[Sample, ...], side: str = "long") -> SideFit:
-    sides = [getattr(pair, side) for pair in pairs]
+    sides = [pair.of(side) for pair in pairs]
     return fit_side(sides, [pair.block for pair in pairs], PRIOR.shares(side), separable(pairs, PRIOR))
 
 
@@ -334,12 +334,14 @@ class TestFiles:
 
 
 def test_the_picture_has_bars_with_intervals_and_three_baselines_a_side(made: Calibrated) -> None:
-    figure = distribution_figure(shown(made.model, made.record))
-    kinds = [trace.type for trace in figure.data]
-    assert kinds == ["bar", "scatter", "scatter", "scatter", "bar"] * 2
-    assert max(end for end in figure.data[0].error_y.array if end is not None) > 0
-    assert figure.data[0].error_y.array[0] is None
-    assert sum(figure.data[0].y) == pytest.approx(100)
+    result = shown(made.model, made.record)
+    for side in result.sides:
+        figure = distribution_figure(result, side)
+        assert [trace.type for trace in figure.data] == ["bar", "scatter", "scatter", "scatter"]
+        assert max(end for end in figure.data[0].error_y.array if end is not None) > 0
+        assert figure.data[0].error_y.array[0] is None
+        assert sum(figure.data[0].y) == pytest.approx(100)
+        assert [trace.type for trace in standing_figure(getattr(made.record, side.side)).data] == ["bar"]
 
 
 def test_the_bound_on_the_sum_is_exact_where_it_is_needed() -> None:

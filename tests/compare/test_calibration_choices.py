@@ -50,8 +50,8 @@ def drawn_in(pair: Sample, coordinate: str, shares: FloatArray) -> Sample:
     """Positions that stand where these shares draw them in this coordinate."""
     sides = {
         side: replace(
-            getattr(pair, side),
-            holdings=holdings_at(getattr(pair, side).columns[coordinate] @ shares.ravel()),
+            pair.of(side),
+            holdings=holdings_at(pair.of(side).columns[coordinate] @ shares.ravel()),
         )
         for side in ("long", "short")
     }

@@ -21,6 +21,7 @@ from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import read_map, write_map
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.universe import VENUE
@@ -181,7 +182,7 @@ class TestCommands:
     def test_maps_are_drawn_with_the_fitted_model_by_its_name(self, data_dir: Path, store: Store) -> None:
         CliRunner().invoke(calibrate_app, ["fit", COIN, "--name", "mine"], catch_exceptions=False)
         drawn = modelled_map(store, COIN, VENUE, "vintages", weights="mine")
-        assert any("leverage model mine (fitted;" in line for line in drawn.assumptions)
+        assert any("leverage model mine (fitted;" in line for line in texts(drawn.assumptions))
 
     def test_the_prior_is_shown_without_intervals(self, data_dir: Path) -> None:
         told = CliRunner().invoke(calibrate_app, ["show", "prior"], catch_exceptions=False)

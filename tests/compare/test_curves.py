@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from liqtruth.compare.divergence.curves import MODEL_COLORS, curves_figure
+from liqtruth.compare.divergence.curves import curves_figure
 from liqtruth.compare.divergence.no_information import LABEL
+from liqtruth.heatmap.drawing.theme import MODELS
 from tests.compare.maps import FAR, NEAR, TRUTH, Level, levels_of_both, map_of
 
 
@@ -38,7 +39,7 @@ def test_two_maps_of_one_name_are_both_named_and_toggled_apart() -> None:
     ]
     assert [trace.showlegend for trace in traces] == [True, False, True, False]
     assert len({trace.legendgroup for trace in traces}) == 2
-    assert {trace.line.color for trace in traces} == set(MODEL_COLORS[:2])
+    assert {trace.line.color for trace in traces} == set(MODELS[:2])
 
 
 def test_a_side_that_a_map_does_not_hold_is_left_out_and_the_map_still_named() -> None:

@@ -12,7 +12,6 @@ from liqtruth.compare.divergence.divergence import (
     SCHEMA,
     Divergence,
     compare_maps,
-    is_synthetic,
     undefined_reasons,
 )
 from liqtruth.compare.divergence.files import to_json
@@ -20,6 +19,7 @@ from liqtruth.compare.divergence.no_information import null_of
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.notes import sentence
 from tests.compare.maps import FAR, MANY, MARK, NEAR, NOON, TRUTH, Level, levels_of_both, map_of, mid_bin
 
 LONGS = [("long", 4.0, 1e6)]
@@ -58,7 +58,7 @@ def test_shares_of_the_bands_sum_to_one_and_usd_to_what_is_in_range(
         for shares in zip(*((b.truth_share, b.null_share, *b.model_shares) for b in bands), strict=True):
             assert sum(shares) == pytest.approx(1)
         assert sum(band.truth_usd for band in bands) == pytest.approx(
-            getattr(found.truth.in_grid_usd, side), rel=1e-6
+            found.truth.in_grid_usd.of(side), rel=1e-6
         )
 
 
@@ -149,22 +149,22 @@ def test_a_narrow_grid_narrows_the_range_of_every_map() -> None:
 
 def test_only_maps_of_the_sandbox_make_it_synthetic() -> None:
     truth, model = map_of(TRUTH), modelled(NEAR)
-    said = replace(truth, coverage=replace(truth.coverage, notes=("synthetic: read from the sandbox",)))
+    said = replace(truth, coverage=replace(truth.coverage, synthetic=True))
     assert not compare_maps(truth, [model]).synthetic
     assert compare_maps(said, [model]).synthetic
-    assert compare_maps(truth, [replace(model, assumptions=("Synthetic venue",))]).synthetic
-    assert is_synthetic(replace(truth, venue="synthetic"))
+    fitted_there = replace(model, coverage=replace(model.coverage, synthetic=True))
+    assert compare_maps(truth, [fitted_there]).synthetic
 
 
 def test_it_carries_schema_moment_and_what_each_map_says_of_itself() -> None:
     truth = map_of(TRUTH, open_interest_usd=1e9)
-    model = modelled(NEAR, assumptions=("equal tiers",), as_of=NOON + timedelta(hours=1))
+    model = modelled(NEAR, assumptions=(sentence("equal tiers"),), as_of=NOON + timedelta(hours=1))
     found = compare_maps(truth, [model])
     assert (
         (found.schema, found.coin, found.as_of)
         == (SCHEMA, "BTC", NOON)
         == ("liqtruth.divergence/1", "BTC", NOON)
     )
-    assert found.models[0].summary.assumptions == ("equal tiers",)
+    assert found.models[0].summary.assumptions == (sentence("equal tiers"),)
     assert found.truth.coverage_share == Sides(*(usd / 1e9 for usd in truth.coverage.seen_usd))
     assert len(found.truth.clusters) <= 10

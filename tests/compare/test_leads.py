@@ -146,7 +146,7 @@ class TestSweptSteps:
         heatmap = map_of(TRUTH)
         first = round(1000 * heatmap.as_of.timestamp())
         start = first + HOUR_MS * np.arange(low.size)
-        path = PricePath(MarkPath(start, start + HOUR_MS, low * scale, high * scale, HOUR_MS, ""))
+        path = PricePath(MarkPath(start, start + HOUR_MS, low * scale, high * scale, HOUR_MS, 1.0))
         clock = step_clock(first, first + HOUR_MS * low.size, HOUR)
         found = swept_steps([heatmap], path, clock, own_prices=scale == 1.0)
         at = np.searchsorted(clock.start_ms, start)

@@ -11,6 +11,7 @@ from liqtruth.compare.statistics.scores import score
 from liqtruth.heatmap.bands import band_mass
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import texts
 from tests.compare.maps import MARK, TRUTH, Level, levels_of_both, map_of
 
 
@@ -62,6 +63,6 @@ def test_of_an_empty_map_it_is_empty() -> None:
 def test_it_says_what_it_is() -> None:
     null = null_of(map_of(TRUTH))
     assert (null.label, null.source) == ("null distance-only", "modelled")
-    assert null.assumptions == (SAYS,)
+    assert texts(null.assumptions) == (SAYS,)
     assert "50 %" in SAYS
     assert LABEL == "knows only the mark"

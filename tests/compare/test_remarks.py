@@ -11,6 +11,7 @@ from liqtruth.compare.divergence.caveats import headline_caveat, remarks
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.notes import sentence
 from tests.compare.maps import MARK, NEAR, NOON, Level, crowd, map_of
 
 WHOLE = crowd(5, 4000)
@@ -133,7 +134,7 @@ def test_another_coin_is_said() -> None:
         ({"unpriced_positions": 40}, "40 of 4,000 positions have no liquidation price"),
         ({"unknown_usd": Sides(1e6, 2e6)}, "$3M is not on the map: its collateral was not captured"),
         ({"oldest_age_s": 7200.0}, "the oldest position was read 2.0 h before the map's moment"),
-        ({"notes": ("dex xyz left out",)}, "dex xyz left out"),
+        ({"notes": (sentence("dex xyz left out"),)}, "dex xyz left out"),
     ],
 )
 def test_what_the_reading_lacks_is_said(coverage: dict[str, object], said: str) -> None:

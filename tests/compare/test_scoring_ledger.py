@@ -327,15 +327,18 @@ class TestFlags:
     def test_a_model_that_ranks_worse_than_a_baseline_is_flagged_in_one_line(self, store: Store) -> None:
         fill(store, skill=-1.0)
         lines = flags_of(store, "bell", f"binance,{VENUE}")
-        assert [line.split(" does worse than ")[1].split(":")[0] for line in lines] == ["uniform", "tiers"]
-        assert lines[0].startswith(f"ledger, {VENUE} {COIN} 1 h, 288 scored: bell does worse than uniform")
+        assert {line.code for line in lines} == {"worse_than_baseline"}
+        assert [line.values["baseline"] for line in lines] == ["uniform", "tiers"]
+        assert lines[0].text.startswith(
+            f"ledger, {VENUE} {COIN} 1 h, 288 scored: bell does worse than uniform"
+        )
 
     def test_a_model_whose_zones_are_hit_less_than_chance_is_flagged(self, store: Store) -> None:
         fill(store, skill=1.0, hits=0.02)
         (line,) = flags_of(store, "bell", VENUE)
-        assert "its zones was hit by 2% of 1152 liquidations, at most 3%" in line
-        assert "does worse than chance" in line
-        assert "chance hits 10%" in line
+        assert line.code == "worse_than_chance"
+        assert "its zones was hit by 2% of 1152 liquidations, at most 3%" in line.text
+        assert "chance hits 10%" in line.text
 
     def test_other_models_and_venues_are_not_concerned(self, store: Store) -> None:
         fill(store, skill=-1.0)

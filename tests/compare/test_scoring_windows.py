@@ -176,7 +176,7 @@ class TestRanges:
         low=np.array([9.0, 7.0, 8.0, 6.0, 5.0]),
         high=np.array([11.0, 12.0, 13.0, 10.0, 9.0]),
         bar_ms=HOUR_MS,
-        said="",
+        by_marks=1.0,
     )
 
     def test_a_window_is_the_bars_after_the_moment_up_to_the_horizon(self) -> None:

@@ -57,7 +57,7 @@ def test_the_flow_of_an_hour_is_what_the_map_before_it_holds_up_to_its_extremes(
     row = int(np.flatnonzero(flow.start_ms == before.end_ms[-1])[0])
     for side, extreme in (("long", series.bars.low[bars]), ("short", series.bars.high[bars])):
         whole, touched = between_usd(before, side, float(extreme))
-        assert whole * (1 - 1e-9) <= getattr(flow, side)[row].sum() <= touched * (1 + 1e-9) + 1e-6
+        assert whole * (1 - 1e-9) <= flow.of(side)[row].sum() <= touched * (1 + 1e-9) + 1e-6
 
 
 def test_an_hour_is_predicted_from_what_was_known_before_it() -> None:

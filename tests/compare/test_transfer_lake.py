@@ -24,6 +24,7 @@ from liqtruth.estimator.model.maps import model_map
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
+from liqtruth.heatmap.notes import texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.compare.transferred_markets import (
@@ -140,7 +141,7 @@ class TestTransfer:
         ]
         said = sum(sum(row) for row in done.model.long) / sum(sum(row) for row in fitted_model().long)
         assert 0.5 * said < mass[1] / mass[0] < 1.6 * said
-        assert any(f"carried over to {VENUE} by" in line for line in after.assumptions)
+        assert any(f"carried over to {VENUE} by" in line for line in texts(after.assumptions))
 
 
 class TestRefused:

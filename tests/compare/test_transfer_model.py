@@ -10,7 +10,7 @@ from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
 from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.observed import Heard
 from liqtruth.compare.transfer.sample import Sample, sample_from
-from liqtruth.compare.transfer.shown import tilt_curve, transfer_figure, transfer_lines
+from liqtruth.compare.transfer.shown import tilt_curve, tilt_figure, transfer_lines
 from liqtruth.compare.transfer.tilt_fit import local_ratios
 from liqtruth.compare.transfer.transfer import (
     BODY_SD,
@@ -116,11 +116,9 @@ class TestCurve:
         again = sample(BRACKETS, level, 1, drawn_with=done.model)
         assert (done.record.long.held_to < 1) == is_held
         for side in SIDES:
-            before, after = (getattr(one.standing, side).sum(axis=1) for one in (own, again))
+            before, after = (one.standing.of(side).sum(axis=1) for one in (own, again))
             assert np.all(np.diff(before) >= 0)
-            assert after == pytest.approx(
-                before * getattr(done.record, side).curve_factor, rel=1e-5, abs=1e-6
-            )
+            assert after == pytest.approx(before * done.record.of(side).curve_factor, rel=1e-5, abs=1e-6)
             assert before[-1] > 0
 
     def test_it_is_corrected_most_and_known_least_near_the_mark(self) -> None:
@@ -188,7 +186,7 @@ class TestSaid:
     def test_its_figure_shades_what_is_extrapolated(self) -> None:
         own, reference = sample(WIDE, 0.3, 1), sample(BRACKETS, 0.0, 2)
         done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
-        figure = transfer_figure(done)
-        assert [shape.x0 for shape in figure.layout.shapes] == [40.0, 40.0]
+        for side in ("long", "short"):
+            assert [shape.x0 for shape in tilt_figure(done.record, side).layout.shapes] == [40.0]
         middle, low, high = tilt_curve(done.record.long.b, done.record.long.covariance)
         assert np.all((low < middle) & (middle < high))

@@ -35,7 +35,7 @@ def walk(seed: int, days: int = 40) -> tuple[PricePath, IntArray, FloatArray]:
     low = np.minimum(opened, close) * np.exp(-rng.exponential(0.002, close.size))
     start = HOUR * np.arange(close.size)
     bars = np.arange(72, close.size - 1, EVERY_H)
-    return PricePath(MarkPath(start, start + HOUR, low, high, HOUR, "")), HOUR * (bars + 1), close[bars]
+    return PricePath(MarkPath(start, start + HOUR, low, high, HOUR, 1.0)), HOUR * (bars + 1), close[bars]
 
 
 def walk_with_future(seed: int) -> tuple[PricePath, IntArray, FloatArray, FloatArray]:
@@ -184,7 +184,7 @@ class TestPrices:
         rng = np.random.default_rng(seed)
         start = np.flatnonzero(rng.random(200) < 0.95) * HOUR
         low = rng.lognormal(0.0, 0.1, start.size)
-        path = PricePath(MarkPath(start, start + HOUR, low, low * 1.1, HOUR, ""))
+        path = PricePath(MarkPath(start, start + HOUR, low, low * 1.1, HOUR, 1.0))
         begins = np.array([begin for begin, _ in spans]) * (HOUR // 2)
         ends = begins + np.array([length for _, length in spans]) * (HOUR // 2)
         found_low, found_high = path.extremes(begins, ends)

@@ -72,7 +72,7 @@ class TestStored:
         assert (found.venue, found.moments) == ("hyperliquid", len(READ_AT))
         assert found.start == of_ms(int(market.end_ms[READ_AT[0] - 1]))
         assert found.alignment is None
-        assert found.claims[1].verdict == "not known, because these are the exact maps: score a model"
+        assert found.claims[1].verdict.text == "not known, because these are the exact maps: score a model"
 
     def test_only_the_last_reading_of_a_step_is_taken(self, held: Store, market: MarketSeries) -> None:
         daily = reading_times(held, COIN, None, None, timedelta(days=1))
@@ -90,7 +90,7 @@ class TestStored:
         stored_series(store, random_series(12))
         found = scored(store)
         assert found.alignment is None
-        assert all("no exact map of SOL is stored near" in answer.verdict for answer in found.claims[1:])
+        assert all("no exact map of SOL is stored near" in answer.verdict.text for answer in found.claims[1:])
 
     def test_what_lacks_is_told_in_a_line(self, store: Store) -> None:
         with pytest.raises(NothingStored, match="no candles of hyperliquid SOL are stored"):

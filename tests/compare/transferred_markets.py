@@ -71,7 +71,7 @@ def liquidated(
     factor, rng = ratios(np.array(model.leverage), b), np.random.default_rng(seed)
     parts = []
     for side in SIDES:
-        mean = coverage * getattr(flow, side) @ factor / flow.mark_px
+        mean = coverage * flow.of(side) @ factor / flow.mark_px
         hour = np.repeat(np.arange(mean.size), rng.poisson(mean))
         ts = flow.start_ms[hour] + rng.integers(0, flow.step_ms, hour.size)
         parts.append(

@@ -79,7 +79,7 @@ def backtest_of(
 def _side_of(
     pairs: Sequence[Sample], side: str, layer: str, drawn: Callable[[FloatArray], FloatArray]
 ) -> SideBacktest:
-    truth = np.stack([getattr(getattr(pair, side), layer) for pair in pairs])
+    truth = np.stack([getattr(pair.of(side), layer) for pair in pairs])
     maps = baselines(Judged(pairs, pairs), side, layer, pairs) | {FITTED: drawn(truth)}
     maps[CHANCE] = np.roll(maps[FITTED], 1, axis=0)
     found = {name: scores(truth, one, side) for name, one in maps.items()}

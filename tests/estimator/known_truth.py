@@ -186,7 +186,8 @@ def series_of(record: Record, column: int = 0) -> MarketSeries:
         end_ms=candles.close_ms + 1,
         last_oi_at=last,
         oi_rounding_usd=0.0,
-        notes=("synthetic",),
+        notes=(),
+        synthetic=True,
     )
 
 

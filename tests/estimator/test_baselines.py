@@ -119,4 +119,4 @@ def test_venues_are_added_and_stay_apart_in_the_breakdown(one: Bars, other: Bars
     assert both.long_usd == pytest.approx(maps[0].long_usd + maps[1].long_usd)
     assert both.filter(venue="b").short_usd == pytest.approx(maps[1].short_usd)
     assert min(m.mark_px for m in maps) <= both.mark_px * (1 + 1e-9)
-    assert any(note.startswith("a has ") for note in both.coverage.notes)
+    assert any(note.code == "venue_share" and note.values["venue"] == "a" for note in both.coverage.notes)

@@ -173,7 +173,7 @@ def test_a_map_of_more_than_a_market_can_hold_warns(store: Store, tmp_path: Path
     import_feed(store, bars(tmp_path, 3_000_000, 3_000_000 * PX), "okx", "BTC")
     at = datetime.fromtimestamp(times()[-1] + 3600, UTC)
     assert any(
-        "200 billion" in note for note in load_series(store, venue_named("okx"), "BTC", "7d", at).notes
+        "200 billion" in note.text for note in load_series(store, venue_named("okx"), "BTC", "7d", at).notes
     )
 
 

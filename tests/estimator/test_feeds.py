@@ -87,7 +87,7 @@ def test_short_fetches_take_five_minute_bars(store: Store, served: SandboxServer
 def test_a_map_of_fetched_series_is_called_synthetic(store: Store, served: SandboxServer) -> None:
     assert fetched(store, served).source.startswith("synthetic")
     drawn = model_map(store, "BTC", "binance", "tiers", "3d")
-    assert any("synthetic" in note for note in drawn.coverage.notes)
+    assert drawn.synthetic
     assert drawn.mark_px == stored(store, "candles")["close"][-1]
 
 

@@ -21,6 +21,7 @@ from liqtruth.estimator.model.map_bounds import bounds_of
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.bands import mass_within
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import texts
 from tests.estimator.fitted_models import SIDE_BOUNDS, correction_of, fitted
 from tests.estimator.markets import bars_of, series_of
 
@@ -34,7 +35,7 @@ def drawn(model: LeverageModel, venue: str = "hyperliquid", **parts: object) -> 
 
 
 def said(heatmap: Heatmap) -> str:
-    return "; ".join(heatmap.assumptions)
+    return "; ".join(texts(heatmap.assumptions))
 
 
 def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
@@ -42,7 +43,7 @@ def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
     assert made.bounds is not None
     assert made.bounds.level == LEVEL
     for side in ("long", "short"):
-        found = getattr(made.bounds, side)
+        found = made.bounds.of(side)
         curve = mass_within(made, SIDE_BOUNDS.distance_pct, side) / HELD_USD
         for factor, amount in ((SIDE_BOUNDS.low, found.low_usd), (SIDE_BOUNDS.high, found.high_usd)):
             expected = np.maximum(np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0) * HELD_USD

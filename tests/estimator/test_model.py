@@ -47,13 +47,11 @@ def test_the_map_holds_what_is_left_at_the_mark(
     made = drawn(bars, weights, width_bps=width_bps)
     mark = made.heatmap.mark_px
     for side in ("long", "short"):
-        balance: Balance = getattr(made, side)
+        balance: Balance = made.of(side)
         seen = (balance.on_map + balance.never) * mark
-        assert getattr(made.heatmap.total_usd, side) == pytest.approx(seen, rel=1e-9, abs=1e-4)
-        assert getattr(made.heatmap.never_usd, side) == pytest.approx(
-            balance.never * mark, rel=1e-9, abs=1e-4
-        )
-        assert getattr(made.heatmap.coverage.seen_usd, side) == pytest.approx(seen, abs=1e-4)
+        assert made.heatmap.total_usd.of(side) == pytest.approx(seen, rel=1e-9, abs=1e-4)
+        assert made.heatmap.never_usd.of(side) == pytest.approx(balance.never * mark, rel=1e-9, abs=1e-4)
+        assert made.heatmap.coverage.seen_usd.of(side) == pytest.approx(seen, abs=1e-4)
     assert made.heatmap.coverage.open_interest_usd == pytest.approx(bars.open_interest[-1] * mark)
 
 
@@ -115,7 +113,7 @@ def test_leverages_above_the_venues_highest_are_dropped_and_it_is_said() -> None
     """Without facts at most 50x is assumed."""
     made = estimate(series_of(bars_of([(9, 11, 10)], [0, 30])), tiers(), OKX, "NOSUCH")
     assert "100x" not in set(made.heatmap.breakdown["leverage_band"])
-    assert "above the venue's highest of 50x dropped" in made.heatmap.assumptions[0]
+    assert "above the venue's highest of 50x dropped" in made.heatmap.assumptions[0].text
     assert made.long.total == pytest.approx(30)
 
 

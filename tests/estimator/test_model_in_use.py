@@ -14,6 +14,7 @@ from liqtruth.estimator.model.model_in_use import calibrated_model, in_use, is_f
 from liqtruth.estimator.model.node_shares import node_shares
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.notes import note, texts
 from liqtruth.storage.store import Store
 from tests.estimator.fitted_models import correction_of, fitted, save, stored_series
 
@@ -21,7 +22,7 @@ FLAT = Brackets.flat("X", 0.01, 50.0, "one flat bracket, for the test")
 
 
 def shares_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
-    return node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).said
+    return texts(node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).said)
 
 
 def test_without_a_choice_it_is_the_model_called_calibrated(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_the_map_is_vintages_with_the_model_in_use_under_its_own_name(store: Sto
     assert (drawn.label, other.label) == ("okx calibrated", "okx vintages")
     assert np.array_equal(drawn.long_usd, other.long_usd)
     assert drawn.assumptions == other.assumptions
-    assert any(line.startswith("not levelled to okx") for line in drawn.assumptions)
+    assert note("not_levelled", venue="okx", whose="Hyperliquid") in drawn.assumptions
 
 
 def test_over_time_it_has_the_same_name_and_says_the_same(store: Store) -> None:

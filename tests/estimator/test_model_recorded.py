@@ -16,6 +16,7 @@ from liqtruth.estimator.model.maps import ALONE, model_map
 from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.notes import texts
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
 from tests.estimator.fitted_models import fitted, save
@@ -43,12 +44,12 @@ def test_a_map_says_its_mark_its_age_and_all_it_assumed(binance: Store, model: s
     assert drawn.coverage.open_interest_usd == pytest.approx(8.45e9)
     assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd)
     assert 0 < min(drawn.coverage.share) < max(drawn.coverage.share) < 1
-    said = "\n".join(drawn.assumptions)
+    said = "\n".join(texts(drawn.assumptions))
     assert "maintenance brackets of binance BTCUSDT, 2026-09" in said
     assert "isolated positions of 10,000 USD at entry" in said
     assert "last prices, not marks" in said
     assert "the source rounds open interest to 10,000,000 USD" in said
-    assert "older than the window (from 2026-07-22T" in drawn.coverage.notes[0]
+    assert "older than the window (from 2026-07-22T" in drawn.coverage.notes[0].text
 
 
 @pytest.mark.parametrize(("model", "leverages"), [("tiers", tiers().leverage), ("bell", (1, 5, 10, 20, 40))])
@@ -61,7 +62,7 @@ def test_the_bands_of_leverage_are_parts_of_the_map(
     assert sum(part.short_usd for part in parts) == pytest.approx(whole.short_usd)
     assert sum(part.never_usd.long for part in parts) == pytest.approx(whole.never_usd.long)
     assert all(0 < part.total_usd.total < whole.total_usd.total for part in parts)
-    assert "only leverage_band = " in parts[0].assumptions[-1]
+    assert parts[0].assumptions[-1].code == "filtered"
 
 
 def test_several_leverages_keep_the_mass_of_all_their_bands(binance: Store) -> None:
@@ -76,7 +77,7 @@ def test_a_longer_window_knows_the_age_of_more_open_interest(binance: Store) -> 
         model_map(binance, "BTC", "binance", "tiers", window, at=AT).coverage
         for window in ("12h", "24h", "3d", "7d", "30d")
     ]
-    older = [float(coverage.notes[0].partition("%")[0].rpartition(" ")[2]) for coverage in known]
+    older = [100 * coverage.notes[0].values["before_window"][0] for coverage in known]
     assert older == sorted(older, reverse=True)
     assert older[0] > 90 > 50 > older[-1]
 
@@ -84,7 +85,7 @@ def test_a_longer_window_knows_the_age_of_more_open_interest(binance: Store) -> 
 @pytest.mark.parametrize("window", ["90d", "180d"])
 def test_a_window_longer_than_history_says_where_history_begins(binance: Store, window: str) -> None:
     notes = model_map(binance, "BTC", "binance", "tiers", window, at=AT).coverage.notes
-    assert any(note.startswith("history begins at 2026-07-02T07:26Z, ") for note in notes)
+    assert any(one.code == "history_begins" and one.values["at"] == "2026-07-02T07:26Z" for one in notes)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
         assert balance.unassigned / balance.total == pytest.approx(0.178, abs=1e-3)
         assert balance.unallowed / balance.total == pytest.approx(0.008, abs=1e-3)
         assert min(balance.swept, balance.before_window) > 0
-    assert "shape of volume" in "\n".join(drawn.assumptions)
+    assert "shape of volume" in "\n".join(texts(drawn.assumptions))
     fresh = model.heatmap(leverage=[5], age=["<4h", "4-24h"])
     assert 0 < fresh.total_usd.long < drawn.total_usd.long
 
@@ -153,6 +154,6 @@ def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
 def test_without_volume_the_clock_falls_back_and_says_so(binance: Store) -> None:
     drawn = model_map(binance, "BTC", "binance", "vintages", "7d", at=AT)
     assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd, rel=1e-9)
-    assert any("falls back to the changes of open interest" in said for said in drawn.assumptions)
+    assert any("falls back to the changes of open interest" in said for said in texts(drawn.assumptions))
     with pytest.raises(MissingData, match="volume-profile needs volume"):
         model_map(binance, "BTC", "binance", "volume-profile", "7d", at=AT)

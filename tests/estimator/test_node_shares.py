@@ -17,6 +17,7 @@ from liqtruth.estimator.model.leverage_model import (
 )
 from liqtruth.estimator.model.node_shares import NodeShares, daily_volatility, node_shares
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.notes import note, texts
 from tests.estimator.fitted_models import fitted
 from tests.estimator.markets import bars_of, random_bars, series_of
 
@@ -42,8 +43,8 @@ def test_in_leverage_nodes_and_shares_are_the_models_own_bit_for_bit(
         drawn = node_shares("vintages", model, flat(highest), POSITION_USD, daily_volatility=volatility)
         assert np.array_equal(drawn.leverage, own)
         for side in ("long", "short"):
-            assert np.array_equal(getattr(drawn, side), PRIOR.shares(side) * allowed)
-        assert not [line for line in drawn.said if "times the model's" in line]
+            assert np.array_equal(drawn.of(side), PRIOR.shares(side) * allowed)
+        assert not [line for line in drawn.said if line.code == "scaled"]
 
 
 @given(random_bars(at_most=10))
@@ -69,7 +70,7 @@ def test_of_volatility_a_wilder_market_has_lower_leverage_in_proportion(volatili
     drawn = shares_of("of-volatility", 1e4, volatility)
     expected = np.maximum(np.array(PRIOR.leverage) * REFERENCE_VOLATILITY / volatility, 1.0)
     assert drawn.leverage == pytest.approx(expected)
-    assert any(f"{volatility:.2%} a day" in line for line in drawn.said)
+    assert any(f"{volatility:.2%} a day" in line for line in texts(drawn.said))
 
 
 def test_at_the_reference_market_every_coordinate_is_the_same() -> None:
@@ -85,7 +86,7 @@ def test_below_1x_nodes_are_held_at_1x_where_no_long_is_liquidated_and_it_is_sai
     assert np.all(drawn.leverage[held] == 1.0)
     longs, _ = drawn.factors(flat(4.0), POSITION_USD)
     assert np.all(longs[held] <= 0)
-    said = next(line for line in drawn.said if "held at 1x" in line)
+    said = next(line for line in texts(drawn.said) if "held at 1x" in line)
     assert f"{PRIOR.shares('long')[:, held].sum():.1%} of shares" in said
 
 
@@ -100,7 +101,7 @@ def test_mass_is_kept_where_many_nodes_are_held_at_1x() -> None:
 def test_volatility_that_is_not_known_is_said() -> None:
     drawn = shares_of("of-volatility", volatility=0.0)
     assert np.array_equal(drawn.leverage, np.array(PRIOR.leverage))
-    assert any("volatility, which is not known here" in line for line in drawn.said)
+    assert any(line.code == "volatility_unknown" for line in drawn.said)
 
 
 @given(st.floats(0.001, 0.05), st.sampled_from([300.0, 3600.0, 86_400.0]))
@@ -126,8 +127,8 @@ def test_a_coin_has_its_own_shares_where_they_were_fitted_and_the_pooled_ones_el
         drawn = node_shares("calibrated", model, flat(1e3), POSITION_USD, venue=venue, coin=coin)
         assert np.array_equal(drawn.long, expected)
         is_own = (venue, coin) == ("hyperliquid", "SOL")
-        assert ("with the shares that were fitted for SOL itself" in drawn.said) == is_own
-        assert drawn.said[0] == model.note, "the model that is named is the one in the file"
+        assert (note("own_shares", coin="SOL") in drawn.said) == is_own
+        assert drawn.said[0].text == model.note, "the model that is named is the one in the file"
 
 
 def test_what_a_coins_own_shares_lack_to_one_is_unassigned() -> None:

@@ -20,6 +20,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.notes import note, sentence, texts
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
@@ -97,7 +98,9 @@ def test_it_ends_at_the_last_bar_and_shows_as_many_steps_as_the_span_holds() -> 
     assert series.candles is not None
     assert series.candles.high.tolist() == market.bars.high[-12:].tolist()
     assert series.candles.open.tolist() == market.bars.close[-13:-1].tolist()
-    assert any("1.5 days" in said or "36.0 h before the first column" in said for said in series.assumptions)
+    assert any(
+        "1.5 days" in said or "36.0 h before the first column" in said for said in texts(series.assumptions)
+    )
 
 
 def test_a_span_that_is_not_stored_shows_what_is() -> None:
@@ -156,22 +159,29 @@ def test_leverage_above_the_venues_highest_is_null_mass_and_said() -> None:
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
     assert not shares.long[:, shares.leverage > 50].any()
     assert shares.long[:, shares.leverage <= 50].sum() > 0
-    assert any(said.startswith("leverage above the venue's highest of 50x") for said in shares.said)
+    assert any(said.code == "above_highest" and said.values["highest"] == 50 for said in shares.said)
 
 
 def test_the_clock_without_volume_is_told() -> None:
     market = a_day_of_bars()
-    assert any("volume is not known" in said for said in drawn(market, "vintages").assumptions)
+    assert any("volume is not known" in said for said in texts(drawn(market, "vintages").assumptions))
     known = replace(market.bars, volume=np.full(48, 5.0))
-    assert not any("volume is" in said for said in drawn(replace(market, bars=known), "vintages").assumptions)
-    assert not any("volume is" in said for said in drawn(market, "tiers").assumptions)
+    assert not any(
+        "volume is" in said for said in texts(drawn(replace(market, bars=known), "vintages").assumptions)
+    )
+    assert not any("volume is" in said for said in texts(drawn(market, "tiers").assumptions))
 
 
 def test_what_was_found_wrong_and_what_is_synthetic_is_carried() -> None:
-    market = replace(a_day_of_bars(), notes=("synthetic: made up",), quality=("2 bars dropped",))
+    market = replace(
+        a_day_of_bars(),
+        notes=(note("synthetic_series"),),
+        quality=(sentence("2 bars dropped"),),
+        synthetic=True,
+    )
     series = drawn(market)
-    assert series.quality == ("2 bars dropped",)
-    assert {"synthetic: made up", "input: 2 bars dropped"} <= set(series.describe())
+    assert series.quality == (sentence("2 bars dropped"),)
+    assert {note("synthetic_series").text, "input: 2 bars dropped"} <= set(series.describe())
 
 
 @pytest.mark.recorded

@@ -19,6 +19,7 @@ from liqtruth.estimator.series.quality import (
     traded_between,
 )
 from liqtruth.estimator.series.series import MarketSeries, align
+from liqtruth.heatmap.notes import texts
 from tests.estimator.markets import HOUR, START, candles, held
 
 HOURS = 60
@@ -192,7 +193,7 @@ def test_a_fault_anywhere_is_found_and_told_with_its_moment(
     except SeriesRefused as refused:
         findings: tuple[str, ...] = (str(refused),)
     else:
-        findings = series.quality
+        findings = texts(series.quality)
     wanted = said.format(told(at(hour)))
     assert any(wanted in finding for finding in findings), findings
 
@@ -240,7 +241,7 @@ def test_the_order_of_rows_does_not_matter(seed: int, order: list[int]) -> None:
     series = aligned(bars[order], readings)
     assert series.bars.close.tolist() == bars["close"].to_list()
     wanted = ("candles were not in order of time: sorted",) if order != sorted(order) else ()
-    assert series.quality == wanted
+    assert texts(series.quality) == wanted
 
 
 def test_a_doubtful_last_reading_waits_for_the_next_one() -> None:
@@ -248,7 +249,7 @@ def test_a_doubtful_last_reading_waits_for_the_next_one() -> None:
     doubtful = scaled(readings, HOURS, 1000.0)
     series = aligned(bars, doubtful)
     assert series.bars.open_interest[-1] == series.bars.open_interest[-2]
-    assert "the last reading left out until another confirms it" in series.quality[0]
+    assert "the last reading left out until another confirms it" in series.quality[0].text
 
 
 def test_without_volume_only_a_threefold_step_is_a_change_of_unit() -> None:
@@ -256,7 +257,7 @@ def test_without_volume_only_a_threefold_step_is_a_change_of_unit() -> None:
     bars, readings = market(2)
     blind = bars.with_columns(volume=pl.lit(None, pl.Float64))
     assert aligned(blind, scaled(readings, 30, 2.0)).quality == ()
-    assert "a factor of 5" in aligned(blind, scaled(readings, 30, 5.0)).quality[0]
+    assert "a factor of 5" in aligned(blind, scaled(readings, 30, 5.0)).quality[0].text
 
 
 def test_a_doubling_that_was_traded_is_no_fault() -> None:
@@ -285,7 +286,7 @@ def test_a_frozen_feed_is_told_with_its_span() -> None:
         open_interest=pl.when(still).then(readings["open_interest"][20]).otherwise("open_interest"),
         open_interest_usd=pl.lit(None, pl.Float64),
     )
-    said = [one for one in aligned(bars, frozen).quality if "stands still" in one]
+    said = [one for one in texts(aligned(bars, frozen).quality) if "stands still" in one]
     assert said == [
         f"open interest stands still for 20.0 h from {told(at(20))} to {told(at(40))}: a frozen feed?"
     ]
@@ -299,7 +300,7 @@ def test_prices_that_stand_still_are_told() -> None:
     )
     assert any(
         one.startswith(f"prices stand still for 20.0 h from {told(at(20))}")
-        for one in aligned(frozen, readings).quality
+        for one in texts(aligned(frozen, readings).quality)
     )
 
 
@@ -310,7 +311,7 @@ def test_rounded_values_that_repeat_are_not_frozen() -> None:
         [at(n) for n in range(HOURS + 1)], None, [6.3e9 + 1e7 * (n // 24) for n in range(HOURS + 1)]
     )
     still = checked(bars.with_columns(end=pl.col("ts") + HOUR), rounded, rounding_usd=1e7).findings
-    assert not any("stands still" in one for one in still)
+    assert not any(one.code == "stands_still" for one in still)
 
 
 # ---------------------------------------------------------------------------------- what was traded

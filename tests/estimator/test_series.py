@@ -21,6 +21,7 @@ from liqtruth.estimator.series.series import (
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.notes import texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, START, bars_of, candles, held, series_of
@@ -106,7 +107,9 @@ class TestOpenInterest:
         series = align(candles(START, 3600, 24), late, START, START + DAY)
         assert series.bars.open_interest.tolist() == list(range(10, 25))
         assert series.start == START + 10 * HOUR
-        assert series.notes == ("history begins at 2026-08-01T10:00Z, 10.0 h after the window's start",)
+        assert texts(series.notes) == (
+            "history begins at 2026-08-01T10:00Z, 10.0 h after the window's start",
+        )
 
     def test_that_all_comes_after_the_bars_is_no_series(self) -> None:
         with pytest.raises(NothingStored, match="no open interest before the last bar"):
@@ -115,7 +118,9 @@ class TestOpenInterest:
     def test_that_is_older_than_a_bar_is_said(self) -> None:
         """Values at 0:00 and 2:00 for bars that end at 1:00, 2:00, 3:00 and 4:00: late at 1, 3 and 4."""
         series = align(candles(START, 3600, 4), held(hours(0, 2), [1, 2]), START, START + 4 * HOUR)
-        assert series.notes == ("open interest is older than a bar at 3 of 5 bars: its changes come late",)
+        assert texts(series.notes) == (
+            "open interest is older than a bar at 3 of 5 bars: its changes come late",
+        )
         assert series.last_oi_at == START + 2 * HOUR
         assert series.oldest_age_s == 2 * 3600
 
@@ -135,7 +140,7 @@ def test_gaps_between_bars_are_counted() -> None:
     )
     series = align(broken, held(hours(*range(9)), [1.0] * 9), START, START + 8 * HOUR)
     assert series.notes == ()
-    assert series.quality == (
+    assert texts(series.quality) == (
         "2 gaps in the candles, 3.0 h in all, the widest 2.0 h before 2026-08-01T07:00Z: "
         "prices inside them are unknown",
     )
@@ -197,7 +202,7 @@ def test_a_missing_series_says_which_command_brings_it(store: Store) -> None:
 def test_series_from_the_sandbox_are_called_synthetic(store: Store) -> None:
     keep(store, "candles", candles(START, 3600, 4), "synthetic: sandbox")
     keep(store, "open_interest", held(hours(*range(5)), [1.0] * 5), "a file")
-    notes = load_series(store, venue_named("okx"), "SOL", "12h").notes
+    notes = texts(load_series(store, venue_named("okx"), "SOL", "12h").notes)
     assert "synthetic: fetched from the sandbox, not from an exchange" in notes
 
 
@@ -239,7 +244,7 @@ class TestVolumeAndMarks:
         lacking = self.BARS.with_columns(volume=pl.when(pl.int_range(4) > 2).then(None).otherwise("volume"))
         series = self.aligned(lacking, None)
         assert series.bars.volume is None
-        assert series.notes == ("1 of 4 bars have no volume: none is used",)
+        assert texts(series.notes) == ("1 of 4 bars have no volume: none is used",)
 
     def test_marks_that_cover_every_bar_say_what_was_swept(self) -> None:
         marks = pl.concat([self.marks(START, FIVE, 24, 90.0), self.marks(START + 2 * HOUR, FIVE, 24, 110.0)])
@@ -255,13 +260,15 @@ class TestVolumeAndMarks:
         series = self.aligned(self.BARS, self.marks(START, FIVE, 21, 90.0))
         assert series.bars.swept_low is not None
         assert series.bars.swept_low.tolist() == [90, 100, 100, 100]
-        assert series.notes == ("mark prices cover 1 of 4 bars: last prices, not marks, sweep in the others",)
+        assert texts(series.notes) == (
+            "mark prices cover 1 of 4 bars: last prices, not marks, sweep in the others",
+        )
 
     def test_without_marks_or_with_longer_ones_nothing_is_said_of_them_but_their_lack(self) -> None:
         for marks in (self.marks(START, FIVE, 0, 1.0), self.marks(START, 7200, 2, 90.0)):
             series = self.aligned(self.BARS, marks)
             assert series.bars.swept_low is None
-            assert series.notes == ("no mark prices: levels are swept by last prices, not marks",)
+            assert texts(series.notes) == ("no mark prices: levels are swept by last prices, not marks",)
 
     def test_marks_are_read_from_the_store(self, store: Store) -> None:
         keep(store, "candles", self.BARS)

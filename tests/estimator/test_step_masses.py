@@ -93,8 +93,8 @@ class TestMass:
             drawn(bars, length, shares) for shares in (SHARES, part * odd, SHARES - part * odd)
         )
         for side in ("long", "short"):
-            summed = parts(getattr(one, side)) + parts(getattr(rest, side))
-            assert summed == pytest.approx(parts(getattr(whole, side)), rel=1e-9, abs=1e-9)
+            summed = parts(one.of(side)) + parts(rest.of(side))
+            assert summed == pytest.approx(parts(whole.of(side)), rel=1e-9, abs=1e-9)
 
     @given(random_bars(at_most=9), step_lengths)
     def test_mirrored_prices_mirror_the_sides(self, bars: Bars, length: int) -> None:
@@ -163,7 +163,7 @@ class TestSweep:
         fine, coarse = drawn(bars, 1, grid=grid), drawn(bars, length, grid=grid)
         at = steps_of(bars, length).ends - 1
         for name, is_long in (("long", True), ("short", False)):
-            short_steps, long_steps = getattr(fine, name).on_map[at], getattr(coarse, name).on_map
+            short_steps, long_steps = fine.of(name).on_map[at], coarse.of(name).on_map
             cut = cut_in_part(bars, grid, is_long=is_long)
             for row, other in zip(short_steps, long_steps, strict=True):
                 _equal_but_for(row, other, set(), cut)
@@ -232,8 +232,8 @@ class TestTime:
             before, turned(before), (BELOW, ABOVE), (SHARES, SHARES), Steps(ends[ends <= stop]), grid
         )
         for name in ("long", "short"):
-            early = parts(getattr(half, name))
-            assert parts(getattr(whole, name))[: len(early)] == pytest.approx(early, rel=1e-12, abs=1e-12)
+            early = parts(half.of(name))
+            assert parts(whole.of(name))[: len(early)] == pytest.approx(early, rel=1e-12, abs=1e-12)
 
     @given(random_bars(at_most=9), st.integers(1, 8))
     def test_fresh_and_stale_are_all_positions(self, bars: Bars, age: int) -> None:
@@ -241,8 +241,8 @@ class TestTime:
         both = [drawn(bars, grid=grid, age=band) for band in (AgeBand(0, age), AgeBand(age))]
         whole = drawn(bars, grid=grid)
         for name in ("long", "short"):
-            fresh, stale = (parts(getattr(one, name)) for one in both)
-            assert fresh + stale == pytest.approx(parts(getattr(whole, name)), rel=1e-9, abs=1e-9)
+            fresh, stale = (parts(one.of(name)) for one in both)
+            assert fresh + stale == pytest.approx(parts(whole.of(name)), rel=1e-9, abs=1e-9)
             assert np.all(fresh >= 0)
 
     @given(random_bars(at_most=9), st.integers(1, 8))
@@ -257,8 +257,8 @@ class TestTime:
         )
         stale = drawn(bars, grid=grid, age=AgeBand(age))
         for name in ("long", "short"):
-            expected = parts(getattr(without, name))[-1]
-            assert parts(getattr(stale, name))[-1] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+            expected = parts(without.of(name))[-1]
+            assert parts(stale.of(name))[-1] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
     @given(random_bars(at_most=9), st.data())
     def test_a_step_inside_a_gap_changes_nothing(self, bars: Bars, data: st.DataObject) -> None:
@@ -269,10 +269,8 @@ class TestTime:
         gapped = price_time(bars, turnover, (BELOW, ABOVE), (SHARES, SHARES), with_gap, grid)
         gapless = drawn(bars, grid=grid)
         for name in ("long", "short"):
-            assert np.array_equal(
-                np.delete(parts(getattr(gapped, name)), at, 0), parts(getattr(gapless, name))
-            )
-            assert np.array_equal(*parts(getattr(gapped, name))[at - 1 : at + 1])
+            assert np.array_equal(np.delete(parts(gapped.of(name)), at, 0), parts(gapless.of(name)))
+            assert np.array_equal(*parts(gapped.of(name))[at - 1 : at + 1])
 
 
 @pytest.mark.parametrize("ends", [[], [0, 1], [2, 1]])

@@ -122,10 +122,10 @@ def test_the_picture_and_the_page_say_every_move_above_the_bars() -> None:
     said = map_figure(MAP).layout.title.subtitle.text
     page = to_html(MAP)
     table = page[page.index("<table>") : page.index("</table>")]
-    assert page.index("</table>") < page.index('<div id="map"')
+    assert page.index("</table>") < page.index('id="map"')
     for pct in SHOWN_PCT:
         for sign in "+-":
             assert f"a move of {sign}{pct:g} % likely liquidates" in said
-            assert f"{sign}{pct:g} %</span>" in table
+            assert f">{sign}{pct:g} %</td>" in table
     assert "$2.5M to $10M" in table
     assert "<table>" not in to_html(plain())

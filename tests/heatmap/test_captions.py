@@ -12,6 +12,7 @@ from liqtruth.heatmap.drawing.captions import (
     title,
 )
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.notes import note, sentence, texts
 from tests.heatmap.maps import map_of
 
 MAP = map_of([("long", 90.0, 1e6), ("short", 1_000.0, 2e6), ("short", None, 3e6)])
@@ -68,19 +69,24 @@ def test_unknown_collateral_and_crossed_positions_are_told_only_where_there_are_
 
 
 def test_what_was_wrong_with_the_input_is_told_between_the_remainder_and_the_notes() -> None:
-    flawed = replace(seen(notes=("a note",)), quality=("2 prices of zero dropped",))
+    flawed = replace(seen(notes=(sentence("a note"),)), quality=(sentence("2 prices of zero dropped"),))
     assert said_beside(flawed) == (remainder_line(MAP), "input: 2 prices of zero dropped", "a note")
     assert said_beside(MAP) == (remainder_line(MAP),)
 
 
 def test_how_much_is_whales_is_read_first_and_not_twice() -> None:
-    whales = "whales hold 51 % of what lies within 30 % of the mark"
-    drawn = seen(notes=("a note", whales))
-    assert head_lines(drawn) == (coverage_line(drawn), whales)
+    whales = note(
+        "only_crowd", shares=(0.5, 0.25), cut_share=0.003, cut_usd=(1e5, 1e5), of_open_interest=True
+    )
+    drawn = seen(notes=(sentence("a note"), whales))
+    assert head_lines(drawn) == (coverage_line(drawn), whales.text)
     assert said_beside(drawn) == (remainder_line(MAP), "a note")
 
 
 def test_what_a_fitted_model_does_not_know_here_is_said_beside_every_drawing() -> None:
-    lacking = ("not levelled to okx: shape carried over", "no bounds: the model is not levelled to okx")
-    drawn = replace(seen(notes=("a note",)), assumptions=("an assumption", *lacking))
-    assert said_beside(drawn) == (remainder_line(MAP), *lacking, "a note")
+    lacking = (
+        note("not_levelled", venue="okx", whose="Hyperliquid"),
+        note("unbounded_not_levelled", venue="okx"),
+    )
+    drawn = replace(seen(notes=(sentence("a note"),)), assumptions=(sentence("an assumption"), *lacking))
+    assert said_beside(drawn) == (remainder_line(MAP), *texts(lacking), "a note")

@@ -16,6 +16,7 @@ from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.files import SCHEMA, about, from_json, read_map, same, to_csv, to_json, write_map
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.writing import write_atomically
 from tests.heatmap.maps import SUFFIXES, any_level, frame, map_of, plain
 
@@ -23,6 +24,8 @@ odd = st.floats(0.0, 1e300, allow_subnormal=True)
 pairs = st.builds(Sides, odd, odd)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 moments = st.datetimes(timezones=st.integers(-12, 12).map(lambda hours: timezone(timedelta(hours=hours))))
+known_notes = [note("stale_positions", count=1, positions=2, hours=6.0), note("no_marks").of("binance")]
+notes = texts.map(sentence) | st.sampled_from(known_notes)
 coverages = st.builds(
     Coverage,
     st.none() | odd,
@@ -32,7 +35,8 @@ coverages = st.builds(
     accounts=st.none() | st.integers(0, 10**12),
     crossed_usd=pairs,
     oldest_age_s=st.none() | odd,
-    notes=st.lists(texts, max_size=2).map(tuple),
+    notes=st.lists(notes, max_size=2).map(tuple),
+    synthetic=st.booleans(),
 )
 
 
@@ -54,8 +58,8 @@ def odd_maps(draw: st.DrawFn) -> Heatmap:
         short_usd=np.array(zeros + above),
         beyond_usd=draw(pairs),
         never_usd=draw(pairs),
-        assumptions=tuple(draw(st.lists(texts, max_size=3))),
-        quality=tuple(draw(st.lists(texts, max_size=3))),
+        assumptions=tuple(draw(st.lists(notes, max_size=3))),
+        quality=tuple(draw(st.lists(notes, max_size=3))),
         breakdown=draw(st.sampled_from([None, built.breakdown])),
     )
 
@@ -183,6 +187,6 @@ def test_the_same_map_gives_the_same_bytes_and_its_moment_is_utc() -> None:
 
 
 def test_a_file_from_before_there_was_quality_is_read_as_without_findings() -> None:
-    content = json.loads(to_json(replace(plain(), quality=("a gap",))))
+    content = json.loads(to_json(replace(plain(), quality=(sentence("a gap"),))))
     assert content.pop("quality") == ["a gap"]
     assert same(from_json(json.dumps(content)), plain())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import (
     MARK,
     NOON,
@@ -39,12 +40,12 @@ def same_mass(a: float | np.ndarray, b: float | np.ndarray) -> bool:
 def test_total_is_in_the_grid_plus_beyond_plus_never(levels: list[Level], width_bps: float) -> None:
     built = map_of(levels, PriceGrid.around(MARK, width_bps))
     for side in ("long", "short"):
-        parts = [getattr(part, side) for part in (built.in_grid_usd, built.beyond_usd, built.never_usd)]
+        parts = [part.of(side) for part in (built.in_grid_usd, built.beyond_usd, built.never_usd)]
         given_usd = fsum(usd for name, _, usd in levels if name == side)
         never = fsum(usd for name, px, usd in levels if name == side and px is None)
-        assert same_mass(getattr(built.total_usd, side), given_usd)
+        assert same_mass(built.total_usd.of(side), given_usd)
         assert same_mass(fsum(parts), given_usd)
-        assert same_mass(getattr(built.never_usd, side), never)
+        assert same_mass(built.never_usd.of(side), never)
 
 
 @given(levels_off_the_edges(COARSE.refined(5)), st.sampled_from([1, 5]))
@@ -121,9 +122,11 @@ def apart(told: list[tuple[Level, str, str]]) -> Heatmap:
 
 
 def test_a_filter_says_so_among_the_assumptions_and_keeps_the_rest() -> None:
-    whole = map_of(frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=["a"])
+    whole = map_of(
+        frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=[sentence("a")]
+    )
     part = whole.filter(margin_mode=["cross", "isolated"])
-    assert part.assumptions == ("a", "only margin_mode = cross or isolated")
+    assert part.assumptions == (sentence("a"), note("filtered", kept={"margin_mode": ["cross", "isolated"]}))
     assert (part.coin, part.venue, part.as_of, part.coverage) == ("BTC", "hyperliquid", NOON, whole.coverage)
 
 
@@ -176,5 +179,5 @@ def test_coverage_is_a_share_of_each_side_and_unknown_without_open_interest() ->
 
 def test_a_filter_keeps_what_was_found_wrong_with_the_input() -> None:
     levels = frame([("long", 90.0, 1.0), ("long", 80.0, 2.0)], margin_mode=["cross", "isolated"])
-    flawed = replace(map_of(levels, by=["margin_mode"]), quality=("a gap of 2.0 h",))
-    assert flawed.filter(margin_mode="cross").quality == ("a gap of 2.0 h",)
+    flawed = replace(map_of(levels, by=["margin_mode"]), quality=(sentence("a gap of 2.0 h"),))
+    assert flawed.filter(margin_mode="cross").quality == (sentence("a gap of 2.0 h"),)

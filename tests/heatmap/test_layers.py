@@ -14,9 +14,9 @@ from liqtruth.heatmap.layers import (
     LAYERS,
     Cut,
     effective_positions,
+    layer_note,
     layer_of,
-    layer_said,
-    whales_line,
+    whales_note,
 )
 from tests.heatmap.maps import Level, any_levels, frame, map_of
 
@@ -39,8 +39,8 @@ def test_crowd_and_whales_add_up_to_the_whole_map_everywhere(
 ) -> None:
     whole, (crowd, whales) = map_of(levels), layers_of(levels, open_interest_usd)
     for side in ("long_usd", "short_usd"):
-        parts = getattr(crowd, side) + getattr(whales, side)
-        assert np.allclose(parts, getattr(whole, side), rtol=1e-12, atol=0)
+        parts = crowd.of(side) + whales.of(side)
+        assert np.allclose(parts, whole.of(side), rtol=1e-12, atol=0)
     for rest in ("beyond_usd", "never_usd"):
         parts = np.add(getattr(crowd, rest), getattr(whales, rest))
         assert np.allclose(parts, getattr(whole, rest), rtol=1e-12, atol=0)
@@ -54,7 +54,7 @@ def test_no_position_of_the_crowd_is_above_the_cut_and_every_whale_was(
     crowd, whales = (layer_of(held, cut, layer) for layer in LAYERS)
     assert crowd.height == held.height
     for side in ("long", "short"):
-        largest = getattr(cut.at_usd, side)
+        largest = cut.at_usd.of(side)
         own = pl.col("side") == side
         assert all(usd <= largest for usd in crowd.filter(own)["notional_usd"])
         above = [usd for usd in held.filter(own)["notional_usd"] if usd > largest]
@@ -64,10 +64,14 @@ def test_no_position_of_the_crowd_is_above_the_cut_and_every_whale_was(
 def test_the_cut_is_a_share_of_open_interest_and_of_what_was_seen_where_that_is_unknown() -> None:
     known = Cut.of(Coverage(8e8, Sides(1e8, 2e8)))
     assert known.at_usd == (LARGEST_SHARE * 8e8, LARGEST_SHARE * 8e8)
-    assert known.told == "0.3 % of open interest ($2.4M)"
+    assert "0.3 % of open interest ($2.4M)" in only_whales(known)
     unknown = Cut.of(Coverage(None, Sides(1e8, 2e8)))
     assert unknown.at_usd == (LARGEST_SHARE * 1e8, LARGEST_SHARE * 2e8)
-    assert "open interest being unknown ($300k long, $600k short)" in unknown.told
+    assert "open interest being unknown ($300k long, $600k short)" in only_whales(unknown)
+
+
+def only_whales(cut: Cut) -> str:
+    return layer_note("whales", Sides(1.0, 0.0), Sides(4.0, 0.0), cut).text
 
 
 def test_one_line_says_how_much_is_the_whales_and_on_how_many_the_crowd_rests() -> None:
@@ -82,32 +86,32 @@ def test_one_line_says_how_much_is_the_whales_and_on_how_many_the_crowd_rests() 
             ("long", None, 70_000.0),  # no price liquidates it
         ]
     )
-    line = whales_line(levels, Cut.of(Coverage(1e6, Sides(1e5, 1e5))), 100.0)
-    assert line == (
+    line = whales_note(levels, Cut.of(Coverage(1e6, Sides(1e5, 1e5))), 100.0)
+    assert line.text == (
         "whales hold 44 % of what lies within 30 % of the mark: 2 positions beyond 0.3 % of open interest ($3k) each; "
         "the crowd 56 % in 4 positions (effective number 2 long, 2 short)"
     )
-    assert line.startswith(ABOUT_LAYERS)
+    assert line.code in ABOUT_LAYERS
 
 
 def test_a_position_that_the_mark_has_passed_counts_as_near() -> None:
-    line = whales_line(frame([("long", 150.0, 100.0)]), Cut.of(Coverage(1e6, Sides(100.0, 0.0))), 100.0)
-    assert "the crowd 100 % in 1 position (" in line
+    line = whales_note(frame([("long", 150.0, 100.0)]), Cut.of(Coverage(1e6, Sides(100.0, 0.0))), 100.0)
+    assert "the crowd 100 % in 1 position (" in line.text
 
 
 def test_nothing_near_is_said_too() -> None:
-    line = whales_line(frame([]), Cut.of(Coverage(None, Sides(0.0, 0.0))), 100.0)
-    assert line == "whales hold nothing within 30 % of the mark, and the crowd neither"
-    assert line.startswith(ABOUT_LAYERS)
+    line = whales_note(frame([]), Cut.of(Coverage(None, Sides(0.0, 0.0))), 100.0)
+    assert line.text == "whales hold nothing within 30 % of the mark, and the crowd neither"
+    assert line.code in ABOUT_LAYERS
 
 
 def test_what_a_layer_shows_is_told_as_shares_of_each_side() -> None:
-    said = layer_said("whales", Sides(1.0, 0.0), Sides(4.0, 0.0), Cut.of(Coverage(1e6, Sides(4.0, 0.0))))
-    assert said == (
+    said = layer_note("whales", Sides(1.0, 0.0), Sides(4.0, 0.0), Cut.of(Coverage(1e6, Sides(4.0, 0.0))))
+    assert said.text == (
         "only the whales: of each position what it has above 0.3 % of open interest ($3k); 25.0 % of long and 0.0 % of "
         "short mass"
     )
-    assert said.startswith(ABOUT_LAYERS)
+    assert said.code in ABOUT_LAYERS
 
 
 @given(st.integers(1, 50), st.floats(1.0, 1e6))

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from liqtruth.heatmap.drawing.captions import age_line, coverage_line, data_moment
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
+from liqtruth.heatmap.drawing.page import age_of
 from liqtruth.heatmap.drawing.terminal import map_panel
 from liqtruth.heatmap.files import to_json
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.moment import Grade, ago, as_of, as_of_html, grade
+from liqtruth.heatmap.text import Grade, ago, as_of, grade
 from tests.heatmap.maps import map_of
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
@@ -50,7 +51,7 @@ def test_ages_and_their_grades(old: timedelta, told: str, graded: Grade) -> None
     assert ago(NOON - old, NOON) == told
     assert grade(NOON - old, NOON) == graded
     assert as_of(NOON - old, NOON).endswith(f" UTC ({told})")
-    assert f'class="age {graded}"' in as_of_html(NOON - old, NOON)
+    assert f'class="age {graded}"' in age_of(NOON - old, NOON)
 
 
 @given(
@@ -100,8 +101,7 @@ def test_a_modelled_map_is_as_old_as_its_series() -> None:
 
 @pytest.mark.parametrize("drawn", [TWO, MODELLED])
 def test_synthetic_data_say_so_beside_the_age(drawn: Heatmap) -> None:
-    notes = ("synthetic: read from the sandbox, not from an exchange",)
-    synthetic = replace(drawn, coverage=replace(drawn.coverage, notes=notes))
+    synthetic = replace(drawn, coverage=replace(drawn.coverage, synthetic=True))
     assert "SYNTHETIC" in age_line(synthetic)
     assert "SYNTHETIC" not in age_line(drawn)
     assert "SYNTHETIC" in rendered(synthetic, NOON).splitlines()[1]

@@ -11,11 +11,12 @@ from rich.console import Console
 from liqtruth.heatmap.drawing.terminal import blocks, map_panel
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.notes import sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of(
     [("long", 93.0, 2e6), ("short", 108.0, 1e6)],
-    coverage=Coverage(4e6, Sides(2e6, 1e6), positions=2, accounts=2, notes=("a note of its own",)),
+    coverage=Coverage(4e6, Sides(2e6, 1e6), positions=2, accounts=2, notes=(sentence("a note of its own"),)),
 )
 
 

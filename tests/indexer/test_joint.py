@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlmodel import delete
 
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.notes import note
 from liqtruth.indexer.maps.betas import FEWEST_RETURNS, betas_of, stored_betas
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.joint import JointView, joint_map, joint_prices, joint_view
@@ -245,7 +246,7 @@ def test_a_map_holds_what_goes_along_and_what_a_favourable_move_closes_beside_it
     assert view.against_usd[at[1]] == pytest.approx(20_000)
     assert view.dragged_usd.sum() == pytest.approx(160_000)
     assert view.heatmap.never_usd.long == pytest.approx(20_000)
-    assert any("1 position closed by a move in" in note for note in view.heatmap.coverage.notes)
+    assert note("closed_in_favour", count=1) in view.heatmap.coverage.notes
     assert "drag $160k" in view.describe()[0]
 
 
@@ -270,8 +271,8 @@ def test_a_map_without_margin_tables_or_positions_says_what_to_do(store: Store) 
 def test_betas_change_the_map_and_are_named_in_its_assumptions(swept: Store, view: JointView) -> None:
     moved = joint_map(swept, "BTC", betas={"ETH": 0.0, "SOL": 0.0, "HYPE": 0.0})
     exact = exact_map(swept, "BTC")
-    assert "by its beta" in moved.assumptions[0]
-    assert "by the same fraction" in view.heatmap.assumptions[0]
+    assert moved.assumptions[0].code == "moves_by_beta"
+    assert view.heatmap.assumptions[0].code == "moves_alike"
     # With all other marks held still a joint move is the cross price of the exact map.
     assert np.allclose(moved.long_usd, exact.long_usd)
     assert np.allclose(moved.short_usd, exact.short_usd)

@@ -116,7 +116,7 @@ def test_the_map_holds_first_orders_and_says_what_it_leaves_out(store: Store) ->
     assert tuple(drawn.in_grid_usd) == pytest.approx((50_000.0, 200_000.0))
     assert drawn.never_usd == whole.never_usd == (pytest.approx(70_000.0), 0.0)
     assert drawn.coverage.seen_usd == whole.coverage.seen_usd
-    assert drawn.coverage.notes[-1].startswith("$830k of $1.15M do not meet the book at once")
+    assert drawn.coverage.notes[-1].text.startswith("$830k of $1.15M do not meet the book at once")
     assert (drawn.long_usd <= whole.long_usd).all()
     assert (drawn.short_usd <= whole.short_usd).all()
     assert drawn.label == "hyperliquid first orders"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooled import HELD, MARKS, META_JSON, NOON, TABLE, TABLES, held, sent
 
-from liqtruth.heatmap.moment import ago
+from liqtruth.heatmap.text import ago
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.margin.reconcile import check, implied_collateral_notes, reconcile
 from liqtruth.indexer.positions.mismatch import (

@@ -596,7 +596,7 @@ def test_an_imported_state_is_a_census_that_covers_the_market(
     drawn = exact_map(store, "BTC")
     assert drawn.coverage.share is not None
     assert tuple(drawn.coverage.share) == pytest.approx((1.0, 1.0), rel=1e-12)
-    assert any("synthetic" in note for note in drawn.coverage.notes)
+    assert drawn.synthetic
     tables, _ = stored_tables(store, ["", "xyz"], done.as_of)
     assert set(tables) == {"", "xyz"}
     assert tables[""].row_of_coin.keys() == {"BTC", "ETH", "SOL", "HYPE"}

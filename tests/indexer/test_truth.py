@@ -92,7 +92,7 @@ def test_the_map_covers_the_whole_market_and_both_sides_are_equal(swept: tuple[S
     assert share is not None
     assert tuple(share) == pytest.approx((1.0, 1.0), rel=1e-9)
     assert drawn.total_usd.long == pytest.approx(drawn.total_usd.short, rel=1e-9)
-    assert any("synthetic" in note for note in drawn.coverage.notes)
+    assert drawn.synthetic
 
 
 def test_the_maps_mass_is_the_ledgers_at_every_distance(

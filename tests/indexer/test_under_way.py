@@ -12,6 +12,7 @@ from test_watch import PATIENCE, QUICK, first_read, sizes, until, watching
 from test_watch_holds_on import going_on  # noqa: F401 - a fixture
 
 from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
@@ -103,7 +104,7 @@ def test_batches_are_known_before_there_is_any_book(told: Told) -> None:
     assert drawn.coverage.share is not None
     assert drawn.coverage.share.long == pytest.approx(0.02)
     assert drawn.in_grid_usd.long == pytest.approx(2 * MARK_PX)
-    assert any("2 of 10" in note for note in drawn.coverage.notes), "it says that it is partial"
+    assert any("2 of 10" in note for note in texts(drawn.coverage.notes)), "it says that it is partial"
     assert accounts_as_of(told.store).height == 2
 
 
@@ -133,7 +134,7 @@ def test_since_when_a_position_is_held_is_carried_through_batches(told: Told) ->
 def test_what_was_all_read_is_not_called_partial(store: Store) -> None:
     told = Told(store, pairs=1)
     told.store_read(reading(1, 1, btc(2.0, None)))
-    assert not any("partial" in note for note in exact_map(store, "BTC").coverage.notes)
+    assert not any(note.code == "watch_is_partial" for note in exact_map(store, "BTC").coverage.notes)
 
 
 @settings(max_examples=12)

@@ -18,9 +18,8 @@ from liqtruth.estimator.moments import hours, of_ms, told
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored
@@ -90,7 +89,7 @@ def leads_stored(
         schema=SCHEMA,
         coin=plan.coin,
         venue=venue.name,
-        synthetic=realised.synthetic or any(_is_synthetic(heatmap) for heatmap in maps),
+        synthetic=realised.synthetic or any(heatmap.synthetic for heatmap in maps),
         start=first,
         end=last,
         step_min=plan.step / timedelta(minutes=1),
@@ -102,11 +101,11 @@ def leads_stored(
         notes=(
             f"{len(maps)} exact maps of {VENUE}, swept by the prices of {prices_of} in bars of {path.bar_min:g} min; "
             f"a map counts for {hours(STALE)} after its reading",
-            path.bars.said,
+            path.bars.prices().text,
             "correlations of ranks, rid of their day's mean and of the rank of the step's own move to the side; lag 1 "
             "holds what was swept in a step against the liquidations of the next",
             "null: whole days of liquidations shuffled; the p-value is of the highest correlation over all lags",
-            *realised.said,
+            *texts(realised.said),
         ),
     )
 
@@ -169,7 +168,7 @@ def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: in
     heard &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
     rows = []
     for side in SIDES:
-        events = getattr(realised, side)
+        events = realised.of(side)
         first, last = events.within(clock.start_ms, clock.end_ms)
         rows.append(np.where(heard, events.risen_usd[last] - events.risen_usd[first], np.nan))
     return np.stack(rows)
@@ -190,7 +189,3 @@ def _leads(
         )
         for side, *of_side in parts
     )
-
-
-def _is_synthetic(heatmap: Heatmap) -> bool:
-    return any(note.startswith(SYNTHETIC) for note in heatmap.coverage.notes)

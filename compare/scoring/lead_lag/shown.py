@@ -5,18 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.scoring import pages
 from liqtruth.compare.scoring.lead_lag.job import LeadReport
 from liqtruth.compare.scoring.lead_lag.lead_lag import Lead
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import EXACT, FAINT, LONG, MARK, MODELS, SHADE, SHORT, themed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.table import Table
 
-COLORS: Final = {"both": "#5fa8d3", "long": LONG, "short": SHORT}
+COLORS: Final = {"both": MODELS[0], "long": LONG, "short": SHORT}
+HEADS: Final = (
+    "side", "steps", "days", "best lag", "partial correlation", "95 % by chance below", "p of the best",
+    "the exact map",
+)  # fmt: skip
+EXPLAINED: Final = (
+    "Rank correlation of the notional that price swept on the map with the notional liquidated so many steps later, "
+    "given the move of each step and what the day had on average. A bar that leaves the band is more than the same "
+    "days shuffled give at that lag; only one above the dashed line is more than they give at any lag. "
+    "Right of 0 the map leads."
+)
 NAMES: Final = {"both": "longs and shorts together", "long": "longs", "short": "shorts"}
-BAND: Final = "rgba(132,142,156,0.28)"
 
 
 def leads_table(report: LeadReport) -> Table:
@@ -67,55 +76,47 @@ def heading(report: LeadReport) -> str:
     )
 
 
-def correlogram(report: LeadReport) -> go.Figure:
-    """Partial correlation by lag with the band of shuffled days, plain correlation beside it; a panel per side."""
-    from plotly.subplots import make_subplots
+def correlogram(lead: Lead, step_min: float) -> go.Figure:
+    """Partial correlation by lag with the band of shuffled days, plain correlation beside it."""
+    import plotly.graph_objects as go
 
-    figure = make_subplots(
-        len(report.leads), 1, shared_xaxes=True, vertical_spacing=0.07,
-        subplot_titles=[NAMES[lead.side] for lead in report.leads],
-    )  # fmt: skip
-    for row, lead in enumerate(report.leads, start=1):
-        for trace in _traces(lead, report.step_min, first=row == 1):
-            figure.add_trace(trace, row=row, col=1)
-        if lead.highest_by_chance is not None:
-            figure.add_hline(
-                y=lead.highest_by_chance, line={"color": MARK, "width": 1, "dash": "dash"}, row=row, col=1
-            )
-        figure.add_vline(x=0, line={"color": FAINT, "width": 1}, row=row, col=1)
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        margin={"t": 40, "l": 70, "r": 10, "b": 110},
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        barmode="overlay",
-        height=260 * len(report.leads) + 90,
-    )
-    figure.update_xaxes(gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=FAINT, title_text="rank correlation")
-    figure.update_xaxes(
-        title_text="steps after the sweep: right of 0 the map leads",
-        row=len(report.leads),
-        col=1,
-    )
-    return figure
+    figure = go.Figure(_traces(lead, step_min))
+    if lead.highest_by_chance is not None:
+        figure.add_hline(y=lead.highest_by_chance, line={"color": MARK, "width": 1, "dash": "dash"})
+    figure.add_vline(x=0, line={"color": FAINT, "width": 1})
+    figure.update_xaxes(zeroline=False, title_text="steps after the sweep")
+    figure.update_yaxes(zerolinecolor=FAINT, title_text="rank correlation")
+    return themed(figure, barmode="overlay", height=400)
 
 
 def write_page(report: LeadReport, path: Path) -> None:
-    """A page that needs nothing else."""
-    pages.write_page(
-        "leads.html",
+    """The correlogram and the table."""
+    page.write_page(
         path,
-        {"correlogram": correlogram(report)},
-        r=report,
-        heading=f"{report.coin}: does Hyperliquid's exact map lead liquidations on {report.venue}?",
-        rows=[(lead.side, lead_cells(lead, report.step_min)) for lead in report.leads],
+        f"{report.coin}: does Hyperliquid's exact map lead liquidations on {report.venue}?",
+        synthetic=report.synthetic,
+        age=page.age_of(report.end, lead="data to"),
+        about=[
+            f"{report.start:%Y-%m-%d} to {report.end:%Y-%m-%d} UTC, steps of {report.step_min:g} min, "
+            f"{report.maps} exact maps swept by the prices of {report.prices_of}"
+        ],
+        answer=[report.answer],
+        sections=[
+            page.Section(
+                f"Swept on the exact map, liquidated on {report.venue}",
+                EXPLAINED,
+                {
+                    f"lags-{lead.side}": (NAMES[lead.side], correlogram(lead, report.step_min))
+                    for lead in report.leads
+                },
+                page.Table(HEADS, [(lead.side, lead_cells(lead, report.step_min)) for lead in report.leads]),
+            )
+        ],
+        notes=report.notes,
     )
 
 
-def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
+def _traces(lead: Lead, step_min: float) -> list[Any]:
     import plotly.graph_objects as go
 
     color, lags = COLORS[lead.side], list(lead.lags)
@@ -125,12 +126,12 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
         go.Scatter(
             x=[*lags, *reversed(lags)],
             y=[*lead.band_high, *reversed(lead.band_low)],
+            mode="lines",
             fill="toself",
-            fillcolor=BAND,
+            fillcolor=SHADE,
             line={"width": 0},
             name="95 % of shuffled days",
             hoverinfo="skip",
-            showlegend=first,
         ),
         go.Bar(
             x=lags,
@@ -140,16 +141,14 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             name="partial, given the move",
             customdata=minutes,
             hovertemplate="lag %{x} (%{customdata:g} min): %{y:.3f}<extra></extra>",
-            showlegend=first,
         ),
         go.Scatter(
             x=lags,
             y=lead.correlation,
             mode="markers",
-            marker={"color": INK, "size": 6, "symbol": "circle-open"},
+            marker={"color": EXACT, "size": 6, "symbol": "circle-open"},
             name="plain, the move left in",
             hovertemplate="lag %{x}, plain: %{y:.3f}<extra></extra>",
-            showlegend=first,
         ),
         go.Scatter(
             x=[None],
@@ -157,6 +156,5 @@ def _traces(lead: Lead, step_min: float, *, first: bool) -> list[Any]:
             mode="lines",
             line={"color": MARK, "width": 1, "dash": "dash"},
             name="95 % of shuffles stay below at every lag",
-            showlegend=first,
         ),
     ]

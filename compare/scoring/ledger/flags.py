@@ -12,12 +12,13 @@ from liqtruth.compare.scoring.ledger.leaderboard import Standing, standings
 from liqtruth.compare.scoring.realised.precision import LEAST_EVENTS
 from liqtruth.compare.scoring.realised.scores import SideScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 
 
-def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -> tuple[str, ...]:
-    """Lines for the `quality` of a map of `model` on `venue` (a name, several with commas, or `all`).
+def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -> Notes:
+    """Notes for the `quality` of a map of `model` on `venue` (a name, several with commas, or `all`).
 
     `weights` keeps what concerns one leverage model by its name. Empty where the ledger has nothing against it; with
     no scored forecast that is one look at an index.
@@ -33,28 +34,36 @@ def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -
     )
 
 
-def flags_of_standing(one: Standing) -> tuple[str, ...]:
+def flags_of_standing(one: Standing) -> Notes:
     """What one standing gives reason to say."""
     if one.pooled is None or one.pooled.events < LEAST_EVENTS:
         return ()
     replayed = " of replays" if one.replayed else ""
     where = f"ledger{replayed}, {one.venue} {one.coin} {horizon_name(one.horizon_s)}, {one.scored} scored"
-    return tuple(f"{where}: {reason}" for reason in _reasons(one.name, one.pooled))
+    return tuple(reason.of(where) for reason in _reasons(one.name, one.pooled))
 
 
-def _reasons(name: str, pooled: SideScore) -> Iterator[str]:
+def _reasons(name: str, pooled: SideScore) -> Iterator[Note]:
     found = pooled.maps[0].precision
     if found is not None and found.high < found.chance:
-        yield (
-            f"{name} does worse than chance: the thickest tenth of its zones was hit by {found.share:.0%} of "
-            f"{found.events} liquidations, at most {found.high:.0%}; chance hits {found.chance:.0%}"
+        yield note(
+            "worse_than_chance",
+            model=name,
+            share=found.share,
+            events=found.events,
+            high=found.high,
+            chance=found.chance,
         )
     for baseline in pooled.maps[1:]:
         skill = baseline.skill
         if skill is not None and skill.high is not None and skill.low is not None and skill.high < 0:
-            yield (
-                f"{name} does worse than {baseline.name}: its rank correlation with realised liquidations is lower by "
-                f"{-skill.value:.2f} (95 % {-skill.high:.2f} to {-skill.low:.2f})"
+            yield note(
+                "worse_than_baseline",
+                model=name,
+                baseline=baseline.name,
+                by=-skill.value,
+                low=-skill.high,
+                high=-skill.low,
             )
 
 

@@ -21,7 +21,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.money import counted
+from liqtruth.heatmap.text import counted
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 

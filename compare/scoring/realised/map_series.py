@@ -16,8 +16,8 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.notes import Note, Notes, sentence
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.indexer.maps.history import exact_series
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store
@@ -58,7 +58,8 @@ class Piece:
     moments_ms: IntArray
     mark_px: FloatArray
     maps: dict[str, SweptUsd]
-    said: tuple[str, ...]
+    said: Notes
+    synthetic: bool = False
 
 
 def pieces(store: Store, asked: Asked, start: datetime, end: datetime) -> Iterator[Piece]:
@@ -79,7 +80,7 @@ def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
         scored, tiers, said = _series(store, asked, start, end)
     except MissingData as error:
         nothing = np.zeros(0)
-        return Piece(nothing.astype(np.int64), nothing, {}, (str(error),))
+        return Piece(nothing.astype(np.int64), nothing, {}, (sentence(str(error)),))
     mark = scored.mark_px if tiers is None else tiers.mark_px
     maps = {asked.model: swept_by_series(scored, mark)} if asked.model != UNIFORM else {}
     maps[UNIFORM] = swept_by_distance(mark, held_usd(scored))
@@ -87,12 +88,12 @@ def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
         maps[TIERS] = swept_by_series(tiers, mark)
     known = np.array([held is not None for held in scored.coverage])
     moments = np.array([round(moment.timestamp() * 1000) for moment in scored.times], dtype=np.int64)
-    return Piece(moments, np.where(known, mark, np.nan), maps, (*said, *_said(scored)))
+    return Piece(moments, np.where(known, mark, np.nan), maps, (*said, *_said(scored)), scored.synthetic)
 
 
 def _series(
     store: Store, asked: Asked, start: datetime, end: datetime
-) -> tuple[HeatmapSeries, HeatmapSeries | None, tuple[str, ...]]:
+) -> tuple[HeatmapSeries, HeatmapSeries | None, Notes]:
     """The scored maps, those of `tiers` at the same moments where they can be drawn, and why not."""
 
     def drawn(model: str, weights: str | None = None) -> HeatmapSeries:
@@ -107,7 +108,7 @@ def _series(
 
 def _exact(
     store: Store, asked: Asked, start: datetime, end: datetime, drawn: Callable[[str], HeatmapSeries]
-) -> tuple[HeatmapSeries, HeatmapSeries | None, tuple[str, ...]]:
+) -> tuple[HeatmapSeries, HeatmapSeries | None, Notes]:
     """At the moments of `tiers` where its series are stored, else at steps from `start`."""
     try:
         tiers = drawn(TIERS)
@@ -116,13 +117,11 @@ def _exact(
         return (
             exact_series(store, asked.coin, start, last, asked.step),
             None,
-            (f"no baseline tiers: {error}",),
+            (sentence(f"no baseline tiers: {error}"),),
         )
     exact = exact_series(store, asked.coin, tiers.times[0], tiers.times[-1], asked.step)
     return exact, tiers, ()
 
 
-def _said(series: HeatmapSeries) -> Iterator[str]:
-    yield from (f"input: {finding}" for finding in series.quality)
-    notes = {note for held in series.coverage if held is not None for note in held.notes}
-    yield from sorted(note for note in notes if note.startswith(SYNTHETIC))
+def _said(series: HeatmapSeries) -> Iterator[Note]:
+    return (finding.of("input") for finding in series.quality)

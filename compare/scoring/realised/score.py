@@ -1,5 +1,6 @@
 """`score_realised`: a map over time against the liquidations that followed each moment (method, section 5.6)."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import Note, Notes, note, of_codes, sentence
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
@@ -65,7 +66,7 @@ class RealisedScore(msgspec.Struct, frozen=True, kw_only=True):
     horizons: tuple[HorizonScore, ...]
     refused: tuple[Refused, ...]
     verdict: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: Notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,7 @@ def score_realised(
     for number, piece in enumerate(pieces(store, asked, start, end), start=1):
         moments += piece.moments_ms.size
         said += piece.said
+        realised = dataclasses.replace(realised, synthetic=realised.synthetic or piece.synthetic)
         for horizon in _horizons(path):
             parts.setdefault(_s(horizon), []).extend(_windows(piece, path, realised, horizon))
         on_progress(number / count)
@@ -139,7 +141,7 @@ def _scored(
     path: MarkPath,
     realised: Realised,
     moments: int,
-    said: Sequence[str],
+    said: Sequence[Note],
     seed: int,
 ) -> Scored:
     seen = [side.start_ms for pair in windows.values() for side in pair if side.start_ms.size]
@@ -151,8 +153,6 @@ def _scored(
         for horizon_s, pair in windows.items()
         for sides in [score_sides(*pair, 1000 * horizon_s, seed=seed)]
     )
-    told_once = [line for line in said if not line.startswith(SYNTHETIC)]
-    synthetic = realised.synthetic or len(told_once) < len(said)
     score = RealisedScore(
         coin=asked.coin,
         venue=asked.venue,
@@ -163,13 +163,15 @@ def _scored(
         step_s=_s(asked.step),
         moments=moments,
         coverage=realised.coverage,
-        synthetic=synthetic,
+        synthetic=realised.synthetic,
         seed=seed,
         horizons=horizons,
         refused=refused,
         verdict=overall_verdict(asked.model, [(one.horizon_s, one.sides[-1]) for one in horizons]),
         notes=tuple(
-            dict.fromkeys((*_about(synthetic), path.said, *realised.said, PLAIN_FLATTERS, *told_once))
+            dict.fromkeys(
+                (*_about(realised.synthetic), path.prices(), *realised.said, sentence(PLAIN_FLATTERS), *said)
+            )
         ),
     )
     return Scored(score, windows)
@@ -247,10 +249,10 @@ def _leverage_model(store: Store, asked: Asked) -> LeverageModel | None:
     return leverage_model_named(asked.weights, data_dir) if asked.model == VINTAGES else None
 
 
-def _after_the_fact(model: LeverageModel | None, start: datetime) -> Iterator[str]:
+def _after_the_fact(model: LeverageModel | None, start: datetime) -> Iterator[Note]:
     """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
     if model is not None and model.kind != "prior" and model.provenance.made_at > start:
-        yield (
+        yield sentence(
             f"weights {model.name} were made at {told(model.provenance.made_at)}, after the first moment here: what "
             "they were fitted on may be among it; forecasts of the ledger are free of that"
         )
@@ -286,18 +288,16 @@ def _weights(asked: Asked) -> str:
     return asked.weights or leverage_model_named().name
 
 
-def _about(synthetic: bool) -> Iterator[str]:
+def _about(synthetic: bool) -> Iterator[Note]:
     if synthetic:
-        yield f"{SYNTHETIC}: liquidations or series of the sandbox, not of an exchange"
+        yield note("synthetic_realised")
 
 
 def _nothing(
-    asked: Asked, moments: int, realised: Realised, refused: Sequence[Refused], said: Sequence[str]
+    asked: Asked, moments: int, realised: Realised, refused: Sequence[Refused], said: Sequence[Note]
 ) -> str:
-    reasons = (
-        [one.reason for one in refused] if len(refused) == len(HORIZONS) else list(dict.fromkeys(said))[:1]
-    )
-    why = reasons[0] if reasons else realised.said[1]
+    reasons = (*said, *of_codes(realised.said, ("listened",)))
+    why = refused[0].reason if len(refused) == len(HORIZONS) else reasons[0].text
     return (
         f"none of {moments} moments of {asked.venue} {asked.coin} has a map, whole bars after it and liquidations "
         f"that were listened to: {why}"

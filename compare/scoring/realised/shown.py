@@ -12,12 +12,13 @@ from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.moments import told
-from liqtruth.heatmap.money import usd
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import of_codes, texts, without_codes
+from liqtruth.heatmap.text import usd
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+SYNTHETIC_CODES: Final = frozenset({"synthetic_realised"})
 UNKNOWN: Final = "not known"
 
 
@@ -96,9 +97,14 @@ def precision_text(found: Precision | None) -> str:
 
 def realised_lines(score: RealisedScore) -> Iterator[str]:
     """The verdict, then what must be known to believe it; that data are synthetic before all else."""
-    yield from (note for note in score.notes if note.startswith(SYNTHETIC))
+    yield from texts(of_codes(score.notes, SYNTHETIC_CODES))
     yield from score.verdict
     yield from (one.verdict for one in score.horizons)
+    yield from notes_of(score)
+
+
+def notes_of(score: RealisedScore) -> Iterator[str]:
+    """What must be known to believe it."""
     yield from (f"{horizon_name(one.horizon_s)} is not scored: {one.reason}" for one in score.refused)
     yield (
         f"moments from {told(score.start)} to {told(score.end)}; 95 % intervals from whole days drawn again, "
@@ -109,7 +115,7 @@ def realised_lines(score: RealisedScore) -> Iterator[str]:
         "top tenth: share of liquidations in the tenth of swept zones (25 bps) where the map is thickest; chance is "
         "10 %; bounds by Wilson, as if liquidations were independent, which those of a cascade are not"
     )
-    yield from (note for note in score.notes if not note.startswith(SYNTHETIC))
+    yield from texts(without_codes(score.notes, SYNTHETIC_CODES))
 
 
 def _notes_of_horizons(score: RealisedScore) -> Iterator[str]:

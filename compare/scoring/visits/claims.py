@@ -14,6 +14,7 @@ import msgspec
 from liqtruth.compare.scoring.visits.alignment import Alignment
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days
 from liqtruth.compare.statistics.intervals import Estimate, scaled
+from liqtruth.heatmap.notes import Note, note
 
 CLAIM_HORIZON_H: Final = 168
 """The claim names no horizon: a week is taken, the others stand in the table of visits."""
@@ -38,14 +39,14 @@ CLAIMS: Final = (
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Our figure for a claim in percent, its chance level and ours less chance's, and the verdict in plain words."""
+    """Our figure for a claim in percent, its chance level and ours less chance's, and the verdict."""
 
     claim: str
     measured_as: str
     figure: Estimate | None
     chance: Estimate | None
     difference: Estimate | None
-    verdict: str
+    verdict: Note
 
 
 def answers(visits: Sequence[VisitRow], alignment: Alignment | None, no_exact: str) -> tuple[Answer, ...]:
@@ -58,19 +59,20 @@ def answers(visits: Sequence[VisitRow], alignment: Alignment | None, no_exact: s
     )
 
 
-def verdict(claim: Claim, figure: Estimate | None, difference: Estimate | None, why: str) -> str:
-    """`holds`, `holds but is what chance gives`, `does not hold: ...` or `not known, because ...`."""
+def verdict(claim: Claim, figure: Estimate | None, difference: Estimate | None, why: str) -> Note:
+    """Whether the claim holds, holds but is what chance gives, does not hold, or what is lacking to know."""
     if figure is None or figure.low is None or figure.high is None:
-        return f"not known, because {why or 'there is no interval'}"
+        return note("claim_unknown", why=why or "there is no interval")
     if figure.low > claim.high:
-        return f"does not hold: it is more, {_against_chance(claim, difference)}"
+        return note("claim_more", against_chance=_against_chance(claim, difference))
     if figure.high < claim.low:
-        return f"does not hold: it is less, {_against_chance(claim, difference)}"
+        return note("claim_less", against_chance=_against_chance(claim, difference))
     if not claim.low <= figure.value <= claim.high:
-        return "not known, because the interval reaches into the range but the figure is outside"
+        why = "the interval reaches into the range but the figure is outside"
+        return note("claim_unknown", why=why)
     if difference is None or difference.low is None or difference.high is None:
-        return f"not known, because {why or 'there is no chance level'}"
-    return "holds" if _beats_chance(claim, difference) else "holds but is what chance gives"
+        return note("claim_unknown", why=why or "there is no chance level")
+    return note("claim_holds" if _beats_chance(claim, difference) else "claim_is_chance")
 
 
 def _beats_chance(claim: Claim, difference: Estimate) -> bool:
@@ -88,9 +90,8 @@ def _of_visits(claim: Claim, visits: Sequence[VisitRow]) -> Answer:
     chosen = [row for row in visits if row.side == BOTH and row.horizon_h == CLAIM_HORIZON_H]
     measured = f"by notional, within {in_days(CLAIM_HORIZON_H)}"
     if not chosen:
-        return Answer(
-            claim.text, measured, None, None, None, "not known, because this horizon was not scored"
-        )
+        unknown = note("claim_unknown", why="this horizon was not scored")
+        return Answer(claim.text, measured, None, None, None, unknown)
     row = chosen[0]
     return _answer(
         claim,
@@ -103,7 +104,7 @@ def _of_visits(claim: Claim, visits: Sequence[VisitRow]) -> Answer:
 
 def _of_alignment(claim: Claim, found: Alignment | None, no_exact: str) -> Answer:
     if found is None:
-        return Answer(claim.text, "", None, None, None, f"not known, because {no_exact}")
+        return Answer(claim.text, "", None, None, None, note("claim_unknown", why=no_exact))
     if claim.name == "aligned":
         measured = f"within {found.tolerance_pct:g} % of price of an exact one"
         shares = found.share, found.chance_share, found.share_difference

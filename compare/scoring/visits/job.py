@@ -1,6 +1,6 @@
 """From what is stored to the score of visits: maps over time, prices after them, exact maps beside, three claims."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,9 +36,10 @@ from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.series.time_line import bar_ends
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.money import counted
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.notes import Notes, of_codes, texts
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored
@@ -113,7 +114,7 @@ def visits_stored(
     Raises `MissingData` where no map or no price is there, `BadInput` for what cannot be asked, and as `model_series`.
     """
     venue = plan.priced_on
-    zones, exact, notes = _zones(store, plan, venue, on_progress)
+    zones, exact, notes, synthetic = _zones(store, plan, venue, on_progress)
     path = _path(store, plan, venue, zones)
     visits = score_visits(zones, path, tolerance_pct=plan.tolerance_pct, seed=plan.seed)
     alignment, no_exact = _alignment(zones, exact, plan)
@@ -122,7 +123,7 @@ def visits_stored(
         coin=plan.coin,
         venue=venue,
         model=plan.model if plan.weights is None else f"{plan.model} ({plan.weights})",
-        synthetic=any(SYNTHETIC in note.casefold() for note in notes),
+        synthetic=synthetic,
         start=of_ms(int(zones.times_ms[0])),
         end=of_ms(int(zones.times_ms[-1])),
         step_h=plan.step / timedelta(hours=1),
@@ -135,14 +136,15 @@ def visits_stored(
         visits=visits,
         alignment=alignment,
         claims=answers(visits, alignment, no_exact),
-        notes=(*_reading_notes(plan, zones, path), *notes),
+        notes=(*_reading_notes(plan, zones, path), *texts(notes)),
     )
 
 
 def _zones(
     store: Store, plan: VisitPlan, venue: str, on_progress: Callable[[float], None]
-) -> tuple[MajorZones, list[Heatmap], tuple[str, ...]]:
-    """Zones of the plan's maps, the exact maps of the same time, and what the maps say of themselves."""
+) -> tuple[MajorZones, list[Heatmap], Notes, bool]:
+    """Zones of the plan's maps, the exact maps of the same time, what the maps say of themselves, and whether they are
+    of the sandbox."""
     if plan.model == EXACT:
         maps = exact_maps_between(store, plan.coin, plan.start, plan.end, plan.step, on_progress)
         if not maps:
@@ -151,17 +153,17 @@ def _zones(
             )
         zones = zones_of_maps(maps, plan.top, plan.within_pct)
         refuse_empty(zones, f"{venue} {plan.coin}")
-        return zones, maps, tuple(dict.fromkeys(note for one in maps for note in _synthetic(one)))
+        return zones, maps, _synthetic(one.coverage for one in maps), any(one.synthetic for one in maps)
     start, end = _span(store, plan, venue)
     series = model_series(
         store, plan.coin, venue, plan.model, end - start, plan.step, weights=plan.weights, at=end
     )
     zones = zones_of_series(series, plan.top, plan.within_pct)
     refuse_empty(zones, f"{venue} {plan.coin} {plan.model}")
-    said = [note for held in series.coverage if held for note in held.notes if note.startswith(SYNTHETIC)]
     exact = _exact_beside(store, plan, zones, on_progress)
-    quality = tuple(f"input: {finding}" for finding in series.quality)
-    return zones, exact, (*dict.fromkeys(said), *quality, *series.assumptions)
+    said = _synthetic(held for held in series.coverage if held is not None)
+    quality = (finding.of("input") for finding in series.quality)
+    return zones, exact, (*said, *quality, *series.assumptions), series.synthetic
 
 
 def _exact_beside(
@@ -218,8 +220,10 @@ def _alignment(zones: MajorZones, exact: list[Heatmap], plan: VisitPlan) -> tupl
     return align(*near, seed=plan.seed), ""
 
 
-def _synthetic(heatmap: Heatmap) -> tuple[str, ...]:
-    return tuple(note for note in heatmap.coverage.notes if note.startswith(SYNTHETIC))
+def _synthetic(coverages: Iterable[Coverage]) -> Notes:
+    """That maps are of the sandbox, once."""
+    notes = (note for coverage in coverages for note in of_codes(coverage.notes, SYNTHETIC_NOTES))
+    return tuple(dict.fromkeys(notes))
 
 
 def _reading_notes(plan: VisitPlan, zones: MajorZones, path: PricePath) -> tuple[str, ...]:
@@ -227,7 +231,7 @@ def _reading_notes(plan: VisitPlan, zones: MajorZones, path: PricePath) -> tuple
     return (
         f"{zones.moments} maps, the {plan.top} heaviest zones a side within {plan.within_pct:g} % of the mark; "
         f"visited: price came within {plan.tolerance_pct:g} % of the peak, in bars of {path.bar_min:g} min",
-        path.bars.said.replace("swept", "visited"),
+        path.bars.prices("visited").text,
         *((f"{counted(left_out, 'zone')} left out: the price was there already",) if left_out else ()),
         "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as "
         "far in units of the three days before",

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.scoring import pages
 from liqtruth.compare.scoring.visits.claims import Answer
 from liqtruth.compare.scoring.visits.job import VisitReport
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visit_sentence
 from liqtruth.compare.statistics.intervals import Estimate, scaled
-from liqtruth.heatmap.drawing.figure import FAINT, GRID, INK, LONG, MARK, PAPER, SHORT
+from liqtruth.heatmap.drawing import page
+from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
+from liqtruth.heatmap.levels import SIDES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.console import RenderableType
     from rich.table import Table
 
+GRADES: Final = {"claim_unknown": "undefined", "claim_holds": "better", "claim_is_chance": "same"}
+"""Classes of verdicts on the page; of all others `worse`."""
 SIDE_NAMES: Final = {"long": "longs", "short": "shorts", "both": "both"}
-EXPECTED: Final = "#6b7685"
 
 
 def visits_view(report: VisitReport) -> RenderableType:
@@ -74,7 +76,7 @@ def claim_cells(answer: Answer) -> tuple[str, ...]:
     """Claim, figure with interval, chance level, verdict."""
     figure = _interval(answer.figure, " %") + (f" ({answer.measured_as})" if answer.figure else "")
     chance = "not known" if answer.chance is None else f"{answer.chance.value:.1f} %"
-    return answer.claim, figure, chance, answer.verdict
+    return answer.claim, figure, chance, answer.verdict.text
 
 
 def heading(report: VisitReport) -> str:
@@ -102,44 +104,44 @@ def points(told: Estimate | None) -> str:
     return f"{100 * told.value:+.1f} pp ({100 * told.low:+.1f} to {100 * told.high:+.1f})"
 
 
-def visits_figure(report: VisitReport) -> go.Figure:
-    """A pair of bars per horizon, visited and expected, for each side."""
-    from plotly.subplots import make_subplots
+def visits_figure(report: VisitReport, side: str) -> go.Figure:
+    """A pair of bars per horizon, visited and expected; as high as the higher of both sides."""
+    import plotly.graph_objects as go
 
-    figure = make_subplots(
-        1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=["zones of longs", "zones of shorts"]
-    )
-    for column, (side, color) in enumerate((("long", LONG), ("short", SHORT)), start=1):
-        rows = [row for row in report.visits if row.side == side]
-        for trace in _bars(rows, color):
-            figure.add_trace(trace, row=1, col=column)
-        _say_unknown(figure, rows, column)
-    figure.update_layout(
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "family": "Inter, Segoe UI, Helvetica, Arial, sans-serif", "size": 13},
-        margin={"t": 40, "l": 60, "r": 10, "b": 80},
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        barmode="group",
-        bargap=0.35,
-        hoverlabel={"bgcolor": GRID, "font": {"color": INK}},
-        height=430,
-    )
-    figure.update_xaxes(gridcolor=GRID, type="category")
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=FAINT, rangemode="tozero", ticksuffix=" %")
-    figure.update_yaxes(title_text="share of notional", col=1)
-    return figure
+    rows = [row for row in report.visits if row.side == side]
+    figure = go.Figure(_bars(rows, SIDE_COLORS[side]))
+    _say_unknown(figure, rows)
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(range=[0, _highest(report)], ticksuffix=" %", title_text="share of notional")
+    return themed(figure, barmode="group", bargap=0.35, height=400)
+
+
+def _highest(report: VisitReport) -> float:
+    """Percent that has room for every bar and its interval."""
+    shown = [one for row in report.visits for one in (row.weighted.visited, row.weighted.expected) if one]
+    return 108 * max((one.value if one.high is None else one.high for one in shown), default=0.9)
 
 
 def write_page(report: VisitReport, path: Path) -> None:
     """A page that needs nothing else."""
-    pages.write_page(
-        "visits.html",
+    tolerance = f"within {report.tolerance_pct:g} % of the peak counts as visited"
+    page.write_page(
         path,
-        {"visits": visits_figure(report)},
+        f"{report.coin} on {report.venue}: are the major zones of {report.model} visited?",
+        template="visits.html",
+        package="liqtruth.compare",
+        synthetic=report.synthetic,
+        age=page.age_of(report.end, lead="data to"),
+        about=[
+            f"{report.moments} maps from {report.start:%Y-%m-%d %H:%M} to {report.end:%Y-%m-%d %H:%M} UTC, "
+            f"{report.top} heaviest zones a side, {tolerance}"
+        ],
+        answer=[visit_sentence(row) for row in report.visits if row.side == BOTH],
+        notes=report.notes,
         r=report,
-        heading=f"{report.coin} on {report.venue}: are the major zones of {report.model} visited?",
-        sentences=[visit_sentence(row) for row in report.visits if row.side == BOTH],
+        visits=[
+            page.panel(f"visits-{side}", visits_figure(report, side), f"zones of {side}s") for side in SIDES
+        ],
         rows=[(row, visit_cells(row), points(row.plain.difference)) for row in report.visits],
         whys=list(dict.fromkeys(row.why for row in report.visits if row.why)),
         claims=[(*claim_cells(answer), _grade(answer)) for answer in report.claims],
@@ -151,7 +153,7 @@ def _bars(rows: list[VisitRow], color: str) -> list[Any]:
     labels, side = [in_days(row.horizon_h) for row in rows], SIDE_NAMES[rows[0].side]
     pairs = (
         ([row.weighted.visited for row in rows], f"{side}: visited", color, PAPER),
-        ([row.weighted.expected for row in rows], f"{side}: what distance explains", EXPECTED, INK),
+        ([row.weighted.expected for row in rows], f"{side}: what distance explains", MUTED, INK),
     )
     return [
         _bar(labels, [told if _sure(told) == sure else None for told in shares], name, fill, ink, sure=sure)
@@ -170,7 +172,10 @@ def _bar(
         y=_figures(told),
         name=name,
         offsetgroup=name,
-        marker={"color": fill, "pattern": {"shape": "" if sure else "/", "fgcolor": PAPER, "size": 6}},
+        marker={
+            "color": fill,
+            "pattern": {"shape": "" if sure else "/", **HATCHED},
+        },
         error_y=_whiskers(told) if sure else None,
         text=[_label(one) for one in told],
         textposition="inside",
@@ -213,7 +218,7 @@ def _whiskers(told: list[Estimate | None]) -> dict[str, Any]:
     }
 
 
-def _say_unknown(figure: go.Figure, rows: list[VisitRow], column: int) -> None:
+def _say_unknown(figure: go.Figure, rows: list[VisitRow]) -> None:
     """Where a horizon has no bar."""
     for place, row in enumerate(rows):
         if row.weighted.visited is None:
@@ -224,8 +229,6 @@ def _say_unknown(figure: go.Figure, rows: list[VisitRow], column: int) -> None:
                 yshift=14,
                 showarrow=False,
                 font={"color": FAINT},
-                row=1,
-                col=column,
             )
 
 
@@ -239,8 +242,4 @@ def _interval(told: Estimate | None, unit: str) -> str:
 
 def _grade(answer: Answer) -> str:
     """Class of a verdict on the page."""
-    if answer.verdict.startswith("not known"):
-        return "undefined"
-    if answer.verdict == "holds":
-        return "better"
-    return "same" if answer.verdict.startswith("holds") else "worse"
+    return GRADES.get(answer.verdict.code, "worse")

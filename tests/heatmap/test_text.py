@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.money import age, percent, price, usd
+from liqtruth.heatmap.text import age, percent, price, usd
 
 UNITS = {"k": 1e3, "M": 1e6, "B": 1e9}
 

@@ -1,0 +1,24 @@
+const LIGHT = {{ light | tojson }}, lit = matchMedia("(prefers-color-scheme: light)"), figures = [];
+function draw() {
+  for (const [place, text] of figures)
+    Plotly.react(place, JSON.parse(lit.matches ? text.replace(/#[0-9a-f]{6}|rgba\([^)]*\)/g, (c) => LIGHT[c] || c) : text));
+}
+function tellAges() {
+  for (const at of document.querySelectorAll("time.as-of")) {
+    const age = (Date.now() - Date.parse(at.dateTime)) / 1000, size = Math.abs(age);
+    const [unit, name] = size < 5400 ? [60, "minute"] : size < 129600 ? [3600, "hour"] : [86400, "day"];
+    const count = Math.floor(size / unit), counted = count + " " + name + (count == 1 ? "" : "s");
+    at.nextElementSibling.textContent = age < -60 ? "(" + counted + " ahead of the clock)"
+      : size < 60 ? "(now)" : "(" + counted + " ago)";
+    at.parentElement.className = "age " + (age > 86400 ? "stale" : age > 3600 || age < -300 ? "old" : "fresh");
+  }
+}
+document.addEventListener("DOMContentLoaded", () => {
+  tellAges();
+  for (const place of document.querySelectorAll(".figure")) {
+    figures.push([place, place.firstElementChild.textContent]);
+    place.replaceChildren();
+  }
+  draw();
+  lit.addEventListener("change", draw);
+});

@@ -1,0 +1,125 @@
+"""The theme of every picture and page: what each colour stands for, in dark and in light, and the Plotly template.
+
+Figures are made in the dark colours; a page that is read in light swaps each for its counterpart in `LIGHT`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from liqtruth.heatmap.text import Grade
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PAPER: Final = "#12161c"
+CARD: Final = "#181e26"
+GRID: Final = "#2a323d"
+INK: Final = "#eaecef"
+FAINT: Final = "#9aa4b2"
+LONG: Final = "#2ebd85"
+SHORT: Final = "#f6465d"
+LONG_LINE: Final = "#a8f0d2"
+SHORT_LINE: Final = "#ffc2cb"
+"""Lines lie over bars of their own side and must be seen there."""
+MARK: Final = "#f0b90b"
+EXACT: Final = INK
+"""Of exact maps, and of what was measured."""
+MODELS: Final = ("#4c9aff", "#c77dff", "#ff9f43", "#00c2d1", "#ff6fb5")
+MUTED: Final = "#6b7684"
+"""Of what a result stands beside: baselines, what was to be expected."""
+SHADE: Final = "rgba(132,142,156,0.28)"
+HATCHED: Final = {"fgcolor": PAPER, "size": 6, "fillmode": "overlay"}
+"""The pattern of bars that have no interval, or that are not the thing itself."""
+RISING: Final = "#f5f7fa"
+FALLING: Final = "#aab2bd"
+SIDE_COLORS: Final = {"long": LONG, "short": SHORT}
+AGE_COLORS: Final[dict[Grade, str]] = {"fresh": LONG, "old": MARK, "stale": SHORT}
+FONT: Final = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
+
+LIGHT: Final = {
+    PAPER: "#ffffff",
+    CARD: "#f3f5f8",
+    GRID: "#d9dfe6",
+    INK: "#1b222c",
+    FAINT: "#586474",
+    LONG: "#0b9a68",
+    SHORT: "#d92b45",
+    LONG_LINE: "#04452e",
+    SHORT_LINE: "#6d0c1b",
+    MARK: "#a86a00",
+    MODELS[0]: "#1f6fe0",
+    MODELS[1]: "#8f3fd1",
+    MODELS[2]: "#c96a00",
+    MODELS[3]: "#008a96",
+    MODELS[4]: "#cc2f80",
+    MUTED: "#97a1ae",
+    RISING: "#2b3440",
+    FALLING: "#5f6a78",
+}
+VARIABLES: Final = {
+    "paper": PAPER, "card": CARD, "line": GRID, "ink": INK, "faint": FAINT, "long": LONG, "short": SHORT, "mark": MARK,
+}  # fmt: skip
+"""Colours by their names in the style sheet."""
+
+
+def colorscale(color: str, toward: int = 255) -> list[list[Any]]:
+    """From nearly nothing through a side's colour halfway to white (`toward` 255) or to black (0)."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    end = ",".join(str(round(part + 0.5 * (toward - part))) for part in (red, green, blue))
+    return [
+        [0, f"rgba({red},{green},{blue},0.04)"],
+        [0.45, f"rgba({red},{green},{blue},0.38)"],
+        [0.8, f"rgba({red},{green},{blue},1)"],
+        [1, f"rgba({end},1)"],
+    ]
+
+
+def light_colors() -> dict[str, str]:
+    """`LIGHT` with the stops of both sides' colour scales."""
+    stops = {
+        dark: light
+        for side in SIDE_COLORS.values()
+        for (_, dark), (_, light) in zip(colorscale(side), colorscale(LIGHT[side], 0), strict=True)
+    }
+    return LIGHT | stops
+
+
+def template() -> dict[str, Any]:
+    """What figures share; a legend stands above the plot, where it pushes the margin instead of covering data."""
+    axis = {
+        "gridcolor": GRID, "zerolinecolor": GRID, "ticks": "outside", "tickcolor": GRID, "automargin": True,
+        "title": {"standoff": 10},
+    }  # fmt: skip
+    return {
+        "layout": {
+            "paper_bgcolor": PAPER,
+            "plot_bgcolor": PAPER,
+            "font": {"color": INK, "family": FONT, "size": 13},
+            "title": {
+                "x": 0.01, "xanchor": "left", "y": 0.985, "yanchor": "top",
+                "subtitle": {"font": {"size": 12, "color": FAINT}},
+            },
+            "margin": {"t": 24, "l": 12, "r": 12, "b": 40},
+            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.01, "yanchor": "bottom"},
+            "hoverlabel": {"bgcolor": GRID, "font": {"color": INK}},
+            "colorway": list(MODELS),
+            "xaxis": axis,
+            "yaxis": axis,
+        }
+    }  # fmt: skip
+
+
+def themed(figure: go.Figure, **layout: Any) -> go.Figure:
+    """The figure with the theme, and with what is its own."""
+    figure.layout.template = template()  # an update would be laid over Plotly's own
+    return figure.update_layout(**layout)
+
+
+def say_instead(figure: go.Figure, text: str, column: int = 1) -> None:
+    """What stands in a panel that has nothing to draw, by its column."""
+    axis = "" if column == 1 else str(column)
+    figure.add_annotation(
+        text=text, showarrow=False, x=0.5, y=0.75, xref=f"x{axis} domain", yref=f"y{axis} domain",
+        font={"size": 16, "color": FAINT},
+    )  # fmt: skip

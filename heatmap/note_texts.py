@@ -1,0 +1,336 @@
+"""What each note says in English: one text per code, a format string or a function of the values.
+
+Beside Python's own formats a text may use the forms of `FORMS` (`{open_interest_usd:usd}`), and `counted:NOUN`.
+"""
+
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any, Final
+
+from liqtruth.heatmap.text import age, counted, hours, percent, usd
+
+Values = Mapping[str, Any]
+
+
+def in_english(code: str, values: Values) -> str:
+    """Raises `LookupError`, `TypeError` or `ValueError` where the values are not those of the code."""
+    text = TEXTS[code]
+    return _ENGLISH.vformat(text, (), values) if isinstance(text, str) else text(values)
+
+
+class _English(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        form, _, noun = format_spec.partition(":")
+        if form == "counted":
+            return counted(value, noun)
+        return FORMS[form](value) if form in FORMS else format(value, format_spec)
+
+
+def _by_side(shares: tuple[float, float]) -> str:
+    """One share where both sides have the same, else one for each."""
+    long, short = (f"{share:.1%}" for share in shares)
+    return long if long == short else f"{long} of long and {short} of short"
+
+
+FORMS: Final[dict[str, Callable[[Any], str]]] = {
+    "usd": usd,
+    "percent": percent,
+    "percent0": lambda share: percent(share, 0),
+    "age": age,
+    "hours": hours,
+    "by_side": _by_side,
+    "pair": lambda shares: " / ".join(f"{share:.1%}" for share in shares),
+    "names": ", ".join,
+    "rates": lambda rates: ", ".join(f"{rate:g}" for rate in rates),
+}
+_ENGLISH: Final = _English()
+
+
+def _whales(values: Values) -> str:
+    where = f"within {values['within_pct']:.0f} % of the mark"
+    if values["share"] is None:
+        return f"whales hold nothing {where}, and the crowd neither"
+    effective = ", ".join(
+        f"{count:,.0f} {side}" for count, side in zip(values["effective"], ("long", "short"), strict=True)
+    )
+    return (
+        f"whales hold {percent(values['share'], 0)} of what lies {where}: "
+        f"{counted(values['whales'], 'position')} beyond {_cut(values)} each; the crowd "
+        f"{percent(1 - values['share'], 0)} in {counted(values['crowd'], 'position')} (effective number {effective})"
+    )
+
+
+def _layer(layer: str, counted_as: str) -> Callable[[Values], str]:
+    def said(values: Values) -> str:
+        long, short = (percent(share) for share in values["shares"])
+        cut = f"only the {layer}: of each position {counted_as} {_cut(values)}"
+        return f"{cut}; {long} of long and {short} of short mass"
+
+    return said
+
+
+def _cut(values: Values) -> str:
+    """`0.3 % of open interest ($2.4M)`."""
+    long, short = (usd(side) for side in values["cut_usd"])
+    amount = long if long == short else f"{long} long, {short} short"
+    of_what = (
+        "open interest"
+        if values["of_open_interest"]
+        else "what was seen of its side, open interest being unknown"
+    )
+    return f"{percent(values['cut_share'])} of {of_what} ({amount})"
+
+
+def _filtered(values: Values) -> str:
+    return "only " + "; ".join(f"{name} = {' or '.join(kept)}" for name, kept in values["kept"].items())
+
+
+def _not_on_map(values: Values) -> str:
+    parts = {
+        "before_window": f"older than the window (from {values['window_from']})",
+        "swept": "swept by later prices",
+        "unassigned": "hedged or without leverage",
+        "unallowed": "at leverages that the venue does not allow",
+    }
+    shares = {part: values[part] for part in parts}
+    told = [
+        f"{'none' if share is None else _by_side(share)} {parts[part]}"
+        for part, share in shares.items()
+        if part == "swept" or any(share or ())
+    ]
+    return f"not on the map: of open interest {', '.join(told)}"
+
+
+def _scaled(values: Values) -> str:
+    by = (
+        "the highest leverage, {here:g}x where the model's is {reference:g}x"
+        if values["coordinate"] == "of-maximum"
+        else "volatility, {here:.2%} a day where the model's is {reference:.0%}"
+    ).format(**values)
+    unlevered = values["unlevered"]
+    held = f"; what falls below 1x ({unlevered:.1%} of shares) is held at 1x" if unlevered > 0 else ""
+    return f"leverages are {values['scale']:.3g} times the model's, by {by}{held}"
+
+
+def _too_large(values: Values) -> str:
+    amount = values["usd"]
+    told = f"{amount / 1e12:.3g} trillion" if amount >= 1e12 else f"{amount / 1e9:.3g} billion"
+    return f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?"
+
+
+def _path_prices(values: Values) -> str:
+    verb, share = values["verb"], values["by_marks"]
+    if share >= 1:
+        return f"{verb} by mark prices"
+    if not share > 0:
+        return f"no mark prices are stored: {verb} by last prices, which reach further than marks"
+    return f"{verb} by mark prices in {share:.0%} of bars, by last prices in the others"
+
+
+UNIT_CHANGE: Final = (
+    "{before:,.6g} to {after:,.6g} coins at {at}, a factor of {factor:,.4g} that no volume explains"
+)
+LEFT_OUT: Final = "left out, the first of {first}"
+PRICES: Final = {True: "mark prices", False: "last prices, not marks"}
+
+TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
+    "text": "{text}",
+    # every map
+    "filtered": _filtered,
+    "whales": _whales,
+    "only_crowd": _layer("crowd", "at most"),
+    "only_whales": _layer("whales", "what it has above"),
+    "distance_only": "half on each side, spread evenly over distances from 0 to {within_pct:.0f} % of the mark",
+    # exact maps
+    "prices_as_sent": "liquidation prices as the exchange sent them; solved ones only where it sent none",
+    "other_marks_still": "a cross price holds all other marks of the account still",
+    "valued_at_mark": "notional is valued at the mark",
+    "earlier_reading_stands": "between two readings the earlier one stands",
+    "synthetic_positions": "synthetic: read from the sandbox, not from an exchange",
+    "no_market": "no market data stored: the mark is the median of the positions' own, open interest unknown",
+    "stale_positions": "{count} of {positions} positions were read more than {hours:.0f} h before",
+    "market_is_older": "mark and open interest are of {as_of}, {older_s:age} older than the last positions",
+    "marked_by_positions": (
+        "no market row at {at}: the mark is the median of the positions' own, open interest is {older_h:.1f} h older"
+    ),
+    "watch_is_partial": "partial: the watch has read {read:,} of {accounts:,} accounts (each dex counts) so far",
+    "part_kept": "{filter}: {count:,} of {positions:,} positions",
+    "not_at_once": "{later_usd:usd} of {whole_usd:usd} do not meet the book at once: left out",
+    "sold_in_parts": (
+        "of more than {above_usd:usd} a {share:.0%} share is sold first; portfolio accounts never"
+    ),
+    # all coins moved together
+    "moves_by_beta": (
+        "every mark moves with {coin} by its beta, and a pool's cross positions go together where its equity meets "
+        "their maintenance"
+    ),
+    "moves_alike": (
+        "every mark moves with {coin} by the same fraction, and a pool's cross positions go together where its equity "
+        "meets their maintenance"
+    ),
+    "spot_still": "spot collateral is held still",
+    "closed_in_favour": "{count:counted:position} closed by a move in their favour count as never",
+    "below_maintenance": "{count:counted:position} of accounts below maintenance already are booked at the mark",
+    "cross_not_read": (
+        "{count:counted:account} with cross positions that were not read: those are held still"
+    ),
+    "no_beta": "no beta of {coins:names}: taken as {taken:g}",
+    # series of a venue, as they are
+    "synthetic_series": "synthetic: fetched from the sandbox, not from an exchange",
+    "no_volume": "{lacking} of {bars} bars have no volume: none is used",
+    "no_marks": "no mark prices: levels are swept by last prices, not marks",
+    "marks_in_part": "mark prices cover {known} of {bars} bars: last prices, not marks, sweep in the others",
+    "history_begins": "history begins at {at}, {late_s:hours} after the window's start",
+    "late_open_interest": "open interest is older than a bar at {late} of {bars} bars: its changes come late",
+    "open_interest_too_large": _too_large,
+    # series of a venue, judged
+    "repeated": "{count} {what} stood twice, the first of {first}: the last one counts",
+    "unordered": "{what} were not in order of time: sorted",
+    "unpriced_candles": f"{{count}} candles with a price of zero, below zero or none {LEFT_OUT}",
+    "inverted_candles": f"{{count}} candles whose high or low is inside their open and close {LEFT_OUT}",
+    "negative_volume": (
+        "{count} candles with a volume below zero: it counts as unknown, the first of {first}"
+    ),
+    "no_open_interest": f"{{count}} readings of open interest of zero, below zero or none {LEFT_OUT}",
+    "units_disagree": (
+        "{count} readings of open interest left out because coins and USD disagree (USD are {share:,.4g} times coins "
+        "at the price), the first of {first}"
+    ),
+    "price_leaps": (
+        "the price leaps from {before:,.6g} to {after:,.6g} between two bars at {at} (a factor of {factor:,.4g}): "
+        "what came before is left out"
+    ),
+    "gaps_in_candles": (
+        "{count} gaps in the candles, {hours:.1f} h in all, the widest {widest_s:hours} before {before}: "
+        "prices inside them are unknown"
+    ),
+    "gaps_in_open_interest": (
+        "{count} gaps in the open interest, {hours:.1f} h in all, the widest {widest_s:hours} before {before}: "
+        "changes inside them come late"
+    ),
+    "stands_still": "{what} for {length_s:hours} from {start} to {end}: a frozen feed?",
+    "wicks": (
+        "{count} bars with a price spike that comes back, the largest of {largest_pct:.0f} % at {at}: kept, for wicks "
+        "liquidate"
+    ),
+    "lone_spikes": (
+        "open interest: {count} lone spikes that come back left out, the first at {at} ({coins:,.6g} between "
+        "{before:,.6g} and {after:,.6g})"
+    ),
+    "in_another_unit": "open interest: {count} readings from {at} in another unit left out",
+    "unconfirmed": (f"open interest: the last reading left out until another confirms it ({UNIT_CHANGE})"),
+    "unit_changes": f"open interest changes its unit: {UNIT_CHANGE}; what came before is left out",
+    "more_than_traded": (
+        "open interest moves by more than was traded in {count} of {steps} steps, most at {at}: by {coins:+,.6g} coins "
+        "on {traded:,.6g} traded; kept"
+    ),
+    # what a model assumes of leverage
+    "weights": "{weights}; the same on both sides",
+    "increases_open": (
+        "only an increase of open interest opens positions; a decrease closes all earlier ones in proportion"
+    ),
+    "leverage_model": "{model}",
+    "own_shares": "with the shares that were fitted for {coin} itself",
+    "not_levelled": "not levelled to {venue}: shape carried over, level is {whose}'s",
+    "volatility_unknown": (
+        "leverage is taken by volatility, which is not known here: as of a market of {reference:.0%} a day"
+    ),
+    "scaled": _scaled,
+    "turnover_classes": "{count} turnover classes at {rates:rates} times the market's activity",
+    "above_highest": (
+        "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
+    ),
+    "only_leverage": "only leverage {bands:names} is shown",
+    "unbounded_not_levelled": ("no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})"),
+    "unbounded": "no bounds: the model was held against no map that it had not seen",
+    # what a model assumes of a market
+    "brackets": "{source}",
+    "clock_by_volume": "activity has the shape of volume and the level of hourly changes of open interest",
+    "clock_by_open_interest": (
+        "no volume for all bars: activity falls back to the changes of open interest themselves"
+    ),
+    "isolated": "isolated positions of {usd:,.0f} USD at entry, initial margin only: no fees, no funding",
+    "opens_evenly": (
+        "what opens in a bar opens on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range"
+    ),
+    "swept_is_gone": (
+        "a level is gone once its entry bar's close or any later bar's range has reached it; what was swept is not put "
+        "elsewhere"
+    ),
+    "bars": lambda values: (
+        "{bars} bars from {start}; ".format(**values)
+        + ("swept by mark prices" if values["by_marks"] else "last prices, not marks")
+    ),
+    "rounded": (
+        "the source rounds open interest to {step_usd:,.0f} USD: {share:.0%} of modelled births are not above one such "
+        "step"
+    ),
+    "not_on_map": _not_on_map,
+    "uniform": "each side is spread evenly in log price over {reach:.0%} from the mark, whatever happened",
+    "by_volume": (
+        "open interest is spread over entry prices as volume was in the window; none is older, none was closed"
+    ),
+    "mean_shape": (
+        "the mean shape of {maps} exact maps of hyperliquid {coin}, the latest of {at}, by distance"
+    ),
+    "earlier_exact": "the exact map of {at}; nothing opened since is known",
+    "venue_share": "{venue} has {share:percent} of open interest ({usd:usd}), mark {mark_px:,.6g}",
+    "added_by_distance": (
+        "venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by open interest"
+    ),
+    # price x time
+    "no_volume_clock": (
+        "volume is not known throughout: the clock of turnover is that of |change of open interest|"
+    ),
+    "steps_open_evenly": (
+        "what opens does so on both sides equally, a third each at 1/6, 1/2 and 5/6 of the bar's range"
+    ),
+    "bins_emptied": lambda values: (
+        f"a level is gone once {PRICES[values['by_marks']]} have reached it; bins of {values['width_bps']:g} bps which "
+        "they cross in part are emptied whole"
+    ),
+    "warm_up": "{bars} bars from {start}, of which {lead_s:hours} before the first column are warm-up",
+    "only_age": "only positions of age {age} are shown",
+    "null_shares": (
+        "of long / short open interest {before_window:pair} are older than the stored series, {swept:pair} were swept "
+        "by later prices, {unassigned:pair} are hedged, without leverage or filtered out"
+    ),
+    # what maps are held against: prices and realised liquidations
+    "path_prices": _path_prices,
+    "synthetic_realised": "synthetic: liquidations or series of the sandbox, not of an exchange",
+    "coverage_given": "coverage {share:.0%} as given by --coverage",
+    "coverage_of_node": "coverage 100%: a node's fills hold every liquidation",
+    "coverage_of_venue": "coverage 100%: {venue} pushes {word}",
+    "coverage_unknown": lambda values: (
+        f"coverage is not known ({'; '.join(values['words'])}): ratios to realised liquidations are null, ranks "
+        "stand; give the share of liquidations that are told with --coverage"
+    ),
+    "listened": "{count:counted:liquidation} stored, listened to for {hours:,.1f} h in {spans:counted:span}",
+    "spans_of_exchange": (
+        "no spans of listening are stored: the exchange counts as heard where liquidations of any coin are at most "
+        "{quiet_min:.0f} min apart"
+    ),
+    "spans_of_days": (
+        "no spans of listening are stored: a day counts from its first to its last liquidation, one without any is "
+        "left out"
+    ),
+    "venue_prices": (
+        "zones place a liquidation at the price the venue tells, moved into the bar of its moment where it lies "
+        "outside: Bybit and OKX tell the bankruptcy price"
+    ),
+    # whether a claim holds
+    "claim_holds": "holds",
+    "claim_is_chance": "holds but is what chance gives",
+    "claim_more": "does not hold: it is more, {against_chance}",
+    "claim_less": "does not hold: it is less, {against_chance}",
+    "claim_unknown": "not known, because {why}",
+    # what the ledger holds against a model
+    "worse_than_chance": (
+        "{model} does worse than chance: the thickest tenth of its zones was hit by {share:.0%} of {events} "
+        "liquidations, at most {high:.0%}; chance hits {chance:.0%}"
+    ),
+    "worse_than_baseline": (
+        "{model} does worse than {baseline}: its rank correlation with realised liquidations is lower by {by:.2f} "
+        "(95 % {low:.2f} to {high:.2f})"
+    ),
+}

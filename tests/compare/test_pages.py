@@ -1,0 +1,207 @@
+"""Every kind of page: one shell, no wider than a phone, the badge of the sandbox and the age in its head."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.calibration.leverage_fit import LeverageFit
+from liqtruth.compare.calibration.shown import shown
+from liqtruth.compare.calibration.shown import write_page as fit_page
+from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.report import write_report
+from liqtruth.compare.scoring.lead_lag.shown import write_page as lead_page
+from liqtruth.compare.scoring.realised.page import write_page as realised_page
+from liqtruth.compare.scoring.realised.score import score_realised
+from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
+from liqtruth.compare.scoring.visits.shown import write_page as visits_page
+from liqtruth.compare.transfer.shown import write_page as transfer_page
+from liqtruth.compare.transfer.transfer import carried_over
+from liqtruth.compare.validation.findings import SplitFindings
+from liqtruth.compare.validation.page import write_page as proof_page
+from liqtruth.heatmap.drawing import figure, series_figure, theme
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
+from tests.compare import test_leads_lake as leads
+from tests.compare import test_scoring_realised as realised
+from tests.compare import test_transfer_model as transfers
+from tests.compare.calibrated_markets import PRIOR, random_sample, random_series
+from tests.compare.maps import FAR, NEAR, TRUTH, map_of
+from tests.compare.test_validation_verdicts import DOUBTFUL, WORSE, findings_of, split_of
+from tests.compare.test_visits_lake import COIN, READ_AT, stored_reading, stored_series
+from tests.heatmap.test_bounds import MAP
+from tests.heatmap.test_series import series_of
+
+PHONE_PX = 390
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
+MEASURE = """<!doctype html><body>{frames}<script>
+addEventListener("load", () => {{
+  for (const frame of document.querySelectorAll("iframe")) {{
+    const page = frame.contentDocument;
+    frame.title = page.documentElement.scrollWidth + " " + page.querySelectorAll(".figure").length
+      + " " + page.querySelectorAll(".figure svg.main-svg:first-child").length;
+  }}
+}});
+</script>"""
+
+
+def map_page(path: Path) -> None:
+    figure.write_html(replace(MAP, coverage=replace(MAP.coverage, notes=(LONG_WORD,))), path)
+
+
+def model_page(path: Path) -> None:
+    drawn = map_of(TRUTH, venue="binance", source="modelled", model="calibrated", assumptions=(LONG_WORD,))
+    figure.write_html(replace(drawn, bounds=MAP.bounds), path)
+
+
+def time_page(path: Path) -> None:
+    series_figure.write_html(series_of([(2, "long", 95.0, 1e6), (3, "short", 107.0, 3e6)]), path)
+
+
+def report_page(path: Path) -> None:
+    shared = {"venue": "binance", "mark_px": 66_933.0}
+    truth = map_of(TRUTH, mark_px=66_907.0, open_interest_usd=2e8)
+    models = [map_of(one, model=name, **shared) for one, name in ((NEAR, "tiers"), (FAR, "calibrated"))]
+    divergence = replace(compare_maps(truth, models), synthetic=True)
+    write_report(divergence, truth, models, path)
+
+
+def fitted_page(path: Path) -> None:
+    samples = Gathered(tuple(random_sample(seed) for seed in range(4)), ())
+    made = LeverageFit(PRIOR, draws=20).fit(samples).calibrated_
+    fit_page(shown(made.model, made.record), path)
+
+
+def transferred_page(path: Path) -> None:
+    own, reference = transfers.sample(transfers.WIDE, 0.3, 1), transfers.sample(transfers.BRACKETS, 0.0, 2)
+    transfer_page(carried_over(transfers.MODEL, own, reference, coverage=1.0, name="carried"), path)
+
+
+def validated_page(path: Path) -> None:
+    splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, shape_copy=WORSE), split_of("both"))
+    findings = findings_of(*(on_every_side(split) for split in splits))
+    proof_page(findings, path)
+
+
+def on_every_side(split: SplitFindings) -> SplitFindings:
+    sides = [
+        msgspec.structs.replace(one, side=side) for side in ("both", "long", "short") for one in split.sides
+    ]
+    return msgspec.structs.replace(split, sides=tuple(sides))
+
+
+def scored_page(path: Path) -> None:
+    with Store.open(Settings(data_dir=path.with_suffix(""))) as store:
+        realised.store_market(store, realised.MARKET)
+        realised_page(score_realised(store, realised.COIN, realised.VENUE, "bell"), path)
+
+
+def visited_page(path: Path) -> None:
+    market = random_series(12)
+    with Store.open(Settings(data_dir=path.with_suffix(""))) as store:
+        stored_series(store, market)
+        for bar in READ_AT:
+            stored_reading(store, market, bar)
+        visits_page(visits_stored(store, VisitPlan(COIN, "hyperliquid", "tiers")), path)
+
+
+def lead_lag_page(path: Path) -> None:
+    series = random_series(13, bars=leads.BARS)
+    with Store.open(Settings(data_dir=path.with_suffix(""))) as store:
+        stored_series(store, series)
+        for bar in range(4, leads.BARS, 6):
+            stored_reading(store, series, bar)
+        leads.stored_liquidations(store, *leads.swept_usd(store, series))
+        leads.listened(store, series)
+        lead_page(leads.asked(store), path)
+
+
+KINDS: dict[str, Callable[[Path], None]] = {
+    "map": map_page,
+    "model": model_page,
+    "series": time_page,
+    "report": report_page,
+    "fit": fitted_page,
+    "transfer": transferred_page,
+    "proof": validated_page,
+    "realised": scored_page,
+    "visits": visited_page,
+    "leads": lead_lag_page,
+}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    for kind, write in KINDS.items():
+        write(folder / f"{kind}.html")
+    return {kind: folder / f"{kind}.html" for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def on_a_phone(pages: dict[str, Path]) -> dict[str, list[int]]:
+    """Of every page in a frame as wide as a phone: its width, its figures, and those that were drawn."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium to measure the pages in")
+    frames = "".join(
+        f'<iframe id="{kind}" width="{PHONE_PX}" height="3000" style="border:0" src="{path.name}"></iframe>'
+        for kind, path in pages.items()
+    )
+    frame = next(iter(pages.values())).with_name("frames.html")
+    frame.write_text(MEASURE.format(frames=frames))
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom"]
+    local = ["--allow-file-access-from-files", f"--user-data-dir={frame.with_name('profile')}"]
+    waits = ["--virtual-time-budget=20000", frame.as_uri()]
+    shown = subprocess.run([CHROMIUM, *flags, *local, *waits], capture_output=True, text=True, timeout=300)
+    found = {
+        re.search(r'id="(\w+)"', tag)[1]: re.search(r'title="([\d ]+)"', tag)  # type: ignore[index]
+        for tag in re.findall(r"<iframe[^>]*>", shown.stdout)
+    }
+    return {kind: [int(one) for one in told[1].split()] if told else [] for kind, told in found.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_is_wider_than_a_phone_and_every_figure_is_drawn(
+    on_a_phone: dict[str, list[int]], kind: str
+) -> None:
+    width, figures, drawn = on_a_phone[kind]
+    assert width == PHONE_PX
+    assert drawn == figures > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_has_the_shell_and_the_colours_of_the_theme(pages: dict[str, Path], kind: str) -> None:
+    page = pages[kind].read_text()
+    head, body = page.rsplit("<body>", 1)
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in head
+    assert re.search(r"<title>(.+)</title>", head)[1] == re.search(r"<h1>(.+)</h1>", body)[1]  # type: ignore[index]
+    assert "prefers-color-scheme: light" in head
+    assert re.search(r'<time class="as-of" datetime="2026-08-', body)
+    assert ("SYNTHETIC MARKET" in body) == (kind not in ("series", "fit"))
+    assert not re.search(
+        r"""(src|href)\s*=|url\(|@import""", re.sub(r"<script.*?</script>", "", page, flags=re.S)
+    )
+    for content in re.findall(r'<script type="application/json">(.*?)</script>', body):
+        layout = json.loads(content)["layout"]
+        assert layout["template"] == json.loads(json.dumps(theme.template()))
+
+
+def test_a_table_that_is_wider_scrolls_in_its_own_box(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        body = path.read_text().rsplit("<body>", 1)[1]
+        assert body.count("<table") == len(re.findall(r'<div class="scroll">\s*<table', body))
+
+
+def test_every_colour_of_the_dark_theme_has_another_in_the_light() -> None:
+    light = theme.light_colors()
+    assert set(theme.VARIABLES.values()) <= set(light)
+    assert not set(light) & set(light.values())
+    assert len(set(light)) == len(set(light.values()))

@@ -1,0 +1,134 @@
+"""Every note has a text that its values fill, files give notes back, and what this program does not know stays text."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import msgspec
+import pytest
+
+from liqtruth.heatmap.drawing.captions import LACKING
+from liqtruth.heatmap.layers import ABOUT_LAYERS
+from liqtruth.heatmap.note_texts import FORMS, TEXTS
+from liqtruth.heatmap.notes import Note, WrittenNote, as_text, note, reader, sentence, texts, written
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("heatmap", "storage", "indexer", "estimator", "compare", "commands")
+GOLDEN = Path(__file__).with_name("notes.txt")
+CUT = {"cut_share": 0.003, "cut_usd": (2.4e6, 2.4e6), "of_open_interest": True}
+COMPUTED: Mapping[str, Mapping[str, Any]] = {
+    "filtered": {"kept": {"margin_mode": ("cross", "isolated"), "age_band": ("<1h",)}},
+    "whales": {"within_pct": 30, "share": 0.44, "whales": 2, "crowd": 1, "effective": (2.0, 1e3), **CUT},
+    "only_crowd": {"shares": (0.5, 0.25), **CUT},
+    "only_whales": {"shares": (0.5, 0.25), **CUT, "cut_usd": (3e5, 6e5), "of_open_interest": False},
+    "open_interest_too_large": {"usd": 2e11},
+    "scaled": {"scale": 1.25, "coordinate": "of-maximum", "here": 50.0, "reference": 40.0, "unlevered": 0.1},
+    "bars": {"bars": 2, "start": "2026-08-01T00:00Z", "by_marks": True},
+    "bins_emptied": {"by_marks": False, "width_bps": 10.0},
+    "not_on_map": {
+        "window_from": "2026-08-01T00:00Z",
+        "before_window": (0.1, 0.1),
+        "swept": (0.2, 0.3),
+        "unassigned": (0.0, 0.0),
+        "unallowed": None,
+    },
+    "path_prices": {"verb": "visited", "by_marks": 0.5},
+    "coverage_unknown": {"words": ("the latest of each second", "unknown")},
+}
+"""Values of the texts that are functions."""
+SAMPLES: Mapping[str, Any] = {
+    "names": ("a", "b"),
+    "rates": (0.5, 2.0),
+    "by_side": (0.1, 0.2),
+    "pair": (0.1, 0.2),
+}
+
+
+def sample(spec: str) -> Any:
+    """A value that a format takes."""
+    form = spec.partition(":")[0]
+    if form in SAMPLES:
+        return SAMPLES[form]
+    if form == "counted" or spec == ",":
+        return 1590
+    return 0.25 if form in FORMS or spec else "x"
+
+
+def example(code: str) -> Note:
+    text = TEXTS[code]
+    if not isinstance(text, str):
+        return Note(code, COMPUTED[code])
+    return Note(code, {name: sample(spec or "") for _, name, spec, _ in Formatter().parse(text) if name})
+
+
+def made_notes() -> Iterator[tuple[str, ast.Call, str]]:
+    """Code, call and place of all notes that the program makes with a code that stands there."""
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("note", "Note") and node.args:
+                    for code in ast.walk(node.args[0]):
+                        if isinstance(code, ast.Constant) and isinstance(code.value, str):
+                            yield code.value, node, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_the_texts_are_those_of_the_golden_file() -> None:
+    """To change a wording, change it in both; nothing else may depend on it."""
+    assert [f"{code}: {example(code).text}" for code in TEXTS] == GOLDEN.read_text().splitlines()
+
+
+def test_every_note_that_is_made_has_a_text_and_the_values_of_it() -> None:
+    found = list(made_notes())
+    assert len(found) > 80
+    for code, call, place in found:
+        assert code in TEXTS or "only_" in code, place
+        text = TEXTS.get(code)
+        given = {keyword.arg for keyword in call.keywords}
+        if isinstance(text, str) and ast.unparse(call.func) == "note" and None not in given:
+            assert {name for _, name, _, _ in Formatter().parse(text) if name} == given, place
+
+
+def test_codes_that_are_picked_out_exist() -> None:
+    assert set(TEXTS) >= LACKING | ABOUT_LAYERS | SYNTHETIC_NOTES
+
+
+def test_a_code_without_a_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="no note has the code 'rumour'"):
+        note("rumour")
+
+
+@pytest.mark.parametrize("code", TEXTS)
+def test_a_note_is_found_again_by_its_sentence(code: str) -> None:
+    before = (example(code), example(code).of("binance"))
+    content = msgspec.json.encode(before, enc_hook=as_text)
+    beside = msgspec.json.decode(msgspec.json.encode(written(before)), type=list[WrittenNote])
+    after = msgspec.json.decode(content, type=tuple[Note, ...], dec_hook=reader(beside))
+    assert texts(after) == texts(before)
+    assert after == before or code == "text"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        WrittenNote("3 of 10", "a_code_of_tomorrow", {}),
+        WrittenNote("3 of 10", "stale_positions", {}),
+        WrittenNote("3 of 10", "stale_positions", {"count": 3, "positions": 10, "hours": "six"}),
+        WrittenNote("3 of 10", "whales", {"within_pct": "x", "share": None}),
+        WrittenNote("3 of 10", "stale_positions", {"count": 3, "positions": 10, "hours": 6.0}),
+    ],
+)
+def test_a_sentence_whose_code_is_not_known_or_says_something_else_stays_a_sentence(
+    beside: WrittenNote,
+) -> None:
+    assert reader([beside])(Note, "3 of 10") == sentence("3 of 10")
+
+
+def test_the_same_code_with_other_values_is_another_note() -> None:
+    one, other = note("no_beta", coins=["A"], taken=1.0), note("no_beta", coins=["B"], taken=1.0)
+    assert one != other
+    assert one == note("no_beta", coins=("A",), taken=1.0)
+    assert one.of("binance").text == f"binance: {one.text}"
+    assert len({one, other, note("no_beta", coins=["A"], taken=1.0)}) == 2
