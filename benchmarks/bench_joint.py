@@ -17,6 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, MarginTable, MarginTier, Meta
 from liqtruth.indexer.maps.joint import joint_prices
+from liqtruth.indexer.margin.pools import backing_of
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
 
@@ -139,7 +140,7 @@ def test_arrays(
     tables: dict[str, MarginTables],
     accounts: list[tuple[str, float, list[Leg]]],
 ) -> None:
-    found = benchmark(lambda: joint_prices(positions, tables, "C0", BETAS))
+    found = benchmark(lambda: joint_prices(positions, backing_of(positions, tables), "C0", BETAS))
     cross = found.filter(pl.col("margin_mode") == "cross").unique("address", keep="first")
     rises = dict(cross.select("address", "joint_up_px").rows())
     some = accounts[:5_000]

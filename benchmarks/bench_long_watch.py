@@ -24,13 +24,13 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from liqtruth.indexer.audit.status import coverage_of
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.indexer.status import coverage_of
+from liqtruth.indexer.positions.watch_state import read_state
 from liqtruth.indexer.watch.run import WatchPlan, run_watch
 from liqtruth.indexer.watch.watch import Pace
-from liqtruth.indexer.watch_state import read_state
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import MarketSpec, simulate
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread

@@ -59,7 +59,7 @@ class Ratio:
         return bool(abs(np.expm1(self.log)) <= MUST_HOLD)
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Whether what is not the source's own error lies within the interval that is told."""
         return abs(self.log - self.log_of_source) <= self.told
 
@@ -182,7 +182,7 @@ def print_pooled(pooled: Ratios, seeds: tuple[int, ...]) -> None:
 def as_text(ratios: list[Ratio]) -> str:
     logs = np.array([one.log for one in ratios])
     held = f"{np.exp(logs.mean()):.2f}  {sum(one.holds for one in ratios)} of {logs.size}  {np.abs(logs).mean():.2f}"
-    told = sum(one.is_told for one in ratios if one.told)
+    told = sum(one.is_reported for one in ratios if one.told)
     return f"{held}  {told} of {logs.size}" if any(one.told for one in ratios) else held
 
 

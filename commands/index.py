@@ -224,7 +224,7 @@ def say_metrics(_watch: Any, port: int | None) -> None:
 @index_app.command("status")
 def index_status(out: JsonOut) -> None:
     """Accounts, positions, coverage per coin and side, ages, budget use, faults."""
-    from liqtruth.indexer.status import status_of
+    from liqtruth.indexer.audit.status import status_of
 
     with opened_store() as store:
         show(status_of(store), out)
@@ -233,7 +233,7 @@ def index_status(out: JsonOut) -> None:
 @index_app.command("reconcile")
 def index_reconcile(out: JsonOut, at: At = None) -> None:
     """Solve every position again and list those whose price is not the exchange's, with the reason."""
-    from liqtruth.indexer.positions.mismatch import mismatch_report
+    from liqtruth.indexer.audit.mismatch import mismatch_report
 
     with opened_store() as store:
         show(mismatch_report(store, at), out)
@@ -247,8 +247,8 @@ def index_verify(
     base_url: BaseUrl = None,
 ) -> None:
     """Read one account through the official SDK and through our client, side by side."""
+    from liqtruth.indexer.audit.verify import verify
     from liqtruth.indexer.info.budget import Budget
-    from liqtruth.indexer.verify import verify
 
     known, url = settings(), ExchangeOptions(base_url).url
     budget = Budget.shared(known.weight_per_minute, url, known.data_dir)
@@ -273,8 +273,7 @@ def index_node(
     ] = False,
 ) -> None:
     """Read every account from a node's state file, in bounded memory."""
-    from liqtruth.indexer.node.imports import import_state
-    from liqtruth.indexer.node.marks import marks_of_endpoint, marks_of_file
+    from liqtruth.indexer.node.imports import import_state, marks_of_endpoint, marks_of_file
 
     known = None if marks is None else marks_of_file(marks)
     if known is None and base_url is not None:
@@ -297,7 +296,7 @@ def index_candles(
     ] = "30d",
 ) -> None:
     """Fetch the exchange's hourly candles, which `map joint --move beta` needs."""
-    from liqtruth.indexer.maps.candles import fetch_candles
+    from liqtruth.indexer.maps.betas import fetch_candles
 
     with opened_store() as store, progress("fetching candles", 1.0) as advance:
         report = fetch_candles(

@@ -87,10 +87,12 @@ class Cluster(ParallelBackendBase):  # type: ignore[misc]
 
     def start_call(self) -> None:
         self.done.clear()
-        threading.Thread(target=self._watch, daemon=True).start()
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        self.watcher.start()
 
     def stop_call(self) -> None:
         self.done.set()
+        self.watcher.join(CONNECT_S)
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Future[Any]], None]) -> Future[Any]:
         future: Future[Any] = self.executor.submit(func)

@@ -49,7 +49,7 @@ def watched_until_all_is_read(words: list[str], tmp_path: Path) -> list[str]:
         for line in child.stderr:
             told.append(line)
             event = json.loads(line) if line.startswith("{") else {}
-            if event.get("event") == "kept" and event["pairs_read"] == event["pairs"] > 0:
+            if event.get("event") == "checkpoint written" and event["pairs_read"] == event["pairs"] > 0:
                 child.terminate()
     assert child.returncode == 0
     return told
@@ -110,7 +110,7 @@ def test_a_watch_that_was_killed_goes_on_without_loss_or_doubling(
     kept = 0
     while not kept and (line := child.stderr.readline()):
         event = json.loads(line)
-        kept = event.get("pairs_read", 0) if event.get("event") == "kept" else 0
+        kept = event.get("pairs_read", 0) if event.get("event") == "checkpoint written" else 0
     shown = run("index", "status").stdout
     assert f"process {child.pid}" in shown
     assert "coverage of open interest" in shown, "what a watch has read is known while it runs"
@@ -124,14 +124,14 @@ def test_a_watch_that_was_killed_goes_on_without_loss_or_doubling(
 
     assert "was killed" in run("index", "status").stdout
     again = watched_until_all_is_read(watch_words(live, listed), tmp_path)
-    taken_up = next(row for row in map(json.loads, again[:-1]) if row["event"] == "taken up")
-    assert taken_up["accounts"] >= kept * 0.99
+    resumed = next(row for row in map(json.loads, again[:-1]) if row["event"] == "resumed")
+    assert resumed["accounts"] >= kept * 0.99
     rows = json.loads(run("index", "positions", "--json").stdout)
     keys = [(row["address"], row["coin"]) for row in rows]
     assert len(set(keys)) == len(keys) == live.true_positions().height
 
 
-def test_sources_are_asked_and_their_yield_is_told(run: Run, live: SandboxServer) -> None:
+def test_sources_are_asked_and_their_yield_is_reported(run: Run, live: SandboxServer) -> None:
     words = ["index", "find", "--base-url", live.base_url, "--weight-per-minute", "0"]
     found = run(*words).stdout
     assert "leaderboard:" in found

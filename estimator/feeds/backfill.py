@@ -15,13 +15,13 @@ import polars as pl
 from liqtruth.estimator.errors import BadAnswer
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.moments import hours, of_ms, told
-from liqtruth.estimator.venues.bounds import LeftOut
 from liqtruth.estimator.venues.exchange import Exchange
 from liqtruth.estimator.venues.requests import Asked, Page, read
 from liqtruth.estimator.venues.spec import WINDOW, Feed
 from liqtruth.estimator.venues.transport import Malformed
 from liqtruth.estimator.venues.units import Contract
 from liqtruth.heatmap.grid import IntArray
+from liqtruth.heatmap.left_out import ROWS, LeftOut
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Store
 
@@ -243,7 +243,7 @@ class SeriesJob:
             gaps=gaps,
             missing_rows=missing,
             coverage=self.feed.coverage,
-            left_out=self.left_out.lines(),
+            left_out=tuple(self.left_out.describe(ROWS)),
         )
 
 

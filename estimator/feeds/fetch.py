@@ -16,6 +16,7 @@ from liqtruth.estimator.venues.spec import PERIODS, Venue
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.durations import parse_duration
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
+from liqtruth.heatmap.left_out import ROWS
 from liqtruth.storage.store import Store
 
 FINE_DAYS: Final = 5
@@ -232,7 +233,7 @@ async def _fetch(
 def _left_out_of(exchange: Exchange, coin: str, jobs: Sequence[SeriesJob]) -> Iterator[str]:
     """What of the answers could not be stored, a line per series and reason."""
     for job in jobs:
-        for line in job.left_out.lines():
+        for line in job.left_out.describe(ROWS):
             yield f"{exchange.venue.name} ({exchange.shown_url}) {job.dataset} of {coin}: {line}"
 
 

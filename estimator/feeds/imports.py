@@ -34,9 +34,10 @@ from liqtruth.estimator.feeds.layouts import (
 from liqtruth.estimator.feeds.named_markets import OfMarket, of_market
 from liqtruth.estimator.feeds.replacing import replaced
 from liqtruth.estimator.frames import DATASETS, RATIO_KINDS, TAKER_BUY_SELL, conform
-from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.spec import Venue
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.left_out import ROWS, LeftOut
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName, folded
@@ -200,8 +201,8 @@ def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tupl
     for dataset, frame in read.frames.items():
         kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
         if frame.height - kept[dataset].height > FEW * frame.height:
-            raise TableRefused(f"{path}: {left_out.lines()[-1]}; most rows of a file must be possible")
-    return kept, left_out.lines()
+            raise TableRefused(f"{path}: {left_out.describe(ROWS)[-1]}; most rows of a file must be possible")
+    return kept, tuple(left_out.describe(ROWS))
 
 
 def _beside_stored(frames: Mapping[str, pl.DataFrame], asked: Asked) -> tuple[str, ...]:

@@ -6,25 +6,24 @@ event that is sent twice is stored once, by its key; memory is bounded by flushi
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 import polars as pl
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection
 
 from liqtruth.estimator.feeds.liquidations import Event, LiquidationStream
 from liqtruth.estimator.moments import of_ms
-from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
 from liqtruth.estimator.venues.units import Contract
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.left_out import ROWS, LeftOut
 from liqtruth.storage.errors import NotWritten
+from liqtruth.storage.net.sockets import Waits, beat, stay_connected
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0
@@ -33,20 +32,10 @@ LARGEST_MESSAGE: Final = 2 * 2**20
 """Bytes, unpacked."""
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
-LASTING_S: Final = 60.0
-"""A connection that lasted this long makes the next wait short again."""
-
 Keep = Callable[[str, str, pl.DataFrame], int]
 """Stores rows of a dataset of a coin; returns how many are new."""
 Tell = Callable[..., None]
 """Takes an event's name and its facts."""
-
-
-class Straight(connect):
-    """A connection to where it was asked for: a redirect is a refusal, wherever it leads."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
 
 
 @dataclass
@@ -85,39 +74,34 @@ class Listener:
 
     async def run(self) -> None:
         """Until cancelled; only what cannot be written ends it (`NotWritten`)."""
-        wait_s = self.first_wait_s
-        while True:
-            began_s = time.monotonic()
-            try:
-                await self._connected()
-            except NotWritten:
-                raise
-            except Exception as error:
-                self._note(error)
-            if time.monotonic() - began_s > LASTING_S:
-                wait_s = self.first_wait_s
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        await stay_connected(
+            self.stream.url(self.base_url),
+            self._connected,
+            self._note,
+            Waits(self.first_wait_s, LONGEST_WAIT_S),
+            max_size=LARGEST_MESSAGE,
+            ping_interval=self.heartbeat_s,
+            ping_timeout=self.heartbeat_s,
+        )
 
-    async def _connected(self) -> None:
+    async def _connected(self, connection: ClientConnection) -> None:
         """One connection, to its end; what went wrong is raised, of several the first."""
-        url = self.stream.url(self.base_url)
-        pings = {"ping_interval": self.heartbeat_s, "ping_timeout": self.heartbeat_s}
         try:
-            async with Straight(url, close_timeout=1, max_size=LARGEST_MESSAGE, **pings) as connection:  # type: ignore[arg-type]
-                for subscription in self.stream.subscriptions([one.market_id for one in self.contracts]):
-                    await connection.send(msgspec.json.encode(subscription).decode())
-                self._begin_span()
-                work = (self._hear(connection), self._beat(connection), self._flushing())
-                tasks = [asyncio.create_task(one) for one in work]
-                try:
-                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-                finally:
-                    for task in tasks:
-                        task.cancel()
-                    await asyncio.gather(*tasks, return_exceptions=True)
-                for task in done:
-                    task.result()
+            for subscription in self.stream.subscriptions([one.market_id for one in self.contracts]):
+                await connection.send(msgspec.json.encode(subscription).decode())
+            self._begin_span()
+            work = [self._hear(connection), self._flushing()]
+            if self.stream.ping is not None:
+                work.append(beat(connection, self.stream.ping, self.heartbeat_s))
+            tasks = [asyncio.create_task(one) for one in work]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            for task in done:
+                task.result()
         except Exception:
             self.counts.drops += self._since_ms is not None
             raise
@@ -127,12 +111,6 @@ class Listener:
     async def _hear(self, connection: ClientConnection) -> None:
         while True:
             self._take(await connection.recv(decode=False))
-
-    async def _beat(self, connection: ClientConnection) -> None:
-        with suppress(ConnectionClosed):
-            while self.stream.ping is not None:
-                await asyncio.sleep(self.heartbeat_s)
-                await connection.send(self.stream.ping)
 
     async def _flushing(self) -> None:
         while True:
@@ -146,11 +124,11 @@ class Listener:
             self._hold(self.stream.events(message, missed), missed)
         except Malformed as error:
             self.counts.malformed += 1
-            missed.add(str(error.args[0]), str(error.args[-1]))
+            missed.note(str(error.args[0]), str(error.args[-1]))
         except UNREADABLE as error:
             self.counts.malformed += 1
-            missed.add(f"a message that cannot be read ({type(error).__name__})", str(error))
-        for line in self.left_out.take(missed):
+            missed.note(f"a message that cannot be read ({type(error).__name__})", str(error))
+        for line in self.left_out.take(missed, ROWS):
             self.tell("stream_malformed", reason=line)
         if missed.total and self._since_ms is not None:
             self._since_ms = self.clock_ms()
@@ -195,7 +173,9 @@ class Listener:
             self._since_ms = None
 
     def _note(self, error: Exception) -> None:
-        """A fault is told once until the stream is heard again."""
+        """A fault is reported once until the stream is connected again; one of our own disk is raised."""
+        if isinstance(error, NotWritten):
+            raise error
         if not self._is_down:
             self.tell("stream_down", reason=one_line(str(error), 200) or type(error).__name__)
         self._is_down = True

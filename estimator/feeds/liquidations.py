@@ -14,11 +14,12 @@ import polars as pl
 
 from liqtruth.estimator.errors import BadAnswer
 from liqtruth.estimator.frames import UTC_MS
-from liqtruth.estimator.venues.bounds import LeftOut, shown
+from liqtruth.estimator.venues.bounds import shown
 from liqtruth.estimator.venues.parsing import liquidations_of, number, text_of
 from liqtruth.estimator.venues.spec import COINS, CONTRACTS, Feed
 from liqtruth.estimator.venues.transport import UNREADABLE, UNREADABLE_MS, Malformed
 from liqtruth.estimator.venues.units import Contract
+from liqtruth.heatmap.left_out import LeftOut
 
 LIQUIDATED_BY: Final = {"SELL": "long", "BUY": "short"}
 BYBIT_SIDE: Final = {"Buy": "long", "Sell": "short"}
@@ -74,18 +75,18 @@ class LiquidationStream:
 
     def _read(self, rows: list[Any], left_out: LeftOut) -> list[Event]:
         found: list[Event] = []
-        missed: tuple[str, Any] | None = None
+        missed: tuple[str, str] | None = None
         for row in rows:
             try:
                 event = self.event(row)
             except UNREADABLE as error:
-                missed = f"a liquidation that cannot be read ({type(error).__name__})", row
-                left_out.add(*missed)
+                missed = f"a liquidation that cannot be read ({type(error).__name__})", shown(row)
+                left_out.note(*missed)
                 continue
             if event is not None:
                 found.append(event)
         if missed and not found:
-            raise Malformed(missed[0], shown(missed[1]))
+            raise Malformed(*missed)
         return found
 
     def frame(self, events: Iterable[Event], contract: Contract) -> pl.DataFrame:

@@ -18,12 +18,12 @@ from liqtruth.estimator.feeds.backfill import SeriesJob
 from liqtruth.estimator.feeds.liquidation_stream import Listener
 from liqtruth.estimator.feeds.liquidations import STREAMS
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.estimator.venues.bounds import LeftOut
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import read_open_interest_now
 from liqtruth.estimator.venues.spec import Venue
 from liqtruth.estimator.venues.units import Contract
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead, one_line
+from liqtruth.heatmap.left_out import ROWS, LeftOut
 from liqtruth.storage.errors import NotWritten
 from liqtruth.storage.long_runs import stopping
 from liqtruth.storage.store import Store
@@ -95,7 +95,10 @@ class VenueWatch:
     def lines(self) -> list[str]:
         """The line, and below it what is to be known of it."""
         unread = [f"not read when last asked for: {what} ({reason})" for what, reason in self.unread.items()]
-        return [self.line(), *(f"  {said}" for said in (*self.remarks, *unread, *self.left_out.lines()))]
+        return [
+            self.line(),
+            *(f"  {said}" for said in (*self.remarks, *unread, *self.left_out.describe(ROWS))),
+        ]
 
 
 @dataclass(frozen=True)
@@ -260,7 +263,7 @@ class Collector:
         self._count(dataset, brought.new_rows)
 
     def _left_out(self, missed: LeftOut) -> None:
-        for line in self.seen.left_out.take(missed):
+        for line in self.seen.left_out.take(missed, ROWS):
             self._tell("left_out", reason=line)
 
     async def _find_contracts(self, exchange: Exchange) -> None:

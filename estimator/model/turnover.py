@@ -99,24 +99,6 @@ def _hourly_change(open_interest: FloatArray, per_hour: int) -> FloatArray:
     return np.asarray(np.abs(open_interest[end] - open_interest[start]) * short)
 
 
-@dataclass(frozen=True, eq=False)
-class Vintages:
-    """What is left at the end, in coins: `surviving` of each bar's births, and of the stock before the window."""
-
-    births: FloatArray
-    surviving: FloatArray
-    before_window: float
-
-
-def age_open_interest(open_interest: FloatArray) -> Vintages:
-    """Split the last open interest by the bar in which it was opened; `open_interest` as in `Bars`."""
-    earlier, later = open_interest[:-1], open_interest[1:]
-    kept = np.divide(later, earlier, out=np.ones_like(later), where=later < earlier)
-    to_end = np.append(np.cumprod(kept[::-1])[::-1], 1.0)
-    births = np.maximum(later - earlier, 0.0)
-    return Vintages(births, births * to_end[1:], float(open_interest[0] * to_end[0]))
-
-
 def later_extremes(bars: Bars) -> tuple[FloatArray, FloatArray]:
     """Lowest and highest price after entry, per bar: its own close, then the whole range of every later bar.
 

@@ -1,4 +1,4 @@
-"""What a row of a series can be: one table of bounds for every door, and the account of rows that are left out.
+"""What a row of a series can be: one table of bounds for every door.
 
 Bounds are wide: they keep out what no market can show (a negative amount, funding of more than all that is held, a
 time of 1970 or of the future), never what is only unusual. Frames are those of `estimator.frames`.
@@ -6,7 +6,7 @@ time of 1970 or of the future), never what is only unusual. Frames are those of 
 
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ import polars as pl
 
 from liqtruth.estimator.moments import of_ms
 from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.storage.clock import AHEAD, EARLIEST
 
@@ -26,7 +27,6 @@ MOST_RATIO: Final = 1e6
 MOST_LEVERAGE: Final = 1e3
 TAKERS_BEYOND: Final = 1.001
 """Volume may be exceeded by what takers bought of it by so much: both are rounded."""
-KINDS_KEPT: Final = 50
 LAST_MS: Final = 62_000_000_000_000
 """Within these milliseconds of 1970 on either side there is a calendar."""
 PRICES: Final = ("open", "high", "low", "close")
@@ -109,45 +109,6 @@ BOUNDS: Final[Mapping[str, tuple[Bound, ...]]] = {
 """By dataset, in coins, USD and fractions. The upper end of the last tier is whatever the venue writes for none."""
 
 
-@dataclass
-class LeftOut:
-    """How many rows were left out for each reason, and the first of each; a reason holds no value of a row."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    firsts: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    def add(self, reason: str, first: object, count: int = 1) -> bool:
-        """Whether this is the first for that reason."""
-        if reason not in self.counts and len(self.counts) >= KINDS_KEPT:
-            reason = "other reasons"
-        is_new = reason not in self.counts
-        self.counts[reason] = self.counts.get(reason, 0) + count
-        if is_new:
-            self.firsts[reason] = first if isinstance(first, str) else shown(first)
-        return is_new
-
-    def take(self, other: "LeftOut") -> tuple[str, ...]:
-        """Add what `other` counted; the lines of those reasons that were not known here."""
-        known = set(self.counts)
-        for reason, count in other.counts.items():
-            self.add(reason, other.firsts[reason], count)
-        return tuple(line for reason, line in other._lines().items() if reason not in known)
-
-    def lines(self) -> tuple[str, ...]:
-        """One per reason: how many, why, and the first of them."""
-        return tuple(self._lines().values())
-
-    def _lines(self) -> dict[str, str]:
-        return {
-            reason: f"{count} left out: {reason} (the first: {self.firsts[reason]})"
-            for reason, count in self.counts.items()
-        }
-
-
 def shown(value: object) -> str:
     """Any value on one short line, however large it is."""
     return one_line(value if isinstance(value, str) and len(value) < 80 else reprlib.repr(value), 80)
@@ -166,7 +127,7 @@ def possible(rows: pl.DataFrame, dataset: str, now: datetime, left_out: LeftOut)
     ).to_series()
     for at in reason.drop_nulls().unique(maintain_order=True):
         bound, those = bounds[at], rows.filter((reason == at).fill_null(False))
-        left_out.add(
+        left_out.note(
             f"{dataset}, {bound.column} is not {bound.wanted}", _cell(those, bound.column), those.height
         )
     return rows.filter(~wrong)

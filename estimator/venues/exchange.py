@@ -23,7 +23,7 @@ from liqtruth.estimator.venues.transport import UNREADABLE, Malformed, TurnedAwa
 from liqtruth.estimator.venues.units import Contract, base_names
 from liqtruth.heatmap.synthetic import source_of
 from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.urls import shown_url
 
 T = TypeVar("T")
 

@@ -6,11 +6,12 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.estimator.frames import TAKER_BUY_SELL, UTC_MS, conform
-from liqtruth.estimator.venues.bounds import LeftOut
+from liqtruth.estimator.venues.bounds import shown
 from liqtruth.estimator.venues.exchange import Rows
 from liqtruth.estimator.venues.spec import USD, Call
 from liqtruth.estimator.venues.transport import UNREADABLE, UNREADABLE_MS, Malformed
 from liqtruth.estimator.venues.units import Contract
+from liqtruth.heatmap.left_out import ROWS, LeftOut
 
 OHLCV: Final[Mapping[str, int]] = {"ts": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
 """Places in one of ccxt's unified candles."""
@@ -42,7 +43,7 @@ def table_of(
         told for row in rows if (told := _row(row, fields, 1000 if in_seconds else 1, missed)) is not None
     ]
     if rows and not told:
-        raise Malformed(next(iter(missed.lines())))
+        raise Malformed(next(iter(missed.describe(ROWS))))
     if left_out is not None:
         left_out.take(missed)
     columns = zip(*told, strict=True) if told else [()] * len(fields)
@@ -63,7 +64,7 @@ def _row(row: Any, fields: Mapping[str, Any], to_ms: int, missed: LeftOut) -> li
             value = _value(row, ours, theirs)
             values.append(_whole_ms(value * to_ms) if ours == "ts" else value)
     except UNREADABLE as error:
-        missed.add(f"a row whose {ours} cannot be read ({type(error).__name__})", row)
+        missed.note(f"a row whose {ours} cannot be read ({type(error).__name__})", shown(row))
         return None
     return values
 

@@ -14,11 +14,12 @@ import polars as pl
 from liqtruth.estimator.errors import SourceUnreachable
 from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues import parsing
-from liqtruth.estimator.venues.bounds import HIGHEST_PX, LOWEST_PX, LeftOut, possible
+from liqtruth.estimator.venues.bounds import HIGHEST_PX, LOWEST_PX, possible
 from liqtruth.estimator.venues.exchange import Exchange
 from liqtruth.estimator.venues.spec import NUMBERED, PERIODS, WINDOW, Call, Feed
 from liqtruth.estimator.venues.transport import Malformed
 from liqtruth.estimator.venues.units import Contract
+from liqtruth.heatmap.left_out import LeftOut
 
 MOST_NUMBERED_PAGES: Final = 500
 """A venue that gives page after page without end is not followed further."""
@@ -145,7 +146,7 @@ async def read_ratios(asked: Asked) -> pl.DataFrame:
     if not parts:
         raise next(iter(failed.values()))
     for kind, reason in failed.items():
-        asked.left_out.add(f"ratios, {kind} of a page", str(reason))
+        asked.left_out.note(f"ratios, {kind} of a page", str(reason))
     return pl.concat(parts)
 
 

@@ -1,19 +1,25 @@
 """The address book: every account that was ever met, from where, and what was last known of it.
 
-An address keeps the source that met it first. What is told later only adds: the later of two trades, the later of two
+An address keeps the source that met it first. What is noted later only adds: the later of two trades, the later of two
 readings, a mode where one was read. So telling the same thing twice, or in another order, leaves the same book. Writes
-are one statement for many rows and go through on SQLite and PostgreSQL alike; each call is one transaction.
+are one statement for many rows and go through on SQLite and PostgreSQL alike; each call is one transaction. Lists of
+addresses come from files, one a line or as a column of a table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.frames import MOMENT, READS, Schema, conform
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Account, UtcDateTime
@@ -81,10 +87,10 @@ def note_trades(store: Store, traded_at: Mapping[str, datetime]) -> None:
     moments = ((address.lower(), _without_zone(moment)) for address, moment in traded_at.items())
     rows = [{**_met(address, TAPE, moment), "last_traded_at": moment} for address, moment in moments]
     insert = _insert(store)
-    told = insert.excluded.last_traded_at
+    reported = insert.excluded.last_traded_at
     known = _ACCOUNT.c.last_traded_at
     upsert = insert.on_conflict_do_update(
-        index_elements=_KEY, set_={"last_traded_at": told}, where=known.is_(None) | (told > known)
+        index_elements=_KEY, set_={"last_traded_at": reported}, where=known.is_(None) | (reported > known)
     )
     _execute(store, upsert, rows)
 
@@ -95,22 +101,20 @@ def note_reads(store: Store, reads: pl.DataFrame) -> None:
     A reading older than the one that is known changes nothing; a null mode keeps the known mode and its age.
     """
     insert = _insert(store)
-    told, known = insert.excluded, _ACCOUNT.c
+    reported, known = insert.excluded, _ACCOUNT.c
     changed: dict[str, Any] = {
-        name: getattr(told, name) for name in ("last_read_at", "positions", "notional_usd")
+        name: getattr(reported, name) for name in ("last_read_at", "positions", "notional_usd")
     }
-    changed["mode"] = sa.func.coalesce(told.mode, known.mode)
-    changed["mode_at"] = sa.func.coalesce(told.mode_at, known.mode_at)
-    newer = known.last_read_at.is_(None) | (told.last_read_at >= known.last_read_at)
+    changed["mode"] = sa.func.coalesce(reported.mode, known.mode)
+    changed["mode_at"] = sa.func.coalesce(reported.mode_at, known.mode_at)
+    newer = known.last_read_at.is_(None) | (reported.last_read_at >= known.last_read_at)
     upsert = insert.on_conflict_do_update(index_elements=_KEY, set_=changed, where=newer)
     _execute(store, upsert, _rows_of(reads))
 
 
 def label(store: Store, labels: Iterable[Label]) -> None:
     """Label accounts that the book has already; others are left out."""
-    rows = [
-        {"b_address": told.address.lower(), "label": told.label, "master": told.master} for told in labels
-    ]
+    rows = [{"b_address": one.address.lower(), "label": one.label, "master": one.master} for one in labels]
     if not rows:
         return
     where = (_ACCOUNT.c.venue == VENUE) & (_ACCOUNT.c.address == sa.bindparam("b_address"))
@@ -148,10 +152,10 @@ def _met(address: str, source: str, at: datetime) -> dict[str, Any]:
 
 
 def _rows_of(reads: pl.DataFrame) -> list[dict[str, Any]]:
-    told = conform(reads, READS).with_columns(
+    reported = conform(reads, READS).with_columns(
         pl.col("address").str.to_lowercase(), pl.col("read_at").dt.replace_time_zone(None)
     )
-    last = told.sort("read_at").unique("address", keep="last", maintain_order=True)
+    last = reported.sort("read_at").unique("address", keep="last", maintain_order=True)
     return last.select(
         pl.lit(VENUE).alias("venue"),
         "address",
@@ -209,3 +213,58 @@ def _series(name: str, dtype: pl.DataType, values: Sequence[Any]) -> pl.Series:
     if dtype != MOMENT:
         return pl.Series(name, values, dtype)
     return pl.Series(name, values, pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+COLUMNS: Final = ("address", "addr", "user", "ethaddress")
+
+
+def read_addresses(path: Path) -> list[str]:
+    """Addresses in lower case, each once, in the file's order; `#` begins a comment.
+
+    Raises `BadInput` naming the line and the value for anything that is no address, and for an empty list.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read as text: {error}") from None
+    addresses = list(dict.fromkeys(_addresses(path, text.splitlines())))
+    if not addresses:
+        raise BadInput(f"{path}: no addresses in it; write one a line, 0x and 40 hexadecimal digits")
+    return addresses
+
+
+def _addresses(path: Path, lines: Sequence[str]) -> Iterator[str]:
+    rows = [(n, line.split("#")[0].strip()) for n, line in enumerate(lines, start=1)]
+    rows = [(n, line) for n, line in rows if line]
+    column = _column(path, *rows[0]) if rows else None
+    for number, line in rows if column is None else rows[1:]:
+        value = line if column is None else _cell(line, column)
+        folded = value.strip().lower()
+        if not ADDRESS.fullmatch(folded):
+            raise BadInput(f"{path}: line {number}: {value!r} is no address (0x and 40 hexadecimal digits)")
+        yield folded
+
+
+def _column(path: Path, number: int, first: str) -> int | None:
+    """Which column of a CSV holds addresses; None for a plain list."""
+    names = [cell.strip().lower() for cell in next(csv.reader([first]))]
+    found = next((names.index(name) for name in COLUMNS if name in names), None)
+    if found is None and len(names) > 1 and not names[0].startswith("0x"):
+        raise BadInput(f"{path}: line {number}: no column of {', '.join(COLUMNS)} among {', '.join(names)}")
+    return 0 if found is None and len(names) > 1 else found
+
+
+def _cell(line: str, column: int) -> str:
+    cells = next(csv.reader([line]))
+    return cells[column] if column < len(cells) else ""
+
+
+def check_address(text: str) -> str:
+    """The address in lower case; raises `ImportRefused` for what is none."""
+    folded = text.strip().lower()
+    if not ADDRESS.fullmatch(folded):
+        raise ImportRefused(f"--address: {text!r} is no address; write 0x and 40 hexadecimal digits")
+    return folded

@@ -1,6 +1,7 @@
 """Ask the sources of addresses once, within the budget, and say what each brought and cost."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,14 +11,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from liqtruth.heatmap.errors import BadInput, PartlyRead
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
 from liqtruth.heatmap.text import usd
 from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery.address_book import label, remember
 from liqtruth.indexer.discovery.sources import (
     STATS_URL,
-    Discovery,
     Found,
-    discover,
     leaderboard,
     liquidated,
     listed,
@@ -29,13 +29,60 @@ from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, largest_markets
 from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.storage.net.urls import shown_url
 from liqtruth.storage.store import Store
-from liqtruth.storage.urls import shown_url
 
 SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations")
 DEFAULT_SOURCES: Final = ("leaderboard", "vaults", "recent-trades", "liquidations")
 MOST_MASTERS: Final = 50
 MOST_COINS: Final = 50
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What all sources brought, and how many addresses of each the book did not know."""
+
+    found: tuple[Found, ...]
+    new: tuple[int, ...]
+
+    @property
+    def failed(self) -> tuple[Found, ...]:
+        """Sources that brought nothing but problems."""
+        return tuple(found for found in self.found if found.problems and not found.addresses)
+
+    def describe(self) -> list[str]:
+        lines = [found.describe(new) for found, new in zip(self.found, self.new, strict=True)]
+        return [*lines, f"{sum(self.new):,} new addresses from {len(self.found)} sources"]
+
+
+async def discover(
+    store: Store, sources: Sequence[tuple[str, Callable[[], Awaitable[Found]]]], at: datetime
+) -> Discovery:
+    """Ask the named sources one after another and write down whom they met at `at`.
+
+    A source that raises one of our errors is a `Found` of no addresses with the error as its problem. What a source
+    brought is in the book before the next one begins.
+    """
+    found, new = [], []
+    for name, source in sources:
+        found.append(await _tried(name, source))
+        new.append(await asyncio.to_thread(_written, store, found[-1], at))
+    return Discovery(tuple(found), tuple(new))
+
+
+def _written(store: Store, found: Found, at: datetime) -> int:
+    """Write down whom a source met, and what they are; returns how many were new."""
+    new = remember(store, found.addresses, found.source, at)
+    label(store, found.labels)
+    return new
+
+
+async def _tried(name: str, source: Callable[[], Awaitable[Found]]) -> Found:
+    started_s = time.monotonic()
+    try:
+        return await source()
+    except LiqtruthError as error:
+        return Found(name, seconds=time.monotonic() - started_s, problems=(str(error),))
 
 
 @dataclass(frozen=True)
@@ -46,7 +93,7 @@ class FindReport:
     yields: tuple[dict[str, Any], ...]
 
     def raise_if_partly(self) -> None:
-        """Raise `PartlyRead` where a source, or part of what it told, could not be read."""
+        """Raise `PartlyRead` where a source, or part of what it sent, could not be read."""
         lacking = [f"{one.source} ({one.problems[0]})" for one in self.discovery.found if one.problems]
         if lacking:
             raise PartlyRead(f"could not be read: {'; '.join(lacking)}; the rest is stored, find again later")
@@ -62,8 +109,8 @@ class FindReport:
 
 
 def _line(row: dict[str, Any]) -> str:
-    held = f"{row['with_positions']:,} with positions of {usd(row['notional_usd'])}"
-    return f"{row['source']}: {row['addresses']:,} addresses, {row['read']:,} read, {held}"
+    holdings = f"{row['with_positions']:,} with positions of {usd(row['notional_usd'])}"
+    return f"{row['source']}: {row['addresses']:,} addresses, {row['read']:,} read, {holdings}"
 
 
 def stats_host(base_url: str | None) -> str:

@@ -9,9 +9,8 @@ counted, never guessed. Source: Hyperliquid docs, "Info endpoint"; nktkas/hyperl
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -21,16 +20,14 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.text import counted
-from liqtruth.indexer.discovery.address_book import Label, label, remember
-from liqtruth.indexer.discovery.address_list import ADDRESS, read_addresses
+from liqtruth.indexer.discovery.address_book import ADDRESS, Label, read_addresses
 from liqtruth.indexer.frames import Schema
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.decoding import ItemDecoder, Sifted
 from liqtruth.indexer.info.wire import Payload, Size, decode_recent_trades
-from liqtruth.storage.answers import ACCEPTED, whole_body
-from liqtruth.storage.store import Store
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, whole_body
+from liqtruth.storage.net.urls import shown_url
 
 T = TypeVar("T")
 
@@ -138,23 +135,6 @@ class Found:
         return f"{self.source}: {len(self.addresses):,} addresses{fresh}; {cost}{wrong}{more}"
 
 
-@dataclass(frozen=True)
-class Discovery:
-    """What all sources brought, and how many addresses of each the book did not know."""
-
-    found: tuple[Found, ...]
-    new: tuple[int, ...]
-
-    @property
-    def failed(self) -> tuple[Found, ...]:
-        """Sources that brought nothing but problems."""
-        return tuple(found for found in self.found if found.problems and not found.addresses)
-
-    def describe(self) -> list[str]:
-        lines = [found.describe(new) for found, new in zip(self.found, self.new, strict=True)]
-        return [*lines, f"{sum(self.new):,} new addresses from {len(self.found)} sources"]
-
-
 @dataclass
 class _Search:
     """A source at work: what it met so far. `meet` takes addresses as they come, `ask` counts what it costs."""
@@ -228,9 +208,9 @@ async def vaults(
 ) -> Found:
     """All vaults and their leaders; depositors and children of the `most_details` largest, 20 weight each."""
     search = _Search("vault", client, requests=1)
-    told, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
+    reported, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
     search.note(sifted)
-    listed = [vault.summary for vault in told]
+    listed = [vault.summary for vault in reported]
     for vault in listed:
         search.meet([vault.vault_address, vault.leader])
         search.call(vault.vault_address, "vault", vault.leader)
@@ -293,36 +273,6 @@ async def listed(path: Path) -> Found:
     return search.found()
 
 
-async def discover(
-    store: Store, sources: Sequence[tuple[str, Callable[[], Awaitable[Found]]]], at: datetime
-) -> Discovery:
-    """Ask the named sources one after another and write down whom they met at `at`.
-
-    A source that raises one of our errors is a `Found` of no addresses with the error as its problem. What a source
-    brought is in the book before the next one begins.
-    """
-    found, new = [], []
-    for name, source in sources:
-        found.append(await _tried(name, source))
-        new.append(await asyncio.to_thread(_written, store, found[-1], at))
-    return Discovery(tuple(found), tuple(new))
-
-
-def _written(store: Store, found: Found, at: datetime) -> int:
-    """Write down whom a source met, and what they are; returns how many were new."""
-    new = remember(store, found.addresses, found.source, at)
-    label(store, found.labels)
-    return new
-
-
-async def _tried(name: str, source: Callable[[], Awaitable[Found]]) -> Found:
-    started_s = time.monotonic()
-    try:
-        return await source()
-    except LiqtruthError as error:
-        return Found(name, seconds=time.monotonic() - started_s, problems=(str(error),))
-
-
 async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, str]:
     """The whole body and the host as shown; raises `SourceUnreachable` with the cause."""
     shown = shown_url(stats_url)
@@ -343,14 +293,14 @@ async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, 
 
 
 def _leaders(rows: Sequence[Leader]) -> pl.DataFrame:
-    """The board as a frame; a window that is not told is null."""
+    """The board as a frame; a window that is not reported is null."""
     windows = [dict(row.window_performances) for row in rows]
     columns: dict[str, list[Any]] = {
         "address": [row.eth_address.lower() for row in rows],
         "account_value_usd": [row.account_value for row in rows],
     }
     for name, window in (("day", "day"), ("week", "week"), ("all_time", "allTime")):
-        told = [performed.get(window) for performed in windows]
-        columns[f"{name}_pnl_usd"] = [None if one is None else one.pnl for one in told]
-        columns[f"{name}_volume_usd"] = [None if one is None else one.vlm for one in told]
+        reported = [performed.get(window) for performed in windows]
+        columns[f"{name}_pnl_usd"] = [None if one is None else one.pnl for one in reported]
+        columns[f"{name}_volume_usd"] = [None if one is None else one.vlm for one in reported]
     return pl.DataFrame(columns, schema=dict(LEADERS)).unique("address", keep="first", maintain_order=True)

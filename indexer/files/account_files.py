@@ -2,7 +2,7 @@
 
 An account answer does not say whose it is and older ones not when: the address is the one given or the wrapping's,
 else a label made of the file's name; the moment is the answer's own `time`, else its wrapping's, else the one given,
-else a date in the file's path, else the file's modification time. Which of them it was is said in the notes.
+else a date in the file's path, else the file's modification time. Which of them it was is in the notes.
 """
 
 import re
@@ -79,13 +79,13 @@ def kind_of(content: bytes) -> str:
 
 def _is_list_of_answers(content: bytes) -> bool:
     documents = first_documents(content)
-    if not documents:  # no whole JSON: told by what it still has
+    if not documents:  # no whole JSON: recognised by what it still has
         return b'"assetPositions"' in content[: 1 << 20]
     return any(bytes(memoryview(one)[:1]) in (b"{", b"[") and holds_answers(one) for one in documents)
 
 
 def _kind_of_object(content: bytes) -> str:
-    """By its fields; a document that breaks off is told by the fields that it still has."""
+    """By its fields; a document that breaks off is recognised by the fields that it still has."""
     marks = (
         ("account", b'"assetPositions"', b'"marginSummary"'),
         ("meta", b'"universe"', b'"marginTables"'),
@@ -147,10 +147,10 @@ def read_state(
 
 def _may_repeat(raw: bytes, state: ClearinghouseState) -> bool:
     """Whether a field is there more often than positions and sums are: a quick look before the slow one."""
-    held = state.asset_positions
+    holdings = state.asset_positions
     unread = state.closed + len(state.left_out)
-    isolated = sum(entry.position.leverage.raw_usd is not None for entry in held)
-    most = {1: len(held) + unread, 2: 2 * (len(held) + unread)}
+    isolated = sum(entry.position.leverage.raw_usd is not None for entry in holdings)
+    most = {1: len(holdings) + unread, 2: 2 * (len(holdings) + unread)}
     return (
         any(raw.count(name) > most[each] for name, each in OF_POSITIONS)
         or any(raw.count(name) > times for name, times in OF_ANSWERS)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state
 from liqtruth.indexer.files.answers import Answer, Entry, Unread
@@ -132,10 +132,10 @@ class _Gathering:
             self.left_out.add(f"{entry.where}: a position: {problem}")
         self.closed += reading.state.closed
         key = (reading.address, reading.dex, reading.state.time)
-        told = hash(msgspec.json.encode(reading.state))
+        reported = hash(msgspec.json.encode(reading.state))
         if key in self._seen:
-            return self._again(key, self._seen[key] == told)
-        self._seen[key] = told
+            return self._again(key, self._seen[key] == reported)
+        self._seen[key] = reported
         self._batch.append(reading)
         if len(self._batch) == BATCH:
             self._flush()
@@ -155,17 +155,17 @@ class _Gathering:
 
     def _reading(self, answer: Answer) -> AccountReading:
         asked = self.asked
-        said: list[str] = []
+        lines: list[str] = []
         address = answer.address or asked.label
         if address is None:
             raise ImportRefused("it does not say whose it is")
         if address != asked.label and not ADDRESS.fullmatch(address):
             raise ImportRefused(f"{address[:60]!r} is no address (0x and 40 hexadecimal digits)")
         state, how = read_state(answer.state, answer.where, lambda: _wrapped(answer) or asked.undated())
-        said += [how] if how else []
+        lines += [how] if how else []
         self._check_as_of(state)
         dex = dex_of(state, answer.dex, asked.dex)
-        self.notes.update(dict.fromkeys(said))
+        self.notes.update(dict.fromkeys(lines))
         return AccountReading(
             address=address.lower(),
             state=state,
@@ -180,10 +180,10 @@ class _Gathering:
     def _check_as_of(self, state: ClearinghouseState) -> None:
         """Raise `ImportRefused` where the command says another time than the answer itself."""
         asked = self.asked.as_of
-        told = datetime.fromtimestamp(state.time / 1000, UTC)
-        if asked is not None and abs(told - asked) > AHEAD:
+        reported = datetime.fromtimestamp(state.time / 1000, UTC)
+        if asked is not None and abs(reported - asked) > AHEAD:
             raise ImportRefused(
-                f"its own time is {told:%Y-%m-%dT%H:%MZ}, --as-of says {asked:%Y-%m-%dT%H:%MZ}; leave --as-of out"
+                f"its own time is {reported:%Y-%m-%dT%H:%MZ}, --as-of says {asked:%Y-%m-%dT%H:%MZ}; leave --as-of out"
             )
 
     def _spot(self, answer: Answer) -> SpotClearinghouseState | None:
@@ -256,11 +256,11 @@ class _Gathering:
 def dex_of(state: ClearinghouseState, said: str | None, asked: str) -> str:
     """The dex whose coins the state holds, by their prefix; what its wrapping or the command says where it holds none.
 
-    Raises `ImportRefused` for coins of two dexes, and for a dex that is not the one said.
+    Raises `ImportRefused` for coins of two dexes, and for a dex that is not the one stated.
     """
     coins = [entry.position.coin for entry in state.asset_positions]
-    told = None if said is None else "" if said in MAIN else said
-    wanted = told if told is not None else ("" if asked in MAIN else asked)
+    reported = None if said is None else "" if said in MAIN else said
+    wanted = reported if reported is not None else ("" if asked in MAIN else asked)
     found = {prefix_of(coin) for coin in coins}
     if len(found) > 1:
         names = ", ".join(sorted(name or "the main dex" for name in found))
@@ -268,7 +268,7 @@ def dex_of(state: ClearinghouseState, said: str | None, asked: str) -> str:
     if not found:
         return wanted
     dex = found.pop()
-    for other, who in ((told, "its dex field"), (asked if asked not in MAIN else None, "--dex")):
+    for other, who in ((reported, "its dex field"), (asked if asked not in MAIN else None, "--dex")):
         if other is not None and other != dex:
             raise ImportRefused(
                 f"{who} says {other or 'the main dex'}, its coin {coins[0]!r} {dex or 'the main dex'}"
@@ -278,12 +278,12 @@ def dex_of(state: ClearinghouseState, said: str | None, asked: str) -> str:
 
 def _wrapped(answer: Answer) -> Moment | None:
     """The moment that the wrapping of an answer without a time says."""
-    said = answer.said_at
+    text = answer.stated_at
     try:
-        if isinstance(said, str) and not said.isdigit():
-            moment = datetime.fromisoformat(said)
+        if isinstance(text, str) and not text.isdigit():
+            moment = datetime.fromisoformat(text)
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), ""
-        seconds = 0.0 if said is None else float(said)
+        seconds = 0.0 if text is None else float(text)
         while seconds > 1e11:
             seconds /= 1000
         moment = datetime.fromtimestamp(seconds, UTC)
@@ -294,8 +294,8 @@ def _wrapped(answer: Answer) -> Moment | None:
 
 def _frame_of(keys: Sequence[Key]) -> pl.DataFrame:
     columns: Mapping[str, pl.DataType] = {name: POSITIONS[name] for name in ("address", "dex")}
-    told = pl.DataFrame(list(keys), schema={**columns, "ms": pl.Int64()}, orient="row")
-    return told.with_columns(as_of=pl.col("ms").cast(POSITIONS["as_of"])).drop("ms")
+    reported = pl.DataFrame(list(keys), schema={**columns, "ms": pl.Int64()}, orient="row")
+    return reported.with_columns(as_of=pl.col("ms").cast(POSITIONS["as_of"])).drop("ms")
 
 
 def _without(frame: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:

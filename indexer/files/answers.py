@@ -2,7 +2,7 @@
 
 A file may hold one answer, JSON lines or an array of them, an object from addresses to answers, or frames of the
 websocket; a folder one file per account, named after its address. All are the same to this module: it takes wrappings
-off until a `clearinghouseState` is left, and hands on what the wrappings said. It decodes no state.
+off until a `clearinghouseState` is left, and hands on what the wrappings state. It decodes no state.
 """
 
 import json
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import repeated_key
 
@@ -42,7 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
     dex: str | None = None
     spot: Raw | None = None
     mode: str | None = None
-    said_at: int | str | None = None
+    stated_at: int | str | None = None
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class Unread(msgspec.Struct, frozen=True):
     where: str
     problem: str
     is_other: bool = False
-    """A file of a folder that is none of an account: said, and not missed."""
+    """A file of a folder that is none of an account: noted, and not missed."""
 
 
 Entry = Answer | Unread
@@ -100,7 +100,7 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
     timestamp: Raw = Raw()
     server_time: Raw = Raw()
 
-    def told(self, *names: str) -> Raw | None:
+    def first_of(self, *names: str) -> Raw | None:
         """The first of the fields that is there and not null."""
         for name in names:
             value = getattr(self, name)
@@ -118,7 +118,7 @@ MODES: Final = ("user_abstraction", "snake_mode", "abstraction", "mode")
 TIMES: Final = ("time", "as_of", "timestamp", "ts", "captured_at", "server_time")
 
 BESIDE: Final = frozenset(Wrapping.__struct_encode_fields__)
-"""What may be said beside the accounts of an object from addresses to answers."""
+"""What may stand beside the accounts of an object from addresses to answers."""
 
 _wrapping = msgspec.json.Decoder(Wrapping)
 _list = msgspec.json.Decoder(list[Raw])
@@ -130,9 +130,9 @@ def holds_answers(document: bytes | Raw) -> bool:
     """Whether a JSON object is one answer or wraps some; false for the row of a table and anything else."""
     try:
         entry = _wrapping.decode(document)
-        if entry.data and (entry.channel or entry.told(*OWNERS)):
+        if entry.data and (entry.channel or entry.first_of(*OWNERS)):
             return True
-        if entry.told("asset_positions") or (entry.margin_summary and _opens(entry.margin_summary, b"{")):
+        if entry.first_of("asset_positions") or (entry.margin_summary and _opens(entry.margin_summary, b"{")):
             return True
         wrapped = (getattr(entry, name) for name in (*STATES, *MANY))
         if any(_opens(value, b"{[") or bytes(value) == b"null" for value in wrapped if value):
@@ -263,31 +263,31 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
 def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
     """`outer` with what the wrapping adds; two addresses or dexes that differ raise `ValueError`."""
     address = _owner(wrapping)
-    dex = _text(wrapping.told("dex"))
-    if request := wrapping.told("request"):
+    dex = _text(wrapping.first_of("dex"))
+    if request := wrapping.first_of("request"):
         asked = _wrapping.decode(request)
-        address, dex = address or _text(asked.told(*OWNERS)), dex or _text(asked.told("dex"))
+        address, dex = address or _text(asked.first_of(*OWNERS)), dex or _text(asked.first_of("dex"))
     if address and outer.address and address.lower() != outer.address.lower():
         raise ValueError(f"it says that it is {address[:50]!r}, its place that it is {outer.address!r}")
     return replace(
         outer,
         address=address or outer.address,
         dex=outer.dex if dex is None else dex,
-        spot=wrapping.told(*SPOTS) or outer.spot,
-        mode=_text(wrapping.told(*MODES)) or outer.mode,
-        said_at=_moment(wrapping.told(*TIMES)) or outer.said_at,
+        spot=wrapping.first_of(*SPOTS) or outer.spot,
+        mode=_text(wrapping.first_of(*MODES)) or outer.mode,
+        stated_at=_moment(wrapping.first_of(*TIMES)) or outer.stated_at,
     )
 
 
 def _owner(wrapping: Wrapping) -> str | None:
     """Whose it is; two fields that name two accounts raise `ValueError`."""
-    told = [value for name in OWNERS if (value := getattr(wrapping, name)) and value != NULL]
-    if len(told) > 1:
-        texts = [_text(value) for value in told if _opens(value, b'"')]
+    reported = [value for name in OWNERS if (value := getattr(wrapping, name)) and value != NULL]
+    if len(reported) > 1:
+        texts = [_text(value) for value in reported if _opens(value, b'"')]
         named = sorted({text.lower() for text in texts if text and ADDRESS.fullmatch(text)})
         if len(named) > 1:
             raise ValueError(f"it names two accounts, {named[0]} and {named[1]}")
-    return _text(told[0]) if told else None
+    return _text(reported[0]) if reported else None
 
 
 def _refuse_repeated(document: bytes | Raw, members: Mapping[str, Raw]) -> None:
@@ -312,15 +312,15 @@ def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
     members = _members.decode(who.state)
     if not any(map(ADDRESS.fullmatch, members)):
         _refuse_repeated(who.state, members)
-    channel = _text(wrapping.told("channel"))
+    channel = _text(wrapping.first_of("channel"))
     if channel in NO_POSITIONS and not (wrapping.data and b"assetPositions" in bytes(wrapping.data)):
         return  # nothing was lost: such frames hold no positions
-    if inner := wrapping.told("data", *STATES):
+    if inner := wrapping.first_of("data", *STATES):
         yield from unwrapped(replace(who, state=inner), depth + 1)
-    elif listed := wrapping.told(*LISTS):
+    elif listed := wrapping.first_of(*LISTS):
         for number, inner in enumerate(_list.decode(listed), 1):
             yield from unwrapped(replace(who, where=f"{who.where}: entry {number}", state=inner), depth + 1)
-    elif many := wrapping.told(*MANY):
+    elif many := wrapping.first_of(*MANY):
         for dex, state in _by_dex(many):
             yield from unwrapped(replace(who, state=state, dex=who.dex if dex is None else dex), depth + 1)
     else:
@@ -342,7 +342,7 @@ def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
     if not any(map(ADDRESS.fullmatch, members)):
         fields = ", ".join(list(members)[:5])
         raise ValueError(f"no account's state in it; its fields are {fields or 'none'}")
-    twice = _told_twice(who.state) if _lost_some(who.state, members) else set()
+    twice = _contradicted(who.state) if _lost_some(who.state, members) else set()
     for name, state in members.items():
         where = f"{who.where}: {name[:60]}"
         if not ADDRESS.fullmatch(name):
@@ -356,7 +356,7 @@ def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
             yield from unwrapped(replace(who, where=where, address=name, state=state), depth + 1)
 
 
-def _told_twice(document: bytes | Raw) -> set[str]:
+def _contradicted(document: bytes | Raw) -> set[str]:
     """Names that the object has twice with different values."""
     pairs: list[tuple[str, Any]] = json.loads(bytes(document), object_pairs_hook=list)
     first: dict[str, Any] = {}
@@ -368,8 +368,8 @@ def _text(raw: Raw | None) -> str | None:
 
 
 def _moment(raw: Raw | None) -> int | str | None:
-    said: Any = None if raw is None else msgspec.json.decode(raw)
-    return said if isinstance(said, int | str) and not isinstance(said, bool) else None
+    text: Any = None if raw is None else msgspec.json.decode(raw)
+    return text if isinstance(text, int | str) and not isinstance(text, bool) else None
 
 
 def _start(state: bytes | Raw) -> str:

@@ -56,7 +56,7 @@ class Check:
     columns: tuple[str, ...]
     of: pl.Expr
     wrong: pl.Expr
-    said: str
+    statement: str
     hint: Hint
     few: str = "rows"
     """What is left out where a few are wrong: the rows, the cells of the last column, or nothing."""
@@ -115,7 +115,7 @@ def _median_log(ratio: pl.Series) -> float:
 
 def _unit_of_gain(rows: pl.DataFrame) -> str:
     gain = rows.select(GAIN.alias("gain"))["gain"]
-    told = rows["unrealized_pnl_usd"]
+    reported = rows["unrealized_pnl_usd"]
     units = {
         "in percent of the notional": gain / rows["notional_usd"] * 100,
         "a fraction of the notional": gain / rows["notional_usd"],
@@ -124,7 +124,7 @@ def _unit_of_gain(rows: pl.DataFrame) -> str:
     if "leverage" in rows.columns:
         units["in percent of the margin"] = gain / rows["notional_usd"] * 100 * rows["leverage"]
     for name, expected in units.items():
-        if _median_log(told / expected) < 0.1:
+        if _median_log(reported / expected) < 0.1:
             return f"the profit seems to be {name}"
     return "the profit seems to hold something else"
 
@@ -235,18 +235,18 @@ def contradicting_accounts(
     accounts = rows.select(ACCOUNT).n_unique() if rows.height else 0
     wrong = [(check, rows.filter(check.of & check.wrong)) for check in STATE_CHECKS]
     wrong = [(check, found.unique(ACCOUNT, keep="first", maintain_order=True)) for check, found in wrong]
-    told = pl.concat([found.with_columns(why=pl.lit(check.said)) for check, found in wrong])
-    told = told.unique(ACCOUNT, keep="first", maintain_order=True)
-    if told.is_empty():
-        return told.select(ACCOUNT), []
-    lines = [_line_of(one) for one in told.iter_rows(named=True)]
+    reported = pl.concat([found.with_columns(why=pl.lit(check.statement)) for check, found in wrong])
+    reported = reported.unique(ACCOUNT, keep="first", maintain_order=True)
+    if reported.is_empty():
+        return reported.select(ACCOUNT), []
+    lines = [_line_of(one) for one in reported.iter_rows(named=True)]
     if keep:
-        return told.select(ACCOUNT).clear(), [f"kept as told: {line}" for line in lines[:FEW_ROWS]]
-    if 2 * told.height > accounts:
+        return reported.select(ACCOUNT).clear(), [f"kept as told: {line}" for line in lines[:FEW_ROWS]]
+    if 2 * reported.height > accounts:
         check, found = next((check, found) for check, found in wrong if found.height)
-        of = f"{told.height:,} of {accounts:,} accounts contradict themselves"
+        of = f"{reported.height:,} of {accounts:,} accounts contradict themselves"
         raise ImportRefused(f"{place}: {of}: {lines[0]}; {check.hint(found)}; record it again, or {KEEP}")
-    return told.select(ACCOUNT), lines
+    return reported.select(ACCOUNT), lines
 
 
 def _line_of(row: Mapping[str, Any]) -> str:
@@ -273,14 +273,14 @@ def held_against_each_other(
         wrong = rows.filter(check.of & check.wrong)
         if wrong.is_empty():
             continue
-        few, said = _judged(check, rows, wrong, given, place, keep)
+        few, text = _judged(check, rows, wrong, given, place, keep)
         if few == "rows":
             left_out += wrong.height
             rows = rows.join(wrong.select("row"), on="row", how="anti", maintain_order="left")
         elif few == "cells":
             blank = pl.when(pl.col("row").is_in(wrong["row"].implode())).then(None)
             rows = rows.with_columns(blank.otherwise(pl.col(check.columns[-1])).alias(check.columns[-1]))
-        notes += [said] if said else []
+        notes += [text] if text else []
     if most := _mostly_past(rows, place, keep):
         notes.append(most)
     return Held(rows, left_out, notes)
@@ -295,7 +295,7 @@ def _judged(
     cells = ", ".join(
         f"{given[one]} {first[one]:.6g}" for one in check.columns if one in given and first[one] is not None
     )
-    where = f"{check.said} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
+    where = f"{check.statement} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
         return "nothing", f"kept as told: {where}"
     if _are_most(wrong.height, checked) and check.is_plain(wrong):
@@ -328,16 +328,16 @@ def _is_plain(wrong: pl.DataFrame) -> bool:
 
 def _with_references(rows: pl.DataFrame, given: Mapping[str, str], marks: pl.DataFrame) -> pl.DataFrame:
     """The rows with the market's mark, the coin's median mark of the day, and the given mark where there is one."""
-    told = rows.join(
+    reported = rows.join(
         marks.select("coin", reference_px="mark_px").unique("coin"),
         on="coin",
         how="left",
         maintain_order="left",
     ).with_columns(day=pl.col("as_of").dt.date())
-    told = told.with_columns(peers_px=pl.col("mark_px").filter(SOUND).median().over("coin", "day"))
+    reported = reported.with_columns(peers_px=pl.col("mark_px").filter(SOUND).median().over("coin", "day"))
     if {"notional_usd", "mark_px"} <= given.keys():
-        told = told.with_columns(given_mark_px="mark_px")
-    return told
+        reported = reported.with_columns(given_mark_px="mark_px")
+    return reported
 
 
 def past_share(rows: pl.DataFrame) -> tuple[float, int, int]:
@@ -360,11 +360,11 @@ def refuse_past(rows: pl.DataFrame, place: str, keep: bool) -> str:
     share, past, priced = past_share(rows)
     if not past:
         return ""
-    said = f"{past:,} of {priced:,} positions ({percent(share)} of their notional) are past their own liquidation price"
+    text = f"{past:,} of {priced:,} positions ({percent(share)} of their notional) are past their own liquidation price"
     if share <= MOST_PAST or keep:
-        return f"{said}: kept, the map books them at the mark" + (" as told" if keep else "")
+        return f"{text}: kept, the map books them at the mark" + (" as told" if keep else "")
     raise ImportRefused(
-        f"{place}: {said}; {_which_side(rows)}; correct the side, the mark or the price column, or {KEEP}"
+        f"{place}: {text}; {_which_side(rows)}; correct the side, the mark or the price column, or {KEEP}"
     )
 
 

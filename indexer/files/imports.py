@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.indexer.discovery.address_list import check_address
+from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,
@@ -47,6 +47,7 @@ from liqtruth.indexer.files.table_readings import (
     lists_everyone,
     reading_of_answers,
     readings_of,
+    taken_for,
     with_times_of_accounts,
 )
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
@@ -224,7 +225,7 @@ def _prepare_answers(
         read.accounts["address"].n_unique(),
         read.accounts,
     )
-    said = [
+    lines = [
         *_owner_notes(read),
         *read.notes,
         *notes,
@@ -232,7 +233,7 @@ def _prepare_answers(
         *read.left_out.notes("accounts"),
     ]
     return Prepared(
-        replace(summary, notes=(*said, *notes_on_collateral(positions)), left_out=read.left_out.count),
+        replace(summary, notes=(*lines, *notes_on_collateral(positions)), left_out=read.left_out.count),
         readings,
     )
 
@@ -276,27 +277,27 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         **known.columns,
         **({} if "szi" in known.columns else {"szi": known.columns.get("size", "size")}),
     }
-    held = held_against_each_other(
+    holdings = held_against_each_other(
         rows, given, str(path), options.marks(sorted(rows["coin"].unique()), at), options.keep
     )
-    rows, said = without_repetitions(held.rows, path)
+    rows, text = without_repetitions(holdings.rows, path)
     if rows.is_empty():
         raise ImportRefused(f"{path}: no row holds a position")
-    notes = [*table.remarks, *notes, *held.notes, *said]
+    notes = [*table.remarks, *notes, *holdings.notes, *text]
     census = options.census if options.census is not None else exported or lists_everyone(rows)
     if not census:
-        rows, said = with_times_of_accounts(rows)
-        notes += said
+        rows, text = with_times_of_accounts(rows)
+        notes += text
     if not exported:
-        tables, said = options.tables(sorted(rows["dex"].unique()), rows["as_of"].unique())
+        tables, text = options.tables(sorted(rows["dex"].unique()), rows["as_of"].unique())
         rows = rows.with_columns(source=pl.lit(source_of(path)))
         rows = pl.concat(
             [reconcile(part, tables) for part in rows.partition_by("as_of", maintain_order=True)]
         )
-        notes += said
+        notes += text
     readings = readings_of(path, source_of(path), rows, census, whole=exported)
     if rows["as_of"].n_unique() > 1 and options.census is None and not exported:
-        notes.append(_taken_for(rows, census))
+        notes.append(taken_for(rows, census))
     if known.dropped:
         notes.append(f"columns not used: {', '.join(known.dropped)}")
     summary = summarise(
@@ -304,16 +305,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         rows["address"].n_unique(), rows,
     )  # fmt: skip
     notes += notes_on_collateral(rows)
-    return Prepared(replace(summary, notes=tuple(notes), left_out=held.left_out), readings)
-
-
-def _taken_for(rows: pl.DataFrame, census: bool) -> str:
-    moments = f"{rows['as_of'].n_unique():,} moments"
-    if census:
-        return f"{moments}: each is taken to list all accounts then; if each account has its own time, --accounts"
-    return (
-        f"{moments}: taken for accounts each as of its own time; if each moment lists all accounts, --census"
-    )
+    return Prepared(replace(summary, notes=tuple(notes), left_out=holdings.left_out), readings)
 
 
 def _prepare_market_table(path: Path, options: Options) -> Prepared:

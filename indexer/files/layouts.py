@@ -123,11 +123,11 @@ class Recognised:
 
 def recognise_table(header: Sequence[str], asked: Mapping[str, str], place: Path) -> Recognised:
     """Positions or markets, and by which columns; raises `ImportRefused` naming what is missing."""
-    told = _checked_names(asked)
-    constants = {ours: value[1:] for ours, value in told.items() if value.startswith(CONSTANT)}
-    mapped = {ours: theirs for ours, theirs in told.items() if theirs != ABSENT and ours not in constants}
+    reported = _checked_names(asked)
+    constants = {ours: value[1:] for ours, value in reported.items() if value.startswith(CONSTANT)}
+    mapped = {ours: theirs for ours, theirs in reported.items() if theirs != ABSENT and ours not in constants}
     kind, layout, columns = _found(header, mapped, constants, place)
-    columns = {ours: theirs for ours, theirs in columns.items() if ours not in told or ours in mapped}
+    columns = {ours: theirs for ours, theirs in columns.items() if ours not in reported or ours in mapped}
     if lacking := () if kind == "markets" else _lacking_for_positions({**columns, **constants}):
         raise ImportRefused(f"{place}: nothing is left for {' or '.join(lacking)}; --columns left it out")
     dropped = tuple(name for name in header if name not in columns.values())

@@ -171,14 +171,14 @@ def _name(given: str, coins: Collection[str], rows: pl.DataFrame, place: Place) 
 def _dex(rows: pl.DataFrame, dex: str, place: Place) -> pl.Expr:
     """The coin's prefix, else what the table names, else `dex`; refused where they contradict one another."""
     asked = "" if dex == "main" else dex
-    told = pl.col("given_dex").str.strip_chars().replace({"main": ""})
+    reported = pl.col("given_dex").str.strip_chars().replace({"main": ""})
     prefix = pl.col("coin").str.extract("^([^:]+):")
-    named = rows.with_columns(dex=told)
-    refuse_rows(named, (told != prefix), "dex", "is not the dex of its coin's prefix", place)
+    named = rows.with_columns(dex=reported)
+    refuse_rows(named, (reported != prefix), "dex", "is not the dex of its coin's prefix", place)
     if asked:
         refuse_rows(rows, prefix != asked, "coin", f"is not of --dex {asked}", place)
-        refuse_rows(named, told != asked, "dex", f"is not --dex {asked}", place)
-    return pl.coalesce(prefix, told, pl.lit(asked))
+        refuse_rows(named, reported != asked, "dex", f"is not --dex {asked}", place)
+    return pl.coalesce(prefix, reported, pl.lit(asked))
 
 
 def _signed_sizes(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
@@ -212,21 +212,23 @@ def _valued(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
     for name in PRICES:
         if name in rows.columns:
             refuse_rows(rows, pl.col(name) > MOST_PRICE, name, "is no price that can be", place)
-    held = pl.col("szi") != 0
+    holdings = pl.col("szi") != 0
     if "notional_usd" not in rows.columns and "mark_px" not in rows.columns:
-        told = with_server_marks(conform(rows.with_columns(exchange_read=True), POSITIONS))
-        rows = rows.with_columns(told.select("mark_px", "mark_from"))
+        reported = with_server_marks(conform(rows.with_columns(exchange_read=True), POSITIONS))
+        rows = rows.with_columns(reported.select("mark_px", "mark_from"))
     if "notional_usd" in rows.columns:
         refuse_rows(
-            rows, held & (pl.col("notional_usd").fill_null(0) == 0), "notional_usd", "is missing", place
+            rows, holdings & (pl.col("notional_usd").fill_null(0) == 0), "notional_usd", "is missing", place
         )
         if "mark_px" not in rows.columns:
             rows = rows.with_columns(mark_px=pl.col("notional_usd") / pl.col("szi").abs())
-    refuse_rows(rows, held & (pl.col("mark_px").fill_null(0) == 0), "mark_px", "is missing", place)
+    refuse_rows(rows, holdings & (pl.col("mark_px").fill_null(0) == 0), "mark_px", "is missing", place)
     if "notional_usd" not in rows.columns:
         rows = rows.with_columns(notional_usd=pl.col("szi").abs() * pl.col("mark_px"))
     for name in ("notional_usd", "mark_px"):
-        refuse_rows(rows, held & ~pl.col(name).is_between(0, 1e300), name, "is no amount that can be", place)
+        refuse_rows(
+            rows, holdings & ~pl.col(name).is_between(0, 1e300), name, "is no amount that can be", place
+        )
     return rows
 
 
@@ -238,10 +240,10 @@ def _exchange_read(rows: pl.DataFrame) -> pl.Expr:
 
 def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
     """A `POSITIONS` frame of what is held, each once; raises `ImportRefused` for two rows of one position."""
-    held = rows.filter(pl.col("szi") != 0)
-    frame = held.with_columns(_null_if_zero(held)).pipe(conform, POSITIONS)
+    holdings = rows.filter(pl.col("szi") != 0)
+    frame = holdings.with_columns(_null_if_zero(holdings)).pipe(conform, POSITIONS)
     repeated = ~frame.select(pl.struct(pl.all()).is_first_distinct()).to_series()
-    once = held.filter(~repeated)
+    once = holdings.filter(~repeated)
     contradicting = once.filter(pl.struct(KEY).is_duplicated()).sort(*KEY)
     if contradicting.height:
         one, other = contradicting.row(0, named=True), contradicting.row(1, named=True)
@@ -249,7 +251,7 @@ def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, l
             f"{path}: rows {one['row']} and {other['row']} both give the {one['coin']} position of "
             f"{one['address']} at {one['as_of']:%Y-%m-%dT%H:%M:%SZ}, and differ; remove one"
         )
-    left_out = ((rows.height - held.height, "of size 0"), (int(repeated.sum()), "repeated word for word"))
+    left_out = ((rows.height - holdings.height, "of size 0"), (int(repeated.sum()), "repeated word for word"))
     notes = [f"{count} rows {why} left out" for count, why in left_out if count]
     return frame.filter(~repeated), notes
 

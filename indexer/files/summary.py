@@ -49,8 +49,8 @@ class ImportSummary:
         lines = [f"{self.file}: {self.kind}, recognised as {self.layout}"]
         lines += [f"  WARNING: {warning}" for warning in self.warnings]
         if self.columns:
-            said = [f"{ours}={theirs}" for ours, theirs in self.columns.items() if ours != theirs]
-            lines.append(f"  columns: {', '.join(said) or 'named as ours'}")
+            texts = [f"{ours}={theirs}" for ours, theirs in self.columns.items() if ours != theirs]
+            lines.append(f"  columns: {', '.join(texts) or 'named as ours'}")
         if self.readings:
             lines.append(
                 f"  {counted(self.positions, 'position row')} of {counted(self.accounts, 'account')} in "
@@ -117,8 +117,8 @@ def coverage_warnings(
     for row in given:
         by_coin.setdefault(row.coin, []).append(row)
     for reading, frames in readings[-1:]:
-        held = frames["positions"].sort("as_of").unique(POSITION, keep="last")
-        sides = held.group_by("coin").agg(
+        holdings = frames["positions"].sort("as_of").unique(POSITION, keep="last")
+        sides = holdings.group_by("coin").agg(
             long=pl.col("szi").filter(pl.col("szi") > 0).sum(),
             short=-pl.col("szi").filter(pl.col("szi") < 0).sum(),
         )

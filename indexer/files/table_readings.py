@@ -37,6 +37,16 @@ def lists_everyone(rows: pl.DataFrame) -> bool:
     return alone <= 0.5 and _carried_over(looks) >= SAME_ACCOUNTS
 
 
+def taken_for(rows: pl.DataFrame, census: bool) -> str:
+    """A note on what the moments of a table were taken for, and how to say otherwise."""
+    moments = f"{rows['as_of'].n_unique():,} moments"
+    if census:
+        return f"{moments}: each is taken to list all accounts then; if each account has its own time, --accounts"
+    return (
+        f"{moments}: taken for accounts each as of its own time; if each moment lists all accounts, --census"
+    )
+
+
 def _carried_over(looks: pl.DataFrame) -> float:
     """Of the accounts of two neighbouring moments, the smaller one's, the share that is in both; over all moments."""
     order = looks.with_columns(moment=pl.col("as_of").rank("dense"))

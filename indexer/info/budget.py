@@ -1,9 +1,9 @@
 """One weight budget for every call to the exchange, so that a 429 is a bug of ours.
 
 The exchange counts weight per address and rolling minute: 1200 at most, 2 for an account or its spot state, 20 for
-nearly everything else. All processes of one data directory that ask one host keep one pace (`storage.pace`): together
-they spend at most the largest of their budgets, each at most its own. An answer of 429 holds back every caller, not
-only the one that got it. Source: Hyperliquid docs, "Rate limits and user limits".
+nearly everything else. All processes of one data directory that ask one host keep one pace (`storage.net.pace`):
+together they spend at most the largest of their budgets, each at most its own. An answer of 429 holds back everybody,
+not only the one that got it. Source: Hyperliquid docs, "Rate limits and user limits".
 """
 
 import asyncio
@@ -17,10 +17,9 @@ from typing import Final, Self
 
 import httpx
 
-from liqtruth.storage.pace import LATE_SHARE, Pace
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.pace import LATE_SHARE, Pace
+from liqtruth.storage.net.urls import shown_url
 
-EXCHANGE_WEIGHT_PER_MINUTE: Final = 1200
 USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0
 FOLDER: Final = "pace"
@@ -98,11 +97,11 @@ class Budget:
         yield
 
     async def charge(self, weight: int) -> None:
-        """Count weight that only the answer told of; the next request waits for it."""
+        """Count weight that only the answer shows; the next request waits for it."""
         await self._pay(weight)
 
     def hold(self, seconds: float) -> None:
-        """The exchange said 429: nobody asks again for so long."""
+        """The exchange answered 429: nobody asks again for so long."""
         self.refused += 1
         for pace in self._paces:
             pace.hold(seconds)

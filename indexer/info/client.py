@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
@@ -19,13 +19,22 @@ from typing import Annotated, Any, Final, Self, TypeVar, cast
 
 import httpx
 import msgspec
-import stamina
-import stamina.instrumentation
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.synthetic import source_of
 from liqtruth.indexer.errors import AnswerMalformed, WireError
+from liqtruth.indexer.info.attempts import (
+    LONGEST_WAIT_S,
+    TOO_MANY,
+    Patience,
+    RequestRefused,
+    TransientError,
+    check_whole,
+    fault_of,
+    retry_after_s,
+    too_many,
+)
 from liqtruth.indexer.info.budget import Budget, weight_of
 from liqtruth.indexer.info.decoding import Decoder, ItemDecoder
 from liqtruth.indexer.info.wire import (
@@ -39,55 +48,15 @@ from liqtruth.indexer.info.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
-from liqtruth.indexer.left_out import LeftOut
-from liqtruth.storage.answers import ACCEPTED, whole_body
 from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST, is_timely_ms, wanted
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, whole_body
+from liqtruth.storage.net.urls import shown_url
 
 T = TypeVar("T")
 
 JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
-TOO_MANY: Final = 429
 POSITIONS: Final = "positions"
 """Under which kind positions of accounts are left out."""
-LONGEST_WAIT_S: Final = 30.0
-
-stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
-
-
-class RequestRefused(SourceUnreachable):
-    """The exchange answered 4xx: asking the same again would be answered the same."""
-
-    retryable = False
-
-
-class TransientError(Exception):
-    """A fault of this attempt only; `wait_s` where the exchange or we know how long to wait."""
-
-    def __init__(self, cause: str, wait_s: float | None = None) -> None:
-        super().__init__(cause)
-        self.wait_s = wait_s
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a call is tried for: attempts, seconds in all, first wait, pause of all callers after a 429."""
-
-    attempts: int = 5
-    total_s: float = 60.0
-    first_wait_s: float = 0.5
-    pause_s: float = 4.0
-
-    def attempts_made(self) -> AsyncIterator[stamina.Attempt]:
-        """Each attempt, after its wait."""
-        return stamina.retry_context(
-            on=_wait_before_next,
-            attempts=self.attempts,
-            timeout=self.total_s,
-            wait_initial=self.first_wait_s,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=self.first_wait_s,
-        ).__aiter__()
 
 
 class InfoClient:
@@ -165,7 +134,7 @@ class InfoClient:
             response, content = await self._exchange(line, body)
         self.headers = response.headers
         self._check_status(response, content, request_type, attempt)
-        _check_whole(content)
+        check_whole(content)
         return content
 
     @asynccontextmanager
@@ -191,23 +160,23 @@ class InfoClient:
             ):
                 return response, await whole_body(response, self.shown_url)
         except (httpx.RequestError, TimeoutError) as error:
-            raise _fault(error, self.timeout_s) from error
+            raise fault_of(error, self.timeout_s) from error
 
     def _check_status(
         self, response: httpx.Response, content: bytes, request_type: str, attempt: int
     ) -> None:
         status = response.status_code
         if status == TOO_MANY:
-            wait_s = _retry_after_s(response) or min(
+            wait_s = retry_after_s(response) or min(
                 self.patience.pause_s * 2 ** (attempt - 1), LONGEST_WAIT_S
             )
             self.budget.hold(wait_s)
-            raise TransientError(_too_many(self.budget), wait_s)
+            raise TransientError(too_many(self.budget), wait_s)
         if status >= 500 or status == 408:
             raise TransientError(f"HTTP {status}")
         if status != 200:
-            said = " ".join(content[:120].decode(errors="replace").split())
-            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {said}")
+            text = " ".join(content[:120].decode(errors="replace").split())
+            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {text}")
 
     async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
         """The decoded answer; items of it that could not be read are in `left_out`."""
@@ -225,7 +194,7 @@ class InfoClient:
         with _of_an_endpoint():
             state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
-            await self.told_time_s()  # it may have moved since: a sandbox lets it run faster
+            await self.reported_time_s()  # it may have moved since: a sandbox lets it run faster
         if not is_timely_ms(state.time, self.now_s):
             now = datetime.fromtimestamp(self.now_s, UTC)
             raise AnswerMalformed(
@@ -257,10 +226,10 @@ class InfoClient:
 
     @property
     def now_s(self) -> float:
-        """The exchange's clock as it was last told; ours where it was not."""
+        """The exchange's clock as it was last reported; ours where it was not."""
         return time.time() + self._ahead_s
 
-    async def told_time_s(self) -> float | None:
+    async def reported_time_s(self) -> float | None:
         """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
         try:
             brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
@@ -296,70 +265,14 @@ _status = Decoder[_Status]("exchangeStatus", _Status)
 
 async def exchange_time_s(client: InfoClient) -> float:
     """The exchange's clock; ours where an endpoint does not tell, or tells one that is not believed."""
-    told = await client.told_time_s()
-    return time.time() if told is None else told
-
-
-async def told_time_s(client: InfoClient) -> float | None:
-    """`InfoClient.told_time_s`."""
-    return await client.told_time_s()
+    reported = await client.reported_time_s()
+    return time.time() if reported is None else reported
 
 
 @cache
 def _verification(scheme: str) -> ssl.SSLContext | bool:
     """Certificates are loaded once, and only where they are needed: it takes 30 ms."""
     return httpx.create_ssl_context() if scheme == "https" else False
-
-
-def _wait_before_next(error: Exception) -> bool | float:
-    """What stamina asks: not again, again after its own growing wait, or after so many seconds."""
-    if not isinstance(error, TransientError):
-        return False
-    return True if error.wait_s is None else error.wait_s
-
-
-def _fault(error: httpx.RequestError | TimeoutError, timeout_s: float) -> TransientError:
-    """The cause in a few words, without the address."""
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return TransientError(f"no whole answer within {timeout_s:g} s")
-    if isinstance(error, httpx.ConnectError):
-        return TransientError("cannot connect")
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-        return TransientError("the connection broke off")
-    return TransientError(type(error).__name__)
-
-
-def _check_whole(content: bytes) -> None:
-    """Raise `TransientError` for what is no whole JSON document."""
-    try:
-        content.decode()
-        msgspec.json.decode(content, type=msgspec.Raw)
-    except NOT_DECODED as error:
-        raise TransientError(_broken(content, error)) from None
-
-
-def _broken(content: bytes, error: Exception) -> str:
-    if content.lstrip()[:1] == b"<":
-        return "a page of HTML instead of an answer"
-    if not content.strip():
-        return "an empty answer"
-    if "truncated" in str(error):
-        return f"an answer that breaks off after {len(content)} bytes"
-    return f"an answer that is no JSON ({error})"
-
-
-def _too_many(budget: Budget) -> str:
-    limit = budget.weight_per_minute
-    asked = "without a limit" if limit is None else f"at {limit:g} weight a minute"
-    return (
-        f"HTTP 429, too many requests ({asked}); lower --weight-per-minute or stop what else asks from here"
-    )
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Whole seconds as the exchange says them; anything else (a date, a sign, an exponent) is as good as nothing."""
-    said = response.headers.get("retry-after", "")
-    return min(float(said), LONGEST_WAIT_S) if said.isascii() and said.isdigit() else None
 
 
 @contextmanager

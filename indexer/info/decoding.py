@@ -7,7 +7,7 @@ named; where none of them can be read, the payload is refused.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -114,16 +114,16 @@ def repeated_key(raw: bytes, top_only: bool = False) -> str | None:
     found: list[str] = []
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        told = dict(members)
+        reported = dict(members)
         twice = (
             []
-            if len(told) == len(members)
+            if len(reported) == len(members)
             else [name for name, n in Counter(k for k, _ in members).items() if n > 1]
         )
         if top_only:
             found.clear()
         found.extend(twice[:1])
-        return told
+        return reported
 
     try:
         json.loads(raw, object_pairs_hook=pairs)
@@ -152,7 +152,7 @@ def problem_of(item: Any, shape: Any, path: str) -> str | None:
 _AT = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>.+)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.+)`$")
 _FIELD = re.compile(r"^`(?P<name>\w+)` (?P<reason>.*)$")
-_STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
+_STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]")
 _SHOWN = 60
 
 
@@ -188,29 +188,13 @@ def _describe_malformed(raw: bytes, error: str) -> str:
 
 
 def _value_at(tree: Any, path: str) -> Any:
-    """Value at a msgspec path; `[...]` (any member of an object) takes the first that is not a number."""
+    """Value at a msgspec path."""
     for step in _STEP.finditer(path):
         if step["name"] is not None:
             tree = tree.get(step["name"]) if isinstance(tree, dict) else None
-        elif step["index"] == "...":
-            tree = next(_not_numbers(tree), None)
         else:
             tree = tree[int(step["index"])]
     return tree
-
-
-def _not_numbers(members: Any) -> Iterator[Any]:
-    for name, value in members.items() if isinstance(members, dict) else ():
-        if not _is_number(value):
-            yield {name: value}
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        msgspec.convert(value, float, strict=False)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 def _shorten(value: Any) -> str:

@@ -179,13 +179,6 @@ class Candle(Payload, frozen=True):
     trades: Whole = msgspec.field(name="n")
 
 
-class FundingRate(Payload, frozen=True):
-    coin: str
-    funding_rate: Rate
-    time: EpochMs
-    premium: Number | None = None
-
-
 class Trade(Payload, frozen=True):
     coin: str
     side: Literal["A", "B"]
@@ -197,33 +190,6 @@ class Trade(Payload, frozen=True):
     users: tuple[str, str]  # buyer, seller
 
 
-class FillLiquidation(Payload, frozen=True):
-    mark_px: Price
-    method: str
-    liquidated_user: str | None = None
-
-
-class Fill(Payload, frozen=True):
-    """One side of a trade; the counterparty's fill carries `liquidation` as well."""
-
-    coin: str
-    px: Amount
-    sz: Amount
-    side: Literal["A", "B"]
-    time: EpochMs
-    start_position: Number
-    dir: str
-    closed_pnl: Number
-    hash: str
-    oid: int
-    crossed: bool
-    fee: Number
-    tid: int
-    fee_token: str = "USDC"
-    liquidation: FillLiquidation | None = None
-
-
-Abstraction = Literal["default", "disabled", "unifiedAccount", "portfolioMargin", "dexAbstraction"]
 MetaAndAssetCtxs = tuple[Meta, list[AssetCtx]]
 
 
@@ -251,7 +217,6 @@ decode_clearinghouse_state = ItemDecoder[ClearinghouseState](
     "clearinghouseState", ClearinghouseState, {"assetPositions": AssetPosition}, _with_left_out, _is_closed
 )
 decode_meta = ItemDecoder[Meta]("meta", Meta, META_ITEMS, _meta_with_left_out)
-decode_all_mids = Decoder[dict[str, float]]("allMids", dict[str, Number])
 decode_perp_dexs = ItemDecoder[list[PerpDex | None]](
     "perpDexs", Annotated[list[PerpDex | None], msgspec.Meta(min_length=1)], {"": PerpDex | None}
 )
@@ -260,17 +225,10 @@ decode_spot_state = ItemDecoder[SpotClearinghouseState](
     SpotClearinghouseState,
     {"balances": SpotBalance, "tokenToAvailableAfterMaintenance": tuple[Whole, Size]},
 )
-decode_user_abstraction = Decoder[Abstraction]("userAbstraction", Abstraction)
-decode_margin_table = Decoder[MarginTable]("marginTable", MarginTable)
 decode_candles = ItemDecoder[list[Candle]]("candleSnapshot", list[Candle], {"": Candle})
-decode_funding_history = ItemDecoder[list[FundingRate]](
-    "fundingHistory", list[FundingRate], {"": FundingRate}
-)
 decode_recent_trades = ItemDecoder[list[Trade]]("recentTrades", list[Trade], {"": Trade})
-decode_user_fills = ItemDecoder[list[Fill]]("userFills", list[Fill], {"": Fill})
 
 _meta_and_asset_ctxs = Decoder[MetaAndAssetCtxs]("metaAndAssetCtxs", MetaAndAssetCtxs)
-_all_perp_metas = Decoder[list[Meta | MetaAndAssetCtxs]]("allPerpMetas", list[Meta | MetaAndAssetCtxs])
 
 
 def decode_meta_and_asset_ctxs(raw: bytes, source: str) -> MetaAndAssetCtxs:
@@ -294,8 +252,8 @@ def decode_meta_and_asset_ctxs(raw: bytes, source: str) -> MetaAndAssetCtxs:
 
 
 def _lacking(ctx: AssetCtx) -> list[str]:
-    told = {"markPx": ctx.mark_px, "openInterest": ctx.open_interest, "funding": ctx.funding}
-    return [name for name, value in told.items() if value is None]
+    reported = {"markPx": ctx.mark_px, "openInterest": ctx.open_interest, "funding": ctx.funding}
+    return [name for name, value in reported.items() if value is None]
 
 
 def _not_parallel(ctxs: list[Any], assets: list[Any]) -> str:
@@ -326,11 +284,6 @@ def _pairs_one_by_one(tree: Any, source: str, refused: WireError) -> MetaAndAsse
 
 def _is_pair(tree: Any) -> bool:
     return isinstance(tree, list) and len(tree) == 2 and isinstance(tree[0], dict)
-
-
-def decode_all_perp_metas(raw: bytes, source: str) -> list[Meta]:
-    """Metas in the order of `perpDexs`, from either documented shape: `[meta]` or `[[meta, contexts]]`."""
-    return [entry if isinstance(entry, Meta) else entry[0] for entry in _all_perp_metas(raw, source)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.maps.exact import describe
 from liqtruth.indexer.margin.pools import Backing, backing_of
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.readings import check_coin, market_beside, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, check_coin
 from liqtruth.indexer.positions.universe import VENUE, stored_tables
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
@@ -56,14 +56,15 @@ def positions_between(
     """
     _check_range(low_px, high_px)
     check_coin(store, coin)
-    known = positions_as_of(store, at)
+    readings = Readings(store, None, [at])
+    known = readings.known(at)
     found = known.filter(
         (pl.col("coin") == coin) & pl.col("liq_px").is_between(low_px, high_px, closed="left")
     )
     if found.is_empty():
         return pl.DataFrame(schema=dict(DRILLDOWN))
     theirs = known.join(found.select("address").unique(), on="address", how="semi", maintain_order="left")
-    market, _ = market_beside(store, coin, known.filter(pl.col("coin") == coin), at)
+    market, _ = readings.market(coin, known.filter(pl.col("coin") == coin), at)
     mark_px = market.mark_px if market else theirs.filter(pl.col("coin") == coin)["mark_px"].median()
     assert isinstance(mark_px, float)
     rows = _with_margin(theirs, _tables(store, theirs)).filter(

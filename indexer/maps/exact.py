@@ -6,7 +6,7 @@ as unknown. A map may show one layer only (`heatmap.layers`): a position is what
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -64,9 +64,9 @@ def whole_and_layer(
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> tuple[Heatmap, Heatmap]:
     """The whole map and that of a layer, of the same reading; raises as `exact_map`."""
-    positions, market, notes = coin_as_of(store, coin, at)
-    whole = map_of_positions(positions, coin, market, width_bps, notes)
-    return whole, _layer_map(whole, positions, layer)
+    levels = levels_of(*coin_as_of(store, coin, at))
+    whole = _map_of_levels(levels, coin, width_bps, ASSUMPTIONS)
+    return whole, _layer_map(whole, levels.rows, layer)
 
 
 def map_of_positions(
@@ -78,29 +78,49 @@ def map_of_positions(
     assumptions: Sequence[Note] = ASSUMPTIONS,
 ) -> Heatmap:
     """Bin a positions frame of one coin; `market` gives the mark, and the open interest to measure coverage by."""
-    as_of = _latest(positions, market)
+    return _map_of_levels(levels_of(positions, market, notes), coin, width_bps, assumptions)
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedLevels:
+    """Positions of a coin that have a place on its map, among mass that no price liquidates too: `rows` as `describe`
+    has them."""
+
+    rows: pl.DataFrame
+    mark_px: float
+    as_of: datetime
+    coverage: Coverage
+
+
+def levels_of(positions: pl.DataFrame, market: Market | None, notes: Sequence[Note] = ()) -> PlacedLevels:
+    """A positions frame of one coin as levels, with how much of the market they cover."""
+    as_of = latest_of(positions, market)
     mark_px = market.mark_px if market else float(positions["mark_px"].median())  # type: ignore[arg-type]
     valued = describe(positions, mark_px, as_of)
-    levels = _placeable(valued)
+    levels = valued.filter(pl.col("status") != "unknown_collateral")
     coverage = _coverage(valued, levels, market, mark_px, (*notes, *_notes(valued, market)))
     whales = whales_note(levels, Cut.of(coverage), mark_px)
+    return PlacedLevels(levels, mark_px, as_of, replace(coverage, notes=(whales, *coverage.notes)))
+
+
+def _map_of_levels(levels: PlacedLevels, coin: str, width_bps: float, assumptions: Sequence[Note]) -> Heatmap:
     return Heatmap.from_levels(
-        levels.select("side", "px", "notional_usd", *DIMENSIONS),
-        PriceGrid.around(mark_px, width_bps),
+        levels.rows.select("side", "px", "notional_usd", *DIMENSIONS),
+        PriceGrid.around(levels.mark_px, width_bps),
         coin=coin,
         venue=VENUE,
         source="exact",
-        as_of=as_of,
-        coverage=replace(coverage, notes=(whales, *coverage.notes)),
-        assumptions=assumptions,
+        as_of=levels.as_of,
+        coverage=levels.coverage,
+        assumptions=tuple(assumptions),
         by=DIMENSIONS,
     )
 
 
-def _layer_map(whole: Heatmap, positions: pl.DataFrame, layer: str) -> Heatmap:
-    """One layer of the positions that `whole` was drawn from."""
+def _layer_map(whole: Heatmap, rows: pl.DataFrame, layer: str) -> Heatmap:
+    """One layer of the levels that `whole` was drawn from."""
     cut = Cut.of(whole.coverage)
-    levels = layer_of(_placeable(describe(positions, whole.mark_px, whole.as_of)), cut, layer)
+    levels = layer_of(rows, cut, layer)
     part = Heatmap.from_levels(
         levels.select("side", "px", "notional_usd", *DIMENSIONS),
         whole.grid,
@@ -115,11 +135,6 @@ def _layer_map(whole: Heatmap, positions: pl.DataFrame, layer: str) -> Heatmap:
     )
     said = layer_note(layer, part.total_usd, whole.total_usd, cut)
     return part_of_map(whole, part, (said, *whole.coverage.notes), said)
-
-
-def _placeable(valued: pl.DataFrame) -> pl.DataFrame:
-    """Positions that have a place on the map, among mass that no price liquidates too."""
-    return valued.filter(pl.col("status") != "unknown_collateral")
 
 
 def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[Note], assumption: Note) -> Heatmap:
@@ -162,7 +177,8 @@ def _band(column: str, bounds: list[float], labels: list[str]) -> pl.Expr:
     return pl.when(pl.col(column).is_null()).then(pl.lit("unknown")).otherwise(band)
 
 
-def _latest(positions: pl.DataFrame, market: Market | None) -> datetime:
+def latest_of(positions: pl.DataFrame, market: Market | None) -> datetime:
+    """The moment of a map of these positions: of what was read last."""
     read_at = positions["as_of"].max()
     assert isinstance(read_at, datetime)
     return max(read_at, market.as_of) if market else read_at

@@ -10,7 +10,7 @@ All three prices solve one equation, equity = fraction * maintenance, with fract
 
     C + (1 - fraction) * M_other + q*x = fraction * (z*x*r - d)
 
-where C is the constant of the liquidation price that the map uses, so that what the exchange said is never
+where C is the constant of the liquidation price that the map uses, so that what the exchange sent is never
 contradicted, and M_other the maintenance of the pool's other cross positions, whose marks are held still.
 """
 
@@ -80,9 +80,9 @@ def executable_map(
     whole = map_of_positions(positions, coin, market, width_bps, notes)
     part = map_of_positions(_first_orders(positions), coin, market, width_bps, notes)
     later = whole.total_usd.total - part.total_usd.total
-    said = note("not_at_once", later_usd=later, whole_usd=whole.total_usd.total)
+    left = note("not_at_once", later_usd=later, whole_usd=whole.total_usd.total)
     sold = note("sold_in_parts", above_usd=PARTIAL_ABOVE_USDC, share=FIRST_SHARE)
-    return replace(part_of_map(whole, part, (*whole.coverage.notes, said), sold), model="first orders")
+    return replace(part_of_map(whole, part, (*whole.coverage.notes, left), sold), model="first orders")
 
 
 def first_share(

@@ -4,7 +4,7 @@ Each moment shows what was known by then (`indexer.positions.readings`), nothing
 earlier one stands, and the coverage says how old it had become. Moments before the first reading stay unknown.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,25 +13,15 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.heatmap import NOTHING, Sides
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.indexer.maps.exact import ASSUMPTIONS, describe, map_of_positions
-from liqtruth.indexer.positions.readings import check_coin, coin_as_of, no_positions
+from liqtruth.indexer.maps.exact import ASSUMPTIONS, PlacedLevels, levels_of
+from liqtruth.indexer.positions.readings import CoinKnown, Readings, check_coin, coin_over_time, no_positions
 from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 MOST_MOMENTS: Final = 5_000
-
-
-@dataclass(frozen=True, eq=False)
-class Moment:
-    """What was known at one time; `levels` are side, price and notional as the map of that time has them."""
-
-    levels: pl.DataFrame
-    mark_px: float
-    coverage: Coverage
 
 
 def exact_series(
@@ -41,20 +31,22 @@ def exact_series(
     end: datetime,
     step: timedelta,
     width_bps: float = DEFAULT_WIDTH_BPS,
+    earlier: Readings | None = None,
 ) -> HeatmapSeries:
     """Exact maps at `start`, `start + step`, ... up to `end`, on a grid around the last mark.
 
     The grid reaches as far from every moment's mark as a single map's. Raises `BadInput` for times that are no
-    series, `UnknownCoin`, and `NothingStored` where nothing was read by `end`.
+    series, `UnknownCoin`, and `NothingStored` where nothing was read by `end`. `earlier` is what was read of the coin.
     """
     times = moments(start, end, step)
     check_coin(store, coin)
-    known = [_known_at(store, coin, time, width_bps) for time in times]
-    marks = np.array([np.nan if held is None else held.mark_px for held in known])
+    found = coin_over_time(store, coin, times, earlier)
+    known = [None if one is None else _levels(one) for one in found]
+    marks = np.array([np.nan if levels is None else levels.mark_px for levels in known])
     if np.isnan(marks).all():
         raise no_positions(coin, end)
     grid = _common_grid(marks, width_bps)
-    rows = [_placed(held, grid) for held in known]
+    rows = [_placed(levels, grid) for levels in known]
     return HeatmapSeries(
         coin=coin,
         venue=VENUE,
@@ -66,7 +58,7 @@ def exact_series(
         mark_px=marks,
         beyond_usd=tuple(row[2] for row in rows),
         never_usd=tuple(row[3] for row in rows),
-        coverage=tuple(None if held is None else held.coverage for held in known),
+        coverage=tuple(None if levels is None else levels.coverage for levels in known),
         assumptions=(*ASSUMPTIONS, note("earlier_reading_stands")),
     )
 
@@ -87,20 +79,13 @@ def moments(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, 
     return tuple(start + n * step for n in range(count))
 
 
-def _known_at(store: Store, coin: str, time: datetime, width_bps: float) -> Moment | None:
-    try:
-        positions, market, notes = coin_as_of(store, coin, time)
-    except NothingStored:
-        return None
-    drawn = map_of_positions(positions, coin, market, width_bps, notes)
-    oldest = positions["age_s"].max()
+def _levels(known: CoinKnown) -> PlacedLevels:
+    """As a map of that moment has them, with their age at the moment."""
+    levels = levels_of(known.positions, known.market, known.notes)
+    oldest = known.positions["age_s"].max()
     assert isinstance(oldest, float)
-    levels = describe(positions, drawn.mark_px, drawn.as_of).filter(pl.col("status") != "unknown_collateral")
-    return Moment(
-        levels.select("side", "px", "notional_usd"),
-        drawn.mark_px,
-        replace(drawn.coverage, oldest_age_s=oldest),
-    )
+    coverage = replace(levels.coverage, oldest_age_s=oldest)
+    return replace(levels, rows=levels.rows.select("side", "px", "notional_usd"), coverage=coverage)
 
 
 def _common_grid(marks: FloatArray, width_bps: float) -> PriceGrid:
@@ -109,24 +94,24 @@ def _common_grid(marks: FloatArray, width_bps: float) -> PriceGrid:
     return PriceGrid.around(float(known[-1]), width_bps, DEFAULT_REACH + wandered)
 
 
-def _placed(held: Moment | None, grid: PriceGrid) -> tuple[FloatArray, FloatArray, Sides, Sides]:
+def _placed(levels: PlacedLevels | None, grid: PriceGrid) -> tuple[FloatArray, FloatArray, Sides, Sides]:
     """Long and short mass per bin of the common grid, mass beyond it, and mass that no price liquidates."""
-    if held is None:
+    if levels is None:
         unknown = np.full(grid.bins, np.nan)
         return unknown, unknown, NOTHING, NOTHING
-    placed = [_side(held, grid, side) for side in ("long", "short")]
+    placed = [_side(levels, grid, side) for side in ("long", "short")]
     (long_usd, *long_rest), (short_usd, *short_rest) = placed
     beyond, never = (Sides(*pair) for pair in zip(long_rest, short_rest, strict=True))
     return long_usd, short_usd, beyond, never
 
 
-def _side(held: Moment, grid: PriceGrid, side: str) -> tuple[FloatArray, float, float]:
+def _side(levels: PlacedLevels, grid: PriceGrid, side: str) -> tuple[FloatArray, float, float]:
     """Mass per bin, beyond and never of one side; what the mark has passed lies next to the mark, as on a map."""
-    rows = held.levels.filter(pl.col("side") == side)
+    rows = levels.rows.filter(pl.col("side") == side)
     priced = rows.drop_nulls("px")
     px, mass = priced["px"].to_numpy(), priced["notional_usd"].to_numpy()
-    just_below = float(np.nextafter(held.mark_px, 0.0))
-    px = np.minimum(px, just_below) if side == "long" else np.maximum(px, held.mark_px)
+    just_below = float(np.nextafter(levels.mark_px, 0.0))
+    px = np.minimum(px, just_below) if side == "long" else np.maximum(px, levels.mark_px)
     binned = np.bincount(grid.bin_of(px) + 1, mass, grid.bins + 2).astype(np.float64)
     never = float(rows.filter(pl.col("px").is_null())["notional_usd"].sum())
     return binned[1:-1], float(binned[0] + binned[-1]), never

@@ -35,8 +35,7 @@ from liqtruth.indexer.maps.exact import VALUED_AT_MARK, map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock
 from liqtruth.indexer.margin.solver import HIGHEST_PRICE, Floats
-from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.readings import check_coin, market_beside, no_positions, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, check_coin, no_positions
 from liqtruth.indexer.positions.universe import stored_tables
 from liqtruth.storage.store import Store
 
@@ -78,17 +77,6 @@ class JointView:
         ]
 
 
-def joint_map(
-    store: Store,
-    coin: str,
-    at: datetime | None = None,
-    betas: Mapping[str, float] = PARALLEL,
-    width_bps: float = DEFAULT_WIDTH_BPS,
-) -> Heatmap:
-    """`joint_view` without what is dragged along."""
-    return joint_view(store, coin, at, betas, width_bps).heatmap
-
-
 def joint_view(
     store: Store,
     coin: str,
@@ -97,34 +85,35 @@ def joint_view(
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> JointView:
     """The joint map of everything known at `at`; raises as `exact_map`, and `MissingData` without margin tables."""
-    known = positions_as_of(store, at)
+    readings = Readings(store, None, [at])
+    known = readings.known(at)
     theirs = known.filter(pl.col("coin") == check_coin(store, coin))
     if theirs.is_empty():
         raise no_positions(coin, at)
-    market, notes = market_beside(store, coin, theirs, at)
+    market, notes = readings.market(coin, theirs, at)
     tables, table_notes = stored_tables(
         store, known["dex"].unique().sort().to_list(), known["as_of"].unique()
     )
     if not tables:
         raise MissingData("a joint map needs margin tables and none are stored; `liqtruth index sweep`")
     backing = backing_of(known, tables)
-    joint = _joined(known, backing, coin, betas)
-    said = (*notes, *map(sentence, table_notes), *_remarks(joint, backing, coin, betas))
+    joint = joint_prices(known, backing, coin, betas)
+    lines = (*notes, *map(sentence, table_notes), *_remarks(joint, backing, coin, betas))
     assumed = _assumptions(coin, betas)
-    drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, said, assumed)
+    drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, lines, assumed)
     drawn = replace(drawn, model="joint")
     return JointView(drawn, *_beside(joint, backing, coin, drawn))
 
 
 def joint_prices(
-    positions: pl.DataFrame, tables: Mapping[str, MarginTables], coin: str, betas: Mapping[str, float]
+    positions: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[str, float]
 ) -> pl.DataFrame:
     """The positions with the prices of `coin` at which a joint move liquidates them.
 
     Parameters
     ----------
     positions : reconciled frame of schema `POSITIONS`, all cross positions of each account
-    tables : mapping of dex to its margin tables
+    backing : their margin tables and pools
     betas : relative move of each coin per relative move of `coin`; 1 for a coin left out
 
     Returns
@@ -137,10 +126,6 @@ def joint_prices(
 
     Raises `BadInput` where nobody holds `coin`, or for a beta that is no number or not 1 for `coin` itself.
     """
-    return _joined(positions, backing_of(positions, tables), coin, betas)
-
-
-def _joined(positions: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[str, float]) -> pl.DataFrame:
     beta = _beta_of(positions["coin"], coin, betas)
     coin_px = _coin_mark(positions["coin"], backing, coin)
     down, up = (1 + way * shock for way, shock in zip((-1, 1), _shocks(backing, beta), strict=True))
@@ -174,12 +159,12 @@ def _beta_of(coins: pl.Series, coin: str, betas: Mapping[str, float]) -> Floats:
 
 def _coin_mark(coins: pl.Series, backing: Backing, coin: str) -> Floats:
     """Mark of the chosen coin at each position: the one its own pool was read with, else the median of all."""
-    held = (coins == coin).to_numpy()
-    median = float(np.nanmedian(backing.mark_px[held]))
+    holdings = (coins == coin).to_numpy()
+    median = float(np.nanmedian(backing.mark_px[holdings]))
     per_pool = np.full(backing.pools + 1, median)
-    per_pool[backing.pool[held]] = backing.mark_px[held]
+    per_pool[backing.pool[holdings]] = backing.mark_px[holdings]
     per_pool[NO_POOL] = median
-    return np.where(held, backing.mark_px, per_pool[backing.pool])
+    return np.where(holdings, backing.mark_px, per_pool[backing.pool])
 
 
 def _shocks(backing: Backing, beta: Floats) -> tuple[Floats, Floats]:
@@ -237,13 +222,13 @@ def _beside(
     joint: pl.DataFrame, backing: Backing, coin: str, drawn: Heatmap
 ) -> tuple[FloatArray, FloatArray]:
     """Notional dragged along and notional closed by a move in its favour, per bin of the map."""
-    held = (joint["coin"] == coin).to_numpy() & (backing.pool != NO_POOL)
+    holdings = (joint["coin"] == coin).to_numpy() & (backing.pool != NO_POOL)
     usd_at_mark = np.nan_to_num(backing.notional_usd)
     px = joint["joint_px"].to_numpy()
     per_pool = np.full(backing.pools, np.nan)
-    per_pool[backing.pool[held]] = px[held]
+    per_pool[backing.pool[holdings]] = px[holdings]
     others = (joint["coin"] != coin).to_numpy() & (backing.pool != NO_POOL)
-    against = held & joint.select(_own_side_px().is_null()).to_series().to_numpy()
+    against = holdings & joint.select(_own_side_px().is_null()).to_series().to_numpy()
     dragged = _binned(backing.of_pool(per_pool)[others], usd_at_mark[others], drawn)
     return dragged, _binned(px[against], np.abs(backing.szi[against]) * drawn.mark_px, drawn)
 
@@ -266,7 +251,7 @@ def _remarks(joint: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[st
         (unseen, note("cross_not_read", count=unseen)),
         (len(without), note("no_beta", coins=without[:8], taken=HELD_AT)),
     )
-    return [said for number, said in facts if number]
+    return [text for number, text in facts if number]
 
 
 def _assumptions(coin: str, betas: Mapping[str, float]) -> Notes:

@@ -13,10 +13,10 @@ from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
-from liqtruth.indexer.maps.exact import exact_map, map_of_positions, part_of_map
+from liqtruth.indexer.maps.exact import exact_map, latest_of, map_of_positions, part_of_map
 from liqtruth.indexer.maps.history import exact_series
 from liqtruth.indexer.maps.joint import PARALLEL, joint_view
-from liqtruth.indexer.positions.readings import coin_as_of, last_book
+from liqtruth.indexer.positions.readings import Readings, check_coin, coin_as_of, no_positions
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -103,11 +103,16 @@ def exact_history(
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> HeatmapSeries:
     """Whole maps over the `length` before `at` (default: the last reading), by default `STEPS` of them."""
-    end = at or _latest(store, coin)
-    return exact_series(store, coin, end - length, end, step or length / STEPS, width_bps)
+    check_coin(store, coin)
+    now = Readings(store, coin)
+    end = at or _latest(now, coin)
+    return exact_series(store, coin, end - length, end, step or length / STEPS, width_bps, now)
 
 
-def _latest(store: Store, coin: str) -> datetime:
+def _latest(now: Readings, coin: str) -> datetime:
     """When the last of what is known was stored: a book is of a later moment than its readings."""
-    known, book = exact_map(store, coin).as_of, last_book(store)
+    positions, book = now.known(), now.book()
+    if positions.is_empty():
+        raise no_positions(coin, None)
+    known = latest_of(positions, now.market(coin, positions)[0])
     return known if book is None else max(known, book.as_of)

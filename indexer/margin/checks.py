@@ -3,14 +3,40 @@
 One code per position in the column `check`; one table turns codes into words, and every summary counts by it. A price
 that nothing was held against is never agreement. A null of the exchange is a price like any other: it agrees where no
 price solves, and differs where one does.
+
+An account whose collateral was not captured is held against what its own prices imply. The exchange holds one margin
+available (A - M, or K) per pool of collateral, and every cross price of the pool implies it, so most of them must imply
+the same. What more than half of the prices, and at least two, agree on is believed; the others contradict it. A single
+price, or prices of which no majority agrees, imply nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+import numpy as np
 import polars as pl
 
-from liqtruth.indexer.margin.solved import ISOLATED, READ
+from liqtruth.indexer.margin.server_marks import unsure_usd, with_server_marks
+from liqtruth.indexer.margin.solved import (
+    AVAILABLE,
+    IS_OFF,
+    ISOLATED,
+    MONEY_DIGITS_USD,
+    PRICE_DIGITS,
+    PRICED,
+    READ,
+    SAME_COLLATERAL,
+    backed_by,
+    by_dex,
+    is_off,
+    relative_error,
+    rows_of,
+    solve_with,
+    with_models,
+)
+from liqtruth.indexer.margin.table_choice import adopt_tables
+from liqtruth.indexer.margin.tables import MarginTables
 
 AGREE: Final = {
     "agree": "",
@@ -112,7 +138,116 @@ class Checks:
         )
 
     def _parts(self, known: dict[str, str]) -> str:
-        said = [
+        lines = [
             f"{self.codes[code]:,} {words}" for code, words in known.items() if words and code in self.codes
         ]
-        return f" ({', '.join(said)})" if said else ""
+        return f" ({', '.join(lines)})" if lines else ""
+
+
+def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The positions with the solver's figures (`MODELS`) and what holding the exchange's prices against them came to.
+
+    Marks are the exchange's (`indexer.margin.server_marks`), tables those that its prices show
+    (`indexer.margin.table_choice`). Where no collateral was captured, what the account's other prices imply
+    (`indexer.margin.checks`) is held against each of them: `others_px` and `others_error` are the price by that and
+    its relative difference. The code is in `check`.
+    """
+    listed = _remembering(with_server_marks(positions), tables)
+    captured = pl.col("constant_usd").is_not_null() | (pl.col("table_row") == 0)
+    adopted = adopt_tables(listed, tables, IS_OFF & captured, AVAILABLE)
+    alone = with_implied(adopted, tables)
+    beside = _by_others() & ~pl.col("implies_centre")
+    again = adopt_tables(alone, tables, beside, pl.col("centre_usd"))
+    reported = alone if again is alone else with_implied(again.drop(IMPLIED), tables)
+    return _with_check(_with_others(reported, tables))
+
+
+def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """Models by the listed tables, and by one adopted earlier where no price of now speaks for the listed one."""
+    adopted = pl.col("tables_matching").is_not_null()
+    listed = with_models(
+        positions.with_columns(margin_table_id=pl.when(~adopted).then("margin_table_id")), tables
+    )
+    kept = adopted & (~PRICED | IS_OFF)
+    if not listed.select(adopted.any()).item():
+        return listed
+    return with_models(
+        listed.with_columns(
+            margin_table_id=pl.when(kept).then(positions["margin_table_id"]).otherwise("margin_table_id"),
+            tables_matching=pl.when(kept).then("tables_matching"),
+        ),
+        tables,
+    )
+
+
+def _by_others() -> pl.Expr:
+    """Cross rows that can only be held against what the account's other prices imply."""
+    return (READ & pl.col("is_implied") & AVAILABLE.is_null()).fill_null(False)
+
+
+def _with_others(implied: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """`others_px` and `others_error` of the rows that the account's other prices speak for; null elsewhere."""
+    prices = np.full(implied.height, np.nan)
+    for at, part, dex_tables in by_dex(implied, tables):
+        reported = part.select(pl.when(_by_others()).then("centre_usd")).to_series().to_numpy()
+        prices[at] = solve_with(part, rows_of(part, dex_tables), dex_tables, reported)
+    others = pl.when(_by_others()).then(pl.Series(prices, nan_to_null=True))
+    return implied.with_columns(others_px=others).with_columns(
+        others_error=pl.when(PRICED).then((pl.col("others_px") / pl.col("liq_px_exchange") - 1).abs())
+    )
+
+
+def _with_check(judged: pl.DataFrame) -> pl.DataFrame:
+    why = why_not_checked()
+    unsure = pl.col("unsure_usd")
+    off_others = is_off(pl.col("others_error"), pl.col("others_px"), unsure)
+    off = is_off(relative_error(), pl.col("liq_px_solved"), unsure)
+    return judged.with_columns(
+        check=pl.when((why == "no_collateral") & _by_others())
+        .then(pl.when(off_others).then(pl.lit("differ_others")).otherwise(pl.lit("agree_others")))
+        .when(why.is_not_null())
+        .then(why)
+        .when(off)
+        .then(pl.lit("differ"))
+        .when(pl.col("tables_matching").is_not_null())
+        .then(pl.lit("agree_table"))
+        .otherwise(pl.lit("agree"))
+    )
+
+
+IMPLIED: Final = ("centre_usd", "implying_prices", "is_implied", "implies_centre", "unsure_usd")
+
+
+def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The frame of `with_models` with the columns `IMPLIED` about the pool of each cross position.
+
+    `centre_usd` is the margin available by the median of the prices that agree with each other, or of all where no
+    majority does; `implying_prices` how many agree with it; `is_implied` whether they are a majority, and
+    `implies_centre` whether this row is one of them. The first two are null for isolated positions. `unsure_usd` is
+    what the values of the pool, or of the isolated position, are not known to (`indexer.margin.server_marks`).
+    """
+    pool, implied = ["address", "backing", "isolated"], pl.col("row_available_usd")
+    keyed = modelled.with_columns(backing=backed_by(tables), isolated=ISOLATED)
+    own = keyed.with_columns(own_unsure_usd=unsure_usd())
+    middle = own.with_columns(
+        median_usd=implied.median().over(pool),
+        unsure_usd=pl.when(ISOLATED)
+        .then("own_unsure_usd")
+        .otherwise(pl.col("own_unsure_usd").sum().over(pool)),
+    )
+    digits = MONEY_DIGITS_USD + PRICE_DIGITS * pl.col("szi").abs()
+    digits += pl.col("unsure_usd")
+    close = (implied - pl.col("median_usd")).abs() <= SAME_COLLATERAL * pl.col("median_usd").abs() + digits
+    reported = middle.with_columns(near=close.fill_null(False)).with_columns(
+        agreeing=pl.col("near").sum().over(pool),
+        prices=implied.count().over(pool),
+        agreed_usd=pl.when("near").then(implied).median().over(pool),
+    )
+    majority = ~ISOLATED & (pl.col("agreeing") >= 2) & (2 * pl.col("agreeing") > pl.col("prices"))
+    centre = pl.when(majority).then("agreed_usd").otherwise("median_usd")
+    return reported.with_columns(
+        centre_usd=pl.when(~ISOLATED).then(centre),
+        implying_prices=pl.when(~ISOLATED).then("agreeing").cast(pl.UInt32),
+        is_implied=majority.fill_null(False),
+        implies_centre=(majority & pl.col("near")).fill_null(False),
+    ).select(*modelled.columns, *IMPLIED)

@@ -7,7 +7,7 @@ oracle price where no oracle price was read.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
@@ -16,11 +16,6 @@ from liqtruth.indexer.margin.tables import MarginTables
 
 HOUR = timedelta(hours=1)
 ISOLATED = pl.col("margin_mode") == "isolated"
-
-
-def hours_between(earlier: datetime, later: datetime) -> int:
-    """Full hours struck after `earlier` and until `later`, itself included."""
-    return int(later.timestamp() // 3600 - earlier.timestamp() // 3600)
 
 
 def pay_funding(

@@ -98,11 +98,11 @@ def backing_of(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> B
 
 def stack_tables(tables: Mapping[str, MarginTables]) -> tuple[MarginTables, dict[str, int]]:
     """Tables of all dexes under each other, and the first row of each dex. Row 0 has no tiers."""
-    width = max((held.tiers for held in tables.values()), default=1)
+    width = max((dex_tables.tiers for dex_tables in tables.values()), default=1)
     empty = np.full((1, width), np.nan)
-    parts = [(empty, empty, empty, empty), *(_widened(held, width) for held in tables.values())]
+    parts = [(empty, empty, empty, empty), *(_widened(dex_tables, width) for dex_tables in tables.values())]
     lower, rate, deduction, margin = (np.concatenate(column) for column in zip(*parts, strict=True))
-    firsts = np.cumsum([1, *(len(held.rate) for held in tables.values())])
+    firsts = np.cumsum([1, *(len(dex_tables.rate) for dex_tables in tables.values())])
     stacked = MarginTables(lower, rate, deduction, margin, np.rint(0.5 / rate[:, 0]), {}, {})
     return stacked, {dex: int(first) for dex, first in zip(tables, firsts, strict=False)}
 
@@ -122,15 +122,15 @@ def _table_rows(
     positions: pl.DataFrame, tables: Mapping[str, MarginTables], offsets: Mapping[str, int]
 ) -> Rows:
     rows = np.zeros(positions.height, dtype=np.int64)
-    for at, part, held in by_dex(positions, tables):
-        own = rows_of(part, held)
+    for at, part, dex_tables in by_dex(positions, tables):
+        own = rows_of(part, dex_tables)
         rows[at] = np.where(own == NO_TABLE, 0, own + offsets[part["dex"][0]])
     return rows
 
 
 def _pool_of(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> Rows:
     """Pools numbered from 0 in no particular order; -1 for isolated positions."""
-    token = {dex: f"token {held.collateral_token}" for dex, held in tables.items()}
+    token = {dex: f"token {dex_tables.collateral_token}" for dex, dex_tables in tables.items()}
     backed_by = (
         pl.when(POOLED).then(pl.col("dex").replace(token)).otherwise(pl.concat_str(pl.lit("dex "), "dex"))
     )

@@ -29,31 +29,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from liqtruth.indexer.frames import POSITIONS, conform
-from liqtruth.indexer.margin.checks import why_not_checked
-from liqtruth.indexer.margin.implied import IMPLIED, with_implied
-from liqtruth.indexer.margin.server_marks import marks_said, with_server_marks
+from liqtruth.indexer.margin.checks import check
+from liqtruth.indexer.margin.server_marks import notes_on_marks
 from liqtruth.indexer.margin.solved import (
     AGREEMENT,
     AVAILABLE,
-    IS_OFF,
     ISOLATED,
     MODELS,
     PRICED,
     READ,
     SAME_COLLATERAL,
     backed_by,
-    by_dex,
-    is_off,
     relative_error,
-    rows_of,
-    solve_with,
     with_models,
 )
-from liqtruth.indexer.margin.table_choice import adopt_tables, adopted_tables
+from liqtruth.indexer.margin.table_choice import adopted_tables
 from liqtruth.indexer.margin.tables import MarginTables
 
 STATUSES: Final = ("agree", "differs", "exchange_only", "solved_only", "unknown_collateral", "never")
@@ -91,81 +84,14 @@ def reconcile(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl
     -------
     frame of schema `POSITIONS`, rows in the same order
     """
-    judged = check(positions, tables)
-    told = judged.with_columns(status=_status())
-    implied = told.with_columns(implied_available_usd=_implied_available(tables))
+    return reconciled(check(positions, tables), tables)
+
+
+def reconciled(checked: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """The same of a frame that `check` made, so that who needs its figures solves nothing twice."""
+    judged = checked.with_columns(status=_status())
+    implied = judged.with_columns(implied_available_usd=_implied_available(tables))
     return conform(implied.with_columns(liq_px=_price_used()), POSITIONS)
-
-
-def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """The positions with the solver's figures (`MODELS`) and what holding the exchange's prices against them came to.
-
-    Marks are the exchange's (`indexer.margin.server_marks`), tables those that its prices show
-    (`indexer.margin.table_choice`). Where no collateral was captured, what the account's other prices imply
-    (`indexer.margin.implied`) is held against each of them: `others_px` and `others_error` are the price by that and
-    its relative difference. The code is in `check`.
-    """
-    listed = _remembering(with_server_marks(positions), tables)
-    captured = pl.col("constant_usd").is_not_null() | (pl.col("table_row") == 0)
-    adopted = adopt_tables(listed, tables, IS_OFF & captured, AVAILABLE)
-    alone = with_implied(adopted, tables)
-    beside = _by_others() & ~pl.col("implies_centre")
-    again = adopt_tables(alone, tables, beside, pl.col("centre_usd"))
-    told = alone if again is alone else with_implied(again.drop(IMPLIED), tables)
-    return _with_check(_with_others(told, tables))
-
-
-def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """Models by the listed tables, and by one adopted earlier where no price of now speaks for the listed one."""
-    adopted = pl.col("tables_matching").is_not_null()
-    listed = with_models(
-        positions.with_columns(margin_table_id=pl.when(~adopted).then("margin_table_id")), tables
-    )
-    kept = adopted & (~PRICED | IS_OFF)
-    if not listed.select(adopted.any()).item():
-        return listed
-    return with_models(
-        listed.with_columns(
-            margin_table_id=pl.when(kept).then(positions["margin_table_id"]).otherwise("margin_table_id"),
-            tables_matching=pl.when(kept).then("tables_matching"),
-        ),
-        tables,
-    )
-
-
-def _by_others() -> pl.Expr:
-    """Cross rows that can only be held against what the account's other prices imply."""
-    return (READ & pl.col("is_implied") & AVAILABLE.is_null()).fill_null(False)
-
-
-def _with_others(implied: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """`others_px` and `others_error` of the rows that the account's other prices speak for; null elsewhere."""
-    prices = np.full(implied.height, np.nan)
-    for at, part, held in by_dex(implied, tables):
-        told = part.select(pl.when(_by_others()).then("centre_usd")).to_series().to_numpy()
-        prices[at] = solve_with(part, rows_of(part, held), held, told)
-    others = pl.when(_by_others()).then(pl.Series(prices, nan_to_null=True))
-    return implied.with_columns(others_px=others).with_columns(
-        others_error=pl.when(PRICED).then((pl.col("others_px") / pl.col("liq_px_exchange") - 1).abs())
-    )
-
-
-def _with_check(judged: pl.DataFrame) -> pl.DataFrame:
-    why = why_not_checked()
-    unsure = pl.col("unsure_usd")
-    off_others = is_off(pl.col("others_error"), pl.col("others_px"), unsure)
-    off = is_off(relative_error(), pl.col("liq_px_solved"), unsure)
-    return judged.with_columns(
-        check=pl.when((why == "no_collateral") & _by_others())
-        .then(pl.when(off_others).then(pl.lit("differ_others")).otherwise(pl.lit("agree_others")))
-        .when(why.is_not_null())
-        .then(why)
-        .when(off)
-        .then(pl.lit("differ"))
-        .when(pl.col("tables_matching").is_not_null())
-        .then(pl.lit("agree_table"))
-        .otherwise(pl.lit("agree"))
-    )
 
 
 def implied_collateral_notes(positions: pl.DataFrame) -> list[ImpliedCollateral]:
@@ -298,13 +224,13 @@ def _unless_lost(group: list[str], value: pl.Expr) -> pl.Expr:
 
 
 def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
-    """What a reader must know of reconciled positions: collateral, tables and marks that their prices told."""
+    """What a reader must know of reconciled positions: collateral, tables and marks that follow from their prices."""
     collateral = [str(note) for note in implied_collateral_notes(positions)]
     tables = [str(note) for note in adopted_tables(positions)]
     return [
         *_few(collateral, "accounts like these"),
         *_few(tables, "coins with another table"),
-        *marks_said(positions),
+        *notes_on_marks(positions),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The mark that the exchange used for a position, where the file that told of it has another, or none.
+"""The mark that the exchange used for a position, where the file that holds it has another, or none.
 
 A liquidation price, a margin used and an unrealised profit come from one answer; a mark beside them may be of another
 moment, and then no price solves to better than marks moved in between. The exchange's own mark follows from
@@ -25,12 +25,12 @@ BY_PROFIT: Final = "unrealized_pnl"
 
 
 def with_server_marks(positions: pl.DataFrame) -> pl.DataFrame:
-    """A `POSITIONS` frame whose `mark_px` and `notional_usd` are the exchange's own; `mark_from` says what told them.
+    """A `POSITIONS` frame whose `mark_px` and `notional_usd` are the exchange's own.
 
-    `mark_from` is null where the mark is the source's.
+    `mark_from` says what a mark was derived from; null where it is the source's.
     """
-    told, mark = _candidates(positions), pl.col("chosen_px")
-    chosen = told.with_columns(chosen_px=_chosen(), mark_from=_source())
+    reported, mark = _candidates(positions), pl.col("chosen_px")
+    chosen = reported.with_columns(chosen_px=_chosen(), mark_from=_source())
     replaced = mark.is_not_null()
     return chosen.with_columns(
         mark_px=pl.when(replaced).then(mark).otherwise("mark_px"),
@@ -49,7 +49,7 @@ def _candidates(positions: pl.DataFrame) -> pl.DataFrame:
         margin_digits=pl.when(cross).then(MONEY_DIGIT_USD / margin),
         profit_px=pl.when(READ & (profit_px > 0)).then(profit_px),
         profit_digits=_half_digit(pl.col("entry_px")) / profit_px + MONEY_DIGIT_USD / (size * profit_px),
-    ).with_columns(told_px=pl.coalesce("value_px", "mark_px"))
+    ).with_columns(stated_px=pl.coalesce("value_px", "mark_px"))
 
 
 def _half_digit(value: pl.Expr) -> pl.Expr:
@@ -68,19 +68,19 @@ def _apart(one: str, other: str) -> pl.Expr:
 def _by_margin() -> pl.Expr:
     """The margin contradicts the source's mark, near enough to be a mark, and profit does not side with the source."""
     slack = 1e-9 + 2 * pl.col("margin_digits")
-    off = _apart("margin_px", "told_px").is_between(slack, FARTHEST, closed="right")
-    none_told = pl.col("told_px").is_null() & (pl.col("margin_digits") <= COARSEST)
+    off = _apart("margin_px", "stated_px").is_between(slack, FARTHEST, closed="right")
+    none_stated = pl.col("stated_px").is_null() & (pl.col("margin_digits") <= COARSEST)
     profit_slack = 2 * pl.col("profit_digits") + slack
     denied = (_apart("profit_px", "margin_px") > profit_slack).fill_null(False)
-    return ((off | none_told) & ~denied).fill_null(False)
+    return ((off | none_stated) & ~denied).fill_null(False)
 
 
 def _by_profit() -> pl.Expr:
     """No margin tells; the unrealised profit contradicts the source's mark, near enough to be a mark."""
     slack = 1e-7 + 4 * pl.col("profit_digits")
-    off = _apart("profit_px", "told_px").is_between(slack, FARTHEST, closed="right")
-    none_told = pl.col("told_px").is_null() & (pl.col("profit_digits") <= COARSEST)
-    return (pl.col("margin_px").is_null() & (off | none_told)).fill_null(False)
+    off = _apart("profit_px", "stated_px").is_between(slack, FARTHEST, closed="right")
+    none_stated = pl.col("stated_px").is_null() & (pl.col("profit_digits") <= COARSEST)
+    return (pl.col("margin_px").is_null() & (off | none_stated)).fill_null(False)
 
 
 def _value_before_price() -> pl.Expr:
@@ -115,12 +115,12 @@ def unsure_usd() -> pl.Expr:
     return pl.when(by_profit).then(2 * pl.col("szi").abs() * _half_digit(pl.col("entry_px"))).otherwise(0.0)
 
 
-def marks_said(positions: pl.DataFrame) -> list[str]:
-    """How many marks of a reconciled frame are not the source's own, by what told them."""
+def notes_on_marks(positions: pl.DataFrame) -> list[str]:
+    """How many marks of a reconciled frame are not the source's own, by what they were derived from."""
     words = {BY_MARGIN: "margin used and leverage", BY_PROFIT: "unrealised profit"}
     counts = positions["mark_from"].drop_nulls().value_counts(sort=True)
     return [
-        f"marks of {counted(count, 'position')} follow from {words.get(told, told)}: "
+        f"marks of {counted(count, 'position')} follow from {words.get(reported, reported)}: "
         "the source's are of another moment, or there are none"
-        for told, count in counts.iter_rows()
+        for reported, count in counts.iter_rows()
     ]

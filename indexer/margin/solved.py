@@ -77,8 +77,8 @@ def with_models(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> 
         cross_px=pl.when(PRICED & ~ISOLATED).then("liq_px_exchange"),
     )
     results = {name: np.full(positions.height, np.nan) for name in MODELS}
-    for at, part, held in by_dex(inputs, tables):
-        for name, values in zip(MODELS, _model_dex(part, held), strict=True):
+    for at, part, dex_tables in by_dex(inputs, tables):
+        for name, values in zip(MODELS, _model_dex(part, dex_tables), strict=True):
             results[name][at] = values
     return positions.with_columns(
         pl.Series(name, values, nan_to_null=True) for name, values in results.items()
@@ -105,10 +105,10 @@ def by_dex(
     rows: pl.DataFrame, tables: Mapping[str, MarginTables]
 ) -> Iterator[tuple[Rows, pl.DataFrame, MarginTables]]:
     """Row numbers, rows and tables of each dex that has tables and rows."""
-    for dex, held in tables.items():
+    for dex, dex_tables in tables.items():
         at = np.flatnonzero((rows["dex"] == dex).fill_null(False).to_numpy())
         if len(at):
-            yield at, rows[at] if len(at) < rows.height else rows, held
+            yield at, rows[at] if len(at) < rows.height else rows, dex_tables
 
 
 def rows_of(part: pl.DataFrame, held: MarginTables) -> Rows:
@@ -167,6 +167,6 @@ def _floats(part: pl.DataFrame, value: pl.Expr) -> Floats:
 
 def backed_by(tables: Mapping[str, MarginTables]) -> pl.Expr:
     """What backs the cross positions of an account: each dex its own, a pool all dexes of one collateral token."""
-    token = {dex: f"token {held.collateral_token}" for dex, held in tables.items()}
+    token = {dex: f"token {dex_tables.collateral_token}" for dex, dex_tables in tables.items()}
     own = pl.concat_str(pl.lit("dex "), "dex")
     return pl.when(POOLED).then(pl.col("dex").replace_strict(token, default=own)).otherwise(own)

@@ -6,7 +6,7 @@ The condition, for a position of signed size q (z = |q|) at mark x::
 
 r and d are the rate and the deduction of the tier that holds the notional z*x, so the tier is taken at the
 liquidation notional, half-open [lower bound, next). Only C depends on how the position is margined:
-`isolated_constant`, `cross_constant`, `pooled_constant`. A price is null (NaN) outside (0, 1e15], as on the
+`isolated_constant`, `pooled_constant`. A price is null (NaN) outside (0, 1e15], as on the
 exchange. Source: Hyperliquid docs, "Liquidations" and "Margin tiers"; the front end's own
 `hyperliquid-dex/ts-examples` LiquidationPx.tsx. The residual is held at zero in tests/indexer/test_margin.py.
 
@@ -47,25 +47,6 @@ def maintenance_margin(notional_usd: Floats, table_row: Rows, tables: MarginTabl
 def isolated_constant(raw_usd: Floats) -> Floats:
     """C of an isolated position, USD: its cash leg `leverage.rawUsd`, which is not its collateral."""
     return raw_usd
-
-
-def cross_constant(
-    account_value_usd: Floats,
-    cross_maintenance_usd: Floats,
-    own_maintenance_usd: Floats,
-    szi: Floats,
-    mark_px: Floats,
-) -> Floats:
-    """C of a cross position margined per dex, USD, with all other marks held still.
-
-    Parameters
-    ----------
-    account_value_usd, cross_maintenance_usd : arrays of shape (n,)
-        `crossMarginSummary.accountValue` and `crossMaintenanceMarginUsed` of the account in the dex.
-    own_maintenance_usd : array of shape (n,)
-        Maintenance margin of the position itself at `mark_px`.
-    """
-    return pooled_constant(account_value_usd - cross_maintenance_usd, own_maintenance_usd, szi, mark_px)
 
 
 def pooled_constant(

@@ -5,7 +5,7 @@ belongs to a vault's child. Where the table by the rule (`MarginTables.rows_of`)
 there is none, every known table of the position's own maximum leverage is tried (all of them, where that is not
 known). One that reproduces the price is adopted: its id is kept with the position, so that later prices and moves use
 it. Many tables are tried, so a match must be exact: to `EXACT` and the last digits of what the exchange sends, and not
-at all where those digits are coarser than any price is told apart by. The only loops are over dexes and tables.
+at all where those digits are coarser than any two prices differ by. The only loops are over dexes and tables.
 """
 
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ def tables_that_fit(
     Only others than the one in use count. Of tables that fit alike the first of `MarginTables.known_ids` is taken, and
     the one at the position's own leverage before all.
     """
-    told = rows.with_columns(available_told=available, within_told=within)
+    reported = rows.with_columns(available_told=available, within_told=within)
     best = np.zeros(rows.height, dtype=np.int64)
     fitting = np.zeros(rows.height, dtype=np.uint32)
-    for at, part, held in by_dex(told, tables):
-        best[at], fitting[at] = _fit_dex(part, held)
+    for at, part, dex_tables in by_dex(reported, tables):
+        best[at], fitting[at] = _fit_dex(part, dex_tables)
     found = pl.Series("table_id", best)
     return found.set(found == 0, None), pl.Series("tables_fitting", fitting)
 

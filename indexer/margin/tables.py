@@ -136,14 +136,14 @@ class MarginTables:
         """Ids of all tables that were ever listed or used by a coin, tiered ones first, and flat at their leverages."""
         listings = (Listing(self.row_of_id, self.row_of_coin), *self.earlier)
         tiered = set(self._rows_ever())
-        used = {row for held in listings for row in held.row_of_coin.values()}
+        used = {row for dex_tables in listings for row in dex_tables.row_of_coin.values()}
         flat = {row for row in used if NO_TABLE < row <= FIRST_TIERED_ID}
         flat |= {int(self.first_leverage[row]) for row in used if row != NO_TABLE}
         return [*sorted(tiered), *sorted(flat - tiered)]
 
     def _rows_ever(self) -> dict[int, int]:
         """Row of every tiered id that was ever listed, as it was last."""
-        rows = {table_id: row for held in reversed(self.earlier) for table_id, row in held.row_of_id.items()}
+        rows = {table_id: row for one in reversed(self.earlier) for table_id, row in one.row_of_id.items()}
         return {**rows, **self.row_of_id}
 
     def _by_date(
@@ -151,10 +151,10 @@ class MarginTables:
     ) -> npt.NDArray[np.int64]:
         """Rows by what was listed at each moment."""
         rows = rows_by(Listing(self.row_of_id, self.row_of_coin))
-        for held in self.earlier if as_of is not None else ():
-            before = pl.select((pl.lit(as_of) < held.until).fill_null(False)).to_series().to_numpy()
+        for one in self.earlier if as_of is not None else ():
+            before = pl.select((pl.lit(as_of) < one.until).fill_null(False)).to_series().to_numpy()
             if before.any():
-                rows = np.where(before, rows_by(held), rows)
+                rows = np.where(before, rows_by(one), rows)
         return rows
 
 

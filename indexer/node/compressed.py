@@ -1,4 +1,4 @@
-"""Files of a node as byte streams: plain, gzip or LZ4, told by their first bytes, never held whole.
+"""Files of a node as byte streams: plain, gzip or LZ4, recognised by their first bytes, never held whole.
 
 What comes out of an archive is bounded by what went in: a stream that unpacks to more than `MOST_UNPACKED` allows is no
 node's file, and ends where that shows.

@@ -1,7 +1,7 @@
-"""A node's event files line by line: fills (one by one or by block) and miscellaneous events, decoded and checked.
+"""A node's event files line by line: fills, one by one or by block, decoded and checked.
 
 Files are plain, gzip or LZ4. A line is decoded only when it is asked for; every line must look like one. What is not as
-documented is left out in the smallest unit that it spoils, an entry of a block, a line or a file, and told to `Tally`.
+documented is left out in the smallest unit that it spoils, an entry of a block, a line or a file, and counted.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import IO, Annotated, Final
 import msgspec
 
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.errors import ImportRefused, WireError
-from liqtruth.indexer.info.wire import EpochMs, Number
-from liqtruth.indexer.left_out import LeftOut
+from liqtruth.indexer.info.wire import EpochMs
 from liqtruth.indexer.node.compressed import DAMAGED, open_binary
 from liqtruth.storage.clock import is_timely_ms, wanted
 
@@ -62,37 +62,9 @@ class _FillBlock(msgspec.Struct, gc=False):
     events: list[tuple[Address, Fill]]
 
 
-class _Delta(msgspec.Struct, gc=False):
-    user: str
-    coin: str
-    funding_amount: Number
-    szi: Number
-
-
-class _Funding(msgspec.Struct, gc=False):
-    deltas: list[_Delta]
-
-
-class _Inner(msgspec.Struct, gc=False):
-    funding: _Funding | None = msgspec.field(default=None, name="Funding")
-
-
-class Event(msgspec.Struct, gc=False):
-    """A miscellaneous event; anything but funding has an empty `inner` here."""
-
-    time: str
-    inner: _Inner
-
-
-class _EventBlock(msgspec.Struct, gc=False):
-    events: list[Event]
-
-
 _block = msgspec.json.Decoder(_Block)
 _fill = msgspec.json.Decoder(tuple[Address, Fill], strict=False)
 _fill_block = msgspec.json.Decoder(_FillBlock, strict=False)
-_event = msgspec.json.Decoder(Event, strict=False)
-_event_block = msgspec.json.Decoder(_EventBlock, strict=False)
 
 
 @dataclass
@@ -191,14 +163,6 @@ def _one_by_one(line: bytes, file: Path, at: int, tally: Tally, why: str) -> lis
         except NOT_DECODED as error:
             tally.left_out.note("fills", f"{file}:{at}: $.events[{number}]: {error}")
     return pairs
-
-
-def events_of(line: bytes, file: Path, at: int) -> Sequence[Event]:
-    """Events of one line of either layout; raises `WireError` naming file and line."""
-    try:
-        return _event_block.decode(line).events if b'"events"' in line[:400] else [_event.decode(line)]
-    except NOT_DECODED as error:
-        raise WireError("misc_events", f"{file}:{at}", str(error)) from None
 
 
 def _shown(line: bytes) -> str:

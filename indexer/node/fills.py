@@ -1,48 +1,38 @@
-"""A node's event files: realised liquidations out of its fills, and the hourly funding as a census of positions.
+"""Realised liquidations out of the fills of a node's event files.
 
 `node_fills` has one `[address, fill]` per line, `node_fills_by_block` one block per line; files are plain, gzip or LZ4
 and are read line by line. Only lines that carry a liquidation are decoded. The counterparty's fill carries the same
 `liquidation` object, so a fill counts only where its own address is the liquidated one; a fill that stands in two
 files counts once. Fills are grouped by (liquidated address, coin, hash, method), the time taking the place of an
-all-zero hash. Names of fields: the exchange's; `misc_events`: the project's protocol notes, section 5.2.
+all-zero hash. Names of fields: the exchange's.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.text import counted, usd
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.frames import AS_OF, LIQUIDATIONS, Schema
-from liqtruth.indexer.left_out import LeftOut
+from liqtruth.indexer.frames import LIQUIDATIONS, Schema
 from liqtruth.indexer.node.events import (
-    Event,
     Fill,
     Liquidation,
     Tally,
     event_files,
-    events_of,
     fills_of,
     lines_of,
 )
 from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.clock import AHEAD, EARLIEST
 from liqtruth.storage.store import Store
 
 DATASET: Final = "liquidations"
 KEY: Final = ("ts", "address", "coin", "hash", "method")
-FUNDING_CENSUS: Schema = {
-    "ts": AS_OF,
-    "address": pl.String(),
-    "coin": pl.String(),
-    "szi": pl.Float64(),  # signed size at the funding moment, coins
-    "funding_usd": pl.Float64(),  # as the node writes it; the sign is not documented
-}
 NO_HASH: Final = "0x" + "0" * 64
 PART_ROWS: Final = 100_000
 ONE_FILL: Final = ("address", "coin", "ts", "tid", "oid")
@@ -176,40 +166,9 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
             yield found.frame()
             found = _Found()
     if not readable:
-        said = tally.left_out.first.get("lines", "no line of fills in it")
-        raise refused or WireError("node fills", str(file), said)
+        text = tally.left_out.first.get("lines", "no line of fills in it")
+        raise refused or WireError("node fills", str(file), text)
     yield found.frame()
-
-
-def funding_census(paths: Sequence[Path]) -> pl.DataFrame:
-    """The Funding deltas of `misc_events` files or folders: who held how much of what at each funding moment.
-
-    Returns a frame of schema `FUNDING_CENSUS` by time, each (ts, address, coin) once; events of a time that cannot be
-    are left out. Raises `WireError` naming file and line.
-    """
-    columns: dict[str, list[Any]] = {name: [] for name in FUNDING_CENSUS}
-    for file in event_files(paths):
-        for at, line in lines_of(file, Tally()):
-            if at == 1 or b'"Funding"' in line:
-                for event in events_of(line, file, at):
-                    _add_deltas(columns, event)
-    strings = pl.DataFrame(columns, schema={**FUNDING_CENSUS, "ts": pl.String()})
-    text = pl.col("ts").str.slice(0, 23)
-    moments = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="ms", time_zone="UTC", strict=False)
-    told = strings.with_columns(moments).filter(
-        pl.col("ts").is_between(pl.lit(EARLIEST), pl.lit(datetime.now(UTC) + AHEAD))
-    )
-    return told.unique(subset=["ts", "address", "coin"], keep="last").sort("ts", "coin", "address")
-
-
-def _add_deltas(columns: dict[str, list[Any]], event: Event) -> None:
-    if event.inner.funding is not None:
-        deltas = event.inner.funding.deltas
-        columns["ts"] += [event.time] * len(deltas)
-        columns["address"] += [delta.user for delta in deltas]
-        columns["coin"] += [delta.coin for delta in deltas]
-        columns["szi"] += [delta.szi for delta in deltas]
-        columns["funding_usd"] += [delta.funding_amount for delta in deltas]
 
 
 # ------------------------------------------------------------------------------------------ liquidations

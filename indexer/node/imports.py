@@ -1,19 +1,30 @@
-"""A node's state file into the store: everybody and every position at one moment, with markets and margin tables."""
+"""A node's state file into the store, with markets and margin tables, and the marks that such a file does not hold."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
+import polars as pl
+
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.left_out import LeftOut
+from liqtruth.indexer.files.layouts import recognise_table
+from liqtruth.indexer.files.position_rows import markets_of_table
+from liqtruth.indexer.info.budget import USUAL_WEIGHT_PER_MINUTE, Budget
+from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.info.dexes import find_dexes
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.node.listing import meta_json
 from liqtruth.indexer.node.messagepack import OnProgress
 from liqtruth.indexer.node.state import Marks, NodeState, read_state
-from liqtruth.indexer.positions.universe import VENUE, market_rows, universe_row
+from liqtruth.indexer.positions.universe import VENUE, market_rows, markets_of_dexes, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.files.tabular import read_table
 from liqtruth.storage.store import Store
 
 
@@ -110,3 +121,33 @@ def _reading(state: NodeState) -> Reading:
         positions=state.positions.height,
         notes="; ".join((*state.violations, *state.left_out.describe(), *state.notes)),
     )
+
+
+def marks_of_file(path: Path) -> pl.DataFrame:
+    """`dex`, `coin`, `mark_px` of a market table, the last row of each coin; raises `ImportRefused` for another."""
+    table = read_table(path)
+    known = recognise_table(table.columns, {}, path)
+    if known.kind != "markets":
+        raise ImportRefused(f"{path}: holds {known.kind}; marks need the columns coin, mark and a time")
+    rows = markets_of_table(table, known, path, None).sort("as_of")
+    return rows.unique(["dex", "coin"], keep="last", maintain_order=True).select("dex", "coin", "mark_px")
+
+
+def marks_of_endpoint(
+    base_url: str,
+    timeout_s: float,
+    dexes: Sequence[str] | Literal["all"] = "all",
+    data_dir: Path | None = None,
+) -> pl.DataFrame:
+    """`dex`, `coin`, `mark_px` of now; a node's own info server does not serve them, the exchange does."""
+    budget = Budget.shared(USUAL_WEIGHT_PER_MINUTE, base_url, data_dir)
+    return asyncio.run(_asked(base_url, timeout_s, dexes, budget))
+
+
+async def _asked(
+    base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"], budget: Budget
+) -> pl.DataFrame:
+    async with InfoClient(base_url, budget, timeout_s, 4) as client:
+        names = await find_dexes(client, dexes)
+        markets = markets_of_dexes({dex: await client.meta_and_asset_ctxs(dex) for dex in names})
+    return markets.drop_nulls("mark_px").select("dex", "coin", "mark_px")

@@ -158,7 +158,7 @@ def violations_of(
 ) -> Iterator[str]:
     """What contradicts the layout as it was understood, one line each; none for a state that is read rightly.
 
-    Sums over all accounts are told only where the dex was read `whole`. Raises `WireError` as `listing_of`.
+    Sums over all accounts are reported only where the dex was read `whole`. Raises `WireError` as `listing_of`.
     """
     if whole:
         yield from _sums(raw, listing, addresses)
@@ -229,5 +229,5 @@ def _deductions(pairs: Json, listing: Listing) -> Iterator[str]:
         ours = [deduction for _, _, deduction in tiers_by_continuity(tiers.get(number, []))]
         for deduction, derived in zip(stored, ours, strict=False):
             if deduction is not None and abs(deduction / MICRO - derived) > DEDUCTION_TOLERANCE_USD:
-                said = f"deducts {deduction / MICRO:,.2f} USD where continuity gives {derived:,.2f}"
-                yield f"margin table {number} of {listing.shown} {said}"
+                text = f"deducts {deduction / MICRO:,.2f} USD where continuity gives {derived:,.2f}"
+                yield f"margin table {number} of {listing.shown} {text}"

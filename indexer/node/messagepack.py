@@ -27,8 +27,8 @@ def as_documented(source: str, place: Callable[[], str]) -> Iterator[None]:
     except KeyError as error:
         raise WireError(KIND, source, f"{place()} lacks {error.args[0]!r}") from None
     except (*NOT_AS_DOCUMENTED, msgpack.FormatError, msgpack.StackError, msgpack.BufferFull) as error:
-        said = f"{place()} is not laid out as documented: {str(error) or type(error).__name__}"
-        raise WireError(KIND, source, said) from None
+        text = f"{place()} is not laid out as documented: {str(error) or type(error).__name__}"
+        raise WireError(KIND, source, text) from None
 
 
 class Cursor:

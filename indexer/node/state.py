@@ -16,10 +16,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import polars as pl
 
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.solver import Floats
 from liqtruth.indexer.margin.tables import MarginTables
@@ -74,7 +74,7 @@ def read_state(path: Path, marks: Marks | None = None, on_progress: OnProgress |
     """Read a state file in memory that grows with its holders, not with its accounts.
 
     `marks` is (dex, coin) to price, or a frame with columns dex, coin, mark_px; coins without one take the oracle's.
-    `on_progress` is told the share of the file read. An account that is not as documented is left out. Raises
+    `on_progress` gets the share of the file read. An account that is not as documented is left out. Raises
     `WireError` for a file that is cut off, of a time that cannot be, or not laid out as documented, where that is more
     than a few accounts, in one line that names the place in the document.
     """
@@ -125,8 +125,8 @@ def _leave_out_unlisted(raw: RawState, dex: DexColumns, listing: Listing) -> Non
     listed = len(listing.lots_per_coin)
     wrong = {row: asset for row, asset in zip(dex.owner, dex.asset, strict=True) if asset >= listed}
     for asset in wrong.values():
-        said = f"a position of asset {asset} on {listing.shown}, which lists {listed}"
-        raw.left_out.note("accounts", said)
+        text = f"a position of asset {asset} on {listing.shown}, which lists {listed}"
+        raw.left_out.note("accounts", text)
     if wrong:
         dex.left_out += len(wrong)
         dex.drop(set(wrong))
@@ -190,8 +190,8 @@ def _accounts(rows: pl.DataFrame) -> pl.DataFrame:
         "as_of",
         "source",
     )
-    held = rows.with_columns(isolated_usd=whole("isolated_usd", DEX), used=whole("margin_used_usd", DEX))
-    accounts = held.group_by("address", "dex", maintain_order=True).agg(
+    holdings = rows.with_columns(isolated_usd=whole("isolated_usd", DEX), used=whole("margin_used_usd", DEX))
+    accounts = holdings.group_by("address", "dex", maintain_order=True).agg(
         pl.col(*firsts).first(),
         pl.col("isolated_usd").first(),
         pl.col("used").first().alias("margin_used_usd"),
@@ -277,11 +277,11 @@ def _notes(
     notes += [
         note for dex, listing in zip(raw.dexes, listings, strict=True) for note in unchecked_of(dex, listing)
     ]
-    held = positions.select("dex", "coin").unique().rows()
-    unmarked = sum(not given.get(coin, 0) > 0 for coin in held)
+    holdings = positions.select("dex", "coin").unique().rows()
+    unmarked = sum(not given.get(coin, 0) > 0 for coin in holdings)
     if unmarked:
         notes.append(
-            f"no mark given for {unmarked} of {len(held)} coins: oracle prices stand for them, approximately"
+            f"no mark given for {unmarked} of {len(holdings)} coins: oracle prices stand for them, approximately"
         )
     for part, meaning in (("modes", "account modes (ust)"), ("spot", "spot balances (scl)")):
         if getattr(raw, part) is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from liqtruth.indexer.left_out import LeftOut
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.node.compressed import open_binary
 from liqtruth.indexer.node.messagepack import NOT_AS_DOCUMENTED, Cursor, OnProgress
 
@@ -191,17 +191,17 @@ class _Reader:
         for entry in self._reported():
             dex.accounts += 1
             try:
-                address, cash, held = _account(entry)
-                row = rows.setdefault(address, len(rows)) if held else -1
+                address, cash, holdings = _account(entry)
+                row = rows.setdefault(address, len(rows)) if holdings else -1
                 if row in seen:
                     raise ValueError("the account is listed twice")
             except NOT_AS_DOCUMENTED as error:
                 self._leave_out("accounts", error)
                 dex.left_out += 1
                 continue
-            if held:
+            if holdings:
                 seen.add(row)
-                dex.add_account(row, cash, held)
+                dex.add_account(row, cash, holdings)
 
     def _leave_out(self, kind: str, error: Exception) -> None:
         lacks = (
@@ -248,7 +248,7 @@ class _Reader:
         self.state.spot = owner, token, total
 
     def _reported(self) -> Iterator[Any]:
-        """Entries of a long list, with the share of the file that was read told now and then."""
+        """Entries of a long list, with the share of the file that was read reported now and then."""
         for count, entry in enumerate(self.cursor.entries()):
             if self.on_progress and count % ENTRIES_PER_REPORT == 0:
                 self.on_progress(self.share_read())
@@ -267,16 +267,16 @@ def _account(entry: Any) -> tuple[bytes, int, list[tuple[int, ...]]]:
     """Address, cash leg and open positions of an entry of `user_to_state`; no positions for whoever holds nothing."""
     address, account = entry
     positions = account.get("p")
-    held = (
+    holdings = (
         [_position(asset, position) for asset, position in positions["p"] if position["s"]]
         if positions
         else []
     )
-    if not held:
+    if not holdings:
         return b"", 0, []
-    if len({fields[0] for fields in held}) < len(held):
+    if len({fields[0] for fields in holdings}) < len(holdings):
         raise ValueError("an asset is listed twice")
-    return _address(address), _whole(account["u"]), held
+    return _address(address), _whole(account["u"]), holdings
 
 
 def _position(asset: Any, position: Any) -> tuple[int, ...]:

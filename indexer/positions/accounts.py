@@ -65,7 +65,7 @@ def account_mode(reading: AccountReading) -> str | None:
 
 def _is_portfolio(spot: SpotClearinghouseState) -> bool:
     """It says so, or a balance is lent out or lent against, which only portfolio margin does."""
-    lent = any(held.supplied is not None or (held.ltv or 0) > 0 for held in spot.balances)
+    lent = any(position.supplied is not None or (position.ltv or 0) > 0 for position in spot.balances)
     return bool(spot.portfolio_margin_enabled) or lent
 
 
@@ -76,27 +76,12 @@ def pooled_available_usd(reading: AccountReading) -> float | None:
     return dict(reading.spot.token_to_available_after_maintenance).get(reading.collateral_token)
 
 
-def positions_of(
-    state: ClearinghouseState,
-    *,
-    address: str,
-    source: str,
-    dex: str = "",
-    spot: SpotClearinghouseState | None = None,
-    mode: str | None = None,
-    as_of: datetime | None = None,
-    collateral_token: int = 0,
-) -> pl.DataFrame:
-    """Positions of one account in one dex as a `POSITIONS` frame, not yet reconciled."""
-    return positions_frame([AccountReading(address, state, source, dex, spot, mode, as_of, collateral_token)])
-
-
 def positions_frame(readings: Sequence[AccountReading]) -> pl.DataFrame:
     """Positions of many accounts as one `POSITIONS` frame; `indexer.margin.reconcile` fills the solved columns."""
-    held = [reading.state.asset_positions for reading in readings]
-    owner = np.repeat(np.arange(len(held)), [len(entries) for entries in held])
+    holdings = [reading.state.asset_positions for reading in readings]
+    owner = np.repeat(np.arange(len(holdings)), [len(entries) for entries in holdings])
     facts = _account_facts(readings)[owner].get_columns()
-    own = _position_columns(list(chain.from_iterable(held)))
+    own = _position_columns(list(chain.from_iterable(holdings)))
     columns = {column.name: column for column in [*facts, *own]}
     columns["mark_px"] = _mark_px(columns["notional_usd"], columns["szi"])
     columns["exchange_read"] = pl.Series([True]).new_from_index(0, len(owner))
@@ -164,33 +149,33 @@ def _account_facts(readings: Sequence[AccountReading]) -> pl.DataFrame:
         "pooled_available_usd": [pooled_available_usd(reading) for reading in readings],
         "source": [reading.source for reading in readings],
     }
-    told = [_column(name, values) for name, values in columns.items()]
-    return pl.DataFrame([*told, _moments(readings)])
+    reported = [_column(name, values) for name, values in columns.items()]
+    return pl.DataFrame([*reported, _moments(readings)])
 
 
 def _moments(readings: Sequence[AccountReading]) -> pl.Series:
-    """When each was read: as told, else the server's time."""
+    """When each was read: as given, else the server's time."""
     server = pl.Series("as_of", [reading.state.time for reading in readings], dtype=pl.Int64()).cast(AS_OF)
-    told = [reading.as_of for reading in readings]
-    return pl.Series("as_of", told, dtype=AS_OF).fill_null(server) if any(told) else server
+    reported = [reading.as_of for reading in readings]
+    return pl.Series("as_of", reported, dtype=AS_OF).fill_null(server) if any(reported) else server
 
 
 def _position_columns(entries: list[AssetPosition]) -> list[pl.Series]:
     """The positions' own fields as columns; a list built for one attribute is the fastest way out of the structs."""
-    held = [entry.position for entry in entries]
-    setting = [position.leverage for position in held]
+    holdings = [entry.position for entry in entries]
+    setting = [position.leverage for position in holdings]
     columns: dict[str, list[Any]] = {
-        "coin": [position.coin for position in held],
-        "szi": [position.szi for position in held],
-        "entry_px": [position.entry_px for position in held],
-        "notional_usd": [position.position_value for position in held],
+        "coin": [position.coin for position in holdings],
+        "szi": [position.szi for position in holdings],
+        "entry_px": [position.entry_px for position in holdings],
+        "notional_usd": [position.position_value for position in holdings],
         "margin_mode": [one.type for one in setting],
         "leverage": [one.value for one in setting],
-        "max_leverage": [position.max_leverage for position in held],
-        "margin_used_usd": [position.margin_used for position in held],
+        "max_leverage": [position.max_leverage for position in holdings],
+        "margin_used_usd": [position.margin_used for position in holdings],
         "isolated_raw_usd": [one.raw_usd for one in setting],
-        "unrealized_pnl_usd": [position.unrealized_pnl for position in held],
-        "liq_px_exchange": [position.liquidation_px for position in held],
+        "unrealized_pnl_usd": [position.unrealized_pnl for position in holdings],
+        "liq_px_exchange": [position.liquidation_px for position in holdings],
     }
     return [_column(name, values) for name, values in columns.items()]
 

@@ -18,7 +18,7 @@ from liqtruth.indexer.margin.table_choice import with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
 from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.readings import stored_accounts, stored_positions
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Reading, Scope
 from liqtruth.storage.store import Store
@@ -37,7 +37,8 @@ class LiveBook:
     @classmethod
     def load(cls, store: Store) -> Self:
         """What is stored of every account by now, batches of a watch left out; empty in a new data directory."""
-        return cls(conform(stored_positions(store), POSITIONS), stored_accounts(store))
+        readings = Readings(store)
+        return cls(conform(readings.stored(), POSITIONS), readings.stored_accounts())
 
     def take(self, readings: Sequence[AccountReading]) -> None:
         """Lay readings over what was known of their accounts; of two of one account in one dex the later one counts."""
@@ -60,8 +61,8 @@ class LiveBook:
 
     def _newer(self, accounts: pl.DataFrame) -> pl.DataFrame:
         known = self.accounts.select(*PAIR, known_at="as_of")
-        told = accounts.join(known, on=PAIR, how="left", maintain_order="left")
-        return told.filter(~(pl.col("known_at") >= pl.col("as_of")).fill_null(False)).drop("known_at")
+        reported = accounts.join(known, on=PAIR, how="left", maintain_order="left")
+        return reported.filter(~(pl.col("known_at") >= pl.col("as_of")).fill_null(False)).drop("known_at")
 
     def of(self, accounts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What is known of these accounts in these dexes: accounts and positions."""
@@ -129,7 +130,7 @@ class LiveBook:
 
 
 def _unread(changes: pl.DataFrame, marks: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    """Positions that only the tape told of: size and notional, nothing else."""
+    """Positions that only the tape showed: size and notional, nothing else."""
     priced = changes.join(marks.select("dex", "coin", "mark_px"), on=["dex", "coin"], how="left")
     return conform(
         priced.with_columns(

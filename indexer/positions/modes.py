@@ -2,7 +2,7 @@
 
 A standard account's clearinghouse states say all about it; a pooled one (unified, portfolio) needs K, which only the
 spot state has and which moves with every mark, so it is read each time. A mode that was not read for `MODE_MAX_AGE_S`
-counts as unknown. Ages are told by the exchange's clock on both ends. A mode that changed within that age shows in the
+counts as unknown. Ages are by the exchange's clock on both ends. A mode that changed within that age shows in the
 prices, which then are not those of the account's own equity: whoever trusts a memory must check them (`doubted`).
 """
 
@@ -16,10 +16,10 @@ from sqlmodel import col, select
 
 from liqtruth.indexer.frames import READS, conform
 from liqtruth.indexer.info.wire import ClearinghouseState
-from liqtruth.indexer.margin.reconcile import check
+from liqtruth.indexer.margin.checks import check
 from liqtruth.indexer.margin.solved import IS_OFF, ISOLATED
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import AccountReading, positions_frame
+from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
@@ -32,7 +32,7 @@ STANDARD: Final = "standard"
 
 @dataclass(frozen=True)
 class RememberedMode:
-    """An account's mode and when the exchange said so."""
+    """An account's mode and when the exchange reported it."""
 
     mode: str
     at: datetime
@@ -76,12 +76,17 @@ def _has_cross(state: ClearinghouseState) -> bool:
     return any(entry.position.leverage.type == "cross" for entry in state.asset_positions)
 
 
-def doubted(readings: Sequence[AccountReading], tables: Mapping[str, MarginTables]) -> set[str]:
-    """Accounts of remembered mode whose prices are not those of their own equity: the mode may have changed."""
-    trusted = [reading for reading in readings if reading.spot is None and reading.mode == STANDARD]
+def doubted(
+    readings: Sequence[AccountReading], positions: pl.DataFrame, tables: Mapping[str, MarginTables]
+) -> set[str]:
+    """Accounts of remembered mode whose prices are not those of their own equity: the mode may have changed.
+
+    `positions` is the `POSITIONS` frame of the readings, each account's all.
+    """
+    trusted = {one.address for one in readings if one.spot is None and one.mode == STANDARD}
     if not trusted:
         return set()
-    rows = check(positions_frame(trusted), tables).filter(~ISOLATED)
+    rows = check(positions.filter(pl.col("address").is_in(list(trusted))), tables).filter(~ISOLATED)
     return set(rows.filter(IS_OFF)["address"])
 
 
@@ -90,12 +95,12 @@ def reads_of(readings: Sequence[AccountReading], accounts: pl.DataFrame) -> pl.D
 
     `accounts` is the `ACCOUNTS` frame of the same readings.
     """
-    told = pl.Series("told", [reading.spot is not None for reading in readings], dtype=pl.Boolean())
+    reported = pl.Series("was_sent", [reading.spot is not None for reading in readings], dtype=pl.Boolean())
     rows = (
-        accounts.with_columns(told)
+        accounts.with_columns(reported)
         .group_by("address", maintain_order=True)
         .agg(
-            mode=pl.when("told").then("account_mode").drop_nulls().first(),
+            mode=pl.when("was_sent").then("account_mode").drop_nulls().first(),
             positions=pl.col("positions").sum(),
             notional_usd=pl.col("total_notional_usd").sum(),
             read_at=pl.col("as_of").max().cast(pl.Datetime("us", "UTC")),

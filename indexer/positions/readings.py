@@ -1,39 +1,175 @@
 """What is known as of a moment, from everything that was read until then.
 
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
-read on their own since then replace what it said of them, and one that held nothing any more is removed. Rows are
+read on their own since then replace what it has of them, and one that held nothing any more is removed. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
 a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.under_way`),
 so that the answer does not wait for the next book.
+
+A question about many moments looks up the readings of its window once and opens each of their files once.
 """
 
 import difflib
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 import polars as pl
 from sqlmodel import col, select
 
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.text import stamp
+from liqtruth.heatmap.notes import Notes
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITIONS, conform, empty
+from liqtruth.indexer.frames import ACCOUNTS, MOMENT, PAIR, POSITIONS, Schema, conform, empty
+from liqtruth.indexer.positions.catalogue import account_readings, books, censuses
 from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.under_way import UnderWay, said_of_watch, under_way
+from liqtruth.indexer.positions.market_beside import Beside, markets_beside
+from liqtruth.indexer.positions.under_way import UnderWay, WatchBatches, batches_of_watch
 from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.database.markets import last_market, market_coins
-from liqtruth.storage.database.tables import Market, Partition, Reading, Scope
+from liqtruth.storage.database.tables import Market, Partition, Reading
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.lake.lake import ALL_COINS
 from liqtruth.storage.store import Store
 
-MARK_LAG: Final = timedelta(minutes=5)
-"""A watch reads marks once a minute; a mark that is older than its positions by more than this is told."""
-MOMENT: Final = pl.Datetime("us", "UTC")
 HELD = {**POSITIONS, "reading_id": pl.String()}
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
 """Columns of `positions_as_of`; `age_s` is how long before the moment asked for a row was read."""
+ACCOUNTS_READ: Final = {**ACCOUNTS, "reading_id": pl.String()}
+READ_ALONE: Final = {**{name: ACCOUNTS[name] for name in (*PAIR, "as_of")}, "reading_id": pl.String()}
+TOGETHER: Final = 64
+"""Moments of a series whose positions are in memory together."""
+
+
+class Readings:
+    """What was read of `coin` (null: of all) as far as the ascending `moments` ask for it; a null moment is now.
+
+    Files are opened when they are first needed, and once; `earlier` gives those of the same coin that it has read.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        coin: str | None = None,
+        moments: Sequence[datetime | None] = (None,),
+        earlier: "Readings | None" = None,
+    ) -> None:
+        self._store, self._coin, self._moments = store, coin, moments
+        # Before the rest: the watch may put them into a book meanwhile.
+        self._batches: WatchBatches = batches_of_watch(store) if earlier is None else earlier._batches
+        self._files: dict[tuple[str, str], pl.DataFrame] = {} if earlier is None else earlier._files
+        with store.database.session() as session:
+            self._books = books(session, moments[0], moments[-1])
+            self._censuses = censuses(session, coin, moments[0], moments[-1])
+            since = next((one.as_of for one in self._books[:1] if _is_by(one, moments[0])), None)
+            self._account_readings = account_readings(session, since, moments[-1])
+
+    def known(self, at: datetime | None = None) -> pl.DataFrame:
+        """Positions known at that moment, columns `KNOWN`."""
+        known, read = self.stored(at), self._batches.until(self._store, at)
+        if not read.accounts.is_empty():
+            newer = _newer(read, self.stored_accounts(at), known)
+            known = _laid_over(known, read, newer, self._coin)
+        frame = known.sort("coin", maintain_order=True)
+        moment = at if at is not None else frame["as_of"].max()
+        age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
+        return frame.with_columns(age_s=age_s).select(*KNOWN)
+
+    def accounts(self, at: datetime | None = None) -> pl.DataFrame:
+        """The last reading of every account in every dex, those without positions included: `ACCOUNTS`."""
+        both = pl.concat([self.stored_accounts(at), self._batches.until(self._store, at).accounts])
+        return both.sort("as_of", maintain_order=True).unique(subset=PAIR, keep="last", maintain_order=True)
+
+    def notes(self, at: datetime | None = None) -> Notes:
+        """What a reader must know of the watch whose readings are among them."""
+        book = self.book(at)
+        return self._batches.notes(self._batches.until(self._store, at), None if book is None else book.id)
+
+    def stored(self, at: datetime | None = None) -> pl.DataFrame:
+        """Positions without what a watch read since its last book; columns `HELD`."""
+        bases, alone = self._bases(at), self._read_alone(at)
+        ids = sorted(self._needed(at, bases, alone))
+        self._open("positions", self._ids | set(ids), HELD, self._coin)
+        rows = pl.concat([empty(HELD), *(self._files["positions", one] for one in ids)])
+        return _known_of(_with_base(rows, bases, self.book(at)), alone)
+
+    def stored_accounts(self, at: datetime | None = None) -> pl.DataFrame:
+        """The same of accounts: `ACCOUNTS`."""
+        book = self.book(at)
+        rows = self._account_rows.filter(
+            pl.col("reading_id").is_in(self._since(book, at)["reading_id"].implode())
+        )
+        if book is not None:
+            self._open("accounts", {book.id}, ACCOUNTS_READ)
+            rows = pl.concat([rows, self._files["accounts", book.id]])
+        last = _latest(rows, "as_of", at).sort("as_of", "reading_id")
+        return last.unique(subset=PAIR, keep="last", maintain_order=True).select(*ACCOUNTS)
+
+    def book(self, at: datetime | None = None) -> Reading | None:
+        """The latest book not later than that moment."""
+        return next((one for one in reversed(self._books) if _is_by(one, at)), None)
+
+    def last_of(self, positions: pl.DataFrame) -> Reading | None:
+        """The reading of the most recent of the positions; null where it is a watch's that is under way."""
+        if positions.is_empty():
+            return None
+        return self._of_ids.get(positions.sort("as_of", "reading_id")["reading_id"][-1])
+
+    def market(self, coin: str, positions: pl.DataFrame, at: datetime | None = None) -> Beside:
+        """The market to show beside `positions` of the coin at that moment, and notes on it."""
+        [found] = markets_beside(self._store, coin, [(positions, self.last_of(positions), at)])
+        return found
+
+    def _since(self, book: Reading | None, at: datetime | None) -> pl.DataFrame:
+        """Readings of single accounts since the book."""
+        rows = _latest(self._account_readings, "first_at", at)
+        return rows if book is None else rows.filter(pl.col("reading_at") >= book.as_of)
+
+    def _read_alone(self, at: datetime | None) -> pl.DataFrame:
+        """The last time that each account was read on its own since the last book: `READ_ALONE`."""
+        ids = self._since(self.book(at), at)["reading_id"]
+        rows = self._account_rows.select(*READ_ALONE).filter(pl.col("reading_id").is_in(ids.implode()))
+        return _latest(rows, "as_of", at).unique(subset=PAIR, keep="last", maintain_order=True)
+
+    def _bases(self, at: datetime | None) -> pl.DataFrame:
+        """The last census of each coin: `CENSUSES`."""
+        return _latest(self._censuses, "base_at", at).unique("coin", keep="last", maintain_order=True)
+
+    def _needed(self, at: datetime | None, bases: pl.DataFrame, alone: pl.DataFrame) -> set[str]:
+        """Readings that a position known at that moment may be of."""
+        book = self.book(at)
+        return {*alone["reading_id"], *bases["base_id"], *([book.id] if book else [])}
+
+    @cached_property
+    def _ids(self) -> set[str]:
+        """Readings that are needed for some moment."""
+        needed = (self._needed(at, self._bases(at), self._read_alone(at)) for at in self._moments)
+        return set[str]().union(*needed)
+
+    @cached_property
+    def _of_ids(self) -> dict[str, Reading]:
+        with self._store.database.session() as session:
+            return {
+                one.id: one
+                for one in session.exec(select(Reading).where(col(Reading.id).in_(self._ids))).all()
+            }
+
+    @cached_property
+    def _account_rows(self) -> pl.DataFrame:
+        """Every reading of single accounts, by time: `ACCOUNTS_READ`."""
+        ids = self._account_readings["reading_id"].unique().sort().to_list()
+        self._open("accounts", set(ids), ACCOUNTS_READ)
+        rows = pl.concat([empty(ACCOUNTS_READ), *(self._files["accounts", one] for one in ids)])
+        return rows.sort("as_of", "reading_id")
+
+    def _open(self, dataset: str, ids: set[str], schema: Schema, coin: str | None = None) -> None:
+        """Read the rows of these readings, in `coin` or all, that were not read yet; a reading need not have any."""
+        missing = sorted(one for one in ids if (dataset, one) not in self._files)
+        self._files |= {(dataset, one): empty(schema) for one in missing}
+        with suppress(NothingStored):
+            rows = self._store.lake.read_snapshots(dataset, missing, coin) if missing else empty(schema)
+            parts = conform(rows, schema).partition_by("reading_id", maintain_order=True, as_dict=True)
+            self._files |= {(dataset, str(one)): part for (one,), part in parts.items()}
 
 
 def positions_as_of(store: Store, at: datetime | None = None, coin: str | None = None) -> pl.DataFrame:
@@ -44,104 +180,48 @@ def positions_as_of(store: Store, at: datetime | None = None, coin: str | None =
     """
     if coin is not None:
         check_coin(store, coin)
-    read = under_way(store, at)  # before the rest: the watch may put it into a book meanwhile
-    known = stored_positions(store, at, coin)
-    if not read.accounts.is_empty():
-        newer = _newer(read, stored_accounts(store, at), known)
-        known = _laid_over(known, read, newer, coin)
-    frame = known.sort("coin", maintain_order=True)
-    moment = at if at is not None else frame["as_of"].max()
-    age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
-    return frame.with_columns(age_s=age_s).select(*KNOWN)
+    return Readings(store, coin, [at]).known(at)
 
 
-def stored_positions(store: Store, at: datetime | None = None, coin: str | None = None) -> pl.DataFrame:
-    """The same without what a watch read since its last book; columns `HELD`."""
-    accounts, bases, book = _accounts_read(store, at), _bases(store, at, coin), last_book(store, at)
-    ids = {*accounts["reading_id"], *bases["base_id"], *([book.id] if book else [])}
-    return _known_of(_with_base(_held(store, sorted(ids), coin), bases, book), accounts)
+@dataclass(frozen=True, eq=False)
+class CoinKnown:
+    """Positions (`KNOWN`), market and notes of one coin at one moment."""
+
+    positions: pl.DataFrame
+    market: Market | None
+    notes: Notes
 
 
-def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> pl.DataFrame:
-    """Accounts of `read` of which nothing newer is known; those known before have true in `was_read`."""
-    known = pl.concat([frame.select(*PAIR, known_at="as_of") for frame in (accounts, positions)])
-    last = known.group_by(PAIR).agg(pl.col("known_at").max())
-    told = read.accounts.join(last, on=PAIR, how="left", maintain_order="left")
-    told = told.with_columns(was_read=pl.col("known_at").is_not_null())
-    return told.filter(~(pl.col("known_at") > pl.col("as_of")).fill_null(False))
-
-
-def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
-    """`known` with the accounts `newer` as they were read since; columns `HELD`."""
-    fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
-    fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
-    seen = with_first_sight(fresh, known, newer.filter("was_read"))
-    kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
-    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*HELD)])
-
-
-def accounts_as_of(store: Store, at: datetime | None = None) -> pl.DataFrame:
-    """The last reading of every account in every dex by `at`, those without positions included: `ACCOUNTS`."""
-    read = under_way(store, at)
-    both = pl.concat([stored_accounts(store, at), read.accounts])
-    return both.sort("as_of", maintain_order=True).unique(subset=PAIR, keep="last", maintain_order=True)
-
-
-def stored_accounts(store: Store, at: datetime | None = None) -> pl.DataFrame:
-    """The same without what a watch read since its last book."""
-    ids = _account_readings(store, at)
-    book = last_book(store, at)
-    wanted = sorted({*ids, *([book.id] if book else [])})
-    if not wanted:
-        return empty(ACCOUNTS)
-    rows = store.lake.read_snapshots("accounts", wanted)
-    until = rows if at is None else rows.filter(pl.col("as_of") <= at)
-    last = until.sort("as_of", "reading_id").unique(subset=PAIR, keep="last", maintain_order=True)
-    return last.select(*ACCOUNTS)
-
-
-def market_as_of(store: Store, coin: str, at: datetime | None = None) -> Market | None:
-    """Mark and open interest to show beside `positions_as_of` of the same coin and moment; see `market_with_notes`."""
-    return market_with_notes(store, coin, at)[0]
-
-
-def market_with_notes(store: Store, coin: str, at: datetime | None = None) -> tuple[Market | None, Notes]:
-    """The market of `coin` at `at`, and what a reader must know about its parts; raises `UnknownCoin` as above."""
-    return market_beside(store, coin, positions_as_of(store, at, coin), at)
+def coin_over_time(
+    store: Store, coin: str, moments: Sequence[datetime | None], earlier: Readings | None = None
+) -> Iterator[CoinKnown | None]:
+    """What is known of a coin at each of the ascending moments; null where nothing was read by then."""
+    readings = Readings(store, coin, moments, earlier)
+    for begin in range(0, len(moments), TOGETHER):
+        known = [(readings.known(at), at) for at in moments[begin : begin + TOGETHER]]
+        asked = [(positions, readings.last_of(positions), at) for positions, at in known]
+        for (positions, _, at), (market, notes) in zip(
+            asked, markets_beside(store, coin, asked), strict=True
+        ):
+            lines = (*readings.notes(at), *notes)
+            yield None if positions.is_empty() else CoinKnown(positions, market, lines)
 
 
 def coin_as_of(
     store: Store, coin: str, at: datetime | None = None
 ) -> tuple[pl.DataFrame, Market | None, Notes]:
     """Positions, market and notes of a coin, read together; raises `NothingStored` where no position is known."""
-    positions = positions_as_of(store, at, coin)
-    if positions.is_empty():
+    check_coin(store, coin)
+    [found] = coin_over_time(store, coin, [at])
+    if found is None:
         raise no_positions(coin, at)
-    market, notes = market_beside(store, coin, positions, at)
-    book = last_book(store, at)
-    said = said_of_watch(store, under_way(store, at), None if book is None else book.id)
-    return positions, market, (*said, *notes)
+    return found.positions, found.market, found.notes
 
 
-def market_beside(
-    store: Store, coin: str, positions: pl.DataFrame, at: datetime | None = None
-) -> tuple[Market | None, Notes]:
-    """The market of `coin` to show beside its `positions` (`KNOWN`, of that coin and moment), and notes on its parts.
-
-    The row of the very moment of the last reading where there is one, else the last not later than `at`. Where that
-    row is older than the whole last reading, the mark is the median of that reading's own marks and only open
-    interest (with its age in the notes) is the row's. Null where no row is stored.
-    """
-    last = _last_reading(store, positions)
-    if last is None:
-        return _with_lag(positions, last_market(store.database, VENUE, coin, at))
-    same = last_market(store.database, VENUE, coin, last.as_of)
-    if same is not None and same.as_of == last.as_of:
-        return same, ()
-    row = last_market(store.database, VENUE, coin, at)
-    if row is None or row.as_of >= _began(store, last):
-        return _with_lag(positions, row)
-    return _marked_by_positions(positions, last, row)
+def last_book(store: Store) -> Reading | None:
+    """The latest book of a watch."""
+    with store.database.session() as session:
+        return next(iter(books(session, None, None)), None)
 
 
 def no_positions(coin: str, at: datetime | None) -> NothingStored:
@@ -152,12 +232,10 @@ def no_positions(coin: str, at: datetime | None) -> NothingStored:
 
 def known_coins(store: Store) -> list[str]:
     """Coins that a stored reading or market has."""
-    query = (
-        select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
-    )
+    read = select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
+    listed = select(Market.coin).where(Market.venue == VENUE).distinct()
     with store.database.session() as session:
-        held = set(session.exec(query).all())
-    return sorted(held | set(market_coins(store.database, VENUE)))
+        return sorted({*session.exec(read).all(), *session.exec(listed).all()})
 
 
 def check_coin(store: Store, coin: str) -> str:
@@ -179,22 +257,41 @@ def _near(coin: str, known: Sequence[str]) -> str:
     return f"stored are {shown}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
 
 
-def _held(store: Store, reading_ids: Sequence[str], coin: str | None) -> pl.DataFrame:
-    """All positions of these readings, in `coin` or all, each file read once; a reading need not hold any."""
-    try:
-        return conform(store.lake.read_snapshots("positions", reading_ids, coin), HELD)
-    except NothingStored:
-        return empty(HELD)
+def _is_by(reading: Reading, at: datetime | None) -> bool:
+    return at is None or reading.as_of <= at
+
+
+def _latest(rows: pl.DataFrame, column: str, at: datetime | None) -> pl.DataFrame:
+    """Rows not later than the moment."""
+    return rows if at is None else rows.filter(pl.col(column) <= at)
+
+
+def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> pl.DataFrame:
+    """Accounts of `read` of which nothing newer is known; those known before have true in `was_read`."""
+    known = pl.concat([frame.select(*PAIR, known_at="as_of") for frame in (accounts, positions)])
+    last = known.group_by(PAIR).agg(pl.col("known_at").max())
+    reported = read.accounts.join(last, on=PAIR, how="left", maintain_order="left")
+    reported = reported.with_columns(was_read=pl.col("known_at").is_not_null())
+    return reported.filter(~(pl.col("known_at") > pl.col("as_of")).fill_null(False))
+
+
+def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
+    """`known` with the accounts `newer` as they were read since; columns `HELD`."""
+    fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
+    fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
+    seen = with_first_sight(fresh, known, newer.filter("was_read"))
+    kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
+    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*HELD)])
 
 
 def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) -> pl.DataFrame:
     """The rows with the reading that stands for all accounts of their coin, its last census or the last book:
     `base_id` and `base_at`, null where there is none."""
-    told = rows.join(bases, on="coin", how="left", maintain_order="left")
+    reported = rows.join(bases, on="coin", how="left", maintain_order="left")
     if book is None:
-        return told
+        return reported
     newer = pl.col("base_at").is_null() | (pl.col("base_at") < pl.lit(book.as_of, MOMENT))
-    return told.with_columns(
+    return reported.with_columns(
         base_id=pl.when(newer).then(pl.lit(book.id)).otherwise("base_id"),
         base_at=pl.when(newer).then(pl.lit(book.as_of, MOMENT)).otherwise("base_at"),
     )
@@ -202,7 +299,7 @@ def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) ->
 
 def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """Of each coin's base whoever was not read on their own since; of the others their own last reading."""
-    told = rows.join(
+    reported = rows.join(
         accounts.select(*PAIR, own_at="as_of", own_id="reading_id"),
         on=PAIR,
         how="left",
@@ -213,94 +310,5 @@ def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     )
     of_base = (pl.col("reading_id") == pl.col("base_id")).fill_null(False)
     of_own = (pl.col("reading_id") == pl.col("own_id")) & (pl.col("as_of") == pl.col("own_at"))
-    own = told.filter(read_since & of_own)
-    return pl.concat([told.filter(of_base & ~read_since), own]).select(*HELD)
-
-
-def _bases(store: Store, at: datetime | None, coin: str | None) -> pl.DataFrame:
-    """The latest reading of all accounts of each coin (or of `coin`) not later than `at`: coin, base_id, base_at."""
-    query = (
-        select(Partition.coin, Reading.id, Reading.as_of)
-        .join(Reading, col(Partition.reading_id) == Reading.id)
-        .where(Partition.dataset == "positions", Reading.venue == VENUE, Reading.scope == Scope.CENSUS)
-    )
-    if coin is not None:
-        query = query.where(Partition.coin == coin)
-    if at is not None:
-        query = query.where(Reading.as_of <= at)
-    with store.database.session() as session:
-        found = [tuple(row) for row in session.exec(query).all()]
-    schema = {"coin": pl.String(), "base_id": pl.String(), "base_at": MOMENT}
-    rows = pl.DataFrame(found, schema=schema, orient="row").sort("base_at", "base_id")
-    return rows.unique("coin", keep="last", maintain_order=True)
-
-
-def last_book(store: Store, at: datetime | None = None) -> Reading | None:
-    """The latest book of a watch not later than `at`."""
-    query = select(Reading).where(Reading.venue == VENUE, Reading.scope == Scope.BOOK)
-    if at is not None:
-        query = query.where(Reading.as_of <= at)
-    with store.database.session() as session:
-        return session.exec(
-            query.order_by(col(Reading.as_of).desc(), col(Reading.id).desc()).limit(1)
-        ).first()
-
-
-def _account_readings(store: Store, at: datetime | None) -> list[str]:
-    """Ids of the readings of single accounts since the last book."""
-    query = (
-        select(Partition.reading_id)
-        .join(Reading, col(Partition.reading_id) == Reading.id)
-        .where(Partition.dataset == "accounts", Partition.coin == ALL_COINS, Reading.venue == VENUE)
-        .where(Reading.scope == Scope.ACCOUNTS)
-    )
-    if (book := last_book(store, at)) is not None:
-        query = query.where(Reading.as_of >= book.as_of)
-    if at is not None:
-        query = query.where(Partition.first_at <= at)
-    with store.database.session() as session:
-        return [found for found in session.exec(query).all() if found is not None]
-
-
-def _accounts_read(store: Store, at: datetime | None) -> pl.DataFrame:
-    """The last time that each account was read on its own: address, dex, as_of, reading_id."""
-    ids = _account_readings(store, at)
-    if not ids:
-        return pl.DataFrame(schema={name: ACCOUNTS[name] for name in (*PAIR, "as_of")}).with_columns(
-            reading_id=pl.lit(None, pl.String)
-        )
-    rows = store.lake.read_snapshots("accounts", ids).select(*PAIR, "as_of", "reading_id")
-    until = rows if at is None else rows.filter(pl.col("as_of") <= at)
-    return until.sort("as_of", "reading_id").unique(subset=PAIR, keep="last", maintain_order=True)
-
-
-def _last_reading(store: Store, positions: pl.DataFrame) -> Reading | None:
-    """The reading of the most recent of the positions."""
-    if positions.is_empty():
-        return None
-    with store.database.session() as session:
-        return session.get(Reading, positions.sort("as_of", "reading_id")["reading_id"][-1])
-
-
-def _began(store: Store, reading: Reading) -> datetime:
-    """When its first account was read; a sweep takes a while."""
-    query = select(Partition.first_at).where(Partition.reading_id == reading.id)
-    with store.database.session() as session:
-        return min(session.exec(query).all(), default=reading.as_of)
-
-
-def _with_lag(positions: pl.DataFrame, row: Market | None) -> tuple[Market | None, Notes]:
-    """The row, and a note where it is older than the last positions by more than a map of one moment may hide."""
-    read_at = positions["as_of"].max()
-    if row is None or not isinstance(read_at, datetime) or read_at - row.as_of <= MARK_LAG:
-        return row, ()
-    older_s = (read_at - row.as_of).total_seconds()
-    return row, (note("market_is_older", as_of=stamp(row.as_of), older_s=older_s),)
-
-
-def _marked_by_positions(positions: pl.DataFrame, last: Reading, row: Market) -> tuple[Market, Notes]:
-    mark_px = positions.filter(pl.col("reading_id") == last.id)["mark_px"].median()
-    assert isinstance(mark_px, float)
-    age_h = (last.as_of - row.as_of).total_seconds() / 3600
-    said = note("marked_by_positions", at=f"{last.as_of:%Y-%m-%dT%H:%M}Z", older_h=age_h)
-    return Market(**{**row.model_dump(), "mark_px": mark_px}), (said,)
+    own = reported.filter(read_since & of_own)
+    return pl.concat([reported.filter(of_base & ~read_since), own]).select(*HELD)

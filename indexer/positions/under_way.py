@@ -19,7 +19,7 @@ from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.universe import stored_tables
-from liqtruth.indexer.watch_state import read_state
+from liqtruth.indexer.positions.watch_state import WatchState, read_state
 from liqtruth.storage.database.tables import SweepPart
 from liqtruth.storage.lake.parquet import gone, read_parquet
 from liqtruth.storage.store import Store
@@ -39,35 +39,51 @@ class UnderWay:
 NONE: Final = UnderWay("", empty(ACCOUNTS), empty(POSITIONS))
 
 
-def under_way(store: Store, at: datetime | None = None) -> UnderWay:
-    """What the last watch read since its last book and not later than `at`; empty where it read nothing."""
+@dataclass(eq=False)
+class WatchBatches:
+    """The batches since the last watch's last book, `accounts` and `positions` as decoded; null `state`: no watch."""
+
+    state: WatchState | None
+    accounts: pl.DataFrame
+    positions: pl.DataFrame
+    _last: tuple[datetime | None, UnderWay] | None = None
+
+    def until(self, store: Store, at: datetime | None = None) -> UnderWay:
+        """What was read not later than `at`; empty where nothing was."""
+        if self._last is None or self._last[0] != at:
+            self._last = at, self._until(store, at)
+        return self._last[1]
+
+    def _until(self, store: Store, at: datetime | None) -> UnderWay:
+        accounts = self.accounts if at is None else self.accounts.filter(pl.col("as_of") <= at)
+        if self.state is None or accounts.is_empty():
+            return NONE
+        last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
+        holdings = self.positions.join(last, on=[*PAIR, "as_of"], how="semi")
+        holdings = holdings.unique(POSITION, keep="last", maintain_order=True)
+        newest = last["as_of"].max()
+        assert isinstance(newest, datetime)
+        tables, _ = stored_tables(store, last["dex"].unique().to_list(), newest)
+        return UnderWay(self.state.batches, last, reconcile(holdings, tables))
+
+    def notes(self, read: UnderWay, book: str | None) -> Notes:
+        """That a map is partial, where it rests on a watch that has not read everybody; `book` is the last one's id."""
+        state = self.state
+        if (
+            state is None
+            or state.pairs_read >= state.pairs
+            or not (read.batches or (book and book == state.book))
+        ):
+            return ()
+        return (note("watch_is_partial", read=state.pairs_read, accounts=state.pairs),)
+
+
+def batches_of_watch(store: Store) -> WatchBatches:
+    """What the last watch stored since its last book."""
     state = read_state(store)
     if state is None or not state.batches:
-        return NONE
-    accounts, positions = _batches(store, state.batches)
-    if at is not None:
-        accounts = accounts.filter(pl.col("as_of") <= at)
-    if accounts.is_empty():
-        return NONE
-    last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
-    held = positions.join(last, on=[*PAIR, "as_of"], how="semi")
-    held = held.unique(POSITION, keep="last", maintain_order=True)
-    newest = last["as_of"].max()
-    assert isinstance(newest, datetime)
-    tables, _ = stored_tables(store, last["dex"].unique().to_list(), newest)
-    return UnderWay(state.batches, last, reconcile(held, tables))
-
-
-def said_of_watch(store: Store, read: UnderWay, book: str | None) -> Notes:
-    """That a map is partial, where it rests on a watch that has not read everybody; `book` is the last one's id."""
-    state = read_state(store)
-    if (
-        state is None
-        or state.pairs_read >= state.pairs
-        or not (read.batches or (book and book == state.book))
-    ):
-        return ()
-    return (note("watch_is_partial", read=state.pairs_read, accounts=state.pairs),)
+        return WatchBatches(state, empty(ACCOUNTS), empty(POSITIONS))
+    return WatchBatches(state, *_batches(store, state.batches))
 
 
 def _batches(store: Store, batches: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -69,17 +69,16 @@ def stored_tables(
     """
     moments = [at] if isinstance(at, datetime) else sorted(set(at))
     tables, notes = {}, []
-    for dex in dexes:
-        rows = universes_at(store.database, VENUE, dex, moments)
+    for dex, rows in universes_at(store.database, VENUE, dexes, moments).items():
         if rows:
             tables[dex] = MarginTables.from_metas(
                 [(row.as_of, decode_meta(row.meta_json, "the stored meta")) for row in rows]
             )
-            notes.append(_tables_said(dex, [row.as_of for row in rows], moments[0]))
+            notes.append(_note_on_tables(dex, [row.as_of for row in rows], moments[0]))
     return tables, notes
 
 
-def _tables_said(dex: str, stored: Sequence[datetime], first: datetime) -> str:
+def _note_on_tables(dex: str, stored: Sequence[datetime], first: datetime) -> str:
     days = ", ".join(f"{one:%Y-%m-%dT%H:%M}Z" for one in stored[-SHOWN_DATES:])
     more = f"{len(stored) - SHOWN_DATES} earlier ones and " if len(stored) > SHOWN_DATES else ""
     later = "; they are later than what was read" if stored[0] > first else ""

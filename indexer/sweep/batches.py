@@ -2,7 +2,7 @@
 
 A batch is two Parquet files (positions as decoded, and the list of accounts) and then a row of `SweepPart`; without
 the row the files do not exist. Files have names of their own, so that two processes never write to one. The sweep is
-told again by its addresses, dexes and endpoint.
+recognised by its addresses, dexes and endpoint.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from sqlmodel import Session, col, delete, select
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform, empty
-from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
 from liqtruth.storage.database.tables import Sweep, SweepPart, upsert
 from liqtruth.storage.lake.parquet import gone, read_parquet, unique, write_parquet
 from liqtruth.storage.store import Store
@@ -29,8 +28,8 @@ UNDER_WAY: Final = "the same sweep is under way in another process; wait for it 
 
 def sweep_key(addresses: Sequence[str], dex: str, base_url: str) -> str:
     """The same for the same list in any order, dexes (comma-separated) and endpoint."""
-    told = "\n".join([base_url, dex, *sorted(set(addresses))])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    reported = "\n".join([base_url, dex, *sorted(set(addresses))])
+    return hashlib.sha256(reported.encode()).hexdigest()[:16]
 
 
 @dataclass
@@ -76,18 +75,18 @@ class SweepParts:
         parts.stored = set(parts.accounts()["address"])
         return parts
 
-    def add(self, readings: Sequence[AccountReading]) -> None:
-        """Store one batch, each account with all its dexes.
+    def add(self, positions: pl.DataFrame, accounts: pl.DataFrame) -> None:
+        """Store one batch (`POSITIONS` as decoded, `ACCOUNTS`), each account with all its dexes.
 
         Raises `LiqtruthError` where another run of the same sweep stored meanwhile.
         """
-        if not readings:
+        if accounts.is_empty():
             return
         number = self.parts[-1].part + 1 if self.parts else 0
         path = f"{FOLDER}/{self.sweep.id}/{unique(f'{number:06d}')}"
-        write_parquet(positions_frame(readings), self.store.lake.root / f"{path}-positions.parquet")
-        write_parquet(accounts_frame(readings), self.store.lake.root / f"{path}-accounts.parquet")
-        addresses = {reading.address.lower() for reading in readings}
+        write_parquet(positions, self.store.lake.root / f"{path}-positions.parquet")
+        write_parquet(accounts, self.store.lake.root / f"{path}-accounts.parquet")
+        addresses = set(accounts["address"])
         part = SweepPart(sweep_id=self.sweep.id, part=number, path=path, accounts=len(addresses))
         try:
             self.store.database.transact(lambda session: _listed(session, part))

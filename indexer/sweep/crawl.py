@@ -13,20 +13,22 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+import polars as pl
+
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.indexer.discovery.address_book import note_reads
 from liqtruth.indexer.info.client import POSITIONS, InfoClient
 from liqtruth.indexer.info.wire import ClearinghouseState
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame
+from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame, positions_frame
 from liqtruth.indexer.positions.modes import RememberedMode, doubted, reads_of, spot_needed
 from liqtruth.indexer.sweep.batches import SweepParts
 
 BATCH_S: Final = 10.0
 FEWEST_FAILURES_IN_A_ROW: Final = 8
 
-Told = Callable[[Mapping[str, LiqtruthError | None]], None]
-"""Is told how the reading of an account went in each dex that was tried."""
+OnOutcome = Callable[[Mapping[str, LiqtruthError | None]], None]
+"""Gets how the reading of an account went in each dex that was tried."""
 
 
 async def read_account(
@@ -36,10 +38,10 @@ async def read_account(
     source: str,
     known: RememberedMode | None,
     mode_max_age_s: float,
-    told: Told = lambda outcome: None,
+    on_outcome: OnOutcome = lambda outcome: None,
 ) -> list[AccountReading]:
     """One account in every dex of `collateral_token`; raises what the client raises."""
-    states = await _states(client, address, collateral_token, told)
+    states = await _states(client, address, collateral_token, on_outcome)
     spot, mode = None, None
     if spot_needed(states, known, mode_max_age_s):
         spot = await client.spot_state(address)
@@ -53,7 +55,7 @@ async def read_account(
 
 
 async def _states(
-    client: InfoClient, address: str, dexes: Iterable[str], told: Told
+    client: InfoClient, address: str, dexes: Iterable[str], on_outcome: OnOutcome
 ) -> list[ClearinghouseState]:
     """The account in each dex; where one fails the others are tried, so that it is known which one it is."""
     states: list[ClearinghouseState] = []
@@ -68,7 +70,7 @@ async def _states(
             errors.append(error)
             if len(errors) > 1:
                 break
-    told(outcome)
+    on_outcome(outcome)
     if errors:
         raise errors[0]
     return states
@@ -186,16 +188,21 @@ class Crawl:
         """Store what is read but for the accounts whose mode is in doubt, and tell the address book."""
         batch, self.batch = self.batch, []
         flat = [reading for readings in batch for reading in readings]
-        doubt = doubted(flat, self.tables)
+        positions, accounts = positions_frame(flat), accounts_frame(flat)
+        doubt = doubted(flat, positions, self.tables)
         self.again += sorted(doubt)
         kept = [reading for reading in flat if reading.address not in doubt]
+        if doubt:
+            positions, accounts = (
+                rows.filter(~pl.col("address").is_in(list(doubt))) for rows in (positions, accounts)
+            )
         self.client.left_out.forget(
             POSITIONS, sum(len(one.state.left_out) for one in flat if one.address in doubt)
         )
-        self.parts.add(kept)
+        self.parts.add(positions, accounts)
         self.closed += sum(reading.state.closed for reading in kept)
         if kept:
-            note_reads(self.parts.store, reads_of(kept, accounts_frame(kept)))
+            note_reads(self.parts.store, reads_of(kept, accounts))
         self.stored_at_s = time.monotonic()
 
     def _note_outcome(self, address: str, outcome: Mapping[str, LiqtruthError | None]) -> None:
@@ -211,8 +218,10 @@ class Crawl:
             if dex not in self._token or len(self._token) == 1:
                 continue
             self._token = {name: token for name, token in self._token.items() if name != dex}
-            told = outcome.get(dex)
-            self.lost[dex] = str(told) if told else self.failed.get(failed[0], "no account could be read")
+            reported = outcome.get(dex)
+            self.lost[dex] = (
+                str(reported) if reported else self.failed.get(failed[0], "no account could be read")
+            )
             self.failures_in_a_row = 0
             for address in failed:
                 if self.failed.pop(address, None) is not None:

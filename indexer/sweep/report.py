@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import weight_of
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import Checks
 
 SHOWN_FAILURES: Final = 5
@@ -77,7 +77,7 @@ class SweepReport:
 
     `dex` is the comma-separated list of `dexes`, the main one being empty. `failed` maps the accounts that could not be
     read to the reason, `lost_dexes` the dexes, `left_out` counts items of answers, `mismatches` maps the reasons of
-    `indexer.positions.mismatch` to numbers of positions; `mode_changed` counts accounts whose mode was remembered
+    `indexer.audit.mismatch` to numbers of positions; `mode_changed` counts accounts whose mode was remembered
     otherwise.
     """
 

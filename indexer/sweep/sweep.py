@@ -8,6 +8,7 @@ row mean that the host is gone, and then the sweep stops and keeps what it has: 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -16,18 +17,19 @@ import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.text import counted
-from liqtruth.indexer.discovery.address_list import read_addresses
+from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
+from liqtruth.indexer.discovery.address_book import read_addresses
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import ALL, MAIN, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
-from liqtruth.indexer.margin.checks import Checks
-from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
+from liqtruth.indexer.margin.checks import Checks, check
+from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconciled
 from liqtruth.indexer.margin.table_choice import with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.first_sight import with_first_sight
 from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.mismatch import count_reasons, mismatches
 from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, remembered_modes
 from liqtruth.indexer.positions.universe import VENUE, markets_answered, universe_row
 from liqtruth.indexer.sweep.batches import SweepParts
@@ -60,8 +62,8 @@ async def sweep(
 
     `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
-    standard account is taken to be one for `mode_max_age_s` after its spot state said so. Raises `SourceUnreachable`
-    (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and said.
+    standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
+    (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
     """
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     started_s = time.monotonic()
@@ -71,7 +73,7 @@ async def sweep(
     ) as client:
         names = await find_dexes(client, [dex] if dexes is None else dexes)
         answers, lost = await read_dexes(client, names)
-        await client.told_time_s()
+        await client.reported_time_s()
         parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
         resumed = len(parts.stored)
         crawl = Crawl(
@@ -89,8 +91,8 @@ async def sweep(
         await crawl.run([address for address in listed if address not in parts.stored])
     if not parts.stored:
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
-    reading, positions = _complete(store, crawl, answers)
-    report = _report(reading, positions, crawl, budget, resumed, time.monotonic() - started_s)
+    done = _complete(store, crawl, answers)
+    report = _report(done, crawl, budget, resumed, time.monotonic() - started_s)
     parts.finish()
     return report
 
@@ -131,14 +133,26 @@ def _any(failed: dict[str, str]) -> str:
     return next(iter(failed.values()), "no reason given")
 
 
-def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> tuple[Reading, pl.DataFrame]:
+@dataclass(frozen=True, eq=False)
+class _Completed:
+    """The reading that was stored, its reconciled positions, when its first account was read, and the `MISMATCHES`."""
+
+    reading: Reading
+    positions: pl.DataFrame
+    first: datetime
+    mismatches: pl.DataFrame
+
+
+def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> _Completed:
     """Reconcile what is stored and write it as one reading, with the dexes' markets and margin tables."""
-    accounts = crawl.parts.accounts().unique(["address", "dex"], keep="last", maintain_order=True)
+    listed = crawl.parts.accounts()
+    accounts = listed.unique(["address", "dex"], keep="last", maintain_order=True)
     before = LiveBook.load(store)
     read = with_remembered_tables(crawl.parts.positions(), before.positions)
-    solved = reconcile(read, crawl.tables)
-    positions = with_first_sight(solved, before.positions, before.accounts)
-    last = accounts["as_of"].max()
+    checked = check(read, crawl.tables)
+    positions = with_first_sight(reconciled(checked, crawl.tables), before.positions, before.accounts)
+    first, last = listed["as_of"].min(), accounts["as_of"].max()
+    assert isinstance(first, datetime)
     assert isinstance(last, datetime)
     reading = Reading(
         id=f"sweep-{crawl.parts.sweep.id}",
@@ -156,7 +170,7 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> t
         store_universe(store.database, universe_row(answer.meta_json, name, read_at))
         store_markets(store.database, markets_answered(answer.meta, answer.ctxs, name, read_at))
     store.lake.write_reading(reading, {"positions": positions, "accounts": accounts})
-    return reading, positions
+    return _Completed(reading, positions, first, mismatches_of(checked, crawl.tables))
 
 
 def _unread(crawl: Crawl) -> list[str]:
@@ -176,12 +190,9 @@ def _notes(positions: pl.DataFrame, crawl: Crawl) -> list[str]:
     ]
 
 
-def _report(
-    reading: Reading, positions: pl.DataFrame, crawl: Crawl, budget: Budget, resumed: int, seconds: float
-) -> SweepReport:
+def _report(done: _Completed, crawl: Crawl, budget: Budget, resumed: int, seconds: float) -> SweepReport:
+    reading, positions = done.reading, done.positions
     counts = positions.group_by("status").len().sort("len", "status", descending=[True, False])
-    first = crawl.parts.accounts()["as_of"].min()
-    assert isinstance(first, datetime)
     return SweepReport(
         reading_id=reading.id,
         source=reading.source,
@@ -193,7 +204,7 @@ def _report(
         unpriced=positions["liq_px"].null_count(),
         statuses=dict(counts.iter_rows()),
         failed=crawl.failed,
-        first=first,
+        first=done.first,
         last=reading.as_of,
         requests=budget.requests,
         weight=budget.spent,
@@ -204,6 +215,6 @@ def _report(
         lost_dexes=crawl.lost,
         left_out=crawl.client.left_out,
         mode_changed=len(crawl.changed),
-        mismatches=count_reasons(mismatches(positions, crawl.tables)),
+        mismatches=count_reasons(done.mismatches),
         checks=Checks.of(positions),
     )

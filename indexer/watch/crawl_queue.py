@@ -15,8 +15,8 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.indexer.frames import POOLED_MODES
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose
-from liqtruth.indexer.watch.size_prior import PRIOR, Expectation, hint_columns, probes
-from liqtruth.indexer.watch.tape_positions import COIN_BITS, COINS, RunningSizes
+from liqtruth.indexer.watch.size_prior import PRIOR, SizePrior, hint_columns, probes
+from liqtruth.indexer.watch.tape_positions import COIN_BITS, COINS, TapePositions
 
 Pair = tuple[str, str]
 """Address in lower case, and dex."""
@@ -28,7 +28,7 @@ MAIN: Final = 0
 """Number of the main dex."""
 DEX_PRIOR_SHARE: Final = 0.05
 DEX_PRIOR_ACCOUNTS: Final = 50
-"""Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts said so."""
+"""Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts had shown it."""
 
 COLUMNS: Final[Mapping[str, float]] = {
     "account_value_usd": np.nan,
@@ -55,12 +55,12 @@ def dex_of(coin: str) -> str:
 
 
 @dataclass
-class Frontier:
+class CrawlQueue:
     """Rows are pairs in the order in which they were met; coins have numbers of their own."""
 
     settings: Settings = field(default_factory=Settings)
-    sizes: RunningSizes = field(default_factory=lambda: RunningSizes.of(0, 0))
-    expectation: Expectation = field(default_factory=lambda: Expectation(PRIOR))
+    sizes: TapePositions = field(default_factory=lambda: TapePositions.of(0, 0))
+    size_prior: SizePrior = field(default_factory=lambda: SizePrior(PRIOR))
     pairs: list[Pair] = field(default_factory=list)
     rows: dict[Pair, int] = field(default_factory=dict)
     coins: dict[str, int] = field(default_factory=dict)
@@ -75,13 +75,13 @@ class Frontier:
         rows = self._rows(wanted)
         if leaders is not None and wanted:
             named = pl.DataFrame({"address": [address for address, _ in wanted], "row": rows})
-            told = named.join(leaders.unique("address", keep="last"), on="address")
+            reported = named.join(leaders.unique("address", keep="last"), on="address")
             for theirs, ours in HINTS.items():
-                self.arrays[ours][told["row"].to_numpy()] = told[theirs].fill_null(np.nan).to_numpy()
+                self.arrays[ours][reported["row"].to_numpy()] = reported[theirs].fill_null(np.nan).to_numpy()
         return len(self.pairs) - before
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
-        """Move the running sizes of both sides of each trade, buyer first as on the tape."""
+        """Move the sizes by the tape of both sides of each trade, buyer first as on the tape."""
         sides = [[(trade.users[side].lower(), dex_of(trade.coin)) for trade in trades] for side in (0, 1)]
         buyer, seller = (self._rows(pairs) for pairs in sides)
         coin = self._coin_rows([trade.coin for trade in trades])
@@ -109,15 +109,15 @@ class Frontier:
         newer = ~(read_s < self.sizes.read_s[row])
         accounts, row, read_s = accounts.filter(newer), row[newer], read_s[newer]
         self._remember_tape(row)
-        held = positions.join(accounts, on=["address", "dex"], how="semi")
-        held_row = self._rows(list(held.select("address", "dex").iter_rows()))
-        held_coin = self._coin_rows(held["coin"].to_list())
-        self.sizes.mark(self._marks(held, held_coin))
-        self.sizes.note_reads(row, read_s, held_row, held_coin, held["szi"].to_numpy())
+        holdings = positions.join(accounts, on=["address", "dex"], how="semi")
+        held_row = self._rows(list(holdings.select("address", "dex").iter_rows()))
+        held_coin = self._coin_rows(holdings["coin"].to_list())
+        self.sizes.mark(self._marks(holdings, held_coin))
+        self.sizes.note_reads(row, read_s, held_row, held_coin, holdings["szi"].to_numpy())
         self._note_moved_since(row)
         self.arrays["tries_again_s"][row] = -np.inf
         self.arrays["distance"][row] = np.inf
-        np.minimum.at(self.arrays["distance"], held_row, distances(held))
+        np.minimum.at(self.arrays["distance"], held_row, distances(holdings))
         holds = np.isin(row, held_row)
         pooled = accounts["account_mode"].is_in(POOLED_MODES).fill_null(True).to_numpy()
         self.arrays["weight"][row] = STATE_WEIGHT + SPOT_WEIGHT * (pooled & holds)
@@ -129,7 +129,7 @@ class Frontier:
         self.arrays["tries_again_s"][row] = again_s
 
     def take_changes(self) -> pl.DataFrame:
-        """Running sizes that the tape changed since the last call: `address`, `dex`, `coin`, `szi`."""
+        """Sizes by the tape that the tape changed since the last call: `address`, `dex`, `coin`, `szi`."""
         if not self._changed:
             return pl.DataFrame(schema=CHANGES)
         keys = np.unique(np.concatenate(self._changed))
@@ -154,11 +154,11 @@ class Frontier:
         """Fit what is expected of unread accounts to those of the main dex that were read."""
         read = np.flatnonzero(~np.isnan(self.sizes.read_s) & (self._dex_rows() == MAIN))[-LEARNED_FROM:]
         if read.size >= 20:
-            self.expectation.learn(self._hints()[read], self.sizes.size_usd[read])
+            self.size_prior.learn(self._hints()[read], self.sizes.size_usd[read])
 
     def _expected_usd(self) -> FloatArray:
         """By the hints, and for a builder dex the share of it that accounts there were found to hold."""
-        expected = self.expectation.expected_usd(self._hints())
+        expected = self.size_prior.expected_usd(self._hints())
         dex, read = self._dex_rows(), ~np.isnan(self.sizes.read_s)
         for number in range(1, len(self.dexes)):
             theirs = dex == number
@@ -215,7 +215,7 @@ class Frontier:
         return hint_columns(value, profit, volume, np.full(len(self.pairs), np.nan), tape)
 
     def _remember_tape(self, row: IntArray) -> None:
-        """What the tape had told of accounts that are read for the first time."""
+        """What the tape had shown of accounts that are read for the first time."""
         first = row[np.isnan(self.sizes.read_s[row])]
         traded = self.sizes.traded_usd[first]
         self.arrays["tape_usd"][first] = np.where(traded > 0, traded, np.nan)

@@ -18,7 +18,7 @@ import structlog
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.frames import MARKETS, empty
-from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
+from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.modes import reads_of
 from liqtruth.indexer.positions.universe import market_rows
@@ -101,16 +101,19 @@ class Keeper:
     async def store_read(self) -> None:
         """Write what was read and the marks, then tell the address book.
 
-        What the database is away for is told the next time. Marks and notes for the address book that it refuses are
+        What the database is away for is written the next time. Marks and notes for the address book that it refuses are
         let go, for the next ones to be stored.
         """
         batch = list(self.batch)
         if batch:
-            await aside(self.parts.add, batch)
+            await aside(self._write_batch, batch)
             self.batch = _without(self.batch, batch)
             self._unnoted = _last_of_each([*self._unnoted, *batch])
         await self._store_markets()
         await self._note_in_address_book()
+
+    def _write_batch(self, batch: Sequence[AccountReading]) -> None:
+        self.parts.add(positions_frame(batch), accounts_frame(batch))
 
     async def _store_markets(self) -> None:
         markets, new = list(self._markets), list(self._universes)
@@ -152,7 +155,9 @@ class Keeper:
         reading = await aside(self._write_book, replace(book), max(last, now))
         self._booked_s = time.monotonic()
         self._book_wait_s = min(2 * self._book_wait_s, self.book_s)
-        log.info("book stored", reading=reading.id, accounts=reading.accounts, positions=reading.positions)
+        log.info(
+            "snapshot written", reading=reading.id, accounts=reading.accounts, positions=reading.positions
+        )
 
     def _write_book(self, book: LiveBook, as_of: datetime) -> Reading:
         reading = book.write(self.store, as_of, self.source)

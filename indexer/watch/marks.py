@@ -20,12 +20,45 @@ from liqtruth.indexer.margin.funding import HOUR
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.universe import carried_on, markets_of_dexes, universe_row
-from liqtruth.indexer.watch.exchange_clock import ExchangeClock
+from liqtruth.indexer.positions.watch_state import WatchState
 from liqtruth.indexer.watch.keeper import Keeper
-from liqtruth.indexer.watch_state import WatchState
+from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST
 
 MOST_UNPAID: Final = timedelta(hours=24)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass
+class ExchangeClock:
+    """`offset_s` is the exchange's clock less ours; `is_reported` whether the endpoint tells its time at all."""
+
+    offset_s: float = 0.0
+    is_reported: bool = False
+
+    @property
+    def now_s(self) -> float:
+        """Epoch seconds by the exchange's clock."""
+        return time.time() + self.offset_s
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_s, UTC)
+
+    def set(self, reported_s: float | None, asked_s: float) -> None:
+        """Go by what was reported in answer to a question of `asked_s` (our clock); null, where nothing that can be
+        believed was reported, leaves the clock as it was."""
+        self.is_reported = reported_s is not None
+        if reported_s is not None:
+            self.offset_s = reported_s - (asked_s + time.time()) / 2
+
+    def note(self, answer_s: float) -> None:
+        """No answer is from the future; where the endpoint tells no time, what it answers is of its now."""
+        if _may_be(answer_s) and (not self.is_reported or answer_s > self.now_s):
+            self.offset_s = answer_s - time.time()
+
+
+def _may_be(reported_s: float) -> bool:
+    return EARLIEST.timestamp() <= reported_s <= time.time() + CLOCK_AHEAD.total_seconds()
 
 
 @dataclass
@@ -46,7 +79,7 @@ class Marks:
     async def set_clock(self, client: InfoClient) -> None:
         """Go by what the exchange tells of its time, where that can be believed."""
         asked_s = time.time()
-        self.clock.set(await client.told_time_s(), asked_s)
+        self.clock.set(await client.reported_time_s(), asked_s)
         if client.clock_warning:
             self.state.faults.note("clock", client.clock_warning)
 

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.watch_state import WatchState
+from liqtruth.indexer.positions.watch_state import WatchState
 
 COUNTERS: Final = {
     "reads": "Accounts read, per dex.",
@@ -46,14 +46,14 @@ class WatchCollector(Collector):
         self.state = state
 
     def collect(self) -> Iterator[Metric]:
-        for name, said in COUNTERS.items():
-            yield CounterMetricFamily(f"liqtruth_{name}", said, getattr(self.state, name))
-        for name, said in TAPE.items():
-            yield CounterMetricFamily(f"liqtruth_tape_{name}", said, getattr(self.state.tape, name))
-        for name, said in GAUGES.items():
+        for name, text in COUNTERS.items():
+            yield CounterMetricFamily(f"liqtruth_{name}", text, getattr(self.state, name))
+        for name, text in TAPE.items():
+            yield CounterMetricFamily(f"liqtruth_tape_{name}", text, getattr(self.state.tape, name))
+        for name, text in GAUGES.items():
             value = getattr(self.state, name)
             if value is not None:
-                yield GaugeMetricFamily(f"liqtruth_{name}", said, value)
+                yield GaugeMetricFamily(f"liqtruth_{name}", text, value)
         by_status = GaugeMetricFamily(
             "liqtruth_positions_by_status", "Positions by status.", labels=["status"]
         )

@@ -1,4 +1,4 @@
-"""A watch from its start to its end: find whom to watch, watch, find more now and then, stop when told.
+"""A watch from its start to its end: find whom to watch, watch, find more now and then, stop when asked.
 
 The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
 every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
@@ -16,20 +16,22 @@ import structlog
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.discovery.sources import Found, discover, leaderboard, vaults
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.discovery.find import discover
+from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
+from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import find_dexes
+from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.indexer.watch.metrics import serving_metrics
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
-from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.storage.lock import alone
 from liqtruth.storage.long_runs import aside, stopping, unless, whole
+from liqtruth.storage.net.urls import shown_url
 from liqtruth.storage.store import Store
-from liqtruth.storage.urls import shown_url
 
 REDISCOVER_S: Final = 6 * 3600.0
 FIRST_FIND_S: Final = 30.0
-"""How long reading waits for the sources; they are heard to their end meanwhile."""
+"""How long reading waits for the sources; they are read to their end meanwhile."""
 VAULT_DETAILS: Final = 20
 FILE: Final = "file"
 
@@ -151,7 +153,7 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         ("vault", partial(vaults, client, plan.stats_url, VAULT_DETAILS)),
     ]
     found = await discover(watch.store, sources, now)
-    for line in found.describe():
-        log.info("found", told=line)
-    for one in found.found:
+    for one, new in zip(found.found, found.new, strict=True):
+        facts = {"addresses": len(one.addresses), "new": new, "requests": one.requests, "weight": one.weight}
+        log.info("source read", source=one.source, **facts, problem=next(iter(one.problems), None))
         watch.meet(one.addresses, one.leaders)

@@ -12,7 +12,7 @@ FIT_STEPS: Final = 12
 
 
 @dataclass
-class Expectation:
+class SizePrior:
     """Expected notional of accounts nobody has read, learned from those that were.
 
     Notional given hints is nought or, rarely, large: a compound Poisson-gamma law, of which only mean and variance
@@ -64,7 +64,7 @@ def hint_columns(
     moved_usd: FloatArray,
     traded_usd: FloatArray,
 ) -> FloatArray:
-    """Hints as the columns that `Expectation` with `PRIOR` takes; nan where a hint is not had.
+    """Hints as the columns that `SizePrior` with `PRIOR` takes; nan where a hint is not had.
 
     `account_value_usd`, `profit_usd` (day, absolute) and `volume_usd` (week) are the leaderboard's, or a vault's.
     `moved_usd` is by how much the all-time profit changed between two looks at the leaderboard: who holds something
@@ -91,7 +91,7 @@ def hint_columns(
 
 
 def probes(hints: FloatArray, asked: FloatArray) -> IntArray:
-    """Rows to read before any expectation is trusted: a few at random of each kind that was hardly asked after.
+    """Rows to read before any prior is trusted: a few at random of each kind that was hardly asked after.
 
     `hints` as by `hint_columns`; `asked` is 1 where a row was read or is being read. Greedy reading learns nothing of
     kinds that it expects little of, and then reads them last, however much they hold.

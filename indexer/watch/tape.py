@@ -1,43 +1,39 @@
 """The trade tape: every trade of every coin, with both addresses, over one websocket that is never trusted.
 
-The connection is made again with growing waits and resubscribed whenever it drops, and also when nothing at all comes
-for `silence_s` although pings are sent: a dead connection does not say so. No trade is told twice, whatever is resent:
-a trade is known by its time, coin and tid. What was missed while the connection was down cannot be had again, so every
-reconnect is told as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late
-or out of order; only their own times count, never the moment they arrive. A message or a trade that cannot be what it
-says it is (no text, no JSON, another coin, another time) is counted by its kind, logged once per kind, and passed over.
+The connection is made again (`storage.net.sockets`) and resubscribed whenever it drops, and also when nothing at all
+comes for `silence_s` although pings are sent. No trade is passed on twice, whatever is resent: a trade is known by its
+time, coin and tid. What was missed while the connection was down is not available again, so every reconnect is reported
+as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order:
+their own times count, never the moment they arrive. A message or a trade that cannot be what it says it is (no text, no
+JSON, another coin, another time) is counted by its kind, logged once per kind, and left out.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.asyncio.client import ClientConnection
 
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
-from liqtruth.indexer.watch_state import TapeStats
+from liqtruth.indexer.positions.watch_state import TapeStats
 from liqtruth.storage.clock import is_timely_ms
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.sockets import FAULTS, Waits, beat, stay_connected, within
+from liqtruth.storage.net.urls import shown_url
 
 HEARTBEAT_S: Final = 20.0
 SILENCE_S: Final = 50.0
-LONGEST_WAIT_S: Final = 30.0
+PING: Final = '{"method":"ping"}'
+LARGEST_MESSAGE: Final = 16 * 2**20
+"""Bytes, unpacked."""
 REMEMBERED: Final = 200_000
 """Trades per generation of the memory that tells duplicates; two generations are kept."""
-
-FAULTS: Final = (OSError, EOFError, WebSocketException)
-"""What the network and whoever is at its other end can do to a connection."""
-LASTING_S: Final = 60.0
-"""A connection that drops sooner than this makes the wait before the next one longer."""
 
 Key = tuple[int, str, int]
 
@@ -58,7 +54,7 @@ class Gap:
 
 @dataclass
 class Seen:
-    """Which trades were told already, in bounded memory: the last `remembered` at least, twice that at most."""
+    """Which trades were passed on already, in bounded memory: the last `remembered` at least, twice that at most."""
 
     remembered: int = REMEMBERED
     newer: set[Key] = field(default_factory=set)
@@ -73,13 +69,6 @@ class Seen:
             self.newer, self.older = set(), self.newer
         self.newer.add(key)
         return True
-
-
-class _Connect(connect):
-    """A connection to the host that was asked for and no other: a redirect is a refusal."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 class Tape:
@@ -105,31 +94,22 @@ class Tape:
         self.stats = TapeStats()
         self._url = "ws" + base_url.rstrip("/").removeprefix("http") + "/ws"
         self._on_trades, self._on_gap = on_trades, on_gap
-        self._heartbeat_s, self._silence_s, self._first_wait_s = heartbeat_s, silence_s, first_wait_s
+        self._heartbeat_s, self._silence_s = heartbeat_s, silence_s
+        self._waits = Waits(first_wait_s)
         self._seen = Seen()
         self._wanted = frozenset(coins)
         self._now_s = now_s
 
     async def run(self) -> None:
-        """Listen until cancelled. Faults of the network never end it; they are counted and told as gaps."""
-        opened = _Connect(
+        """Listen until cancelled. Faults of the network never end it; they are counted and reported as gaps."""
+        await stay_connected(
             self._url,
+            self._listen,
+            self._note_fault,
+            self._waits,
             ping_interval=None,  # the exchange answers its own pings, in JSON
-            close_timeout=1,
-            max_size=16 * 2**20,
-            process_exception=self._note_fault,
-            reconnect_delays=self._waits,
+            max_size=LARGEST_MESSAGE,
         )
-        waits = self._waits()
-        async for connection in opened:
-            opened_s = asyncio.get_running_loop().time()
-            try:
-                await self._listen(connection)
-            except (WebSocketException, OSError) as error:
-                self.stats.last_error = _cause(error, self._silence_s)
-            if asyncio.get_running_loop().time() - opened_s > LASTING_S:
-                waits = self._waits()
-            await asyncio.sleep(next(waits))
 
     async def _listen(self, connection: ClientConnection) -> None:
         self.stats.connects += 1
@@ -137,20 +117,12 @@ class Tape:
             await connection.send(_subscribe(coin))
         self.stats.gaps += self.stats.connects > 1
         self._on_gap(Gap(self.stats.last_trade_ms))
-        heart = asyncio.create_task(self._beat(connection))
+        heart = asyncio.create_task(beat(connection, PING, self._heartbeat_s))
         try:
             while True:
-                async with asyncio.timeout(self._silence_s):
-                    message = await connection.recv(decode=False)
-                self._take(message)
+                self._take(await within(self._silence_s, connection))
         finally:
             heart.cancel()
-
-    async def _beat(self, connection: ClientConnection) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                await asyncio.sleep(self._heartbeat_s)
-                await connection.send('{"method":"ping"}')
 
     def _take(self, raw: bytes) -> None:
         self.stats.messages += 1
@@ -185,7 +157,7 @@ class Tape:
         self.stats.malformed += 1
         self.stats.last_error = one_line(f"{kind}: {what}")
         if self.stats.left_out.note(kind, what):
-            log.warning("passed over", kind=kind, first=one_line(what))
+            log.warning("left out", kind=kind, first=one_line(what))
 
     def _tell(self, trades: Sequence[Trade]) -> None:
         new = [trade for trade in trades if self._seen.is_new(trade)]
@@ -195,16 +167,11 @@ class Tape:
             self.stats.last_trade_ms = max(self.stats.last_trade_ms or 0, *(trade.time for trade in new))
             self._on_trades(new)
 
-    def _note_fault(self, error: Exception) -> Exception | None:
+    def _note_fault(self, error: Exception) -> None:
         """Every fault of the network is worth another try; anything else is a bug and is raised."""
         self.stats.last_error = _cause(error, self._silence_s)
-        return None if isinstance(error, FAULTS) else error
-
-    def _waits(self) -> Generator[float]:
-        wait_s = self._first_wait_s
-        while True:
-            yield wait_s
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        if not isinstance(error, FAULTS):
+            raise error
 
 
 def _subscribe(coin: str) -> str:

@@ -33,7 +33,7 @@ class _Changes:
 
 
 @dataclass
-class RunningSizes:
+class TapePositions:
     """What every account holds by its last reading and the trades since, per coin; rows and coins are numbers.
 
     A trade not later than an account's reading is in the reading already. One that came before the answer did, but
@@ -54,7 +54,7 @@ class RunningSizes:
     _recent_since_s: float = -np.inf
 
     @classmethod
-    def of(cls, accounts: int, coins: int) -> "RunningSizes":
+    def of(cls, accounts: int, coins: int) -> "TapePositions":
         return cls(np.full(accounts, np.nan), np.full(accounts, np.nan), np.zeros(coins))
 
     def grow(self, accounts: int, coins: int) -> None:

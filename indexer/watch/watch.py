@@ -1,6 +1,6 @@
 """Keeps the whole exchange read, for days: the tape says who moved, the scheduler whom to read, one budget pays.
 
-Five tasks share one event loop. The tape moves running sizes and makes accounts dirty. Workers read what the scheduler
+Five tasks share one event loop. The tape moves sizes and makes accounts dirty. Workers read what the scheduler
 chooses. The follower lays what was read over the book in memory. The marker (`indexer.watch.marks`) reads every dex's
 marks, open interest and funding each minute and moves the book to them. The keeper (`indexer.watch.keeper`) stores what
 was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet and
@@ -27,21 +27,22 @@ import structlog
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.discovery.address_list import ADDRESS
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.readings import last_book
+from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.indexer.sweep.crawl import read_account
-from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, Frontier, Pair, dex_of
+from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQueue, Pair, dex_of
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.marks import Marks
 from liqtruth.indexer.watch.tape import Gap, Tape
-from liqtruth.indexer.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.storage.clock import EARLIEST
 from liqtruth.storage.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store
@@ -84,7 +85,7 @@ class Watch:
     pace: Pace = field(default_factory=Pace)
     patience: Patience | None = None
     book: LiveBook = field(default_factory=LiveBook)
-    frontier: Frontier = field(default_factory=Frontier)
+    crawl_queue: CrawlQueue = field(default_factory=CrawlQueue)
     state: WatchState = field(default_factory=WatchState)
 
     def __post_init__(self) -> None:
@@ -138,21 +139,21 @@ class Watch:
     def note_fault(self, where: str, error: BaseException) -> None:
         """Count it, and log the first of its kind."""
         if self.state.note_fault(where, error):
-            log.error("went wrong, going on", where=where, kind=type(error).__name__, error=str(error)[:300])
+            log.error("fault", where=where, kind=type(error).__name__, error=str(error)[:300])
 
     async def _store_what_can_be(self) -> None:
-        """At the end; where even that fails, it is told."""
+        """At the end; where even that fails, it is logged."""
         try:
             self._take_in()
             await self.keeper.store_read()
             await self.keeper.store_book(self.book, self.clock.now)
             self._write_state()
         except FAULTS as error:
-            log.error("the last readings could not be stored", error=str(error)[:300])
+            log.error("checkpoint failed", error=str(error)[:300])
 
     def meet(self, addresses: Iterable[str], leaders: pl.DataFrame | None = None) -> None:
         """Consider these accounts in every dex; the leaderboard hints at who holds much."""
-        self.frontier.add(((address, dex) for address in addresses for dex in self.dexes), leaders)
+        self.crawl_queue.add(((address, dex) for address in addresses for dex in self.dexes), leaders)
 
     # ------------------------------------------------------------------------------------ beginning
 
@@ -171,11 +172,11 @@ class Watch:
         self.book = self.keeper.take_up(shown_url)
         self.book.tables = tables
         self.book.lay_over(self.keeper.parts.accounts(), self.keeper.parts.positions())
-        self.frontier.note_reads(self.book.accounts, self.book.positions)
+        self.crawl_queue.note_reads(self.book.accounts, self.book.positions)
         self.meet(address_book.book(self.store)["address"])
         self._modes = remembered_modes(self.store)
         self.state.resumed_accounts = self.book.accounts.height
-        log.info("taken up", accounts=self.book.accounts.height, positions=self.book.positions.height)
+        log.info("resumed", accounts=self.book.accounts.height, positions=self.book.positions.height)
 
     # ---------------------------------------------------------------------------------------- tape
 
@@ -205,12 +206,12 @@ class Watch:
             one if one.time <= latest_ms else msgspec.structs.replace(one, time=latest_ms) for one in trades
         ]
         try:
-            self.frontier.note_trades(trades)
+            self.crawl_queue.note_trades(trades)
             late = self._rows_of([one for one in trades if one.time < earliest_ms])
-            self.frontier.sizes.note_doubt(late, self._newest_s)
+            self.crawl_queue.sizes.note_doubt(late, self._newest_s)
         except FAULTS as error:
             self.note_fault("tape", error)
-            self.frontier.note_gap(min(one.time for one in trades) / 1000, now_s)
+            self.crawl_queue.note_gap(min(one.time for one in trades) / 1000, now_s)
         for trade in trades:
             at = datetime.fromtimestamp(trade.time / 1000, UTC)
             for address in trade.users:
@@ -221,21 +222,21 @@ class Watch:
         known = dex_of(trade.coin) in self.dexes and trade.time / 1000 >= EARLIEST.timestamp()
         if known and trade.px * trade.sz < LARGEST_TRADE_USD and all(map(is_address, trade.users)):
             return True
-        said = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
-        self.note_fault("tape", WireError("trade", "the tape", said))
+        text = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
+        self.note_fault("tape", WireError("trade", "the tape", text))
         return False
 
     def _rows_of(self, trades: Sequence[Trade]) -> IntArray:
         pairs = [(user.lower(), dex_of(trade.coin)) for trade in trades for user in trade.users]
-        return np.array([self.frontier.rows[pair] for pair in pairs], dtype=np.int64)
+        return np.array([self.crawl_queue.rows[pair] for pair in pairs], dtype=np.int64)
 
     def _note_gap(self, gap: Gap) -> None:
         """Whoever was read before now may hold something else; at a start without history nothing was missed."""
         self._take_in()
         since_s = None if gap.since_ms is None else gap.since_ms / 1000
-        self.frontier.note_gap(since_s, self.clock.now_s)
+        self.crawl_queue.note_gap(since_s, self.clock.now_s)
         if gap.since_ms is not None or self.state.resumed_accounts:
-            log.warning("trades may be missing", since_s=since_s)
+            log.warning("tape gap", since_s=since_s)
 
     # ------------------------------------------------------------------------------------- reading
 
@@ -246,7 +247,7 @@ class Watch:
             ahead = max(per_s * self.pace.plan_s * 2, DEAREST_WEIGHT * self.concurrency)
             wanted = ahead - DEAREST_WEIGHT * self._queue.qsize()
             if wanted > 0 and time.monotonic() > self._resting_until_s:
-                for pair in self.frontier.next(wanted, self.clock.now_s):
+                for pair in self.crawl_queue.next(wanted, self.clock.now_s):
                     self._queue.put_nowait(pair)
             await asyncio.sleep(self.pace.plan_s)
 
@@ -263,7 +264,7 @@ class Watch:
                 self.state.failures_in_a_row = 0
 
     async def _read(self, client: InfoClient, pair: Pair) -> list[AccountReading]:
-        """The account in the dex; raises what the client raises, and `WireError` for a dex that was never told."""
+        """The account in the dex; raises what the client raises, and `WireError` for a dex that was never read."""
         address, dex = pair
         if dex not in self.book.tables:
             raise WireError("clearinghouseState", client.shown_url, f"no margin tables of the dex {dex!r}")
@@ -278,15 +279,13 @@ class Watch:
 
     def _note_failure(self, pair: Pair, error: BaseException) -> None:
         """Try the account again later; where many fail in a row the host is gone, and everybody rests."""
-        self.frontier.note_failure(pair, self.clock.now_s + FAILURE_WAIT_S)
+        self.crawl_queue.note_failure(pair, self.clock.now_s + FAILURE_WAIT_S)
         self.note_fault("reader", error)
         self.state.failures += 1
         self.state.failures_in_a_row += 1
         if self.state.failures_in_a_row > self.concurrency:
             self._resting_until_s = time.monotonic() + HOST_GONE_WAIT_S
-            log.error(
-                "the exchange does not answer; resting", error=str(error)[:300], rest_s=HOST_GONE_WAIT_S
-            )
+            log.error("host down", error=str(error)[:300], rest_s=HOST_GONE_WAIT_S)
 
     # ------------------------------------------------------------------------------------- marking
 
@@ -312,15 +311,15 @@ class Watch:
             self._take_in()
 
     def _take_in(self) -> None:
-        """Let book and frontier follow what arrived since, and the book the tape."""
+        """Let book and crawl queue follow what arrived since, and the book the tape."""
         arrived, self._arrived = self._arrived, []
         try:
             self._take(arrived)
         except FAULTS:
             for reading in arrived:
                 self._take_alone(reading)
-        self.book.resize(self.frontier.take_changes(), self.marks.markets, self.clock.now)
-        self.frontier.learn()
+        self.book.resize(self.crawl_queue.take_changes(), self.marks.markets, self.clock.now)
+        self.crawl_queue.learn()
 
     def _take_alone(self, reading: AccountReading) -> None:
         """One that cannot be taken holds up no other."""
@@ -333,7 +332,7 @@ class Watch:
         if readings:
             self.book.take(readings)
             accounts = accounts_frame(readings)
-            self.frontier.note_reads(*self.book.of(accounts))
+            self.crawl_queue.note_reads(*self.book.of(accounts))
             self._remember_modes(readings)
             self.keeper.read(readings)
 
@@ -354,7 +353,7 @@ class Watch:
             except LiqtruthError as error:
                 self.note_fault("keeper", error)
             self._write_state()
-            log.info("kept", **self.state.short())
+            log.info("checkpoint written", **self.state.short())
 
     def _write_state(self) -> None:
         self.state.clock_offset_s = self.clock.offset_s
@@ -362,9 +361,9 @@ class Watch:
         self.state.batches, self.state.book = self.keeper.batches, self.keeper.book_id
         self.state.take(
             self.budget,
-            self.frontier.sizes.read_s,
-            self.frontier.sizes.dirty_since_s,
-            self.frontier.sizes.size_usd,
+            self.crawl_queue.sizes.read_s,
+            self.crawl_queue.sizes.dirty_since_s,
+            self.crawl_queue.sizes.size_usd,
             self.book.positions,
             self._queue.qsize(),
             self.clock.now,

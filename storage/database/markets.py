@@ -4,11 +4,11 @@ What may be stored is decided by the package that read it; here rows are merged,
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.tables import Market, Universe, upsert
@@ -28,18 +28,25 @@ def store_universe(database: Database, row: Universe) -> None:
 
 def last_market(database: Database, venue: str, coin: str, at: datetime | None = None) -> Market | None:
     """The last market row of `coin` not later than `at`."""
+    with database.session() as session:
+        return last_market_in(session, venue, coin, at)
+
+
+def last_market_in(session: Session, venue: str, coin: str, at: datetime | None = None) -> Market | None:
+    """The same in a session that asks more."""
     query = select(Market).where(Market.venue == venue, Market.coin == coin)
     if at is not None:
         query = query.where(Market.as_of <= at)
-    with database.session() as session:
-        return session.exec(query.order_by(col(Market.as_of).desc()).limit(1)).first()
+    return session.exec(query.order_by(col(Market.as_of).desc()).limit(1)).first()
 
 
-def last_markets(database: Database, venue: str) -> dict[str, Market]:
-    """The last stored row of every coin."""
+def last_markets(database: Database, venue: str, at: datetime | None = None) -> dict[str, Market]:
+    """The last row of every coin, stored not later than `at`."""
     latest = (
         select(Market.coin, func.max(Market.as_of)).where(Market.venue == venue).group_by(col(Market.coin))
     )
+    if at is not None:
+        latest = latest.where(Market.as_of <= at)
     with database.session() as session:
         moments = dict(session.exec(latest).all())
         rows = session.exec(
@@ -48,25 +55,29 @@ def last_markets(database: Database, venue: str) -> dict[str, Market]:
     return {row.coin: row for row in rows if row.as_of == moments[row.coin]}
 
 
-def market_coins(database: Database, venue: str) -> list[str]:
-    """Every coin that has a market row."""
-    with database.session() as session:
-        return sorted(session.exec(select(Market.coin).where(Market.venue == venue).distinct()).all())
-
-
-def universes_at(database: Database, venue: str, dex: str, moments: Iterable[datetime]) -> list[Universe]:
-    """The `meta` answers of `dex` that held at these moments, oldest first.
+def universes_at(
+    database: Database, venue: str, dexes: Iterable[str], moments: Iterable[datetime]
+) -> dict[str, list[Universe]]:
+    """The `meta` answers of each dex that held at these moments, oldest first; a dex without any has none.
 
     Each is the last not later than its moment, or the first where all are later. Of answers that follow each other and
     say the same, only the first. Only these are read whole.
     """
-    query = select(Universe.as_of).where(Universe.venue == venue, Universe.dex == dex)
+    wanted = list(moments)
     with database.session() as session:
-        stored = sorted(session.exec(query).all())
-        needed = sorted({max(bisect_right(stored, moment), 1) - 1 for moment in moments}) if stored else []
-        found = [session.get_one(Universe, (venue, dex, stored[number])) for number in needed]
+        return {dex: _that_differ(_held_at(session, venue, dex, wanted)) for dex in dexes}
+
+
+def _held_at(session: Session, venue: str, dex: str, moments: Sequence[datetime]) -> list[Universe]:
+    query = select(Universe.as_of).where(Universe.venue == venue, Universe.dex == dex)
+    stored = sorted(session.exec(query).all())
+    needed = sorted({max(bisect_right(stored, moment), 1) - 1 for moment in moments}) if stored else []
+    return [session.get_one(Universe, (venue, dex, stored[number])) for number in needed]
+
+
+def _that_differ(rows: Iterable[Universe]) -> list[Universe]:
     kept: list[Universe] = []
-    for row in found:
+    for row in rows:
         if not kept or kept[-1].meta_json != row.meta_json:
             kept.append(row)
     return kept

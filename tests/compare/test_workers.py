@@ -113,7 +113,7 @@ def cluster() -> Iterator[str]:
     from distributed import LocalCluster  # not where worker processes import their tasks
 
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=50
     ) as running:
         yield running.scheduler_address
 
@@ -248,6 +248,15 @@ def test_a_scheduler_that_dies_is_told_in_one_line() -> None:
     with own_scheduler() as (process, address):
         with pytest.raises(SourceUnreachable, match="was lost: run the command again") as caught:
             run_all(ends_process, [process.pid, 0], Workers(cluster=address))
+        assert "\n" not in str(caught.value)
+
+
+def test_nobody_waits_for_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its only worker ends while it computes, and none comes."""
+    monkeypatch.setattr("liqtruth.compare.dask_cluster.WORKER_S", 2.0)
+    with own_scheduler() as (_, address):
+        with pytest.raises(SourceUnreachable, match="has had no worker for 2 s: start some") as caught:
+            run_all(always_dies, [1, 2], Workers(cluster=address))
         assert "\n" not in str(caught.value)
 
 

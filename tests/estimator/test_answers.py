@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from liqtruth.estimator.frames import LONG_SHORT_ACCOUNTS, TAKER_BUY_SELL
 from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues import parsing
-from liqtruth.estimator.venues.bounds import LeftOut, possible
+from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.spec import COINS, CONTRACTS, USD, Call
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.estimator.venues.transport import Malformed
 from liqtruth.estimator.venues.units import Contract
+from liqtruth.heatmap.left_out import LeftOut
 
 BTC = Contract("BTC", "BTC/USDT:USDT", "BTCUSDT", 0.01)
 NOW = of_ms(1_780_002_000_000)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.venues.bounds import KINDS_KEPT, LeftOut, possible
+from liqtruth.estimator.venues.bounds import possible
+from liqtruth.heatmap.left_out import MOST_KINDS, ROWS, LeftOut
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CANDLE = {"interval_s": 60, "open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0}
@@ -84,7 +85,7 @@ def test_a_row_that_cannot_be_is_left_out_and_its_neighbours_stay(
     kept = possible(frame(dataset, {}, {column: value}, {}), dataset, NOW, left_out)
     assert kept.equals(frame(dataset, {}, {}, {})[[0, 2]])
     assert left_out.total == 1
-    [line] = left_out.lines()
+    [line] = left_out.describe(ROWS)
     assert f"{dataset}, " in line
     assert line.isprintable()
 
@@ -106,7 +107,7 @@ def test_any_time_in_milliseconds_is_kept_or_named(times: list[int]) -> None:
     left_out = LeftOut()
     kept = possible(told, "funding", NOW, left_out)
     assert kept.height + left_out.total == len(times)
-    assert all(line.isprintable() and len(line) < 300 for line in left_out.lines())
+    assert all(line.isprintable() and len(line) < 300 for line in left_out.describe(ROWS))
 
 
 def test_what_fits_no_unit_of_a_row_is_wrong_once_however_many_columns_are() -> None:
@@ -119,7 +120,7 @@ def test_what_fits_no_unit_of_a_row_is_wrong_once_however_many_columns_are() -> 
 
 def test_the_account_of_what_is_left_out_does_not_grow_without_end() -> None:
     left_out = LeftOut()
-    for at in range(10 * KINDS_KEPT):
-        left_out.add(f"reason {at}", "x" * 10_000)
-    assert left_out.total == 10 * KINDS_KEPT
-    assert len(left_out.lines()) <= KINDS_KEPT + 1
+    for at in range(10 * MOST_KINDS):
+        left_out.note(f"reason {at}", "x" * 10_000)
+    assert left_out.total == 10 * MOST_KINDS
+    assert len(left_out.describe(ROWS)) <= MOST_KINDS + 1

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from liqtruth.estimator.errors import StaleSeries
-from liqtruth.estimator.model.turnover import age_open_interest
+from liqtruth.estimator.model.turnover import turn_over
 from liqtruth.estimator.series.series import align
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from tests.estimator.markets import HOUR, START, candles, held
@@ -35,7 +35,8 @@ def test_a_moving_price_is_no_birth_between_two_readings_of_open_interest_in_usd
     readings = held(hours(0, 1, 2, 3, 4), None, usd)
     series = align(moved, readings, START, START + 4 * HOUR)
     assert series.bars.open_interest == pytest.approx(np.full(17, 1000.0))
-    assert age_open_interest(series.bars.open_interest).births.sum() == pytest.approx(0.0, abs=1e-9)
+    lots = turn_over(series.bars.open_interest, np.zeros(16), np.zeros(1))
+    assert lots.births.sum() == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Desk:
 
 def _file_doors(folder: Path) -> Iterator[Door]:
     from liqtruth.estimator.feeds.imports import import_feed
-    from liqtruth.indexer.discovery.address_list import read_addresses
+    from liqtruth.indexer.discovery.address_book import read_addresses
     from liqtruth.indexer.files.imports import import_paths
     from liqtruth.indexer.node.fills import read_liquidations
     from liqtruth.indexer.node.state import read_state
@@ -143,7 +143,7 @@ def _own_file_doors(folder: Path) -> Iterator[Door]:
     from liqtruth.compare.validation.final_window import opened_windows
     from liqtruth.estimator.model.leverage_model import from_json
     from liqtruth.heatmap.files import read_map
-    from liqtruth.indexer.watch_state import read_state as read_watch
+    from liqtruth.indexer.positions.watch_state import read_state as read_watch
 
     known = seeds()
     maps, divergences, records = (Desk(folder, name) for name in ("map file", "divergence file", "records"))

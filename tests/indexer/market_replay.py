@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.indexer.watch.scheduler import Candidates, choose
-from liqtruth.indexer.watch.size_prior import PRIOR, Expectation, hint_columns, probes
-from liqtruth.indexer.watch.tape_positions import RunningSizes
+from liqtruth.indexer.watch.size_prior import PRIOR, SizePrior, hint_columns, probes
+from liqtruth.indexer.watch.tape_positions import TapePositions
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook
 from liqtruth.sandbox.hyperliquid.directory import Directory, account_values, performance
 from liqtruth.sandbox.market.ledger import MICRO
@@ -116,15 +116,15 @@ class Replay:
     def lot_scale(self) -> Floats:
         return np.array([asset.lot_scale for asset in self.market.spec.assets], float)
 
-    def note_trades(self, sizes: RunningSizes, trades: Trades) -> None:
-        """Hand trades to the running sizes as the tape would."""
+    def note_trades(self, sizes: TapePositions, trades: Trades) -> None:
+        """Hand trades to the sizes by the tape as the tape would."""
         sz, px = trades.lots / self.lot_scale[trades.coin], trades.px / self.px_scale[trades.coin]
         sizes.note_trades(trades.buyer, trades.seller, trades.coin, sz, px, trades.point * 60.0)
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What is known of a market before its first account is read: `columns` for `Expectation`, and who is named."""
+    """What is known of a market before its first account is read: `columns` for `SizePrior`, and who is named."""
 
     columns: Floats
     named: Flags
@@ -181,7 +181,7 @@ def round_robin_order(size: int, seed: int = 0) -> Ints:
 def cold_order(truth: Truth, hints: Hints) -> Ints:
     """The order in which our scheduler reads a market it knows by hints alone, learning from what it reads."""
     size = truth.weight.size
-    expectation = Expectation(PRIOR)
+    size_prior = SizePrior(PRIOR)
     read_s, read_usd = np.full(size, np.nan), np.zeros(size)
     first = probes(hints.columns, np.zeros(size))
     read_s[first], read_usd[first] = truth.now_s, truth.account_usd[first]
@@ -191,8 +191,8 @@ def cold_order(truth: Truth, hints: Hints) -> Ints:
         seen = np.flatnonzero(~np.isnan(read_s))
         if seen.size > max(100, 1.1 * learned):
             learned = seen.size
-            expectation.learn(hints.columns[seen], read_usd[seen])
-        expected = expectation.expected_usd(hints.columns)
+            size_prior.learn(hints.columns[seen], read_usd[seen])
+        expected = size_prior.expected_usd(hints.columns)
         rows = choose(_unread(read_s, expected, np.full(size, 4)), BATCH_WEIGHT, truth.now_s)
         rows = rows[np.isnan(read_s[rows])]
         read_s[rows], read_usd[rows] = truth.now_s, truth.account_usd[rows]
@@ -234,7 +234,7 @@ def _unread(read_s: Floats, expected_usd: Floats, weight: Ints) -> Candidates:
 class Reader:
     """A reader's knowledge: last readings with their levels, and sizes kept up by the tape."""
 
-    sizes: RunningSizes
+    sizes: TapePositions
     liq_px: Floats
     weight: Ints
     spent: float = 0.0
@@ -242,7 +242,7 @@ class Reader:
     @classmethod
     def of(cls, replay: Replay) -> "Reader":
         shape = (replay.size, replay.coins)
-        return cls(RunningSizes.of(*shape), np.full(shape, np.nan), np.full(replay.size, 2))
+        return cls(TapePositions.of(*shape), np.full(shape, np.nan), np.full(replay.size, 2))
 
     def read(self, rows: Ints, truth: Truth) -> None:
         row, coin = np.nonzero(truth.szi[rows])

@@ -16,10 +16,11 @@ from info_endpoint import META, NOW_MS, Fault, InfoEndpoint, address_of, btc, se
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.attempts import Patience, RequestRefused
 from liqtruth.indexer.info.budget import Budget, weight_of
-from liqtruth.indexer.info.client import InfoClient, Patience, RequestRefused, exchange_time_s
+from liqtruth.indexer.info.client import InfoClient, exchange_time_s
 from liqtruth.sandbox.http.spoiled import bomb
-from liqtruth.storage.answers import LARGEST_ANSWER, AnswerRefused
+from liqtruth.storage.net.answers import LARGEST_ANSWER, AnswerRefused
 
 QUICK = Patience(attempts=4, total_s=5.0, first_wait_s=0.01, pause_s=0.02)
 
@@ -322,7 +323,7 @@ async def test_the_clock_that_counts_is_the_exchanges(endpoint: InfoEndpoint) ->
     endpoint.time = NOW_MS
     endpoint.states[address_of(1)] = state(time=NOW_MS + 3_600_000)
     async with client(endpoint) as asked:
-        assert await asked.told_time_s() == NOW_MS / 1000
+        assert await asked.reported_time_s() == NOW_MS / 1000
         with pytest.raises(WireError):
             await asked.clearinghouse_state(address_of(1))
         endpoint.time = NOW_MS + 3_600_000
@@ -334,7 +335,7 @@ async def test_the_clock_that_counts_is_the_exchanges(endpoint: InfoEndpoint) ->
 async def test_a_clock_that_cannot_be_true_is_not_believed(endpoint: InfoEndpoint, told: Any) -> None:
     endpoint.time = told
     async with client(endpoint) as asked:
-        assert await asked.told_time_s() is None
+        assert await asked.reported_time_s() is None
         assert abs(await exchange_time_s(asked) - time.time()) < 60
         assert asked.clock_warning
         endpoint.states[address_of(1)] = state(time=FAR)

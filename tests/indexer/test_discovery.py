@@ -15,10 +15,9 @@ from info_endpoint import address_of
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.sources import (
-    Discovery,
     Found,
-    discover,
     leaderboard,
     liquidated,
     listed,
@@ -27,8 +26,9 @@ from liqtruth.indexer.discovery.sources import (
     vaults,
 )
 from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.store import Store
 

@@ -1,7 +1,5 @@
 """An hour's funding moves cash from one side to the other, and prices with it."""
 
-from datetime import UTC, datetime, timedelta
-
 import polars as pl
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, Meta
-from liqtruth.indexer.margin.funding import hours_between, pay_funding
+from liqtruth.indexer.margin.funding import pay_funding
 from liqtruth.indexer.margin.reconcile import reconcile, remark
 from liqtruth.indexer.margin.tables import MarginTables
 
@@ -103,11 +101,3 @@ def test_what_longs_pay_shorts_receive(sizes: list[float], rate: float, hours: i
     paid = pay_funding(held, rates(rate), TABLES, hours)
     change = (paid["account_value_usd"] - held["account_value_usd"]).sum()
     assert change == pytest.approx(0.0, abs=1e-6)
-
-
-@given(st.integers(0, 10**6), st.integers(0, 10**5))
-def test_hours_are_counted_when_they_strike(start_s: int, length_s: int) -> None:
-    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=start_s)
-    end = start + timedelta(seconds=length_s)
-    struck = sum(1 for second in range(start_s + 1, start_s + length_s + 1) if second % 3600 == 0)
-    assert hours_between(start, end) == struck

@@ -15,8 +15,9 @@ from polars.testing import assert_frame_equal
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
-from liqtruth.indexer.positions.readings import market_as_of, positions_as_of
-from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
+from liqtruth.indexer.positions.universe import VENUE, stored_tables
+from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
@@ -391,7 +392,7 @@ def test_a_market_table_is_read_beside_positions_or_alone(store: Store, written:
     summaries = import_paths(store, [written("p.csv", table(row(1)))], market=market)
     assert [one.kind for one in summaries] == ["positions", "markets"]
     assert imported(store, market).market_rows == 2
-    found = market_as_of(store, "BTC", FIRST)
+    found = coin_as_of(store, "BTC", FIRST)[1]
     assert found is not None
     assert (found.mark_px, found.open_interest, found.funding_rate) == (50_000.0, 100.5, 0.0000125)
 
@@ -402,7 +403,7 @@ def test_several_market_tables_and_metas_are_all_read(store: Store, written: Wri
     metas = [written("main.json", json.dumps([META, [CTX] * 2])), written("xyz.json", json.dumps(builder))]
     account = written("a.json", json.dumps(state(btc(1.0, 45_000.0))))
     import_paths(store, [account], market=markets, meta=metas)
-    assert all(market_as_of(store, coin, FIRST) for coin in ("BTC", "ETH"))
+    assert all(last_market(store.database, VENUE, coin, FIRST) for coin in ("BTC", "ETH"))
     assert {dex: bool(stored_tables(store, [dex], SECOND)[0]) for dex in ("", "xyz", "abc")} == {
         "": True,
         "xyz": True,
@@ -468,7 +469,7 @@ def test_meta_gives_margin_tables_and_marks_and_is_remembered(store: Store, writ
     )
     assert summaries[0].statuses == {"agree": 1}
     assert summaries[1].market_rows == 2
-    found = market_as_of(store, "BTC")
+    found = coin_as_of(store, "BTC")[1]
     assert found is not None
     assert (found.mark_px, found.as_of.timestamp() * 1000) == (MARK_PX, NOW_MS)
     again = imported(store, path, address=address_of(1))

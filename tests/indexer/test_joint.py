@@ -1,7 +1,7 @@
 """Joint prices are where equity meets maintenance when all marks move together, held against plain Python."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,8 +15,10 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.notes import note
 from liqtruth.indexer.maps.betas import FEWEST_RETURNS, betas_of, stored_betas
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.maps.joint import JointView, joint_map, joint_prices, joint_view
+from liqtruth.indexer.maps.joint import JointView, joint_prices, joint_view
+from liqtruth.indexer.margin.pools import backing_of
 from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
@@ -29,8 +31,14 @@ from tests.indexer.margined import MARKS, TABLES, Held, Holder, crowds, frame_of
 betas_drawn = st.fixed_dictionaries({coin: st.floats(-2, 2) for coin in sorted(MARKS) if coin != "BTC"})
 
 
+def prices(
+    positions: pl.DataFrame, tables: Mapping[str, MarginTables], coin: str, betas: Mapping[str, float]
+) -> pl.DataFrame:
+    return joint_prices(positions, backing_of(positions, tables), coin, betas)
+
+
 def joined(holders: list[Holder], betas: dict[str, float] | None = None) -> pl.DataFrame:
-    return joint_prices(frame_of(holders), TABLES, "BTC", betas or {})
+    return prices(frame_of(holders), TABLES, "BTC", betas or {})
 
 
 def moves_of(row: dict[str, object]) -> dict[str, float | None]:
@@ -152,7 +160,7 @@ def test_nothing_is_invented_for_a_pool_with_an_unknown_table_or_unknown_collate
     held = (Held("BTC", 1e4), Held("xyz:TSLA", 1e3))
     frame = frame_of([Holder("0x1", "unified", 1e3, held), Holder("0x2", "standard", 1e3, held)])
     without = {dex: tables for dex, tables in TABLES.items() if dex != "xyz"}
-    status = joint_prices(frame, without, "BTC", {}).select("address", "coin", "joint_status", "joint_px")
+    status = prices(frame, without, "BTC", {}).select("address", "coin", "joint_status", "joint_px")
     told = {(a, c): (s, px is None) for a, c, s, px in status.rows()}
     # The unified account's pool is not the dex's token any more once the dex is unknown: each is judged by what is.
     assert told["0x2", "BTC"] == ("joint", False)
@@ -160,21 +168,21 @@ def test_nothing_is_invented_for_a_pool_with_an_unknown_table_or_unknown_collate
     modeless = frame.with_columns(
         account_mode=pl.lit(None, pl.String), pooled_available_usd=pl.lit(None, pl.Float64)
     )
-    assert set(joint_prices(modeless, TABLES, "BTC", {})["joint_status"]) == {"unknown"}
+    assert set(prices(modeless, TABLES, "BTC", {})["joint_status"]) == {"unknown"}
 
 
 def test_collateral_is_what_the_exchanges_prices_agree_on_where_they_contradict_what_was_captured() -> None:
     frame = frame_of([Holder("0x1", "standard", 1e3, (Held("BTC", 1e4), Held("ARB", 5e3)))], exchange=True)
-    right = joint_prices(frame, TABLES, "BTC", {})["joint_px"].to_list()
+    right = prices(frame, TABLES, "BTC", {})["joint_px"].to_list()
     wrong = reconcile(frame.with_columns(account_value_usd=pl.lit(7.0)), TABLES)
     assert set(wrong["status"]) == {"differs"}
-    assert joint_prices(wrong, TABLES, "BTC", {})["joint_px"].to_list() == pytest.approx(right, rel=1e-9)
+    assert prices(wrong, TABLES, "BTC", {})["joint_px"].to_list() == pytest.approx(right, rel=1e-9)
     # Prices that imply two different collaterals tell nothing of either.
     moved = (
         pl.when(pl.col("coin") == "BTC").then(0.99 * pl.col("liq_px_exchange")).otherwise("liq_px_exchange")
     )
     torn = reconcile(wrong.with_columns(liq_px_exchange=moved), TABLES)
-    assert set(joint_prices(torn, TABLES, "BTC", {})["joint_status"]) == {"unknown"}
+    assert set(prices(torn, TABLES, "BTC", {})["joint_status"]) == {"unknown"}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +196,7 @@ def test_collateral_is_what_the_exchanges_prices_agree_on_where_they_contradict_
 def test_bad_betas_and_coins_are_refused(coin: str, betas: dict[str, float], told: str) -> None:
     frame = frame_of([Holder("0x1", "standard", 1e3, (Held("BTC", 1e4),))])
     with pytest.raises(BadInput, match=told):
-        joint_prices(frame, TABLES, coin, betas)
+        prices(frame, TABLES, coin, betas)
 
 
 # ------------------------------------------------------------------------------------------- the map
@@ -253,7 +261,7 @@ def test_a_map_holds_what_goes_along_and_what_a_favourable_move_closes_beside_it
 def test_cross_positions_that_were_not_read_are_held_still() -> None:
     whole = Holder("0x1", "standard", 1_000.0, (Held("BTC", 10_000.0), Held("ARB", 10_000.0)))
     frame = frame_of([whole])
-    found = joint_prices(frame.filter(pl.col("coin") == "BTC"), TABLES, "BTC", {})
+    found = prices(frame.filter(pl.col("coin") == "BTC"), TABLES, "BTC", {})
     assert found["joint_px"][0] == pytest.approx(found["liq_px"][0], rel=1e-12)
     assert joined([whole]).filter(pl.col("coin") == "BTC")["joint_px"][0] > found["joint_px"][0]
 
@@ -269,7 +277,7 @@ def test_a_map_without_margin_tables_or_positions_says_what_to_do(store: Store) 
 
 
 def test_betas_change_the_map_and_are_named_in_its_assumptions(swept: Store, view: JointView) -> None:
-    moved = joint_map(swept, "BTC", betas={"ETH": 0.0, "SOL": 0.0, "HYPE": 0.0})
+    moved = joint_view(swept, "BTC", betas={"ETH": 0.0, "SOL": 0.0, "HYPE": 0.0}).heatmap
     exact = exact_map(swept, "BTC")
     assert moved.assumptions[0].code == "moves_by_beta"
     assert view.heatmap.assumptions[0].code == "moves_alike"

@@ -9,7 +9,7 @@ from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, Meta
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.readings import accounts_as_of, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, positions_as_of
 from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_a_stored_book_is_taken_up_whole(book: LiveBook, store: Store) -> None:
     again = LiveBook.load(store)
     assert sizes(again) == sizes(book)
     assert sorted(again.accounts["address"]) == ["0xa", "0xb", "0xc"]
-    assert accounts_as_of(store)["as_of"].max() == NOON + timedelta(minutes=2)
+    assert Readings(store).accounts()["as_of"].max() == NOON + timedelta(minutes=2)
     assert positions_as_of(store, coin="BTC")["age_s"].to_list() != []
 
 

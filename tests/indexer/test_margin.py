@@ -13,7 +13,6 @@ from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.solver import (
     HIGHEST_PRICE,
     Floats,
-    cross_constant,
     implied_available,
     implied_constant,
     maintenance_margin,
@@ -190,7 +189,7 @@ def test_cross_prices_of_the_exchange_are_reproduced(
     szi: float, value: float, equity: float, margin: float, leverage: int, price: float, error: float
 ) -> None:
     own = arr(margin_of(value, leverage))
-    constant = cross_constant(arr(equity), arr(margin), own, arr(szi), arr(value / abs(szi)))
+    constant = pooled_constant(arr(equity - margin), own, arr(szi), arr(value / abs(szi)))
     assert solve(szi, float(constant[0]), leverage) == pytest.approx(price, rel=error)
 
 

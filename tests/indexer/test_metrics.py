@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.positions.watch_state import WatchState
 from liqtruth.indexer.watch.metrics import serving_metrics
-from liqtruth.indexer.watch_state import WatchState
 
 
 def test_metrics_follow_the_state() -> None:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from pooled import HELD, MARKS, META_JSON, NOON, TABLE, TABLES, held, sent
 
 from liqtruth.heatmap.text import ago
-from liqtruth.indexer.margin.checks import Checks
-from liqtruth.indexer.margin.reconcile import check, implied_collateral_notes, reconcile
-from liqtruth.indexer.positions.mismatch import (
+from liqtruth.indexer.audit.mismatch import (
     MISMATCHES,
     REASONS,
     count_reasons,
     mismatch_report,
     mismatches,
 )
+from liqtruth.indexer.margin.checks import Checks, check
+from liqtruth.indexer.margin.reconcile import implied_collateral_notes, reconcile
 from liqtruth.indexer.positions.universe import universe_row
 from liqtruth.storage.database.markets import store_universe
 from liqtruth.storage.database.tables import Reading, Scope

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.frames import LIQUIDATIONS
-from liqtruth.indexer.node.fills import DATASET, funding_census, import_fills, read_liquidations
+from liqtruth.indexer.node.fills import DATASET, import_fills, read_liquidations
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store
 
@@ -295,39 +295,3 @@ def test_a_broken_archive_an_empty_folder_and_a_missing_file_are_refused(tmp_pat
 
 
 # ------------------------------------------------------------------------------------------- funding census
-
-
-def funding(time: str, *deltas: tuple[str, str, str, str]) -> Mapping[str, Any]:
-    names = ("user", "coin", "szi", "funding_amount")
-    rows = [{**dict(zip(names, delta, strict=True)), "funding_rate": "0.0000125"} for delta in deltas]
-    return {"time": time, "hash": NO_HASH, "inner": {"Funding": {"deltas": rows}}}
-
-
-FIRST = funding(
-    "2026-09-01T12:00:00.063787823", (VICTIM, "BTC", "-0.5", "0.37"), (TAKER, "BTC", "0.5", "-0.37")
-)
-OTHER = {
-    "time": "2026-09-01T12:00:01.0",
-    "hash": "0x1",
-    "inner": {"LedgerUpdate": {"users": [VICTIM], "delta": {}}},
-}
-
-
-@pytest.mark.parametrize("blocks", [False, True])
-def test_the_hourly_funding_is_a_census_of_positions(tmp_path: Path, blocks: bool) -> None:
-    second = funding("2026-09-01T13:00:00", (VICTIM, "BTC", "-0.5", "0.4"))
-    events = [FIRST, OTHER, second, second]
-    lines = [{"block_number": 1, "events": events}] if blocks else events
-    census = funding_census([write(tmp_path / "12", "".join(json.dumps(line) + "\n" for line in lines))])
-    noon = datetime(2026, 9, 1, 12, 0, 0, 63_000, tzinfo=UTC)
-    assert census.rows() == [
-        (noon, VICTIM, "BTC", -0.5, 0.37),
-        (noon, TAKER, "BTC", 0.5, -0.37),
-        (datetime(2026, 9, 1, 13, tzinfo=UTC), VICTIM, "BTC", -0.5, 0.4),
-    ]
-    assert census.group_by("ts").agg(pl.col("szi").sum()).sort("ts")["szi"].to_list() == [0.0, -0.5]
-
-
-def test_a_file_of_fills_is_no_funding_census(tmp_path: Path) -> None:
-    with pytest.raises(WireError, match=r"misc_events from .*fills:1"):
-        funding_census([write(tmp_path / "fills", by_block(both_sides(1)))])

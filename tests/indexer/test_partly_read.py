@@ -8,9 +8,9 @@ from aiohttp import web
 from info_endpoint import NOW_MS, InfoEndpoint, address_of, btc, serving, state
 
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead, SourceUnreachable
+from liqtruth.indexer.audit.verify import verify
 from liqtruth.indexer.discovery.find import find
-from liqtruth.indexer.maps.candles import fetch_candles
-from liqtruth.indexer.verify import verify
+from liqtruth.indexer.maps.betas import fetch_candles
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.spoiled import bomb
 from liqtruth.sandbox.market.market import Market
@@ -131,7 +131,7 @@ def test_a_sweep_through_all_faults_at_random_ends_in_an_answer_or_one_line(
     """Deadlines apart, which would make the test wait."""
     import asyncio
 
-    from liqtruth.indexer.info.client import Patience
+    from liqtruth.indexer.info.attempts import Patience
     from liqtruth.indexer.sweep.sweep import sweep
     from liqtruth.sandbox.truth import addresses
 

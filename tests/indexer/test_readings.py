@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
 from liqtruth.indexer.positions.readings import (
     KNOWN,
+    Readings,
+    check_coin,
     known_coins,
-    market_as_of,
-    market_with_notes,
     positions_as_of,
 )
 from liqtruth.indexer.positions.universe import VENUE
@@ -68,6 +69,19 @@ def accounts(store: Store, read: dict[str, float], *rows: dict[str, object], dex
     listed = pl.DataFrame({"address": list(read), "dex": dex, "as_of": [at(hour) for hour in read.values()]})
     frames = {"positions": frame(list(rows)), "accounts": conform(listed, ACCOUNTS)}
     write(store, f"accounts-{last}-{'-'.join(read)}", Scope.ACCOUNTS, last, frames)
+
+
+def market_and_notes(
+    store: Store, coin: str, moment: datetime | None = None
+) -> tuple[Market | None, tuple[str, ...]]:
+    check_coin(store, coin)
+    readings = Readings(store, coin, [moment])
+    market, notes = readings.market(coin, readings.known(moment), moment)
+    return market, tuple(texts(notes))
+
+
+def market_known(store: Store, coin: str, moment: datetime | None = None) -> Market | None:
+    return market_and_notes(store, coin, moment)[0]
 
 
 def sizes(store: Store, hour: float | None = None, coin: str | None = "BTC") -> dict[str, float]:
@@ -159,7 +173,7 @@ def test_an_unknown_coin_is_refused_with_those_near_it(store: Store) -> None:
     with pytest.raises(UnknownCoin, match=r"'pepe'.*kPEPE"):
         positions_as_of(store, None, "pepe")
     with pytest.raises(UnknownCoin, match=r"'btc'.*BTC") as caught:
-        market_as_of(store, "btc")
+        market_known(store, "btc")
     assert caught.value.exit_code == 2
     with pytest.raises(UnknownCoin, match=r"'ZZZZ' is stored; stored are BTC, kPEPE"):
         positions_as_of(store, None, "ZZZZ")
@@ -204,7 +218,7 @@ def test_the_market_of_the_same_moment_goes_before_a_later_one(store: Store) -> 
     census(store, 1, held("a", 1.0, 1))
     market(store, 1, 100.0)
     market(store, 1.5, 105.0)
-    found = market_as_of(store, "BTC", at(2))
+    found = market_known(store, "BTC", at(2))
     assert found is not None
     assert (found.mark_px, found.as_of) == (100.0, at(1))
 
@@ -212,8 +226,8 @@ def test_the_market_of_the_same_moment_goes_before_a_later_one(store: Store) -> 
 def test_a_market_later_than_the_moment_is_never_used(store: Store) -> None:
     census(store, 1, held("a", 1.0, 1))
     market(store, 3, 130.0)
-    assert market_as_of(store, "BTC", at(2)) is None
-    found = market_as_of(store, "BTC")
+    assert market_known(store, "BTC", at(2)) is None
+    found = market_known(store, "BTC")
     assert found is not None
     assert found.mark_px == 130.0
 
@@ -221,7 +235,7 @@ def test_a_market_later_than_the_moment_is_never_used(store: Store) -> None:
 def test_without_a_market_of_its_moment_a_census_gives_the_mark_itself(store: Store) -> None:
     market(store, 1, 100.0, open_interest=55.0)
     census(store, 4, held("a", 1.0, 4), held("b", 1.0, 4))
-    found, notes = market_with_notes(store, "BTC", at(5))
+    found, notes = market_and_notes(store, "BTC", at(5))
     assert found is not None
     assert (found.mark_px, found.open_interest, found.as_of) == (104.0, 55.0, at(1))
     assert "median of the positions' own" in notes[0]
@@ -231,7 +245,7 @@ def test_without_a_market_of_its_moment_a_census_gives_the_mark_itself(store: St
 def test_the_market_read_as_a_sweep_began_stands_for_all_of_it(store: Store) -> None:
     market(store, 1, 100.0)
     accounts(store, {"a": 1, "b": 2.5}, held("b", 1.0, 2.5))
-    found, notes = market_with_notes(store, "BTC")
+    found, notes = market_and_notes(store, "BTC")
     assert found is not None
     assert found.mark_px == 100.0
     (note,) = notes
@@ -245,7 +259,7 @@ def test_a_mark_that_is_minutes_older_than_its_positions_says_so(
     market(store, 1, 100.0)
     later = 1 + minutes / 60
     accounts(store, {"a": 1, "b": later}, held("a", 1.0, 1), held("b", 1.0, later))
-    _, notes = market_with_notes(store, "BTC")
+    _, notes = market_and_notes(store, "BTC")
     assert len(notes) == len(told)
     assert all(words in note for words, note in zip(told, notes, strict=True))
 
@@ -253,7 +267,7 @@ def test_a_mark_that_is_minutes_older_than_its_positions_says_so(
 def test_a_coin_with_a_market_and_no_positions_is_known(store: Store) -> None:
     market(store, 1, 100.0)
     assert positions_as_of(store, None, "BTC").is_empty()
-    found = market_as_of(store, "BTC")
+    found = market_known(store, "BTC")
     assert found is not None
     assert found.mark_px == 100.0
 

@@ -25,8 +25,8 @@ from market_replay import (
 )
 
 from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose, misplaced_usd, priorities
-from liqtruth.indexer.watch.size_prior import PRIOR, PROBED_SHARE, PROBES, Expectation, hint_columns, probes
-from liqtruth.indexer.watch.tape_positions import RunningSizes
+from liqtruth.indexer.watch.size_prior import PRIOR, PROBED_SHARE, PROBES, SizePrior, hint_columns, probes
+from liqtruth.indexer.watch.tape_positions import TapePositions
 
 SEEDS = (5, 11, 23)
 NAN = float("nan")
@@ -129,12 +129,12 @@ def test_expectation_recovers_the_mean_of_each_kind_and_leaves_unread_kinds_at_t
     notional = np.where(rng.random(4000) < 0.2, 10 * value, 0.0)
     none = np.full(4000, NAN)
     hints = hint_columns(value, none, none, none, none)
-    expectation = Expectation(PRIOR)
-    expectation.learn(hints, notional)
-    ratio = expectation.expected_usd(hints).mean() / notional.mean()
+    size_prior = SizePrior(PRIOR)
+    size_prior.learn(hints, notional)
+    ratio = size_prior.expected_usd(hints).mean() / notional.mean()
     assert ratio == pytest.approx(1, abs=0.1)
     stranger = hint_columns(*np.full((5, 1), NAN))
-    assert expectation.expected_usd(stranger)[0] == pytest.approx(np.exp(PRIOR[0]), rel=1e-6)
+    assert size_prior.expected_usd(stranger)[0] == pytest.approx(np.exp(PRIOR[0]), rel=1e-6)
 
 
 def numbers(*values: int) -> np.ndarray:
@@ -142,14 +142,14 @@ def numbers(*values: int) -> np.ndarray:
 
 
 def traded(
-    sizes: RunningSizes, buyer: int, seller: int, sz: float, at_s: float, coin: int = 0, px: float = 10.0
+    sizes: TapePositions, buyer: int, seller: int, sz: float, at_s: float, coin: int = 0, px: float = 10.0
 ) -> None:
     sizes.note_trades(
         numbers(buyer), numbers(seller), numbers(coin), np.array([sz]), np.array([px]), np.array([at_s])
     )
 
 
-def read(sizes: RunningSizes, row: int, at_s: float, szi: float | None = None) -> None:
+def read(sizes: TapePositions, row: int, at_s: float, szi: float | None = None) -> None:
     held = (numbers(), numbers(), np.zeros(0)) if szi is None else (numbers(row), numbers(0), np.array([szi]))
     sizes.note_reads(numbers(row), np.array([at_s]), *held)
 
@@ -172,7 +172,7 @@ def test_a_few_accounts_of_each_kind_are_read_at_random_before_expectations_deci
 
 
 def test_a_trade_moves_both_sides_at_once_and_makes_both_dirty() -> None:
-    sizes = RunningSizes.of(3, 1)
+    sizes = TapePositions.of(3, 1)
     read(sizes, 0, 100.0, szi=5.0)
     traded(sizes, buyer=1, seller=0, sz=2.0, at_s=101.0)
     row, coin, szi = sizes.held()
@@ -185,7 +185,7 @@ def test_a_trade_moves_both_sides_at_once_and_makes_both_dirty() -> None:
 
 
 def test_a_trade_that_the_reading_contains_changes_nothing_and_a_later_one_is_laid_over_it() -> None:
-    sizes = RunningSizes.of(2, 1)
+    sizes = TapePositions.of(2, 1)
     traded(sizes, buyer=0, seller=1, sz=1.0, at_s=99.0)
     traded(sizes, buyer=0, seller=1, sz=4.0, at_s=101.0)
     read(sizes, 0, 100.0, szi=1.0)  # asked before the second trade, answered after it
@@ -210,7 +210,7 @@ def test_sizes_are_those_of_the_reading_and_the_trades_after_it_in_whatever_orde
         within = (at_s > after_s) & (at_s <= until_s)
         return float(sz[within & (buyer == row)].sum() - sz[within & (seller == row)].sum())
 
-    sizes = RunningSizes.of(rows, 1)
+    sizes = TapePositions.of(rows, 1)
     for n in range(count):
         for row in np.flatnonzero(place == n):
             read(sizes, row, asked_s[row], szi=opening[row] + net(row, -1, asked_s[row]))
@@ -220,7 +220,7 @@ def test_sizes_are_those_of_the_reading_and_the_trades_after_it_in_whatever_orde
 
 
 def test_a_gap_makes_everyone_dirty_who_was_read_and_a_reading_after_it_makes_clean() -> None:
-    sizes = RunningSizes.of(3, 1)
+    sizes = TapePositions.of(3, 1)
     read(sizes, 0, 100.0, szi=5.0)
     read(sizes, 1, 120.0)
     sizes.note_gap(110.0)
@@ -231,7 +231,7 @@ def test_a_gap_makes_everyone_dirty_who_was_read_and_a_reading_after_it_makes_cl
 
 
 def test_what_was_closed_is_forgotten_once_a_reading_says_so() -> None:
-    sizes = RunningSizes.of(2, 1)
+    sizes = TapePositions.of(2, 1)
     read(sizes, 0, 100.0, szi=0.3)
     traded(sizes, buyer=1, seller=0, sz=0.1, at_s=101.0)
     traded(sizes, buyer=1, seller=0, sz=0.2, at_s=102.0)

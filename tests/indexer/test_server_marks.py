@@ -10,7 +10,7 @@ from pooled import HELD, MARKS, TABLES, held, sent
 
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.margin.reconcile import reconcile, remark
-from liqtruth.indexer.margin.server_marks import marks_said, with_server_marks
+from liqtruth.indexer.margin.server_marks import notes_on_marks, with_server_marks
 from liqtruth.indexer.margin.solved import with_models
 
 ENTRY = {"BTC": 79_100.5, "ETH": 2_444.25, "WIF": 1.062537}
@@ -50,7 +50,7 @@ def test_marks_of_another_moment_are_replaced_and_prices_agree(moved: float | No
     error = ((rows["liq_px_solved"] / rows["liq_px_exchange"]) - 1).abs().max()
     assert isinstance(error, float)
     assert error < 1e-7
-    assert marks_said(rows)[0].startswith("marks of 3 positions follow from")
+    assert notes_on_marks(rows)[0].startswith("marks of 3 positions follow from")
 
 
 @given(

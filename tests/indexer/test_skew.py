@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tape_server import NOW_MS, TapeServer, serving_tape, trade
-from test_frontier import read, sizes
+from test_crawl_queue import read, sizes
 
-from liqtruth.indexer.status import describe_watch
+from liqtruth.indexer.audit.status import describe_watch
 from liqtruth.indexer.watch.tape import Tape
-from liqtruth.indexer.watch.tape_positions import KEPT_S, RunningSizes
+from liqtruth.indexer.watch.tape_positions import KEPT_S, TapePositions
 from liqtruth.indexer.watch.watch import Watch
 from liqtruth.storage.store import Store
 
@@ -33,7 +33,7 @@ async def told(watch: Watch, server: TapeServer, trades: int) -> None:
 
 
 def is_dirty(watch: Watch) -> bool:
-    return not np.isnan(watch.frontier.sizes.dirty_since_s[watch.frontier.rows[(BUYER, "")]])
+    return not np.isnan(watch.crawl_queue.sizes.dirty_since_s[watch.crawl_queue.rows[(BUYER, "")]])
 
 
 @pytest.mark.parametrize("skew_s", [300, -300], ids=["ahead", "behind"])
@@ -44,14 +44,14 @@ async def test_a_trade_of_another_clock_is_neither_lost_nor_counted_twice(store:
         watch = Watch(store, server.base_url)
         watch.clock.offset_s = NOW_MS / 1000 - time.time()
         watch.clock.note(NOW_MS / 1000)
-        read(watch.frontier, 0, {"BTC": 5.0}, BUYER)
+        read(watch.crawl_queue, 0, {"BTC": 5.0}, BUYER)
         await told(watch, server, 2)
     assert watch.state.tape_ahead_s == pytest.approx(skew_s, abs=5)
     assert is_dirty(watch), "it must be read again, whatever the tape says of when"
-    read(watch.frontier, -1, {"BTC": 5.0}, BUYER)
+    read(watch.crawl_queue, -1, {"BTC": 5.0}, BUYER)
     assert is_dirty(watch), "an answer that was under way may not have the trades"
-    read(watch.frontier, LATER_S, {"BTC": 7.0}, BUYER)
-    assert sizes(watch.frontier, BUYER) == {"BTC": 7.0}
+    read(watch.crawl_queue, LATER_S, {"BTC": 7.0}, BUYER)
+    assert sizes(watch.crawl_queue, BUYER) == {"BTC": 7.0}
     assert not is_dirty(watch)
 
 
@@ -77,7 +77,7 @@ def test_no_reading_is_from_the_future(store: Store) -> None:
     for ahead_s in (300.0, -300.0):
         watch.clock.note(time.time() + ahead_s)
         assert watch.clock.now_s - time.time() == pytest.approx(ahead_s, abs=1)
-    watch.clock.is_told, watch.clock.offset_s = True, 0.0
+    watch.clock.is_reported, watch.clock.offset_s = True, 0.0
     watch.clock.note(time.time() - 300)
     assert watch.clock.now_s == pytest.approx(time.time(), abs=1), (
         "what was read a while ago is old, not of another clock"
@@ -88,7 +88,7 @@ def test_no_reading_is_from_the_future(store: Store) -> None:
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=6), st.floats(0, 100))
 def test_a_doubted_account_is_clean_once_it_was_read_late_enough(reads: list[float], newest_s: float) -> None:
-    running = RunningSizes.of(1, 1)
+    running = TapePositions.of(1, 1)
     row, none = np.array([0]), np.zeros(0, np.int64)
     running.note_reads(row, np.array([0.0]), none, none, np.zeros(0))
     running.note_doubt(row, newest_s)
@@ -101,7 +101,7 @@ def test_a_doubted_account_is_clean_once_it_was_read_late_enough(reads: list[flo
 def test_an_answer_from_before_the_trades_that_are_kept_has_to_be_read_again() -> None:
     """A connection that slept brings what was true an hour ago: nobody knows any more what was traded since."""
     one, coin = np.array([0]), np.array([0])
-    held = RunningSizes.of(2, 1)
+    held = TapePositions.of(2, 1)
     held.note_reads(one, np.array([0.0]), one, coin, np.array([5.0]))
     for time_s in (10.0, 2 * KEPT_S):
         held.note_trades(one, np.array([1]), coin, np.array([1.0]), np.array([100.0]), np.array([time_s]))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.indexer.status import age_shares, describe_watch, status_of
+from liqtruth.indexer.audit.status import age_shares, describe_watch, status_of
+from liqtruth.indexer.positions.watch_state import WatchState, read_state, state_path, write_state
 from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.indexer.watch_state import WatchState, read_state, state_path, write_state
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses

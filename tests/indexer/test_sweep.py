@@ -17,10 +17,10 @@ from info_endpoint import MARK_PX, NOW_MS, InfoEndpoint, address_of, btc, servin
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead, SourceUnreachable
 from liqtruth.indexer.errors import UnknownCoin, WireError
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import weight_of
-from liqtruth.indexer.info.client import Patience
 from liqtruth.indexer.positions.modes import remembered_modes
-from liqtruth.indexer.positions.readings import market_as_of, positions_as_of
+from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
 from liqtruth.indexer.sweep.sweep import SweepReport, plan, plan_of, read_addresses, sweep
 from liqtruth.storage.database.markets import universes_at
 from liqtruth.storage.settings import Settings
@@ -133,12 +133,12 @@ async def test_what_is_stored_is_what_was_answered(store: Store, endpoint: InfoE
 
 async def test_the_dex_is_stored_at_the_moment_of_the_accounts(store: Store, endpoint: InfoEndpoint) -> None:
     report = await swept(store, endpoint, addresses(3))
-    market = market_as_of(store, "BTC")
+    market = coin_as_of(store, "BTC")[1]
     assert market is not None
     assert (market.mark_px, market.open_interest, market.max_leverage) == (MARK_PX, 100.0, 40)
     assert market.as_of == report.last
     assert market.as_of.timestamp() * 1000 == NOW_MS
-    assert len(universes_at(store.database, "hyperliquid", "", [market.as_of])) == 1
+    assert len(universes_at(store.database, "hyperliquid", [""], [market.as_of])[""]) == 1
 
 
 async def test_an_account_that_closed_its_position_loses_it(store: Store, endpoint: InfoEndpoint) -> None:
@@ -236,14 +236,13 @@ async def test_another_list_does_not_resume_and_restart_forgets(store: Store, en
 SWEEP = """
 import asyncio, sys
 from pathlib import Path
-import liqtruth.indexer.sweep.sweep
-from liqtruth.indexer.sweep.sweep import sweep
+import liqtruth.indexer.sweep.sweep as sweeping
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
-liqtruth.indexer.sweep.sweep.BATCH_ACCOUNTS = 7
+sweeping.BATCH_ACCOUNTS = 7
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))
 listed = [f"0x{n:040x}" for n in range(60)]
-asyncio.run(sweep(store, listed, base_url=sys.argv[2], weight_per_minute=None, concurrency=4,
+asyncio.run(sweeping.sweep(store, listed, base_url=sys.argv[2], weight_per_minute=None, concurrency=4,
                   on_progress=lambda done: print(done, flush=True)))
 """
 
@@ -306,9 +305,9 @@ async def test_a_coin_without_a_mark_is_left_out_and_the_sweep_goes_on(
     assert (report.accounts, report.positions, report.failed) == (60, 40, {})
     assert report.left_out.total == 1
     assert "ETH" in next(iter(report.left_out.first.values()))
-    assert market_as_of(store, "BTC") is not None
+    assert coin_as_of(store, "BTC")[1] is not None
     with pytest.raises(UnknownCoin):
-        market_as_of(store, "ETH")
+        coin_as_of(store, "ETH")
     with pytest.raises(PartlyRead) as partly:
         report.raise_if_partly()
     assert partly.value.exit_code == 3

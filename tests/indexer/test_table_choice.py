@@ -180,9 +180,9 @@ class TestDated:
             meta = old if day < 3 else META_JSON
             store_universe(store.database, universe_row(meta, "", self.JULY + timedelta(days=day)))
         days = [self.JULY + timedelta(days=day, hours=1) for day in (-5, 0, 1, 4)]
-        found = universes_at(store.database, "hyperliquid", "", days)
+        found = universes_at(store.database, "hyperliquid", [""], days)[""]
         assert [row.as_of for row in found] == [self.JULY, self.JULY + timedelta(days=4)]
         tables, notes = stored_tables(store, ["", "xyz"], days)
         assert set(tables) == {""}
         assert "later than what was read" in notes[0]
-        assert universes_at(store.database, "hyperliquid", "flx", days) == []
+        assert universes_at(store.database, "hyperliquid", ["flx"], days) == {"flx": []}

@@ -151,7 +151,7 @@ async def test_each_kind_is_logged_once() -> None:
     plan = [["{", "[", *[[trade(9, coin="nosuch:X")]] * 5, [trade(1)]]]
     with structlog.testing.capture_logs() as logged, serving_tape(TapeServer(plan)) as server:
         tape, _, _ = await listened(server, lambda tape: tape.stats.trades == 1)
-    said = [entry["kind"] for entry in logged if entry["event"] == "passed over"]
+    said = [entry["kind"] for entry in logged if entry["event"] == "left out"]
     assert len(said) == len(set(said)) == 2
     assert tape.stats.malformed == 7
 

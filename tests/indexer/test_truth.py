@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.audit.mismatch import mismatch_report
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.positions.mismatch import mismatch_report
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.sandbox.http.faults import Faults

@@ -13,17 +13,23 @@ from test_watch_holds_on import going_on  # noqa: F401 - a fixture
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.notes import texts
+from liqtruth.indexer.audit.status import describe_watch, status_of
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, last_book, positions_as_of
 from liqtruth.indexer.positions.universe import universe_row
-from liqtruth.indexer.status import describe_watch, status_of
+from liqtruth.indexer.positions.watch_state import (
+    WatchState,
+    lock_path,
+    read_state,
+    running_process,
+    write_state,
+)
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.run import WatchPlan, run_watch
 from liqtruth.indexer.watch.watch import Pace
-from liqtruth.indexer.watch_state import WatchState, lock_path, read_state, running_process, write_state
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.storage.database.markets import store_markets, store_universe
@@ -105,7 +111,7 @@ def test_batches_are_known_before_there_is_any_book(told: Told) -> None:
     assert drawn.coverage.share.long == pytest.approx(0.02)
     assert drawn.in_grid_usd.long == pytest.approx(2 * MARK_PX)
     assert any("2 of 10" in note for note in texts(drawn.coverage.notes)), "it says that it is partial"
-    assert accounts_as_of(told.store).height == 2
+    assert Readings(told.store).accounts().height == 2
 
 
 def test_a_later_batch_replaces_what_a_book_said_of_its_accounts_and_of_no_other(told: Told) -> None:

@@ -9,8 +9,8 @@ from aiohttp import web
 from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
-from liqtruth.indexer.info.client import Patience
-from liqtruth.indexer.verify import verify
+from liqtruth.indexer.audit.verify import verify
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.client import Patience
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
+from liqtruth.indexer.positions.watch_state import read_state
 from liqtruth.indexer.watch.watch import Pace, Watch
-from liqtruth.indexer.watch_state import read_state
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
@@ -86,21 +86,21 @@ async def settled(watch: Watch, server: SandboxServer) -> None:
     """Until every trade was heard and laid over the book, every answer from before them has arrived, and what that
     left wrong was read again."""
     await until(lambda: watch.state.tape.trades == traded(server))
-    asked = set(np.flatnonzero(watch.frontier.arrays["busy"]))
+    asked = set(np.flatnonzero(watch.crawl_queue.arrays["busy"]))
 
     def arrived() -> bool:
-        asked.intersection_update(np.flatnonzero(watch.frontier.arrays["busy"]))
+        asked.intersection_update(np.flatnonzero(watch.crawl_queue.arrays["busy"]))
         return not asked
 
     await until(arrived)
     truth = sizes(server.true_positions())
-    await until(lambda: not watch.frontier._changed and sizes(watch.book.positions) == truth)
+    await until(lambda: not watch.crawl_queue._changed and sizes(watch.book.positions) == truth)
 
 
 async def reading_ends(watch: Watch) -> None:
     """Nobody is chosen any more, and whoever was under way has arrived."""
-    watch.frontier.next = lambda *_: []  # type: ignore[method-assign]
-    await until(lambda: not watch.frontier.arrays["busy"].any())
+    watch.crawl_queue.next = lambda *_: []  # type: ignore[method-assign]
+    await until(lambda: not watch.crawl_queue.arrays["busy"].any())
 
 
 def sizes(frame: pl.DataFrame) -> dict[tuple[str, str], float]:

@@ -25,12 +25,11 @@ from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.universe import carried_on, market_rows
-from liqtruth.indexer.watch.crawl_queue import Frontier
-from liqtruth.indexer.watch.exchange_clock import ExchangeClock
-from liqtruth.indexer.watch.marks import Marks
+from liqtruth.indexer.positions.watch_state import WatchState, read_state, write_state
+from liqtruth.indexer.watch.crawl_queue import CrawlQueue
+from liqtruth.indexer.watch.marks import ExchangeClock, Marks
 from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
-from liqtruth.indexer.watch_state import WatchState, read_state, write_state
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import serving_in_thread
@@ -101,11 +100,11 @@ def broken(*_: Any) -> None:
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        ("planner", lambda watch: setattr(watch.frontier, "next", broken)),
-        ("follower", lambda watch: setattr(watch.frontier, "learn", broken)),
+        ("planner", lambda watch: setattr(watch.crawl_queue, "next", broken)),
+        ("follower", lambda watch: setattr(watch.crawl_queue, "learn", broken)),
         ("marker", lambda watch: setattr(watch.book, "remark", broken)),
         ("keeper", lambda watch: setattr(watch.keeper, "_write_markets", broken)),
-        ("tape", lambda watch: setattr(watch.frontier, "note_trades", broken)),
+        ("tape", lambda watch: setattr(watch.crawl_queue, "note_trades", broken)),
     ],
 )
 async def test_a_task_that_meets_what_nobody_foresaw_goes_on_and_so_do_the_others(
@@ -128,7 +127,7 @@ async def test_one_reading_that_cannot_be_taken_is_left_out_and_tried_again(watc
     watch._take_in()
     assert set(watch.book.accounts["address"]) == {one.address for one in good}
     assert watch.keeper.waiting == 3
-    again_s = watch.frontier.arrays["tries_again_s"][watch.frontier.rows[bad.address, ""]]
+    again_s = watch.crawl_queue.arrays["tries_again_s"][watch.crawl_queue.rows[bad.address, ""]]
     assert again_s > watch.clock.now_s
     assert watch.state.failures == 1
 
@@ -157,8 +156,8 @@ def test_a_trade_that_cannot_have_happened_moves_nothing(watch: Watch, other: di
     plain = decoded(trade(1))
     told = msgspec.structs.replace(plain, **{name: converted(name, value) for name, value in other.items()})
     watch._note_trades([told, plain])
-    assert {address for address, _ in watch.frontier.pairs} == set(plain.users)
-    assert watch.frontier.take_changes()["szi"].abs().to_list() == [1.0, 1.0]
+    assert {address for address, _ in watch.crawl_queue.pairs} == set(plain.users)
+    assert watch.crawl_queue.take_changes()["szi"].abs().to_list() == [1.0, 1.0]
     assert watch.state.faults.total == 1
 
 
@@ -172,7 +171,7 @@ def converted(name: str, value: Any) -> Any:
 
 @given(st.lists(st.floats(-1e18, 1e18, allow_nan=False), min_size=1, max_size=6), st.floats(0, 1e18))
 def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], value: float) -> None:
-    frontier = Frontier()
+    crawl_queue = CrawlQueue()
     pairs = [(address_of(number), "") for number in range(len(sizes_held) + 3)]
     leaders = pl.DataFrame(
         {
@@ -182,12 +181,12 @@ def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], val
             "week_volume_usd": value,
         }
     )
-    frontier.add(pairs, leaders)
+    crawl_queue.add(pairs, leaders)
     for number, szi in enumerate(sizes_held):
         if szi:
-            frontier.note_reads(*read(address_of(number), 0, BTC=szi))
-    frontier.learn()
-    chosen = frontier.next(1000.0, NOON.timestamp() + 7200)
+            crawl_queue.note_reads(*read(address_of(number), 0, BTC=szi))
+    crawl_queue.learn()
+    chosen = crawl_queue.next(1000.0, NOON.timestamp() + 7200)
     assert set(pairs[len(sizes_held) :]) <= set(chosen), "who was never read is still read"
 
 
@@ -211,7 +210,7 @@ def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: i
 def test_a_clock_goes_by_what_is_told_and_stays_where_nothing_is(told_s: float | None) -> None:
     clock = ExchangeClock(offset_s=5.0)
     clock.set(told_s, time.time())
-    assert clock.is_told == (told_s is not None)
+    assert clock.is_reported == (told_s is not None)
     assert clock.offset_s == (5.0 if told_s is None else pytest.approx(told_s - time.time(), abs=5))
 
 
@@ -261,18 +260,18 @@ def test_an_older_reading_changes_nothing() -> None:
 
 
 async def test_trades_that_could_not_be_taken_leave_everyone_in_doubt(watch: Watch) -> None:
-    watch.frontier.note_reads(*read(address_of(1), 0, BTC=1.0))
-    watch.frontier.note_trades = broken  # type: ignore[method-assign]
+    watch.crawl_queue.note_reads(*read(address_of(1), 0, BTC=1.0))
+    watch.crawl_queue.note_trades = broken  # type: ignore[method-assign]
     watch._note_trades([decoded(trade(1))])
-    assert (~np.isnan(watch.frontier.sizes.dirty_since_s)).all()
+    assert (~np.isnan(watch.crawl_queue.sizes.dirty_since_s)).all()
 
 
 def test_a_start_without_history_has_missed_nothing_and_one_with_it_has(watch: Watch) -> None:
     watch._note_gap(Gap(None))
-    assert not watch.frontier.pairs
-    watch.frontier.note_reads(*read(address_of(1), 0, BTC=1.0))
+    assert not watch.crawl_queue.pairs
+    watch.crawl_queue.note_reads(*read(address_of(1), 0, BTC=1.0))
     watch._note_gap(Gap(None))
-    assert (~np.isnan(watch.frontier.sizes.dirty_since_s)).all()
+    assert (~np.isnan(watch.crawl_queue.sizes.dirty_since_s)).all()
 
 
 def test_what_waits_for_a_database_is_bounded_by_the_accounts_there_are(

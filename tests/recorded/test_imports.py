@@ -10,9 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.files.imports import import_paths
-from liqtruth.indexer.positions.readings import known_coins, market_as_of, market_with_notes, positions_as_of
+from liqtruth.indexer.positions.readings import coin_as_of, known_coins, positions_as_of
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
 
@@ -60,7 +61,7 @@ def test_noon_is_answered_by_the_reading_of_an_hour_before(august: Store) -> Non
     assert known["as_of"].unique().to_list() == [datetime(2026, 8, 21, 11, 1, 45, tzinfo=UTC)]
     assert (known.height, known["liq_px"].null_count()) == (91, 26)
     assert known["age_s"].unique().to_list() == [3495.0]
-    found = market_as_of(august, "BTC", NOON)
+    _, found, _ = coin_as_of(august, "BTC", NOON)
     assert found is not None
     assert (found.mark_px, found.open_interest) == (77_725.0, 34_872.8732)
 
@@ -75,11 +76,11 @@ def test_coverage_at_noon_is_what_the_tables_say(august: Store) -> None:
 
 def test_a_reading_without_market_row_is_marked_by_its_positions(august: Store) -> None:
     """At 14:27:15 there are positions and no market row; the last one is of 11:01:45."""
-    found, notes = market_with_notes(august, "BTC", datetime(2026, 8, 21, 14, 30, tzinfo=UTC))
+    _, found, notes = coin_as_of(august, "BTC", datetime(2026, 8, 21, 14, 30, tzinfo=UTC))
     assert found is not None
     assert found.mark_px == pytest.approx(77_189.0)
     assert found.open_interest == 34_872.8732
-    assert "3.4 h older" in notes[0]
+    assert "3.4 h older" in texts(notes)[0]
 
 
 def test_every_coin_has_its_own_readings(august: Store) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from liqtruth.indexer.audit.mismatch import count_reasons, mismatches
 from liqtruth.indexer.info import wire
-from liqtruth.indexer.margin.checks import Checks
-from liqtruth.indexer.margin.reconcile import check
+from liqtruth.indexer.margin.checks import Checks, check
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, positions_of
-from liqtruth.indexer.positions.mismatch import count_reasons, mismatches
+from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION
+from tests.recorded.accounts import positions_of
 
 pytestmark = pytest.mark.recorded
 

@@ -74,7 +74,7 @@ def test_a_reading_of_an_impossible_time_hides_nothing_once_it_is_forgotten(
         "mark, tables, a day of funding, read and traded"
     )
     market = last_market(store.database, "hyperliquid", "BTC")
-    (universe,) = universes_at(store.database, "hyperliquid", "", [NOON + timedelta(days=1)])
+    (universe,) = universes_at(store.database, "hyperliquid", [""], [NOON + timedelta(days=1)])[""]
     assert market is not None
     assert (market.mark_px, universe.as_of) == (60_000.0, NOON)
     assert store.lake.read_series("funding", "hyperliquid", "BTC", SCHEMA)["rate"].to_list() == [0.2]

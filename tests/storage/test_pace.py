@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.pace import ROW, Line, Pace
+from liqtruth.storage.net.pace import ROW, Line, Pace
 
 WINDOW_S = 60.0
 ROOT = Path(__file__).parents[2]

@@ -122,7 +122,7 @@ def test_a_scope_and_a_moment_of_any_zone_come_back_as_they_were(database: Datab
 def test_megabytes_of_bytes_come_back_as_they_were(database: Database) -> None:
     meta = bytes(range(256)) * 20_000
     store_universe(database, Universe(venue="hl", dex="", as_of=NOON, meta_json=meta))
-    (found,) = universes_at(database, "hl", "", [NOON])
+    (found,) = universes_at(database, "hl", [""], [NOON])[""]
     assert found.meta_json == meta
 
 

@@ -11,9 +11,9 @@ from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks
-from liqtruth.indexer.positions.readings import accounts_as_of, last_book, positions_as_of
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.indexer.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
+from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.database.tables import Market
 from liqtruth.storage.store import Store
@@ -66,11 +66,11 @@ class Status:
             nothing = "nothing was read yet"
             remedy = "" if self.watch_process else "; `liqtruth index sweep`, `index import` or `index watch`"
             return [nothing + remedy, *(f"  {line}" for line in watch)]
-        told = ", ".join(f"{count:,} {source}" for source, count in self.sources.items()) or "none"
+        reported = ", ".join(f"{count:,} {source}" for source, count in self.sources.items()) or "none"
         ages = ", ".join(f"{share} {age(seconds)}" for share, seconds in self.ages_s.items())
         lines = [
             f"as of {_clock(self.as_of)}" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
-            f"  address book: {counted(self.addresses, 'account')} (first met: {told})",
+            f"  address book: {counted(self.addresses, 'account')} (first met: {reported})",
             f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; "
             f"checked when read: {self.checks}",
             f"  age of positions by notional: {ages}",
@@ -87,9 +87,8 @@ def status_of(store: Store) -> Status:
     book = address_book.book(store)
     sources = dict(book["source"].value_counts(sort=True).iter_rows())
     process, watch = running_process(store), read_state(store)
-    positions = positions_as_of(store)
-    accounts = accounts_as_of(store)
-    stored = last_book(store)
+    readings = Readings(store)
+    positions, accounts, stored = readings.known(), readings.accounts(), readings.book()
     last = positions["as_of"].max() or accounts["as_of"].max()
     as_of = max(
         (one for one in (last, stored.as_of if stored else None) if isinstance(one, datetime)), default=None
@@ -130,13 +129,13 @@ def age_shares(positions: pl.DataFrame, as_of: datetime) -> dict[str, float]:
 def coverage_of(store: Store, positions: pl.DataFrame) -> list[CoinCoverage]:
     """Per coin with positions or open interest, largest market first; at the last mark stored."""
     markets = last_markets(store.database, VENUE)
-    held = positions.group_by("coin").agg(
+    holdings = positions.group_by("coin").agg(
         long=pl.col("szi").filter(pl.col("szi") > 0).sum(),
         short=pl.col("szi").filter(pl.col("szi") < 0).abs().sum(),
         mark_px=pl.col("mark_px").median(),
         positions=pl.len(),
     )
-    known = {row["coin"]: row for row in held.iter_rows(named=True)}
+    known = {row["coin"]: row for row in holdings.iter_rows(named=True)}
     rows = [
         _coverage(coin, markets.get(coin), known.get(coin)) for coin in sorted(known.keys() | markets.keys())
     ]
@@ -186,8 +185,8 @@ def _standing(state: WatchState, process: str | None) -> str:
     """Whether it runs, has ended or was killed, and when by this machine's clock."""
     since = "" if state.started_at is None else f" since {_clock(state.started_at)}"
     if process is not None:
-        told = "no word yet" if state.written_at is None else f"last word {_clock(state.written_at)}"
-        return f"watch: runs{since} (process {process}), {told}"
+        reported = "no word yet" if state.written_at is None else f"last word {_clock(state.written_at)}"
+        return f"watch: runs{since} (process {process}), {reported}"
     if state.ended_at is not None:
         return f"watch: ran{since}, ended {_clock(state.ended_at)}"
     last = "never said a word" if state.written_at is None else f"last word {_clock(state.written_at)}"
@@ -214,8 +213,8 @@ def _skews(state: WatchState) -> list[str]:
 
 def _off(seconds: float) -> str:
     size = abs(seconds)
-    told = f"{size:,.0f} s" if size < HOUR_S else age(size)
-    return f"{told} {'ahead of' if seconds > 0 else 'behind'}"
+    reported = f"{size:,.0f} s" if size < HOUR_S else age(size)
+    return f"{reported} {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def _coin_lines(coins: Sequence[CoinCoverage]) -> list[str]:

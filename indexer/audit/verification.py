@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.text import counted
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.checks import AGREE, DIFFER, words_of
 from liqtruth.indexer.margin.solved import MISMATCH
 
@@ -78,7 +78,7 @@ class Verification:
     @property
     def agrees(self) -> bool:
         """Everything was read alike and every price was reproduced; one that could not be checked was not."""
-        return all(held.read_alike and held.solved_alike for held in self.positions)
+        return all(position.read_alike and position.solved_alike for position in self.positions)
 
     def describe(self) -> list[str]:
         """Lines for people: one position a line, both readers side by side."""
@@ -89,9 +89,9 @@ class Verification:
                 "wallet shows nothing either: ask for its master account"
             ]
         lines = [self._heading(where), *self._facts(), *_table(self.positions)]
-        read = sum(held.read_alike for held in self.positions)
-        solved = sum(held.solved_alike for held in self.positions)
-        unchecked = sum(not held.checked for held in self.positions)
+        read = sum(position.read_alike for position in self.positions)
+        solved = sum(position.solved_alike for position in self.positions)
+        unchecked = sum(not position.checked for position in self.positions)
         verdict = (
             f"{read} of {counted(len(self.positions), 'position')} read alike; {solved} agree (to {MISMATCH:g}), "
             f"{len(self.positions) - solved - unchecked} differ, {unchecked} not checked"
@@ -129,7 +129,7 @@ def _table(positions: Sequence[VerifiedPosition]) -> list[str]:
         "difference",
         "check",
     )
-    cells = [head, *(_cells(held) for held in positions)]
+    cells = [head, *(_cells(position) for position in positions)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     return [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])

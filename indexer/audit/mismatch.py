@@ -27,19 +27,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
-from liqtruth.indexer.margin.checks import DIFFER, Checks
-from liqtruth.indexer.margin.reconcile import check
-from liqtruth.indexer.margin.solved import AVAILABLE, ISOLATED, PRICED, READ, SAME_COLLATERAL, relative_error
-from liqtruth.indexer.margin.table_choice import adopted_tables
+from liqtruth.indexer.margin.checks import DIFFER, Checks, check
+from liqtruth.indexer.margin.solved import (
+    AVAILABLE,
+    ISOLATED,
+    MISMATCH,
+    PRICED,
+    READ,
+    SAME_COLLATERAL,
+    backed_by,
+    by_dex,
+    error_with,
+    relative_error,
+    rows_of,
+    solve_with,
+)
+from liqtruth.indexer.margin.table_choice import adopted_tables, tables_that_fit
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.mismatch_evidence import fits, with_drift, with_explaining_table
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.universe import VENUE, stored_tables
-from liqtruth.storage.database.markets import last_market
+from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -89,7 +101,7 @@ def mismatches(
 def mismatches_of(
     checked: pl.DataFrame, tables: Mapping[str, MarginTables], marks: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """The same of a frame that `indexer.margin.reconcile.check` made."""
+    """The same of a frame that `indexer.margin.checks.check` made."""
     off = pl.col("check").is_in(list(DIFFER))
     if not checked.select(off.any()).item():
         return conform(checked.clear(), MISMATCHES)
@@ -176,8 +188,8 @@ class Mismatch:
             return ""
         captured = self.captured_available_usd
         known = "none captured" if captured is None else f"{captured:,.2f} captured"
-        said = counted(self.implying_prices, "price")
-        return f"; {self.implied_available_usd:,.2f} USD available would explain it ({known}, {said} of the account)"
+        text = counted(self.implying_prices, "price")
+        return f"; {self.implied_available_usd:,.2f} USD available would explain it ({known}, {text} of the account)"
 
 
 @dataclass(frozen=True)
@@ -252,8 +264,9 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
 
 def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
     """The marks stored last by `at`: `dex`, `coin`, `mark_px`."""
-    stored = [last_market(store.database, VENUE, coin, at) for coin in positions["coin"].unique().to_list()]
-    rows = [(row.dex, row.coin, row.mark_px) for row in stored if row is not None]
+    stored = last_markets(store.database, VENUE, at)
+    holdings = positions["coin"].unique().to_list()
+    rows = [(row.dex, row.coin, row.mark_px) for row in map(stored.get, holdings) if row is not None]
     schema = {name: POSITIONS[name] for name in ("dex", "coin", "mark_px")}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -285,3 +298,53 @@ def _report(
 
 def _price(px: float | None) -> str:
     return "none" if px is None else price(px)
+
+
+SAME_MOMENT_MS: Final = 10_000
+LARGEST_DRIFT: Final = 0.01
+"""Largest move of a mark between two calls for one account that is believed."""
+
+
+def with_drift(
+    judged: pl.DataFrame, tables: Mapping[str, MarginTables], marks: pl.DataFrame | None
+) -> pl.DataFrame:
+    """`drift_usd`: what the marks of each cross position's pool moved by, as far as other readings tell."""
+    pool = [pl.col("address"), backed_by(tables), ISOLATED]
+    moved = pl.col("notional_usd") * pl.min_horizontal("drift", pl.lit(LARGEST_DRIFT))
+    return _with_relative_drift(judged, marks).with_columns(
+        drift_usd=pl.when(~ISOLATED).then(moved.sum().over(pool))
+    )
+
+
+def _with_relative_drift(judged: pl.DataFrame, marks: pl.DataFrame | None) -> pl.DataFrame:
+    """`drift`: the largest relative distance of each mark from others of the same coin read at about the same time."""
+    own = pl.col("mark_px")
+    moment = [pl.col("dex"), pl.col("coin"), pl.col("as_of").dt.epoch("ms") // SAME_MOMENT_MS]
+    among = pl.max_horizontal(own.max().over(moment) / own, own / own.min().over(moment)) - 1
+    if marks is None:
+        return judged.with_columns(drift=among)
+    beside = marks.select("dex", "coin", beside_px="mark_px").unique(["dex", "coin"], keep="last")
+    joined = judged.join(beside, on=["dex", "coin"], how="left", maintain_order="left")
+    return joined.with_columns(drift=pl.max_horizontal(among, (pl.col("beside_px") / own - 1).abs()))
+
+
+def with_explaining_table(rows: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
+    """`explaining_table_id`: another table that comes within a millionth of the exchange's price, no nearer."""
+    available = pl.coalesce(AVAILABLE, pl.when("is_implied").then("centre_usd"))
+    within = pl.when(PRICED).then(pl.lit(MISMATCH))
+    return rows.with_columns(explaining_table_id=tables_that_fit(rows, tables, available, within)[0])
+
+
+def fits(
+    judged: pl.DataFrame, tables: Mapping[str, MarginTables], available: pl.Expr, within: float = MISMATCH
+) -> pl.Series:
+    """Whether the exchange's price, be it null, follows from this margin available."""
+    fit = np.zeros(judged.height, dtype=np.bool_)
+    null = judged.select(READ & ~PRICED).to_series().to_numpy()
+    for at, part, dex_tables in by_dex(judged.with_columns(assumed=available), tables):
+        assumed = part["assumed"].cast(pl.Float64).to_numpy()
+        row = rows_of(part, dex_tables)
+        solved = solve_with(part, row, dex_tables, assumed)
+        both_null = null[at] & np.isnan(solved) & ~np.isnan(assumed)
+        fit[at] = both_null | (error_with(part, row, dex_tables, assumed) <= within)
+    return pl.Series(fit)

@@ -13,9 +13,9 @@ import polars as pl
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.storage.lock import holder
 from liqtruth.storage.store import Store
 

@@ -2,11 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from liqtruth.heatmap.errors import PartlyRead, one_line
 
 MOST_KINDS = 64
 MOST_SHOWN = 160
+
+ITEMS: Final = "{count:,} {kind} left out, e.g. {first}"
+"""A line of a kind that is a plural: `3 lines left out`."""
+ROWS: Final = "{count} left out: {kind} (the first: {first})"
+"""A line of a kind that is a reason: `3 left out: the price is not a number`."""
 
 
 @dataclass
@@ -30,6 +36,13 @@ class LeftOut:
         for what in whats:
             self.note(kind, what)
 
+    def take(self, other: "LeftOut", line: str = ITEMS) -> list[str]:
+        """Add what `other` counted; the lines of those of its kinds that are new here."""
+        known = set(self.counts)
+        for kind, count in other.counts.items():
+            self.note(kind, other.first[kind], count)
+        return [self._line(kind, line) for kind in self.counts if kind not in known]
+
     def forget(self, kind: str, times: int) -> None:
         """Take back what is read again."""
         left = self.counts.get(kind, 0) - times
@@ -43,12 +56,12 @@ class LeftOut:
     def total(self) -> int:
         return sum(self.counts.values())
 
-    def describe(self) -> list[str]:
-        """A line for each kind."""
-        return [
-            f"{count:,} {kind} left out, e.g. {self.first.get(kind, '')}"
-            for kind, count in self.counts.items()
-        ]
+    def describe(self, line: str = ITEMS) -> list[str]:
+        """A line for each kind, `ITEMS` or `ROWS`."""
+        return [self._line(kind, line) for kind in self.counts]
+
+    def _line(self, kind: str, line: str) -> str:
+        return line.format(count=self.counts[kind], kind=kind, first=self.first.get(kind, ""))
 
     def raise_any(self, kept: str) -> None:
         """Raise `PartlyRead` where anything was left out; `kept` says what became of the rest."""

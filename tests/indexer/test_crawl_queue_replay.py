@@ -1,4 +1,4 @@
-"""The frontier on a synthetic market, told of it as a watch is: what it reads first, held against what is true."""
+"""The crawl queue on a synthetic market, fed as a watch feeds it: what it reads first, held against what is true."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ import pytest
 from market_replay import Replay, round_robin_order
 
 from liqtruth.indexer.info.wire import Trade
-from liqtruth.indexer.watch.crawl_queue import Frontier
+from liqtruth.indexer.watch.crawl_queue import CrawlQueue
 from liqtruth.sandbox.hyperliquid.directory import account_values, performance
 from liqtruth.sandbox.truth import true_positions
 
@@ -43,12 +43,12 @@ def tape(replay: Replay, minutes: int) -> list[Trade]:
     ]
 
 
-def read_all(frontier: Frontier, positions: pl.DataFrame, now_s: float) -> list[str]:
-    """Addresses in the order in which the frontier has them read, each answered at once."""
+def read_all(crawl_queue: CrawlQueue, positions: pl.DataFrame, now_s: float) -> list[str]:
+    """Addresses in the order in which the crawl queue has them read, each answered at once."""
     order: list[str] = []
     held = positions.partition_by("address", as_dict=True)
     at = datetime.fromtimestamp(now_s, UTC)
-    while batch := frontier.next(BATCH_WEIGHT, now_s):
+    while batch := crawl_queue.next(BATCH_WEIGHT, now_s):
         names = [address for address, _ in batch]
         accounts = pl.DataFrame(
             {
@@ -59,8 +59,8 @@ def read_all(frontier: Frontier, positions: pl.DataFrame, now_s: float) -> list[
             }
         )
         theirs = [held[(name,)] for name in names if (name,) in held]
-        frontier.note_reads(accounts, pl.concat(theirs) if theirs else positions.clear())
-        frontier.learn()
+        crawl_queue.note_reads(accounts, pl.concat(theirs) if theirs else positions.clear())
+        crawl_queue.learn()
         order += names
     return order
 
@@ -74,11 +74,11 @@ def test_a_cold_watch_reads_what_its_hints_name_for_a_third_of_the_weight_of_goi
     replay = Replay.of(seed, accounts=800, live_hours=1, dormant=2400, days=3)
     told, board = tape(replay, 60), leaderboard(replay)
     positions = true_positions(replay.live.market).filter(pl.col("dex") == "")
-    frontier = Frontier()
+    crawl_queue = CrawlQueue()
     names = [*replay.market.addresses, *(f"0xdead{row:036x}" for row in range(replay.dormant))]
-    frontier.add([(name, "") for name in np.random.default_rng(seed).permutation(names).tolist()], board)
-    frontier.note_trades([trade for trade in told if ":" not in trade.coin])
-    order = read_all(frontier, positions, replay.now_s)
+    crawl_queue.add([(name, "") for name in np.random.default_rng(seed).permutation(names).tolist()], board)
+    crawl_queue.note_trades([trade for trade in told if ":" not in trade.coin])
+    order = read_all(crawl_queue, positions, replay.now_s)
     assert sorted(set(order)) == sorted(set(names)), "in the end everyone is read"
     holds = dict(positions.group_by("address").agg(pl.col("notional_usd").sum()).iter_rows())
     known = {*board["address"], *(user for trade in told for user in trade.users)}

@@ -2,7 +2,7 @@
 
 The SDK is another program by other people: where both show the same, neither our transport nor our decoder made it up;
 where our solver gives the same price, we understand it. The two readings are seconds apart, so marks may have moved in
-between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless told, follows
+between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless given one, follows
 redirects, takes answers of any size, opens a websocket thread and asks three things on construction unless stubbed,
 returns `{"error": ...}` for a page that is no JSON, and raises a bare KeyError for a refusal without a code.
 """
@@ -23,12 +23,14 @@ from hyperliquid.utils.error import Error as SdkError
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.indexer.discovery.address_list import check_address
+from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.indexer.audit.verification import Verification, VerifiedPosition
+from liqtruth.indexer.discovery.address_book import check_address
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.indexer.info.budget import Budget, weight_of
-from liqtruth.indexer.info.client import InfoClient, Patience
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import find_dexes
 from liqtruth.indexer.info.wire import EpochMs, Number, SpotClearinghouseState
-from liqtruth.indexer.left_out import LeftOut
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import (
@@ -37,9 +39,8 @@ from liqtruth.indexer.positions.accounts import (
     account_mode,
     positions_frame,
 )
-from liqtruth.indexer.verify_view import Verification, VerifiedPosition
-from liqtruth.storage.answers import ACCEPTED, LARGEST_ANSWER
-from liqtruth.storage.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER
+from liqtruth.storage.net.urls import shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
 
@@ -162,8 +163,8 @@ class _SdkReader:
         try:
             return msgspec.convert(state, _SdkState, strict=False)
         except NOT_DECODED as error:
-            said = f"the SDK's user_state was answered with something else: {error}"
-            raise SourceUnreachable(f"{self._shown}: {said}") from None
+            text = f"the SDK's user_state was answered with something else: {error}"
+            raise SourceUnreachable(f"{self._shown}: {text}") from None
 
     def _ask(self, method: Callable[..., Any], *values: str) -> Any:
         """The SDK's answer; raises `SourceUnreachable` in one line for whatever it does instead of answering."""
@@ -174,9 +175,9 @@ class _SdkReader:
             raise SourceUnreachable(f"{self._shown}: no answer to the SDK: {cause}") from error
         except (SdkError, LookupError, AttributeError, TypeError, ValueError, *NOT_DECODED) as error:
             status = getattr(error, "status_code", None)
-            said = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
+            text = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
             raise SourceUnreachable(
-                f"{self._shown}: the SDK's {method.__name__} was answered with {said}"
+                f"{self._shown}: the SDK's {method.__name__} was answered with {text}"
             ) from error
 
 

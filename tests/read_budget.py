@@ -1,0 +1,45 @@
+"""How often a command opens a Parquet file and asks the database: counted, so that a budget can be a test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import polars as pl
+
+from liqtruth.storage.database.sessions import RereadingSession
+
+
+@dataclass
+class Reads:
+    """Paths of the Parquet files that were opened, in order, and the number of reading sessions."""
+
+    opened: list[Path] = field(default_factory=list)
+    sessions: int = 0
+
+    @property
+    def repeated(self) -> set[Path]:
+        """Files that were opened more than once."""
+        return {path for path in self.opened if self.opened.count(path) > 1}
+
+
+@contextmanager
+def counted_reads() -> Iterator[Reads]:
+    """Count what is read within the block; `read_parquet` looks at the metadata of each file that it opens, once."""
+    reads, look, begin = Reads(), pl.read_parquet_metadata, RereadingSession.__init__
+
+    def looked(path: Path, *args: Any, **options: Any) -> Any:
+        reads.opened.append(Path(path))
+        return look(path, *args, **options)
+
+    def begun(session: RereadingSession, *args: Any, **options: Any) -> None:
+        reads.sessions += 1
+        begin(session, *args, **options)
+
+    with (
+        patch.object(pl, "read_parquet_metadata", looked),
+        patch.object(RereadingSession, "__init__", begun),
+    ):
+        yield reads
