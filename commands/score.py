@@ -146,12 +146,12 @@ def score_leads(
 
     Needs exact maps, prices and listened-to liquidations of the same time, on at least 6 days.
     """
-    from liqtruth.compare.scoring.lead_lag.job import LeadPlan, leads_stored
+    from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
     from liqtruth.compare.scoring.lead_lag.shown import leads_table, write_page
 
-    plan = LeadPlan(coin, venue, start, end, step, max_lag, shuffles, seed)
+    plan = LeadLagPlan(coin, venue, start, end, step, max_lag, shuffles, seed)
     with opened_store() as store, progress("exact maps", 1.0) as advance:
-        report = leads_stored(store, plan, advance)
+        report = lead_lag_stored(store, plan, advance)
     _tell(report, out, leads_table, write_page)
 
 
@@ -210,11 +210,11 @@ def score_list(
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
 ) -> None:
     """The ledger by model, market and horizon: forecasts, scores so far, and what is held against a model."""
-    from liqtruth.compare.scoring.ledger.leaderboard import standings
+    from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
     from liqtruth.compare.scoring.ledger.shown import ledger_lines, ledger_table
 
     with opened_store() as store:
-        rows = standings(store, model, None if venue is None else [venue])
+        rows = leaderboard(store, model, None if venue is None else [venue])
     tell(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
 
 

@@ -49,12 +49,13 @@ def compare_stored(
     spelling and whatever the makers raise where data are missing. Without `models` they are `DEFAULT_MODELS`, and
     `FITTED_MODELS` as far as they can be made.
     """
-    truth_map, crowd = _truth(store, coin, truth, at, window)
+    view = store.view()
+    truth_map, crowd = _truth(view, coin, truth, at, window)
     moment = truth_map.as_of
-    maps = [make_map(store, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
+    maps = [make_map(view, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
     said: list[str] = []
     if not models:
-        fitted, said = _fitted_maps(store, coin, moment, window)
+        fitted, said = _fitted_maps(view, coin, moment, window)
         maps += fitted
     found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, said=said)
     return Comparison(found, truth_map, tuple(maps))
@@ -85,7 +86,7 @@ def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[li
 def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: str) -> Heatmap:
     """The map that a spec names: `exact`, `VENUE:MODEL` or a file."""
     if spec == "exact":
-        return exact_map(store, coin, at)
+        return store.once(exact_map, coin, at)
     if Path(spec).suffix in (".json", ".csv", ".parquet"):
         return read_map(Path(spec))
     venue, colon, model = spec.partition(":")

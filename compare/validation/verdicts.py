@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from liqtruth.compare.validation.backtest import CHANCE
-from liqtruth.compare.validation.baselines import BASELINES, FITTED, SHAPE_COPY
+from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import (
     BOTH,
     FEWEST_BLOCKS,
@@ -20,6 +20,7 @@ from liqtruth.compare.validation.findings import (
 )
 from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
+from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.text import counted, percent
 
@@ -30,7 +31,7 @@ ABOUT: Final = {
     "uniform": "the same everywhere within 30 % of the mark",
     "volume-profile": "entries by traded volume, equal tiers",
     SHAPE_COPY: "the mean of the exact maps that the fit has seen",
-    "last-exact": "the exact map of a day before, swept since: on Hyperliquid alone",
+    LAST_EXACT: "the exact map of a day before, swept since: on Hyperliquid alone",
     CHANCE: "the fitted maps at wrong moments",
 }
 SCORE_NAMES: Final = {

@@ -56,8 +56,8 @@ def model_series(
     if venue == "all" or "," in venue:
         raise BadInput(f"a history is of one venue, got {venue!r}: name one")
     market = venue_named(venue)
-    loaded = load_series(store, market, coin, _window_for(series), at)
-    known = stored_brackets(store, market, coin, loaded.as_of)
+    loaded = store.once(load_series, market, coin, _window_for(series), at)
+    known = store.once(stored_brackets, market, coin, loaded.as_of)
     shares = node_shares(
         model,
         weights,
