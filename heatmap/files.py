@@ -193,8 +193,25 @@ def _bins_of(head: Mapping[str, Any]) -> int:
     return 2 * each_way if isinstance(each_way, int) else 0
 
 
-def write_map(heatmap: Heatmap, path: Path) -> None:
-    """Write by suffix (.json, .csv, .parquet), whole or not at all."""
+def write_map(heatmap: Heatmap, path: str | Path) -> None:
+    """Write a map by the suffix of its file, whole or not at all.
+
+    Parameters
+    ----------
+    heatmap : Heatmap
+    path : str or Path
+        Ends in `.json`, `.csv` or `.parquet`.
+
+    Raises
+    ------
+    MapFileError
+        For another suffix.
+
+    Examples
+    --------
+    >>> lt.write_map(truth, "btc.parquet")
+    """
+    path = Path(path)
     match path.suffix:
         case ".json":
             write_atomically(path, to_json(heatmap))
@@ -206,8 +223,31 @@ def write_map(heatmap: Heatmap, path: Path) -> None:
             raise MapFileError(f"{path}: cannot write {other!r}; use .json, .csv or .parquet")
 
 
-def read_map(path: Path) -> Heatmap:
-    """Read what `write_map` wrote; raises `MapFileError` naming the file and what is wrong."""
+def read_map(path: str | Path) -> Heatmap:
+    """Read what `write_map` or `liqtruth map` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in `.json`, `.csv` or `.parquet`.
+
+    Returns
+    -------
+    Heatmap
+        Equal to what was written in every bit.
+
+    Raises
+    ------
+    MapFileError
+        Naming the file and what is wrong with it.
+
+    Examples
+    --------
+    >>> lt.write_map(truth, "btc.json")
+    >>> lt.read_map("btc.json").label
+    'hyperliquid exact'
+    """
+    path = Path(path)
     try:
         _check_size(path)
         match path.suffix:

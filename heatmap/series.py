@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ from liqtruth.heatmap.levels import SIDE
 from liqtruth.heatmap.notes import Notes, of_codes, texts
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
 from liqtruth.heatmap.text import age, percent
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SCHEMA: Final = "liqtruth.heatmap_series/1"
 """Of what is said of a series beside its rows."""
@@ -46,6 +49,11 @@ class HeatmapSeries:
     quality : what was found wrong with the input, and what was done about it
     candles : Candles, null where only the mark at each moment is known
     only : what the series was filtered by, with the values kept, as in `Heatmap`
+
+    Examples
+    --------
+    >>> history.coin, history.model, len(history.times)
+    ('BTC', 'tiers', 24)
     """
 
     coin: str
@@ -86,7 +94,15 @@ class HeatmapSeries:
     def frame(self) -> pl.DataFrame:
         """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out.
 
-        A filtered series says so in a column of its own, `filtered_by`.
+        Returns
+        -------
+        polars.DataFrame
+            One row per moment, side and bin that holds anything; a filtered series says so in `filtered_by`.
+
+        Examples
+        --------
+        >>> history.frame().columns
+        ['time', 'mark_px', 'side', 'low_px', 'high_px', 'notional_usd']
         """
         parts = []
         for side, mass in (("long", self.long_usd), ("short", self.short_usd)):
@@ -162,3 +178,25 @@ class HeatmapSeries:
         at, held = known[-1]
         behind_s = held.oldest_age_s if self.source == "modelled" else None
         return at - timedelta(seconds=max(behind_s or 0.0, 0.0))
+
+    def plot(self) -> go.Figure:
+        """Price against time, colour by notional, as `liqtruth map --html` draws it.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            It shows itself in a notebook.
+
+        Examples
+        --------
+        >>> [trace.name for trace in history.plot().data][:2]
+        ['longs liquidated', 'shorts liquidated']
+        """
+        from liqtruth.heatmap.drawing.series_figure import series_figure
+
+        return series_figure(self)
+
+    def _repr_html_(self) -> str:
+        from liqtruth.heatmap.drawing.notebook import series_html
+
+        return series_html(self)

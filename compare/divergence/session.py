@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.comparison import Comparison
+from liqtruth.compare.divergence.divergence import compare_maps
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -22,15 +22,6 @@ from liqtruth.storage.store import Store
 DEFAULT_MODELS: Final = ("binance:tiers", "binance:bell")
 FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VENUE))
 """Beside the others where a leverage model was fitted and the venue's series are stored."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A divergence and the maps it was computed from."""
-
-    divergence: Divergence
-    truth_map: Heatmap
-    model_maps: tuple[Heatmap, ...]
 
 
 def compare_stored(
