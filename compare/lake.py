@@ -20,7 +20,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.drilldown import positions_between
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.maps.views import MapView, view_series
+from liqtruth.indexer.maps.views import exact_history
 from liqtruth.indexer.positions.readings import known_coins, positions_as_of
 from liqtruth.storage.clock import moment_of
 from liqtruth.storage.errors import NothingStored
@@ -203,8 +203,8 @@ class Lake:
         >>> len(lake.exact_series("BTC", last="4h", step="1h").times)
         5
         """
-        view = MapView(_coin(coin), _moment(at), width_bps)
-        return view_series(self._store, view, _length(last), None if step is None else _length(step))
+        every = None if step is None else _length(step)
+        return exact_history(self._store, _coin(coin), _length(last), every, _moment(at), width_bps)
 
     def model_series(
         self,

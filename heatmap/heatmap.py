@@ -186,8 +186,7 @@ class Heatmap:
     @property
     def filtered_by(self) -> str:
         """`only leverage 15-30x; margin mode cross`; empty for a whole map."""
-        kept = (f"{_plainly(name)} {' or '.join(values) or 'none'}" for name, values in self.only.items())
-        return f"only {'; '.join(kept)}" if self.only else ""
+        return filtered_by(self.only)
 
     @property
     def synthetic(self) -> bool:
@@ -332,6 +331,12 @@ class Heatmap:
         from liqtruth.heatmap.drawing.notebook import map_html
 
         return map_html(self)
+
+
+def filtered_by(only: Mapping[str, tuple[str, ...]]) -> str:
+    """What a map was filtered by, in words."""
+    kept = (f"{_plainly(name)} {' or '.join(values) or 'none'}" for name, values in only.items())
+    return f"only {'; '.join(kept)}" if only else ""
 
 
 def _plainly(name: str) -> str:

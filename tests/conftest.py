@@ -49,6 +49,8 @@ LONGEST = (
 )
 """Files of tests by their duration."""
 
+os.environ.pop("COLUMNS", None)  # processes of the test runner have one: tables take their edge from it
+
 # A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
 # examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.
 settings.register_profile("liqtruth", deadline=None, derandomize=True, max_examples=15)

@@ -216,7 +216,7 @@ def window_line(findings: Findings) -> str:
     told = f"{window.first_day} to {window.last_day}, {counted(window.pairs, 'pair')}"
     if any(split.name == FINAL for split in findings.splits):
         return f"the final window ({told}) is opened: what it says cannot be tried again"
-    said = f"set aside, and not looked at: the final window, {told}; --open-final judges it, once"
+    said = f"set aside, and not looked at: the final window, {told}; `validate open-final` judges it, once"
     if window.blocks >= FEWEST_BLOCKS:
         return said
     blocks = counted(window.blocks, "block")

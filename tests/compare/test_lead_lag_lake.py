@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liqtruth.commands.options import GLOBALS
-from liqtruth.commands.visits import score_app
+from liqtruth.commands.score import score_app
 from liqtruth.compare.observed.price_path import PricePath, load_path
 from liqtruth.compare.scoring.lead_lag.job import (
     LeadLagPlan,

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import liqtruth.commands.transfer  # noqa: F401 - registers the command
+import liqtruth.cli  # noqa: F401 - adds the old spelling
 from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.options import GLOBALS
 from liqtruth.compare.observed.coverage import joined, known_coverage
