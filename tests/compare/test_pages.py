@@ -62,7 +62,8 @@ def map_page(path: Path) -> None:
 def model_page(path: Path) -> None:
     drawn = map_of(TRUTH, venue="binance", source="modelled", model="calibrated")
     assumed = (sentence(LONG_WORD),)
-    figure.write_html(replace(drawn, synthetic=True, assumptions=assumed, bounds=MAP.bounds), path)
+    coverage = replace(drawn.coverage, synthetic=True)
+    figure.write_html(replace(drawn, coverage=coverage, assumptions=assumed, bounds=MAP.bounds), path)
 
 
 def time_page(path: Path) -> None:
