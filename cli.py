@@ -14,13 +14,14 @@ from typer.exceptions import TyperException
 
 from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.compare import compare
+from liqtruth.commands.demo import demo
 from liqtruth.commands.feed import feed_app
 from liqtruth.commands.grammar import App, Group, refusal
 from liqtruth.commands.index import index_app
 from liqtruth.commands.map import map_app
 from liqtruth.commands.old_spellings import add_old_spellings
 from liqtruth.commands.options import GLOBALS
-from liqtruth.commands.sandbox import demo, sandbox_app
+from liqtruth.commands.sandbox import sandbox_app
 from liqtruth.commands.score import score_app
 from liqtruth.commands.terminal import degrade_streams, mend_streams, say, say_error
 from liqtruth.commands.transfer import transfer

@@ -1,5 +1,6 @@
 """`liqtruth calibrate`: fit the leverage model on exact positions, and look at what was fitted."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,23 +37,27 @@ def calibrate_fit(
     A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it. A
     fit on too few positions is written and shown, but not put into use, and the exit code is 1.
     """
-    from liqtruth.compare.calibration.leverage_fit import LeverageFit
-    from liqtruth.compare.calibration.record import FitFailsItsGate, fit_to_save, save
+    from liqtruth.compare.calibration.record import FitFailsItsGate
     from liqtruth.compare.calibration.shown import shown
-    from liqtruth.estimator.model.leverage_model import leverage_model_named
 
     with opened_store() as store:
-        gathered = samples.gathered(store, coins)
-        with progress("fit", 1.0) as advance:
-            prior = leverage_model_named()
-            fitted = LeverageFit(prior, name=name, seed=seed).fit(gathered, advance).calibrated_
-        data_dir, asked = store.settings.data_dir, fitted.model.name
-        fitted = fit_to_save(data_dir, fitted)
-        path = save(data_dir, fitted)
+        fitted, path = fit_and_save(store.settings.data_dir, samples.gathered(store, coins), name, seed)
     _tell(shown(fitted.model, fitted.record), out)
     say(f"wrote {path}", err=True)
     if not fitted.record.passes:
-        raise FitFailsItsGate(asked, fitted.record)
+        raise FitFailsItsGate(name, fitted.record)
+
+
+def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: int = 0) -> tuple[Any, Path]:
+    """The fit under a progress bar, as it was written, and where; one that fails its gate replaces nothing in use."""
+    from liqtruth.compare.calibration.leverage_fit import LeverageFit
+    from liqtruth.compare.calibration.record import fit_to_save, save
+    from liqtruth.estimator.model.leverage_model import leverage_model_named
+
+    with progress("fit", 1.0) as advance:
+        fit = LeverageFit(leverage_model_named(), name=name, seed=seed).fit(gathered, advance)
+    fitted = fit_to_save(data_dir, fit.calibrated_)
+    return fitted, save(data_dir, fitted)
 
 
 @calibrate_app.command("show")

@@ -304,8 +304,8 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
         say_lines(lines)
 
 
-def export_divergence(result: Any, out: Outputs, always_show: bool = False) -> None:
-    """The comparison as JSON and as a page; what people read where no JSON was asked for, or always."""
+def export_divergence(result: Any, out: Outputs) -> None:
+    """The comparison as JSON and as a page; what people read where no JSON was asked for."""
     from liqtruth.compare.divergence.files import to_json
     from liqtruth.compare.divergence.report import write_report
 
@@ -315,7 +315,7 @@ def export_divergence(result: Any, out: Outputs, always_show: bool = False) -> N
         {"json": lambda: to_json(divergence)},
         {"html": lambda path: write_report(divergence, result.truth_map, result.model_maps, path)},
     )
-    if always_show or not out.asks("json"):
+    if not out.asks("json"):
         from liqtruth.compare.divergence.terminal import divergence_view
 
         print_view(divergence_view(divergence))

@@ -1,13 +1,13 @@
-"""`liqtruth sandbox` and `liqtruth demo`: a synthetic exchange whose truth is known."""
+"""`liqtruth sandbox`: a synthetic exchange whose truth is known."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import parse_coin
-from liqtruth.commands.output import Outputs, Target, export_divergence, progress, say_lines
+from liqtruth.commands.output import progress
 from liqtruth.commands.terminal import say
 
 sandbox_app = App("A synthetic exchange whose truth is known.")
@@ -52,48 +52,12 @@ def sandbox_serve(
     serve_forever(market, "127.0.0.1", port, weight_per_minute or None, on_ready=announce, live_speed=speed)
 
 
-def demo(
-    directory: Annotated[
-        Path, typer.Option("--dir", help="Where the report and its data are written.")
-    ] = Path("demo"),
-    coin: Annotated[str, typer.Option(parser=parse_coin, metavar="COIN", help="Coin to compare.")] = "BTC",
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 7,
-    accounts: Annotated[int, typer.Option(min=50, help="Accounts on the synthetic exchange.")] = 3000,
-    days: Annotated[int, typer.Option(min=2, max=120, help="Days of synthetic history.")] = 30,
-) -> None:
-    """The whole job on a synthetic exchange.
-
-    Sweeps it, fetches and models its series, compares, and writes the report.
-    """
-    from liqtruth.compare.divergence.session import compare_exchange
-    from liqtruth.heatmap.drawing.figure import write_html
-    from liqtruth.sandbox.server import serving_in_thread
-    from liqtruth.sandbox.truth import addresses as all_addresses
-    from liqtruth.storage.settings import Settings
-    from liqtruth.storage.store import Store
-
-    market = simulated(seed=seed, accounts=accounts, days=days)
-    listed = all_addresses(market)
-    with (
-        serving_in_thread(market, weight_per_minute=None) as server,
-        Store.open(Settings(data_dir=fresh(directory / "data"))) as store,
-        progress("reading accounts", len(listed)) as advance,
-    ):
-        result, swept = compare_exchange(
-            store, coin, listed, server.base_url, server.binance_url, days=days, on_progress=advance
-        )
-    say_lines(swept.describe())
-    write_html(result.truth_map, directory / "map.html")
-    say(f"wrote {directory / 'map.html'}", err=True)
-    export_divergence(result, Outputs((Target("html", str(directory / "report.html")),)), always_show=True)
-
-
-def simulated(**spec: Any) -> Any:
-    """Run the synthetic market under a progress bar."""
+def simulated(past_days: Sequence[int] = (), **spec: Any) -> Any:
+    """Run the synthetic market under a progress bar; `past_days` are kept beside its last moment."""
     from liqtruth.sandbox.market.market import MarketSpec, simulate
 
     with progress("simulating a market (synthetic)", 1.0) as advance:
-        return simulate(MarketSpec(**spec), on_progress=advance)
+        return simulate(MarketSpec(**spec), advance, past_days)
 
 
 def announce(server: Any) -> None:
@@ -102,12 +66,3 @@ def announce(server: Any) -> None:
     for name, url in server.venue_urls.items():
         say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
     say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")
-
-
-def fresh(directory: Path) -> Path:
-    """An empty directory for the demo's own data."""
-    import shutil
-
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return directory

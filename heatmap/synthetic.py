@@ -20,6 +20,12 @@ def source_of(shown_url: str, server: str) -> str:
     return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in said or "sandbox" in said else shown_url
 
 
+def source_of_file(shown_path: str, rows: pl.DataFrame) -> str:
+    """The source to store beside what a file brought; one that the sandbox wrote says it in a column `source`."""
+    told = "source" in rows.columns and rows.schema["source"] == pl.String and any_synthetic(rows["source"])
+    return f"{SYNTHETIC}: {shown_path}" if told else shown_path
+
+
 def any_synthetic(sources: pl.Series | Iterable[str]) -> bool:
     """Whether any of the sources is the sandbox."""
     column = sources if isinstance(sources, pl.Series) else pl.Series(list(sources), dtype=pl.String)

@@ -18,7 +18,7 @@ from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.market.centralised import CENTRALISED
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO, Fills, Ledger
 from liqtruth.sandbox.market.margin_rules import Floats, Ints
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, at_earlier
 from liqtruth.sandbox.market.population import Flags
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, PricePath
 from liqtruth.sandbox.market.venue import Venue
@@ -115,7 +115,9 @@ def watch(market: Market, venue: str, days: Sequence[int] = ()) -> Watched:
     ledgers = watched.run_past(spec.history_minutes // spec.step_minutes, stops)
     return Watched(
         _placings(watched),
-        tuple(_then(market, venue, point, ledger) for point, ledger in zip(points, ledgers, strict=True)),
+        tuple(
+            at_earlier(market, venue, point, ledger) for point, ledger in zip(points, ledgers, strict=True)
+        ),
     )
 
 
@@ -123,11 +125,6 @@ def _path_of(path: PricePath, coins: int) -> PricePath:
     """The first coins alone, which are those of a centralised venue."""
     columns = {name: getattr(path, name)[:, :coins] for name in _PER_COIN}
     return replace(path, **columns)
-
-
-def _then(market: Market, venue: str, point: int, ledger: Ledger) -> Market:
-    known = {venue: market.venue(venue).until(point, ledger)}
-    return replace(market, path=market.path.until(point), venues=known)
 
 
 def _placings(watched: _Watched) -> pl.DataFrame:

@@ -96,9 +96,31 @@ def compare_exchange(
     days: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> tuple[Comparison, SweepReport]:
-    """Sweep the accounts without a rate limit, fetch the venue's series, and compare the latest moment."""
+    """`read_exchange`, then compare the latest moment."""
+    report = read_exchange(
+        store, coin, addresses, hyperliquid_url, binance_url, days=days, on_progress=on_progress
+    )
+    return compare_stored(store, coin, window=window_of(days)), report
+
+
+def read_exchange(
+    store: Store,
+    coin: str,
+    addresses: Sequence[str],
+    hyperliquid_url: str,
+    binance_url: str,
+    *,
+    days: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> SweepReport:
+    """Sweep the accounts without a rate limit, and fetch the venue's series of so many days."""
     report = asyncio.run(
         sweep(store, addresses, base_url=hyperliquid_url, weight_per_minute=0, on_progress=on_progress)
     )
     fetch(store, "binance", coin, days, base_url=binance_url)
-    return compare_stored(store, coin, window=f"{days}d" if days in (3, 7, 30, 90, 180) else "30d"), report
+    return report
+
+
+def window_of(days: int) -> str:
+    """The window in which to model what was fetched of so many days."""
+    return f"{days}d" if days in (3, 7, 30, 90, 180) else "30d"

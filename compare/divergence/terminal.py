@@ -38,9 +38,7 @@ SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "me
 
 def divergence_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
     """Fits 80 columns whatever the number of models. Ages are told against `now`, by default the clock."""
-    parts: list[RenderableType] = [_answer(divergence, now), _maps(divergence, now)]
-    if divergence.layers:
-        parts.append(_layers(divergence))
+    parts: list[RenderableType] = [answer_view(divergence, now)]
     for start in range(0, len(divergence.models), MODELS_ABREAST):
         chosen = slice(start, start + MODELS_ABREAST)
         parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
@@ -52,6 +50,12 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
     ]
     parts += [Text("\nBefore you believe it", style="bold"), _bullets(divergence.remarks)]
     return Group(*parts)
+
+
+def answer_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
+    """The answer, the maps, and how each stands to the truth and its crowd, without what is behind it."""
+    layers = [_layers(divergence)] if divergence.layers else []
+    return Group(_answer(divergence, now), _maps(divergence, now), *layers)
 
 
 def _answer(divergence: Divergence, now: datetime | None) -> Panel:

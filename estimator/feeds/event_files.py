@@ -54,12 +54,14 @@ DATED: Final = re.compile(r"(20\d\d)-(\d\d)(?:-(\d\d))?(?!\d)")
 
 @dataclass(frozen=True, eq=False)
 class ReadFile:
-    """What a file holds of one coin: frames by dataset, its layout's name, and what is said of it."""
+    """What a file holds of one coin: frames by dataset, its layout's name, and what is said of it; `source` where
+    that is more than its path."""
 
     frames: Mapping[str, pl.DataFrame]
     layout: str
     remarks: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    source: str = ""
 
 
 class TierFile(msgspec.Struct):

@@ -38,6 +38,7 @@ from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.spec import Venue
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.heatmap.synthetic import source_of_file
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName, folded
@@ -121,7 +122,8 @@ def import_feed(
     differing = replaced(kept, store, market.name, name.coin, path, replace)
     warnings = (*read.warnings, *_beside_stored(kept, asked))
     series = tuple(
-        _store(store, dataset, market.name, name.coin, frame, str(path)) for dataset, frame in kept.items()
+        _store(store, dataset, market.name, name.coin, frame, read.source or str(path))
+        for dataset, frame in kept.items()
     )
     said = (name.words(),) if name.is_changed else ()
     return ImportSummary(
@@ -132,9 +134,9 @@ def import_feed(
 
 
 def _read_table(content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked) -> ReadFile:
-    table, layout, remarks, warnings = _feed(content, path, columns, asked)
+    table, layout, remarks, warnings, source = _feed(content, path, columns, asked)
     said = (*layout.remarks, *((SAMPLES_SAID,) if PRICE in table.columns else ()), *remarks)
-    return ReadFile(series_in(table, path), layout.name, said, warnings)
+    return ReadFile(series_in(table, path), layout.name, said, warnings, source)
 
 
 def read_feed(
@@ -146,7 +148,7 @@ def read_feed(
 
 def _feed(
     content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked | None
-) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...]]:
+) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...], str]:
     told = parse_rows(content, path)
     raw = _named(told, path, columns)
     of = OfMarket(raw, 1.0) if asked is None else of_market(raw, path, asked.venue, asked.coin)
@@ -171,7 +173,7 @@ def _feed(
     )
     ordered, remarks = _ordered(sound.table, path)
     said = (*told.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
-    return ordered, layout, said, sound.warnings
+    return ordered, layout, said, sound.warnings, source_of_file(str(path), of.rows)
 
 
 def _named(told: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from liqtruth.heatmap.synthetic import source_of_file
 from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
@@ -272,7 +273,7 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
 def _prepare_positions(path: Path, table: TextTable, known: Recognised, options: Options) -> Prepared:
     exported = known.layout == EXPORT.name
     rows, notes = typed_rows(table.rows, known, path, options.as_of, options.dex, options.coins)
-    at = latest(rows)
+    at, source = latest(rows), source_of_file(source_of(path), table.rows)
     given = {
         **known.columns,
         **({} if "szi" in known.columns else {"szi": known.columns.get("size", "size")}),
@@ -290,12 +291,12 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         notes += text
     if not exported:
         tables, text = options.tables(sorted(rows["dex"].unique()), rows["as_of"].unique())
-        rows = rows.with_columns(source=pl.lit(source_of(path)))
+        rows = rows.with_columns(source=pl.lit(source))
         rows = pl.concat(
             [reconcile(part, tables) for part in rows.partition_by("as_of", maintain_order=True)]
         )
         notes += text
-    readings = readings_of(path, source_of(path), rows, census, whole=exported)
+    readings = readings_of(path, source, rows, census, whole=exported)
     if rows["as_of"].n_unique() > 1 and options.census is None and not exported:
         notes.append(taken_for(rows, census))
     if known.dropped:

@@ -5,8 +5,8 @@ already has old positions. No wall clock: history ends at `MarketSpec.ends`. Wit
 that much further; `Market.ahead` holds what is to come, and `Live` lets a clock run into it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -77,13 +77,15 @@ class MarketSpec:
 
 @dataclass(frozen=True)
 class Market:
-    """A synthetic market as of one moment; columns of every array follow `spec.assets`."""
+    """A synthetic market as of one moment; columns of every array follow `spec.assets`. `past` is the first venue as it
+    stood at the ends of those earlier days that `simulate` was asked for."""
 
     spec: MarketSpec
     path: PricePath
     venues: Mapping[str, VenueResult]
     addresses: tuple[str, ...]
     ahead: "Ahead | None" = None
+    past: tuple["Market", ...] = ()
 
     def venue(self, name: str) -> VenueResult:
         """One venue by name; refuses one that was not simulated."""
@@ -143,8 +145,10 @@ class Ahead:
         return Market(end.spec, end.path.until(point), known, end.addresses, self)
 
 
-def simulate(spec: MarketSpec, on_progress: Callable[[float], None] | None = None) -> Market:
-    """Run all venues over one path; `on_progress` is told the fraction done."""
+def simulate(
+    spec: MarketSpec, on_progress: Callable[[float], None] | None = None, past_days: Sequence[int] = ()
+) -> Market:
+    """Run all venues over one path; `on_progress` is told the fraction done, `past_days` are kept in `Market.past`."""
     seeds = [np.random.default_rng(child) for child in np.random.SeedSequence(spec.seed).spawn(9)]
     path_seed, people_seed, venue_seed = seeds[:3]
     minutes = spec.history_minutes + 60 * spec.live_hours
@@ -159,11 +163,19 @@ def simulate(spec: MarketSpec, on_progress: Callable[[float], None] | None = Non
     venues = {HYPERLIQUID: Venue(rules, people, path, spec.step_minutes, venue_seed)}
     for kind in _kinds(spec):
         venues[kind.name] = _centralised(spec, path, kind, cex_people[kind.name], seeds[kind.seeds[1]])
-    _run_all(venues, spec, on_progress or (lambda _: None))
+    kept = _run_all(venues, spec, on_progress or (lambda _: None), past_days)
     addresses = tuple(draw_addresses(people_seed, spec.accounts))
-    if not spec.live_hours:
-        return Market(spec, path, _results(venues), addresses)
-    return _going_on(spec, path, venues, addresses)
+    if spec.live_hours:
+        market = _going_on(spec, path, venues, addresses)
+    else:
+        market = Market(spec, path, _results(venues), addresses)
+    return replace(market, past=tuple(at_earlier(market, HYPERLIQUID, *one) for one in kept.items()))
+
+
+def at_earlier(market: Market, venue: str, point: int, ledger: Ledger) -> Market:
+    """The market at a minute point of its history at which `venue`, which alone is in it, had this ledger."""
+    known = {venue: market.venue(venue).until(point, ledger)}
+    return replace(market, path=market.path.until(point), venues=known)
 
 
 def _check_venues(venues: tuple[str, ...]) -> None:
@@ -202,22 +214,38 @@ def _going_on(
     return ahead.market_at(now, {name: fork.ledger.copy() for name, fork in forks.items()})
 
 
-def _run_all(venues: Mapping[str, Venue], spec: MarketSpec, report: Callable[[float], None]) -> None:
-    work, done = sum(venue.people.size for venue in venues.values()), 0
-    for venue in venues.values():
-        _run(venue, spec, done / work, (done + venue.people.size) / work, report)
+def _run_all(
+    venues: Mapping[str, Venue], spec: MarketSpec, report: Callable[[float], None], past_days: Sequence[int]
+) -> dict[int, Ledger]:
+    """Runs every venue; the ledger of the first one at the points where `past_days` end."""
+    points = [(spec.warmup_days + day) * MINUTES_PER_DAY for day in past_days]
+    work, done, kept = sum(venue.people.size for venue in venues.values()), 0, dict[int, Ledger]()
+    for name, venue in venues.items():
+        wanted = points if name == HYPERLIQUID else []
+        kept |= _run(venue, spec, done / work, (done + venue.people.size) / work, report, wanted)
         done += venue.people.size
+    return kept
 
 
-def _run(venue: Venue, spec: MarketSpec, start: float, end: float, report: Callable[[float], None]) -> None:
+def _run(
+    venue: Venue,
+    spec: MarketSpec,
+    start: float,
+    end: float,
+    report: Callable[[float], None],
+    points: Sequence[int],
+) -> dict[int, Ledger]:
     steps = spec.history_minutes // venue.step_minutes
-    every = max(1, steps // 100)
+    every, kept = max(1, steps // 100), dict[int, Ledger]()
 
     def on_step(step: int) -> None:
         if step % every == 0 or step == steps:
             report(start + (end - start) * step / steps)
+        if step * venue.step_minutes in points:
+            kept[step * venue.step_minutes] = venue.ledger.copy()
 
     venue.run(steps, on_step)
+    return kept
 
 
 def _main_coins(path: PricePath, coins: int) -> PricePath:
