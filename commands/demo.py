@@ -45,7 +45,7 @@ def demo(
         read_archive(store, market, fresh(directory / "archive"))
         others = [name for name in market.spec.coins if name != coin]
         fitted = fit_unseen(store, others, [then.as_of for then in market.past], coin)
-        compare(store, coin, days, (*NAIVE, "calibrated") if fitted else NAIVE, directory)
+        compare(store, coin, days, ("calibrated", *NAIVE) if fitted else NAIVE, directory)
 
 
 def earlier_days(days: int) -> list[int]:
@@ -80,7 +80,7 @@ def read_archive(store: "Store", market: Any, directory: Path) -> None:
     """What archives have and the wire has not: positions of earlier days, Hyperliquid's own aggregates."""
     from liqtruth.estimator.feeds.imports import import_feed
     from liqtruth.indexer.files.imports import import_paths
-    from liqtruth.sandbox.public.archive import write_archive
+    from liqtruth.sandbox.archive import write_archive
 
     archive = write_archive(market, directory)
     files = [(name, path) for name, paths in archive.aggregates.items() for path in paths]
@@ -89,7 +89,7 @@ def read_archive(store: "Store", market: Any, directory: Path) -> None:
         for done, (name, path) in enumerate(files, 1):
             advance(done)
             import_feed(store, path, "hyperliquid", name)
-    read = "".join(f"{one.positions:,} positions at {one.readings} earlier moments, " for one in positions)
+    read = "".join(f"{one.positions:,} earlier positions (moments: {one.readings}), " for one in positions)
     say(f"{directory}: {read}candles and open interest of {', '.join(archive.aggregates)}")
 
 
@@ -113,7 +113,7 @@ def fit_unseen(store: "Store", coins: Sequence[str], moments: Sequence[Any], com
         return False
     if not record.passes:
         say(
-            f"not calibrated: {record.effective_positions:.0f} effective positions a side, {ENOUGH} are needed"
+            f"not calibrated: {record.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
         )
         return False
     say(
@@ -141,9 +141,7 @@ def compare(store: "Store", coin: str, days: int, models: Sequence[str], directo
         write_report(result.divergence, result.truth_map, result.model_maps, report)
     print_view(answer_view(result.divergence))
     if len(models) > len(NAIVE):
-        say(
-            f"binance calibrated has Hyperliquid's leverage as it is: `liqtruth transfer binance {coin}` fits its level"
-        )
+        say("binance calibrated has Hyperliquid's level, not Binance's own, which `liqtruth transfer` fits")
     say(f"{len(result.divergence.remarks)} remarks to read before believing it are in the report")
     say(f"wrote {drawn}", err=True)
     say(f"wrote {report}", err=True)

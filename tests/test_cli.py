@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -85,13 +88,41 @@ def test_an_exchange_is_swept_fetched_and_drawn(
         assert any("synthetic" in note for note in drawn["coverage"]["notes"])
 
 
-def test_the_demo_does_the_whole_job_on_synthetic_data(run: Run, tmp_path: Path) -> None:
-    words = ["demo", "--dir", str(tmp_path / "demo"), "--accounts", "300", "--days", "3"]
-    shown = run(*words, apart=True).stdout
-    for said in ("300 accounts read", "SYNTHETIC", "binance tiers", "mark only"):
-        assert said in shown, shown
-    assert "SYNTHETIC" in (tmp_path / "demo" / "report.html").read_text()
-    assert (tmp_path / "demo" / "map.html").stat().st_size > 1_000_000
+def test_the_demo_calibrates_on_what_it_does_not_judge(run: Run, tmp_path: Path) -> None:
+    """The fit is of other coins and earlier days; its map stands beside naive ones and is ranked with them."""
+    place = tmp_path / "demo"
+    done = run("demo", "--dir", str(place), "--accounts", "2200", "--days", "8")
+    for said in ("2,200 accounts read", "calibrated on ETH, HYPE, SOL", "SYNTHETIC", "mark only"):
+        assert said in done.stdout, done.stdout
+    assert done.stderr.splitlines()[-1] == f"wrote {place / 'report.html'}"
+    report = (place / "report.html").read_text()
+    assert "SYNTHETIC" in report
+    assert (place / "map.html").stat().st_size > 1_000_000
+    record = json.loads((place / "data" / "models" / "fits" / "calibrated.json").read_text())
+    assert record["end"] < "2026-08-31", "the last days are not seen"
+    assert {pair["coin"] for pair in record["pairs"]} == {"ETH", "HYPE", "SOL"}
+    model = json.loads((place / "data" / "models" / "calibrated.json").read_text())
+    assert model["provenance"]["synthetic"]
+
+    with Store.open(Settings(data_dir=place / "data")) as store:
+        found = compare_stored(
+            store, "BTC", models=["hyperliquid:calibrated", "hyperliquid:tiers"], window="30d"
+        )
+    assert [one.barred for one in found.divergence.models] == [None, None]
+    crowd = next(layer for layer in found.divergence.layers if layer.layer == "crowd")
+    assert crowd.enough
+    assert all(one.ranked for one in crowd.models)
+
+
+def test_a_demo_that_is_too_small_to_calibrate_says_so_and_compares_without(run: Run, tmp_path: Path) -> None:
+    few, short = (["--accounts", "120", "--days", "4"], ["--accounts", "50", "--days", "2"])
+    for size, why in ((few, "effective positions a side, 50 are needed"), (short, "too short")):
+        shown = run("demo", "--dir", str(tmp_path / "demo"), *size).stdout
+        lines = [line for line in shown.splitlines() if line.startswith("not calibrated: ")]
+        assert len(lines) == 1, shown
+        assert why in lines[0]
+        assert "hyperliquid tiers" in shown
+        assert "hyperliquid calibrated" not in shown
 
 
 def test_a_port_that_is_taken_is_one_line(run: Run, served: SandboxServer) -> None:

@@ -59,8 +59,10 @@ def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap
         (LABEL, null_of(truth), {"color": FAINT, "width": 1.5, "dash": "dot"})
     ]
     for position, model in enumerate(models):
-        color = MODELS[position % len(MODELS)]
-        lines.append((model.label, model, {"color": color, "width": 2}))
+        again, place = divmod(position, len(MODELS))
+        lines.append(
+            (model.label, model, {"color": MODELS[place], "width": 2, "dash": "dash" if again else "solid"})
+        )
     return [*lines, (f"truth: {truth.label}", truth, {"color": EXACT, "width": 3})]
 
 

@@ -42,6 +42,12 @@ def test_two_maps_of_one_name_are_both_named_and_toggled_apart() -> None:
     assert {trace.line.color for trace in traces} == set(MODELS[:2])
 
 
+def test_more_maps_than_colours_are_told_apart_by_their_dashes() -> None:
+    names = tuple(f"model {number}" for number in range(len(MODELS) + 1))
+    lines = [(trace.line.color, trace.line.dash) for trace in drawn(*[NEAR] * len(names), names=names).data]
+    assert len(set(lines)) == len(names) + 2
+
+
 def test_a_side_that_a_map_does_not_hold_is_left_out_and_the_map_still_named() -> None:
     traces = [trace for trace in drawn([("short", 4.0, 1e6)]).data if trace.name == "binance tiers"]
     assert [(min(trace.x), trace.showlegend) for trace in traces] == [(0, True)]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.feeds.imports import import_feed, read_feed, series_in
 from liqtruth.estimator.frames import RATIO_KINDS
+from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.storage.store import Store
 from tests.estimator.feed_files import BAR, CANDLES, bring, stored, write
 
@@ -224,6 +225,15 @@ def test_of_two_rows_of_one_time_the_later_one_counts_and_it_is_said(store: Stor
     path = write(tmp_path, ["ts,rate", "1785542400,0.1", "1785546000,0.2", "1785542400,0.3"])
     assert "  1 rows replaced by a later row of the same time" in bring(store, path)
     assert stored(store, "funding")["rate"].to_list() == [0.3, 0.2]
+
+
+@pytest.mark.parametrize(("source", "synthetic"), [("synthetic: the sandbox", True), ("okx", False)])
+def test_a_file_that_says_it_is_synthetic_stays_so(
+    store: Store, tmp_path: Path, source: str, synthetic: bool
+) -> None:
+    bars = [f"{BAR.format(hour)},{source}" for hour in range(3)]
+    bring(store, write(tmp_path, [f"{CANDLES},source", *bars]))
+    assert any_synthetic(store.lake.series_sources("candles", "okx", "SOL")) is synthetic
 
 
 def test_gaps_are_said(store: Store, tmp_path: Path) -> None:

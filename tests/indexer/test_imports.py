@@ -13,6 +13,7 @@ from info_endpoint import CTX, MARK_PX, META, NOW_MS, address_of, btc, state
 from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
@@ -89,6 +90,15 @@ def test_an_empty_price_is_the_exchanges_null_and_stays_null(store: Store, writt
     assert known["status"].to_list() == ["exchange_only", "never"]
     assert known["liq_px"].to_list() == [61_000.5, None]
     assert known["liq_px_solved"].to_list() == [None, None], "the collateral is not in the table"
+
+
+@pytest.mark.parametrize(("source", "synthetic"), [("synthetic: the sandbox", True), ("my node", False)])
+def test_a_file_that_says_it_is_synthetic_stays_so(
+    store: Store, written: Written, source: str, synthetic: bool
+) -> None:
+    header, *rows = table(row(1), row(2)).splitlines()
+    imported(store, written("p.csv", "\n".join([f"{header},source", *(f"{one},{source}" for one in rows)])))
+    assert any_synthetic(positions_as_of(store, None, "BTC")["source"]) is synthetic
 
 
 def test_what_was_recognised_is_said(store: Store, written: Written) -> None:
