@@ -135,11 +135,11 @@ def export_series(
         write_figure_png(series_figure(series), png)
         say(f"wrote {png}", err=True)
     if json is None and csv is None:
-        from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+        from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
         from liqtruth.heatmap.text import as_of
 
         if series.data_moment is not None:
-            beside = f", {SYNTHETIC_SAID}" if series.synthetic else ""
+            beside = f", {SYNTHETIC_NOTE}" if series.synthetic else ""
             say(f"{as_of(series.data_moment)}{beside}")
         for line in series.describe():
             say(line)

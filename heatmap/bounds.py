@@ -91,7 +91,7 @@ class Move:
     def side(self) -> str:
         return "long" if self.move_pct < 0 else "short"
 
-    def told(self, level: float) -> str:
+    def text(self, level: float) -> str:
         """`a move of -5 % likely liquidates $3M (80 %: $2M to $5M), of it whales $0 to $1M`."""
         return (
             f"a move of {self.move_pct:+g} % likely liquidates {usd(self.likely_usd)} ({percent(level, 0)}: "

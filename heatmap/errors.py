@@ -12,9 +12,9 @@ LiqtruthError                 exit 1: a check failed or data is missing
 
 from typing import ClassVar, Final
 
-SAID_BEFORE: Final = "error: "
+ERROR_PREFIX: Final = "error: "
 LONGEST_PRINTED: Final = 300
-LONGEST_LINE: Final = LONGEST_PRINTED - len(SAID_BEFORE)
+LONGEST_LINE: Final = LONGEST_PRINTED - len(ERROR_PREFIX)
 """So that the whole line, with what is said before it, is no longer than `LONGEST_PRINTED`."""
 KEPT_OF_THE_END: Final = 120
 

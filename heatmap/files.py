@@ -238,8 +238,8 @@ def _assembled(content: Mapping[str, Any], bins: Mapping[str, pl.Series], place:
 
 def _of_before(drawn: Heatmap) -> Heatmap:
     """A map of a file that says only in words whether it came from the sandbox."""
-    said = (drawn.venue, *texts((*drawn.coverage.notes, *drawn.assumptions)))
-    synthetic = any(SYNTHETIC in words.casefold() for words in said)
+    stated = (drawn.venue, *texts((*drawn.coverage.notes, *drawn.assumptions)))
+    synthetic = any(SYNTHETIC in words.casefold() for words in stated)
     return replace(drawn, coverage=replace(drawn.coverage, synthetic=synthetic))
 
 

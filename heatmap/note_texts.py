@@ -61,12 +61,12 @@ def _whales(values: Values) -> str:
 
 
 def _layer(layer: str, counted_as: str) -> Callable[[Values], str]:
-    def said(values: Values) -> str:
+    def layer_text(values: Values) -> str:
         long, short = (percent(share) for share in values["shares"])
         cut = f"only the {layer}: of each position {counted_as} {_cut(values)}"
         return f"{cut}; {long} of long and {short} of short mass"
 
-    return said
+    return layer_text
 
 
 def _cut(values: Values) -> str:
@@ -93,12 +93,12 @@ def _not_on_map(values: Values) -> str:
         "unallowed": "at leverages that the venue does not allow",
     }
     shares = {part: values[part] for part in parts}
-    told = [
+    listed = [
         f"{'none' if share is None else _by_side(share)} {parts[part]}"
         for part, share in shares.items()
         if part == "swept" or any(share or ())
     ]
-    return f"not on the map: of open interest {', '.join(told)}"
+    return f"not on the map: of open interest {', '.join(listed)}"
 
 
 def _scaled(values: Values) -> str:
@@ -108,14 +108,14 @@ def _scaled(values: Values) -> str:
         else "volatility, {here:.2%} a day where the model's is {reference:.0%}"
     ).format(**values)
     unlevered = values["unlevered"]
-    held = f"; what falls below 1x ({unlevered:.1%} of shares) is held at 1x" if unlevered > 0 else ""
-    return f"leverages are {values['scale']:.3g} times the model's, by {by}{held}"
+    floored = f"; what falls below 1x ({unlevered:.1%} of shares) is held at 1x" if unlevered > 0 else ""
+    return f"leverages are {values['scale']:.3g} times the model's, by {by}{floored}"
 
 
 def _too_large(values: Values) -> str:
     amount = values["usd"]
-    told = f"{amount / 1e12:.3g} trillion" if amount >= 1e12 else f"{amount / 1e9:.3g} billion"
-    return f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?"
+    shown = f"{amount / 1e12:.3g} trillion" if amount >= 1e12 else f"{amount / 1e9:.3g} billion"
+    return f"WARNING: open interest of {shown} USD, more than any single market has held: is its unit right?"
 
 
 def _path_prices(values: Values) -> str:

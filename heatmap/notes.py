@@ -29,8 +29,8 @@ class Note:
 
     @property
     def text(self) -> str:
-        said = in_english(self.code, self.values)
-        return f"{self.about}: {said}" if self.about else said
+        english = in_english(self.code, self.values)
+        return f"{self.about}: {english}" if self.about else english
 
     def of(self, whose: str) -> "Note":
         """The same, told of one among several."""

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 SYNTHETIC: Final = "synthetic"
-SYNTHETIC_SAID: Final = "SYNTHETIC: of the sandbox, not of an exchange"
+SYNTHETIC_NOTE: Final = "SYNTHETIC: of the sandbox, not of an exchange"
 """What stands beside the age of a map of the sandbox."""
 
 SYNTHETIC_NOTES: Final = frozenset({"synthetic_positions", "synthetic_series"})
@@ -16,8 +16,8 @@ SYNTHETIC_NOTES: Final = frozenset({"synthetic_positions", "synthetic_series"})
 
 def source_of(shown_url: str, server: str) -> str:
     """The source to store beside what a server sent; the sandbox says in its `server` header what it is."""
-    said = server.lower()
-    return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in said or "sandbox" in said else shown_url
+    name = server.lower()
+    return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in name or "sandbox" in name else shown_url
 
 
 def any_synthetic(sources: pl.Series | Iterable[str]) -> bool:

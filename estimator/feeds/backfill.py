@@ -36,7 +36,7 @@ SETTLED_WITHIN_MS: Final = 60_000
 LISTENING: Final = "listening"
 LONGEST_SPAN_MS: Final = 86_400_000
 """A span of listening that began earlier is not looked for."""
-GAPS_TOLD: Final = 3
+GAPS_LISTED: Final = 3
 
 BARS: Final = ("candles", "mark_candles")
 BY_STEP: Final = (*BARS, "open_interest", "ratios")
@@ -159,7 +159,7 @@ class SeriesJob:
         if self.feed.paging != WINDOW:
             return page
         if self.dataset == "liquidations":
-            return None if self._was_heard(page) else page
+            return None if self._was_recorded(page) else page
         rows = self._stored(page.start_ms, page.end_ms)
         if self.dataset == "funding":
             return None if settled_throughout(page, epoch_ms(rows)) else page
@@ -173,12 +173,12 @@ class SeriesJob:
             rows = rows.group_by("ts").len().filter(pl.col("len") >= len(self.feed.calls)).sort("ts")
         return epoch_ms(rows)
 
-    def _heard(self, page: Page) -> pl.DataFrame:
+    def _span_of(self, page: Page) -> pl.DataFrame:
         """The span of a window of liquidations that was read whole: a quiet one is known by nothing else."""
         span = {"ts": [of_ms(page.start_ms)], "until": [of_ms(page.end_ms)], "coverage": [self.feed.coverage]}
         return conform(pl.DataFrame(span), LISTENING)
 
-    def _was_heard(self, page: Page) -> bool:
+    def _was_recorded(self, page: Page) -> bool:
         damaged: list[FileDamaged] = []
         self._stored(page.start_ms, page.end_ms, damaged=damaged)
         if damaged:
@@ -269,7 +269,7 @@ def gaps_in(times_ms: IntArray, step_ms: int) -> tuple[int, tuple[str, ...]]:
     times = np.unique(times_ms[times_ms % step_ms == 0])
     apart = np.diff(times)
     holes = np.flatnonzero(apart > step_ms)
-    longest = holes[np.argsort(-apart[holes], kind="stable")][:GAPS_TOLD]
+    longest = holes[np.argsort(-apart[holes], kind="stable")][:GAPS_LISTED]
     missing = int((apart[holes] // step_ms - 1).sum())
     return missing, tuple(_span(int(times[at]) + step_ms, int(times[at + 1])) for at in longest)
 

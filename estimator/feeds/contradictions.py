@@ -80,7 +80,7 @@ def _traded() -> Redundancy:
     )
 
 
-def _held(off: float) -> Redundancy:
+def _open_interest_law(off: float) -> Redundancy:
     coins, usd, price = pl.col("open_interest"), pl.col("open_interest_usd"), pl.col("at_px")
     ratio = usd / coins / price
     return Redundancy(
@@ -134,12 +134,12 @@ def weighed(table: pl.DataFrame, path: Path, store: Store, venue: str, coin: str
 
     Raises `TableRefused` where most rows contradict themselves.
     """
-    priced, off, said = _with_price(table, store, venue, coin)
-    remarks = list(said)
-    for law in (_traded(), _held(off), TAKERS):
+    priced, off, notes = _with_price(table, store, venue, coin)
+    remarks = list(notes)
+    for law in (_traded(), _open_interest_law(off), TAKERS):
         if set(law.columns) <= set(priced.columns):
-            priced, told = hold(priced, law, path)
-            remarks += told
+            priced, found = hold(priced, law, path)
+            remarks += found
     _against_volume(priced, path, store, venue, coin)
     warnings = _too_much(priced)
     return Weighed(priced.drop("at_px", strict=False), tuple(remarks), warnings)
@@ -147,12 +147,12 @@ def weighed(table: pl.DataFrame, path: Path, store: Store, venue: str, coin: str
 
 def hold(table: pl.DataFrame, law: Redundancy, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The rows (with `ts`) that obey the law or say nothing of it, and what is said; raises `TableRefused` for many."""
-    told = table.select(
+    judgement = table.select(
         given=law.ratio.is_not_null() & ~law.ratio.is_nan(),
         right=law.ratio.is_between(law.least, law.most).fill_null(False),
     )
-    wrong = told["given"] & ~told["right"]
-    count, judged = int(wrong.sum()), int(told["given"].sum())
+    wrong = judgement["given"] & ~judgement["right"]
+    count, judged = int(wrong.sum()), int(judgement["given"].sum())
     if not count:
         return table, ()
     names = ", ".join(name for name in law.columns[:2])
@@ -182,8 +182,8 @@ def _with_price(
     table: pl.DataFrame, store: Store, venue: str, coin: str
 ) -> tuple[pl.DataFrame, float, tuple[str, ...]]:
     """The table with `at_px` where a price is known, how far it may be off, and that none is known."""
-    held = {"open_interest", "open_interest_usd"} & set(table.columns)
-    if not held:
+    given = {"open_interest", "open_interest_usd"} & set(table.columns)
+    if not given:
         return table, 0.0, ()
     for name in ("price", "close"):
         if name in table.columns:
@@ -191,7 +191,7 @@ def _with_price(
     bars = _stored_bars(store, table, venue, coin)
     if bars.is_empty():
         unchecked = f"no candles of {coin} are stored: its unit could not be checked"
-        if len(held) == 2:
+        if len(given) == 2:
             alone = _by_itself(table)
             worth = alone["at_px"].median()
             by_it = f" (a coin would be worth {worth:.4g} USD)" if isinstance(worth, float) else ""
@@ -215,7 +215,7 @@ def _stored_bars(store: Store, table: pl.DataFrame, venue: str, coin: str) -> pl
     if table.is_empty():
         return pl.DataFrame(schema=dict(CANDLES))
     first, last = _span(table)
-    venues = [name for name, held in store.lake.series_coins("candles") if held == coin]
+    venues = [name for name, stored in store.lake.series_coins("candles") if stored == coin]
     for name in sorted(venues, key=lambda name: name != venue):
         bars = store.lake.read_series(
             "candles", name, coin, CANDLES, first - NEAR_IN_TIME, last + NEAR_IN_TIME, damaged=[]
@@ -269,11 +269,11 @@ def _usd_a_day(bars: pl.DataFrame) -> float | None:
 
 def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> tuple[str, ...]:
     """What is said of candles beside which the stored open interest cannot be in the unit that its name says."""
-    held = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles), damaged=[])
+    stored = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles), damaged=[])
     day_usd, price = _usd_a_day(candles), candles["close"].median()
-    if held.is_empty() or day_usd is None or not isinstance(price, float):
+    if stored.is_empty() or day_usd is None or not isinstance(price, float):
         return ()
-    usd = held.select(pl.coalesce("open_interest_usd", pl.col("open_interest") * price).median()).item()
+    usd = stored.select(pl.coalesce("open_interest_usd", pl.col("open_interest") * price).median()).item()
     if not usd:
         return ()
     if TURNOVER[0] < day_usd / usd < TURNOVER[1]:

@@ -16,12 +16,12 @@ from liqtruth.estimator.feeds.contradictions import FEW, Weighed, unit_warning, 
 from liqtruth.estimator.feeds.event_files import ReadFile, read_event_file
 from liqtruth.estimator.feeds.layouts import (
     COINS_OR_USD,
-    HELD,
+    HOLDINGS,
     OURS_SHOWN,
     PRICE,
     PRICES,
     QUOTE_VOLUME,
-    SAMPLES_SAID,
+    SAMPLES_NOTE,
     TAKER_BUY,
     TAKER_SELL,
     TIME,
@@ -123,18 +123,18 @@ def import_feed(
     series = tuple(
         _store(store, dataset, market.name, name.coin, frame, str(path)) for dataset, frame in kept.items()
     )
-    said = (name.words(),) if name.is_changed else ()
+    renaming = (name.words(),) if name.is_changed else ()
     return ImportSummary(
         *(str(path), market.name, name.coin, read.layout, series),
-        (*said, *read.remarks, *remarks, *differing),
+        (*renaming, *read.remarks, *remarks, *differing),
         warnings,
     )
 
 
 def _read_table(content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked) -> ReadFile:
     table, layout, remarks, warnings = _feed(content, path, columns, asked)
-    said = (*layout.remarks, *((SAMPLES_SAID,) if PRICE in table.columns else ()), *remarks)
-    return ReadFile(series_in(table, path), layout.name, said, warnings)
+    notes = (*layout.remarks, *((SAMPLES_NOTE,) if PRICE in table.columns else ()), *remarks)
+    return ReadFile(series_in(table, path), layout.name, notes, warnings)
 
 
 def read_feed(
@@ -147,8 +147,8 @@ def read_feed(
 def _feed(
     content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked | None
 ) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...]]:
-    told = parse_rows(content, path)
-    raw = _named(told, path, columns)
+    parsed = parse_rows(content, path)
+    raw = _named(parsed, path, columns)
     of = OfMarket(raw, 1.0) if asked is None else of_market(raw, path, asked.venue, asked.coin)
     layout = layout_of(raw.columns, columns)
     if layout is None:
@@ -170,19 +170,19 @@ def _feed(
         else weighed(table, path, asked.store, asked.venue.name, asked.coin.coin)
     )
     ordered, remarks = _ordered(sound.table, path)
-    said = (*told.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
-    return ordered, layout, said, sound.warnings
+    notes = (*parsed.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
+    return ordered, layout, notes, sound.warnings
 
 
-def _named(told: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
+def _named(parsed: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
     """The rows under the file's own names, or those that its structure tells, with what stands beside them."""
-    named = told.rows if told.headed or columns else named_by_structure(told.rows)
+    named = parsed.rows if parsed.headed or columns else named_by_structure(parsed.rows)
     if named is None:
         raise TableRefused(
-            f"{path}: has no header line, and {told.rows.width} columns of no known structure; write one, or name the "
+            f"{path}: has no header line, and {parsed.rows.width} columns of no known structure; write one, or name the "
             "columns by their places: --columns ts=1,price=2"
         )
-    beside = {name: value for name, value in told.beside.items() if name not in named.columns}
+    beside = {name: value for name, value in parsed.beside.items() if name not in named.columns}
     return named.with_columns(pl.lit(value, pl.String).alias(name) for name, value in beside.items())
 
 
@@ -191,7 +191,7 @@ def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
     if factor == 1.0:
         return table
     prices = [pl.col(name) / factor for name in (PRICE, *PRICES) if name in table.columns]
-    amounts = [pl.col(name) * factor for name in (*VOLUMES, HELD[0]) if name in table.columns]
+    amounts = [pl.col(name) * factor for name in (*VOLUMES, HOLDINGS[0]) if name in table.columns]
     return table.with_columns(*prices, *amounts)
 
 
@@ -235,7 +235,7 @@ def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[
         refuse(name, pl.col(name) >= limit, f"below {limit:g}, as this layout's unit has it")
     for name in {PRICE, *PRICES} & set(table.columns):
         refuse(name, pl.col(name) <= 0, "a price: it must be positive")
-    amounts = {*HELD, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, QUOTE_VOLUME, *VOLUMES}
+    amounts = {*HOLDINGS, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, QUOTE_VOLUME, *VOLUMES}
     for name in amounts & set(table.columns):
         refuse(name, pl.col(name) < 0, "an amount: it must not be negative")
     if set(PRICES) <= set(table.columns):
@@ -257,14 +257,14 @@ def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, 
             f"{path}: {differing} of {once.height} rows differ from another row of the same time: is it of several "
             "markets? give the rows of one"
         )
-    said = {
+    repairs = {
         f"{table.height - once.height} repeated rows dropped": table.height - once.height,
         f"{differing} rows replaced by a later row of the same time": differing,
         "rows were not in order of time: sorted": not unique[TIME].is_sorted(),
     }
     if ordered.height < 2:
         raise TableRefused(f"{path}: {ordered.height} rows make no series; at least two are needed")
-    return ordered, (*(text for text, happened in said.items() if happened), *_gaps(ordered))
+    return ordered, (*(text for text, happened in repairs.items() if happened), *_gaps(ordered))
 
 
 def _gaps(table: pl.DataFrame) -> tuple[str, ...]:
@@ -333,7 +333,7 @@ Maker = tuple[str, Callable[[set[str]], bool], Callable[[pl.DataFrame], pl.DataF
 MAKERS: Final[tuple[Maker, ...]] = (
     ("candles", lambda has: set(PRICES) <= has, candles_from_bars),
     ("candles", lambda has: PRICE in has and not set(PRICES) <= has, candles_from_samples),
-    ("open_interest", lambda has: bool(set(HELD) & has), lambda table: table),
+    ("open_interest", lambda has: bool(set(HOLDINGS) & has), lambda table: table),
     ("funding", lambda has: "rate" in has, lambda table: table),
     (
         "ratios",

@@ -28,15 +28,15 @@ COINS_OR_USD: Final = "oi"
 
 PRICES: Final = ("open", "high", "low", "close")
 VOLUMES: Final = ("volume", "taker_buy_volume")
-HELD: Final = ("open_interest", "open_interest_usd")
+HOLDINGS: Final = ("open_interest", "open_interest_usd")
 QUOTE_VOLUME: Final = "quote_volume"
 OURS: Final = (
-    *(TIME, *PRICES, *VOLUMES, QUOTE_VOLUME, PRICE, *HELD, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL),
+    *(TIME, *PRICES, *VOLUMES, QUOTE_VOLUME, PRICE, *HOLDINGS, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL),
 )
 """Names that `--columns` maps to. Volumes and `open_interest` are coins, `rate` a fraction, `price` a sample, and
 `quote_volume` USD: it is not kept, but held against the volume."""
 NAMES: Final = ("dt", "symbol", "coin", "exchange", "source")
-OURS_SHOWN: Final = (TIME, PRICE, *PRICES, "volume", HELD[0], "rate")
+OURS_SHOWN: Final = (TIME, PRICE, *PRICES, "volume", HOLDINGS[0], "rate")
 """Those that most tables need."""
 QUOTE_VOLUMES: Final = (
     *(
@@ -93,7 +93,7 @@ class FeedLayout:
         return self.table.name
 
 
-SAMPLES_SAID: Final = (
+SAMPLES_NOTE: Final = (
     "bars made from price samples: from the sample before to this one, high and low of these two, no volume"
 )
 
@@ -158,11 +158,11 @@ LAYOUTS: Final = (
             "open interest",
             "open_interest",
             {TIME: "ts", "open_interest": "open_interest"},
-            {HELD[1]: HELD[1]},
+            {HOLDINGS[1]: HOLDINGS[1]},
         )
     ),
     FeedLayout(Layout("price samples", "candles", {TIME: "ts", PRICE: PRICE}), alone=True),
-    FeedLayout(Layout("open interest (USD)", "open_interest", {TIME: "ts", HELD[1]: HELD[1]})),
+    FeedLayout(Layout("open interest (USD)", "open_interest", {TIME: "ts", HOLDINGS[1]: HOLDINGS[1]})),
     FeedLayout(
         Layout("OKX taker volume (USD)", "ratios", {TIME: "ts", TAKER_SELL: "sellVol", TAKER_BUY: "buyVol"}),
         remarks=(
@@ -173,7 +173,7 @@ LAYOUTS: Final = (
         Layout(
             "Binance answer of openInterestHist",
             "open_interest",
-            {TIME: "timestamp", HELD[0]: "sumOpenInterest", HELD[1]: "sumOpenInterestValue"},
+            {TIME: "timestamp", HOLDINGS[0]: "sumOpenInterest", HOLDINGS[1]: "sumOpenInterestValue"},
         )
     ),
     FeedLayout(

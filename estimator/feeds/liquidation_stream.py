@@ -27,7 +27,7 @@ from liqtruth.storage.net.sockets import Waits, beat, stay_connected
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0
-MOST_HELD: Final = 5_000
+MOST_BUFFERED: Final = 5_000
 LARGEST_MESSAGE: Final = 2 * 2**20
 """Bytes, unpacked."""
 FIRST_WAIT_S: Final = 0.5
@@ -68,7 +68,7 @@ class Listener:
     heartbeat_s: float = HEARTBEAT_S
     counts: StreamCounts = field(default_factory=StreamCounts)
     left_out: LeftOut = field(default_factory=LeftOut)
-    _held: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
+    _buffer: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     _since_ms: int | None = None
     _is_down: bool = False
 
@@ -132,7 +132,7 @@ class Listener:
             self.tell("stream_malformed", reason=line)
         if missed.total and self._since_ms is not None:
             self._since_ms = self.clock_ms()
-        if sum(part.height for parts in self._held.values() for part in parts) >= MOST_HELD:
+        if sum(part.height for parts in self._buffer.values() for part in parts) >= MOST_BUFFERED:
             self.flush()
 
     def _hold(self, events: Sequence[Event], missed: LeftOut) -> None:
@@ -144,13 +144,13 @@ class Listener:
             if contract.market_id in named:
                 frame = possible(self.stream.frame(events, contract), "liquidations", now, missed)
                 if frame.height:
-                    self._held.setdefault(contract.coin, []).append(frame)
+                    self._buffer.setdefault(contract.coin, []).append(frame)
 
     def flush(self) -> None:
         """Store what is held, and until when the stream was heard; what could not be stored is still held."""
-        for coin in list(self._held):
-            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(self._held[coin]))
-            del self._held[coin]
+        for coin in list(self._buffer):
+            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(self._buffer[coin]))
+            del self._buffer[coin]
         if self._since_ms is not None:
             for contract in self.contracts:
                 self.keep("listening", contract.coin, self._span(self._since_ms))

@@ -30,7 +30,7 @@ def replaced(
 
     Raises `TableRefused` where they are many and `replace` does not say that they are a correction.
     """
-    said = []
+    remarks = []
     for dataset in COMPARED:
         if dataset not in frames:
             continue
@@ -44,8 +44,8 @@ def replaced(
                 f"another market or unit? if this corrects them, give {REPLACE}"
             )
         if wrong.height:
-            said.append(f"{dataset}: {wrong.height} stored rows that differ materially are replaced")
-    return tuple(said)
+            remarks.append(f"{dataset}: {wrong.height} stored rows that differ materially are replaced")
+    return tuple(remarks)
 
 
 def _old(name: str) -> str:

@@ -62,7 +62,9 @@ class FeedStatus:
 
     def describe(self) -> list[str]:
         """Findings and coverages, which no table has room for."""
-        return [f"{one.venue} {one.coin} {one.dataset}: {said}" for one in self.series for said in _said(one)]
+        return [
+            f"{one.venue} {one.coin} {one.dataset}: {line}" for one in self.series for line in _lines_of(one)
+        ]
 
     def raise_if_partly(self) -> None:
         """Raise `PartlyRead` where the file of a day could not be read."""
@@ -128,7 +130,7 @@ def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) ->
         synthetic=any_synthetic(sources),
         findings=_findings(store, venue, coin, rows) if dataset == "open_interest" else (),
         coverage=_coverage(venue, spans) if dataset == "liquidations" else "",
-        heard_hours=_heard_hours(spans),
+        heard_hours=_recorded_hours(spans),
         damaged=tuple(str(fault) for fault in damaged),
     )
 
@@ -161,7 +163,7 @@ def deaf_between(spans: pl.DataFrame) -> tuple[int, float]:
     return int((deaf > 0).sum()), float(deaf.sum() / 3.6e6)
 
 
-def _heard_hours(spans: pl.DataFrame) -> float | None:
+def _recorded_hours(spans: pl.DataFrame) -> float | None:
     if spans.is_empty():
         return None
     return float((spans["until"] - spans["ts"]).dt.total_milliseconds().sum()) / 3.6e6
@@ -194,12 +196,12 @@ def _findings(store: Store, venue: str, coin: str, open_interest: pl.DataFrame) 
     return (*texts((*about_candles, *about_readings)), *found)
 
 
-def _said(one: SeriesStatus) -> Iterator[str]:
+def _lines_of(one: SeriesStatus) -> Iterator[str]:
     yield from one.damaged
     yield from one.findings
     if one.coverage:
-        heard = "" if one.heard_hours is None else f"; heard for {one.heard_hours:.1f} h"
-        yield f"coverage: {one.coverage}{heard}"
+        recorded = "" if one.heard_hours is None else f"; heard for {one.heard_hours:.1f} h"
+        yield f"coverage: {one.coverage}{recorded}"
 
 
 def status_table(status: FeedStatus) -> "Table":

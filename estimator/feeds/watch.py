@@ -89,15 +89,15 @@ class VenueWatch:
     def line(self) -> str:
         rows = ", ".join(f"{count} {dataset}" for dataset, count in sorted(self.new_rows.items()) if count)
         failed = f", {self.failed_rounds} of them failed ({self.last_error})" if self.failed_rounds else ""
-        heard = f"; stream connected {self.connects} times, dropped {self.drops}" if self.connects else ""
-        return f"{self.venue}: {self.rounds} rounds{failed}; {rows or 'nothing new'}{heard}"
+        connected = f"; stream connected {self.connects} times, dropped {self.drops}" if self.connects else ""
+        return f"{self.venue}: {self.rounds} rounds{failed}; {rows or 'nothing new'}{connected}"
 
     def lines(self) -> list[str]:
         """The line, and below it what is to be known of it."""
         unread = [f"not read when last asked for: {what} ({reason})" for what, reason in self.unread.items()]
         return [
             self.line(),
-            *(f"  {said}" for said in (*self.remarks, *unread, *self.left_out.describe(ROWS))),
+            *(f"  {line}" for line in (*self.remarks, *unread, *self.left_out.describe(ROWS))),
         ]
 
 
@@ -294,13 +294,17 @@ class Collector:
     async def _listen(self, exchange: Exchange) -> None:
         """One listener for all contracts that are known; another one where there are more of them."""
         stream = STREAMS.get(self.venue.name)
-        told = [one for one in self._contracts.values() if stream is not None and stream.tells(one)]
-        if stream is None or not told or (self._listener is not None and self._listener.contracts == told):
+        pushed = [one for one in self._contracts.values() if stream is not None and stream.tells(one)]
+        if (
+            stream is None
+            or not pushed
+            or (self._listener is not None and self._listener.contracts == pushed)
+        ):
             return
         await self._stop_listening()
         self._listener = Listener(
             stream=stream,
-            contracts=told,
+            contracts=pushed,
             coverage=self.venue.liquidation_stream or "the venue does not say how much it pushes",
             keep=self._keep,
             tell=self._tell,

@@ -89,10 +89,10 @@ def tiers(weights: Sequence[float] | None = None, leverage: Sequence[float] = TI
     if len(share) != len(leverage) or np.any(share < 0) or not share.sum() > 0:
         raise BadInput(f"tiers need {len(leverage)} weights that are not negative, not {list(share)}")
     share = share / share.sum()
-    said = ", ".join(f"{value:g}x {part:.1%}" for value, part in zip(leverage, share, strict=True))
+    listed = ", ".join(f"{value:g}x {part:.1%}" for value, part in zip(leverage, share, strict=True))
     labels = tuple(f"{value:g}x" for value in leverage)
     return LeverageWeights(
-        "tiers", np.asarray(leverage, dtype=np.float64), share, labels, f"leverage tiers {said}"
+        "tiers", np.asarray(leverage, dtype=np.float64), share, labels, f"leverage tiers {listed}"
     )
 
 
@@ -103,11 +103,11 @@ def bell(average: float = BELL_AVERAGE, sd: float = BELL_SD) -> LeverageWeights:
     nodes = np.arange(1.0, np.ceil(average + BELL_REACH_SD * sd) + 1)
     density = np.exp(-0.5 * ((nodes - average) / sd) ** 2)
     share = density / density.sum()
-    said = (
+    note = (
         f"leverage normal around {average:g}x, sd {sd:g}x, on whole leverages from 1x to {nodes[-1]:g}x "
         f"(mean after the cut {nodes @ share:.1f}x)"
     )
-    return LeverageWeights("bell", nodes, share, tuple(band_of(value) for value in nodes), said)
+    return LeverageWeights("bell", nodes, share, tuple(band_of(value) for value in nodes), note)
 
 
 def band_of(leverage: float) -> str:

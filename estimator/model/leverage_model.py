@@ -38,7 +38,7 @@ LEVEL: Final = 0.8
 CURVE_OFFSET: Final = 0.005
 """Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
 
-UNSAID: Final = frozenset({"name", "made_at", "made_by", "synthetic"})
+UNHASHED: Final = frozenset({"name", "made_at", "made_by", "synthetic"})
 """Fields that tell models apart, but not what they say."""
 
 Shares = tuple[tuple[float, ...], ...]
@@ -185,7 +185,7 @@ class LeverageModel(
     def hash(self) -> str:
         """Of what the model says and on what it rests; not of its name, of when and by what it was made, or of how its
         file is written. What is empty says nothing, so that a part added later changes no hash."""
-        return sha256(msgspec.json.encode(_said(self), order="sorted")).hexdigest()[:12]
+        return sha256(msgspec.json.encode(_hashed(self), order="sorted")).hexdigest()[:12]
 
     @property
     def note(self) -> str:
@@ -250,26 +250,26 @@ def _read(path: Path) -> LeverageModel:
         ) from error
 
 
-def _said(value: Any) -> Any:
-    """Parts without `UNSAID` and without what is empty."""
+def _hashed(value: Any) -> Any:
+    """Parts without `UNHASHED` and without what is empty."""
     if isinstance(value, msgspec.Struct):
-        value = {field: getattr(value, field) for field in value.__struct_fields__ if field not in UNSAID}
+        value = {field: getattr(value, field) for field in value.__struct_fields__ if field not in UNHASHED}
     if isinstance(value, dict):
-        return {key: _said(one) for key, one in value.items() if one not in (None, (), {})}
+        return {key: _hashed(one) for key, one in value.items() if one not in (None, (), {})}
     return value
 
 
 def _check_ascending(name: str, field: str, values: tuple[float, ...], least: float) -> None:
-    held = np.asarray(values, dtype=np.float64)
-    if not (held.size and np.all(np.isfinite(held)) and held[0] >= least and np.all(np.diff(held) > 0)):
+    found = np.asarray(values, dtype=np.float64)
+    if not (found.size and np.all(np.isfinite(found)) and found[0] >= least and np.all(np.diff(found) > 0)):
         raise BadInput(f"{name}: {field} must be numbers that ascend from at least {least:g}")
 
 
 def _check_shares(name: str, side: str, rows: Shares, shape: tuple[int, int]) -> None:
     if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
         raise BadInput(f"{name}: {side} needs {shape[0]} rows (rates) of {shape[1]} shares (leverages)")
-    held = np.array(rows, dtype=np.float64)
-    if not (np.all(np.isfinite(held)) and np.all(held >= 0) and held.sum() <= 1 + 1e-9):
+    found = np.array(rows, dtype=np.float64)
+    if not (np.all(np.isfinite(found)) and np.all(found >= 0) and found.sum() <= 1 + 1e-9):
         raise BadInput(f"{name}: shares of {side} must not be negative nor sum to more than one")
 
 

@@ -37,9 +37,9 @@ class Lots:
 
     @classmethod
     def of(cls, open_interest: FloatArray, turnover: Turnover) -> "Lots":
-        held = float(open_interest[-1])
-        scale = 1.0 / held if held > 0 else 0.0
-        left = turnover.births * turnover.survival
+        open_interest_now = float(open_interest[-1])
+        scale = 1.0 / open_interest_now if open_interest_now > 0 else 0.0
+        left = turnover.openings * turnover.survival
         left *= scale
         return cls(left, open_interest[0] * turnover.survival_from_start() * scale)
 

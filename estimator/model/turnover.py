@@ -33,9 +33,9 @@ HOUR_S: Final = 3600.0
 
 @dataclass(frozen=True, eq=False)
 class Turnover:
-    """`births` (coins) and `closed` (share of what stood before the bar), both of shape (bars, classes)."""
+    """`openings` (coins) and `closed` (share of what stood before the bar), both of shape (bars, classes)."""
 
-    births: FloatArray
+    openings: FloatArray
     closed: FloatArray
 
     @property
@@ -76,9 +76,9 @@ def turn_over(open_interest: FloatArray, active: FloatArray, rates: FloatArray) 
     """Births and deaths of classes that turn over at `rates` of `active` (coins per bar), as in the docstring."""
     before, change = open_interest[:-1, None], np.diff(open_interest)[:, None]
     wanted = np.minimum(np.outer(active, rates), MOST_CLOSED * before)
-    deaths = np.minimum(np.maximum(wanted, -change), before)
-    closed = np.divide(deaths, before, out=np.zeros_like(deaths), where=before > 0)
-    return Turnover(np.maximum(change + deaths, 0.0), closed)
+    closings = np.minimum(np.maximum(wanted, -change), before)
+    closed = np.divide(closings, before, out=np.zeros_like(closings), where=before > 0)
+    return Turnover(np.maximum(change + closings, 0.0), closed)
 
 
 def trailing_mean(values: FloatArray, length: int) -> FloatArray:

@@ -87,8 +87,8 @@ class Exchange:
     def source(self) -> str:
         """Where rows come from; the sandbox says in its headers that it is synthetic."""
         headers = self.api.last_response_headers or {}
-        said = " ".join(str(value) for name, value in headers.items() if name.lower() == "server").lower()
-        return source_of(self.shown_url, said)
+        server = " ".join(str(value) for name, value in headers.items() if name.lower() == "server").lower()
+        return source_of(self.shown_url, server)
 
     async def now_ms(self) -> int:
         """The venue's own clock, ours where it tells none. ccxt then goes by it too: it decides by the time which of
@@ -175,10 +175,10 @@ class Exchange:
                 with attempt:
                     return read(await asyncio.wait_for(method(), 2 * patience.timeout_s))
         except Exception as error:
-            raise self._told(what, error) from error
+            raise self._unreachable(what, error) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _told(self, what: str, error: Exception) -> SourceUnreachable:
+    def _unreachable(self, what: str, error: Exception) -> SourceUnreachable:
         place = f"{self.venue.name} ({self.shown_url}) did not give {what}"
         if worth_another_try(error):
             cause = f"{place} in {self.patience.attempts} attempts: {in_a_few_words(error)}"

@@ -19,8 +19,8 @@ from liqtruth.heatmap.drawing.theme import (
     PAPER,
     RISING,
     SHORT,
+    annotate_empty,
     colorscale,
-    say_instead,
     themed,
 )
 from liqtruth.heatmap.grid import FloatArray
@@ -79,7 +79,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         legend={"y": 0, "yref": "container", "yanchor": "bottom"},
     )  # fmt: skip
     if scale.top == 0.0:
-        say_instead(figure, "no liquidation in view")
+        annotate_empty(figure, "no liquidation in view")
     return figure
 
 
@@ -183,11 +183,11 @@ class _Scale:
 
 
 def _scale_of(series: HeatmapSeries, longs: FloatArray, shorts: FloatArray) -> _Scale:
-    held = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
+    amounts = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
     is_log = series.source != "modelled"
-    if not held.size:
+    if not amounts.size:
         return _Scale(0.0, is_log)
-    return _Scale(float(held.max() if is_log else np.quantile(held, BRIGHTEST)), is_log)
+    return _Scale(float(amounts.max() if is_log else np.quantile(amounts, BRIGHTEST)), is_log)
 
 
 def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:

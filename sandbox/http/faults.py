@@ -133,8 +133,8 @@ def response(status: int, body: bytes, headers: dict[str, str] | None = None) ->
     """An answer of this exchange."""
     is_json = body[:1] in (b"{", b"[", b'"') or body == b"null"
     kind = JSON if is_json else "text/plain"
-    told = {"Server": SERVER_NAME, **(headers or {})}
-    return web.Response(status=status, body=body, content_type=kind, headers=told)
+    sent = {"Server": SERVER_NAME, **(headers or {})}
+    return web.Response(status=status, body=body, content_type=kind, headers=sent)
 
 
 async def faulty(

@@ -74,14 +74,14 @@ class Misbehaviour:
         if kind in whole:
             return whole[kind]
         try:
-            told = json.loads(body)
+            answer = json.loads(body)
         except ValueError:
             return body
-        ways = [way for way, value in leaves(told) if way and FITS[kind](value)]
+        ways = [way for way, value in leaves(answer) if way and FITS[kind](value)]
         if not ways:
             return body
         way = ways[int(self._rng.integers(len(ways)))]
-        return json.dumps(changed(told, way, MADE[kind])).encode()
+        return json.dumps(changed(answer, way, MADE[kind])).encode()
 
     def meets_a_redirect(self) -> bool:
         """Whether a handshake is redirected."""
@@ -122,20 +122,22 @@ async def _endless(request: web.BaseRequest, server: str) -> web.StreamResponse:
     return response
 
 
-def leaves(told: Any, way: Way = ()) -> Iterator[tuple[Way, Any]]:
+def leaves(answer: Any, way: Way = ()) -> Iterator[tuple[Way, Any]]:
     """Every part of an answer with the way to it."""
-    yield way, told
-    parts = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
+    yield way, answer
+    parts = (
+        answer.items() if isinstance(answer, dict) else enumerate(answer) if isinstance(answer, list) else ()
+    )
     for key, value in parts:
         yield from leaves(value, (*way, key))
 
 
-def changed(told: Any, way: Way, make: Callable[[Any], Any]) -> Any:
-    """`told` with what is at the end of the way made into something else."""
+def changed(answer: Any, way: Way, make: Callable[[Any], Any]) -> Any:
+    """`answer` with what is at the end of the way made into something else."""
     if not way:
-        return make(told)
-    copy: Any = dict(told) if isinstance(told, dict) else list(told)
-    copy[way[0]] = changed(told[way[0]], way[1:], make)
+        return make(answer)
+    copy: Any = dict(answer) if isinstance(answer, dict) else list(answer)
+    copy[way[0]] = changed(answer[way[0]], way[1:], make)
     return copy
 
 

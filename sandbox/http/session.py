@@ -26,21 +26,21 @@ class Session:
     subscriptions: set[Any] = field(default_factory=set)
     is_silent: bool = False
     _outbox: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
-    _held_back: str | bytes | None = None
+    _delayed: str | bytes | None = None
     _to_lose: int = 0
 
     @property
     def place(self) -> str:
         return self.request.path
 
-    def say(self, message: Json | str) -> None:
+    def send(self, message: Json | str) -> None:
         """Queue a message as it is; what a fault held back follows it. Silence falls on whatever is said."""
         if self.faults().silence:
             self.fall_silent()
         if not self.is_silent:
-            self._send(_text(message))
+            self._enqueue(_text(message))
 
-    def say_event(self, message: Json | str) -> None:
+    def send_event(self, message: Json | str) -> None:
         """Queue a message of what happened in the market, which may meet a fault."""
         if self.is_silent:
             return
@@ -53,24 +53,24 @@ class Session:
             self.cut()
         elif self._to_lose:
             self._to_lose -= 1
-        elif fault == "reorder" and self._held_back is None:
-            self._held_back = _text(message)
+        elif fault == "reorder" and self._delayed is None:
+            self._delayed = _text(message)
         elif fault is not None and fault in SPOILINGS:
-            self._send(spoiled(fault, _text(message).encode()))
+            self._enqueue(spoiled(fault, _text(message).encode()))
         else:
             for _ in range(2 if fault == "duplicate" else 1):
-                self.say(message)
+                self.send(message)
 
-    def say_bytes(self, message: bytes) -> None:
+    def send_bytes(self, message: bytes) -> None:
         """Queue a text message of bytes that need not be text."""
         if not self.is_silent:
             self._outbox.put_nowait(message)
 
-    def _send(self, text: str | bytes) -> None:
+    def _enqueue(self, text: str | bytes) -> None:
         self._outbox.put_nowait(text)
-        if self._held_back is not None:
-            self._outbox.put_nowait(self._held_back)
-            self._held_back = None
+        if self._delayed is not None:
+            self._outbox.put_nowait(self._delayed)
+            self._delayed = None
         if self._outbox.qsize() > MOST_WAITING:
             self.cut()
 

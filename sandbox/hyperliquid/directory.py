@@ -62,10 +62,10 @@ def _since(market: Market, point: int) -> Performance:
     # What was traded since is worth its lots at today's mark; what was held before moved with the mark.
     gained = later.lots * mark[-1][later.coin] / MICRO
     bought = _per_account(later.buyer, gained, accounts) - _per_account(later.seller, gained, accounts)
-    held = market.hyperliquid.ledger.lots.copy()
-    np.subtract.at(held, (later.buyer, later.coin), later.lots)
-    np.add.at(held, (later.seller, later.coin), later.lots)
-    moved = held @ (mark[-1] - mark[max(point, 0)]) / MICRO
+    lots = market.hyperliquid.ledger.lots.copy()
+    np.subtract.at(lots, (later.buyer, later.coin), later.lots)
+    np.add.at(lots, (later.seller, later.coin), later.lots)
+    moved = lots @ (mark[-1] - mark[max(point, 0)]) / MICRO
     volume = _per_account(later.buyer, value, accounts) + _per_account(later.seller, value, accounts)
     return Performance(np.asarray(bought - paid + moved), volume)
 

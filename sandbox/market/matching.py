@@ -88,8 +88,8 @@ def _makers(result: VenueResult, first: Ints, traders: _Orders) -> _Orders:
     parts = []
     for column in range(len(result.rules.assets)):
         groups = np.flatnonzero(coin == column)
-        held = makers_target(result.maker_share, -np.cumsum(bought[groups]))
-        taken = np.diff(held, prepend=0)
+        inventory = makers_target(result.maker_share, -np.cumsum(bought[groups]))
+        taken = np.diff(inventory, prepend=0)
         maker, place = np.nonzero(taken)
         parts.append((groups[place], maker, taken[maker, place]))
     group, account, lots = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -144,9 +144,9 @@ class Venue:
 
     def _sides(self) -> tuple[Ints, Ints]:
         """Lots held long and short per coin, by all accounts."""
-        held = self.ledger.lots
-        everybody = np.ones(held.shape[0])
-        longs, shorts = everybody @ np.maximum(held, 0), -(everybody @ np.minimum(held, 0))
+        lots = self.ledger.lots
+        everybody = np.ones(lots.shape[0])
+        longs, shorts = everybody @ np.maximum(lots, 0), -(everybody @ np.minimum(lots, 0))
         return longs.astype(np.int64), shorts.astype(np.int64)
 
     def _moment(self, step: int, first: bool) -> Moment:

@@ -94,7 +94,7 @@ class PublicSeries:
 
     def account_share(self, points: Ints, column: int) -> Floats:
         """Long accounts over all accounts that hold the coin."""
-        long, short = leaning(self.record.held, self.venue.people.makers)
+        long, short = leaning(self.record.holdings, self.venue.people.makers)
         return _share(long[points, column], short[points, column])
 
     def top_account_share(self, points: Ints, column: int) -> Floats:

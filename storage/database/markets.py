@@ -16,9 +16,9 @@ from liqtruth.storage.database.tables import Market, Universe, upsert
 
 def store_markets(database: Database, rows: Iterable[Market]) -> int:
     """Insert or replace by (venue, dex, coin, as_of), all or none; returns the number of rows."""
-    told = list(rows)
-    database.transact(lambda session: upsert(session, told))
-    return len(told)
+    listed = list(rows)
+    database.transact(lambda session: upsert(session, listed))
+    return len(listed)
 
 
 def store_universe(database: Database, row: Universe) -> None:
@@ -65,10 +65,10 @@ def universes_at(
     """
     wanted = list(moments)
     with database.session() as session:
-        return {dex: _that_differ(_held_at(session, venue, dex, wanted)) for dex in dexes}
+        return {dex: _that_differ(_valid_at(session, venue, dex, wanted)) for dex in dexes}
 
 
-def _held_at(session: Session, venue: str, dex: str, moments: Sequence[datetime]) -> list[Universe]:
+def _valid_at(session: Session, venue: str, dex: str, moments: Sequence[datetime]) -> list[Universe]:
     query = select(Universe.as_of).where(Universe.venue == venue, Universe.dex == dex)
     stored = sorted(session.exec(query).all())
     needed = sorted({max(bisect_right(stored, moment), 1) - 1 for moment in moments}) if stored else []

@@ -42,10 +42,10 @@ def place_of(url: URL) -> str:
 
 def cause_of(error: DBAPIError, url: URL) -> str:
     """The driver's own words on one line."""
-    said = " ".join(str(error.orig).split())
+    cause = " ".join(str(error.orig).split())
     for secret in sorted(_secrets(url), key=len, reverse=True):
-        said = said.replace(secret, "***")
-    return said
+        cause = cause.replace(secret, "***")
+    return cause
 
 
 def _secrets(url: URL) -> set[str]:
@@ -57,7 +57,7 @@ def _secrets(url: URL) -> set[str]:
 
 def may_pass(error: DBAPIError) -> bool:
     """Whether the same work, done again later, may go through: the server was away or gave another one way."""
-    if any(said in str(error.orig) for said in REFUSED):
+    if any(text in str(error.orig) for text in REFUSED):
         return False
     code = getattr(error.orig, "sqlstate", None)
     if code is not None:
@@ -75,8 +75,8 @@ def _never_connected(error: DBAPIError) -> bool:
 
 def is_fault(error: DBAPIError) -> bool:
     """Whether the database failed, and not the statement that it was given."""
-    told = type(error) is DatabaseError or isinstance(error, OperationalError | InternalError)
-    return told or error.connection_invalidated
+    is_fault_kind = type(error) is DatabaseError or isinstance(error, OperationalError | InternalError)
+    return is_fault_kind or error.connection_invalidated
 
 
 def explained(error: DBAPIError, engine: Engine) -> LiqtruthError:

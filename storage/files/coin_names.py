@@ -112,8 +112,10 @@ def _market(name: str, spelled: dict[str, str]) -> CoinName:
     if PERPETUAL_BEFORE.match(name):
         return _market(name[5:], spelled)
     if kraken := KRAKEN.fullmatch(name):
-        told = _market(kraken["rest"], spelled)
-        return CoinName(name, told.coin, 1.0, told.quote, kraken["kind"][1] == "I", kraken["kind"][0] == "F")
+        market = _market(kraken["rest"], spelled)
+        return CoinName(
+            name, market.coin, 1.0, market.quote, kraken["kind"][1] == "I", kraken["kind"][0] == "F"
+        )
     upper = name.upper()
     delivery = DELIVERY.fullmatch(upper)
     stem = delivery["rest"] if delivery else upper

@@ -138,9 +138,9 @@ def unpacked(content: bytes, path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         try:
             content = _at_most(unpack(content, path), most_bytes, path)
         except DAMAGED as error:
-            said = str(error) or type(error).__name__
+            cause = str(error) or type(error).__name__
             raise TableRefused(
-                f"{path}: its compression is broken or unknown ({said}); download it again"
+                f"{path}: its compression is broken or unknown ({cause}); download it again"
             ) from None
     if _unpacker(content) is not None:
         raise TableRefused(f"{path}: archives in archives in archives; unpack them")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import (
     CURVE_OFFSET,
@@ -30,7 +30,7 @@ BARS = bars_of([(98.0, 101.5, 100.0)] * 6, [1e5, 1.2e5, 1.1e5, 1.4e5, 1.3e5, 1.5
 
 
 def drawn(model: LeverageModel, venue: str = "hyperliquid", **parts: object) -> Heatmap:
-    fitted_to = VintageModel(model, name="calibrated").fit(series_of(BARS), venue_named(venue), "BTC")
+    fitted_to = CohortModel(model, name="calibrated").fit(series_of(BARS), venue_named(venue), "BTC")
     return fitted_to.heatmap(**parts)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from liqtruth.estimator.errors import StaleSeries, UnknownChoice
 from liqtruth.estimator.feeds.imports import import_feed
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, model_map
@@ -136,7 +136,7 @@ def test_every_model_accounts_for_the_open_interest_of_okx(okx: Store, model: st
 
 
 def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
-    model = VintageModel(leverage_model_named()).fit(
+    model = CohortModel(leverage_model_named()).fit(
         load_series(okx, venue_named("okx"), "SOL", "7d"), venue_named("okx"), "SOL"
     )
     drawn = model.heatmap()

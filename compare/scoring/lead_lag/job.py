@@ -14,7 +14,7 @@ from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
 from liqtruth.compare.scoring.lead_lag.swept_steps import StepClock, step_clock, swept_steps
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
-from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
@@ -79,7 +79,7 @@ def leads_stored(
     maps = exact_maps_between(store, plan.coin, first - STALE, last, plan.step, on_progress)
     if not maps:
         raise MissingData(
-            f"no exact map of {plan.coin} is stored from {told(first)} to {told(last)}, when liquidations of "
+            f"no exact map of {plan.coin} is stored from {utc_text(first)} to {utc_text(last)}, when liquidations of "
             f"{venue.name} were listened to: let `liqtruth index watch` run beside `liqtruth feed watch`"
         )
     prices_of, path = _prices(store, plan, first, last)
