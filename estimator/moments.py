@@ -1,4 +1,4 @@
-"""Moments and lengths of time as messages tell them."""
+"""Moments and lengths of time as text."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,7 @@
 """`MapBounds`: between which amounts the truth lies that a modelled map was made for, by distance from the mark.
 
-A map says one amount for what a move liquidates; its bounds say how far such amounts were off on maps that the model
-had not seen. Whales are part of them: how much they hold is bounded, where it lies is not known.
+A map states one amount for what a move liquidates; its bounds state how far such amounts were off on maps that the
+model had not seen. Whales are part of them: how much they hold is bounded, where it lies is not known.
 """
 
 from dataclasses import dataclass

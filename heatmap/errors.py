@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 ERROR_PREFIX: Final = "error: "
 LONGEST_PRINTED: Final = 300
 LONGEST_LINE: Final = LONGEST_PRINTED - len(ERROR_PREFIX)
-"""So that the whole line, with what is said before it, is no longer than `LONGEST_PRINTED`."""
+"""So that the whole line, prefix included, is no longer than `LONGEST_PRINTED`."""
 KEPT_OF_THE_END: Final = 120
 
 
@@ -54,7 +54,7 @@ class BadInput(LiqtruthError):
 
 
 class MissingData(LiqtruthError):
-    """Nothing stored answers the question; the message says which command would fetch or import it."""
+    """Nothing stored answers the question; the message names the command that would fetch or import it."""
 
 
 class SourceUnreachable(LiqtruthError):

@@ -24,7 +24,7 @@ from liqtruth.heatmap.notes import Note, note
 LARGEST_SHARE: Final = 0.003
 """Share of open interest that one position has at most in the crowd."""
 NEAR_PCT: Final = 30.0
-"""How much of a map is the crowd's is told of what lies within this distance of the mark, percent."""
+"""The crowd's share of a map is measured within this distance of the mark, percent."""
 LAYERS: Final = ("crowd", "whales")
 ABOUT_LAYERS: Final = frozenset({"whales", "only_crowd", "only_whales"})
 """Codes of the notes that `whales_note` and `layer_note` make."""

@@ -13,7 +13,7 @@ from typing import Final
 from liqtruth.heatmap.errors import LiqtruthError
 
 NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
-"""What systems say that cannot force a folder to the disk, or let nobody read this one."""
+"""Error codes of systems that cannot sync a folder to the disk, or do not let it be read."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

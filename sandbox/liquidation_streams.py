@@ -5,7 +5,7 @@
     bybit     /v5/public/linear, topic allLiquidation.BTCUSDT: every order, batched per half second; `S` is the side of
               the position: Buy is a long that was closed.
     okx       /ws/v5/public, channel liquidation-orders: sizes in contracts, at most one order per contract and second.
-              That was the venue's documented rule; of late it only says that not all orders are told.
+              That was the venue's documented rule; of late it only states that not all orders are pushed.
 
 Prices are those at which the order was filled: bankruptcy prices are not simulated.
 """
@@ -67,7 +67,7 @@ def orders_of(orders: ForcedOrders, assets: tuple[Asset, ...], skew_ms: int = 0)
 
 
 class LiquidationStream(Connections):
-    """One venue's stream: `publish` tells every session what it subscribed to."""
+    """One venue's stream: `publish` sends every session what it subscribed to."""
 
     def __init__(
         self, assets: tuple[Asset, ...], faults: Callable[[], Faults], idle_s: float | None = None
@@ -77,7 +77,7 @@ class LiquidationStream(Connections):
         self.misbehaviour = Misbehaviour()
 
     def publish(self, orders: ForcedOrders) -> None:
-        """Tell the orders of a stretch of whole minutes."""
+        """Push the orders of a stretch of whole minutes."""
         sessions = [session for session in self.sessions if session.subscriptions]
         if not sessions or not orders.size:
             return
@@ -98,7 +98,7 @@ class LiquidationStream(Connections):
         session.send_event(message)
 
     def pushed(self, orders: ForcedOrders) -> ForcedOrders:
-        """Those orders that the venue tells."""
+        """Those orders that the venue pushes."""
         return latest_per_second(orders)
 
     def messages(self, orders: list[Order]) -> Iterable[tuple[tuple[str, ...], Json]]:
@@ -110,7 +110,7 @@ class LiquidationStream(Connections):
 
 
 class BinanceStream(LiquidationStream):
-    """Streams are named by the address or by SUBSCRIBE; a name that tells nothing here is accepted, as on the venue."""
+    """Streams are named by the address or by SUBSCRIBE; a name without a stream here is accepted, as on the venue."""
 
     def welcome(self, session: Session) -> None:
         place, query = session.place.removeprefix("/market"), parse_qs(session.request.query_string)
@@ -142,7 +142,7 @@ class BinanceStream(LiquidationStream):
             yield topics, {"e": "forceOrder", "E": _next_second(order.time_ms), "o": _binance_order(order)}
 
     def wrapped(self, session: Session, topic: str, message: Json) -> Json:
-        """Combined streams say which of them speaks."""
+        """Combined streams name the stream of each message."""
         return {"stream": topic, "data": message} if session.place.endswith("/stream") else message
 
 
@@ -240,7 +240,7 @@ def venue_at(path: str) -> str | None:
 
 
 def _object(text: str) -> Json:
-    """What the client said, or nothing if that is no JSON object."""
+    """What the client sent, or nothing if that is no JSON object."""
     try:
         decoded = msgspec.json.decode(text)
     except NOT_DECODED:

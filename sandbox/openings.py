@@ -4,7 +4,7 @@ A market is deterministic, so its history is run once more and watched. Whatever
 *places* it anew: one row with the mark, the liquidation price by search on the ledger right after, and what ended it.
 Leverage here is *effective*: that of the isolated position with the same distance to liquidation, whatever the account
 had set. Out of placings, and never out of the positions left at some moment, comes the venue's own distribution of
-leverage, so that a map which is drawn from it is not fitted to the map that it is held against.
+leverage, so that a map which is drawn from it is not fitted to the map that it is compared with.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What is true in a synthetic market: every position with its liquidation price, every liquidation that happened.
 
-Taken from the ledger, never from the wire, so that a reader of the wire can be held against it.
+Taken from the ledger, never from the wire, so that a reader of the wire can be checked against it.
 Liquidation prices are searched for by bisection on the ledger's own equity and tier rules; there is no closed form, so
 a solver that agrees with these prices agrees with something other than itself.
 """

@@ -1,8 +1,8 @@
-"""Takes back a stored reading: one that was read wrongly, or that says a time at which nobody can have read anything.
+"""Takes back a stored reading: one that was read wrongly, or that has a time at which nobody can have read anything.
 
 With the reading go the marks that were stored for its moment, unless another reading is of that moment too. Where the
 moment cannot be true, all else of the venue that cannot be true goes as well, for it would hide everything later:
-marks, margin tables, days of series, and when accounts of the address book are said to have been seen.
+marks, margin tables, days of series, and when accounts of the address book count as seen.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from liqtruth.storage.store import Store
 
 @dataclass(frozen=True)
 class Stored:
-    """A reading as it is listed; `timely` says whether its time can be true."""
+    """A reading as it is listed; `timely` is whether its time can be true."""
 
     id: str
     as_of: datetime

@@ -39,7 +39,7 @@ def alone(path: Path, what: str) -> Iterator[None]:
 
 
 def holder(path: Path) -> str | None:
-    """The process that holds the lock file `path` (`unknown` where it did not say); null where none does."""
+    """The process that holds the lock file `path` (`unknown` where it did not write its id); null where none does."""
     try:
         file = path.open(errors="replace")
     except OSError:
@@ -91,7 +91,7 @@ def _opened(path: Path, how: int) -> IO[str]:
 
 
 def _cannot(path: Path, error: OSError) -> LiqtruthError:
-    if os.path.islink(path):  # noqa: PTH114  (says no where one may not look)
+    if os.path.islink(path):  # noqa: PTH114  (false where one may not look)
         return LiqtruthError(f"the lock {path} is a symbolic link; remove it, or {OTHER}")
     if isinstance(error, PermissionError) and os.path.exists(path):  # noqa: PTH110
         return LiqtruthError(

@@ -16,7 +16,7 @@ PREFIX = "LIQTRUTH_"
 
 
 class Settings(BaseSettings):
-    """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` says otherwise) and `lake/`.
+    """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` names another) and `lake/`.
 
     An empty variable is one that is not set. Raises `BadInput` naming the variable whose value cannot be used.
     """

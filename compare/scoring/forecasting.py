@@ -163,11 +163,11 @@ def _refuse_late(as_of: datetime, made_at: datetime, horizon: timedelta) -> None
     late, most = made_at - as_of, min(OLDEST, OLDEST_SHARE * horizon)
     if late > most:
         raise TooLate(
-            f"the map is of {utc_text(as_of)}, {age(late.total_seconds())} before now, and what came after it can be seen: "
-            f"at most {age(most.total_seconds())} is a forecast; fetch later series, or store it as a --replay"
+            f"the map is of {utc_text(as_of)}, {age(late.total_seconds())} before now, and what came after it can be "
+            f"seen: at most {age(most.total_seconds())} is a forecast; fetch later series, or store it as a --replay"
         )
     if late < -OLDEST:
         raise TooLate(
-            f"the map is of {utc_text(as_of)}, which is yet to come: the data or the clock are wrong; a synthetic market's "
-            "maps are stored with --replay"
+            f"the map is of {utc_text(as_of)}, which is yet to come: the data or the clock are wrong; a synthetic "
+            "market's maps are stored with --replay"
         )

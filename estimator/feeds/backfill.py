@@ -1,7 +1,7 @@
 """One series of one market from a venue: which pages are asked for, and how they are stored.
 
 Of a page only the part whose rows are not all stored is asked for, so the same job goes on where an earlier one ended
-and fills what it left open. What the venue itself does not have stays a gap and is said.
+and fills what it left open. What the venue itself does not have stays a gap and is reported.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import polars as pl
 
 from liqtruth.estimator.errors import BadAnswer
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.exchange import Exchange
 from liqtruth.estimator.venues.requests import Asked, Page, read
 from liqtruth.estimator.venues.spec import WINDOW, Feed
@@ -46,7 +46,7 @@ BY_STEP: Final = (*BARS, "open_interest", "ratios")
 class FetchedSeries:
     """One dataset after a fetch: pages asked for, pages that were stored before, new rows, and what is stored now.
 
-    `gaps` are spans within it that the venue did not fill, the longest first, at most three; `left_out` says which
+    `gaps` are spans within it that the venue did not fill, the longest first, at most three; `left_out` states which
     rows could not be read or cannot be true, a line per reason.
     """
 
@@ -66,7 +66,7 @@ class FetchedSeries:
         span = (
             "nothing"
             if self.first is None or self.last is None
-            else f"{told(self.first)} to {told(self.last)}"
+            else f"{utc_text(self.first)} to {utc_text(self.last)}"
         )
         gaps = f"; {self.missing_rows} rows missing: {', '.join(self.gaps)}" if self.gaps else ""
         coverage = f" ({self.coverage})" if self.coverage else ""
@@ -141,7 +141,7 @@ class SeriesJob:
                 rows, is_whole = await self._read(part)
                 added += self._store(self.dataset, rows)
                 if self.dataset == "liquidations" and is_whole:
-                    self._store(LISTENING, self._heard(part))
+                    self._store(LISTENING, self._span_of(part))
             advance()
         return self._summary(known, added)
 
@@ -220,7 +220,7 @@ class SeriesJob:
         return rows.filter(inside), is_whole
 
     def _unlike_the_last(self, tiers: pl.DataFrame) -> pl.DataFrame:
-        """Nothing where the last reading says the same."""
+        """Nothing where the last reading is the same."""
         stored = self._stored(0, self.now_ms)
         last = stored.filter(pl.col("ts") == pl.col("ts").max())
         same = last.drop("ts").sort("min_notional_usd").equals(tiers.drop("ts").sort("min_notional_usd"))
@@ -275,4 +275,4 @@ def gaps_in(times_ms: IntArray, step_ms: int) -> tuple[int, tuple[str, ...]]:
 
 
 def _span(start_ms: int, end_ms: int) -> str:
-    return f"{hours(timedelta(milliseconds=end_ms - start_ms))} from {told(of_ms(start_ms))}"
+    return f"{hours(timedelta(milliseconds=end_ms - start_ms))} from {utc_text(of_ms(start_ms))}"

@@ -1,4 +1,4 @@
-"""Columns that say one thing twice are held against each other: a unit that is not what a name says shows itself.
+"""Redundant columns are compared with each other: a unit that is not what its name states shows itself.
 
 Where most rows contradict themselves the file is refused, with the unit that it seems to be in; a few such rows are
 left out and counted.
@@ -122,7 +122,7 @@ TAKERS: Final = Redundancy(
 
 @dataclass(frozen=True)
 class Weighed:
-    """A table without its rows that contradict themselves, and what is said of it; `warnings` go into the headline."""
+    """A table without its rows that contradict themselves, and remarks on it; `warnings` go into the headline."""
 
     table: pl.DataFrame
     remarks: tuple[str, ...] = ()
@@ -130,7 +130,7 @@ class Weighed:
 
 
 def weighed(table: pl.DataFrame, path: Path, store: Store, venue: str, coin: str) -> Weighed:
-    """Hold every redundant column of a table under our names and units against the others and the stored candles.
+    """Compare every redundant column of a table under our names and units with the others and the stored candles.
 
     Raises `TableRefused` where most rows contradict themselves.
     """
@@ -146,7 +146,8 @@ def weighed(table: pl.DataFrame, path: Path, store: Store, venue: str, coin: str
 
 
 def hold(table: pl.DataFrame, law: Redundancy, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The rows (with `ts`) that obey the law or say nothing of it, and what is said; raises `TableRefused` for many."""
+    """The rows (with `ts`) that obey the law or that it does not concern, and remarks; raises `TableRefused` for
+    many."""
     judgement = table.select(
         given=law.ratio.is_not_null() & ~law.ratio.is_nan(),
         right=law.ratio.is_between(law.least, law.most).fill_null(False),
@@ -204,7 +205,7 @@ def _with_price(
 
 
 def _by_itself(table: pl.DataFrame) -> pl.DataFrame:
-    """Without any price, what most rows nearby say that a coin is worth."""
+    """Without any price, what a coin is worth by most rows nearby."""
     implied = pl.col("open_interest_usd") / pl.col("open_interest")
     finite = pl.when(implied.is_finite()).then(implied)
     return table.with_columns(at_px=finite.rolling_median(25, center=True, min_samples=1))
@@ -268,7 +269,7 @@ def _usd_a_day(bars: pl.DataFrame) -> float | None:
 
 
 def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> tuple[str, ...]:
-    """What is said of candles beside which the stored open interest cannot be in the unit that its name says."""
+    """Warnings for candles beside which the stored open interest cannot be in the unit that its name states."""
     stored = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles), damaged=[])
     day_usd, price = _usd_a_day(candles), candles["close"].median()
     if stored.is_empty() or day_usd is None or not isinstance(price, float):

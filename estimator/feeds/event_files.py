@@ -54,7 +54,7 @@ DATED: Final = re.compile(r"(20\d\d)-(\d\d)(?:-(\d\d))?(?!\d)")
 
 @dataclass(frozen=True, eq=False)
 class ReadFile:
-    """What a file holds of one coin: frames by dataset, its layout's name, and what is said of it."""
+    """What a file holds of one coin: frames by dataset, its layout's name, and remarks on it."""
 
     frames: Mapping[str, pl.DataFrame]
     layout: str

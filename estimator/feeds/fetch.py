@@ -27,7 +27,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What was brought of one market of one venue; `failed` says of each series that broke off why, which rows were
+    """What was brought of one market of one venue; `failed` states of each series that broke off why, which rows were
     left out, or of the venue why nothing came. `exit_code` is null where nothing failed."""
 
     venue: str
@@ -185,7 +185,7 @@ async def _fetch(
     patience: Patience | None,
     on_progress: Progress,
 ) -> tuple[FetchReport, list[BaseException]]:
-    """The report, and the errors that its `failed` tells of; raises where the market cannot be found at all."""
+    """The report, and the errors behind its `failed`; raises where the market cannot be found at all."""
     async with Exchange(venue, base_url, patience) as exchange:
         now_ms = await exchange.now_ms()
         market, contract = await exchange.market(coin), await exchange.contract(coin)

@@ -1,7 +1,7 @@
 """The file door of the feeds: a table of anyone's aggregates becomes the venue's stored series.
 
 Reads one file and writes the lake; a file that is refused leaves nothing behind. Duplicates and disorder are
-repaired and said; a value that cannot be right is refused with file, row, column and value.
+repaired and reported; a value that cannot be right is refused with file, row, column and value.
 """
 
 from collections.abc import Callable, Mapping
@@ -89,7 +89,7 @@ class ImportSummary:
 
 @dataclass(frozen=True)
 class Asked:
-    """The market that a file is to be of, and the store whose candles its amounts are held against."""
+    """The market that a file is to be of, and the store whose candles its amounts are compared with."""
 
     store: Store
     venue: Venue
@@ -106,7 +106,7 @@ def import_feed(
 ) -> ImportSummary:
     """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`).
 
-    `replace` lets many rows take the place of stored ones that say otherwise. `coin` is folded
+    `replace` lets many rows take the place of stored ones that differ. `coin` is folded
     (`storage.files.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another market,
     contradicts itself or what is stored, or holds an impossible value, `UnknownChoice` for a venue or column that is
     not known.
@@ -175,12 +175,12 @@ def _feed(
 
 
 def _named(parsed: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
-    """The rows under the file's own names, or those that its structure tells, with what stands beside them."""
+    """The rows under the file's own names, or those that its structure implies, with what stands beside them."""
     named = parsed.rows if parsed.headed or columns else named_by_structure(parsed.rows)
     if named is None:
         raise TableRefused(
-            f"{path}: has no header line, and {parsed.rows.width} columns of no known structure; write one, or name the "
-            "columns by their places: --columns ts=1,price=2"
+            f"{path}: has no header line, and {parsed.rows.width} columns of no known structure; write one, or name "
+            "the columns by their places: --columns ts=1,price=2"
         )
     beside = {name: value for name, value in parsed.beside.items() if name not in named.columns}
     return named.with_columns(pl.lit(value, pl.String).alias(name) for name, value in beside.items())
@@ -196,7 +196,7 @@ def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
 
 
 def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-    """The rows that can be what they say (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
+    """The rows with possible values (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
     left_out, kept = LeftOut(), {}
     for dataset, frame in read.frames.items():
         kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
@@ -222,7 +222,7 @@ def _settle_coins(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
 
 
 def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[str, str]) -> None:
-    """Refuse the first value that cannot be what its column says."""
+    """Refuse the first value that its column cannot have."""
     needed = layout.table.columns
 
     def refuse(name: str, wrong: pl.Expr, wanted: str) -> None:

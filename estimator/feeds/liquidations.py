@@ -1,7 +1,7 @@
-"""Realised liquidations as venues push them: addresses, subscriptions, and what a message says.
+"""Realised liquidations as venues push them: addresses, subscriptions, and the content of a message.
 
-`side` is that of the position. A forced order is the other way round: a long is liquidated by a sell. Bybit tells the
-position's side itself, OKX both. Prices are what the venue tells: Binance the average fill, Bybit and OKX the
+`side` is that of the position. A forced order is the other way round: a long is liquidated by a sell. Bybit reports the
+position's side itself, OKX both. Prices are what the venue reports: Binance the average fill, Bybit and OKX the
 bankruptcy price. Formats are those of the venues' public documentation.
 """
 
@@ -34,7 +34,7 @@ Event = tuple[str, int, str, float, float]
 class LiquidationStream:
     """One venue's public stream; `rows` gives what a message lists, `event` one of them, null for another kind.
 
-    `unit` is that of amounts on linear markets, `inverse_unit` on inverse ones (null: it does not tell those). `ping`
+    `unit` is that of amounts on linear markets, `inverse_unit` on inverse ones (null: it does not report those). `ping`
     is what keeps the connection open beside the protocol's own pings.
     """
 
@@ -57,7 +57,7 @@ class LiquidationStream:
         return base + self.path
 
     def events(self, raw: str | bytes, left_out: LeftOut | None = None) -> list[Event]:
-        """What a message says; `left_out` counts the rows of it that cannot be read.
+        """The content of a message; `left_out` counts the rows of it that cannot be read.
 
         Raises `Malformed` where nothing of it can, and `BadAnswer` where the venue refused the subscription.
         """
@@ -156,7 +156,7 @@ def _okx(pair: Any) -> Event:
 
 
 def _okx_side(detail: Mapping[str, str]) -> str:
-    """Accounts in net mode have no `posSide` of their own: there the order's side tells."""
+    """Accounts in net mode have no `posSide` of their own: there the order's side decides."""
     side = detail.get("posSide")
     return side if side in ("long", "short") else LIQUIDATED_BY[detail["side"].upper()]
 

@@ -1,4 +1,4 @@
-"""Which market a file says that it is of: columns that name a symbol or an exchange, and the file's own name.
+"""Which market a file is of: columns that name a symbol or an exchange, and the file's own name.
 
 They must agree with the coin and the venue that the user gives. A file of several markets gives the asked one's rows.
 """
@@ -30,7 +30,7 @@ EXCHANGE_NAMES: Final = {"okex": "okx", "huobi": "htx", "gateio": "gate", **{nam
 KINDS: Final = frozenset(
     {"spot", "future", "futures", "perp", "perpetual", "swap", "linear", "um", "usdt", "usdc", "usd", ""}
 )
-"""What such columns hold where they tell a kind of market or money instead."""
+"""What such columns hold where they name a kind of market or money instead."""
 IN_COIN: Final = frozenset({"inverse", "cm", "coin-m", "coinm", "dapi", "coin-margined"})
 WELL_KNOWN: Final = frozenset(
     (
@@ -74,7 +74,7 @@ MOST_SHOWN: Final = 4
 
 @dataclass(frozen=True)
 class OfMarket:
-    """The rows of one market, how many of our coins one of its own is, and what is said of the choice."""
+    """The rows of one market, how many of our coins one of its own is, and remarks on the choice."""
 
     rows: pl.DataFrame
     factor: float
@@ -82,7 +82,7 @@ class OfMarket:
 
 
 def of_market(table: pl.DataFrame, path: Path, venue: Venue, coin: CoinName) -> OfMarket:
-    """The rows of `coin` on `venue`; raises `TableRefused` where the file says that it is of another market.
+    """The rows of `coin` on `venue`; raises `TableRefused` where the file names another market.
 
     The columns decide; where none names a market, the file's own name does.
     """
@@ -152,7 +152,7 @@ def _of_coin(table: pl.DataFrame, name: str, path: Path, venue: Venue, coin: Coi
     """The rows whose cell names the market; null for a column that names none."""
     values = _values(table, name)
     if {value.strip().lower() for value in values} & IN_COIN:
-        raise TableRefused(f"{path}: column {name!r} says {values[0]}: {other_market(coin, venue)}")
+        raise TableRefused(f"{path}: column {name!r} names {values[0]}: {other_market(coin, venue)}")
     if all(value.strip().lower() in KINDS or value.strip().replace(".", "").isdigit() for value in values):
         return None
     kept = chosen(values, venue, coin)

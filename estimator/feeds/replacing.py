@@ -1,4 +1,4 @@
-"""Rows that would replace stored ones are held against them before anything is written.
+"""Rows that would replace stored ones are compared with them before anything is written.
 
 A file of another market or unit shows itself where it differs materially from what is stored; a few such rows, and
 stored zeros and blanks that get a value, are corrections.
@@ -26,9 +26,9 @@ REPLACE: Final = "--replace"
 def replaced(
     frames: Mapping[str, pl.DataFrame], store: Store, venue: str, coin: str, path: Path, replace: bool
 ) -> tuple[str, ...]:
-    """What is said of rows that differ materially from the stored ones of their time.
+    """Remarks on rows that differ materially from the stored ones of their time.
 
-    Raises `TableRefused` where they are many and `replace` does not say that they are a correction.
+    Raises `TableRefused` where they are many and `replace` does not mark them as a correction.
     """
     remarks = []
     for dataset in COMPARED:

@@ -1,6 +1,6 @@
 """Collecting what venues do not keep: open interest by polling, candles behind it, liquidations as they are pushed.
 
-Every venue has a task of its own: one that fails waits longer and longer, says so once, and stops no other. All is
+Every venue has a task of its own: one that fails waits longer and longer, logs it once, and stops no other. All is
 stored as it comes, under keys that make a second writing of the same row the same row; so a watch that was killed is
 gone on with by the next one.
 """
@@ -179,7 +179,7 @@ class Collector:
             self.seen.remarks.extend(self._unlisted.values())
 
     async def _round(self, exchange: Exchange) -> bool:
-        """Everything once; false where the venue did not answer. What is wrong is told once until it is well again."""
+        """Everything once; false where the venue did not answer. A fault is logged once until it is over."""
         self.seen.rounds += 1
         was_answered = True
         try:

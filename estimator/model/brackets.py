@@ -28,7 +28,7 @@ from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.store import Store
 
 POSITION_USD: Final = 10_000.0
-"""Size that a modelled position is assumed to have at entry: public aggregates do not tell sizes."""
+"""Size that a modelled position is assumed to have at entry: public aggregates have no sizes."""
 
 FALLBACK_RATE: Final = 0.01
 FALLBACK_MAX_LEVERAGE: Final = 50.0
@@ -105,17 +105,19 @@ def liquidation_factors(
 
 
 def brackets_of(venue: Venue, coin: str, tiers: pl.DataFrame | None = None) -> Brackets:
-    """What the venue told of `coin` (one reading of `estimator.frames.TIERS`), else the dated table of its facts, else
-    one stated default bracket."""
+    """What the venue reported of `coin` (one reading of `estimator.frames.TIERS`), else the dated table of its facts,
+    else one stated default bracket."""
     symbol = venue.symbol(coin)
     unusable = ""
     if tiers is not None and not tiers.is_empty():
         try:
             return _of_tiers(
-                symbol, tiers, f"maintenance tiers of {venue.name} {symbol}, told {tiers['ts'][0]:%Y-%m-%d}"
+                symbol,
+                tiers,
+                f"maintenance tiers of {venue.name} {symbol}, reported {tiers['ts'][0]:%Y-%m-%d}",
             )
         except BadInput as error:
-            unusable = f"; the tiers told are not used: {error}"
+            unusable = f"; the reported tiers are not used: {error}"
     rows = None if venue.facts is None else read_facts(venue.facts).filter(pl.col("symbol") == symbol)
     if venue.facts is None or rows is None or rows.is_empty():
         note = (
@@ -143,7 +145,7 @@ def stored_brackets(store: Store, venue: Venue, coin: str, at: datetime) -> Brac
 
 def _of_market(store: Store, coin: str, at: datetime) -> Brackets | None:
     """Hyperliquid's maintenance is half of the initial margin at the coin's highest leverage; null where no market row
-    tells it. Rows of before `at` go first, but a limit told later is better than a default."""
+    reports it. Rows of before `at` go first, but a limit reported later is better than a default."""
     for moment in (at, None):
         market = last_market(store.database, HALF_OF_INITIAL, coin, moment)
         if market is not None and market.max_leverage:
@@ -154,7 +156,7 @@ def _of_market(store: Store, coin: str, at: datetime) -> Brackets | None:
 
 
 def _of_tiers(symbol: str, rows: pl.DataFrame, source: str) -> Brackets:
-    """Raises `BadInput` for tiers that do not start at nought or do not ascend."""
+    """Raises `BadInput` for tiers that do not start at zero or do not ascend."""
     floor, rate, cap = (
         rows.sort("min_notional_usd")[name].to_numpy()
         for name in ("min_notional_usd", "maintenance_margin_rate", "max_leverage")

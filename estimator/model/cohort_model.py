@@ -1,4 +1,4 @@
-"""The modelled heatmap of one market: surviving vintages of open interest, spread over assumed leverages.
+"""The modelled heatmap of one market: surviving cohorts of open interest, spread over assumed leverages.
 
 `CohortModel` is fitted to the series of a market and then answers for any part of it; `estimate` is the same for a
 baseline's weights. No weight is fitted here, every assumption is on the map, and so is where the rest of open interest
@@ -75,8 +75,8 @@ class CohortModel:
 
     Attributes
     ----------
-    shares_ : NodeShares, what the weights say where the venue's highest leverage is respected
-    turnover_ : Turnover, births and closures per bar and class
+    shares_ : NodeShares, the weights within the venue's highest leverage
+    turnover_ : Turnover, openings and closings per bar and class
     clock_ : Activity, and whether volume gave its shape
     dictionary_ : Dictionary, columns per age band, node, price bin and class
     balance_ : Balance of longs and of shorts, coins
@@ -229,7 +229,7 @@ def estimate(
     position_usd: float = POSITION_USD,
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> Estimate:
-    """Model one market: notional (USD at the mark) per price bin, leverage band and age band; equal births."""
+    """Model one market: notional (USD at the mark) per price bin, leverage band and age band; equal openings."""
     model = CohortModel(weights, brackets=brackets, position_usd=position_usd, width_bps=width_bps)
     return Estimate(model.fit(series, venue, coin).heatmap(), *model.balance_)
 

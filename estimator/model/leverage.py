@@ -1,6 +1,6 @@
 """Assumed distributions of leverage: the weights that field practice invents, each a plain value.
 
-A `LeverageWeights` says which share of newly opened notional has which leverage. Nothing in a venue's public
+A `LeverageWeights` states which share of newly opened notional has which leverage. Nothing in a venue's public
 aggregates determines it; that is why it is a parameter, and printed.
 """
 
@@ -49,7 +49,7 @@ class LeverageWeights:
         return float(self.leverage @ self.weight)
 
     def up_to(self, highest: float) -> "LeverageWeights":
-        """Without the leverages above `highest`, the rest scaled to sum to one; the note says so."""
+        """Without the leverages above `highest`, the rest scaled to sum to one; the note states it."""
         kept = self.leverage <= highest
         if kept.all():
             return self
@@ -76,7 +76,7 @@ def bands_among(model: str, bands: Sequence[str], wanted: Sequence[float]) -> li
 
 def _band_among(model: str, bands: Sequence[str], value: float) -> str:
     if not (np.isfinite(value) and value >= 1):
-        raise BadInput(f"leverage {value!r} is none: it is a number of at least 1")
+        raise BadInput(f"leverage must be a number of at least 1, got {value!r}")
     label = f"{value:g}x" if f"{value:g}x" in bands else band_of(value)
     if label not in bands:
         raise UnknownChoice(f"leverage of {model}", f"{value:g}x", dict.fromkeys(bands))

@@ -40,7 +40,7 @@ def _known(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Bou
 
 
 def bounds_notes(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Notes:
-    """Why a map of a fitted model has no bounds, where it has none; what they are of is said with them."""
+    """Why a map of a fitted model has no bounds, where it has none; bounds that exist state what they are of."""
     if not isinstance(model, LeverageModel) or model.kind == "prior":
         return ()
     if not is_levelled(model, venue):

@@ -1,7 +1,7 @@
 """What a model assumes of leverage, in the one form that maps take: shares per class and node.
 
 Where a leverage model's coordinate is not leverage itself, its nodes are scaled to the market (`LeverageModel.scale`).
-A node that would fall below 1x is held there: unlevered, its longs are liquidated at no price.
+A node that would fall below 1x stays there: unlevered, its longs are liquidated at no price.
 """
 
 from collections.abc import Sequence
@@ -65,9 +65,7 @@ class NodeShares(TwoSided[FloatArray]):
         bands = bands_among(self.model, self.band, wanted)
         kept = np.array([label in bands for label in self.band], dtype=np.float64)
         restriction = note("only_leverage", bands=bands)
-        return replace(
-            self, long=self.long * kept, short=self.short * kept, restriction=(*self.notes, restriction)
-        )
+        return replace(self, long=self.long * kept, short=self.short * kept, notes=(*self.notes, restriction))
 
 
 def node_shares(

@@ -25,7 +25,7 @@ from liqtruth.storage.store import Store
 SHORTEST_LEAD: Final = timedelta(days=3)
 LONGEST_LEAD: Final = timedelta(days=30)
 MOST_CELLS: Final = 16_000_000
-"""Classes x steps x bins that are held at once for a side: 128 MB."""
+"""Classes x steps x bins in memory at once for a side: 128 MB."""
 ROOM: Final = 0.1
 """Log price that the grid reaches beyond the path of prices."""
 
@@ -48,8 +48,8 @@ def model_series(
     `weights` are a leverage model, its name or file (model `vintages`) or a baseline's own; `leverage` keeps the bands
     of those leverages, `age` one or several of `AGES`. As much again before the span, at least 3 and at most 30 days,
     is read as warm-up where it is stored. Raises `UnknownChoice` for an unknown name, `BadInput` for a span or step
-    that is none, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and `StaleSeries` as
-    `load_series` does.
+    that is too short or too long, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and
+    `StaleSeries` as `load_series` does.
     """
     if venue == "all" or "," in venue:
         raise BadInput(f"--series draws one venue at a time, not {venue!r}: name one")
@@ -111,7 +111,7 @@ def _window_for(span: timedelta) -> str:
     longest = max(WINDOWS.values())
     if not timedelta(0) < span <= longest:
         raise BadInput(
-            f"a series of {in_words(span)} is none: it is longer than nothing and at most {in_words(longest)}"
+            f"a series of {in_words(span)} must be longer than zero and at most {in_words(longest)}"
         )
     wanted = min(span + min(max(span, SHORTEST_LEAD), LONGEST_LEAD), longest)
     return min((name for name in WINDOWS if WINDOWS[name] >= wanted), key=WINDOWS.__getitem__)
@@ -212,7 +212,7 @@ def _null_note(mass: PriceTime, at: int) -> Note:
 
 
 def _notes(loaded: MarketSeries, clock: Clock) -> Notes:
-    """Those of the series; that history is short of the warm-up is told by the assumptions, not here."""
+    """Those of the series; that history is short of the warm-up is in the assumptions, not here."""
     return loaded.notes if clock.lead == 0 else without_codes(loaded.notes, ("history_begins",))
 
 

@@ -1,11 +1,11 @@
 """What is left of every lot after each step of time, per price bin, by one recursion instead of a rebuild per step.
 
-    M_k = M_{k-1} * survival_k, emptied where the step's prices went, + births of the step's bars
+    M_k = M_{k-1} * survival_k, emptied where the step's prices went, + openings of the step's bars
 
 Both sides are written in one coordinate, bins of log price that rise from far away to the mark's path: for shorts the
 grid is mirrored. Then a level is swept once the path has come down to it, on either side.
 
-Inside the step in which a lot is born it is judged by itself, by its entry bar's close and the later bars of the
+Inside the step in which a lot is opened it is judged by itself, by its entry bar's close and the later bars of the
 step. Afterwards only its bin is known, and a bin is emptied whole as soon as the path has touched its inside. So
 nothing is ever left at a crossed price, and of the bin that holds the path's extreme too much is taken: a map by
 lots holds up to a few percent more near the mark at 10 bps. Where no bin is crossed in part the two are equal.
@@ -158,7 +158,7 @@ class StepStates:
         return np.asarray(self.coins.sum(axis=0))
 
     def older_than(self, steps: int) -> FloatArray:
-        """Of `total`, what was born at least `steps` steps before: the earlier state, closed and swept since."""
+        """Of `total`, what was opened at least `steps` steps before: the earlier state, closed and swept since."""
         if steps == 0:
             return self.total()
         _, count, columns = self.coins.shape
@@ -181,7 +181,7 @@ def step_states(
     """Coins per class, step and column of one side.
 
     `factors` (liquidation over entry price) are per leverage node, `weights` of shape (classes, nodes) the share of
-    each class's births there. A factor that is not positive has no price that liquidates.
+    each class's openings there. A factor that is not positive has no price that liquidates.
     """
     within, survival = steps.product(1.0 - turnover.closed)
     opened = turnover.openings[: steps.ends[-1]] * within
@@ -200,7 +200,7 @@ def step_states(
 def _place_openings(
     coins: FloatArray, path: Path, opened: FloatArray, distance: FloatArray, weights: FloatArray, steps: Steps
 ) -> None:
-    """Add what is left at the end of its own step of each bar's births."""
+    """Add what is left at the end of its own step of each bar's openings."""
     nearest = np.minimum(path.close[: steps.ends[-1]], steps.later_minimum(path.reach)) - EDGE
     points, columns, swept = path.entry.shape[1], coins.shape[2], coins.shape[2] - 2
     each = opened / points
@@ -280,7 +280,7 @@ class PriceTime(TwoSided[SideMass]):
 
 @dataclass(frozen=True)
 class AgeBand:
-    """Lots born at least `youngest` and less than `oldest` steps ago; without `oldest` however long ago."""
+    """Lots opened at least `youngest` and less than `oldest` steps ago; without `oldest` however long ago."""
 
     youngest: int = 0
     oldest: int | None = None
@@ -309,9 +309,9 @@ def price_time(
 ) -> PriceTime:
     """Modelled coins per step and price bin.
 
-    `factors` and `weights` are of longs and shorts: liquidation over entry price per node, and birth shares of shape
+    `factors` and `weights` are of longs and shorts: liquidation over entry price per node, and opening shares of shape
     (classes, nodes) whose sum is at most one. Weights set to zero filter by leverage, `ages` (which must not overlap)
-    by time since birth.
+    by time since opening.
     Raises `BadInput` where the grid does not hold all prices.
     """
     open_interest = bars.open_interest[steps.ends]

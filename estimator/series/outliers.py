@@ -18,9 +18,9 @@ from liqtruth.heatmap.notes import Note, Notes, note
 BoolArray = NDArray[np.bool_]
 
 SMALLEST_STEP: Final = 0.005
-"""Share of the level below which a step says nothing: readings and bars are not taken at the same instant."""
+"""Share of the level below which a step means nothing: readings and bars are not taken at the same instant."""
 SMALLEST_SPIKE: Final = 0.05
-"""Share of the level from which a step there and back is a spike to leave out; below it is told as a step."""
+"""Share of the level from which a step there and back is a spike to leave out; below it is reported as a step."""
 COMES_BACK: Final = 0.2
 """A spike ends within this share of its height from where it began."""
 UNIT_FACTOR: Final = 2.0
@@ -50,7 +50,7 @@ class OpenInterest:
     traded: FloatArray
     rounding: float = 0.0
 
-    def only(self, kept: BoolArray) -> "Held":
+    def only(self, kept: BoolArray) -> "OpenInterest":
         """The kept readings; what was traded beside those left out is counted to the next one."""
         unknown = np.concatenate([[0], np.cumsum(np.isnan(self.traded))])
         filled = np.concatenate([[0.0], np.cumsum(np.nan_to_num(self.traded))])
@@ -81,7 +81,7 @@ class OpenInterest:
 
 
 def settle(readings: OpenInterest) -> Settled:
-    """Leave out what cannot be open interest, and tell the rest: spikes, then units, then steps beyond the volume."""
+    """Leave out what cannot be open interest, and report the rest: spikes, then units, then steps beyond the volume."""
     if len(readings.coins) < 2:
         return Settled(np.ones(len(readings.coins), dtype=bool), ())
     spikes = _spikes(readings)

@@ -1,8 +1,9 @@
-"""Whether a market's series can be what they say: every fault is repaired, cut out or only told, never passed over.
+"""Checks of a market's series: every fault is repaired, cut out or only reported, never ignored.
 
 `repaired_candles` and `repaired_open_interest` judge single rows; `checked` judges a line of bars and its readings of
 open interest together. Frames as in `estimator.frames`; bars also have their `end`. Repairs only leave rows out, never
-invent one: what is left out counts as unknown. Wicks and steps beyond the volume may be real: they are told and kept.
+invent one: what is left out counts as unknown. Wicks and steps beyond the volume may be real: they are reported and
+kept.
 """
 
 from dataclasses import dataclass
@@ -27,11 +28,11 @@ MOSTLY: Final = 0.5
 """Share of the readings beyond which disagreeing columns are refused instead of left out one by one."""
 WICK: Final = 0.1
 USUAL_WICKS: Final = 10.0
-"""A wick is told from 10 % of the price on, where it is also ten times the usual range of a bar."""
+"""A wick is reported from 10 % of the price on, where it is also ten times the usual range of a bar."""
 FROZEN_READINGS: Final = 12
 FROZEN_ROUNDED: Final = 48
 FROZEN_H: Final = 6.0
-"""Readings and hours without any change that are told; more of them where the source rounds its values."""
+"""Readings and hours without any change that are reported; more of them where the source rounds its values."""
 WIDE: Final = 1.5
 """Readings further apart than this many usual steps have a gap between them."""
 
@@ -174,7 +175,7 @@ def _priced(open_interest: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
-    """Readings whose coins and USD say the same, or that have one of them; refused where most do not."""
+    """Readings whose coins and USD agree, or that have one of them; refused where most do not."""
     share = pl.col("open_interest_usd") / (pl.col("open_interest") * pl.col("px"))
     off = (share.log().abs() > np.log1p(DISAGREE)).fill_null(False) & ~pl.col("guessed")
     both = priced.filter(share.is_not_null() & ~pl.col("guessed"))
@@ -210,7 +211,7 @@ def traded_between(bars: pl.DataFrame, at_ms: IntArray) -> FloatArray:
     return np.where(lacking, np.nan, total[last] - total[first])
 
 
-# ------------------------------------------------------------------------------------- only told
+# ------------------------------------------------------------------------------------- only reported
 
 
 def _gaps(bars: pl.DataFrame) -> Notes:

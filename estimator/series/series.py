@@ -1,6 +1,6 @@
 """Stored series of one market, put on one time line: non-overlapping bars with the open interest at each bar's end.
 
-Reads the lake; never calls a venue. What had to be chosen or could not be had is said in `notes`, what was found wrong
+Reads the lake; never calls a venue. What had to be chosen or could not be obtained is in `notes`, what was found wrong
 in `quality`.
 """
 
@@ -139,7 +139,7 @@ def align(
     """Bars that lie within `start` and `as_of`, with the last open interest known at the end of each.
 
     Frames as in `estimator.frames`. Open interest in USD is turned into coins at the bar's close. Where `marks` are
-    given, what each bar swept is told by them. Raises `StaleSeries`, `NothingStored` and `SeriesRefused`.
+    given, they decide what each bar swept. Raises `StaleSeries`, `NothingStored` and `SeriesRefused`.
     """
     inside = candles.filter(pl.col("ts") >= start, bar_ends(candles) <= as_of)
     sound, candle_findings = repaired_candles(inside)
@@ -190,7 +190,7 @@ def _with_known_open_interest(
 
 
 def _bars(bars: pl.DataFrame, coins: FloatArray, marks: pl.DataFrame | None) -> tuple[Bars, Notes]:
-    """The arrays, and what is said about volume and marks."""
+    """The arrays, and notes on volume and marks."""
     high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
     lacking = bars["volume"].null_count()
     volume = None if lacking else bars["volume"].to_numpy()
@@ -230,7 +230,7 @@ def _refuse_stale(bars: pl.DataFrame, as_of: datetime) -> None:
 
 
 def rounding_share(series: MarketSeries, openings: FloatArray) -> float:
-    """Share of all births whose bar opened no more than one rounding step of the source."""
+    """Share of all openings whose bar opened no more than one rounding step of the source."""
     opened_usd = openings * series.bars.close
     small = opened_usd <= series.oi_rounding_usd
     return float(opened_usd[small].sum() / opened_usd.sum()) if opened_usd.sum() > 0 else 0.0

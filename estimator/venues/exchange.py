@@ -85,13 +85,13 @@ class Exchange:
 
     @property
     def source(self) -> str:
-        """Where rows come from; the sandbox says in its headers that it is synthetic."""
+        """Where rows come from; the sandbox states in its headers that it is synthetic."""
         headers = self.api.last_response_headers or {}
         server = " ".join(str(value) for name, value in headers.items() if name.lower() == "server").lower()
         return source_of(self.shown_url, server)
 
     async def now_ms(self) -> int:
-        """The venue's own clock, ours where it tells none. ccxt then goes by it too: it decides by the time which of
+        """The venue's own clock, ours where it reports none. ccxt then goes by it too: it decides by the time which of
         two endpoints has a page."""
         if not self.api.has["fetchTime"]:
             return int(self.api.milliseconds())
@@ -117,7 +117,7 @@ class Exchange:
         )
 
     def _size(self, market: dict[str, Any]) -> float:
-        """Of one contract; a size that is not told is only passed over where the venue counts in coins or money."""
+        """Of one contract; a size that is not reported is only passed over where the venue counts in coins or money."""
         size = market["contractSize"]
         counted = any(CONTRACTS in (feed.unit, feed.inverse_unit) for feed in self.venue.feeds.values())
         if size is None and not counted:

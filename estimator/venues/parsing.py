@@ -90,7 +90,7 @@ def _value(row: Any, ours: str, theirs: Any) -> Any:
 
 
 def text_of(raw: Any) -> str:
-    """A name or number as text; anything else is none."""
+    """A name or number as text; anything else is empty."""
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
         raise TypeError("no text")
     text = str(raw)
@@ -100,7 +100,7 @@ def text_of(raw: Any) -> str:
 
 
 def number(raw: Any) -> float:
-    """A number as venues write it, also as text; truth values and what Python alone calls a number are none."""
+    """A number as venues write it, also as text; truth values and what Python alone calls a number are refused."""
     if isinstance(raw, bool) or (isinstance(raw, str) and not (raw.isascii() and "_" not in raw)):
         raise TypeError("no number")
     return float(raw)
@@ -157,8 +157,8 @@ def candles_of(raw: pl.DataFrame, contract: Contract, unit: str, step_s: int, da
 
 
 def open_interest_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.DataFrame:
-    """`raw` has ts, amount in `unit`, and may have the venue's own value in USD. Coins stay null where the venue tells
-    money only: at which price it was turned, nobody says."""
+    """`raw` has ts, amount in `unit`, and may have the venue's own value in USD. Coins stay null where the venue
+    reports money only: at which price it was converted is unknown."""
     value = pl.col("value") if "value" in raw.columns else pl.lit(None, pl.Float64)
     amount, no_px = pl.col("amount"), pl.lit(None, pl.Float64)
     if contract.is_money(unit):
@@ -184,7 +184,7 @@ def ratios_of(raw: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 def liquidations_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.DataFrame:
     """`raw` has ts, px, and either amount and side, or the position's `signed` size with the part `ordered` (null: all)
-    and what was `left` of the order. A position closed in steps is told whole at every step."""
+    and what was `left` of the order. A position closed in steps is reported whole at every step."""
     if "signed" in raw.columns:
         ordered = pl.coalesce("ordered", "signed").abs()
         raw = raw.with_columns(

@@ -180,7 +180,7 @@ READERS: Final[Mapping[str, Reader]] = {
 
 
 async def read(asked: Asked) -> pl.DataFrame:
-    """The rows of a page that can be what they say; the others are counted in `asked.left_out`.
+    """The rows of a page with possible values; the others are counted in `asked.left_out`.
 
     Of tiers all or none: a table without one of them would be another table.
     """

@@ -29,7 +29,7 @@ UNREADABLE: Final = (
 class Malformed(Exception):
     """An answer of another shape than documented: a gateway's page, or one that broke off.
 
-    Where it has two arguments, the first is its kind and the second what was told.
+    Where it has two arguments, the first is its kind and the second the message.
     """
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ class Strictly:
         return found if found is not None and found["timestamp"] else _no_row(row, market)
 
     def parse_open_interest(self, row: Any, market: Any = None) -> Any:
-        """The present one may tell no time."""
+        """The present one may have no time."""
         found = _parsed(super().parse_open_interest, row, market)  # type: ignore[misc]
         return _no_row(row, market) if found is None else found
 

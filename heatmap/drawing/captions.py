@@ -1,4 +1,4 @@
-"""What is said beside every drawing of a map: what it is, how much it has seen, what is not on it."""
+"""The text beside every drawing of a map: what it is, how much it has seen, what is not on it."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -64,7 +64,7 @@ def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
 
 
 def coverage_line(heatmap: Heatmap) -> str:
-    """Share of open interest per side, positions and age; a filtered map says what was kept, then this of the whole."""
+    """Share of open interest per side, positions and age; a filtered map states the filter, then this of the whole."""
     coverage = heatmap.coverage
     share = coverage.share
     seen = _sides(coverage.seen_usd)
@@ -141,7 +141,7 @@ def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
 
 def side_notes(heatmap: Heatmap) -> tuple[str, ...]:
     """What is not drawn, what a fitted model does not know here, what was found wrong with the input, and the notes of
-    the coverage that `head_lines` does not say."""
+    the coverage that is not in `head_lines`."""
     bounds = heatmap.bounds
     bounds_note = (
         ()

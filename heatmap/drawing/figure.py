@@ -57,7 +57,7 @@ LEGEND_BELOW: Final = {"y": 0.005, "yref": "container", "yanchor": "bottom"}
 def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
     """Bars of notional (million USD) by price, with what a move from the mark liquidates on the upper axis.
 
-    `captioned` puts heading, bounds and notes above them; a page says these beside the picture, where they wrap.
+    `captioned` puts heading, bounds and notes above them; a page has these beside the picture, where they wrap.
     """
     import plotly.graph_objects as go
 
@@ -126,9 +126,9 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
 
 
 def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
-    """The map's page: how old it is and what it has seen, what moves liquidate, the picture, and what is said of it.
+    """The map's page: how old it is and what it has seen, what moves liquidate, the picture, and its notes.
 
-    Its age is told against `now`, by default the clock."""
+    Its age is measured at `now`, by default the clock."""
     heads, rows = moves_rows(heatmap)
     moved = Table(heads, [(move.side, cells) for move, cells in rows]) if rows else None
     return render(

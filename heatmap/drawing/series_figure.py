@@ -49,7 +49,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
     """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
 
     Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear.
-    `captioned` puts heading and notes above them; a page says these beside the picture, where they wrap.
+    `captioned` puts heading and notes above them; a page has these beside the picture, where they wrap.
     """
     import plotly.graph_objects as go
 
@@ -84,7 +84,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
 
 
 def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
-    """The page of a series; its age is told against `now`, by default the clock."""
+    """The page of a series; its age is measured at `now`, by default the clock."""
     return render(
         _title(series),
         synthetic=series.synthetic,
@@ -191,7 +191,7 @@ def _scale_of(series: HeatmapSeries, longs: FloatArray, shorts: FloatArray) -> _
 
 
 def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:
-    """Candles while they can be told apart, else the mark."""
+    """Candles while they are wide enough to distinguish, else the mark."""
     import plotly.graph_objects as go
 
     times = list(series.times)

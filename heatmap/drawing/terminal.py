@@ -29,7 +29,7 @@ EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 def map_panel(
     heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34, now: datetime | None = None
 ) -> RenderableType:
-    """About `rows` rows of bars with cumulative notional; fits 80 columns. Ages are told against `now`, by default the
+    """About `rows` rows of bars with cumulative notional; fits 80 columns. Ages are measured at `now`, by default the
     clock."""
     view = zoomed(heatmap, max(rows // 2, 1))
     parts: list[RenderableType] = [Text(title(heatmap), style="bold")]

@@ -1,6 +1,6 @@
 """What centralised venues get wrong, at random in an order fixed by the seed: answers and messages that are spoiled.
 
-`sandbox.http.faults` is what happens on the way; this is what a venue itself says. Switched on by a rate, off by
+`sandbox.http.faults` is what happens on the way; this is what a venue itself sends. Switched on by a rate, off by
 zero, also while the server runs. Whole answers: a redirect to another host, a gzip bomb, a body without an end,
 nesting without end, bytes that are no UTF-8, an error with HTTP 200, nothing. Values: one row or value of an
 otherwise sound answer.
@@ -55,7 +55,7 @@ class Misbehaviour:
         return kind
 
     async def answer(self, request: web.BaseRequest, body: bytes, server: str) -> web.StreamResponse | None:
-        """A spoiled answer in place of `body`, said to be of `server`; null where this one is sound."""
+        """A spoiled answer in place of `body`, as sent by `server`; null where this one is sound."""
         kind = self._drawn(self.rate, self.kinds, "in an answer")
         if kind is None:
             return None
@@ -89,7 +89,7 @@ class Misbehaviour:
         return self._drawn(self.socket_rate, can, "of a handshake") is not None
 
     def pushed(self, message: str) -> str | bytes | None:
-        """What a venue says beside `message`; null where it says nothing wrong."""
+        """What a venue sends beside `message`; null where it sends nothing wrong."""
         kinds = tuple(kind for kind in self.socket_kinds if kind != "redirect")
         kind = self._drawn(self.socket_rate, kinds, "on a socket")
         if kind is None:

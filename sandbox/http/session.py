@@ -18,7 +18,7 @@ MOST_WAITING: Final = 50_000
 
 @dataclass
 class Session:
-    """One connection: what it wants to hear, and what waits to be sent. `place` is the path it was opened at."""
+    """One connection: its subscriptions, and what waits to be sent. `place` is the path it was opened at."""
 
     socket: web.WebSocketResponse
     request: web.BaseRequest
@@ -34,7 +34,7 @@ class Session:
         return self.request.path
 
     def send(self, message: Json | str) -> None:
-        """Queue a message as it is; what a fault held back follows it. Silence falls on whatever is said."""
+        """Queue a message as it is; what a fault delayed follows it. A fault of silence starts with any message."""
         if self.faults().silence:
             self.fall_silent()
         if not self.is_silent:
@@ -97,7 +97,7 @@ class Session:
 
 @dataclass
 class Connections:
-    """All connections of one kind; what a client says goes to `take`, which a subclass gives its protocol."""
+    """All connections of one kind; what a client sends goes to `take`, which a subclass gives its protocol."""
 
     faults: Callable[[], Faults]
     idle_s: float | None = 60.0
@@ -108,7 +108,7 @@ class Connections:
         """What a connection subscribes to by its address."""
 
     def take(self, session: Session, text: str) -> None:
-        """Do what the client said, or answer why not."""
+        """Do what the client asked, or answer why not."""
         raise NotImplementedError
 
     async def handle(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
@@ -142,7 +142,7 @@ class Connections:
             self.take(session, message.data)
 
     async def close(self) -> None:
-        """End every connection, with a close frame where somebody may hear it."""
+        """End every connection, with a close frame where somebody may read it."""
         for session in list(self.sessions):
             if session.is_silent:
                 session.cut()

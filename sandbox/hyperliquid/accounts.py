@@ -2,7 +2,7 @@
 and what is listed, as `meta`, `spotMeta` and `perpDexs` write it.
 
 Whoever holds a pooled account (unified, portfolio margin) shows only its posted margin in the clearinghouse; the
-equity is in the spot state and `tokenToAvailableAfterMaintenance` says what is left above maintenance.
+equity is in the spot state and `tokenToAvailableAfterMaintenance` is what is left above maintenance.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class AccountBook:
 
     @cached_property
     def liq_px(self) -> Floats:
-        """By account and coin, NaN where nothing is held or no price liquidates it."""
+        """By account and coin, NaN where there is no position or no price liquidates it."""
         positions = open_positions(self.market, self.market.hyperliquid)
         prices = np.full(self.market.hyperliquid.ledger.lots.shape, np.nan)
         prices[positions.account, positions.coin] = positions.liq_px

@@ -1,9 +1,9 @@
 """A synthetic market as a Hyperliquid node would write its state: MessagePack in the documented layout.
 
-`write_state` takes every number from the ledger, so that a reader of the file can be held against the ledger's truth.
-`write_synthetic_state` makes a file of the real one's size quickly: random accounts, sizes that sum to zero per asset.
-Both stream to disk. `dexAbstraction` has no documented letter in the state; such accounts are margined per dex and are
-written as default ones.
+`write_state` takes every number from the ledger, so that a reader of the file can be checked against the ledger's
+truth. `write_synthetic_state` makes a file of the real one's size quickly: random accounts, sizes that sum to zero per
+asset. Both stream to disk. `dexAbstraction` has no documented letter in the state; such accounts are margined per dex
+and are written as default ones.
 """
 
 from collections.abc import Iterator

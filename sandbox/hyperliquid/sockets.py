@@ -1,7 +1,7 @@
 """The exchange's WebSocket on the sandbox: subscriptions, trades as they happen, contexts, ping and pong, and faults.
 
 Served are `trades` (per coin), `activeAssetCtx` (per coin) and `allDexsAssetCtxs`; anything else is answered on the
-channel `error`. A connection is closed when its client says nothing for `idle_s`; protocol pings do not count, the
+channel `error`. A connection is closed when its client sends nothing for `idle_s`; protocol pings do not count, the
 exchange's own `{"method": "ping"}` does. Trades of one coin and one minute come in messages of at most ten.
 """
 
@@ -79,7 +79,7 @@ class Sockets(Connections):
                 session.send(_on(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]}))
 
     def publish(self, market: Market, rows: range) -> None:
-        """Tell every session the trades `rows` of the market's, and the contexts as they are now."""
+        """Send every session the trades `rows` of the market's, and the contexts as they are now."""
         sessions = [session for session in self.sessions if session.subscriptions]
         if not sessions:
             return

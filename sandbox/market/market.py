@@ -144,7 +144,7 @@ class Ahead:
 
 
 def simulate(spec: MarketSpec, on_progress: Callable[[float], None] | None = None) -> Market:
-    """Run all venues over one path; `on_progress` is told the fraction done."""
+    """Run all venues over one path; `on_progress` gets the fraction done."""
     seeds = [np.random.default_rng(child) for child in np.random.SeedSequence(spec.seed).spawn(9)]
     path_seed, people_seed, venue_seed = seeds[:3]
     minutes = spec.history_minutes + 60 * spec.live_hours

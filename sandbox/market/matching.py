@@ -17,7 +17,7 @@ from liqtruth.sandbox.market.venue import VenueResult, makers_target
 
 @dataclass(frozen=True)
 class Trades:
-    """One row per trade in time order; `lots` > 0, `bought` says that the buyer came to the market (was the taker).
+    """One row per trade in time order; `lots` > 0, `bought` is true where the buyer came to the market (was the taker).
 
     `liquidated` is the account whose position was closed by force, -1 for an ordinary trade; `order` is the tape row of
     the taker's fill.

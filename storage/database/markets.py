@@ -58,10 +58,10 @@ def last_markets(database: Database, venue: str, at: datetime | None = None) -> 
 def universes_at(
     database: Database, venue: str, dexes: Iterable[str], moments: Iterable[datetime]
 ) -> dict[str, list[Universe]]:
-    """The `meta` answers of each dex that held at these moments, oldest first; a dex without any has none.
+    """The `meta` answers of each dex that were valid at these moments, oldest first; a dex without any has none.
 
     Each is the last not later than its moment, or the first where all are later. Of answers that follow each other and
-    say the same, only the first. Only these are read whole.
+    are equal, only the first. Only these are read whole.
     """
     wanted = list(moments)
     with database.session() as session:

@@ -19,7 +19,7 @@ SIGNS: Final = frozenset(":@#&$-_.")
 """Signs that names of real coins have beside letters and digits."""
 OTHER_NAMES: Final = {"XBT": "BTC", "XDG": "DOGE"}
 THOUSANDS: Final = ("PEPE", "SHIB", "BONK", "FLOKI", "LUNC", "DOGS", "NEIRO")
-"""Coins that Hyperliquid trades by the thousand, under a small k; more are told by names like `1000SATS`."""
+"""Coins that Hyperliquid trades by the thousand, under a small k; more are recognised by names like `1000SATS`."""
 EXCHANGES: Final = (
     *("BINANCE", "BYBIT", "OKX", "OKEX", "BITGET", "GATE", "GATEIO", "HTX", "HUOBI", "MEXC", "BINGX"),
     *("KUCOIN", "KRAKEN", "DERIBIT", "BITMEX", "HYPERLIQUID", "COINBASE"),
@@ -102,7 +102,7 @@ def _main(name: str, given: str, spelled: dict[str, str]) -> CoinName:
 
 
 def _market(name: str, spelled: dict[str, str]) -> CoinName:
-    """The base of a market's name as it is spelled there, with what the rest of the name says."""
+    """The base of a market's name as it is spelled there, with what the rest of the name states."""
     pair = PAIR.fullmatch(name.upper())
     if pair and pair["quote"] in (*QUOTES, *MONIES):
         inverse = pair["settle"] is not None and pair["settle"] == pair["base"]

@@ -32,7 +32,7 @@ NOTHING: Final = ("", "none", "null", "nan", "true", "false")
 class TextTable:
     """Rows with all cells as text; what was repaired. Columns without a header are called 1, 2, 3, ...
 
-    `beside` is text that stands beside the rows and is said of all of them: the symbol in an answer.
+    `beside` is text that stands beside the rows and applies to all of them: the symbol in an answer.
     """
 
     rows: pl.DataFrame
@@ -94,7 +94,7 @@ def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) 
 
 
 def _separator(text: bytes) -> tuple[bytes, bytes]:
-    """What parts the cells, and the text without a line that says so."""
+    """What parts the cells, and the text without a line that states it."""
     if stated := re.match(rb'"?sep=(.)"?[ \t\r]*\n', text):
         return stated[1], text[stated.end() :]
     lines = [re.sub(rb'"[^"]*"', b"", line) for line in text[:65536].split(b"\n")[:6] if line.strip()]
@@ -166,7 +166,7 @@ class _Lines:
         )
 
     def like_the_first(self) -> Any:
-        """Which lines say the same as the first one, itself included."""
+        """Which lines equal the first one, itself included."""
         first = self.line(0).strip()
         data = np.frombuffer(self.text, np.uint8)
         like = (np.abs(self.ends - self.starts - len(self.line(0))) < 2) & (

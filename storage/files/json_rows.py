@@ -85,7 +85,7 @@ def _document(content: bytes, path: Path) -> TextTable:
 
 
 def _texts(fields: dict[str, Raw], depth: int) -> Iterator[tuple[str, str]]:
-    """What an answer says in words beside its rows."""
+    """What an answer states in words beside its rows."""
     for name, value in fields.items():
         if _begins(value) == b'"':
             yield name, OF_TEXT.decode(value)

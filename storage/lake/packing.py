@@ -52,7 +52,7 @@ def unpacked(stored: pl.DataFrame, metadata: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def _floats(frame: pl.DataFrame) -> list[str]:
-    """Columns of floats that say anything."""
+    """Columns of floats that are not all null."""
     return [
         name
         for name, dtype in frame.schema.items()

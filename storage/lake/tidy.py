@@ -58,7 +58,7 @@ class Tidied:
 def tidied(root: Path, database: Database, older_than: timedelta, dry: bool = False) -> Tidied:
     """Move aside Parquet files and scraps below `root` that nothing points to and nobody touched for `older_than`.
 
-    What was moved aside more than `KEPT` ago is removed. A dry run only says which. Raises `LiqtruthError` naming a
+    What was moved aside more than `KEPT` ago is removed. A dry run only lists them. Raises `LiqtruthError` naming a
     file that cannot be moved or removed.
     """
     today = datetime.now(UTC).date()

@@ -30,8 +30,8 @@ ROW: Final = struct.Struct("<4d32s")
 
 @dataclass
 class Line:
-    """`busy_until_s`: all places reserved so far are used up; `blocked_until_s`: nobody goes before; `limit`: the largest
-    that was asked for within a window before `limit_at_s` or after."""
+    """`busy_until_s`: all places reserved so far are used up; `blocked_until_s`: nobody goes before; `limit`: the
+    largest that was asked for within a window before `limit_at_s` or after."""
 
     busy_until_s: float = 0.0
     blocked_until_s: float = 0.0
@@ -122,7 +122,7 @@ def _locked(file: int) -> bool:
 
 
 def _read(file: int, now_s: float) -> Line:
-    """What the file says; a new line where it is of another start of the machine, or damaged."""
+    """The line in the file; a new one where it is of another start of the machine, or damaged."""
     with suppress(struct.error):
         *values, boot = ROW.unpack(os.pread(file, ROW.size, 0))
         line = Line(*values)

@@ -253,8 +253,8 @@ def _after_the_fact(model: LeverageModel | None, start: datetime) -> Iterator[No
     """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
     if model is not None and model.kind != "prior" and model.provenance.made_at > start:
         yield sentence(
-            f"weights {model.name} were made at {utc_text(model.provenance.made_at)}, after the first moment here: what "
-            "they were fitted on may be among it; forecasts of the ledger are free of that"
+            f"weights {model.name} were made at {utc_text(model.provenance.made_at)}, after the first moment here: "
+            "what they were fitted on may be among it; forecasts of the ledger are free of that"
         )
 
 
