@@ -8,7 +8,7 @@ active, the changes of open interest how much of that activity was not one marke
 with `H` the bars of one hour, so that a rate means the same on bars of any length. Class `c` turns over at the rate
 `eta_c` of that activity, and whatever open interest did beyond opens or closes in every class alike:
 
-    deaths_t = max(eta_c v_t, -dOI_t), births_t = dOI_t + deaths_t
+    closings_t = max(eta_c v_t, -dOI_t), openings_t = dOI_t + closings_t
 
 Openings minus closings are the change of open interest exactly, so what survives of all openings and of the stock
 before the window is open interest, for each class by itself. At rate 0 this is the accounting that field practice uses:

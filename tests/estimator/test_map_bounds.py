@@ -88,10 +88,10 @@ def test_a_part_of_the_map_has_no_bounds() -> None:
     assert drawn(fitted(), age=["<4h"]).bounds is None
 
 
-def test_a_model_that_was_held_against_nothing_says_so_and_a_prior_says_nothing() -> None:
+def test_a_model_without_validation_has_a_note_and_a_prior_has_none() -> None:
     bare = drawn(fitted(bounds=None))
     assert bare.bounds is None
-    assert "no bounds: the model was held against no map" in said(bare)
+    assert "no bounds: the model was not validated on any held-out map" in said(bare)
     prior = drawn(leverage_model_named())
     assert prior.bounds is None
     assert "bounds" not in said(prior)

@@ -86,7 +86,7 @@ def test_below_1x_nodes_are_held_at_1x_where_no_long_is_liquidated_and_it_is_sai
     assert np.all(drawn.leverage[held] == 1.0)
     longs, _ = drawn.factors(flat(4.0), POSITION_USD)
     assert np.all(longs[held] <= 0)
-    notes = next(line for line in texts(drawn.notes) if "held at 1x" in line)
+    notes = next(line for line in texts(drawn.notes) if "set to 1x" in line)
     assert f"{PRIOR.shares('long')[:, held].sum():.1%} of shares" in notes
 
 

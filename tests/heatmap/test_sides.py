@@ -8,7 +8,7 @@ from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.sides import BySide, TwoSided
 
 
-class Carried(msgspec.Struct, TwoSided[float], TwoSided[float], frozen=True):
+class Carried(msgspec.Struct, TwoSided[float], frozen=True):
     name: str
     long: float
     short: float
