@@ -44,8 +44,9 @@ types: .venv/installed ## check types
 	@mkdir -p .package && ln -sfn .. .package/liqtruth
 	$(BIN)/mypy
 
-docs: .venv/installed ## write docs/commands.md from the command line itself
+docs: .venv/installed ## write docs/commands.md, and the outputs of pages with Python in them, from the program itself
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.pages
 
 bench: .venv/installed ## print the figures of the README as ratios
 	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=min -o python_files="bench_*.py"

@@ -30,10 +30,11 @@ from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import drawn_weights, gain_interval
 from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest, backtest
-from liqtruth.compare.validation.baselines import BASELINES, FITTED, SHAPE_COPY
+from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import BOTH as BOTH_SIDES
 from liqtruth.compare.validation.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
 from liqtruth.compare.validation.splits import BOTH, LATER, NEW_COINS, blocks_of, splits_of
+from liqtruth.estimator.model.baselines import SHAPE_COPY
 from liqtruth.estimator.model.leverage_model import COORDINATES, leverage_model_named
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.layers import LARGEST_SHARE

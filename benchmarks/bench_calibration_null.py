@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import Sample, sample_of
 from liqtruth.compare.validation.backtest import CHANCE, backtest
-from liqtruth.compare.validation.baselines import SHAPE_COPY
 from liqtruth.compare.validation.findings import SplitFindings, split_findings
 from liqtruth.compare.validation.splits import splits_of
 from liqtruth.compare.workers import one_blas_thread
+from liqtruth.estimator.model.baselines import SHAPE_COPY
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, default_prior
 from liqtruth.estimator.series.series import MarketSeries

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.job import STEP
-from liqtruth.compare.transfer.observed import Heard
 from liqtruth.compare.transfer.record import Transferred
 from liqtruth.compare.transfer.sample import Sample, sample_from
 from liqtruth.compare.transfer.transfer import Z80, carried_over
@@ -39,7 +39,7 @@ CHOSEN_ON, CONFIRMED_ON = (101, 103, 104), (111, 112, 113)
 ACCOUNTS: Final = 6_000
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE")
 DAYS: Final = (10, 12, 14, 16, 18, 20, 22, 24)
-HEARD_DAYS: Final = (6, 16)
+OBSERVED_DAYS: Final = (6, 16)
 REACHES_PCT: Final = (10.0, 5.0, 2.0)
 LAYERS: Final = ("crowd", "raw")
 MUST_HOLD: Final = 0.3
@@ -70,14 +70,13 @@ Ratios = dict[tuple[str, str, float, str], list[Ratio]]
 """By venue, way, reach and layer: one for each seed and side."""
 
 
-def heard_on(venue: ShiftedVenue, coin: str, coverage: float) -> Heard:
+def observed_on(venue: ShiftedVenue, coin: str, coverage: float) -> Liquidations:
     told, first_ms = venue.told(coverage, coin), int(venue.series(coin).start.timestamp() * 1000)
-    return Heard(
+    return Liquidations(
         coin=coin,
-        ts_ms=told["ts"].dt.epoch("ms").to_numpy(),
-        is_long=(told["side"] == "long").to_numpy(),
-        coins=told["coins"].to_numpy(),
-        spans_ms=np.array([[first_ms + day * DAY_MS for day in HEARD_DAYS]]),
+        long=side_of(told, "long"),
+        short=side_of(told, "short"),
+        spans_ms=np.array([[first_ms + day * DAY_MS for day in OBSERVED_DAYS]]),
         synthetic=True,
     )
 
@@ -85,7 +84,9 @@ def heard_on(venue: ShiftedVenue, coin: str, coverage: float) -> Heard:
 def sample(
     venue: ShiftedVenue, model: LeverageModel, coverage: float = 1.0, step: timedelta = STEP
 ) -> Sample:
-    markets = [(venue.series(coin), heard_on(venue, coin, coverage), venue.brackets(coin)) for coin in COINS]
+    markets = [
+        (venue.series(coin), observed_on(venue, coin, coverage), venue.brackets(coin)) for coin in COINS
+    ]
     return sample_from(venue.kind.name, markets, model, step)
 
 
@@ -94,7 +95,7 @@ def logs_of(venue: ShiftedVenue, model: LeverageModel) -> dict[Case, float]:
     modelled: Counter[tuple[str, float]] = Counter()
     true: Counter[Case] = Counter()
     for coin, moments in venue.moments.items():
-        for then in moments[DAYS.index(HEARD_DAYS[1]) :]:
+        for then in moments[DAYS.index(OBSERVED_DAYS[1]) :]:
             modelled.update(drawn_usd(venue, coin, then, model))
             for side, reach in modelled:
                 true.update(

@@ -8,22 +8,25 @@ from typing import Annotated
 
 import typer
 
+from liqtruth.commands.grammar import App
 from liqtruth.commands.options import (
     BaseUrl,
     Coin,
     Columns,
-    JsonOut,
+    Days,
+    Log,
+    length_option,
     opened_store,
-    parse_duration,
-    split_names,
+    parse_coin,
+    parse_coins,
 )
-from liqtruth.commands.output import show, show_summaries
+from liqtruth.commands.output import JsonOut, say_lines, show, show_summaries, tell
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
 
 STATUS_WIDTH = 120
 """Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
 
-feed_app = typer.Typer(no_args_is_help=True, help="Collect the public aggregates of a venue.")
+feed_app = App("Collect the public aggregates of a venue.")
 
 
 @contextmanager
@@ -32,7 +35,8 @@ def _bar_per_venue(names: Sequence[str]) -> Iterator[Callable[[str, float], None
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=text_console(err=True), transient=True) as bar:
+    console = text_console(err=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in names}
         yield lambda venue, share: bar.update(tasks[venue], completed=share)
 
@@ -41,14 +45,13 @@ def _bar_per_venue(names: Sequence[str]) -> Iterator[Callable[[str, float], None
 def feed_fetch(
     venue: Annotated[str, typer.Argument(help="Exchanges, e.g. binance or binance,bybit,okx, or 'all'.")],
     coin: Coin,
-    days: Annotated[
-        int, typer.Option(min=1, help="How far back; how far venues keep what: `liqtruth feed venues`.")
-    ] = 30,
+    out: JsonOut,
+    days: Days = "30d",
     interval: Annotated[
-        str | None, typer.Option(help="Bar length, 1m to 1d; default 1h, 5m for up to 5 days.")
+        str | None,
+        typer.Option(metavar="LENGTH", help="Bar length, 1m to 1d; default 1h, 5m for up to 5 days."),
     ] = None,
     base_url: BaseUrl = None,
-    json: JsonOut = None,
 ) -> None:
     """Fetch all series that venues give, several venues at once, from where the last fetch ended.
 
@@ -70,7 +73,7 @@ def feed_fetch(
             on_progress=advance,
             unlisted_fails=venue.strip() != "all",
         )
-    show(summary, json)
+    show(summary, out)
     for failure in summary.failures:
         say_error(failure)
     if summary.exit_code:
@@ -78,18 +81,18 @@ def feed_fetch(
 
 
 @feed_app.command("venues")
-def feed_venues(json: JsonOut = None) -> None:
+def feed_venues(out: JsonOut) -> None:
     """Show what each venue gives, how far back, how much of its liquidations it tells, and why it lacks the rest."""
-    from liqtruth.estimator.venues.capabilities import capabilities
+    from liqtruth.estimator.venues.capabilities import capabilities, venue_table, venue_words
 
     venues = capabilities()
-    if json is not None:
-        return show_summaries(venues, json)
-    from liqtruth.estimator.venues.capabilities import venue_table, venue_words
 
-    print_view(venue_table(venues))
-    for line in venue_words(venues):
-        print_view(line)
+    def shown() -> None:
+        print_view(venue_table(venues))
+        for line in venue_words(venues):
+            print_view(line)
+
+    tell(venues, out, shown)
 
 
 @feed_app.command("import")
@@ -102,13 +105,15 @@ def feed_import(
         ),
     ],
     venue: Annotated[str, typer.Option(help="Exchange that the series are of.")],
-    coin: Annotated[str, typer.Option(help="Coin that the series are of.")],
+    coin: Annotated[
+        str, typer.Option(parser=parse_coin, metavar="COIN", help="Coin that the series are of.")
+    ],
+    out: JsonOut,
     columns: Columns = None,
     replace: Annotated[
         bool,
         typer.Option("--replace", help="Let rows take the place of many stored ones that say otherwise."),
     ] = False,
-    json: JsonOut = None,
 ) -> None:
     """Read series of a venue from files; what was recognised is printed.
 
@@ -131,7 +136,7 @@ def feed_import(
         for fault in refused[:-1]:
             say_error(fault)
         raise refused[-1]
-    show_summaries(summaries, json)
+    show_summaries(summaries, out)
     for fault in refused:
         say_error(fault)
     if refused:
@@ -142,18 +147,12 @@ def feed_import(
 def feed_watch(
     venues: Annotated[str, typer.Argument(help="Exchanges, e.g. binance,bybit,okx,hyperliquid, or 'all'.")],
     coins: Annotated[str, typer.Argument(help="Coins, e.g. BTC or BTC,ETH,SOL.")],
+    out: JsonOut,
+    log: Log,
     every: Annotated[
-        timedelta,
-        typer.Option(parser=parse_duration, metavar="TIME", help="How often open interest is asked for."),
+        timedelta, length_option("--every", help="How often open interest is asked for.", heading="Run")
     ] = "5m",  # type: ignore[assignment]
-    length: Annotated[
-        timedelta | None,
-        typer.Option("--for", parser=parse_duration, metavar="TIME", help="End after this long, e.g. 8h."),
-    ] = None,
     base_url: BaseUrl = None,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
-    json: JsonOut = None,
 ) -> None:
     """Collect open interest, candles and liquidations from now on, also where a venue keeps no history.
 
@@ -162,37 +161,34 @@ def feed_watch(
     """
     from liqtruth.estimator.feeds.watch import FeedWatchPlan, watch_feeds
     from liqtruth.estimator.venues.table import venues_named
-    from liqtruth.storage.long_runs import log_to_stderr
 
-    log_to_stderr(log_json, quiet)
+    log.begin()
     plan = FeedWatchPlan(
         venues=venues_named(venues),
-        coins=tuple(split_names(coins)),
+        coins=tuple(parse_coins(coins)),
         every_s=every.total_seconds(),
-        for_s=None if length is None else length.total_seconds(),
+        for_s=log.for_s,
         base_url=base_url,
     )
     with opened_store() as store:
         report = watch_feeds(store, plan)
-    show(report, json)
+    show(report, out)
     raise typer.Exit(report.exit_code)
 
 
 @feed_app.command("status")
-def feed_status_command(json: JsonOut = None) -> None:
+def feed_status_command(out: JsonOut) -> None:
     """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
     from liqtruth.estimator.feeds.status import feed_status, status_table
 
     with opened_store() as store:
         status = feed_status(store)
-    if json is not None:
-        show_summaries(status.series, json)
-        return status.raise_if_partly()
-    if not status.series:
-        say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
-        return None
 
-    print_view(status_table(status), STATUS_WIDTH)
-    for line in status.describe():
-        say(line)
+    def shown() -> None:
+        if not status.series:
+            return say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
+        print_view(status_table(status), STATUS_WIDTH)
+        return say_lines(status.describe())
+
+    tell(status.series, out, shown)
     status.raise_if_partly()

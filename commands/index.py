@@ -6,34 +6,36 @@ from typing import Annotated, Any
 
 import typer
 
+from liqtruth.commands.grammar import App
 from liqtruth.commands.options import (
     At,
     BaseUrl,
     Columns,
     Concurrency,
-    CsvOut,
     Dexes,
-    JsonOut,
-    ParquetOut,
+    Exchange,
+    ExchangeOptions,
+    Log,
     StatsUrl,
-    WeightPerMinute,
     dexes_of,
-    endpoint,
+    length_option,
     opened_store,
-    parse_duration,
-    parse_time,
+    parse_coin,
+    parse_coins,
+    parse_days,
     settings,
     split_names,
-    weight_budget,
+    time_option,
 )
-from liqtruth.commands.output import export_frame, progress, show, show_summaries
+from liqtruth.commands.output import JsonOut, TableOut, export_frame, progress, show, show_summaries
 from liqtruth.commands.terminal import say
 
-index_app = typer.Typer(no_args_is_help=True, help="Read actual Hyperliquid positions.")
+index_app = App("Read actual Hyperliquid positions.")
 
 
 @index_app.command("import")
 def index_import(
+    out: JsonOut,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -53,8 +55,7 @@ def index_import(
     dex: Annotated[str, typer.Option(help="Perp dex; the main one is ''.")] = "",
     columns: Columns = None,
     as_of: Annotated[
-        datetime | None,
-        typer.Option(parser=parse_time, metavar="TIME", help="When it was read, if it does not say."),
+        datetime | None, time_option("--as-of", help="When it was read, if it does not say.")
     ] = None,
     census: Annotated[
         bool | None,
@@ -69,7 +70,6 @@ def index_import(
             "--keep-contradictions", help="Store rows whose columns contradict each other as they are."
         ),
     ] = False,
-    json: JsonOut = None,
 ) -> None:
     """Read positions from files: answers of accounts or tables that anyone exported."""
     from liqtruth.heatmap.errors import PartlyRead
@@ -92,19 +92,19 @@ def index_import(
             census=census,
             keep_contradictions=keep_contradictions,
         )
-    show_summaries(summaries, json)
+    show_summaries(summaries, out)
     if parts := [one for one in summaries if one.left_out]:
         raise PartlyRead(left_out_of(parts))
 
 
 @index_app.command("sweep")
 def index_sweep(
+    exchange: Exchange,
+    out: JsonOut,
     addresses: Annotated[
         Path, typer.Option(help="File with one address a line, or a CSV with an address column.")
     ],
     dex: Dexes = "main",
-    base_url: BaseUrl = None,
-    weight_per_minute: WeightPerMinute = None,
     concurrency: Concurrency = 16,
     dry: Annotated[
         bool, typer.Option("--dry", help="Print accounts, weight and minutes; read no account.")
@@ -112,29 +112,28 @@ def index_sweep(
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget an unfinished sweep of the same list.")
     ] = False,
-    json: JsonOut = None,
 ) -> None:
     """Read every account of a list from the exchange; run again after a kill, it resumes."""
     import asyncio
 
     from liqtruth.indexer.sweep.sweep import plan_of, read_addresses, sweep
 
-    listed, dexes, budget = read_addresses(addresses), dexes_of(dex), weight_budget(weight_per_minute)
+    listed, dexes, budget = read_addresses(addresses), dexes_of(dex), exchange.budget
     if dry:
         planned = plan_of(
             listed,
-            base_url=endpoint(base_url),
+            base_url=exchange.url,
             dexes=dexes,
             weight_per_minute=budget,
             data_dir=settings().data_dir,
         )
-        return show(asyncio.run(planned), json)
+        return show(asyncio.run(planned), out)
     with opened_store() as store, progress("reading accounts", len(listed)) as advance:
         report = asyncio.run(
             sweep(
                 store,
                 listed,
-                base_url=endpoint(base_url),
+                base_url=exchange.url,
                 dexes=dexes,
                 weight_per_minute=budget,
                 concurrency=concurrency,
@@ -142,12 +141,14 @@ def index_sweep(
                 on_progress=advance,
             )
         )
-    show(report, json)
+    show(report, out)
     report.raise_if_partly()
 
 
 @index_app.command("find")
 def index_find(
+    exchange: Exchange,
+    out: JsonOut,
     sources: Annotated[
         str | None,
         typer.Option(
@@ -158,10 +159,7 @@ def index_find(
     addresses: Annotated[
         list[Path] | None, typer.Option(help="Also the addresses of this file; may be repeated.")
     ] = None,
-    base_url: BaseUrl = None,
     stats_url: StatsUrl = None,
-    weight_per_minute: WeightPerMinute = None,
-    json: JsonOut = None,
 ) -> None:
     """Find accounts and write them into the address book; each source with its yield and cost."""
     from liqtruth.indexer.discovery.find import DEFAULT_SOURCES, find, stats_host
@@ -169,56 +167,48 @@ def index_find(
     with opened_store() as store:
         report = find(
             store,
-            endpoint(base_url),
-            stats_url or stats_host(base_url),
+            exchange.url,
+            stats_url or stats_host(exchange.base_url),
             split_names(sources) if sources else DEFAULT_SOURCES,
             files=addresses or (),
-            weight_per_minute=weight_budget(weight_per_minute),
+            weight_per_minute=exchange.budget,
         )
-    show(report, json)
+    show(report, out)
     report.raise_if_partly()
 
 
 @index_app.command("watch")
 def index_watch(
+    exchange: Exchange,
+    log: Log,
     addresses: Annotated[
         Path | None, typer.Option(help="Accounts to know from the start, one a line; the tape finds more.")
     ] = None,
     dex: Dexes = "all",
-    base_url: BaseUrl = None,
     stats_url: StatsUrl = None,
-    weight_per_minute: WeightPerMinute = None,
     concurrency: Concurrency = 16,
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this loopback port.")
     ] = None,
-    length: Annotated[
-        timedelta | None,
-        typer.Option("--for", parser=parse_duration, metavar="TIME", help="End after this long, e.g. 8h."),
-    ] = None,
     book_every: Annotated[
-        timedelta,
-        typer.Option(parser=parse_duration, metavar="TIME", help="How often the whole book is stored."),
+        timedelta, length_option("--book-every", help="How often the whole book is stored.", heading="Run")
     ] = "1h",  # type: ignore[assignment]
-    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
 ) -> None:
     """Keep every account read for days: tape, scheduler, marks, funding. Ctrl-C stores all and ends it."""
     from liqtruth.indexer.discovery.find import stats_host
     from liqtruth.indexer.sweep.sweep import read_addresses
     from liqtruth.indexer.watch.run import WatchPlan, run_watch
     from liqtruth.indexer.watch.watch import Pace
-    from liqtruth.storage.long_runs import log_to_stderr
 
-    log_to_stderr(log_json, quiet)
+    log.begin()
     plan = WatchPlan(
-        base_url=endpoint(base_url),
+        base_url=exchange.url,
         dexes=dexes_of(dex),
-        stats_url=stats_url or stats_host(base_url),
-        weight_per_minute=weight_budget(weight_per_minute),
+        stats_url=stats_url or stats_host(exchange.base_url),
+        weight_per_minute=exchange.budget,
         concurrency=concurrency,
         metrics_port=metrics_port,
-        for_s=None if length is None else length.total_seconds(),
+        for_s=log.for_s,
         pace=Pace(book_s=book_every.total_seconds()),
     )
     with opened_store() as store:
@@ -232,43 +222,44 @@ def say_metrics(_watch: Any, port: int | None) -> None:
 
 
 @index_app.command("status")
-def index_status(json: JsonOut = None) -> None:
+def index_status(out: JsonOut) -> None:
     """Accounts, positions, coverage per coin and side, ages, budget use, faults."""
     from liqtruth.indexer.audit.status import status_of
 
     with opened_store() as store:
-        show(status_of(store), json)
+        show(status_of(store), out)
 
 
 @index_app.command("reconcile")
-def index_reconcile(at: At = None, json: JsonOut = None) -> None:
+def index_reconcile(out: JsonOut, at: At = None) -> None:
     """Solve every position again and list those whose price is not the exchange's, with the reason."""
     from liqtruth.indexer.audit.mismatch import mismatch_report
 
     with opened_store() as store:
-        show(mismatch_report(store, at), json)
+        show(mismatch_report(store, at), out)
 
 
 @index_app.command("verify")
 def index_verify(
+    out: JsonOut,
     address: Annotated[str, typer.Argument(help="Account, 0x and 40 hexadecimal digits.")],
     dex: Dexes = "main",
     base_url: BaseUrl = None,
-    json: JsonOut = None,
 ) -> None:
     """Read one account through the official SDK and through our client, side by side."""
     from liqtruth.indexer.audit.verify import verify
     from liqtruth.indexer.info.budget import Budget
 
-    known, url = settings(), endpoint(base_url)
+    known, url = settings(), ExchangeOptions(base_url).url
     budget = Budget.shared(known.weight_per_minute, url, known.data_dir)
     report = verify(address, url, dexes_of(dex), timeout_s=known.request_timeout_s, budget=budget)
-    show(report, json)
+    show(report, out)
     report.raise_if_partly()
 
 
 @index_app.command("node")
 def index_node(
+    out: JsonOut,
     state: Annotated[Path, typer.Argument(metavar="STATE.rmp", help="A node's state file (MessagePack).")],
     marks: Annotated[
         Path | None, typer.Option(help="Table of marks of the same moment: ts, coin, mark.")
@@ -280,7 +271,6 @@ def index_node(
     tolerate: Annotated[
         bool, typer.Option("--tolerate", help="Store a state that contradicts the documented layout.")
     ] = False,
-    json: JsonOut = None,
 ) -> None:
     """Read every account from a node's state file, in bounded memory."""
     from liqtruth.indexer.node.imports import import_state, marks_of_endpoint, marks_of_file
@@ -290,60 +280,61 @@ def index_node(
         known = marks_of_endpoint(base_url, settings().request_timeout_s, data_dir=settings().data_dir)
     with opened_store() as store, progress("reading the state", 1.0) as advance:
         report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
-    show(report, json)
+    show(report, out)
     report.left_out.raise_any("the rest is stored")
 
 
 @index_app.command("candles")
 def index_candles(
+    exchange: Exchange,
+    out: JsonOut,
     coins: Annotated[
         str | None, typer.Option(help="Comma separated; default: the 40 largest markets.")
     ] = None,
-    days: Annotated[int, typer.Option(min=2, max=200, help="How far back.")] = 30,
-    base_url: BaseUrl = None,
-    weight_per_minute: WeightPerMinute = None,
-    json: JsonOut = None,
+    days: Annotated[
+        Any, typer.Option(parser=parse_days(2, 200), metavar="DAYS", help="How far back: days, or 2w.")
+    ] = "30d",
 ) -> None:
-    """Fetch the exchange's hourly candles, which `map exact --joint beta` needs."""
+    """Fetch the exchange's hourly candles, which `map joint --move beta` needs."""
     from liqtruth.indexer.maps.betas import fetch_candles
 
     with opened_store() as store, progress("fetching candles", 1.0) as advance:
         report = fetch_candles(
             store,
-            endpoint(base_url),
-            split_names(coins or ""),
+            exchange.url,
+            parse_coins(coins),
             days,
-            weight_per_minute=weight_budget(weight_per_minute),
+            weight_per_minute=exchange.budget,
             on_progress=advance,
         )
-    show(report, json)
+    show(report, out)
     report.raise_if_partly()
 
 
 @index_app.command("fills")
 def index_fills(
+    out: JsonOut,
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH...", help="node_fills or node_fills_by_block files or folders."),
     ],
-    json: JsonOut = None,
 ) -> None:
     """Read realised liquidations from a node's fills (plain, .gz or .lz4)."""
     from liqtruth.indexer.node.fills import import_fills
 
     with opened_store() as store:
         report = import_fills(store, paths)
-    show(report, json)
+    show(report, out)
     report.left_out.raise_any("the rest is stored")
 
 
 @index_app.command("positions")
 def index_positions(
-    coin: Annotated[str | None, typer.Option(help="Only this coin.")] = None,
+    out: TableOut,
+    coin: Annotated[
+        str | None, typer.Option(parser=parse_coin, metavar="COIN", help="Only this coin.")
+    ] = None,
     at: At = None,
-    json: JsonOut = None,
-    csv: CsvOut = None,
-    parquet: ParquetOut = None,
 ) -> None:
     """Export the positions that are known, each with the exchange's and the solved liquidation price."""
     from liqtruth.indexer.positions.listing import positions_table
@@ -351,13 +342,13 @@ def index_positions(
 
     with opened_store() as store:
         frame = positions_as_of(store, at, coin)
-    export_frame(frame, json, csv, parquet, positions_table)
+    export_frame(frame, out, positions_table)
 
 
 @index_app.command("tidy")
 def index_tidy(
+    out: JsonOut,
     dry: Annotated[bool, typer.Option("--dry", help="Say what would go; move and remove nothing.")] = False,
-    json: JsonOut = None,
 ) -> None:
     """Set aside files that killed writers left in the data directory; nothing stored is touched.
 
@@ -365,11 +356,12 @@ def index_tidy(
     data directory for seven days, and are then removed by the next `index tidy`.
     """
     with opened_store() as store:
-        show(store.lake.tidy(dry=dry), json)
+        show(store.lake.tidy(dry=dry), out)
 
 
 @index_app.command("forget")
 def index_forget(
+    out: JsonOut,
     readings: Annotated[
         list[str] | None,
         typer.Argument(
@@ -377,13 +369,12 @@ def index_forget(
         ),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
-    json: JsonOut = None,
 ) -> None:
     """Remove readings that were stored wrongly, with the marks of their moment; or list what is stored."""
     from liqtruth.storage.forget import forget, stored_readings
 
     with opened_store() as store:
         told = forget(store, readings, dry) if readings else stored_readings(store)
-    show_summaries(told, json)
-    if not told and json is None:
+    show_summaries(told, out)
+    if not told and not out.targets:
         say("no reading is stored")

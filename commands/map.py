@@ -1,18 +1,19 @@
-"""`liqtruth map`: draw or export one heatmap."""
+"""`liqtruth map`: draw or export one heatmap, one question per command."""
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar
 
 import typer
 
+from liqtruth.commands.grammar import App, Options
 from liqtruth.commands.options import (
     At,
     Coin,
-    CsvOut,
-    HtmlOut,
-    JsonOut,
-    ParquetOut,
-    PngOut,
+    Weights,
+    WidthBps,
     Window,
+    length_option,
     opened_store,
     parse_betas,
     parse_duration,
@@ -20,29 +21,44 @@ from liqtruth.commands.options import (
     parse_shares,
     split_names,
 )
-from liqtruth.commands.output import export_frame, export_map, export_series, flattened
+from liqtruth.commands.output import (
+    MapOut,
+    Outputs,
+    TableOut,
+    export_frame,
+    export_map,
+    export_series,
+    flattened,
+)
 from liqtruth.commands.terminal import say
 
-map_app = typer.Typer(no_args_is_help=True, help="Draw or export one heatmap.")
+EXACT = "exact"
+OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
+"""Options of `map exact` that are commands now."""
+
+map_app = App("Draw or export one heatmap.")
 
 
-@map_app.command("exact")
-def map_exact(
-    coin: Coin,
-    at: At = None,
-    width_bps: Annotated[float, typer.Option(help="Width of a price bin in basis points.")] = 10.0,
-    leverage_band: Annotated[str | None, typer.Option(help="Only 0-3x, 3-7x, 7-15x, 15-30x or 30x+.")] = None,
-    margin_mode: Annotated[str | None, typer.Option(help="Only cross or isolated.")] = None,
+def only(help: str) -> Any:
+    return typer.Option(metavar="A[,B]", help=help)
+
+
+@dataclass(frozen=True)
+class FilterOptions(Options):
+    """Which positions are on an exact map."""
+
+    heading: ClassVar[str] = "Filters (several values with commas)"
+
+    leverage_band: Annotated[str | None, only("Only 0-3x, 3-7x, 7-15x, 15-30x or 30x+.")] = None
+    margin_mode: Annotated[str | None, only("Only cross or isolated.")] = None
     account_mode: Annotated[
-        str | None, typer.Option(help="Only standard, unified, portfolio, dexAbstraction or unknown.")
-    ] = None,
-    account_size: Annotated[str | None, typer.Option(help="Only <100k, 100k-1M, 1M-10M or >10M.")] = None,
-    age_band: Annotated[
-        str | None, typer.Option(help="Only readings <1h, 1-4h, 4-24h, 1-7d or >7d old.")
-    ] = None,
+        str | None, only("Only standard, unified, portfolio, dexAbstraction or unknown.")
+    ] = None
+    account_size: Annotated[str | None, only("Only <100k, 100k-1M, 1M-10M or >10M.")] = None
+    age_band: Annotated[str | None, only("Only readings <1h, 1-4h, 4-24h, 1-7d or >7d old.")] = None
     position_age: Annotated[
-        str | None, typer.Option(help="Only positions first seen <4h, 4-24h, 1-7d or >7d ago, or unknown.")
-    ] = None,
+        str | None, only("Only positions first seen <4h, 4-24h, 1-7d or >7d ago, or unknown.")
+    ] = None
     holder_share: Annotated[
         Any,
         typer.Option(
@@ -50,7 +66,70 @@ def map_exact(
             metavar="LOW-HIGH",
             help="Only holders of so many percent of their side, e.g. 5-100.",
         ),
-    ] = None,
+    ] = None
+
+    def values(self) -> dict[str, list[str]]:
+        """By name, of those that are given, but for the share of holders."""
+        given = {name: value for name, value in vars(self).items() if name != "holder_share" and value}
+        return {name: split_names(values) for name, values in given.items()}
+
+
+@dataclass(frozen=True)
+class PartOptions(Options):
+    """Which part of a modelled map is drawn, and with what leverages."""
+
+    heading: ClassVar[str] = "Model"
+
+    weights: Weights = None
+    leverage: Annotated[
+        list[Any] | None, typer.Option(parser=parse_numbers, metavar="25,50", help="Only these leverages.")
+    ] = None
+    age: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BAND[,BAND]",
+            help="Only what opened <4h, 4-24h, 1-7d or >7d ago; in a history also fresh (under a day) or stale.",
+        ),
+    ] = None
+
+
+Hidden = Annotated[str | None, typer.Option(hidden=True)]
+HiddenLength = Annotated[Any, typer.Option(parser=parse_duration, hidden=True)]
+
+
+@dataclass(frozen=True)
+class OldSeries(Options):
+    """How a history was asked for before `map history`."""
+
+    series: HiddenLength = None
+    step: HiddenLength = None
+
+
+@dataclass(frozen=True)
+class OldViews(OldSeries):
+    """How other questions were asked of `map exact`, before each had a command."""
+
+    joint: Hidden = None
+    betas: Hidden = None
+    executable: Annotated[bool, typer.Option("--executable", hidden=True)] = False
+
+    def asked(self) -> list[str]:
+        named = {"history": self.series, "joint": self.joint or self.betas, "execution": self.executable}
+        return [name for name, value in named.items() if value]
+
+
+Filters = Annotated[FilterOptions, FilterOptions.spread()]
+Part = Annotated[PartOptions, PartOptions.spread()]
+
+
+@map_app.command("exact")
+def map_exact(
+    coin: Coin,
+    filters: Filters,
+    old: Annotated[OldViews, OldViews.spread()],
+    out: MapOut,
+    at: At = None,
+    width_bps: WidthBps = 10.0,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -58,92 +137,138 @@ def map_exact(
             help="Only the crowd (each position with at most 0.3 % of open interest) or what whales hold above it.",
         ),
     ] = None,
-    joint: Annotated[
-        str | None,
-        typer.Option(help="Move all coins together: beta (from stored candles) or parallel (all alike)."),
-    ] = None,
+) -> None:
+    """The exact heatmap of a coin: actual positions at their actual liquidation prices."""
+    from liqtruth.indexer.maps.views import exact_view
+
+    if old.asked():
+        whole = not (filters.values() or filters.holder_share or layer)
+        return _as_before(old, whole, coin, at, width_bps, out)
+    with opened_store() as store:
+        drawn = exact_view(
+            store,
+            coin,
+            at,
+            width_bps,
+            filters=filters.values(),
+            holder_share=filters.holder_share,
+            layer=layer,
+        )
+    return export_map(drawn, out)
+
+
+def _as_before(
+    old: OldViews, whole: bool, coin: str, at: datetime | None, width_bps: float, out: Outputs
+) -> None:
+    """`map exact --joint`, `--executable` and `--series`, for one release."""
+    from liqtruth.heatmap.errors import BadInput
+
+    name, *others = old.asked()
+    if others or not whole:
+        raise BadInput(f"`map {name}` draws whole maps: leave filters, --layer and other questions out")
+    say_moved(f"map exact --{OLD_FLAGS[name]}", f"map {name}")
+    if name == "history":
+        return map_history(
+            coin, PartOptions(), out, last=old.series, step=old.step, at=at, width_bps=width_bps
+        )
+    if name == "joint":
+        return map_joint(coin, out, old.joint or "parallel", old.betas, at, width_bps)
+    return map_execution(coin, out, at, width_bps)
+
+
+def say_moved(before: str, now: str) -> None:
+    """One line on stderr about a spelling that the next release does not know."""
+    say(f"note: `liqtruth {before}` is now `liqtruth {now}`; the next release takes only that", err=True)
+
+
+@map_app.command("joint")
+def map_joint(
+    coin: Coin,
+    out: MapOut,
+    move: Annotated[
+        str,
+        typer.Option(
+            metavar="parallel|beta",
+            help="How other coins move: parallel (all alike) or beta (by betas from stored candles).",
+        ),
+    ] = "parallel",
     betas: Annotated[
         str | None,
         typer.Option(
             metavar="COIN=BETA,...", help="Betas to COIN instead of fitted ones; others move alike."
         ),
     ] = None,
-    executable: Annotated[
-        bool, typer.Option("--executable", help="Only what meets the book first at each level.")
-    ] = False,
-    series: Annotated[
-        Any,
-        typer.Option(
-            parser=parse_duration, metavar="TIME", help="Price-time heatmap of the last TIME, e.g. 7d."
-        ),
-    ] = None,
-    step: Annotated[
-        Any, typer.Option(parser=parse_duration, metavar="TIME", help="Step of --series; default 48 steps.")
-    ] = None,
-    json: JsonOut = None,
-    csv: CsvOut = None,
-    parquet: ParquetOut = None,
-    html: HtmlOut = None,
-    png: PngOut = None,
-) -> None:
-    """The exact heatmap of a coin: actual positions at their actual liquidation prices.
-
-    Filters take one value or several with commas. --layer, --joint, --executable, --series and filters exclude one
-    another.
-    """
-    from liqtruth.indexer.maps.views import MapView, view_map, view_series
-
-    filters = {
-        "leverage_band": leverage_band,
-        "margin_mode": margin_mode,
-        "account_mode": account_mode,
-        "account_size": account_size,
-        "age_band": age_band,
-        "position_age": position_age,
-    }
-    view = MapView(
-        coin,
-        at,
-        width_bps,
-        {name: split_names(values) for name, values in filters.items() if values},
-        holder_share,
-        joint,
-        parse_betas(betas),
-        executable,
-        layer,
-    )
-    with opened_store() as store:
-        if series is not None:
-            return export_series(view_series(store, view, series, step), json, csv, parquet, html, png)
-        drawn, lines = view_map(store, view)
-    export_map(drawn, json, csv, parquet, html, png)
-    for line in lines if json is None and csv is None else ():
-        say(line)
-
-
-@map_app.command("positions")
-def map_positions(
-    coin: Coin,
-    between: Annotated[
-        tuple[float, float], typer.Option(metavar="LOW HIGH", help="Liquidation prices from LOW up to HIGH.")
-    ],
     at: At = None,
-    json: JsonOut = None,
-    csv: CsvOut = None,
-    parquet: ParquetOut = None,
+    width_bps: WidthBps = 10.0,
 ) -> None:
-    """The positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
-    from liqtruth.indexer.maps.drilldown import positions_between
-    from liqtruth.indexer.positions.listing import drilldown_table
+    """The exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
+    from liqtruth.indexer.maps.views import joint_map
 
     with opened_store() as store:
-        frame = positions_between(store, coin, *between, at)
-    export_frame(frame, json, csv, parquet, drilldown_table)
+        drawn, lines = joint_map(store, coin, at, width_bps, move=move, betas=parse_betas(betas))
+    export_map(drawn, out, lines)
+
+
+@map_app.command("execution")
+def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 10.0) -> None:
+    """What meets the book first at each level: the first orders of the liquidations, not the positions behind them."""
+    from liqtruth.indexer.maps.execution import executable_map
+
+    with opened_store() as store:
+        drawn = executable_map(store, coin, at, width_bps)
+    export_map(drawn, out)
+
+
+@map_app.command("history")
+def map_history(
+    coin: Coin,
+    part: Part,
+    out: MapOut,
+    last: Annotated[timedelta, length_option("--last", help="How far back, e.g. 48h or 7d.")] = "7d",  # type: ignore[assignment]
+    step: Annotated[
+        Any, length_option("--step", help="Time between moments; default: 48 of them, or bars of a model.")
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="exact, or calibrated, vintages, tiers or bell of one exchange.", rich_help_panel="Model"
+        ),
+    ] = EXACT,
+    venue: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Exchange of a modelled history.", rich_help_panel="Model"),
+    ] = "binance",
+    at: At = None,
+    width_bps: WidthBps = 10.0,
+) -> None:
+    """Price against time: the exact heatmap at every step of the last days, or a modelled one."""
+    with opened_store() as store:
+        if model == EXACT:
+            from liqtruth.indexer.maps.views import exact_history
+
+            _refuse_part(part)
+            found = exact_history(store, coin, last, step, at, width_bps)
+        else:
+            from liqtruth.estimator.over_time.price_time import model_series
+
+            chosen: dict[str, Any] = {"weights": part.weights, "leverage": flattened(part.leverage)}
+            found = model_series(store, coin, venue, model, last, step, **chosen, age=part.age, at=at)
+    export_series(found, out)
+
+
+def _refuse_part(part: PartOptions) -> None:
+    from liqtruth.heatmap.errors import BadInput
+
+    if given := [f"--{name}" for name, value in vars(part).items() if value]:
+        raise BadInput(f"{given[0]} must come with a model: give --model, or leave it out for exact maps")
 
 
 @map_app.command("model")
 def map_model(
     coin: Coin,
+    part: Part,
+    old: Annotated[OldSeries, OldSeries.spread()],
+    out: MapOut,
     venue: Annotated[
         str,
         typer.Option(
@@ -155,53 +280,49 @@ def map_model(
         typer.Option(
             help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
             "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
-            "shape-copy, last-exact (the last two start from exact maps)."
+            "shape-copy, last-exact (the last two start from exact maps).",
+            rich_help_panel="Model",
         ),
     ] = "tiers",
     window: Window = "30d",
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="Leverage model of vintages; default: the shipped prior."),
-    ] = None,
-    leverage: Annotated[
-        list[Any] | None, typer.Option(parser=parse_numbers, metavar="25,50", help="Only these leverages.")
-    ] = None,
-    age: Annotated[
-        str | None,
-        typer.Option(
-            metavar="BAND[,BAND]",
-            help="Only what opened <4h, 4-24h, 1-7d or >7d ago; with --series also fresh (under a day) or stale.",
-        ),
-    ] = None,
-    series: Annotated[
-        Any,
-        typer.Option(
-            parser=parse_duration,
-            metavar="TIME",
-            help="Price-time heatmap of the last TIME, e.g. 30d, of one venue; calibrated, vintages, tiers or bell.",
-        ),
-    ] = None,
-    step: Annotated[
-        Any, typer.Option(parser=parse_duration, metavar="TIME", help="Step of --series, e.g. 1h.")
-    ] = None,
     at: At = None,
-    width_bps: Annotated[float, typer.Option(help="Width of a price bin in basis points.")] = 10.0,
-    json: JsonOut = None,
-    csv: CsvOut = None,
-    parquet: ParquetOut = None,
-    html: HtmlOut = None,
-    png: PngOut = None,
+    width_bps: WidthBps = 10.0,
 ) -> None:
     """The modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
-    chosen: dict[str, Any] = {"weights": weights, "leverage": flattened(leverage), "at": at}
-    ages = split_names(age) if age else None
+    from liqtruth.compare.modelled import modelled_map
+
+    if old.series is not None:
+        say_moved("map model --series", f"map history --model {model}")
+        return map_history(coin, part, out, old.series, old.step, model, venue, at)
     with opened_store() as store:
-        if series is not None:
-            from liqtruth.estimator.over_time.price_time import model_series
+        drawn = modelled_map(
+            store,
+            coin,
+            venue,
+            model,
+            window,
+            weights=part.weights,
+            leverage=flattened(part.leverage),
+            age=split_names(part.age) if part.age else None,
+            at=at,
+            width_bps=width_bps,
+        )
+    return export_map(drawn, out)
 
-            over_time = model_series(store, coin, venue, model, series, step, **chosen, age=age)
-            return export_series(over_time, json, csv, parquet, html, png)
-        from liqtruth.compare.modelled import modelled_map
 
-        drawn = modelled_map(store, coin, venue, model, window, **chosen, age=ages, width_bps=width_bps)
-    export_map(drawn, json, csv, parquet, html, png)
+@map_app.command("positions")
+def map_positions(
+    coin: Coin,
+    out: TableOut,
+    between: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="Liquidation prices from LOW up to HIGH.")
+    ],
+    at: At = None,
+) -> None:
+    """The positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
+    from liqtruth.indexer.maps.drilldown import positions_between
+    from liqtruth.indexer.positions.listing import drilldown_table
+
+    with opened_store() as store:
+        frame = positions_between(store, coin, *between, at)
+    export_frame(frame, out, drilldown_table)

@@ -1,32 +1,51 @@
 """Options that several commands share, how their values are read, and the store that they open."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from liqtruth.commands.grammar import Options
 from liqtruth.commands.terminal import say
-
-LONGEST_DURATION: Final = timedelta(days=36_525)
-"""Any moment that is believed, and this much before or after it, is in the calendar."""
 
 if TYPE_CHECKING:
     from liqtruth.storage.settings import Settings
     from liqtruth.storage.store import Store
 
+T = TypeVar("T")
 
+
+# ----------------------------------------------------------------------------------- values as text
+
+
+def refusing(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """`parse` whose `BadInput` and `ValueError` are said of the option that the text came from."""
+
+    @wraps(parse)
+    def parsed(text: str) -> T:
+        from liqtruth.heatmap.errors import BadInput
+
+        try:
+            return parse(text)
+        except (BadInput, ValueError, OverflowError) as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parsed
+
+
+@refusing
 def parse_time(text: str) -> datetime:
     """ISO 8601; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is no time; write e.g. 2026-08-21T12:00Z") from error
+        raise ValueError(f"must be a time such as 2026-08-21T12:00Z, got {text!r}") from error
 
 
 def parse_at(text: str) -> datetime:
@@ -35,46 +54,63 @@ def parse_at(text: str) -> datetime:
 
     moment = parse_time(text)
     if moment > datetime.now(UTC) + AHEAD:
-        raise typer.BadParameter(
-            f"{text!r} is in the future: a map is of a moment that was; leave --at out for the latest"
-        )
+        raise typer.BadParameter(f"must be a moment that was, got {text!r}, which is in the future; leave it out for "
+                                 "the latest")  # fmt: skip
     return moment
 
 
+@refusing
 def parse_numbers(text: str) -> list[float]:
     """Comma separated positive numbers."""
     try:
         numbers = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no list of numbers; write e.g. 25,50") from error
-    if any(not number > 0 for number in numbers):
-        raise typer.BadParameter(f"{text!r}: every number must be positive")
+    except ValueError:
+        numbers = []
+    if not numbers or any(not number > 0 for number in numbers):
+        raise ValueError(f"must be positive numbers such as 25,50, got {text!r}")
     return numbers
 
 
+@refusing
 def parse_duration(text: str) -> timedelta:
-    """`90s`, `30m`, `4h`, `7d`."""
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    try:
-        length = timedelta(**{units[text[-1]]: float(text[:-1])})
-    except (KeyError, ValueError, IndexError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is no length of time; write e.g. 90s, 30m, 4h or 7d") from error
-    if length <= timedelta(0):
-        raise typer.BadParameter(f"{text!r} must be longer than nothing")
-    if length > LONGEST_DURATION:
-        raise typer.BadParameter(f"{text!r} is longer than a century; write e.g. 90s, 30m, 4h or 7d")
-    return length
+    """`90m`, `48h`, `2w`, `1y`."""
+    from liqtruth.heatmap.durations import parse_duration as parse
+
+    return parse(text)
 
 
+def parse_days(least: int = 1, most: int = 36_500) -> Callable[[str], int]:
+    """Reads a number of days, or any length of time, rounded up to whole days."""
+
+    @refusing
+    def parsed(text: str) -> int:
+        from liqtruth.heatmap.durations import parse_duration as parse
+        from liqtruth.heatmap.errors import BadInput
+
+        try:
+            days = -(-parse(f"{text}d" if text.isdecimal() else text) // timedelta(days=1))
+        except BadInput:
+            days = 0
+        if not least <= days <= most:
+            raise ValueError(
+                f"must be days or a length of time such as 2w, from {least} to {most} days, got {text!r}"
+            )
+        return days
+
+    return parsed
+
+
+@refusing
 def parse_shares(text: str) -> tuple[float, float]:
     """`5-100`: a range of percent, as shares."""
     low, dash, high = text.partition("-")
+    wanted = f"must be a range of percent such as 5-100, got {text!r}"
     try:
         shares = float(low) / 100, float(high) / 100
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no range of percent; write e.g. 5-100") from error
+    except ValueError:
+        raise ValueError(wanted) from None
     if not (dash and 0 <= shares[0] <= shares[1] <= 1):
-        raise typer.BadParameter(f"{text!r} is no range from 0 to 100 percent; write e.g. 5-100")
+        raise ValueError(wanted)
     return shares
 
 
@@ -84,9 +120,10 @@ def parse_betas(text: str | None) -> dict[str, float]:
         pairs = [pair.split("=") for pair in split_names(text or "")]
         return {coin.strip(): float(beta) for coin, beta in pairs}
     except ValueError as error:
-        raise typer.BadParameter(f"--betas {text!r}: write e.g. ETH=1.2,SOL=1.5") from error
+        raise typer.BadParameter(f"--betas must be written as ETH=1.2,SOL=1.5, got {text!r}") from error
 
 
+@refusing
 def parse_coin(text: str) -> str:
     """Hyperliquid's name of a coin that others call BTC-PERP, btc or BTCUSDT; what it was taken for is told."""
     from liqtruth.storage.files.coin_names import folded
@@ -97,10 +134,26 @@ def parse_coin(text: str) -> str:
     return name.coin
 
 
+def parse_coins(text: str | None) -> list[str]:
+    """Comma separated coins, each as `parse_coin`."""
+    return [parse_coin(name) for name in split_names(text or "")]
+
+
 def split_names(text: str) -> list[str]:
     """Comma separated names."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
+
+def time_option(*names: str, help: str, heading: str = "Time") -> Any:
+    return typer.Option(*names, parser=parse_time, metavar="TIME", help=help, rich_help_panel=heading)
+
+
+def length_option(*names: str, help: str, heading: str = "Time") -> Any:
+    """Any length of time: `90m`, `48h`, `2w`, `1y`."""
+    return typer.Option(*names, parser=parse_duration, metavar="LENGTH", help=help, rich_help_panel=heading)
+
+
+# ------------------------------------------------------------------------------------- one by one
 
 Coin = Annotated[
     str,
@@ -111,106 +164,185 @@ Coin = Annotated[
         show_default=False,
     ),
 ]
+Coins = Annotated[
+    list[str],
+    typer.Argument(
+        parser=parse_coin, metavar="COIN", help="Coins that are taken together, e.g. BTC ETH SOL.",
+        show_default=False,
+    ),
+]  # fmt: skip
 At = Annotated[
     datetime | None,
     typer.Option(
         parser=parse_at,
         metavar="TIME",
         help="As of this moment (UTC unless it says otherwise); default: latest.",
+        rich_help_panel="Time",
     ),
 ]
-Start = Annotated[
-    Any,
+Start = Annotated[Any, time_option("--from", help="First moment; default: the first stored.")]
+End = Annotated[Any, time_option("--to", help="Last moment; default: the last stored.")]
+Step = Annotated[timedelta, length_option("--step", help="Time between moments.")]
+Days = Annotated[
+    Any, typer.Option(parser=parse_days(), metavar="DAYS", help="How far back: days, or 2w, 1y.")
+]
+WidthBps = Annotated[float, typer.Option(help="Width of a price bin in basis points.")]
+Window = Annotated[
+    str,
     typer.Option(
-        "--from", parser=parse_time, metavar="TIME", help="First moment; default: the first stored."
+        metavar="LENGTH",
+        help="How far back entries are modelled, e.g. 12h, 30d, 2w, 1y.",
+        rich_help_panel="Model",
     ),
 ]
-End = Annotated[
-    Any,
-    typer.Option("--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last stored."),
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Leverage model of vintages; default: the shipped prior.",
+        rich_help_panel="Model",
+    ),
 ]
-Step = Annotated[timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="Time between moments.")]
-JsonOut = Annotated[
-    str | None, typer.Option("--json", metavar="[FILE]", help="Write JSON to FILE, else to stdout.")
-]
-CsvOut = Annotated[
-    str | None, typer.Option("--csv", metavar="[FILE]", help="Write CSV to FILE, else to stdout.")
-]
-ParquetOut = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="Write Parquet.")]
-HtmlOut = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained page.")]
-PngOut = Annotated[
-    Path | None,
-    typer.Option("--png", metavar="FILE", help="Write a picture (needs Chromium: `make packages`)."),
-]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")]
 Columns = Annotated[
     str | None,
     typer.Option(metavar="OURS=THEIRS,...", help="Map the columns of a table that is not recognised."),
 ]
-Window = Annotated[
-    str,
+Dexes = Annotated[
+    str, typer.Option("--dex", help="Perp dexes, comma separated: 'main', builder dexes by name, or 'all'.")
+]
+
+
+# ------------------------------------------------------------------------------------- groups
+
+BaseUrl = Annotated[
+    str | None,
     typer.Option(
-        help="How far back entries are modelled: 12h, 24h, 3d, 7d, 30d, 90d, 180d, or other whole days."
+        metavar="URL", help="Another endpoint: an own node, or the sandbox.", rich_help_panel="Exchange"
     ),
 ]
-BaseUrl = Annotated[
-    str | None, typer.Option(metavar="URL", help="Another endpoint: an own node, or the sandbox.")
-]
+
+
+@dataclass(frozen=True)
+class ExchangeOptions(Options):
+    """Where and how fast an endpoint is asked."""
+
+    heading: ClassVar[str] = "Exchange"
+
+    base_url: BaseUrl = None
+    weight_per_minute: Annotated[
+        int | None,
+        typer.Option(help="Weight budget; 0 lifts it (own node). Default 960 of the exchange's 1200."),
+    ] = None
+
+    @property
+    def url(self) -> str:
+        """The info endpoint to ask: the one given, else the exchange's or what the environment says."""
+        return self.base_url or settings().hyperliquid_url
+
+    @property
+    def budget(self) -> int:
+        """Weight a minute; 0 means no limit."""
+        return settings().weight_per_minute if self.weight_per_minute is None else self.weight_per_minute
 
 
 StatsUrl = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Where leaderboard and vaults are; default: the exchange's own host."),
+    typer.Option(
+        metavar="URL",
+        help="Where leaderboard and vaults are; default: the exchange's own host.",
+        rich_help_panel="Exchange",
+    ),
 ]
-Dexes = Annotated[
-    str, typer.Option("--dex", help="Perp dexes, comma separated: 'main', builder dexes by name, or 'all'.")
+Concurrency = Annotated[
+    int, typer.Option(min=1, max=256, help="Requests in flight at most.", rich_help_panel="Exchange")
 ]
-WeightPerMinute = Annotated[
-    int | None,
-    typer.Option(help="Weight budget; 0 lifts it (own node). Default 960 of the exchange's 1200."),
-]
-Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Requests in flight at most.")]
+Exchange = Annotated[ExchangeOptions, ExchangeOptions.spread()]
+
+
+@dataclass(frozen=True)
+class LogOptions(Options):
+    """How long a watch runs, and what it logs."""
+
+    heading: ClassVar[str] = "Run"
+
+    length: Annotated[timedelta | None, length_option("--for", help="End after this long, e.g. 8h.")] = None
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False
+
+    @property
+    def for_s(self) -> float | None:
+        return None if self.length is None else self.length.total_seconds()
+
+    def begin(self) -> None:
+        from liqtruth.storage.long_runs import log_to_stderr
+
+        log_to_stderr(self.log_json, self.quiet)
+
+
+Log = Annotated[LogOptions, LogOptions.spread()]
+
+
+@dataclass(frozen=True)
+class SampleOptions(Options):
+    """Which moments of exact positions are read for a fit, and where the work is done."""
+
+    heading: ClassVar[str] = "Samples"
+
+    start: Start = None
+    end: End = None
+    step: Step = "6h"  # type: ignore[assignment]
+    least_coverage: Annotated[
+        float,
+        typer.Option(min=0.01, max=1.0, help="Share of open interest that each side of a pair must cover."),
+    ] = 0.6
+    aggregates: Annotated[
+        str,
+        typer.Option(
+            metavar="VENUE",
+            help="Whose series are read; another venue stands in where Hyperliquid's were not kept.",
+        ),
+    ] = "hyperliquid"
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=256, help="Processes of this machine that read pairs.")
+    ] = 1
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Dask scheduler whose workers read pairs, e.g. tcp://10.0.0.5:8786."
+        ),
+    ] = None
+
+    def gathered(self, store: "Store", coins: list[str]) -> Any:
+        """Every pair that the lake gives, under a progress bar."""
+        from liqtruth.commands.output import progress
+        from liqtruth.compare.calibration.lake_samples import gather
+        from liqtruth.compare.calibration.samples import Limits
+        from liqtruth.compare.workers import Workers
+        from liqtruth.estimator.model.leverage_model import leverage_model_named
+
+        with progress("pairs", 1.0) as advance:
+            return gather(
+                store,
+                coins,
+                leverage_model_named(),
+                start=self.start,
+                end=self.end,
+                step=self.step,
+                limits=Limits(least_coverage=self.least_coverage),
+                aggregates=self.aggregates,
+                workers=Workers(self.workers, self.cluster),
+                on_progress=advance,
+            )
+
+
+Samples = Annotated[SampleOptions, SampleOptions.spread()]
 
 
 def dexes_of(text: str) -> Any:
     """`all`, or the names; the main dex is called `main` and has no name of its own."""
     names = split_names(text)
     return "all" if names == ["all"] else ["" if name == "main" else name for name in names] or [""]
-
-
-def refuse_repeats(app: typer.Typer) -> None:
-    """Let every command of `app` refuse an option that takes one value and is given twice: the last would win."""
-    if app.registered_callback is not None:
-        app.registered_callback.cls = GroupOnceEach
-    for command in app.registered_commands:
-        command.cls = OnceEach
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            refuse_repeats(group.typer_instance)
-
-
-def check_repeats(command: Any, ctx: Any, args: list[str]) -> None:
-    """Raises `UsageError` (exit code 2) for an option that is no list and stands twice in `args`."""
-    _, _, given = command.make_parser(ctx).parse_args(args=list(args))
-    single = [option for option in given if isinstance(option, TyperOption) and not option.multiple]
-    for option in single:
-        if single.count(option) > 1 and not option.count:
-            raise typer.BadParameter("given twice, and it takes one value: give it once", ctx, option)
-
-
-class OnceEach(TyperCommand):
-    """A command whose options are given at most once, save those that are lists."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        check_repeats(self, ctx, args)
-        return super().parse_args(ctx, args)
-
-
-class GroupOnceEach(TyperGroup):
-    """The same for the options that stand before a command."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        check_repeats(self, ctx, args)
-        return super().parse_args(ctx, args)
 
 
 @dataclass
@@ -227,16 +359,6 @@ def settings() -> "Settings":
     from liqtruth.storage.settings import Settings
 
     return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
-
-
-def endpoint(base_url: str | None) -> str:
-    """The info endpoint to ask: the one given, else the exchange's or what the environment says."""
-    return base_url or settings().hyperliquid_url
-
-
-def weight_budget(given: int | None) -> int:
-    """Weight a minute; 0 means no limit."""
-    return settings().weight_per_minute if given is None else given
 
 
 @contextmanager

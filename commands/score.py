@@ -1,55 +1,52 @@
 """`liqtruth score`: how maps did against the liquidations that came after them, and the ledger of forecasts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from liqtruth.commands.options import At, Coin, HtmlOut, JsonOut, opened_store, parse_duration, parse_time
-from liqtruth.commands.output import progress, show, write_json
-from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.grammar import App
+from liqtruth.commands.options import (
+    At,
+    Coin,
+    End,
+    Seed,
+    Start,
+    Step,
+    Weights,
+    length_option,
+    opened_store,
+    time_option,
+)
+from liqtruth.commands.output import JsonOut, Outputs, PageOut, progress, say_lines, show, tell
+from liqtruth.commands.terminal import print_view
 
 TABLE_WIDTH = 140
 """Columns that the tables need."""
+VISITS_WIDTH = 125
 
-score_app = typer.Typer(
-    no_args_is_help=True,
-    help="Score maps on the liquidations that followed, and keep a ledger of forecasts.",
-)
+score_app = App("Score maps on what came after them, and keep a ledger.")
 VenueOf = Annotated[str, typer.Option(metavar="NAME", help="Exchange whose market is mapped.")]
 ModelOf = Annotated[
     str,
     typer.Option(help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact."),
-]
-WeightsOf = Annotated[
-    str | None,
-    typer.Option(metavar="NAME|FILE", help="Leverage model of vintages; default: the shipped prior."),
 ]
 
 
 @score_app.command("realised")
 def score_realised(
     coin: Coin,
+    out: PageOut,
     venue: VenueOf = "bybit",
     model: ModelOf = "vintages",
-    weights: WeightsOf = None,
+    weights: Weights = None,
     start: Annotated[
-        Any,
-        typer.Option(
-            "--from",
-            parser=parse_time,
-            metavar="TIME",
-            help="First moment; default: 30 days before the last.",
-        ),
+        Any, time_option("--from", help="First moment; default: 30 days before the last.")
     ] = None,
-    end: Annotated[
-        Any,
-        typer.Option("--to", parser=parse_time, metavar="TIME", help="Last moment; default: the last bar."),
-    ] = None,
-    step: Annotated[
-        timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="Time between moments.")
-    ] = "1h",  # type: ignore[assignment]
+    end: Annotated[Any, time_option("--to", help="Last moment; default: the last bar.")] = None,
+    step: Step = "1h",  # type: ignore[assignment]
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -57,9 +54,7 @@ def score_realised(
             help="Share of all liquidations that the venue's feed tells, where it does not say.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the intervals.")] = 0,
-    json: JsonOut = None,
-    html: HtmlOut = None,
+    seed: Seed = 0,
 ) -> None:
     """Hold a map over time against the stored liquidations of the 15 min, 1 h and 2 h after each moment.
 
@@ -69,6 +64,7 @@ def score_realised(
     """
     from liqtruth.compare.scoring.realised.page import write_page
     from liqtruth.compare.scoring.realised.score import score_realised as scored_on
+    from liqtruth.compare.scoring.realised.shown import realised_lines, realised_tables
 
     with opened_store() as store, progress("maps and windows", 1.0) as advance:
         result = scored_on(
@@ -84,31 +80,102 @@ def score_realised(
             seed=seed,
             on_progress=advance,
         )
-    if html is not None:
-        write_page(result, html)
-        say(f"wrote {html}", err=True)
-    if json is not None:
-        return write_json(result.score, json)
-    return _tell(result.score)
+    score = result.score
+    tell(
+        score,
+        out,
+        lambda: _print(realised_tables(score), realised_lines(score)),
+        lambda _, path: write_page(result, path),
+    )
+
+
+@score_app.command("visits")
+def score_visits(
+    coin: Coin,
+    out: PageOut,
+    venue: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Exchange whose maps and prices are scored; default: binance."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps."),
+    ] = "vintages",
+    weights: Weights = None,
+    start: Start = None,
+    end: End = None,
+    step: Step = "6h",  # type: ignore[assignment]
+    top: Annotated[int, typer.Option(min=1, max=50, help="Heaviest zones per side that count as major.")] = 5,
+    within_pct: Annotated[
+        float, typer.Option(help="Zones further from the mark than this many percent do not count.")
+    ] = 50.0,
+    tolerance_pct: Annotated[
+        float, typer.Option(help="A zone is visited when price comes within this many percent of its peak.")
+    ] = 0.25,
+    seed: Seed = 0,
+) -> None:
+    """Whether major zones are visited more often than their distance explains, and whether clusters align.
+
+    Where exact maps of Hyperliquid are stored beside the modelled ones, the three claims that are made of such maps
+    are answered: how many hotspots are visited, how many clusters align, how far they deviate.
+    """
+    from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
+    from liqtruth.compare.scoring.visits.shown import visits_view, write_page
+
+    plan = VisitPlan(coin, venue, model, weights, start, end, step, top, within_pct, tolerance_pct, seed)
+    with opened_store() as store, progress("exact maps", 1.0) as advance:
+        report = visits_stored(store, plan, advance)
+    _tell(report, out, visits_view, write_page)
+
+
+@score_app.command("leads")
+def score_leads(
+    coin: Coin,
+    out: PageOut,
+    venue: Annotated[
+        str, typer.Option(metavar="NAME", help="Exchange whose realised liquidations are told early, or not.")
+    ] = "binance",
+    start: Start = None,
+    end: End = None,
+    step: Annotated[timedelta, length_option("--step", help="Length of a step.")] = "15m",  # type: ignore[assignment]
+    max_lag: Annotated[int, typer.Option(min=1, help="Steps that either may lead by.")] = 12,
+    shuffles: Annotated[int, typer.Option(min=200, help="Shuffles of days for the null.")] = 400,
+    seed: Seed = 0,
+) -> None:
+    """Whether what price sweeps on Hyperliquid's exact map leads the liquidations of an exchange.
+
+    Needs exact maps, prices and listened-to liquidations of the same time, on at least 6 days.
+    """
+    from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
+    from liqtruth.compare.scoring.lead_lag.shown import leads_table, write_page
+
+    plan = LeadLagPlan(coin, venue, start, end, step, max_lag, shuffles, seed)
+    with opened_store() as store, progress("exact maps", 1.0) as advance:
+        report = lead_lag_stored(store, plan, advance)
+    _tell(report, out, leads_table, write_page)
+
+
+def _tell(
+    report: Any, out: Outputs, view: Callable[[Any], Any], write_page: Callable[[Any, Path], None]
+) -> None:
+    tell(report, out, lambda: _print([view(report)], report.describe(), VISITS_WIDTH), write_page)
 
 
 @score_app.command("forecast")
 def score_forecast(
     coin: Coin,
+    out: JsonOut,
     venue: VenueOf = "bybit",
     model: Annotated[
         str, typer.Option(help="Any model of `liqtruth map model`; on hyperliquid also exact.")
     ] = "vintages",
-    weights: WeightsOf = None,
-    horizon: Annotated[
-        timedelta, typer.Option(parser=parse_duration, metavar="TIME", help="How far ahead it speaks.")
-    ] = "1h",  # type: ignore[assignment]
+    weights: Weights = None,
+    horizon: Annotated[timedelta, length_option("--horizon", help="How far ahead it speaks.")] = "1h",  # type: ignore[assignment]
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Store a map of the past; it stays marked as a replay for good."),
     ] = False,
     at: At = None,
-    json: JsonOut = None,
 ) -> None:
     """Keep the map of now in the ledger, before what it speaks of can be seen.
 
@@ -119,11 +186,11 @@ def score_forecast(
 
     plan = ForecastPlan(coin, venue, model, weights, horizon, at, replay)
     with opened_store() as store:
-        show(make_forecast(store, plan), json)
+        show(make_forecast(store, plan), out)
 
 
 @score_app.command("settle")
-def score_settle(json: JsonOut = None) -> None:
+def score_settle(out: JsonOut) -> None:
     """Score the forecasts whose horizon is over and whose prices and liquidations are stored, each exactly once.
 
     The content of a forecast is held against its hash first; one that was changed is refused, and the exit code is 1.
@@ -132,37 +199,26 @@ def score_settle(json: JsonOut = None) -> None:
 
     with opened_store() as store, progress("forecasts", 1.0) as advance:
         report = settle(store, on_progress=advance)
-    show(report, json)
+    show(report, out)
     raise typer.Exit(report.exit_code)
 
 
 @score_app.command("list")
 def score_list(
+    out: JsonOut,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
-    json: JsonOut = None,
 ) -> None:
     """The ledger by model, market and horizon: forecasts, scores so far, and what is held against a model."""
-    from liqtruth.compare.scoring.ledger.leaderboard import standings
-
-    with opened_store() as store:
-        rows = standings(store, model, None if venue is None else [venue])
-    if json is not None:
-        return write_json(rows, json)
+    from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
     from liqtruth.compare.scoring.ledger.shown import ledger_lines, ledger_table
 
-    return _print([ledger_table(rows)] if rows else [], ledger_lines(rows))
+    with opened_store() as store:
+        rows = leaderboard(store, model, None if venue is None else [venue])
+    tell(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
 
 
-def _tell(score: Any) -> None:
-    """The tables and their lines."""
-    from liqtruth.compare.scoring.realised.shown import realised_lines, realised_tables
-
-    _print(realised_tables(score), realised_lines(score))
-
-
-def _print(tables: Iterable[Any], lines: Iterable[str]) -> None:
+def _print(tables: Iterable[Any], lines: Iterable[str], width: int = TABLE_WIDTH) -> None:
     for table in tables:
-        print_view(table, TABLE_WIDTH)
-    for line in lines:
-        say(line)
+        print_view(table, width)
+    say_lines(lines)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FIRST_FREE: Final = 3
 """The number that a file gets first, after stdin, stdout and stderr."""
+ROOMY: Final = 10_000
+"""Columns that no table fills."""
 DEGRADING: Final = "liqtruth.degrading"
 PLAIN: Final = {
     **dict.fromkeys("█▉▊▋▌▍▎▏▇▆▅▄▃▂▁", "#"),
@@ -109,11 +111,65 @@ def emit(data: str) -> None:
 
 
 def print_view(view: Any, at_least: int = 0) -> None:
-    """Print a table or another view of rich, `at_least` so many columns wide."""
+    """Print a table or another view of rich; into a pipe, which has no edge, `at_least` so many columns wide.
+
+    A table whose figures would be cut at the edge of the terminal is told row by row.
+    """
     console = text_console()
-    if at_least > console.width:
-        console = text_console(width=at_least)
-    console.print(_Plain(view))
+    if _has_edge(console):
+        return console.print(_Plain(_fitted(view, console)))
+    return text_console(width=max(at_least, console.width)).print(_Plain(view))
+
+
+def columns_for_bars(others: int = 46, least: int = 8, most: int = 100) -> int:
+    """How wide bars may be beside `others` columns of figures."""
+    return min(max(text_console().width - others, least), most)
+
+
+def _has_edge(console: "Console") -> bool:
+    return console.is_terminal or "COLUMNS" in os.environ
+
+
+def _fitted(view: Any, console: "Console") -> Any:
+    from rich.console import Group
+    from rich.measure import Measurement
+    from rich.table import Table
+
+    if isinstance(view, Group):
+        return Group(*(_fitted(part, console) for part in view.renderables))
+    if not isinstance(view, Table):
+        return view
+    roomy = console.options.update(max_width=ROOMY)
+    split = Measurement.get(console, roomy, view).minimum > console.width
+    return _told(view) if split or _cuts(view, console, console.width) > _cuts(view, console, ROOMY) else view
+
+
+def _cuts(view: Any, console: "Console", width: int) -> int:
+    """How many ellipses there are in so many columns."""
+    lines = console.render_lines(view, console.options.update(width=width, max_width=width))
+    return sum(segment.text.count("…") for line in lines for segment in line)
+
+
+def _told(table: Any) -> Any:
+    """A table row by row: what its first column has, and under it every other column by name."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    headers = [_words(column.header) for column in table.columns]
+    rows = zip(*([_words(cell) for cell in column.cells] for column in table.columns), strict=True)
+    parts: list[Any] = [Text(_words(table.title), style="italic")] if table.title else []
+    for first, *others in rows:
+        if first:
+            parts.append(Text(f"{headers[0]} {first}".strip(), style="bold"))
+        said = (f"{name} {cell}".strip() for name, cell in zip(headers[1:], others, strict=True) if cell)
+        parts.append(Padding(Text(", ".join(said)), (0, 0, 0, 2)))
+    return Group(*parts, *([Text(_words(table.caption))] if table.caption else []))
+
+
+def _words(cell: Any) -> str:
+    """Text of a cell on one line."""
+    return " ".join(str(cell).split())
 
 
 def text_console(width: int | None = None, err: bool = False) -> "Console":

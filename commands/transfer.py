@@ -1,22 +1,19 @@
-"""`liqtruth calibrate transfer`: carry a fitted leverage model over to another venue by its liquidations."""
+"""`liqtruth transfer`: carry a fitted leverage model over to another venue by its liquidations."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from liqtruth.commands.calibrate import calibrate_app
-from liqtruth.commands.options import End, HtmlOut, JsonOut, Start, opened_store, parse_duration
-from liqtruth.commands.output import progress, write_json
+from liqtruth.commands.options import Coins, End, Seed, Start, length_option, opened_store
+from liqtruth.commands.output import PageOut, progress, tell
 from liqtruth.commands.terminal import say
 
 
-@calibrate_app.command("transfer")
-def calibrate_transfer(
+def transfer(
     venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose level to set, e.g. bybit.")],
-    coins: Annotated[
-        list[str], typer.Argument(metavar="COIN...", help="Coins whose liquidations are taken together.")
-    ],
+    coins: Coins,
+    out: PageOut,
     model: Annotated[str, typer.Option(metavar="NAME", help="The fitted leverage model.")] = "calibrated",
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the transferred model; default: MODEL-VENUE.")
@@ -38,43 +35,30 @@ def calibrate_transfer(
     ] = False,
     horizon: Annotated[
         timedelta,
-        typer.Option(
-            parser=parse_duration,
-            metavar="TIME",
+        length_option(
+            "--horizon",
             help="Length of a step, at most 2h: what stood at its start is held against what it liquidated.",
         ),
     ] = "1h",  # type: ignore[assignment]
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap of days.")] = 0,
-    json: JsonOut = None,
-    html: HtmlOut = None,
+    seed: Seed = 0,
 ) -> None:
-    """Carry a fitted leverage model over to VENUE, by the liquidations that the venue told.
+    """Carry a fitted leverage model over to another venue.
 
+    It goes by the liquidations that the venue reported.
     What the same model mispredicts on Hyperliquid is divided out. Liquidations tell of positions near the mark: shares
     of high leverages are corrected whole, of low ones hardly. The feed's coverage must be known: Bybit pushes every
     liquidation; of another venue give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
     """
-    from liqtruth.compare.transfer.job import Asked, transfer
+    from liqtruth.compare.transfer.job import Asked
+    from liqtruth.compare.transfer.job import transfer as carried_over
     from liqtruth.compare.transfer.record import save
+    from liqtruth.compare.transfer.shown import tell_transfer, write_page
 
     asked = Asked(venue, coins, model, name, start, end, coverage, without_hyperliquid, horizon, seed)
     with opened_store() as store:
         with progress("transfer", 1.0) as advance:
-            done = transfer(store, asked, on_progress=advance)
+            done = carried_over(store, asked, on_progress=advance)
         path = save(store.settings.data_dir, done)
-    if html is not None:
-        from liqtruth.compare.transfer.shown import write_page
-
-        write_page(done, html)
-        say(f"wrote {html}", err=True)
-    _tell(done.record, json)
+    record = done.record
+    tell(record, out, lambda: tell_transfer(record), lambda _, path: write_page(done, path))
     say(f"wrote {path}", err=True)
-
-
-def _tell(record: Any, json: str | None) -> None:
-    """The table and its lines, or JSON."""
-    if json is not None:
-        return write_json(record, json)
-    from liqtruth.compare.transfer.shown import tell_transfer
-
-    return tell_transfer(record)

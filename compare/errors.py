@@ -1,12 +1,15 @@
 """Errors of the comparison.
 
 LiqtruthError
-└── BadInput                     exit 2
-    ├── NothingToCompare         no model was given, or the tolerance is no distance
-    └── DivergenceFileError      a file that is not a divergence, or one of another schema version
+├── BadInput                     exit 2
+│   ├── NothingToCompare         no model was given, or the tolerance is no distance
+│   └── DivergenceFileError      a file that is not a divergence, or one of another schema version
+└── MissingData                  exit 1
+    ├── TooLate                  what came after a forecast's moment can be seen already
+    └── ContentChanged           the file of a forecast is gone, or is no longer what was stored
 """
 
-from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput, MissingData
 
 
 class NothingToCompare(BadInput):
@@ -15,3 +18,11 @@ class NothingToCompare(BadInput):
 
 class DivergenceFileError(BadInput):
     """A file that is not a divergence, or one of another schema version."""
+
+
+class TooLate(MissingData):
+    """A forecast of what can be seen already."""
+
+
+class ContentChanged(MissingData):
+    """The file of a forecast is gone, or is no longer what its row says."""

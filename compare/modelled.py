@@ -9,7 +9,7 @@ from typing import Final
 from liqtruth.compare.scoring.ledger.flags import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import EXACT_BASED, last_exact, shape_copy
+from liqtruth.estimator.model.baselines import EXACT_BASED, LAST_EXACT, SHAPE_COPY, last_exact, shape_copy
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
@@ -103,11 +103,11 @@ def _exact_based(
     store: Store, coin: str, venue: str, model: str, window: str, at: datetime | None, width_bps: float
 ) -> Heatmap:
     market = venue_named(venue)
-    if model == "last-exact" and market.name != VENUE:
-        raise BadInput(f"last-exact needs exact positions of {venue}: only hyperliquid shows them")
-    series = load_series(store, market, coin, window, at)
-    exact = exact_maps(store, coin, series.as_of, SHAPES if model == "shape-copy" else 1)
-    if model == "shape-copy":
+    if model == LAST_EXACT and market.name != VENUE:
+        raise BadInput(f"{LAST_EXACT} needs exact positions of {venue}: only hyperliquid shows them")
+    series = store.once(load_series, market, coin, window, at)
+    exact = exact_maps(store, coin, series.as_of, SHAPES if model == SHAPE_COPY else 1)
+    if model == SHAPE_COPY:
         return shape_copy(exact, series, market, coin, width_bps)
     return last_exact(exact[0], series, market, coin, width_bps)
 
@@ -124,7 +124,7 @@ def exact_maps(store: Store, coin: str, at: datetime, most: int) -> tuple[Heatma
     found: dict[datetime, Heatmap] = {}
     for day in range(most):
         try:
-            drawn = exact_map(store, coin, at - EARLIER * (day + 1))
+            drawn = store.once(exact_map, coin, at - EARLIER * (day + 1))
         except NothingStored:
             break
         found.setdefault(drawn.as_of, drawn)

@@ -20,7 +20,8 @@ def leaf_commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[s
         yield path, command
         return
     for name, child in children.items():
-        yield from leaf_commands(child, (*path, name))
+        if not child.hidden:
+            yield from leaf_commands(child, (*path, name))
 
 
 def describe_option(option: Any) -> str:
@@ -32,6 +33,15 @@ def describe_option(option: Any) -> str:
     return f"- {flags}: {option.help or ''}{shown}"
 
 
+def headed(options: list[Any]) -> Iterator[str]:
+    """The options under the headings of the help; those without one come first."""
+    headings = dict.fromkeys(["", *(option.rich_help_panel or "" for option in options)])
+    for heading in headings:
+        under = [describe_option(option) for option in options if (option.rich_help_panel or "") == heading]
+        if under:
+            yield "\n".join([*([f"{heading}:\n"] if heading else []), *under]) + "\n"
+
+
 def render() -> str:
     """The whole page."""
     parts = [HEAD]
@@ -39,10 +49,10 @@ def render() -> str:
     parts.append("Before any command:\n\n" + "\n".join(describe_option(o) for o in root.params) + "\n")
     for path, command in leaf_commands(root, ("liqtruth",)):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
-        options = [p for p in command.params if p.param_type_name == "option"]
+        options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
         words = " ".join([*path, *(a.metavar or a.name.upper() for a in arguments)])
         parts.append(f"## `{words}`\n\n{(command.help or '').strip()}\n")
-        parts.append("\n".join(describe_option(option) for option in options) + "\n")
+        parts += headed(options)
     return "\n".join(parts)
 
 

@@ -38,7 +38,16 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
 
 
 class LiqtruthError(Exception):
-    """Root of all errors that a user can act on; its text is one printable line with the value and the remedy."""
+    """Root of all errors that a user can act on; its text is one printable line with the value and the remedy.
+
+    Examples
+    --------
+    >>> try:
+    ...     lake.exact_map("BTV")
+    ... except lt.LiqtruthError as error:
+    ...     print(error, error.exit_code)
+    no coin 'BTV' is stored; did you mean BTC? 2
+    """
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False

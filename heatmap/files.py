@@ -1,4 +1,8 @@
-"""Heatmaps to files and back, exactly: JSON, CSV and Parquet under one versioned schema."""
+"""Heatmaps to files and back, exactly: JSON, CSV and Parquet under one versioned schema.
+
+A CSV has nothing but its columns: what else there is to say stands beside it, in `FILE.csv.meta.json`. CSVs of before
+have it in a comment line of their own, and are still read.
+"""
 
 import io
 import json
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
@@ -25,6 +30,8 @@ NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoders raise for bytes that are not what they should be, for every door: msgspec's own errors for wrong
 types and broken JSON, `UnicodeDecodeError` for text that is not UTF-8, `RecursionError` for what is nested too deep."""
 COMMENT: Final = "# "
+META: Final = ".meta.json"
+"""What the name of a CSV is followed by in the name of the file with its facts."""
 SIDE_COLUMNS: Final = ("long_usd", "short_usd")
 MOST_BYTES: Final = 256 * 2**20
 """Of a map file; one of a million bins is a tenth of it."""
@@ -34,7 +41,10 @@ MOST_BREAKDOWN: Final = 5_000_000
 """Rows by which a map is broken down."""
 
 
+SAME_EDGE: Final = 1e-9
+"""Relative, between an edge as a CSV has it and as its facts do."""
 SIDES: Final = {name: pl.Float64() for name in SIDE_COLUMNS}
+CSV_COLUMNS: Final = {"low_px": pl.Float64(), **SIDES}
 UNREADABLE: Final = (*NOT_DECODED, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 Cell = int | float | str | None
 """Of a breakdown."""
@@ -96,8 +106,12 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
 
 
 def to_json(heatmap: Heatmap) -> str:
-    """The map as JSON: the same map gives the same bytes."""
-    bins = {"long_usd": heatmap.long_usd.tolist(), "short_usd": heatmap.short_usd.tolist()}
+    """The map as JSON, with the edges of its bins; the same map gives the same bytes."""
+    bins = {
+        "edges_px": heatmap.grid.edges.tolist(),
+        "long_usd": heatmap.long_usd.tolist(),
+        "short_usd": heatmap.short_usd.tolist(),
+    }
     return json.dumps({**about(heatmap), **bins}, ensure_ascii=False, allow_nan=False)
 
 
@@ -107,28 +121,52 @@ def from_json(text: str, place: str = "JSON") -> Heatmap:
 
 
 def to_csv(heatmap: Heatmap) -> str:
-    """One row per bin under a comment line with everything else; opens in a spreadsheet."""
-    return (
-        COMMENT
-        + json.dumps(about(heatmap), ensure_ascii=False, allow_nan=False)
-        + "\n"
-        + _bins(heatmap).write_csv()
-    )
+    """One row per bin, and nothing else: `about` has the rest."""
+    return _bins(heatmap).write_csv()
 
 
-def from_csv(text: str, place: str = "CSV") -> Heatmap:
-    """Read `to_csv` back; raises `MapFileError`."""
+def from_csv(text: str, place: str = "CSV", facts: str | None = None) -> Heatmap:
+    """Read `to_csv` back with the `facts` that stand beside it, or a CSV of before; raises `MapFileError`."""
     if not text.endswith("\n"):
         raise MapFileError(f"{place}: not a heatmap: its last line is cut off")
     first, _, rest = text.partition("\n")
-    if not first.startswith(COMMENT):
-        raise MapFileError(f"{place}: not a heatmap: its first line is no `# {{...}}` header")
-    head = _decoded(first.removeprefix(COMMENT), place)
+    if first.startswith(COMMENT):
+        facts, text = first.removeprefix(COMMENT), rest
+    if facts is None:
+        raise MapFileError(f"{place}: not a heatmap: a CSV must have its facts beside it, in {place}{META}")
+    head = _decoded(facts, place)
     try:
-        table = pl.read_csv(io.BytesIO(rest.encode()), columns=list(SIDE_COLUMNS), schema_overrides=SIDES)
+        table = pl.read_csv(io.BytesIO(text.encode()), columns=[*CSV_COLUMNS], schema_overrides=CSV_COLUMNS)
     except UNREADABLE as error:
         raise MapFileError(f"{place}: not a heatmap: {_first_line(error)}") from None
-    return _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, place)
+    read = _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, place)
+    if not np.allclose(table["low_px"].to_numpy(), read.grid.edges[:-1], rtol=SAME_EDGE):
+        raise MapFileError(f"{place}: not a heatmap: its facts are those of another map, of other bins")
+    return read
+
+
+def write_csv(heatmap: Heatmap, path: Path) -> None:
+    """The bins to `path`, everything else beside it."""
+    write_with_facts(path, to_csv(heatmap), about(heatmap))
+
+
+def write_with_facts(path: Path, csv: str, facts: Mapping[str, Any]) -> None:
+    """`csv` to `path` and `facts` to `facts_of(path)`, each whole or not at all."""
+    write_atomically(path, csv)
+    if path.is_file():
+        write_atomically(facts_of(path), json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def facts_of(path: Path) -> Path:
+    """The file beside a CSV."""
+    return path.with_name(f"{path.name}{META}")
+
+
+def write_parquet(heatmap: Heatmap, path: Path) -> None:
+    """The bins, with everything else as metadata of the file."""
+    buffer = io.BytesIO()
+    _bins(heatmap).write_parquet(buffer, metadata={"liqtruth": json.dumps(about(heatmap), allow_nan=False)})
+    write_atomically(path, buffer.getvalue())
 
 
 def _from_parquet(path: Path) -> Heatmap:
@@ -155,33 +193,68 @@ def _bins_of(head: Mapping[str, Any]) -> int:
     return 2 * each_way if isinstance(each_way, int) else 0
 
 
-def write_map(heatmap: Heatmap, path: Path) -> None:
-    """Write by suffix (.json, .csv, .parquet), whole or not at all."""
+def write_map(heatmap: Heatmap, path: str | Path) -> None:
+    """Write a map by the suffix of its file, whole or not at all.
+
+    Parameters
+    ----------
+    heatmap : Heatmap
+    path : str or Path
+        Ends in `.json`, `.csv` or `.parquet`.
+
+    Raises
+    ------
+    MapFileError
+        For another suffix.
+
+    Examples
+    --------
+    >>> lt.write_map(truth, "btc.parquet")
+    """
+    path = Path(path)
     match path.suffix:
         case ".json":
             write_atomically(path, to_json(heatmap))
         case ".csv":
-            write_atomically(path, to_csv(heatmap))
+            write_csv(heatmap, path)
         case ".parquet":
-            buffer = io.BytesIO()
-            _bins(heatmap).write_parquet(
-                buffer, metadata={"liqtruth": json.dumps(about(heatmap), allow_nan=False)}
-            )
-            write_atomically(path, buffer.getvalue())
+            write_parquet(heatmap, path)
         case other:
             raise MapFileError(f"{path}: cannot write {other!r}; use .json, .csv or .parquet")
 
 
-def read_map(path: Path) -> Heatmap:
-    """Read what `write_map` wrote; raises `MapFileError` naming the file and what is wrong."""
+def read_map(path: str | Path) -> Heatmap:
+    """Read what `write_map` or `liqtruth map` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in `.json`, `.csv` or `.parquet`.
+
+    Returns
+    -------
+    Heatmap
+        Equal to what was written in every bit.
+
+    Raises
+    ------
+    MapFileError
+        Naming the file and what is wrong with it.
+
+    Examples
+    --------
+    >>> lt.write_map(truth, "btc.json")
+    >>> lt.read_map("btc.json").label
+    'hyperliquid exact'
+    """
+    path = Path(path)
     try:
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
-            raise MapFileError(f"{path}: larger than {MOST_BYTES >> 20} MB; no map is")
+        _check_size(path)
         match path.suffix:
             case ".json":
                 return from_json(path.read_text(), str(path))
             case ".csv":
-                return from_csv(path.read_text(), str(path))
+                return from_csv(path.read_text(), str(path), _facts_beside(path))
             case ".parquet":
                 return _from_parquet(path)
     except FileNotFoundError as error:
@@ -189,6 +262,17 @@ def read_map(path: Path) -> Heatmap:
     except (OSError, *UNREADABLE) as error:
         raise MapFileError(f"{path}: cannot be read as a heatmap: {_first_line(error)}") from None
     raise MapFileError(f"{path}: cannot read {path.suffix!r}; use .json, .csv or .parquet")
+
+
+def _check_size(path: Path) -> None:
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise MapFileError(f"{path}: larger than {MOST_BYTES >> 20} MB; no map is")
+
+
+def _facts_beside(path: Path) -> str | None:
+    beside = facts_of(path)
+    _check_size(beside)
+    return beside.read_text() if beside.is_file() else None
 
 
 def same(a: Heatmap, b: Heatmap) -> bool:

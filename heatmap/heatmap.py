@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -11,9 +11,12 @@ import polars as pl
 from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
-from liqtruth.heatmap.levels import DIMENSIONS, bin_levels, break_down, check_levels, crossed, sum_bins
+from liqtruth.heatmap.levels import DIMENSIONS, SIDE, bin_levels, break_down, check_levels, crossed, sum_bins
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.sides import BySide
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 Source = Literal["exact", "modelled", "imported"]
 
@@ -86,6 +89,11 @@ class Heatmap:
     the input, and what was done about it. `bounds`, where a model has any here, are of the whole map: a filtered one
     has none. `only` names what a filtered map was filtered by, with the values kept; its coverage stays that of the
     whole. `training` is the fit behind a map of fitted leverages.
+
+    Examples
+    --------
+    >>> truth.coin, truth.source, truth.dimensions[:2]
+    ('BTC', 'exact', ('leverage_band', 'margin_mode'))
     """
 
     coin: str
@@ -178,8 +186,7 @@ class Heatmap:
     @property
     def filtered_by(self) -> str:
         """`only leverage 15-30x; margin mode cross`; empty for a whole map."""
-        kept = (f"{_plainly(name)} {' or '.join(values) or 'none'}" for name, values in self.only.items())
-        return f"only {'; '.join(kept)}" if self.only else ""
+        return filtered_by(self.only)
 
     @property
     def synthetic(self) -> bool:
@@ -219,8 +226,34 @@ class Heatmap:
         return np.concatenate([below, [0.0], above])
 
     def filter(self, **wanted: str | Sequence[str]) -> "Heatmap":
-        """The part of the map whose dimensions have the wanted values, e.g. `filter(margin_mode="isolated")`."""
-        breakdown = self.breakdown
+        """The part of the map whose dimensions have the wanted values; its coverage stays that of the whole.
+
+        Parameters
+        ----------
+        **wanted : str or sequence of str
+            Values to keep, by the names of `dimensions`; `leverage` and `age` are short for their bands.
+
+        Returns
+        -------
+        Heatmap
+            It says in its label and in every drawing what it was filtered by.
+
+        Raises
+        ------
+        BadInput
+            For a dimension that the map has no breakdown by, or one that is named twice.
+
+        Examples
+        --------
+        >>> truth.filter(leverage="15-30x", margin_mode=["cross", "isolated"]).label
+        'hyperliquid exact (only leverage 15-30x; margin mode cross or isolated)'
+        """
+        given, breakdown = len(wanted), self.breakdown
+        wanted = {self._dimension(name): values for name, values in wanted.items()}
+        if len(wanted) < given:
+            raise BadInput(
+                f"each dimension must be named once, got {', '.join(wanted)} and a short name of it"
+            )
         for name, values in wanted.items():
             if breakdown is None or name not in self.dimensions:
                 has = ", ".join(self.dimensions) or "none"
@@ -240,9 +273,70 @@ class Heatmap:
             training=self.training,
         )
 
+    def _dimension(self, name: str) -> str:
+        """The dimension that a short name stands for."""
+        return next((one for one in self.dimensions if name == one.removesuffix("_band")), name)
+
     def _about(self) -> Mapping[str, Any]:
         names = ("coin", "venue", "source", "as_of", "coverage", "assumptions", "model", "quality")
         return {name: getattr(self, name) for name in names}
+
+    def frame(self) -> pl.DataFrame:
+        """The bins that hold anything, from the lowest price up.
+
+        Returns
+        -------
+        polars.DataFrame
+            `side`, `low_px` and `high_px` (the bin), `notional_usd` (at the mark).
+
+        Examples
+        --------
+        >>> truth.frame().columns
+        ['side', 'low_px', 'high_px', 'notional_usd']
+        >>> round(truth.frame()["notional_usd"].sum() / truth.in_grid_usd.total, 9)
+        1.0
+        """
+        parts = [
+            pl.DataFrame(
+                {
+                    "side": pl.repeat(side, held.size, dtype=SIDE, eager=True),
+                    "low_px": self.grid.edges[held],
+                    "high_px": self.grid.edges[held + 1],
+                    "notional_usd": mass[held],
+                }
+            )
+            for side, mass in (("long", self.long_usd), ("short", self.short_usd))
+            for held in (np.flatnonzero(mass),)
+        ]
+        return pl.concat(parts)
+
+    def plot(self) -> "go.Figure":
+        """Notional by price with cumulative liquidations, as `liqtruth map --html` draws it.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            It shows itself in a notebook; `.write_html(path)` keeps it.
+
+        Examples
+        --------
+        >>> [trace.name for trace in truth.plot().data][:2]
+        ['longs liquidated', 'shorts liquidated']
+        """
+        from liqtruth.heatmap.drawing.figure import map_figure
+
+        return map_figure(self)
+
+    def _repr_html_(self) -> str:
+        from liqtruth.heatmap.drawing.notebook import map_html
+
+        return map_html(self)
+
+
+def filtered_by(only: Mapping[str, tuple[str, ...]]) -> str:
+    """What a map was filtered by, in words."""
+    kept = (f"{_plainly(name)} {' or '.join(values) or 'none'}" for name, values in only.items())
+    return f"only {'; '.join(kept)}" if only else ""
 
 
 def _plainly(name: str) -> str:

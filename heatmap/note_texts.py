@@ -241,9 +241,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
     ),
     "only_leverage": "only leverage {bands:names} is shown",
-    "unbounded_not_levelled": (
-        "no bounds: the model is not levelled to {venue} (liqtruth calibrate transfer {venue})"
-    ),
+    "unbounded_not_levelled": ("no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})"),
     "unbounded": "no bounds: the model was not validated on any held-out map",
     # what a model assumes of a market
     "brackets": "{source}",

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Sides, Source
+from liqtruth.heatmap.heatmap import Coverage, Sides, Source, filtered_by
 from liqtruth.heatmap.levels import SIDE
 from liqtruth.heatmap.notes import Notes, of_codes, texts
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
 from liqtruth.heatmap.text import age, percent
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+SCHEMA: Final = "liqtruth.heatmap_series/1"
+"""Of what is said of a series beside its rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +48,12 @@ class HeatmapSeries:
     model : what made a modelled series
     quality : what was found wrong with the input, and what was done about it
     candles : Candles, null where only the mark at each moment is known
+    only : what the series was filtered by, with the values kept, as in `Heatmap`
+
+    Examples
+    --------
+    >>> history.coin, history.model, len(history.times)
+    ('BTC', 'tiers', 24)
     """
 
     coin: str
@@ -57,6 +71,7 @@ class HeatmapSeries:
     model: str = ""
     quality: Notes = ()
     candles: Candles | None = None
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.times), self.grid.bins)
@@ -77,7 +92,18 @@ class HeatmapSeries:
         return np.array([float(one is not None) for one in self.coverage])
 
     def frame(self) -> pl.DataFrame:
-        """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out."""
+        """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per moment, side and bin that holds anything; a filtered series says so in `filtered_by`.
+
+        Examples
+        --------
+        >>> history.frame().columns
+        ['time', 'mark_px', 'side', 'low_px', 'high_px', 'notional_usd']
+        """
         parts = []
         for side, mass in (("long", self.long_usd), ("short", self.short_usd)):
             row, bin_ = np.nonzero(np.nan_to_num(mass))
@@ -93,7 +119,23 @@ class HeatmapSeries:
                     }
                 )
             )
-        return pl.concat(parts).sort("time", "low_px")
+        rows = pl.concat(parts).sort("time", "low_px")
+        return rows.with_columns(filtered_by=pl.lit(filtered_by(self.only))) if self.only else rows
+
+    def about(self) -> dict[str, Any]:
+        """Everything but the bins and moments, in JSON types."""
+        return {
+            "schema": SCHEMA,
+            **{name: getattr(self, name) for name in ("coin", "venue", "source", "model")},
+            "times": [moment.isoformat() for moment in self.times],
+            "grid": self.grid.to_dict(),
+            "coverage": [
+                None if one is None else {**asdict(one), "notes": texts(one.notes)} for one in self.coverage
+            ],
+            "only": {name: list(values) for name, values in self.only.items()},
+            "assumptions": texts(self.assumptions),
+            "quality": texts(self.quality),
+        }
 
     def describe(self) -> list[str]:
         """How many moments, over which span, how much of open interest and how old; what a filter left out."""
@@ -140,3 +182,25 @@ class HeatmapSeries:
         at, coverage = known[-1]
         behind_s = coverage.oldest_age_s if self.source == "modelled" else None
         return at - timedelta(seconds=max(behind_s or 0.0, 0.0))
+
+    def plot(self) -> go.Figure:
+        """Price against time, colour by notional, as `liqtruth map --html` draws it.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            It shows itself in a notebook.
+
+        Examples
+        --------
+        >>> [trace.name for trace in history.plot().data][:2]
+        ['longs liquidated', 'shorts liquidated']
+        """
+        from liqtruth.heatmap.drawing.series_figure import series_figure
+
+        return series_figure(self)
+
+    def _repr_html_(self) -> str:
+        from liqtruth.heatmap.drawing.notebook import series_html
+
+        return series_html(self)

@@ -1,12 +1,18 @@
-"""One handle on everything stored: settings, database and lake."""
+"""One handle on everything stored: settings, database and lake; and what one command sees of it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.database.connection import Database, parsed_url
 from liqtruth.storage.lake.identity import check_identity, refuse_missing
 from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.read_once import ReadOnce
 from liqtruth.storage.settings import Settings
+
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,19 @@ class Store:
             raise
         return cls(settings, database, Lake(settings.lake_dir, database))
 
+    def view(self) -> "MarketView":
+        """What a command that only reads takes instead of the store; made once per command."""
+        return MarketView(self.settings, self.database, ReadOnce(self.lake.root, self.database))
+
+    def once(
+        self,
+        read: "Callable[Concatenate[Store, Asked], Found]",
+        *asked: Asked.args,
+        **named: Asked.kwargs,
+    ) -> Found:
+        """What `read` finds of this store; a view asks it once and hands the same on after that."""
+        return read(self, *asked, **named)
+
     def close(self) -> None:
         self.database.close()
 
@@ -50,3 +69,27 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class MarketView(Store):
+    """A store as one command sees it: every file is opened once, and what `once` has found is handed on.
+
+    It shows the moment at which each part was first looked at, and is let go with the command.
+    """
+
+    found: dict[Hashable, Any] = field(default_factory=dict, compare=False)
+
+    def view(self) -> "MarketView":
+        return self
+
+    def once(
+        self,
+        read: Callable[Concatenate[Store, Asked], Found],
+        *asked: Asked.args,
+        **named: Asked.kwargs,
+    ) -> Found:
+        key = (read, asked, tuple(sorted(named.items())))
+        if key not in self.found:
+            self.found[key] = read(self, *asked, **named)
+        return self.found[key]  # type: ignore[no-any-return]

@@ -33,11 +33,13 @@ LONGEST = (
     "test_settings.py",
     "test_workers.py",
     "test_cli.py",
+    "test_python.py",
     "test_cli_index.py",
     "test_terminal_cases.py",
     "test_shared_budget.py",
     "test_kill_commands.py",
     "test_sweep.py",
+    "test_wheel.py",
     "test_serve_command.py",
     "test_read_only.py",
     "test_node_state.py",
@@ -46,6 +48,8 @@ LONGEST = (
     "test_feed_watch_misbehaving.py",
 )
 """Files of tests by their duration."""
+
+os.environ.pop("COLUMNS", None)  # processes of the test runner have one: tables take their edge from it
 
 # A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
 # examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.

@@ -55,6 +55,13 @@ def watched_until_all_is_read(words: list[str], tmp_path: Path) -> list[str]:
     return told
 
 
+OLD_AND_NEW = {
+    ("--joint", "parallel"): ("joint", "BTC"),
+    ("--executable",): ("execution", "BTC"),
+    ("--series", "2h"): ("history", "BTC", "--last", "2h"),
+}
+
+
 def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
     run: Run, live: SandboxServer, listed: Path, tmp_path: Path
 ) -> None:
@@ -71,13 +78,17 @@ def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
     zone = run("map", "positions", "BTC", "--between", "1", "1e9", "--json").stdout
     assert len(json.loads(zone)) == truth.filter(coin="BTC")["liq_px"].count()
     for words in (
-        ["--joint", "parallel"],
-        ["--executable"],
-        ["--margin-mode", "cross"],
-        ["--holder-share", "0-50"],
+        ["joint", "BTC"],
+        ["execution", "BTC"],
+        ["exact", "BTC", "--margin-mode", "cross"],
+        ["exact", "BTC", "--holder-share", "0-50"],
     ):
-        assert "mark" in run("map", "exact", "BTC", *words).stdout
-    run("map", "exact", "BTC", "--series", "2h", "--step", "1h", "--html", str(tmp_path / "series.html"))
+        assert "mark" in run("map", *words).stdout
+    for old, now in OLD_AND_NEW.items():
+        before, after = run("map", "exact", "BTC", *old, "--json"), run("map", *now, "--json")
+        assert before.stdout == after.stdout
+        assert f"`liqtruth map exact {old[0]}` is now `liqtruth map {now[0]}`" in before.stderr
+    run("map", "history", "BTC", "--last", "2h", "--step", "60m", "-o", str(tmp_path / "series.html"))
     assert (tmp_path / "series.html").stat().st_size > 1_000_000
     drawn = json.loads(run("map", "exact", "xyz:TSLA", "--json").stdout)
     assert drawn["coverage"]["positions"] == truth.filter(coin="xyz:TSLA").height
@@ -197,12 +208,12 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
     ("words", "said"),
     [
         (["map", "positions", "BTC", "--between", "9", "1"], "9"),
-        (["map", "exact", "BTC", "--holder-share", "5"], "'5' is no range"),
-        (["map", "exact", "BTC", "--series", "soon"], "'soon' is no length of time"),
-        (["map", "exact", "BTC", "--series", "999999d"], "'999999d' is longer"),
-        (["map", "exact", "BTC", "--series", "1d", "--step", "1e300d"], "'1e300d' is no length of time"),
-        (["index", "watch", "--for", "36526d"], "'36526d' is longer"),
-        (["map", "exact", "BTC", "--betas", "ETH"], "write e.g. ETH=1.2"),
+        (["map", "exact", "BTC", "--holder-share", "5"], "such as 5-100, got '5'"),
+        (["map", "history", "BTC", "--last", "soon"], "--last must be a length of time such as 90s"),
+        (["map", "history", "BTC", "--last", "999999d"], "at most a century, got '999999d'"),
+        (["map", "exact", "BTC", "--series", "1d", "--step", "1e300d"], "got '1e300d'"),
+        (["index", "watch", "--for", "36526d"], "at most a century, got '36526d'"),
+        (["map", "joint", "BTC", "--betas", "ETH"], "must be written as ETH=1.2,SOL=1.5, got 'ETH'"),
         (["index", "watch", "--for", "-1h"], "-1h"),
         (["index", "node", "nowhere.rmp"], "nowhere.rmp"),
         (["index", "fills", "nowhere"], "nowhere"),

@@ -82,7 +82,9 @@ def test_a_moment_of_the_future_is_refused(run: Run, words: tuple[str, ...], ahe
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+10:00", "yesterday", ""])
 def test_a_moment_that_is_none_is_refused(run: Run, at: str) -> None:
-    assert "is no time" in " ".join(run("map", "exact", "BTC", "--at", at, code=2).stderr.split())
+    assert "--at must be a time such as" in " ".join(
+        run("map", "exact", "BTC", "--at", at, code=2).stderr.split()
+    )
 
 
 def test_a_filtered_series_and_its_age_are_said(run: Run, data_dir: Path) -> None:

@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Group
+from rich.table import Table
 
 from liqtruth.commands.output import harmless
-from liqtruth.commands.terminal import DEGRADING, degrade_streams, plain
+from liqtruth.commands.terminal import DEGRADING, columns_for_bars, degrade_streams, plain, print_view
 from liqtruth.heatmap.errors import LiqtruthError, one_line
 from tests.conftest import ROOT, Run, called
 
@@ -159,3 +162,47 @@ def test_a_warning_of_a_library_is_shown_only_where_python_is_told_to(
     assert done.returncode == 1
     assert ("RuntimeWarning: seen" in done.stderr) == bool(asked)
     assert len(done.stderr.splitlines()) >= lines
+
+
+@pytest.fixture
+def table() -> Table:
+    made = Table(title="Of two", box=None)
+    for name in ("coin", "figure", "a long heading of three"):
+        made.add_column(name, no_wrap=True)
+    made.add_row("BTC", "123,456,789.5", "of another kind")
+    made.add_row("", "-7", "")
+    return made
+
+
+def printed(
+    view: Any, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_view(Group(view))
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_table_that_fits_stays_a_table(
+    table: Table, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = printed(table, 80, monkeypatch, capsys)
+    assert any("coin" in line and "figure" in line for line in lines)
+
+
+def test_a_table_that_does_not_fit_is_told_row_by_row_and_no_figure_is_cut(
+    table: Table, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = printed(table, 30, monkeypatch, capsys)
+    assert lines[:2] == ["Of two", "coin BTC"]
+    assert " ".join(" ".join(lines[2:]).split()) == (
+        "figure 123,456,789.5, a long heading of three of another kind figure -7"
+    )
+    assert max(map(len, lines)) <= 30
+
+
+@pytest.mark.parametrize(("columns", "bar"), [(60, 14), (80, 34), (200, 100), (20, 8)])
+def test_bars_take_the_room_that_figures_leave(
+    columns: int, bar: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert columns_for_bars() == bar

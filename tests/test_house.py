@@ -22,12 +22,19 @@ ALLOWED = {
     "sandbox": {"heatmap"},
     "commands": {"heatmap", "storage", "indexer", "estimator", "compare", "sandbox"},
 }
+HEAVY = ["polars", "numpy", "sqlmodel", "ccxt", "plotly", "scipy", "httpx", "aiohttp", "hyperliquid"]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for package in ALLOWED
     for path in (ROOT / package).rglob("*.py")
     if path.name != "__init__.py"
 }
+SHOWN_BY = {
+    "heatmap.heatmap": {"heatmap.drawing.figure", "heatmap.drawing.notebook"},
+    "heatmap.series": {"heatmap.drawing.series_figure", "heatmap.drawing.notebook"},
+}
+"""The one exception to the rule on rooms: a notebook asks an object itself how it is shown (`plot`, `_repr_html_`), so
+these types name what draws them, inside those methods alone."""
 ROOMS = {name.rsplit(".", 1)[0] for name in MODULES}
 
 
@@ -66,12 +73,29 @@ def test_rooms_import_only_downward() -> None:
     """There is an order of all rooms in which each imports only earlier ones."""
     below: dict[str, set[str]] = {}
     for module, path in MODULES.items():
-        below.setdefault(room(module), set()).update(map(room, imports(path) & MODULES.keys()))
+        used = imports(path) & MODULES.keys() - SHOWN_BY.get(module, set())
+        below.setdefault(room(module), set()).update(map(room, used))
     below = {place: used - {place} for place, used in below.items()}
     try:
         TopologicalSorter(below).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("module", SHOWN_BY)
+def test_a_type_imports_what_draws_it_only_when_it_is_shown(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text())
+    inside = {
+        part.module.removeprefix("liqtruth."): node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for part in ast.walk(node)
+        if isinstance(part, ast.ImportFrom) and part.module
+    }
+    anywhere = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    drawing = [name.removeprefix("liqtruth.") for name in anywhere if ".drawing." in name]
+    assert sorted(drawing) == sorted(inside) == sorted(SHOWN_BY[module])
+    assert set(inside.values()) == {"plot", "_repr_html_"}
 
 
 def test_every_package_of_the_project_is_under_the_import_rule() -> None:
@@ -108,11 +132,18 @@ def test_the_lock_pins_every_version_with_hashes_and_names_no_host() -> None:
 
 def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     """Speed itself is measured in `benchmarks/`; what would make it slow is checked here."""
-    heavy = ["polars", "numpy", "sqlmodel", "ccxt", "plotly", "scipy", "httpx", "aiohttp", "hyperliquid"]
+    heavy = HEAVY
     code = f"import sys, liqtruth.cli; sys.exit(','.join(set({heavy!r}) & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.stderr.strip() == ""
     assert done.returncode == 0
+
+
+def test_importing_the_project_loads_nothing_heavy_and_little_of_its_own() -> None:
+    heavy = [*HEAVY, "pydantic", "typer", "liqtruth.heatmap", "liqtruth.compare", "liqtruth.storage"]
+    code = f"import sys, liqtruth; sys.exit(','.join(set({heavy!r}) & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
 def test_a_side_is_asked_for_by_type_not_looked_up_by_name() -> None:

@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+import polars as pl
+
 from liqtruth.compare.conclusion import (
     CROWD,
     RAW,
@@ -51,6 +53,16 @@ from liqtruth.heatmap.notes import Notes
 
 SCHEMA: Final = "liqtruth.divergence/1"
 CLUSTERS_KEPT: Final = 10
+FRAME: Final[Mapping[str, pl.DataType]] = {
+    "model": pl.String(),
+    "score": pl.String(),
+    "side": pl.String(),
+    "value": pl.Float64(),
+    "null_value": pl.Float64(),
+    "skill": pl.Float64(),
+    "ranked": pl.Boolean(),
+}
+"""Columns of `Divergence.frame`."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,12 @@ class Divergence:
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
     not at hand. `verdict` is `conclusion` in words.
+
+    Examples
+    --------
+    >>> found = lt.compare(truth, model).divergence
+    >>> found.coin, found.synthetic, found.null_scores.wasserstein_pct > 0
+    ('BTC', True, True)
     """
 
     schema: str
@@ -135,6 +153,29 @@ class Divergence:
     remarks: tuple[str, ...]
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
+
+    def frame(self) -> pl.DataFrame:
+        """Every score of every model beside that of the map that knows only the mark.
+
+        Returns
+        -------
+        polars.DataFrame
+            `model`, `score` (`wasserstein_pct` is in percent of price), `side` (`mean` of both, `both` on one axis),
+            `value`, `null_value`, `skill` (1 perfect, 0 no better than the null), `ranked` (whether it may rank the
+            model).
+
+        Examples
+        --------
+        >>> found = lt.compare(truth, model)
+        >>> found.divergence.frame().columns
+        ['model', 'score', 'side', 'value', 'null_value', 'skill', 'ranked']
+        """
+        rows = [
+            (result.summary.label, row.score, row.side, row.model, row.null, row.skill, row.ranked)
+            for result in self.models
+            for row in result.judged
+        ]
+        return pl.DataFrame(rows, schema=FRAME, orient="row")
 
 
 def compare_maps(

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.comparison import Comparison
+from liqtruth.compare.divergence.divergence import compare_maps
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -22,15 +22,6 @@ from liqtruth.storage.store import Store
 DEFAULT_MODELS: Final = ("binance:tiers", "binance:bell")
 FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VENUE))
 """Beside the others where a leverage model was fitted and the venue's series are stored."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A divergence and the maps it was computed from."""
-
-    divergence: Divergence
-    truth_map: Heatmap
-    model_maps: tuple[Heatmap, ...]
 
 
 def compare_stored(
@@ -49,12 +40,13 @@ def compare_stored(
     spelling and whatever the makers raise where data are missing. Without `models` they are `DEFAULT_MODELS`, and
     `FITTED_MODELS` as far as they can be made.
     """
-    truth_map, crowd = _truth(store, coin, truth, at, window)
+    view = store.view()
+    truth_map, crowd = _truth(view, coin, truth, at, window)
     moment = truth_map.as_of
-    maps = [make_map(store, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
+    maps = [make_map(view, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
     said: list[str] = []
     if not models:
-        fitted, said = _fitted_maps(store, coin, moment, window)
+        fitted, said = _fitted_maps(view, coin, moment, window)
         maps += fitted
     found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, said=said)
     return Comparison(found, truth_map, tuple(maps))
@@ -85,7 +77,7 @@ def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[li
 def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: str) -> Heatmap:
     """The map that a spec names: `exact`, `VENUE:MODEL` or a file."""
     if spec == "exact":
-        return exact_map(store, coin, at)
+        return store.once(exact_map, coin, at)
     if Path(spec).suffix in (".json", ".csv", ".parquet"):
         return read_map(Path(spec))
     venue, colon, model = spec.partition(":")

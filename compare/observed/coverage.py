@@ -1,17 +1,18 @@
-"""When a venue's liquidations were listened to, and what its word on its stream says of how many it tells.
+"""When a venue's liquidations were observed, and what share of all of them it reports.
 
 A venue's pushed liquidations are known in its spans of `listening`. A node's fills on Hyperliquid have none: there the
-exchange is taken as heard from one liquidation of any coin to the next, if that is soon enough.
+exchange is taken as observed from one liquidation of any coin to the next, if that is soon enough.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.venues.table import VENUES
+from liqtruth.estimator.venues.table import VENUES, Venue
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.frames import LIQUIDATIONS
@@ -27,15 +28,15 @@ LONGEST_QUIET_MS: Final = 3_600_000
 """On a whole exchange an hour without any liquidation is an hour of which no file was read."""
 
 
-def spans_heard(store: Store, venue: str, coin: str) -> IntArray:
-    """When the liquidations of a market were heard, ms, shape (spans, 2): in order and apart from each other; none
+def spans_observed(store: Store, venue: str, coin: str) -> IntArray:
+    """When the liquidations of a market were observed, ms, shape (spans, 2): in order and apart from each other; none
     where nothing tells."""
     rows = store.lake.read_series("listening", venue, coin, DATASETS["listening"].schema)
     if rows.height:
         return joined(*(rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
     if venue != HYPERLIQUID:
         return np.zeros((0, 2), dtype=np.int64)
-    times = _any_liquidation(store)
+    times = store.once(_any_liquidation)
     soon = np.diff(times) <= LONGEST_QUIET_MS
     return joined(times[:-1][soon], times[1:][soon])
 
@@ -56,6 +57,30 @@ def joined(start_ms: IntArray | Sequence[int], until_ms: IntArray | Sequence[int
     latest = np.maximum.accumulate(until)
     first = np.flatnonzero(np.append(True, start[1:] > latest[:-1]))
     return np.stack([start[first], latest[np.append(first[1:], start.size) - 1]], axis=1)
+
+
+def clipped(spans_ms: IntArray, start: datetime | None, end: datetime | None) -> IntArray:
+    """What of the spans lies between two times."""
+    low, high = (None if at is None else int(at.timestamp() * 1000) for at in (start, end))
+    cut = np.clip(spans_ms, low, high) if low is not None or high is not None else spans_ms
+    return np.asarray(cut[cut[:, 1] > cut[:, 0]])
+
+
+def known_coverage(venue: Venue, given: float | None) -> float:
+    """Share of all liquidations that the venue's feed reports.
+
+    Raises `BadInput` where it is not known, with what the venue says, and for a share that is none.
+    """
+    if given is not None:
+        check_coverage(given)
+        return given
+    word = venue.liquidation_stream or "nothing"
+    if venue.pushes_every_liquidation:
+        return 1.0
+    raise BadInput(
+        f"{venue.name} pushes {word}: what share of all liquidations that is nobody knows, and a level set by it "
+        "would be wrong by as much; take a venue that pushes every one (bybit), or give --coverage SHARE if you know it"
+    )
 
 
 def check_coverage(share: float) -> None:

@@ -1,6 +1,6 @@
-"""Realised liquidations of a market as they are stored, when they were listened to, and what share of all they are.
+"""Realised liquidations of a market as they are stored, when they were observed, and what share of all they are.
 
-When they were heard is told by `compare.observed.coverage`. Imported files of other venues do not tell it: there a
+`compare.observed.coverage` states when that was. Imported files of other venues do not state it: there a
 day (UTC) counts as known from its first to its last liquidation, and a day without any is not known. Half-open
 windows (from, until].
 """
@@ -8,38 +8,43 @@ windows (from, until].
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
-from sqlmodel import select
+from numpy.typing import NDArray
 
-from liqtruth.compare.observed.coverage import EVERY, LONGEST_QUIET_MS, check_coverage, spans_heard
-from liqtruth.compare.observed.mark_path import MarkPath
+from liqtruth.compare.observed.coverage import (
+    EVERY,
+    LONGEST_QUIET_MS,
+    check_coverage,
+    clipped,
+    spans_observed,
+)
+from liqtruth.compare.observed.price_path import MarkPath
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.database.tables import Partition
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 DATASET: Final = "liquidations"
-HEARD: Final = 0.98
-"""Share of a window that must have been listened to: a reconnect of a minute does not lose an hour."""
+LEAST_OBSERVED: Final = 0.98
+"""Share of a window that must have been observed: a reconnect of a minute does not lose an hour."""
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """Events of one side, by time; `risen_usd` is their running sum, from 0."""
+    """Liquidations of one side, by time: how many `coins` each closed; `risen_usd` is their running sum, from 0."""
 
     ts_ms: IntArray
     px: FloatArray
+    coins: FloatArray
     risen_usd: FloatArray
 
     def within(self, from_ms: IntArray, until_ms: IntArray) -> tuple[IntArray, IntArray]:
@@ -48,36 +53,66 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
-class Realised(TwoSided[Side]):
-    """Events by side; `spans_ms` of shape (spans, 2) when they were listened to; `coverage` is null where unknown."""
+class Liquidations(TwoSided[Side]):
+    """What is stored of one market; `spans_ms` of shape (spans, 2) when it was observed, in order and apart."""
 
+    coin: str
     long: Side
     short: Side
     spans_ms: IntArray
-    coverage: float | None
-    said: Notes
     synthetic: bool
 
-    def heard(self, from_ms: IntArray, until_ms: IntArray) -> np.ndarray:
-        """Whether each window was listened to for at least `HEARD` of it."""
+    def observed(self, from_ms: IntArray, until_ms: IntArray) -> NDArray[np.bool_]:
+        """Whether each window was observed for at least `LEAST_OBSERVED` of it."""
         if not self.spans_ms.size:
             return np.zeros(from_ms.shape, dtype=bool)
         lengths = self.spans_ms[:, 1] - self.spans_ms[:, 0]
         risen = np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1)
-        told = np.interp(until_ms, self.spans_ms.ravel(), risen.ravel())
-        told -= np.interp(from_ms, self.spans_ms.ravel(), risen.ravel())
-        return np.asarray(told >= HEARD * np.maximum(until_ms - from_ms, 1))
+        known = np.interp(until_ms, self.spans_ms.ravel(), risen.ravel())
+        known -= np.interp(from_ms, self.spans_ms.ravel(), risen.ravel())
+        return np.asarray(known >= LEAST_OBSERVED * np.maximum(until_ms - from_ms, 1))
 
-    def seen_in(self, path: MarkPath) -> "Realised":
-        """Each liquidation at a price of the bar of its moment: a venue may tell the bankruptcy price, which lies
+    def observed_throughout(self, from_ms: IntArray, until_ms: IntArray) -> NDArray[np.bool_]:
+        """Whether each window lies in one span from beginning to end."""
+        span = np.searchsorted(self.spans_ms[:, 0], from_ms, side="right") - 1
+        ends = np.append(self.spans_ms[:, 1], -1)[span]
+        return np.asarray((span >= 0) & (until_ms <= ends))
+
+    def within_bars(self, path: MarkPath) -> Self:
+        """Each liquidation at a price of the bar of its moment: a venue may report the bankruptcy price, which lies
         beyond where the mark was."""
         return replace(self, long=_within_bars(self.long, path), short=_within_bars(self.short, path))
+
+
+@dataclass(frozen=True, eq=False)
+class Realised(Liquidations):
+    """Liquidations to score by; `coverage`, the share of all that is reported, is null where unknown."""
+
+    coverage: float | None
+    said: Notes
 
 
 def _within_bars(side: Side, path: MarkPath) -> Side:
     bar = np.maximum(np.searchsorted(path.start_ms, side.ts_ms, side="right") - 1, 0)
     known = (side.ts_ms >= path.start_ms[bar]) & (side.ts_ms <= path.end_ms[bar])
     return replace(side, px=np.where(known, np.clip(side.px, path.low[bar], path.high[bar]), side.px))
+
+
+def side_of(events: pl.DataFrame, side: str, px: str = "px", coins: str = "coins") -> Side:
+    """One side of a frame with `ts`, `side`, `notional_usd` and these columns for the price and the coins."""
+    rows = events.filter(pl.col("side") == side).sort("ts")
+    usd = np.concatenate([[0.0], np.cumsum(rows["notional_usd"].fill_null(0.0).to_numpy())])
+    closed = rows[coins].fill_null(0.0).to_numpy()
+    return Side(rows["ts"].dt.epoch("ms").to_numpy(), rows[px].to_numpy(), closed, usd)
+
+
+def load_liquidations(
+    store: Store, venue: Venue, coin: str, start: datetime | None = None, end: datetime | None = None
+) -> Liquidations:
+    """What is stored between two times, and when in between it was observed: maybe never."""
+    spans = clipped(spans_observed(store, venue.name, coin), start, end)
+    long, short = _sides(store, venue, coin, start, end)
+    return Liquidations(coin, long, short, spans, _is_synthetic(store, venue, coin))
 
 
 def load_realised(
@@ -95,10 +130,8 @@ def load_realised(
     if coverage is not None:
         check_coverage(coverage)
     on_chain = venue.name == VENUE
-    schema = LIQUIDATIONS if on_chain else DATASETS[DATASET].schema
-    events = store.lake.read_series(DATASET, venue.name, coin, schema, start, end)
     listening = store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema, None, end)
-    spans = spans_heard(store, venue.name, coin)
+    spans = spans_observed(store, venue.name, coin)
     if not (spans.size or on_chain):
         spans = _days(store, venue.name, coin)
     if not spans.size:
@@ -106,31 +139,37 @@ def load_realised(
             f"no realised liquidations of {venue.name} {coin} were listened to: {_remedy(venue, coin)}"
         )
     share, word = _coverage(venue, listening, coverage)
-    sources = store.lake.series_sources(DATASET, venue.name, coin)
-    long, short = (_side(events, side, "mark_px" if on_chain else "px") for side in SIDES)
+    long, short = _sides(store, venue, coin, start, end)
+    events = long.ts_ms.size + short.ts_ms.size
     return Realised(
+        coin,
         long,
         short,
         spans,
+        _is_synthetic(store, venue, coin),
         share,
         (word, *_said(events, listening, spans, on_chain)),
-        any_synthetic(sources),
     )
 
 
-def _side(events: pl.DataFrame, side: str, px: str) -> Side:
-    rows = events.filter(pl.col("side") == side).sort("ts")
-    usd = np.concatenate([[0.0], np.cumsum(rows["notional_usd"].fill_null(0.0).to_numpy())])
-    return Side(rows["ts"].dt.epoch("ms").to_numpy(), rows[px].to_numpy(), usd)
+def _sides(
+    store: Store, venue: Venue, coin: str, start: datetime | None, end: datetime | None
+) -> tuple[Side, Side]:
+    """Longs and shorts; a node tells the mark beside the price and calls the coins `size`."""
+    if venue.name == VENUE:
+        events = store.lake.read_series(DATASET, VENUE, coin, LIQUIDATIONS, start, end)
+        return side_of(events, "long", "mark_px", "size"), side_of(events, "short", "mark_px", "size")
+    events = store.lake.read_series(DATASET, venue.name, coin, DATASETS[DATASET].schema, start, end)
+    return side_of(events, "long"), side_of(events, "short")
+
+
+def _is_synthetic(store: Store, venue: Venue, coin: str) -> bool:
+    return any_synthetic(store.lake.series_sources(DATASET, venue.name, coin))
 
 
 def _days(store: Store, venue: str, coin: str) -> IntArray:
     """From the first to the last liquidation of each day that has any; days that follow each other are joined."""
-    query = select(Partition).where(
-        Partition.dataset == DATASET, Partition.venue == venue, Partition.coin == coin
-    )
-    with store.database.session() as session:
-        rows = [(row.day, row.first_at, row.last_at) for row in session.exec(query).all()]
+    rows = [(row.day, row.first_at, row.last_at) for row in store.lake.series_files(DATASET, venue, coin)]
     if not rows:
         return np.zeros((0, 2), dtype=np.int64)
     frame = pl.DataFrame(rows, schema=["day", "first", "last"], orient="row")
@@ -152,7 +191,7 @@ def _remedy(venue: Venue, coin: str) -> str:
 
 
 def _coverage(venue: Venue, listening: pl.DataFrame, given: float | None) -> tuple[float | None, Note]:
-    """The share of all liquidations that is told, and how that is known."""
+    """The share of all liquidations that is reported, and how that is known."""
     if given is not None:
         return given, note("coverage_given", share=given)
     if venue.name == VENUE:
@@ -163,9 +202,9 @@ def _coverage(venue: Venue, listening: pl.DataFrame, given: float | None) -> tup
     return None, note("coverage_unknown", words=words)
 
 
-def _said(events: pl.DataFrame, listening: pl.DataFrame, spans: IntArray, on_chain: bool) -> Iterator[Note]:
+def _said(events: int, listening: pl.DataFrame, spans: IntArray, on_chain: bool) -> Iterator[Note]:
     hours = float((spans[:, 1] - spans[:, 0]).sum()) / 3.6e6
-    yield note("listened", count=events.height, hours=hours, spans=len(spans))
+    yield note("listened", count=events, hours=hours, spans=len(spans))
     if listening.is_empty() and on_chain:
         yield note("spans_of_exchange", quiet_min=LONGEST_QUIET_MS / 60_000)
     elif listening.is_empty():

@@ -12,11 +12,12 @@ from typing import Final
 
 import msgspec
 
+from liqtruth.compare.errors import TooLate
 from liqtruth.compare.modelled import modelled_map
-from liqtruth.compare.scoring.errors import TooLate
 from liqtruth.compare.scoring.ledger.ledger import Content, add_forecast
-from liqtruth.compare.scoring.realised.map_series import EXACT, TIERS
+from liqtruth.compare.scoring.realised.map_series import EXACT
 from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.estimator.model.baselines import TIERS
 from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
@@ -93,7 +94,7 @@ def make_forecast(
     store: Store, plan: ForecastPlan, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> StoredForecast:
     """Draw the map and store it. Raises `TooLate` for a map that is too old, and what its maker raises."""
-    venue = venue_named(plan.venue).name
+    store, venue = store.view(), venue_named(plan.venue).name
     drawn = _bare(_map(store, plan, venue))
     tiers = _tiers(store, plan, venue, drawn)
     made_at = clock()

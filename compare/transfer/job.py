@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from liqtruth.compare.transfer.observed import known_coverage
+from liqtruth.compare.observed.coverage import known_coverage
 from liqtruth.compare.transfer.record import Transferred
 from liqtruth.compare.transfer.sample import sample_of
 from liqtruth.compare.transfer.transfer import carried_over

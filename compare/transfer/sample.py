@@ -1,6 +1,6 @@
 """The steps of a venue that a tilt is fitted on: what the model predicted for each, beside what was liquidated.
 
-A step counts where the feed was heard and bars are stored throughout, and where no more than `MOST_BEFORE_WINDOW` of
+A step counts where the feed was observed and bars are stored throughout, and where no more than `MOST_BEFORE_WINDOW` of
 open interest opened before the series.
 """
 
@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.compare.observed.realised import Liquidations, Side, load_liquidations
 from liqtruth.compare.transfer.flow import Flow, MassByLeverage, mass_by_leverage, predicted_flow
-from liqtruth.compare.transfer.observed import Heard, heard_of
 from liqtruth.compare.transfer.tilt_fit import SideSteps
 from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
@@ -21,10 +21,11 @@ from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
-from liqtruth.heatmap.grid import IntArray
+from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.text import counted
+from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 
 LEAST_HOURS: Final = 24
@@ -78,10 +79,12 @@ def sample_of(
     """All coins together. Raises `MissingData` with the figures where too little was heard, and what reading raises."""
     parts = []
     for coin in coins:
-        heard = heard_of(store, venue, coin, start, end)
-        series = _series(store, venue, coin, heard)
+        observed = load_liquidations(store, venue, coin, start, end)
+        if not observed.spans_ms.size:
+            raise MissingData(_nothing_observed(venue, coin, start, end))
+        series = _series(store, venue, coin, observed)
         brackets = stored_brackets(store, venue, coin, series.as_of)
-        parts.append(_part(series, heard, model, brackets, step))
+        parts.append(_part(series, observed, model, brackets, step))
         on_coin()
     sample = _pooled(venue.name, tuple(coins), parts)
     check_enough(sample)
@@ -90,13 +93,26 @@ def sample_of(
 
 def sample_from(
     venue: str,
-    markets: Sequence[tuple[MarketSeries, Heard, Brackets]],
+    markets: Sequence[tuple[MarketSeries, Liquidations, Brackets]],
     model: LeverageModel,
     step: timedelta,
 ) -> Sample:
     """As `sample_of`, of series and liquidations that are at hand already."""
-    parts = [_part(series, heard, model, brackets, step) for series, heard, brackets in markets]
-    return _pooled(venue, tuple(heard.coin for _, heard, _ in markets), parts)
+    parts = [_part(series, observed, model, brackets, step) for series, observed, brackets in markets]
+    return _pooled(venue, tuple(observed.coin for _, observed, _ in markets), parts)
+
+
+def _nothing_observed(venue: Venue, coin: str, start: datetime | None, end: datetime | None) -> str:
+    when = "" if start is None and end is None else " between the times that were asked for"
+    if venue.name == HYPERLIQUID:
+        return (
+            f"no liquidations of {coin} on Hyperliquid are stored{when}: `liqtruth index fills PATH` reads a node's "
+            "fills; --without-hyperliquid goes without, and leaves the model's own bias in"
+        )
+    return (
+        f"no span is stored{when} in which liquidations of {venue.name} {coin} were listened to: "
+        f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
+    )
 
 
 def check_enough(sample: Sample) -> None:
@@ -133,20 +149,21 @@ class _Part:
     """One coin's steps that count."""
 
     flow: Flow
-    heard: Heard
+    observed: Liquidations
     standing: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
 
 def _part(
-    series: MarketSeries, heard: Heard, model: LeverageModel, brackets: Brackets, step: timedelta
+    series: MarketSeries, observed: Liquidations, model: LeverageModel, brackets: Brackets, step: timedelta
 ) -> _Part:
-    flow = predicted_flow(series, model, brackets, heard.coin, step)
-    counts = heard.throughout(flow) & (flow.before_window <= MOST_BEFORE_WINDOW)
-    synthetic = heard.synthetic or series.synthetic
+    flow = predicted_flow(series, model, brackets, observed.coin, step)
+    counts = observed.observed_throughout(flow.start_ms, flow.start_ms + flow.step_ms)
+    counts &= flow.before_window <= MOST_BEFORE_WINDOW
+    synthetic = observed.synthetic or series.synthetic
     highest = brackets.highest_leverage(POSITION_USD)
-    return _Part(flow.only(counts), heard, mass_by_leverage(series, model, brackets), highest, synthetic)
+    return _Part(flow.only(counts), observed, mass_by_leverage(series, model, brackets), highest, synthetic)
 
 
 def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sample:
@@ -168,7 +185,7 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
 
 
 def _side(parts: Sequence[_Part], side: str) -> SideSteps:
-    told = [part.heard.per_step(part.flow, side) for part in parts]
+    told = [_per_step(part.observed.of(side), part.flow) for part in parts]
     return SideSteps(
         predicted_usd=np.concatenate([part.flow.of(side) for part in parts]),
         realised_usd=np.concatenate([usd for usd, _ in told]),
@@ -177,9 +194,18 @@ def _side(parts: Sequence[_Part], side: str) -> SideSteps:
     )
 
 
-def _series(store: Store, venue: Venue, coin: str, heard: Heard) -> MarketSeries:
-    """Back to `WARM_UP_DAYS` before what was heard; to its end, or as far as bars are stored."""
-    first, last = of_ms(int(heard.spans_ms[0, 0])), of_ms(int(heard.spans_ms[-1, 1]))
+def _per_step(events: Side, flow: Flow) -> tuple[FloatArray, IntArray]:
+    """USD at the step's first mark and number of liquidations, shape (steps,)."""
+    at = np.searchsorted(flow.start_ms, events.ts_ms, side="right") - 1
+    inside = (at >= 0) & (events.ts_ms < np.append(flow.start_ms + flow.step_ms, -1)[at])
+    steps = flow.start_ms.size
+    coins = np.bincount(at[inside], events.coins[inside], steps)
+    return coins * flow.mark_px, np.bincount(at[inside], minlength=steps)
+
+
+def _series(store: Store, venue: Venue, coin: str, observed: Liquidations) -> MarketSeries:
+    """Back to `WARM_UP_DAYS` before what was observed; to its end, or as far as bars are stored."""
+    first, last = of_ms(int(observed.spans_ms[0, 0])), of_ms(int(observed.spans_ms[-1, 1]))
     longest = max(WINDOWS.values()) // timedelta(days=1)
     days = min(-(-(last - first) // timedelta(days=1)) + WARM_UP_DAYS, longest)
     try:

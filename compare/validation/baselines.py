@@ -21,9 +21,10 @@ from liqtruth.compare.calibration.selection import layer_maps
 from liqtruth.compare.statistics.distance_axis import BIN, BINS, binned
 from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.compare.statistics.map_scores import RANGE_PCT, jensen_shannon, wasserstein_pct
+from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY, still_open
 from liqtruth.heatmap.grid import FloatArray
 
-FITTED, SHAPE_COPY, LAST_EXACT = "fitted", "shape-copy", "last-exact"
+FITTED: Final = "fitted"
 BASELINES: Final = (*BASELINE_NAMES, SHAPE_COPY, LAST_EXACT)
 """What the fitted model has to beat; `last-exact` exists on Hyperliquid alone."""
 LAYERS: Final = ("crowd", "raw")
@@ -79,7 +80,7 @@ def last_exact(pair: Sample, everything: Sequence[Sample], side: str, layer: str
     away = np.full(len(holdings.px), np.inf)
     away[alive] = np.abs(np.log(holdings.px[alive] / pair.mark_px))
     mass = holdings.crowd if layer == "crowd" else holdings.share
-    kept = min(1.0, earlier.open_interest / pair.open_interest) if pair.open_interest > 0 else 0.0
+    kept = still_open(earlier.open_interest, pair.open_interest)
     return binned(away, mass * kept)
 
 

@@ -112,7 +112,7 @@ def last_opened(data_dir: Path, coins: Sequence[str] = ()) -> Opened:
     if not found:
         whose = f" of {', '.join(coins)}" if coins else ""
         raise MissingData(
-            f"no final window{whose} was opened: `liqtruth calibrate test COIN... --open-final` does it, once"
+            f"no final window{whose} was opened: `liqtruth validate open-final COIN...` does it, once"
         )
     return found[-1]
 
@@ -132,5 +132,5 @@ def _seen_before(data_dir: Path, coins: Sequence[str], window: Window) -> Iterat
 def _refusal(before: Opened) -> str:
     return (
         f"the final window {before.told} was opened at {before.opened_at:%Y-%m-%dT%H:%MZ}, and can be judged only "
-        f"once: `liqtruth calibrate test {before.coins[0]} --show-final` shows what it said"
+        f"once: `liqtruth validate show --final {before.coins[0]}` shows what it said"
     )

@@ -25,8 +25,9 @@ from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
-from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
+from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.compare.validation.splits import blocks_of
+from liqtruth.estimator.model.baselines import SHAPE_COPY, TIERS
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 
@@ -37,7 +38,7 @@ LEAST_EFFECTIVE: Final = 50.0
 FEWEST_BLOCKS: Final = 5
 BOTH: Final = "both"
 """The maps of both sides together."""
-NAIVE: Final = "tiers"
+NAIVE: Final = TIERS
 """The baseline that the gap to the floor is measured from."""
 
 

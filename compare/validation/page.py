@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE
-from liqtruth.compare.validation.baselines import FITTED, LAYERS, SHAPE_COPY
+from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.compare.validation.findings import (
     BOTH,
     MAIN_SCORE,
@@ -32,6 +32,7 @@ from liqtruth.compare.validation.verdicts import (
     skill_line,
     span,
 )
+from liqtruth.estimator.model.baselines import SHAPE_COPY
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import HATCHED, INK, MARK, MODELS, MUTED, themed

@@ -186,7 +186,7 @@ def load(data_dir: Path, name: str) -> Findings:
         known = ", ".join(sorted(one.stem for one in path.parent.glob("*.json"))) or "none"
         raise MissingData(f"no proof {name!r} was saved; there are: {known}") from error
     except NOT_DECODED as error:
-        raise BadInput(f"{path} is no proof: {error}; run `liqtruth calibrate test` again") from error
+        raise BadInput(f"{path} is no proof: {error}; run `liqtruth validate run` again") from error
 
 
 def saved(data_dir: Path) -> Iterator[tuple[str, Findings]]:

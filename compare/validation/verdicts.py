@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from liqtruth.compare.validation.backtest import CHANCE
-from liqtruth.compare.validation.baselines import BASELINES, FITTED, SHAPE_COPY
+from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import (
     BOTH,
     FEWEST_BLOCKS,
@@ -20,6 +20,7 @@ from liqtruth.compare.validation.findings import (
 )
 from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
+from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.text import counted, percent
 
@@ -30,7 +31,7 @@ ABOUT: Final = {
     "uniform": "the same everywhere within 30 % of the mark",
     "volume-profile": "entries by traded volume, equal tiers",
     SHAPE_COPY: "the mean of the exact maps that the fit has seen",
-    "last-exact": "the exact map of a day before, swept since: on Hyperliquid alone",
+    LAST_EXACT: "the exact map of a day before, swept since: on Hyperliquid alone",
     CHANCE: "the fitted maps at wrong moments",
 }
 SCORE_NAMES: Final = {
@@ -215,7 +216,7 @@ def window_line(findings: Findings) -> str:
     told = f"{window.first_day} to {window.last_day}, {counted(window.pairs, 'pair')}"
     if any(split.name == FINAL for split in findings.splits):
         return f"the final window ({told}) is opened: what it says cannot be tried again"
-    said = f"set aside, and not looked at: the final window, {told}; --open-final judges it, once"
+    said = f"set aside, and not looked at: the final window, {told}; `validate open-final` judges it, once"
     if window.blocks >= FEWEST_BLOCKS:
         return said
     blocks = counted(window.blocks, "block")

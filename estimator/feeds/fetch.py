@@ -14,6 +14,7 @@ from liqtruth.estimator.feeds.backfill import FetchedSeries, SeriesJob
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.spec import PERIODS, Venue
 from liqtruth.estimator.venues.table import VENUES, venue_named
+from liqtruth.heatmap.durations import parse_duration
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
 from liqtruth.heatmap.left_out import ROWS
 from liqtruth.storage.store import Store
@@ -163,10 +164,18 @@ def fetchable(name: str) -> Venue:
 
 def step_named(venue: Venue, interval: str) -> int:
     """Seconds of a bar length such as `1h`; raises `UnknownChoice`."""
-    steps = {PERIODS[step_s]: step_s for step_s in venue.feeds["candles"].periods}
-    if interval not in steps:
-        raise UnknownChoice(f"interval of {venue.name}", interval, steps)
-    return steps[interval]
+    steps = venue.feeds["candles"].periods
+    asked = [step_s for step_s in steps if _same_length(interval, step_s)]
+    if not asked:
+        raise UnknownChoice(f"interval of {venue.name}", interval, [PERIODS[step_s] for step_s in steps])
+    return asked[0]
+
+
+def _same_length(text: str, seconds: int) -> bool:
+    try:
+        return parse_duration(text).total_seconds() == seconds
+    except BadInput:
+        return False
 
 
 def _step_asked(venue: Venue, days: int, interval: str | None) -> int:

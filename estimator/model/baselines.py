@@ -25,7 +25,10 @@ from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, note
 from liqtruth.heatmap.sides import BySide
 
-EXACT_BASED: Final = ("shape-copy", "last-exact")
+TIERS: Final = "tiers"
+"""The naive map, of `leverage.MODELS`."""
+SHAPE_COPY, LAST_EXACT = "shape-copy", "last-exact"
+EXACT_BASED: Final = (SHAPE_COPY, LAST_EXACT)
 UNIFORM: Final = "uniform"
 UNIFORM_REACH: Final = 0.30
 """`uniform` spreads each side evenly in log price over this much from the mark."""
@@ -56,8 +59,8 @@ def plain_map(
 
 
 def uniform_share(away: FloatArray) -> FloatArray:
-    """Share of a side that the map of distance only, `uniform`, has between the mark and a price so far from it in
-    log price; none on the other side of the mark."""
+    """Share of a side that `uniform` has between the mark and a price so far from it in log price; none on the other
+    side of the mark."""
     return np.asarray(np.clip(away / UNIFORM_REACH, 0.0, 1.0))
 
 
@@ -113,7 +116,7 @@ def shape_copy(
     times = f"{exact[0].as_of:%Y-%m-%dT%H:%MZ}"
     copied = note("mean_shape", maps=len(exact), coin=coin, at=times)
     placed = _cleared(long, short, grid, *_last_range(series))
-    return _drawn("shape-copy", series, venue, coin, grid, placed, (copied,))
+    return _drawn(SHAPE_COPY, series, venue, coin, grid, placed, (copied,))
 
 
 def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, width_bps: float) -> Heatmap:
@@ -132,14 +135,19 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
         )
     grid = PriceGrid.around(series.mark_px, width_bps)
     then, now = float(bars.open_interest[later[0]]), float(bars.open_interest[-1])
-    kept = min(1.0, then / now) if now > 0 else 0.0
+    kept = still_open(then, now)
     shift = float(np.log(exact.mark_px / grid.mark_px))
     long, short = (kept * _shares(exact, side, grid, shift=shift) for side in SIDES)
     low = bars.low if bars.swept_low is None else bars.swept_low
     high = bars.high if bars.swept_high is None else bars.swept_high
     copied = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
     placed = _cleared(long, short, grid, float(low[later].min()), float(high[later].max()))
-    return _drawn("last-exact", series, venue, coin, grid, placed, (copied,))
+    return _drawn(LAST_EXACT, series, venue, coin, grid, placed, (copied,))
+
+
+def still_open(then: float, now: float) -> float:
+    """Share of the open interest of now that positions of then are: where it has fallen, all have shrunk alike."""
+    return min(1.0, then / now) if now > 0 else 0.0
 
 
 def _shares(exact: Heatmap, side: str, grid: PriceGrid, *, shift: float) -> FloatArray:

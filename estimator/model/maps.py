@@ -173,8 +173,8 @@ def _draw(
     if model in PLAIN and (leverage or age):
         raise BadInput(f"model {model} knows neither leverages nor ages: leave out --leverage and --age")
     chosen = None if model in PLAIN else _weights(store, model, weights, venue)
-    series = load_series(store, venue, coin, window, at)
-    brackets = stored_brackets(store, venue, coin, series.as_of)
+    series = store.once(load_series, venue, coin, window, at)
+    brackets = store.once(stored_brackets, venue, coin, series.as_of)
     if chosen is None:
         return plain_map(model, series, venue, coin, brackets, width_bps)
     name = CALIBRATED if model == CALIBRATED else VINTAGES

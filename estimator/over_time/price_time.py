@@ -1,12 +1,14 @@
 """`model_series`: the price-time heatmap of a model from stored series, on one grid, by one recursion over steps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
+from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.moments import utc_text
@@ -52,10 +54,10 @@ def model_series(
     `StaleSeries` as `load_series` does.
     """
     if venue == "all" or "," in venue:
-        raise BadInput(f"--series draws one venue at a time, not {venue!r}: name one")
+        raise BadInput(f"a history is of one venue, got {venue!r}: name one")
     market = venue_named(venue)
-    loaded = load_series(store, market, coin, _window_for(series), at)
-    known = stored_brackets(store, market, coin, loaded.as_of)
+    loaded = store.once(load_series, market, coin, _window_for(series), at)
+    known = store.once(stored_brackets, market, coin, loaded.as_of)
     shares = node_shares(
         model,
         weights,
@@ -66,9 +68,11 @@ def model_series(
         coin=coin,
         daily_volatility=daily_volatility(loaded.bars.close, bar_s(loaded)),
     )
+    only: dict[str, tuple[str, ...]] = {} if age is None else {"age_band": tuple(age.split(","))}
     if leverage:
+        only["leverage_band"] = tuple(bands_among(shares.model, shares.band, leverage))
         shares = shares.only(leverage)
-    return drawn_series(loaded, shares, known, market, coin, series, step, age)
+    return replace(drawn_series(loaded, shares, known, market, coin, series, step, age), only=only)
 
 
 def drawn_series(

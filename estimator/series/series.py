@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.estimator.errors import StaleSeries, UnknownChoice
+from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
@@ -25,6 +25,8 @@ from liqtruth.estimator.series.time_line import (
 )
 from liqtruth.estimator.venues.bounds import too_large
 from liqtruth.estimator.venues.table import Venue
+from liqtruth.heatmap.durations import format_duration, parse_duration
+from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.synthetic import any_synthetic
@@ -40,7 +42,9 @@ WINDOWS: Final = {
     "90d": timedelta(days=90),
     "180d": timedelta(days=180),
 }
-
+"""Lengths that are offered; any other between the shortest and the longest will do."""
+SHORTEST_WINDOW: Final = timedelta(hours=12)
+LONGEST_WINDOW: Final = timedelta(days=365 * 5)
 STALE_AFTER: Final = timedelta(hours=6)
 """A map is refused when its last bar ended this long before the moment that was asked for."""
 
@@ -78,11 +82,14 @@ class MarketSeries:
 
 
 def window_named(name: str) -> timedelta:
-    """One of `WINDOWS`, or whole days such as `20d`; raises `UnknownChoice`."""
-    days = int(name[:-1]) if name.endswith("d") and name[:-1].isdecimal() else 0
-    length = WINDOWS.get(name, timedelta(days=min(days, 1000)))
-    if not timedelta(0) < length <= max(WINDOWS.values()):
-        raise UnknownChoice("window", name, (*WINDOWS, "whole days such as 20d"))
+    """Any length of time from `SHORTEST_WINDOW` to `LONGEST_WINDOW`; raises `BadInput`."""
+    try:
+        length = parse_duration(name)
+    except BadInput as error:
+        raise BadInput(f"window {error}") from None
+    if not SHORTEST_WINDOW <= length <= LONGEST_WINDOW:
+        allowed = f"{format_duration(SHORTEST_WINDOW)} to {format_duration(LONGEST_WINDOW)}"
+        raise BadInput(f"window must be from {allowed} long, got {name!r}")
     return length
 
 

@@ -140,6 +140,9 @@ class Venue:
     facts: str | None = None
     note: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def fetchable(self) -> bool:
         return self.ccxt_id is not None

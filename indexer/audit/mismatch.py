@@ -23,7 +23,7 @@ Held for readings, not for positions that were re-marked since: their prices mov
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -197,7 +197,8 @@ class MismatchReport:
     """What solving all known positions again brought: how many agree, differ and were not checked, and why.
 
     `solved` positions have a price of ours or a null that was worked out; `nulls` are null on both sides.
-    `worst_fitting` is the largest relative error among those that agree.
+    `worst_fitting` is the largest relative error among those that agree. `stored` are the checks that were made when
+    the positions were read, by the margin tables of then: what `liqtruth index status` counts.
     """
 
     as_of: datetime
@@ -212,6 +213,7 @@ class MismatchReport:
     share_usd: float
     mismatches: tuple[Mismatch, ...]
     notes: tuple[str, ...] = ()
+    stored: Checks = field(default_factory=Checks)
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -224,6 +226,7 @@ class MismatchReport:
             f"{counted(self.positions, 'position')} as of {self.as_of:%Y-%m-%dT%H:%M:%S}Z ({ago(self.as_of)}), "
             f"{self.with_exchange_price:,} with the exchange's price, {self.solved:,} solved",
             f"  {self.checks}",
+            *self._since_read(),
             f"  {self.nulls:,} are null on both sides; {percent(self.share_usd)} of notional differs{worst}",
         ]
         lines += [
@@ -235,6 +238,11 @@ class MismatchReport:
         if off > SHOWN:
             lines.append(f"  and {off - SHOWN:,} more; --json has them all")
         return lines + [f"  note: {note}" for note in self.notes]
+
+    def _since_read(self) -> list[str]:
+        """What `index status` counts, where it is something else."""
+        same = (self.stored.agree, self.stored.differ) == (self.checks.agree, self.checks.differ)
+        return [] if same else [f"  when they were read, by the margin tables of then: {self.stored}"]
 
 
 def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
@@ -251,7 +259,7 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
     checked = check(positions, tables)
     notes += [str(table) for table in adopted_tables(checked)[:SHOWN]]
     found = mismatches_of(checked, tables, _marks_beside(store, positions, at))
-    return _report(checked, found, moment, notes)
+    return _report(checked, found, moment, notes, Checks.of(positions))
 
 
 def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
@@ -264,7 +272,7 @@ def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) ->
 
 
 def _report(
-    checked: pl.DataFrame, found: pl.DataFrame, moment: datetime, notes: Sequence[str]
+    checked: pl.DataFrame, found: pl.DataFrame, moment: datetime, notes: Sequence[str], stored: Checks
 ) -> MismatchReport:
     agree = checked.filter(pl.col("check").str.starts_with("agree"))
     worst = agree.select(pl.coalesce(relative_error(), "others_error").max()).item()
@@ -284,6 +292,7 @@ def _report(
         share_usd=float(found["notional_usd"].sum()) / total_usd if total_usd else 0.0,
         mismatches=tuple(Mismatch(**row) for row in found.select(names).iter_rows(named=True)),
         notes=tuple(notes),
+        stored=stored,
     )
 
 

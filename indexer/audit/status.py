@@ -71,7 +71,8 @@ class Status:
         lines = [
             f"as of {_clock(self.as_of)}" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
             f"  address book: {counted(self.addresses, 'account')} (first met: {reported})",
-            f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; {self.checks}",
+            f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; "
+            f"checked when read: {self.checks}",
             f"  age of positions by notional: {ages}",
             f"  last whole book: {_clock(self.book_at) if self.book_at else 'none yet'}",
             *(f"  {line}" for line in watch),

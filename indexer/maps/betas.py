@@ -55,7 +55,7 @@ def betas_of(closes: pl.DataFrame, coin: str) -> dict[str, float]:
     if base.height <= FEWEST_RETURNS or base["base"].n_unique() == 1:
         raise MissingData(
             f"{coin} has {base.height} closes, more than {FEWEST_RETURNS} that move are needed; --betas, or "
-            "`--joint parallel`"
+            "--move parallel needs none"
         )
     fitted = _fits(known.join(base, on="ts").sort("coin", "ts"))
     found = dict(fitted.filter(pl.col("returns") >= FEWEST_RETURNS).select("coin", "beta").iter_rows())
@@ -76,7 +76,7 @@ def stored_betas(
         until = f" by {at:%Y-%m-%dT%H:%M}Z" if at else ""
         raise MissingData(
             f"no candles {lacking} on {VENUE} are stored{until}; `liqtruth index candles`, --betas, or "
-            "`--joint parallel`"
+            "--move parallel needs none"
         )
     interval_s = own["interval_s"].mode().min()
     last = own["ts"].max()

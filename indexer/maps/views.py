@@ -1,7 +1,7 @@
-"""What can be asked of the exact map: filtered, a layer, all coins moved together, first orders only, over time."""
+"""What can be asked of the positions of a coin: the map, a part of it, all coins moved together, and the past."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +14,6 @@ from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
 from liqtruth.indexer.maps.exact import exact_map, latest_of, map_of_positions, part_of_map
-from liqtruth.indexer.maps.execution import executable_map
 from liqtruth.indexer.maps.history import exact_series
 from liqtruth.indexer.maps.joint import PARALLEL, joint_view
 from liqtruth.indexer.positions.readings import Readings, check_coin, coin_as_of, no_positions
@@ -22,70 +21,92 @@ from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 BETA: Final = "beta"
-JOINT: Final = (BETA, "parallel")
+MOVES: Final = (BETA, "parallel")
 STEPS: Final = 48
+Filters = Mapping[str, Sequence[str]]
+"""Of `indexer.maps.drilldown.FILTERS`, each with the values that pass."""
 
 
-@dataclass(frozen=True)
-class MapView:
-    """One way to look at a coin's positions; `filters` are of `indexer.maps.drilldown.FILTERS`, `joint` one of `JOINT`,
-    `layer` one of `heatmap.layers.LAYERS`.
+def exact_view(
+    store: Store,
+    coin: str,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+    *,
+    filters: Filters | None = None,
+    holder_share: tuple[float, float] | None = None,
+    layer: str | None = None,
+) -> Heatmap:
+    """The exact map: whole, of the positions that pass the filters, or one of `LAYERS`; raises as `exact_map` does."""
+    if layer not in (None, *LAYERS):
+        raise BadInput(f"no layer {layer!r}; there are {' and '.join(LAYERS)}")
+    filtered = bool(filters) or holder_share is not None
+    if filtered and layer is not None:
+        raise BadInput("filters and --layer each make a map of their own; choose one")
+    if filtered:
+        return filtered_map(store, coin, at, width_bps, filters or {}, holder_share)
+    return exact_map(store, coin, at, width_bps, layer)
 
-    `betas` go before fitted ones, and move the coins together where `joint` is left out, all others alike.
+
+def filtered_map(
+    store: Store,
+    coin: str,
+    at: datetime | None,
+    width_bps: float,
+    filters: Filters,
+    holder_share: tuple[float, float] | None,
+) -> Heatmap:
+    """Only positions that pass the filters; the coverage is the whole map's, and the map says which part it is."""
+    positions, market, notes = coin_as_of(store, coin, at)
+    kept = filtered_positions(positions, holder_share=holder_share, **filters)
+    only = {name: tuple(values) for name, values in filters.items()}
+    if holder_share is not None:
+        low, high = holder_share
+        only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
+    if kept.is_empty():
+        asked = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
+        raise NothingStored(f"no position of {coin} passes: {asked}")
+    whole, part = (map_of_positions(rows, coin, market, width_bps, notes) for rows in (positions, kept))
+    part = replace(part, only=only)
+    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
+    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+
+
+def joint_map(
+    store: Store,
+    coin: str,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
+    *,
+    move: str = "parallel",
+    betas: Mapping[str, float] | None = None,
+) -> tuple[Heatmap, list[str]]:
+    """The map when all coins move together (one of `MOVES`), and what there is to say of it.
+
+    `betas` go before fitted ones; coins that have none move like `coin`.
     """
-
-    coin: str
-    at: datetime | None = None
-    width_bps: float = DEFAULT_WIDTH_BPS
-    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    holder_share: tuple[float, float] | None = None
-    joint: str | None = None
-    betas: Mapping[str, float] = field(default_factory=dict)
-    executable: bool = False
-    layer: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.joint not in (None, *JOINT):
-            raise BadInput(f"no joint move {self.joint!r}; there are {' and '.join(JOINT)}")
-        if self.layer not in (None, *LAYERS):
-            raise BadInput(f"no layer {self.layer!r}; there are {' and '.join(LAYERS)}")
-        asked = [self.filtered, self.moved, self.executable, self.layer is not None]
-        if sum(asked) > 1:
-            raise BadInput(
-                "filters, --layer, --joint and --executable each make a map of their own; choose one"
-            )
-
-    @property
-    def filtered(self) -> bool:
-        return bool(self.filters) or self.holder_share is not None
-
-    @property
-    def moved(self) -> bool:
-        """Whether all coins move together."""
-        return self.joint is not None or bool(self.betas)
+    if move not in MOVES:
+        raise BadInput(f"no joint move {move!r}; there are {' and '.join(MOVES)}")
+    fitted = stored_betas(store, coin, at) if move == BETA else PARALLEL
+    known = {**fitted, **(betas or {})}
+    found = joint_view(store, coin, at, known, width_bps)
+    lines = describe_betas(known, coin) if known else []
+    return found.heatmap, [*found.dragged(), *lines]
 
 
-def view_map(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
-    """The map, and what else there is to say of it; raises as `exact_map` does."""
-    if view.moved:
-        return _joint(store, view)
-    if view.executable:
-        return executable_map(store, view.coin, view.at, view.width_bps), []
-    if view.filtered:
-        return filtered_map(store, view), []
-    return exact_map(store, view.coin, view.at, view.width_bps, view.layer), []
-
-
-def view_series(
-    store: Store, view: MapView, length: timedelta, step: timedelta | None = None
+def exact_history(
+    store: Store,
+    coin: str,
+    length: timedelta,
+    step: timedelta | None = None,
+    at: datetime | None = None,
+    width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> HeatmapSeries:
-    """Maps over the `length` before `at` (default: the last reading); only whole maps have a history."""
-    if view.filtered or view.moved or view.executable or view.layer:
-        raise BadInput("--series draws whole maps: leave filters, --layer, --joint and --executable out")
-    check_coin(store, view.coin)
-    now = Readings(store, view.coin)
-    end = view.at or _latest(now, view.coin)
-    return exact_series(store, view.coin, end - length, end, step or length / STEPS, view.width_bps, now)
+    """Whole maps over the `length` before `at` (default: the last reading), by default `STEPS` of them."""
+    check_coin(store, coin)
+    now = Readings(store, coin)
+    end = at or _latest(now, coin)
+    return exact_series(store, coin, end - length, end, step or length / STEPS, width_bps, now)
 
 
 def _latest(now: Readings, coin: str) -> datetime:
@@ -95,30 +116,3 @@ def _latest(now: Readings, coin: str) -> datetime:
         raise no_positions(coin, None)
     known = latest_of(positions, now.market(coin, positions)[0])
     return known if book is None else max(known, book.as_of)
-
-
-def filtered_map(store: Store, view: MapView) -> Heatmap:
-    """Only positions that pass the filters; the coverage is the whole map's, and the map says which part it is."""
-    positions, market, notes = coin_as_of(store, view.coin, view.at)
-    kept = filtered_positions(positions, holder_share=view.holder_share, **view.filters)
-    only = {name: tuple(values) for name, values in view.filters.items()}
-    if view.holder_share is not None:
-        low, high = view.holder_share
-        only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
-    if kept.is_empty():
-        text = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
-        raise NothingStored(f"no position of {view.coin} passes: {text}")
-    whole, part = (
-        map_of_positions(rows, view.coin, market, view.width_bps, notes) for rows in (positions, kept)
-    )
-    part = replace(part, only=only)
-    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
-    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
-
-
-def _joint(store: Store, view: MapView) -> tuple[Heatmap, list[str]]:
-    fitted = stored_betas(store, view.coin, view.at) if view.joint == BETA else PARALLEL
-    betas = {**fitted, **view.betas}
-    found = joint_view(store, view.coin, view.at, betas, view.width_bps)
-    lines = describe_betas(betas, view.coin) if betas else []
-    return found.heatmap, [*found.dragged(), *lines]

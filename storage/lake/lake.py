@@ -141,7 +141,8 @@ class Lake:
         Raises `FileDamaged` naming a file that is gone or cut off; so do the other readers. Where `damaged` is given,
         the faults are put there and the rows of the other files are returned.
         """
-        found = self._read(Series(dataset, venue, coin).query(start, end), damaged=damaged)
+        series = Series(dataset, venue, coin)
+        found = self._read(lambda anew: self._listed(series, start, end, anew), damaged=damaged)
         if not found:
             return pl.DataFrame(schema=dict(schema))
         frame = pl.concat([part for _, part in found])
@@ -153,13 +154,17 @@ class Lake:
 
     def series_sources(self, dataset: str, venue: str, coin: str) -> list[str]:
         """Where the rows of a series came from, each source once."""
-        query = (
-            select(Partition.source)
-            .where(Partition.dataset == dataset, Partition.venue == venue, Partition.coin == coin)
-            .distinct()
-        )
-        with self.database.session() as session:
-            return sorted(session.exec(query).all())
+        return sorted({row.source for row in self.series_files(dataset, venue, coin)})
+
+    def series_files(self, dataset: str, venue: str, coin: str) -> list[Partition]:
+        """The manifest rows of a series by day: what can be known of it without opening a file."""
+        return self._listed(Series(dataset, venue, coin))
+
+    def _listed(
+        self, series: Series, start: datetime | None = None, end: datetime | None = None, anew: bool = False
+    ) -> list[Partition]:
+        """The rows of files that may hold moments of `start` to `end`; `anew` where an earlier answer was too old."""
+        return self._asked(series.query(start, end))
 
     def series_coins(self, dataset: str) -> list[tuple[str, str]]:
         """Every (venue, coin) that has rows in `dataset`."""
@@ -179,7 +184,9 @@ class Lake:
         )
         if coin is not None:
             query = query.where(Partition.coin == coin)
-        found = self._read(query.order_by(col(Partition.reading_id), col(Partition.path)), coin)
+        found = self._read(
+            lambda _: self._asked(query.order_by(col(Partition.reading_id), col(Partition.path))), coin
+        )
         if not found:
             raise NothingStored(
                 f"no {dataset} of {coin or 'any coin'} in the readings {', '.join(reading_ids)}"
@@ -189,17 +196,23 @@ class Lake:
         ]
         return pl.concat(parts, how="diagonal")
 
+    def _asked(self, query: Any) -> list[Partition]:
+        with self.database.session() as session:
+            return list(session.exec(query).all())
+
     def _read(
-        self, query: Any, coin: str | None = None, damaged: list[FileDamaged] | None = None
+        self,
+        look_up: Callable[[bool], list[Partition]],
+        coin: str | None = None,
+        damaged: list[FileDamaged] | None = None,
     ) -> list[tuple[Partition, pl.DataFrame]]:
-        """What the manifest rows of `query` point to, each file once.
+        """What the manifest rows that `look_up` gives point to, each file once.
 
         Where another process replaced a file since the manifest was looked up, it is looked up again.
         """
         missing: set[str] = set()
         while True:
-            with self.database.session() as session:
-                by_file = {file_of(row): row for row in session.exec(query).all()}
+            by_file = {file_of(row): row for row in look_up(bool(missing))}
             found, faults, lately = [], [], set[str]()
             for file, row in by_file.items():
                 try:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.observed.mark_path import load_path, ranges_after
+from liqtruth.compare.observed.price_path import load_path, ranges_after
 from liqtruth.compare.scoring.ledger.settle import settle
 from liqtruth.compare.scoring.realised.swept import swept_by_series
 from liqtruth.estimator.frames import DATASETS, conform

@@ -27,9 +27,10 @@ from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.compare.validation.findings import SplitFindings
 from liqtruth.compare.validation.page import write_page as proof_page
 from liqtruth.heatmap.drawing import figure, series_figure, theme
+from liqtruth.heatmap.notes import sentence
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
-from tests.compare import test_leads_lake as leads
+from tests.compare import test_lead_lag_lake as leads
 from tests.compare import test_scoring_realised as realised
 from tests.compare import test_transfer_model as transfers
 from tests.compare.calibrated_markets import PRIOR, random_sample, random_series
@@ -54,7 +55,7 @@ addEventListener("load", () => {{
 
 
 def map_page(path: Path) -> None:
-    figure.write_html(replace(MAP, coverage=replace(MAP.coverage, notes=(LONG_WORD,))), path)
+    figure.write_html(replace(MAP, coverage=replace(MAP.coverage, notes=(sentence(LONG_WORD),))), path)
 
 
 def model_page(path: Path) -> None:

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
-from liqtruth.compare.scoring.errors import TooLate
+from liqtruth.compare.errors import TooLate
 from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast
 from liqtruth.compare.scoring.ledger.flags import flags_of
-from liqtruth.compare.scoring.ledger.leaderboard import standings
+from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
 from liqtruth.compare.scoring.ledger.ledger import content_bytes, file_of, open_forecasts, read_content
 from liqtruth.compare.scoring.ledger.settle import settle
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
@@ -108,7 +108,7 @@ class TestForecast:
         assert made.replayed
         assert any("marked as one for good" in line for line in made.describe())
         settle(market)
-        assert [one.replayed for one in standings(market)] == [True]
+        assert [one.replayed for one in leaderboard(market)] == [True]
 
     def test_the_same_moment_counts_once(self, market: Store) -> None:
         first, second = forecast(market), forecast(market)
@@ -140,7 +140,7 @@ class TestSettle:
         for row, sign in zip(scores(market), (-1, 1), strict=True):
             extreme = np.log(drawn.mark_px) + sign * row.move
             assert row.predicted_usd == pytest.approx(np.interp(extreme, edges, risen), rel=1e-6, abs=1e-6)
-        (standing,) = standings(market)
+        (standing,) = leaderboard(market)
         assert (standing.model, standing.scored) == (model, 1)
 
     def test_the_model_that_made_the_liquidations_stands_above_one_of_distance(self, market: Store) -> None:
@@ -148,7 +148,7 @@ class TestSettle:
             forecast(market, at=MARKET.end - hour * HOUR)
         report = settle(market)
         assert (report.settled, report.waiting, report.refused) == (12, (), ())
-        standing = standings(market)[0]
+        standing = leaderboard(market)[0]
         assert (standing.forecasts, standing.scored) == (12, 12)
         assert standing.pooled is not None
         model, uniform, tiers = standing.pooled.maps
@@ -219,7 +219,7 @@ class TestSettle:
                 forecast(market)
         assert len(list((market.settings.data_dir / "forecasts").iterdir())) == 1
         assert settle(market).settled == 0
-        assert not standings(market)
+        assert not leaderboard(market)
         assert forecast(market).new
         assert settle(market).settled == 1
 

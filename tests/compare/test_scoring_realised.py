@@ -13,10 +13,9 @@ from typer.testing import CliRunner
 
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
-from liqtruth.compare.observed.realised import load_realised
+from liqtruth.compare.observed.realised import load_liquidations, load_realised
 from liqtruth.compare.scoring.realised.score import RealisedScore, score_realised
 from liqtruth.compare.scoring.realised.scores import MapScore
-from liqtruth.compare.transfer.observed import heard_of
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.model.leverage_model import leverage_model_named
@@ -224,7 +223,7 @@ def test_exact_maps_are_scored_on_a_nodes_liquidations(store: Store) -> None:
     assert found.horizons[0].sides[-1].events >= 55
     assert found.horizons[0].sides[-1].maps[0].predicted_usd > 0
     assert load_realised(store, venue_named(HYPERLIQUID), "SOL").spans_ms.tolist() == (
-        heard_of(store, venue_named(HYPERLIQUID), "SOL", None, None).spans_ms.tolist()
+        load_liquidations(store, venue_named(HYPERLIQUID), "SOL").spans_ms.tolist()
     )
 
 

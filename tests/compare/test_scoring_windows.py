@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.observed.mark_path import MarkPath, Ranges, ranges_after
+from liqtruth.compare.observed.price_path import MarkPath, Ranges, ranges_after
 from liqtruth.compare.observed.realised import Realised, Side
 from liqtruth.compare.scoring.realised.precision import (
     ZONE_LOG,
@@ -207,22 +207,26 @@ class TestRanges:
 class TestHeard:
     def test_a_window_counts_when_nearly_all_of_it_was_listened_to(self) -> None:
         spans = np.array([[0, 3000], [3050, 9000]])
-        realised = Realised(*(no_events(),) * 2, spans, 1.0, (), False)
+        realised = realised_of(no_events(), no_events(), spans)
         starts = np.array([0, 2000, 6000, 8500, 20_000])
-        assert realised.heard(starts, starts + 3000).tolist() == [True, True, True, False, False]
+        assert realised.observed(starts, starts + 3000).tolist() == [True, True, True, False, False]
 
 
 def test_a_liquidation_told_beyond_its_bar_is_placed_at_the_bars_end_and_others_stay() -> None:
     """As bankruptcy prices are; what happened in a gap of the bars stays where it was told."""
     ts = np.array([0.5, 1.5, 2.5, 3.5]) * HOUR_MS
-    side = Side(ts.astype(np.int64), np.array([8.0, 7.5, 99.0, 1.0]), np.zeros(5))
+    side = Side(ts.astype(np.int64), np.array([8.0, 7.5, 99.0, 1.0]), np.zeros(4), np.zeros(5))
     path = TestRanges.PATH
-    found = Realised(side, no_events(), np.zeros((0, 2), dtype=np.int64), 1.0, (), False).seen_in(path)
+    found = realised_of(side, no_events(), np.zeros((0, 2), dtype=np.int64)).within_bars(path)
     assert found.long.px.tolist() == [9.0, 7.5, 13.0, 1.0]
 
 
 def no_events() -> Side:
-    return Side(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(1))
+    return Side(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(1))
+
+
+def realised_of(long: Side, short: Side, spans_ms: np.ndarray) -> Realised:
+    return Realised("SOL", long, short, spans_ms, False, 1.0, ())
 
 
 # ------------------------------------------------------------------------------- a market, scored
@@ -358,7 +362,7 @@ class TestScores:
             mark,
             {"model": swept_by(GRID, long, short, mark)},
             ranges_of(moments, low, high),
-            heard_all(events, no_events()),
+            observed_all(events, no_events()),
             "long",
         )
         there = windows_of(
@@ -366,7 +370,7 @@ class TestScores:
             mirrored(mark),
             {"model": swept_by(GRID, short[:, ::-1], long[:, ::-1], mirrored(mark))},
             ranges_of(moments, mirrored(high), mirrored(low)),
-            heard_all(no_events(), other),
+            observed_all(no_events(), other),
             "short",
         )
         assert there.move == pytest.approx(here.move)
@@ -378,7 +382,7 @@ class TestScores:
 
 def side_of(ts_ms: IntArray, px: FloatArray) -> Side:
     order = np.sort(ts_ms)
-    return Side(order, px, 100.0 * np.arange(len(px) + 1, dtype=np.float64))
+    return Side(order, px, 100.0 / px, 100.0 * np.arange(len(px) + 1, dtype=np.float64))
 
 
 def ranges_of(moments: IntArray, low: FloatArray, high: FloatArray) -> Ranges:
@@ -386,8 +390,8 @@ def ranges_of(moments: IntArray, low: FloatArray, high: FloatArray) -> Ranges:
     return Ranges(low, high, np.log(high / low), moments, moments + HOUR_MS, whole)
 
 
-def heard_all(long: Side, short: Side) -> Realised:
-    return Realised(long, short, np.array([[-1, 10 * HOUR_MS]]), 1.0, (), False)
+def observed_all(long: Side, short: Side) -> Realised:
+    return realised_of(long, short, np.array([[-1, 10 * HOUR_MS]]))
 
 
 def test_events_all_in_the_thickest_zone_are_all_hits() -> None:
@@ -405,7 +409,12 @@ def test_events_all_in_the_thickest_zone_are_all_hits() -> None:
     events = side_of(np.arange(1, 21) * 60_000, np.full(20, at))
     low = mark * np.exp(-ZONE_LOG * 12)
     found = windows_of(
-        np.array([0]), mark, maps, ranges_of(np.array([0]), low, mark), heard_all(events, no_events()), "long"
+        np.array([0]),
+        mark,
+        maps,
+        ranges_of(np.array([0]), low, mark),
+        observed_all(events, no_events()),
+        "long",
     )
     score = score_windows(found, "long", HOUR_MS)
     shares = [one.precision.share if one.precision else None for one in score.maps]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.files import to_json
-from liqtruth.compare.divergence.session import Comparison, compare_exchange, compare_stored, make_map
+from liqtruth.compare.divergence.session import compare_exchange, compare_stored, make_map
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import same, write_map

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import liqtruth.commands.transfer  # noqa: F401 - registers the command
+import liqtruth.cli  # noqa: F401 - adds the old spelling
 from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.options import GLOBALS
-from liqtruth.compare.observed.coverage import joined
+from liqtruth.compare.observed.coverage import joined, known_coverage
+from liqtruth.compare.observed.realised import load_liquidations
 from liqtruth.compare.transfer.job import Asked, transfer
-from liqtruth.compare.transfer.observed import heard_of, known_coverage
 from liqtruth.compare.transfer.record import load, training_of
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import stored_brackets
@@ -239,9 +239,9 @@ class TestHeard:
             schema_overrides={"ts": pl.Datetime("ms", "UTC")},
         )
         store_liquidations(store, "hyperliquid", told)
-        heard = heard_of(store, venue_named("hyperliquid"), COIN, None, None)
+        observed = load_liquidations(store, venue_named("hyperliquid"), COIN)
         first = int(start.timestamp() * 1000)
-        assert ((heard.spans_ms - first) // 60_000).tolist() == [[0, 80], [300, 340]]
+        assert ((observed.spans_ms - first) // 60_000).tolist() == [[0, 80], [300, 340]]
 
 
 class TestCommand:

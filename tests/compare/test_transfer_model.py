@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.flow import mass_by_leverage
-from liqtruth.compare.transfer.observed import Heard
 from liqtruth.compare.transfer.sample import Sample, sample_from
 from liqtruth.compare.transfer.shown import tilt_curve, tilt_figure, transfer_lines
 from liqtruth.compare.transfer.tilt_fit import local_ratios
@@ -43,9 +43,9 @@ def sample(brackets: Brackets, level: float, seed: int, drawn_with: LeverageMode
     """Liquidations are those that the shared model says; `drawn_with` predicts them."""
     series = random_series(2, 200)
     told = liquidated(series, MODEL, brackets, (level, 0.0, 0.0), seed=seed)
-    heard = Heard(COIN, told["ts"].dt.epoch("ms").to_numpy(), (told["side"] == "long").to_numpy(),
-                  told["coins"].to_numpy(), np.array([[0, series.end_ms[-1]]]), True)  # fmt: skip
-    return sample_from("bybit", [(series, heard, brackets)], drawn_with, HOUR)
+    span = np.array([[0, series.end_ms[-1]]])
+    observed = Liquidations(COIN, side_of(told, "long"), side_of(told, "short"), span, True)
+    return sample_from("bybit", [(series, observed, brackets)], drawn_with, HOUR)
 
 
 class TestShares:

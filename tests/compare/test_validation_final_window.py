@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import liqtruth.commands.validate  # noqa: F401  adds the command
-from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.cli import app
 from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.validate import validate_app
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.validation.final_window import WindowOpened, last_opened, open_window, opened_windows
 from liqtruth.compare.validation.splits import FINAL
@@ -56,7 +56,7 @@ class TestOpening:
         assert str(refused.value) == (
             f"the final window AAA, BBB, {opened.first_day} to {opened.last_day} was opened at "
             f"{opened.opened_at:%Y-%m-%dT%H:%MZ}, and can be judged only once: "
-            "`liqtruth calibrate test AAA --show-final` shows what it said"
+            "`liqtruth validate show --final AAA` shows what it said"
         )
         assert opened_windows(tmp_path) == (opened,)
 
@@ -172,14 +172,14 @@ class TestCommand:
 
     def test_it_judges_shows_saves_and_shows_again(self, data_dir: Path, tmp_path: Path) -> None:
         page = tmp_path / "page.html"
-        told = run(COIN, "--html", str(page))
+        told = run("run", COIN, "-o", str(page))
         assert told.stdout.startswith("No claim: ")
         assert "set aside, and not looked at: the final window" in told.stdout
         assert "synthetic: proof on SOL" in told.stdout
         html = page.read_text()
         assert "SYNTHETIC MARKET" in html
         assert "Does the fitted map beat what knows less?" in html
-        again = json.loads(run("--show", "--json", "-").stdout)
+        again = json.loads(validated("show", "--json").stdout)
         assert json.loads((data_dir / "models" / "proofs" / "proof.json").read_text()) == again
         assert [split["name"] for split in again["splits"]] == ["later days"]
 
@@ -189,24 +189,48 @@ class TestCommand:
         """The command dies between the record and the result: what would be shown cannot be written."""
         (tmp_path / "file").write_text("")
         with pytest.raises(LiqtruthError, match="cannot write"):
-            run(COIN, "--open-final", "--json", str(tmp_path / "file" / "out.json"))
+            run("open-final", COIN, "-o", str(tmp_path / "file" / "out.json"))
         with pytest.raises(WindowOpened, match="can be judged only once"):
-            run(COIN, "--open-final", "--seed", "5")
-        shown = run(COIN, "--show-final", "--json", "-").stdout
+            run("open-final", COIN, "--seed", "5")
+        shown = validated("show", "--final", COIN, "-o", "-").stdout
         recorded = last_opened(data_dir).findings
         assert msgspec.json.decode(shown.encode(), type=type(recorded)) == recorded
 
     def test_coins_must_be_named(self, data_dir: Path) -> None:
+        assert validated("run").exit_code == 2
         with pytest.raises(BadInput, match="no coin is given"):
-            run()
+            before()
+
+    def test_coins_of_a_saved_result_are_its_own(self, data_dir: Path) -> None:
+        with pytest.raises(BadInput, match="must come with --final"):
+            validated("show", COIN)
+
+    def test_the_old_spelling_works_and_names_the_new_one(self, data_dir: Path) -> None:
+        told = before(COIN)
+        assert told.stdout.startswith("No claim: ")
+        assert "`liqtruth calibrate test` is now `liqtruth validate run`" in told.stderr
+        again = before("--show", "--json", "-")
+        assert again.stdout == validated("show", "--json").stdout
+        assert "`liqtruth validate show`" in again.stderr
 
     def test_what_cannot_be_done_is_refused_before_anything_is_read(self, data_dir: Path) -> None:
         with pytest.raises(BadInput, match=r"'a/b' is no name of a proof"):
-            run(COIN, "--name", "a/b")
+            run("run", COIN, "--name", "a/b")
         with pytest.raises(BadInput, match="give one of them"):
-            run(COIN, "--open-final", "--show")
+            before(COIN, "--open-final", "--show")
 
 
 def run(*arguments: str) -> Any:
-    """`liqtruth calibrate test`, a moment a day; errors leave as they are."""
-    return CliRunner().invoke(calibrate_app, ["test", *arguments, "--step", "24h"], catch_exceptions=False)
+    """`liqtruth validate`, a moment a day."""
+    return validated(*arguments, "--step", "24h")
+
+
+def validated(*arguments: str) -> Any:
+    """`liqtruth validate`; errors leave as they are."""
+    return CliRunner().invoke(validate_app, [*arguments], catch_exceptions=False)
+
+
+def before(*arguments: str) -> Any:
+    """`liqtruth calibrate test`, as it was spelled."""
+    words = ["--data-dir", str(GLOBALS.data_dir), "calibrate", "test", *arguments, "--step", "24h"]
+    return CliRunner().invoke(app, words, catch_exceptions=False)

@@ -9,7 +9,7 @@ import pytest
 
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.validation.backtest import CHANCE, Backtest, backtest
-from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS, SHAPE_COPY
+from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
 from liqtruth.compare.validation.findings import (
     BOTH,
     FEWEST_BLOCKS,
@@ -20,6 +20,7 @@ from liqtruth.compare.validation.findings import (
 from liqtruth.compare.validation.splits import NEW_COINS, splits_of
 from liqtruth.compare.validation.validation import Findings, Plan, load, save
 from liqtruth.compare.validation.verdicts import RIVALS
+from liqtruth.estimator.model.baselines import SHAPE_COPY
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

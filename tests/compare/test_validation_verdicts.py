@@ -293,7 +293,7 @@ class TestSetting:
         window = Window(date(2026, 8, 8), date(2026, 8, 10), 24, 6)
         assert window_line(findings_of(split_of(), window=window)) == (
             "set aside, and not looked at: the final window, 2026-08-08 to 2026-08-10, 24 pairs; "
-            "--open-final judges it, once"
+            "`validate open-final` judges it, once"
         )
         few = msgspec.structs.replace(window, blocks=3)
         assert window_line(findings_of(split_of(), window=few)).endswith(

@@ -5,11 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.observed.mark_path import MarkPath
-from liqtruth.compare.observed.price_path import COVERED, PricePath
+from liqtruth.compare.observed.price_path import COVERED, MarkPath, PricePath
 from liqtruth.compare.scoring.visits.major_zones import MajorZones, zones_of_maps, zones_of_series
-from liqtruth.compare.scoring.visits.touch_probability import LEAST_OTHERS, touches
-from liqtruth.compare.scoring.visits.visits import VisitRow, at_the_mark, score_visits, visit_sentence
+from liqtruth.compare.scoring.visits.visits import (
+    LEAST_OTHERS,
+    VisitRow,
+    at_the_mark,
+    score_visits,
+    touches,
+    visit_sentence,
+)
 from liqtruth.compare.statistics.intervals import (
     FEWEST_BLOCKS,
     blocks_of,

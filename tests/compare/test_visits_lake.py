@@ -10,7 +10,7 @@ from sqlmodel import select
 from typer.testing import CliRunner, Result
 
 from liqtruth.commands.options import GLOBALS
-from liqtruth.commands.visits import score_app
+from liqtruth.commands.score import score_app
 from liqtruth.compare.scoring.visits.job import VisitPlan, VisitReport, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between, reading_times
 from liqtruth.compare.scoring.visits.shown import write_page

@@ -78,10 +78,7 @@ def test_a_venue_has_bounds_only_where_the_model_was_fitted_or_levelled_to_it() 
     for model, venue in ((fitted(), "okx"), (levelled, "binance"), (levelled, "hyperliquid")):
         made = drawn(model, venue)
         assert made.bounds is None
-        assert (
-            f"no bounds: the model is not levelled to {venue} (liqtruth calibrate transfer {venue})"
-            in said(made)
-        )
+        assert f"no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})" in said(made)
 
 
 def test_a_part_of_the_map_has_no_bounds() -> None:

@@ -13,7 +13,7 @@ from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, model_map
-from liqtruth.estimator.series.series import WINDOWS, load_series
+from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.notes import texts
@@ -96,7 +96,7 @@ def test_a_window_longer_than_history_says_where_history_begins(binance: Store, 
             {"model": "magic"},
             "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile, calibrated",
         ),
-        ({"window": "2h"}, f"unknown window '2h'; known: {', '.join(WINDOWS)}, whole days such as 20d"),
+        ({"window": "2h"}, "window must be from 12h to 5y long, got '2h'"),
         ({"leverage": [33]}, "unknown leverage of tiers '33x'; known: 1x, 5x, 10x, 25x, 50x, 100x"),
     ],
 )

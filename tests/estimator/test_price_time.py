@@ -227,7 +227,7 @@ class TestRecorded:
 
     @pytest.mark.parametrize("venues", ["all", "okx,binance"])
     def test_several_venues_at_once_are_refused(self, okx: Store, venues: str) -> None:
-        with pytest.raises(BadInput, match=f"one venue at a time, not '{venues}'"):
+        with pytest.raises(BadInput, match=f"a history is of one venue, got '{venues}'"):
             model_series(okx, "SOL", venues, "tiers", timedelta(days=1))
 
     def test_a_span_that_is_none_is_refused(self, okx: Store) -> None:

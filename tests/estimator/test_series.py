@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.errors import StaleSeries, UnknownChoice
+from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.series.series import (
     WINDOWS,
@@ -20,6 +20,7 @@ from liqtruth.estimator.series.series import (
 )
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.notes import texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
@@ -159,8 +160,12 @@ class TestWindows:
         assert window_named("20d") == 20 * DAY
 
     def test_of_another_name_are_refused_with_the_known_ones(self) -> None:
-        with pytest.raises(UnknownChoice, match="unknown window '2h'; known: 12h, 24h, 3d"):
+        with pytest.raises(BadInput, match="window must be from 12h to 5y long, got '2h'"):
             window_named("2h")
+
+    def test_any_length_between_will_do(self) -> None:
+        assert window_named("48h") == window_named("2d") == 2 * DAY
+        assert window_named("1y") == 365 * DAY
 
     @pytest.mark.parametrize(("window", "bars"), [("12h", 12), ("24h", 24), ("3d", 72), ("7d", 96)])
     def test_end_with_the_last_bar_and_reach_back_by_their_length(

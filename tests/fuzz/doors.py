@@ -128,10 +128,10 @@ def _file_doors(folder: Path) -> Iterator[Door]:
 
 def _mapped(store: Store, summaries: Sequence[Any]) -> object:
     """What was taken is also drawn: no input may make a map that cannot be."""
-    from liqtruth.indexer.maps.views import MapView, view_map
+    from liqtruth.indexer.maps.exact import exact_map
 
     for coin in {coin for one in summaries if one.kind != "markets" for coin in one.coins}:
-        drawn, _ = view_map(store, MapView(coin))
+        drawn = exact_map(store, coin)
         assert all(0 <= value < math.inf for value in drawn.total_usd)
     return summaries
 

@@ -14,7 +14,7 @@ import polars as pl
 from liqtruth.compare.divergence.divergence import compare_maps
 from liqtruth.compare.divergence.files import to_json as divergence_json
 from liqtruth.estimator.model.leverage_model import known_models
-from liqtruth.heatmap.files import to_csv, to_json, write_map
+from liqtruth.heatmap.files import about, to_csv, to_json, write_map
 from liqtruth.sandbox.binance.rest import BinanceApi
 from liqtruth.sandbox.hyperliquid.fills import newest_fills
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
@@ -214,7 +214,8 @@ def _maps() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.parquet"
         write_map(drawn, path)
-        return [to_json(drawn).encode(), to_csv(drawn).encode(), path.read_bytes()]
+        csv = f"# {json.dumps(about(drawn))}\n{to_csv(drawn)}"
+        return [to_json(drawn).encode(), csv.encode(), path.read_bytes()]
 
 
 def _divergence() -> bytes:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.heatmap.files import SCHEMA, from_json, read_map, same, to_csv, to_json, write_map
+from liqtruth.heatmap.errors import LiqtruthError, MapFileError
+from liqtruth.heatmap.files import SCHEMA, about, from_json, read_map, same, to_csv, to_json, write_map
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.notes import note, sentence
@@ -94,9 +94,8 @@ def test_a_map_read_from_a_file_can_still_be_filtered(tmp_path: Path) -> None:
     assert part.in_grid_usd == (0.0, 1 / 3)
 
 
-def test_the_table_under_the_csv_header_has_one_row_per_bin_with_its_edges() -> None:
-    first, columns, *rows = to_csv(plain()).splitlines()
-    assert json.loads(first.removeprefix("# "))["schema"] == SCHEMA
+def test_a_csv_has_one_row_per_bin_with_its_edges_and_nothing_else() -> None:
+    columns, *rows = to_csv(plain()).splitlines()
     assert columns == "low_px,high_px,long_usd,short_usd"
     assert len(rows) == 40
     assert rows[20].startswith("100.0,")
@@ -114,7 +113,39 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_scrap(tmp_path: Path) -> 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == old
-    assert [found.name for found in tmp_path.iterdir()] == ["map.csv"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["map.csv", "map.csv.meta.json"]
+    assert read_map(path).coin == plain().coin
+
+
+def test_the_facts_of_a_csv_stand_beside_it_and_are_needed(tmp_path: Path) -> None:
+    write_map(plain(), tmp_path / "map.csv")
+    facts = json.loads((tmp_path / "map.csv.meta.json").read_text())
+    assert facts == json.loads(json.dumps(about(plain())))
+    assert facts["schema"] == SCHEMA
+    (tmp_path / "map.csv.meta.json").unlink()
+    with pytest.raises(MapFileError, match=r"must have its facts beside it, in .*map\.csv\.meta\.json$"):
+        read_map(tmp_path / "map.csv")
+
+
+def test_facts_of_another_map_are_refused(tmp_path: Path) -> None:
+    write_map(plain(), tmp_path / "map.csv")
+    beside = tmp_path / "map.csv.meta.json"
+    other = json.loads(beside.read_text())
+    other["grid"]["mark_px"] *= 1.01
+    beside.write_text(json.dumps(other))
+    with pytest.raises(MapFileError, match="its facts are those of another map"):
+        read_map(tmp_path / "map.csv")
+
+
+def test_a_csv_of_before_with_its_facts_in_a_comment_line_is_still_read(tmp_path: Path) -> None:
+    (tmp_path / "map.csv").write_text(f"# {json.dumps(about(plain()))}\n{to_csv(plain())}")
+    assert same(read_map(tmp_path / "map.csv"), plain())
+
+
+def test_the_json_of_a_map_has_the_edges_of_its_bins() -> None:
+    edges = json.loads(to_json(plain()))["edges_px"]
+    assert edges == plain().grid.edges.tolist()
+    assert len(edges) == plain().grid.bins + 1
 
 
 def test_whoever_reads_the_old_file_reads_it_to_its_end_while_a_new_one_takes_its_place(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from liqtruth.heatmap.errors import MapFileError
-from liqtruth.heatmap.files import SCHEMA, from_csv, from_json, read_map, to_csv, to_json, write_map
+from liqtruth.heatmap.files import SCHEMA, facts_of, from_csv, from_json, read_map, to_csv, to_json, write_map
 from tests.heatmap.maps import SUFFIXES, plain
 
 
@@ -59,7 +59,8 @@ def test_another_schema_version_is_refused_with_the_one_that_is_read(tmp_path: P
         case ".json":
             path.write_text(later)
         case ".csv":
-            path.write_text(to_csv(plain()).replace(SCHEMA, "liqtruth.heatmap/2"))
+            path.write_text(to_csv(plain()))
+            facts_of(path).write_text(later)
         case _:
             pl.DataFrame({"long_usd": [0.0]}).write_parquet(path, metadata={"liqtruth": later})
     assert refusal(path) == f"schema 'liqtruth.heatmap/2'; this liqtruth reads {SCHEMA!r}"
@@ -97,7 +98,7 @@ def test_a_field_with_a_wrong_value_is_refused(tmp_path: Path, name: str, value:
 
 def test_a_missing_field_is_named() -> None:
     whole = json.loads(to_json(plain()))
-    for name in set(whole) - {"schema", "long_usd", "short_usd", "quality", "bounds"}:
+    for name in set(whole) - {"schema", "edges_px", "long_usd", "short_usd", "quality", "bounds"}:
         with pytest.raises(MapFileError, match=f"there: .*missing required field `{name}`"):
             from_json(json.dumps({key: value for key, value in whole.items() if key != name}), "there")
 
@@ -135,7 +136,7 @@ def test_a_csv_under_another_header_is_refused(text: str) -> None:
 
 def test_a_csv_that_was_cut_off_inside_its_last_number_is_refused() -> None:
     with pytest.raises(MapFileError, match="cut off"):
-        from_csv(to_csv(plain())[:-3], "there")
+        from_csv(to_csv(plain())[:-3], "there", to_json(plain()))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 20_000_000])

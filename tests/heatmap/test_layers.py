@@ -39,8 +39,8 @@ def test_crowd_and_whales_add_up_to_the_whole_map_everywhere(
 ) -> None:
     whole, (crowd, whales) = map_of(levels), layers_of(levels, open_interest_usd)
     for side in ("long_usd", "short_usd"):
-        parts = crowd.of(side) + whales.of(side)
-        assert np.allclose(parts, whole.of(side), rtol=1e-12, atol=0)
+        parts = getattr(crowd, side) + getattr(whales, side)
+        assert np.allclose(parts, getattr(whole, side), rtol=1e-12, atol=0)
     for rest in ("beyond_usd", "never_usd"):
         parts = np.add(getattr(crowd, rest), getattr(whales, rest))
         assert np.allclose(parts, getattr(whole, rest), rtol=1e-12, atol=0)

@@ -1,17 +1,18 @@
 """The crowd and the whales of a stored market: parts of the same reading, named wherever the map is shown."""
 
 import asyncio
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from liqtruth.heatmap.drawing.captions import head_lines, title
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE, LAYERS
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
-from liqtruth.indexer.maps.views import MapView, view_map, view_series
+from liqtruth.indexer.maps.execution import executable_map
+from liqtruth.indexer.maps.views import exact_view, joint_map
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
@@ -61,18 +62,23 @@ def test_a_layer_says_what_it_is_and_how_much_of_the_mass(swept: Store) -> None:
     assert "exact positions whales" in title(whales)
 
 
-@pytest.mark.parametrize("view", [MapView("BTC"), MapView("BTC", filters={"margin_mode": ["cross"]}),
-                                  MapView("BTC", joint="parallel"), MapView("BTC", executable=True),
-                                  MapView("BTC", layer="crowd")])  # fmt: skip
-def test_every_exact_map_says_at_once_how_much_of_it_is_whales(swept: Store, view: MapView) -> None:
-    drawn = view_map(swept, view)[0]
-    assert any(line.startswith("whales hold ") for line in head_lines(drawn))
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: exact_view(store, "BTC"),
+        lambda store: exact_view(store, "BTC", filters={"margin_mode": ["cross"]}),
+        lambda store: joint_map(store, "BTC")[0],
+        lambda store: executable_map(store, "BTC"),
+        lambda store: exact_view(store, "BTC", layer="crowd"),
+    ],
+    ids=["whole", "filtered", "joint", "execution", "layer"],
+)
+def test_every_exact_map_says_at_once_how_much_of_it_is_whales(
+    swept: Store, ask: Callable[[Store], Heatmap]
+) -> None:
+    assert any(line.startswith("whales hold ") for line in head_lines(ask(swept)))
 
 
 def test_a_layer_is_a_map_of_its_own(swept: Store) -> None:
     with pytest.raises(BadInput, match="no layer 'fish'; there are crowd and whales"):
-        MapView("BTC", layer="fish")
-    with pytest.raises(BadInput, match="choose one"):
-        MapView("BTC", layer="crowd", executable=True)
-    with pytest.raises(BadInput, match="--series draws whole maps"):
-        view_series(swept, MapView("BTC", layer="crowd"), timedelta(days=1))
+        exact_view(swept, "BTC", layer="fish")

@@ -332,7 +332,7 @@ def test_a_noisy_coin_is_drawn_towards_one_and_more_so_with_fewer_points() -> No
 def test_a_coin_with_few_returns_gets_no_beta_and_a_base_without_them_is_refused() -> None:
     few, base = walk(4, FEWEST_RETURNS - 1), walk(4)
     assert set(betas_of(pl.concat([closes_of("BTC", base), closes_of("NEW", few)]), "BTC")) == {"BTC"}
-    with pytest.raises(MissingData, match="--joint parallel"):
+    with pytest.raises(MissingData, match="--move parallel"):
         betas_of(closes_of("BTC", few), "BTC")
     with pytest.raises(BadInput, match="a price is positive"):
         betas_of(closes_of("BTC", base).with_columns(close=pl.lit(0.0)), "BTC")

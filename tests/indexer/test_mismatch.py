@@ -260,6 +260,20 @@ class TestReport:
         assert (report.checks, report.solved) == (Checks(0, 0, 1, {"no_collateral": 1}), 0)
         assert f"({ago(report.as_of)})" in report.describe()[0]
 
+    def test_what_was_checked_when_it_was_read_is_told_where_it_was_something_else(
+        self, store: Store
+    ) -> None:
+        """Stored by tables that did not explain a price, and checked again by those that do."""
+        self.stored(store, sent(held({"BTC": -2.0})))
+        report = mismatch_report(store)
+        assert report.stored == report.checks
+        assert not any("when they were read" in line for line in report.describe())
+        older = replace(report, stored=Checks(0, 1, 0, {"differ": 1}))
+        assert (
+            "  when they were read, by the margin tables of then: 0 agree, 1 differ, 0 not checked"
+            in older.describe()
+        )
+
     def test_of_a_moment_before_anything_was_read_there_is_none(self, store: Store) -> None:
         with pytest.raises(NothingStored, match="no positions are stored yet"):
             mismatch_report(store)

@@ -11,7 +11,7 @@ from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.indexer.audit.mismatch import mismatch_report
 from liqtruth.indexer.audit.status import status_of
-from liqtruth.indexer.maps.views import MapView, view_map, view_series
+from liqtruth.indexer.maps.views import exact_history, exact_view
 from liqtruth.indexer.margin import checks
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.storage.store import Store
@@ -22,7 +22,6 @@ CENSUSES = 6
 STEP = timedelta(hours=1)
 LONG = Holder("0x1", "standard", 10_000.0, (Held("BTC", 100_000.0),))
 SHORT = Holder("0x2", "standard", 5_000.0, (Held("BTC", -50_000.0),))
-VIEW = MapView("BTC")
 
 
 @pytest.fixture
@@ -35,21 +34,21 @@ def stowed(store: Store) -> Store:
 def read_by_series(store: Store, moments: int) -> Reads:
     length = (CENSUSES - 1) * STEP
     with counted_reads() as reads:
-        series = view_series(store, VIEW, length, length / (moments - 1))
+        series = exact_history(store, "BTC", length, length / (moments - 1))
     assert len(series.times) == moments
     return reads
 
 
 def test_an_exact_map_opens_its_one_census(stowed: Store) -> None:
     with counted_reads() as reads:
-        view_map(stowed, VIEW)
+        exact_view(stowed, "BTC")
     assert len(reads.opened) == 1
     assert reads.sessions <= 5
 
 
 def test_an_exact_map_of_a_moment_opens_nothing_of_another(stowed: Store) -> None:
     with counted_reads() as reads:
-        view_map(stowed, MapView("BTC", at=NOON + 2.5 * STEP))
+        exact_view(stowed, "BTC", NOON + 2.5 * STEP)
     assert [f"census-{NOON + 2 * STEP:%dT%H%M}" in path.name for path in reads.opened] == [True]
 
 
@@ -63,7 +62,7 @@ def test_a_series_opens_each_reading_of_its_window_once_however_many_moments(sto
 
 def test_a_series_opens_nothing_from_before_its_window(stowed: Store) -> None:
     with counted_reads() as reads:
-        view_series(stowed, VIEW, STEP, STEP)
+        exact_history(stowed, "BTC", STEP, STEP)
     assert len(reads.opened) == 2
 
 

@@ -8,7 +8,8 @@ import pytest
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.indexer.maps.betas import fetch_candles
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.maps.views import MapView, view_map, view_series
+from liqtruth.indexer.maps.execution import executable_map
+from liqtruth.indexer.maps.views import exact_history, exact_view, joint_map
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
@@ -32,9 +33,7 @@ def swept(
 
 def test_the_parts_by_a_filter_sum_to_the_whole(swept: Store) -> None:
     whole = exact_map(swept, "BTC")
-    parts = [
-        view_map(swept, MapView("BTC", filters={"margin_mode": [mode]}))[0] for mode in ("cross", "isolated")
-    ]
+    parts = [exact_view(swept, "BTC", filters={"margin_mode": [mode]}) for mode in ("cross", "isolated")]
     assert sum(part.total_usd.total for part in parts) == pytest.approx(whole.total_usd.total)
     assert all("of " in part.coverage.notes[0].text for part in parts), "what was left out is said"
     assert parts[0].coverage.share == whole.coverage.share, "coverage is the whole map's"
@@ -42,69 +41,59 @@ def test_the_parts_by_a_filter_sum_to_the_whole(swept: Store) -> None:
 
 def test_large_and_small_holders_are_the_whole(swept: Store) -> None:
     whole = exact_map(swept, "BTC").total_usd.total
-    large, small = (
-        view_map(swept, MapView("BTC", holder_share=shares))[0] for shares in ((0.02, 1.0), (0.0, 0.02))
-    )
+    large, small = (exact_view(swept, "BTC", holder_share=shares) for shares in ((0.02, 1.0), (0.0, 0.02)))
     assert large.total_usd.total + small.total_usd.total == pytest.approx(whole)
     assert large.coverage.positions > 0  # type: ignore[operator]
 
 
 def test_first_orders_are_a_part_of_the_map(swept: Store) -> None:
     whole = exact_map(swept, "BTC")
-    first = view_map(swept, MapView("BTC", executable=True))[0]
+    first = executable_map(swept, "BTC")
     assert 0 < first.in_grid_usd.total < whole.in_grid_usd.total
     assert (first.long_usd <= whole.long_usd * (1 + 1e-12)).all()
 
 
 def test_a_joint_move_changes_where_not_how_much(swept: Store) -> None:
     whole = exact_map(swept, "BTC")
-    joint, lines = view_map(swept, MapView("BTC", joint="parallel"))
+    joint, lines = joint_map(swept, "BTC")
     assert joint.total_usd.total == pytest.approx(whole.total_usd.total)
     assert any("drag" in line for line in lines)
 
 
 def test_betas_come_from_the_exchanges_own_candles(swept: Store, served: SandboxServer) -> None:
     with pytest.raises(MissingData, match="liqtruth index candles"):
-        view_map(swept, MapView("BTC", joint="beta"))
+        joint_map(swept, "BTC", move="beta")
     report = fetch_candles(swept, served.base_url, days=5, weight_per_minute=None)
     assert "BTC" in report.coins
     assert report.new_rows == report.rows > 100
-    _, lines = view_map(swept, MapView("BTC", joint="beta"))
+    _, lines = joint_map(swept, "BTC", move="beta")
     assert any("ETH" in line for line in lines)
     assert fetch_candles(swept, served.base_url, ["BTC"], 5, weight_per_minute=None).new_rows == 0
 
 
 def test_given_betas_need_no_candles(swept: Store) -> None:
-    drawn, _ = view_map(swept, MapView("BTC", betas={"ETH": 2.0}))
+    drawn, _ = joint_map(swept, "BTC", betas={"ETH": 2.0})
     assert drawn.model == "joint"
 
 
 def test_a_series_ends_with_the_map_of_today(swept: Store) -> None:
-    series = view_series(swept, MapView("BTC"), timedelta(hours=2), timedelta(hours=1))
+    series = exact_history(swept, "BTC", timedelta(hours=2), timedelta(hours=1))
     assert series.long_usd.shape[0] == 3
     assert series.frame().filter(time=series.times[-1])["notional_usd"].sum() == pytest.approx(
         exact_map(swept, "BTC").in_grid_usd.total
     )
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"joint": "sideways"}, "'sideways'; there are beta and parallel"),
-        ({"joint": "parallel", "executable": True}, "choose one"),
-        ({"filters": {"margin_mode": ["cross"]}, "executable": True}, "choose one"),
-    ],
-)
-def test_views_that_exclude_one_another_are_refused(options: dict[str, object], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
-        MapView("BTC", **options)  # type: ignore[arg-type]
+def test_a_move_that_is_none_is_refused(swept: Store) -> None:
+    with pytest.raises(BadInput, match="'sideways'; there are beta and parallel"):
+        joint_map(swept, "BTC", move="sideways")
+
+
+def test_filters_and_a_layer_exclude_one_another(swept: Store) -> None:
+    with pytest.raises(BadInput, match="choose one"):
+        exact_view(swept, "BTC", filters={"margin_mode": ["cross"]}, layer="crowd")
 
 
 def test_a_filter_that_nobody_passes_names_what_there_is(swept: Store) -> None:
     with pytest.raises(BadInput, match="'leveraged'; there are"):
-        view_map(swept, MapView("BTC", filters={"margin_mode": ["leveraged"]}))
-
-
-def test_a_filtered_map_has_no_history(swept: Store) -> None:
-    with pytest.raises(BadInput, match="--series draws whole maps"):
-        view_series(swept, MapView("BTC", executable=True), timedelta(hours=1))
+        exact_view(swept, "BTC", filters={"margin_mode": ["leveraged"]})

@@ -1,6 +1,11 @@
-"""From what is stored to the answer whether Hyperliquid's exact map leads the liquidations of a venue."""
+"""From what is stored to the answer whether Hyperliquid's exact map leads the liquidations of a venue.
 
-from collections.abc import Callable
+What price swept is taken step by step. Each step stands on the last map that was read before it began. From one reading
+to the next a level is swept once: the mass of a step is what lies between the furthest price since the reading before
+the step and that after it.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,16 +13,17 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.observed.mark_path import load_path
-from liqtruth.compare.observed.price_path import PricePath
+from liqtruth.compare.observed.price_path import PricePath, load_path
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
-from liqtruth.compare.scoring.lead_lag.swept_steps import StepClock, step_clock, swept_steps
+from liqtruth.compare.scoring.realised.swept import swept_by_map
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
+from liqtruth.compare.statistics.intervals import DAY_MS
 from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.heatmap.errors import MissingData
-from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.maps.exact import STALE_AGE_S
@@ -31,7 +37,7 @@ MAX_LAG: Final = 12
 STALE: Final = timedelta(seconds=STALE_AGE_S)
 
 
-class LeadReport(msgspec.Struct, frozen=True):
+class LeadLagReport(msgspec.Struct, frozen=True):
     """The answer for both sides together, then longs and shorts."""
 
     schema: str
@@ -54,7 +60,7 @@ class LeadReport(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class LeadPlan:
+class LeadLagPlan:
     """What to hold against what; null times mean all that is stored."""
 
     coin: str
@@ -67,11 +73,11 @@ class LeadPlan:
     seed: int = 0
 
 
-def leads_stored(
-    store: Store, plan: LeadPlan, on_progress: Callable[[float], None] = lambda share: None
-) -> LeadReport:
+def lead_lag_stored(
+    store: Store, plan: LeadLagPlan, on_progress: Callable[[float], None] = lambda share: None
+) -> LeadLagReport:
     """Raises `MissingData` where maps, prices or liquidations are lacking or cover too few days, `UnknownCoin`."""
-    venue = venue_named(plan.venue)
+    store, venue = store.view(), venue_named(plan.venue)
     realised = load_realised(store, venue, plan.coin, plan.start, plan.end)
     asked = _asked(realised, plan)
     clock = step_clock(*asked, plan.step)
@@ -85,7 +91,7 @@ def leads_stored(
     prices_of, path = _prices(store, plan, first, last)
     swept = swept_steps(maps, path, clock, own_prices=prices_of == VENUE)
     leads = _leads(swept.usd, _liquidated(realised, clock, *asked), swept.move, clock, plan)
-    return LeadReport(
+    return LeadLagReport(
         schema=SCHEMA,
         coin=plan.coin,
         venue=venue.name,
@@ -108,6 +114,81 @@ def leads_stored(
             *texts(realised.said),
         ),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class StepClock:
+    """Steps of `step_ms` through whole days (UTC); `start_ms` is of shape (days * per_day,)."""
+
+    start_ms: IntArray
+    step_ms: int
+
+    @property
+    def per_day(self) -> int:
+        return DAY_MS // self.step_ms
+
+    @property
+    def end_ms(self) -> IntArray:
+        return self.start_ms + self.step_ms
+
+    def by_day(self, values: FloatArray) -> FloatArray:
+        """A series of the steps as (..., days, per_day)."""
+        return values.reshape(*values.shape[:-1], -1, self.per_day)
+
+
+@dataclass(frozen=True, eq=False)
+class SweptSteps:
+    """Longs, then shorts, of shape (2, steps): USD swept, and how far price went to that side of where it came from
+    (log price); NaN where prices are lacking or no map was read in the `STALE_AGE_S` before."""
+
+    usd: FloatArray
+    move: FloatArray
+
+
+def step_clock(first_ms: int, last_ms: int, step: timedelta) -> StepClock:
+    """All steps of the days from one moment to another; raises `BadInput` for a step that does not divide a day."""
+    step_ms = round(step / timedelta(milliseconds=1))
+    if not 0 < step_ms <= DAY_MS // 4 or DAY_MS % step_ms:
+        raise BadInput(
+            f"a step of {step} does not divide a day into four or more: take e.g. --step 15m or 1h"
+        )
+    first, stop = first_ms // DAY_MS * DAY_MS, -(-last_ms // DAY_MS) * DAY_MS
+    return StepClock(np.arange(first, stop, step_ms), step_ms)
+
+
+def swept_steps(maps: Sequence[Heatmap], path: PricePath, clock: StepClock, own_prices: bool) -> SweptSteps:
+    """Sweep `maps` (by time) with the prices of `path`, which are scaled to each map's mark unless they are its own."""
+    low, high = path.extremes(clock.start_ms, clock.end_ms)
+    came_from = path.middle_at(clock.start_ms)
+    usd = np.full((2, clock.start_ms.size), np.nan)
+    read_ms = np.array([round(1000 * heatmap.as_of.timestamp()) for heatmap in maps], dtype=np.int64)
+    begins = np.searchsorted(clock.start_ms, read_ms)
+    stale = np.searchsorted(clock.start_ms, read_ms + round(1000 * STALE_AGE_S), side="right")
+    ends = np.minimum(np.append(begins[1:], clock.start_ms.size), stale)
+    scales = np.ones(len(maps)) if own_prices else _marks(maps) / path.middle_at(read_ms)
+    for heatmap, scale, begin, end in zip(maps, scales, begins, ends, strict=True):
+        if end > begin:
+            span = slice(int(begin), int(end))
+            usd[:, span] = _swept(heatmap, low[span] * scale, high[span] * scale)
+    move = np.stack([np.log(came_from / low), np.log(high / came_from)])
+    return SweptSteps(usd, np.where(np.isfinite(usd), np.maximum(move, 0.0), np.nan))
+
+
+def _swept(heatmap: Heatmap, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Of the steps of one reading; a step after one without prices is not known either, its share cannot be told."""
+    swept = swept_by_map(heatmap)
+    known = np.isfinite(low)
+    after_known = known & np.append(True, known[:-1])
+    rows = []
+    for side, extremes, furthest in zip(SIDES, (low, high), (np.fmin, np.fmax), strict=True):
+        reached = furthest.accumulate(np.append(heatmap.mark_px, extremes))
+        mass = swept(side, np.zeros(reached.size, dtype=np.int64), reached)
+        rows.append(np.where(after_known, np.maximum(np.diff(mass), 0.0), np.nan))
+    return np.stack(rows)
+
+
+def _marks(maps: Sequence[Heatmap]) -> FloatArray:
+    return np.array([heatmap.mark_px for heatmap in maps])
 
 
 def lead_sentence(lead: Lead, venue: str, step: timedelta) -> str:
@@ -134,7 +215,7 @@ def _minutes(lead: Lead, step: timedelta) -> str:
     return f"{abs(lead.best_lag or 0) * step / timedelta(minutes=1):g} min"
 
 
-def _asked(realised: Realised, plan: LeadPlan) -> tuple[int, int]:
+def _asked(realised: Realised, plan: LeadLagPlan) -> tuple[int, int]:
     """From the first to the last moment that was listened to, within what was asked for, in epoch milliseconds."""
     first, last = int(realised.spans_ms[:, 0].min()), int(realised.spans_ms[:, 1].max())
     if plan.start is not None:
@@ -146,7 +227,7 @@ def _asked(realised: Realised, plan: LeadPlan) -> tuple[int, int]:
     return first, last
 
 
-def _prices(store: Store, plan: LeadPlan, first: datetime, last: datetime) -> tuple[str, PricePath]:
+def _prices(store: Store, plan: LeadLagPlan, first: datetime, last: datetime) -> tuple[str, PricePath]:
     """Hyperliquid's own prices where they are fine enough, else the venue's."""
     for name in dict.fromkeys((VENUE, plan.venue)):
         try:
@@ -164,18 +245,18 @@ def _prices(store: Store, plan: LeadPlan, first: datetime, last: datetime) -> tu
 
 def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: int) -> FloatArray:
     """USD per side and step, NaN in steps that were not listened to or lie outside what was asked for."""
-    heard = realised.heard(clock.start_ms, clock.end_ms)
-    heard &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
+    observed = realised.observed(clock.start_ms, clock.end_ms)
+    observed &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
     rows = []
     for side in SIDES:
         events = realised.of(side)
         first, last = events.within(clock.start_ms, clock.end_ms)
-        rows.append(np.where(heard, events.risen_usd[last] - events.risen_usd[first], np.nan))
+        rows.append(np.where(observed, events.risen_usd[last] - events.risen_usd[first], np.nan))
     return np.stack(rows)
 
 
 def _leads(
-    swept: FloatArray, realised: FloatArray, move: FloatArray, clock: StepClock, plan: LeadPlan
+    swept: FloatArray, realised: FloatArray, move: FloatArray, clock: StepClock, plan: LeadLagPlan
 ) -> tuple[Lead, ...]:
     parts = [("both", swept.sum(axis=0), realised.sum(axis=0), move.max(axis=0))]
     parts += [(side, swept[at], realised[at], move[at]) for at, side in enumerate(SIDES)]

@@ -1,7 +1,7 @@
 """Whether what price swept on the exact map tells the liquidations of a venue before, after or while they happen.
 
 Per step stand the notional swept on the map and the notional liquidated on the venue, both as ln(1 + USD) and ranked.
-At lag k the swept mass of step t is held against the liquidations of step t + k: a map that leads has its highest
+At lag k the swept mass of step t is compared with the liquidations of step t + k: a map that leads has its highest
 correlation at a lag above zero. A larger move both sweeps and liquidates more, whatever the map says, so each series
 is first rid of the rank of its own step's move (a partial Spearman correlation).
 
@@ -26,7 +26,7 @@ FEWEST_PAIRS: Final = 30
 """Steps on which both are known; a lag with fewer has no correlation."""
 SURE: Final = 0.05
 MOST_AT_ONCE: Final = 2_000_000
-"""Shuffled steps that are held at once: 16 MB."""
+"""Shuffled steps in memory at once: 16 MB."""
 
 
 class Lead(msgspec.Struct, frozen=True):

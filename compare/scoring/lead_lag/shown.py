@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.scoring.lead_lag.job import LeadReport
+from liqtruth.compare.scoring.lead_lag.job import LeadLagReport
 from liqtruth.compare.scoring.lead_lag.lead_lag import Lead
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, LONG, MARK, MODELS, SHADE, SHORT, themed
@@ -28,7 +28,7 @@ EXPLAINED: Final = (
 NAMES: Final = {"both": "longs and shorts together", "long": "longs", "short": "shorts"}
 
 
-def leads_table(report: LeadReport) -> Table:
+def leads_table(report: LeadLagReport) -> Table:
     """One row per side."""
     from rich.table import Table
 
@@ -67,7 +67,7 @@ def lead_cells(lead: Lead, step_min: float) -> tuple[str, ...]:
     )
 
 
-def heading(report: LeadReport) -> str:
+def heading(report: LeadLagReport) -> str:
     """What was held against what, and when."""
     made = "SYNTHETIC MARKET: " if report.synthetic else ""
     return (
@@ -89,7 +89,7 @@ def correlogram(lead: Lead, step_min: float) -> go.Figure:
     return themed(figure, barmode="overlay", height=400)
 
 
-def write_page(report: LeadReport, path: Path) -> None:
+def write_page(report: LeadLagReport, path: Path) -> None:
     """The correlogram and the table."""
     page.write_page(
         path,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from sqlmodel import select
 
-from liqtruth.compare.scoring.ledger.leaderboard import Standing, standings
+from liqtruth.compare.scoring.ledger.leaderboard import LeaderboardRow, leaderboard
 from liqtruth.compare.scoring.realised.precision import LEAST_EVENTS
 from liqtruth.compare.scoring.realised.scores import SideScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
@@ -24,17 +24,17 @@ def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -
     no scored forecast that is one look at an index.
     """
     venues = None if venue.strip() == "all" else [name.strip() for name in venue.split(",")]
-    if not _any_scored(store, model):
+    if model not in store.once(_scored_models):
         return ()
     return tuple(
         line
-        for one in standings(store, model, venues)
+        for one in leaderboard(store, model, venues)
         if weights is None or one.weights in ("", weights)
-        for line in flags_of_standing(one)
+        for line in flags_of_row(one)
     )
 
 
-def flags_of_standing(one: Standing) -> Notes:
+def flags_of_row(one: LeaderboardRow) -> Notes:
     """What one standing gives reason to say."""
     if one.pooled is None or one.pooled.events < LEAST_EVENTS:
         return ()
@@ -67,7 +67,8 @@ def _reasons(name: str, pooled: SideScore) -> Iterator[Note]:
             )
 
 
-def _any_scored(store: Store, model: str) -> bool:
-    query = select(ForecastScore.forecast_hash).join(Forecast).where(Forecast.model == model).limit(1)
+def _scored_models(store: Store) -> set[str]:
+    """Models of which the ledger has a score."""
+    query = select(Forecast.model).join(ForecastScore).distinct()
     with store.database.session() as session:
-        return session.exec(query).first() is not None
+        return set(session.exec(query).all())

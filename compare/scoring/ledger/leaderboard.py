@@ -9,10 +9,9 @@ import msgspec
 import numpy as np
 from sqlmodel import select
 
-from liqtruth.compare.scoring.realised.map_series import TIERS
 from liqtruth.compare.scoring.realised.scores import SideScore, score_sides
 from liqtruth.compare.scoring.realised.windows import Windows
-from liqtruth.estimator.model.baselines import UNIFORM
+from liqtruth.estimator.model.baselines import TIERS, UNIFORM
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
@@ -20,7 +19,7 @@ from liqtruth.storage.store import Store
 Scored = tuple[Forecast, ForecastScore]
 
 
-class Standing(msgspec.Struct, frozen=True):
+class LeaderboardRow(msgspec.Struct, frozen=True):
     """One model on one market at one horizon; `pooled` are both sides of its scored forecasts, null where none is."""
 
     venue: str
@@ -41,9 +40,9 @@ class Standing(msgspec.Struct, frozen=True):
         return f"{self.model} ({self.weights})" if self.weights else self.model
 
 
-def standings(
+def leaderboard(
     store: Store, model: str | None = None, venues: Sequence[str] | None = None, *, seed: int = 0
-) -> tuple[Standing, ...]:
+) -> tuple[LeaderboardRow, ...]:
     """All of the ledger, or what concerns one model and some venues, in order of venue, coin, model and horizon."""
     groups: dict[tuple[object, ...], list[Forecast]] = {}
     for row in _forecasts(store, model, venues):
@@ -52,7 +51,7 @@ def standings(
     for score in _scores(store, model, venues):
         scores.setdefault(score.forecast_hash, []).append(score)
     ordered = sorted(groups, key=str)
-    return tuple(_standing(groups[key], scores, seed) for key in ordered)
+    return tuple(_row(groups[key], scores, seed) for key in ordered)
 
 
 def _group(row: Forecast) -> tuple[object, ...]:
@@ -79,10 +78,10 @@ def _scores(store: Store, model: str | None, venues: Sequence[str] | None) -> Se
         return session.exec(query).all()
 
 
-def _standing(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed: int) -> Standing:
+def _row(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed: int) -> LeaderboardRow:
     first = rows[0]
     scored = [(row, score) for row in rows for score in scores.get(row.hash, ())]
-    return Standing(
+    return LeaderboardRow(
         venue=first.venue,
         coin=first.coin,
         model=first.model,

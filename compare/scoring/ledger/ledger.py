@@ -19,7 +19,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, select
 
-from liqtruth.compare.scoring.errors import ContentChanged
+from liqtruth.compare.errors import ContentChanged
 from liqtruth.heatmap.errors import MapFileError
 from liqtruth.heatmap.files import from_json, to_json
 from liqtruth.heatmap.heatmap import Heatmap
@@ -54,12 +54,12 @@ class Content:
 
 def content_bytes(about: dict[str, Any], content: Content) -> bytes:
     """The same forecast gives the same bytes; `about` has the keys `ABOUT`."""
-    told = {name: _plain(about[name]) for name in ABOUT}
+    facts = {name: _plain(about[name]) for name in ABOUT}
     maps = {
         "map": json.loads(to_json(content.map)),
         "tiers": None if content.tiers is None else json.loads(to_json(content.tiers)),
     }
-    whole = {"schema": SCHEMA, **told, **maps}
+    whole = {"schema": SCHEMA, **facts, **maps}
     return json.dumps(
         whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
@@ -74,10 +74,10 @@ def add_forecast(store: Store, about: dict[str, Any], content: Content) -> tuple
 
     Returns the row that is stored, and whether it is new.
     """
-    told = content_bytes(about, content)
-    row = Forecast(hash=sha256(told).hexdigest(), **about)
+    raw = content_bytes(about, content)
+    row = Forecast(hash=sha256(raw).hexdigest(), **about)
     path = file_of(store, row.hash)
-    write_atomically(path, gzip.compress(told, mtime=0))
+    write_atomically(path, gzip.compress(raw, mtime=0))
     new = store.database.transact(lambda session: insert_new(session, [row])) == 1
     kept = row if new else _kept(store, row)
     if kept.hash != row.hash:
@@ -90,14 +90,14 @@ def read_content(store: Store, row: Forecast) -> Content:
     """The content of a row, checked against it; raises `ContentChanged` naming the file and what is wrong."""
     path = file_of(store, row.hash)
     try:
-        told = gzip.decompress(path.read_bytes())
+        raw = gzip.decompress(path.read_bytes())
     except FileNotFoundError as error:
         raise ContentChanged(f"{path} is gone: the forecast cannot be scored") from error
     except (OSError, EOFError, zlib.error) as error:
         raise ContentChanged(f"{path} cannot be read ({error}): the forecast is not scored") from error
-    if sha256(told).hexdigest() != row.hash:
+    if sha256(raw).hexdigest() != row.hash:
         raise ContentChanged(f"{path} does not have the hash of its name: it was changed, and is not scored")
-    return _content(told, row, path)
+    return _content(raw, row, path)
 
 
 def open_forecasts(store: Store) -> Sequence[Forecast]:
@@ -123,8 +123,8 @@ def _kept(store: Store, row: Forecast) -> Forecast:
         return session.exec(query).one()
 
 
-def _content(told: bytes, row: Forecast, path: Path) -> Content:
-    whole = json.loads(told)
+def _content(raw: bytes, row: Forecast, path: Path) -> Content:
+    whole = json.loads(raw)
     different = [name for name in ABOUT if whole[name] != _plain(getattr(row, name))]
     if different:
         raise ContentChanged(f"the ledger's row of {path.name} says another {different[0]} than its content")

@@ -8,14 +8,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.observed.mark_path import MarkPath, load_path, ranges_after
+from liqtruth.compare.errors import ContentChanged
+from liqtruth.compare.observed.price_path import MarkPath, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
-from liqtruth.compare.scoring.errors import ContentChanged
 from liqtruth.compare.scoring.ledger.ledger import Content, insert_new, open_forecasts, read_content
-from liqtruth.compare.scoring.realised.map_series import TIERS
 from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by_distance, swept_by_map
 from liqtruth.compare.scoring.realised.windows import Windows, windows_of
-from liqtruth.estimator.model.baselines import UNIFORM
+from liqtruth.estimator.model.baselines import TIERS, UNIFORM
 from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
@@ -25,7 +24,7 @@ from liqtruth.heatmap.text import counted
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 
-KEPT: Final = "kept"
+FORECAST: Final = "forecast"
 """The forecast's own map, beside the baselines."""
 
 
@@ -65,7 +64,7 @@ def settle(
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> SettleReport:
     """Score what can be scored. A second run, or another at the same time, changes nothing that is scored."""
-    settled, waiting, refused = 0, [], []
+    store, settled, waiting, refused = store.view(), 0, [], []
     pending = open_forecasts(store)
     for number, row in enumerate(pending, start=1):
         try:
@@ -91,7 +90,7 @@ def _scores(store: Store, row: Forecast, now: datetime) -> list[ForecastScore]:
         raise MissingData("the horizon is not over")
     day = timedelta(days=1)
     path = load_path(store, row.venue, row.coin, row.as_of - day, until + day)
-    realised = load_realised(store, venue_named(row.venue), row.coin, row.as_of, until).seen_in(path)
+    realised = load_realised(store, venue_named(row.venue), row.coin, row.as_of, until).within_bars(path)
     moment = np.array([round(row.as_of.timestamp() * 1000)])
     ranges = ranges_after(path, moment, 1000 * row.horizon_s)
     if not ranges.whole[0]:
@@ -106,14 +105,14 @@ def _scores(store: Store, row: Forecast, now: datetime) -> list[ForecastScore]:
 
 def _maps(content: Content) -> dict[str, SweptUsd]:
     drawn = content.map
-    mark, held = np.array([drawn.mark_px]), np.array([_held_usd(drawn)])
-    maps = {KEPT: swept_by_map(drawn), UNIFORM: swept_by_distance(mark, held)}
+    mark, open_usd = np.array([drawn.mark_px]), np.array([_open_interest_usd(drawn)])
+    maps = {FORECAST: swept_by_map(drawn), UNIFORM: swept_by_distance(mark, open_usd)}
     if content.tiers is not None:
         maps[TIERS] = swept_by_map(content.tiers)
     return maps
 
 
-def _held_usd(drawn: Heatmap) -> float:
+def _open_interest_usd(drawn: Heatmap) -> float:
     """Open interest, else half of what is on the map."""
     known = drawn.coverage.open_interest_usd
     return drawn.in_grid_usd.total / 2 if known is None else known
@@ -148,10 +147,10 @@ def _row(row: Forecast, side: str, one: Windows, now: datetime) -> ForecastScore
         coverage=coverage if np.isfinite(coverage) else None,
         events=int(one.events[0]),
         zoned_events=int(one.zoned_events[0]),
-        predicted_usd=float(one.predicted_usd[KEPT][0]),
+        predicted_usd=float(one.predicted_usd[FORECAST][0]),
         uniform_usd=float(one.predicted_usd[UNIFORM][0]),
         tiers_usd=of(one.predicted_usd.get(TIERS)),
-        hits=float(one.hits[KEPT][0]),
+        hits=float(one.hits[FORECAST][0]),
         uniform_hits=float(one.hits[UNIFORM][0]),
         tiers_hits=of(one.hits.get(TIERS)),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from liqtruth.compare.scoring.ledger.flags import flags_of_standing
-from liqtruth.compare.scoring.ledger.leaderboard import Standing
+from liqtruth.compare.scoring.ledger.flags import flags_of_row
+from liqtruth.compare.scoring.ledger.leaderboard import LeaderboardRow
 from liqtruth.compare.scoring.realised.precision import Precision
 from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, precision_text
 from liqtruth.compare.scoring.realised.verdict import horizon_name
@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-def ledger_table(rows: Sequence[Standing]) -> Table:
+def ledger_table(rows: Sequence[LeaderboardRow]) -> Table:
     """What is known of each so far."""
     from rich.table import Table
 
@@ -41,12 +41,12 @@ def ledger_table(rows: Sequence[Standing]) -> Table:
     return table
 
 
-def ledger_lines(rows: Sequence[Standing]) -> Iterator[str]:
+def ledger_lines(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
     """Flags in full, then what stands against believing a row."""
     if not rows:
         yield "no forecast is stored: `liqtruth score forecast COIN --venue NAME` keeps one"
     for one in rows:
-        yield from (f"flag: {line}" for line in flags_of_standing(one))
+        yield from (f"flag: {line}" for line in flags_of_row(one))
     if any(one.replayed for one in rows):
         yield "replay: made when what it speaks of could be known; no evidence of foresight"
     if any(one.synthetic for one in rows):
@@ -57,14 +57,14 @@ def ledger_lines(rows: Sequence[Standing]) -> Iterator[str]:
             yield from (f"{where}: {note}" for note in one.pooled.notes)
 
 
-def _cells(one: Standing) -> tuple[str, ...]:
+def _cells(one: LeaderboardRow) -> tuple[str, ...]:
     model = f"{one.name} {one.model_hash[:6]}" + (" (replay)" if one.replayed else "")
     market = f"{one.venue} {one.coin}" + (f" ({SYNTHETIC})" if one.synthetic else "")
     about = (market, model, horizon_name(one.horizon_s), f"{one.forecasts:,}", f"{one.scored:,}")
     if one.pooled is None:
         return (*about, *[UNKNOWN] * 4, "")
     score = one.pooled.maps[0]
-    flag = "worse than a baseline" if flags_of_standing(one) else ""
+    flag = "worse than a baseline" if flags_of_row(one) else ""
     found = score.precision
     return (
         *about,

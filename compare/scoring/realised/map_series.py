@@ -9,7 +9,7 @@ import numpy as np
 
 from liqtruth.compare.scoring.realised.swept import SweptUsd, held_usd, swept_by_distance, swept_by_series
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import UNIFORM
+from liqtruth.estimator.model.baselines import TIERS, UNIFORM
 from liqtruth.estimator.model.leverage import MODELS
 from liqtruth.estimator.model.model_in_use import CALIBRATED
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -23,7 +23,6 @@ from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store
 
 EXACT: Final = "exact"
-TIERS: Final = "tiers"
 SCORED: Final = (VINTAGES, CALIBRATED, *MODELS, UNIFORM, EXACT)
 PIECE_STEPS: Final = 480
 """Moments of one piece; each has a grid and a warm-up of its own."""

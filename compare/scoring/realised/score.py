@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from liqtruth.compare.conclusion import barred, barred_said
-from liqtruth.compare.observed.mark_path import MarkPath, last_bar_end, load_path, ranges_after
+from liqtruth.compare.observed.price_path import MarkPath, last_bar_end, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.realised.map_series import Asked, Piece, count_of_pieces, pieces
 from liqtruth.compare.scoring.realised.scores import PLAIN_FLATTERS, SideScore, score_sides
@@ -96,12 +96,12 @@ def score_realised(
     Raises `UnknownChoice` and `BadInput` for names and times that are none, `MissingData` where no moment has a map,
     prices and realised liquidations, naming what is lacking.
     """
-    market = venue_named(venue)
+    store, market = store.view(), venue_named(venue)
     asked = Asked(coin, market.name, model, weights, step)
     realised = load_realised(store, market, coin, coverage=coverage)
     start, end = _span(store, asked, realised, start, end)
     path = load_path(store, market.name, coin, start, end + max(HORIZONS))
-    realised = realised.seen_in(path)
+    realised = realised.within_bars(path)
     parts: dict[int, list[tuple[Windows, Windows]]] = {}
     drawn_with = _leverage_model(store, asked)
     said = [*_after_the_fact(drawn_with, start)]

@@ -68,8 +68,7 @@ def swept_by_map(heatmap: Heatmap) -> SweptUsd:
 
 
 def swept_by_distance(mark_px: FloatArray, side_usd: FloatArray) -> SweptUsd:
-    """Of the map that knows only the mark and how much is open: `side_usd` per moment, spread as the
-    baseline `uniform` spreads it."""
+    """Of the baseline `uniform`, which knows the mark and how much is open: `side_usd` per moment."""
 
     def swept(side: str, moment: IntArray, px: FloatArray) -> FloatArray:
         away = np.log(mark_px[moment] / px) * (1 if side == "long" else -1)
@@ -81,8 +80,8 @@ def swept_by_distance(mark_px: FloatArray, side_usd: FloatArray) -> SweptUsd:
 def held_usd(series: HeatmapSeries) -> FloatArray:
     """Open interest of each moment; where it is not known, half of what is on the map."""
     on_map = (np.nan_to_num(series.long_usd) + np.nan_to_num(series.short_usd)).sum(axis=1) / 2
-    told = [held.open_interest_usd if held else None for held in series.coverage]
-    return np.array([half if usd is None else usd for usd, half in zip(told, on_map, strict=True)])
+    known = [each.open_interest_usd if each else None for each in series.coverage]
+    return np.array([half if usd is None else usd for usd, half in zip(known, on_map, strict=True)])
 
 
 def _rising(mass: FloatArray, mark: FloatArray) -> _Rising:

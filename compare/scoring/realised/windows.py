@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liqtruth.compare.observed.mark_path import Ranges
+from liqtruth.compare.observed.price_path import Ranges
 from liqtruth.compare.observed.realised import Realised
 from liqtruth.compare.scoring.realised.precision import place_in_zones, top_chance, zones_of
 from liqtruth.compare.scoring.realised.swept import SweptUsd
@@ -21,8 +21,8 @@ class Windows:
     start_ms : the moment of the map
     move : log price from the mark to the extreme on this side; 0 where the price never went that way
     volatility : of the window
-    told_usd : liquidated notional as the venue tells it
-    coverage : share of liquidations that is told; NaN where unknown
+    told_usd : liquidated notional as the venue reports it
+    coverage : share of liquidations that is reported; NaN where unknown
     events : liquidations
     predicted_usd : what each map had between the mark and the extreme
     zoned_events, hits : liquidations inside zones, and how many of them in the top tenth of each map
@@ -40,7 +40,7 @@ class Windows:
 
     @property
     def realised_usd(self) -> FloatArray:
-        """Liquidated notional of all, told or not; NaN where the coverage is unknown."""
+        """Liquidated notional of all, reported or not; NaN where the coverage is unknown."""
         return self.told_usd / self.coverage
 
 
@@ -53,22 +53,22 @@ def windows_of(
     side: str,
 ) -> Windows:
     """The windows of one side whose bars are whole, that were listened to, and of which every map knows the mark."""
-    heard = realised.heard(ranges.from_ms, ranges.until_ms)
-    place = np.flatnonzero(ranges.whole & heard & np.isfinite(mark_px))
+    observed = realised.observed(ranges.from_ms, ranges.until_ms)
+    place = np.flatnonzero(ranges.whole & observed & np.isfinite(mark_px))
     mark = mark_px[place]
     if side == "long":
-        told, extreme = realised.long, np.minimum(ranges.low[place], mark)
+        events, extreme = realised.long, np.minimum(ranges.low[place], mark)
     else:
-        told, extreme = realised.short, np.maximum(ranges.high[place], mark)
-    first, last = told.within(ranges.from_ms[place], ranges.until_ms[place])
+        events, extreme = realised.short, np.maximum(ranges.high[place], mark)
+    first, last = events.within(ranges.from_ms[place], ranges.until_ms[place])
     predicted = {name: swept(side, place, extreme) for name, swept in maps.items()}
     move = np.abs(np.log(extreme / mark))
-    zoned, hits = _zoned(told.px, first, last, maps, side, place, mark_px, move)
+    zoned, hits = _zoned(events.px, first, last, maps, side, place, mark_px, move)
     return Windows(
         start_ms=moments_ms[place],
         move=move,
         volatility=ranges.volatility[place],
-        told_usd=told.risen_usd[last] - told.risen_usd[first],
+        told_usd=events.risen_usd[last] - events.risen_usd[first],
         coverage=np.full(place.size, np.nan if realised.coverage is None else realised.coverage),
         events=(last - first).astype(np.float64),
         predicted_usd=predicted,

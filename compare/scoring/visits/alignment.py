@@ -1,6 +1,6 @@
 """Whether the clusters of a model lie where exact ones do, beside what shuffled maps give.
 
-Each of the model's major clusters is held against the exact map's major clusters of the same side, both by distance
+Each of the model's major clusters is compared with the exact map's major clusters of the same side, both by distance
 from their own mark in percent: its deviation is that to the nearest. It aligns where this is within the tolerance. The
 chance level is the same with the exact clusters of other moments, at least a day away, at the same distances from their
 own marks: what any plausible map of that market would reach.
@@ -69,23 +69,23 @@ def align(
     if not 0 < tolerance_pct <= 50:
         raise BadInput(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
     ours = deviations(model.away_pct, exact.away_pct)
-    held = np.isfinite(ours)
-    if not held.any():
+    known = np.isfinite(ours)
+    if not known.any():
         return _nothing(
             model.moments, tolerance_pct, "no moment has clusters on both a modelled and an exact map"
         )
-    moment = np.broadcast_to(np.arange(model.moments)[:, None], held.shape)[held]
+    moment = np.broadcast_to(np.arange(model.moments)[:, None], known.shape)[known]
     block, blocks = blocks_of(exact.times_ms[moment])
-    share = (ours[held] <= tolerance_pct).astype(np.float64)
-    shuffled = _shuffled(model, exact, held, seed)
+    share = (ours[known] <= tolerance_pct).astype(np.float64)
+    shuffled = _shuffled(model, exact, known, seed)
     chance = np.zeros((0, share.size)) if shuffled is None else shuffled
     return Alignment(
         model.moments,
-        int(held.sum()),
+        int(known.sum()),
         blocks,
         tolerance_pct,
         *_shares(share, (chance <= tolerance_pct).astype(np.float64), block, seed),
-        *_medians(ours[held], chance, block, blocks, seed),
+        *_medians(ours[known], chance, block, blocks, seed),
         why=_why(shuffled, blocks),
     )
 
@@ -101,7 +101,7 @@ def deviations(wanted_pct: FloatArray, offered_pct: FloatArray) -> FloatArray:
     return np.where(np.isfinite(nearest) & np.isfinite(wanted_pct), nearest, np.nan)
 
 
-def _shuffled(model: MajorZones, exact: MajorZones, held: FloatArray, seed: int) -> FloatArray | None:
+def _shuffled(model: MajorZones, exact: MajorZones, known: FloatArray, seed: int) -> FloatArray | None:
     """Deviations (shuffles, clusters) from exact maps drawn at least a day away; null where some moment has none."""
     times = exact.times_ms
     first = np.searchsorted(times, times - DAY_MS, side="right")
@@ -113,7 +113,7 @@ def _shuffled(model: MajorZones, exact: MajorZones, held: FloatArray, seed: int)
     drawn = rng.integers(0, others, (SHUFFLES, times.size))
     drawn = np.where(drawn < first, drawn, drawn - first + after)
     offered = exact.away_pct
-    return np.stack([deviations(model.away_pct, offered[:, row])[held] for row in drawn])
+    return np.stack([deviations(model.away_pct, offered[:, row])[known] for row in drawn])
 
 
 def _shares(

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from liqtruth.compare.observed.mark_path import load_path
-from liqtruth.compare.observed.price_path import PricePath
+from liqtruth.compare.observed.price_path import PricePath, last_bar_end, load_path
+from liqtruth.compare.scoring.realised.map_series import EXACT
 from liqtruth.compare.scoring.visits.alignment import Alignment, align, paired
 from liqtruth.compare.scoring.visits.claims import Answer, answers
 from liqtruth.compare.scoring.visits.major_zones import (
@@ -29,11 +29,9 @@ from liqtruth.compare.scoring.visits.visits import (
     visit_sentence,
 )
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD, model_series
 from liqtruth.estimator.series.series import WINDOWS
-from liqtruth.estimator.series.time_line import bar_ends
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
@@ -46,7 +44,6 @@ from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 SCHEMA: Final = "liqtruth.visits/1"
-EXACT: Final = "exact"
 STEP: Final = timedelta(hours=6)
 DEFAULT_VENUE: Final = "binance"
 
@@ -113,7 +110,7 @@ def visits_stored(
 
     Raises `MissingData` where no map or no price is there, `BadInput` for what cannot be asked, and as `model_series`.
     """
-    venue = plan.priced_on
+    store, venue = store.view(), plan.priced_on
     zones, exact, notes, synthetic = _zones(store, plan, venue, on_progress)
     path = _path(store, plan, venue, zones)
     visits = score_visits(zones, path, tolerance_pct=plan.tolerance_pct, seed=plan.seed)
@@ -182,14 +179,14 @@ def _exact_beside(
 
 def _span(store: Store, plan: VisitPlan, venue: str) -> tuple[datetime, datetime]:
     """All that is stored but the warm-up, at most the longest window; raises `MissingData` where that is too little."""
-    candles = store.lake.read_series("candles", venue, plan.coin, DATASETS["candles"].schema, None, plan.end)
-    if candles.is_empty():
+    files = store.lake.series_files("candles", venue, plan.coin)
+    first = min((file.first_at for file in files), default=None)
+    if first is None or (plan.end is not None and first > plan.end):
         raise NothingStored(
             f"no candles of {venue} {plan.coin} are stored: `liqtruth feed fetch {venue} {plan.coin} --days 90`"
         )
-    end, first = plan.end or bar_ends(candles).max(), candles["ts"].min()
-    assert isinstance(end, datetime)
-    assert isinstance(first, datetime)
+    end = plan.end or last_bar_end(store, venue, plan.coin)
+    assert end is not None
     start = plan.start or max(first, end - max(WINDOWS.values())) + SHORTEST_LEAD
     if end - start < plan.step:
         raise MissingData(

@@ -65,8 +65,8 @@ class MajorZones:
 
 def zones_of_series(series: HeatmapSeries, top: int = TOP, within_pct: float = RANGE_PCT) -> MajorZones:
     """Of every moment of which something is known."""
-    held = np.flatnonzero(series.known)
-    return zones_of_maps([_map_at(series, int(at)) for at in held], top, within_pct, series.mark_px[held])
+    known = np.flatnonzero(series.known)
+    return zones_of_maps([_map_at(series, int(at)) for at in known], top, within_pct, series.mark_px[known])
 
 
 def zones_of_maps(

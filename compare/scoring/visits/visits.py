@@ -1,13 +1,19 @@
 """Whether price comes to the major zones of a map more often than their distance explains.
 
 A zone is visited within a horizon where the later range of prices comes within the tolerance of its peak. Beside the
-share that was visited stands the share to be expected of levels as far away on the same side (`touch_null`), once by
+share that was visited stands the share to be expected of levels as far away on the same side (`Touches`), once by
 distance and once by distance in units of the volatility of the three days before, since both zones and prices are
 further away in wild weeks. Shares are weighted by the notional of the zones, and plain. Intervals are drawn over blocks
 of days as long as the horizon (`day_blocks`), with the chance had anew from the blocks of each draw.
+
+A level at log distance d from the mark is touched within a horizon H where the later range of prices reaches it. Its
+chance is the share of other moments s, with |s - t| >= H so that no price is used twice, whose own later range went at
+least as far to the same side: P(d) = mean over s of 1[reach_s >= |d|]. It knows distance and drift, not the map.
+Moments are counted by block of days, so that the chance can be had again on blocks that were drawn anew.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -15,7 +21,6 @@ import numpy as np
 
 from liqtruth.compare.observed.price_path import PricePath
 from liqtruth.compare.scoring.visits.major_zones import BoolArray, MajorZones
-from liqtruth.compare.scoring.visits.touch_probability import LEAST_OTHERS, Touches, reach_after, touches
 from liqtruth.compare.statistics.intervals import (
     FEWEST_BLOCKS,
     Estimate,
@@ -24,7 +29,7 @@ from liqtruth.compare.statistics.intervals import (
     ratio_estimate,
 )
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 
 FEWEST_EVENTFUL: Final = 3
@@ -36,6 +41,10 @@ VOLATILITY_BACK_MS: Final = 72 * HOUR_MS
 BOTH: Final = "both"
 TOLERANCE_PCT: Final = 0.25
 DRAWS_AT_ONCE: Final = 100
+LEAST_OTHERS: Final = 10
+"""A chance that fewer other moments tell is none."""
+MOST_AT_ONCE: Final = 4_000_000
+"""Levels x moments that are compared at once."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -61,6 +70,58 @@ class VisitRow(msgspec.Struct, frozen=True):
     why: str
 
 
+@dataclass(frozen=True, eq=False)
+class Touches:
+    """Of levels of shape (moments, zones): how many other moments `going` as far (moments, zones, blocks) there are in
+    each block, of how many `others` (moments, blocks)."""
+
+    going: FloatArray
+    others: FloatArray
+
+    @property
+    def chance(self) -> FloatArray:
+        """Of each level; NaN where fewer than `LEAST_OTHERS` moments lie a horizon or more away."""
+        others = self.others.sum(axis=1)[:, None]
+        return np.where(others >= LEAST_OTHERS, self.going.sum(axis=2) / np.maximum(others, 1.0), np.nan)
+
+    def drawn(self, taken: FloatArray) -> FloatArray:
+        """The chances (moments, zones, draws) where each block is `taken` (draws, blocks) so often."""
+        others = (self.others @ taken.T)[:, None, :]
+        chance = (self.going @ taken.T) / np.maximum(others, 1.0)
+        return np.where(others > 0, chance, self.chance[..., None])
+
+
+def reach_after(path: PricePath, times_ms: IntArray, mark_px: FloatArray, horizon_ms: int) -> FloatArray:
+    """How far prices went in the `horizon_ms` after each moment, in log price: (2, moments), down then up.
+
+    NaN where prices do not cover the horizon; zero where price only went the other way.
+    """
+    low, high = path.extremes(times_ms, times_ms + horizon_ms)
+    return np.asarray(np.maximum(np.stack([np.log(mark_px / low), np.log(high / mark_px)]), 0.0))
+
+
+def touches(
+    away: FloatArray, reach: FloatArray, times_ms: IntArray, horizon_ms: int, block: IntArray
+) -> Touches:
+    """Of levels `away` (moments, zones) on one side, given how far prices went after each moment.
+
+    `times_ms` ascend and with them `block`, which leaves out no number. Distances and reaches are in the same unit: log
+    price, or either in units of volatility. A moment whose reach is NaN tells nothing, a level that is NaN is not
+    reached.
+    """
+    starts = np.searchsorted(block, np.arange(int(block.max(initial=-1)) + 1))
+    if not starts.size:
+        return Touches(np.zeros((*away.shape, 0)), np.zeros((len(away), 0)))
+    apart = (np.abs(times_ms[:, None] - times_ms) >= horizon_ms) & np.isfinite(reach)
+    rows = max(1, MOST_AT_ONCE // (away.shape[1] * times_ms.size))
+    parts = []
+    for begin in range(0, len(away), rows):
+        chosen = slice(begin, begin + rows)
+        hits = (reach >= away[chosen, :, None]) & apart[chosen, None, :]
+        parts.append(np.add.reduceat(hits, starts, axis=2, dtype=np.float64))
+    return Touches(np.concatenate(parts), np.add.reduceat(apart, starts, axis=1, dtype=np.float64))
+
+
 def score_visits(
     zones: MajorZones,
     path: PricePath,
@@ -77,9 +138,9 @@ def score_visits(
         raise BadInput(f"tolerance {tolerance_pct!r} % is not from 0 up to 10 % of price")
     rows = []
     for horizon_h in horizons_h:
-        told = _Horizon(zones, path, horizon_h, tolerance_pct, seed)
+        horizon = _Horizon(zones, path, horizon_h, tolerance_pct, seed)
         rows += [
-            told.row(name, part) for name, part in ((*zip(SIDES, ([0], [1]), strict=True), (BOTH, [0, 1])))
+            horizon.row(name, part) for name, part in ((*zip(SIDES, ([0], [1]), strict=True), (BOTH, [0, 1])))
         ]
     return tuple(rows)
 
@@ -109,7 +170,7 @@ class _Horizon:
         self.taken = np.concatenate([np.ones((1, self.blocks)), drawn_blocks(self.blocks, seed)])
         away = _away(self.zones, tolerance_pct)
         away[away <= 0] = np.nan
-        self.held = np.isfinite(away)
+        self.known = np.isfinite(away)
         self.visited = reach[..., None] >= away
         unit = path.volatility(times, VOLATILITY_BACK_MS)
         unit[~(unit > 0)] = np.nan
@@ -123,16 +184,16 @@ class _Horizon:
 
     def row(self, side: str, part: list[int]) -> VisitRow:
         """Of one side, or both where `part` has both."""
-        held = self.held[part]
-        away = self.zones.away_pct[part][held]
-        mass, one = self.zones.mass_usd, np.ones(self.held.shape)
+        known = self.known[part]
+        away = self.zones.away_pct[part][known]
+        mass, one = self.zones.mass_usd, np.ones(self.known.shape)
         weighted = self._compared(part, self.by_distance, mass)
-        moments = int(held.any(axis=(0, 2)).sum())
+        moments = int(known.any(axis=(0, 2)).sum())
         return VisitRow(
             horizon_h=self.horizon_h,
             side=side,
             moments=moments,
-            zones=int(held.sum()),
+            zones=int(known.sum()),
             blocks=self.blocks,
             median_distance_pct=float(np.median(away)) if away.size else None,
             weighted=weighted,
@@ -144,8 +205,8 @@ class _Horizon:
     def _compared(self, part: list[int], null: list[Touches], weight: FloatArray) -> Compared:
         """Over zones whose chance is known; where it is of none, what was visited stands alone."""
         chances = np.stack([each.chance for each in null])
-        has_null = bool((self.held[part] & np.isfinite(chances[part])).any())
-        chosen = self.held & np.isfinite(chances) if has_null else self.held
+        has_null = bool((self.known[part] & np.isfinite(chances[part])).any())
+        chosen = self.known & np.isfinite(chances) if has_null else self.known
         counted = np.where(chosen, weight, 0.0)
         weights, visited = (
             self._drawn((counted * what)[part].sum(axis=0)) for what in (np.ones(chosen.shape), self.visited)
@@ -176,14 +237,14 @@ class _Horizon:
 
     def _eventful(self, part: list[int], chosen: BoolArray, chances: FloatArray) -> float:
         """Blocks in which some zone was visited, or should be; or in which one was not: whichever are fewer."""
-        told = [
+        counts = [
             max(
                 self._blocks_with(chosen & outcome, part),
                 self._blocks_with(np.where(chosen, chance, 0.0), part),
             )
             for outcome, chance in ((self.visited, chances), (~self.visited, 1 - chances))
         ]
-        return min(told)
+        return min(counts)
 
     def _blocks_with(self, share: FloatArray | BoolArray, part: list[int]) -> float:
         """Sum over blocks of the highest `share` of a zone in it."""
@@ -217,13 +278,13 @@ def in_days(horizon_h: int) -> str:
 def visit_sentence(row: VisitRow) -> str:
     """One row in words."""
     who = {"long": "zones of longs", "short": "zones of shorts"}.get(row.side, "major zones")
-    told, by, gap = row.weighted.visited, row.weighted.expected, row.weighted.difference
-    if told is None:
+    visited, by, gap = row.weighted.visited, row.weighted.expected, row.weighted.difference
+    if visited is None:
         return f"{in_days(row.horizon_h)}: {row.why}"
-    said = f"{in_days(row.horizon_h)}: {told.value:.0%} of {who} (by notional) were visited"
+    measured = f"{in_days(row.horizon_h)}: {visited.value:.0%} of {who} (by notional) were visited"
     if by is None or gap is None:
-        return f"{said}; {row.why}"
-    return f"{said}, {by.value:.0%} is what their distance explains: {_judged(gap)}"
+        return f"{measured}; {row.why}"
+    return f"{measured}, {by.value:.0%} is what their distance explains: {_judged(gap)}"
 
 
 def _judged(gap: Estimate) -> str:

@@ -11,11 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from liqtruth.commands.options import GLOBALS
-from liqtruth.commands.visits import score_app
-from liqtruth.compare.observed.mark_path import load_path
-from liqtruth.compare.observed.price_path import PricePath
-from liqtruth.compare.scoring.lead_lag.job import LeadPlan, LeadReport, leads_stored
-from liqtruth.compare.scoring.lead_lag.swept_steps import StepClock, step_clock, swept_steps
+from liqtruth.commands.score import score_app
+from liqtruth.compare.observed.price_path import PricePath, load_path
+from liqtruth.compare.scoring.lead_lag.job import (
+    LeadLagPlan,
+    LeadLagReport,
+    StepClock,
+    lead_lag_stored,
+    step_clock,
+    swept_steps,
+)
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.moments import of_ms
@@ -90,8 +95,8 @@ def opened(series: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> It
         yield held
 
 
-def asked(store: Store, **more: object) -> LeadReport:
-    return leads_stored(store, LeadPlan(COIN, VENUE, step=HOUR, max_lag=4, shuffles=200, **more))  # type: ignore[arg-type]
+def asked(store: Store, **more: object) -> LeadLagReport:
+    return lead_lag_stored(store, LeadLagPlan(COIN, VENUE, step=HOUR, max_lag=4, shuffles=200, **more))  # type: ignore[arg-type]
 
 
 class TestStored:
@@ -116,9 +121,9 @@ class TestStored:
             asked(opened, start=series.as_of - 100 * HOUR)
 
     def test_bars_longer_than_a_step_tell_nothing_of_it(self, opened: Store) -> None:
-        plan = LeadPlan(COIN, VENUE, step=timedelta(minutes=15))
+        plan = LeadLagPlan(COIN, VENUE, step=timedelta(minutes=15))
         with pytest.raises(MissingData, match=r"in bars of at most 15 min are stored: .*--interval 5m"):
-            leads_stored(opened, plan)
+            lead_lag_stored(opened, plan)
 
     def test_what_nobody_listened_to_is_not_known(self, store: Store, series: MarketSeries) -> None:
         stored_series(store, series)

@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.observed.mark_path import MarkPath
-from liqtruth.compare.observed.price_path import PricePath
-from liqtruth.compare.scoring.lead_lag.job import lead_sentence
+from liqtruth.compare.observed.price_path import MarkPath, PricePath
+from liqtruth.compare.scoring.lead_lag.job import lead_sentence, step_clock, swept_steps
 from liqtruth.compare.scoring.lead_lag.lead_lag import FEWEST_DAYS, Lead, lead_of
-from liqtruth.compare.scoring.lead_lag.swept_steps import step_clock, swept_steps
 from liqtruth.heatmap.bands import mass_within
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray

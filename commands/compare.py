@@ -1,0 +1,38 @@
+"""`liqtruth compare`: modelled heatmaps held against the truth."""
+
+from typing import Annotated
+
+import typer
+
+from liqtruth.commands.options import At, Coin, Window, opened_store
+from liqtruth.commands.output import PageOut, export_divergence
+
+
+def compare(
+    coin: Coin,
+    out: PageOut,
+    at: At = None,
+    truth: Annotated[str, typer.Option(help="The map to measure against.")] = "exact",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="VENUE:MODEL, may be repeated; default binance:tiers, binance:bell and, where a model was fitted, "
+            "binance:calibrated and hyperliquid:calibrated."
+        ),
+    ] = None,
+    window: Window = "30d",
+    tolerance_pct: Annotated[
+        float, typer.Option(help="Clusters match within this many percent of price.")
+    ] = 1.0,
+) -> None:
+    """Where modelled heatmaps and the truth diverge.
+
+    Beside them stands a map that knows only the mark: what is no better than that tells nothing.
+    """
+    from liqtruth.compare.divergence.session import compare_stored
+
+    with opened_store() as store:
+        result = compare_stored(
+            store, coin, at=at, truth=truth, models=model, window=window, tolerance_pct=tolerance_pct
+        )
+    export_divergence(result, out)

@@ -1,0 +1,131 @@
+"""Maps that are at hand, compared: what a notebook asks for and shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from liqtruth.compare.divergence.curves import curves_figure
+from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.heatmap.drawing.notebook import card, table_html
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A divergence and the maps it was computed from.
+
+    Attributes
+    ----------
+    divergence : Divergence
+        Everything that was measured.
+    truth_map, model_maps : Heatmap, tuple of Heatmap
+
+    Examples
+    --------
+    >>> found = lt.compare(truth, model)
+    >>> found.truth_map is truth, len(found.model_maps)
+    (True, 1)
+    """
+
+    divergence: Divergence
+    truth_map: Heatmap
+    model_maps: tuple[Heatmap, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What may be concluded, in words."""
+        return self.divergence.verdict
+
+    def frame(self) -> pl.DataFrame:
+        """As `Divergence.frame`: every score of every model beside that of the map that knows only the mark.
+
+        Returns
+        -------
+        polars.DataFrame
+
+        Examples
+        --------
+        >>> scores = lt.compare(truth, model).frame()
+        >>> scores.filter(score="wasserstein_pct")["side"].to_list()
+        ['long', 'short', 'mean', 'both']
+        """
+        return self.divergence.frame()
+
+    def plot(self) -> go.Figure:
+        """Cumulative share of each side by distance from the mark; Wasserstein-1 is the area between two lines.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            It shows itself in a notebook.
+
+        Examples
+        --------
+        >>> {trace.name for trace in lt.compare(truth, model).plot().data} >= {"truth: hyperliquid exact"}
+        True
+        """
+        return curves_figure(self.truth_map, self.model_maps, self.divergence.range_pct)
+
+    def _repr_html_(self) -> str:
+        found = self.divergence
+        rows = [
+            [r.summary.label, _figure(r.scores.wasserstein_pct), _figure(found.null_scores.wasserstein_pct)]
+            for r in found.models
+        ]
+        heads = ("W1, percent of price", "model", "knows only the mark")
+        said = [found.verdict, found.caveat, *([SYNTHETIC_NOTE] if found.synthetic else [])]
+        lines = [f"<div>{escape(line)}</div>" for line in said if line]
+        return card(
+            [
+                f"<b>{escape(f'{found.coin}: against {found.truth.label}')}</b>",
+                *lines,
+                table_html(heads, rows),
+            ]
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def compare(
+    truth: Heatmap, *models: Heatmap, tolerance_pct: float = 1.0, crowd: Heatmap | None = None
+) -> Comparison:
+    """Measure models against a truth, each beside a map that knows only the mark.
+
+    Parameters
+    ----------
+    truth : Heatmap
+        The map to measure against; any map may be it.
+    *models : Heatmap
+        One or more.
+    tolerance_pct : float
+        Clusters match within this many percent of price.
+    crowd : Heatmap, optional
+        The truth's crowd (`lake.exact_map(coin, layer="crowd")`): where the whole truth rests on too few large
+        positions, conclusions are drawn from it. `lake.compare` adds it by itself.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    LiqtruthError
+        Without a model, or with a tolerance that is no distance.
+
+    Examples
+    --------
+    >>> found = lt.compare(truth, model)
+    >>> found.frame().filter(score="wasserstein_pct", side="mean")["model"].to_list()
+    ['binance tiers']
+    """
+    return Comparison(compare_maps(truth, models, tolerance_pct, crowd=crowd), truth, models)

@@ -1,0 +1,141 @@
+"""How often a command opens Parquet and asks the database: counts, which do not depend on the machine."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.compare.scoring.forecasting import ForecastPlan, make_forecast
+from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
+from liqtruth.compare.scoring.ledger.settle import settle
+from liqtruth.compare.scoring.realised.score import score_realised
+from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
+from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.lake import lake
+from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Store
+from tests.compare.scored_markets import COIN, START, VENUE, ScoredMarket, store_market
+from tests.compare.test_lead_lag_lake import HOUR, opened, series
+
+__all__ = ["opened", "series"]
+
+
+class Reads:
+    """Parquet files by how often each was opened, and sessions on the database."""
+
+    def __init__(self) -> None:
+        self.opened: Counter[Path] = Counter()
+        self.sessions = 0
+
+    def start(self) -> None:
+        """Count from here on."""
+        self.opened.clear()
+        self.sessions = 0
+
+    @property
+    def files(self) -> int:
+        return len(self.opened)
+
+    @property
+    def again(self) -> int:
+        """Openings of files that had been opened before."""
+        return self.opened.total() - self.files
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    counted, read_parquet, session = Reads(), lake.read_parquet, Database.session
+
+    def counting_read(path: Path, *args: Any) -> Any:
+        counted.opened[path] += 1
+        return read_parquet(path, *args)
+
+    def counting_session(database: Database) -> Any:
+        counted.sessions += 1
+        return session(database)
+
+    monkeypatch.setattr(lake, "read_parquet", counting_read)
+    monkeypatch.setattr(Database, "session", counting_session)
+    return counted
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Nine days of a venue with liquidations of six."""
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("budget"))) as held:
+        store_market(held, ScoredMarket())
+        yield held
+
+
+MODELS = tuple(f"hyperliquid:{name}" for name in ("tiers", "bell", "uniform", "volume-profile", "vintages"))
+FROM_EXACT_MAPS = ("hyperliquid:last-exact", "hyperliquid:shape-copy")
+SESSIONS_PER_MAP = 11
+"""What one exact map asks the database for."""
+
+
+def compared(reads: Reads, store: Store, models: Sequence[str]) -> tuple[int, int]:
+    """Sessions and files."""
+    reads.start()
+    compare_stored(store, COIN, window="7d", models=models)
+    assert reads.again == 0
+    return reads.sessions, reads.files
+
+
+def test_a_comparison_of_five_models_reads_no_more_than_one_of_a_single_model(
+    opened: Store, reads: Reads
+) -> None:
+    one, five = compared(reads, opened, MODELS[:1]), compared(reads, opened, MODELS)
+    assert one == five
+    assert one[0] <= 15
+
+
+def test_models_that_start_from_exact_maps_share_them(opened: Store, reads: Reads) -> None:
+    both, shape = compared(reads, opened, FROM_EXACT_MAPS), compared(reads, opened, FROM_EXACT_MAPS[1:])
+    assert both == shape
+
+
+def test_a_score_on_liquidations_reads_each_day_once_whatever_its_steps(market: Store, reads: Reads) -> None:
+    found = []
+    for step in (HOUR, HOUR / 4):
+        reads.start()
+        score_realised(market, COIN, VENUE, "bell", step=step)
+        assert reads.again == 0
+        found.append((reads.sessions, reads.files))
+    assert found[0] == found[1]
+    assert found[0][0] <= 6
+
+
+def test_visits_and_lead_lag_ask_for_each_exact_map_once(opened: Store, reads: Reads) -> None:
+    asked: Sequence[Callable[[], int]] = (
+        lambda: len(exact_maps_between(opened, COIN, None, None, VisitPlan(COIN).step)),
+        lambda: visits_stored(opened, VisitPlan(COIN, "hyperliquid", "tiers")).moments,
+        lambda: visits_stored(opened, VisitPlan(COIN, None, "exact")).moments,
+        lambda: lead_lag_stored(opened, LeadLagPlan(COIN, VENUE, step=HOUR, max_lag=4, shuffles=200)).maps,
+    )
+    maps = asked[0]()
+    for command in asked[1:]:
+        reads.start()
+        assert 0 < command() <= maps
+        assert reads.again == 0
+        assert reads.sessions <= SESSIONS_PER_MAP * maps + 12
+
+
+def test_the_ledger_reads_a_market_once_for_all_its_forecasts(market: Store, reads: Reads) -> None:
+    sessions = []
+    for count in (1, 8):
+        for hour in range(count):
+            reads.start()
+            at = START + timedelta(days=3 + count // 4, hours=hour)
+            make_forecast(market, ForecastPlan(COIN, VENUE, "bell", at=at, replay=True))
+            assert reads.again == 0
+            assert reads.sessions <= 7, "two of them for what the ledger holds against the model"
+        reads.start()
+        assert settle(market).settled == count
+        assert reads.again == 0
+        sessions.append(reads.sessions)
+    assert sessions[0] == sessions[1] <= 6
