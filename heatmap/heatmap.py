@@ -299,14 +299,14 @@ class Heatmap:
         parts = [
             pl.DataFrame(
                 {
-                    "side": pl.repeat(side, held.size, dtype=SIDE, eager=True),
-                    "low_px": self.grid.edges[held],
-                    "high_px": self.grid.edges[held + 1],
-                    "notional_usd": mass[held],
+                    "side": pl.repeat(side, filled.size, dtype=SIDE, eager=True),
+                    "low_px": self.grid.edges[filled],
+                    "high_px": self.grid.edges[filled + 1],
+                    "notional_usd": mass[filled],
                 }
             )
             for side, mass in (("long", self.long_usd), ("short", self.short_usd))
-            for held in (np.flatnonzero(mass),)
+            for filled in (np.flatnonzero(mass),)
         ]
         return pl.concat(parts)
 

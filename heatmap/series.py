@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SCHEMA: Final = "liqtruth.heatmap_series/1"
-"""Of what is said of a series beside its rows."""
+"""Of the facts beside the rows of a series."""
 
 
 @dataclass(frozen=True, eq=False)

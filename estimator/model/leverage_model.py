@@ -302,7 +302,7 @@ def default_prior(made_at: datetime, nodes: tuple[float, ...] = NODES) -> Levera
     """The shipped prior: a log-normal of effective leverage per turnover class (`PRIOR_CLASSES`), alike on both sides.
 
     A node holds what lies nearer to it in log leverage than to its neighbours; what lies below the first is unlevered
-    and held by none.
+    and in no node.
     """
     steps = np.log(nodes)
     middles = (steps[1:] + steps[:-1]) / 2
