@@ -55,12 +55,15 @@ addEventListener("load", () => {{
 
 
 def map_page(path: Path) -> None:
-    figure.write_html(replace(MAP, coverage=replace(MAP.coverage, notes=(sentence(LONG_WORD),))), path)
+    coverage = replace(MAP.coverage, synthetic=True, notes=(sentence(LONG_WORD),))
+    figure.write_html(replace(MAP, coverage=coverage), path)
 
 
 def model_page(path: Path) -> None:
-    drawn = map_of(TRUTH, venue="binance", source="modelled", model="calibrated", assumptions=(LONG_WORD,))
-    figure.write_html(replace(drawn, bounds=MAP.bounds), path)
+    drawn = map_of(TRUTH, venue="binance", source="modelled", model="calibrated")
+    assumed = (sentence(LONG_WORD),)
+    coverage = replace(drawn.coverage, synthetic=True)
+    figure.write_html(replace(drawn, coverage=coverage, assumptions=assumed, bounds=MAP.bounds), path)
 
 
 def time_page(path: Path) -> None:
