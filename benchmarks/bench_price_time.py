@@ -51,8 +51,8 @@ def rebuilt(hours: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _snapshot(end: int) -> tuple[FloatArray, FloatArray]:
-    sofar = Turnover(TURNOVER.births[:end], TURNOVER.closed[:end])
-    left = sofar.births * sofar.survival / 3
+    sofar = Turnover(TURNOVER.openings[:end], TURNOVER.closed[:end])
+    left = sofar.openings * sofar.survival / 3
     low = np.append(np.minimum.accumulate(BARS.low[:end][::-1])[::-1][1:], np.inf)
     high = np.append(np.maximum.accumulate(BARS.high[:end][::-1])[::-1][1:], -np.inf)
     lowest, highest = np.minimum(BARS.close[:end], low), np.maximum(BARS.close[:end], high)

@@ -28,7 +28,7 @@ from liqtruth.compare.transfer.job import STEP
 from liqtruth.compare.transfer.record import Transferred
 from liqtruth.compare.transfer.sample import Sample, sample_from
 from liqtruth.compare.transfer.transfer import Z80, carried_over
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import PriceGrid
@@ -108,7 +108,7 @@ def drawn_usd(
     venue: ShiftedVenue, coin: str, then: Then, model: LeverageModel
 ) -> Mapping[tuple[str, float], float]:
     market = venue_named("hyperliquid")
-    drawn = VintageModel(model, brackets=venue.brackets(coin)).fit(then.series, market, coin).heatmap()
+    drawn = CohortModel(model, brackets=venue.brackets(coin)).fit(then.series, market, coin).heatmap()
     return {
         (side, reach): float(
             (drawn.long_usd if side == "long" else drawn.short_usd)[near(drawn.grid, reach, side)].sum()

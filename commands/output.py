@@ -273,11 +273,11 @@ def export_series(series: Any, out: Outputs) -> None:
 
 
 def _say_series(series: Any) -> None:
-    from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+    from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
     from liqtruth.heatmap.text import as_of
 
     if series.data_moment is not None:
-        beside = f", {SYNTHETIC_SAID}" if series.synthetic else ""
+        beside = f", {SYNTHETIC_NOTE}" if series.synthetic else ""
         say(f"{as_of(series.data_moment)}{beside}")
     say_lines(series.describe())
 

@@ -71,9 +71,9 @@ def say(line: str, err: bool = False) -> None:
 
 def say_error(text: object) -> None:
     """One line on stderr, of at most 300 characters with `error: ` in front, whatever `text` holds."""
-    from liqtruth.heatmap.errors import SAID_BEFORE, one_line
+    from liqtruth.heatmap.errors import ERROR_PREFIX, one_line
 
-    say(f"{SAID_BEFORE}{one_line(str(text))}", err=True)
+    say(f"{ERROR_PREFIX}{one_line(str(text))}", err=True)
 
 
 class Closed(io.TextIOBase):

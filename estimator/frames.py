@@ -53,12 +53,12 @@ LIQUIDATIONS: Final[Schema] = {
     "coins": pl.Float64(),
     "notional_usd": pl.Float64(),
 }
-"""Realised liquidations as the venue tells them. `side` is that of the position which was closed: `long` or `short`.
-`id` tells apart what happened in one millisecond: the venue's own, else made of the values."""
+"""Realised liquidations as the venue reports them. `side` is that of the position which was closed: `long` or `short`.
+`id` distinguishes what happened in one millisecond: the venue's own, else made of the values."""
 
 LISTENING: Final[Schema] = {"ts": UTC_MS, "until": UTC_MS, "coverage": pl.String()}
-"""A span in which a venue's liquidation stream was heard, and how much of the liquidations it pushes by the venue's
-own word. Outside such spans no liquidation is known; inside them silence means that the stream told none."""
+"""A span in which a venue's liquidation stream was recorded, and how much of the liquidations it pushes by the venue's
+own statement. Outside such spans no liquidation is known; inside them silence means that the stream reported none."""
 
 TIERS: Final[Schema] = {
     "ts": UTC_MS,
@@ -67,7 +67,7 @@ TIERS: Final[Schema] = {
     "maintenance_margin_rate": pl.Float64(),
     "max_leverage": pl.Float64(),
 }
-"""A venue's maintenance tiers of one market as told at `ts`."""
+"""A venue's maintenance tiers of one market as reported at `ts`."""
 
 
 @dataclass(frozen=True)

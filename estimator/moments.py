@@ -1,17 +1,17 @@
-"""Moments and lengths of time as messages tell them."""
+"""Moments and lengths of time as text."""
 
 from datetime import UTC, datetime, timedelta
 
 from liqtruth.heatmap import text
 
 
-def told(moment: datetime) -> str:
+def utc_text(moment: datetime) -> str:
     """`2026-08-01T10:00Z`."""
     return f"{moment:%Y-%m-%dT%H:%MZ}"
 
 
-def told_ms(epoch_ms: float) -> str:
-    return told(of_ms(int(epoch_ms)))
+def utc_text_ms(epoch_ms: float) -> str:
+    return utc_text(of_ms(int(epoch_ms)))
 
 
 def of_ms(epoch_ms: int) -> datetime:

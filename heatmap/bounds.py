@@ -1,7 +1,7 @@
 """`MapBounds`: between which amounts the truth lies that a modelled map was made for, by distance from the mark.
 
-A map says one amount for what a move liquidates; its bounds say how far such amounts were off on maps that the model
-had not seen. Whales are part of them: how much they hold is bounded, where it lies is not known.
+A map states one amount for what a move liquidates; its bounds state how far such amounts were off on maps that the
+model had not seen. Whales are part of them: how much they hold is bounded, where it lies is not known.
 """
 
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Move:
     def side(self) -> str:
         return "long" if self.move_pct < 0 else "short"
 
-    def told(self, level: float) -> str:
+    def text(self, level: float) -> str:
         """`a move of -5 % likely liquidates $3M (80 %: $2M to $5M), of it whales $0 to $1M`."""
         return (
             f"a move of {self.move_pct:+g} % likely liquidates {usd(self.likely_usd)} ({percent(level, 0)}: "

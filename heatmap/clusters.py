@@ -98,10 +98,10 @@ def _trimmed(
     high_flank = np.flatnonzero(smooth[peak : right + 1] < FLANK * smooth[peak])
     low = left + int(low_flank[-1]) + 1 if low_flank.size else left
     high = peak + int(high_flank[0]) - 1 if high_flank.size else right
-    held: IntArray = np.flatnonzero(mass[low : high + 1])
-    if not held.size:
+    filled: IntArray = np.flatnonzero(mass[low : high + 1])
+    if not filled.size:
         return None
-    low, high = low + int(held[0]), low + int(held[-1])
+    low, high = low + int(filled[0]), low + int(filled[-1])
     return low, int(np.clip(peak, low, high)), high
 
 

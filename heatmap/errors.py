@@ -12,10 +12,10 @@ LiqtruthError                 exit 1: a check failed or data is missing
 
 from typing import ClassVar, Final
 
-SAID_BEFORE: Final = "error: "
+ERROR_PREFIX: Final = "error: "
 LONGEST_PRINTED: Final = 300
-LONGEST_LINE: Final = LONGEST_PRINTED - len(SAID_BEFORE)
-"""So that the whole line, with what is said before it, is no longer than `LONGEST_PRINTED`."""
+LONGEST_LINE: Final = LONGEST_PRINTED - len(ERROR_PREFIX)
+"""So that the whole line, prefix included, is no longer than `LONGEST_PRINTED`."""
 KEPT_OF_THE_END: Final = 120
 
 
@@ -63,7 +63,7 @@ class BadInput(LiqtruthError):
 
 
 class MissingData(LiqtruthError):
-    """Nothing stored answers the question; the message says which command would fetch or import it."""
+    """Nothing stored answers the question; the message names the command that would fetch or import it."""
 
 
 class SourceUnreachable(LiqtruthError):

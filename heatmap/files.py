@@ -321,9 +321,9 @@ def _assembled(content: Mapping[str, Any], bins: Mapping[str, pl.Series], place:
 
 
 def _of_before(drawn: Heatmap) -> Heatmap:
-    """A map of a file that says only in words whether it came from the sandbox."""
-    said = (drawn.venue, *texts((*drawn.coverage.notes, *drawn.assumptions)))
-    synthetic = any(SYNTHETIC in words.casefold() for words in said)
+    """A map of a file that states only in words whether it came from the sandbox."""
+    stated = (drawn.venue, *texts((*drawn.coverage.notes, *drawn.assumptions)))
+    synthetic = any(SYNTHETIC in words.casefold() for words in stated)
     return replace(drawn, coverage=replace(drawn.coverage, synthetic=synthetic))
 
 
@@ -336,7 +336,7 @@ def _breakdown_to_json(breakdown: pl.DataFrame | None) -> dict[str, list[Any]] |
 
 
 def _is_amount(name: str) -> pl.Expr:
-    """Null where nothing is said: a model knows no largest position."""
+    """Null where nothing is stated: a model knows no largest position."""
     return pl.col(name).is_finite() & (pl.col(name) >= 0)
 
 
@@ -353,5 +353,7 @@ def _breakdown_from_json(columns: dict[str, list[Cell]] | None, bins: int) -> pl
     sound = _is_amount("notional_usd").fill_null(False) & _is_amount("largest_usd").fill_null(True)
     placed = pl.col("bin").is_between(BELOW, bins).fill_null(True) & pl.col("side").is_not_null()
     if not breakdown.select((sound & placed).all()).item():
-        raise MapFileError("the breakdown has a bin that the grid has not, or an amount that is none")
+        raise MapFileError(
+            "the breakdown has a bin that the grid has not, or an amount that is no number of at least zero"
+        )
     return breakdown

@@ -85,7 +85,7 @@ class Heatmap:
 
     `long_usd` and `short_usd` have `grid.bins` entries. `beyond_usd` is mass off the grid, `never_usd` mass that
     no price can liquidate. `model` names what made a modelled map. `breakdown`, where present, holds the same mass
-    in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` says what was found wrong with
+    in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` lists what was found wrong with
     the input, and what was done about it. `bounds`, where a model has any here, are of the whole map: a filtered one
     has none. `only` names what a filtered map was filtered by, with the values kept; its coverage stays that of the
     whole. `training` is the fit behind a map of fitted leverages.
@@ -299,14 +299,14 @@ class Heatmap:
         parts = [
             pl.DataFrame(
                 {
-                    "side": pl.repeat(side, held.size, dtype=SIDE, eager=True),
-                    "low_px": self.grid.edges[held],
-                    "high_px": self.grid.edges[held + 1],
-                    "notional_usd": mass[held],
+                    "side": pl.repeat(side, filled.size, dtype=SIDE, eager=True),
+                    "low_px": self.grid.edges[filled],
+                    "high_px": self.grid.edges[filled + 1],
+                    "notional_usd": mass[filled],
                 }
             )
             for side, mass in (("long", self.long_usd), ("short", self.short_usd))
-            for held in (np.flatnonzero(mass),)
+            for filled in (np.flatnonzero(mass),)
         ]
         return pl.concat(parts)
 

@@ -24,7 +24,7 @@ from liqtruth.heatmap.notes import Note, note
 LARGEST_SHARE: Final = 0.003
 """Share of open interest that one position has at most in the crowd."""
 NEAR_PCT: Final = 30.0
-"""How much of a map is the crowd's is told of what lies within this distance of the mark, percent."""
+"""The crowd's share of a map is measured within this distance of the mark, percent."""
 LAYERS: Final = ("crowd", "whales")
 ABOUT_LAYERS: Final = frozenset({"whales", "only_crowd", "only_whales"})
 """Codes of the notes that `whales_note` and `layer_note` make."""
@@ -82,11 +82,11 @@ def whales_note(levels: pl.DataFrame, cut: Cut, mark_px: float) -> Note:
         pl.col("notional_usd") > 0,
     )
     crowd, whales = (layer_of(near, cut, layer) for layer in LAYERS)
-    held = float(near["notional_usd"].sum())
+    whole_usd = float(near["notional_usd"].sum())
     return note(
         "whales",
         within_pct=NEAR_PCT,
-        share=float(whales["notional_usd"].sum()) / held if held > 0 else None,
+        share=float(whales["notional_usd"].sum()) / whole_usd if whole_usd > 0 else None,
         whales=whales.height,
         crowd=crowd.height,
         effective=[_effective(crowd, side) for side in SIDES],
@@ -101,5 +101,5 @@ def effective_positions(notional_usd: FloatArray) -> float:
 
 
 def _effective(levels: pl.DataFrame, side: str) -> float:
-    held = levels.filter(pl.col("side") == side)["notional_usd"].to_numpy()
-    return effective_positions(np.asarray(held, dtype=np.float64))
+    notional = levels.filter(pl.col("side") == side)["notional_usd"].to_numpy()
+    return effective_positions(np.asarray(notional, dtype=np.float64))

@@ -23,7 +23,7 @@ class LeftOut:
     first: dict[str, str] = field(default_factory=dict)
 
     def note(self, kind: str, what: str, times: int = 1) -> bool:
-        """Count it; true where it is the first of its kind, so that it is said once."""
+        """Count it; true where it is the first of its kind, so that it is reported once."""
         if kind not in self.counts and len(self.counts) >= MOST_KINDS:
             kind = "others"
         is_first = kind not in self.counts
@@ -64,6 +64,6 @@ class LeftOut:
         return line.format(count=self.counts[kind], kind=kind, first=self.first.get(kind, ""))
 
     def raise_any(self, kept: str) -> None:
-        """Raise `PartlyRead` where anything was left out; `kept` says what became of the rest."""
+        """Raise `PartlyRead` where anything was left out; `kept` states what became of the rest."""
         if self.counts:
             raise PartlyRead(f"{'; '.join(self.describe())}; {kept}")

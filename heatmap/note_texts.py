@@ -1,4 +1,4 @@
-"""What each note says in English: one text per code, a format string or a function of the values.
+"""The English text of each note: one text per code, a format string or a function of the values.
 
 Beside Python's own formats a text may use the forms of `FORMS` (`{open_interest_usd:usd}`), and `counted:NOUN`.
 """
@@ -61,12 +61,12 @@ def _whales(values: Values) -> str:
 
 
 def _layer(layer: str, counted_as: str) -> Callable[[Values], str]:
-    def said(values: Values) -> str:
+    def layer_text(values: Values) -> str:
         long, short = (percent(share) for share in values["shares"])
         cut = f"only the {layer}: of each position {counted_as} {_cut(values)}"
         return f"{cut}; {long} of long and {short} of short mass"
 
-    return said
+    return layer_text
 
 
 def _cut(values: Values) -> str:
@@ -93,12 +93,12 @@ def _not_on_map(values: Values) -> str:
         "unallowed": "at leverages that the venue does not allow",
     }
     shares = {part: values[part] for part in parts}
-    told = [
+    listed = [
         f"{'none' if share is None else _by_side(share)} {parts[part]}"
         for part, share in shares.items()
         if part == "swept" or any(share or ())
     ]
-    return f"not on the map: of open interest {', '.join(told)}"
+    return f"not on the map: of open interest {', '.join(listed)}"
 
 
 def _scaled(values: Values) -> str:
@@ -108,14 +108,14 @@ def _scaled(values: Values) -> str:
         else "volatility, {here:.2%} a day where the model's is {reference:.0%}"
     ).format(**values)
     unlevered = values["unlevered"]
-    held = f"; what falls below 1x ({unlevered:.1%} of shares) is held at 1x" if unlevered > 0 else ""
-    return f"leverages are {values['scale']:.3g} times the model's, by {by}{held}"
+    floored = f"; what falls below 1x ({unlevered:.1%} of shares) is set to 1x" if unlevered > 0 else ""
+    return f"leverages are {values['scale']:.3g} times the model's, by {by}{floored}"
 
 
 def _too_large(values: Values) -> str:
     amount = values["usd"]
-    told = f"{amount / 1e12:.3g} trillion" if amount >= 1e12 else f"{amount / 1e9:.3g} billion"
-    return f"WARNING: open interest of {told} USD, more than any single market has held: is its unit right?"
+    shown = f"{amount / 1e12:.3g} trillion" if amount >= 1e12 else f"{amount / 1e9:.3g} billion"
+    return f"WARNING: open interest of {shown} USD, more than any single market has had: is its unit right?"
 
 
 def _path_prices(values: Values) -> str:
@@ -168,11 +168,11 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "every mark moves with {coin} by the same fraction, and a pool's cross positions go together where its equity "
         "meets their maintenance"
     ),
-    "spot_still": "spot collateral is held still",
+    "spot_still": "spot collateral is kept constant",
     "closed_in_favour": "{count:counted:position} closed by a move in their favour count as never",
     "below_maintenance": "{count:counted:position} of accounts below maintenance already are booked at the mark",
     "cross_not_read": (
-        "{count:counted:account} with cross positions that were not read: those are held still"
+        "{count:counted:account} with cross positions that were not read: those are kept constant"
     ),
     "no_beta": "no beta of {coins:names}: taken as {taken:g}",
     # series of a venue, as they are
@@ -242,7 +242,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "only_leverage": "only leverage {bands:names} is shown",
     "unbounded_not_levelled": ("no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})"),
-    "unbounded": "no bounds: the model was held against no map that it had not seen",
+    "unbounded": "no bounds: the model was not validated on any held-out map",
     # what a model assumes of a market
     "brackets": "{source}",
     "clock_by_volume": "activity has the shape of volume and the level of hourly changes of open interest",
@@ -262,8 +262,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         + ("swept by mark prices" if values["by_marks"] else "last prices, not marks")
     ),
     "rounded": (
-        "the source rounds open interest to {step_usd:,.0f} USD: {share:.0%} of modelled births are not above one such "
-        "step"
+        "the source rounds open interest to {step_usd:,.0f} USD: {share:.0%} of modelled openings are not above one "
+        "such step"
     ),
     "not_on_map": _not_on_map,
     "uniform": "each side is spread evenly in log price over {reach:.0%} from the mark, whatever happened",
@@ -295,7 +295,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "of long / short open interest {before_window:pair} are older than the stored series, {swept:pair} were swept "
         "by later prices, {unassigned:pair} are hedged, without leverage or filtered out"
     ),
-    # what maps are held against: prices and realised liquidations
+    # what maps are compared with: prices and realised liquidations
     "path_prices": _path_prices,
     "synthetic_realised": "synthetic: liquidations or series of the sandbox, not of an exchange",
     "coverage_given": "coverage {share:.0%} as given by --coverage",
@@ -303,11 +303,11 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "coverage_of_venue": "coverage 100%: {venue} pushes {word}",
     "coverage_unknown": lambda values: (
         f"coverage is not known ({'; '.join(values['words'])}): ratios to realised liquidations are null, ranks "
-        "stand; give the share of liquidations that are told with --coverage"
+        "stand; give the share of liquidations that are reported with --coverage"
     ),
-    "listened": "{count:counted:liquidation} stored, listened to for {hours:,.1f} h in {spans:counted:span}",
+    "listened": "{count:counted:liquidation} stored, recorded for {hours:,.1f} h in {spans:counted:span}",
     "spans_of_exchange": (
-        "no spans of listening are stored: the exchange counts as heard where liquidations of any coin are at most "
+        "no recording spans are stored: the exchange counts as recorded where liquidations of any coin are at most "
         "{quiet_min:.0f} min apart"
     ),
     "spans_of_days": (
@@ -315,8 +315,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "left out"
     ),
     "venue_prices": (
-        "zones place a liquidation at the price the venue tells, moved into the bar of its moment where it lies "
-        "outside: Bybit and OKX tell the bankruptcy price"
+        "zones place a liquidation at the price the venue reports, moved into the bar of its moment where it lies "
+        "outside: Bybit and OKX report the bankruptcy price"
     ),
     # whether a claim holds
     "claim_holds": "holds",

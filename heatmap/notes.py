@@ -1,4 +1,4 @@
-"""`Note(code, values)`: what a result must say about itself, as data; `heatmap.note_texts` turns codes into English.
+"""`Note(code, values)`: what a result must state about itself, as data; `heatmap.note_texts` turns codes into English.
 
 Code asks a note for its `code` and never reads its text. Files hold the sentences under the keys that other programs
 know, and beside them each sentence's code and values (`written`), by which `reader` finds the note again. A sentence
@@ -16,7 +16,7 @@ TEXT: Final = "text"
 
 
 class Note:
-    """One fact. `values` are of JSON types; `about` is whose it is, where notes of several are told together."""
+    """One fact. `values` are of JSON types; `about` is whose it is, where notes of several are listed together."""
 
     __slots__ = ("about", "code", "values")
 
@@ -29,11 +29,11 @@ class Note:
 
     @property
     def text(self) -> str:
-        said = in_english(self.code, self.values)
-        return f"{self.about}: {said}" if self.about else said
+        english = in_english(self.code, self.values)
+        return f"{self.about}: {english}" if self.about else english
 
     def of(self, whose: str) -> "Note":
-        """The same, told of one among several."""
+        """The same, about one among several."""
         return Note(self.code, self.values, f"{whose}: {self.about}" if self.about else whose)
 
     def __str__(self) -> str:
@@ -100,7 +100,7 @@ class WrittenNote(msgspec.Struct, frozen=True):
     about: str = ""
 
     def note(self) -> Note | None:
-        """Null where this program does not know the code, or says something else by it."""
+        """Null where this program does not know the code, or has another text for it."""
         if self.code not in TEXTS:
             return None
         found = Note(self.code, self.values, self.about)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SCHEMA: Final = "liqtruth.heatmap_series/1"
-"""Of what is said of a series beside its rows."""
+"""Of the facts beside the rows of a series."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class HeatmapSeries:
     @property
     def known(self) -> FloatArray:
         """1 where something is known of the moment, else 0."""
-        return np.array([float(held is not None) for held in self.coverage])
+        return np.array([float(one is not None) for one in self.coverage])
 
     def frame(self) -> pl.DataFrame:
         """Long form: `time`, `mark_px`, `side`, `low_px`, `high_px`, `notional_usd`; empty bins are left out.
@@ -139,26 +139,26 @@ class HeatmapSeries:
 
     def describe(self) -> list[str]:
         """How many moments, over which span, how much of open interest and how old; what a filter left out."""
-        held = [held for held in self.coverage if held is not None]
-        shares = [held.share for held in held if held.share is not None]
-        ages = [held.oldest_age_s for held in held if held.oldest_age_s is not None]
+        known = [known for known in self.coverage if known is not None]
+        shares = [known.share for known in known if known.share is not None]
+        ages = [known.oldest_age_s for known in known if known.oldest_age_s is not None]
         span = (
             f"{self.times[0]:%Y-%m-%d %H:%M} to {self.times[-1]:%Y-%m-%d %H:%M} UTC"
             if self.times
             else "no time"
         )
-        lines = [f"{len(held)} of {len(self.times)} moments known, {span}"]
+        lines = [f"{len(known)} of {len(self.times)} moments known, {span}"]
         if shares:
             low, high = min(map(min, shares)), max(map(max, shares))
             verb = "places" if self.source == "modelled" else "covers"
             lines.append(f"{verb} {percent(low)} to {percent(high)} of open interest")
         if ages and self.source != "modelled":
             lines.append(f"oldest position read up to {age(max(ages))} before its moment")
-        if held and self.source == "modelled":
-            lines += texts(held[-1].notes)
+        if known and self.source == "modelled":
+            lines += texts(known[-1].notes)
         else:
             lines += dict.fromkeys(
-                text for one in held for text in texts(of_codes(one.notes, SYNTHETIC_NOTES))
+                text for one in known for text in texts(of_codes(one.notes, SYNTHETIC_NOTES))
             )
         lines += [f"input: {finding}" for finding in self.quality]
         lines += texts(of_codes(self.assumptions, ("only_leverage", "only_age")))
@@ -167,16 +167,20 @@ class HeatmapSeries:
     @property
     def synthetic(self) -> bool:
         """Whether any of it came from the sandbox."""
-        return any(held.synthetic for held in self.coverage if held is not None)
+        return any(one.synthetic for one in self.coverage if one is not None)
 
     @property
     def data_moment(self) -> datetime | None:
         """When what the last known moment rests on was taken; null where nothing is known."""
-        known = [(at, held) for at, held in zip(self.times, self.coverage, strict=True) if held is not None]
+        known = [
+            (at, coverage)
+            for at, coverage in zip(self.times, self.coverage, strict=True)
+            if coverage is not None
+        ]
         if not known:
             return None
-        at, held = known[-1]
-        behind_s = held.oldest_age_s if self.source == "modelled" else None
+        at, coverage = known[-1]
+        behind_s = coverage.oldest_age_s if self.source == "modelled" else None
         return at - timedelta(seconds=max(behind_s or 0.0, 0.0))
 
     def plot(self) -> go.Figure:

@@ -1,5 +1,5 @@
-"""How data of the sandbox are told from an exchange's: by the word with which the source that is stored beside them
-begins. Maps and series carry it on as a boolean."""
+"""How data of the sandbox are distinguished from an exchange's: by the word with which the source that is stored beside
+them begins. Maps and series carry it on as a boolean."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,23 +7,23 @@ from typing import Final
 import polars as pl
 
 SYNTHETIC: Final = "synthetic"
-SYNTHETIC_SAID: Final = "SYNTHETIC: of the sandbox, not of an exchange"
+SYNTHETIC_NOTE: Final = "SYNTHETIC: of the sandbox, not of an exchange"
 """What stands beside the age of a map of the sandbox."""
 
 SYNTHETIC_NOTES: Final = frozenset({"synthetic_positions", "synthetic_series"})
-"""Codes of the notes that say it."""
+"""Codes of the notes that state it."""
 
 
 def source_of(shown_url: str, server: str) -> str:
-    """The source to store beside what a server sent; the sandbox says in its `server` header what it is."""
-    said = server.lower()
-    return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in said or "sandbox" in said else shown_url
+    """The source to store beside what a server sent; the sandbox names itself in its `server` header."""
+    name = server.lower()
+    return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in name or "sandbox" in name else shown_url
 
 
 def source_of_file(shown_path: str, rows: pl.DataFrame) -> str:
-    """The source to store beside what a file brought; one that the sandbox wrote says it in a column `source`."""
-    told = "source" in rows.columns and rows.schema["source"] == pl.String and any_synthetic(rows["source"])
-    return f"{SYNTHETIC}: {shown_path}" if told else shown_path
+    """The source to store beside what a file brought; one that the sandbox wrote has it in a column `source`."""
+    marked = "source" in rows.columns and rows.schema["source"] == pl.String and any_synthetic(rows["source"])
+    return f"{SYNTHETIC}: {shown_path}" if marked else shown_path
 
 
 def any_synthetic(sources: pl.Series | Iterable[str]) -> bool:

@@ -1,6 +1,6 @@
 """Amounts, counts, distances, ages and moments as people write them.
 
-How old what is shown is, is held against the clock at the time of looking and never stored: amber from an hour on, red
+The age of what is shown is computed from the clock at the time of looking and never stored: amber from an hour on, red
 from a day on, since a map of yesterday looks like one of now.
 """
 
@@ -14,7 +14,7 @@ AHEAD_S: Final = 300.0
 """A moment this much ahead of the clock is as doubtful as an old one: one of the two is wrong."""
 STYLES: Final[dict[Grade, str]] = {"fresh": "green", "old": "yellow", "stale": "bold red"}
 UNITS: Final = ((5400.0, 60.0, "minute"), (129_600.0, 3600.0, "hour"), (float("inf"), 86_400.0, "day"))
-"""Up to so many seconds an age is told in this unit."""
+"""Up to so many seconds an age is written in this unit."""
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from liqtruth.heatmap.errors import LiqtruthError
 
 NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
-"""What systems say that cannot force a folder to the disk, or let nobody read this one."""
+"""Error codes of systems that cannot sync a folder to the disk, or do not let it be read."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -21,12 +21,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
     What is there and no ordinary file (a device, a pipe) is written to, not replaced.
     """
-    told = content.encode() if isinstance(content, str) else content
+    payload = content.encode() if isinstance(content, str) else content
     try:
         if path.exists() and not path.is_file():
-            path.write_bytes(told)
+            path.write_bytes(payload)
         else:
-            replace_whole(path, told)
+            replace_whole(path, payload)
     except OSError as error:
         raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
 
@@ -59,11 +59,11 @@ def make_folder(folder: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Force the names in the folder to the disk; raises `OSError` where the disk fails."""
     try:
-        told = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(told)
+            os.fsync(descriptor)
         finally:
-            os.close(told)
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in NO_FOLDER_SYNC:
             raise

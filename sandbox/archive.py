@@ -1,6 +1,6 @@
 """What archives hold of the first venue, as files: positions of everyone on earlier days, candles, open interest.
 
-Every row says in `source` that it is synthetic.
+Every row is marked as synthetic in its column `source`.
 """
 
 from dataclasses import dataclass

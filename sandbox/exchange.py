@@ -2,7 +2,7 @@
 
 The clock stands at the end of the history unless the market was simulated further (`MarketSpec.live_hours`): then
 `live_speed` simulated seconds pass in a real one, or `advance` moves the clock by hand. All answers are as of the last
-full minute of the clock; at the end of what was simulated the clock stands for good. Every answer says that it is
+full minute of the clock; at the end of what was simulated the clock stands for good. Every answer states that it is
 synthetic in its `Server` header.
 """
 
@@ -114,7 +114,7 @@ class SandboxServer:
         return true_liquidations(self.market, venue)
 
     def advance(self, seconds: float) -> None:
-        """Let simulated time pass; what happens in it is traded, told on the sockets and in all answers on return.
+        """Let simulated time pass; what happens in it is traded, and is on the sockets and in all answers on return.
 
         From any thread. Refuses to pass the end of what was simulated.
         """

@@ -5,7 +5,7 @@
     bybit     /v5/public/linear, topic allLiquidation.BTCUSDT: every order, batched per half second; `S` is the side of
               the position: Buy is a long that was closed.
     okx       /ws/v5/public, channel liquidation-orders: sizes in contracts, at most one order per contract and second.
-              That was the venue's documented rule; of late it only says that not all orders are told.
+              That was the venue's documented rule; of late it only states that not all orders are pushed.
 
 Prices are those at which the order was filled: bankruptcy prices are not simulated.
 """
@@ -67,7 +67,7 @@ def orders_of(orders: ForcedOrders, assets: tuple[Asset, ...], skew_ms: int = 0)
 
 
 class LiquidationStream(Connections):
-    """One venue's stream: `publish` tells every session what it subscribed to."""
+    """One venue's stream: `publish` sends every session what it subscribed to."""
 
     def __init__(
         self, assets: tuple[Asset, ...], faults: Callable[[], Faults], idle_s: float | None = None
@@ -77,11 +77,11 @@ class LiquidationStream(Connections):
         self.misbehaviour = Misbehaviour()
 
     def publish(self, orders: ForcedOrders) -> None:
-        """Tell the orders of a stretch of whole minutes."""
+        """Push the orders of a stretch of whole minutes."""
         sessions = [session for session in self.sessions if session.subscriptions]
         if not sessions or not orders.size:
             return
-        written = orders_of(self.told(orders), self.assets, self.faults().clock_skew_ms)
+        written = orders_of(self.pushed(orders), self.assets, self.faults().clock_skew_ms)
         for topics, message in self.messages(written):
             for session in sessions:
                 for topic in topics:
@@ -92,13 +92,13 @@ class LiquidationStream(Connections):
         """The message, after what the venue gets wrong."""
         wrong = self.misbehaviour.pushed(msgspec.json.encode(message).decode())
         if isinstance(wrong, bytes):
-            session.say_bytes(wrong)
+            session.send_bytes(wrong)
         elif wrong is not None:
-            session.say(wrong)
-        session.say_event(message)
+            session.send(wrong)
+        session.send_event(message)
 
-    def told(self, orders: ForcedOrders) -> ForcedOrders:
-        """Those orders that the venue tells."""
+    def pushed(self, orders: ForcedOrders) -> ForcedOrders:
+        """Those orders that the venue pushes."""
         return latest_per_second(orders)
 
     def messages(self, orders: list[Order]) -> Iterable[tuple[tuple[str, ...], Json]]:
@@ -110,7 +110,7 @@ class LiquidationStream(Connections):
 
 
 class BinanceStream(LiquidationStream):
-    """Streams are named by the address or by SUBSCRIBE; a name that tells nothing here is accepted, as on the venue."""
+    """Streams are named by the address or by SUBSCRIBE; a name without a stream here is accepted, as on the venue."""
 
     def welcome(self, session: Session) -> None:
         place, query = session.place.removeprefix("/market"), parse_qs(session.request.query_string)
@@ -120,8 +120,8 @@ class BinanceStream(LiquidationStream):
             session.subscriptions.update(names.split("/"))
 
     def take(self, session: Session, text: str) -> None:
-        told = _object(text)
-        method, names, number = told.get("method"), told.get("params", []), told.get("id")
+        asked = _object(text)
+        method, names, number = asked.get("method"), asked.get("params", []), asked.get("id")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             method = None
         if method == "SUBSCRIBE":
@@ -129,12 +129,12 @@ class BinanceStream(LiquidationStream):
         elif method == "UNSUBSCRIBE":
             session.subscriptions.difference_update(names)
         elif method != "LIST_SUBSCRIPTIONS":
-            session.say(
+            session.send(
                 {"error": {"code": 2, "msg": "Invalid request: unknown method or params"}, "id": number}
             )
             return
         listed = sorted(session.subscriptions) if method == "LIST_SUBSCRIPTIONS" else None
-        session.say({"result": listed, "id": number})
+        session.send({"result": listed, "id": number})
 
     def messages(self, orders: list[Order]) -> Iterator[tuple[tuple[str, ...], Json]]:
         for order in orders:
@@ -142,36 +142,36 @@ class BinanceStream(LiquidationStream):
             yield topics, {"e": "forceOrder", "E": _next_second(order.time_ms), "o": _binance_order(order)}
 
     def wrapped(self, session: Session, topic: str, message: Json) -> Json:
-        """Combined streams say which of them speaks."""
+        """Combined streams name the stream of each message."""
         return {"stream": topic, "data": message} if session.place.endswith("/stream") else message
 
 
 class BybitStream(LiquidationStream):
     """Topics by `{"op": "subscribe", "args": [...]}`; a request with a topic that does not exist is refused whole."""
 
-    def told(self, orders: ForcedOrders) -> ForcedOrders:
+    def pushed(self, orders: ForcedOrders) -> ForcedOrders:
         return orders
 
     def take(self, session: Session, text: str) -> None:
-        told = _object(text)
-        op, number, topics = told.get("op"), str(told.get("req_id", "")), told.get("args", [])
+        asked = _object(text)
+        op, number, topics = asked.get("op"), str(asked.get("req_id", "")), asked.get("args", [])
         if op == "ping":
-            session.say(_bybit_answer(session, number, "ping", "pong"))
+            session.send(_bybit_answer(session, number, "ping", "pong"))
             return
         known = {f"allLiquidation.{asset.name}USDT" for asset in self.assets}
         if op not in ("subscribe", "unsubscribe") or not isinstance(topics, list):
-            session.say(_bybit_answer(session, number, str(op), "error:unknown op", success=False))
+            session.send(_bybit_answer(session, number, str(op), "error:unknown op", success=False))
             return
         wrong = [topic for topic in topics if topic not in known]
         if wrong:
             message = f"error:handler not found,topic:{wrong[0]}"
-            session.say(_bybit_answer(session, number, op, message, success=False))
+            session.send(_bybit_answer(session, number, op, message, success=False))
             return
         change = (
             session.subscriptions.update if op == "subscribe" else session.subscriptions.difference_update
         )
         change(topics)
-        session.say(_bybit_answer(session, number, op, ""))
+        session.send(_bybit_answer(session, number, op, ""))
 
     def messages(self, orders: list[Order]) -> Iterator[tuple[tuple[str, ...], Json]]:
         batches = sorted(orders, key=_half_second)
@@ -195,12 +195,12 @@ class OkxStream(LiquidationStream):
 
     def take(self, session: Session, text: str) -> None:
         if text == "ping":
-            session.say("pong")
+            session.send("pong")
             return
-        told = _object(text)
-        op, args = told.get("op"), told.get("args")
+        asked = _object(text)
+        op, args = asked.get("op"), asked.get("args")
         if op not in ("subscribe", "unsubscribe") or not isinstance(args, list):
-            session.say(_okx_error("60012", f"Illegal request: {text[:200]}"))
+            session.send(_okx_error("60012", f"Illegal request: {text[:200]}"))
             return
         for arg in args:
             self._change(session, op, arg)
@@ -209,11 +209,13 @@ class OkxStream(LiquidationStream):
         asked = {name: arg.get(name) for name in OKX_CHANNEL} if isinstance(arg, dict) else {}
         if asked != OKX_CHANNEL:
             shown = msgspec.json.encode(arg).decode()[:200]
-            session.say(_okx_error("60018", f"Wrong URL or channel, or not served here (synthetic): {shown}"))
+            session.send(
+                _okx_error("60018", f"Wrong URL or channel, or not served here (synthetic): {shown}")
+            )
             return
         topic = OKX_CHANNEL["channel"]
         (session.subscriptions.add if op == "subscribe" else session.subscriptions.discard)(topic)
-        session.say({"event": op, "arg": OKX_CHANNEL, "connId": _connection(session)})
+        session.send({"event": op, "arg": OKX_CHANNEL, "connId": _connection(session)})
 
     def messages(self, orders: list[Order]) -> Iterator[tuple[tuple[str, ...], Json]]:
         for order in orders:
@@ -238,12 +240,12 @@ def venue_at(path: str) -> str | None:
 
 
 def _object(text: str) -> Json:
-    """What the client said, or nothing if that is no JSON object."""
+    """What the client sent, or nothing if that is no JSON object."""
     try:
-        told = msgspec.json.decode(text)
+        decoded = msgspec.json.decode(text)
     except NOT_DECODED:
         return {}
-    return told if isinstance(told, dict) else {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
 def _next_second(time_ms: int) -> int:

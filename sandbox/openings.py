@@ -4,7 +4,7 @@ A market is deterministic, so its history is run once more and watched. Whatever
 *places* it anew: one row with the mark, the liquidation price by search on the ledger right after, and what ended it.
 Leverage here is *effective*: that of the isolated position with the same distance to liquidation, whatever the account
 had set. Out of placings, and never out of the positions left at some moment, comes the venue's own distribution of
-leverage, so that a map which is drawn from it is not fitted to the map that it is held against.
+leverage, so that a map which is drawn from it is not fitted to the map that it is compared with.
 """
 
 from collections.abc import Sequence
@@ -171,10 +171,10 @@ def _placings(watched: _Watched) -> pl.DataFrame:
 class Habit:
     """One kind of trader on one side of a coin. Of what they place, `by_leverage` lies at each node and the rest at
     none; `closed_per_h` is the share of what they hold that they close or move in an hour, liquidations apart;
-    `held_coins` what they would hold on average if nobody was ever liquidated."""
+    `position_coins` what they would hold on average if nobody was ever liquidated."""
 
     trader: str
-    held_coins: float
+    position_coins: float
     closed_per_h: float
     by_leverage: Floats
 
@@ -200,7 +200,7 @@ def _habit(placed: pl.DataFrame, leverage: Floats) -> Habit:
     coins = placed["coins"].to_numpy()
     coin_hours = float((placed["coins"] * placed["hours"]).sum())
     given_up = float(placed.filter("given_up")["coins"].sum())
-    held_coins = coin_hours * coins.sum() / given_up if given_up > 0 else coin_hours
+    position_coins = coin_hours * coins.sum() / given_up if given_up > 0 else coin_hours
     nodes, own = np.log(leverage), np.log(placed["leverage"].to_numpy())
     at_node = np.isfinite(own) & (own >= nodes[0])
     place = np.interp(own[at_node], nodes, np.arange(nodes.size))
@@ -209,7 +209,7 @@ def _habit(placed: pl.DataFrame, leverage: Floats) -> Habit:
     by_leverage = np.bincount(lower, coins[at_node] - upper, nodes.size)
     by_leverage += np.bincount(lower + 1, upper, nodes.size)
     closed_per_h = given_up / coin_hours if coin_hours > 0 else 0.0
-    return Habit(placed["trader"][0], held_coins, closed_per_h, by_leverage / coins.sum())
+    return Habit(placed["trader"][0], position_coins, closed_per_h, by_leverage / coins.sum())
 
 
 def effective_leverage(

@@ -33,7 +33,7 @@ async def serving(
     live_speed: float | None = None,
     socket_idle_s: float = 60.0,
 ) -> AsyncIterator[SandboxServer]:
-    """Serve inside the running event loop; port 0 takes a free one; a socket whose client says nothing for
+    """Serve inside the running event loop; port 0 takes a free one; a socket whose client sends nothing for
     `socket_idle_s` is closed."""
     server = SandboxServer(
         market,
@@ -140,7 +140,7 @@ def serve_forever(
     on_ready: Callable[[SandboxServer], None] | None = None,
     live_speed: float | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; prints nothing, `on_ready` is told when requests are taken."""
+    """Serve until SIGINT or SIGTERM; prints nothing, `on_ready` is called when requests are taken."""
     asyncio.run(_until_signalled(market, host, port, weight_per_minute, on_ready, live_speed))
 
 

@@ -1,6 +1,6 @@
 """What is true in a synthetic market: every position with its liquidation price, every liquidation that happened.
 
-Taken from the ledger, never from the wire, so that a reader of the wire can be held against it.
+Taken from the ledger, never from the wire, so that a reader of the wire can be checked against it.
 Liquidation prices are searched for by bisection on the ledger's own equity and tier rules; there is no closed form, so
 a solver that agrees with these prices agrees with something other than itself.
 """
@@ -122,15 +122,15 @@ def true_positions(market: Market, venue: str = HYPERLIQUID, at: int | None = No
     """
     market = market if at is None else market_at(market, at)
     result = market.venue(venue)
-    held = open_positions(market, result)
+    positions = open_positions(market, result)
     ledger, assets = result.ledger, result.rules.assets
-    cells = (held.account, held.coin)
+    cells = (positions.account, positions.coin)
     names = _addresses(market, venue)
-    szi, mark_px = held.exposure.szi, held.exposure.mark_px
+    szi, mark_px = positions.exposure.szi, positions.exposure.mark_px
     columns = {
-        "address": [names[row] for row in held.account],
-        "dex": [assets[column].dex for column in held.coin],
-        "coin": [assets[column].name for column in held.coin],
+        "address": [names[row] for row in positions.account],
+        "dex": [assets[column].dex for column in positions.coin],
+        "coin": [assets[column].name for column in positions.coin],
         "szi": szi,
         "entry_px": ledger.cost[cells] / MICRO / szi,
         "mark_px": mark_px,
@@ -138,8 +138,8 @@ def true_positions(market: Market, venue: str = HYPERLIQUID, at: int | None = No
         "margin_mode": np.where(ledger.isolated[cells], "isolated", "cross").tolist(),
         "leverage": ledger.leverage[cells].astype(np.float64),
         "max_leverage": ledger.max_leverage[cells].astype(np.float64),
-        "account_mode": [account_mode(result, row) for row in held.account],
-        "liq_px": held.liq_px,
+        "account_mode": [account_mode(result, row) for row in positions.account],
+        "liq_px": positions.liq_px,
     }
     return pl.DataFrame(columns, schema=POSITION_SCHEMA).with_columns(pl.col("liq_px").fill_nan(None))
 

@@ -10,7 +10,7 @@ from liqtruth.heatmap.errors import BadInput
 
 EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(minutes=5)
-"""How far a time may be ahead of the clock that it is held against: clocks differ, and candles end in the future."""
+"""How far a time may be ahead of the clock that it is compared with: clocks differ, and candles end in the future."""
 CLOCK_AHEAD: Final = timedelta(days=1)
 """How far an exchange's own clock may be ahead of this machine's and still be taken for the exchange's clock."""
 
@@ -27,7 +27,7 @@ def is_timely_ms(ms: float, now_s: float | None = None) -> bool:
 
 
 def wanted(now: datetime | None = None) -> str:
-    """What a refusal says was wanted."""
+    """What an error text states was expected."""
     return f"a time from {EARLIEST:%Y} to now ({(now or datetime.now(UTC)):%Y-%m-%dT%H:%MZ})"
 
 

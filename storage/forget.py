@@ -1,8 +1,8 @@
-"""Takes back a stored reading: one that was read wrongly, or that says a time at which nobody can have read anything.
+"""Takes back a stored reading: one that was read wrongly, or that has a time at which nobody can have read anything.
 
 With the reading go the marks that were stored for its moment, unless another reading is of that moment too. Where the
 moment cannot be true, all else of the venue that cannot be true goes as well, for it would hide everything later:
-marks, margin tables, days of series, and when accounts of the address book are said to have been seen.
+marks, margin tables, days of series, and when accounts of the address book count as seen.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from liqtruth.storage.store import Store
 
 @dataclass(frozen=True)
 class Stored:
-    """A reading as it is listed; `timely` says whether its time can be true."""
+    """A reading as it is listed; `timely` is whether its time can be true."""
 
     id: str
     as_of: datetime
@@ -35,9 +35,9 @@ class Stored:
     def describe(self) -> list[str]:
         """One line for people."""
         doubt = "" if self.timely else "  (not a time at which it can have been read)"
-        held = f"{counted(self.accounts, 'account')}, {counted(self.positions, 'position')}"
+        counts = f"{counted(self.accounts, 'account')}, {counted(self.positions, 'position')}"
         return [
-            f"{self.id}  as of {self.as_of:%Y-%m-%dT%H:%M:%SZ} ({ago(self.as_of)}), {self.scope}, {held}, "
+            f"{self.id}  as of {self.as_of:%Y-%m-%dT%H:%M:%SZ} ({ago(self.as_of)}), {self.scope}, {counts}, "
             f"{self.source}{doubt}"
         ]
 
@@ -52,15 +52,15 @@ class Forgotten:
 
     def describe(self) -> list[str]:
         """Lines for people."""
-        told = [f"{'would forget' if self.dry else 'forgot'} {line}" for line in self.reading.describe()]
-        return told + [f"  and {counted(count, what)}" for what, count in self.rows.items() if count]
+        lines = [f"{'would forget' if self.dry else 'forgot'} {line}" for line in self.reading.describe()]
+        return lines + [f"  and {counted(count, what)}" for what, count in self.rows.items() if count]
 
 
 def stored_readings(store: Store) -> list[Stored]:
     """All stored readings, the latest first."""
     with store.database.session() as session:
         rows = session.exec(select(Reading)).all()
-    return [_told(row) for row in sorted(rows, key=lambda row: (row.as_of, row.id), reverse=True)]
+    return [_stored_of(row) for row in sorted(rows, key=lambda row: (row.as_of, row.id), reverse=True)]
 
 
 def forget(store: Store, reading_ids: Sequence[str], dry: bool = False) -> list[Forgotten]:
@@ -69,7 +69,7 @@ def forget(store: Store, reading_ids: Sequence[str], dry: bool = False) -> list[
     Raises `NothingStored` naming the latest readings where there is none of one of these ids; nothing is removed then.
     """
     rows = [_row(store, reading_id) for reading_id in dict.fromkeys(reading_ids)]
-    return [Forgotten(_told(row), _forgotten(store, row, dry), dry) for row in rows]
+    return [Forgotten(_stored_of(row), _forgotten(store, row, dry), dry) for row in rows]
 
 
 def _row(store: Store, reading_id: str) -> Reading:
@@ -90,7 +90,7 @@ def _forgotten(store: Store, row: Reading, dry: bool) -> dict[str, int]:
         return _drop_rows(session, row, dry)
 
 
-def _told(row: Reading) -> Stored:
+def _stored_of(row: Reading) -> Stored:
     return Stored(
         row.id,
         row.as_of,

@@ -39,7 +39,7 @@ def alone(path: Path, what: str) -> Iterator[None]:
 
 
 def holder(path: Path) -> str | None:
-    """The process that holds the lock file `path` (`unknown` where it did not say); null where none does."""
+    """The process that holds the lock file `path` (`unknown` where it did not write its id); null where none does."""
     try:
         file = path.open(errors="replace")
     except OSError:
@@ -59,8 +59,8 @@ def _taken(file: IO[str], kind: int) -> bool:
 
 def _written(file: IO[str]) -> str:
     file.seek(0)
-    said = file.read(20).strip()
-    return said if said.isascii() and said.isdigit() else "unknown"
+    written = file.read(20).strip()
+    return written if written.isascii() and written.isdigit() else "unknown"
 
 
 @contextmanager
@@ -81,17 +81,17 @@ def _opened(path: Path, how: int) -> IO[str]:
     """The lock file, made where it is missing, at its beginning."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = os.open(path, how | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, how | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise _cannot(path, error) from error
-    if not stat.S_ISREG(os.fstat(told).st_mode):
-        os.close(told)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise LiqtruthError(f"the lock {path} is no ordinary file; remove it, or {OTHER}")
-    return os.fdopen(told, "r" if how == os.O_RDONLY else "r+", errors="replace")
+    return os.fdopen(descriptor, "r" if how == os.O_RDONLY else "r+", errors="replace")
 
 
 def _cannot(path: Path, error: OSError) -> LiqtruthError:
-    if os.path.islink(path):  # noqa: PTH114  (says no where one may not look)
+    if os.path.islink(path):  # noqa: PTH114  (false where one may not look)
         return LiqtruthError(f"the lock {path} is a symbolic link; remove it, or {OTHER}")
     if isinstance(error, PermissionError) and os.path.exists(path):  # noqa: PTH110
         return LiqtruthError(

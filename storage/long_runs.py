@@ -1,4 +1,4 @@
-"""What runs for days: how it is ended, how it tells what it does, and how its loop goes on while a thread works."""
+"""What runs for days: how it is ended, how it logs what it does, and how its loop goes on while a thread works."""
 
 import asyncio
 import logging

@@ -16,7 +16,7 @@ PREFIX = "LIQTRUTH_"
 
 
 class Settings(BaseSettings):
-    """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` says otherwise) and `lake/`.
+    """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` names another) and `lake/`.
 
     An empty variable is one that is not set. Raises `BadInput` naming the variable whose value cannot be used.
     """
@@ -35,8 +35,8 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            told = "; ".join(_told(fault) for fault in error.errors(include_url=False))
-            raise BadInput(told) from None
+            faults = "; ".join(_fault_text(fault) for fault in error.errors(include_url=False))
+            raise BadInput(faults) from None
 
     @cached_property
     def resolved_database_url(self) -> URL | str:
@@ -54,7 +54,7 @@ SHOWN = ("weight_per_minute", "request_timeout_s")
 """Whose values hold no secret."""
 
 
-def _told(fault: Any) -> str:
+def _fault_text(fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"])
     value = f" {fault['input']!r}" if name in SHOWN else ""
     return f"{PREFIX}{name.upper()}{value} cannot be used: {fault['msg'][:1].lower()}{fault['msg'][1:]}"

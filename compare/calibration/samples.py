@@ -25,7 +25,7 @@ from liqtruth.compare.statistics.distance_axis import (
 )
 from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
-from liqtruth.estimator.model.cohort_model import VintageModel, step_s
+from liqtruth.estimator.model.cohort_model import CohortModel, step_s
 from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.estimator.model.node_shares import daily_volatility
@@ -153,7 +153,7 @@ def sample_of(
     _check_mark(series.mark_px, positions)
     highest = brackets.highest_leverage(POSITION_USD)
     models = {
-        name: VintageModel(
+        name: CohortModel(
             msgspec.structs.replace(prior, coordinate=name), width_bps=GRID_WIDTH_BPS, brackets=brackets
         ).fit(series, venue, coin)
         for name in coordinates
@@ -218,7 +218,7 @@ def _synthetic(series: MarketSeries, positions: pl.DataFrame) -> bool:
 
 def _side(
     side: str,
-    models: Mapping[Coordinate, VintageModel],
+    models: Mapping[Coordinate, CohortModel],
     holdings: Holdings,
     baselines: Mapping[str, FloatArray],
     entries: FloatArray,
@@ -241,7 +241,7 @@ def _side(
     )
 
 
-def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
+def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
     """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
     dictionary, shares = model.dictionary_, model.shares_
     placed = outward(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
@@ -249,7 +249,7 @@ def _columns(model: VintageModel, side: str, highest: float) -> FloatArray:
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 
-def entry_columns(model: VintageModel) -> FloatArray:
+def entry_columns(model: CohortModel) -> FloatArray:
     """Share of open interest per entry bin (log price over the mark) and class, (entry bins, classes)."""
     bars = model.series_.bars
     left = Lots.of(bars.open_interest, model.turnover_).left
@@ -266,7 +266,7 @@ def baseline_maps(
     """Per side and name shares of open interest per bin; a baseline that the series cannot give is left out."""
     found: dict[str, dict[str, FloatArray]] = {side: {} for side in SIDES}
     for name in MODELS:
-        model = VintageModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
+        model = CohortModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
         model.fit(series, venue, coin)
         for side in SIDES:
             columns = model.dictionary_.of(side)

@@ -12,7 +12,7 @@ from liqtruth.compare.divergence.curves import curves_figure
 from liqtruth.compare.divergence.divergence import Divergence, compare_maps
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -81,7 +81,7 @@ class Comparison:
             for r in found.models
         ]
         heads = ("W1, percent of price", "model", "knows only the mark")
-        said = [found.verdict, found.caveat, *([SYNTHETIC_SAID] if found.synthetic else [])]
+        said = [found.verdict, found.caveat, *([SYNTHETIC_NOTE] if found.synthetic else [])]
         lines = [f"<div>{escape(line)}</div>" for line in said if line]
         return card(
             [

@@ -15,7 +15,7 @@ from liqtruth.compare.divergence.divergence import Divergence, MapSummary, Model
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.no_information import LABEL as NULL_LABEL
 from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
@@ -64,7 +64,7 @@ def _answer(divergence: Divergence, now: datetime | None) -> Panel:
         heading += " (SYNTHETIC MARKET)"
     body = Text(divergence.verdict, style="bold")
     aged = as_of(divergence.as_of, now)
-    beside = f", {SYNTHETIC_SAID}" if divergence.synthetic else ""
+    beside = f", {SYNTHETIC_NOTE}" if divergence.synthetic else ""
     body.append(f"\n{aged}{beside}", style=f"not bold {STYLES[grade(divergence.as_of, now)]}")
     if divergence.caveat:
         body.append(f"\n{divergence.caveat}", style="not bold yellow")

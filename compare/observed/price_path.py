@@ -14,7 +14,7 @@ import numpy as np
 
 from liqtruth.compare.statistics.sparse_table import doubled, range_of
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import told
+from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import bar_ends, mark_extremes, pick_bars
 from liqtruth.heatmap.grid import FloatArray, IntArray
@@ -71,7 +71,7 @@ def load_path(store: Store, venue: str, coin: str, start: datetime, end: datetim
     bars = pick_bars(sound, start, end)
     if bars.is_empty():
         raise NothingStored(
-            f"no candles of {venue} {coin} between {told(start)} and {told(end)}: "
+            f"no candles of {venue} {coin} between {utc_text(start)} and {utc_text(end)}: "
             f"`liqtruth feed fetch {venue} {coin}` or `liqtruth feed import` brings them"
         )
     marks = store.lake.read_series("mark_candles", venue, coin, DATASETS["mark_candles"].schema, start, end)

@@ -22,7 +22,7 @@ from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.moments import told
+from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
@@ -58,7 +58,7 @@ class StoredForecast(msgspec.Struct, frozen=True):
     def describe(self) -> Iterator[str]:
         """Lines for people."""
         weights = f" ({self.weights})" if self.weights else ""
-        what = f"{self.venue} {self.coin} {self.model}{weights} as of {told(self.as_of)}"
+        what = f"{self.venue} {self.coin} {self.model}{weights} as of {utc_text(self.as_of)}"
         word = "stored" if self.new else "stored before, and kept as it was"
         yield f"{what}, {horizon_name(self.horizon_s)}: {word} as {self.hash[:12]}"
         if self.replayed:
@@ -66,7 +66,7 @@ class StoredForecast(msgspec.Struct, frozen=True):
         if self.synthetic:
             yield f"{SYNTHETIC}: of the sandbox, not of an exchange"
         over = self.as_of + timedelta(seconds=self.horizon_s)
-        yield f"`liqtruth score settle` scores it once prices and liquidations up to {told(over)} are stored"
+        yield f"`liqtruth score settle` scores it once prices and liquidations up to {utc_text(over)} are stored"
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,11 @@ def _refuse_late(as_of: datetime, made_at: datetime, horizon: timedelta) -> None
     late, most = made_at - as_of, min(OLDEST, OLDEST_SHARE * horizon)
     if late > most:
         raise TooLate(
-            f"the map is of {told(as_of)}, {age(late.total_seconds())} before now, and what came after it can be seen: "
-            f"at most {age(most.total_seconds())} is a forecast; fetch later series, or store it as a --replay"
+            f"the map is of {utc_text(as_of)}, {age(late.total_seconds())} before now, and what came after it can be "
+            f"seen: at most {age(most.total_seconds())} is a forecast; fetch later series, or store it as a --replay"
         )
     if late < -OLDEST:
         raise TooLate(
-            f"the map is of {told(as_of)}, which is yet to come: the data or the clock are wrong; a synthetic market's "
-            "maps are stored with --replay"
+            f"the map is of {utc_text(as_of)}, which is yet to come: the data or the clock are wrong; a synthetic "
+            "market's maps are stored with --replay"
         )

@@ -129,7 +129,7 @@ def swept_coins(
         step = np.append(of_bar, -1)[reached]
         standing = of_bar[bar] < step
         born, step = bar[standing], step[standing]
-        left = turnover.births[born] * np.exp(kept[last_before[step]] - kept[born])
+        left = turnover.openings[born] * np.exp(kept[last_before[step]] - kept[born])
         coins[:, node] = np.bincount(step, left @ weights[:, node], steps) / len(ENTRY_POINTS)
     return coins
 

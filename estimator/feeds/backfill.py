@@ -1,7 +1,7 @@
 """One series of one market from a venue: which pages are asked for, and how they are stored.
 
 Of a page only the part whose rows are not all stored is asked for, so the same job goes on where an earlier one ended
-and fills what it left open. What the venue itself does not have stays a gap and is said.
+and fills what it left open. What the venue itself does not have stays a gap and is reported.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import polars as pl
 
 from liqtruth.estimator.errors import BadAnswer
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.exchange import Exchange
 from liqtruth.estimator.venues.requests import Asked, Page, read
 from liqtruth.estimator.venues.spec import WINDOW, Feed
@@ -36,7 +36,7 @@ SETTLED_WITHIN_MS: Final = 60_000
 LISTENING: Final = "listening"
 LONGEST_SPAN_MS: Final = 86_400_000
 """A span of listening that began earlier is not looked for."""
-GAPS_TOLD: Final = 3
+GAPS_LISTED: Final = 3
 
 BARS: Final = ("candles", "mark_candles")
 BY_STEP: Final = (*BARS, "open_interest", "ratios")
@@ -46,7 +46,7 @@ BY_STEP: Final = (*BARS, "open_interest", "ratios")
 class FetchedSeries:
     """One dataset after a fetch: pages asked for, pages that were stored before, new rows, and what is stored now.
 
-    `gaps` are spans within it that the venue did not fill, the longest first, at most three; `left_out` says which
+    `gaps` are spans within it that the venue did not fill, the longest first, at most three; `left_out` states which
     rows could not be read or cannot be true, a line per reason.
     """
 
@@ -66,7 +66,7 @@ class FetchedSeries:
         span = (
             "nothing"
             if self.first is None or self.last is None
-            else f"{told(self.first)} to {told(self.last)}"
+            else f"{utc_text(self.first)} to {utc_text(self.last)}"
         )
         gaps = f"; {self.missing_rows} rows missing: {', '.join(self.gaps)}" if self.gaps else ""
         coverage = f" ({self.coverage})" if self.coverage else ""
@@ -141,7 +141,7 @@ class SeriesJob:
                 rows, is_whole = await self._read(part)
                 added += self._store(self.dataset, rows)
                 if self.dataset == "liquidations" and is_whole:
-                    self._store(LISTENING, self._heard(part))
+                    self._store(LISTENING, self._span_of(part))
             advance()
         return self._summary(known, added)
 
@@ -159,7 +159,7 @@ class SeriesJob:
         if self.feed.paging != WINDOW:
             return page
         if self.dataset == "liquidations":
-            return None if self._was_heard(page) else page
+            return None if self._was_recorded(page) else page
         rows = self._stored(page.start_ms, page.end_ms)
         if self.dataset == "funding":
             return None if settled_throughout(page, epoch_ms(rows)) else page
@@ -173,12 +173,12 @@ class SeriesJob:
             rows = rows.group_by("ts").len().filter(pl.col("len") >= len(self.feed.calls)).sort("ts")
         return epoch_ms(rows)
 
-    def _heard(self, page: Page) -> pl.DataFrame:
+    def _span_of(self, page: Page) -> pl.DataFrame:
         """The span of a window of liquidations that was read whole: a quiet one is known by nothing else."""
         span = {"ts": [of_ms(page.start_ms)], "until": [of_ms(page.end_ms)], "coverage": [self.feed.coverage]}
         return conform(pl.DataFrame(span), LISTENING)
 
-    def _was_heard(self, page: Page) -> bool:
+    def _was_recorded(self, page: Page) -> bool:
         damaged: list[FileDamaged] = []
         self._stored(page.start_ms, page.end_ms, damaged=damaged)
         if damaged:
@@ -220,7 +220,7 @@ class SeriesJob:
         return rows.filter(inside), is_whole
 
     def _unlike_the_last(self, tiers: pl.DataFrame) -> pl.DataFrame:
-        """Nothing where the last reading says the same."""
+        """Nothing where the last reading is the same."""
         stored = self._stored(0, self.now_ms)
         last = stored.filter(pl.col("ts") == pl.col("ts").max())
         same = last.drop("ts").sort("min_notional_usd").equals(tiers.drop("ts").sort("min_notional_usd"))
@@ -269,10 +269,10 @@ def gaps_in(times_ms: IntArray, step_ms: int) -> tuple[int, tuple[str, ...]]:
     times = np.unique(times_ms[times_ms % step_ms == 0])
     apart = np.diff(times)
     holes = np.flatnonzero(apart > step_ms)
-    longest = holes[np.argsort(-apart[holes], kind="stable")][:GAPS_TOLD]
+    longest = holes[np.argsort(-apart[holes], kind="stable")][:GAPS_LISTED]
     missing = int((apart[holes] // step_ms - 1).sum())
     return missing, tuple(_span(int(times[at]) + step_ms, int(times[at + 1])) for at in longest)
 
 
 def _span(start_ms: int, end_ms: int) -> str:
-    return f"{hours(timedelta(milliseconds=end_ms - start_ms))} from {told(of_ms(start_ms))}"
+    return f"{hours(timedelta(milliseconds=end_ms - start_ms))} from {utc_text(of_ms(start_ms))}"

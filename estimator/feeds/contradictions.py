@@ -1,4 +1,4 @@
-"""Columns that say one thing twice are held against each other: a unit that is not what a name says shows itself.
+"""Redundant columns are compared with each other: a unit that is not what its name states shows itself.
 
 Where most rows contradict themselves the file is refused, with the unit that it seems to be in; a few such rows are
 left out and counted.
@@ -80,7 +80,7 @@ def _traded() -> Redundancy:
     )
 
 
-def _held(off: float) -> Redundancy:
+def _open_interest_law(off: float) -> Redundancy:
     coins, usd, price = pl.col("open_interest"), pl.col("open_interest_usd"), pl.col("at_px")
     ratio = usd / coins / price
     return Redundancy(
@@ -122,7 +122,7 @@ TAKERS: Final = Redundancy(
 
 @dataclass(frozen=True)
 class Weighed:
-    """A table without its rows that contradict themselves, and what is said of it; `warnings` go into the headline."""
+    """A table without its rows that contradict themselves, and remarks on it; `warnings` go into the headline."""
 
     table: pl.DataFrame
     remarks: tuple[str, ...] = ()
@@ -130,29 +130,30 @@ class Weighed:
 
 
 def weighed(table: pl.DataFrame, path: Path, store: Store, venue: str, coin: str) -> Weighed:
-    """Hold every redundant column of a table under our names and units against the others and the stored candles.
+    """Compare every redundant column of a table under our names and units with the others and the stored candles.
 
     Raises `TableRefused` where most rows contradict themselves.
     """
-    priced, off, said = _with_price(table, store, venue, coin)
-    remarks = list(said)
-    for law in (_traded(), _held(off), TAKERS):
+    priced, off, notes = _with_price(table, store, venue, coin)
+    remarks = list(notes)
+    for law in (_traded(), _open_interest_law(off), TAKERS):
         if set(law.columns) <= set(priced.columns):
-            priced, told = hold(priced, law, path)
-            remarks += told
+            priced, found = hold(priced, law, path)
+            remarks += found
     _against_volume(priced, path, store, venue, coin)
     warnings = _too_much(priced)
     return Weighed(priced.drop("at_px", strict=False), tuple(remarks), warnings)
 
 
 def hold(table: pl.DataFrame, law: Redundancy, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The rows (with `ts`) that obey the law or say nothing of it, and what is said; raises `TableRefused` for many."""
-    told = table.select(
+    """The rows (with `ts`) that obey the law or that it does not concern, and remarks; raises `TableRefused` for
+    many."""
+    judgement = table.select(
         given=law.ratio.is_not_null() & ~law.ratio.is_nan(),
         right=law.ratio.is_between(law.least, law.most).fill_null(False),
     )
-    wrong = told["given"] & ~told["right"]
-    count, judged = int(wrong.sum()), int(told["given"].sum())
+    wrong = judgement["given"] & ~judgement["right"]
+    count, judged = int(wrong.sum()), int(judgement["given"].sum())
     if not count:
         return table, ()
     names = ", ".join(name for name in law.columns[:2])
@@ -182,8 +183,8 @@ def _with_price(
     table: pl.DataFrame, store: Store, venue: str, coin: str
 ) -> tuple[pl.DataFrame, float, tuple[str, ...]]:
     """The table with `at_px` where a price is known, how far it may be off, and that none is known."""
-    held = {"open_interest", "open_interest_usd"} & set(table.columns)
-    if not held:
+    given = {"open_interest", "open_interest_usd"} & set(table.columns)
+    if not given:
         return table, 0.0, ()
     for name in ("price", "close"):
         if name in table.columns:
@@ -191,7 +192,7 @@ def _with_price(
     bars = _stored_bars(store, table, venue, coin)
     if bars.is_empty():
         unchecked = f"no candles of {coin} are stored: its unit could not be checked"
-        if len(held) == 2:
+        if len(given) == 2:
             alone = _by_itself(table)
             worth = alone["at_px"].median()
             by_it = f" (a coin would be worth {worth:.4g} USD)" if isinstance(worth, float) else ""
@@ -204,7 +205,7 @@ def _with_price(
 
 
 def _by_itself(table: pl.DataFrame) -> pl.DataFrame:
-    """Without any price, what most rows nearby say that a coin is worth."""
+    """Without any price, what a coin is worth by most rows nearby."""
     implied = pl.col("open_interest_usd") / pl.col("open_interest")
     finite = pl.when(implied.is_finite()).then(implied)
     return table.with_columns(at_px=finite.rolling_median(25, center=True, min_samples=1))
@@ -215,7 +216,7 @@ def _stored_bars(store: Store, table: pl.DataFrame, venue: str, coin: str) -> pl
     if table.is_empty():
         return pl.DataFrame(schema=dict(CANDLES))
     first, last = _span(table)
-    venues = [name for name, held in store.lake.series_coins("candles") if held == coin]
+    venues = [name for name, stored in store.lake.series_coins("candles") if stored == coin]
     for name in sorted(venues, key=lambda name: name != venue):
         bars = store.lake.read_series(
             "candles", name, coin, CANDLES, first - NEAR_IN_TIME, last + NEAR_IN_TIME, damaged=[]
@@ -268,12 +269,12 @@ def _usd_a_day(bars: pl.DataFrame) -> float | None:
 
 
 def unit_warning(candles: pl.DataFrame, store: Store, venue: str, coin: str) -> tuple[str, ...]:
-    """What is said of candles beside which the stored open interest cannot be in the unit that its name says."""
-    held = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles), damaged=[])
+    """Warnings for candles beside which the stored open interest cannot be in the unit that its name states."""
+    stored = store.lake.read_series("open_interest", venue, coin, OPEN_INTEREST, *_span(candles), damaged=[])
     day_usd, price = _usd_a_day(candles), candles["close"].median()
-    if held.is_empty() or day_usd is None or not isinstance(price, float):
+    if stored.is_empty() or day_usd is None or not isinstance(price, float):
         return ()
-    usd = held.select(pl.coalesce("open_interest_usd", pl.col("open_interest") * price).median()).item()
+    usd = stored.select(pl.coalesce("open_interest_usd", pl.col("open_interest") * price).median()).item()
     if not usd:
         return ()
     if TURNOVER[0] < day_usd / usd < TURNOVER[1]:

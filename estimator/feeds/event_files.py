@@ -54,8 +54,8 @@ DATED: Final = re.compile(r"(20\d\d)-(\d\d)(?:-(\d\d))?(?!\d)")
 
 @dataclass(frozen=True, eq=False)
 class ReadFile:
-    """What a file holds of one coin: frames by dataset, its layout's name, and what is said of it; `source` where
-    that is more than its path."""
+    """What a file holds of one coin: frames by dataset, its layout's name, and remarks on it; `source` where that is
+    more than its path."""
 
     frames: Mapping[str, pl.DataFrame]
     layout: str
@@ -87,12 +87,12 @@ def _forced_orders(content: bytes, path: Path, venue: Venue, coin: CoinName) -> 
             f"{path}: {table.width} columns; forced orders have {len(FIELDS)}: {', '.join(FIELDS)}"
         )
     orders = table.rename(dict(zip(table.columns, FIELDS, strict=True)))
-    told = to_float(to_time(orders.rename({"ms": "ts"}), "ts", path), NUMBERS, path)
-    _refuse(path, told, "side", ~pl.col("side").is_in(list(LIQUIDATED_BY)), "BUY or SELL")
+    read = to_float(to_time(orders.rename({"ms": "ts"}), "ts", path), NUMBERS, path)
+    _refuse(path, read, "side", ~pl.col("side").is_in(list(LIQUIDATED_BY)), "BUY or SELL")
     for name in NUMBERS:
-        _refuse(path, told, name, pl.col(name).is_null() | (pl.col(name) <= 0), "above zero")
-    told = told.with_columns(pl.col("average", "usd").cast(pl.Float64, strict=False))
-    sound, remarks = hold(told, PAID, path)
+        _refuse(path, read, name, pl.col(name).is_null() | (pl.col(name) <= 0), "above zero")
+    read = read.with_columns(pl.col("average", "usd").cast(pl.Float64, strict=False))
+    sound, remarks = hold(read, PAID, path)
     symbols = sound["symbol"].fill_null("").unique(maintain_order=True).to_list()
     kept = listed(symbols, venue, coin, path)
     coins_per_base = next(iter(kept.values())).factor
@@ -109,7 +109,7 @@ def _forced_orders(content: bytes, path: Path, venue: Venue, coin: CoinName) -> 
         {"liquidations": liquidations_of(rows, contract, COINS)},
         FORCED_ORDERS,
         (
-            f"{rows.height} of {told.height} orders are of {symbol}; a sell liquidates a long, a buy a short",
+            f"{rows.height} of {read.height} orders are of {symbol}; a sell liquidates a long, a buy a short",
             f"coverage: {coverage}",
             *remarks,
         ),
@@ -130,15 +130,15 @@ def listed(symbols: Sequence[str], venue: Venue, coin: CoinName, path: Path) -> 
 
 def _tiers(content: bytes, path: Path, venue: Venue, coin: CoinName) -> ReadFile:
     try:
-        told = msgspec.json.decode(content, type=TierFile)
+        decoded = msgspec.json.decode(content, type=TierFile)
     except NOT_DECODED as error:
         raise TableRefused(f"{path}: not a list of maintenance tiers: {error}") from None
-    if tuple(told.columns) != TIER_FIELDS:
-        raise TableRefused(f"{path}: tiers have the columns {told.columns}; known are {TIER_FIELDS}")
-    market = next(iter(listed(list(told.tiers), venue, coin, path)))
+    if tuple(decoded.columns) != TIER_FIELDS:
+        raise TableRefused(f"{path}: tiers have the columns {decoded.columns}; known are {TIER_FIELDS}")
+    market = next(iter(listed(list(decoded.tiers), venue, coin, path)))
     at = _date_in_name(path)
     try:
-        steps = msgspec.json.decode(told.tiers[market], type=list[tuple[float, float, float, float]])
+        steps = msgspec.json.decode(decoded.tiers[market], type=list[tuple[float, float, float, float]])
     except NOT_DECODED as error:
         raise TableRefused(f"{path}: tiers of {market}: {error}") from None
     rows, remarks = _joined(

@@ -28,7 +28,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What was brought of one market of one venue; `failed` says of each series that broke off why, which rows were
+    """What was brought of one market of one venue; `failed` states of each series that broke off why, which rows were
     left out, or of the venue why nothing came. `exit_code` is null where nothing failed."""
 
     venue: str
@@ -46,7 +46,7 @@ class FetchReport:
         return [
             head if self.series else f"{self.venue} {self.coin}: nothing came",
             *(f"  {series.line()}" for series in self.series),
-            *(f"  {said}" for said in self.remarks),
+            *(f"  {remark}" for remark in self.remarks),
             *([f"  not whole: {len(self.failed)} failed"] if self.failed else []),
         ]
 
@@ -92,10 +92,10 @@ def fetch(
     step_s = _step_asked(market, days, interval)
 
     async def run() -> FetchReport:
-        def told(_: str, share: float) -> None:
+        def progress(_: str, share: float) -> None:
             (on_progress or _ignore_share)(share)
 
-        report, errors = await _fetch(store, market, coin, days, step_s, base_url, patience, told)
+        report, errors = await _fetch(store, market, coin, days, step_s, base_url, patience, progress)
         _raise_first(report, errors)
         return report
 
@@ -122,16 +122,18 @@ def fetch_all(
     steps = [(fetchable(venue.name), _step_asked(venue, days, interval)) for venue in venues]
 
     async def one(venue: Venue, step_s: int) -> FetchReport:
-        told = on_progress or _ignore
+        progress = on_progress or _ignore
         try:
-            report, _ = await _fetch(store, venue, coin, days, step_s, base_url, patience, told)
+            report, _ = await _fetch(store, venue, coin, days, step_s, base_url, patience, progress)
         except UnknownMarket as error:
             failed = (str(error),) if unlisted_fails else ()
-            said = () if unlisted_fails else (str(error),)
-            report = _nothing(venue, coin, step_s, said, failed, error.exit_code if unlisted_fails else None)
+            remarks = () if unlisted_fails else (str(error),)
+            report = _nothing(
+                venue, coin, step_s, remarks, failed, error.exit_code if unlisted_fails else None
+            )
         except LiqtruthError as error:
             report = _nothing(venue, coin, step_s, (), (str(error),), error.exit_code)
-        told(venue.name, 1.0)
+        progress(venue.name, 1.0)
         return report
 
     async def run() -> FetchSummary:
@@ -144,11 +146,11 @@ def _nothing(
     venue: Venue,
     coin: str,
     step_s: int,
-    said: tuple[str, ...],
+    remarks: tuple[str, ...],
     failed: tuple[str, ...],
     exit_code: int | None,
 ) -> FetchReport:
-    return FetchReport(venue.name, coin, "", PERIODS[step_s], (), said, failed, exit_code)
+    return FetchReport(venue.name, coin, "", PERIODS[step_s], (), remarks, failed, exit_code)
 
 
 def fetchable(name: str) -> Venue:
@@ -192,7 +194,7 @@ async def _fetch(
     patience: Patience | None,
     on_progress: Progress,
 ) -> tuple[FetchReport, list[BaseException]]:
-    """The report, and the errors that its `failed` tells of; raises where the market cannot be found at all."""
+    """The report, and the errors behind its `failed`; raises where the market cannot be found at all."""
     async with Exchange(venue, base_url, patience) as exchange:
         now_ms = await exchange.now_ms()
         market, contract = await exchange.market(coin), await exchange.contract(coin)

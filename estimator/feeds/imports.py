@@ -1,7 +1,7 @@
 """The file door of the feeds: a table of anyone's aggregates becomes the venue's stored series.
 
 Reads one file and writes the lake; a file that is refused leaves nothing behind. Duplicates and disorder are
-repaired and said; a value that cannot be right is refused with file, row, column and value.
+repaired and reported; a value that cannot be right is refused with file, row, column and value.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ from liqtruth.estimator.feeds.contradictions import FEW, Weighed, unit_warning, 
 from liqtruth.estimator.feeds.event_files import ReadFile, read_event_file
 from liqtruth.estimator.feeds.layouts import (
     COINS_OR_USD,
-    HELD,
+    HOLDINGS,
     OURS_SHOWN,
     PRICE,
     PRICES,
     QUOTE_VOLUME,
-    SAMPLES_SAID,
+    SAMPLES_NOTE,
     TAKER_BUY,
     TAKER_SELL,
     TIME,
@@ -90,7 +90,7 @@ class ImportSummary:
 
 @dataclass(frozen=True)
 class Asked:
-    """The market that a file is to be of, and the store whose candles its amounts are held against."""
+    """The market that a file is to be of, and the store whose candles its amounts are compared with."""
 
     store: Store
     venue: Venue
@@ -107,7 +107,7 @@ def import_feed(
 ) -> ImportSummary:
     """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`).
 
-    `replace` lets many rows take the place of stored ones that say otherwise. `coin` is folded
+    `replace` lets many rows take the place of stored ones that differ. `coin` is folded
     (`storage.files.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another market,
     contradicts itself or what is stored, or holds an impossible value, `UnknownChoice` for a venue or column that is
     not known.
@@ -125,18 +125,18 @@ def import_feed(
         _store(store, dataset, market.name, name.coin, frame, read.source or str(path))
         for dataset, frame in kept.items()
     )
-    said = (name.words(),) if name.is_changed else ()
+    renaming = (name.words(),) if name.is_changed else ()
     return ImportSummary(
         *(str(path), market.name, name.coin, read.layout, series),
-        (*said, *read.remarks, *remarks, *differing),
+        (*renaming, *read.remarks, *remarks, *differing),
         warnings,
     )
 
 
 def _read_table(content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked) -> ReadFile:
     table, layout, remarks, warnings, source = _feed(content, path, columns, asked)
-    said = (*layout.remarks, *((SAMPLES_SAID,) if PRICE in table.columns else ()), *remarks)
-    return ReadFile(series_in(table, path), layout.name, said, warnings, source)
+    notes = (*layout.remarks, *((SAMPLES_NOTE,) if PRICE in table.columns else ()), *remarks)
+    return ReadFile(series_in(table, path), layout.name, notes, warnings, source)
 
 
 def read_feed(
@@ -149,8 +149,8 @@ def read_feed(
 def _feed(
     content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked | None
 ) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...], str]:
-    told = parse_rows(content, path)
-    raw = _named(told, path, columns)
+    parsed = parse_rows(content, path)
+    raw = _named(parsed, path, columns)
     of = OfMarket(raw, 1.0) if asked is None else of_market(raw, path, asked.venue, asked.coin)
     layout = layout_of(raw.columns, columns)
     if layout is None:
@@ -172,19 +172,19 @@ def _feed(
         else weighed(table, path, asked.store, asked.venue.name, asked.coin.coin)
     )
     ordered, remarks = _ordered(sound.table, path)
-    said = (*told.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
-    return ordered, layout, said, sound.warnings, source_of_file(str(path), of.rows)
+    notes = (*parsed.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
+    return ordered, layout, notes, sound.warnings, source_of_file(str(path), of.rows)
 
 
-def _named(told: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
-    """The rows under the file's own names, or those that its structure tells, with what stands beside them."""
-    named = told.rows if told.headed or columns else named_by_structure(told.rows)
+def _named(parsed: TextTable, path: Path, columns: Mapping[str, str] | None) -> pl.DataFrame:
+    """The rows under the file's own names, or those that its structure implies, with what stands beside them."""
+    named = parsed.rows if parsed.headed or columns else named_by_structure(parsed.rows)
     if named is None:
         raise TableRefused(
-            f"{path}: has no header line, and {told.rows.width} columns of no known structure; write one, or name the "
-            "columns by their places: --columns ts=1,price=2"
+            f"{path}: has no header line, and {parsed.rows.width} columns of no known structure; write one, or name "
+            "the columns by their places: --columns ts=1,price=2"
         )
-    beside = {name: value for name, value in told.beside.items() if name not in named.columns}
+    beside = {name: value for name, value in parsed.beside.items() if name not in named.columns}
     return named.with_columns(pl.lit(value, pl.String).alias(name) for name, value in beside.items())
 
 
@@ -193,12 +193,12 @@ def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
     if factor == 1.0:
         return table
     prices = [pl.col(name) / factor for name in (PRICE, *PRICES) if name in table.columns]
-    amounts = [pl.col(name) * factor for name in (*VOLUMES, HELD[0]) if name in table.columns]
+    amounts = [pl.col(name) * factor for name in (*VOLUMES, HOLDINGS[0]) if name in table.columns]
     return table.with_columns(*prices, *amounts)
 
 
 def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-    """The rows that can be what they say (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
+    """The rows with possible values (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
     left_out, kept = LeftOut(), {}
     for dataset, frame in read.frames.items():
         kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
@@ -224,7 +224,7 @@ def _settle_coins(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
 
 
 def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[str, str]) -> None:
-    """Refuse the first value that cannot be what its column says."""
+    """Refuse the first value that its column cannot have."""
     needed = layout.table.columns
 
     def refuse(name: str, wrong: pl.Expr, wanted: str) -> None:
@@ -237,7 +237,7 @@ def _check(table: pl.DataFrame, layout: FeedLayout, path: Path, theirs: Mapping[
         refuse(name, pl.col(name) >= limit, f"below {limit:g}, as this layout's unit has it")
     for name in {PRICE, *PRICES} & set(table.columns):
         refuse(name, pl.col(name) <= 0, "a price: it must be positive")
-    amounts = {*HELD, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, QUOTE_VOLUME, *VOLUMES}
+    amounts = {*HOLDINGS, *RATIO_KINDS, TAKER_BUY, TAKER_SELL, QUOTE_VOLUME, *VOLUMES}
     for name in amounts & set(table.columns):
         refuse(name, pl.col(name) < 0, "an amount: it must not be negative")
     if set(PRICES) <= set(table.columns):
@@ -259,14 +259,14 @@ def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, 
             f"{path}: {differing} of {once.height} rows differ from another row of the same time: is it of several "
             "markets? give the rows of one"
         )
-    said = {
+    repairs = {
         f"{table.height - once.height} repeated rows dropped": table.height - once.height,
         f"{differing} rows replaced by a later row of the same time": differing,
         "rows were not in order of time: sorted": not unique[TIME].is_sorted(),
     }
     if ordered.height < 2:
         raise TableRefused(f"{path}: {ordered.height} rows make no series; at least two are needed")
-    return ordered, (*(text for text, happened in said.items() if happened), *_gaps(ordered))
+    return ordered, (*(text for text, happened in repairs.items() if happened), *_gaps(ordered))
 
 
 def _gaps(table: pl.DataFrame) -> tuple[str, ...]:
@@ -335,7 +335,7 @@ Maker = tuple[str, Callable[[set[str]], bool], Callable[[pl.DataFrame], pl.DataF
 MAKERS: Final[tuple[Maker, ...]] = (
     ("candles", lambda has: set(PRICES) <= has, candles_from_bars),
     ("candles", lambda has: PRICE in has and not set(PRICES) <= has, candles_from_samples),
-    ("open_interest", lambda has: bool(set(HELD) & has), lambda table: table),
+    ("open_interest", lambda has: bool(set(HOLDINGS) & has), lambda table: table),
     ("funding", lambda has: "rate" in has, lambda table: table),
     (
         "ratios",

@@ -1,6 +1,6 @@
 """Tables of aggregates that are recognised by their columns, with the units that each is known to be in.
 
-Units are a property of a layout, never guessed from magnitudes: a layout says which of its columns is USD, coins,
+Units are a property of a layout, never guessed from magnitudes: a layout states which of its columns is USD, coins,
 billions or percent, and a magnitude is only checked against that.
 """
 
@@ -24,19 +24,19 @@ TAKER_BUY: Final = "taker_buy"
 TAKER_SELL: Final = "taker_sell"
 TIME: Final = "ts"
 COINS_OR_USD: Final = "oi"
-"""Coins in some exports of OKX, USD in others: the values tell (`estimator.feeds.imports`)."""
+"""Coins in some exports of OKX, USD in others: the values decide (`estimator.feeds.imports`)."""
 
 PRICES: Final = ("open", "high", "low", "close")
 VOLUMES: Final = ("volume", "taker_buy_volume")
-HELD: Final = ("open_interest", "open_interest_usd")
+HOLDINGS: Final = ("open_interest", "open_interest_usd")
 QUOTE_VOLUME: Final = "quote_volume"
 OURS: Final = (
-    *(TIME, *PRICES, *VOLUMES, QUOTE_VOLUME, PRICE, *HELD, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL),
+    *(TIME, *PRICES, *VOLUMES, QUOTE_VOLUME, PRICE, *HOLDINGS, "rate", *RATIO_KINDS, TAKER_BUY, TAKER_SELL),
 )
 """Names that `--columns` maps to. Volumes and `open_interest` are coins, `rate` a fraction, `price` a sample, and
-`quote_volume` USD: it is not kept, but held against the volume."""
+`quote_volume` USD: it is not kept, but compared with the volume."""
 NAMES: Final = ("dt", "symbol", "coin", "exchange", "source")
-OURS_SHOWN: Final = (TIME, PRICE, *PRICES, "volume", HELD[0], "rate")
+OURS_SHOWN: Final = (TIME, PRICE, *PRICES, "volume", HOLDINGS[0], "rate")
 """Those that most tables need."""
 QUOTE_VOLUMES: Final = (
     *(
@@ -78,7 +78,7 @@ class FeedLayout:
     """A `storage.files.tabular.Layout` and what its columns mean.
 
     `scale` turns a column (by our name) into our unit; `below` bounds its raw values, so that a file in another
-    unit is refused; `alone` means that no column but names may stand beside; `remarks` are said on import.
+    unit is refused; `alone` means that no column but names may stand beside; `remarks` are shown on import.
     """
 
     table: Layout
@@ -93,7 +93,7 @@ class FeedLayout:
         return self.table.name
 
 
-SAMPLES_SAID: Final = (
+SAMPLES_NOTE: Final = (
     "bars made from price samples: from the sample before to this one, high and low of these two, no volume"
 )
 
@@ -158,11 +158,11 @@ LAYOUTS: Final = (
             "open interest",
             "open_interest",
             {TIME: "ts", "open_interest": "open_interest"},
-            {HELD[1]: HELD[1]},
+            {HOLDINGS[1]: HOLDINGS[1]},
         )
     ),
     FeedLayout(Layout("price samples", "candles", {TIME: "ts", PRICE: PRICE}), alone=True),
-    FeedLayout(Layout("open interest (USD)", "open_interest", {TIME: "ts", HELD[1]: HELD[1]})),
+    FeedLayout(Layout("open interest (USD)", "open_interest", {TIME: "ts", HOLDINGS[1]: HOLDINGS[1]})),
     FeedLayout(
         Layout("OKX taker volume (USD)", "ratios", {TIME: "ts", TAKER_SELL: "sellVol", TAKER_BUY: "buyVol"}),
         remarks=(
@@ -173,7 +173,7 @@ LAYOUTS: Final = (
         Layout(
             "Binance answer of openInterestHist",
             "open_interest",
-            {TIME: "timestamp", HELD[0]: "sumOpenInterest", HELD[1]: "sumOpenInterestValue"},
+            {TIME: "timestamp", HOLDINGS[0]: "sumOpenInterest", HOLDINGS[1]: "sumOpenInterestValue"},
         )
     ),
     FeedLayout(
@@ -214,7 +214,7 @@ def layout_of(header: Sequence[str], columns: Mapping[str, str] | None) -> FeedL
 
 
 def mapping_of(layout: FeedLayout, header: Sequence[str], given: bool) -> dict[str, str]:
-    """Ours -> theirs, with what else the table says of the volume unless the mapping was `given`."""
+    """Ours -> theirs, with what else the table has on the volume unless the mapping was `given`."""
     mapping = layout.table.mapping(header)
     again = next((name for name in QUOTE_VOLUMES if name in header), None)
     if not given and again is not None and {"volume", *PRICES} <= set(mapping):
@@ -223,7 +223,7 @@ def mapping_of(layout: FeedLayout, header: Sequence[str], given: bool) -> dict[s
 
 
 def named_by_structure(table: pl.DataFrame) -> pl.DataFrame | None:
-    """A table without a header under the names that its structure tells, those of bars; null where it tells none.
+    """A table without a header under the names that its structure implies, those of bars; null where it implies none.
 
     Every row must have a high that is above and a low that is below its open and close.
     """

@@ -1,8 +1,8 @@
 """Listening to one liquidation stream, for as long as it is wanted: reconnected, resubscribed, its gaps on record.
 
 A connection that drops, or does not answer pings, is made again with growing waits. What was pushed meanwhile cannot
-be had again: the spans in which the stream was heard are kept, so that silence and deafness can be told apart. An
-event that is sent twice is stored once, by its key; memory is bounded by flushing.
+be had again: the spans in which the stream was recorded are kept, so that a quiet market and a lost stream are
+distinguished. An event that is sent twice is stored once, by its key; memory is bounded by flushing.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from liqtruth.storage.net.sockets import Waits, beat, stay_connected
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0
-MOST_HELD: Final = 5_000
+MOST_BUFFERED: Final = 5_000
 LARGEST_MESSAGE: Final = 2 * 2**20
 """Bytes, unpacked."""
 FIRST_WAIT_S: Final = 0.5
@@ -40,7 +40,7 @@ Tell = Callable[..., None]
 
 @dataclass
 class StreamCounts:
-    """What one listener heard; of `malformed` messages nothing could be read."""
+    """What one listener received; of `malformed` messages nothing could be read."""
 
     connects: int = 0
     drops: int = 0
@@ -52,8 +52,8 @@ class StreamCounts:
 class Listener:
     """One stream for some markets of a venue; `keep` and `tell` are called from the loop.
 
-    `clock_ms` is the venue's clock. What cannot be read, or cannot be by that clock, is counted in `left_out` and told
-    once for each reason; the span of listening ends there, since nobody knows what was in it.
+    `clock_ms` is the venue's clock. What cannot be read, or cannot be by that clock, is counted in `left_out` and
+    logged once for each reason; the span of listening ends there, since nobody knows what was in it.
     """
 
     stream: LiquidationStream
@@ -68,7 +68,7 @@ class Listener:
     heartbeat_s: float = HEARTBEAT_S
     counts: StreamCounts = field(default_factory=StreamCounts)
     left_out: LeftOut = field(default_factory=LeftOut)
-    _held: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
+    _buffer: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     _since_ms: int | None = None
     _is_down: bool = False
 
@@ -118,7 +118,7 @@ class Listener:
             self.flush()
 
     def _take(self, message: str | bytes) -> None:
-        """Hold what a message says; what it does not say clearly is counted."""
+        """Buffer what a message reports; what cannot be read is counted."""
         missed = LeftOut()
         try:
             self._hold(self.stream.events(message, missed), missed)
@@ -132,7 +132,7 @@ class Listener:
             self.tell("stream_malformed", reason=line)
         if missed.total and self._since_ms is not None:
             self._since_ms = self.clock_ms()
-        if sum(part.height for parts in self._held.values() for part in parts) >= MOST_HELD:
+        if sum(part.height for parts in self._buffer.values() for part in parts) >= MOST_BUFFERED:
             self.flush()
 
     def _hold(self, events: Sequence[Event], missed: LeftOut) -> None:
@@ -144,13 +144,13 @@ class Listener:
             if contract.market_id in named:
                 frame = possible(self.stream.frame(events, contract), "liquidations", now, missed)
                 if frame.height:
-                    self._held.setdefault(contract.coin, []).append(frame)
+                    self._buffer.setdefault(contract.coin, []).append(frame)
 
     def flush(self) -> None:
-        """Store what is held, and until when the stream was heard; what could not be stored is still held."""
-        for coin in list(self._held):
-            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(self._held[coin]))
-            del self._held[coin]
+        """Store the buffer, and until when the stream was recorded; what could not be stored stays in the buffer."""
+        for coin in list(self._buffer):
+            self.counts.liquidations += self.keep("liquidations", coin, pl.concat(self._buffer[coin]))
+            del self._buffer[coin]
         if self._since_ms is not None:
             for contract in self.contracts:
                 self.keep("listening", contract.coin, self._span(self._since_ms))

@@ -1,7 +1,7 @@
-"""Realised liquidations as venues push them: addresses, subscriptions, and what a message says.
+"""Realised liquidations as venues push them: addresses, subscriptions, and the content of a message.
 
-`side` is that of the position. A forced order is the other way round: a long is liquidated by a sell. Bybit tells the
-position's side itself, OKX both. Prices are what the venue tells: Binance the average fill, Bybit and OKX the
+`side` is that of the position. A forced order is the other way round: a long is liquidated by a sell. Bybit reports the
+position's side itself, OKX both. Prices are what the venue reports: Binance the average fill, Bybit and OKX the
 bankruptcy price. Formats are those of the venues' public documentation.
 """
 
@@ -34,7 +34,7 @@ Event = tuple[str, int, str, float, float]
 class LiquidationStream:
     """One venue's public stream; `rows` gives what a message lists, `event` one of them, null for another kind.
 
-    `unit` is that of amounts on linear markets, `inverse_unit` on inverse ones (null: it does not tell those). `ping`
+    `unit` is that of amounts on linear markets, `inverse_unit` on inverse ones (null: it does not report those). `ping`
     is what keeps the connection open beside the protocol's own pings.
     """
 
@@ -57,7 +57,7 @@ class LiquidationStream:
         return base + self.path
 
     def events(self, raw: str | bytes, left_out: LeftOut | None = None) -> list[Event]:
-        """What a message says; `left_out` counts the rows of it that cannot be read.
+        """The content of a message; `left_out` counts the rows of it that cannot be read.
 
         Raises `Malformed` where nothing of it can, and `BadAnswer` where the venue refused the subscription.
         """
@@ -93,9 +93,9 @@ class LiquidationStream:
         """The events of one market out of one message, as `frames.LIQUIDATIONS`."""
         rows = [event[1:] for event in events if event[0] == contract.market_id]
         schema = {"ts": pl.Int64, "side": pl.String, "px": pl.Float64, "amount": pl.Float64}
-        told = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("ts").cast(UTC_MS))
+        table = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("ts").cast(UTC_MS))
         unit = contract.unit(Feed(1, unit=self.unit, inverse_unit=self.inverse_unit))
-        return liquidations_of(told, contract, unit)
+        return liquidations_of(table, contract, unit)
 
 
 def _refusal(message: Any) -> str:
@@ -112,18 +112,18 @@ def _binance_rows(message: Any) -> list[Any]:
 
 
 def _binance(row: Any) -> Event | None:
-    told = row.get("data", row)
-    if told.get("e") != "forceOrder":
+    data = row.get("data", row)
+    if data.get("e") != "forceOrder":
         return None
-    order = told["o"]
+    order = data["o"]
     filled, average = number(order.get("z") or 0), number(order.get("ap") or 0)
     px, coins = average or number(order["p"]), filled or number(order["q"])
     return text_of(order["s"]), _time(order["T"]), LIQUIDATED_BY[order["S"]], _positive(px), _positive(coins)
 
 
 def _bybit_rows(message: Any) -> list[Any]:
-    is_told = str(message.get("topic", "")).startswith("allLiquidation.")
-    return _listed(message["data"]) if is_told else []
+    is_all = str(message.get("topic", "")).startswith("allLiquidation.")
+    return _listed(message["data"]) if is_all else []
 
 
 def _bybit(row: Any) -> Event:
@@ -156,9 +156,9 @@ def _okx(pair: Any) -> Event:
 
 
 def _okx_side(detail: Mapping[str, str]) -> str:
-    """Accounts in net mode have no `posSide` of their own: there the order's side tells."""
-    told = detail.get("posSide")
-    return told if told in ("long", "short") else LIQUIDATED_BY[detail["side"].upper()]
+    """Accounts in net mode have no `posSide` of their own: there the order's side decides."""
+    side = detail.get("posSide")
+    return side if side in ("long", "short") else LIQUIDATED_BY[detail["side"].upper()]
 
 
 def _listed(rows: Any) -> list[Any]:
@@ -169,14 +169,14 @@ def _listed(rows: Any) -> list[Any]:
 
 def _time(ms: Any) -> int:
     """Whole milliseconds; whether such a time can be is judged by the clock."""
-    told = number(ms)
-    if not abs(told) < UNREADABLE_MS:
+    time = number(ms)
+    if not abs(time) < UNREADABLE_MS:
         raise ValueError("no time")
-    return int(told)
+    return int(time)
 
 
-def _positive(told: Any) -> float:
-    value = number(told)
+def _positive(raw: Any) -> float:
+    value = number(raw)
     if not 0 < value < float("inf"):
         raise ValueError("no price or amount")
     return value

@@ -1,4 +1,4 @@
-"""Which market a file says that it is of: columns that name a symbol or an exchange, and the file's own name.
+"""Which market a file is of: columns that name a symbol or an exchange, and the file's own name.
 
 They must agree with the coin and the venue that the user gives. A file of several markets gives the asked one's rows.
 """
@@ -30,7 +30,7 @@ EXCHANGE_NAMES: Final = {"okex": "okx", "huobi": "htx", "gateio": "gate", **{nam
 KINDS: Final = frozenset(
     {"spot", "future", "futures", "perp", "perpetual", "swap", "linear", "um", "usdt", "usdc", "usd", ""}
 )
-"""What such columns hold where they tell a kind of market or money instead."""
+"""What such columns hold where they name a kind of market or money instead."""
 IN_COIN: Final = frozenset({"inverse", "cm", "coin-m", "coinm", "dapi", "coin-margined"})
 WELL_KNOWN: Final = frozenset(
     (
@@ -74,7 +74,7 @@ MOST_SHOWN: Final = 4
 
 @dataclass(frozen=True)
 class OfMarket:
-    """The rows of one market, how many of our coins one of its own is, and what is said of the choice."""
+    """The rows of one market, how many of our coins one of its own is, and remarks on the choice."""
 
     rows: pl.DataFrame
     factor: float
@@ -82,12 +82,12 @@ class OfMarket:
 
 
 def of_market(table: pl.DataFrame, path: Path, venue: Venue, coin: CoinName) -> OfMarket:
-    """The rows of `coin` on `venue`; raises `TableRefused` where the file says that it is of another market.
+    """The rows of `coin` on `venue`; raises `TableRefused` where the file names another market.
 
     The columns decide; where none names a market, the file's own name does.
     """
-    by_exchange, said = _of_exchange(table, path, venue)
-    factor, remarks = None, list(said)
+    by_exchange, beside = _of_exchange(table, path, venue)
+    factor, remarks = None, list(beside)
     for name in _named(by_exchange, MARKET_COLUMNS, path):
         if (kept := _of_coin(by_exchange, name, path, venue, coin)) is not None:
             by_exchange, remarks = kept.rows, [*remarks, *kept.remarks]
@@ -119,10 +119,10 @@ def _some(names: Sequence[str]) -> str:
 # ---------------------------------------------------------------------------------------- by coin
 
 
-def is_market_of(told: CoinName, venue: Venue, coin: CoinName) -> bool:
+def is_market_of(market: CoinName, venue: Venue, coin: CoinName) -> bool:
     """Whether a market is the perpetual in dollars of `coin` that `venue` is known by."""
-    same = told.coin in (coin.coin, coin.coin.partition(":")[2])
-    return same and not told.delivery and not (told.inverse and "USD" not in venue.quotes)
+    same = market.coin in (coin.coin, coin.coin.partition(":")[2])
+    return same and not market.delivery and not (market.inverse and "USD" not in venue.quotes)
 
 
 def market_named(value: str, coin: CoinName) -> CoinName | None:
@@ -135,8 +135,8 @@ def market_named(value: str, coin: CoinName) -> CoinName | None:
 
 def chosen(names: Sequence[str], venue: Venue, coin: CoinName) -> dict[str, CoinName]:
     """Those of `names` that are the market of `coin` on `venue`; of several, the one that the venue is known by."""
-    told = {name: found for name in names if (found := market_named(name, coin)) is not None}
-    fitting = {name: found for name, found in told.items() if is_market_of(found, venue, coin)}
+    markets = {name: found for name in names if (found := market_named(name, coin)) is not None}
+    fitting = {name: found for name, found in markets.items() if is_market_of(found, venue, coin)}
 
     def rank(found: CoinName) -> tuple[int, float]:
         """A name without a quote currency is of the venue's first."""
@@ -152,7 +152,7 @@ def _of_coin(table: pl.DataFrame, name: str, path: Path, venue: Venue, coin: Coi
     """The rows whose cell names the market; null for a column that names none."""
     values = _values(table, name)
     if {value.strip().lower() for value in values} & IN_COIN:
-        raise TableRefused(f"{path}: column {name!r} says {values[0]}: {other_market(coin, venue)}")
+        raise TableRefused(f"{path}: column {name!r} names {values[0]}: {other_market(coin, venue)}")
     if all(value.strip().lower() in KINDS or value.strip().replace(".", "").isdigit() for value in values):
         return None
     kept = chosen(values, venue, coin)
@@ -160,7 +160,7 @@ def _of_coin(table: pl.DataFrame, name: str, path: Path, venue: Venue, coin: Coi
         raise TableRefused(f"{path}: column {name!r} names {_some(values)}: {_not(values, venue, coin)}")
     rows = table.filter(pl.col(name).is_in(list(kept)))
     others = [value for value in values if value not in kept]
-    said = (
+    remark = (
         (
             f"{table.height - rows.height} of {table.height} rows are of other markets "
             f"({_some(others)}): left out; kept are those of {_some(list(kept))}",
@@ -168,15 +168,15 @@ def _of_coin(table: pl.DataFrame, name: str, path: Path, venue: Venue, coin: Coi
         if others
         else ()
     )
-    return OfMarket(rows, next(iter(kept.values())).factor, said)
+    return OfMarket(rows, next(iter(kept.values())).factor, remark)
 
 
 def _not(values: Sequence[str], venue: Venue, coin: CoinName) -> str:
     """Why these are not the market, and what to do."""
-    told = [found for value in values if (found := market_named(value, coin)) is not None]
-    if any(found.coin == coin.coin for found in told):
+    markets = [found for value in values if (found := market_named(value, coin)) is not None]
+    if any(found.coin == coin.coin for found in markets):
         return other_market(coin, venue)
-    names = sorted({found.coin for found in told})
+    names = sorted({found.coin for found in markets})
     return f"not {coin.coin}; give --coin {names[0]}" if len(names) == 1 else f"none is {coin.coin}"
 
 
@@ -192,16 +192,16 @@ def other_market(coin: CoinName, venue: Venue) -> str:
 
 def exchange_named(value: str) -> str | None:
     """The venue that a cell names, however it goes on (`Binance Futures`, `binanceusdm`); null for others."""
-    told = re.sub(r"[^a-z]", "", value.lower())
-    return next((venue for name, venue in EXCHANGE_NAMES.items() if told.startswith(name)), None)
+    letters = re.sub(r"[^a-z]", "", value.lower())
+    return next((venue for name, venue in EXCHANGE_NAMES.items() if letters.startswith(name)), None)
 
 
 def _of_exchange(table: pl.DataFrame, path: Path, venue: Venue) -> tuple[pl.DataFrame, tuple[str, ...]]:
     for name in _named(table, HINT_COLUMNS, path):
-        told = {exchange_in(value) for value in _values(table, name)} - {None}
-        if told and venue.name not in told:
+        exchanges = {exchange_in(value) for value in _values(table, name)} - {None}
+        if exchanges and venue.name not in exchanges:
             raise TableRefused(
-                f"{path}: column {name!r} names {_some(sorted(filter(None, told)))}, not {venue.name}"
+                f"{path}: column {name!r} names {_some(sorted(filter(None, exchanges)))}, not {venue.name}"
             )
     for name in _named(table, EXCHANGE_COLUMNS, path):
         values = _values(table, name)

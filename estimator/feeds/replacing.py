@@ -1,4 +1,4 @@
-"""Rows that would replace stored ones are held against them before anything is written.
+"""Rows that would replace stored ones are compared with them before anything is written.
 
 A file of another market or unit shows itself where it differs materially from what is stored; a few such rows, and
 stored zeros and blanks that get a value, are corrections.
@@ -26,11 +26,11 @@ REPLACE: Final = "--replace"
 def replaced(
     frames: Mapping[str, pl.DataFrame], store: Store, venue: str, coin: str, path: Path, replace: bool
 ) -> tuple[str, ...]:
-    """What is said of rows that differ materially from the stored ones of their time.
+    """Remarks on rows that differ materially from the stored ones of their time.
 
-    Raises `TableRefused` where they are many and `replace` does not say that they are a correction.
+    Raises `TableRefused` where they are many and `replace` does not mark them as a correction.
     """
-    said = []
+    remarks = []
     for dataset in COMPARED:
         if dataset not in frames:
             continue
@@ -44,8 +44,8 @@ def replaced(
                 f"another market or unit? if this corrects them, give {REPLACE}"
             )
         if wrong.height:
-            said.append(f"{dataset}: {wrong.height} stored rows that differ materially are replaced")
-    return tuple(said)
+            remarks.append(f"{dataset}: {wrong.height} stored rows that differ materially are replaced")
+    return tuple(remarks)
 
 
 def _old(name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import hours, told
+from liqtruth.estimator.moments import hours, utc_text
 from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
 from liqtruth.estimator.series.series import LOOK_BACK
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
@@ -32,9 +32,9 @@ ORDER: Final = {dataset: place for place, dataset in enumerate(DATASETS)}
 @dataclass(frozen=True)
 class SeriesStatus:
     """One stored series. `gaps` and `gap_hours` are null where rows come at no equal steps. Of liquidations `coverage`
-    is how much the venue pushes, `heard_hours` for how long its stream was heard, gaps when it was not in between, and
-    the age that of the last moment at which it was; `first` is null where none was told yet. `damaged` says which files
-    of it cannot be read; the rest is of the others."""
+    is how much the venue pushes, `heard_hours` for how long its stream was recorded, gaps when it was not in between,
+    and the age that of the last moment at which it was; `first` is null where none was reported yet. `damaged` names
+    the files of it cannot be read; the rest is of the others."""
 
     venue: str
     coin: str
@@ -62,7 +62,9 @@ class FeedStatus:
 
     def describe(self) -> list[str]:
         """Findings and coverages, which no table has room for."""
-        return [f"{one.venue} {one.coin} {one.dataset}: {said}" for one in self.series for said in _said(one)]
+        return [
+            f"{one.venue} {one.coin} {one.dataset}: {line}" for one in self.series for line in _lines_of(one)
+        ]
 
     def raise_if_partly(self) -> None:
         """Raise `PartlyRead` where the file of a day could not be read."""
@@ -128,7 +130,7 @@ def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) ->
         synthetic=any_synthetic(sources),
         findings=_findings(store, venue, coin, rows) if dataset == "open_interest" else (),
         coverage=_coverage(venue, spans) if dataset == "liquidations" else "",
-        heard_hours=_heard_hours(spans),
+        heard_hours=_recorded_hours(spans),
         damaged=tuple(str(fault) for fault in damaged),
     )
 
@@ -155,20 +157,20 @@ def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
 
 
 def deaf_between(spans: pl.DataFrame) -> tuple[int, float]:
-    """How often, and for how many hours, nothing was heard between the first span and the last (`ts`, `until`)."""
+    """How often, and for how many hours, nothing was recorded between the first span and the last (`ts`, `until`)."""
     start, until = (spans[name].dt.epoch("ms").to_numpy() for name in ("ts", "until"))
     deaf = np.maximum(start[1:] - np.maximum.accumulate(until)[:-1], 0)
     return int((deaf > 0).sum()), float(deaf.sum() / 3.6e6)
 
 
-def _heard_hours(spans: pl.DataFrame) -> float | None:
+def _recorded_hours(spans: pl.DataFrame) -> float | None:
     if spans.is_empty():
         return None
     return float((spans["until"] - spans["ts"]).dt.total_milliseconds().sum()) / 3.6e6
 
 
 def _coverage(venue: str, spans: pl.DataFrame) -> str:
-    """As it was when the stream was heard last, else the venue's word on its feed."""
+    """As stored with the last span of the stream, else the venue's statement on its feed."""
     if not spans.is_empty():
         return str(spans["coverage"][-1])
     known, feed = VENUES[venue], VENUES[venue].feeds.get("liquidations")
@@ -176,7 +178,7 @@ def _coverage(venue: str, spans: pl.DataFrame) -> str:
 
 
 def _findings(store: Store, venue: str, coin: str, open_interest: pl.DataFrame) -> tuple[str, ...]:
-    """What the checks say of all that is stored of a market; why they cannot run is a finding too."""
+    """Findings of the checks on all that is stored of a market; why they cannot run is a finding too."""
     candles = store.lake.read_series("candles", venue, coin, DATASETS["candles"].schema, damaged=[])
     readings, about_readings = repaired_open_interest(open_interest)
     sound, about_candles = repaired_candles(candles)
@@ -194,12 +196,12 @@ def _findings(store: Store, venue: str, coin: str, open_interest: pl.DataFrame) 
     return (*texts((*about_candles, *about_readings)), *found)
 
 
-def _said(one: SeriesStatus) -> Iterator[str]:
+def _lines_of(one: SeriesStatus) -> Iterator[str]:
     yield from one.damaged
     yield from one.findings
     if one.coverage:
-        heard = "" if one.heard_hours is None else f"; heard for {one.heard_hours:.1f} h"
-        yield f"coverage: {one.coverage}{heard}"
+        recorded = "" if one.heard_hours is None else f"; recorded for {one.heard_hours:.1f} h"
+        yield f"coverage: {one.coverage}{recorded}"
 
 
 def status_table(status: FeedStatus) -> "Table":
@@ -227,7 +229,7 @@ def _cells(one: SeriesStatus) -> tuple[str, ...]:
     source = SYNTHETIC if one.synthetic else ", ".join(one.sources)
     age = hours(timedelta(seconds=max(one.age_s, 0.0)))
     span = tuple(
-        "" if moment is None else told(moment).replace("T", " ").removesuffix("Z")
+        "" if moment is None else utc_text(moment).replace("T", " ").removesuffix("Z")
         for moment in (one.first, one.last)
     )
     return one.dataset + marked, f"{one.rows:,}", *span, age, gaps, source

@@ -1,6 +1,6 @@
 """Collecting what venues do not keep: open interest by polling, candles behind it, liquidations as they are pushed.
 
-Every venue has a task of its own: one that fails waits longer and longer, says so once, and stops no other. All is
+Every venue has a task of its own: one that fails waits longer and longer, logs it once, and stops no other. All is
 stored as it comes, under keys that make a second writing of the same row the same row; so a watch that was killed is
 gone on with by the next one.
 """
@@ -89,15 +89,15 @@ class VenueWatch:
     def line(self) -> str:
         rows = ", ".join(f"{count} {dataset}" for dataset, count in sorted(self.new_rows.items()) if count)
         failed = f", {self.failed_rounds} of them failed ({self.last_error})" if self.failed_rounds else ""
-        heard = f"; stream connected {self.connects} times, dropped {self.drops}" if self.connects else ""
-        return f"{self.venue}: {self.rounds} rounds{failed}; {rows or 'nothing new'}{heard}"
+        connected = f"; stream connected {self.connects} times, dropped {self.drops}" if self.connects else ""
+        return f"{self.venue}: {self.rounds} rounds{failed}; {rows or 'nothing new'}{connected}"
 
     def lines(self) -> list[str]:
         """The line, and below it what is to be known of it."""
         unread = [f"not read when last asked for: {what} ({reason})" for what, reason in self.unread.items()]
         return [
             self.line(),
-            *(f"  {said}" for said in (*self.remarks, *unread, *self.left_out.describe(ROWS))),
+            *(f"  {line}" for line in (*self.remarks, *unread, *self.left_out.describe(ROWS))),
         ]
 
 
@@ -179,7 +179,7 @@ class Collector:
             self.seen.remarks.extend(self._unlisted.values())
 
     async def _round(self, exchange: Exchange) -> bool:
-        """Everything once; false where the venue did not answer. What is wrong is told once until it is well again."""
+        """Everything once; false where the venue did not answer. A fault is logged once until it is over."""
         self.seen.rounds += 1
         was_answered = True
         try:
@@ -294,13 +294,17 @@ class Collector:
     async def _listen(self, exchange: Exchange) -> None:
         """One listener for all contracts that are known; another one where there are more of them."""
         stream = STREAMS.get(self.venue.name)
-        told = [one for one in self._contracts.values() if stream is not None and stream.tells(one)]
-        if stream is None or not told or (self._listener is not None and self._listener.contracts == told):
+        pushed = [one for one in self._contracts.values() if stream is not None and stream.tells(one)]
+        if (
+            stream is None
+            or not pushed
+            or (self._listener is not None and self._listener.contracts == pushed)
+        ):
             return
         await self._stop_listening()
         self._listener = Listener(
             stream=stream,
-            contracts=told,
+            contracts=pushed,
             coverage=self.venue.liquidation_stream or "the venue does not say how much it pushes",
             keep=self._keep,
             tell=self._tell,

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
-from liqtruth.estimator.model.cohort_model import Balance, covered, null_notes, series_said
+from liqtruth.estimator.model.cohort_model import Balance, covered, null_notes, series_notes
 from liqtruth.estimator.model.columns_frame import places
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.response_matrix import Lots, build_dictionary
@@ -49,13 +49,13 @@ def plain_map(
         reach = note("uniform", reach=UNIFORM_REACH)
         return _drawn(model, series, venue, coin, grid, _uniform(series, grid), (reach,))
     weights = tiers().up_to(brackets.highest_leverage(POSITION_USD))
-    said = (
+    notes = (
         note("by_volume"),
         note("weights", weights=weights.note),
         note("brackets", source=brackets.source),
     )
     profile = _volume_profile(series, venue, coin, brackets, grid)
-    return _drawn(model, series, venue, coin, grid, profile, said)
+    return _drawn(model, series, venue, coin, grid, profile, notes)
 
 
 def uniform_share(away: FloatArray) -> FloatArray:
@@ -109,14 +109,14 @@ def shape_copy(
     if not exact:
         raise BadInput(f"shape-copy of {coin} needs at least one exact map")
     grid = PriceGrid.around(series.mark_px, width_bps)
-    held = float(series.bars.open_interest[-1] > 0)
+    is_open = float(series.bars.open_interest[-1] > 0)
     long, short = (
-        held * np.mean([_shares(one, side, grid, shift=0.0) for one in exact], axis=0) for side in SIDES
+        is_open * np.mean([_shares(one, side, grid, shift=0.0) for one in exact], axis=0) for side in SIDES
     )
     times = f"{exact[0].as_of:%Y-%m-%dT%H:%MZ}"
-    said = note("mean_shape", maps=len(exact), coin=coin, at=times)
+    copied = note("mean_shape", maps=len(exact), coin=coin, at=times)
     placed = _cleared(long, short, grid, *_last_range(series))
-    return _drawn(SHAPE_COPY, series, venue, coin, grid, placed, (said,))
+    return _drawn(SHAPE_COPY, series, venue, coin, grid, placed, (copied,))
 
 
 def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, width_bps: float) -> Heatmap:
@@ -140,9 +140,9 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
     long, short = (kept * _shares(exact, side, grid, shift=shift) for side in SIDES)
     low = bars.low if bars.swept_low is None else bars.swept_low
     high = bars.high if bars.swept_high is None else bars.swept_high
-    said = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
+    copied = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
     placed = _cleared(long, short, grid, float(low[later].min()), float(high[later].max()))
-    return _drawn(LAST_EXACT, series, venue, coin, grid, placed, (said,))
+    return _drawn(LAST_EXACT, series, venue, coin, grid, placed, (copied,))
 
 
 def still_open(then: float, now: float) -> float:
@@ -202,12 +202,13 @@ def _drawn(
     coin: str,
     grid: PriceGrid,
     placed: BySide[Placed],
-    said: Sequence[Note],
+    notes: Sequence[Note],
 ) -> Heatmap:
-    held = float(series.bars.open_interest[-1])
-    balances = placed.map(lambda side: _balance(side, held))
+    open_interest = float(series.bars.open_interest[-1])
+    balances = placed.map(lambda side: _balance(side, open_interest))
     frames = [
-        _frame(side, mass * held * series.mark_px) for side, (mass, _) in zip(SIDES, placed, strict=True)
+        _frame(side, mass * open_interest * series.mark_px)
+        for side, (mass, _) in zip(SIDES, placed, strict=True)
     ]
     return Heatmap.from_breakdown(
         pl.concat(frames).with_columns(venue=pl.lit(venue.name)),
@@ -218,7 +219,7 @@ def _drawn(
         model=model,
         as_of=series.as_of,
         coverage=covered(series, balances, null_notes(series, balances)),
-        assumptions=(*said, *series_said(series)),
+        assumptions=(*notes, *series_notes(series)),
         quality=series.quality,
     )
 
@@ -228,13 +229,13 @@ def _frame(side: str, mass_usd: FloatArray) -> pl.DataFrame:
     return places(side, np.where(place == len(mass_usd) - 1, -2, place - 1), mass_usd[place])
 
 
-def _balance(placed: Placed, held: float) -> Balance:
+def _balance(placed: Placed, open_interest: float) -> Balance:
     mass, swept = placed
-    left = 1.0 - float(mass.sum()) - swept if held > 0 else 0.0
+    left = 1.0 - float(mass.sum()) - swept if open_interest > 0 else 0.0
     return Balance(
-        on_map=held * float(mass[:-1].sum()),
-        never=held * float(mass[-1]),
-        swept=held * swept,
+        on_map=open_interest * float(mass[:-1].sum()),
+        never=open_interest * float(mass[-1]),
+        swept=open_interest * swept,
         before_window=0.0,
-        unassigned=held * (left if left > ROUNDING else 0.0),
+        unassigned=open_interest * (left if left > ROUNDING else 0.0),
     )

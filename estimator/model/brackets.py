@@ -28,7 +28,7 @@ from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.store import Store
 
 POSITION_USD: Final = 10_000.0
-"""Size that a modelled position is assumed to have at entry: public aggregates do not tell sizes."""
+"""Size that a modelled position is assumed to have at entry: public aggregates have no sizes."""
 
 FALLBACK_RATE: Final = 0.01
 FALLBACK_MAX_LEVERAGE: Final = 50.0
@@ -104,25 +104,27 @@ def liquidation_factors(
     return liquidation_price(brackets, 1.0, position_usd, leverage, side)
 
 
-def brackets_of(venue: Venue, coin: str, told: pl.DataFrame | None = None) -> Brackets:
-    """What the venue told of `coin` (one reading of `estimator.frames.TIERS`), else the dated table of its facts, else
-    one stated default bracket."""
+def brackets_of(venue: Venue, coin: str, tiers: pl.DataFrame | None = None) -> Brackets:
+    """What the venue reported of `coin` (one reading of `estimator.frames.TIERS`), else the dated table of its facts,
+    else one stated default bracket."""
     symbol = venue.symbol(coin)
     unusable = ""
-    if told is not None and not told.is_empty():
+    if tiers is not None and not tiers.is_empty():
         try:
             return _of_tiers(
-                symbol, told, f"maintenance tiers of {venue.name} {symbol}, told {told['ts'][0]:%Y-%m-%d}"
+                symbol,
+                tiers,
+                f"maintenance tiers of {venue.name} {symbol}, reported {tiers['ts'][0]:%Y-%m-%d}",
             )
         except BadInput as error:
-            unusable = f"; the tiers told are not used: {error}"
+            unusable = f"; the reported tiers are not used: {error}"
     rows = None if venue.facts is None else read_facts(venue.facts).filter(pl.col("symbol") == symbol)
     if venue.facts is None or rows is None or rows.is_empty():
-        said = (
+        note = (
             f"no maintenance brackets of {venue.name} {symbol} are known: "
             f"{FALLBACK_RATE:.1%} maintenance and at most {FALLBACK_MAX_LEVERAGE:g}x assumed{unusable}"
         )
-        return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, said)
+        return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, note)
     source = f"maintenance brackets of {venue.name} {symbol}, {facts_date(venue.facts)}{unusable}"
     return _of_tiers(symbol, rows, source)
 
@@ -133,28 +135,28 @@ def stored_brackets(store: Store, venue: Venue, coin: str, at: datetime) -> Brac
     own = _of_market(store, coin, at) if venue.name == HALF_OF_INITIAL else None
     if own is not None:
         return own
-    told = store.lake.read_series("tiers", venue.name, coin, TIERS)
-    moments = told["ts"].unique()
+    stored = store.lake.read_series("tiers", venue.name, coin, TIERS)
+    moments = stored["ts"].unique()
     if moments.is_empty():
         return brackets_of(venue, coin)
     nearest = moments[int((moments - at).abs().arg_min() or 0)]
-    return brackets_of(venue, coin, told.filter(pl.col("ts") == nearest))
+    return brackets_of(venue, coin, stored.filter(pl.col("ts") == nearest))
 
 
 def _of_market(store: Store, coin: str, at: datetime) -> Brackets | None:
     """Hyperliquid's maintenance is half of the initial margin at the coin's highest leverage; null where no market row
-    tells it. Rows of before `at` go first, but a limit told later is better than a default."""
+    reports it. Rows of before `at` go first, but a limit reported later is better than a default."""
     for moment in (at, None):
         market = last_market(store.database, HALF_OF_INITIAL, coin, moment)
         if market is not None and market.max_leverage:
             highest = float(market.max_leverage)
-            said = f"{HALF_OF_INITIAL} {coin}: maintenance is half the initial margin at {highest:g}x"
-            return Brackets.flat(coin, 0.5 / highest, highest, said)
+            note = f"{HALF_OF_INITIAL} {coin}: maintenance is half the initial margin at {highest:g}x"
+            return Brackets.flat(coin, 0.5 / highest, highest, note)
     return None
 
 
 def _of_tiers(symbol: str, rows: pl.DataFrame, source: str) -> Brackets:
-    """Raises `BadInput` for tiers that do not start at nought or do not ascend."""
+    """Raises `BadInput` for tiers that do not start at zero or do not ascend."""
     floor, rate, cap = (
         rows.sort("min_notional_usd")[name].to_numpy()
         for name in ("min_notional_usd", "maintenance_margin_rate", "max_leverage")

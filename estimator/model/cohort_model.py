@@ -1,6 +1,6 @@
-"""The modelled heatmap of one market: surviving vintages of open interest, spread over assumed leverages.
+"""The modelled heatmap of one market: surviving cohorts of open interest, spread over assumed leverages.
 
-`VintageModel` is fitted to the series of a market and then answers for any part of it; `estimate` is the same for a
+`CohortModel` is fitted to the series of a market and then answers for any part of it; `estimate` is the same for a
 baseline's weights. No weight is fitted here, every assumption is on the map, and so is where the rest of open interest
 went. `estimator.model.maps` feeds it from the store.
 """
@@ -17,7 +17,7 @@ from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, brackets_o
 from liqtruth.estimator.model.columns_frame import broken_down
 from liqtruth.estimator.model.leverage import LeverageWeights, bands_among
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.estimator.model.map_bounds import bounds_of, bounds_said
+from liqtruth.estimator.model.map_bounds import bounds_notes, bounds_of
 from liqtruth.estimator.model.model_in_use import of_market
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
 from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, build_dictionary
@@ -70,13 +70,13 @@ class Estimate(TwoSided[Balance]):
     short: Balance
 
 
-class VintageModel:
+class CohortModel:
     """A leverage model (or a baseline's weights) on the series of one market; `name` is what its maps are called.
 
     Attributes
     ----------
-    shares_ : NodeShares, what the weights say where the venue's highest leverage is respected
-    turnover_ : Turnover, births and closures per bar and class
+    shares_ : NodeShares, the weights within the venue's highest leverage
+    turnover_ : Turnover, openings and closings per bar and class
     clock_ : Activity, and whether volume gave its shape
     dictionary_ : Dictionary, columns per age band, node, price bin and class
     balance_ : Balance of longs and of shorts, coins
@@ -130,8 +130,10 @@ class VintageModel:
             PriceGrid.around(series.mark_px, self.width_bps),
         )
         self.balance_ = BySide.each(self._balance)
-        held = float(bars.open_interest[-1])
-        self.null_ = Sides(*self.balance_.map(lambda side: side.null / held if held > 0 else 0.0))
+        open_interest = float(bars.open_interest[-1])
+        self.null_ = Sides(
+            *self.balance_.map(lambda side: side.null / open_interest if open_interest > 0 else 0.0)
+        )
         return self
 
     def heatmap(
@@ -174,23 +176,23 @@ class VintageModel:
 
     def _balance(self, side: str) -> Balance:
         """Coins of one side."""
-        held, weight, columns = (
+        open_interest, weight, columns = (
             float(self.series_.bars.open_interest[-1]),
             self._weight(side),
             self._columns(side),
         )
         placed = columns.weighted(weight).sum(axis=(0, 1))
         assigned = float(weight.sum())
-        said = assigned
+        stated = assigned
         if isinstance(self.weights, LeverageModel):
-            said = float(of_market(self.weights, self.venue_.name, self.coin_).shares(side).sum())
+            stated = float(of_market(self.weights, self.venue_.name, self.coin_).shares(side).sum())
         return Balance(
-            on_map=held * float(placed[:-1].sum()),
-            never=held * float(placed[-1]),
-            swept=held * float((columns.swept * weight).sum()),
-            before_window=held * float(columns.before_window @ weight.sum(axis=1)),
-            unassigned=held * _share_left(1.0 - said),
-            unallowed=held * _share_left(said - assigned),
+            on_map=open_interest * float(placed[:-1].sum()),
+            never=open_interest * float(placed[-1]),
+            swept=open_interest * float((columns.swept * weight).sum()),
+            before_window=open_interest * float(columns.before_window @ weight.sum(axis=1)),
+            unassigned=open_interest * _share_left(1.0 - stated),
+            unallowed=open_interest * _share_left(stated - assigned),
         )
 
     def _coverage(self) -> Coverage:
@@ -199,19 +201,19 @@ class VintageModel:
         return replace(known, synthetic=known.synthetic or self.shares_.synthetic)
 
     def _assumptions(self) -> Notes:
-        births = (self.turnover_.births @ np.ones(len(self.shares_.rates))) / len(self.shares_.rates)
+        mean_openings = (self.turnover_.openings @ np.ones(len(self.shares_.rates))) / len(self.shares_.rates)
         return (
-            *self.shares_.said,
-            *self._clock_said(),
+            *self.shares_.notes,
+            *self._clock_notes(),
             note("brackets", source=self.brackets_.source),
             note("isolated", usd=self.position_usd),
             note("opens_evenly"),
-            *bounds_said(self.weights, self.venue_.name, self.coin_),
-            *series_said(self.series_),
-            *rounding_said(self.series_, births),
+            *bounds_notes(self.weights, self.venue_.name, self.coin_),
+            *series_notes(self.series_),
+            *rounding_notes(self.series_, mean_openings),
         )
 
-    def _clock_said(self) -> Notes:
+    def _clock_notes(self) -> Notes:
         if not self.shares_.rates.any():
             return ()
         return (note("clock_by_volume" if self.clock_.by_volume else "clock_by_open_interest"),)
@@ -227,8 +229,8 @@ def estimate(
     position_usd: float = POSITION_USD,
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> Estimate:
-    """Model one market: notional (USD at the mark) per price bin, leverage band and age band; equal births."""
-    model = VintageModel(weights, brackets=brackets, position_usd=position_usd, width_bps=width_bps)
+    """Model one market: notional (USD at the mark) per price bin, leverage band and age band; equal openings."""
+    model = CohortModel(weights, brackets=brackets, position_usd=position_usd, width_bps=width_bps)
     return Estimate(model.fit(series, venue, coin).heatmap(), *model.balance_)
 
 
@@ -270,9 +272,12 @@ def covered(series: MarketSeries, balances: BySide[Balance], notes: Sequence[Not
 
 def null_notes(series: MarketSeries, balances: BySide[Balance]) -> Notes:
     """Where the open interest went that has no place on the map, part by part."""
-    held = float(series.bars.open_interest[-1])
+    open_interest = float(series.bars.open_interest[-1])
     parts = {part: balances.map(attrgetter(part)) for part in NULL_PARTS}
-    shares = {part: coins.map(lambda usd: usd / held) if held > 0 else None for part, coins in parts.items()}
+    shares = {
+        part: coins.map(lambda usd: usd / open_interest) if open_interest > 0 else None
+        for part, coins in parts.items()
+    }
     return (note("not_on_map", window_from=f"{series.start:%Y-%m-%dT%H:%MZ}", **shares),)
 
 
@@ -281,15 +286,15 @@ def _share_left(share: float) -> float:
     return share if share > 1e-12 else 0.0
 
 
-def series_said(series: MarketSeries) -> Notes:
+def series_notes(series: MarketSeries) -> Notes:
     """How levels are swept, and by which prices."""
     start, by_marks = f"{series.start:%Y-%m-%dT%H:%MZ}", series.bars.swept_low is not None
     return (note("swept_is_gone"), note("bars", bars=len(series.bars.close), start=start, by_marks=by_marks))
 
 
-def rounding_said(series: MarketSeries, births: FloatArray) -> Notes:
+def rounding_notes(series: MarketSeries, openings: FloatArray) -> Notes:
     """How coarse the source's open interest is, where it is."""
     if not series.oi_rounding_usd:
         return ()
-    share = rounding_share(series, births)
+    share = rounding_share(series, openings)
     return (note("rounded", step_usd=series.oi_rounding_usd, share=share),)

@@ -1,6 +1,6 @@
 """Assumed distributions of leverage: the weights that field practice invents, each a plain value.
 
-A `LeverageWeights` says which share of newly opened notional has which leverage. Nothing in a venue's public
+A `LeverageWeights` states which share of newly opened notional has which leverage. Nothing in a venue's public
 aggregates determines it; that is why it is a parameter, and printed.
 """
 
@@ -49,7 +49,7 @@ class LeverageWeights:
         return float(self.leverage @ self.weight)
 
     def up_to(self, highest: float) -> "LeverageWeights":
-        """Without the leverages above `highest`, the rest scaled to sum to one; the note says so."""
+        """Without the leverages above `highest`, the rest scaled to sum to one; the note states it."""
         kept = self.leverage <= highest
         if kept.all():
             return self
@@ -76,7 +76,7 @@ def bands_among(model: str, bands: Sequence[str], wanted: Sequence[float]) -> li
 
 def _band_among(model: str, bands: Sequence[str], value: float) -> str:
     if not (np.isfinite(value) and value >= 1):
-        raise BadInput(f"leverage {value!r} is none: it is a number of at least 1")
+        raise BadInput(f"leverage must be a number of at least 1, got {value!r}")
     label = f"{value:g}x" if f"{value:g}x" in bands else band_of(value)
     if label not in bands:
         raise UnknownChoice(f"leverage of {model}", f"{value:g}x", dict.fromkeys(bands))
@@ -89,10 +89,10 @@ def tiers(weights: Sequence[float] | None = None, leverage: Sequence[float] = TI
     if len(share) != len(leverage) or np.any(share < 0) or not share.sum() > 0:
         raise BadInput(f"tiers need {len(leverage)} weights that are not negative, not {list(share)}")
     share = share / share.sum()
-    said = ", ".join(f"{value:g}x {part:.1%}" for value, part in zip(leverage, share, strict=True))
+    listed = ", ".join(f"{value:g}x {part:.1%}" for value, part in zip(leverage, share, strict=True))
     labels = tuple(f"{value:g}x" for value in leverage)
     return LeverageWeights(
-        "tiers", np.asarray(leverage, dtype=np.float64), share, labels, f"leverage tiers {said}"
+        "tiers", np.asarray(leverage, dtype=np.float64), share, labels, f"leverage tiers {listed}"
     )
 
 
@@ -103,11 +103,11 @@ def bell(average: float = BELL_AVERAGE, sd: float = BELL_SD) -> LeverageWeights:
     nodes = np.arange(1.0, np.ceil(average + BELL_REACH_SD * sd) + 1)
     density = np.exp(-0.5 * ((nodes - average) / sd) ** 2)
     share = density / density.sum()
-    said = (
+    note = (
         f"leverage normal around {average:g}x, sd {sd:g}x, on whole leverages from 1x to {nodes[-1]:g}x "
         f"(mean after the cut {nodes @ share:.1f}x)"
     )
-    return LeverageWeights("bell", nodes, share, tuple(band_of(value) for value in nodes), said)
+    return LeverageWeights("bell", nodes, share, tuple(band_of(value) for value in nodes), note)
 
 
 def band_of(leverage: float) -> str:

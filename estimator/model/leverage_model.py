@@ -1,7 +1,7 @@
 """`LeverageModel`: at which effective leverage, and in which turnover class, the notional of a venue is opened.
 
 Effective leverage is distance to liquidation, not the setting: what a position of that leverage would be if its own
-initial margin were all it had. Public aggregates do not determine it. A model is therefore a named file that says on
+initial margin were all it had. Public aggregates do not determine it. A model is therefore a named file that states on
 what it is based: `prior` where it only follows published figures, `fitted` where it was calibrated on exact positions.
 """
 
@@ -38,8 +38,8 @@ LEVEL: Final = 0.8
 CURVE_OFFSET: Final = 0.005
 """Share of open interest that keeps ratios of curves finite where they start (method, section 5.5)."""
 
-UNSAID: Final = frozenset({"name", "made_at", "made_by", "synthetic"})
-"""Fields that tell models apart, but not what they say."""
+UNHASHED: Final = frozenset({"name", "made_at", "made_by", "synthetic"})
+"""Fields that identify a model, and are not part of its content."""
 
 Shares = tuple[tuple[float, ...], ...]
 
@@ -56,7 +56,7 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What held-out maps say of one side's cumulative curve C, at each `distance_pct` of the mark (ascending).
+    """What held-out maps show of one side's cumulative curve C, at each `distance_pct` of the mark (ascending).
 
     With C in shares of open interest, the truth lies between `low` and `high` times (C + `CURVE_OFFSET`), less the
     offset, on `LEVEL` of the held-out maps, and on half of them above `middle`. `crowd_share` is what is left of the
@@ -91,7 +91,7 @@ class Correction(
     """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
     by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
     `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
-    liquidations in `hours` of a feed that tells `coverage` of all. `level_sd` is the standard error, per side, of the
+    liquidations in `hours` of a feed that reports `coverage` of all. `level_sd` is the standard error, per side, of the
     logarithm of what that makes of the mass within 10 % of the mark; leverages above `trained_to` were nowhere seen in
     training."""
 
@@ -132,7 +132,7 @@ class LeverageModel(
     market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). `coins` deviate from the pooled
     shares on the venue that they were fitted on. `bounds` are those of a coin that the fit has not seen, `own_bounds`
     those of `coins`; they and `correction` are null where nothing was held out, or nothing transferred. Raises
-    `BadInput` where the shares are none.
+    `BadInput` where they are not shares.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
@@ -183,9 +183,9 @@ class LeverageModel(
 
     @cached_property
     def hash(self) -> str:
-        """Of what the model says and on what it rests; not of its name, of when and by what it was made, or of how its
-        file is written. What is empty says nothing, so that a part added later changes no hash."""
-        return sha256(msgspec.json.encode(_said(self), order="sorted")).hexdigest()[:12]
+        """Hash of the model's content and sources; not of its name, of when and by what it was made, or of how its
+        file is written. What is empty does not count, so that a part added later changes no hash."""
+        return sha256(msgspec.json.encode(_hashed(self), order="sorted")).hexdigest()[:12]
 
     @property
     def note(self) -> str:
@@ -209,7 +209,7 @@ def from_json(content: bytes, place: str) -> LeverageModel:
 
 
 def _of_before(model: LeverageModel) -> LeverageModel:
-    """A model whose file says only in its basis that it was made on the sandbox."""
+    """A model whose file states only in its basis that it was made on the sandbox."""
     if model.provenance.synthetic or not any_synthetic([model.provenance.basis]):
         return model
     made = msgspec.structs.replace(model.provenance, synthetic=True)
@@ -250,26 +250,26 @@ def _read(path: Path) -> LeverageModel:
         ) from error
 
 
-def _said(value: Any) -> Any:
-    """Parts without `UNSAID` and without what is empty."""
+def _hashed(value: Any) -> Any:
+    """Parts without `UNHASHED` and without what is empty."""
     if isinstance(value, msgspec.Struct):
-        value = {field: getattr(value, field) for field in value.__struct_fields__ if field not in UNSAID}
+        value = {field: getattr(value, field) for field in value.__struct_fields__ if field not in UNHASHED}
     if isinstance(value, dict):
-        return {key: _said(one) for key, one in value.items() if one not in (None, (), {})}
+        return {key: _hashed(one) for key, one in value.items() if one not in (None, (), {})}
     return value
 
 
 def _check_ascending(name: str, field: str, values: tuple[float, ...], least: float) -> None:
-    held = np.asarray(values, dtype=np.float64)
-    if not (held.size and np.all(np.isfinite(held)) and held[0] >= least and np.all(np.diff(held) > 0)):
+    found = np.asarray(values, dtype=np.float64)
+    if not (found.size and np.all(np.isfinite(found)) and found[0] >= least and np.all(np.diff(found) > 0)):
         raise BadInput(f"{name}: {field} must be numbers that ascend from at least {least:g}")
 
 
 def _check_shares(name: str, side: str, rows: Shares, shape: tuple[int, int]) -> None:
     if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
         raise BadInput(f"{name}: {side} needs {shape[0]} rows (rates) of {shape[1]} shares (leverages)")
-    held = np.array(rows, dtype=np.float64)
-    if not (np.all(np.isfinite(held)) and np.all(held >= 0) and held.sum() <= 1 + 1e-9):
+    found = np.array(rows, dtype=np.float64)
+    if not (np.all(np.isfinite(found)) and np.all(found >= 0) and found.sum() <= 1 + 1e-9):
         raise BadInput(f"{name}: shares of {side} must not be negative nor sum to more than one")
 
 
@@ -289,7 +289,7 @@ PRIOR_CLASSES: Final = (
 PRIOR_BASIS: Final = (
     "published figures, no fit: on Hyperliquid in December 2025 about 36 % of open interest lay at 0-3x, 48 % at 3-7x "
     "and 15 % above; populations of other venues are reported to use more, so classes that turn over faster get more. "
-    "Below 3x such figures say next to nothing, above 40x this is extrapolation; the rest is hedged or unlevered"
+    "Below 3x such figures mean next to nothing, above 40x this is extrapolation; the rest is hedged or unlevered"
 )
 PRIOR_SOURCES: Final = (
     "Hyperliquid open interest by leverage, December 2025, an analyst reported by PANews",
@@ -302,7 +302,7 @@ def default_prior(made_at: datetime, nodes: tuple[float, ...] = NODES) -> Levera
     """The shipped prior: a log-normal of effective leverage per turnover class (`PRIOR_CLASSES`), alike on both sides.
 
     A node holds what lies nearer to it in log leverage than to its neighbours; what lies below the first is unlevered
-    and held by none.
+    and in no node.
     """
     steps = np.log(nodes)
     middles = (steps[1:] + steps[:-1]) / 2

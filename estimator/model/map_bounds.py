@@ -20,12 +20,12 @@ from liqtruth.heatmap.notes import Notes, note
 
 def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap) -> shown.MapBounds | None:
     """Bounds of `drawn`, a whole map of `model`; null where the model has none, or none that hold on `venue`."""
-    held = drawn.coverage.open_interest_usd
+    open_interest = drawn.coverage.open_interest_usd
     known = _known(model, venue, drawn.coin)
-    if known is None or not held:
+    if known is None or not open_interest:
         return None
     long, short = (
-        _side(side_bounds, mass_within(drawn, side_bounds.distance_pct, side), held)
+        _side(side_bounds, mass_within(drawn, side_bounds.distance_pct, side), open_interest)
         for side, side_bounds in (("long", known.long), ("short", known.short))
     )
     return shown.MapBounds(long, short, LEVEL, known.basis)
@@ -39,8 +39,8 @@ def _known(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Bou
     return (model.own_bounds if own else None) or model.bounds
 
 
-def bounds_said(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Notes:
-    """Why a map of a fitted model has no bounds, where it has none; what they are of is said with them."""
+def bounds_notes(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Notes:
+    """Why a map of a fitted model has no bounds, where it has none; bounds that exist state what they are of."""
     if not isinstance(model, LeverageModel) or model.kind == "prior":
         return ()
     if not is_levelled(model, venue):
@@ -50,14 +50,14 @@ def bounds_said(model: LeverageModel | LeverageWeights, venue: str, coin: str) -
     return ()
 
 
-def _side(bounds: SideBounds, curve_usd: FloatArray, held_usd: float) -> shown.SideBounds:
-    lifted = curve_usd / held_usd + CURVE_OFFSET
+def _side(bounds: SideBounds, curve_usd: FloatArray, open_interest_usd: float) -> shown.SideBounds:
+    lifted = curve_usd / open_interest_usd + CURVE_OFFSET
 
     def within(factors: tuple[float, ...]) -> tuple[float, ...]:
         shares = (
             max(0.0, factor * at - CURVE_OFFSET) for factor, at in zip(factors, lifted.tolist(), strict=True)
         )
-        return tuple(share * held_usd for share in shares)
+        return tuple(share * open_interest_usd for share in shares)
 
     return shown.SideBounds(
         distance_pct=bounds.distance_pct,
@@ -65,7 +65,7 @@ def _side(bounds: SideBounds, curve_usd: FloatArray, held_usd: float) -> shown.S
         low_usd=within(bounds.low),
         high_usd=within(bounds.high),
         crowd_usd=tuple((bounds.crowd_share * curve_usd).tolist()),
-        whales_low_usd=tuple(held_usd * share for share in bounds.whales_low),
-        whales_high_usd=tuple(held_usd * share for share in bounds.whales_high),
+        whales_low_usd=tuple(open_interest_usd * share for share in bounds.whales_low),
+        whales_high_usd=tuple(open_interest_usd * share for share in bounds.whales_high),
         likely_usd=within(bounds.middle) if bounds.middle else tuple(curve_usd.tolist()),
     )

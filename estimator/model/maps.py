@@ -9,7 +9,7 @@ import polars as pl
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import stored_brackets
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
@@ -40,12 +40,12 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         != 1
     ):
         raise BadInput("only maps of one coin, model, moment and bin width can be added; these differ")
-    held = [drawn.coverage.open_interest_usd or 0.0 for drawn in maps]
-    whole = sum(held)
+    open_interest = [drawn.coverage.open_interest_usd or 0.0 for drawn in maps]
+    whole = sum(open_interest)
     if not whole > 0:
         raise BadInput("open interest of no venue is known: nothing can be weighted by it")
     first = maps[0]
-    mark_px = sum(drawn.mark_px * share for drawn, share in zip(maps, held, strict=True)) / whole
+    mark_px = sum(drawn.mark_px * share for drawn, share in zip(maps, open_interest, strict=True)) / whole
     grid = PriceGrid(mark_px, first.grid.width_bps, first.grid.bins_each_way)
     frames = [drawn.breakdown for drawn in maps if drawn.breakdown is not None]
     return Heatmap.from_breakdown(
@@ -56,17 +56,17 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         source=first.source,
         model=first.model,
         as_of=first.as_of,
-        coverage=_coverage(maps, held, whole),
+        coverage=_coverage(maps, open_interest, whole),
         assumptions=_assumptions(maps, mark_px),
-        quality=_told([drawn.quality for drawn in maps], maps),
+        quality=_merged_notes([drawn.quality for drawn in maps], maps),
         only=first.only,
     )
 
 
-def _coverage(maps: Sequence[Heatmap], held: Sequence[float], whole: float) -> Coverage:
+def _coverage(maps: Sequence[Heatmap], open_interest: Sequence[float], whole: float) -> Coverage:
     shares = tuple(
         note("venue_share", venue=drawn.venue, share=part / whole, usd=part, mark_px=drawn.mark_px)
-        for drawn, part in zip(maps, held, strict=True)
+        for drawn, part in zip(maps, open_interest, strict=True)
     )
     ages = [drawn.coverage.oldest_age_s for drawn in maps if drawn.coverage.oldest_age_s is not None]
     seen = [drawn.coverage.seen_usd for drawn in maps]
@@ -74,17 +74,17 @@ def _coverage(maps: Sequence[Heatmap], held: Sequence[float], whole: float) -> C
         open_interest_usd=whole,
         seen_usd=Sides(sum(side.long for side in seen), sum(side.short for side in seen)),
         oldest_age_s=max(ages, default=None),
-        notes=(*shares, *_told([drawn.coverage.notes for drawn in maps], maps)),
+        notes=(*shares, *_merged_notes([drawn.coverage.notes for drawn in maps], maps)),
         synthetic=any(drawn.synthetic for drawn in maps),
     )
 
 
-def _told(said: Sequence[Notes], maps: Sequence[Heatmap]) -> Notes:
+def _merged_notes(notes: Sequence[Notes], maps: Sequence[Heatmap]) -> Notes:
     """What all venues share once, the rest with its venue."""
-    common = [line for line in said[0] if all(line in lines for lines in said)]
+    common = [line for line in notes[0] if all(line in lines for lines in notes)]
     own = [
         line.of(drawn.venue)
-        for drawn, lines in zip(maps, said, strict=True)
+        for drawn, lines in zip(maps, notes, strict=True)
         for line in lines
         if line not in common
     ]
@@ -93,7 +93,7 @@ def _told(said: Sequence[Notes], maps: Sequence[Heatmap]) -> Notes:
 
 def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> Notes:
     placed = note("added_by_distance", mark_px=mark_px)
-    return (placed, *_told([drawn.assumptions for drawn in maps], maps))
+    return (placed, *_merged_notes([drawn.assumptions for drawn in maps], maps))
 
 
 def model_map(
@@ -178,7 +178,7 @@ def _draw(
     if chosen is None:
         return plain_map(model, series, venue, coin, brackets, width_bps)
     name = CALIBRATED if model == CALIBRATED else VINTAGES
-    assumed = VintageModel(chosen, width_bps=width_bps, brackets=brackets, name=name)
+    assumed = CohortModel(chosen, width_bps=width_bps, brackets=brackets, name=name)
     return assumed.fit(series, venue, coin).heatmap(leverage=leverage, age=age)
 
 

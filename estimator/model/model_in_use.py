@@ -2,7 +2,7 @@
 that was done.
 
 `<data-dir>/models/in-use` holds the chosen name. A venue other than Hyperliquid takes `NAME-VENUE` where such a model
-exists, else `NAME` itself: a fitted shape transfers better than its level, and the map's assumptions say which it is.
+exists, else `NAME` itself: a fitted shape transfers better than its level, and the map's assumptions state which it is.
 """
 
 from pathlib import Path

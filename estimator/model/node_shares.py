@@ -1,7 +1,7 @@
 """What a model assumes of leverage, in the one form that maps take: shares per class and node.
 
 Where a leverage model's coordinate is not leverage itself, its nodes are scaled to the market (`LeverageModel.scale`).
-A node that would fall below 1x is held there: unlevered, its longs are liquidated at no price.
+A node that would fall below 1x stays there: unlevered, its longs are liquidated at no price.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ Weights = LeverageWeights | LeverageModel | str
 class NodeShares(TwoSided[FloatArray]):
     """`long` and `short` of shape (classes, nodes) sum to at most one; `band` labels each node.
 
-    `said` is for the assumptions; `synthetic` where they were fitted on the sandbox.
+    `notes` is for the assumptions; `synthetic` where they were fitted on the sandbox.
     """
 
     model: str
@@ -50,7 +50,7 @@ class NodeShares(TwoSided[FloatArray]):
     long: FloatArray
     short: FloatArray
     band: tuple[str, ...]
-    said: Notes
+    notes: Notes
     synthetic: bool = False
 
     def factors(self, brackets: Brackets, position_usd: float) -> tuple[FloatArray, FloatArray]:
@@ -64,8 +64,8 @@ class NodeShares(TwoSided[FloatArray]):
         """Nodes in the bands of the wanted leverages; raises `UnknownChoice` for one without a band."""
         bands = bands_among(self.model, self.band, wanted)
         kept = np.array([label in bands for label in self.band], dtype=np.float64)
-        said = note("only_leverage", bands=bands)
-        return replace(self, long=self.long * kept, short=self.short * kept, said=(*self.said, said))
+        restriction = note("only_leverage", bands=bands)
+        return replace(self, long=self.long * kept, short=self.short * kept, notes=(*self.notes, restriction))
 
 
 def node_shares(
@@ -118,8 +118,8 @@ def _named(model: str, weights: str | None, venue: str, data_dir: Path | None) -
 
 def _of_baseline(weights: LeverageWeights) -> NodeShares:
     shares = weights.weight[None, :]
-    said = (note("weights", weights=weights.note), note("increases_open"))
-    return NodeShares(weights.name, np.zeros(1), weights.leverage, shares, shares, weights.band, said)
+    notes = (note("weights", weights=weights.note), note("increases_open"))
+    return NodeShares(weights.name, np.zeros(1), weights.leverage, shares, shares, weights.band, notes)
 
 
 def _of_model(
@@ -132,11 +132,11 @@ def _of_model(
     own = of_market(model, *market)
     long, short = own.shares("long"), own.shares("short")
     masked = _share_at(own, 1.0 - allowed)
-    said = (
+    notes = (
         note("leverage_model", model=model.note),
         *((note("own_shares", coin=market[1]),) if own is not model else ()),
-        *_level_said(model, market[0]),
-        *_scale_said(own, scale, highest, daily_volatility),
+        *_calibration_notes(model, market[0]),
+        *_scale_notes(own, scale, highest, daily_volatility),
         note("turnover_classes", count=len(model.rates), rates=model.rates),
         *((note("above_highest", highest=highest, share=masked),) if masked > 0 else ()),
     )
@@ -148,7 +148,7 @@ def _of_model(
         long * allowed,
         short * allowed,
         bands,
-        said,
+        notes,
         model.provenance.synthetic,
     )
 
@@ -158,7 +158,7 @@ def _share_at(model: LeverageModel, nodes: FloatArray) -> float:
     return float(((model.shares("long") + model.shares("short")) @ nodes).sum() / 2)
 
 
-def _level_said(model: LeverageModel, venue: str) -> Notes:
+def _calibration_notes(model: LeverageModel, venue: str) -> Notes:
     """What of a fitted model is another venue's."""
     if model.kind == "prior" or not venue or is_levelled(model, venue):
         return ()
@@ -166,7 +166,7 @@ def _level_said(model: LeverageModel, venue: str) -> Notes:
     return (note("not_levelled", venue=venue, whose=whose),)
 
 
-def _scale_said(model: LeverageModel, scale: float, highest: float, volatility: float) -> Notes:
+def _scale_notes(model: LeverageModel, scale: float, highest: float, volatility: float) -> Notes:
     """How the nodes were brought to this market."""
     if model.coordinate == "leverage":
         return ()

@@ -5,7 +5,7 @@ maps, filters by leverage and age, and calibration. Shares of open interest thro
 
 Whatever of a lot's entry bar came after it is not known, so of that bar only the close sweeps. Of one entry the nodes
 that are still alive are the lowest leverages: their liquidation prices lie furthest away, so one number per entry
-tells them, and the bin of each is the floor of the entry's own coordinate shifted by the node's.
+has them, and the bin of each is the floor of the entry's own coordinate shifted by the node's.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ ON_EDGE: Final = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Lots:
-    """Shares of the last open interest: what is left of each bar's births, shape (bars, classes), and of the stock
+    """Shares of the last open interest: what is left of each bar's openings, shape (bars, classes), and of the stock
     before the first bar, shape (classes,). Each class sums to one; all is nothing where open interest is."""
 
     left: FloatArray
@@ -37,9 +37,9 @@ class Lots:
 
     @classmethod
     def of(cls, open_interest: FloatArray, turnover: Turnover) -> "Lots":
-        held = float(open_interest[-1])
-        scale = 1.0 / held if held > 0 else 0.0
-        left = turnover.births * turnover.survival
+        open_interest_now = float(open_interest[-1])
+        scale = 1.0 / open_interest_now if open_interest_now > 0 else 0.0
+        left = turnover.openings * turnover.survival
         left *= scale
         return cls(left, open_interest[0] * turnover.survival_from_start() * scale)
 

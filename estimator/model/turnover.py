@@ -1,19 +1,19 @@
 """The accounting of open interest by turnover: what opens and what closes in each bar, per class of traders.
 
-A change of open interest is the small difference of what was opened and what was closed. Volume tells when people were
+A change of open interest is the small difference of what was opened and what was closed. Volume shows when people were
 active, the changes of open interest how much of that activity was not one market maker passing on to another:
 
     v_t = V_t / mean V * mean |OI_t - OI_{t-H}| / H        activity, coins per bar; means over the 30 days up to t
 
 with `H` the bars of one hour, so that a rate means the same on bars of any length. Class `c` turns over at the rate
-`eta_c` of that activity, and whatever open interest did beyond it is born or dies in every class alike:
+`eta_c` of that activity, and whatever open interest did beyond opens or closes in every class alike:
 
-    deaths_t = max(eta_c v_t, -dOI_t), births_t = dOI_t + deaths_t
+    closings_t = max(eta_c v_t, -dOI_t), openings_t = dOI_t + closings_t
 
-Births minus deaths are the change of open interest exactly, so what survives of all births and of the stock before
-the window is open interest, for each class by itself. At rate 0 this is the accounting that field practice uses: only
-net increases open, and a decrease closes everything in proportion. What a later price has liquidated of it is judged
-by the extremes after entry (`later_extremes`). Arrays in, arrays out; all in coins of one side.
+Openings minus closings are the change of open interest exactly, so what survives of all openings and of the stock
+before the window is open interest, for each class by itself. At rate 0 this is the accounting that field practice uses:
+only net increases open, and a decrease closes everything in proportion. What a later price has liquidated of it is
+judged by the extremes after entry (`later_extremes`). Arrays in, arrays out; all in coins of one side.
 """
 
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ HOUR_S: Final = 3600.0
 
 @dataclass(frozen=True, eq=False)
 class Turnover:
-    """`births` (coins) and `closed` (share of what stood before the bar), both of shape (bars, classes)."""
+    """`openings` (coins) and `closed` (share of what stood before the bar), both of shape (bars, classes)."""
 
-    births: FloatArray
+    openings: FloatArray
     closed: FloatArray
 
     @property
     def survival(self) -> FloatArray:
-        """Share of each bar's births that no later bar closed, shape (bars, classes)."""
+        """Share of each bar's openings that no later bar closed, shape (bars, classes)."""
         kept = np.cumprod((1.0 - self.closed)[::-1], axis=0)[::-1]
         return np.concatenate([kept[1:], np.ones((1, kept.shape[1]))])
 
@@ -61,7 +61,7 @@ def activity(open_interest: FloatArray, volume: FloatArray | None, step_s: float
     """`v` of the module's docstring; `open_interest` has one value before the first bar.
 
     It looks back only, so the activity of a bar never changes when later bars come. Without volume (null, or nan or
-    nought in any mean) the shape is that of |dOI| itself.
+    zero in any mean) the shape is that of |dOI| itself.
     """
     per_hour = max(1, round(HOUR_S / step_s))
     memory = max(1, round(MEMORY_S / step_s))
@@ -73,18 +73,18 @@ def activity(open_interest: FloatArray, volume: FloatArray | None, step_s: float
 
 
 def turn_over(open_interest: FloatArray, active: FloatArray, rates: FloatArray) -> Turnover:
-    """Births and deaths of classes that turn over at `rates` of `active` (coins per bar), as in the docstring."""
+    """Openings and closings of classes that turn over at `rates` of `active` (coins per bar), as in the docstring."""
     before, change = open_interest[:-1, None], np.diff(open_interest)[:, None]
     wanted = np.minimum(np.outer(active, rates), MOST_CLOSED * before)
-    deaths = np.minimum(np.maximum(wanted, -change), before)
-    closed = np.divide(deaths, before, out=np.zeros_like(deaths), where=before > 0)
-    return Turnover(np.maximum(change + deaths, 0.0), closed)
+    closings = np.minimum(np.maximum(wanted, -change), before)
+    closed = np.divide(closings, before, out=np.zeros_like(closings), where=before > 0)
+    return Turnover(np.maximum(change + closings, 0.0), closed)
 
 
 def trailing_mean(values: FloatArray, length: int) -> FloatArray:
     """Mean of each value and the `length - 1` before it, of fewer at the start."""
     if length < 1:
-        raise BadInput(f"a mean over {length} bars is none")
+        raise BadInput(f"a mean must be over at least one bar, got {length}")
     total = np.concatenate([[0.0], np.cumsum(values)])
     end = np.arange(1, values.size + 1)
     start = np.maximum(end - length, 0)
@@ -103,7 +103,7 @@ def later_extremes(bars: Bars) -> tuple[FloatArray, FloatArray]:
     """Lowest and highest price after entry, per bar: its own close, then the whole range of every later bar.
 
     The order of prices inside the entry bar is not known; of that bar only the close surely comes last. Ranges are the
-    mark's where it is known. The last close is a price of every bar's future too, whatever the marks say.
+    mark's where it is known. The last close is a price of every bar's future too, whatever the marks are.
     """
     low = bars.low if bars.swept_low is None else bars.swept_low
     high = bars.high if bars.swept_high is None else bars.swept_high

@@ -11,7 +11,7 @@ from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_bra
 from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from liqtruth.estimator.model.turnover import activity, turn_over
-from liqtruth.estimator.moments import told
+from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.over_time.time_evolution import PriceTime, price_time
 from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
@@ -27,7 +27,7 @@ from liqtruth.storage.store import Store
 SHORTEST_LEAD: Final = timedelta(days=3)
 LONGEST_LEAD: Final = timedelta(days=30)
 MOST_CELLS: Final = 16_000_000
-"""Classes x steps x bins that are held at once for a side: 128 MB."""
+"""Classes x steps x bins in memory at once for a side: 128 MB."""
 ROOM: Final = 0.1
 """Log price that the grid reaches beyond the path of prices."""
 
@@ -50,8 +50,8 @@ def model_series(
     `weights` are a leverage model, its name or file (model `vintages`) or a baseline's own; `leverage` keeps the bands
     of those leverages, `age` one or several of `AGES`. As much again before the span, at least 3 and at most 30 days,
     is read as warm-up where it is stored. Raises `UnknownChoice` for an unknown name, `BadInput` for a span or step
-    that is none, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and `StaleSeries` as
-    `load_series` does.
+    that is too short or too long, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and
+    `StaleSeries` as `load_series` does.
     """
     if venue == "all" or "," in venue:
         raise BadInput(f"a history is of one venue, got {venue!r}: name one")
@@ -100,14 +100,14 @@ def drawn_series(
         grid,
         ages=clock.age_bands(age),
     )
-    said = (
-        *shares.said,
+    notes = (
+        *shares.notes,
         *(() if not shares.rates.any() or active.by_volume else (
             note("no_volume_clock"),)),
         *_assumptions(loaded, brackets, clock, grid, age),
     )  # fmt: skip
     synthetic = loaded.synthetic or shares.synthetic
-    return _shown(mass, loaded, clock, grid, said, synthetic, (coin, venue.name, shares.model))
+    return _shown(mass, loaded, clock, grid, notes, synthetic, (coin, venue.name, shares.model))
 
 
 def _window_for(span: timedelta) -> str:
@@ -115,7 +115,7 @@ def _window_for(span: timedelta) -> str:
     longest = max(WINDOWS.values())
     if not timedelta(0) < span <= longest:
         raise BadInput(
-            f"a series of {in_words(span)} is none: it is longer than nothing and at most {in_words(longest)}"
+            f"a series of {in_words(span)} must be longer than zero and at most {in_words(longest)}"
         )
     wanted = min(span + min(max(span, SHORTEST_LEAD), LONGEST_LEAD), longest)
     return min((name for name in WINDOWS if WINDOWS[name] >= wanted), key=WINDOWS.__getitem__)
@@ -143,7 +143,7 @@ def _shown(
     loaded: MarketSeries,
     clock: Clock,
     grid: PriceGrid,
-    said: Notes,
+    notes: Notes,
     synthetic: bool,
     about: tuple[str, str, str],
 ) -> HeatmapSeries:
@@ -153,7 +153,7 @@ def _shown(
     known = ends > starts
     mark = np.where(known, loaded.bars.close[ends - 1], np.nan)
     coin, venue, model = about
-    coverage = _coverage(mass, loaded, clock, known, of_codes(said, ("not_levelled",)), synthetic)
+    coverage = _coverage(mass, loaded, clock, known, of_codes(notes, ("not_levelled",)), synthetic)
     return HeatmapSeries(
         coin=coin,
         venue=venue,
@@ -166,7 +166,7 @@ def _shown(
         beyond_usd=_sides(mass.long.beyond[shown], mass.short.beyond[shown], mark),
         never_usd=_sides(mass.long.never[shown], mass.short.never[shown], mark),
         coverage=coverage,
-        assumptions=said,
+        assumptions=notes,
         model=model,
         quality=loaded.quality,
         candles=_candles(loaded.bars, starts, ends),
@@ -176,7 +176,8 @@ def _shown(
 def _sides(long: FloatArray, short: FloatArray, mark: FloatArray) -> tuple[Sides, ...]:
     usd = np.nan_to_num(np.stack([long, short], axis=1) * mark[:, None])
     return tuple(
-        Sides(*row) if held else NOTHING for row, held in zip(usd.tolist(), np.isfinite(mark), strict=True)
+        Sides(*row) if is_known else NOTHING
+        for row, is_known in zip(usd.tolist(), np.isfinite(mark), strict=True)
     )
 
 
@@ -196,38 +197,38 @@ def _coverage(
             notes=(*lacking, _null_note(mass, at), *notes),
             synthetic=synthetic,
         )
-        if held
+        if is_known
         else None
-        for at, held in zip(range(clock.lead, ends.size), known, strict=True)
+        for at, is_known in zip(range(clock.lead, ends.size), known, strict=True)
     )
 
 
 def _null_note(mass: PriceTime, at: int) -> Note:
     """What of open interest has no place, per side."""
-    held = max(float(mass.open_interest[at]), np.finfo(float).tiny)
+    open_interest = max(float(mass.open_interest[at]), np.finfo(float).tiny)
 
     return note(
         "null_shares",
-        before_window=mass.sides.map(lambda side: side.before_window[at] / held),
-        swept=mass.sides.map(lambda side: side.swept[at] / held),
-        unassigned=mass.sides.map(lambda side: side.unassigned[at] / held),
+        before_window=mass.sides.map(lambda side: side.before_window[at] / open_interest),
+        swept=mass.sides.map(lambda side: side.swept[at] / open_interest),
+        unassigned=mass.sides.map(lambda side: side.unassigned[at] / open_interest),
     )
 
 
 def _notes(loaded: MarketSeries, clock: Clock) -> Notes:
-    """Those of the series; that history is short of the warm-up is told by the assumptions, not here."""
+    """Those of the series; that history is short of the warm-up is in the assumptions, not here."""
     return loaded.notes if clock.lead == 0 else without_codes(loaded.notes, ("history_begins",))
 
 
 def _candles(bars: Bars, starts: IntArray, ends: IntArray) -> Candles:
     """Extremes of each step's bars; a step opens at the close before it."""
-    held = ends > starts
+    filled = ends > starts
     low, high = np.full(ends.size, np.nan), np.full(ends.size, np.nan)
-    first = starts[held]
+    first = starts[filled]
     stop = int(ends[-1])
-    low[held] = np.minimum.reduceat(bars.low[:stop], first)
-    high[held] = np.maximum.reduceat(bars.high[:stop], first)
-    opened = np.where(held, bars.close[np.maximum(starts - 1, 0)], np.nan)
+    low[filled] = np.minimum.reduceat(bars.low[:stop], first)
+    high[filled] = np.maximum.reduceat(bars.high[:stop], first)
+    opened = np.where(filled, bars.close[np.maximum(starts - 1, 0)], np.nan)
     return Candles(open=opened, high=np.fmax(high, opened), low=np.fmin(low, opened))
 
 
@@ -235,7 +236,7 @@ def _assumptions(
     loaded: MarketSeries, brackets: Brackets, clock: Clock, grid: PriceGrid, age: str | None
 ) -> Notes:
     lead = clock.end_ms[clock.lead] - clock.step / timedelta(milliseconds=1) - loaded.start.timestamp() * 1000
-    by_marks, start = loaded.bars.swept_low is not None, told(loaded.start)
+    by_marks, start = loaded.bars.swept_low is not None, utc_text(loaded.start)
     return (
         note("brackets", source=brackets.source),
         note("isolated", usd=POSITION_USD),

@@ -1,11 +1,11 @@
 """What is left of every lot after each step of time, per price bin, by one recursion instead of a rebuild per step.
 
-    M_k = M_{k-1} * survival_k, emptied where the step's prices went, + births of the step's bars
+    M_k = M_{k-1} * survival_k, emptied where the step's prices went, + openings of the step's bars
 
 Both sides are written in one coordinate, bins of log price that rise from far away to the mark's path: for shorts the
 grid is mirrored. Then a level is swept once the path has come down to it, on either side.
 
-Inside the step in which a lot is born it is judged by itself, by its entry bar's close and the later bars of the
+Inside the step in which a lot is opened it is judged by itself, by its entry bar's close and the later bars of the
 step. Afterwards only its bin is known, and a bin is emptied whole as soon as the path has touched its inside. So
 nothing is ever left at a crossed price, and of the bin that holds the path's extreme too much is taken: a map by
 lots holds up to a few percent more near the mark at 10 bps. Where no bin is crossed in part the two are equal.
@@ -74,24 +74,24 @@ class Steps:
 
     def later_minimum(self, values: FloatArray) -> FloatArray:
         """Least value of the later bars of the same step, per bar; infinite for a step's last bar."""
-        table, held = self._table(values, np.inf)
+        table, is_bar = self._table(values, np.inf)
         least = np.minimum.accumulate(table[:, ::-1], axis=1)[:, ::-1]
-        return np.asarray(_shifted(least, np.inf)[held])
+        return np.asarray(_shifted(least, np.inf)[is_bar])
 
     def product(self, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Products over the later bars of each bar's step (bars, classes), and over each whole step."""
-        table, held = self._table(shares, 1.0)
+        table, is_bar = self._table(shares, 1.0)
         kept = np.asarray(np.cumprod(table[:, ::-1], axis=1)[:, ::-1], dtype=np.float64)
-        return np.asarray(_shifted(kept, 1.0)[held]), np.asarray(kept[:, 0])
+        return np.asarray(_shifted(kept, 1.0)[is_bar]), np.asarray(kept[:, 0])
 
     def _table(self, values: FloatArray, filler: float) -> tuple[FloatArray, BoolArray]:
         """One row per step, filled up to the longest one; and where a bar stands."""
         length = int(np.diff(self.ends, prepend=0).max())
         bar = self.starts[:, None] + np.arange(length)
-        held = bar < self.ends[:, None]
-        table = np.full((*held.shape, *values.shape[1:]), filler)
-        table[held] = values[: self.ends[-1]]
-        return table, held
+        is_bar = bar < self.ends[:, None]
+        table = np.full((*is_bar.shape, *values.shape[1:]), filler)
+        table[is_bar] = values[: self.ends[-1]]
+        return table, is_bar
 
 
 def _shifted(table: FloatArray, filler: float) -> FloatArray:
@@ -158,7 +158,7 @@ class StepStates:
         return np.asarray(self.coins.sum(axis=0))
 
     def older_than(self, steps: int) -> FloatArray:
-        """Of `total`, what was born at least `steps` steps before: the earlier state, closed and swept since."""
+        """Of `total`, what was opened at least `steps` steps before: the earlier state, closed and swept since."""
         if steps == 0:
             return self.total()
         _, count, columns = self.coins.shape
@@ -181,15 +181,15 @@ def step_states(
     """Coins per class, step and column of one side.
 
     `factors` (liquidation over entry price) are per leverage node, `weights` of shape (classes, nodes) the share of
-    each class's births there. A factor that is not positive has no price that liquidates.
+    each class's openings there. A factor that is not positive has no price that liquidates.
     """
     within, survival = steps.product(1.0 - turnover.closed)
-    born = turnover.births[: steps.ends[-1]] * within
+    opened = turnover.openings[: steps.ends[-1]] * within
     on_map = (factors > 0) & weights.any(axis=0)
     coins = np.zeros((weights.shape[0], steps.ends.size, path.bins + EXTRA))
     if on_map.any():
-        _place_births(coins, path, born, path.distance(factors[on_map]), weights[:, on_map], steps)
-    never = steps.sum(born) * weights[:, factors <= 0].sum(axis=1)
+        _place_openings(coins, path, opened, path.distance(factors[on_map]), weights[:, on_map], steps)
+    never = steps.sum(opened) * weights[:, factors <= 0].sum(axis=1)
     coins[:, :, -1] += never.T
     reached = np.minimum(steps.minimum(path.reach), path.bins + 1)
     cut = np.floor(reached).astype(np.int64)
@@ -197,13 +197,13 @@ def step_states(
     return StepStates(coins, survival, cut)
 
 
-def _place_births(
-    coins: FloatArray, path: Path, born: FloatArray, distance: FloatArray, weights: FloatArray, steps: Steps
+def _place_openings(
+    coins: FloatArray, path: Path, opened: FloatArray, distance: FloatArray, weights: FloatArray, steps: Steps
 ) -> None:
-    """Add what is left at the end of its own step of each bar's births."""
+    """Add what is left at the end of its own step of each bar's openings."""
     nearest = np.minimum(path.close[: steps.ends[-1]], steps.later_minimum(path.reach)) - EDGE
     points, columns, swept = path.entry.shape[1], coins.shape[2], coins.shape[2] - 2
-    each = born / points
+    each = opened / points
     of_bar = steps.of_bar
     for first, last in _pieces(steps, points * distance.size):
         bars = slice(int(steps.starts[first]), int(steps.ends[last - 1]))
@@ -280,7 +280,7 @@ class PriceTime(TwoSided[SideMass]):
 
 @dataclass(frozen=True)
 class AgeBand:
-    """Lots born at least `youngest` and less than `oldest` steps ago; without `oldest` however long ago."""
+    """Lots opened at least `youngest` and less than `oldest` steps ago; without `oldest` however long ago."""
 
     youngest: int = 0
     oldest: int | None = None
@@ -309,12 +309,12 @@ def price_time(
 ) -> PriceTime:
     """Modelled coins per step and price bin.
 
-    `factors` and `weights` are of longs and shorts: liquidation over entry price per node, and birth shares of shape
+    `factors` and `weights` are of longs and shorts: liquidation over entry price per node, and opening shares of shape
     (classes, nodes) whose sum is at most one. Weights set to zero filter by leverage, `ages` (which must not overlap)
-    by time since birth.
+    by time since opening.
     Raises `BadInput` where the grid does not hold all prices.
     """
-    held = bars.open_interest[steps.ends]
+    open_interest = bars.open_interest[steps.ends]
     _, survival = steps.product(1.0 - turnover.closed)
     stock = bars.open_interest[0] * np.cumprod(survival, axis=0)
     sides = []
@@ -322,12 +322,12 @@ def price_time(
         path = Path.of(bars, grid, is_long=is_long)
         states = step_states(path, turnover, factor, share, steps)
         columns = reduce(np.add, (band.of(states) for band in ages))
-        sides.append(_side(columns, share.sum(axis=1), stock, held, is_long=is_long))
-    return PriceTime(sides[0], sides[1], held)
+        sides.append(_side(columns, share.sum(axis=1), stock, open_interest, is_long=is_long))
+    return PriceTime(sides[0], sides[1], open_interest)
 
 
 def _side(
-    columns: FloatArray, assigned: FloatArray, stock: FloatArray, held: FloatArray, *, is_long: bool
+    columns: FloatArray, assigned: FloatArray, stock: FloatArray, open_interest: FloatArray, *, is_long: bool
 ) -> SideMass:
     on_map = columns[:, 1:-2]
     return SideMass(
@@ -336,5 +336,5 @@ def _side(
         never=columns[:, -1],
         swept=columns[:, -2],
         before_window=stock @ assigned,
-        unassigned=held * (1.0 - assigned.sum()),
+        unassigned=open_interest * (1.0 - assigned.sum()),
     )

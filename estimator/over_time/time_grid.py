@@ -28,7 +28,7 @@ AGES: Final = {
     "fresh": (0.0, 24.0),
     "stale": (24.0, None),
 }
-"""Hours since birth, from and up to; `fresh` and `stale` part all positions at a day."""
+"""Hours since opening, from and up to; `fresh` and `stale` part all positions at a day."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Clock:
 
 
 def clock_of(loaded: MarketSeries, span: timedelta, step: timedelta | None) -> Clock:
-    """Steps back from the end of the series to its first bar; raises `BadInput` for a step that is none."""
+    """Steps back from the end of the series to its first bar; raises `BadInput` for a step that is not positive."""
     bar = timedelta(seconds=bar_s(loaded))
     chosen = _default_step(span, bar) if step is None else step
     if not timedelta(0) < chosen <= span or chosen < bar:

@@ -11,16 +11,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.estimator.moments import told_ms
+from liqtruth.estimator.moments import utc_text_ms
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Note, Notes, note
 
 BoolArray = NDArray[np.bool_]
 
 SMALLEST_STEP: Final = 0.005
-"""Share of the level below which a step says nothing: readings and bars are not taken at the same instant."""
+"""Share of the level below which a step means nothing: readings and bars are not taken at the same instant."""
 SMALLEST_SPIKE: Final = 0.05
-"""Share of the level from which a step there and back is a spike to leave out; below it is told as a step."""
+"""Share of the level from which a step there and back is a spike to leave out; below it is reported as a step."""
 COMES_BACK: Final = 0.2
 """A spike ends within this share of its height from where it began."""
 UNIT_FACTOR: Final = 2.0
@@ -39,7 +39,7 @@ class Settled:
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class OpenInterest:
     """Readings of open interest: times (ms, ascending), coins, and the coins traded since the reading before.
 
     `traded` has one entry less than `coins`, NaN where it is not known. Steps up to `rounding` (coins) are no steps.
@@ -50,12 +50,12 @@ class Held:
     traded: FloatArray
     rounding: float = 0.0
 
-    def only(self, kept: BoolArray) -> "Held":
+    def only(self, kept: BoolArray) -> "OpenInterest":
         """The kept readings; what was traded beside those left out is counted to the next one."""
         unknown = np.concatenate([[0], np.cumsum(np.isnan(self.traded))])
         filled = np.concatenate([[0.0], np.cumsum(np.nan_to_num(self.traded))])
         traded = np.where(np.diff(unknown[kept]) > 0, np.nan, np.diff(filled[kept]))
-        return Held(self.at_ms[kept], self.coins[kept], traded, self.rounding)
+        return OpenInterest(self.at_ms[kept], self.coins[kept], traded, self.rounding)
 
     @property
     def steps(self) -> FloatArray:
@@ -80,87 +80,87 @@ class Held:
         return np.asarray(unseen | (self.unexplained & (self.factors >= UNIT_FACTOR)))
 
 
-def settle(held: Held) -> Settled:
-    """Leave out what cannot be open interest, and tell the rest: spikes, then units, then steps beyond the volume."""
-    if len(held.coins) < 2:
-        return Settled(np.ones(len(held.coins), dtype=bool), ())
-    spikes = _spikes(held)
-    kept, findings = ~spikes, _told_spikes(held, spikes)
-    units = _one_unit(held.only(kept))
+def settle(readings: OpenInterest) -> Settled:
+    """Leave out what cannot be open interest, and report the rest: spikes, then units, then steps beyond the volume."""
+    if len(readings.coins) < 2:
+        return Settled(np.ones(len(readings.coins), dtype=bool), ())
+    spikes = _spikes(readings)
+    kept, findings = ~spikes, _spike_notes(readings, spikes)
+    units = _one_unit(readings.only(kept))
     kept[np.flatnonzero(kept)[~units.kept]] = False
-    return Settled(kept, (*findings, *units.findings, *_told_jumps(held.only(kept))))
+    return Settled(kept, (*findings, *units.findings, *_jump_notes(readings.only(kept))))
 
 
-def _spikes(held: Held) -> BoolArray:
+def _spikes(readings: OpenInterest) -> BoolArray:
     """Lone readings between two that agree, reached and left by steps that no trading explains."""
-    odd = held.unexplained | held.unit_steps
-    there, back = held.steps[:-1], held.steps[1:]
-    tall = np.abs(there) >= SMALLEST_SPIKE * held.coins[:-2]
+    odd = readings.unexplained | readings.unit_steps
+    there, back = readings.steps[:-1], readings.steps[1:]
+    tall = np.abs(there) >= SMALLEST_SPIKE * readings.coins[:-2]
     returns = tall & (np.abs(there + back) <= COMES_BACK * np.abs(there))
-    spikes = np.zeros(len(held.coins), dtype=bool)
+    spikes = np.zeros(len(readings.coins), dtype=bool)
     spikes[1:-1] = odd[:-1] & odd[1:] & returns
     spikes[1:] &= ~spikes[:-1]
     return spikes
 
 
-def _told_spikes(held: Held, spikes: BoolArray) -> Notes:
+def _spike_notes(readings: OpenInterest, spikes: BoolArray) -> Notes:
     places = np.flatnonzero(spikes)
     if not places.size:
         return ()
     first = places[0]
-    before, coins, after = held.coins[first - 1 : first + 2]
-    at = told_ms(held.at_ms[first])
+    before, coins, after = readings.coins[first - 1 : first + 2]
+    at = utc_text_ms(readings.at_ms[first])
     return (note("lone_spikes", count=places.size, at=at, coins=coins, before=before, after=after),)
 
 
-def _one_unit(held: Held) -> Settled:
+def _one_unit(readings: OpenInterest) -> Settled:
     """Short excursions and an unconfirmed last reading left out; what lies before the last change of unit cut off."""
-    starts = np.flatnonzero(held.unit_steps) + 1
-    kept = np.ones(len(held.coins), dtype=bool)
+    starts = np.flatnonzero(readings.unit_steps) + 1
+    kept = np.ones(len(readings.coins), dtype=bool)
     for start, end in pairwise(starts):
-        if end - start <= EXCURSION and _agree(held.coins[start - 1], held.coins[end]):
+        if end - start <= EXCURSION and _agree(readings.coins[start - 1], readings.coins[end]):
             kept[start:end] = False
-            said = note("in_another_unit", count=end - start, at=told_ms(held.at_ms[start]))
-            return _after(held, kept, said)
+            finding = note("in_another_unit", count=end - start, at=utc_text_ms(readings.at_ms[start]))
+            return _after(readings, kept, finding)
     if not starts.size:
         return Settled(kept, ())
     last = int(starts[-1])
     change = {
-        "before": held.coins[last - 1],
-        "after": held.coins[last],
-        "at": told_ms(held.at_ms[last]),
-        "factor": held.factors[last - 1],
+        "before": readings.coins[last - 1],
+        "after": readings.coins[last],
+        "at": utc_text_ms(readings.at_ms[last]),
+        "factor": readings.factors[last - 1],
     }
-    if last == len(held.coins) - 1:
+    if last == len(readings.coins) - 1:
         kept[last:] = False
-        return _after(held, kept, Note("unconfirmed", change))
+        return _after(readings, kept, Note("unconfirmed", change))
     kept[:last] = False
     return Settled(kept, (Note("unit_changes", change),))
 
 
-def _after(held: Held, kept: BoolArray, said: Note) -> Settled:
+def _after(readings: OpenInterest, kept: BoolArray, finding: Note) -> Settled:
     """What is found in the rest once some readings are left out."""
-    rest = _one_unit(held.only(kept))
+    rest = _one_unit(readings.only(kept))
     kept[np.flatnonzero(kept)[~rest.kept]] = False
-    return Settled(kept, (said, *rest.findings))
+    return Settled(kept, (finding, *rest.findings))
 
 
 def _agree(before: float, after: float) -> bool:
     return bool(abs(np.log(after / before)) < np.log(UNIT_FACTOR))
 
 
-def _told_jumps(held: Held) -> Notes:
-    jumps = np.flatnonzero(held.unexplained) if len(held.coins) > 1 else np.array([], dtype=np.int64)
+def _jump_notes(readings: OpenInterest) -> Notes:
+    jumps = np.flatnonzero(readings.unexplained) if len(readings.coins) > 1 else np.array([], dtype=np.int64)
     if not jumps.size:
         return ()
-    worst = jumps[np.argmax(np.abs(held.steps[jumps]) - held.traded[jumps])]
+    worst = jumps[np.argmax(np.abs(readings.steps[jumps]) - readings.traded[jumps])]
     return (
         note(
             "more_than_traded",
             count=jumps.size,
-            steps=len(held.steps),
-            at=told_ms(held.at_ms[worst + 1]),
-            coins=held.steps[worst],
-            traded=held.traded[worst],
+            steps=len(readings.steps),
+            at=utc_text_ms(readings.at_ms[worst + 1]),
+            coins=readings.steps[worst],
+            traded=readings.traded[worst],
         ),
     )

@@ -1,8 +1,9 @@
-"""Whether a market's series can be what they say: every fault is repaired, cut out or only told, never passed over.
+"""Checks of a market's series: every fault is repaired, cut out or only reported, never ignored.
 
 `repaired_candles` and `repaired_open_interest` judge single rows; `checked` judges a line of bars and its readings of
 open interest together. Frames as in `estimator.frames`; bars also have their `end`. Repairs only leave rows out, never
-invent one: what is left out counts as unknown. Wicks and steps beyond the volume may be real: they are told and kept.
+invent one: what is left out counts as unknown. Wicks and steps beyond the volume may be real: they are reported and
+kept.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.errors import SeriesRefused
-from liqtruth.estimator.moments import told, told_ms
-from liqtruth.estimator.series.outliers import Held, settle
+from liqtruth.estimator.moments import utc_text, utc_text_ms
+from liqtruth.estimator.series.outliers import OpenInterest, settle
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Note, Notes, note
 
@@ -27,11 +28,11 @@ MOSTLY: Final = 0.5
 """Share of the readings beyond which disagreeing columns are refused instead of left out one by one."""
 WICK: Final = 0.1
 USUAL_WICKS: Final = 10.0
-"""A wick is told from 10 % of the price on, where it is also ten times the usual range of a bar."""
+"""A wick is reported from 10 % of the price on, where it is also ten times the usual range of a bar."""
 FROZEN_READINGS: Final = 12
 FROZEN_ROUNDED: Final = 48
 FROZEN_H: Final = 6.0
-"""Readings and hours without any change that are told; more of them where the source rounds its values."""
+"""Readings and hours without any change that are reported; more of them where the source rounds its values."""
 WIDE: Final = 1.5
 """Readings further apart than this many usual steps have a gap between them."""
 
@@ -50,7 +51,7 @@ class Checked:
 
 def repaired_candles(candles: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     """Candles in order of time, once each, whose prices can be prices; negative volumes are unknown ones."""
-    ordered, said = _ordered(candles, ["ts", "interval_s"], "candles")
+    ordered, findings = _ordered(candles, ["ts", "interval_s"], "candles")
     given = pl.all_horizontal(
         pl.col(name).is_finite().fill_null(False) & (pl.col(name) > 0) for name in PRICES
     )
@@ -61,22 +62,22 @@ def repaired_candles(candles: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     wrong = (volume < 0) | ~volume.is_finite()
     odd = whole.filter(wrong)
     return whole.with_columns(volume=pl.when(~wrong).then(volume)), (
-        *said,
-        *_told_rows("unpriced_candles", unpriced),
-        *_told_rows("inverted_candles", inverted),
-        *_told_rows("negative_volume", odd),
+        *findings,
+        *_row_notes("unpriced_candles", unpriced),
+        *_row_notes("inverted_candles", inverted),
+        *_row_notes("negative_volume", odd),
     )
 
 
 def repaired_open_interest(open_interest: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     """Readings in order of time, once each, that are above zero in every unit that they are given in."""
-    ordered, said = _ordered(open_interest, ["ts"], "readings of open interest")
+    ordered, findings = _ordered(open_interest, ["ts"], "readings of open interest")
     units = [pl.col(name) for name in ("open_interest", "open_interest_usd")]
     positive = pl.all_horizontal((unit.is_null() | (unit.is_finite() & (unit > 0))) for unit in units)
-    held, unheld = _parted(ordered, positive & ~pl.all_horizontal(unit.is_null() for unit in units))
-    return held, (
-        *said,
-        *_told_rows("no_open_interest", unheld),
+    usable, unusable = _parted(ordered, positive & ~pl.all_horizontal(unit.is_null() for unit in units))
+    return usable, (
+        *findings,
+        *_row_notes("no_open_interest", unusable),
     )
 
 
@@ -96,7 +97,7 @@ def _parted(rows: pl.DataFrame, good: pl.Expr) -> tuple[pl.DataFrame, pl.DataFra
     return rows.filter(good), rows.filter(~good)
 
 
-def _told_rows(code: str, rows: pl.DataFrame, **values: float) -> Notes:
+def _row_notes(code: str, rows: pl.DataFrame, **values: float) -> Notes:
     if rows.is_empty():
         return ()
     return (Note(code, {"count": rows.height, "first": _first(rows), **values}),)
@@ -105,7 +106,7 @@ def _told_rows(code: str, rows: pl.DataFrame, **values: float) -> Notes:
 def _first(rows: pl.DataFrame) -> str:
     first = rows["ts"].min()
     assert isinstance(first, datetime)
-    return told(first)
+    return utc_text(first)
 
 
 # -------------------------------------------------------------------- bars and readings side by side
@@ -120,13 +121,13 @@ def checked(bars: pl.DataFrame, open_interest: pl.DataFrame, rounding_usd: float
     readings = open_interest if not counted_anew else open_interest.filter(pl.col("ts") >= bars["ts"][0])
     priced, disagreeing = _agreeing(_priced(readings, bars))
     coins = pl.coalesce("open_interest", pl.col("open_interest_usd") / pl.col("px"))
-    held = Held(
+    series = OpenInterest(
         priced["ts"].dt.epoch("ms").to_numpy(),
         priced.select(coins).to_series().to_numpy(),
         traded_between(bars, priced["ts"].dt.epoch("ms").to_numpy()),
         rounding_usd / float(bars["close"][-1]),
     )
-    settled = settle(held)
+    settled = settle(series)
     kept = priced.filter(settled.kept).select(open_interest.columns)
     return Checked(
         bars,
@@ -156,7 +157,7 @@ def _one_denomination(bars: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     last = int(places[-1])
     factor = float(bars["open"][last] / bars["close"][last - 1])
     before, after = bars["close"][last - 1], bars["open"][last]
-    leap = note("price_leaps", before=before, after=after, at=told(bars["ts"][last]), factor=factor)
+    leap = note("price_leaps", before=before, after=after, at=utc_text(bars["ts"][last]), factor=factor)
     return bars[last:], (leap,)
 
 
@@ -174,7 +175,7 @@ def _priced(open_interest: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
-    """Readings whose coins and USD say the same, or that have one of them; refused where most do not."""
+    """Readings whose coins and USD agree, or that have one of them; refused where most do not."""
     share = pl.col("open_interest_usd") / (pl.col("open_interest") * pl.col("px"))
     off = (share.log().abs() > np.log1p(DISAGREE)).fill_null(False) & ~pl.col("guessed")
     both = priced.filter(share.is_not_null() & ~pl.col("guessed"))
@@ -185,10 +186,10 @@ def _agreeing(priced: pl.DataFrame) -> tuple[pl.DataFrame, Notes]:
     if wrong.height > MOSTLY * both.height:
         raise SeriesRefused(
             f"open interest in coins and in USD contradict each other in {wrong.height} of {both.height} readings, "
-            f"the first of {told(wrong['ts'][0])}: USD are {usual:,.4g} times coins at the price; "
+            f"the first of {utc_text(wrong['ts'][0])}: USD are {usual:,.4g} times coins at the price; "
             "import the column whose unit is known (--columns open_interest=NAME or open_interest_usd=NAME)"
         )
-    return priced.filter(~off), _told_rows("units_disagree", wrong, share=usual)
+    return priced.filter(~off), _row_notes("units_disagree", wrong, share=usual)
 
 
 def traded_between(bars: pl.DataFrame, at_ms: IntArray) -> FloatArray:
@@ -210,7 +211,7 @@ def traded_between(bars: pl.DataFrame, at_ms: IntArray) -> FloatArray:
     return np.where(lacking, np.nan, total[last] - total[first])
 
 
-# ------------------------------------------------------------------------------------- only told
+# ------------------------------------------------------------------------------------- only reported
 
 
 def _gaps(bars: pl.DataFrame) -> Notes:
@@ -219,7 +220,7 @@ def _gaps(bars: pl.DataFrame) -> Notes:
     if not places.size:
         return ()
     widest = places[np.argmax(missing_s[places])]
-    before = told(bars["ts"][int(widest)])
+    before = utc_text(bars["ts"][int(widest)])
     return (_gaps_note("gaps_in_candles", missing_s[places], before),)
 
 
@@ -233,7 +234,7 @@ def _wide_steps(open_interest: pl.DataFrame, bars: pl.DataFrame) -> Notes:
     if not places.size:
         return ()
     widest = places[np.argmax(steps_s[places])]
-    before = told(open_interest["ts"][int(widest) + 1])
+    before = utc_text(open_interest["ts"][int(widest) + 1])
     return (_gaps_note("gaps_in_open_interest", steps_s[places], before),)
 
 
@@ -246,17 +247,17 @@ def _frozen(open_interest: pl.DataFrame, is_rounded: bool) -> Notes:
     name = "open_interest" if open_interest["open_interest"].count() else "open_interest_usd"
     values, at_ms = open_interest[name].to_numpy(), open_interest["ts"].dt.epoch("ms").to_numpy()
     least = FROZEN_ROUNDED if is_rounded else FROZEN_READINGS
-    return _told_still("open interest stands still", values[:, None], at_ms, least)
+    return _still_notes("open interest stands still", values[:, None], at_ms, least)
 
 
 def _still_prices(bars: pl.DataFrame) -> Notes:
     prices = bars.select(PRICES).to_numpy()
     flat = (prices.max(axis=1) == prices.min(axis=1)).astype(np.float64)
     values = np.column_stack([np.where(flat > 0, prices[:, 3], np.nan)])
-    return _told_still("prices stand still", values, bars["ts"].dt.epoch("ms").to_numpy(), FROZEN_READINGS)
+    return _still_notes("prices stand still", values, bars["ts"].dt.epoch("ms").to_numpy(), FROZEN_READINGS)
 
 
-def _told_still(what: str, values: FloatArray, at_ms: IntArray, least: int) -> Notes:
+def _still_notes(what: str, values: FloatArray, at_ms: IntArray, least: int) -> Notes:
     """The longest run of equal rows, where it has `least` rows and lasts `FROZEN_H`."""
     if len(values) < 2:
         return ()
@@ -268,7 +269,7 @@ def _told_still(what: str, values: FloatArray, at_ms: IntArray, least: int) -> N
     length_h = (at_ms[end] - at_ms[start]) / 3.6e6
     if end - start + 1 < least or length_h < FROZEN_H:
         return ()
-    start_at, end_at = told_ms(at_ms[start]), told_ms(at_ms[end])
+    start_at, end_at = utc_text_ms(at_ms[start]), utc_text_ms(at_ms[end])
     return (note("stands_still", what=what, length_s=3600 * length_h, start=start_at, end=end_at),)
 
 
@@ -280,4 +281,4 @@ def _wicks(bars: pl.DataFrame) -> Notes:
         return ()
     worst = int(places[np.argmax(reach[places])])
     largest_pct = 100 * np.expm1(reach[worst])
-    return (note("wicks", count=places.size, largest_pct=largest_pct, at=told(bars["ts"][worst])),)
+    return (note("wicks", count=places.size, largest_pct=largest_pct, at=utc_text(bars["ts"][worst])),)

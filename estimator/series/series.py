@@ -1,6 +1,6 @@
 """Stored series of one market, put on one time line: non-overlapping bars with the open interest at each bar's end.
 
-Reads the lake; never calls a venue. What had to be chosen or could not be had is said in `notes`, what was found wrong
+Reads the lake; never calls a venue. What had to be chosen or could not be obtained is in `notes`, what was found wrong
 in `quality`.
 """
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
 from liqtruth.estimator.series.time_line import (
     Bars,
@@ -146,7 +146,7 @@ def align(
     """Bars that lie within `start` and `as_of`, with the last open interest known at the end of each.
 
     Frames as in `estimator.frames`. Open interest in USD is turned into coins at the bar's close. Where `marks` are
-    given, what each bar swept is told by them. Raises `StaleSeries`, `NothingStored` and `SeriesRefused`.
+    given, they decide what each bar swept. Raises `StaleSeries`, `NothingStored` and `SeriesRefused`.
     """
     inside = candles.filter(pl.col("ts") >= start, bar_ends(candles) <= as_of)
     sound, candle_findings = repaired_candles(inside)
@@ -155,7 +155,7 @@ def align(
     reach = pl.col("ts").is_between(line["ts"][0] - LOOK_BACK, as_of)
     readings, reading_findings = repaired_open_interest(open_interest.filter(reach))
     if readings.is_empty():
-        raise NothingStored(f"no open interest before the last bar that ends by {told(as_of)}")
+        raise NothingStored(f"no open interest before the last bar that ends by {utc_text(as_of)}")
     rounding = rounding_usd(readings, float(line["close"][-1]))
     found = checked(line, readings, rounding)
     bars, joined = _with_known_open_interest(found.bars, found.open_interest, as_of)
@@ -186,24 +186,24 @@ def _with_known_open_interest(
     lacking = int(joined["coins"].is_null().sum())
     bars, joined = bars[lacking:], joined[lacking:]
     if bars.is_empty():
-        raise NothingStored(f"no open interest before the last bar that ends by {told(as_of)}")
+        raise NothingStored(f"no open interest before the last bar that ends by {utc_text(as_of)}")
     last_oi_at = joined["oi_ts"][-1]
     if as_of - last_oi_at > LOOK_BACK:
         raise StaleSeries(
-            f"the last open interest is of {told(last_oi_at)}, {hours(as_of - last_oi_at)} before "
-            f"{told(as_of)}: fetch or import later ones, or ask for an earlier --at"
+            f"the last open interest is of {utc_text(last_oi_at)}, {hours(as_of - last_oi_at)} before "
+            f"{utc_text(as_of)}: fetch or import later ones, or ask for an earlier --at"
         )
     return bars, joined
 
 
 def _bars(bars: pl.DataFrame, coins: FloatArray, marks: pl.DataFrame | None) -> tuple[Bars, Notes]:
-    """The arrays, and what is said about volume and marks."""
+    """The arrays, and notes on volume and marks."""
     high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
     lacking = bars["volume"].null_count()
     volume = None if lacking else bars["volume"].to_numpy()
-    swept_low, swept_high, said = _swept(bars, marks)
+    swept_low, swept_high, notes = _swept(bars, marks)
     without = () if not lacking else (note("no_volume", lacking=lacking, bars=bars.height),)
-    return Bars(high, low, close, coins, volume, swept_low, swept_high), (*without, *said)
+    return Bars(high, low, close, coins, volume, swept_low, swept_high), (*without, *notes)
 
 
 def _swept(
@@ -216,29 +216,29 @@ def _swept(
     known = np.isfinite(low)
     if not known.any():
         return None, None, (note("no_marks"),)
-    said = note("marks_in_part", known=known.sum(), bars=len(known))
+    partial = note("marks_in_part", known=known.sum(), bars=len(known))
     return (
         np.where(known, low, bars["low"].to_numpy()),
         np.where(known, high, bars["high"].to_numpy()),
-        () if known.all() else (said,),
+        () if known.all() else (partial,),
     )
 
 
 def _refuse_stale(bars: pl.DataFrame, as_of: datetime) -> None:
     last = bars["end"].max() if bars.height else None
     if last is None:
-        raise NothingStored(f"no bar ends in the window before {told(as_of)}")
+        raise NothingStored(f"no bar ends in the window before {utc_text(as_of)}")
     assert isinstance(last, datetime)
     if as_of - last > STALE_AFTER:
         raise StaleSeries(
-            f"the last bar ended at {told(last)}, {hours(as_of - last)} before {told(as_of)}: "
+            f"the last bar ended at {utc_text(last)}, {hours(as_of - last)} before {utc_text(as_of)}: "
             "fetch or import later candles, or ask for an earlier --at"
         )
 
 
-def rounding_share(series: MarketSeries, births: FloatArray) -> float:
-    """Share of all births whose bar opened no more than one rounding step of the source."""
-    opened_usd = births * series.bars.close
+def rounding_share(series: MarketSeries, openings: FloatArray) -> float:
+    """Share of all openings whose bar opened no more than one rounding step of the source."""
+    opened_usd = openings * series.bars.close
     small = opened_usd <= series.oi_rounding_usd
     return float(opened_usd[small].sum() / opened_usd.sum()) if opened_usd.sum() > 0 else 0.0
 
@@ -246,7 +246,7 @@ def rounding_share(series: MarketSeries, births: FloatArray) -> float:
 def _clipped(wanted: datetime, first: datetime) -> Notes:
     if first - wanted <= timedelta(hours=6):
         return ()
-    return (note("history_begins", at=told(first), late_s=(first - wanted).total_seconds()),)
+    return (note("history_begins", at=utc_text(first), late_s=(first - wanted).total_seconds()),)
 
 
 def _old_open_interest(joined: pl.DataFrame) -> Notes:

@@ -16,7 +16,7 @@ from liqtruth.heatmap.grid import FloatArray
 NEARLY: Final = 0.98
 """Bar lengths that cover this share of what the best one covers count as equal; the shortest wins."""
 ENTRY_POINTS: Final = (1 / 6, 1 / 2, 5 / 6)
-"""Where in a bar's range (in log price) a third of its births enters each: the middles of the range's thirds."""
+"""Where in a bar's range (in log price) a third of its openings enters each: the middles of the range's thirds."""
 
 
 def pick_bars(candles: pl.DataFrame, start: datetime, as_of: datetime) -> pl.DataFrame:
@@ -56,7 +56,7 @@ def bar_ends(candles: pl.DataFrame) -> pl.Series:
 def beside_bars(bars: pl.DataFrame, open_interest: pl.DataFrame) -> pl.DataFrame:
     """`coins` and their `oi_ts` at the start of the first bar and the end of every bar (one row more than bars).
 
-    USD become coins at the price of their own moment: at a later one a move of the price would look like births.
+    USD become coins at the price of their own moment: at a later one a move of the price would look like openings.
     """
     line = pl.DataFrame(
         {
@@ -89,7 +89,7 @@ def rounding_usd(open_interest: pl.DataFrame, px: float) -> float:
 def mark_extremes(bars: pl.DataFrame, marks: pl.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Lowest and highest mark of each bar; NaN where candles of the mark do not cover the bar from end to end.
 
-    Candles of the mark count where they lie inside one bar: longer ones do not tell which bar an extreme was in.
+    Candles of the mark count where they lie inside one bar: longer ones do not state which bar an extreme was in.
     """
     if bars.is_empty() or marks.is_empty():
         nothing = np.full(bars.height, np.nan)

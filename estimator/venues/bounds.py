@@ -1,6 +1,6 @@
 """What a row of a series can be: one table of bounds for every door.
 
-Bounds are wide: they keep out what no market can show (a negative amount, funding of more than all that is held, a
+Bounds are wide: they keep out what no market can show (a negative amount, funding of more than all positions, a
 time of 1970 or of the future), never what is only unusual. Frames are those of `estimator.frames`.
 """
 
@@ -37,7 +37,7 @@ MOST_OF_ONE: Final = 1e11
 
 @dataclass(frozen=True)
 class Bound:
-    """`wrong` is true of rows whose `column` cannot be right; `wanted` says what it should be ("is not ...")."""
+    """`wrong` is true of rows whose `column` cannot be right; `wanted` is what it should be ("is not ...")."""
 
     column: str
     wrong: pl.Expr
@@ -115,7 +115,7 @@ def shown(value: object) -> str:
 
 
 def possible(rows: pl.DataFrame, dataset: str, now: datetime, left_out: LeftOut) -> pl.DataFrame:
-    """The rows that can be what they say by the clock `now`; `left_out` counts the others, each for one reason."""
+    """The rows with possible values by the clock `now`; `left_out` counts the others, each for one reason."""
     bounds = (timely(now), *BOUNDS[dataset])
     flags = rows.select(bound.wrong.fill_null(False).alias(str(at)) for at, bound in enumerate(bounds))
     wrong = flags.select(pl.any_horizontal(pl.all())).to_series()
@@ -142,7 +142,7 @@ def _cell(rows: pl.DataFrame, column: str) -> str:
 
 
 def too_large(usd: float | None) -> Notes:
-    """The warning of so many USD held in one market, where they are too many; empty where they are not."""
+    """The warning of so many USD in one market, where they are too many; empty where they are not."""
     if usd is None or usd < MOST_OF_ONE:
         return ()
     return (note("open_interest_too_large", usd=usd),)

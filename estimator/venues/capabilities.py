@@ -15,7 +15,7 @@ from liqtruth.estimator.venues.table import VENUES
 @dataclass(frozen=True)
 class Capability:
     """One dataset at one venue. `depth` is how far back it is kept, `periods` the bar lengths; `coverage` how much of
-    the liquidations is told. Where `given` is false, `why_not` says the reason."""
+    the liquidations is reported. Where `given` is false, `why_not` is the reason."""
 
     dataset: str
     given: bool
@@ -104,7 +104,7 @@ def _cell(capability: Capability) -> str:
 
 def venue_words(venues: Sequence[VenueCapabilities]) -> Iterator[str]:
     """What the table has no room for."""
-    yield "yes: no limit known; a bar length with +: the finest one; pushed: `liqtruth feed watch` hears them"
+    yield "yes: no limit known; a bar length with +: the finest one; pushed: `liqtruth feed watch` records them"
     for venue in venues:
         yield ""
         yield f"{venue.venue}: {venue.note}"

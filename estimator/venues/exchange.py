@@ -85,13 +85,13 @@ class Exchange:
 
     @property
     def source(self) -> str:
-        """Where rows come from; the sandbox says in its headers that it is synthetic."""
+        """Where rows come from; the sandbox states in its headers that it is synthetic."""
         headers = self.api.last_response_headers or {}
-        said = " ".join(str(value) for name, value in headers.items() if name.lower() == "server").lower()
-        return source_of(self.shown_url, said)
+        server = " ".join(str(value) for name, value in headers.items() if name.lower() == "server").lower()
+        return source_of(self.shown_url, server)
 
     async def now_ms(self) -> int:
-        """The venue's own clock, ours where it tells none. ccxt then goes by it too: it decides by the time which of
+        """The venue's own clock, ours where it reports none. ccxt then goes by it too: it decides by the time which of
         two endpoints has a page."""
         if not self.api.has["fetchTime"]:
             return int(self.api.milliseconds())
@@ -117,7 +117,7 @@ class Exchange:
         )
 
     def _size(self, market: dict[str, Any]) -> float:
-        """Of one contract; a size that is not told is only passed over where the venue counts in coins or money."""
+        """Of one contract; a size that is not reported is only passed over where the venue counts in coins or money."""
         size = market["contractSize"]
         counted = any(CONTRACTS in (feed.unit, feed.inverse_unit) for feed in self.venue.feeds.values())
         if size is None and not counted:
@@ -175,10 +175,10 @@ class Exchange:
                 with attempt:
                     return read(await asyncio.wait_for(method(), 2 * patience.timeout_s))
         except Exception as error:
-            raise self._told(what, error) from error
+            raise self._unreachable(what, error) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _told(self, what: str, error: Exception) -> SourceUnreachable:
+    def _unreachable(self, what: str, error: Exception) -> SourceUnreachable:
         place = f"{self.venue.name} ({self.shown_url}) did not give {what}"
         if worth_another_try(error):
             cause = f"{place} in {self.patience.attempts} attempts: {in_a_few_words(error)}"

@@ -39,14 +39,16 @@ def table_of(
     A row that cannot be read is counted in `left_out`; raises `Malformed` where no row can.
     """
     missed = LeftOut()
-    told = [
-        told for row in rows if (told := _row(row, fields, 1000 if in_seconds else 1, missed)) is not None
+    rows_read = [
+        rows_read
+        for row in rows
+        if (rows_read := _row(row, fields, 1000 if in_seconds else 1, missed)) is not None
     ]
-    if rows and not told:
+    if rows and not rows_read:
         raise Malformed(next(iter(missed.describe(ROWS))))
     if left_out is not None:
         left_out.take(missed)
-    columns = zip(*told, strict=True) if told else [()] * len(fields)
+    columns = zip(*rows_read, strict=True) if rows_read else [()] * len(fields)
     frame = pl.DataFrame(dict(zip(fields, columns, strict=True)), _types(fields), strict=True)
     return frame.with_columns(pl.col("ts").cast(UTC_MS)) if "ts" in fields else frame
 
@@ -87,21 +89,21 @@ def _value(row: Any, ours: str, theirs: Any) -> Any:
     return number(row[theirs])
 
 
-def text_of(told: Any) -> str:
-    """A name or number as text; anything else is none."""
-    if isinstance(told, bool) or not isinstance(told, str | int | float):
+def text_of(raw: Any) -> str:
+    """A name or number as text; anything else is empty."""
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
         raise TypeError("no text")
-    text = str(told)
+    text = str(raw)
     if not text or len(text) > LONGEST_TEXT or not text.isprintable():
         raise ValueError("no text")
     return text
 
 
-def number(told: Any) -> float:
-    """A number as venues write it, also as text; truth values and what Python alone calls a number are none."""
-    if isinstance(told, bool) or (isinstance(told, str) and not (told.isascii() and "_" not in told)):
+def number(raw: Any) -> float:
+    """A number as venues write it, also as text; truth values and what Python alone calls a number are refused."""
+    if isinstance(raw, bool) or (isinstance(raw, str) and not (raw.isascii() and "_" not in raw)):
         raise TypeError("no number")
-    return float(told)
+    return float(raw)
 
 
 def rows_at(answer: Any, way: Sequence[str | int]) -> Rows:
@@ -155,8 +157,8 @@ def candles_of(raw: pl.DataFrame, contract: Contract, unit: str, step_s: int, da
 
 
 def open_interest_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.DataFrame:
-    """`raw` has ts, amount in `unit`, and may have the venue's own value in USD. Coins stay null where the venue tells
-    money only: at which price it was turned, nobody says."""
+    """`raw` has ts, amount in `unit`, and may have the venue's own value in USD. Coins stay null where the venue
+    reports money only: at which price it was converted is unknown."""
     value = pl.col("value") if "value" in raw.columns else pl.lit(None, pl.Float64)
     amount, no_px = pl.col("amount"), pl.lit(None, pl.Float64)
     if contract.is_money(unit):
@@ -182,7 +184,7 @@ def ratios_of(raw: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 def liquidations_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.DataFrame:
     """`raw` has ts, px, and either amount and side, or the position's `signed` size with the part `ordered` (null: all)
-    and what was `left` of the order. A position closed in steps is told whole at every step."""
+    and what was `left` of the order. A position closed in steps is reported whole at every step."""
     if "signed" in raw.columns:
         ordered = pl.coalesce("ordered", "signed").abs()
         raw = raw.with_columns(
@@ -190,22 +192,22 @@ def liquidations_of(raw: pl.DataFrame, contract: Contract, unit: str) -> pl.Data
             side=pl.when(pl.col("signed") > 0).then(pl.lit("long")).otherwise(pl.lit("short")),
         )
     px = contract.px(pl.col("px"))
-    told = raw.with_columns(
+    table = raw.with_columns(
         px=px,
         coins=contract.coins(pl.col("amount"), unit, px),
         notional_usd=contract.usd(pl.col("amount"), unit, px),
     )
-    return conform(_identified(told), "liquidations")
+    return conform(_identified(table), "liquidations")
 
 
-def _identified(told: pl.DataFrame) -> pl.DataFrame:
+def _identified(table: pl.DataFrame) -> pl.DataFrame:
     """With an `id`: the venue's own, else made of the values and, among equals, of their order."""
-    if "id" in told.columns:
-        return told
+    if "id" in table.columns:
+        return table
     values = ("ts", "side", "px", "coins")
     ordinal = pl.int_range(pl.len()).over(*values)
     made = pl.format("{}/{}/{}/{}", "side", "px", "coins", ordinal)
-    return told.with_columns(id=made)
+    return table.with_columns(id=made)
 
 
 def tiers_of(raw: pl.DataFrame, contract: Contract, unit: str, px: float, now: Any) -> pl.DataFrame:

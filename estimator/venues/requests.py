@@ -180,7 +180,7 @@ READERS: Final[Mapping[str, Reader]] = {
 
 
 async def read(asked: Asked) -> pl.DataFrame:
-    """The rows of a page that can be what they say; the others are counted in `asked.left_out`.
+    """The rows of a page with possible values; the others are counted in `asked.left_out`.
 
     Of tiers all or none: a table without one of them would be another table.
     """
@@ -217,8 +217,8 @@ async def read_open_interest_now(
         raw = await asked.table(ask, now)
     if "ts" not in raw.columns:
         raw = raw.with_columns(ts=pl.lit(of_ms(now_ms)))
-    told = parsing.open_interest_of(asked.one_side(raw), contract, asked.unit)
-    return possible(told, "open_interest", of_ms(now_ms), counted)
+    reading = parsing.open_interest_of(asked.one_side(raw), contract, asked.unit)
+    return possible(reading, "open_interest", of_ms(now_ms), counted)
 
 
 async def _last_px(asked: Asked) -> float:

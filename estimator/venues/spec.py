@@ -65,12 +65,12 @@ class Feed:
     """One dataset of a venue.
 
     `limit` is the largest page in rows, `span_s` the longest time between its ends where the venue limits that.
-    `periods` are the bar lengths offered, as the raw calls name them. `depth_days` and `depth_rows` say how far back
+    `periods` are the bar lengths offered, as the raw calls name them. `depth_days` and `depth_rows` are how far back
     the venue answers; null where no limit is known. `unit` is that of volumes, open interest or tiers of a linear
     market, `inverse_unit` that of an inverse one (null: inverse markets are not read). `sides` is 2 where the venue
     adds up buyers and sellers, which are the same coins twice. `params` go beside ccxt's arguments, `states_limit`
-    says whether the limit does; `calls` replace its unified method, by kind where there are several. `coverage` is
-    what share of the events the venue tells, in its own words.
+    states whether the limit does; `calls` replace its unified method, by kind where there are several. `coverage` is
+    what share of the events the venue reports, in its own words.
     """
 
     limit: int
@@ -123,7 +123,7 @@ class Venue:
 
     `ccxt_id` is null for a venue whose series only come from files. `lacks` gives the reason for each dataset that is
     not in `feeds`. `quotes` are tried in this order. `options` go to ccxt; `markets_method` reads fewer markets than
-    its own. `open_interest_now` reads the present value, for collecting. `liquidation_stream` says how much of the
+    its own. `open_interest_now` reads the present value, for collecting. `liquidation_stream` states how much of the
     realised liquidations the venue pushes. `facts` names the maintenance brackets that are shipped.
     """
 

@@ -29,7 +29,7 @@ UNREADABLE: Final = (
 class Malformed(Exception):
     """An answer of another shape than documented: a gateway's page, or one that broke off.
 
-    Where it has two arguments, the first is its kind and the second what was told.
+    Where it has two arguments, the first is its kind and the second the message.
     """
 
     def __str__(self) -> str:
@@ -122,14 +122,14 @@ class Strictly:
         return found if found is not None and found["timestamp"] else _no_row(row, market)
 
     def parse_open_interest(self, row: Any, market: Any = None) -> Any:
-        """The present one may tell no time."""
+        """The present one may have no time."""
         found = _parsed(super().parse_open_interest, row, market)  # type: ignore[misc]
         return _no_row(row, market) if found is None else found
 
     def parse_open_interests_history(self, rows: Any, market: Any = None, *_: Any) -> Any:
         """All of them: ccxt's filter by time would pass over rows without any."""
-        told = super().parse_open_interests_history(rows, market)  # type: ignore[misc]
-        return [row if row["timestamp"] else _no_row(row["info"], market) for row in told]
+        parsed = super().parse_open_interests_history(rows, market)  # type: ignore[misc]
+        return [row if row["timestamp"] else _no_row(row["info"], market) for row in parsed]
 
     # --------------------------------------------------------------------------------------- markets
 
@@ -140,26 +140,26 @@ class Strictly:
         finally:
             self.is_listing = False
 
-    def parse_market(self, *told: Any) -> Any:
-        return _parsed(super().parse_market, *told)  # type: ignore[misc]
+    def parse_market(self, *given_by_venue: Any) -> Any:
+        return _parsed(super().parse_market, *given_by_venue)  # type: ignore[misc]
 
-    def parse_contract_market(self, *told: Any) -> Any:
+    def parse_contract_market(self, *given_by_venue: Any) -> Any:
         """Gate's."""
-        return _parsed(super().parse_contract_market, *told)  # type: ignore[misc]
+        return _parsed(super().parse_contract_market, *given_by_venue)  # type: ignore[misc]
 
     def set_markets(self, markets: Any, currencies: Any = None) -> Any:
-        told = list(markets.values()) if isinstance(markets, dict) else markets
-        listed = [market for market in told if _is_market(market)]
-        self.unread_markets = len(told) - len(listed)
+        given = list(markets.values()) if isinstance(markets, dict) else markets
+        listed = [market for market in given if _is_market(market)]
+        self.unread_markets = len(given) - len(listed)
         return super().set_markets(listed, currencies)  # type: ignore[misc]
 
 
-def _parsed(parse: Callable[..., Any], *told: Any) -> Any:
+def _parsed(parse: Callable[..., Any], *given_by_venue: Any) -> Any:
     """Null where ccxt cannot parse it."""
     import ccxt
 
     try:
-        return parse(*told)
+        return parse(*given_by_venue)
     except (ccxt.BaseError, *UNREADABLE):
         return None
 

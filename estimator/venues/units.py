@@ -16,7 +16,7 @@ from liqtruth.heatmap.errors import BadInput
 class Contract:
     """What the numbers of one perpetual mean.
 
-    `size` is coins of the base per contract, for an inverse market USD per contract. `coins_per_base` says how many of
+    `size` is coins of the base per contract, for an inverse market USD per contract. `coins_per_base` is how many of
     our coins are in one of the market's base: 1000 for `PEPE` where `1000PEPE` is traded.
     """
 

@@ -1,7 +1,7 @@
 """Rows of the table of venues: those that publish a history of their open interest.
 
 Calls, units and page limits follow the parsing code of the installed ccxt and the payloads noted in it; depths and
-coverages the venues' public documentation. What a venue lacks is said with its reason.
+coverages the venues' public documentation. What a venue lacks is listed with its reason.
 """
 
 from typing import Final
@@ -154,7 +154,7 @@ BYBIT: Final = Venue(
     liquidation_stream="every liquidation, each 500 ms",
     pushes_every_liquidation=True,
     options={"fetchMarkets": {"types": ["linear", "inverse"]}},
-    note="perpetuals in USDT, then USDC, then inverse; open interest is told of both sides and halved",
+    note="perpetuals in USDT, then USDC, then inverse; open interest is reported for both sides and halved",
 )
 
 OKX: Final = Venue(
@@ -242,7 +242,7 @@ GATE: Final = Venue(
     },
     open_interest_now=None,
     options={"fetchMarkets": {"types": ["swap"]}},
-    note="USDT-settled perpetuals; candles reach back 10,000 bars; open interest is told of both sides (as others "
+    note="USDT-settled perpetuals; candles reach back 10,000 bars; open interest is reported for both sides (as others "
     "measured against the positions it gives) and halved, that of the last bar stands for now",
 )
 
@@ -295,7 +295,7 @@ HTX: Final = Venue(
     lacks={"tiers": "maintenance depends on the leverage that is set: not a table by notional"},
     open_interest_now=present(unit=CONTRACTS, sides=2),
     options={"fetchMarkets": {"types": {"linear": True, "inverse": False, "spot": False}}},
-    note="USDT-margined swaps; open interest, hourly at the finest, and volume are told of both sides and halved",
+    note="USDT-margined swaps; open interest, hourly at the finest, and volume are reported for both sides and halved",
 )
 
 KUCOIN: Final = Venue(

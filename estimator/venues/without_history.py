@@ -64,7 +64,7 @@ MEXC: Final = Venue(
         "open_interest": COLLECTED,
         "ratios": NO_PUBLIC_CALL,
         "liquidations": NO_PUBLIC_CALL,
-        "tiers": "told as steps whose unit (contracts or value) differs by market, and ccxt does not tell which",
+        "tiers": "reported as steps whose unit (contracts or value) differs by market, and ccxt does not state which",
     },
     open_interest_now=present(
         Call(
@@ -112,7 +112,7 @@ BINGX: Final = Venue(
     },
     open_interest_now=present(unit=USD),
     markets_method="fetch_swap_markets",
-    note="open interest is told in USDT",
+    note="open interest is reported in USDT",
 )
 
 KRAKEN: Final = Venue(
@@ -185,7 +185,7 @@ DERIBIT: Final = Venue(
         ),
         inverse_unit=USD,
     ),
-    note="perpetuals in USDC first, then the inverse ones; funding accrues, told per hour",
+    note="perpetuals in USDC first, then the inverse ones; funding accrues, reported per hour",
 )
 
 BITMEX: Final = Venue(
@@ -203,7 +203,7 @@ HYPERLIQUID: Final = Venue(
         "funding": Feed(500),
     },
     lacks={
-        "mark_candles": "only the present mark is told",
+        "mark_candles": "only the present mark is reported",
         "open_interest": "no history is published: `liqtruth feed watch` collects it from now on",
         "ratios": NO_PUBLIC_CALL,
         "liquidations": "read by `liqtruth index`, exactly",

@@ -1,4 +1,4 @@
-"""What is said beside every drawing of a map: what it is, how much it has seen, what is not on it."""
+"""The text beside every drawing of a map: what it is, how much it has seen, what is not on it."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,7 +8,7 @@ from liqtruth.heatmap.drawing.zoom import View
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.notes import of_codes, texts, without_codes
-from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd
 
 MORE_THAN_ALL: Final = 1.1
@@ -60,33 +60,33 @@ def age_line(heatmap: Heatmap, now: datetime | None = None) -> str:
 
 def beside_age(heatmap: Heatmap) -> tuple[str, ...]:
     """What must stand beside every age: that the data are the sandbox's, where they are."""
-    return (SYNTHETIC_SAID,) if heatmap.synthetic else ()
+    return (SYNTHETIC_NOTE,) if heatmap.synthetic else ()
 
 
 def coverage_line(heatmap: Heatmap) -> str:
-    """Share of open interest per side, positions and age; a filtered map says what was kept, then this of the whole."""
+    """Share of open interest per side, positions and age; a filtered map states the filter, then this of the whole."""
     coverage = heatmap.coverage
     share = coverage.share
     seen = _sides(coverage.seen_usd)
     if share is None:
-        said = f"open interest unknown; seen {seen}"
+        line = f"open interest unknown; seen {seen}"
     else:
         verb = "places" if heatmap.source == "modelled" else "covers"
-        said = (
+        line = (
             f"{verb} {percent(share.long)} of long and {percent(share.short)} of short open interest "
             f"({usd(coverage.open_interest_usd or 0.0)}){_doubt(coverage)}"
         )
     if coverage.positions is not None:
-        said += f"; {counted(coverage.positions, 'position')}"
+        line += f"; {counted(coverage.positions, 'position')}"
         if coverage.accounts is not None:
-            said += f" of {counted(coverage.accounts, 'account')}"
+            line += f" of {counted(coverage.accounts, 'account')}"
     if coverage.oldest_age_s is not None:
         last = "series end" if heatmap.source == "modelled" else "oldest read"
-        said += f", {last} {age(coverage.oldest_age_s)} before its moment"
+        line += f", {last} {age(coverage.oldest_age_s)} before its moment"
     return (
-        f"{heatmap.filtered_by}: {_sides(heatmap.total_usd)}, of a whole that {said}"
+        f"{heatmap.filtered_by}: {_sides(heatmap.total_usd)}, of a whole that {line}"
         if heatmap.only
-        else said
+        else line
     )
 
 
@@ -136,14 +136,14 @@ def _move_cells(move: Move) -> tuple[str, ...]:
 def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
     """What moves of the mark liquidate, with bounds and the whales' part; none where the map has no bounds."""
     bounds = heatmap.bounds
-    return () if bounds is None else tuple(move.told(bounds.level) for move in moves(bounds))
+    return () if bounds is None else tuple(move.text(bounds.level) for move in moves(bounds))
 
 
-def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
+def side_notes(heatmap: Heatmap) -> tuple[str, ...]:
     """What is not drawn, what a fitted model does not know here, what was found wrong with the input, and the notes of
-    the coverage that `head_lines` does not say."""
+    the coverage that is not in `head_lines`."""
     bounds = heatmap.bounds
-    held = (
+    bounds_note = (
         ()
         if bounds is None
         else (f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",)
@@ -151,7 +151,7 @@ def said_beside(heatmap: Heatmap) -> tuple[str, ...]:
     lacking = texts(of_codes(heatmap.assumptions, LACKING))
     found = tuple(f"input: {finding}" for finding in heatmap.quality)
     notes = texts(without_codes(heatmap.coverage.notes, ABOUT_LAYERS))
-    return (remainder_line(heatmap), *held, *lacking, *found, *notes)
+    return (remainder_line(heatmap), *bounds_note, *lacking, *found, *notes)
 
 
 def _sides(amount: Sides) -> str:

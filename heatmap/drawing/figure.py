@@ -20,7 +20,7 @@ from liqtruth.heatmap.drawing.captions import (
     kind,
     moves_rows,
     per_bin,
-    said_beside,
+    side_notes,
     title,
 )
 from liqtruth.heatmap.drawing.page import Section, Table, map_age, render
@@ -33,7 +33,7 @@ from liqtruth.heatmap.drawing.theme import (
     PAPER,
     SHORT,
     SHORT_LINE,
-    say_instead,
+    annotate_empty,
     themed,
 )
 from liqtruth.heatmap.drawing.zoom import View, reach_bins, zoomed
@@ -57,7 +57,7 @@ LEGEND_BELOW: Final = {"y": 0.005, "yref": "container", "yanchor": "bottom"}
 def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
     """Bars of notional (million USD) by price, with what a move from the mark liquidates on the upper axis.
 
-    `captioned` puts heading, bounds and notes above them; a page says these beside the picture, where they wrap.
+    `captioned` puts heading, bounds and notes above them; a page has these beside the picture, where they wrap.
     """
     import plotly.graph_objects as go
 
@@ -85,14 +85,14 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
     _draw_mark(figure, heatmap.mark_px, f"mark {price(heatmap.mark_px)}")
     if view.empty:
         reach = 100 * (view.edges[-1] / heatmap.mark_px - 1)
-        say_instead(figure, f"no liquidation within {reach:.0f} % of the mark")
+        annotate_empty(figure, f"no liquidation within {reach:.0f} % of the mark")
     return figure
 
 
 def _captions(heatmap: Heatmap) -> list[str]:
     """Lines under the heading; bounds are what a trader looks for, so they are as bright as the heading."""
     bright = [f'<span style="color:{INK}">{escape(line)}</span>' for line in bounds_lines(heatmap)]
-    head, rest = wrapped(head_lines(heatmap)), wrapped(said_beside(heatmap))
+    head, rest = wrapped(head_lines(heatmap)), wrapped(side_notes(heatmap))
     color = AGE_COLORS[grade(data_moment(heatmap))]
     aged = f'<span style="color:{color}">when drawn: {escape(age_line(heatmap))}</span>'
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
@@ -114,7 +114,7 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
             trace.showlegend = column == 1
             figure.add_trace(trace, row=1, col=column)
         if view.empty:
-            say_instead(figure, "nothing in this range", column)
+            annotate_empty(figure, "nothing in this range", column)
     bound = 100 * np.expm1(np.array([-reach, reach]))
     themed(figure, margin={"t": 70, "b": 90}, legend=LEGEND_BELOW, barmode="overlay", height=640)
     figure.update_xaxes(title_text="% of the side", rangemode="tozero")
@@ -126,9 +126,9 @@ def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
 
 
 def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
-    """The map's page: how old it is and what it has seen, what moves liquidate, the picture, and what is said of it.
+    """The map's page: how old it is and what it has seen, what moves liquidate, the picture, and its notes.
 
-    Its age is told against `now`, by default the clock."""
+    Its age is measured at `now`, by default the clock."""
     heads, rows = moves_rows(heatmap)
     moved = Table(heads, [(move.side, cells) for move, cells in rows]) if rows else None
     return render(
@@ -137,7 +137,7 @@ def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
         age=map_age(heatmap, now),
         about=head_lines(heatmap),
         sections=[Section(table=moved), Section(figures={"map": map_figure(heatmap, captioned=False)})],
-        notes=(*said_beside(heatmap), *texts(heatmap.assumptions)),
+        notes=(*side_notes(heatmap), *texts(heatmap.assumptions)),
         notes_heading="What is not drawn, and what it rests on",
     )
 

@@ -14,7 +14,7 @@ from liqtruth.heatmap.drawing.theme import AGE_COLORS, LONG, MARK, SHORT
 from liqtruth.heatmap.drawing.zoom import View, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.synthetic import SYNTHETIC_SAID
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import as_of, grade, price, usd
 
 BARS_EACH_WAY: Final = 40
@@ -33,11 +33,11 @@ def map_html(heatmap: Heatmap) -> str:
 def series_html(series: HeatmapSeries) -> str:
     """Title, age, and how many moments are known."""
     heading = _heading(f"{series.coin} on {series.venue}: {series.model or series.source} over time")
-    taken, said = series.data_moment, SYNTHETIC_SAID if series.synthetic else ""
+    taken, badge = series.data_moment, SYNTHETIC_NOTE if series.synthetic else ""
     aged = (
         []
         if taken is None
-        else [_line(", ".join(filter(None, (as_of(taken), said))), AGE_COLORS[grade(taken)])]
+        else [_line(", ".join(filter(None, (as_of(taken), badge))), AGE_COLORS[grade(taken)])]
     )
     return card([heading, *aged, *map(_line, series.describe()), _line("draw it with .plot()")])
 
@@ -46,11 +46,11 @@ def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of text, the first column to the left and the others to the right."""
 
     def row(cells: Sequence[str], tag: str) -> str:
-        told = (
+        marked = (
             f'<{tag} style="text-align:{"right" if at else "left"};padding:1px 8px">{escape(cell)}</{tag}>'
             for at, cell in enumerate(cells)
         )
-        return f"<tr>{''.join(told)}</tr>"
+        return f"<tr>{''.join(marked)}</tr>"
 
     return f"<table>{row(heads, 'th')}{''.join(row(cells, 'td') for cells in rows)}</table>"
 

@@ -1,7 +1,7 @@
 """The shell of every page: title, synthetic badge, age, the answer, sections of figures and tables, notes.
 
 A page needs nothing else: plotly.js and the style are inside, and nothing is loaded from anywhere. It is read in the
-dark or light of its reader, and says its age anew whenever it is opened. The same input gives the same bytes.
+dark or light of its reader, and computes its age whenever it is opened. The same input gives the same bytes.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from liqtruth.heatmap.drawing.theme import (
     PAPER,
     RISING,
     SHORT,
+    annotate_empty,
     colorscale,
-    say_instead,
     themed,
 )
 from liqtruth.heatmap.grid import FloatArray
@@ -49,7 +49,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
     """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
 
     Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear.
-    `captioned` puts heading and notes above them; a page says these beside the picture, where they wrap.
+    `captioned` puts heading and notes above them; a page has these beside the picture, where they wrap.
     """
     import plotly.graph_objects as go
 
@@ -79,12 +79,12 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         legend={"y": 0, "yref": "container", "yanchor": "bottom"},
     )  # fmt: skip
     if scale.top == 0.0:
-        say_instead(figure, "no liquidation in view")
+        annotate_empty(figure, "no liquidation in view")
     return figure
 
 
 def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
-    """The page of a series; its age is told against `now`, by default the clock."""
+    """The page of a series; its age is measured at `now`, by default the clock."""
     return render(
         _title(series),
         synthetic=series.synthetic,
@@ -183,15 +183,15 @@ class _Scale:
 
 
 def _scale_of(series: HeatmapSeries, longs: FloatArray, shorts: FloatArray) -> _Scale:
-    held = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
+    amounts = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
     is_log = series.source != "modelled"
-    if not held.size:
+    if not amounts.size:
         return _Scale(0.0, is_log)
-    return _Scale(float(held.max() if is_log else np.quantile(held, BRIGHTEST)), is_log)
+    return _Scale(float(amounts.max() if is_log else np.quantile(amounts, BRIGHTEST)), is_log)
 
 
 def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:
-    """Candles while they can be told apart, else the mark."""
+    """Candles while they are wide enough to distinguish, else the mark."""
     import plotly.graph_objects as go
 
     times = list(series.times)

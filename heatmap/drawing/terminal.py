@@ -14,7 +14,7 @@ from liqtruth.heatmap.drawing.captions import (
     head_lines,
     moves_rows,
     per_bin,
-    said_beside,
+    side_notes,
     title,
 )
 from liqtruth.heatmap.drawing.zoom import View, zoomed
@@ -29,7 +29,7 @@ EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 def map_panel(
     heatmap: Heatmap, *, rows: int = 30, bar_width: int = 34, now: datetime | None = None
 ) -> RenderableType:
-    """About `rows` rows of bars with cumulative notional; fits 80 columns. Ages are told against `now`, by default the
+    """About `rows` rows of bars with cumulative notional; fits 80 columns. Ages are measured at `now`, by default the
     clock."""
     view = zoomed(heatmap, max(rows // 2, 1))
     parts: list[RenderableType] = [Text(title(heatmap), style="bold")]
@@ -42,7 +42,7 @@ def map_panel(
         parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
     else:
         parts.append(_bars(heatmap, view, bar_width))
-    parts += [Text(line, style="dim") for line in said_beside(heatmap)]
+    parts += [Text(line, style="dim") for line in side_notes(heatmap)]
     return Group(*parts)
 
 

@@ -116,7 +116,7 @@ def themed(figure: go.Figure, **layout: Any) -> go.Figure:
     return figure.update_layout(**layout)
 
 
-def say_instead(figure: go.Figure, text: str, column: int = 1) -> None:
+def annotate_empty(figure: go.Figure, text: str, column: int = 1) -> None:
     """What stands in a panel that has nothing to draw, by its column."""
     axis = "" if column == 1 else str(column)
     figure.add_annotation(

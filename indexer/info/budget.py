@@ -135,10 +135,10 @@ class Budget:
 
     async def _wait_while_held(self) -> None:
         for _ in count():
-            held_s = max(pace.held_s() for pace in self._paces)
-            if held_s <= 0:
+            blocked_s = max(pace.blocked_s() for pace in self._paces)
+            if blocked_s <= 0:
                 return
-            await asyncio.sleep(held_s)
+            await asyncio.sleep(blocked_s)
 
 
 def _name(base_url: str) -> str:

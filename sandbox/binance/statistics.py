@@ -66,11 +66,11 @@ class Statistics:
         return [
             {
                 "symbol": query["symbol"],
-                "sumOpenInterest": from_units(int(held), asset.sz_decimals),
+                "sumOpenInterest": from_units(int(size), asset.sz_decimals),
                 "sumOpenInterestValue": from_units(int(worth), 6),
                 "timestamp": int(time),
             }
-            for held, worth, time in zip(lots, value, self.series.times(points), strict=True)
+            for size, worth, time in zip(lots, value, self.series.times(points), strict=True)
         ]
 
     def _ratio(self, query: Query, share: Callable[[Ints, int], Floats]) -> Json:

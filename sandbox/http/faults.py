@@ -41,14 +41,14 @@ class Faults:
     307 and points to `redirect_to`, `rate_odd_retry_after` is a 429 whose wait is no number of seconds, `rate_bomb` is
     a small gzip answer of `bomb_bytes`, `rate_drip` sends a byte a second.
 
-    On the socket: `rate_silent` leaves the connection open and never says anything on it again, pongs included;
+    On the socket: `rate_silent` leaves the connection open and never sends anything on it again, pongs included;
     `rate_drop` cuts it without a close frame; `rate_duplicate` sends the message twice, `rate_reorder` after the next
     one; `rate_gap` loses it and the `gap_messages - 1` after it. While `silence` is set every open socket falls silent
     for good. `clock_skew_ms` is added to the times of trades. `rate_socket_redirect` is the share of handshakes that
     are answered with a redirect.
 
     `spoiled` maps kinds of `sandbox.http.spoiled.SPOILINGS` to rates, for answers and for messages. Of the dexes in
-    `failing_dexes` nothing is told: 500.
+    `failing_dexes` nothing is answered: 500.
     """
 
     rate_429: float = 0.0
@@ -133,8 +133,8 @@ def response(status: int, body: bytes, headers: dict[str, str] | None = None) ->
     """An answer of this exchange."""
     is_json = body[:1] in (b"{", b"[", b'"') or body == b"null"
     kind = JSON if is_json else "text/plain"
-    told = {"Server": SERVER_NAME, **(headers or {})}
-    return web.Response(status=status, body=body, content_type=kind, headers=told)
+    sent = {"Server": SERVER_NAME, **(headers or {})}
+    return web.Response(status=status, body=body, content_type=kind, headers=sent)
 
 
 async def faulty(

@@ -1,6 +1,6 @@
 """What centralised venues get wrong, at random in an order fixed by the seed: answers and messages that are spoiled.
 
-`sandbox.http.faults` is what happens on the way; this is what a venue itself says. Switched on by a rate, off by
+`sandbox.http.faults` is what happens on the way; this is what a venue itself sends. Switched on by a rate, off by
 zero, also while the server runs. Whole answers: a redirect to another host, a gzip bomb, a body without an end,
 nesting without end, bytes that are no UTF-8, an error with HTTP 200, nothing. Values: one row or value of an
 otherwise sound answer.
@@ -55,7 +55,7 @@ class Misbehaviour:
         return kind
 
     async def answer(self, request: web.BaseRequest, body: bytes, server: str) -> web.StreamResponse | None:
-        """A spoiled answer in place of `body`, said to be of `server`; null where this one is sound."""
+        """A spoiled answer in place of `body`, as sent by `server`; null where this one is sound."""
         kind = self._drawn(self.rate, self.kinds, "in an answer")
         if kind is None:
             return None
@@ -74,14 +74,14 @@ class Misbehaviour:
         if kind in whole:
             return whole[kind]
         try:
-            told = json.loads(body)
+            answer = json.loads(body)
         except ValueError:
             return body
-        ways = [way for way, value in leaves(told) if way and FITS[kind](value)]
+        ways = [way for way, value in leaves(answer) if way and FITS[kind](value)]
         if not ways:
             return body
         way = ways[int(self._rng.integers(len(ways)))]
-        return json.dumps(changed(told, way, MADE[kind])).encode()
+        return json.dumps(changed(answer, way, MADE[kind])).encode()
 
     def meets_a_redirect(self) -> bool:
         """Whether a handshake is redirected."""
@@ -89,7 +89,7 @@ class Misbehaviour:
         return self._drawn(self.socket_rate, can, "of a handshake") is not None
 
     def pushed(self, message: str) -> str | bytes | None:
-        """What a venue says beside `message`; null where it says nothing wrong."""
+        """What a venue sends beside `message`; null where it sends nothing wrong."""
         kinds = tuple(kind for kind in self.socket_kinds if kind != "redirect")
         kind = self._drawn(self.socket_rate, kinds, "on a socket")
         if kind is None:
@@ -122,20 +122,22 @@ async def _endless(request: web.BaseRequest, server: str) -> web.StreamResponse:
     return response
 
 
-def leaves(told: Any, way: Way = ()) -> Iterator[tuple[Way, Any]]:
+def leaves(answer: Any, way: Way = ()) -> Iterator[tuple[Way, Any]]:
     """Every part of an answer with the way to it."""
-    yield way, told
-    parts = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
+    yield way, answer
+    parts = (
+        answer.items() if isinstance(answer, dict) else enumerate(answer) if isinstance(answer, list) else ()
+    )
     for key, value in parts:
         yield from leaves(value, (*way, key))
 
 
-def changed(told: Any, way: Way, make: Callable[[Any], Any]) -> Any:
-    """`told` with what is at the end of the way made into something else."""
+def changed(answer: Any, way: Way, make: Callable[[Any], Any]) -> Any:
+    """`answer` with what is at the end of the way made into something else."""
     if not way:
-        return make(told)
-    copy: Any = dict(told) if isinstance(told, dict) else list(told)
-    copy[way[0]] = changed(told[way[0]], way[1:], make)
+        return make(answer)
+    copy: Any = dict(answer) if isinstance(answer, dict) else list(answer)
+    copy[way[0]] = changed(answer[way[0]], way[1:], make)
     return copy
 
 

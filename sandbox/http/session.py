@@ -18,7 +18,7 @@ MOST_WAITING: Final = 50_000
 
 @dataclass
 class Session:
-    """One connection: what it wants to hear, and what waits to be sent. `place` is the path it was opened at."""
+    """One connection: its subscriptions, and what waits to be sent. `place` is the path it was opened at."""
 
     socket: web.WebSocketResponse
     request: web.BaseRequest
@@ -26,21 +26,21 @@ class Session:
     subscriptions: set[Any] = field(default_factory=set)
     is_silent: bool = False
     _outbox: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
-    _held_back: str | bytes | None = None
+    _delayed: str | bytes | None = None
     _to_lose: int = 0
 
     @property
     def place(self) -> str:
         return self.request.path
 
-    def say(self, message: Json | str) -> None:
-        """Queue a message as it is; what a fault held back follows it. Silence falls on whatever is said."""
+    def send(self, message: Json | str) -> None:
+        """Queue a message as it is; what a fault delayed follows it. A fault of silence starts with any message."""
         if self.faults().silence:
             self.fall_silent()
         if not self.is_silent:
-            self._send(_text(message))
+            self._enqueue(_text(message))
 
-    def say_event(self, message: Json | str) -> None:
+    def send_event(self, message: Json | str) -> None:
         """Queue a message of what happened in the market, which may meet a fault."""
         if self.is_silent:
             return
@@ -53,24 +53,24 @@ class Session:
             self.cut()
         elif self._to_lose:
             self._to_lose -= 1
-        elif fault == "reorder" and self._held_back is None:
-            self._held_back = _text(message)
+        elif fault == "reorder" and self._delayed is None:
+            self._delayed = _text(message)
         elif fault is not None and fault in SPOILINGS:
-            self._send(spoiled(fault, _text(message).encode()))
+            self._enqueue(spoiled(fault, _text(message).encode()))
         else:
             for _ in range(2 if fault == "duplicate" else 1):
-                self.say(message)
+                self.send(message)
 
-    def say_bytes(self, message: bytes) -> None:
+    def send_bytes(self, message: bytes) -> None:
         """Queue a text message of bytes that need not be text."""
         if not self.is_silent:
             self._outbox.put_nowait(message)
 
-    def _send(self, text: str | bytes) -> None:
+    def _enqueue(self, text: str | bytes) -> None:
         self._outbox.put_nowait(text)
-        if self._held_back is not None:
-            self._outbox.put_nowait(self._held_back)
-            self._held_back = None
+        if self._delayed is not None:
+            self._outbox.put_nowait(self._delayed)
+            self._delayed = None
         if self._outbox.qsize() > MOST_WAITING:
             self.cut()
 
@@ -97,7 +97,7 @@ class Session:
 
 @dataclass
 class Connections:
-    """All connections of one kind; what a client says goes to `take`, which a subclass gives its protocol."""
+    """All connections of one kind; what a client sends goes to `take`, which a subclass gives its protocol."""
 
     faults: Callable[[], Faults]
     idle_s: float | None = 60.0
@@ -108,7 +108,7 @@ class Connections:
         """What a connection subscribes to by its address."""
 
     def take(self, session: Session, text: str) -> None:
-        """Do what the client said, or answer why not."""
+        """Do what the client asked, or answer why not."""
         raise NotImplementedError
 
     async def handle(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
@@ -142,7 +142,7 @@ class Connections:
             self.take(session, message.data)
 
     async def close(self) -> None:
-        """End every connection, with a close frame where somebody may hear it."""
+        """End every connection, with a close frame where somebody may read it."""
         for session in list(self.sessions):
             if session.is_silent:
                 session.cut()

@@ -2,7 +2,7 @@
 and what is listed, as `meta`, `spotMeta` and `perpDexs` write it.
 
 Whoever holds a pooled account (unified, portfolio margin) shows only its posted margin in the clearinghouse; the
-equity is in the spot state and `tokenToAvailableAfterMaintenance` says what is left above maintenance.
+equity is in the spot state and `tokenToAvailableAfterMaintenance` is what is left above maintenance.
 """
 
 from collections.abc import Callable
@@ -55,10 +55,10 @@ class AccountBook:
 
     @cached_property
     def liq_px(self) -> Floats:
-        """By account and coin, NaN where nothing is held or no price liquidates it."""
-        held = open_positions(self.market, self.market.hyperliquid)
+        """By account and coin, NaN where there is no position or no price liquidates it."""
+        positions = open_positions(self.market, self.market.hyperliquid)
         prices = np.full(self.market.hyperliquid.ledger.lots.shape, np.nan)
-        prices[held.account, held.coin] = held.liq_px
+        prices[positions.account, positions.coin] = positions.liq_px
         return prices
 
     @cached_property
@@ -83,18 +83,20 @@ class AccountBook:
         row = self.row_of.get(user)
         if row is None:
             return _summarised([], (0, 0, 0, 0), (0, 0, 0, 0), "0.0", self._time_ms)
-        held = [column for column in columns if self.market.hyperliquid.ledger.lots[row, column]]
-        return self._held_state(row, held, dex)
+        open_columns = [column for column in columns if self.market.hyperliquid.ledger.lots[row, column]]
+        return self._state_of(row, open_columns, dex)
 
     @property
     def _assets(self) -> tuple[Asset, ...]:
         return self.market.hyperliquid.rules.assets
 
-    def _held_state(self, row: int, held: list[int], dex: str) -> Json:
+    def _state_of(self, row: int, open_columns: list[int], dex: str) -> Json:
         ledger = self.market.hyperliquid.ledger
-        value = {column: int(ledger.lots[row, column] * self.mark[column]) for column in held}
-        cross = [column for column in held if not ledger.isolated[row, column]]
-        isolated_cash = sum(int(ledger.isolated_cash[row, column]) for column in held if column not in cross)
+        value = {column: int(ledger.lots[row, column] * self.mark[column]) for column in open_columns}
+        cross = [column for column in open_columns if not ledger.isolated[row, column]]
+        isolated_cash = sum(
+            int(ledger.isolated_cash[row, column]) for column in open_columns if column not in cross
+        )
         cross_value = sum(value[column] for column in cross)
         margin = sum(abs(value[column]) // int(ledger.leverage[row, column]) for column in cross)
         cash = self._cash_shown(row, cross_value, margin) if dex != BUILDER_DEX else 0
@@ -103,12 +105,12 @@ class AccountBook:
             "isolated": (
                 isolated_cash,
                 sum(value.values()) - cross_value,
-                sum(abs(value[column]) for column in held if column not in cross),
+                sum(abs(value[column]) for column in open_columns if column not in cross),
                 isolated_cash + sum(value.values()) - cross_value,
             ),
         }
         due = from_float(float(self._maintenance[row])) if cross else "0.0"
-        positions = [self._position(row, column, value[column]) for column in held]
+        positions = [self._position(row, column, value[column]) for column in open_columns]
         return _summarised(positions, summary["cross"], summary["isolated"], due, self._time_ms)
 
     def _cash_shown(self, row: int, cross_value: int, margin: int) -> int:

@@ -53,19 +53,19 @@ def _first_point(market: Market, days: int | None) -> int:
 
 
 def _since(market: Market, point: int) -> Performance:
-    """Value now less value at `point` less what was paid in between; nothing was held before the first point."""
+    """Value now less value at `point` less what was paid in between; there are no positions before the first point."""
     trades, mark = market.trades, market.path.mark_units
     accounts = len(market.addresses)
     later = trades.of(np.flatnonzero(trades.point > point))
     value = later.lots * later.px / MICRO
     paid = _per_account(later.buyer, value, accounts) - _per_account(later.seller, value, accounts)
-    # What was traded since is worth its lots at today's mark; what was held before moved with the mark.
+    # What was traded since is worth its lots at today's mark; earlier positions moved with the mark.
     gained = later.lots * mark[-1][later.coin] / MICRO
     bought = _per_account(later.buyer, gained, accounts) - _per_account(later.seller, gained, accounts)
-    held = market.hyperliquid.ledger.lots.copy()
-    np.subtract.at(held, (later.buyer, later.coin), later.lots)
-    np.add.at(held, (later.seller, later.coin), later.lots)
-    moved = held @ (mark[-1] - mark[max(point, 0)]) / MICRO
+    lots = market.hyperliquid.ledger.lots.copy()
+    np.subtract.at(lots, (later.buyer, later.coin), later.lots)
+    np.add.at(lots, (later.seller, later.coin), later.lots)
+    moved = lots @ (mark[-1] - mark[max(point, 0)]) / MICRO
     volume = _per_account(later.buyer, value, accounts) + _per_account(later.seller, value, accounts)
     return Performance(np.asarray(bought - paid + moved), volume)
 
@@ -145,7 +145,7 @@ class Directory:
         }
 
     def vault_details(self, address: str) -> Json:
-        """One vault with its followers, null for an address that is none."""
+        """One vault with its followers, null for an address that is not a vault."""
         vault = self.roles.vaults.get(address)
         if vault is None:
             return None

@@ -80,7 +80,7 @@ class Unprocessable(Exception):
 
 @dataclass
 class InfoEndpoint:
-    """Answers of the info endpoint as of the market's moment; `now_ms` is the time it says, if not that moment."""
+    """Answers of the info endpoint as of the market's moment; `now_ms` is the time it reports, if not that moment."""
 
     market: Market
     now_ms: Callable[[], int] | None = None
@@ -275,7 +275,7 @@ def _user(body: Body) -> str:
 
 
 def _address(body: Body, name: str) -> str:
-    """The address, whatever its case; the exchange refuses what is none."""
+    """The address, whatever its case; the exchange refuses anything else."""
     user = str(body.get(name, "")).lower()
     if len(user) != 42 or not user.startswith("0x"):
         raise Unprocessable(f"no address {user!r}")

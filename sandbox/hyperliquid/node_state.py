@@ -1,9 +1,9 @@
 """A synthetic market as a Hyperliquid node would write its state: MessagePack in the documented layout.
 
-`write_state` takes every number from the ledger, so that a reader of the file can be held against the ledger's truth.
-`write_synthetic_state` makes a file of the real one's size quickly: random accounts, sizes that sum to zero per asset.
-Both stream to disk. `dexAbstraction` has no documented letter in the state; such accounts are margined per dex and are
-written as default ones.
+`write_state` takes every number from the ledger, so that a reader of the file can be checked against the ledger's
+truth. `write_synthetic_state` makes a file of the real one's size quickly: random accounts, sizes that sum to zero per
+asset. Both stream to disk. `dexAbstraction` has no documented letter in the state; such accounts are margined per dex
+and are written as default ones.
 """
 
 from collections.abc import Iterator
@@ -98,12 +98,12 @@ class _Dex:
 
     def account(self, row: int) -> Json:
         ledger = self.market.hyperliquid.ledger
-        held = [
+        positions = [
             [place, self._position(row, column)]
             for place, column in enumerate(self.columns)
             if ledger.lots[row, column]
         ]
-        return {"u": self._cash(row), "p": {"p": held}, "S": {"s": 0, "r": 0}, "D": []}
+        return {"u": self._cash(row), "p": {"p": positions}, "S": {"s": 0, "r": 0}, "D": []}
 
     def _cash(self, row: int) -> int:
         """The cross cash leg: all of it, or for a pooled account what posts the margin in use."""
@@ -316,7 +316,7 @@ def _write_drawn(writer: Writer, assets: tuple[Asset, ...], drawn: _Drawn, names
 
 
 def _drawn_account(assets: tuple[Asset, ...], drawn: _Drawn, holder: int) -> Json:
-    held, cash = [], 0.0
+    positions, cash = [], 0.0
     for row in range(int(drawn.first[holder]), int(drawn.first[holder + 1])):
         asset, lots = int(drawn.asset[row]), int(drawn.lots[row])
         value = lots / assets[asset].lot_scale * float(drawn.px[asset])
@@ -324,8 +324,8 @@ def _drawn_account(assets: tuple[Asset, ...], drawn: _Drawn, holder: int) -> Jso
         cash += 0.0 if drawn.isolated[row] else 0.2 * abs(value) - value
         leverage: Json = {"I": {"l": 10, "u": margin}} if drawn.isolated[row] else {"C": 10}
         position = {"s": lots, "e": abs(round(value * MICRO)), "l": leverage, "M": assets[asset].table_id}
-        held.append([asset, {**position, "f": {"a": 100_000, "o": 120_000, "c": 110_000}}])
-    return {"u": round(cash * MICRO), "p": {"p": held}, "S": {"s": 0, "r": 0}, "D": []}
+        positions.append([asset, {**position, "f": {"a": 100_000, "o": 120_000, "c": 110_000}}])
+    return {"u": round(cash * MICRO), "p": {"p": positions}, "S": {"s": 0, "r": 0}, "D": []}
 
 
 def _write_members(writer: Writer, part: str, names: _Names, states: list[Json]) -> None:

@@ -1,7 +1,7 @@
 """The exchange's WebSocket on the sandbox: subscriptions, trades as they happen, contexts, ping and pong, and faults.
 
 Served are `trades` (per coin), `activeAssetCtx` (per coin) and `allDexsAssetCtxs`; anything else is answered on the
-channel `error`. A connection is closed when its client says nothing for `idle_s`; protocol pings do not count, the
+channel `error`. A connection is closed when its client sends nothing for `idle_s`; protocol pings do not count, the
 exchange's own `{"method": "ping"}` does. Trades of one coin and one minute come in messages of at most ten.
 """
 
@@ -42,23 +42,23 @@ class Sockets(Connections):
         try:
             self._obey(session, text)
         except (NotSubscribable, Unprocessable) as error:
-            session.say(_on("error", str(error)))
+            session.send(_on("error", str(error)))
 
     def _obey(self, session: Session, text: str) -> None:
-        told = _told(text)
-        if told["method"] == "ping":
-            session.say({"channel": "pong"})
+        asked = _request_of(text)
+        if asked["method"] == "ping":
+            session.send({"channel": "pong"})
             return
-        wanted = self._subscription(told.get("subscription"))
+        wanted = self._subscription(asked.get("subscription"))
         shown = {key: value for key, value in zip(("type", "coin"), wanted, strict=True) if value}
-        changes = told["method"] == "subscribe"
+        changes = asked["method"] == "subscribe"
         if changes == (wanted in session.subscriptions):
             word = "Already subscribed" if changes else "Already unsubscribed"
             raise NotSubscribable(f"{word}: {msgspec.json.encode(shown).decode()}")
-        session.say(_on("subscriptionResponse", {"method": told["method"], "subscription": shown}))
+        session.send(_on("subscriptionResponse", {"method": asked["method"], "subscription": shown}))
         if changes:
             session.subscriptions.add(wanted)
-            self._say_contexts(session, [wanted])
+            self._send_contexts(session, [wanted])
         else:
             session.subscriptions.remove(wanted)
 
@@ -70,40 +70,40 @@ class Sockets(Connections):
             raise NotSubscribable(f"Invalid subscription {msgspec.json.encode(asked).decode()}")
         return str(kind), str(coin)
 
-    def _say_contexts(self, session: Session, wanted: Iterable[Subscription]) -> None:
+    def _send_contexts(self, session: Session, wanted: Iterable[Subscription]) -> None:
         info = self.info()
         for kind, coin in wanted:
             if kind == "activeAssetCtx":
-                session.say(_on(kind, {"coin": coin, "ctx": info.context(coin)}))
+                session.send(_on(kind, {"coin": coin, "ctx": info.context(coin)}))
             elif kind == "allDexsAssetCtxs":
-                session.say(_on(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]}))
+                session.send(_on(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]}))
 
     def publish(self, market: Market, rows: range) -> None:
-        """Tell every session the trades `rows` of the market's, and the contexts as they are now."""
+        """Send every session the trades `rows` of the market's, and the contexts as they are now."""
         sessions = [session for session in self.sessions if session.subscriptions]
         if not sessions:
             return
         for coin, message in _messages(market, rows, self.faults().clock_skew_ms):
             for session in sessions:
                 if ("trades", coin) in session.subscriptions and not session.is_silent:
-                    session.say_event(_on("trades", message))
+                    session.send_event(_on("trades", message))
         for session in sessions:
-            self._say_contexts(session, sorted(session.subscriptions))
+            self._send_contexts(session, sorted(session.subscriptions))
 
 
 def _on(channel: str, data: Any) -> Json:
     return {"channel": channel, "data": data}
 
 
-def _told(text: str) -> Json:
+def _request_of(text: str) -> Json:
     """A request that can be obeyed."""
     try:
-        told = msgspec.json.decode(text)
+        asked = msgspec.json.decode(text)
     except NOT_DECODED:
-        told = None
-    if not isinstance(told, dict) or told.get("method") not in ("ping", "subscribe", "unsubscribe"):
+        asked = None
+    if not isinstance(asked, dict) or asked.get("method") not in ("ping", "subscribe", "unsubscribe"):
         raise NotSubscribable(f"Error parsing JSON into valid websocket request: {text[:200]}")
-    return told
+    return asked
 
 
 def _messages(market: Market, rows: range, skew_ms: int) -> Iterable[tuple[str, list[Json]]]:

@@ -78,7 +78,7 @@ def listed(coins: tuple[str, ...]) -> tuple[Asset, ...]:
 
 
 def scaled_tiers(table_id: int) -> tuple[tuple[float, int], ...]:
-    """(lower bound in USD, max leverage) as the sandbox's meta says; ids below 50 are flat."""
+    """(lower bound in USD, max leverage) as in the sandbox's meta; ids below 50 are flat."""
     if table_id < 50:
         return ((0.0, table_id),)
     return tuple((bound * TIER_SCALE, leverage) for bound, leverage in HYPERLIQUID_TIERS[table_id])

@@ -2,7 +2,7 @@
 
 Sizes are whole lots, money whole micro-dollars, prices whole price units; lots times price units is micro-dollars.
 `cash` is the cross cash leg (equity = cash + sum of lots times mark over cross positions), `isolated_cash` the same for
-one isolated position. The ledger does what it is told; who trades and who is liquidated is decided elsewhere.
+one isolated position. The ledger only books; who trades and who is liquidated is decided elsewhere.
 `Tape` is what its traders filled, in columns; what the makers took follows from it (`sandbox.market.matching`).
 """
 
@@ -147,10 +147,10 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Tape:
-    """Every fill of every trader in time order; `point` is a minute point of the path, `before` the size held.
+    """Every fill of every trader in time order; `point` is a minute point of the path, `before` the size before it.
 
     Fills of one `batch` were booked together, at most one per account and coin; `isolated` is the margin mode of the
-    position, `backstop` says that the liquidator vault took it over.
+    position, `backstop` is true where the liquidator vault took it over.
     """
 
     point: Ints

@@ -34,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Liquidation:
-    """Fills of one round; per fill the size held before, the point, and whether the liquidator vault took it over."""
+    """Fills of one round; per fill the size before it, the point, and whether the liquidator vault took it over."""
 
     fills: Fills
     before: Ints

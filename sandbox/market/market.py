@@ -148,7 +148,7 @@ class Ahead:
 def simulate(
     spec: MarketSpec, on_progress: Callable[[float], None] | None = None, past_days: Sequence[int] = ()
 ) -> Market:
-    """Run all venues over one path; `on_progress` is told the fraction done, `past_days` are kept in `Market.past`."""
+    """Run all venues over one path; `on_progress` gets the fraction done, `past_days` are kept in `Market.past`."""
     seeds = [np.random.default_rng(child) for child in np.random.SeedSequence(spec.seed).spawn(9)]
     path_seed, people_seed, venue_seed = seeds[:3]
     minutes = spec.history_minutes + 60 * spec.live_hours

@@ -17,7 +17,7 @@ from liqtruth.sandbox.market.venue import VenueResult, makers_target
 
 @dataclass(frozen=True)
 class Trades:
-    """One row per trade in time order; `lots` > 0, `bought` says that the buyer came to the market (was the taker).
+    """One row per trade in time order; `lots` > 0, `bought` is true where the buyer came to the market (was the taker).
 
     `liquidated` is the account whose position was closed by force, -1 for an ordinary trade; `order` is the tape row of
     the taker's fill.
@@ -88,8 +88,8 @@ def _makers(result: VenueResult, first: Ints, traders: _Orders) -> _Orders:
     parts = []
     for column in range(len(result.rules.assets)):
         groups = np.flatnonzero(coin == column)
-        held = makers_target(result.maker_share, -np.cumsum(bought[groups]))
-        taken = np.diff(held, prepend=0)
+        inventory = makers_target(result.maker_share, -np.cumsum(bought[groups]))
+        taken = np.diff(inventory, prepend=0)
         maker, place = np.nonzero(taken)
         parts.append((groups[place], maker, taken[maker, place]))
     group, account, lots = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -154,12 +154,12 @@ def _leaving(ledger: Ledger, plans: Plans, rows: Ints, now: Moment, draws: Float
     """Fraction of each position to sell now: all at the end of its time or a stop, half at some targets."""
     cost = ledger.cost[rows]
     gain = (ledger.lots[rows] * now.mark - cost) / np.maximum(np.abs(cost), 1)
-    held = ledger.lots[rows] != 0
+    is_open = ledger.lots[rows] != 0
     taken = gain > plans.take[rows]
     over = (plans.expires[rows] <= now.step) | (gain < -plans.stop[rows]) | taken
     fraction = np.where(over, np.where(taken & (draws[0] < 0.4), 0.5, 1.0), 0.0)
     fraction = np.where((fraction == 0) & (draws[1] < TRIM_CHANCE), 0.3, fraction)
-    return np.where(held, fraction, 0.0)
+    return np.where(is_open, fraction, 0.0)
 
 
 def _wanted_usd(
@@ -176,17 +176,19 @@ def _wanted_usd(
     equity = ledger.cross_equity_usd(now.mark, now.oracle, rows)[:, None]
     due = ledger.cross_maintenance_usd(now.mark, rows)[:, None]
     free = np.maximum(equity - 2 * due, 0) / np.maximum(row_sums(opening), 1)[:, None]
-    held_usd = np.abs(ledger.lots[rows] * now.mark) / MICRO
+    position_usd = np.abs(ledger.lots[rows] * now.mark) / MICRO
     target = people.leverage_median[rows][:, None] * np.exp(people.leverage_sigma[rows][:, None] * noise)
     target = np.clip(target, 0.2, ledger.max_leverage[rows])
     alone = (draws[0] < people.isolated_share[rows][:, None]) | now.isolated_only
     isolated = np.where(opening, alone, ledger.isolated[rows])
     alone_usd = free * (0.1 + 0.4 * draws[1]) * np.maximum(np.rint(target), 1)
-    shared_usd = np.maximum(target * equity - row_sums(held_usd)[:, None], 0)
+    shared_usd = np.maximum(target * equity - row_sums(position_usd)[:, None], 0)
     opened_usd = np.where(isolated, alone_usd, shared_usd)
-    added_usd = np.where(intent.adding, held_usd * (0.2 + 0.4 * draws[1]), 0.0)
-    wanted = np.minimum(np.where(opening, opened_usd, added_usd), np.maximum(now.largest_usd - held_usd, 0))
-    wanted, rate = _affordable(ledger, rows, wanted, held_usd, equity, due)
+    added_usd = np.where(intent.adding, position_usd * (0.2 + 0.4 * draws[1]), 0.0)
+    wanted = np.minimum(
+        np.where(opening, opened_usd, added_usd), np.maximum(now.largest_usd - position_usd, 0)
+    )
+    wanted, rate = _affordable(ledger, rows, wanted, position_usd, equity, due)
     allowed = np.maximum(np.floor(np.minimum(ledger.max_leverage[rows], 0.5 / rate)), 1)
     asked = np.where(isolated, np.rint(target), np.ceil(1.2 * target + 15 * draws[2] ** 2))
     setting = np.where(opening, np.clip(asked, 1, allowed), ledger.leverage[rows]).astype(np.int64)
@@ -195,11 +197,11 @@ def _wanted_usd(
 
 
 def _affordable(
-    ledger: Ledger, rows: Ints, wanted: Floats, held_usd: Floats, equity: Floats, due: Floats
+    ledger: Ledger, rows: Ints, wanted: Floats, position_usd: Floats, equity: Floats, due: Floats
 ) -> tuple[Floats, Floats]:
     """Orders cut so that maintenance stays below the permitted share of equity; and the rate that then applies."""
     lines = ledger.lines.of(rows)
-    after = np.maximum(held_usd + wanted, 1e-6)
+    after = np.maximum(position_usd + wanted, 1e-6)
     rate = lines.maintenance_usd(after) / after
     budget = np.maximum(MARGIN_USE * equity - due, 0)
     asked = np.maximum(row_sums(wanted * lines.rate[-1]), 1e-9)[:, None]

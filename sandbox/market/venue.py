@@ -27,8 +27,8 @@ FIRST_LARGEST_USD_PER_ACCOUNT = 700.0
 
 @dataclass(frozen=True)
 class VenueRules:
-    """What differs between venues: margin tables per coin, isolated-only coins, hours between fundings; `noise` tells
-    apart the churn of venues that are alike in everything else."""
+    """What differs between venues: margin tables per coin, isolated-only coins, hours between fundings; `noise`
+    distinguishes apart the churn of venues that are alike in everything else."""
 
     assets: tuple[Asset, ...]
     margin: MarginRules
@@ -143,10 +143,10 @@ class Venue:
         self._open.append(self._sides())
 
     def _sides(self) -> tuple[Ints, Ints]:
-        """Lots held long and short per coin, by all accounts."""
-        held = self.ledger.lots
-        everybody = np.ones(held.shape[0])
-        longs, shorts = everybody @ np.maximum(held, 0), -(everybody @ np.minimum(held, 0))
+        """Long and short lots per coin, of all accounts."""
+        lots = self.ledger.lots
+        everybody = np.ones(lots.shape[0])
+        longs, shorts = everybody @ np.maximum(lots, 0), -(everybody @ np.minimum(lots, 0))
         return longs.astype(np.int64), shorts.astype(np.int64)
 
     def _moment(self, step: int, first: bool) -> Moment:

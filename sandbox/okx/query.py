@@ -1,6 +1,6 @@
 """How OKX reads a query: instruments, periods, exclusive bounds and limits; and its contracts.
 
-A contract is `ctVal` coins; sizes on the wire are contracts unless a field says otherwise. Bars and periods of six
+A contract is `ctVal` coins; sizes on the wire are contracts unless a field is in another unit. Bars and periods of six
 hours and more follow the day of UTC+8, those whose name ends in `utc` the day of UTC.
 """
 

@@ -81,19 +81,21 @@ class OkxStatistics:
         contract, lots = self._contract(column), self.series.open_lots(points, column)
         value = lots * self.series.mark(points, column)
         return [
-            [str(time), contract.contracts(held), contract.in_coins(held), from_units(worth, 6)]
-            for time, held, worth in zip(self.series.times(points), lots, value, strict=True)
+            [str(time), contract.contracts(size), contract.in_coins(size), from_units(worth, 6)]
+            for time, size, worth in zip(self.series.times(points), lots, value, strict=True)
         ]
 
     def _coin_open_interest(self, query: Query) -> Rows:
         """Open interest and turnover, valued at the mark of the row."""
         column, period, points = self._selected_of_coin(query)
         mark = self.series.mark(points, column)
-        held = self.series.open_lots(points, column) * mark
+        open_interest = self.series.open_lots(points, column) * mark
         traded = sum(self.series.taken(points, period.length_ms, column)) * mark
         return [
             [str(time), from_units(open_usd, 6), from_units(traded_usd, 6)]
-            for time, open_usd, traded_usd in zip(self.series.times(points), held, traded, strict=True)
+            for time, open_usd, traded_usd in zip(
+                self.series.times(points), open_interest, traded, strict=True
+            )
         ]
 
     def _ratio(self, query: Query, share: Share) -> Rows:

@@ -54,9 +54,9 @@ def holders(result: VenueResult, points: int, among: Ints | None = None) -> Hold
     )
 
 
-def open_interest_lots(held: Holders) -> Ints:
+def open_interest_lots(holdings: Holders) -> Ints:
     """One side, makers included: they all lean the same way, against the traders' net."""
-    return np.maximum(held.long_lots, held.short_lots)
+    return np.maximum(holdings.long_lots, holdings.short_lots)
 
 
 def minute_activity(
@@ -95,7 +95,7 @@ def top_traders(result: VenueResult, share: float = 0.2) -> Ints:
     return traders[np.argsort(-result.people.equity_usd[traders], kind="stable")[:count]]
 
 
-def leaning(held: Holders, makers: int) -> tuple[Floats, Floats]:
+def leaning(holdings: Holders, makers: int) -> tuple[Floats, Floats]:
     """Accounts long and short with the makers on the side opposite to the traders' net."""
-    net = held.long_lots - held.short_lots
-    return held.long_accounts + makers * (net < 0), held.short_accounts + makers * (net > 0)
+    net = holdings.long_lots - holdings.short_lots
+    return holdings.long_accounts + makers * (net < 0), holdings.short_accounts + makers * (net > 0)

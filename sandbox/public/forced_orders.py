@@ -1,6 +1,6 @@
-"""The forced orders of a centralised venue to the millisecond, and which of them a venue's public stream tells.
+"""The forced orders of a centralised venue to the millisecond, and which of them a venue's public stream reports.
 
-The ledger knows the minute of a liquidation. A stream that tells one order per second needs more, so each order of a
+The ledger knows the minute of a liquidation. A stream that reports one order per second needs more, so each order of a
 coin and minute is put into one burst of a few seconds, as cascades come, at milliseconds that depend on the seed alone.
 """
 

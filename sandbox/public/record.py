@@ -20,19 +20,19 @@ from liqtruth.sandbox.public.candles import Candles, build_candles
 class Whole:
     """Per minute and coin, up to the last minute that was simulated."""
 
-    held: Holders
+    holdings: Holders
     open_lots: Ints
     activity: Activity
 
     @classmethod
     def of(cls, market: Market, venue: VenueResult) -> "Whole":
         path = market.path
-        held = holders(venue, path.times_ms.size)
-        open_lots = open_interest_lots(held)
+        holdings = holders(venue, path.times_ms.size)
+        open_lots = open_interest_lots(holdings)
         rng = np.random.default_rng(
             [market.spec.seed, len(venue.rules.assets), venue.people.size, *venue.rules.noise]
         )
-        return cls(held, open_lots, minute_activity(rng, venue, path, open_lots))
+        return cls(holdings, open_lots, minute_activity(rng, venue, path, open_lots))
 
 
 @dataclass
@@ -60,8 +60,8 @@ class Record:
         return Whole.of(end, end.venues[name])
 
     @cached_property
-    def held(self) -> Holders:
-        whole, points = self._all.held, slice(self.market.point + 1)
+    def holdings(self) -> Holders:
+        whole, points = self._all.holdings, slice(self.market.point + 1)
         return Holders(
             whole.long_accounts[points],
             whole.short_accounts[points],

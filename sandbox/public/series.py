@@ -1,6 +1,6 @@
-"""What a centralised venue could tell about everybody together, before any venue's format: series in columns.
+"""What a centralised venue could report about everybody together, before any venue's format: series in columns.
 
-Computed from the venue's own ledger and tape. Points are minute points of the path; a row at a point says how things
+Computed from the venue's own ledger and tape. Points are minute points of the path; a row at a point is how things
 stood then, or what happened in the period that ends there.
 """
 
@@ -94,7 +94,7 @@ class PublicSeries:
 
     def account_share(self, points: Ints, column: int) -> Floats:
         """Long accounts over all accounts that hold the coin."""
-        long, short = leaning(self.record.held, self.venue.people.makers)
+        long, short = leaning(self.record.holdings, self.venue.people.makers)
         return _share(long[points, column], short[points, column])
 
     def top_account_share(self, points: Ints, column: int) -> Floats:

@@ -198,8 +198,8 @@ def _opened_to_read(file: str) -> sqlite3.Connection:
     to stand still.
     """
     journal = Path(f"{file}-wal")
-    held = journal.exists() and journal.stat().st_size > 0
-    how = "mode=ro" if held else "mode=ro&immutable=1"
+    has_journal = journal.exists() and journal.stat().st_size > 0
+    how = "mode=ro" if has_journal else "mode=ro&immutable=1"
     path = quote(os.fsencode(Path(file).absolute()))
     return sqlite3.connect(
         f"file:{path}?{how}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False

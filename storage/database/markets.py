@@ -16,9 +16,9 @@ from liqtruth.storage.database.tables import Market, Universe, upsert
 
 def store_markets(database: Database, rows: Iterable[Market]) -> int:
     """Insert or replace by (venue, dex, coin, as_of), all or none; returns the number of rows."""
-    told = list(rows)
-    database.transact(lambda session: upsert(session, told))
-    return len(told)
+    listed = list(rows)
+    database.transact(lambda session: upsert(session, listed))
+    return len(listed)
 
 
 def store_universe(database: Database, row: Universe) -> None:
@@ -58,17 +58,17 @@ def last_markets(database: Database, venue: str, at: datetime | None = None) -> 
 def universes_at(
     database: Database, venue: str, dexes: Iterable[str], moments: Iterable[datetime]
 ) -> dict[str, list[Universe]]:
-    """The `meta` answers of each dex that held at these moments, oldest first; a dex without any has none.
+    """The `meta` answers of each dex that were valid at these moments, oldest first; a dex without any has none.
 
     Each is the last not later than its moment, or the first where all are later. Of answers that follow each other and
-    say the same, only the first. Only these are read whole.
+    are equal, only the first. Only these are read whole.
     """
     wanted = list(moments)
     with database.session() as session:
-        return {dex: _that_differ(_held_at(session, venue, dex, wanted)) for dex in dexes}
+        return {dex: _that_differ(_valid_at(session, venue, dex, wanted)) for dex in dexes}
 
 
-def _held_at(session: Session, venue: str, dex: str, moments: Sequence[datetime]) -> list[Universe]:
+def _valid_at(session: Session, venue: str, dex: str, moments: Sequence[datetime]) -> list[Universe]:
     query = select(Universe.as_of).where(Universe.venue == venue, Universe.dex == dex)
     stored = sorted(session.exec(query).all())
     needed = sorted({max(bisect_right(stored, moment), 1) - 1 for moment in moments}) if stored else []

@@ -1,6 +1,6 @@
 """Sessions on a database that may go away: selects are done again by themselves, whole transactions by their caller.
 
-What a refusal means is told in one line, without the password: a connection that was lost or refused is worth another
+A refusal is reported in one line, without the password: a connection that was lost or refused is worth another
 try, and so is a transaction that a server broke off to let another pass; a full disk, a wrong password and a broken
 file are not.
 """
@@ -24,7 +24,7 @@ REFUSED: Final = (
     "no pg_hba.conf entry",
     "no password supplied",
 )
-"""What a PostgreSQL server says of a connection that a later try would not get either."""
+"""Messages of a PostgreSQL server about a connection that a later try would not get either."""
 HARMLESS: Final = ("host", "hostaddr", "port", "dbname", "user", "sslmode")
 """Options of a URL whose values are no secret."""
 BROKEN_OFF: Final = ("40001", "40P01")
@@ -42,10 +42,10 @@ def place_of(url: URL) -> str:
 
 def cause_of(error: DBAPIError, url: URL) -> str:
     """The driver's own words on one line."""
-    said = " ".join(str(error.orig).split())
+    cause = " ".join(str(error.orig).split())
     for secret in sorted(_secrets(url), key=len, reverse=True):
-        said = said.replace(secret, "***")
-    return said
+        cause = cause.replace(secret, "***")
+    return cause
 
 
 def _secrets(url: URL) -> set[str]:
@@ -57,7 +57,7 @@ def _secrets(url: URL) -> set[str]:
 
 def may_pass(error: DBAPIError) -> bool:
     """Whether the same work, done again later, may go through: the server was away or gave another one way."""
-    if any(said in str(error.orig) for said in REFUSED):
+    if any(text in str(error.orig) for text in REFUSED):
         return False
     code = getattr(error.orig, "sqlstate", None)
     if code is not None:
@@ -66,7 +66,7 @@ def may_pass(error: DBAPIError) -> bool:
 
 
 def _never_connected(error: DBAPIError) -> bool:
-    """psycopg tells a server that does not answer, or went away, without a code."""
+    """psycopg reports a server that does not answer, or went away, without a code."""
     bases = type(error.orig).__mro__
     return any(
         base.__module__.startswith("psycopg") and base.__name__ == "OperationalError" for base in bases
@@ -75,8 +75,8 @@ def _never_connected(error: DBAPIError) -> bool:
 
 def is_fault(error: DBAPIError) -> bool:
     """Whether the database failed, and not the statement that it was given."""
-    told = type(error) is DatabaseError or isinstance(error, OperationalError | InternalError)
-    return told or error.connection_invalidated
+    is_fault_kind = type(error) is DatabaseError or isinstance(error, OperationalError | InternalError)
+    return is_fault_kind or error.connection_invalidated
 
 
 def explained(error: DBAPIError, engine: Engine) -> LiqtruthError:
@@ -98,7 +98,7 @@ def _remedy(cause: str) -> str:
 
 
 class RereadingSession(Session):
-    """A session that asks again where the server goes away under a select, until `waited` says that it stays away.
+    """A session that asks again where the server goes away under a select, until `waited` decides that it stays away.
 
     That is safe as long as nothing was written: from its first other statement on it is a plain session.
     """

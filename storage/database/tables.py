@@ -29,7 +29,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Scope(StrEnum):
-    """What a reading says about accounts that it does not list."""
+    """What a reading implies about accounts that it does not list."""
 
     CENSUS = "census"
     """It replaces every earlier reading of the coin: whoever is not in it holds nothing that it would show."""
@@ -130,7 +130,7 @@ class Account(SQLModel, table=True):
     positions: int | None = None
     notional_usd: float | None = None
     label: str = ""
-    """What the protocol says it is: vault, sub-account, liquidator; empty where it says nothing."""
+    """Its role in the protocol: vault, sub-account, liquidator; empty where none is reported."""
     master: str | None = None
 
 

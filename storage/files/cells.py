@@ -63,25 +63,25 @@ def to_float(
     own, to speak of a column by.
     """
     for name in names:
-        column, said = table[name], (theirs or {}).get(name, name)
+        column, shown = table[name], (theirs or {}).get(name, name)
         if column.dtype == pl.String:
             stripped = column.str.strip_chars()
             column = stripped.set(stripped == "", None)
-            column = _with_point(column, said, place)
+            column = _with_point(column, shown, place)
         cast = (
             column.cast(pl.Float64, strict=False)
             if column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)
             else None
         )
         if cast is None:
-            raise TableRefused(f"{place}: column {said!r} holds {column.dtype}, not numbers")
+            raise TableRefused(f"{place}: column {shown!r} holds {column.dtype}, not numbers")
         wrong = column.is_not_null() & (cast.is_null() | ~cast.is_finite())
-        refuse_first(place, said, table[name], wrong, "a number")
+        refuse_first(place, shown, table[name], wrong, "a number")
         table = table.with_columns(cast.alias(name))
     return table
 
 
-def _with_point(column: pl.Series, said: str, place: Path) -> pl.Series:
+def _with_point(column: pl.Series, shown: str, place: Path) -> pl.Series:
     """Text numbers without thousands' marks, and with a decimal point."""
     marked = column.str.contains(",", literal=True).fill_null(False)
     if not marked.any():
@@ -90,14 +90,14 @@ def _with_point(column: pl.Series, said: str, place: Path) -> pl.Series:
     commaed = column.str.contains(COMMAED).fill_null(True)
     if pointed.all() and commaed.all():
         refuse_first(
-            place, said, column, marked, "clear: thousands or a decimal comma? write it without commas"
+            place, shown, column, marked, "clear: thousands or a decimal comma? write it without commas"
         )
     if pointed.all():
         return column.str.replace_all(",", "", literal=True)
     if commaed.all():
         return column.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     wrong = ~pointed if pointed.sum() >= commaed.sum() else ~commaed
-    refuse_first(place, said, column, wrong, "a number")
+    refuse_first(place, shown, column, wrong, "a number")
     return column
 
 
@@ -116,8 +116,8 @@ def to_time(
     elif column.dtype == pl.String:
         times = _of_text(column.str.strip_chars())
     elif not (column.dtype.is_numeric() or column.dtype == pl.Null):
-        said = (theirs or {}).get(name, name)
-        raise TableRefused(f"{place}: column {said!r} holds {column.dtype}, not times; write them as text")
+        shown = (theirs or {}).get(name, name)
+        raise TableRefused(f"{place}: column {shown!r} holds {column.dtype}, not times; write them as text")
     else:
         times = _of_epoch(column.cast(pl.Float64, strict=False))
     now = datetime.now(UTC)
@@ -130,13 +130,13 @@ def to_kind(
     table: pl.DataFrame, name: str, kind: pl.DataType, place: Path, theirs: Mapping[str, str] | None = None
 ) -> pl.DataFrame:
     """Cast to `kind`, empty cells to null; raises `TableRefused` naming the first cell that cannot be."""
-    column, said = table[name], (theirs or {}).get(name, name)
+    column, shown = table[name], (theirs or {}).get(name, name)
     try:
         cast = column.cast(kind, strict=False)
     except pl.exceptions.PolarsError:
-        raise TableRefused(f"{place}: column {said!r} holds {column.dtype}, not {kind}") from None
+        raise TableRefused(f"{place}: column {shown!r} holds {column.dtype}, not {kind}") from None
     filled = column.is_not_null() if column.dtype != pl.String else column.str.strip_chars() != ""
-    refuse_first(place, said, column, filled & cast.is_null(), f"{kind}")
+    refuse_first(place, shown, column, filled & cast.is_null(), f"{kind}")
     return table.with_columns(cast.alias(name))
 
 

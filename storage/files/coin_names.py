@@ -19,7 +19,7 @@ SIGNS: Final = frozenset(":@#&$-_.")
 """Signs that names of real coins have beside letters and digits."""
 OTHER_NAMES: Final = {"XBT": "BTC", "XDG": "DOGE"}
 THOUSANDS: Final = ("PEPE", "SHIB", "BONK", "FLOKI", "LUNC", "DOGS", "NEIRO")
-"""Coins that Hyperliquid trades by the thousand, under a small k; more are told by names like `1000SATS`."""
+"""Coins that Hyperliquid trades by the thousand, under a small k; more are recognised by names like `1000SATS`."""
 EXCHANGES: Final = (
     *("BINANCE", "BYBIT", "OKX", "OKEX", "BITGET", "GATE", "GATEIO", "HTX", "HUOBI", "MEXC", "BINGX"),
     *("KUCOIN", "KRAKEN", "DERIBIT", "BITMEX", "HYPERLIQUID", "COINBASE"),
@@ -102,7 +102,7 @@ def _main(name: str, given: str, spelled: dict[str, str]) -> CoinName:
 
 
 def _market(name: str, spelled: dict[str, str]) -> CoinName:
-    """The base of a market's name as it is spelled there, with what the rest of the name says."""
+    """The base of a market's name as it is spelled there, with what the rest of the name states."""
     pair = PAIR.fullmatch(name.upper())
     if pair and pair["quote"] in (*QUOTES, *MONIES):
         inverse = pair["settle"] is not None and pair["settle"] == pair["base"]
@@ -112,8 +112,10 @@ def _market(name: str, spelled: dict[str, str]) -> CoinName:
     if PERPETUAL_BEFORE.match(name):
         return _market(name[5:], spelled)
     if kraken := KRAKEN.fullmatch(name):
-        told = _market(kraken["rest"], spelled)
-        return CoinName(name, told.coin, 1.0, told.quote, kraken["kind"][1] == "I", kraken["kind"][0] == "F")
+        market = _market(kraken["rest"], spelled)
+        return CoinName(
+            name, market.coin, 1.0, market.quote, kraken["kind"][1] == "I", kraken["kind"][0] == "F"
+        )
     upper = name.upper()
     delivery = DELIVERY.fullmatch(upper)
     stem = delivery["rest"] if delivery else upper

@@ -1,7 +1,7 @@
 """The content of one file that a user names: unpacked, of bounded size, and known for what it is.
 
-What a file is its bytes tell, never its name. Plain text, Parquet, gzip, zstd, LZ4 and zip archives are read;
-anything else is refused by its own name with what to do about it.
+What a file is follows from its bytes, never from its name. Plain text, Parquet, gzip, zstd, LZ4 and zip archives are
+read; anything else is refused by its own name with what to do about it.
 """
 
 import gzip
@@ -138,9 +138,9 @@ def unpacked(content: bytes, path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         try:
             content = _at_most(unpack(content, path), most_bytes, path)
         except DAMAGED as error:
-            said = str(error) or type(error).__name__
+            cause = str(error) or type(error).__name__
             raise TableRefused(
-                f"{path}: its compression is broken or unknown ({said}); download it again"
+                f"{path}: its compression is broken or unknown ({cause}); download it again"
             ) from None
     if _unpacker(content) is not None:
         raise TableRefused(f"{path}: archives in archives in archives; unpack them")
@@ -208,7 +208,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _first_line(member: IO[bytes]) -> bytes:
-    """Also the whole of a member that is no text; a line longer than a chunk is none."""
+    """Also the whole of a member that is no text; a longer line than a chunk is not text."""
     return member.readline(CHUNK)
 
 

@@ -32,7 +32,7 @@ NOTHING: Final = ("", "none", "null", "nan", "true", "false")
 class TextTable:
     """Rows with all cells as text; what was repaired. Columns without a header are called 1, 2, 3, ...
 
-    `beside` is text that stands beside the rows and is said of all of them: the symbol in an answer.
+    `beside` is text that stands beside the rows and applies to all of them: the symbol in an answer.
     """
 
     rows: pl.DataFrame
@@ -48,11 +48,11 @@ def numbered(width: int) -> list[str]:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether these are names: no row of numbers, and none that bears a moment."""
-    told = [cell.strip() for cell in cells]
-    if any(MOMENT.fullmatch(cell) for cell in told):
+    names = [cell.strip() for cell in cells]
+    if any(MOMENT.fullmatch(cell) for cell in names):
         return False
-    values = [cell for cell in told if NUMBER.fullmatch(cell) or cell.lower() in NOTHING]
-    return len(values) < len(told) or not any(told)
+    values = [cell for cell in names if NUMBER.fullmatch(cell) or cell.lower() in NOTHING]
+    return len(values) < len(names) or not any(names)
 
 
 def names_of(cells: Sequence[str], path: Path) -> list[str]:
@@ -89,14 +89,14 @@ def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) 
         keep = ~lines.like_the_first()
     rows = _read(lines.text_of(keep), names, separator, int(keep.sum()), path)
     repeated = int((~keep).sum()) - headed
-    said = (f"the header stands {repeated} more times in the file: skipped",) if repeated else ()
-    return TextTable(rows, headed, said)
+    remarks = (f"the header stands {repeated} more times in the file: skipped",) if repeated else ()
+    return TextTable(rows, headed, remarks)
 
 
 def _separator(text: bytes) -> tuple[bytes, bytes]:
-    """What parts the cells, and the text without a line that says so."""
-    if told := re.match(rb'"?sep=(.)"?[ \t\r]*\n', text):
-        return told[1], text[told.end() :]
+    """What parts the cells, and the text without a line that states it."""
+    if stated := re.match(rb'"?sep=(.)"?[ \t\r]*\n', text):
+        return stated[1], text[stated.end() :]
     lines = [re.sub(rb'"[^"]*"', b"", line) for line in text[:65536].split(b"\n")[:6] if line.strip()]
     for separator in SEPARATORS[:-1]:
         counts = {line.count(separator) for line in lines}
@@ -166,7 +166,7 @@ class _Lines:
         )
 
     def like_the_first(self) -> Any:
-        """Which lines say the same as the first one, itself included."""
+        """Which lines equal the first one, itself included."""
         first = self.line(0).strip()
         data = np.frombuffer(self.text, np.uint8)
         like = (np.abs(self.ends - self.starts - len(self.line(0))) < 2) & (

@@ -85,7 +85,7 @@ def _document(content: bytes, path: Path) -> TextTable:
 
 
 def _texts(fields: dict[str, Raw], depth: int) -> Iterator[tuple[str, str]]:
-    """What an answer says in words beside its rows."""
+    """What an answer states in words beside its rows."""
     for name, value in fields.items():
         if _begins(value) == b'"':
             yield name, OF_TEXT.decode(value)
@@ -164,8 +164,8 @@ def _of_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
     text = b"\n".join(lines)
     if any(sign in text for sign in (b"\\", b"[", b"{")) or not all(lines):
         return _of_nested_lists(rows, path, unit)
-    told = parse_delimited(text, path, b",")
-    return replace(told, rows=told.rows.with_columns(pl.all().str.strip_chars().replace("null", None)))
+    table = parse_delimited(text, path, b",")
+    return replace(table, rows=table.rows.with_columns(pl.all().str.strip_chars().replace("null", None)))
 
 
 def _of_nested_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
@@ -197,7 +197,7 @@ def _cell(raw: Raw | None) -> str | None:
     """The text of a value; null where there is none."""
     if raw is None:
         return None
-    told = bytes(raw)
-    if told[:1] == b'"':
-        return OF_TEXT.decode(told)
-    return None if told == b"null" else told.decode()
+    content = bytes(raw)
+    if content[:1] == b'"':
+        return OF_TEXT.decode(content)
+    return None if content == b"null" else content.decode()

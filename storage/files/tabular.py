@@ -1,7 +1,7 @@
 """Other people's tables: read CSV, JSON or Parquet out of whatever they are packed in, recognise the layout, map the
 columns.
 
-A `Layout` says which of their columns is which of ours. Both file doors (positions, feeds) describe the layouts they
+A `Layout` maps their columns to ours. Both file doors (positions, feeds) describe the layouts they
 know; `--columns ours=theirs,...` overrides or replaces them.
 """
 
@@ -144,7 +144,7 @@ def recognise(header: Sequence[str], layouts: Sequence[Layout]) -> Layout | None
 
 
 def shortened(names: Sequence[str], most: int = 60) -> str:
-    """A list of names that leaves room for what is said after it."""
+    """A list of names that leaves room for the text after it."""
     text = ", ".join(names)
     return text if len(text) <= most else f"{text[:most]}... ({len(names)} columns)"
 

@@ -102,8 +102,8 @@ class Lake:
         with self.database.session() as session:
             before = session.exec(series.query().where(Partition.day == day)).first()
         old = None if before is None else self._of_series(before)
-        held = part.clear() if old is None else old
-        merged = pl.concat([held, part]).unique(subset=list(key), keep="last").sort(*key)
+        stored = part.clear() if old is None else old
+        merged = pl.concat([stored, part]).unique(subset=list(key), keep="last").sort(*key)
         folder = folder_of(series.dataset, series.venue, series.coin, day)
         file = self._below(write_new(merged, self.root / folder, unique("series")))
         after = series.row(file, day, merged, source)
@@ -112,7 +112,7 @@ class Lake:
             self.replaced.append(before.path)
         elif before is not None:
             self._remove({before.path})
-        return merged.height - held.height
+        return merged.height - stored.height
 
     def _below(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

@@ -43,7 +43,7 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
     ]
     has_coins = "coin" in frame.columns
     counted = frame.group_by("coin", maintain_order=True).agg(times) if has_coins else frame.select(times)
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "dataset": dataset,
         "venue": reading.venue,
         "day": reading.as_of.date(),
@@ -57,7 +57,7 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
             rows=row["rows"],
             first_at=row["first"],
             last_at=row["last"],
-            **told,
+            **facts,
         )
         for row in counted.iter_rows(named=True)
     ]

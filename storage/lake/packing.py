@@ -37,22 +37,22 @@ def packed(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
     stored = frame.drop(copies).with_columns(
         pl.col(name).cast(pl.Decimal(DIGITS, places)) for name, places in decimals.items()
     )
-    told = {"columns": frame.columns, "copies": copies, "decimals": list(decimals)}
-    return stored, {KEY: json.dumps(told)}
+    layout = {"columns": frame.columns, "copies": copies, "decimals": list(decimals)}
+    return stored, {KEY: json.dumps(layout)}
 
 
 def unpacked(stored: pl.DataFrame, metadata: Mapping[str, Any]) -> pl.DataFrame:
     """What `packed` was given; a file without our metadata is given back as it is."""
     if KEY not in metadata:
         return stored
-    told = json.loads(metadata[KEY])
-    frame = stored.with_columns(pl.col(told["decimals"]).cast(pl.Float64))
-    copies = told["copies"]
-    return frame.select(pl.col(copies.get(name, name)).alias(name) for name in told["columns"])
+    layout = json.loads(metadata[KEY])
+    frame = stored.with_columns(pl.col(layout["decimals"]).cast(pl.Float64))
+    copies = layout["copies"]
+    return frame.select(pl.col(copies.get(name, name)).alias(name) for name in layout["columns"])
 
 
 def _floats(frame: pl.DataFrame) -> list[str]:
-    """Columns of floats that say anything."""
+    """Columns of floats that are not all null."""
     return [
         name
         for name, dtype in frame.schema.items()

@@ -32,7 +32,8 @@ def write_new(frame: pl.DataFrame, folder: Path, name: str, metadata: dict[str, 
     A caller that replaces files often gives names that never come back (`unique`): a reader who still holds the old
     list must not meet a later file under an earlier name.
 
-    One row group with small pages (`storage.lake.packing` says why). Raises `NotWritten`; nothing is left behind then.
+    One row group with small pages (`storage.lake.packing` explains why). Raises `NotWritten`; nothing is left behind
+    then.
     """
     content = io.BytesIO()
     frame.write_parquet(

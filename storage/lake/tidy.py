@@ -58,7 +58,7 @@ class Tidied:
 def tidied(root: Path, database: Database, older_than: timedelta, dry: bool = False) -> Tidied:
     """Move aside Parquet files and scraps below `root` that nothing points to and nobody touched for `older_than`.
 
-    What was moved aside more than `KEPT` ago is removed. A dry run only says which. Raises `LiqtruthError` naming a
+    What was moved aside more than `KEPT` ago is removed. A dry run only lists them. Raises `LiqtruthError` naming a
     file that cannot be moved or removed.
     """
     today = datetime.now(UTC).date()
@@ -68,13 +68,13 @@ def tidied(root: Path, database: Database, older_than: timedelta, dry: bool = Fa
         listed = listed_files(session)
     left = [(path, size) for path, size in old if path.relative_to(root).as_posix() not in listed]
     expired = list(_expired(root.parent / ASIDE, today))
-    held = [path.stat().st_size for folder in expired for path in folder.rglob("*") if path.is_file()]
+    sizes = [path.stat().st_size for folder in expired for path in folder.rglob("*") if path.is_file()]
     if not dry:
         for path, _ in left:
             _move(path, aside / path.relative_to(root))
         _remove(expired)
     paths = tuple(sorted(path.relative_to(root).as_posix() for path, _ in left))
-    return Tidied(len(left), sum(size for _, size in left), paths, dry, str(aside), len(held), sum(held))
+    return Tidied(len(left), sum(size for _, size in left), paths, dry, str(aside), len(sizes), sum(sizes))
 
 
 def _move(path: Path, target: Path) -> None:
@@ -118,8 +118,8 @@ def _untouched(root: Path, older_than: timedelta) -> Iterator[tuple[Path, int]]:
     for pattern in ("*.parquet", ".*.tmp"):
         for path in root.rglob(pattern):
             try:
-                told = path.stat()
+                found = path.stat()
             except FileNotFoundError:
                 continue
-            if told.st_mtime < until_s:
-                yield path, told.st_size
+            if found.st_mtime < until_s:
+                yield path, found.st_size

@@ -30,11 +30,11 @@ ROW: Final = struct.Struct("<4d32s")
 
 @dataclass
 class Line:
-    """`busy_until_s`: all places reserved so far are used up; `held_until_s`: nobody goes before; `limit`: the largest
-    that was asked for within a window before `limit_at_s` or after."""
+    """`busy_until_s`: all places reserved so far are used up; `blocked_until_s`: nobody goes before; `limit`: the
+    largest that was asked for within a window before `limit_at_s` or after."""
 
     busy_until_s: float = 0.0
-    held_until_s: float = 0.0
+    blocked_until_s: float = 0.0
     limit: float = 0.0
     limit_at_s: float = 0.0
 
@@ -49,16 +49,16 @@ class Line:
         capacity = self.limit * BURST_SHARE
         per_s = (self.limit - capacity) / (window_s * (1 + LATE_SHARE))
         self.busy_until_s = max(self.busy_until_s, now_s) + weight / per_s
-        return max(self.busy_until_s - capacity / per_s, self.held_until_s, now_s)
+        return max(self.busy_until_s - capacity / per_s, self.blocked_until_s, now_s)
 
     def hold(self, seconds: float, now_s: float) -> None:
-        self.held_until_s = max(self.held_until_s, now_s + seconds)
+        self.blocked_until_s = max(self.blocked_until_s, now_s + seconds)
 
     def is_believable(self, now_s: float) -> bool:
         """Whether bytes of a file may be such a line."""
-        told = astuple(self)
-        return all(math.isfinite(one) and one >= 0 for one in told) and (
-            max(self.busy_until_s, self.held_until_s, self.limit_at_s) <= now_s + LONGEST_LINE_S
+        values = astuple(self)
+        return all(math.isfinite(one) and one >= 0 for one in values) and (
+            max(self.busy_until_s, self.blocked_until_s, self.limit_at_s) <= now_s + LONGEST_LINE_S
         )
 
 
@@ -82,10 +82,10 @@ class Pace:
             if line is not None:
                 line.hold(seconds, self.clock())
 
-    def held_s(self) -> float:
+    def blocked_s(self) -> float:
         """How long nobody may go yet."""
         with self._line() as line:
-            until_s = max(self._own.held_until_s, 0.0 if line is None else line.held_until_s)
+            until_s = max(self._own.blocked_until_s, 0.0 if line is None else line.blocked_until_s)
         return max(until_s - self.clock(), 0.0)
 
     @contextmanager
@@ -122,10 +122,10 @@ def _locked(file: int) -> bool:
 
 
 def _read(file: int, now_s: float) -> Line:
-    """What the file says; a new line where it is of another start of the machine, or damaged."""
+    """The line in the file; a new one where it is of another start of the machine, or damaged."""
     with suppress(struct.error):
-        *told, boot = ROW.unpack(os.pread(file, ROW.size, 0))
-        line = Line(*told)
+        *values, boot = ROW.unpack(os.pread(file, ROW.size, 0))
+        line = Line(*values)
         if boot == _boot() and line.is_believable(now_s):
             return line
     return Line()

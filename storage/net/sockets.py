@@ -1,7 +1,7 @@
 """A websocket that is connected again for as long as it is wanted, whatever the network and the other end do to it.
 
-Waits between connections double, and are short again after a connection that lasted. A dead connection does not say so:
-`beat` sends pings of the application, and `within` ends a wait for a message that does not come. A redirect is a
+Waits between connections double, and are short again after a connection that lasted. A dead connection does not report
+it: `beat` sends pings of the application, and `within` ends a wait for a message that does not come. A redirect is a
 refusal, wherever it leads.
 """
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.compare.transfer.flow import Flow, predicted_flow, swept_coins
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.series.series import MarketSeries
@@ -37,7 +37,7 @@ def until(series: MarketSeries, bars: int) -> MarketSeries:
 
 def between_usd(series: MarketSeries, side: str, extreme_px: float) -> tuple[float, float]:
     """Mass of the model's map between the mark and an extreme: of bins crossed whole, and of those touched too."""
-    drawn = VintageModel(MODEL, brackets=BRACKETS, width_bps=10).fit(series, VENUE, COIN).heatmap()
+    drawn = CohortModel(MODEL, brackets=BRACKETS, width_bps=10).fit(series, VENUE, COIN).heatmap()
     edges, mark = drawn.grid.edges, drawn.mark_px
     if side == "long":
         whole, touched = edges[:-1] >= extreme_px, edges[1:] > extreme_px

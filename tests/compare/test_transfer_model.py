@@ -22,7 +22,7 @@ from liqtruth.compare.transfer.transfer import (
     widened_side,
 )
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import Bounds, LeverageModel, SideBounds
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.levels import SIDES
@@ -131,9 +131,9 @@ class TestCurve:
             assert side.b[0] > 0.5
 
     def test_the_curve_of_a_model_is_that_of_its_map(self) -> None:
-        """As `VintageModel` draws it: the same bins, by another way."""
+        """As `CohortModel` draws it: the same bins, by another way."""
         series = random_series(2, 200)
-        drawn = VintageModel(MODEL, brackets=BRACKETS).fit(series, venue_named("bybit"), COIN).heatmap()
+        drawn = CohortModel(MODEL, brackets=BRACKETS).fit(series, venue_named("bybit"), COIN).heatmap()
         away_pct = 100 * np.abs(drawn.grid.centers / drawn.mark_px - 1)
         below = drawn.grid.centers < drawn.mark_px
         found = mass_by_leverage(series, MODEL, BRACKETS)

@@ -157,13 +157,13 @@ def as_rows(shares: FloatArray) -> tuple[tuple[float, ...], ...]:
 def own_shares(placings: pl.DataFrame, side: str, active_per_h: float) -> FloatArray:
     """Shares (classes, nodes) of one side's open interest; a kind between two rates belongs to both."""
     kinds = habits(placings, side, np.array(NODES), MAINTENANCE_RATE)
-    whole = sum(kind.held_coins for kind in kinds)
+    whole = sum(kind.position_coins for kind in kinds)
     shares = np.zeros((len(RATES), len(NODES)))
     for kind in kinds:
         rate = np.clip(SHARE_OF_CLOSINGS * kind.closed_per_h / active_per_h, RATES[0], RATES[-1])
         place = float(np.interp(np.log(rate), np.log(RATES), np.arange(len(RATES))))
         lower = min(int(place), len(RATES) - 2)
-        held = kind.by_leverage * (kind.held_coins / whole)
+        held = kind.by_leverage * (kind.position_coins / whole)
         shares[lower] += held * (lower + 1 - place)
         shares[lower + 1] += held * (place - lower)
     return shares

@@ -173,7 +173,7 @@ class TestStoredTiers:
             )
         june = stored_brackets(store, BINANCE, "BTC", JUNE + timedelta(days=3))
         assert june.rate.tolist() == [0.01, 0.02]
-        assert june.source == "maintenance tiers of binance BTCUSDT, told 2026-06-01"
+        assert june.source == "maintenance tiers of binance BTCUSDT, reported 2026-06-01"
         assert stored_brackets(store, BINANCE, "BTC", JULY).rate.tolist() == [0.02, 0.04]
         assert stored_brackets(store, BINANCE, "ETH", JULY).source.endswith("2026-09")
 
@@ -181,7 +181,7 @@ class TestStoredTiers:
         told = tiers(JUNE, (10.0, 50_000.0), (0.01, 0.02), (40.0, 20.0))
         brackets = brackets_of(BINANCE, "BTC", told)
         assert brackets.rate.tolist() == BTC.rate.tolist()
-        assert "the tiers told are not used: brackets of BTCUSDT must start at 0" in brackets.source
+        assert "the reported tiers are not used: brackets of BTCUSDT must start at 0" in brackets.source
 
 
 def market_of(at: datetime, highest: int | None, venue: str = "hyperliquid") -> Market:

@@ -137,7 +137,7 @@ def test_shares_of_a_leverage_below_1x_or_not_of_the_whole_are_refused() -> None
 
 @pytest.mark.parametrize("wanted", [float("nan"), float("inf"), -5.0, 0.5])
 def test_what_is_no_leverage_is_refused(wanted: float) -> None:
-    with pytest.raises(BadInput, match="is none: it is a number of at least 1"):
+    with pytest.raises(BadInput, match="must be a number of at least 1, got "):
         bell().bands_of([wanted])
 
 

@@ -406,7 +406,7 @@ def test_what_was_heard_before_the_stop_is_stored(store: Store) -> None:
         async with pushing([binance()]) as server:
             heard = Listened(store, "binance", server)
             heard.listener.flush_s = 60.0
-            await heard.until(lambda: bool(heard.listener._held))
+            await heard.until(lambda: bool(heard.listener._buffer))
             return heard
 
     assert asyncio.run(run()).stored("liquidations").height == 1

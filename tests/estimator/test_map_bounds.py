@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import (
     CURVE_OFFSET,
@@ -30,7 +30,7 @@ BARS = bars_of([(98.0, 101.5, 100.0)] * 6, [1e5, 1.2e5, 1.1e5, 1.4e5, 1.3e5, 1.5
 
 
 def drawn(model: LeverageModel, venue: str = "hyperliquid", **parts: object) -> Heatmap:
-    fitted_to = VintageModel(model, name="calibrated").fit(series_of(BARS), venue_named(venue), "BTC")
+    fitted_to = CohortModel(model, name="calibrated").fit(series_of(BARS), venue_named(venue), "BTC")
     return fitted_to.heatmap(**parts)  # type: ignore[arg-type]
 
 
@@ -85,10 +85,10 @@ def test_a_part_of_the_map_has_no_bounds() -> None:
     assert drawn(fitted(), age=["<4h"]).bounds is None
 
 
-def test_a_model_that_was_held_against_nothing_says_so_and_a_prior_says_nothing() -> None:
+def test_a_model_without_validation_has_a_note_and_a_prior_has_none() -> None:
     bare = drawn(fitted(bounds=None))
     assert bare.bounds is None
-    assert "no bounds: the model was held against no map" in said(bare)
+    assert "no bounds: the model was not validated on any held-out map" in said(bare)
     prior = drawn(leverage_model_named())
     assert prior.bounds is None
     assert "bounds" not in said(prior)

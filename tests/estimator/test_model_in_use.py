@@ -22,7 +22,7 @@ FLAT = Brackets.flat("X", 0.01, 50.0, "one flat bracket, for the test")
 
 
 def shares_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
-    return texts(node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).said)
+    return texts(node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).notes)
 
 
 def test_without_a_choice_it_is_the_model_called_calibrated(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from liqtruth.estimator.errors import StaleSeries, UnknownChoice
 from liqtruth.estimator.feeds.imports import import_feed
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, model_map
 from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, venue_named
-from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.notes import texts
 from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
@@ -96,7 +96,6 @@ def test_a_window_longer_than_history_says_where_history_begins(binance: Store, 
             {"model": "magic"},
             "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile, calibrated",
         ),
-        ({"window": "2h"}, "window must be from 12h to 5y long, got '2h'"),
         ({"leverage": [33]}, "unknown leverage of tiers '33x'; known: 1x, 5x, 10x, 25x, 50x, 100x"),
     ],
 )
@@ -107,6 +106,11 @@ def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(
     with pytest.raises(UnknownChoice) as refused:
         model_map(binance, "BTC", **chosen)  # type: ignore[arg-type]
     assert str(refused.value) == said
+
+
+def test_a_window_that_is_too_short_is_refused_with_the_bounds(binance: Store) -> None:
+    with pytest.raises(BadInput, match=r"^window must be from 12h to 5y long, got '2h'$"):
+        model_map(binance, "BTC", "binance", "tiers", "2h", at=AT)
 
 
 def test_a_moment_after_the_data_is_refused(binance: Store) -> None:
@@ -136,7 +140,7 @@ def test_every_model_accounts_for_the_open_interest_of_okx(okx: Store, model: st
 
 
 def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
-    model = VintageModel(leverage_model_named()).fit(
+    model = CohortModel(leverage_model_named()).fit(
         load_series(okx, venue_named("okx"), "SOL", "7d"), venue_named("okx"), "SOL"
     )
     drawn = model.heatmap()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
-from liqtruth.estimator.model.cohort_model import VintageModel
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import (
     REFERENCE_MAXIMUM,
     REFERENCE_VOLATILITY,
@@ -44,12 +44,12 @@ def test_in_leverage_nodes_and_shares_are_the_models_own_bit_for_bit(
         assert np.array_equal(drawn.leverage, own)
         for side in ("long", "short"):
             assert np.array_equal(drawn.of(side), PRIOR.shares(side) * allowed)
-        assert not [line for line in drawn.said if line.code == "scaled"]
+        assert not [line for line in drawn.notes if line.code == "scaled"]
 
 
 @given(random_bars(at_most=10))
 def test_in_leverage_factors_do_not_depend_on_how_much_the_market_moves(bars: object) -> None:
-    made = VintageModel(PRIOR, brackets=flat(40.0)).fit(series_of(bars), OKX, "X")  # type: ignore[arg-type]
+    made = CohortModel(PRIOR, brackets=flat(40.0)).fit(series_of(bars), OKX, "X")  # type: ignore[arg-type]
     for side, factors in zip((LONG, SHORT), made.shares_.factors(flat(40.0), POSITION_USD), strict=True):
         assert np.array_equal(factors, liquidation_factors(flat(40.0), PRIOR.leverage, side))
 
@@ -70,7 +70,7 @@ def test_of_volatility_a_wilder_market_has_lower_leverage_in_proportion(volatili
     drawn = shares_of("of-volatility", 1e4, volatility)
     expected = np.maximum(np.array(PRIOR.leverage) * REFERENCE_VOLATILITY / volatility, 1.0)
     assert drawn.leverage == pytest.approx(expected)
-    assert any(f"{volatility:.2%} a day" in line for line in texts(drawn.said))
+    assert any(f"{volatility:.2%} a day" in line for line in texts(drawn.notes))
 
 
 def test_at_the_reference_market_every_coordinate_is_the_same() -> None:
@@ -86,13 +86,13 @@ def test_below_1x_nodes_are_held_at_1x_where_no_long_is_liquidated_and_it_is_sai
     assert np.all(drawn.leverage[held] == 1.0)
     longs, _ = drawn.factors(flat(4.0), POSITION_USD)
     assert np.all(longs[held] <= 0)
-    said = next(line for line in texts(drawn.said) if "held at 1x" in line)
-    assert f"{PRIOR.shares('long')[:, held].sum():.1%} of shares" in said
+    notes = next(line for line in texts(drawn.notes) if "set to 1x" in line)
+    assert f"{PRIOR.shares('long')[:, held].sum():.1%} of shares" in notes
 
 
 def test_mass_is_kept_where_many_nodes_are_held_at_1x() -> None:
     bars = bars_of([(99.0, 101.0, 100.0)] * 6, [1e5, 1.2e5, 1.1e5, 1.4e5, 1.3e5, 1.5e5, 1.6e5])
-    model = VintageModel(fitted(coordinate="of-maximum"), brackets=flat(4.0))
+    model = CohortModel(fitted(coordinate="of-maximum"), brackets=flat(4.0))
     model.fit(series_of(bars), OKX, "X")
     for balance in model.balance_:
         assert balance.total == pytest.approx(1.6e5)
@@ -101,7 +101,7 @@ def test_mass_is_kept_where_many_nodes_are_held_at_1x() -> None:
 def test_volatility_that_is_not_known_is_said() -> None:
     drawn = shares_of("of-volatility", volatility=0.0)
     assert np.array_equal(drawn.leverage, np.array(PRIOR.leverage))
-    assert any(line.code == "volatility_unknown" for line in drawn.said)
+    assert any(line.code == "volatility_unknown" for line in drawn.notes)
 
 
 @given(st.floats(0.001, 0.05), st.sampled_from([300.0, 3600.0, 86_400.0]))
@@ -127,15 +127,15 @@ def test_a_coin_has_its_own_shares_where_they_were_fitted_and_the_pooled_ones_el
         drawn = node_shares("calibrated", model, flat(1e3), POSITION_USD, venue=venue, coin=coin)
         assert np.array_equal(drawn.long, expected)
         is_own = (venue, coin) == ("hyperliquid", "SOL")
-        assert (note("own_shares", coin="SOL") in drawn.said) == is_own
-        assert drawn.said[0].text == model.note, "the model that is named is the one in the file"
+        assert (note("own_shares", coin="SOL") in drawn.notes) == is_own
+        assert drawn.notes[0].text == model.note, "the model that is named is the one in the file"
 
 
 def test_what_a_coins_own_shares_lack_to_one_is_unassigned() -> None:
     own = tuple(tuple(share / 2 for share in row) for row in PRIOR.long)
     model = fitted(coins={"X": CoinShares(own, own)})
     bars = bars_of([(99.0, 101.0, 100.0)] * 6, [1e5, 1.2e5, 1.1e5, 1.4e5, 1.3e5, 1.5e5, 1.6e5])
-    made = VintageModel(model, brackets=flat(1e3)).fit(series_of(bars), venue_named("hyperliquid"), "X")
+    made = CohortModel(model, brackets=flat(1e3)).fit(series_of(bars), venue_named("hyperliquid"), "X")
     for balance in made.balance_:
         assert balance.total == pytest.approx(1.6e5)
         assert balance.unassigned == pytest.approx(1.6e5 * (1 - np.sum(own)))

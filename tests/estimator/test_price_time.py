@@ -159,7 +159,7 @@ def test_leverage_above_the_venues_highest_is_null_mass_and_said() -> None:
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
     assert not shares.long[:, shares.leverage > 50].any()
     assert shares.long[:, shares.leverage <= 50].sum() > 0
-    assert any(said.code == "above_highest" and said.values["highest"] == 50 for said in shares.said)
+    assert any(said.code == "above_highest" and said.values["highest"] == 50 for said in shares.notes)
 
 
 def test_the_clock_without_volume_is_told() -> None:
@@ -231,7 +231,7 @@ class TestRecorded:
             model_series(okx, "SOL", venues, "tiers", timedelta(days=1))
 
     def test_a_span_that_is_none_is_refused(self, okx: Store) -> None:
-        with pytest.raises(BadInput, match=r"a series of 200\.0 days is none"):
+        with pytest.raises(BadInput, match=r"a series of 200\.0 days must be longer than zero"):
             model_series(okx, "SOL", "okx", "tiers", timedelta(days=200))
         with pytest.raises(BadInput, match="more than 16,000,000: take --step"):
             model_series(okx, "SOL", "okx", "vintages", timedelta(days=20), timedelta(minutes=5))

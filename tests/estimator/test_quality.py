@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.errors import SeriesRefused
 from liqtruth.estimator.frames import CANDLES
-from liqtruth.estimator.moments import told
+from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.series.quality import (
     checked,
     repaired_candles,
@@ -194,7 +194,7 @@ def test_a_fault_anywhere_is_found_and_told_with_its_moment(
         findings: tuple[str, ...] = (str(refused),)
     else:
         findings = texts(series.quality)
-    wanted = said.format(told(at(hour)))
+    wanted = said.format(utc_text(at(hour)))
     assert any(wanted in finding for finding in findings), findings
 
 
@@ -288,7 +288,7 @@ def test_a_frozen_feed_is_told_with_its_span() -> None:
     )
     said = [one for one in texts(aligned(bars, frozen).quality) if "stands still" in one]
     assert said == [
-        f"open interest stands still for 20.0 h from {told(at(20))} to {told(at(40))}: a frozen feed?"
+        f"open interest stands still for 20.0 h from {utc_text(at(20))} to {utc_text(at(40))}: a frozen feed?"
     ]
 
 
@@ -299,7 +299,7 @@ def test_prices_that_stand_still_are_told() -> None:
         pl.when(still).then(bars["close"][20]).otherwise(name).alias(name) for name in PRICES
     )
     assert any(
-        one.startswith(f"prices stand still for 20.0 h from {told(at(20))}")
+        one.startswith(f"prices stand still for 20.0 h from {utc_text(at(20))}")
         for one in texts(aligned(frozen, readings).quality)
     )
 

@@ -222,10 +222,10 @@ class TestRounding:
     def test_births_of_one_step_are_the_share_that_may_be_rounding(self) -> None:
         """Births of 1 and 3 coins at 100 with a step of 100 USD: a quarter."""
         series = series_of(bars_of([(100, 100, 100)] * 2, [5, 6, 9]))
-        births = np.diff(series.bars.open_interest)
-        assert rounding_share(series, births) == 0
+        openings = np.diff(series.bars.open_interest)
+        assert rounding_share(series, openings) == 0
         stepped = type(series)(**{**vars(series), "oi_rounding_usd": 100.0})
-        assert rounding_share(stepped, births) == 0.25
+        assert rounding_share(stepped, openings) == 0.25
         assert rounding_share(stepped, np.zeros(2)) == 0
 
 

@@ -36,7 +36,7 @@ def test_a_moving_price_is_no_birth_between_two_readings_of_open_interest_in_usd
     series = align(moved, readings, START, START + 4 * HOUR)
     assert series.bars.open_interest == pytest.approx(np.full(17, 1000.0))
     lots = turn_over(series.bars.open_interest, np.zeros(16), np.zeros(1))
-    assert lots.births.sum() == pytest.approx(0.0, abs=1e-9)
+    assert lots.openings.sum() == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def drawn(
 def by_lots(bars: Bars, grid: PriceGrid, *, is_long: bool) -> FloatArray:
     """The last map, each lot judged by itself: `turnover.py` and `later_extremes`, no steps."""
     turnover = turned(bars)
-    left = turnover.births * turnover.survival / 3
+    left = turnover.openings * turnover.survival / 3
     lowest, highest = (extreme[:, None, None] for extreme in later_extremes(bars))
     factors = BELOW if is_long else ABOVE
     px = bars.entries[:, :, None] * factors
@@ -250,10 +250,15 @@ class TestTime:
         """The same recursion with the last `age` bars' births set to nothing."""
         count = len(bars.close)
         turnover, grid = turned(bars), grid_of(bars)
-        births = turnover.births.copy()
-        births[max(0, count - age) :] = 0
+        openings = turnover.openings.copy()
+        openings[max(0, count - age) :] = 0
         without = price_time(
-            bars, Turnover(births, turnover.closed), (BELOW, ABOVE), (SHARES, SHARES), steps_of(bars, 1), grid
+            bars,
+            Turnover(openings, turnover.closed),
+            (BELOW, ABOVE),
+            (SHARES, SHARES),
+            steps_of(bars, 1),
+            grid,
         )
         stale = drawn(bars, grid=grid, age=AgeBand(age))
         for name in ("long", "short"):

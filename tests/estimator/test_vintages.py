@@ -19,15 +19,15 @@ from tests.estimator.markets import bars_of, paths, random_bars
 
 @dataclass(frozen=True)
 class Aged:
-    births: FloatArray
+    openings: FloatArray
     surviving: FloatArray
     before_window: float
 
 
 def aged_without_turnover(path: FloatArray) -> Aged:
     lots = turn_over(path, np.zeros(len(path) - 1), np.zeros(1))
-    births = lots.births[:, 0]
-    return Aged(births, births * lots.survival[:, 0], float(path[0] * lots.survival_from_start()[0]))
+    openings = lots.openings[:, 0]
+    return Aged(openings, openings * lots.survival[:, 0], float(path[0] * lots.survival_from_start()[0]))
 
 
 class TestAges:
@@ -39,9 +39,9 @@ class TestAges:
     @given(paths)
     def test_only_an_increase_opens_and_nothing_outgrows_its_birth(self, path: FloatArray) -> None:
         aged, change = aged_without_turnover(path), np.diff(path)
-        assert aged.births[change <= 0].tolist() == [0.0] * int((change <= 0).sum())
-        assert aged.births[change > 0].tolist() == change[change > 0].tolist()
-        assert np.all((aged.surviving >= 0) & (aged.surviving <= aged.births))
+        assert aged.openings[change <= 0].tolist() == [0.0] * int((change <= 0).sum())
+        assert aged.openings[change > 0].tolist() == change[change > 0].tolist()
+        assert np.all((aged.surviving >= 0) & (aged.surviving <= aged.openings))
         assert 0 <= aged.before_window <= path[0]
 
     @given(paths, st.floats(0, 1))
@@ -57,7 +57,7 @@ class TestAges:
     def test_a_path_by_hand(self) -> None:
         """100, +50, then a third less, then +60, then half of all."""
         aged = aged_without_turnover(np.array([100.0, 150, 100, 160, 80]))
-        assert aged.births.tolist() == [50, 0, 60, 0]
+        assert aged.openings.tolist() == [50, 0, 60, 0]
         assert aged.surviving == pytest.approx([50 / 3, 0, 30, 0])
         assert aged.before_window == pytest.approx(100 / 3)
 

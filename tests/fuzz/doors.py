@@ -230,7 +230,7 @@ def _streams_door() -> Callable[[bytes], object]:
     def enter(content: bytes) -> object:
         for one in listeners:
             one._take(content)
-            one._held.clear()
+            one._buffer.clear()
         return None
 
     return enter

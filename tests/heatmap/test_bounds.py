@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from liqtruth.heatmap.bounds import SHOWN_PCT, MapBounds, SideBounds, moves
-from liqtruth.heatmap.drawing.captions import bounds_lines, said_beside
+from liqtruth.heatmap.drawing.captions import bounds_lines, side_notes
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.terminal import map_panel
 from liqtruth.heatmap.errors import BadInput, MapFileError
@@ -98,8 +98,8 @@ def test_a_move_is_told_in_one_sentence() -> None:
 
 def test_on_what_bounds_rest_is_said_beside_the_map_and_not_beside_its_parts() -> None:
     said = "bounds hold on 80 % of held-out maps: 120 held-out pairs"
-    assert said in said_beside(MAP)
-    assert said not in said_beside(MAP.filter(margin_mode="cross"))
+    assert said in side_notes(MAP)
+    assert said not in side_notes(MAP.filter(margin_mode="cross"))
 
 
 def rendered(heatmap: Heatmap) -> list[str]:

@@ -8,7 +8,7 @@ from liqtruth.heatmap.drawing.captions import (
     head_lines,
     kind,
     remainder_line,
-    said_beside,
+    side_notes,
     title,
 )
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
@@ -70,8 +70,8 @@ def test_unknown_collateral_and_crossed_positions_are_told_only_where_there_are_
 
 def test_what_was_wrong_with_the_input_is_told_between_the_remainder_and_the_notes() -> None:
     flawed = replace(seen(notes=(sentence("a note"),)), quality=(sentence("2 prices of zero dropped"),))
-    assert said_beside(flawed) == (remainder_line(MAP), "input: 2 prices of zero dropped", "a note")
-    assert said_beside(MAP) == (remainder_line(MAP),)
+    assert side_notes(flawed) == (remainder_line(MAP), "input: 2 prices of zero dropped", "a note")
+    assert side_notes(MAP) == (remainder_line(MAP),)
 
 
 def test_how_much_is_whales_is_read_first_and_not_twice() -> None:
@@ -80,7 +80,7 @@ def test_how_much_is_whales_is_read_first_and_not_twice() -> None:
     )
     drawn = seen(notes=(sentence("a note"), whales))
     assert head_lines(drawn) == (coverage_line(drawn), whales.text)
-    assert said_beside(drawn) == (remainder_line(MAP), "a note")
+    assert side_notes(drawn) == (remainder_line(MAP), "a note")
 
 
 def test_what_a_fitted_model_does_not_know_here_is_said_beside_every_drawing() -> None:
@@ -89,4 +89,4 @@ def test_what_a_fitted_model_does_not_know_here_is_said_beside_every_drawing() -
         note("unbounded_not_levelled", venue="okx"),
     )
     drawn = replace(seen(notes=(sentence("a note"),)), assumptions=(sentence("an assumption"), *lacking))
-    assert said_beside(drawn) == (remainder_line(MAP), *texts(lacking), "a note")
+    assert side_notes(drawn) == (remainder_line(MAP), *texts(lacking), "a note")

@@ -112,7 +112,7 @@ def test_habits_account_for_everything_placed(watched: tuple[str, Watched]) -> N
             assert kind.by_leverage.shape == nodes.shape
             assert (kind.by_leverage >= 0).all()
             assert kind.by_leverage.sum() <= 1 + 1e-12
-            assert kind.held_coins >= 0
+            assert kind.position_coins >= 0
 
 
 @given(st.floats(1.01, 200), st.floats(0, 0.004), st.sampled_from([1.0, -1.0]))

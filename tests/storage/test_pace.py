@@ -63,8 +63,8 @@ def test_two_of_one_path_keep_one_line_and_two_of_different_paths_do_not(tmp_pat
     first = [pace.reserve(20, 960, WINDOW_S) for pace in (one, same, other)]
     assert first == [50.0, pytest.approx(50 + 16 / (936 / 61)), 50.0]
     same.hold(5.0)
-    assert one.held_s() == 5.0
-    assert other.held_s() == 0.0
+    assert one.blocked_s() == 5.0
+    assert other.blocked_s() == 0.0
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
 from liqtruth.compare.scoring.realised.swept import swept_by_map
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.compare.statistics.intervals import DAY_MS
-from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
@@ -85,7 +85,7 @@ def lead_lag_stored(
     maps = exact_maps_between(store, plan.coin, first - STALE, last, plan.step, on_progress)
     if not maps:
         raise MissingData(
-            f"no exact map of {plan.coin} is stored from {told(first)} to {told(last)}, when liquidations of "
+            f"no exact map of {plan.coin} is stored from {utc_text(first)} to {utc_text(last)}, when liquidations of "
             f"{venue.name} were listened to: let `liqtruth index watch` run beside `liqtruth feed watch`"
         )
     prices_of, path = _prices(store, plan, first, last)

@@ -15,7 +15,7 @@ from liqtruth.compare.scoring.ledger.ledger import Content, insert_new, open_for
 from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by_distance, swept_by_map
 from liqtruth.compare.scoring.realised.windows import Windows, windows_of
 from liqtruth.estimator.model.baselines import TIERS, UNIFORM
-from liqtruth.estimator.moments import told
+from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap
@@ -128,7 +128,7 @@ def _deaf(row: Forecast, realised: Realised) -> str:
     last = realised.spans_ms[-1, 1] / 1000
     return (
         f"liquidations of {row.venue} {row.coin} were not listened to all through its horizon; the last known are of "
-        f"{told(datetime.fromtimestamp(last, UTC))}"
+        f"{utc_text(datetime.fromtimestamp(last, UTC))}"
     )
 
 

@@ -14,7 +14,7 @@ from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.scoring.realised.windows import Windows
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.heatmap.drawing import page
-from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MODELS, SHORT, say_instead, themed
+from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MODELS, SHORT, annotate_empty, themed
 from liqtruth.heatmap.grid import FloatArray
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _bars(pooled: SideScore, bars: list[Spread | None], hover: str) -> go.Figure
         showlegend=False,
     )
     if not drawn:
-        say_instead(figure, "not known: too few windows or events")
+        annotate_empty(figure, "not known: too few windows or events")
         figure.update_xaxes(showticklabels=False)
     return themed(figure, height=PANEL_PX)
 

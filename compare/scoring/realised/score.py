@@ -20,7 +20,7 @@ from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.moments import of_ms, told
+from liqtruth.estimator.moments import of_ms, utc_text
 from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
@@ -182,11 +182,11 @@ def _span(
 ) -> tuple[datetime, datetime]:
     """The asked span, no longer than what was listened to: moments that cannot be scored are not drawn."""
     if start is not None and end is not None and start >= end:
-        raise BadInput(f"--from {told(start)} is not before --to {told(end)}")
+        raise BadInput(f"--from {utc_text(start)} is not before --to {utc_text(end)}")
     last = last_bar_end(store, asked.venue, asked.coin, start)
     if last is None:
         raise NothingStored(
-            f"no candles of {asked.venue} {asked.coin}{'' if start is None else f' from {told(start)} on'}: "
+            f"no candles of {asked.venue} {asked.coin}{'' if start is None else f' from {utc_text(start)} on'}: "
             f"`liqtruth feed fetch {asked.venue} {asked.coin}` brings them"
         )
     first_heard, last_heard = (of_ms(int(at)) for at in (realised.spans_ms[0, 0], realised.spans_ms[-1, 1]))
@@ -196,9 +196,9 @@ def _span(
     since = max(wanted_start, first_heard - asked.step)
     if since >= until:
         raise MissingData(
-            f"liquidations of {asked.venue} {asked.coin} were listened to from {told(first_heard)} to "
-            f"{told(last_heard)}, prices end at {told(last)}: nothing between {told(wanted_start)} and "
-            f"{told(wanted_end)} has both"
+            f"liquidations of {asked.venue} {asked.coin} were listened to from {utc_text(first_heard)} to "
+            f"{utc_text(last_heard)}, prices end at {utc_text(last)}: nothing between {utc_text(wanted_start)} and "
+            f"{utc_text(wanted_end)} has both"
         )
     return since, until
 
@@ -253,8 +253,8 @@ def _after_the_fact(model: LeverageModel | None, start: datetime) -> Iterator[No
     """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
     if model is not None and model.kind != "prior" and model.provenance.made_at > start:
         yield sentence(
-            f"weights {model.name} were made at {told(model.provenance.made_at)}, after the first moment here: what "
-            "they were fitted on may be among it; forecasts of the ledger are free of that"
+            f"weights {model.name} were made at {utc_text(model.provenance.made_at)}, after the first moment here: "
+            "what they were fitted on may be among it; forecasts of the ledger are free of that"
         )
 
 
@@ -272,7 +272,7 @@ def _not_ranked(
         and levelled.start < end
         and start < levelled.end
     ):
-        span = f"{told(levelled.start)} to {told(levelled.end)}"
+        span = f"{utc_text(levelled.start)} to {utc_text(levelled.end)}"
         return (
             f"{model.name} was levelled on liquidations of {asked.venue} from {span}, moments here among them"
         )

@@ -11,7 +11,7 @@ from liqtruth.compare.scoring.realised.score import HorizonScore, RealisedScore
 from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.statistics.intervals import Estimate
-from liqtruth.estimator.moments import told
+from liqtruth.estimator.moments import utc_text
 from liqtruth.heatmap.notes import of_codes, texts, without_codes
 from liqtruth.heatmap.text import usd
 
@@ -107,7 +107,7 @@ def notes_of(score: RealisedScore) -> Iterator[str]:
     """What must be known to believe it."""
     yield from (f"{horizon_name(one.horizon_s)} is not scored: {one.reason}" for one in score.refused)
     yield (
-        f"moments from {told(score.start)} to {told(score.end)}; 95 % intervals from whole days drawn again, "
+        f"moments from {utc_text(score.start)} to {utc_text(score.end)}; 95 % intervals from whole days drawn again, "
         f"seed {score.seed}"
     )
     yield from _notes_of_horizons(score)

@@ -29,7 +29,7 @@ from liqtruth.compare.scoring.visits.visits import (
     visit_sentence,
 )
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.estimator.moments import hours, of_ms, told
+from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD, model_series
 from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.venues.table import venue_named
@@ -190,7 +190,7 @@ def _span(store: Store, plan: VisitPlan, venue: str) -> tuple[datetime, datetime
     start = plan.start or max(first, end - max(WINDOWS.values())) + SHORTEST_LEAD
     if end - start < plan.step:
         raise MissingData(
-            f"{venue} {plan.coin}: {told(start)} to {told(end)} is less than a step of {hours(plan.step)}; the "
+            f"{venue} {plan.coin}: {utc_text(start)} to {utc_text(end)} is less than a step of {hours(plan.step)}; the "
             f"first {hours(SHORTEST_LEAD)} stored are warm-up, fetch or import a longer history"
         )
     return start, end
