@@ -22,7 +22,7 @@ help: ## list the targets
 
 install: .venv/installed ## make .venv and install the pinned versions
 
-demo: .venv/installed ## sweep, model and compare a synthetic exchange; writes demo/report.html
+demo: .venv/installed ## sweep, calibrate and compare on a synthetic exchange; writes demo/report.html
 	$(BIN)/liqtruth demo
 
 test: .venv/installed ## run the test suite

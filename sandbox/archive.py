@@ -34,14 +34,14 @@ def write_archive(market: Market, directory: Path) -> Archive:
 
 
 def _positions(market: Market, path: Path) -> Path:
-    """Every open position at the ends of the earlier days, `liq_px` as the venue shows it."""
+    """Every open position of the main dex at the ends of the earlier days, `liq_px` as the venue shows it."""
     moments = [_at(then) for then in market.past]
     pl.concat(moments).drop(UNPUBLISHED).write_parquet(path)
     return path
 
 
 def _at(then: Market) -> pl.DataFrame:
-    held = true_positions(then, HYPERLIQUID)
+    held = true_positions(then, HYPERLIQUID).filter(pl.col("dex") == "")
     return held.with_columns(_moments([then.as_of_ms] * held.height), source=pl.lit(SOURCE))
 
 
