@@ -144,8 +144,9 @@ def test_moments_are_text_or_datetime_and_lie_in_the_past(lake: lt.Lake) -> None
         datetime(2026, 9, 1, tzinfo=UTC),
     ):
         assert same(lake.exact_map("BTC", at=at), latest)
+    assert same(lake.exact_map("BTC", at="2026-08-31"), lake.exact_map("BTC", at="2026-08-30"))
     with pytest.raises(NothingStored):
-        lake.exact_map("BTC", at="2026-08-31")
+        lake.exact_map("BTC", at="2026-08-29")
     for wrong in ("yesterday", "2999-01-01", datetime(2999, 1, 1)):
         with pytest.raises(BadInput, match=r"^at must be "):
             lake.exact_map("BTC", at=wrong)
