@@ -179,12 +179,16 @@ def write_text(text: str, target: str) -> None:
 
 
 def json_of(result: Any) -> str:
-    """Indented."""
+    """Indented; a frame is a list of its rows."""
     from msgspec.json import encode, format
+    from polars import DataFrame
 
     from liqtruth.heatmap.notes import as_text
 
-    return format(encode(result, enc_hook=as_text)).decode()
+    def plain(value: Any) -> Any:
+        return value.to_dicts() if isinstance(value, DataFrame) else as_text(value)
+
+    return format(encode(result, enc_hook=plain)).decode()
 
 
 def show(result: Any, out: Outputs) -> None:

@@ -137,6 +137,8 @@ def test_sources_are_asked_and_their_yield_is_reported(run: Run, live: SandboxSe
     assert "leaderboard:" in found
     assert "vault:" in found
     assert "new addresses" in found
+    rows = json.loads(run(*words, "--sources", "leaderboard", "--json").stdout)["discovery"]["found"]
+    assert len(rows[0]["leaders"]) == len(rows[0]["addresses"]) > 0
     assert "'telepathy'" in run(*words, "--sources", "telepathy", code=2).stderr
 
 
