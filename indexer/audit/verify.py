@@ -191,7 +191,11 @@ class _Session(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         until_s = time.monotonic() + self._timeout_s
-        response = super().send(request, **{**options, "stream": True, "allow_redirects": False})
+        with super().send(request, **{**options, "stream": True, "allow_redirects": False}) as response:
+            response._content = self._body(response, until_s)
+        return response
+
+    def _body(self, response: requests.Response, until_s: float) -> bytes:
         if response.is_redirect:
             raise requests.exceptions.TooManyRedirects("a redirect to another place")
         if response.headers.get("content-encoding", "gzip").lower() != "gzip":
@@ -203,8 +207,7 @@ class _Session(requests.Session):
                 raise requests.exceptions.ContentDecodingError(f"more than {LARGEST_ANSWER:,} bytes")
             if time.monotonic() > until_s:
                 raise requests.exceptions.Timeout
-        response._content = bytes(body)
-        return response
+        return bytes(body)
 
 
 def _cause(error: requests.exceptions.RequestException, timeout_s: float) -> str:
