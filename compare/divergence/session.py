@@ -86,23 +86,6 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
     return modelled_map(store, coin, venue, model, window, at=at)
 
 
-def compare_exchange(
-    store: Store,
-    coin: str,
-    addresses: Sequence[str],
-    hyperliquid_url: str,
-    binance_url: str,
-    *,
-    days: int,
-    on_progress: Callable[[float], None] | None = None,
-) -> tuple[Comparison, SweepReport]:
-    """`read_exchange`, then compare the latest moment."""
-    report = read_exchange(
-        store, coin, addresses, hyperliquid_url, binance_url, days=days, on_progress=on_progress
-    )
-    return compare_stored(store, coin, window=window_of(days)), report
-
-
 def read_exchange(
     store: Store,
     coin: str,

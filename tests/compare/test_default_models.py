@@ -8,7 +8,7 @@ import pytest
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.divergence import Divergence
-from liqtruth.compare.divergence.session import compare_exchange, compare_stored
+from liqtruth.compare.divergence.session import compare_stored, read_exchange
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map
@@ -29,10 +29,8 @@ def read(
 ) -> Iterator[tuple[Store, Comparison]]:
     """A store with everything of an exchange, and the comparison of before any fit."""
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("default"))) as store:
-        result, _ = compare_exchange(
-            store, "BTC", addresses(small_market), served.base_url, served.binance_url, days=3
-        )
-        yield store, result
+        read_exchange(store, "BTC", addresses(small_market), served.base_url, served.binance_url, days=3)
+        yield store, compare_stored(store, "BTC", window="3d")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.files import to_json
-from liqtruth.compare.divergence.session import compare_exchange, compare_stored, make_map
+from liqtruth.compare.divergence.session import compare_stored, make_map, read_exchange
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import same, write_map
@@ -21,7 +21,7 @@ from liqtruth.storage.store import Store
 
 def read_and_compared(store: Store, served: SandboxServer, market: Market) -> Comparison:
     done: list[float] = []
-    result, swept = compare_exchange(
+    swept = read_exchange(
         store,
         "BTC",
         addresses(market),
@@ -31,7 +31,7 @@ def read_and_compared(store: Store, served: SandboxServer, market: Market) -> Co
         on_progress=done.append,
     )
     assert swept.accounts == done[-1] == len(addresses(market))
-    return result
+    return compare_stored(store, "BTC", window="3d")
 
 
 def test_an_exchange_is_read_modelled_and_compared(
