@@ -14,9 +14,9 @@ from typing import Any
 
 from aiohttp import web
 
-from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.exchange import SandboxServer
 from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.http.listening import listening
 from liqtruth.sandbox.market.market import Market
 
 __all__ = ["SandboxServer", "serve_forever", "serving", "serving_in_thread"]
@@ -44,17 +44,13 @@ async def serving(
         socket_idle_s=socket_idle_s,
     )
     server.loop = asyncio.get_running_loop()
-    runner = web.ServerRunner(web.Server(server.handle, access_log=None), shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await _listen(runner, host, port)
-        server.port = runner.addresses[0][1]
-        async with _keeping_time(server):
-            yield server
-    finally:
-        for sockets in (server.sockets, *server.streams.values()):
-            await sockets.close()
-        await runner.cleanup()
+    async with listening(web.Server(server.handle, access_log=None), host, port) as server.port:
+        try:
+            async with _keeping_time(server):
+                yield server
+        finally:
+            for sockets in (server.sockets, *server.streams.values()):
+                await sockets.close()
 
 
 @asynccontextmanager
@@ -67,15 +63,6 @@ async def _keeping_time(server: SandboxServer) -> AsyncIterator[None]:
         clock.cancel()
         with suppress(asyncio.CancelledError):
             await clock
-
-
-async def _listen(runner: web.ServerRunner, host: str, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise SandboxRefused(
-            f"cannot listen on {host}:{port} ({error.strerror}); port 0 takes a free one"
-        ) from error
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.loopback import answering_in_thread
 
 MARK_PX = 50_000.0
 NOW_MS = 1_787_310_105_000
@@ -122,33 +123,7 @@ class InfoEndpoint:
 @contextmanager
 def serving(endpoint: InfoEndpoint) -> Iterator[InfoEndpoint]:
     """The endpoint on a free port of loopback, in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    ready = threading.Event()
-
-    async def start() -> web.AppRunner:
-        app = web.Application()
-        app.router.add_post("/info", endpoint.answer)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        endpoint.base_url = f"http://{host}:{port}"
-        ready.set()
-        return runner
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    ready.wait(10)
-    try:
+    app = web.Application()
+    app.router.add_post("/info", endpoint.answer)
+    with answering_in_thread(app, handler_cancellation=True) as endpoint.base_url:
         yield endpoint
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)

@@ -1,7 +1,6 @@
 """A trade tape on a real socket, with the faults that the real one has."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
+
+from tests.loopback import answering_in_thread
 
 NOW_MS = 1_788_000_000_000
 COINS = 3
@@ -81,30 +82,7 @@ def _trades(batch: list[dict[str, Any]]) -> str:
 @contextmanager
 def serving_tape(server: TapeServer) -> Iterator[TapeServer]:
     """On a loopback port, from a thread of its own."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-
-    async def run() -> web.AppRunner:
-        app = web.Application()
-        app.router.add_get("/ws", server.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
-
-    def main() -> None:
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(run())
-        ready.set()
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=main, daemon=True)
-    thread.start()
-    ready.wait()
-    try:
+    app = web.Application()
+    app.router.add_get("/ws", server.handle)
+    with answering_in_thread(app) as server.base_url:
         yield server
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()

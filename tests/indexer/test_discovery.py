@@ -31,6 +31,7 @@ from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.store import Store
+from tests.loopback import answering
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 BRIEF = Patience(attempts=2, total_s=2, first_wait_s=0.01, pause_s=0.01)
@@ -90,13 +91,8 @@ async def exchange(
     app = web.Application()
     app.router.add_post("/info", info)
     app.router.add_get("/{path:.*}", page)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with answering(app) as url:
+        yield url
 
 
 def client_of(url: str) -> InfoClient:
