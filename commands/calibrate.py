@@ -115,9 +115,9 @@ def _print(result: Any) -> None:
 def calibrate_diff(
     out: JsonOut,
     one: Annotated[str, typer.Argument(metavar="A", help="A leverage model, by name or file.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="The one to hold it against.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The model to compare it with.")],
 ) -> None:
-    """How two leverage models differ, band by band, and whether their intervals overlap."""
+    """Show how two leverage models differ, band by band, and whether their intervals overlap."""
     from liqtruth.compare.calibration.differences import (
         differences,
         differences_lines,

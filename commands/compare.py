@@ -1,4 +1,4 @@
-"""`liqtruth compare`: modelled heatmaps held against the truth."""
+"""`liqtruth compare`: modelled heatmaps measured against the truth."""
 
 from typing import Annotated
 
@@ -12,12 +12,15 @@ def compare(
     coin: Coin,
     out: PageOut,
     at: At = None,
-    truth: Annotated[str, typer.Option(help="The map to measure against.")] = "exact",
+    truth: Annotated[
+        str, typer.Option(metavar="exact|VENUE:MODEL", help="The map to measure against.")
+    ] = "exact",
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="VENUE:MODEL, may be repeated; default binance:tiers, binance:bell and, where a model was fitted, "
-            "binance:calibrated and hyperliquid:calibrated."
+            metavar="VENUE:MODEL",
+            help="A map to measure, may be repeated; default: binance:tiers, binance:bell and, where a model was "
+            "fitted, binance:calibrated and hyperliquid:calibrated.",
         ),
     ] = None,
     window: Window = "30d",
@@ -27,7 +30,8 @@ def compare(
 ) -> None:
     """Where modelled heatmaps and the truth diverge.
 
-    Beside them stands a map that knows only the mark: what is no better than that tells nothing.
+    A map that knows only the mark (the no-information baseline) is scored beside them: a model that is no better does
+    not know where liquidations are.
     """
     from liqtruth.compare.divergence.session import compare_stored
 

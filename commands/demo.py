@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from liqtruth.commands.calibrate import fit_and_save
-from liqtruth.commands.options import parse_coin
 from liqtruth.commands.output import progress, say_lines
 from liqtruth.commands.sandbox import simulated
 from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.storage.store import Store

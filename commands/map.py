@@ -7,20 +7,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import (
-    At,
-    Coin,
-    Weights,
-    WidthBps,
-    Window,
-    length_option,
-    opened_store,
-    parse_betas,
-    parse_duration,
-    parse_numbers,
-    parse_shares,
-    split_names,
-)
+from liqtruth.commands.options import At, Coin, Weights, WidthBps, Window, length_option, opened_store
 from liqtruth.commands.output import (
     MapOut,
     Outputs,
@@ -31,6 +18,7 @@ from liqtruth.commands.output import (
     flattened,
 )
 from liqtruth.commands.terminal import say
+from liqtruth.commands.values import parse_betas, parse_duration, parse_numbers, parse_shares, split_names
 
 EXACT = "exact"
 OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
@@ -138,7 +126,7 @@ def map_exact(
         ),
     ] = None,
 ) -> None:
-    """The exact heatmap of a coin: actual positions at their actual liquidation prices."""
+    """Draw the exact heatmap of a coin: actual positions at their actual liquidation prices."""
     from liqtruth.indexer.maps.views import exact_view
 
     if old.asked():
@@ -177,7 +165,7 @@ def _as_before(
 
 
 def say_moved(before: str, now: str) -> None:
-    """One line on stderr about a spelling that the next release does not know."""
+    """One line on stderr about a spelling that the next release no longer takes."""
     say(f"note: `liqtruth {before}` is now `liqtruth {now}`; the next release takes only that", err=True)
 
 
@@ -201,7 +189,7 @@ def map_joint(
     at: At = None,
     width_bps: WidthBps = 10.0,
 ) -> None:
-    """The exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
+    """Draw the exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
     from liqtruth.indexer.maps.views import joint_map
 
     with opened_store() as store:
@@ -211,7 +199,7 @@ def map_joint(
 
 @map_app.command("execution")
 def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 10.0) -> None:
-    """What meets the book first at each level: the first orders of the liquidations, not the positions behind them."""
+    """Draw what meets the order book first at each level: the first orders of liquidations, not whole positions."""
     from liqtruth.indexer.maps.execution import executable_map
 
     with opened_store() as store:
@@ -241,7 +229,7 @@ def map_history(
     at: At = None,
     width_bps: WidthBps = 10.0,
 ) -> None:
-    """Price against time: the exact heatmap at every step of the last days, or a modelled one."""
+    """Draw price against time: the exact heatmap at every step of the last days, or a modelled one."""
     with opened_store() as store:
         if model == EXACT:
             from liqtruth.indexer.maps.views import exact_history
@@ -280,7 +268,7 @@ def map_model(
         typer.Option(
             help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
             "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
-            "shape-copy, last-exact (the last two start from exact maps).",
+            "shape-copy (climatology), last-exact (persistence); the last two start from exact maps.",
             rich_help_panel="Model",
         ),
     ] = "tiers",
@@ -288,7 +276,7 @@ def map_model(
     at: At = None,
     width_bps: WidthBps = 10.0,
 ) -> None:
-    """The modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
+    """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
     from liqtruth.compare.modelled import modelled_map
 
     if old.series is not None:
@@ -319,7 +307,7 @@ def map_positions(
     ],
     at: At = None,
 ) -> None:
-    """The positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
+    """List the positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
     from liqtruth.indexer.maps.drilldown import positions_between
     from liqtruth.indexer.positions.listing import drilldown_table
 

@@ -1,4 +1,4 @@
-"""`liqtruth score`: how maps did against the liquidations that came after them, and the ledger of forecasts."""
+"""`liqtruth score`: maps scored on the liquidations that came after them, and the ledger of forecasts."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -51,12 +51,12 @@ def score_realised(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of all liquidations that the venue's feed tells, where it does not say.",
+            help="Share of all liquidations that the venue's feed reports, where the venue does not state it.",
         ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Hold a map over time against the stored liquidations of the 15 min, 1 h and 2 h after each moment.
+    """Score a map over time on the stored liquidations of the 15 min, 1 h and 2 h after each moment.
 
     Predicted is what the map has in the range that the price swept, realised what was liquidated in it. The rank
     correlation is taken with the size of the move removed, and stands beside those of a map that knows only distance
@@ -133,7 +133,7 @@ def score_leads(
     coin: Coin,
     out: PageOut,
     venue: Annotated[
-        str, typer.Option(metavar="NAME", help="Exchange whose realised liquidations are told early, or not.")
+        str, typer.Option(metavar="NAME", help="Exchange whose realised liquidations may follow.")
     ] = "binance",
     start: Start = None,
     end: End = None,
@@ -144,7 +144,7 @@ def score_leads(
 ) -> None:
     """Whether what price sweeps on Hyperliquid's exact map leads the liquidations of an exchange.
 
-    Needs exact maps, prices and listened-to liquidations of the same time, on at least 6 days.
+    Needs exact maps, prices and observed liquidations of the same time, on at least 6 days.
     """
     from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
     from liqtruth.compare.scoring.lead_lag.shown import leads_table, write_page
@@ -170,14 +170,16 @@ def score_forecast(
         str, typer.Option(help="Any model of `liqtruth map model`; on hyperliquid also exact.")
     ] = "vintages",
     weights: Weights = None,
-    horizon: Annotated[timedelta, length_option("--horizon", help="How far ahead it speaks.")] = "1h",  # type: ignore[assignment]
+    horizon: Annotated[
+        timedelta, length_option("--horizon", help="How far ahead the forecast reaches.")
+    ] = "1h",  # type: ignore[assignment]
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Store a map of the past; it stays marked as a replay for good."),
     ] = False,
     at: At = None,
 ) -> None:
-    """Keep the map of now in the ledger, before what it speaks of can be seen.
+    """Store the current map in the ledger, before its outcome can be known.
 
     The map may be at most ten minutes old, and at most a quarter of the horizon. Nothing that is stored is ever
     changed; a second forecast of the same moment, model and horizon is not added.
@@ -193,7 +195,7 @@ def score_forecast(
 def score_settle(out: JsonOut) -> None:
     """Score the forecasts whose horizon is over and whose prices and liquidations are stored, each exactly once.
 
-    The content of a forecast is held against its hash first; one that was changed is refused, and the exit code is 1.
+    The content of a forecast is checked against its hash first; one that was changed is refused with exit code 1.
     """
     from liqtruth.compare.scoring.ledger.settle import settle
 
@@ -209,7 +211,7 @@ def score_list(
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
 ) -> None:
-    """The ledger by model, market and horizon: forecasts, scores so far, and what is held against a model."""
+    """The ledger by model, market and horizon: forecasts, scores so far, and why a model is flagged."""
     from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
     from liqtruth.compare.scoring.ledger.shown import ledger_lines, ledger_table
 

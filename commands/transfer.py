@@ -11,7 +11,7 @@ from liqtruth.commands.terminal import say
 
 
 def transfer(
-    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose level to set, e.g. bybit.")],
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Venue to calibrate to, e.g. bybit.")],
     coins: Coins,
     out: PageOut,
     model: Annotated[str, typer.Option(metavar="NAME", help="The fitted leverage model.")] = "calibrated",
@@ -23,7 +23,7 @@ def transfer(
     coverage: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Share of all liquidations that the feed tells, where you know it."
+            metavar="SHARE", help="Share of all liquidations that the feed reports, where you know it."
         ),
     ] = None,
     without_hyperliquid: Annotated[
@@ -37,17 +37,17 @@ def transfer(
         timedelta,
         length_option(
             "--horizon",
-            help="Length of a step, at most 2h: what stood at its start is held against what it liquidated.",
+            help="Length of a step, at most 2h: positions at its start are compared with what was liquidated in it.",
         ),
     ] = "1h",  # type: ignore[assignment]
     seed: Seed = 0,
 ) -> None:
     """Carry a fitted leverage model over to another venue.
 
-    It goes by the liquidations that the venue reported.
-    What the same model mispredicts on Hyperliquid is divided out. Liquidations tell of positions near the mark: shares
-    of high leverages are corrected whole, of low ones hardly. The feed's coverage must be known: Bybit pushes every
-    liquidation; of another venue give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
+    Reported liquidations of the venue are compared with what the model predicts, and what the same model mispredicts
+    on Hyperliquid is divided out. Liquidations happen near the mark, so shares of high leverages are corrected in full
+    and those of low ones hardly. The feed's coverage must be known: Bybit pushes every liquidation; for another venue
+    give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
     """
     from liqtruth.compare.transfer.job import Asked
     from liqtruth.compare.transfer.job import transfer as carried_over

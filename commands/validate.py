@@ -1,4 +1,4 @@
-"""`liqtruth validate`: what a calibrated model is worth on maps that its fit has not seen."""
+"""`liqtruth validate`: a calibrated model judged on maps that its fit has not seen."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import (
-    Coins,
-    SampleOptions,
-    Samples,
-    Seed,
-    opened_store,
-    parse_coin,
-    time_option,
-)
+from liqtruth.commands.options import Coins, SampleOptions, Samples, Seed, opened_store, time_option
 from liqtruth.commands.output import Outputs, PageOut, progress, say_lines, tell
 from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.compare.calibration.lake_samples import Gathered

@@ -146,7 +146,7 @@ def test_every_command_answers_to_the_short_flag_too(run: Run) -> None:
 def test_options_stand_under_headings_and_old_ones_are_not_shown(run: Run) -> None:
     told = run("map", "exact", "--help").stdout
     order = [
-        told.index(f"\n{heading}") for heading in ("Arguments:", "Options:", "Filters", "Output:", "Time:")
+        told.index(f"\n{heading}") for heading in ("Arguments:", "Options:", "Filters", "Time:", "Output:")
     ]
     assert order == sorted(order)
     assert not any(old in told for old in ("--joint", "--executable", "--series", "--html", "--csv "))

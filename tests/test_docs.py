@@ -25,6 +25,13 @@ def test_the_reference_is_what_the_program_says_today() -> None:
     assert (ROOT / "docs" / "commands.md").read_text() == render(), "run `make docs`"
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_explains_itself_as_the_list_of_commands_does(name: str) -> None:
+    """The list is printed without importing the command."""
+    command = get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    assert command.get_short_help_str(1_000) == cli.COMMANDS[name][1]
+
+
 def test_a_stale_reference_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from docs import generate
 
