@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.options import At, Coin, Window, opened_store
-from liqtruth.commands.output import PageOut, export_divergence
+from liqtruth.commands.output import DivergenceOut, export_divergence
 
 
 def compare(
     coin: Coin,
-    out: PageOut,
+    out: DivergenceOut,
     at: At = None,
     truth: Annotated[
         str, typer.Option(metavar="exact|VENUE:MODEL", help="The map to measure against.")

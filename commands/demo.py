@@ -39,6 +39,7 @@ def demo(
     from liqtruth.storage.settings import Settings
     from liqtruth.storage.store import Store
 
+    check_coin(coin)
     market = simulated(earlier_days(days), seed=seed, accounts=accounts, days=days)
     with Store.open(Settings(data_dir=fresh(directory / "data"))) as store:
         read_wire(store, market, coin)
@@ -46,6 +47,14 @@ def demo(
         others = [name for name in market.spec.coins if name != coin]
         fitted = fit_unseen(store, others, [then.as_of for then in market.past], coin)
         compare(store, coin, days, ("calibrated", *NAIVE) if fitted else NAIVE, directory)
+
+
+def check_coin(coin: str) -> None:
+    """Raises `BadParameter` for a coin that the synthetic exchange has not; nothing of an earlier demo is lost."""
+    from liqtruth.sandbox.market.market import MarketSpec
+
+    if coin not in (coins := MarketSpec().coins):
+        raise typer.BadParameter(f"--coin must be one of {', '.join(coins)}, got {coin!r}")
 
 
 def earlier_days(days: int) -> list[int]:

@@ -14,8 +14,8 @@ from liqtruth.commands.output import JsonOut, say_lines, show, show_summaries, t
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
 from liqtruth.commands.values import parse_coin, parse_coins
 
-STATUS_WIDTH = 120
-"""Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
+TABLE_WIDTH = 120
+"""Columns that the tables need; into a pipe they are as wide, so that nothing is cut."""
 
 feed_app = App("Collect the public aggregates of a venue.")
 
@@ -79,7 +79,7 @@ def feed_venues(out: JsonOut) -> None:
     venues = capabilities()
 
     def shown() -> None:
-        print_view(venue_table(venues))
+        print_view(venue_table(venues), TABLE_WIDTH)
         for line in venue_words(venues):
             print_view(line)
 
@@ -178,7 +178,7 @@ def feed_status_command(out: JsonOut) -> None:
     def shown() -> None:
         if not status.series:
             return say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
-        print_view(status_table(status), STATUS_WIDTH)
+        print_view(status_table(status), TABLE_WIDTH)
         return say_lines(status.describe())
 
     tell(status.series, out, shown)

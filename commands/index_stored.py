@@ -61,7 +61,9 @@ def index_positions(
 
     with opened_store() as store:
         frame = positions_as_of(store, at, coin)
-    export_frame(frame, out, positions_table)
+    if frame.is_empty() and not out.targets:
+        return say("no position is stored of what was asked for; `liqtruth index forget` lists what is")
+    return export_frame(frame, out, positions_table)
 
 
 @index_app.command("tidy")

@@ -18,7 +18,15 @@ from liqtruth.commands.output import (
     flattened,
 )
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_betas, parse_duration, parse_numbers, parse_shares, split_names
+from liqtruth.commands.values import (
+    check_range,
+    parse_betas,
+    parse_choice,
+    parse_duration,
+    parse_numbers,
+    parse_shares,
+    split_names,
+)
 
 EXACT = "exact"
 OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
@@ -121,6 +129,7 @@ def map_exact(
     layer: Annotated[
         str | None,
         typer.Option(
+            parser=parse_choice("crowd", "whales"),
             metavar="crowd|whales",
             help="Only the crowd (each position with at most 0.3 % of open interest) or what whales hold above it.",
         ),
@@ -176,6 +185,7 @@ def map_joint(
     move: Annotated[
         str,
         typer.Option(
+            parser=parse_choice("parallel", "beta"),
             metavar="parallel|beta",
             help="How other coins move: parallel (all alike) or beta (by betas from stored candles).",
         ),
@@ -303,7 +313,10 @@ def map_positions(
     coin: Coin,
     out: TableOut,
     between: Annotated[
-        tuple[float, float], typer.Option(metavar="LOW HIGH", help="Liquidation prices from LOW up to HIGH.")
+        tuple[float, float],
+        typer.Option(
+            metavar="LOW HIGH", callback=check_range, help="Liquidation prices from LOW up to HIGH."
+        ),
     ],
     at: At = None,
 ) -> None:

@@ -62,7 +62,7 @@ Step = Annotated[timedelta, length_option("--step", help="Time between moments."
 Days = Annotated[
     Any, typer.Option(parser=parse_days(), metavar="DAYS", help="How far back: days, or 2w, 1y.")
 ]
-WidthBps = Annotated[float, typer.Option(help="Width of a price bin in basis points.")]
+WidthBps = Annotated[float, typer.Option(min=0.01, max=2000, help="Width of a price bin in basis points.")]
 Window = Annotated[
     str,
     typer.Option(

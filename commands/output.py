@@ -44,6 +44,11 @@ class Outputs:
     def asks(self, *forms: str) -> bool:
         return any(target.form in forms for target in self.targets)
 
+    @property
+    def to_stdout(self) -> bool:
+        """Whether data go there, so that nothing for people may."""
+        return any(target.place in (STDOUT, "/dev/stdout", "/dev/fd/1") for target in self.targets)
+
 
 class OutputOption:
     """`-o FILE` and `--json` of a command that can write these forms."""
@@ -89,6 +94,7 @@ class OutputOption:
 
 MapOut = Annotated[Outputs, OutputOption("json", "csv", "parquet", "html", "png")]
 TableOut = Annotated[Outputs, OutputOption("json", "csv", "parquet")]
+DivergenceOut = Annotated[Outputs, OutputOption("json", "csv", "parquet", "html", "png")]
 PageOut = Annotated[Outputs, OutputOption("json", "html")]
 JsonOut = Annotated[Outputs, OutputOption("json")]
 
@@ -202,10 +208,10 @@ def tell(
     shown: Callable[[], None],
     write_page: Callable[[Any, Path], None] | None = None,
 ) -> None:
-    """The page and the JSON where they were asked for; without JSON what people read."""
+    """The page and the JSON where they were asked for; what people read, unless data go to stdout."""
     pages = {} if write_page is None else {"html": lambda path: write_page(result, path)}
     deliver(out, {"json": lambda: json_of(result)}, pages)
-    if not out.asks("json"):
+    if not out.to_stdout:
         shown()
 
 
@@ -270,7 +276,7 @@ def export_series(series: Any, out: Outputs) -> None:
             "png": lambda path: figure.write_figure_png(series_figure.series_figure(series), path),
         },
     )
-    if not out.asks(*TEXTS):
+    if not out.to_stdout:
         _say_series(series)
         if not out.asks("html", "png"):
             say("-o FILE.html draws it")
@@ -287,7 +293,7 @@ def _say_series(series: Any) -> None:
 
 
 def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> None:
-    """The map in every form that was asked for; without JSON and CSV the view and `lines` for people."""
+    """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout."""
     from liqtruth.heatmap import files
     from liqtruth.heatmap.drawing import figure
 
@@ -301,7 +307,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
             "png": lambda path: figure.write_png(drawn, path),
         },
     )
-    if not out.asks(*TEXTS):
+    if not out.to_stdout:
         from liqtruth.heatmap.drawing.terminal import map_panel
 
         print_view(map_panel(drawn, bar_width=columns_for_bars()))
@@ -309,17 +315,24 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
 
 
 def export_divergence(result: Any, out: Outputs) -> None:
-    """The comparison as JSON and as a page; what people read where no JSON was asked for."""
+    """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
+    from liqtruth.compare.divergence.curves import curves_picture
     from liqtruth.compare.divergence.files import to_json
     from liqtruth.compare.divergence.report import write_report
+    from liqtruth.heatmap.drawing.figure import write_figure_png
+    from liqtruth.storage.lake.parquet import write_parquet
 
-    divergence = result.divergence
+    divergence, maps = result.divergence, (result.truth_map, result.model_maps)
     deliver(
         out,
-        {"json": lambda: to_json(divergence)},
-        {"html": lambda path: write_report(divergence, result.truth_map, result.model_maps, path)},
+        {"json": lambda: to_json(divergence), "csv": lambda: harmless(divergence.frame()).write_csv()},
+        {
+            "parquet": lambda path: write_parquet(divergence.frame(), path),
+            "html": lambda path: write_report(divergence, *maps, path),
+            "png": lambda path: write_figure_png(curves_picture(divergence, *maps), path),
+        },
     )
-    if not out.asks("json"):
+    if not out.to_stdout:
         from liqtruth.compare.divergence.terminal import divergence_view
 
         print_view(divergence_view(divergence))

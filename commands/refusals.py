@@ -115,6 +115,8 @@ def _must(error: Any, param: Any, arguments: Sequence[str]) -> str:
         return message
     given = _given(param, arguments)
     came = "" if given is None else f", got {given!r}"
+    if param.nargs == 2:
+        return f"must be two numbers{came}"
     if number in (int, float):
         kind = "a whole number" if number is int else "a number"
         return f"must be {kind}{_range(param.min, param.max)}{came}"
@@ -130,9 +132,10 @@ def _range(least: float | None, most: float | None) -> str:
 
 
 def _given(param: Any, arguments: Sequence[str]) -> str | None:
-    """The word that was given for an option, behind it or after `=`."""
+    """What was given for an option, behind it or after `=`."""
     for position, word in enumerate(arguments):
         flag, equals, value = word.partition("=")
         if flag in (param.opts or ()):
-            return value if equals else next(iter(arguments[position + 1 : position + 2]), None)
+            values = [value] if equals else arguments[position + 1 : position + 1 + param.nargs]
+            return " ".join(values) or None
     return None

@@ -22,6 +22,7 @@ from liqtruth.commands.options import (
 )
 from liqtruth.commands.output import JsonOut, Outputs, PageOut, progress, say_lines, show, tell
 from liqtruth.commands.terminal import print_view
+from liqtruth.commands.values import parse_share
 
 TABLE_WIDTH = 140
 """Columns that the tables need."""
@@ -50,6 +51,7 @@ def score_realised(
     coverage: Annotated[
         float | None,
         typer.Option(
+            parser=parse_share,
             metavar="SHARE",
             help="Share of all liquidations that the venue's feed reports, where the venue does not state it.",
         ),

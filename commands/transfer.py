@@ -8,6 +8,7 @@ import typer
 from liqtruth.commands.options import Coins, End, Seed, Start, length_option, opened_store
 from liqtruth.commands.output import PageOut, progress, tell
 from liqtruth.commands.terminal import say
+from liqtruth.commands.values import parse_share
 
 
 def transfer(
@@ -23,7 +24,9 @@ def transfer(
     coverage: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Share of all liquidations that the feed reports, where you know it."
+            parser=parse_share,
+            metavar="SHARE",
+            help="Share of all liquidations that the feed reports, where you know it.",
         ),
     ] = None,
     without_hyperliquid: Annotated[

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from math import inf
 from typing import Any, TypeVar
 
 import typer
@@ -101,6 +102,40 @@ def parse_shares(text: str) -> tuple[float, float]:
     if not (dash and 0 <= shares[0] <= shares[1] <= 1):
         raise ValueError(wanted)
     return shares
+
+
+@refusing
+def parse_share(text: str) -> float:
+    """A part of a whole, above 0 and at most 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ValueError(f"must be a share above 0 and at most 1, such as 0.3, got {text!r}")
+    return share
+
+
+def parse_choice(*names: str) -> Callable[[str], str]:
+    """Reads one of a few names."""
+
+    @refusing
+    def parsed(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"must be {' or '.join(names)}, got {text!r}")
+        return text
+
+    return parsed
+
+
+def check_range(low_high: tuple[float, float]) -> tuple[float, float]:
+    """The range of prices as it came; raises `BadParameter` where the first is not the lower, or one is negative."""
+    low, high = low_high
+    if not 0 <= low < high < inf:
+        raise typer.BadParameter(
+            f"must be a lower price and a higher one, neither negative, got {low:g} {high:g}"
+        )
+    return low_high
 
 
 def parse_betas(text: str | None) -> dict[str, float]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.no_information import LABEL, null_of
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
+from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -52,6 +55,18 @@ def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -
     figure.update_yaxes(title_text="of the side liquidated", range=[0, 103], ticksuffix=" %", zeroline=False)
     figure.add_vline(x=0, line_color=MARK, line_width=1.5)
     return figure
+
+
+def curves_picture(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap]) -> go.Figure:
+    """The same as a file of its own, under the answer and, of the sandbox's data, with a note that says so."""
+    figure = curves_figure(truth, models, divergence.range_pct)
+    marked = [SYNTHETIC_NOTE] if divergence.synthetic else []
+    lines = wrapped([divergence.verdict, *marked])
+    heading = f"{divergence.coin}: model against {divergence.truth.label}"
+    return figure.update_layout(
+        title={"text": escape(heading), "subtitle": {"text": "<br>".join(map(escape, lines))}},
+        margin={"t": 130 + 16 * len(lines)},
+    )
 
 
 def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap, dict[str, object]]]:

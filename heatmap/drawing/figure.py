@@ -98,18 +98,19 @@ def _captions(heatmap: Heatmap) -> list[str]:
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
 
 
-def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
-    """Two maps on one axis of distance from each map's own mark; bars as share of the side's mass in view."""
+def side_by_side(*maps: Heatmap, bars_each_way: int = BARS_EACH_WAY) -> go.Figure:
+    """Maps on one axis of distance from each map's own mark; bars as share of the side's mass in view."""
     from plotly.subplots import make_subplots
 
-    reach = max(_reach_log(left), _reach_log(right))
+    reach = max(map(_reach_log, maps))
     names = [
         "<br>".join(map(escape, (f"{m.coin} on {m.venue}", kind(m), *((m.filtered_by,) if m.only else ()))))
-        for m in (left, right)
+        for m in maps
     ]
-    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, subplot_titles=names)
-    for column, heatmap in enumerate((left, right), start=1):
-        view = zoomed(heatmap, BARS_EACH_WAY, int(np.ceil(reach / heatmap.grid.log_width)))
+    gap = 0.16 / len(maps)
+    figure = make_subplots(1, len(maps), shared_yaxes=True, horizontal_spacing=gap, subplot_titles=names)
+    for column, heatmap in enumerate(maps, start=1):
+        view = zoomed(heatmap, bars_each_way, int(np.ceil(reach / heatmap.grid.log_width)))
         for trace in _bars(heatmap, view, 1.0, None):
             trace.showlegend = column == 1
             figure.add_trace(trace, row=1, col=column)
@@ -152,14 +153,16 @@ def write_png(heatmap: Heatmap, path: Path) -> None:
     write_figure_png(map_figure(heatmap), path)
 
 
-def write_figure_png(figure: go.Figure, path: Path) -> None:
-    """As `write_png`, of any figure."""
+def write_figure_png(
+    figure: go.Figure, path: Path, *, width: int = 1280, height: int = 880, scale: float = 1
+) -> None:
+    """As `write_png`, of any figure; `width` and `height` in pixels, each drawn `scale` times as fine."""
     try:
         import kaleido
 
         picture = kaleido.calc_fig_sync(
             figure.to_dict(),
-            opts={"format": "png", "width": 1280, "height": 880, "scale": 1},
+            opts={"format": "png", "width": width, "height": height, "scale": scale},
             kopts={"enable_sandbox": False, "timeout": 60},
         )
     except ImportError as error:
