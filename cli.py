@@ -21,6 +21,10 @@ UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno
 """Errors of the system for a path that cannot be right."""
 
 COMMANDS: Final = {
+    "check": (
+        "check.check",
+        "Check maps against the chain: read the largest accounts, model the venues, compare, answer.",
+    ),
     "index": ("index_stored.index_app", "Read actual Hyperliquid positions."),
     "feed": ("feed.feed_app", "Collect the public aggregates of a venue."),
     "map": ("map.map_app", "Draw or export one heatmap."),
