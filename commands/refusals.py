@@ -34,7 +34,7 @@ def near_misses(group: Any, ctx: Any, args: Sequence[str]) -> list[tuple[list[st
         return []
     of_coins = [path for path, command in leaves if _takes_coin(command)]
     inside = [path for path in of_coins if path[: len(here)] == here and len(here) > 1]
-    return [(path, [*args]) for path in inside[:1] or _one_a_group(of_coins)[:2]]
+    return [(path, [*args]) for path in inside[:1] or _shortest_first(of_coins)]
 
 
 def _leaves(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -52,10 +52,10 @@ def _takes_coin(command: Any) -> bool:
     return any(param.name in ("coin", "coins") for param in command.params[:1])
 
 
-def _one_a_group(paths: Iterable[list[str]]) -> list[list[str]]:
-    """The first of each group, those of two words last: `map exact` before `compare`."""
-    first = {tuple(path[:2]): path for path in reversed([*paths])}
-    return sorted(first.values(), key=len, reverse=True)[::-1]
+def _shortest_first(paths: Iterable[list[str]]) -> list[list[str]]:
+    """The first of one word, then the first of a group: `check` and `map exact`."""
+    first = {len(path): path for path in reversed([*paths])}
+    return [first[length] for length in sorted(first)]
 
 
 # -------------------------------------------------------------------------------------- refusals

@@ -1,5 +1,6 @@
 """`liqtruth sandbox`: a synthetic exchange whose truth is known."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,3 +67,4 @@ def announce(server: Any) -> None:
     for name, url in server.venue_urls.items():
         say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
     say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")
+    sys.stdout.flush()  # whoever reads it through a pipe waits for it
