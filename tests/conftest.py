@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 import certifi
 import pytest
@@ -180,19 +181,26 @@ def started(line: list[str]) -> "subprocess.CompletedProcess[str]":
 
 
 def called(line: list[str]) -> "subprocess.CompletedProcess[str]":
+    out, err = io.StringIO(), io.StringIO()
+    code = called_with(line, out, err)
+    return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
+
+
+def called_with(line: list[str], out: TextIO, err: TextIO) -> int:
+    """The exit code of the program in this process, with these as its standard streams."""
     import structlog
 
     from liqtruth.cli import main
 
-    told, before = [io.StringIO(), io.StringIO()], sys.argv
+    before = sys.argv
     sys.argv = ["liqtruth", *line]
     try:
-        with redirect_stdout(told[0]), redirect_stderr(told[1]), pytest.raises(SystemExit) as end:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
             main()
     finally:
         sys.argv = before
         structlog.reset_defaults()
-    return subprocess.CompletedProcess(line, int(end.value.code or 0), *(text.getvalue() for text in told))
+    return int(end.value.code or 0)
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 import json
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.indexer.info import client
+from liqtruth.indexer.info.attempts import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
@@ -50,7 +53,10 @@ def test_an_empty_data_directory_says_what_to_run_first(run: Run) -> None:
     assert "liqtruth feed" in one_line(run("map", "model", "BTC", code=1))
 
 
-def test_an_unreachable_host_is_one_line_and_exit_code_3(run: Run, tmp_path: Path) -> None:
+def test_an_unreachable_host_is_one_line_and_exit_code_3(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "Patience", partial(Patience, first_wait_s=0.01))
     (tmp_path / "addresses.txt").write_text("0x" + "1" * 40 + "\n")
     # Port 9 on loopback: nothing listens there.
     done = run(

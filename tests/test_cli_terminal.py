@@ -125,19 +125,27 @@ def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory whose database is there, so that a process need not make it."""
+    place = tmp_path_factory.mktemp("made")
+    assert called(["--data-dir", str(place), "index", "status"]).returncode == 0
+    return place
+
+
 @pytest.mark.parametrize(
     "words", ["feed venues", "feed venues --json", "index status", "--version", "--help"]
 )
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-", ">/dev/full"])
-def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: str, closed: str) -> None:
-    done = shell(f"--data-dir {tmp_path} {words} {closed}")
+def test_output_that_cannot_be_written_is_an_error(made: Path, words: str, closed: str) -> None:
+    done = shell(f"--data-dir {made} {words} {closed}")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
 
 
-def test_a_closed_stderr_hides_errors_and_not_their_exit_code(tmp_path: Path) -> None:
-    done = shell(f"--data-dir {tmp_path} index import nothing.csv 2>&-")
+def test_a_closed_stderr_hides_errors_and_not_their_exit_code(made: Path) -> None:
+    done = shell(f"--data-dir {made} index import nothing.csv 2>&-")
     assert (done.returncode, done.stdout) == (2, "")
 
 
