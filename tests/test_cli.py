@@ -66,6 +66,8 @@ def test_an_unreachable_host_is_one_line_and_exit_code_3(
         str(tmp_path / "addresses.txt"),
         "--base-url",
         "http://127.0.0.1:9",
+        "--weight-per-minute",
+        "0",
         code=3,
     )
     assert "http://127.0.0.1:9" in one_line(done)
