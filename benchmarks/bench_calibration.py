@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from liqtruth.compare.calibration.bands import spread_of
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT, spread_of
 from liqtruth.compare.calibration.implied_leverage import BANDS, implied_leverage
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import PooledFit, coins_of

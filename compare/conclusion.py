@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
-from liqtruth.compare.statistics.skill import SAME_SKILL, Gap, comparison, gap_sentence
+from liqtruth.compare.statistics.scores import SAME_SKILL, Gap, comparison, gap_sentence
 from liqtruth.heatmap.heatmap import Training
 
 RAW: Final = "raw"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from liqtruth.compare.scoring.ledger.flags import flags_of
+from liqtruth.compare.scoring.ledger.leaderboard import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.baselines import EXACT_BASED, LAST_EXACT, SHAPE_COPY, last_exact, shape_copy

@@ -12,9 +12,10 @@ from liqtruth.compare.calibration.bands import (
     Spread,
     Unseen,
     bands_of_fit,
+    bounds_of,
+    own_bounds_of,
     spread_of,
 )
-from liqtruth.compare.calibration.curve_bounds import bounds_of, own_bounds_of
 from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage
 from liqtruth.compare.calibration.lake_samples import WHOLE, Gathered, mean_coverage
 from liqtruth.compare.calibration.record import NAME, Calibrated, Choices, FitRecord, SampleRow, SideRecord

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -102,8 +102,3 @@ def read_exchange(
     )
     fetch(store, "binance", coin, days, base_url=binance_url)
     return report
-
-
-def window_of(days: int) -> str:
-    """The window in which to model what was fetched of so many days."""
-    return f"{days}d" if days in (3, 7, 30, 90, 180) else "30d"

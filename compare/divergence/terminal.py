@@ -13,8 +13,8 @@ from rich.text import Text
 from liqtruth.compare.conclusion import MARKS
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
-from liqtruth.compare.divergence.no_information import LABEL as NULL_LABEL
-from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
+from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
+from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 

@@ -16,7 +16,7 @@ from liqtruth.compare.errors import TooLate
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.compare.scoring.ledger.ledger import Content, add_forecast
 from liqtruth.compare.scoring.realised.map_series import EXACT
-from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.compare.scoring.realised.scores import horizon_name
 from liqtruth.estimator.model.baselines import TIERS
 from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named

@@ -18,9 +18,15 @@ import numpy as np
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import BASELINE_NAMES, Sample, SideSample
 from liqtruth.compare.calibration.selection import layer_maps
-from liqtruth.compare.statistics.distance_axis import BIN, BINS, binned
 from liqtruth.compare.statistics.distances import log_distance
-from liqtruth.compare.statistics.map_scores import RANGE_PCT, jensen_shannon, wasserstein_pct
+from liqtruth.compare.statistics.map_scores import (
+    BIN,
+    BINS,
+    RANGE_PCT,
+    binned,
+    jensen_shannon,
+    wasserstein_pct,
+)
 from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY, still_open
 from liqtruth.heatmap.grid import FloatArray
 

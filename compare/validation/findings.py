@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened

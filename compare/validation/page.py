@@ -18,8 +18,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import limitations
-from liqtruth.compare.validation.shown import NOISE_FLOOR, layer_lines
+from liqtruth.compare.validation.shown import NOISE_FLOOR, layer_lines, limitations
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.compare.validation.verdicts import (
     ABOUT,

@@ -6,8 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.bands import Spread, widened
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
+from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, conformal, covered, widened
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
 from liqtruth.compare.calibration.lake_samples import (

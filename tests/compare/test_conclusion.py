@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from liqtruth.compare.conclusion import MARKS, barred, in_words
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
-from liqtruth.compare.divergence.files import from_json, to_json
+from liqtruth.compare.divergence.divergence import Divergence, to_json
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import render_report
 from liqtruth.compare.divergence.terminal import divergence_view
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
@@ -166,11 +166,3 @@ def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_said_is_how_alike_ma
     assert found.conclusion is not None
     assert found.conclusion.layer == "raw"
     assert "no reading of positions" in found.caveat
-
-
-def test_a_file_of_before_has_no_conclusion_and_is_still_read() -> None:
-    divergence, _, _ = compared(MANY, [(NEAR, EARLIER)])
-    assert from_json(to_json(divergence)) == divergence
-    before = json.loads(to_json(divergence))
-    del before["conclusion"]
-    assert from_json(json.dumps(before)) == replace(divergence, conclusion=None)

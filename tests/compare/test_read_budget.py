@@ -12,7 +12,7 @@ from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.scoring.forecasting import ForecastPlan, make_forecast
 from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
 from liqtruth.compare.scoring.ledger.settle import settle
-from liqtruth.compare.scoring.realised.score import score_realised
+from liqtruth.compare.scoring.realised.job import score_realised
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.storage.database.connection import Database

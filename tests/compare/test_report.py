@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import (
     away,
     figure,

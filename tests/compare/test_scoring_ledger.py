@@ -20,8 +20,7 @@ from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.errors import TooLate
 from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast
-from liqtruth.compare.scoring.ledger.flags import flags_of
-from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
+from liqtruth.compare.scoring.ledger.leaderboard import flags_of, leaderboard
 from liqtruth.compare.scoring.ledger.ledger import content_bytes, file_of, open_forecasts, read_content
 from liqtruth.compare.scoring.ledger.settle import settle
 from liqtruth.heatmap.errors import BadInput, LiqtruthError

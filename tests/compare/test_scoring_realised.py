@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.observed.realised import load_liquidations, load_realised
-from liqtruth.compare.scoring.realised.score import RealisedScore, score_realised
+from liqtruth.compare.scoring.realised.job import RealisedScore, score_realised
 from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, conform

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 
 from liqtruth.compare.observed.price_path import MarkPath, Ranges, ranges_after
 from liqtruth.compare.observed.realised import Realised, Side
-from liqtruth.compare.scoring.realised.precision import (
+from liqtruth.compare.scoring.realised.map_series import SweptUsd, swept_by, swept_by_distance, swept_by_map
+from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, score_windows, standing
+from liqtruth.compare.scoring.realised.windows import (
     ZONE_LOG,
+    Windows,
+    apart,
     place_in_zones,
     precision_of,
     top_chance,
+    windows_of,
     zones_of,
 )
-from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, score_windows
-from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by, swept_by_distance, swept_by_map
-from liqtruth.compare.scoring.realised.verdict import standing
-from liqtruth.compare.scoring.realised.windows import Windows, apart, windows_of
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.model.baselines import UNIFORM, plain_map
 from liqtruth.estimator.model.brackets import Brackets

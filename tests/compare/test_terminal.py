@@ -7,7 +7,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.terminal import divergence_view
 from tests.compare.maps import FAR, MANY, NEAR, TRUTH, Level, map_of
 

@@ -17,8 +17,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import limitations
-from liqtruth.compare.validation.shown import proof_lines
+from liqtruth.compare.validation.shown import limitations, proof_lines
 from liqtruth.compare.validation.validation import Findings, Window
 from liqtruth.compare.validation.verdicts import (
     RIVALS,

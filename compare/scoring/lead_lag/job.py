@@ -16,7 +16,7 @@ import numpy as np
 from liqtruth.compare.observed.price_path import PricePath, load_path
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
-from liqtruth.compare.scoring.realised.swept import swept_by_map
+from liqtruth.compare.scoring.realised.map_series import swept_by_map
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.compare.statistics.intervals import DAY_MS
 from liqtruth.estimator.moments import hours, of_ms, utc_text

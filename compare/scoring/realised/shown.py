@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from math import exp
 from typing import TYPE_CHECKING, Final
 
-from liqtruth.compare.scoring.realised.precision import Precision
-from liqtruth.compare.scoring.realised.score import HorizonScore, RealisedScore
-from liqtruth.compare.scoring.realised.scores import MapScore
-from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.compare.scoring.realised.job import HorizonScore, RealisedScore
+from liqtruth.compare.scoring.realised.scores import MapScore, horizon_name
+from liqtruth.compare.scoring.realised.windows import Precision
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.moments import utc_text
 from liqtruth.heatmap.notes import of_codes, texts, without_codes

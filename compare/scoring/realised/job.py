@@ -13,8 +13,14 @@ from liqtruth.compare.conclusion import barred, barred_said
 from liqtruth.compare.observed.price_path import MarkPath, last_bar_end, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.realised.map_series import Asked, Piece, count_of_pieces, pieces
-from liqtruth.compare.scoring.realised.scores import PLAIN_FLATTERS, SideScore, score_sides
-from liqtruth.compare.scoring.realised.verdict import horizon_name, horizon_verdict, overall_verdict
+from liqtruth.compare.scoring.realised.scores import (
+    PLAIN_FLATTERS,
+    SideScore,
+    horizon_name,
+    horizon_verdict,
+    overall_verdict,
+    score_sides,
+)
 from liqtruth.compare.scoring.realised.windows import Windows, joined, windows_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
