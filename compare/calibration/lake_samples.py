@@ -133,7 +133,8 @@ def gather(
 
 def samples_of(task: SampleTask) -> list[Sample | Refused]:
     """What a worker does: the pairs of a task's moments, or why there is none."""
-    with Store.open(task.settings) as store:
+    with Store.open(task.settings) as opened:
+        store = opened.view()
         return [_pair_or_reason(store, task.coin, moment, task.wanted) for moment in task.moments]
 
 
