@@ -90,7 +90,7 @@ def transferred_page(path: Path) -> None:
 
 
 def validated_page(path: Path) -> None:
-    splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, shape_copy=WORSE), split_of("both"))
+    splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, climatology=WORSE), split_of("both"))
     findings = findings_of(*(on_every_side(split) for split in splits))
     proof_page(findings, path)
 

@@ -73,7 +73,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 MODELS = tuple(f"hyperliquid:{name}" for name in ("tiers", "bell", "uniform", "volume-profile", "vintages"))
-FROM_EXACT_MAPS = ("hyperliquid:last-exact", "hyperliquid:shape-copy")
+FROM_EXACT_MAPS = ("hyperliquid:persistence", "hyperliquid:climatology")
 
 
 def compared(reads: Reads, store: Store, models: Sequence[str]) -> tuple[int, int]:
@@ -108,7 +108,9 @@ def test_a_score_on_liquidations_reads_each_day_once_whatever_its_steps(market: 
     assert found[0][0] <= 6
 
 
-def test_visits_and_lead_lag_ask_the_database_as_often_however_many_maps_there_are(opened: Store, reads: Reads) -> None:
+def test_visits_and_lead_lag_ask_the_database_as_often_however_many_maps_there_are(
+    opened: Store, reads: Reads
+) -> None:
     asked: Sequence[Callable[[], int]] = (
         lambda: len(exact_maps_between(opened, COIN, None, None, VisitPlan(COIN).step)),
         lambda: visits_stored(opened, VisitPlan(COIN, "hyperliquid", "tiers")).moments,

@@ -18,7 +18,7 @@ from sqlmodel import select
 from liqtruth.compare.scoring.realised.scores import SideScore, horizon_name, score_sides
 from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, precision_text
 from liqtruth.compare.scoring.realised.windows import LEAST_EVENTS, Precision, Windows
-from liqtruth.estimator.model.baselines import TIERS, UNIFORM
+from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS, UNIFORM
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.synthetic import SYNTHETIC
@@ -134,13 +134,23 @@ def ledger_lines(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
 
 
 def _group(row: Forecast) -> tuple[object, ...]:
-    return row.venue, row.coin, row.model, row.weights, row.model_hash, row.horizon_s, row.replayed
+    return row.venue, row.coin, _name(row), row.weights, row.model_hash, row.horizon_s, row.replayed
+
+
+def _name(row: Forecast) -> str:
+    """What the model of a row is called now."""
+    return FORMER_NAMES.get(row.model, row.model)
+
+
+def _names(model: str) -> list[str]:
+    """All that the model has been called."""
+    return [model, *(former for former, name in FORMER_NAMES.items() if name == model)]
 
 
 def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[Forecast]:
     query = select(Forecast)
     if model is not None:
-        query = query.where(Forecast.model == model)
+        query = query.where(Forecast.model.in_(_names(model)))  # type: ignore[attr-defined]
     if venues is not None:
         query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
     with store.database.session() as session:
@@ -150,7 +160,7 @@ def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) ->
 def _scores(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[ForecastScore]:
     query = select(ForecastScore).join(Forecast)
     if model is not None:
-        query = query.where(Forecast.model == model)
+        query = query.where(Forecast.model.in_(_names(model)))  # type: ignore[attr-defined]
     if venues is not None:
         query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
     with store.database.session() as session:
@@ -163,7 +173,7 @@ def _row(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed:
     return LeaderboardRow(
         venue=first.venue,
         coin=first.coin,
-        model=first.model,
+        model=_name(first),
         weights=first.weights,
         model_hash=first.model_hash,
         horizon_s=first.horizon_s,
@@ -171,7 +181,7 @@ def _row(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed:
         synthetic=any(row.synthetic for row in rows),
         forecasts=len(rows),
         scored=len({row.hash for row, _ in scored}),
-        pooled=_pooled(scored, first.model, 1000 * first.horizon_s, seed) if scored else None,
+        pooled=_pooled(scored, _name(first), 1000 * first.horizon_s, seed) if scored else None,
     )
 
 
@@ -235,7 +245,7 @@ def _scored_models(store: Store) -> set[str]:
     """Models of which the ledger has a score."""
     query = select(Forecast.model).join(ForecastScore).distinct()
     with store.database.session() as session:
-        return set(session.exec(query).all())
+        return {FORMER_NAMES.get(model, model) for model in session.exec(query).all()}
 
 
 def _cells(one: LeaderboardRow) -> tuple[str, ...]:
