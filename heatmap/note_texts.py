@@ -127,6 +127,60 @@ def _path_prices(values: Values) -> str:
     return f"{verb} by mark prices in {share:.0%} of bars, by last prices in the others"
 
 
+def _truth_is_incomplete(values: Values) -> str:
+    empty = values["empty_pct"]
+    near = "." if empty is None else f", with nothing within {empty:.0f} % of the mark: large accounts only?"
+    return f"The truth covers {_open_interest(values)}{near}"
+
+
+def _truth_covers(values: Values) -> str:
+    positions = values["positions"]
+    counted_as = "" if positions is None else f" ({positions:,} positions)"
+    return f"{values['label']} covers {_open_interest(values)}{counted_as}; the rest was not read"
+
+
+def _open_interest(values: Values) -> str:
+    return f"{percent(values['long'])} of long and {percent(values['short'])} of short open interest"
+
+
+def _nothing_near(values: Values) -> str:
+    listed = ", ".join(
+        f"no {side}s at all" if at is None else f"{side}s begin at {at:.1f} %"
+        for side, at in values["nearest_pct"].items()
+    )
+    return (
+        f"nothing of {values['label']} lies within {values['near_pct']:.3g} % of the mark ({listed}): large accounts "
+        "only? Its shape then says nothing about the leverage of small ones"
+    )
+
+
+def _nothing_near_on_side(values: Values) -> str:
+    side, at = values["side"], values["nearest_pct"]
+    where = "at all" if at is None else f"nearer than {at:.1f} %"
+    return (
+        f"{values['label']} has no {side}s {where}: nothing lies within {values['near_pct']:.3g} % of the mark on the "
+        f"{side} side: large accounts only?"
+    )
+
+
+def _few_positions(values: Values) -> str:
+    listed = ", ".join(
+        f"{_range_of(least, most)} of {positions:,} {side}s"
+        for side, positions, least, most in values["sides"]
+    )
+    floor = values["floor_pct"]
+    at_best = "" if floor is None else f"; even a perfect model would be off by about {floor:.1f} %"
+    return (
+        f"a few positions make the truth's shape (effective number {listed}; below {values['enough']:.0f} a side "
+        f"claims about shape rank no model{at_best}): one snapshot is no verdict"
+    )
+
+
+def _range_of(least: float, most: float) -> str:
+    low, high = f"{least:.0f}", f"{most:.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
 UNIT_CHANGE: Final = (
     "{before:,.6g} to {after:,.6g} coins at {at}, a factor of {factor:,.4g} that no volume explains"
 )
@@ -141,6 +195,53 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "only_crowd": _layer("crowd", "at most"),
     "only_whales": _layer("whales", "what it has above"),
     "distance_only": "half on each side, spread evenly over distances from 0 to {within_pct:.0f} % of the mark",
+    # a divergence: what it rests on
+    "truth_is_no_reading": "The truth here is itself no reading of positions.",
+    "truth_is_a_part": "The truth here is a part of its map: {part}.",
+    "truth_is_incomplete": _truth_is_incomplete,
+    "few_positions_floor": (
+        "It rests on so few positions that a perfect model would be off by about {floor_pct:.1f} %."
+    ),
+    "stands_in": (
+        "{label} stands in for the truth but is no reading of positions: the scores say how alike the maps are, not "
+        "which of them is right"
+    ),
+    "other_coin": "{label} is a map of {coin}, the truth one of {truth_coin}",
+    "part_compared": "of {name} a part is compared, {part}: all that follows is about that part",
+    "coverage_unmeasured": (
+        "open interest is unknown, so nobody can say how much of the market {label} covers"
+    ),
+    "truth_covers": _truth_covers,
+    "nothing_near": _nothing_near,
+    "nothing_near_on_side": _nothing_near_on_side,
+    "few_positions": _few_positions,
+    "narrowest_grid": (
+        "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
+    ),
+    "never_liquidated": (
+        "{count:,} of {positions:,} positions have no liquidation price ({long_usd:usd} long, {short_usd:usd} short): "
+        "no move liquidates them"
+    ),
+    "collateral_unknown": "{usd:usd} is not on the map: its collateral was not captured",
+    "out_of_range": (
+        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away and are not scored"
+    ),
+    "oldest_position": "the oldest position was read {age_s:age} before the map's moment",
+    "basis": "the mark is {bps:+.0f} bps from the truth's; distances are from each map's own mark",
+    "model_places": (
+        "places {long:percent} of long and {short:percent} of short open interest of its venue; shapes are compared, "
+        "not amounts"
+    ),
+    "other_moment": "made for a moment {gap_s:age} away from the truth's reading",
+    "not_compared": lambda values: (
+        f"not compared: {'; '.join(f'{spec} ({reason})' for spec, reason in values['missing'])}"
+    ),
+    "not_ranked": lambda values: f"{values['label']} is not ranked: {in_english(values['why'], values)}",
+    "saw_this_moment": "{fit} was fitted on this coin from {start} to {end}, this moment among them",
+    "fails_its_gate": (
+        "{fit} was fitted on {effective:.0f} effective positions a side, {enough:.0f} are needed"
+    ),
+    "no_record": "{fit} has no record of its fit: whether it was fitted on this moment is not known",
     # exact maps
     "prices_as_sent": "liquidation prices as the exchange sent them; solved ones only where it sent none",
     "other_marks_still": "a cross price holds all other marks of the account still",

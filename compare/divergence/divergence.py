@@ -25,7 +25,7 @@ from liqtruth.compare.statistics.scores import (
 )
 from liqtruth.heatmap.clusters import Cluster
 from liqtruth.heatmap.heatmap import Coverage, Sides
-from liqtruth.heatmap.notes import Note, Notes, as_text, written
+from liqtruth.heatmap.notes import Note, Notes, as_text, texts, written
 
 SCHEMA: Final = "liqtruth.divergence/1"
 FRAME: Final[Mapping[str, pl.DataType]] = {
@@ -129,7 +129,8 @@ class LayerResult:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Everything a report says. Scores and bands are within `range_pct` of each map's own mark.
+    """Everything a report states. Scores and bands are within `range_pct` of each map's own mark; `caveats` must stand
+    beside the verdict.
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
     not at hand. `verdict` is `conclusion` in words.
@@ -146,7 +147,7 @@ class Divergence:
     as_of: datetime
     synthetic: bool
     verdict: str
-    caveat: str
+    caveats: Notes
     range_pct: float
     tolerance_pct: float
     truth: MapSummary
@@ -156,9 +157,14 @@ class Divergence:
     null_scores: Scores
     models: tuple[ModelResult, ...]
     bands: tuple[Band, ...]
-    remarks: tuple[str, ...]
+    remarks: Notes
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
+
+    @property
+    def caveat(self) -> str:
+        """The caveats in words."""
+        return " ".join(texts(self.caveats))
 
     def frame(self) -> pl.DataFrame:
         """Every score of every model beside that of the map that knows only the mark.
@@ -198,6 +204,8 @@ def undefined_reasons(divergence: Divergence) -> list[str]:
 def to_json(divergence: Divergence) -> str:
     """Indented JSON, keys in the order of the dataclasses; times are ISO 8601, undefined figures null."""
     content = msgspec.to_builtins(divergence, enc_hook=as_text, builtin_types=(datetime,))
+    content = {("caveat" if name == "caveats" else name): value for name, value in content.items()}
+    content["caveat"] = divergence.caveat
     if notes := written(_notes(divergence)):
         content["notes"] = notes
     return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
@@ -206,3 +214,4 @@ def to_json(divergence: Divergence) -> str:
 def _notes(divergence: Divergence) -> Iterator[Note]:
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         yield from (*summary.coverage.notes, *summary.assumptions)
+    yield from (*divergence.caveats, *divergence.remarks)

@@ -25,7 +25,7 @@ from liqtruth.compare.conclusion import (
     passes,
     standing_said,
 )
-from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveat, remarks
+from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
 from liqtruth.compare.divergence.divergence import (
     SCHEMA,
     Band,
@@ -64,7 +64,7 @@ from liqtruth.heatmap.drawing.captions import data_moment
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.notes import Note, note
 
 CLUSTERS_KEPT: Final = 10
 MODEL: Final = "distance-only"
@@ -79,11 +79,11 @@ def compare_maps(
     tolerance_pct: float = 1.0,
     *,
     crowd: Heatmap | None = None,
-    said: Sequence[str] = (),
+    notes: Sequence[Note] = (),
 ) -> Divergence:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
 
-    Any map may be the truth; `crowd` is its crowd's part, `said` are remarks beside those of the maps. Raises
+    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps. Raises
     `NothingToCompare` without models or with a tolerance that is no distance.
     """
     if not models:
@@ -101,16 +101,16 @@ def compare_maps(
         _result(truth, model, null_scores, tolerance_pct, range_pct, bar, speaks=speaking == RAW)
         for model, bar in zip(models, bars, strict=True)
     )
-    scored, null_pct, floor_pct, held = _on_layer(speaking, results, layers, null_scores, grains)
+    scored, null_pct, floor_pct, of_positions = _on_layer(speaking, results, layers, null_scores, grains)
     of_layer = RAW if speaking == RAW or not layers else CROWD
-    conclusion = concluded(speaking, scored, null_pct, floor_pct, held, of_layer)
+    conclusion = concluded(speaking, scored, null_pct, floor_pct, of_positions, of_layer)
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveat=headline_caveat(truth, held, range_pct),
+        caveats=tuple(headline_caveats(truth, of_positions, range_pct)),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
@@ -123,7 +123,7 @@ def compare_maps(
             for result, one in zip(results, scored, strict=True)
         ),
         bands=_bands(truth, null, models, range_pct),
-        remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *said),
+        remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *notes),
         layers=layers,
         conclusion=conclusion,
     )

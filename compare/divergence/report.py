@@ -27,6 +27,7 @@ from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 
@@ -55,7 +56,7 @@ def render_report(
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
         answer=[divergence.verdict],
         caveat=divergence.caveat,
-        notes=divergence.remarks,
+        notes=texts(divergence.remarks),
         d=divergence,
         pictures=[panel(f"maps-{at}", side_by_side(truth, model)) for at, model in enumerate(models)],
         curves=panel("curves", curves_figure(truth, models, divergence.range_pct)),

@@ -15,6 +15,7 @@ from liqtruth.compare.divergence.divergence import Divergence, MapSummary, Model
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
@@ -48,7 +49,7 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
         for result in divergence.models
         if result.matches or any(recall.wanted for recall in result.recall)
     ]
-    parts += [Text("\nBefore you believe it", style="bold"), _bullets(divergence.remarks)]
+    parts += [Text("\nBefore you believe it", style="bold"), _bullets(texts(divergence.remarks))]
     return Group(*parts)
 
 
