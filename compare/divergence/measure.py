@@ -25,6 +25,7 @@ from liqtruth.compare.conclusion import (
     passes,
     standing_said,
 )
+from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
 from liqtruth.compare.divergence.divergence import (
     SCHEMA,
@@ -240,6 +241,7 @@ def _result(
         recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
         ranked=ranked,
         barred=bar,
+        pairs=assign_clusters(wanted, offered, tolerance_pct, range_pct)[: 2 * CLUSTERS_KEPT],
     )
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from liqtruth.compare.conclusion import MARKS
+from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
@@ -229,6 +230,7 @@ def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
     if not result.ranked:
         return _captioned(table, NOT_MATCHED)
     lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]
+    lines.append(f"one to one: {fates_sentence(result.pairs)}")
     return _captioned(table, "\n".join(lines))
 
 
