@@ -419,6 +419,57 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "zones place a liquidation at the price the venue reports, moved into the bar of its moment where it lies "
         "outside: Bybit and OKX report the bankruptcy price"
     ),
+    "plain_flatters": (
+        "plain rank correlation flatters: any map has more mass in a larger move; read the partial one"
+    ),
+    "no_tiers": "no baseline tiers: {reason}",
+    "weights_made_later": (
+        "weights {weights} were made at {made}, after the first moment here: what they were fitted on may be among it; "
+        "forecasts of the ledger are free of that"
+    ),
+    "too_few_windows": "{count} windows: at least {least} are needed for a rank correlation",
+    "nothing_liquidated": "nothing was liquidated: there is no rank to correlate with",
+    "too_few_days": "{days} days: no intervals, at least {least} are needed",
+    "no_ratios": "coverage is not known: no ratios",
+    "too_few_in_zones": (
+        "{count:.0f} liquidations in zones of windows that swept at least {zones} of 25 bps: no precision, at least "
+        "{least} are needed"
+    ),
+    "exact_maps_swept": (
+        "{maps} exact maps of {venue}, swept by the prices of {prices_of} in bars of {bar_min:g} min; a map counts for "
+        "{counts_for} after its reading"
+    ),
+    "correlated_within_days": (
+        "correlations of ranks, rid of their day's mean and of the rank of the step's own move to the side; lag 1 "
+        "compares what was swept in a step with the liquidations of the next"
+    ),
+    "null_of_shuffled_days": (
+        "null: whole days of liquidations shuffled; the p-value is of the highest correlation over all lags"
+    ),
+    "zones_visited": (
+        "{maps} maps, the {top} heaviest zones a side within {within_pct:g} % of the mark; visited: price came within "
+        "{tolerance_pct:g} % of the peak, in bars of {bar_min:g} min"
+    ),
+    "zones_at_the_mark": "{count:counted:zone} left out: the price was there already",
+    "expected_visits": (
+        "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as far "
+        "in units of the three days before"
+    ),
+    # what samples of a fit rest on
+    "aggregates_stand_in": (
+        "aggregates of {venue} stand in for Hyperliquid's own, at its level of open interest"
+    ),
+    "account_mix_unknown": (
+        "{lacking} of {pairs} pairs cover less than {whole:.0%}, and no reading covers enough to know the mix of "
+        "account sizes: what was not seen is taken to be like what was"
+    ),
+    "weighed_by_account": (
+        "{lacking} of {pairs} pairs cover less than {whole:.0%}: weighed by size of account like the others"
+    ),
+    "window_judged_before": (
+        "days of the final window were judged before, as {split} of the validation {validation!r} of {made}: they are "
+        "not new"
+    ),
     # whether a claim holds
     "claim_holds": "holds",
     "claim_is_chance": "holds but is what chance gives",

@@ -87,7 +87,7 @@ class Realised(Liquidations):
     """Liquidations to score by; `coverage`, the share of all that is reported, is null where unknown."""
 
     coverage: float | None
-    said: Notes
+    notes: Notes
 
 
 def _within_bars(side: Side, path: MarkPath) -> Side:

@@ -22,6 +22,7 @@ from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import counted, percent
 
 RIVALS: Final = (*BASELINES, CHANCE)
@@ -195,7 +196,7 @@ def setting_lines(findings: Findings) -> Iterator[str]:
         f"drawing blocks; seed {findings.seed}"
     )
     yield window_line(findings)
-    yield from findings.notes
+    yield from texts(findings.notes)
     if findings.refused:
         yield f"{counted(len(findings.refused), 'moment')} without a pair, the last: {findings.refused[-1]}"
 

@@ -24,6 +24,7 @@ from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import sentence, texts
 from tests.compare.validation_markets import COINS, PRIOR, backtest_of, shuffled, validation_samples
 
 
@@ -152,7 +153,7 @@ class TestSkill:
 
 class TestFiles:
     def findings_of(self, judged: Backtest) -> Findings:
-        plan = Plan.of(Gathered(validation_samples(1), (), ("said of the pairs",)), PRIOR)
+        plan = Plan.of(Gathered(validation_samples(1), (), (sentence("about the samples"),)), PRIOR)
         return plan.findings([split_findings(judged)])
 
     def test_a_proof_is_the_same_after_a_file(self, judged: Backtest, tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ class TestFiles:
         path = save(tmp_path, "mine", findings)
         assert path == tmp_path / "models" / "proofs" / "mine.json"
         assert load(tmp_path, "mine") == findings
-        assert findings.notes == ("said of the pairs",)
+        assert texts(findings.notes) == ("about the samples",)
         assert findings.synthetic
 
     def test_a_record_with_former_names_of_baselines_is_still_read(

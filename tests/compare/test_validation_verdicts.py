@@ -31,6 +31,7 @@ from liqtruth.compare.validation.verdicts import (
     split_line,
     window_line,
 )
+from liqtruth.heatmap.notes import sentence
 
 Interval = tuple[float, float | None, float | None]
 BETTER: Interval = (0.66, 0.61, 0.70)
@@ -107,7 +108,7 @@ def findings_of(*splits: SplitFindings, window: Window | None = None) -> Finding
         embargo_days=2,
         least_effective=50.0,
         window=window,
-        notes=("said of the pairs",),
+        notes=(sentence("about the samples"),),
         refused=(),
         splits=splits,
     )
@@ -288,7 +289,7 @@ class TestSetting:
             "2 days between what is fitted and what is judged; intervals are 95 %, by drawing blocks; seed 7",
             "no final window is set aside: too few days",
         ]
-        assert lines[4] == "said of the pairs"
+        assert lines[4] == "about the samples"
 
     def test_the_final_window_is_set_aside_until_it_is_opened(self) -> None:
         window = Window(date(2026, 8, 8), date(2026, 8, 10), 24, 6)

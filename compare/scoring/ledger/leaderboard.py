@@ -130,7 +130,7 @@ def ledger_lines(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
     for one in rows:
         if one.pooled is not None:
             where = f"{one.venue} {one.coin} {one.name} {horizon_name(one.horizon_s)}"
-            yield from (f"{where}: {note}" for note in one.pooled.notes)
+            yield from (lacking.of(where).text for lacking in one.pooled.notes)
 
 
 def _group(row: Forecast) -> tuple[object, ...]:

@@ -21,7 +21,7 @@ from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Note, Notes, sentence
+from liqtruth.heatmap.notes import Note, Notes, note, sentence
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.history import exact_series
 from liqtruth.indexer.positions.universe import VENUE
@@ -130,7 +130,7 @@ class Piece:
     moments_ms: IntArray
     mark_px: FloatArray
     maps: dict[str, SweptUsd]
-    said: Notes
+    notes: Notes
     synthetic: bool = False
 
 
@@ -161,7 +161,7 @@ def _place(grid: PriceGrid, px: FloatArray) -> FloatArray:
 
 def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
     try:
-        scored, tiers, said = _series(store, asked, start, end)
+        scored, tiers, notes = _series(store, asked, start, end)
     except MissingData as error:
         nothing = np.zeros(0)
         return Piece(nothing.astype(np.int64), nothing, {}, (sentence(str(error)),))
@@ -172,7 +172,9 @@ def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
         maps[TIERS] = swept_by_series(tiers, mark)
     known = np.array([held is not None for held in scored.coverage])
     moments = np.array([round(moment.timestamp() * 1000) for moment in scored.times], dtype=np.int64)
-    return Piece(moments, np.where(known, mark, np.nan), maps, (*said, *_said(scored)), scored.synthetic)
+    return Piece(
+        moments, np.where(known, mark, np.nan), maps, (*notes, *_input_notes(scored)), scored.synthetic
+    )
 
 
 def _series(
@@ -201,11 +203,11 @@ def _exact(
         return (
             exact_series(store, asked.coin, start, last, asked.step),
             None,
-            (sentence(f"no baseline tiers: {error}"),),
+            (note("no_tiers", reason=str(error)),),
         )
     exact = exact_series(store, asked.coin, tiers.times[0], tiers.times[-1], asked.step)
     return exact, tiers, ()
 
 
-def _said(series: HeatmapSeries) -> Iterator[Note]:
+def _input_notes(series: HeatmapSeries) -> Iterator[Note]:
     return (finding.of("input") for finding in series.quality)

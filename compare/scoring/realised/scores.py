@@ -14,6 +14,7 @@ import numpy as np
 
 from liqtruth.compare.scoring.realised.windows import (
     LEAST_EVENTS,
+    LEAST_ZONES,
     Precision,
     Windows,
     apart,
@@ -21,6 +22,7 @@ from liqtruth.compare.scoring.realised.windows import (
     precision_of,
 )
 from liqtruth.compare.statistics.intervals import (
+    LEAST_DAYS,
     LEAST_WINDOWS,
     Draws,
     Estimate,
@@ -31,11 +33,9 @@ from liqtruth.compare.statistics.intervals import (
 )
 from liqtruth.estimator.model.baselines import UNIFORM
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.notes import Note, Notes, note
 
 SIDES: Final = ("long", "short", "pooled")
-PLAIN_FLATTERS: Final = (
-    "plain rank correlation flatters: any map has more mass in a larger move; read the partial one"
-)
 BETTER: Final = "beats"
 WORSE: Final = "is worse than"
 OPEN: Final = "is not told apart from"
@@ -71,7 +71,7 @@ class SideScore(msgspec.Struct, frozen=True, kw_only=True):
     told_usd: float
     realised_usd: float | None
     maps: tuple[MapScore, ...]
-    notes: tuple[str, ...]
+    notes: Notes
 
 
 def score_sides(
@@ -202,18 +202,15 @@ def _precision(windows: Windows, name: str, once: np.ndarray) -> Precision | Non
     return precision_of(float(zoned.sum()), float(windows.hits[name][once].sum()), float(chance))
 
 
-def _notes(windows: Windows, draws: Draws, scored: MapScore, zoned: float) -> Iterator[str]:
+def _notes(windows: Windows, draws: Draws, scored: MapScore, zoned: float) -> Iterator[Note]:
     count = windows.start_ms.size
     if count < LEAST_WINDOWS:
-        yield f"{count} windows: at least {LEAST_WINDOWS} are needed for a rank correlation"
+        yield note("too_few_windows", count=count, least=LEAST_WINDOWS)
     elif not windows.told_usd.any():
-        yield "nothing was liquidated: there is no rank to correlate with"
+        yield note("nothing_liquidated")
     if not draws.enough:
-        yield f"{draws.times.shape[1]} days: no intervals, at least 5 are needed"
+        yield note("too_few_days", days=draws.times.shape[1], least=LEAST_DAYS)
     if np.isnan(windows.coverage).any():
-        yield "coverage is not known: no ratios"
+        yield note("no_ratios")
     if scored.precision is None:
-        yield (
-            f"{zoned:.0f} liquidations in zones of windows that swept at least 10 of 25 bps: "
-            "no precision, at least 10 are needed"
-        )
+        yield note("too_few_in_zones", count=zoned, zones=LEAST_ZONES, least=LEAST_EVENTS)
