@@ -159,7 +159,9 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(spec for spec, _ in lacking))
 
 
-def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[list[Heatmap], list[tuple[str, str]]]:
+def _maps(
+    store: Store, plan: CheckPlan, coin: str, truth: Heatmap
+) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
     maps = [make_map(store, coin, path, None, "30d") for path in plan.maps]
     lacking = []
