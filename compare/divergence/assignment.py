@@ -22,7 +22,7 @@ FATES: Final[tuple[Fate, ...]] = ("agreed", "shifted", "missed", "phantom")
 FARTHEST: Final = 5.0
 """Tolerances that a cluster may be shifted by."""
 UNLIKE: Final = 10.0
-"""Ratio of shares of their sides from which two clusters cost as much as if they were farthest apart."""
+"""Ratio of shares of their sides beyond which two clusters are never one."""
 STACKED_PCT: Final = 2.0
 
 
@@ -119,13 +119,13 @@ def _assigned(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct:
 
 
 def _costs(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float) -> FloatArray:
-    """Infinite where two clusters are too far apart to be one."""
+    """Infinite where two clusters are too far apart, or too unlike in size, to be one."""
     reach = FARTHEST * tolerance_pct
     peaks, others = (np.array([one.peak_pct for one in maps]) for maps in (truth, model))
     shares, other_shares = (np.array([one.share_of_side for one in maps]) for maps in (truth, model))
     apart = np.abs(peaks[:, None] - others[None, :]) / reach
     unlike = np.abs(np.log(shares[:, None] / other_shares[None, :])) / np.log(UNLIKE)
-    return np.where(apart <= 1, apart + np.minimum(unlike, 1.0) * 0.99, np.inf)
+    return np.where((apart <= 1) & (unlike <= 1), apart + 0.99 * unlike, np.inf)
 
 
 def _zone(cluster: Cluster, beside: Sequence[Cluster]) -> Zone:

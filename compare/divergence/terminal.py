@@ -57,7 +57,15 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
 def answer_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
     """The answer, the maps, and how each stands to the truth and its crowd, without what is behind it."""
     layers = [_layers(divergence)] if divergence.layers else []
-    return Group(_answer(divergence, now), _maps(divergence, now), *layers)
+    return Group(_answer(divergence, now), _maps(divergence, now), *layers, *_diagnoses(divergence))
+
+
+def _diagnoses(divergence: Divergence) -> list[RenderableType]:
+    """What seems to be wrong with each map; nothing where nothing is."""
+    lines = [
+        f"{result.summary.label}: {text}" for result in divergence.models for text in texts(result.diagnosis)
+    ]
+    return [Text("What is off", style="bold"), _bullets(lines)] if lines else []
 
 
 def _answer(divergence: Divergence, now: datetime | None) -> Panel:
