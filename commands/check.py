@@ -66,6 +66,10 @@ def check(
             rich_help_panel="Reading",
         ),
     ] = 95,
+    addresses: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also the accounts of this file; may be repeated.", rich_help_panel="Reading"),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read no host: only what is stored.", rich_help_panel="Reading")
     ] = False,
@@ -96,6 +100,7 @@ def check(
         coverage=coverage / 100,
         days=days,
         venue_url=venue_url,
+        addresses=addresses or (),
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency
