@@ -316,9 +316,8 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
 
 def export_divergence(result: Any, out: Outputs) -> None:
     """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
-    from liqtruth.compare.divergence.curves import curves_picture
-    from liqtruth.compare.divergence.files import to_json
-    from liqtruth.compare.divergence.report import write_report
+    from liqtruth.compare.divergence.divergence import to_json
+    from liqtruth.compare.divergence.report import curves_picture, write_report
     from liqtruth.heatmap.drawing.figure import write_figure_png
     from liqtruth.storage.lake.parquet import write_parquet
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import make_map
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -20,6 +21,7 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.durations import format_duration
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
@@ -34,7 +36,8 @@ NAIVE: Final = "tiers"
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """What is checked and what it may take. `maps` are files; `venue_url` stands in for the hosts of all venues."""
+    """What is checked and what it may take. `maps` are files, `addresses` lists of accounts beside those that
+    are found; `venue_url` stands in for the hosts of all venues."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -43,6 +46,7 @@ class CheckPlan:
     coverage: float = 0.95
     days: int = 30
     venue_url: str | None = None
+    addresses: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Checked:
     coin: str
     comparison: Comparison
     lacking: tuple[str, ...]
+    """Specs of the maps that could not be made; why is among the remarks."""
 
 
 def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
@@ -134,6 +139,7 @@ async def _accounts(
             store,
             plan.coins,
             endpoint,
+            files=plan.addresses,
             within_s=plan.within_s,
             target=plan.coverage,
             on_found=watching.on_found,
@@ -150,13 +156,17 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     truth, crowd = whole_and_layer(view, coin, "crowd")
     maps, lacking = _maps(view, plan, coin, truth)
     if not maps:
-        raise MissingData(f"nothing to check of {coin}: {'; '.join(lacking) or 'give --map or --venue'}")
-    found = compare_maps(truth, maps, crowd=crowd, said=[f"not compared: {why}" for why in lacking])
-    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(lacking))
+        why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
+        raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
+    notes = [note("not_compared", missing=[one]) for one in lacking]
+    found = compare_maps(truth, maps, crowd=crowd, notes=notes)
+    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(spec for spec, _ in lacking))
 
 
-def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[list[Heatmap], list[str]]:
-    """The given maps first; a model that cannot be made is named."""
+def _maps(
+    store: Store, plan: CheckPlan, coin: str, truth: Heatmap
+) -> tuple[list[Heatmap], list[tuple[str, str]]]:
+    """The given maps first; a model that cannot be made is named, with the reason."""
     maps = [make_map(store, coin, path, None, "30d") for path in plan.maps]
     lacking = []
     for spec in _models(store, plan.venues):
@@ -165,7 +175,7 @@ def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[lis
         except LiqtruthError as error:
             if error.exit_code == 2:
                 raise
-            lacking.append(f"{spec} ({error})")
+            lacking.append((spec, str(error)))
     return maps, lacking
 
 
