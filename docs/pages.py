@@ -78,6 +78,7 @@ def shown(page: str, folder: Path) -> str:
 def shell(folder: Path) -> Iterator[Any]:
     """A function from a command to what it prints."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment["PYTHONUNBUFFERED"] = "1"  # lines of both outputs in the order in which they were printed
     environment.pop("COLUMNS", None)
     beside: list[subprocess.Popen[str]] = []
 

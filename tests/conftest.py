@@ -52,7 +52,7 @@ LONGEST = (
 
 os.environ.pop("COLUMNS", None)  # processes of the test runner have one: tables take their edge from it
 
-# A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
+# A property is a statement about values; on a shared machine its duration means nothing. The suite draws the same
 # examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.
 settings.register_profile("liqtruth", deadline=None, derandomize=True, max_examples=15)
 settings.register_profile("fuzz", deadline=None, max_examples=300)
@@ -64,7 +64,7 @@ made: list[Path] = []
 
 
 def pytest_configure() -> None:
-    """A folder for the markets of this run; test processes are told of it by their environment."""
+    """A folder for the markets of this run; test processes find it by their environment."""
     if markets.FOLDER not in os.environ:
         made.append(Path(tempfile.mkdtemp(prefix="liqtruth-markets-")))
         os.environ[markets.FOLDER] = str(made[0])
@@ -110,10 +110,10 @@ def statements_of_schema() -> tuple[str, ...]:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         MIGRATED(connection, upgrade.HEAD)
-        told = connection.exec_driver_sql(
+        listed = connection.exec_driver_sql(
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
         )
-        statements = tuple(sql for (sql,) in told)
+        statements = tuple(sql for (sql,) in listed)
     engine.dispose()
     return (*statements, f"INSERT INTO alembic_version VALUES ('{upgrade.HEAD}')")
 

@@ -104,12 +104,12 @@ def refused_by_name(run: Run, line: str) -> str:
     return refused(run, *line.split())
 
 
-def test_a_suggested_line_keeps_what_was_said_before_the_command_out(run: Run) -> None:
+def test_a_suggested_line_leaves_out_what_came_before_the_command(run: Run) -> None:
     assert refused(run, "frobnicate") == "no command 'frobnicate'; see liqtruth --help"
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "refusal"),
     [
         ("map exact BTC --jsn", "no option --jsn: did you mean --json?"),
         ("map exact BTC --zzz", "no option --zzz; see liqtruth map exact --help"),
@@ -147,8 +147,8 @@ def test_a_suggested_line_keeps_what_was_said_before_the_command_out(run: Run) -
          "--help"),
     ],
 )  # fmt: skip
-def test_a_refusal_says_what_must_hold_and_what_came(run: Run, line: str, said: str) -> None:
-    assert refused(run, *line.split()) == said
+def test_a_refusal_states_what_must_hold_and_what_came(run: Run, line: str, refusal: str) -> None:
+    assert refused(run, *line.split()) == refusal
 
 
 def test_every_command_answers_to_the_short_flag_too(run: Run) -> None:
@@ -157,12 +157,12 @@ def test_every_command_answers_to_the_short_flag_too(run: Run) -> None:
 
 
 def test_options_stand_under_headings_and_old_ones_are_not_shown(run: Run) -> None:
-    told = run("map", "exact", "--help").stdout
+    shown = run("map", "exact", "--help").stdout
     order = [
-        told.index(f"\n{heading}") for heading in ("Arguments:", "Options:", "Filters", "Time:", "Output:")
+        shown.index(f"\n{heading}") for heading in ("Arguments:", "Options:", "Filters", "Time:", "Output:")
     ]
     assert order == sorted(order)
-    assert not any(old in told for old in ("--joint", "--executable", "--series", "--html", "--csv "))
+    assert not any(old in shown for old in ("--joint", "--executable", "--series", "--html", "--csv "))
     assert "transfer" not in run("calibrate", "--help").stdout
 
 

@@ -192,11 +192,11 @@ def test_what_killed_writers_left_is_shown_and_then_set_aside(run: Run, tmp_path
     assert orphan.exists(), "a file of this hour may be about to be listed"
     os.utime(orphan, (0, 0))
     planned = json.loads(run("index", "tidy", "--dry", "--json").stdout)
-    told = json.loads(run("index", "tidy", "--json").stdout)
-    assert planned == {**told, "dry": True}
-    assert (told["files"], told["bytes"], told["paths"]) == (1, 10, ["positions/orphan.parquet"])
+    found = json.loads(run("index", "tidy", "--json").stdout)
+    assert planned == {**found, "dry": True}
+    assert (found["files"], found["bytes"], found["paths"]) == (1, 10, ["positions/orphan.parquet"])
     assert not orphan.exists()
-    assert (Path(told["aside"]) / "positions" / "orphan.parquet").read_bytes() == b"half of it"
+    assert (Path(found["aside"]) / "positions" / "orphan.parquet").read_bytes() == b"half of it"
 
 
 def test_a_reading_is_listed_and_then_forgotten(run: Run, live: SandboxServer, listed: Path) -> None:
@@ -219,7 +219,7 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "part"),
     [
         (["map", "positions", "BTC", "--between", "9", "1"], "9"),
         (["map", "exact", "BTC", "--holder-share", "5"], "such as 5-100, got '5'"),
@@ -234,8 +234,8 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
         (["index", "sweep", "--addresses", "nowhere.txt", "--dex", "main,xyz"], "nowhere.txt"),
     ],
 )
-def test_a_bad_value_is_named(run: Run, words: list[str], said: str) -> None:
-    assert said in run(*words, code=2).stderr
+def test_a_bad_value_is_named(run: Run, words: list[str], part: str) -> None:
+    assert part in run(*words, code=2).stderr
 
 
 @pytest.mark.parametrize("port", ["99999", "-1"])
