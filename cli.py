@@ -28,16 +28,22 @@ COMMANDS: Final = {
     "index": ("index_stored.index_app", "Read actual Hyperliquid positions."),
     "feed": ("feed.feed_app", "Collect the public aggregates of a venue."),
     "map": ("map.map_app", "Draw or export one heatmap."),
-    "compare": ("compare.compare", "Where modelled heatmaps and the truth diverge."),
+    "compare": (
+        "compare.compare",
+        "Compare modelled heatmaps with the truth: where they diverge, and by how much.",
+    ),
     "calibrate": (
         "old_spellings.calibrate_app",
         "Fit the leverage model on Hyperliquid's exact positions.",
     ),
     "validate": ("validate.validate_app", "Judge a calibrated model on maps that its fit has not seen."),
-    "transfer": ("transfer.transfer", "Carry a fitted leverage model over to another venue."),
+    "transfer": (
+        "transfer.transfer",
+        "Calibrate a fitted leverage model to another venue by its liquidations.",
+    ),
     "score": ("score.score_app", "Score maps on what came after them, and keep a ledger."),
-    "sandbox": ("sandbox.sandbox_app", "A synthetic exchange whose truth is known."),
-    "demo": ("demo.demo", "The whole job on a synthetic exchange."),
+    "sandbox": ("sandbox.sandbox_app", "Serve a synthetic exchange whose truth is known."),
+    "demo": ("demo.demo", "Run the whole job on a synthetic exchange."),
 }
 """In the order in which one comes to need them: where in `commands/` each stands, and its line of the help."""
 

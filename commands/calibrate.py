@@ -32,7 +32,7 @@ def calibrate_fit(
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
     seed: Seed = 0,
 ) -> None:
-    """Fit leverage on pairs of exact positions and Hyperliquid's own public aggregates of the same moments.
+    """Fit leverage on exact positions and Hyperliquid's own public aggregates of the same moments.
 
     A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it. A
     fit on too few positions is written and shown, but not put into use, and the exit code is 1.

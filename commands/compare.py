@@ -13,14 +13,15 @@ def compare(
     out: DivergenceOut,
     at: At = None,
     truth: Annotated[
-        str, typer.Option(metavar="exact|VENUE:MODEL", help="The map to measure against.")
+        str, typer.Option(metavar="exact|VENUE:MODEL|FILE", help="The map to measure against.")
     ] = "exact",
     model: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="VENUE:MODEL",
+            metavar="VENUE:MODEL|FILE",
             help="A map to measure, may be repeated; default: binance:tiers, binance:bell and, where a model was "
             "fitted, binance:calibrated and hyperliquid:calibrated.",
+            rich_help_panel="Model",
         ),
     ] = None,
     window: Window = "30d",
@@ -28,7 +29,7 @@ def compare(
         float, typer.Option(help="Clusters match within this many percent of price.")
     ] = 1.0,
 ) -> None:
-    """Where modelled heatmaps and the truth diverge.
+    """Compare modelled heatmaps with the truth: where they diverge, and by how much.
 
     A map that knows only the mark (the no-information baseline) is scored beside them: a model that is no better does
     not know where liquidations are.

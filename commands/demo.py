@@ -31,7 +31,7 @@ def demo(
     accounts: Annotated[int, typer.Option(min=50, help="Accounts on the synthetic exchange.")] = 3000,
     days: Annotated[int, typer.Option(min=2, max=120, help="Days of synthetic history.")] = 30,
 ) -> None:
-    """The whole job on a synthetic exchange.
+    """Run the whole job on a synthetic exchange.
 
     Sweeps it, fetches its series, fits leverage on other coins and earlier days, and writes how far naive maps and the
     calibrated ones are from the truth.

@@ -225,7 +225,11 @@ def index_node(
     ] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Ask this endpoint for marks; else oracle prices stand in."),
+        typer.Option(
+            metavar="URL",
+            help="Ask this endpoint for marks; else oracle prices stand in.",
+            rich_help_panel="Exchange",
+        ),
     ] = None,
     tolerate: Annotated[
         bool, typer.Option("--tolerate", help="Store a state that contradicts the documented layout.")

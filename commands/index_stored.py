@@ -8,7 +8,7 @@ from liqtruth.commands.index import index_app
 from liqtruth.commands.options import At, BaseUrl, Dexes, ExchangeOptions, opened_store, settings
 from liqtruth.commands.output import JsonOut, TableOut, export_frame, show, show_summaries
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import dexes_of, parse_coin
+from liqtruth.commands.values import dexes_of, parse_address, parse_coin
 
 
 @index_app.command("status")
@@ -32,7 +32,12 @@ def index_reconcile(out: JsonOut, at: At = None) -> None:
 @index_app.command("verify")
 def index_verify(
     out: JsonOut,
-    address: Annotated[str, typer.Argument(help="Account, 0x and 40 hexadecimal digits.")],
+    address: Annotated[
+        str,
+        typer.Argument(
+            parser=parse_address, metavar="ADDRESS", help="Account, 0x and 40 hexadecimal digits."
+        ),
+    ],
     dex: Dexes = "main",
     base_url: BaseUrl = None,
 ) -> None:

@@ -270,7 +270,9 @@ def map_model(
     venue: Annotated[
         str,
         typer.Option(
-            metavar="NAME[,NAME]|all", help="Exchanges whose aggregates are modelled; all: every one stored."
+            metavar="NAME[,NAME]|all",
+            help="Exchanges whose aggregates are modelled; all: every one stored.",
+            rich_help_panel="Model",
         ),
     ] = "binance",
     model: Annotated[
@@ -320,7 +322,7 @@ def map_positions(
     ],
     at: At = None,
 ) -> None:
-    """List the positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
+    """List the positions behind a zone: leverage, margin left, distance, age, and their accounts' other positions."""
     from liqtruth.indexer.maps.drilldown import positions_between
     from liqtruth.indexer.positions.listing import drilldown_table
 

@@ -43,7 +43,7 @@ Coin = Annotated[
 Coins = Annotated[
     list[str],
     typer.Argument(
-        parser=parse_coin, metavar="COIN", help="Coins that are taken together, e.g. BTC ETH SOL.",
+        parser=parse_coin, metavar="COIN", help="One coin or several, e.g. BTC ETH SOL.",
         show_default=False,
     ),
 ]  # fmt: skip
@@ -142,7 +142,9 @@ class LogOptions(Options):
 
     heading: ClassVar[str] = "Run"
 
-    length: Annotated[timedelta | None, length_option("--for", help="End after this long, e.g. 8h.")] = None
+    length: Annotated[
+        timedelta | None, length_option("--for", help="End after this long, e.g. 8h.", heading="Run")
+    ] = None
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False
 
@@ -170,34 +172,34 @@ class SampleOptions(Options):
     step: Step = "6h"  # type: ignore[assignment]
     least_coverage: Annotated[
         float,
-        typer.Option(min=0.01, max=1.0, help="Share of open interest that each side of a pair must cover."),
+        typer.Option(min=0.01, max=1.0, help="Share of open interest that each side of a sample must cover."),
     ] = 0.6
     aggregates: Annotated[
         str,
         typer.Option(
             metavar="VENUE",
-            help="Whose series are read; another venue stands in where Hyperliquid's were not kept.",
+            help="Whose series are read; another venue stands in where Hyperliquid's were not stored.",
         ),
     ] = "hyperliquid"
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=256, help="Processes of this machine that read pairs.")
+        int, typer.Option("--workers", min=1, max=256, help="Processes of this machine that read samples.")
     ] = 1
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Dask scheduler whose workers read pairs, e.g. tcp://10.0.0.5:8786."
+            metavar="ADDRESS", help="Dask scheduler whose workers read samples, e.g. tcp://10.0.0.5:8786."
         ),
     ] = None
 
     def gathered(self, store: "Store", coins: list[str]) -> Any:
-        """Every pair that the lake gives, under a progress bar."""
+        """Every sample that the lake gives, under a progress bar."""
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
         from liqtruth.compare.calibration.samples import Limits
         from liqtruth.compare.workers import Workers
         from liqtruth.estimator.model.leverage_model import leverage_model_named
 
-        with progress("pairs", 1.0) as advance:
+        with progress("samples", 1.0) as advance:
             return gather(
                 store,
                 coins,

@@ -11,7 +11,7 @@ from liqtruth.commands.grammar import App
 from liqtruth.commands.output import progress
 from liqtruth.commands.terminal import say
 
-sandbox_app = App("A synthetic exchange whose truth is known.")
+sandbox_app = App("Serve a synthetic exchange whose truth is known.")
 
 
 @sandbox_app.command("serve")

@@ -29,10 +29,14 @@ TABLE_WIDTH = 140
 VISITS_WIDTH = 125
 
 score_app = App("Score maps on what came after them, and keep a ledger.")
-VenueOf = Annotated[str, typer.Option(metavar="NAME", help="Exchange whose market is mapped.")]
+VenueOf = Annotated[
+    str, typer.Option(metavar="NAME", help="Exchange whose market is mapped.", rich_help_panel="Model")
+]
 ModelOf = Annotated[
     str,
-    typer.Option(help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact."),
+    typer.Option(
+        help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact.", rich_help_panel="Model"
+    ),
 ]
 
 
@@ -97,11 +101,18 @@ def score_visits(
     out: PageOut,
     venue: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Exchange whose maps and prices are scored; default: binance."),
+        typer.Option(
+            metavar="NAME",
+            help="Exchange whose maps and prices are scored; default: binance.",
+            rich_help_panel="Model",
+        ),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps."),
+        typer.Option(
+            help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps.",
+            rich_help_panel="Model",
+        ),
     ] = "vintages",
     weights: Weights = None,
     start: Start = None,
@@ -116,7 +127,7 @@ def score_visits(
     ] = 0.25,
     seed: Seed = 0,
 ) -> None:
-    """Whether major zones are visited more often than their distance explains, and whether clusters align.
+    """Test whether major zones are visited more often than their distance explains, and whether clusters align.
 
     Where exact maps of Hyperliquid are stored beside the modelled ones, the three claims that are made of such maps
     are answered: how many hotspots are visited, how many clusters align, how far they deviate.
@@ -144,7 +155,7 @@ def score_leads(
     shuffles: Annotated[int, typer.Option(min=200, help="Shuffles of days for the null.")] = 400,
     seed: Seed = 0,
 ) -> None:
-    """Whether what price sweeps on Hyperliquid's exact map leads the liquidations of an exchange.
+    """Test whether what price sweeps on Hyperliquid's exact map leads the liquidations of an exchange.
 
     Needs exact maps, prices and observed liquidations of the same time, on at least 6 days.
     """
@@ -169,7 +180,10 @@ def score_forecast(
     out: JsonOut,
     venue: VenueOf = "bybit",
     model: Annotated[
-        str, typer.Option(help="Any model of `liqtruth map model`; on hyperliquid also exact.")
+        str,
+        typer.Option(
+            help="Any model of `liqtruth map model`; on hyperliquid also exact.", rich_help_panel="Model"
+        ),
     ] = "vintages",
     weights: Weights = None,
     horizon: Annotated[
@@ -213,7 +227,7 @@ def score_list(
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
 ) -> None:
-    """The ledger by model, market and horizon: forecasts, scores so far, and why a model is flagged."""
+    """List the ledger by model, market and horizon: forecasts, scores so far, and why a model is flagged."""
     from liqtruth.compare.scoring.ledger.leaderboard import leaderboard, ledger_lines, ledger_table
 
     with opened_store() as store:

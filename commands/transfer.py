@@ -1,4 +1,4 @@
-"""`liqtruth transfer`: carry a fitted leverage model over to another venue by its liquidations."""
+"""`liqtruth transfer`: calibrate a fitted leverage model to another venue by its liquidations."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -33,7 +33,7 @@ def transfer(
         bool,
         typer.Option(
             "--without-hyperliquid",
-            help="Go without Hyperliquid's own liquidations: the model's bias stays in, errors are wider.",
+            help="Do without Hyperliquid's own liquidations: the model's bias stays in, errors are wider.",
         ),
     ] = False,
     horizon: Annotated[
@@ -45,7 +45,7 @@ def transfer(
     ] = "1h",  # type: ignore[assignment]
     seed: Seed = 0,
 ) -> None:
-    """Carry a fitted leverage model over to another venue.
+    """Calibrate a fitted leverage model to another venue by its liquidations.
 
     Reported liquidations of the venue are compared with what the model predicts, and what the same model mispredicts
     on Hyperliquid is divided out. Liquidations happen near the mark, so shares of high leverages are corrected in full

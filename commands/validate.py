@@ -39,10 +39,11 @@ class SplitOptions(Options):
         time_option(
             "--split-at",
             help="Fit on what was known before TIME and judge the rest, instead of the usual splits.",
+            heading="Splits",
         ),
     ] = None
     least_effective: Annotated[
-        float, typer.Option(min=0, help="Effective positions a side that a map needs to have a shape.")
+        float, typer.Option(min=0, help="Effective positions a side below which a map's shape is not judged.")
     ] = 50.0
 
 
@@ -78,7 +79,7 @@ def validate_show(
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="The saved result to show.")] = "proof",
     final: Annotated[
-        bool, typer.Option("--final", help="Show what the final window that was opened last came to.")
+        bool, typer.Option("--final", help="Show the result of the final window that was opened last.")
     ] = False,
 ) -> None:
     """Show a saved result again; nothing is computed."""

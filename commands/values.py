@@ -1,16 +1,18 @@
 """How the values of options and arguments are read; a refusal states what must hold and what came."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import typer
 
 from liqtruth.commands.terminal import say
 
 T = TypeVar("T")
+ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
 
 
 def refusing(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -156,6 +158,14 @@ def parse_coin(text: str) -> str:
     if name.is_changed:
         say(f"{name.given} is {name.coin}", err=True)
     return name.coin
+
+
+@refusing
+def parse_address(text: str) -> str:
+    """An account's address as it came."""
+    if not ADDRESS.fullmatch(text):
+        raise ValueError(f"must be 0x and 40 hexadecimal digits, got {text!r}")
+    return text
 
 
 def parse_coins(text: str | None) -> list[str]:
