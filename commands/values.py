@@ -12,7 +12,7 @@ import typer
 from liqtruth.commands.terminal import say
 
 T = TypeVar("T")
-ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
+ADDRESS: Final = re.compile("0[xX][0-9a-fA-F]{40}")
 
 
 def refusing(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -163,7 +163,7 @@ def parse_coin(text: str) -> str:
 @refusing
 def parse_address(text: str) -> str:
     """An account's address as it came."""
-    if not ADDRESS.fullmatch(text):
+    if not ADDRESS.fullmatch(text.strip()):
         raise ValueError(f"must be 0x and 40 hexadecimal digits, got {text!r}")
     return text
 
