@@ -11,10 +11,11 @@ from liqtruth.commands.output import (
     JsonOut,
     Outputs,
     PageOut,
+    TableOut,
     progress,
     say_lines,
-    show_summaries,
     tell,
+    tell_rows,
 )
 from liqtruth.commands.terminal import print_view, say
 
@@ -86,7 +87,7 @@ def calibrate_show(
 
 
 @calibrate_app.command("list")
-def calibrate_list(out: JsonOut) -> None:
+def calibrate_list(out: TableOut) -> None:
     """List the leverage models that maps can be drawn with: shipped ones and those of the data directory."""
     from liqtruth.compare.calibration.record import listed
     from liqtruth.compare.transfer.record import load as load_transfer
@@ -94,7 +95,7 @@ def calibrate_list(out: JsonOut) -> None:
     with opened_store() as store:
         data_dir = store.settings.data_dir
         models = listed(data_dir, lambda model_hash: load_transfer(data_dir, model_hash) is not None)
-    show_summaries(models, out)
+    tell_rows(models, out, lambda: say_lines(line for one in models for line in one.describe()))
 
 
 def _tell(result: Any, out: Outputs) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import BaseUrl, Coin, Columns, Days, Log, length_option, opened_store
-from liqtruth.commands.output import JsonOut, say_lines, show, show_summaries, tell
+from liqtruth.commands.output import JsonOut, TableOut, say_lines, show, show_summaries, tell, tell_rows
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
 from liqtruth.commands.values import parse_coin, parse_coins
 
@@ -168,7 +168,7 @@ def feed_watch(
 
 
 @feed_app.command("status")
-def feed_status_command(out: JsonOut) -> None:
+def feed_status_command(out: TableOut) -> None:
     """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
     from liqtruth.estimator.feeds.status import feed_status, status_table
 
@@ -181,5 +181,5 @@ def feed_status_command(out: JsonOut) -> None:
         print_view(status_table(status), TABLE_WIDTH)
         return say_lines(status.describe())
 
-    tell(status.series, out, shown)
+    tell_rows(status.series, out, shown)
     status.raise_if_partly()

@@ -6,7 +6,14 @@ import typer
 
 from liqtruth.commands.index import index_app
 from liqtruth.commands.options import At, BaseUrl, Dexes, ExchangeOptions, opened_store, settings
-from liqtruth.commands.output import JsonOut, TableOut, export_frame, show, show_summaries
+from liqtruth.commands.output import (
+    JsonOut,
+    TableOut,
+    export_frame,
+    say_lines,
+    show,
+    tell_rows,
+)
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_address, parse_coin
 
@@ -87,7 +94,7 @@ def index_tidy(
 
 @index_app.command("forget")
 def index_forget(
-    out: JsonOut,
+    out: TableOut,
     readings: Annotated[
         list[str] | None,
         typer.Argument(
@@ -101,6 +108,5 @@ def index_forget(
 
     with opened_store() as store:
         listed = forget(store, readings, dry) if readings else stored_readings(store)
-    show_summaries(listed, out)
-    if not listed and not out.targets:
-        say("no reading is stored")
+    lines = [line for one in listed for line in one.describe()] or ["no reading is stored"]
+    tell_rows(listed, out, lambda: say_lines(lines))

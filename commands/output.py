@@ -215,6 +215,35 @@ def tell(
         shown()
 
 
+def tell_rows(rows: Sequence[Any], out: Outputs, shown: Callable[[], None]) -> None:
+    """Records as JSON or as a table with a row for each; what people read, unless data go to stdout."""
+    from liqtruth.storage.lake.parquet import write_parquet
+
+    deliver(
+        out,
+        {"json": lambda: json_of(rows), "csv": lambda: harmless(frame_of(rows)).write_csv()},
+        {"parquet": lambda path: write_parquet(frame_of(rows), path)},
+    )
+    if not out.to_stdout:
+        shown()
+
+
+def frame_of(rows: Sequence[Any]) -> "pl.DataFrame":
+    """Their fields as in JSON; what is a list or has fields of its own stays JSON text in its cell."""
+    import json
+
+    import polars as pl
+
+    def cell(value: Any) -> Any:
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+    records = json.loads(json_of(rows))
+    return pl.DataFrame(
+        [{name: cell(value) for name, value in record.items()} for record in records],
+        infer_schema_length=None,
+    )
+
+
 def say_lines(lines: Iterable[str]) -> None:
     for line in lines:
         say(line)

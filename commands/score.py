@@ -20,7 +20,17 @@ from liqtruth.commands.options import (
     opened_store,
     time_option,
 )
-from liqtruth.commands.output import JsonOut, Outputs, PageOut, progress, say_lines, show, tell
+from liqtruth.commands.output import (
+    JsonOut,
+    Outputs,
+    PageOut,
+    TableOut,
+    progress,
+    say_lines,
+    show,
+    tell,
+    tell_rows,
+)
 from liqtruth.commands.terminal import print_view
 from liqtruth.commands.values import parse_share
 
@@ -223,7 +233,7 @@ def score_settle(out: JsonOut) -> None:
 
 @score_app.command("list")
 def score_list(
-    out: JsonOut,
+    out: TableOut,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
 ) -> None:
@@ -232,7 +242,7 @@ def score_list(
 
     with opened_store() as store:
         rows = leaderboard(store, model, None if venue is None else [venue])
-    tell(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
+    tell_rows(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
 
 
 def _print(tables: Iterable[Any], lines: Iterable[str], width: int = TABLE_WIDTH) -> None:

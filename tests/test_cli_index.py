@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from liqtruth.indexer.info import client
@@ -199,9 +200,14 @@ def test_what_killed_writers_left_is_shown_and_then_set_aside(run: Run, tmp_path
     assert (Path(found["aside"]) / "positions" / "orphan.parquet").read_bytes() == b"half of it"
 
 
-def test_a_reading_is_listed_and_then_forgotten(run: Run, live: SandboxServer, listed: Path) -> None:
+def test_a_reading_is_listed_and_then_forgotten(
+    run: Run, live: SandboxServer, listed: Path, tmp_path: Path
+) -> None:
     run("index", "sweep", "--addresses", str(listed), "--base-url", live.base_url, "--weight-per-minute", "0")
     (stored,) = json.loads(run("index", "forget", "--json").stdout)
+    run("index", "forget", "-o", str(tmp_path / "readings.csv"), "-o", str(tmp_path / "readings.parquet"))
+    assert pl.read_csv(tmp_path / "readings.csv").to_dicts() == [stored]
+    assert pl.read_parquet(tmp_path / "readings.parquet").to_dicts() == [stored]
     assert stored["id"] in run("index", "forget").stdout
     run("index", "forget", stored["id"], "--dry")
     run("map", "exact", "BTC")
