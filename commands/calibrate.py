@@ -7,16 +7,8 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import Coins, Samples, Seed, opened_store
-from liqtruth.commands.output import (
-    JsonOut,
-    Outputs,
-    PageOut,
-    TableOut,
-    progress,
-    say_lines,
-    tell,
-    tell_rows,
-)
+from liqtruth.commands.output import progress, say_lines, tell, tell_rows
+from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view, say
 
 TABLE_WIDTH = 110

@@ -19,7 +19,8 @@ from liqtruth.commands.options import (
     length_option,
     opened_store,
 )
-from liqtruth.commands.output import Outputs, PageOut, Target, deliver
+from liqtruth.commands.output import deliver
+from liqtruth.commands.targets import Outputs, PageOut, Target
 from liqtruth.commands.terminal import print_view, say, text_console
 from liqtruth.commands.values import split_names
 

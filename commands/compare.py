@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.options import At, Coin, Window, opened_store
-from liqtruth.commands.output import DivergenceOut, export_divergence
+from liqtruth.commands.output import export_divergence
+from liqtruth.commands.targets import DivergenceOut
 
 
 def compare(

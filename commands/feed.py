@@ -10,7 +10,8 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import BaseUrl, Coin, Columns, Days, Log, length_option, opened_store
-from liqtruth.commands.output import JsonOut, TableOut, say_lines, show, show_summaries, tell, tell_rows
+from liqtruth.commands.output import say_lines, show, show_summaries, tell, tell_rows
+from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
 from liqtruth.commands.values import parse_coin, parse_coins
 

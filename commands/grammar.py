@@ -208,7 +208,7 @@ class Command(_Line, TyperCommand):
     """A command whose options are given at most once, save those that are lists."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from liqtruth.commands.output import modern
+        from liqtruth.commands.targets import modern
 
         if any(param.name == "output" for param in self.params):
             args = modern(args)

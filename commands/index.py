@@ -19,7 +19,8 @@ from liqtruth.commands.options import (
     settings,
     time_option,
 )
-from liqtruth.commands.output import JsonOut, progress, show, show_summaries
+from liqtruth.commands.output import progress, show, show_summaries
+from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_coins, parse_days, split_names
 

@@ -6,14 +6,8 @@ import typer
 
 from liqtruth.commands.index import index_app
 from liqtruth.commands.options import At, BaseUrl, Dexes, ExchangeOptions, opened_store, settings
-from liqtruth.commands.output import (
-    JsonOut,
-    TableOut,
-    export_frame,
-    say_lines,
-    show,
-    tell_rows,
-)
+from liqtruth.commands.output import export_frame, say_lines, show, tell_rows
+from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_address, parse_coin
 

@@ -8,15 +8,8 @@ import typer
 
 from liqtruth.commands.grammar import App, Options
 from liqtruth.commands.options import At, Coin, Weights, WidthBps, Window, length_option, opened_store
-from liqtruth.commands.output import (
-    MapOut,
-    Outputs,
-    TableOut,
-    export_frame,
-    export_map,
-    export_series,
-    flattened,
-)
+from liqtruth.commands.output import export_frame, export_map, export_series, flattened
+from liqtruth.commands.targets import MapOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import (
     check_range,

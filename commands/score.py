@@ -20,17 +20,8 @@ from liqtruth.commands.options import (
     opened_store,
     time_option,
 )
-from liqtruth.commands.output import (
-    JsonOut,
-    Outputs,
-    PageOut,
-    TableOut,
-    progress,
-    say_lines,
-    show,
-    tell,
-    tell_rows,
-)
+from liqtruth.commands.output import progress, say_lines, show, tell, tell_rows
+from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view
 from liqtruth.commands.values import parse_share
 

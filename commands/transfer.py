@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.options import Coins, End, Seed, Start, length_option, opened_store
-from liqtruth.commands.output import PageOut, progress, tell
+from liqtruth.commands.output import progress, tell
+from liqtruth.commands.targets import PageOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import parse_share
 

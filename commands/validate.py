@@ -8,7 +8,8 @@ import typer
 
 from liqtruth.commands.grammar import App, Options
 from liqtruth.commands.options import Coins, SampleOptions, Samples, Seed, opened_store, time_option
-from liqtruth.commands.output import Outputs, PageOut, progress, say_lines, tell
+from liqtruth.commands.output import progress, say_lines, tell
+from liqtruth.commands.targets import Outputs, PageOut
 from liqtruth.commands.terminal import print_view, say
 from liqtruth.commands.values import parse_coin
 
