@@ -46,7 +46,7 @@ POSITIONS: Schema = {
     "liq_px": pl.Float64(),  # what the map uses; null = never or unknown, see status
     "status": pl.String(),  # which price is used and whether it follows marks, see indexer.margin.reconcile
     "check": pl.String(),  # what holding both prices against each other came to, see indexer.margin.checks
-    "held_since": AS_OF,  # first seen with its sign, see indexer.positions.first_sight; null: not known
+    "held_since": AS_OF,  # first seen with its sign, see indexer.positions.remembered; null: not known
     "as_of": AS_OF,
     "source": pl.String(),
 }

@@ -16,7 +16,7 @@ from liqtruth.estimator.venues.table import VENUES, Venue
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.frames import LIQUIDATIONS
-from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 
 EVERY: Final = frozenset(

@@ -9,7 +9,7 @@ these that holds:
 reason              meaning
 ==================  =====================================================================================
 tier_ambiguous      another margin table of the same first maximum leverage comes within a millionth of the exchange's
-                    price, but not to the digits that it takes to adopt it (`indexer.margin.table_choice`)
+                    price, but not to the digits that it takes to adopt it (`indexer.margin.inferred`)
 collateral_unknown  a cross position whose mode was not read: the price is held against an assumption
 mode_changed        the prices are those of the other kind of margining than the mode that is known, and imply really
                     other collateral than was captured: most of an account margined per dex imply one other, or a
@@ -33,7 +33,8 @@ import polars as pl
 from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks, check
-from liqtruth.indexer.margin.solved import (
+from liqtruth.indexer.margin.inferred import adopted_tables, tables_that_fit
+from liqtruth.indexer.margin.solver import (
     AVAILABLE,
     ISOLATED,
     MISMATCH,
@@ -47,10 +48,9 @@ from liqtruth.indexer.margin.solved import (
     rows_of,
     solve_with,
 )
-from liqtruth.indexer.margin.table_choice import adopted_tables, tables_that_fit
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.indexer.positions.universe import VENUE, stored_tables
 from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

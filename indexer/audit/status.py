@@ -11,8 +11,8 @@ from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.database.tables import Market

@@ -6,27 +6,21 @@ off until a `clearinghouseState` is left, and hands on what the wrappings state.
 """
 
 import json
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
-from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import repeated_key
 
-NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
 NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 """Channels whose frames carry no positions."""
 DEEPEST: Final = 5
 """Wrappings around one state; a document that is nested deeper is none of these."""
-LARGEST_ANSWER: Final = 2**22
 FIRST_LINES: Final = 50
 """So many lines are tried to tell what a file of JSON lines is."""
 Raw = msgspec.Raw
@@ -178,47 +172,6 @@ def answers_of_lines(lines: Iterable[bytes], who: Answer) -> Iterator[Entry]:
     for number, line in enumerate(lines, 1):
         if line and not line.isspace():
             yield from unwrapped(replace(who, where=f"{who.where}: line {number}", state=line))
-
-
-def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iterator[Entry]:
-    """The answers of the files below a folder that are named after an address; where none is, of all that hold any."""
-    any_named = any(NAMED_FILE.match(path.name) for path in files_below(folder))
-    for path in files_below(folder):
-        name = path.name
-        named = NAMED_FILE.match(name)
-        if any_named and not named:
-            yield Unread(name, "not named after an address", is_other=True)
-            continue
-        who = Answer(name, b"", address=named[1].lower() if named else None)
-        try:
-            content = _plain_object(path) or content_of(path)
-            if is_lines(content):
-                yield from answers_of_lines(content.split(b"\n"), who)
-            elif named or any(map(holds_answers, first_documents(content))):
-                yield from answers_of_document(content, who)
-            else:
-                yield Unread(name, "not an account's answer", is_other=True)
-        except BadInput as error:
-            yield Unread(name, str(error), is_other=named is None)
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below `folder` that is not hidden, in their order."""
-    for place, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _plain_object(path: Path) -> bytes:
-    """The content of an ordinary file that is no larger than an account and begins as its answer does; else nothing."""
-    if not path.is_file():
-        return b""
-    try:
-        with path.open("rb", buffering=0) as file:
-            content = file.read(LARGEST_ANSWER)
-    except OSError:
-        return b""
-    return content if content.startswith(b"{") and len(content) < LARGEST_ANSWER else b""
 
 
 def is_lines(content: bytes) -> bool:

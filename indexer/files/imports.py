@@ -21,6 +21,7 @@ from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,
+    answers_of_folder,
     kind_of,
     label_of,
     other_object,
@@ -29,19 +30,11 @@ from liqtruth.indexer.files.account_files import (
     when,
 )
 from liqtruth.indexer.files.account_imports import AccountsRead, Asked, LeftOut, read_accounts
-from liqtruth.indexer.files.answers import (
-    Answer,
-    Entry,
-    answers_of_document,
-    answers_of_folder,
-    answers_of_lines,
-    is_lines,
-)
+from liqtruth.indexer.files.answers import Answer, Entry, answers_of_document, answers_of_lines, is_lines
 from liqtruth.indexer.files.contradictions import held_against_each_other, refuse_past
-from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognise_table
-from liqtruth.indexer.files.options import Options, metas_of
+from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognised
 from liqtruth.indexer.files.position_rows import markets_of_table, typed_rows, without_repetitions
-from liqtruth.indexer.files.summary import ImportSummary, coverage_warnings, summarise
+from liqtruth.indexer.files.summary import ImportSummary, Options, coverage_warnings, metas_of, summarise
 from liqtruth.indexer.files.table_readings import (
     Readings,
     latest,
@@ -52,7 +45,7 @@ from liqtruth.indexer.files.table_readings import (
     with_times_of_accounts,
 )
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
-from liqtruth.indexer.positions.universe import market_rows, markets_answered, universe_row
+from liqtruth.indexer.positions.markets import market_rows, markets_answered, universe_row
 from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Universe
@@ -154,19 +147,10 @@ def _prepare(path: Path, options: Options) -> Prepared:
     if fields := other_object(content):
         raise ImportRefused(f"{path}: a JSON object of {fields}: {READABLE}")
     table = parse_rows(content, path)
-    known = _recognised(table, options.columns, path)
+    known = recognised(table, options.columns, path)
     if known.kind == "markets":
         return _market_table(path, table, known, options)
     return _prepare_positions(path, table, known, options)
-
-
-def _recognised(table: TextTable, columns: Mapping[str, str], path: Path) -> Recognised:
-    if not table.headed and not columns:
-        raise ImportRefused(
-            f"{path}: has no header line; add one, e.g. address,coin,szi,notional,liq_px,ts, or number the columns: "
-            "--columns address=1,coin=2,..."
-        )
-    return recognise_table(table.rows.columns, columns, path)
 
 
 def _refuse_shared_owner(prepared: Sequence[Prepared], options: Options) -> None:
@@ -311,7 +295,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
 
 def _prepare_market_table(path: Path, options: Options) -> Prepared:
     table = read_rows(path)
-    known = _recognised(table, {}, path)
+    known = recognised(table, {}, path)
     if known.kind != "markets":
         raise ImportRefused(f"{path}: a table of positions, not of marks; give it as PATH, not as --market")
     return _market_table(path, table, known, options)

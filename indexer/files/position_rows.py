@@ -15,7 +15,7 @@ import polars as pl
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
-from liqtruth.indexer.margin.server_marks import with_server_marks
+from liqtruth.indexer.margin.inferred import with_server_marks
 from liqtruth.storage.clock import AHEAD, EARLIEST, is_timely, wanted
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.coin_names import CoinName, folded

@@ -16,7 +16,7 @@ import polars as pl
 
 from liqtruth.indexer.files.account_files import label_of
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, conform
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Reading, Scope
 
 SAME_ACCOUNTS: Final = 0.2

@@ -7,26 +7,28 @@ connections, answers that break off, and pages of HTML with status 200 (a gatewa
 """
 
 import asyncio
+import difflib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
-from typing import Annotated, Any, Final, Self, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
 
 import httpx
 import msgspec
 
-from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.synthetic import source_of
 from liqtruth.indexer.errors import AnswerMalformed, WireError
-from liqtruth.indexer.info.attempts import (
+from liqtruth.indexer.info.budget import (
     LONGEST_WAIT_S,
     TOO_MANY,
+    Budget,
     Patience,
     RequestRefused,
     TransientError,
@@ -34,8 +36,8 @@ from liqtruth.indexer.info.attempts import (
     fault_of,
     retry_after_s,
     too_many,
+    weight_of,
 )
-from liqtruth.indexer.info.budget import Budget, weight_of
 from liqtruth.indexer.info.decoding import Decoder, ItemDecoder
 from liqtruth.indexer.info.wire import (
     ClearinghouseState,
@@ -57,6 +59,8 @@ T = TypeVar("T")
 JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 POSITIONS: Final = "positions"
 """Under which kind positions of accounts are left out."""
+ALL: Final = "all"
+MAIN: Final = ""
 
 
 class InfoClient:
@@ -282,3 +286,39 @@ def _of_an_endpoint() -> Iterator[None]:
         yield
     except WireError as error:
         raise AnswerMalformed(error.kind, error.source, error.problem) from error
+
+
+async def read_dexes(client: InfoClient, names: Sequence[str]) -> tuple[dict[str, DexAnswer], dict[str, str]]:
+    """Markets of each dex, and why some could not be read; raises the error where none could, or the host is gone."""
+    answers: dict[str, DexAnswer] = {}
+    lost: dict[str, str] = {}
+    for name in names:
+        try:
+            answers[name] = await client.meta_and_asset_ctxs(name)
+        except LiqtruthError as error:
+            lost[name] = str(error)
+            if len(lost) == len(names) or (error.retryable and not answers and len(lost) > 1):
+                raise
+    return answers, lost
+
+
+async def find_dexes(client: InfoClient, wanted: Sequence[str] | Literal["all"]) -> tuple[str, ...]:
+    """The dexes to read, each once; asks the exchange (weight 20) unless only the main one is wanted.
+
+    Raises `BadInput` for one that it does not list, and for none at all.
+    """
+    if isinstance(wanted, str) and wanted != ALL:
+        wanted = [wanted]
+    if not wanted:
+        raise BadInput('no dex to read; "" is the main one')
+    if list(wanted) == [MAIN]:
+        return (MAIN,)
+    listed = [MAIN if entry is None else entry.name for entry in await client.perp_dexs()]
+    for name in () if wanted == ALL else wanted:
+        if name not in listed:
+            builders = [known for known in listed if known]
+            near = difflib.get_close_matches(name, builders, n=3, cutoff=0.4) or builders
+            raise BadInput(
+                f"no dex {name!r} at {client.shown_url}; there are {', '.join(near) or 'none but the main one'}"
+            )
+    return tuple(dict.fromkeys(listed if wanted == ALL else wanted))

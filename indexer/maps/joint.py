@@ -35,8 +35,9 @@ from liqtruth.indexer.maps.exact import VALUED_AT_MARK, map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock
 from liqtruth.indexer.margin.solver import HIGHEST_PRICE, Floats
-from liqtruth.indexer.positions.readings import Readings, check_coin, no_positions
-from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.indexer.positions.catalogue import check_coin, no_positions
+from liqtruth.indexer.positions.markets import stored_tables
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.store import Store
 
 PARALLEL: Final[Mapping[str, float]] = {}

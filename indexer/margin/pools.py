@@ -13,17 +13,20 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.indexer.margin.solved import (
+from liqtruth.indexer.margin.solver import (
     AVAILABLE,
     ISOLATED,
     MARK,
     POOLED,
     PRICED,
     SAME_COLLATERAL,
+    Floats,
+    Rows,
     by_dex,
+    implied_available,
+    maintenance_margin,
     rows_of,
 )
-from liqtruth.indexer.margin.solver import Floats, Rows, implied_available, maintenance_margin
 from liqtruth.indexer.margin.tables import NO_TABLE, MarginTables
 
 NO_POOL: Final = -1

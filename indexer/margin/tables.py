@@ -4,7 +4,7 @@ The exchange publishes lower bounds and maximum leverages, never the deductions:
 continuity of the maintenance margin. Ids up to 50 need not be listed: such a table is flat, its id being its
 maximum leverage. A position's own `maxLeverage` goes before `meta`: where the two differ the position was
 opened under another table than the coin has now (or belongs to a vault's child). Which one, only the position's
-own id tells, or the exchange's price (`indexer.margin.table_choice`); until one of them does, it is taken to be flat at
+own id tells, or the exchange's price (`indexer.margin.inferred`); until one of them does, it is taken to be flat at
 its own leverage. Tables are dated: a position is margined by what was listed when it was read.
 Source: Hyperliquid docs, "Margin tiers"; `hyperliquid-dex/ts-examples` LiquidationPx.tsx.
 """

@@ -16,7 +16,7 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.info.wire import EpochMs
-from liqtruth.indexer.node.compressed import DAMAGED, open_binary
+from liqtruth.indexer.node.formats import DAMAGED, open_binary
 from liqtruth.storage.clock import is_timely_ms, wanted
 
 LONGEST_LINE: Final = 64 << 20

@@ -28,7 +28,7 @@ from liqtruth.indexer.node.events import (
     fills_of,
     lines_of,
 )
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 DATASET: Final = "liquidations"

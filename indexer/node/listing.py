@@ -18,7 +18,7 @@ from liqtruth.indexer.info.wire import Asset, MarginTable, MarginTier, Meta
 from liqtruth.indexer.margin.solver import Floats
 from liqtruth.indexer.margin.tables import FIRST_TIERED_ID, MarginTables, tiers_by_continuity
 from liqtruth.indexer.node.events import PERPETUAL
-from liqtruth.indexer.node.messagepack import KIND, as_documented
+from liqtruth.indexer.node.formats import KIND, as_documented
 from liqtruth.indexer.node.stream import DexColumns
 
 MICRO: Final = 1e6

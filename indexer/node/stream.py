@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.indexer.node.compressed import open_binary
-from liqtruth.indexer.node.messagepack import NOT_AS_DOCUMENTED, Cursor, OnProgress
+from liqtruth.indexer.node.formats import NOT_AS_DOCUMENTED, Cursor, OnProgress, open_binary
 
 PARTS: Final = frozenset({"ctx", "cls", "ust", "scl"})
 AFTER_HOLDERS: Final = frozenset({"ust", "scl"})

@@ -3,13 +3,12 @@
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
 read on their own since then replace what it has of them, and one that held nothing any more is removed. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
-a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.under_way`),
+a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.watch_state`),
 so that the answer does not wait for the next book.
 
 A question about many moments looks up the readings of its window once and opens each of their files once.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,14 +20,12 @@ import polars as pl
 from sqlmodel import col, select
 
 from liqtruth.heatmap.notes import Notes
-from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, MOMENT, PAIR, POSITIONS, Schema, conform, empty
-from liqtruth.indexer.positions.catalogue import account_readings, books, censuses
-from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.market_beside import Beside, markets_beside
-from liqtruth.indexer.positions.under_way import UnderWay, WatchBatches, batches_of_watch
-from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.database.tables import Market, Partition, Reading
+from liqtruth.indexer.positions.catalogue import account_readings, books, censuses, check_coin, no_positions
+from liqtruth.indexer.positions.markets import Beside, markets_beside
+from liqtruth.indexer.positions.remembered import with_first_sight
+from liqtruth.indexer.positions.watch_state import UnderWay, WatchBatches, batches_of_watch
+from liqtruth.storage.database.tables import Market, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -222,39 +219,6 @@ def last_book(store: Store) -> Reading | None:
     """The latest book of a watch."""
     with store.database.session() as session:
         return next(iter(books(session, None, None)), None)
-
-
-def no_positions(coin: str, at: datetime | None) -> NothingStored:
-    """What to raise where a coin is known but none of its positions were read by `at`."""
-    until = "" if at is None else f" by {at:%Y-%m-%dT%H:%M}Z"
-    return NothingStored(f"no positions of {coin} are stored{until}; `liqtruth index import` or `sweep`")
-
-
-def known_coins(store: Store) -> list[str]:
-    """Coins that a stored reading or market has."""
-    read = select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
-    listed = select(Market.coin).where(Market.venue == VENUE).distinct()
-    with store.database.session() as session:
-        return sorted({*session.exec(read).all(), *session.exec(listed).all()})
-
-
-def check_coin(store: Store, coin: str) -> str:
-    """`coin` if something is stored about it; raises `UnknownCoin` with near spellings, or `NothingStored`."""
-    known = known_coins(store)
-    if coin in known:
-        return coin
-    if not known:
-        raise NothingStored("no positions are stored yet; `liqtruth index import` or `liqtruth index sweep`")
-    raise UnknownCoin(f"no coin {coin!r} is stored; {_near(coin, known)}")
-
-
-def _near(coin: str, known: Sequence[str]) -> str:
-    folded = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(coin.lower(), list(folded), n=3)
-    if near:
-        return f"did you mean {' or '.join(folded[name] for name in near)}?"
-    shown = ", ".join(known[:8])
-    return f"stored are {shown}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
 
 
 def _is_by(reading: Reading, at: datetime | None) -> bool:

@@ -19,19 +19,16 @@ from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_book import read_addresses
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.dexes import ALL, MAIN, find_dexes, read_dexes
+from liqtruth.indexer.info.budget import Budget, Patience
+from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.margin.checks import Checks, check
+from liqtruth.indexer.margin.inferred import with_remembered_tables
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconciled
-from liqtruth.indexer.margin.table_choice import with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, remembered_modes
-from liqtruth.indexer.positions.universe import VENUE, markets_answered, universe_row
+from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe_row
+from liqtruth.indexer.positions.readings import Readings
+from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
 from liqtruth.indexer.sweep.report import SweepPlan, SweepReport, plan
@@ -147,10 +144,10 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> _
     """Reconcile what is stored and write it as one reading, with the dexes' markets and margin tables."""
     listed = crawl.parts.accounts()
     accounts = listed.unique(["address", "dex"], keep="last", maintain_order=True)
-    before = LiveBook.load(store)
-    read = with_remembered_tables(crawl.parts.positions(), before.positions)
-    checked = check(read, crawl.tables)
-    positions = with_first_sight(reconciled(checked, crawl.tables), before.positions, before.accounts)
+    before = Readings(store)
+    known = before.stored()
+    checked = check(with_remembered_tables(crawl.parts.positions(), known), crawl.tables)
+    positions = with_first_sight(reconciled(checked, crawl.tables), known, before.stored_accounts())
     first, last = listed["as_of"].min(), accounts["as_of"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)

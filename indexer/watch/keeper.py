@@ -19,10 +19,10 @@ from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.frames import MARKETS, empty
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
-from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.modes import reads_of
-from liqtruth.indexer.positions.universe import market_rows
+from liqtruth.indexer.positions.markets import market_rows
+from liqtruth.indexer.positions.remembered import reads_of
 from liqtruth.indexer.sweep.batches import SweepParts
+from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Universe
 from liqtruth.storage.long_runs import aside

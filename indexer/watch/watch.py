@@ -1,10 +1,10 @@
 """Keeps the whole exchange read, for days: the tape says who moved, the scheduler whom to read, one budget pays.
 
 Five tasks share one event loop. The tape moves sizes and makes accounts dirty. Workers read what the scheduler
-chooses. The follower lays what was read over the book in memory. The marker (`indexer.watch.marks`) reads every dex's
-marks, open interest and funding each minute and moves the book to them. The keeper (`indexer.watch.keeper`) stores what
-was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet and
-nothing else: the next run takes up the last book and the batches after it.
+chooses. The follower lays what was read over the book in memory. The marker reads every dex's marks, open interest and
+funding each minute and moves the book to them (`indexer.watch.live_book`). The keeper (`indexer.watch.keeper`) stores
+what was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet
+and nothing else: the next run resumes from the last book and the batches after it.
 
 Nothing that comes over the wire ends a watch once it has begun: what cannot be taken is left out, counted by its kind,
 logged once, and the task that met it goes on. Memory belongs to the loop. What is written is written by a thread, so
@@ -29,19 +29,17 @@ from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
-from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.readings import last_book
+from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.indexer.sweep.crawl import read_account
 from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQueue, Pair, dex_of
 from liqtruth.indexer.watch.keeper import Keeper
-from liqtruth.indexer.watch.marks import Marks
+from liqtruth.indexer.watch.live_book import LiveBook, Marks
 from liqtruth.indexer.watch.tape import Gap, Tape
 from liqtruth.storage.clock import EARLIEST
 from liqtruth.storage.long_runs import aside, unless, whole
@@ -91,7 +89,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
         self.keeper = Keeper(self.store, self.base_url, self.dexes, self.pace.first_book_s, self.pace.book_s)
-        self.marks = Marks(self.keeper, self.state)
+        self.marks = Marks(self.state, self.keeper.marked)
         self.clock = self.marks.clock
         self._queue: asyncio.Queue[Pair] = asyncio.Queue()
         self._arrived: list[AccountReading] = []

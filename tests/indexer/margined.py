@@ -13,7 +13,7 @@ from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.universe import VENUE, universe_row
+from liqtruth.indexer.positions.markets import VENUE, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.store import Store

@@ -16,8 +16,7 @@ from info_endpoint import META, NOW_MS, Fault, InfoEndpoint, address_of, btc, se
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.attempts import Patience, RequestRefused
-from liqtruth.indexer.info.budget import Budget, weight_of
+from liqtruth.indexer.info.budget import Budget, Patience, RequestRefused, weight_of
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s
 from liqtruth.sandbox.http.spoiled import bomb
 from liqtruth.storage.net.answers import LARGEST_ANSWER, AnswerRefused

@@ -26,8 +26,7 @@ from liqtruth.indexer.discovery.sources import (
     vaults,
 )
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.store import Store

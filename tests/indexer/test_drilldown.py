@@ -11,7 +11,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.maps.drilldown import DRILLDOWN, filtered_positions, positions_between
 from liqtruth.indexer.maps.exact import describe, exact_map
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
-from liqtruth.indexer.positions.first_sight import with_first_sight
+from liqtruth.indexer.positions.remembered import with_first_sight
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

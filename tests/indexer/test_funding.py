@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, Meta
-from liqtruth.indexer.margin.funding import pay_funding
-from liqtruth.indexer.margin.reconcile import reconcile, remark
+from liqtruth.indexer.margin.reconcile import pay_funding, reconcile, remark
 from liqtruth.indexer.margin.tables import MarginTables
 
 META = Meta(

@@ -8,8 +8,7 @@ import pytest
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.maps.history import exact_series
+from liqtruth.indexer.maps.exact import exact_map, exact_series
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, NOON, Held, Holder, stow

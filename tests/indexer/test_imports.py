@@ -16,8 +16,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
+from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
-from liqtruth.indexer.positions.universe import VENUE, stored_tables
 from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.settings import Settings

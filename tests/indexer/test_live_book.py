@@ -8,8 +8,8 @@ import pytest
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, Meta
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.readings import Readings, positions_as_of
+from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)

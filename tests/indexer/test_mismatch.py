@@ -21,7 +21,7 @@ from liqtruth.indexer.audit.mismatch import (
 )
 from liqtruth.indexer.margin.checks import Checks, check
 from liqtruth.indexer.margin.reconcile import implied_collateral_notes, reconcile
-from liqtruth.indexer.positions.universe import universe_row
+from liqtruth.indexer.positions.markets import universe_row
 from liqtruth.storage.database.markets import store_universe
 from liqtruth.storage.database.tables import Reading, Scope
 from liqtruth.storage.errors import NothingStored

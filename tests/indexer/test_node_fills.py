@@ -20,7 +20,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import DATASET, import_fills, read_liquidations
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 NOON_MS = 1_788_264_000_000
@@ -237,7 +237,7 @@ def test_a_line_of_any_length_is_not_held(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_archive_that_unpacks_to_far_more_than_itself_ends_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr("liqtruth.indexer.node.compressed.FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("liqtruth.indexer.node.formats.FREE_BYTES", 1 << 20)
     (tmp_path / "17").write_bytes(pack(b"[" + b" " * (40 << 20)))
     with pytest.raises(ImportRefused, match="unpacks to more than"):
         read_liquidations([tmp_path / "17"])

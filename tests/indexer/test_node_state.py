@@ -22,8 +22,9 @@ from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.node.imports import import_state
 from liqtruth.indexer.node.state import NodeState, read_state
-from liqtruth.indexer.positions.readings import known_coins, positions_as_of
-from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.indexer.positions.catalogue import known_coins
+from liqtruth.indexer.positions.markets import stored_tables
+from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.sandbox.hyperliquid.node_state import write_state, write_synthetic_state
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import true_positions

@@ -131,7 +131,7 @@ def test_a_sweep_through_all_faults_at_random_ends_in_an_answer_or_one_line(
     """Deadlines apart, which would make the test wait."""
     import asyncio
 
-    from liqtruth.indexer.info.attempts import Patience
+    from liqtruth.indexer.info.budget import Patience
     from liqtruth.indexer.sweep.sweep import sweep
     from liqtruth.sandbox.truth import addresses
 

@@ -13,14 +13,9 @@ from polars.testing import assert_frame_equal
 from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
-from liqtruth.indexer.positions.readings import (
-    KNOWN,
-    Readings,
-    check_coin,
-    known_coins,
-    positions_as_of,
-)
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.catalogue import check_coin, known_coins
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.positions.readings import KNOWN, Readings, positions_as_of
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.errors import NothingStored

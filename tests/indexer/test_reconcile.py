@@ -14,7 +14,8 @@ from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.reconcile import STATUSES, implied_collateral_notes, reconcile, remark
 from liqtruth.indexer.margin.solver import implied_available, maintenance_margin
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, markets_of, positions_frame
+from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
+from liqtruth.indexer.positions.markets import markets_of
 
 META = wire.Meta(
     universe=[

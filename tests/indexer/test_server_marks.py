@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pooled import HELD, MARKS, TABLES, held, sent
 
 from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.inferred import notes_on_marks, with_server_marks
 from liqtruth.indexer.margin.reconcile import reconcile, remark
-from liqtruth.indexer.margin.server_marks import notes_on_marks, with_server_marks
-from liqtruth.indexer.margin.solved import with_models
+from liqtruth.indexer.margin.solver import with_models
 
 ENTRY = {"BTC": 79_100.5, "ETH": 2_444.25, "WIF": 1.062537}
 TRUE = {coin: MARKS[coin] for coin in HELD}

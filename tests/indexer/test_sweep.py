@@ -17,10 +17,9 @@ from info_endpoint import MARK_PX, NOW_MS, InfoEndpoint, address_of, btc, servin
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead, SourceUnreachable
 from liqtruth.indexer.errors import UnknownCoin, WireError
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import weight_of
-from liqtruth.indexer.positions.modes import remembered_modes
+from liqtruth.indexer.info.budget import Patience, weight_of
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
+from liqtruth.indexer.positions.remembered import remembered_modes
 from liqtruth.indexer.sweep.sweep import SweepReport, plan, plan_of, read_addresses, sweep
 from liqtruth.storage.database.markets import universes_at
 from liqtruth.storage.settings import Settings

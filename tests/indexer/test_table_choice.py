@@ -11,10 +11,10 @@ from pooled import META_JSON, NOON, TABLES, held, sent
 
 from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.margin.inferred import adopted_tables, with_remembered_tables
 from liqtruth.indexer.margin.reconcile import reconcile, remark
-from liqtruth.indexer.margin.table_choice import adopted_tables, with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.universe import stored_tables, universe_row
+from liqtruth.indexer.positions.markets import stored_tables, universe_row
 from liqtruth.storage.database.markets import store_universe, universes_at
 from liqtruth.storage.store import Store
 

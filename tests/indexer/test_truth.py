@@ -13,7 +13,7 @@ import pytest
 
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.indexer.audit.mismatch import mismatch_report
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep

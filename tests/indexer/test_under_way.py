@@ -17,9 +17,8 @@ from liqtruth.indexer.audit.status import describe_watch, status_of
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
-from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.markets import universe_row
 from liqtruth.indexer.positions.readings import Readings, last_book, positions_as_of
-from liqtruth.indexer.positions.universe import universe_row
 from liqtruth.indexer.positions.watch_state import (
     WatchState,
     lock_path,
@@ -28,6 +27,7 @@ from liqtruth.indexer.positions.watch_state import (
     write_state,
 )
 from liqtruth.indexer.watch.keeper import Keeper
+from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.indexer.watch.run import WatchPlan, run_watch
 from liqtruth.indexer.watch.watch import Pace
 from liqtruth.sandbox.market.market import Market

@@ -10,7 +10,7 @@ from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 from liqtruth.indexer.audit.verify import verify
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions

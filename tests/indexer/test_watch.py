@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.watch_state import read_state
 from liqtruth.indexer.watch.watch import Pace, Watch

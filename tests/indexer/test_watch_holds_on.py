@@ -22,12 +22,11 @@ from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
 from liqtruth.indexer.info.wire import Trade, decode_clearinghouse_state, decode_recent_trades
 from liqtruth.indexer.positions.accounts import AccountReading
-from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.markets import carried_on, market_rows
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.indexer.positions.universe import carried_on, market_rows
 from liqtruth.indexer.positions.watch_state import WatchState, read_state, write_state
 from liqtruth.indexer.watch.crawl_queue import CrawlQueue
-from liqtruth.indexer.watch.marks import ExchangeClock, Marks
+from liqtruth.indexer.watch.live_book import ExchangeClock, LiveBook, Marks
 from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
 from liqtruth.sandbox.http.faults import Faults
@@ -193,8 +192,7 @@ def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], val
 @given(st.integers(-(10**9), 10**9), st.integers(0, 40))
 def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: int, hours: int) -> None:
     paid: list[datetime] = []
-    keeper: Any = None
-    marks, book = Marks(keeper, WatchState(), markets=MARKS), LiveBook()
+    marks, book = Marks(WatchState(), lambda markets, new: None, markets=MARKS), LiveBook()
     book.pay_funding = lambda rates, hour: paid.append(hour)  # type: ignore[method-assign]
     marks.paid_until = datetime.fromtimestamp(time.time(), UTC) - timedelta(hours=hours)
     for offset_s in (0.0, float(jump_s), 0.0):

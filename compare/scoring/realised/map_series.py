@@ -18,8 +18,8 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Note, Notes, sentence
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.indexer.maps.history import exact_series
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.maps.exact import exact_series
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 EXACT: Final = "exact"

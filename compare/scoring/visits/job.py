@@ -39,7 +39,7 @@ from liqtruth.heatmap.notes import Notes, of_codes, texts
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
