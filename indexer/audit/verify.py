@@ -64,7 +64,7 @@ class VerifiedPosition:
 
     @property
     def checked(self) -> bool:
-        """A price or a null of ours was held against the exchange's."""
+        """A price or a null of ours was compared with the exchange's."""
         return self.check in AGREE or self.check in DIFFER
 
     @property

@@ -1,6 +1,6 @@
 """Raw answers of the info endpoint that were saved to files: what kind each is, of when, and the dex's meta.
 
-An account answer does not say whose it is and older ones not when: the address is the one given or the wrapping's,
+An answer does not name its account, and older ones have no time: the address is the one given or the wrapping's,
 else a label made of the file's name; the moment is the answer's own `time`, else its wrapping's, else the one given,
 else a date in the file's path, else the file's modification time. Which of them it was is in the notes.
 """

@@ -22,13 +22,13 @@ NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 DEEPEST: Final = 5
 """Wrappings around one state; a document that is nested deeper is none of these."""
 FIRST_LINES: Final = 50
-"""So many lines are tried to tell what a file of JSON lines is."""
+"""So many lines are tried to find what a file of JSON lines is."""
 Raw = msgspec.Raw
 NULL: Final = Raw(b"null")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One state as it was sent, and what its wrapping says about it; `where` names it in a message."""
+    """One state as it was sent, and what its wrapping states about it; `where` names it in a message."""
 
     where: str
     state: bytes | Raw
@@ -153,7 +153,7 @@ def _opens(value: bytes | Raw, brackets: bytes) -> bool:
 
 
 def answers_of_document(content: bytes, who: Answer) -> Iterator[Entry]:
-    """The answers of one JSON document, an array or an object; `who` says what is known from outside."""
+    """The answers of one JSON document, an array or an object; `who` is what is known from outside."""
     if not content.lstrip().startswith(b"["):
         yield from unwrapped(replace(who, state=content))
         return
@@ -193,7 +193,7 @@ def first_documents(content: bytes) -> list[bytes | Raw]:
 
 
 def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
-    """The states inside `entry.state`, with what this wrapping and those around it say; never raises."""
+    """The states inside `entry.state`, with what this wrapping and those around it state; never raises."""
     try:
         if depth > DEEPEST:
             raise ValueError("nested too deep")
@@ -202,7 +202,7 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
                 yield from unwrapped(replace(entry, state=inner), depth + 1)
             return
         wrapping = _wrapping.decode(entry.state)
-        who = _told_by(wrapping, entry)
+        who = _with_wrapping(wrapping, entry)
         if wrapping.asset_positions or wrapping.margin_summary:
             yield who
         else:
@@ -213,7 +213,7 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
         yield Unread(entry.where, str(error))
 
 
-def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
+def _with_wrapping(wrapping: Wrapping, outer: Answer) -> Answer:
     """`outer` with what the wrapping adds; two addresses or dexes that differ raise `ValueError`."""
     address = _owner(wrapping)
     dex = _text(wrapping.first_of("dex"))
@@ -221,7 +221,7 @@ def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
         asked = _wrapping.decode(request)
         address, dex = address or _text(asked.first_of(*OWNERS)), dex or _text(asked.first_of("dex"))
     if address and outer.address and address.lower() != outer.address.lower():
-        raise ValueError(f"it says that it is {address[:50]!r}, its place that it is {outer.address!r}")
+        raise ValueError(f"it is named {address[:50]!r}, its place {outer.address!r}")
     return replace(
         outer,
         address=address or outer.address,

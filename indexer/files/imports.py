@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.synthetic import source_of_file
 from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
@@ -29,9 +30,9 @@ from liqtruth.indexer.files.account_files import (
     read_spot,
     when,
 )
-from liqtruth.indexer.files.account_imports import AccountsRead, Asked, LeftOut, read_accounts
+from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
 from liqtruth.indexer.files.answers import Answer, Entry, answers_of_document, answers_of_lines, is_lines
-from liqtruth.indexer.files.contradictions import held_against_each_other, refuse_past
+from liqtruth.indexer.files.contradictions import refuse_past, without_contradictions
 from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognised
 from liqtruth.indexer.files.position_rows import markets_of_table, typed_rows, without_repetitions
 from liqtruth.indexer.files.summary import ImportSummary, Options, coverage_warnings, metas_of, summarise
@@ -80,11 +81,11 @@ def import_paths(
     census: bool | None = None,
     keep_contradictions: bool = False,
 ) -> list[ImportSummary]:
-    """Read `paths` (and `meta`, `market`) into the store; one summary per file, which says what was left out of it.
+    """Read `paths` (and `meta`, `market`) into the store; one summary per file, which counts what was left out of it.
 
     `meta` gives margin tables, one file per dex, and marks where it is a `metaAndAssetCtxs` answer, at the moment of
     the account files; without it the stored tables nearest in time are used. `address` and `spot` belong to one account
-    file. `as_of` dates files that do not say when they were read. `census` None lets each table tell. Raises
+    file. `as_of` dates files without a time. `census` None: each table decides. Raises
     `ImportRefused`, `WireError` or `TableRefused`, and then nothing was written.
     """
     if as_of is not None and not is_timely(as_of):
@@ -215,17 +216,17 @@ def _prepare_answers(
         *read.notes,
         *notes,
         *([past] if past else []),
-        *read.left_out.notes("accounts"),
+        *read.left_out.describe(),
     ]
     return Prepared(
-        replace(summary, notes=(*lines, *notes_on_collateral(positions)), left_out=read.left_out.count),
+        replace(summary, notes=(*lines, *notes_on_collateral(positions)), left_out=read.left_out.total),
         readings,
     )
 
 
 def _owner_notes(read: AccountsRead) -> list[str]:
     labels = [one for one in read.accounts["address"].unique() if one.startswith("file:")]
-    return [f"the answer does not say whose it is: kept as {one} (--address names it)" for one in labels]
+    return [f"the answer does not name its account: called {one} (--address names it)" for one in labels]
 
 
 def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> Prepared:
@@ -235,9 +236,8 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
     notes = [f"{len(file.meta.universe)} assets, {len(file.meta.margin_tables)} tiered margin tables"]
     notes += [f"of the dex {file.dex}"] if file.dex else []
     missing = LeftOut()
-    for problem in file.meta.left_out:
-        missing.add(problem)
-    notes += missing.notes("assets, tables or values")
+    missing.note_all("assets, tables or values", file.meta.left_out)
+    notes += missing.describe()
     summary = ImportSummary(
         file=str(file.path),
         kind="universe",
@@ -246,7 +246,7 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
         first=as_of,
         last=as_of,
         notes=(*notes, *([how] if how else [])),
-        left_out=missing.count,
+        left_out=missing.total,
     )
     return Prepared(summary, markets=markets, universe=universe_row(file.raw, file.dex, as_of))
 
@@ -262,7 +262,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         **known.columns,
         **({} if "szi" in known.columns else {"szi": known.columns.get("size", "size")}),
     }
-    holdings = held_against_each_other(
+    holdings = without_contradictions(
         rows, given, str(path), options.marks(sorted(rows["coin"].unique()), at), options.keep
     )
     rows, text = without_repetitions(holdings.rows, path)
@@ -331,5 +331,5 @@ def _with_coverage(prepared: Prepared, options: Options) -> Prepared:
 
 
 def source_of(path: Path) -> str:
-    """Where rows of a file are said to come from."""
+    """The source of the rows of a file."""
     return f"file:{path.resolve().parent.name}/{path.name}"

@@ -167,16 +167,16 @@ def _checked_names(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 def _by_common_names(
-    header: Sequence[str], names: Mapping[str, Sequence[str]], told: Mapping[str, str]
+    header: Sequence[str], names: Mapping[str, Sequence[str]], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """`told`, and by their names those of ours that it does not have from columns that it does not use."""
-    theirs = {column.strip().lower(): column for column in reversed(header) if column not in told.values()}
+    """`given`, and by their names those of ours that it does not have from columns that it does not use."""
+    theirs = {column.strip().lower(): column for column in reversed(header) if column not in given.values()}
     found = {
         ours: theirs[next(name for name in known if name in theirs)]
         for ours, known in names.items()
-        if ours not in told and any(name in theirs for name in known)
+        if ours not in given and any(name in theirs for name in known)
     }
-    return {**found, **told}
+    return {**found, **given}
 
 
 def _lacking_for_positions(columns: Mapping[str, str]) -> Sequence[str]:

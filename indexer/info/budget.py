@@ -240,6 +240,6 @@ def too_many(budget: Budget) -> str:
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """Whole seconds as the exchange says them; anything else (a date, a sign, an exponent) is as good as nothing."""
+    """Whole seconds as the exchange sends them; anything else (a date, a sign, an exponent) is as good as nothing."""
     text = response.headers.get("retry-after", "")
     return min(float(text), LONGEST_WAIT_S) if text.isascii() and text.isdigit() else None

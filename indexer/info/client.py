@@ -234,22 +234,27 @@ class InfoClient:
         return time.time() + self._ahead_s
 
     async def reported_time_s(self) -> float | None:
-        """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
+        """The exchange's clock; null where the endpoint reports none, or one that is not believed."""
         try:
             brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
-            told_s = _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+            reported_s = (
+                _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+            )
         except LiqtruthError as error:
             self.clock_warning = "" if isinstance(error, RequestRefused) else str(error)
-            told_s = None
+            reported_s = None
         now_s = time.time()
-        if told_s is not None and not EARLIEST.timestamp() <= told_s <= now_s + CLOCK_AHEAD.total_seconds():
+        if (
+            reported_s is not None
+            and not EARLIEST.timestamp() <= reported_s <= now_s + CLOCK_AHEAD.total_seconds()
+        ):
             self.clock_warning = (
-                f"{self.shown_url}: exchangeStatus tells a time {told_s - now_s:+,.0f} s from this machine's clock, "
-                "which is used instead"
+                f"{self.shown_url}: exchangeStatus reports a time {reported_s - now_s:+,.0f} s from this machine's "
+                "clock, which is used instead"
             )
-            told_s = None
-        self._ahead_s = 0.0 if told_s is None else told_s - now_s
-        return told_s
+            reported_s = None
+        self._ahead_s = 0.0 if reported_s is None else reported_s - now_s
+        return reported_s
 
 
 async def largest_markets(client: InfoClient, most: int) -> list[str]:
@@ -268,7 +273,7 @@ _status = Decoder[_Status]("exchangeStatus", _Status)
 
 
 async def exchange_time_s(client: InfoClient) -> float:
-    """The exchange's clock; ours where an endpoint does not tell, or tells one that is not believed."""
+    """The exchange's clock; ours where an endpoint reports none, or one that is not believed."""
     reported = await client.reported_time_s()
     return time.time() if reported is None else reported
 

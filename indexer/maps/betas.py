@@ -137,7 +137,7 @@ CANDLES: Final = {
     "volume": pl.Float64(),
     "taker_buy_volume": pl.Float64(),
 }
-"""As every venue's candles are stored; the exchange does not tell what takers bought."""
+"""As every venue's candles are stored; the exchange does not report what takers bought."""
 
 
 @dataclass(frozen=True)

@@ -235,8 +235,8 @@ def _layer_map(whole: Heatmap, rows: pl.DataFrame, layer: str) -> Heatmap:
         assumptions=whole.assumptions,
         by=DIMENSIONS,
     )
-    said = layer_note(layer, part.total_usd, whole.total_usd, cut)
-    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+    stated = layer_note(layer, part.total_usd, whole.total_usd, cut)
+    return part_of_map(whole, part, (stated, *whole.coverage.notes), stated)
 
 
 def part_of_map(whole: Heatmap, part: Heatmap, notes: Sequence[Note], assumption: Note) -> Heatmap:

@@ -68,8 +68,8 @@ def filtered_map(
         raise NothingStored(f"no position of {coin} passes: {asked}")
     whole, part = (map_of_positions(rows, coin, market, width_bps, notes) for rows in (positions, kept))
     part = replace(part, only=only)
-    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
-    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+    stated = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
+    return part_of_map(whole, part, (stated, *whole.coverage.notes), stated)
 
 
 def joint_map(

@@ -1,10 +1,10 @@
-"""What holding the exchange's price of a position against our own came to: agree, differ, or not checked and why not.
+"""What comparing the exchange's price of a position with our own came to: agree, differ, or not checked and why not.
 
 One code per position in the column `check`; one table turns codes into words, and every summary counts by it. A price
-that nothing was held against is never agreement. A null of the exchange is a price like any other: it agrees where no
+that was compared with nothing is never agreement. A null of the exchange is a price like any other: it agrees where no
 price solves, and differs where one does.
 
-An account whose collateral was not captured is held against what its own prices imply. The exchange holds one margin
+An account whose collateral was not captured is compared with what its own prices imply. The exchange has one margin
 available (A - M, or K) per pool of collateral, and every cross price of the pool implies it, so most of them must imply
 the same. What more than half of the prices, and at least two, agree on is believed; the others contradict it. A single
 price, or prices of which no majority agrees, imply nothing.
@@ -150,11 +150,11 @@ class Checks:
 
 
 def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """The positions with the solver's figures (`MODELS`) and what holding the exchange's prices against them came to.
+    """The positions with the solver's figures (`MODELS`) and what comparing the exchange's prices with them came to.
 
     Marks are the exchange's (`indexer.margin.inferred`), tables those that its prices show
     (`indexer.margin.inferred`). Where no collateral was captured, what the account's other prices imply
-    (`indexer.margin.checks`) is held against each of them: `others_px` and `others_error` are the price by that and
+    is compared with each of them: `others_px` and `others_error` are the price by that and
     its relative difference. The code is in `check`.
     """
     listed = _remembering(with_server_marks(positions), tables)
@@ -186,7 +186,7 @@ def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) ->
 
 
 def _by_others() -> pl.Expr:
-    """Cross rows that can only be held against what the account's other prices imply."""
+    """Cross rows that can only be compared with what the account's other prices imply."""
     return (READ & pl.col("is_implied") & AVAILABLE.is_null()).fill_null(False)
 
 

@@ -43,7 +43,7 @@ EXACT: Final = 1e-8
 FARTHEST: Final = 0.02
 """Largest move of a mark between two answers that is believed."""
 COARSEST: Final = 1e-3
-"""Coarsest that the last digits may be, relatively, where nothing else tells a mark."""
+"""Coarsest that the last digits may be, relatively, where nothing else gives a mark."""
 MONEY_DIGIT_USD: Final = 1e-6
 PRICE_DECIMALS: Final = 8
 BY_MARGIN: Final = "margin_used"
@@ -102,7 +102,7 @@ def _by_margin() -> pl.Expr:
 
 
 def _by_profit() -> pl.Expr:
-    """No margin tells; the unrealised profit contradicts the source's mark, near enough to be a mark."""
+    """No margin gives one; the unrealised profit contradicts the source's mark, near enough to be a mark."""
     slack = 1e-7 + 4 * pl.col("profit_digits")
     off = _apart("profit_px", "stated_px").is_between(slack, FARTHEST, closed="right")
     none_stated = pl.col("stated_px").is_null() & (pl.col("profit_digits") <= COARSEST)
@@ -160,7 +160,7 @@ def tables_that_fit(
     Only others than the one in use count. Of tables that fit alike the first of `MarginTables.known_ids` is taken, and
     the one at the position's own leverage before all.
     """
-    reported = rows.with_columns(available_told=available, within_told=within)
+    reported = rows.with_columns(available_given=available, within_given=within)
     best = np.zeros(rows.height, dtype=np.int64)
     fitting = np.zeros(rows.height, dtype=np.uint32)
     for at, part, dex_tables in by_dex(reported, tables):
@@ -169,21 +169,21 @@ def tables_that_fit(
     return found.set(found == 0, None), pl.Series("tables_fitting", fitting)
 
 
-def _fit_dex(part: pl.DataFrame, held: MarginTables) -> tuple[Rows, Rows]:
-    used = rows_of(part, held)
+def _fit_dex(part: pl.DataFrame, tables: MarginTables) -> tuple[Rows, Rows]:
+    used = rows_of(part, tables)
     leverage: Floats = part["max_leverage"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    within: Floats = part["within_told"].fill_null(-1.0).to_numpy()
+    within: Floats = part["within_given"].fill_null(-1.0).to_numpy()
     least = np.full(part.height, np.inf)
     best, fitting = (np.zeros(part.height, dtype=np.int64) for _ in range(2))
-    tried = list(dict.fromkeys([*_own_flat(leverage), *held.known_ids()]))
+    tried = list(dict.fromkeys([*_own_flat(leverage), *tables.known_ids()]))
     for table_id in tried:
-        row = _rows_with(part, held, table_id)
-        own = np.isnan(leverage) | (held.first_leverage[row] == leverage)
+        row = _rows_with(part, tables, table_id)
+        own = np.isnan(leverage) | (tables.first_leverage[row] == leverage)
         at = np.flatnonzero(own & (row != used) & (row != NO_TABLE))
         if not len(at):
             continue
         some = part[at]
-        error = error_with(some, row[at], held, some["available_told"].cast(pl.Float64).to_numpy())
+        error = error_with(some, row[at], tables, some["available_given"].cast(pl.Float64).to_numpy())
         fits = error <= within[at]
         better = fits & (error < 0.5 * least[at])
         best[at[better]], least[at[better]] = table_id, error[better]
@@ -197,9 +197,9 @@ def _own_flat(leverage: Floats) -> list[int]:
     return [int(one) for one in np.unique(own) if one == int(one) and 1 <= one <= 50]
 
 
-def _rows_with(part: pl.DataFrame, held: MarginTables, table_id: int) -> Rows:
+def _rows_with(part: pl.DataFrame, tables: MarginTables, table_id: int) -> Rows:
     ids = pl.Series([table_id], dtype=pl.Int64).new_from_index(0, part.height)
-    return held.rows_of(part["coin"], part["max_leverage"], ids, part["as_of"])
+    return tables.rows_of(part["coin"], part["max_leverage"], ids, part["as_of"])
 
 
 def adopt_tables(

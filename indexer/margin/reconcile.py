@@ -21,7 +21,7 @@ unknown_collateral  no exchange price in the source and no margin table or no co
 never               the exchange sent null, or the solved price is outside (0, 1e15]
 ==================  =====================================================================================
 
-Whether the exchange's price was held against ours at all, and with what result, is in `check`
+Whether the exchange's price was compared with ours at all, and with what result, is in `check`
 (`indexer.margin.checks`): to a millionth, where the status asks whether a price may follow newer marks. Columnar; the
 only loops are over dexes.
 """

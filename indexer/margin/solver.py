@@ -107,7 +107,7 @@ def solve_liquidation_price(
     """Price at which `constant_usd + szi * x` equals the maintenance margin of `|szi| * x`.
 
     Equity less maintenance is continuous and strictly monotone in x, so its sign at a tier's lower bound
-    tells on which side of the bound the root lies: exactly one tier is chosen, whatever the rounding.
+    shows on which side of the bound the root lies: exactly one tier is chosen, whatever the rounding.
 
     Parameters
     ----------
@@ -207,9 +207,9 @@ def by_dex(
             yield at, rows[at] if len(at) < rows.height else rows, dex_tables
 
 
-def rows_of(part: pl.DataFrame, held: MarginTables) -> Rows:
+def rows_of(part: pl.DataFrame, tables: MarginTables) -> Rows:
     """Row of the margin table of each position of one dex, by what was listed when it was read."""
-    return held.rows_of(part["coin"], part["max_leverage"], part["margin_table_id"], part["as_of"])
+    return tables.rows_of(part["coin"], part["max_leverage"], part["margin_table_id"], part["as_of"])
 
 
 def relative_error() -> pl.Expr:
@@ -233,25 +233,25 @@ IS_OFF: Final = is_off(relative_error(), pl.col("liq_px_solved"))
 """The same for a row of `with_models`."""
 
 
-def solve_with(part: pl.DataFrame, row: Rows, held: MarginTables, available_usd: Floats) -> Floats:
+def solve_with(part: pl.DataFrame, row: Rows, tables: MarginTables, available_usd: Floats) -> Floats:
     """Prices of positions of one dex with these table rows and this margin available; NaN where there is none.
 
     An isolated position is solved from its cash leg, whatever is available.
     """
     szi, mark_px = part["szi"].to_numpy(), _floats(part, MARK)
     isolated = part.select(ISOLATED.fill_null(False)).to_series().to_numpy()
-    own = maintenance_margin(np.abs(szi) * mark_px, row, held)
+    own = maintenance_margin(np.abs(szi) * mark_px, row, tables)
     constant = np.where(
         isolated,
         isolated_constant(_floats(part, pl.col("isolated_raw_usd"))),
         pooled_constant(available_usd, own, szi, mark_px),
     )
-    return solve_liquidation_price(szi, constant, row, held)
+    return solve_liquidation_price(szi, constant, row, tables)
 
 
-def error_with(part: pl.DataFrame, row: Rows, held: MarginTables, available_usd: Floats) -> Floats:
+def error_with(part: pl.DataFrame, row: Rows, tables: MarginTables, available_usd: Floats) -> Floats:
     """Relative difference from the exchange's of prices solved like that; infinite where one of the two is null."""
-    solved = solve_with(part, row, held, available_usd)
+    solved = solve_with(part, row, tables, available_usd)
     error = np.abs(solved / _floats(part, pl.when(PRICED).then("liq_px_exchange")) - 1)
     return np.where(np.isnan(error), np.inf, error)
 

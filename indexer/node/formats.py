@@ -39,7 +39,7 @@ BUFFER_BYTES: Final = 1 << 20
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], float]]]:
-    """The unpacked stream, and a function that tells which share of the file was read so far.
+    """The unpacked stream, and a function that gives which share of the file was read so far.
 
     Raises `ImportRefused` naming a file that is not there, is none (a pipe, a device) or cannot be read; the stream
     raises it for an archive that unpacks to more than it may.
@@ -66,7 +66,7 @@ def _unpacked(raw: IO[bytes], path: Path, size: int) -> IO[bytes]:
 
 
 class _Bounded(io.RawIOBase):
-    """An unpacking stream that ends with a refusal where it gives more than its file can have held."""
+    """An unpacking stream that ends with a refusal where it gives more than its file can contain."""
 
     def __init__(self, inner: Any, path: Path, size: int) -> None:
         self._inner, self._path = inner, path
@@ -90,7 +90,7 @@ class _Bounded(io.RawIOBase):
 
 @contextmanager
 def as_documented(source: str, place: Callable[[], str]) -> Iterator[None]:
-    """Refuses, naming the place, whatever is missing or of another type than the layout says."""
+    """Refuses, naming the place, whatever is missing or of another type than the layout has."""
     try:
         yield
     except KeyError as error:

@@ -1,7 +1,7 @@
 """The node's door: a state file of every account becomes the same frames as the endpoint's answers.
 
 The state carries no liquidation prices and, as far as is known, no marks. Marks are given, else the state's oracle
-prices stand for them and the notes say so. Per dex the cross account value is `u` + sum(szi * mark) over cross
+prices stand for them and the notes state that. Per dex the cross account value is `u` + sum(szi * mark) over cross
 positions; a unified account has K = spot total - cross maintenance of all dexes of that collateral - isolated equity.
 A portfolio account's K needs loan-to-value ratios that the state does not show: its cross positions stay unknown.
 Prices are then solved by `indexer.margin.reconcile`, as for any source without the exchange's own.
@@ -46,7 +46,7 @@ MOST_LEFT_OUT: Final = 0.05
 
 @dataclass(frozen=True, eq=False)
 class NodeState:
-    """Everybody who held a position after block `height`.
+    """Everybody with a position after block `height`.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ def _unbalanced(raw: RawState, listings: Sequence[Listing]) -> Iterator[str]:
     for dex, listing in zip(raw.dexes, listings, strict=True):
         if dex.left_out:
             yield (
-                f"sizes on {listing.shown} are not held against each other nor against open interest, because "
+                f"sizes on {listing.shown} are compared neither with each other nor with open interest, because "
                 f"{counted(dex.left_out, 'account')} of it were left out"
             )
 
@@ -228,6 +228,6 @@ def _unconfirmed(positions: pl.DataFrame) -> list[str]:
         modes = ", ".join(f"{n:,} {mode or 'of unknown mode'}" for mode, n in
                           unknown["account_mode"].value_counts(sort=True).iter_rows())  # fmt: skip
         notes.append(
-            f"{counted(unknown.height, 'cross position')} with collateral the state does not tell: {modes}"
+            f"{counted(unknown.height, 'cross position')} with collateral that the state does not show: {modes}"
         )
     return notes

@@ -53,7 +53,7 @@ class AccountReading(msgspec.Struct, frozen=True, gc=False):
 
 
 def account_mode(reading: AccountReading) -> str | None:
-    """standard, unified, portfolio or dexAbstraction; None where nothing captured tells."""
+    """standard, unified, portfolio or dexAbstraction; None where nothing captured shows it."""
     if reading.mode is not None or reading.spot is None:
         return reading.mode
     if reading.spot.token_to_available_after_maintenance is None:
@@ -62,7 +62,7 @@ def account_mode(reading: AccountReading) -> str | None:
 
 
 def _is_portfolio(spot: SpotClearinghouseState) -> bool:
-    """It says so, or a balance is lent out or lent against, which only portfolio margin does."""
+    """It is flagged so, or a balance is lent out or lent against, which only portfolio margin does."""
     lent = any(position.supplied is not None or (position.ltv or 0) > 0 for position in spot.balances)
     return bool(spot.portfolio_margin_enabled) or lent
 

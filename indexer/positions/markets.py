@@ -92,9 +92,9 @@ def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:
 def stored_tables(
     store: Store, dexes: Sequence[str], at: datetime | Iterable[datetime]
 ) -> tuple[Mapping[str, MarginTables], list[str]]:
-    """Margin tables of each dex as they held at `at`, one moment or several, and which ones those are, in words.
+    """Margin tables of each dex as they were at `at`, one moment or several, and which ones those are, in words.
 
-    Where nothing was stored by then, the first that was stored later stand in, and the words say so.
+    Where nothing was stored by then, the first that was stored later stand in, and the words state that.
     """
     moments = [at] if isinstance(at, datetime) else sorted(set(at))
     tables, notes = {}, []

@@ -1,7 +1,7 @@
 """What is known as of a moment, from everything that was read until then.
 
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
-read on their own since then replace what it has of them, and one that held nothing any more is removed. Rows are
+read on their own since then replace what it has of them, and one without positions any more is removed. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
 a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.watch_state`),
 so that the answer does not wait for the next book.
@@ -29,7 +29,7 @@ from liqtruth.storage.database.tables import Market, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
-HELD = {**POSITIONS, "reading_id": pl.String()}
+STORED = {**POSITIONS, "reading_id": pl.String()}
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
 """Columns of `positions_as_of`; `age_s` is how long before the moment asked for a row was read."""
 ACCOUNTS_READ: Final = {**ACCOUNTS, "reading_id": pl.String()}
@@ -83,11 +83,11 @@ class Readings:
         return self._batches.notes(self._batches.until(self._store, at), None if book is None else book.id)
 
     def stored(self, at: datetime | None = None) -> pl.DataFrame:
-        """Positions without what a watch read since its last book; columns `HELD`."""
+        """Positions without what a watch read since its last book; columns `STORED`."""
         bases, alone = self._bases(at), self._read_alone(at)
         ids = sorted(self._needed(at, bases, alone))
-        self._open("positions", self._ids | set(ids), HELD, self._coin)
-        rows = pl.concat([empty(HELD), *(self._files["positions", one] for one in ids)])
+        self._open("positions", self._ids | set(ids), STORED, self._coin)
+        rows = pl.concat([empty(STORED), *(self._files["positions", one] for one in ids)])
         return _known_of(_with_base(rows, bases, self.book(at)), alone)
 
     def stored_accounts(self, at: datetime | None = None) -> pl.DataFrame:
@@ -240,12 +240,12 @@ def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> p
 
 
 def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
-    """`known` with the accounts `newer` as they were read since; columns `HELD`."""
+    """`known` with the accounts `newer` as they were read since; columns `STORED`."""
     fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
     fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
     seen = with_first_sight(fresh, known, newer.filter("was_read"))
     kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
-    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*HELD)])
+    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*STORED)])
 
 
 def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) -> pl.DataFrame:
@@ -275,4 +275,4 @@ def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     of_base = (pl.col("reading_id") == pl.col("base_id")).fill_null(False)
     of_own = (pl.col("reading_id") == pl.col("own_id")) & (pl.col("as_of") == pl.col("own_at"))
     own = reported.filter(read_since & of_own)
-    return pl.concat([reported.filter(of_base & ~read_since), own]).select(*HELD)
+    return pl.concat([reported.filter(of_base & ~read_since), own]).select(*STORED)

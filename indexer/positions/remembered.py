@@ -1,6 +1,6 @@
-"""What earlier readings of an account tell about a new one: its mode, and since when each position has been seen.
+"""What earlier readings of an account show about a new one: its mode, and since when each position has been seen.
 
-A standard account's clearinghouse states say all about it; a pooled one (unified, portfolio) needs K, which only the
+A standard account's clearinghouse states show all of it; a pooled one (unified, portfolio) needs K, which only the
 spot state has and which moves with every mark, so it is read each time. A mode that was not read for `MODE_MAX_AGE_S`
 counts as unknown. Ages are by the exchange's clock on both ends. A mode that changed within that age shows in the
 prices, which then are not those of the account's own equity: whoever trusts a remembered mode must check them
@@ -69,7 +69,7 @@ def spot_needed(
     known: RememberedMode | None,
     max_age_s: float = MODE_MAX_AGE_S,
 ) -> bool:
-    """Whether the account read in these dexes has a cross position whose collateral only its spot state tells."""
+    """Whether the account read in these dexes has a cross position whose collateral only its spot state shows."""
     crosses = [state for state in states if _has_cross(state)]
     if not crosses or known is None or known.mode != STANDARD:
         return bool(crosses)

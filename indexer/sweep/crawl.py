@@ -1,6 +1,6 @@
 """The workers of a sweep: each takes the next account, reads it in all dexes wanted, and keeps it in the batch.
 
-An account is kept whole or not at all. Its spot state is read once for all dexes, and only where it has cross
+An account is stored whole or not at all. Its spot state is read once for all dexes, and only where it has cross
 positions whose collateral is not remembered (`indexer.positions.remembered`). An account whose prices contradict what
 is remembered is read again, after the others, as if nothing were.
 """
@@ -185,7 +185,7 @@ class Crawl:
         self.on_done()
 
     def _store_batch(self) -> None:
-        """Store what is read but for the accounts whose mode is in doubt, and tell the address book."""
+        """Store what is read but for the accounts whose mode is in doubt, and note it in the address book."""
         batch, self.batch = self.batch, []
         flat = [reading for readings in batch for reading in readings]
         positions, accounts = positions_frame(flat), accounts_frame(flat)

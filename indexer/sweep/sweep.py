@@ -1,9 +1,9 @@
 """Reads every account of a list from an info endpoint, within the weight budget, and stores them as one reading.
 
 Each dex's `metaAndAssetCtxs` is read once; an account costs 2 per dex, and 2 more for its spot state where it has cross
-positions and is not remembered as standard, because only that tells whether they are backed by the dex's own balance or
-by a pool (`userAbstraction` would say it for 20). An account that cannot be read is in the report's failures; many in a
-row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
+positions and is not remembered as standard, because only that shows whether they are backed by the dex's own balance or
+by a pool (`userAbstraction` would show it for 20). An account that cannot be read is in the report's failures; many in
+a row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
 """
 
 import time
@@ -55,7 +55,7 @@ async def sweep(
     patience: Patience | None = None,
     mode_max_age_s: float = MODE_MAX_AGE_S,
 ) -> SweepReport:
-    """Read `addresses` in `dexes`, store one reading and the dexes' markets, and say what it took.
+    """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
     `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A

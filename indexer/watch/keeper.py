@@ -1,7 +1,7 @@
 """What a watch has not stored yet, and how it is stored: every few seconds what was read, now and then the whole book.
 
 Everything waits here until the database has it, however long that takes; of an account that is read again meanwhile
-only the last reading is kept then, so that what waits cannot grow without end. The first book is stored after a minute,
+only the last reading stays then, so that what waits cannot grow without end. The first book is stored after a minute,
 the next ones at doubling intervals, so that there is an answer soon.
 """
 
@@ -99,7 +99,7 @@ class Keeper:
         self.traded[address] = at if known is None else max(at, known)
 
     async def store_read(self) -> None:
-        """Write what was read and the marks, then tell the address book.
+        """Write what was read and the marks, then note both in the address book.
 
         What the database is away for is written the next time. Marks and notes for the address book that it refuses are
         let go, for the next ones to be stored.

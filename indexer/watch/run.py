@@ -61,7 +61,7 @@ GAUGES: Final = {
 }
 TAPE: Final = {
     "trades": "Trades taken.",
-    "duplicates": "Trades that were told before.",
+    "duplicates": "Trades that came before.",
     "malformed": "Messages that could not be read.",
     "connects": "Connections made.",
     "gaps": "Times that trades may have been missed.",
@@ -131,7 +131,7 @@ async def _run(
 
 
 def _begun(store: Store) -> WatchState:
-    """The state of a run that has begun; what was read since the last book stays known until it is taken up."""
+    """The state of a run that has begun; what was read since the last book stays known until it is resumed."""
     last, now = read_state(store), datetime.now(UTC)
     known = (last.batches, last.book) if last is not None else ("", "")
     state = WatchState(started_at=now, written_at=now, batches=known[0], book=known[1])

@@ -2,7 +2,7 @@
 
 The error of a map is the notional that is not where it belongs: positions of accounts never read, positions that
 changed since they were read, and positions whose level drifted without a trade (funding, collateral moved, a
-liquidation that the tape did not show). For account `i` at time `t` with size `S` (USD, kept up by the tape), notional
+liquidation that the tape did not show). For account `i` at time `t` with size `S` (USD, updated by the tape), notional
 traded since its reading `T`, age `a` of the reading and log distance `d` from the mark to its nearest level:
 
     unread     m = E                                   expected notional, `SizePrior`

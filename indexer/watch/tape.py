@@ -4,8 +4,8 @@ The connection is made again (`storage.net.sockets`) and resubscribed whenever i
 comes for `silence_s` although pings are sent. No trade is passed on twice, whatever is resent: a trade is known by its
 time, coin and tid. What was missed while the connection was down is not available again, so every reconnect is reported
 as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order:
-their own times count, never the moment they arrive. A message or a trade that cannot be what it says it is (no text, no
-JSON, another coin, another time) is counted by its kind, logged once per kind, and left out.
+their own times count, never the moment they arrive. A message or a trade that cannot be what it claims to be (no text,
+no JSON, another coin, another time) is counted by its kind, logged once per kind, and left out.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ PING: Final = '{"method":"ping"}'
 LARGEST_MESSAGE: Final = 16 * 2**20
 """Bytes, unpacked."""
 REMEMBERED: Final = 200_000
-"""Trades per generation of the memory that tells duplicates; two generations are kept."""
+"""Trades per generation of the memory that finds duplicates; there are two generations."""
 
 Key = tuple[int, str, int]
 
@@ -142,7 +142,7 @@ class Tape:
             return self._pass_over("messages without a trade that can be read", error.problem)
         for problem in sifted.problems:
             self._pass_over("trades that cannot be read", problem)
-        self._tell([trade for trade in trades if self._is_believed(trade)])
+        self._pass_on([trade for trade in trades if self._is_believed(trade)])
 
     def _is_believed(self, trade: Trade) -> bool:
         if trade.coin not in self._wanted:
@@ -159,7 +159,7 @@ class Tape:
         if self.stats.left_out.note(kind, what):
             log.warning("left out", kind=kind, first=one_line(what))
 
-    def _tell(self, trades: Sequence[Trade]) -> None:
+    def _pass_on(self, trades: Sequence[Trade]) -> None:
         new = [trade for trade in trades if self._seen.is_new(trade)]
         self.stats.trades += len(new)
         self.stats.duplicates += len(trades) - len(new)

@@ -1,4 +1,4 @@
-"""Keeps the whole exchange read, for days: the tape says who moved, the scheduler whom to read, one budget pays.
+"""Keeps the whole exchange read, for days: the tape shows who moved, the scheduler whom to read, one budget pays.
 
 Five tasks share one event loop. The tape moves sizes and makes accounts dirty. Workers read what the scheduler
 chooses. The follower lays what was read over the book in memory. The marker reads every dex's marks, open interest and
@@ -107,7 +107,7 @@ class Watch:
             if not await unless(stop, self._begin(client)):
                 return
             tasks = [
-                self._task("tape", self._hear),
+                self._task("tape", self._listen),
                 self._task("planner", self._plan),
                 self._task("marker", lambda: self._mark(client)),
                 self._task("follower", self._follow),
@@ -178,7 +178,7 @@ class Watch:
 
     # ---------------------------------------------------------------------------------------- tape
 
-    async def _hear(self) -> None:
+    async def _listen(self) -> None:
         """Listen to every coin that is listed; where more are listed meanwhile, to all of them anew."""
         while True:
             coins, self._more_listed = self.marks.coins, asyncio.Event()
@@ -193,7 +193,7 @@ class Watch:
             await unless(self._more_listed, tape.run())
 
     def _note_trades(self, trades: list[Trade]) -> None:
-        """A trade from the future is taken as of now; whether readings have one of long ago, nobody can tell."""
+        """A trade from the future is taken as of now; whether readings have one of long ago, is unknown."""
         trades = [one for one in trades if self._may_be(one)]
         if not trades:
             return

@@ -86,9 +86,9 @@ class Outcome:
 
 def run_command(data_dir: Path, words: Sequence[str], log: Path) -> None:
     """The command line, in a process of its own."""
-    told = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(told, 1)
-    os.dup2(told, 2)
+    reported = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(reported, 1)
+    os.dup2(reported, 2)
     sys.argv = ["liqtruth", "--data-dir", str(data_dir), *words]
     from liqtruth.cli import main
 
@@ -160,11 +160,11 @@ def _add_files(facts: Facts, store: Store, partitions: Sequence[Partition]) -> N
             continue
         coin = coin_in_file(row)
         if row.reading_id is not None:
-            held = store.lake.read_snapshots(row.dataset, [row.reading_id], coin)
-            key = [name for name in ("address", "dex", "coin") if name in held.columns]
-            per_series[(row.dataset, row.reading_id, row.coin)] = [held.select(key)]
-            if held.height != row.rows:
-                facts.broken.append(f"{path}: {held.height} rows of {row.rows}")
+            holdings = store.lake.read_snapshots(row.dataset, [row.reading_id], coin)
+            key = [name for name in ("address", "dex", "coin") if name in holdings.columns]
+            per_series[(row.dataset, row.reading_id, row.coin)] = [holdings.select(key)]
+            if holdings.height != row.rows:
+                facts.broken.append(f"{path}: {holdings.height} rows of {row.rows}")
         else:
             known = DATASETS.get(row.dataset)
             keys = list(known.key) if known and set(known.key) <= set(frame.columns) else frame.columns
@@ -258,9 +258,9 @@ def bases_in(place: Path) -> dict[str, Path]:
             stored_reading(store, series, bar)
         store_market(store, ScoredMarket(days=3, heard_days=1))
         for number in (1, 2):
-            told = reading(f"r{number}", number)
-            told.venue = "elsewhere"
-            store.lake.write_reading(told, frames(number))
+            reported = reading(f"r{number}", number)
+            reported.venue = "elsewhere"
+            store.lake.write_reading(reported, frames(number))
         for number in range(5):
             orphan = store.lake.root / f"funding/{number}/orphan.parquet"
             orphan.parent.mkdir(parents=True)
@@ -291,8 +291,8 @@ def writings(place: Path) -> Iterator[list[Writing]]:
     write_state(market, state)
     fills.write_text(by_block([pair for number in range(200) for pair in both_sides(number)]))
     table, candles = place / "positions.csv", place / "candles.csv"
-    held = frames(3)["positions"].select("address", "coin", "szi", "as_of", mark_px=pl.lit(100.0))
-    held.with_columns(pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(table)
+    holdings = frames(3)["positions"].select("address", "coin", "szi", "as_of", mark_px=pl.lit(100.0))
+    holdings.with_columns(pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(table)
     candles.write_text(
         "ts,open,high,low,close\n"
         + "".join(f"2026-08-{day:02}T{hour:02}:00Z,1,2,1,2\n" for day in range(1, 9) for hour in range(24))

@@ -99,5 +99,5 @@ async def test_different_hosts_have_budgets_of_their_own(tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "pace").iterdir()) == ["127.0.0.1_1", "127.0.0.1_2"]
     assert not (tmp_path / "absent").exists()
     first.hold(60.0)
-    held = [max(pace.blocked_s() for pace in budget._paces) for budget in (first, same, other, alone)]
-    assert [one > 50 for one in held] == [True, True, False, False]
+    holdings = [max(pace.blocked_s() for pace in budget._paces) for budget in (first, same, other, alone)]
+    assert [one > 50 for one in holdings] == [True, True, False, False]

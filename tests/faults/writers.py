@@ -55,12 +55,14 @@ def reading(name: str, number: int) -> Reading:
 def frames(number: int) -> dict[str, pl.DataFrame]:
     """Every row of a reading says which one it is of, so that a mixture shows."""
     as_of = pl.lit(START + timedelta(seconds=number), TIME)
-    held = pl.DataFrame({"address": [f"0x{n:040x}" for n in range(ACCOUNTS)]}).join(
+    holdings = pl.DataFrame({"address": [f"0x{n:040x}" for n in range(ACCOUNTS)]}).join(
         pl.DataFrame({"coin": COINS}), how="cross"
     )
     return {
-        "positions": held.with_columns(szi=pl.lit(float(number)), as_of=as_of),
-        "accounts": held.select("address").unique().with_columns(equity=pl.lit(float(number)), as_of=as_of),
+        "positions": holdings.with_columns(szi=pl.lit(float(number)), as_of=as_of),
+        "accounts": holdings.select("address")
+        .unique()
+        .with_columns(equity=pl.lit(float(number)), as_of=as_of),
     }
 
 

@@ -147,16 +147,16 @@ async def test_vaults_bring_leaders_for_nothing_and_depositors_and_children_of_t
     met = {address_of(300), address_of(301), VAULT, LEADER, CHILD, address_of(103)}
     assert set(found.addresses) == met
     assert found.weight == 20
-    labels = {told.address: (told.label, told.master) for told in found.labels}
+    labels = {reported.address: (reported.label, reported.master) for reported in found.labels}
     assert labels[VAULT] == ("vault", LEADER)
     assert labels[CHILD] == ("vault", VAULT)
 
 
-async def test_sub_accounts_are_told_with_their_master() -> None:
+async def test_sub_accounts_are_found_with_their_master() -> None:
     async with exchange() as url, client_of(url) as client:
         found = await sub_accounts(client, [MASTER, address_of(5)])
     assert found.addresses == (SUB,)
-    assert [(told.label, told.master) for told in found.labels] == [("sub-account", MASTER)]
+    assert [(reported.label, reported.master) for reported in found.labels] == [("sub-account", MASTER)]
     assert (found.requests, found.weight) == (2, 40)
 
 

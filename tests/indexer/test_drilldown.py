@@ -18,12 +18,12 @@ from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
-from tests.indexer.margined import MARKS, NOON, Held, Holder, frame_of, stow
+from tests.indexer.margined import MARKS, NOON, Holder, Holding, frame_of, stow
 
-HEDGED = Holder("0xhedged", "standard", 10_000.0, (Held("BTC", 100_000.0), Held("ARB", -40_000.0)))
-ALONE = Holder("0xalone", "unified", 5_000.0, (Held("BTC", 60_000.0),))
-OWN = Holder("0xown", "standard", 1.0, (Held("BTC", -20_000.0, 2_000.0),))
-SAFE = Holder("0xsafe", "standard", 1e6, (Held("BTC", 500.0),))
+HEDGED = Holder("0xhedged", "standard", 10_000.0, (Holding("BTC", 100_000.0), Holding("ARB", -40_000.0)))
+ALONE = Holder("0xalone", "unified", 5_000.0, (Holding("BTC", 60_000.0),))
+OWN = Holder("0xown", "standard", 1.0, (Holding("BTC", -20_000.0, 2_000.0),))
+SAFE = Holder("0xsafe", "standard", 1e6, (Holding("BTC", 500.0),))
 PEOPLE = [HEDGED, ALONE, OWN, SAFE]
 BTC = MARKS["BTC"]
 
@@ -51,9 +51,11 @@ def test_each_position_of_the_range_comes_with_what_is_behind_it(store: Store) -
     )
 
 
-def test_a_builder_dexes_backstop_is_told_by_its_address(store: Store) -> None:
+def test_a_builder_dexes_backstop_is_recognised_by_its_address(store: Store) -> None:
     backstop, stranger = f"0x4{5:039x}", f"0x4{1 << 20:039x}"
-    stow(store, [Holder(who, "unified", 5_000.0, (Held("BTC", 60_000.0),)) for who in (backstop, stranger)])
+    stow(
+        store, [Holder(who, "unified", 5_000.0, (Holding("BTC", 60_000.0),)) for who in (backstop, stranger)]
+    )
     found = positions_between(store, "BTC", 1.0, BTC)
     assert dict(found.select("address", "label").iter_rows()) == {backstop: "liquidator", stranger: None}
 
@@ -157,7 +159,7 @@ def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) ->
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "reported"),
     [
         ({"size": "x"}, "no filter 'size'; there are leverage_band"),
         ({"margin_mode": "isolate"}, "no position has margin_mode 'isolate'; there are cross, isolated"),
@@ -165,7 +167,7 @@ def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) ->
     ],
 )
 def test_unknown_filters_and_values_are_refused(
-    mixed: pl.DataFrame, wanted: dict[str, str], told: str
+    mixed: pl.DataFrame, wanted: dict[str, str], reported: str
 ) -> None:
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=reported):
         filtered_positions(mixed, **wanted)  # type: ignore[arg-type]

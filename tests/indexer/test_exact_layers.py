@@ -53,10 +53,10 @@ def test_no_position_of_the_crowd_has_more_than_its_share_of_open_interest(swept
 def test_a_layer_says_what_it_is_and_how_much_of_the_mass(swept: Store) -> None:
     whole, whales = whole_and_layer(swept, "BTC", "whales")
     share = whales.total_usd.long / whole.total_usd.long
-    said = next(one for one in whales.assumptions if one.code == "only_whales")
-    assert said.values["shares"][0] == pytest.approx(share)
-    assert f"{100 * share:.1f} % of long" in said.text
-    assert said == whales.coverage.notes[0]
+    message = next(one for one in whales.assumptions if one.code == "only_whales")
+    assert message.values["shares"][0] == pytest.approx(share)
+    assert f"{100 * share:.1f} % of long" in message.text
+    assert message == whales.coverage.notes[0]
     assert whales.coverage.share == whole.coverage.share, "coverage is the whole map's"
     assert whales.label == "hyperliquid whales"
     assert "exact positions whales" in title(whales)

@@ -54,7 +54,7 @@ def test_an_empty_data_directory_says_what_to_run(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset_s", "said"),
+    ("offset_s", "message"),
     [
         (300.0, "300 s ahead of"),
         (-300.0, "300 s behind"),
@@ -62,8 +62,8 @@ def test_an_empty_data_directory_says_what_to_run(store: Store) -> None:
         (7200.0, "2.0 h ahead of"),
     ],
 )
-def test_a_clock_that_is_far_off_is_told_in_hours_and_days(offset_s: float, said: str) -> None:
-    assert any(said in line for line in describe_watch(WatchState(clock_offset_s=offset_s)))
+def test_a_clock_that_is_far_off_is_shown_in_hours_and_days(offset_s: float, message: str) -> None:
+    assert any(message in line for line in describe_watch(WatchState(clock_offset_s=offset_s)))
 
 
 def test_every_moment_of_a_watch_has_its_age() -> None:

@@ -208,8 +208,8 @@ def test_the_second_sweep_spares_the_spot_states_of_standard_accounts(
 ) -> None:
     first = read_all(store, served.base_url, small_market)
     second = read_all(store, served.base_url, small_market)
-    held = on_main_dex(small_market).filter(pl.col("margin_mode") == "cross")
-    separate = held.filter(~pl.col("account_mode").is_in(["unifiedAccount", "portfolioMargin"]))
+    holdings = on_main_dex(small_market).filter(pl.col("margin_mode") == "cross")
+    separate = holdings.filter(~pl.col("account_mode").is_in(["unifiedAccount", "portfolioMargin"]))
     assert first.weight - second.weight == 2 * separate["address"].n_unique() > 100
     assert second.statuses == first.statuses
     assert second.mode_changed == 0

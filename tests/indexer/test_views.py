@@ -1,4 +1,4 @@
-"""Ways to look at the same positions: what each leaves out is said, and nothing is counted twice."""
+"""Ways to look at the same positions: what each leaves out is noted, and nothing is counted twice."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -35,7 +35,7 @@ def test_the_parts_by_a_filter_sum_to_the_whole(swept: Store) -> None:
     whole = exact_map(swept, "BTC")
     parts = [exact_view(swept, "BTC", filters={"margin_mode": [mode]}) for mode in ("cross", "isolated")]
     assert sum(part.total_usd.total for part in parts) == pytest.approx(whole.total_usd.total)
-    assert all("of " in part.coverage.notes[0].text for part in parts), "what was left out is said"
+    assert all("of " in part.coverage.notes[0].text for part in parts), "what was left out is noted"
     assert parts[0].coverage.share == whole.coverage.share, "coverage is the whole map's"
 
 

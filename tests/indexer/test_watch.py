@@ -70,20 +70,20 @@ def all_read(watch: Watch) -> bool:
 
 
 async def first_read(watch: Watch, server: SandboxServer) -> None:
-    """Everyone was read, and from now on every trade is heard."""
+    """Everyone was read, and from now on every trade is observed."""
     await until(lambda: any(len(one.subscriptions) == COINS for one in server.sockets.sessions))
     await until(lambda: all_read(watch))
 
 
 def traded(server: SandboxServer) -> int:
-    """Trades that were told on the socket so far."""
+    """Trades that were sent on the socket so far."""
     ahead = server.market.ahead
     assert ahead is not None
     return server.market.trades.size - ahead.end.trades.until(server.market.spec.history_minutes).size
 
 
 async def settled(watch: Watch, server: SandboxServer) -> None:
-    """Until every trade was heard and laid over the book, every answer from before them has arrived, and what that
+    """Until every trade was observed and laid over the book, every answer from before them has arrived, and what that
     left wrong was read again."""
     await until(lambda: watch.state.tape.trades == traded(server))
     asked = set(np.flatnonzero(watch.crawl_queue.arrays["busy"]))
@@ -212,7 +212,7 @@ async def test_faults_on_the_way_change_nothing_in_the_end(store: Store, going_o
         ) as watch:
             await first_read(watch, faulty)
             faulty.advance(1800)
-            faults.rate_reorder = 0.0  # what was held back goes out with the next message
+            faults.rate_reorder = 0.0  # what was delayed goes out with the next message
             faulty.advance(600)
             await settled(watch, faulty)
         assert sizes(positions_as_of(store)) == sizes(faulty.true_positions())

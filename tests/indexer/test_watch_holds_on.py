@@ -132,12 +132,12 @@ async def test_one_reading_that_cannot_be_taken_is_left_out_and_tried_again(watc
 
 
 def reading(number: int, position: dict[str, Any], max_leverage: int | None = None) -> AccountReading:
-    told = decode_clearinghouse_state(msgspec.json.encode(state(position)), "here")
+    reported = decode_clearinghouse_state(msgspec.json.encode(state(position)), "here")
     if max_leverage is not None:
-        held = msgspec.structs.replace(told.asset_positions[0].position, max_leverage=max_leverage)
-        entry = msgspec.structs.replace(told.asset_positions[0], position=held)
-        told = msgspec.structs.replace(told, asset_positions=[entry])
-    return AccountReading(address_of(number), told, "here")
+        holdings = msgspec.structs.replace(reported.asset_positions[0].position, max_leverage=max_leverage)
+        entry = msgspec.structs.replace(reported.asset_positions[0], position=holdings)
+        reported = msgspec.structs.replace(reported, asset_positions=[entry])
+    return AccountReading(address_of(number), reported, "here")
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,17 @@ def reading(number: int, position: dict[str, Any], max_leverage: int | None = No
 )
 def test_a_trade_that_cannot_have_happened_moves_nothing(watch: Watch, other: dict[str, Any]) -> None:
     plain = decoded(trade(1))
-    told = msgspec.structs.replace(plain, **{name: converted(name, value) for name, value in other.items()})
-    watch._note_trades([told, plain])
+    reported = msgspec.structs.replace(
+        plain, **{name: converted(name, value) for name, value in other.items()}
+    )
+    watch._note_trades([reported, plain])
     assert {address for address, _ in watch.crawl_queue.pairs} == set(plain.users)
     assert watch.crawl_queue.take_changes()["szi"].abs().to_list() == [1.0, 1.0]
     assert watch.state.faults.total == 1
 
 
-def decoded(told: dict[str, Any]) -> Trade:
-    return decode_recent_trades(msgspec.json.encode([told]), "here")[0]
+def decoded(reported: dict[str, Any]) -> Trade:
+    return decode_recent_trades(msgspec.json.encode([reported]), "here")[0]
 
 
 def converted(name: str, value: Any) -> Any:
@@ -169,7 +171,9 @@ def converted(name: str, value: Any) -> Any:
 
 
 @given(st.lists(st.floats(-1e18, 1e18, allow_nan=False), min_size=1, max_size=6), st.floats(0, 1e18))
-def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], value: float) -> None:
+def test_whatever_positions_there_are_the_next_reads_are_chosen(
+    sizes_held: list[float], value: float
+) -> None:
     crawl_queue = CrawlQueue()
     pairs = [(address_of(number), "") for number in range(len(sizes_held) + 3)]
     leaders = pl.DataFrame(
@@ -205,7 +209,7 @@ def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: i
 
 
 @pytest.mark.parametrize("told_s", [None, 1.7e9, 1.6e9])
-def test_a_clock_goes_by_what_is_told_and_stays_where_nothing_is(told_s: float | None) -> None:
+def test_a_clock_goes_by_what_is_reported_and_stays_where_nothing_is(told_s: float | None) -> None:
     clock = ExchangeClock(offset_s=5.0)
     clock.set(told_s, time.time())
     assert clock.is_reported == (told_s is not None)
@@ -233,10 +237,10 @@ def test_a_coin_without_a_mark_keeps_its_last_one_with_its_age(marks: list[float
         )
         for prices, at in (([7.0, 7.0, None], earlier), (marks, later))
     )
-    told = {row["coin"]: (row["mark_px"], row["as_of"]) for row in carried_on(last, fresh).to_dicts()}
-    assert sorted(told) == coins
+    reported = {row["coin"]: (row["mark_px"], row["as_of"]) for row in carried_on(last, fresh).to_dicts()}
+    assert sorted(reported) == coins
     for coin, mark, known in zip(coins, marks, [7.0, 7.0, None], strict=True):
-        assert told[coin] == ((mark, later) if mark is not None or known is None else (known, earlier))
+        assert reported[coin] == ((mark, later) if mark is not None or known is None else (known, earlier))
     assert [row.coin for row in market_rows(fresh)] == [
         coin for coin, mark in zip(coins, marks, strict=True) if mark is not None
     ]
