@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from info_endpoint import MARK_PX, META, address_of, btc, state
-from test_watch import PATIENCE, QUICK, first_read, sizes, until, watching
-from test_watch_holds_on import going_on  # noqa: F401 - a fixture
+from test_watch import PATIENCE, QUICK, first_read, going_on, sizes, until, watching  # noqa: F401 - a fixture
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.notes import texts
@@ -195,7 +194,7 @@ def test_status_shows_a_watch_that_has_read_nothing_yet(store: Store) -> None:
 def test_asking_for_the_holder_of_a_lock_keeps_nobody_from_it(store: Store) -> None:
     path = lock_path(store)
     assert holder(path) is None
-    for _ in range(200):
+    for _ in range(40):
         with alone(path, "it"):
             assert holder(path) is not None
         assert holder(path) is None
@@ -258,7 +257,7 @@ def test_a_run_that_is_asked_to_stop_at_once_ends(store: Store, going_on: Market
 
 
 def test_a_run_that_could_not_begin_says_why(store: Store) -> None:
-    plan = WatchPlan("http://127.0.0.1:9", patience=PATIENCE)
+    plan = WatchPlan("http://127.0.0.1:9", weight_per_minute=None, patience=PATIENCE)
     with pytest.raises(SourceUnreachable):
         run_watch(store, plan)
     assert "cannot connect" in "\n".join(status_of(store).describe())
