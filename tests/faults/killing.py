@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,26 +18,12 @@ from typing import Any
 
 import polars as pl
 from sqlmodel import select
-from writers import frames, opened, processes, reading
+from writers import frames, opened, processes, reading, run_command
 
 from liqtruth.storage.database.tables import Account, Forecast, ForecastScore, Market, Partition, Reading
 from liqtruth.storage.lake.manifest import coin_in_file, file_of
 from liqtruth.storage.store import Store
 
-HEAVY = [
-    "liqtruth.compare.calibration.leverage_fit",
-    "liqtruth.compare.calibration.lake_samples",
-    "liqtruth.compare.scoring.forecasting",
-    "liqtruth.compare.scoring.ledger.settle",
-    "liqtruth.estimator.feeds.watch",
-    "liqtruth.indexer.discovery.find",
-    "liqtruth.indexer.files.imports",
-    "liqtruth.indexer.node.fills",
-    "liqtruth.indexer.node.imports",
-    "liqtruth.indexer.sweep.sweep",
-    "liqtruth.indexer.watch.run",
-    "liqtruth.storage.forget",
-]
 LIMIT_S = 300.0
 
 
@@ -84,21 +69,8 @@ class Outcome:
         return not (self.lost or self.doubled or self.locked or self.broken)
 
 
-def run_command(data_dir: Path, words: Sequence[str], log: Path) -> None:
-    """The command line, in a process of its own."""
-    reported = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(reported, 1)
-    os.dup2(reported, 2)
-    sys.argv = ["liqtruth", "--data-dir", str(data_dir), *words]
-    from liqtruth.cli import main
-
-    main()
-
-
 def started_command(data_dir: Path, words: Sequence[str], log: Path) -> Any:
-    context = processes()
-    context.set_forkserver_preload(HEAVY)
-    process = context.Process(target=run_command, args=(data_dir, words, log))
+    process = processes().Process(target=run_command, args=(data_dir, words, log, log))
     process.start()
     return process
 
@@ -275,7 +247,7 @@ def bases_in(place: Path) -> dict[str, Path]:
 
 
 @contextmanager
-def writings(place: Path) -> Iterator[list[Writing]]:
+def writings(place: Path, accounts: int = 300) -> Iterator[list[Writing]]:
     """Every command that writes, with what it reads, on a synthetic exchange that is served meanwhile."""
     from liqtruth.sandbox.hyperliquid.node_state import write_state
     from liqtruth.sandbox.market.market import MarketSpec
@@ -285,7 +257,7 @@ def writings(place: Path) -> Iterator[list[Writing]]:
     from tests.markets import market_of
 
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of every client that was killed
-    market = market_of(MarketSpec(seed=5, accounts=300, days=3, cex_accounts=200))
+    market = market_of(MarketSpec(seed=5, accounts=accounts, days=3, cex_accounts=200))
     listed, state, fills = place / "addresses.txt", place / "942770000.rmp", place / "fills"
     listed.write_text("\n".join(addresses(market)))
     write_state(market, state)
