@@ -1,6 +1,5 @@
 """The positions behind a stretch of the map, and those that match a filter."""
 
-import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,10 +11,6 @@ from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.maps.drilldown import DRILLDOWN, filtered_positions, positions_between
 from liqtruth.indexer.maps.exact import describe, exact_map
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, NOON, Holder, Holding, frame_of, stow
@@ -69,12 +64,8 @@ def test_an_isolated_position_has_its_own_margin(store: Store) -> None:
     assert row["share"] == 1.0
 
 
-def test_ranges_side_by_side_hold_every_priced_position_once(
-    served: SandboxServer, small_market: Market, store: Store
-) -> None:
-    some = addresses(small_market)[:200]
-    asyncio.run(sweep(store, some, base_url=served.base_url, weight_per_minute=0))
-    drawn = exact_map(store, "BTC")
+def test_ranges_side_by_side_hold_every_priced_position_once(swept: Store) -> None:
+    drawn = exact_map(swept, "BTC")
     bounds = [
         drawn.grid.edges[0],
         0.9 * drawn.mark_px,
@@ -82,7 +73,7 @@ def test_ranges_side_by_side_hold_every_priced_position_once(
         1.1 * drawn.mark_px,
         drawn.grid.edges[-1],
     ]
-    parts = [positions_between(store, "BTC", *pair) for pair in pairwise(bounds)]
+    parts = [positions_between(swept, "BTC", *pair) for pair in pairwise(bounds)]
     total = sum(part["notional_usd"].sum() for part in parts)
     assert min(part.height for part in parts) > 0
     assert total == pytest.approx(drawn.in_grid_usd.total, rel=1e-9)

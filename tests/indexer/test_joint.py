@@ -1,6 +1,5 @@
 """Joint prices are where equity meets maintenance when all marks move together, compared with plain Python."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -19,12 +18,7 @@ from liqtruth.indexer.maps.joint import JointView, joint_prices, joint_view
 from liqtruth.indexer.margin.pools import backing_of
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.tables import Universe
-from liqtruth.storage.settings import Settings
 from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, TABLES, Holder, Holding, crowds, frame_of, stow
 
@@ -202,16 +196,6 @@ def test_bad_betas_and_coins_are_refused(coin: str, betas: dict[str, float], rep
 
 
 # ------------------------------------------------------------------------------------------- the map
-
-
-@pytest.fixture(scope="module")
-def swept(
-    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
-) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("joint"))) as store:
-        some = addresses(small_market)[:250]
-        asyncio.run(sweep(store, some, base_url=served.base_url, weight_per_minute=0))
-        yield store
 
 
 @pytest.fixture(scope="module")

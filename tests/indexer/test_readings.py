@@ -298,7 +298,6 @@ def test_a_row_of_a_book_keeps_the_moment_at_which_it_was_read(store: Store) -> 
     assert ages == {"a": 1.5 * 3600, "b": 3 * 3600}
 
 
-@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(

@@ -70,10 +70,11 @@ def test_a_price_that_follows_from_other_collateral_is_not_explained_by_trying_t
     frame = sent(holdings({coin: sizes[coin]}, pooled_available_usd=5e5), max_leverage=None)
     off = frame.with_columns(pl.col("liq_px_exchange") * (1 + sign * error))
     near_a_table = reconcile(off, TABLES)["tables_matching"].drop_nulls()
-    exact = [
-        reconcile(frame.with_columns(margin_table_id=table), TABLES)["liq_px_solved"].item()
+    every_table = pl.concat(
+        frame.with_columns(margin_table_id=pl.lit(table, pl.Int64), address=pl.lit(f"0x{table}"))
         for table in (5, 10, 25, 40, 51, 55, 56)
-    ]
+    )
+    exact = reconcile(every_table, TABLES)["liq_px_solved"].to_list()
     sent_px = off["liq_px_exchange"].item()
     assert near_a_table.is_empty() or any(px and abs(px / sent_px - 1) < 1e-7 for px in exact)
 
