@@ -582,8 +582,8 @@ def peak_bytes(path: Path) -> int:
 
 def test_memory_grows_with_holders_and_not_with_accounts(tmp_path: Path) -> None:
     few, many = tmp_path / "few.rmp", tmp_path / "many.rmp"
-    write_synthetic_state(few, 10_000, 1000, 4000, resting_orders=0)
-    write_synthetic_state(many, 55_000, 1000, 4000, resting_orders=100_000)
+    write_synthetic_state(few, 40_000, 1000, 4000, resting_orders=0)
+    write_synthetic_state(many, 50_000, 1000, 4000, resting_orders=200_000)
     grown = many.stat().st_size - few.stat().st_size
     assert grown > 12e6
     peak_bytes(few)
