@@ -30,7 +30,7 @@ from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

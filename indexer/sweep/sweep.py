@@ -31,8 +31,7 @@ from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
-from liqtruth.indexer.sweep.report import SweepPlan, SweepReport, plan
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight, SweepPlan, SweepReport, plan
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Scope
 from liqtruth.storage.errors import NothingStored
@@ -60,7 +59,7 @@ async def sweep(
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
-    `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
+    `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Resumes the unfinished
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
@@ -75,7 +74,7 @@ async def sweep(
         names = await find_dexes(client, [dex] if dexes is None else dexes)
         answers, lost = await read_dexes(client, names)
         await client.reported_time_s()
-        parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
+        parts = SweepParts.resume(store, listed, ",".join(names), base_url, client.shown_url, restart)
         resumed = len(parts.stored)
         crawl = Crawl(
             client=client,

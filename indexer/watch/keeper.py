@@ -71,14 +71,14 @@ class Keeper:
         """Readings that are not stored yet."""
         return len(self.batch)
 
-    def take_up(self, shown_url: str) -> LiveBook:
+    def resume(self, shown_url: str) -> LiveBook:
         """What earlier runs stored: the last book, and the batches after it to be laid over."""
         self._shown_url = shown_url
         self.parts = self._next_parts()
         return LiveBook.load(self.store)
 
     def _next_parts(self) -> SweepParts:
-        return SweepParts.take_up(self.store, NAME, ",".join(self.dexes), self.base_url, self._shown_url)
+        return SweepParts.resume(self.store, NAME, ",".join(self.dexes), self.base_url, self._shown_url)
 
     def read(self, readings: Sequence[AccountReading]) -> None:
         """To be stored."""

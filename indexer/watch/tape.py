@@ -20,10 +20,11 @@ from websockets.asyncio.client import ClientConnection
 
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.positions.watch_state import TapeStats
-from liqtruth.storage.clock import is_timely_ms
+from liqtruth.storage.clock import EARLIEST, is_timely_ms
 from liqtruth.storage.net.sockets import FAULTS, Waits, beat, stay_connected, within
 from liqtruth.storage.net.urls import shown_url
 
@@ -34,6 +35,9 @@ LARGEST_MESSAGE: Final = 16 * 2**20
 """Bytes, unpacked."""
 REMEMBERED: Final = 200_000
 """Trades per generation of the memory that finds duplicates; there are two generations."""
+
+LARGEST_TRADE_USD: Final = 1e12
+"""More than all open interest there is: such a trade is none."""
 
 Key = tuple[int, str, int]
 
@@ -172,6 +176,13 @@ class Tape:
         self.stats.last_error = _cause(error, self._silence_s)
         if not isinstance(error, FAULTS):
             raise error
+
+
+def is_possible(trade: Trade) -> bool:
+    """Whether its time, its value and both its addresses can be true."""
+    if trade.time / 1000 < EARLIEST.timestamp() or trade.px * trade.sz >= LARGEST_TRADE_USD:
+        return False
+    return all(ADDRESS.fullmatch(user) for user in trade.users)
 
 
 def _subscribe(coin: str) -> str:

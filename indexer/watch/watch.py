@@ -27,7 +27,6 @@ import structlog
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
@@ -40,8 +39,7 @@ from liqtruth.indexer.sweep.crawl import read_account
 from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQueue, Pair, dex_of
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.live_book import LiveBook, Marks
-from liqtruth.indexer.watch.tape import Gap, Tape
-from liqtruth.storage.clock import EARLIEST
+from liqtruth.indexer.watch.tape import Gap, Tape, is_possible
 from liqtruth.storage.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store
 
@@ -50,8 +48,6 @@ HOST_GONE_WAIT_S: Final = 30.0
 REST_S: Final = 5.0
 """How long a task that met what nobody foresaw waits before it goes on."""
 DEAREST_WEIGHT: Final = STATE_WEIGHT + SPOT_WEIGHT
-LARGEST_TRADE_USD: Final = 1e12
-"""More than all open interest there is: such a trade is none."""
 FAULTS: Final = (Exception, pl.exceptions.PanicException)
 
 log = structlog.get_logger("liqtruth.watch")
@@ -153,21 +149,19 @@ class Watch:
         """Consider these accounts in every dex; the leaderboard hints at who holds much."""
         self.crawl_queue.add(((address, dex) for address in addresses for dex in self.dexes), leaders)
 
-    # ------------------------------------------------------------------------------------ beginning
-
     async def _begin(self, client: InfoClient) -> bool:
         """Marks of every dex that answers, and what earlier runs stored; raises where none answers."""
         await self.marks.read(client, self.dexes, self.book)
         self.keeper.source, self.keeper.dexes = client.source, self.dexes
-        await aside(self._take_up, client.shown_url)
+        await aside(self._resume, client.shown_url)
         booked = await aside(last_book, self.store)
         self.marks.paid_until = self.clock.now if booked is None else booked.as_of
         return True
 
-    def _take_up(self, shown_url: str) -> None:
+    def _resume(self, shown_url: str) -> None:
         """The last book, the batches after it, and the address book."""
         tables = self.book.tables
-        self.book = self.keeper.take_up(shown_url)
+        self.book = self.keeper.resume(shown_url)
         self.book.tables = tables
         self.book.lay_over(self.keeper.parts.accounts(), self.keeper.parts.positions())
         self.crawl_queue.note_reads(self.book.accounts, self.book.positions)
@@ -175,8 +169,6 @@ class Watch:
         self._modes = remembered_modes(self.store)
         self.state.resumed_accounts = self.book.accounts.height
         log.info("resumed", accounts=self.book.accounts.height, positions=self.book.positions.height)
-
-    # ---------------------------------------------------------------------------------------- tape
 
     async def _listen(self) -> None:
         """Listen to every coin that is listed; where more are listed meanwhile, to all of them anew."""
@@ -217,8 +209,7 @@ class Watch:
 
     def _may_be(self, trade: Trade) -> bool:
         """Whether it is a trade that can have happened in a coin that is watched; what is not is counted."""
-        known = dex_of(trade.coin) in self.dexes and trade.time / 1000 >= EARLIEST.timestamp()
-        if known and trade.px * trade.sz < LARGEST_TRADE_USD and all(map(is_address, trade.users)):
+        if dex_of(trade.coin) in self.dexes and is_possible(trade):
             return True
         text = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
         self.note_fault("tape", WireError("trade", "the tape", text))
@@ -235,8 +226,6 @@ class Watch:
         self.crawl_queue.note_gap(since_s, self.clock.now_s)
         if gap.since_ms is not None or self.state.resumed_accounts:
             log.warning("tape gap", since_s=since_s)
-
-    # ------------------------------------------------------------------------------------- reading
 
     async def _plan(self) -> None:
         """Keep as much chosen as the budget lets through until the next choice."""
@@ -285,8 +274,6 @@ class Watch:
             self._resting_until_s = time.monotonic() + HOST_GONE_WAIT_S
             log.error("host down", error=str(error)[:300], rest_s=HOST_GONE_WAIT_S)
 
-    # ------------------------------------------------------------------------------------- marking
-
     async def _mark(self, client: InfoClient) -> None:
         begun_s = time.monotonic()  # of the reading at the start
         while True:
@@ -300,8 +287,6 @@ class Watch:
             self.marks.move(self.book)
             if not known.issuperset(self.marks.coins):
                 self._more_listed.set()
-
-    # ----------------------------------------------------------------------------------- following
 
     async def _follow(self) -> None:
         while True:
@@ -339,8 +324,6 @@ class Watch:
             if row["account_mode"] is not None:
                 self._modes[row["address"]] = RememberedMode(row["account_mode"], row["as_of"])
 
-    # ------------------------------------------------------------------------------------- keeping
-
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self.pace.keep_s)
@@ -368,8 +351,3 @@ class Watch:
             datetime.now(UTC),
         )
         write_state(self.store, self.state)
-
-
-def is_address(text: str) -> bool:
-    """0x and 40 hexadecimal digits."""
-    return ADDRESS.fullmatch(text) is not None

@@ -62,7 +62,7 @@ async def test_a_skew_of_the_tape_is_reported(store: Store, skew_s: int, message
         watch.clock.offset_s = NOW_MS / 1000 - time.time()
         await reported(watch, server, 1)
     watch._take_in()
-    watch.keeper.take_up("here")
+    watch.keeper.resume("here")
     watch._write_state()
     lines = [line for line in describe_watch(watch.state) if "times on the tape" in line]
     assert len(lines) == (message is not None)

@@ -68,7 +68,7 @@ class WatchedStore:
         )
         self.store, self.pairs = store, pairs
         self.keeper = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 3600.0)
-        self.book = self.keeper.take_up("here")
+        self.book = self.keeper.resume("here")
         self.read_so_far: set[str] = set()
 
     def store_read(self, *readings: AccountReading) -> None:
@@ -209,7 +209,7 @@ async def test_the_first_book_comes_early_and_the_next_ones_later_and_later(
     now = [0.0]
     monkeypatch.setattr("liqtruth.indexer.watch.keeper.time.monotonic", lambda: now[0])
     watched = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 600.0)
-    book = watched.take_up("here")
+    book = watched.resume("here")
     book.take([reading(1, 1, btc(2.0, None))])
     stored: list[float] = []
     while now[0] < 2000:

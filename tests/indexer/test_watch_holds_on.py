@@ -45,7 +45,7 @@ def watch(store: Store) -> Watch:
     """One that is not connected to anything."""
     made = Watch(store, "http://127.0.0.1:9")
     made.clock.note(NOW_MS / 1000)
-    made.keeper.take_up("here")
+    made.keeper.resume("here")
     return made
 
 
