@@ -23,7 +23,7 @@ from liqtruth.compare.conclusion import (
     concluded,
     in_words,
     passes,
-    standing_said,
+    standing_text,
 )
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
 from liqtruth.compare.divergence.divergence import (
@@ -119,7 +119,7 @@ def compare_maps(
         null_model=SAYS,
         null_scores=null_scores,
         models=tuple(
-            replace(result, verdict=standing_said(speaking, one, null_pct))
+            replace(result, verdict=standing_text(speaking, one, null_pct))
             for result, one in zip(results, scored, strict=True)
         ),
         bands=_bands(truth, null, models, range_pct),
@@ -136,11 +136,11 @@ def layer_results(
     range_pct: float,
     bars: Sequence[Barred | None] = (),
 ) -> tuple[LayerResult, ...]:
-    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` say per model why it is
+    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` are per model why it is
     not ranked; by default all are."""
-    held = bars or [None] * len(models)
+    all_bars = bars or [None] * len(models)
     return tuple(
-        layer_result(name, truth, models, range_pct, held) for name, truth in ((RAW, raw), (CROWD, crowd))
+        layer_result(name, truth, models, range_pct, all_bars) for name, truth in ((RAW, raw), (CROWD, crowd))
     )
 
 
@@ -156,7 +156,7 @@ def layer_result(
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
         enough=enough,
-        says=_says(name, grains, enough),
+        says=_gate_text(name, grains, enough),
         null_scores=null,
         models=tuple(
             _scored(truth, model, range_pct, null, ranked=enough and bar is None)
@@ -245,7 +245,7 @@ def _result(
 
 def _speaking(grains: Sequence[Granularity], layers: Sequence[LayerResult]) -> str | None:
     """The layer that conclusions are drawn from: the whole truth, else its crowd, else none. A truth that is no reading
-    of positions has no gate: what is told of it is how alike the maps are."""
+    of positions has no gate: its scores are how alike the maps are."""
     if passes(grains) or not grains:
         return RAW
     return next((layer.layer for layer in layers if layer.layer == CROWD and layer.enough), None)
@@ -319,7 +319,7 @@ def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, r
     return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
 
 
-def _says(name: str, grains: Sequence[Granularity], enough: bool) -> str:
+def _gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
     """Whether the layer passes the gate of claims about shape."""
     numbers = " and ".join(f"{side.effective_least:.0f} {side.side}s" for side in grains)
     if enough:

@@ -40,7 +40,7 @@ CHANCE: Final = "chance"
 
 @dataclass(frozen=True, eq=False)
 class SideBacktest:
-    """One side and layer: `score[name][map]`, `floor[name]` and `effective`, all (pairs,); `inside` says per
+    """One side and layer: `score[name][map]`, `floor[name]` and `effective`, all (pairs,); `inside` is per
     pair and distance whether the truth lay within the 80 % bounds, nan where the fit gave none."""
 
     side: str

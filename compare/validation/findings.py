@@ -33,7 +33,7 @@ from liqtruth.heatmap.levels import SIDES
 
 MAIN_SCORE: Final = "wasserstein_pct"
 SHAPE_SCORES: Final = (MAIN_SCORE, "jensen_shannon", "fractions_1pct", "recall_5")
-"""Scores that say nothing where a handful of positions make the map."""
+"""Scores that mean nothing where a handful of positions make the map."""
 LEAST_EFFECTIVE: Final = 50.0
 FEWEST_BLOCKS: Final = 5
 BOTH: Final = "both"

@@ -73,7 +73,7 @@ def splits_of(pairs: Sequence[Sample], embargo_days: int = EMBARGO_DAYS) -> tupl
             found.append(Split(BOTH, _both(pairs, embargo_days)))
     if not found:
         raise MissingData(
-            f"nothing can be held out of {len(np.unique(days))} days of {', '.join(coins)}: "
+            f"nothing can be left out of {len(np.unique(days))} days of {', '.join(coins)}: "
             f"at least {FEWEST_DAYS} days or a second coin are needed"
         )
     return tuple(found)

@@ -53,8 +53,8 @@ def stored_series(store: Store, series: MarketSeries) -> None:
         },
         schema=dict(DATASETS["candles"].schema),
     )
-    told = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
-    open_interest = conform(pl.DataFrame(told), DATASETS["open_interest"].schema)
+    result = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
+    open_interest = conform(pl.DataFrame(result), DATASETS["open_interest"].schema)
     for name, rows in (("candles", candles), ("open_interest", open_interest)):
         store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
 
@@ -63,13 +63,13 @@ def stored_reading(
     store: Store, series: MarketSeries, bar: int, coverage: float = 1.0, count: int = 300
 ) -> None:
     """A census right after a bar, and the market row that a sweep stores beside it."""
-    at, mark, held = (
+    at, mark, stored = (
         of_ms(int(series.end_ms[bar - 1])),
         float(series.bars.close[bar - 1]),
         float(series.bars.open_interest[bar]),
     )
     last = float(series.bars.open_interest[-1])
-    rows = whole_market(series, bar, count, coverage=coverage * held / last).with_columns(
+    rows = whole_market(series, bar, count, coverage=coverage * stored / last).with_columns(
         pl.col("liq_px") * (mark / series.mark_px),
         mark_px=pl.lit(mark),
         coin=pl.lit(COIN),
@@ -83,7 +83,9 @@ def stored_reading(
         id=f"census-{bar}", venue=VENUE, source="test", scope=Scope.CENSUS, as_of=at, accounts=1, positions=1
     )
     store.lake.write_reading(reading, {"positions": conform(rows, POSITIONS)})
-    row = Market(venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=held, max_leverage=20)
+    row = Market(
+        venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=stored, max_leverage=20
+    )
     store_markets(store.database, [row])
 
 
@@ -110,7 +112,7 @@ class TestPairs:
         assert all(pair.synthetic for pair in found.pairs)
         assert {pair.highest_leverage for pair in found.pairs} == {20.0}
 
-    def test_what_has_no_pair_says_why(self, store: Store, market: MarketSeries) -> None:
+    def test_what_has_no_pair_gives_the_reason(self, store: Store, market: MarketSeries) -> None:
         reasons = {one.reason for one in gathered(store).refused}
         assert any("50% of open interest is covered by longs, 60% needed" in reason for reason in reasons)
         assert any("no position was read in the 6.0 h before" in reason for reason in reasons)
@@ -159,10 +161,10 @@ class TestCommands:
         return settings.data_dir
 
     def test_fit_show_and_list(self, data_dir: Path, tmp_path: Path) -> None:
-        told = CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False)
-        assert told.exit_code == 0
-        assert "synthetic: fitted on exact positions of hyperliquid SOL" in told.stdout
-        assert "intervals: 200 draws of 3 blocks" in told.stdout
+        result = CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert "synthetic: fitted on exact positions of hyperliquid SOL" in result.stdout
+        assert "intervals: 200 draws of 3 blocks" in result.stdout
         assert (data_dir / "models" / "calibrated.json").is_file()
         page = tmp_path / "page.html"
         shown = CliRunner().invoke(
@@ -185,9 +187,9 @@ class TestCommands:
         assert any("leverage model mine (fitted;" in line for line in texts(drawn.assumptions))
 
     def test_the_prior_is_shown_without_intervals(self, data_dir: Path) -> None:
-        told = CliRunner().invoke(calibrate_app, ["show", "prior"], catch_exceptions=False)
-        assert "no record of a fit: no intervals are known" in told.stdout
-        assert "not known" in told.stdout
+        result = CliRunner().invoke(calibrate_app, ["show", "prior"], catch_exceptions=False)
+        assert "no record of a fit: no intervals are known" in result.stdout
+        assert "not known" in result.stdout
 
 
 class TestGate:
@@ -203,16 +205,16 @@ class TestGate:
         return store.settings.data_dir
 
     def fit(self, *words: str) -> int:
-        told = CliRunner().invoke(calibrate_app, ["fit", COIN, *words])
-        assert told.exception is None or isinstance(told.exception, LiqtruthError)
-        return told.exception.exit_code if isinstance(told.exception, LiqtruthError) else told.exit_code
+        result = CliRunner().invoke(calibrate_app, ["fit", COIN, *words])
+        assert result.exception is None or isinstance(result.exception, LiqtruthError)
+        return result.exception.exit_code if isinstance(result.exception, LiqtruthError) else result.exit_code
 
     def test_it_is_not_in_use_until_it_is_chosen(self, thin: Path) -> None:
         assert self.fit() == 1
         with pytest.raises(MissingData, match="`liqtruth calibrate use calibrated-unproven`"):
             calibrated_model(thin, VENUE)
-        told = CliRunner().invoke(calibrate_app, ["use", "calibrated-unproven"], catch_exceptions=False)
-        assert told.exit_code == 0
+        result = CliRunner().invoke(calibrate_app, ["use", "calibrated-unproven"], catch_exceptions=False)
+        assert result.exit_code == 0
         assert calibrated_model(thin, VENUE).name == "calibrated-unproven"
 
     def test_the_model_in_use_stays_as_it_is(self, thin: Path) -> None:
@@ -229,7 +231,7 @@ class TestGate:
         assert self.fit("--name", "mine") == 1
         assert {one.name: one.in_use for one in listed(thin)} == {"mine": False, "prior": False}
 
-    def test_a_map_of_it_says_on_how_little_it_rests_and_when_its_fit_saw_what(
+    def test_a_map_of_it_states_on_how_little_it_rests_and_when_its_fit_saw_what(
         self, thin: Path, store: Store, tmp_path: Path
     ) -> None:
         self.fit("--name", "mine")

@@ -54,7 +54,7 @@ def test_without_a_fit_only_naive_models_are_compared_and_nothing_is_left_out(
     assert not of_codes(found.remarks, ["not_compared"])
 
 
-def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsewhere_it_is_said(
+def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsewhere_it_is_stated(
     with_fit: Store,
 ) -> None:
     found = compare_stored(with_fit, "BTC", window="3d").divergence

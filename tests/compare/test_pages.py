@@ -169,7 +169,7 @@ def on_a_phone(pages: dict[str, Path]) -> dict[str, list[int]]:
         re.search(r'id="(\w+)"', tag)[1]: re.search(r'title="([\d ]+)"', tag)  # type: ignore[index]
         for tag in re.findall(r"<iframe[^>]*>", shown.stdout)
     }
-    return {kind: [int(one) for one in told[1].split()] if told else [] for kind, told in found.items()}
+    return {kind: [int(one) for one in result[1].split()] if result else [] for kind, result in found.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -68,7 +68,7 @@ def test_a_map_from_a_file_may_be_truth_or_model(
 
 
 @pytest.mark.parametrize(
-    ("spec", "error", "said"),
+    ("spec", "error", "expected"),
     [
         ("tiers", BadInput, "'tiers' is no map: write exact, VENUE:MODEL"),
         (":tiers", BadInput, "':tiers' is no map"),
@@ -79,8 +79,8 @@ def test_a_map_from_a_file_may_be_truth_or_model(
         ("exact", (NothingStored, UnknownCoin), "liqtruth index"),
     ],
 )
-def test_a_map_that_cannot_be_made_says_why(
-    store: Store, spec: str, error: type[Exception] | tuple[type[Exception], ...], said: str
+def test_a_map_that_cannot_be_made_gives_the_reason(
+    store: Store, spec: str, error: type[Exception] | tuple[type[Exception], ...], expected: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=expected):
         make_map(store, "BTC", spec, None, "30d")

@@ -126,24 +126,24 @@ def workers(request: pytest.FixtureRequest) -> Workers:
 
 
 def test_results_are_the_same_bytes_in_the_order_of_the_tasks(workers: Workers) -> None:
-    told: list[float] = []
+    result: list[float] = []
     tasks = [7, 1, 7, 0, 5, 3]
     with threadpool_limits(2, user_api="blas"):  # as on a machine of several cores, wherever the suite runs
         alone = {task: run_all(solved_bytes, [task])[0] for task in tasks}
-        found = run_all(solved_bytes, tasks, workers, on_progress=told.append)
+        found = run_all(solved_bytes, tasks, workers, on_progress=result.append)
     assert found == [alone[task] for task in tasks]
-    assert told == sorted(told)
-    assert told[0] <= 1 / 6
-    assert told[-1] == 1.0
+    assert result == sorted(result)
+    assert result[0] <= 1 / 6
+    assert result[-1] == 1.0
 
 
 def test_nothing_to_do_is_done_at_once() -> None:
-    told: list[float] = []
-    assert run_all(squared, [], Workers(2), on_progress=told.append) == []
-    assert told == [1.0]
+    result: list[float] = []
+    assert run_all(squared, [], Workers(2), on_progress=result.append) == []
+    assert result == [1.0]
 
 
-def test_of_tasks_that_fail_the_first_in_order_is_told_as_itself(tmp_path: Path, cluster: str) -> None:
+def test_of_tasks_that_fail_the_first_in_order_is_reported_as_itself(tmp_path: Path, cluster: str) -> None:
     """Number 3 has failed long before number 2, wherever two run at a time; what comes after is called off."""
     with pytest.raises(UnknownChoice) as caught:
         run_all(
@@ -216,12 +216,12 @@ def test_no_scheduler_is_one_line_with_the_remedy(listens: bool, monkeypatch: py
         with pytest.raises(SourceUnreachable) as caught:
             run_all(squared, [1], Workers(cluster=address))
     assert time.monotonic() - began < 4.5, "the deadline of a second, and what closing takes"
-    told = str(caught.value)
+    result = str(caught.value)
     assert caught.value.exit_code == 3
-    assert address.replace("user:secret@", "") in told
-    assert "dask scheduler" in told
-    assert "--workers N" in told
-    assert "\n" not in told
+    assert address.replace("user:secret@", "") in result
+    assert "dask scheduler" in result
+    assert "--workers N" in result
+    assert "\n" not in result
 
 
 @pytest.mark.parametrize(
@@ -235,16 +235,16 @@ def test_what_is_no_address_is_refused_without_its_password(address: str) -> Non
 
 def test_a_worker_of_another_version_is_refused(cluster: str, tmp_path: Path) -> None:
     """Found ahead of the installed one, as an older installation on another machine would be."""
-    told = tmp_path / "liqtruth-0.0.9.dist-info" / "METADATA"
-    told.parent.mkdir()
-    told.write_text("Metadata-Version: 2.1\nName: liqtruth\nVersion: 0.0.9\n")
+    result = tmp_path / "liqtruth-0.0.9.dist-info" / "METADATA"
+    result.parent.mkdir()
+    result.write_text("Metadata-Version: 2.1\nName: liqtruth\nVersion: 0.0.9\n")
     with older_on_one_worker(cluster, tmp_path), pytest.raises(BadInput) as caught:
         run_all(squared, [1], Workers(cluster=cluster))
     assert f"has liqtruth 0.0.9, here it is {version('liqtruth')}" in str(caught.value)
     assert run_all(squared, [3], Workers(cluster=cluster)) == [9]
 
 
-def test_a_scheduler_that_dies_is_told_in_one_line() -> None:
+def test_a_scheduler_that_dies_is_reported_in_one_line() -> None:
     with own_scheduler() as (process, address):
         with pytest.raises(SourceUnreachable, match="was lost: run the command again") as caught:
             run_all(ends_process, [process.pid, 0], Workers(cluster=address))

@@ -144,11 +144,13 @@ def _walk(rng: np.random.Generator, bars: int) -> Bars:
     before = np.append(100.0, close[:-1])
     high = np.maximum(before, close) * np.exp(rng.exponential(0.003, bars))
     low = np.minimum(before, close) * np.exp(-rng.exponential(0.003, bars))
-    held = 10_000 * np.exp(np.cumsum(rng.normal(0, 0.01, bars + 1)))
-    return Bars(high, low, close, held, rng.gamma(2.0, 900.0, bars))
+    stored = 10_000 * np.exp(np.cumsum(rng.normal(0, 0.01, bars + 1)))
+    return Bars(high, low, close, stored, rng.gamma(2.0, 900.0, bars))
 
 
 def _placeholder(series: MarketSeries) -> pl.DataFrame:
     """Two positions that hold all open interest: what `sample_of` needs before the crowd is drawn."""
-    mark, held = series.mark_px, float(series.bars.open_interest[-1])
-    return pl.DataFrame({"szi": [held, -held], "liq_px": [0.9 * mark, 1.1 * mark], "mark_px": [mark, mark]})
+    mark, stored = series.mark_px, float(series.bars.open_interest[-1])
+    return pl.DataFrame(
+        {"szi": [stored, -stored], "liq_px": [0.9 * mark, 1.1 * mark], "mark_px": [mark, mark]}
+    )

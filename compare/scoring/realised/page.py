@@ -57,7 +57,7 @@ def _figures(scored: Scored, horizon: HorizonScore) -> dict[str, tuple[str, go.F
 
 
 def _both(windows: Windows, name: str) -> np.ndarray:
-    return np.asarray((windows.predicted_usd[name] > LEAST_USD) & (windows.told_usd > LEAST_USD))
+    return np.asarray((windows.predicted_usd[name] > LEAST_USD) & (windows.reported_usd > LEAST_USD))
 
 
 def windows_figure(scored: Scored, horizon: HorizonScore) -> go.Figure:
@@ -70,14 +70,14 @@ def windows_figure(scored: Scored, horizon: HorizonScore) -> go.Figure:
     ):
         both = _both(windows, scored.score.model)
         predicted = windows.predicted_usd[scored.score.model][both]
-        realised = (windows.realised_usd if known else windows.told_usd)[both]
+        realised = (windows.realised_usd if known else windows.reported_usd)[both]
         seen += [predicted, realised]
         figure.add_trace(_points(side, color, predicted, realised))
     values = np.concatenate(seen) if np.concatenate(seen).size else np.array([LEAST_USD, 1e6])
     ends = [float(values.min()) / 2, float(values.max()) * 2]
     figure.add_scatter(x=ends, y=ends, mode="lines", name="1:1", line={"color": MARK, "dash": "dot"})
     axis = {"type": "log", "tickprefix": "$", "exponentformat": "SI", "dtick": 1, "tickangle": 0}
-    word = "realised (USD)" if known else "realised as told, coverage unknown (USD)"
+    word = "realised (USD)" if known else "realised as reported, coverage unknown (USD)"
     figure.update_xaxes(title_text="predicted (USD)", **axis)
     figure.update_yaxes(title_text=word, **axis)
     return themed(figure, height=PANEL_PX)
@@ -122,7 +122,7 @@ def _spread(estimate: Estimate | None) -> Spread | None:
 
 
 def _bars(pooled: SideScore, bars: list[Spread | None], hover: str) -> go.Figure:
-    """A bar per map that has a value; a panel without any says so."""
+    """A bar per map that has a value; a panel without any is marked."""
     import plotly.graph_objects as go
 
     drawn = [(one.name, bar) for one, bar in zip(pooled.maps, bars, strict=True) if bar is not None]

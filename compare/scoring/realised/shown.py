@@ -34,7 +34,7 @@ def _table(score: RealisedScore, horizon: HorizonScore) -> Table:
     again = ", those of windows that overlap in each" if horizon.horizon_s > score.step_s else ""
     title = (
         f"{score.venue} {score.coin}, {horizon_name(horizon.horizon_s)} after each of {score.moments} moments: "
-        f"{pooled.events:,} liquidations of {usd(pooled.told_usd)} told{again}"
+        f"{pooled.events:,} liquidations of {usd(pooled.reported_usd)} reported{again}"
     )
     table = Table(title=title, title_justify="left")
     for name in ("side", "map"):

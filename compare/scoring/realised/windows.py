@@ -110,7 +110,7 @@ class Windows:
     start_ms : the moment of the map
     move : log price from the mark to the extreme on this side; 0 where the price never went that way
     volatility : of the window
-    told_usd : liquidated notional as the venue reports it
+    reported_usd : liquidated notional as the venue reports it
     coverage : share of liquidations that is reported; NaN where unknown
     events : liquidations
     predicted_usd : what each map had between the mark and the extreme
@@ -120,7 +120,7 @@ class Windows:
     start_ms: IntArray
     move: FloatArray
     volatility: FloatArray
-    told_usd: FloatArray
+    reported_usd: FloatArray
     coverage: FloatArray
     events: FloatArray
     predicted_usd: Mapping[str, FloatArray]
@@ -130,7 +130,7 @@ class Windows:
     @property
     def realised_usd(self) -> FloatArray:
         """Liquidated notional of all, reported or not; NaN where the coverage is unknown."""
-        return self.told_usd / self.coverage
+        return self.reported_usd / self.coverage
 
 
 def windows_of(
@@ -141,7 +141,7 @@ def windows_of(
     realised: Realised,
     side: str,
 ) -> Windows:
-    """The windows of one side whose bars are whole, that were listened to, and of which every map knows the mark."""
+    """The windows of one side whose bars are whole, that were observed, and of which every map knows the mark."""
     observed = realised.observed(ranges.from_ms, ranges.until_ms)
     place = np.flatnonzero(ranges.whole & observed & np.isfinite(mark_px))
     mark = mark_px[place]
@@ -157,7 +157,7 @@ def windows_of(
         start_ms=moments_ms[place],
         move=move,
         volatility=ranges.volatility[place],
-        told_usd=events.risen_usd[last] - events.risen_usd[first],
+        reported_usd=events.risen_usd[last] - events.risen_usd[first],
         coverage=np.full(place.size, np.nan if realised.coverage is None else realised.coverage),
         events=(last - first).astype(np.float64),
         predicted_usd=predicted,
@@ -177,7 +177,7 @@ def joined(parts: Sequence[Windows]) -> Windows:
         start_ms=np.concatenate([part.start_ms for part in parts]),
         move=beside("move"),
         volatility=beside("volatility"),
-        told_usd=beside("told_usd"),
+        reported_usd=beside("reported_usd"),
         coverage=beside("coverage"),
         events=beside("events"),
         predicted_usd={name: np.concatenate([part.predicted_usd[name] for part in parts]) for name in names},
