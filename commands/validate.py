@@ -155,10 +155,10 @@ def _judged(data_dir: Path, plan: "Plan", open_final: bool) -> "Findings":
 def _tell(found: "Findings", out: Outputs) -> None:
     """Lines and table, or JSON, and a page."""
     from liqtruth.compare.validation.page import write_page
-    from liqtruth.compare.validation.shown import proof_lines, proof_table
+    from liqtruth.compare.validation.shown import validation_lines, validation_table
 
     def shown() -> None:
-        say_lines([*proof_lines(found), ""])
-        print_view(proof_table(found), TABLE_WIDTH)
+        say_lines([*validation_lines(found), ""])
+        print_view(validation_table(found), TABLE_WIDTH)
 
     tell(found, out, shown, write_page)

@@ -89,7 +89,9 @@ def compare_maps(
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
     if not 0 < tolerance_pct <= 50:
-        raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
+        raise NothingToCompare(
+            f"the tolerance must be above 0 and at most 50 % of price, got {tolerance_pct!r}"
+        )
     range_pct = common_range_pct(truth, *models)
     null = null_of(truth)
     null_scores = score(truth, null, range_pct)

@@ -116,10 +116,10 @@ def reported_share(venue: Venue, listening: pl.DataFrame, given: float | None) -
 
 
 def check_coverage(share: float) -> None:
-    """Raises `BadInput` for a share of liquidations that is none."""
+    """Raises `BadInput` for a share of liquidations that is not above 0 and at most 1."""
     if not 0 < share <= 1:
         raise BadInput(
-            f"--coverage {share:g} is no share: write e.g. 0.3 for three tenths of what is liquidated"
+            f"--coverage must be above 0 and at most 1, got {share:g}: e.g. 0.3 for three tenths of what is liquidated"
         )
 
 

@@ -57,7 +57,7 @@ def write_page(findings: Findings, path: Path) -> None:
     page.write_page(
         path,
         "Does the fitted map beat what knows less?",
-        template="proof.html",
+        template="validation.html",
         package="liqtruth.compare",
         synthetic=findings.synthetic,
         age=page.age_of(findings.end, lead="data to"),

@@ -47,7 +47,7 @@ SCORE_WORDS: Final = {
 }
 
 
-def proof_table(findings: Findings) -> Table:
+def validation_table(findings: Findings) -> Table:
     """A row per split and contestant: W1 and what the fit gains, on the crowd's map and on the raw one."""
     from rich.table import Table
 
@@ -77,7 +77,7 @@ def split_rows(split: SplitFindings) -> Iterator[tuple[str, ...]]:
     yield NOISE_FLOOR, *floors
 
 
-def proof_lines(findings: Findings) -> Iterator[str]:
+def validation_lines(findings: Findings) -> Iterator[str]:
     """The answer first, then split by split, then what is not shown, then how it was judged."""
     yield answer(findings)
     for split in findings.splits:

@@ -135,7 +135,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "report": report_page,
     "fit": fitted_page,
     "transfer": transferred_page,
-    "proof": validated_page,
+    "validation": validated_page,
     "realised": scored_page,
     "visits": visited_page,
     "leads": lead_lag_page,

@@ -146,7 +146,7 @@ class TestScore:
             scored(market, "volume-profile")
         with pytest.raises(BadInput, match="only hyperliquid shows them"):
             scored(market, "exact")
-        with pytest.raises(BadInput, match="--coverage 30 is no share"):
+        with pytest.raises(BadInput, match="--coverage must be above 0 and at most 1, got 30"):
             scored(market, coverage=30.0)
         with pytest.raises(BadInput, match="--weights is for --model vintages"):
             scored(market, weights="mine")

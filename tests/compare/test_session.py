@@ -70,8 +70,8 @@ def test_a_map_from_a_file_may_be_truth_or_model(
 @pytest.mark.parametrize(
     ("spec", "error", "expected"),
     [
-        ("tiers", BadInput, "'tiers' is no map: write exact, VENUE:MODEL"),
-        (":tiers", BadInput, "':tiers' is no map"),
+        ("tiers", BadInput, "a map must be exact, VENUE:MODEL .* got 'tiers'"),
+        (":tiers", BadInput, "got ':tiers'"),
         ("mtgox:tiers", UnknownChoice, "'mtgox'"),
         ("binance:magic", UnknownChoice, "'magic'"),
         ("nowhere.json", BadInput, r"nowhere\.json"),

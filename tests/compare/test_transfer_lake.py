@@ -164,7 +164,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"coverage": 1.5}, "--coverage 1.5 is no share"),
+            ({"coverage": 1.5}, "--coverage must be above 0 and at most 1, got 1.5"),
             ({"horizon": timedelta(hours=3)}, "at most 2.0 h"),
             ({"venue": "hyperliquid"}, "carry it over to another venue"),
             ({"model": "prior"}, "prior is a prior, not fitted"),

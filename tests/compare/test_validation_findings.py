@@ -1,4 +1,4 @@
-"""The figures of a proof: a perfect model, mirrored sides, gates, positions that answer to nothing, and files."""
+"""The figures of a validation: a perfect model, mirrored sides, gates, positions that answer to nothing, and files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -112,8 +112,8 @@ class TestGate:
 
     def test_too_few_blocks_give_no_interval_and_no_claim(self, judged: Backtest) -> None:
         """Four days of one coin are one block."""
-        trial = backtest_of(judged.pairs[:4], as_it_is)
-        found = split_findings(trial)
+        tested = backtest_of(judged.pairs[:4], as_it_is)
+        found = split_findings(tested)
         assert found.blocks < FEWEST_BLOCKS
         assert found.skill is None
         assert {gain.low for gain in found.main("crowd").gains} == {None}

@@ -1,4 +1,4 @@
-"""What a proof says in words, for each thing that its figures can say."""
+"""A validation in words, for each conclusion that its figures allow."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.shown import limitations, proof_lines
+from liqtruth.compare.validation.shown import limitations, validation_lines
 from liqtruth.compare.validation.validation import Findings, Window
 from liqtruth.compare.validation.verdicts import (
     RIVALS,
@@ -310,7 +310,7 @@ class TestSetting:
 
     def test_the_answer_comes_first(self) -> None:
         findings = findings_of(split_of())
-        assert next(proof_lines(findings)) == answer(findings)
+        assert next(validation_lines(findings)) == answer(findings)
         assert set(BASELINES) < set(RIVALS)
 
 

@@ -1,4 +1,4 @@
-"""Pairs for the tests of proof: synthetic coins of some days, whose crowd can be drawn from the dictionary itself."""
+"""Samples for the tests of validation: synthetic coins, whose crowd can be drawn from the response matrix itself."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -70,7 +70,7 @@ def shuffled(pairs: Sequence[Sample], seed: int) -> list[Sample]:
 def backtest_of(
     pairs: Sequence[Sample], drawn: Callable[[FloatArray], FloatArray], name: str = "later days"
 ) -> Backtest:
-    """A trial whose fitted maps are made from the true ones by `drawn`; the copied shape is the mean of all."""
+    """A backtest whose fitted maps are made from the true ones by `drawn`; the copied shape is the mean of all."""
     sides = [_side_of(pairs, side, layer, drawn) for side in SIDES for layer in LAYERS]
     return Backtest(name, tuple(pairs), tuple(sides), ())
 
