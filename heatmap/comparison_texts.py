@@ -74,6 +74,19 @@ def _path_prices(values: Values) -> str:
     return f"{verb} by mark prices in {share:.0%} of bars, by last prices in the others"
 
 
+def _looks_scaled(values: Values) -> str:
+    factor = values["value"]
+    if factor > 1:
+        why = f"too near the mark, as a leverage does that is assumed {factor:.1f} times too high"
+    else:
+        why = f"too far from the mark, as a leverage does that is assumed {1 / factor:.1f} times too low"
+    return f"its distances fit best multiplied by {factor:.2g} ({_instead(values)}): it places liquidations {why}"
+
+
+def _instead(values: Values) -> str:
+    return f"off by {values['then_pct']:.1f} % of price instead of {values['off_pct']:.1f} %"
+
+
 BARRED: Final = {
     "saw_this_moment": "{fit} was fitted on this coin from {start} to {end}, this moment among them",
     "fails_its_gate": (
@@ -106,6 +119,23 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "few_positions": _few_positions,
     "narrowest_grid": (
         "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
+    ),
+    # what one change would explain, and single clusters
+    "looks_mirrored": lambda values: f"its sides look exchanged ({_instead(values)})",
+    "looks_scaled": _looks_scaled,
+    "looks_moved": lambda values: (
+        f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "
+        "or centred on another price than the mark"
+    ),
+    "phantom_cluster": (
+        "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
+    ),
+    "missed_cluster": (
+        "missed cluster: {share:percent0} of the truth's {side}s near {px:,.6g}, where it has {beside:percent}"
+    ),
+    "missed_holder": (
+        "missed: {share:percent0} of the truth's {side}s near {px:,.6g}, of which one holder has {holder:percent0}: no "
+        "model of a crowd can know it"
     ),
     "never_liquidated": (
         "{count:,} of {positions:,} positions have no liquidation price ({long_usd:usd} long, {short_usd:usd} short): "

@@ -13,6 +13,7 @@ from liqtruth.compare.conclusion import (
     Barred,
     Conclusion,
 )
+from liqtruth.compare.divergence.assignment import ClusterPair
 from liqtruth.compare.divergence.matching import (
     ClusterMatch,
     Recall,
@@ -82,7 +83,8 @@ class Band:
 class ModelResult:
     """One model against the whole truth; `skill` is that of the mean Wasserstein-1 of both sides. Only where `ranked`
     does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
-    of the layer that speaks."""
+    of the layer that speaks. `pairs` are the clusters with the largest shares of both maps, one to one;
+    `diagnosis` is what seems to be wrong with the model, empty where it is not ranked."""
 
     summary: MapSummary
     scores: Scores
@@ -94,6 +96,8 @@ class ModelResult:
     recall: tuple[Recall, ...]
     ranked: bool = True
     barred: Barred | None = None
+    pairs: tuple[ClusterPair, ...] = ()
+    diagnosis: Notes = ()
 
 
 @dataclass(frozen=True)
@@ -215,3 +219,5 @@ def _notes(divergence: Divergence) -> Iterator[Note]:
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         yield from (*summary.coverage.notes, *summary.assumptions)
     yield from (*divergence.caveats, *divergence.remarks)
+    for result in divergence.models:
+        yield from result.diagnosis

@@ -25,7 +25,9 @@ from liqtruth.compare.conclusion import (
     passes,
     standing_text,
 )
+from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
+from liqtruth.compare.divergence.diagnosis import diagnose
 from liqtruth.compare.divergence.divergence import (
     SCHEMA,
     Band,
@@ -105,6 +107,7 @@ def compare_maps(
     )
     scored, null_pct, floor_pct, of_positions = _on_layer(speaking, results, layers, null_scores, grains)
     of_layer = RAW if speaking == RAW or not layers else CROWD
+    judged_by = crowd if speaking == CROWD else truth
     conclusion = concluded(speaking, scored, null_pct, floor_pct, of_positions, of_layer)
     return Divergence(
         schema=SCHEMA,
@@ -121,8 +124,14 @@ def compare_maps(
         null_model=SAYS,
         null_scores=null_scores,
         models=tuple(
-            replace(result, verdict=standing_text(speaking, one, null_pct))
-            for result, one in zip(results, scored, strict=True)
+            replace(
+                result,
+                verdict=standing_text(speaking, one, null_pct),
+                diagnosis=()
+                if speaking is None or result.barred
+                else diagnose(truth, model, range_pct, floor_pct, result.pairs, judged_by),
+            )
+            for result, one, model in zip(results, scored, models, strict=True)
         ),
         bands=_bands(truth, null, models, range_pct),
         remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *notes),
@@ -242,6 +251,7 @@ def _result(
         recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
         ranked=ranked,
         barred=bar,
+        pairs=assign_clusters(wanted, offered, tolerance_pct, range_pct)[: 2 * CLUSTERS_KEPT],
     )
 
 

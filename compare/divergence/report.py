@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liqtruth.compare.conclusion import CROWD, MARKS
+from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
 from liqtruth.compare.divergence.measure import LABEL, null_of
@@ -171,5 +172,5 @@ def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], 
 
 FILTERS: Final = {
     "usd": usd, "px": price, "pct": percent, "age": age, "number": number, "figure": figure, "grade": grade,
-    "away": away, "signed": signed, "recall": recall_sentence,
+    "away": away, "signed": signed, "recall": recall_sentence, "fates": fates_sentence,
 }  # fmt: skip

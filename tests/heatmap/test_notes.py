@@ -25,6 +25,9 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "only_crowd": {"shares": (0.5, 0.25), **CUT},
     "only_whales": {"shares": (0.5, 0.25), **CUT, "cut_usd": (3e5, 6e5), "of_open_interest": False},
     "truth_is_incomplete": {"long": 0.5, "short": 0.25, "empty_pct": 10.0},
+    "looks_mirrored": {"value": 0.0, "off_pct": 4.0, "then_pct": 1.0},
+    "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},
+    "looks_moved": {"value": -2.5, "off_pct": 4.0, "then_pct": 1.0},
     "truth_covers": {"label": "hyperliquid exact", "long": 0.5, "short": 0.25, "positions": 1590},
     "nothing_near": {
         "label": "hyperliquid exact",
