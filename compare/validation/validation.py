@@ -16,19 +16,19 @@ import numpy as np
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.validation.backtest import backtest
-from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
-from liqtruth.compare.validation.splits import (
+from liqtruth.compare.validation.backtest import (
     EMBARGO_DAYS,
     FEWEST_DAYS,
     FINAL,
     Split,
+    backtest,
     blocks_of,
     final_split,
     final_start,
     split_at,
     splits_of,
 )
+from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import NOT_DECODED

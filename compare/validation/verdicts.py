@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from liqtruth.compare.validation.backtest import CHANCE
+from liqtruth.compare.validation.backtest import CHANCE, FINAL
 from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import (
     BOTH,
@@ -18,7 +18,6 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL

@@ -19,7 +19,7 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import write_report
 from liqtruth.compare.scoring.lead_lag.shown import write_page as lead_page
 from liqtruth.compare.scoring.realised.job import score_realised
-from liqtruth.compare.scoring.realised.page import write_page as realised_page
+from liqtruth.compare.scoring.realised.shown import write_page as realised_page
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.shown import write_page as visits_page
 from liqtruth.compare.transfer.shown import write_page as transfer_page

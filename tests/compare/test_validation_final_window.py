@@ -14,8 +14,8 @@ from liqtruth.cli import app
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.validate import validate_app
 from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.validation.backtest import FINAL
 from liqtruth.compare.validation.final_window import WindowOpened, last_opened, open_window, opened_windows
-from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Plan, save
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.leverage_model import known_models

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.validation.backtest import CHANCE, Backtest, backtest
+from liqtruth.compare.validation.backtest import CHANCE, NEW_COINS, Backtest, backtest, splits_of
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
 from liqtruth.compare.validation.findings import (
     BOTH,
@@ -17,7 +17,6 @@ from liqtruth.compare.validation.findings import (
     SplitFindings,
     split_findings,
 )
-from liqtruth.compare.validation.splits import NEW_COINS, splits_of
 from liqtruth.compare.validation.validation import Findings, Plan, load, save
 from liqtruth.compare.validation.verdicts import RIVALS
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES
