@@ -34,8 +34,8 @@ UNKNOWN: Final = "not known"
 BASELINE_COLORS: Final = {"uniform": FAINT, "tiers": MODELS[1]}
 PANEL_PX: Final = 400
 LEAST_USD: Final = 1.0
-Spread = tuple[float, float | None, float | None]
 """Windows below it on either axis are not drawn: a map's tails go down to parts of a cent."""
+Spread = tuple[float, float | None, float | None]
 
 
 def realised_tables(score: RealisedScore) -> Iterator[Table]:
