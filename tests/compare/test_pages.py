@@ -25,7 +25,7 @@ from liqtruth.compare.scoring.visits.shown import write_page as visits_page
 from liqtruth.compare.transfer.shown import write_page as transfer_page
 from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.compare.validation.findings import SplitFindings
-from liqtruth.compare.validation.page import write_page as proof_page
+from liqtruth.compare.validation.page import write_page as validation_page
 from liqtruth.heatmap.drawing import figure, series_figure, theme
 from liqtruth.heatmap.notes import sentence
 from liqtruth.storage.settings import Settings
@@ -92,7 +92,7 @@ def transferred_page(path: Path) -> None:
 def validated_page(path: Path) -> None:
     splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, climatology=WORSE), split_of("both"))
     findings = findings_of(*(on_every_side(split) for split in splits))
-    proof_page(findings, path)
+    validation_page(findings, path)
 
 
 def on_every_side(split: SplitFindings) -> SplitFindings:
@@ -124,7 +124,7 @@ def lead_lag_page(path: Path) -> None:
         for bar in range(4, leads.BARS, 6):
             stored_reading(store, series, bar)
         leads.stored_liquidations(store, *leads.swept_usd(store, series))
-        leads.listened(store, series)
+        leads.recorded(store, series)
         lead_page(leads.asked(store), path)
 
 
