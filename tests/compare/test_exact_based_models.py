@@ -43,10 +43,10 @@ def read_yesterday(store: Store, small_market: Market, tmp_path: Path) -> Store:
         }
     ).with_columns(high=pl.max_horizontal("open", "close"), low=pl.min_horizontal("open", "close"))
     coins = float(positions.filter(pl.col("szi") > 0)["szi"].sum())
-    held = pl.DataFrame(
+    stored = pl.DataFrame(
         {"ts": [*starts, now], "open_interest": np.append(np.full(HOURS, coins), 0.9 * coins)}
     )
-    for dataset, rows in (("candles", bars), ("open_interest", held)):
+    for dataset, rows in (("candles", bars), ("open_interest", stored)):
         key = DATASETS[dataset].key
         store.lake.merge_series(dataset, "hyperliquid", "BTC", conform(rows, dataset), key, source="test")
     return store
