@@ -141,18 +141,18 @@ class TestSettle:
         for row, sign in zip(scores(market), (-1, 1), strict=True):
             extreme = np.log(drawn.mark_px) + sign * row.move
             assert row.predicted_usd == pytest.approx(np.interp(extreme, edges, risen), rel=1e-6, abs=1e-6)
-        (standing,) = leaderboard(market)
-        assert (standing.model, standing.scored) == (model, 1)
+        (row,) = leaderboard(market)
+        assert (row.model, row.scored) == (model, 1)
 
     def test_the_model_that_made_the_liquidations_stands_above_one_of_distance(self, market: Store) -> None:
         for hour in range(1, 13):
             forecast(market, at=MARKET.end - hour * HOUR)
         report = settle(market)
         assert (report.settled, report.waiting, report.refused) == (12, (), ())
-        standing = leaderboard(market)[0]
-        assert (standing.forecasts, standing.scored) == (12, 12)
-        assert standing.pooled is not None
-        model, uniform, tiers = standing.pooled.maps
+        row = leaderboard(market)[0]
+        assert (row.forecasts, row.scored) == (12, 12)
+        assert row.pooled is not None
+        model, uniform, tiers = row.pooled.maps
         assert (model.name, uniform.name, tiers.name) == ("bell", "uniform", "tiers")
         assert model.partial is not None
         assert uniform.skill is not None
