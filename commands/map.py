@@ -316,8 +316,7 @@ def map_positions(
     at: At = None,
 ) -> None:
     """List the positions behind a zone: leverage, margin left, distance, age, and their accounts' other positions."""
-    from liqtruth.indexer.maps.drilldown import positions_between
-    from liqtruth.indexer.positions.listing import drilldown_table
+    from liqtruth.indexer.maps.drilldown import drilldown_table, positions_between
 
     with opened_store() as store:
         frame = positions_between(store, coin, *between, at)

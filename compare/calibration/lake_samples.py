@@ -1,11 +1,11 @@
 """Samples of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
 
 Where a market's own aggregates were not kept, another venue's may stand in (`aggregates`): its prices and the shape of
-its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it says so.
+its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it states so.
 
 Incomplete coverage is handled, not ignored: who reads accounts finds large ones first. Where some readings cover nearly
-everything, their mix of account sizes says how much each class weighs in the others; a class that a reading has nothing
-of cannot be weighed up. Where no reading covers enough, nothing is known of the mix, and that is stated.
+everything, their mix of account sizes shows how much each class weighs in the others; a class that a reading lacks
+cannot be weighed up. Where no reading covers enough, nothing is known of the mix, and that is stated.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,10 +29,10 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, note
-from liqtruth.indexer.maps.exact import STALE_AGE_S
-from liqtruth.indexer.maps.history import MOST_MOMENTS
-from liqtruth.indexer.positions.readings import check_coin, coin_as_of
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.maps.exact import MOST_MOMENTS, STALE_AGE_S
+from liqtruth.indexer.positions.catalogue import check_coin
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.positions.readings import coin_as_of
 from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.settings import Settings

@@ -30,7 +30,7 @@ from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, texts
 from liqtruth.heatmap.synthetic import SYNTHETIC
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 
 FITTING: Final = 0.3
 """Part of a calibration's time that goes into the fits; the rest draws intervals."""
@@ -151,8 +151,8 @@ class LeverageFit:
         )
 
     def _own_shares(self) -> dict[str, dict[str, FloatArray]]:
-        """Shares of coins by coin and side: deviating where unseen days say so, else by each coin's mix of sizes where
-        coins left out say so, else none."""
+        """Shares of coins by coin and side: deviating where that is nearer on unseen days, else by each coin's mix of
+        sizes         where that is nearer on coins left out, else none."""
         pooled = self.pooled_
         if pooled.ridge_ is not None:
             return {coin: {side: pooled.shares(coin, side) for side in SIDES} for coin in pooled.coins_}

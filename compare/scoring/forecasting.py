@@ -29,7 +29,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.heatmap.text import age
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 OLDEST: Final = timedelta(minutes=10)
@@ -83,7 +83,7 @@ class ForecastPlan:
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.horizon <= LONGEST:
-            raise BadInput(f"--horizon {self.horizon} is none: from 5 minutes to 7 days")
+            raise BadInput(f"--horizon must be from 5 minutes to 7 days, got {self.horizon}")
         if self.at is not None and not self.replay:
             raise BadInput("--at asks for a map of another moment than now: that is a replay, add --replay")
         if self.model == EXACT and self.venue != VENUE:
