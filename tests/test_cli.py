@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.indexer.info import client
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses

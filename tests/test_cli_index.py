@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.info import client
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.hyperliquid.node_state import write_state
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
