@@ -59,6 +59,7 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
         "unallowed": None,
     },
     "path_prices": {"verb": "visited", "by_marks": 0.5},
+    "margin_tables": {"dex": "xyz", "at": ["2026-08-01T00:00Z"], "earlier": 2, "later": True},
     "coverage_unknown": {"words": ("the latest of each second", "unknown")},
 }
 """Values of the texts that are functions."""

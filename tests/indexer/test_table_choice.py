@@ -185,5 +185,5 @@ class TestDated:
         assert [row.as_of for row in found] == [self.JULY, self.JULY + timedelta(days=4)]
         tables, notes = stored_tables(store, ["", "xyz"], days)
         assert set(tables) == {""}
-        assert "later than what was read" in notes[0]
+        assert notes[0].values["later"]
         assert universes_at(store.database, "hyperliquid", ["flx"], days) == {"flx": []}
