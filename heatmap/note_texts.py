@@ -120,6 +120,23 @@ def _too_large(values: Values) -> str:
     return f"WARNING: open interest of {shown} USD, more than any single market has had: is its unit right?"
 
 
+def _implied_collateral(values: Values) -> str:
+    captured = values["captured_usd"]
+    shown = "none was captured" if captured is None else f"{captured:,.2f} was captured"
+    return (
+        f"{values['address']} on {values['dex']}: prices of {values['positions']} positions imply "
+        f"{values['implied_usd']:,.2f} USD of margin available, {shown}; the exchange's are kept"
+    )
+
+
+def _other_margin_table(values: Values) -> str:
+    also = f"; {counted(values['others'], 'other table')} would as well" if values["others"] else ""
+    return (
+        f"{values['coin']}: margin table {values['table']} instead of the listed one for "
+        f"{counted(values['positions'], 'position')}, because it gives the exchange's price{also}"
+    )
+
+
 def _margin_tables(values: Values) -> str:
     earlier = f"{values['earlier']} earlier ones and " if values["earlier"] else ""
     later = "; they are later than what was read" if values["later"] else ""
@@ -130,6 +147,7 @@ UNIT_CHANGE: Final = (
     "{before:,.6g} to {after:,.6g} coins at {at}, a factor of {factor:,.4g} that no volume explains"
 )
 LEFT_OUT: Final = "left out, the first of {first}"
+OTHER_MARKS: Final = "the source's are of another moment, or there are none"
 PRICES: Final = {True: "mark prices", False: "last prices, not marks"}
 
 TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
@@ -175,6 +193,13 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "no_beta": "no beta of {coins:names}: taken as {taken:g}",
     # files of positions
+    "implied_collateral": _implied_collateral,
+    "more_accounts": "and {count} more accounts like these",
+    "other_margin_table": _other_margin_table,
+    "more_tables": "and {count} more coins with another table",
+    "marks_by_margin": f"marks of {{count:counted:position}} follow from margin used and leverage: {OTHER_MARKS}",
+    "marks_by_profit": f"marks of {{count:counted:position}} follow from unrealised profit: {OTHER_MARKS}",
+    "closed_passed_over": "{count:counted:closed position} (size zero) passed over",
     "margin_tables": _margin_tables,
     "margin_tables_lacking": "no margin tables of {dex} are stored",
     "no_margin_tables": "no margin tables: prices are the exchange's, unchecked; give --meta",

@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.notes import Note, Notes, note, sentence
+from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks, check
@@ -259,7 +259,7 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
     notes += [note("margin_tables_lacking", dex=dex) for dex in lacking]
     positions = conform(known, POSITIONS)
     checked = check(positions, tables)
-    notes += [sentence(str(table)) for table in adopted_tables(checked)[:SHOWN]]
+    notes += [table.note for table in adopted_tables(checked)[:SHOWN]]
     found = mismatches_of(checked, tables, _marks_beside(store, positions, at))
     return _report(checked, found, moment, notes, Checks.of(positions))
 

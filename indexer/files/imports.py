@@ -222,7 +222,7 @@ def _prepare_answers(
     return Prepared(
         replace(
             summary,
-            notes=(*lines, *map(sentence, notes_on_collateral(positions))),
+            notes=(*lines, *notes_on_collateral(positions)),
             left_out=read.left_out.total,
         ),
         readings,
@@ -301,7 +301,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         path, "positions", known.layout, {**known.columns, **known.constants}, len(readings), rows,
         rows["address"].n_unique(), rows,
     )  # fmt: skip
-    notes += map(sentence, notes_on_collateral(rows))
+    notes += notes_on_collateral(rows)
     return Prepared(replace(summary, notes=tuple(notes), left_out=holdings.left_out), readings)
 
 
