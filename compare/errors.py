@@ -3,6 +3,7 @@
 LiqtruthError
 ├── BadInput                     exit 2
 │   ├── NothingToCompare         no model was given, or the tolerance is no distance
+│   ├── VendorMapRefused         a file or answer of a vendor that is no map, or contradicts itself
 │   └── DivergenceFileError      a file that is not a divergence, or one of another schema version
 └── MissingData                  exit 1
     ├── TooLate                  what came after a forecast's moment can be seen already
@@ -14,6 +15,10 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 
 class NothingToCompare(BadInput):
     """The comparison that was asked for has no answer."""
+
+
+class VendorMapRefused(BadInput):
+    """A map of a vendor that cannot be read as one; names the file, what must hold and what came."""
 
 
 class DivergenceFileError(BadInput):

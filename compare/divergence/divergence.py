@@ -32,8 +32,9 @@ from liqtruth.compare.divergence.matching import (
     match_clusters,
     recall_clusters,
 )
-from liqtruth.compare.divergence.no_information import SAYS, null_of
+from liqtruth.compare.divergence.no_information import null_of
 from liqtruth.compare.errors import NothingToCompare
+from liqtruth.compare.imported.overlap import common_reach, lined_up
 from liqtruth.compare.statistics.distances import (
     band_bounds_pct,
     band_mass_usd,
@@ -195,7 +196,8 @@ def compare_maps(
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
     if not 0 < tolerance_pct <= 50:
         raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
-    range_pct = common_range_pct(truth, *models)
+    truth, models, crowd, far_apart = lined_up(truth, models, crowd)
+    range_pct = min(common_range_pct(truth, *models), common_reach(truth, *models).farthest_pct)
     null = null_of(truth)
     null_scores = score(truth, null, range_pct)
     grains = granularity(truth, range_pct)
@@ -215,13 +217,15 @@ def compare_maps(
         as_of=truth.as_of,
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveat=headline_caveat(truth, held, range_pct),
+        caveat=" ".join(
+            [*filter(None, [headline_caveat(truth, held, range_pct)]), *(f"{one.text}." for one in far_apart)]
+        ),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
-        null_model=SAYS,
+        null_model=null.assumptions[0].text,
         null_scores=null_scores,
         models=tuple(
             replace(result, verdict=standing_said(speaking, one, null_pct))

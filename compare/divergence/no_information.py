@@ -23,7 +23,8 @@ def null_of(heatmap: Heatmap) -> Heatmap:
     """
     grid = PriceGrid.around(heatmap.mark_px)
     half_usd = heatmap.in_grid_usd.total / 2
-    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, -RANGE_PCT / 100, RANGE_PCT / 100))
+    low, high = _range(heatmap)
+    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, low, high))
     width = np.abs(np.diff(distance))
     below = np.arange(grid.bins) < grid.bins_each_way
     return Heatmap(
@@ -38,9 +39,22 @@ def null_of(heatmap: Heatmap) -> Heatmap:
         beyond_usd=Sides(0.0, 0.0),
         never_usd=Sides(0.0, 0.0),
         coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
-        assumptions=(ASSUMED,),
+        assumptions=(
+            ASSUMED if heatmap.covers is None else note("distance_only", within_pct=100 * max(-low, high)),
+        ),
     )
 
 
+def _range(heatmap: Heatmap) -> tuple[float, float]:
+    """Signed ends of what is scored, as shares of the mark: those of the map where it covers less."""
+    end = RANGE_PCT / 100
+    if heatmap.covers is None:
+        return -end, end
+    low, high = (px / heatmap.mark_px - 1 for px in heatmap.covers)
+    return max(low, -end), min(high, end)
+
+
 def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
-    return np.asarray(width / width.sum() * mass_usd, dtype=np.float64)
+    """Nothing on a side that is not covered."""
+    whole = width.sum()
+    return np.asarray(width / whole * mass_usd if whole > 0 else width, dtype=np.float64)
