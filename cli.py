@@ -26,6 +26,7 @@ from liqtruth.commands.score import score_app
 from liqtruth.commands.terminal import degrade_streams, mend_streams, say, say_error
 from liqtruth.commands.transfer import transfer
 from liqtruth.commands.validate import validate_app
+from liqtruth.commands.vendor_maps import add_vendor_maps
 
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 """What the system says of a path that cannot be right."""
@@ -55,6 +56,7 @@ app.command("transfer")(transfer)
 app.add_typer(score_app, name="score")
 app.add_typer(sandbox_app, name="sandbox")
 app.command("demo")(demo)
+add_vendor_maps(map_app)
 add_old_spellings(calibrate_app)
 
 

@@ -68,7 +68,9 @@ def coverage_line(heatmap: Heatmap) -> str:
     coverage = heatmap.coverage
     share = coverage.share
     seen = _sides(coverage.seen_usd)
-    if share is None:
+    if share is None and heatmap.origin is not None and heatmap.origin.unit != "usd":
+        line = f"adds up to {seen.replace('$', '')} in the vendor's own unit"
+    elif share is None:
         line = f"open interest unknown; seen {seen}"
     else:
         verb = "places" if heatmap.source == "modelled" else "covers"
