@@ -82,6 +82,7 @@ def read_by_price(answer: Answer) -> MapsInFile:
             Levels(low_px[filled], high_px[filled], amount[filled], leverage=leverage),
             (float(axis[0]), float(axis[-1])),
             name=name,
+            part=name if tiers else "",
             coin=body.get("symbol") if isinstance(body.get("symbol"), str) else None,
             venue=None if tiers else name,
             mark_px=mark_px,

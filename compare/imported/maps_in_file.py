@@ -99,6 +99,7 @@ def summed(parts: Mapping[str, VendorMap], venue: str | None = None, notes: Note
         levels=joined,
         covers=covers,
         name=WHOLE,
+        part="",
         venue=venue or maps[0].venue,
         leverages=tuple(sorted({tier for one in maps for tier in one.leverages})),
         notes=(*_in_all(one.notes for one in maps), *notes),
@@ -111,9 +112,8 @@ def _in_all(notes: Iterable[Notes]) -> Notes:
 
 def _only_leverage(whole: VendorMap, tier: float) -> VendorMap:
     assert whole.levels.leverage is not None
-    return replace(
-        whole, levels=whole.levels.at(whole.levels.leverage == tier), name=f"x{tier:g}", leverages=(tier,)
-    )
+    name, levels = f"x{tier:g}", whole.levels.at(whole.levels.leverage == tier)
+    return replace(whole, levels=levels, name=name, part=name, leverages=(tier,))
 
 
 @dataclass(frozen=True, eq=False)

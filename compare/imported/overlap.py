@@ -18,9 +18,11 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap, Sides
 from liqtruth.heatmap.levels import BELOW, SIDES
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.notes import Note, Notes, note
 
 IMPORTED: Final = "imported"
+APART: Final = frozenset({"moments_apart", "marks_apart"})
+"""Codes of the notes that a headline must state."""
 APART_S: Final = 900.0
 """Maps of moments further apart are not of the same market."""
 APART_SHARE: Final = 0.005
@@ -30,7 +32,8 @@ SAME: Final = 1e-9
 
 @dataclass(frozen=True)
 class Reach:
-    """How far from its mark a map states anything: log distances of longs and shorts, infinite where it has no end."""
+    """How far from its mark a map states anything, in log distance to the end of the last bin: infinite where it has no
+    end."""
 
     long: float
     short: float
@@ -40,10 +43,9 @@ class Reach:
         if heatmap.covers is None:
             return cls(np.inf, np.inf)
         low_px, high_px = heatmap.covers
-        return cls(
-            max(float(np.log(heatmap.mark_px / low_px)), 0.0),
-            max(float(np.log(high_px / heatmap.mark_px)), 0.0),
-        )
+        width = heatmap.grid.log_width
+        away = (float(np.log(heatmap.mark_px / low_px)), float(np.log(high_px / heatmap.mark_px)))
+        return cls(*(max(float(np.ceil(one / width - SAME)), 0.0) * width for one in away))
 
     def common(self, other: "Reach") -> "Reach":
         return Reach(min(self.long, other.long), min(self.short, other.short))
@@ -151,16 +153,18 @@ def lined_up(
 
     Maps that cover all prices stay as they are. The same maps again give the same.
     """
-    found: Notes = ()
+    whose: dict[Note, list[str]] = {}
     noted = []
     for model in models:
         about = apart(truth, model)
-        found += tuple(one.of(model.label) for one in about)
+        for one in about:
+            whose.setdefault(one, []).append(model.label)
         new = tuple(one for one in about if one not in model.coverage.notes)
         coverage = replace(model.coverage, notes=(*model.coverage.notes, *new))
         noted.append(replace(model, coverage=coverage) if new else model)
     reach = common_reach(truth, *models)
     cuts = [cut(one, reach) for one in (truth, *noted)]
+    found = tuple(one.of(", ".join(dict.fromkeys(labels))) for one, labels in whose.items())
     return cuts[0], tuple(cuts[1:]), None if crowd is None else cut(crowd, reach), found
 
 

@@ -34,6 +34,8 @@ MOST_TIERS: Final = 200
 """More different leverages are no tiers."""
 MOST_COLUMNS: Final = 4000
 """Moments of a series; more are no map over time."""
+INSIDE: Final = 1e-9
+"""Relative: so much above a price is the end of what holds it."""
 STEP: Final = 4_000_000
 """So many pairs of a level and a bin are worked on at once."""
 LONG, SHORT, UNNAMED = 0, 1, -1
@@ -93,6 +95,8 @@ class VendorMap:
     levels: Levels
     covers: tuple[float, float]
     name: str = WHOLE
+    part: str = ""
+    """What the map is a part of its whole by, for its label: a leverage."""
     coin: str | None = None
     venue: str | None = None
     as_of: datetime | None = None
@@ -135,8 +139,8 @@ def buckets(centres: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def span(levels: Levels) -> tuple[float, float]:
-    """Lowest and highest price."""
-    return float(levels.low_px.min()), float(levels.high_px.max())
+    """Lowest and highest price; a level of the highest price alone lies within."""
+    return float(levels.low_px.min()), float(max(levels.high_px.max(), levels.low_px.max() * (1 + INSIDE)))
 
 
 # ------------------------------------------------------------------------------------------ placing
@@ -231,7 +235,7 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
         coin=coin,
         venue=venue_of(found, given),
         source="exact" if found.exact else "imported",
-        model=found.vendor,
+        model=f"{found.vendor} {found.part}".strip(),
         as_of=as_of,
         coverage=Coverage(
             open_interest_usd=found.open_interest_usd,
