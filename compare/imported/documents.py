@@ -4,9 +4,11 @@ The same content comes as the API sent it (`code`, `success`, `data`), as a list
 or bare; numbers come as numbers or as text, moments in seconds or milliseconds. All of that ends here.
 """
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,11 +51,16 @@ class Answer:
 
 def decoded(content: bytes, place: str | Path) -> Any:
     """JSON of any shape; raises `VendorMapRefused`."""
+    collecting = gc.isenabled()
+    gc.disable()  # a hundred thousand new lists would be searched for garbage again and again: four times the time
     try:
         return msgspec.json.decode(content)
     except (*NOT_DECODED, ValueError, OverflowError) as error:
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise VendorMapRefused(f"{place}: not a vendor's map: not JSON: {line[:120]}") from None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def opened(document: Any, place: str | Path) -> Answer:
@@ -165,11 +172,12 @@ def table(rows: Any, width: int, what: str, answer: Answer) -> FloatArray:
     if not rows:
         raise answer.empty()
     try:
-        array = np.asarray(rows, dtype=np.float64)
+        if set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
+            raise TypeError
+        flat = np.fromiter(chain.from_iterable(rows), np.float64, width * len(rows))
     except (ValueError, TypeError, OverflowError):
-        array = None
-    if array is None or array.shape != (len(rows), width):
-        raise answer.refuse(_first_wrong_row(rows, width, what))
+        raise answer.refuse(_first_wrong_row(rows, width, what)) from None
+    array = flat.reshape(-1, width)
     if not np.isfinite(array).all():
         at = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise answer.refuse(f"{what} {at + 1} must hold finite numbers, got {_short(rows[at])}")
