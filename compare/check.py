@@ -14,6 +14,7 @@ from typing import Final
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.divergence import compare_maps
 from liqtruth.compare.divergence.session import make_map
+from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -151,8 +152,9 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     maps, lacking = _maps(view, plan, coin, truth)
     if not maps:
         raise MissingData(f"nothing to check of {coin}: {'; '.join(lacking) or 'give --map or --venue'}")
-    found = compare_maps(truth, maps, crowd=crowd, said=[f"not compared: {why}" for why in lacking])
-    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(lacking))
+    truth, drawn, within, _ = lined_up(truth, maps, crowd)
+    found = compare_maps(truth, drawn, crowd=within, said=[f"not compared: {why}" for why in lacking])
+    return Checked(coin, Comparison(found, truth, drawn), tuple(lacking))
 
 
 def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[list[Heatmap], list[str]]:

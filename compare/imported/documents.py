@@ -26,6 +26,10 @@ SUCCESS: Final = frozenset({"0", "1", "200"})
 """Codes of answers that hold a map: "0" of Coinglass, 1 of CoinAnk, as text or number."""
 PER_S: Final = (1.0, 1e3, 1e6, 1e9)
 """How many of an epoch's unit a second has."""
+PRICES: Final = (1e-12, 1e12)
+"""Between these lie the prices of all markets."""
+MOST: Final = 1e24
+"""Amounts are in units of each vendor's own; none is larger."""
 LONGEST_SHOWN: Final = 40
 STATED: Final = ("message", "msg")
 """Where an answer states in words what is wrong."""
@@ -111,6 +115,8 @@ def floats(values: Any, what: str, answer: Answer, least: float | None = None) -
     """Finite numbers, from numbers or their texts, of at least `least`; raises naming the first that is none."""
     try:
         array = np.asarray(values, dtype=np.float64)
+        if array.ndim != 1:
+            raise TypeError
     except (ValueError, TypeError, OverflowError):
         raise answer.refuse(_first_wrong(values, what)) from None
     wrong = ~np.isfinite(array) if least is None else ~(np.isfinite(array) & (array >= least))
@@ -144,8 +150,9 @@ def _short(value: Any) -> str:
 def prices(values: Any, what: str, answer: Answer) -> FloatArray:
     """Positive finite numbers."""
     found = floats(values, what, answer)
-    if (found <= 0).any():
-        at = int(np.flatnonzero(found <= 0)[0])
+    wrong = (found <= PRICES[0]) | (found > PRICES[1])
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
         raise answer.refuse(f"{what} {at + 1} must be a price above zero, got {found.flat[at]:g}")
     return found
 
@@ -162,7 +169,14 @@ def ascending(values: Any, what: str, answer: Answer) -> FloatArray:
 
 
 def amounts(values: Any, what: str, answer: Answer) -> FloatArray:
-    return floats(values, what, answer, 0.0)
+    """Finite numbers of at least zero, of which no market has so much that sums overflow."""
+    found = floats(values, what, answer, 0.0)
+    if (found > MOST).any():
+        at = int(np.flatnonzero(found > MOST)[0])
+        raise answer.refuse(
+            f"{what} {at + 1} must be an amount that a market can have, got {found.flat[at]:g}"
+        )
+    return found
 
 
 def table(rows: Any, width: int, what: str, answer: Answer) -> FloatArray:
@@ -229,7 +243,9 @@ def moment_of(value: Any, what: str, answer: Answer) -> datetime | None:
 
 def moments_of(values: Sequence[Any], what: str, answer: Answer) -> list[datetime]:
     """Moments of a column, all in one unit: seconds, milliseconds, microseconds or nanoseconds."""
-    found = floats(list(values), what, answer)
+    if not isinstance(values, list | tuple):
+        raise answer.refuse(f"{what} must be a list, got {_short(values)}")
+    found = floats(values, what, answer)
     now_s = datetime.now(UTC).timestamp() + 300
     fitting = [
         unit for unit in PER_S if ((found >= EARLIEST.timestamp() * unit) & (found <= now_s * unit)).all()
