@@ -193,9 +193,9 @@ def read_maps(
 
     Examples
     --------
-    >>> import json
+    >>> import json, pathlib
     >>> document = {"prices": [95.0, 100.0, 105.0], "Binance": [1, 0, 2], "OKX": [3, 0, 0], "lastPrice": 100.0}
-    >>> _ = open("map.json", "w").write(json.dumps(document))
+    >>> _ = pathlib.Path("map.json").write_text(json.dumps(document))
     >>> list(lt.read_maps("map.json", coin="BTC"))
     ['all', 'Binance', 'OKX']
     """
@@ -224,10 +224,10 @@ def read_series(path: str | Path, *, coin: str | None = None, venue: str | None 
 
     Examples
     --------
-    >>> import json
+    >>> import json, pathlib
     >>> candles = [[at, "99", "101", "98", "100", "5"] for at in (1790000000, 1790000300)]
     >>> document = {"y_axis": [95, 105], "liquidation_leverage_data": [[0, 0, 7], [1, 1, 9]], "symbol": "BTC"}
-    >>> _ = open("heat.json", "w").write(json.dumps({**document, "price_candlesticks": candles}))
+    >>> _ = pathlib.Path("heat.json").write_text(json.dumps({**document, "price_candlesticks": candles}))
     >>> len(lt.read_series("heat.json").times)
     2
     """
