@@ -66,6 +66,10 @@ def check(
             rich_help_panel="Reading",
         ),
     ] = 95,
+    addresses: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also the accounts of this file; may be repeated.", rich_help_panel="Reading"),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read no host: only what is stored.", rich_help_panel="Reading")
     ] = False,
@@ -96,6 +100,7 @@ def check(
         coverage=coverage / 100,
         days=days,
         venue_url=venue_url,
+        addresses=addresses or (),
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency
@@ -141,7 +146,7 @@ def _of_coin(target: Target, coin: str, coins: int) -> Target:
 
 def _json(checked: "Sequence[Checked]") -> str:
     """As `compare` gives it; of several coins a list."""
-    from liqtruth.compare.divergence.files import to_json
+    from liqtruth.compare.divergence.divergence import to_json
 
     texts = [to_json(one.comparison.divergence) for one in checked]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"

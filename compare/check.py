@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import make_map
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
@@ -21,6 +22,7 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.durations import format_duration
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
@@ -35,7 +37,8 @@ NAIVE: Final = "tiers"
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """What is checked and what it may take. `maps` are files; `venue_url` stands in for the hosts of all venues."""
+    """What is checked and what it may take. `maps` are files, `addresses` lists of accounts beside those that
+    are found; `venue_url` stands in for the hosts of all venues."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -44,6 +47,7 @@ class CheckPlan:
     coverage: float = 0.95
     days: int = 30
     venue_url: str | None = None
+    addresses: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Checked:
     coin: str
     comparison: Comparison
     lacking: tuple[str, ...]
+    """Specs of the maps that could not be made; why is among the remarks."""
 
 
 def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
@@ -135,6 +140,7 @@ async def _accounts(
             store,
             plan.coins,
             endpoint,
+            files=plan.addresses,
             within_s=plan.within_s,
             target=plan.coverage,
             on_found=watching.on_found,
@@ -151,14 +157,18 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     truth, crowd = whole_and_layer(view, coin, "crowd")
     maps, lacking = _maps(view, plan, coin, truth)
     if not maps:
-        raise MissingData(f"nothing to check of {coin}: {'; '.join(lacking) or 'give --map or --venue'}")
+        why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
+        raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
+    notes = [note("not_compared", missing=[one]) for one in lacking]
     truth, drawn, within, _ = lined_up(truth, maps, crowd)
-    found = compare_maps(truth, drawn, crowd=within, said=[f"not compared: {why}" for why in lacking])
-    return Checked(coin, Comparison(found, truth, drawn), tuple(lacking))
+    found = compare_maps(truth, drawn, crowd=within, notes=notes)
+    return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
 
 
-def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[list[Heatmap], list[str]]:
-    """The given maps first; a model that cannot be made is named."""
+def _maps(
+    store: Store, plan: CheckPlan, coin: str, truth: Heatmap
+) -> tuple[list[Heatmap], list[tuple[str, str]]]:
+    """The given maps first; a model that cannot be made is named, with the reason."""
     maps = [make_map(store, coin, path, None, "30d") for path in plan.maps]
     lacking = []
     for spec in _models(store, plan.venues):
@@ -167,7 +177,7 @@ def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[lis
         except LiqtruthError as error:
             if error.exit_code == 2:
                 raise
-            lacking.append(f"{spec} ({error})")
+            lacking.append((spec, str(error)))
     return maps, lacking
 
 

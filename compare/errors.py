@@ -3,8 +3,7 @@
 LiqtruthError
 ├── BadInput                     exit 2
 │   ├── NothingToCompare         no model was given, or the tolerance is no distance
-│   ├── VendorMapRefused         a file or answer of a vendor that is no map, or contradicts itself
-│   └── DivergenceFileError      a file that is not a divergence, or one of another schema version
+│   └── VendorMapRefused         a file or answer of a vendor that is no map, or contradicts itself
 └── MissingData                  exit 1
     ├── TooLate                  what came after a forecast's moment can be seen already
     └── ContentChanged           the file of a forecast is gone, or is no longer what was stored
@@ -19,10 +18,6 @@ class NothingToCompare(BadInput):
 
 class VendorMapRefused(BadInput):
     """A map of a vendor that cannot be read as one; names the file, what must hold and what came."""
-
-
-class DivergenceFileError(BadInput):
-    """A file that is not a divergence, or one of another schema version."""
 
 
 class TooLate(MissingData):
