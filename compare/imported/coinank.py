@@ -21,8 +21,9 @@ from liqtruth.compare.imported.documents import (
     price_of,
     table,
 )
+from liqtruth.compare.imported.levels import Levels, buckets
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
-from liqtruth.compare.imported.vendor_map import WHOLE, Levels, VendorMap, buckets
+from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note
 

@@ -24,8 +24,9 @@ from liqtruth.compare.imported.documents import (
     prices,
     table,
 )
+from liqtruth.compare.imported.levels import Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
-from liqtruth.compare.imported.vendor_map import WHOLE, Levels, VendorMap, buckets, span
+from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.notes import note
 
 VENDOR: Final = "coinglass"

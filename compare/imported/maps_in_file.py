@@ -9,7 +9,8 @@ import numpy as np
 
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import Answer
-from liqtruth.compare.imported.vendor_map import WHOLE, Columns, Levels, VendorMap
+from liqtruth.compare.imported.levels import Levels
+from liqtruth.compare.imported.vendor_map import WHOLE, Columns, VendorMap
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Notes, note
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.imported.vendor_map import Levels, split, spread
+from liqtruth.compare.imported.levels import Levels, split, spread
 from liqtruth.estimator.model.columns_frame import places
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
@@ -23,6 +23,8 @@ from liqtruth.heatmap.notes import Note, Notes, note
 IMPORTED: Final = "imported"
 APART: Final = frozenset({"moments_apart", "marks_apart"})
 """Codes of the notes that a headline must state."""
+NOT_USD: Final = frozenset({"unit_unknown", "unit_percent"})
+"""Codes of the notes of maps whose amounts are not USD, or may not be."""
 APART_S: Final = 900.0
 """Maps of moments further apart are not of the same market."""
 APART_SHARE: Final = 0.005
@@ -139,7 +141,11 @@ def apart(truth: Heatmap, model: Heatmap) -> Notes:
     found: Notes = ()
     gap_s = (model.as_of - truth.as_of).total_seconds()
     if abs(gap_s) > APART_S:
-        found += (note("moments_apart", gap_s=abs(gap_s), when="after" if gap_s > 0 else "before"),)
+        found += (
+            note(
+                "moments_apart", gap_s=60.0 * round(abs(gap_s) / 60), when="after" if gap_s > 0 else "before"
+            ),
+        )
     basis = model.mark_px / truth.mark_px - 1
     if abs(basis) > APART_SHARE:
         found += (note("marks_apart", basis_pct=100 * basis, model_px=model.mark_px, truth_px=truth.mark_px),)

@@ -15,8 +15,9 @@ import polars as pl
 
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import Answer, amounts, ascending, floats, prices
+from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
-from liqtruth.compare.imported.vendor_map import LONG, SHORT, WHOLE, Levels, VendorMap, buckets, span
+from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.compare.imported.vendors import sides_of
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note

@@ -22,8 +22,9 @@ from liqtruth.compare.imported.documents import (
     price_of,
     prices,
 )
+from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
-from liqtruth.compare.imported.vendor_map import LONG, SHORT, WHOLE, Levels, VendorMap, buckets, span
+from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.notes import Notes, note
