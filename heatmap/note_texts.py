@@ -295,7 +295,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "the file has prices from {low_px:,.6g} to {high_px:,.6g} ({below_pct:+.1f} to {above_pct:+.1f} % from the "
         "mark); nothing is known beyond"
     ),
-    "exact_of": "positions as {provider} has read them; how many of them make the shape is not known here",
+    "exact_of": "positions as {provider} has read them: how large the largest are is not known here",
     "unit_unknown": (
         "{vendor} does not state what its amounts are (notional, collateral or relative): only shapes compare"
     ),

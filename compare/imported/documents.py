@@ -22,6 +22,8 @@ from liqtruth.storage.clock import EARLIEST, is_timely, wanted
 
 MOST_BYTES: Final = 64 * 2**20
 """Of a vendor's map once unpacked; the largest that is known has 2.7 million."""
+MOST_VALUES: Final = 10_000_000
+"""Of a document, so that it fits into memory; the largest map that is known has 400,000."""
 SUCCESS: Final = frozenset({"0", "1", "200"})
 """Codes of answers that hold a map: "0" of Coinglass, 1 of CoinAnk, as text or number."""
 PER_S: Final = (1.0, 1e3, 1e6, 1e9)
@@ -54,7 +56,9 @@ class Answer:
 
 
 def decoded(content: bytes, place: str | Path) -> Any:
-    """JSON of any shape; raises `VendorMapRefused`."""
+    """JSON of any shape; raises `VendorMapRefused`, also for more values than any map has."""
+    if sum(content.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
+        raise VendorMapRefused(f"{place}: must hold at most {MOST_VALUES:,} values: is it one map?")
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand new lists would be searched for garbage again and again: four times the time
     try:

@@ -22,6 +22,7 @@ from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Sides
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.files.coin_names import folded
 
 MOST_CONTRADICTED: Final = 0.1
@@ -55,7 +56,7 @@ class Given:
 @dataclass(frozen=True, eq=False)
 class VendorMap:
     """One map of a file. What is null is not stated there. `covers` are the lowest and highest price of its axis;
-    `exact` where its levels are positions that were read, not a model."""
+    `exact` where its levels are positions that were read, not a model, and `counts` how many each level has."""
 
     answer: Answer
     vendor: str
@@ -72,7 +73,7 @@ class VendorMap:
     leverages: tuple[float, ...] = ()
     unit: Literal["usd", "percent", "unknown"] = "unknown"
     exact: bool = False
-    positions: int | None = None
+    counts: FloatArray | None = None
     open_interest_usd: float | None = None
     notes: Notes = ()
 
@@ -137,7 +138,7 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
         coverage=Coverage(
             open_interest_usd=found.open_interest_usd,
             seen_usd=Sides(*seen),
-            positions=found.positions,
+            positions=None if found.counts is None else int(found.counts.sum()),
             notes=(*found.notes, *notes, *when, *_about(found, mark_px, low_px, high_px)),
         ),
     )
@@ -145,7 +146,11 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
         drawn,
         origin=Origin(found.vendor, found.layout, found.name, found.unit, found.leverages),
         covers=(min(low_px, mark_px), max(high_px, mark_px)),
-        breakdown=drawn.breakdown if tiers else None,
+        breakdown=_counted(breakdown, found, levels, mark_px, grid)
+        if found.exact
+        else breakdown
+        if tiers
+        else None,
     )
 
 
@@ -169,6 +174,19 @@ def _breakdown(mass: FloatArray, tiers: Sequence[float], grid: PriceGrid) -> pl.
             frame = frame.with_columns(leverage_band=bands.gather(group[theirs]))
         rows.append(frame)
     return pl.concat(rows)
+
+
+def _counted(
+    breakdown: pl.DataFrame, found: VendorMap, levels: Levels, mark_px: float, grid: PriceGrid
+) -> pl.DataFrame:
+    """With the number of positions in each bin, one where they are not counted; the largest may be all of it, so that
+    no more is claimed of the shape than so many bins can bear."""
+    counts = np.ones(levels.amount.size) if found.counts is None else found.counts
+    kept, _, _ = split(replace(levels, amount=counts), mark_px)
+    placed = np.ceil(spread(kept, grid)[0])
+    sides, places_ = breakdown["side"].to_physical().to_numpy(), breakdown["bin"].to_numpy() + 1
+    positions = pl.Series(np.maximum(placed[sides, places_], 1), dtype=pl.UInt32)
+    return breakdown.with_columns(positions=positions, largest_usd=pl.col("notional_usd"))
 
 
 def coin_of(found: VendorMap, given: Given) -> tuple[str, float]:
@@ -214,6 +232,8 @@ def moment_given(found: VendorMap, given: Given) -> tuple[datetime, Notes]:
     if given.file_time is None:
         raise found.answer.refuse("the file states no moment: give it with --as-of")
     at = given.file_time.astimezone(UTC)
+    if not is_timely(at):
+        raise found.answer.refuse(f"the file's own time must be {wanted()}, got {at:%Y-%m-%d}: give --as-of")
     return at, (note("moment_of_file", at=f"{at:%Y-%m-%d %H:%M} UTC"),)
 
 

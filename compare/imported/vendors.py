@@ -167,10 +167,8 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
         amounts([row.get(f"{side}_notional") for row in rows], f"{side}_notional of level", answer)
         for side in ("long", "short")
     )
-    counts = [row.get(f"{side}_count") for row in rows for side in ("long", "short")]
-    count = (
-        None if any(one is None for one in counts) else int(amounts(counts, "count of level", answer).sum())
-    )
+    found = [row.get(f"{side}_count") for side in ("long", "short") for row in rows]
+    counts = None if any(one is None for one in found) else amounts(found, "count of level", answer)
     flagged = body.get("flagged_notional")
     notes: Notes = ()
     if flagged is not None and amounts([flagged], "flagged_notional", answer)[0] > 0:
@@ -191,7 +189,7 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
             mark_px=price_of(body["mid_price"], "mid_price", answer),
             unit="usd",
             exact=True,
-            positions=count,
+            counts=counts,
             notes=notes,
         )
     )  # fmt: skip

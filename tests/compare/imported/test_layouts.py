@@ -19,6 +19,7 @@ from liqtruth.compare.imported.read import (
     read_series,
 )
 from liqtruth.compare.imported.vendor_map import Given
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH, granularity
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
 from tests.compare.imported.layouts import AT, LEVELS, LONG_USD, MARK, SHORT_USD, written
@@ -245,10 +246,17 @@ def test_packed_files_are_read(tmp_path: Path) -> None:
 
 
 def test_an_exact_map_of_another_provider_is_exact_and_names_it(tmp_path: Path) -> None:
-    found = read_map(written(tmp_path, layouts.oxarchive(flagged_notional=5e5)), coin="BTC")
+    document = layouts.oxarchive(flagged_notional=5e5)
+    found = read_map(written(tmp_path, document), coin="BTC")
     assert (found.source, found.label, found.as_of) == ("exact", "hyperliquid 0xarchive", AT)
     assert found.coverage.positions == len(LEVELS)
     assert {"exact_of", "not_in_buckets"} <= codes(found)
+    sides = granularity(found)
+    assert [side.positions for side in sides] >= [3, 2]
+    assert all(side.effective_most < ENOUGH for side in sides), "few levels must not pass the gate of claims"
+    del document["data"]["levels"][0]["long_count"]
+    uncounted = granularity(read_map(written(tmp_path, document), coin="BTC"))
+    assert all(0 < side.effective_most < ENOUGH for side in uncounted)
     with pytest.raises(VendorMapRefused, match="levels must be there, got null"):
         read_map(written(tmp_path, layouts.oxarchive(levels=None)), coin="BTC")
 
