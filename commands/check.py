@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, Watching
     from liqtruth.estimator.feeds.fetch import FetchReport
     from liqtruth.indexer.discovery.find import Discovery
-    from liqtruth.indexer.sweep.sight import Sight
+    from liqtruth.indexer.sweep.report import Sight
 
 PAGE: Final = "check.html"
 STEP_S: Final = 10.0

@@ -27,7 +27,7 @@ from liqtruth.heatmap.notes import Notes
 from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -29,7 +29,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.synthetic import SYNTHETIC
 from liqtruth.heatmap.text import age
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 OLDEST: Final = timedelta(minutes=10)

@@ -25,7 +25,7 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.text import counted
-from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 
 LEAST_HOURS: Final = 24

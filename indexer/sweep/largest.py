@@ -26,13 +26,11 @@ from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
 from liqtruth.indexer.discovery.sources import leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, exchange_time_s
-from liqtruth.indexer.info.dexes import MAIN, find_dexes, read_dexes
+from liqtruth.indexer.info.budget import Budget, Patience
+from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

@@ -13,7 +13,7 @@ from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, largest_first, read_largest
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses

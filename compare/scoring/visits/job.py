@@ -38,7 +38,7 @@ from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.notes import Notes, note, of_codes, texts
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
