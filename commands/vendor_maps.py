@@ -62,8 +62,11 @@ def map_import(
     The layout is recognised by its structure. What the file states goes before what is given.
     """
     from liqtruth.compare.imported.read import given_of, open_maps, parted, read_leverage_model
+    from liqtruth.heatmap.files import is_own, read_map
 
     path, part = parted(file)
+    if is_own(path) and not (listed or series or leverage_model):
+        return export_map(read_map(path), out)
     if leverage_model is not None:
         write_model(read_leverage_model(path).to_json(), leverage_model)
     maps = open_maps(

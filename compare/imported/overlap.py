@@ -65,11 +65,12 @@ class Reach:
 
 
 def common_reach(*maps: Heatmap) -> Reach:
-    """What all of these maps state anything about."""
-    found = Reach(np.inf, np.inf)
-    for heatmap in maps:
-        found = found.common(Reach.of(heatmap))
-    return found
+    """What all of these maps state anything about; a map that has nothing on a side takes that side from no other."""
+    reaches = [Reach.of(heatmap) for heatmap in maps]
+    return Reach(
+        min((one.long for one in reaches if one.long > 0), default=0.0),
+        min((one.short for one in reaches if one.short > 0), default=0.0),
+    )
 
 
 def cut(heatmap: Heatmap, reach: Reach) -> Heatmap:

@@ -58,6 +58,11 @@ def test_what_is_written_is_what_python_reads(run: Run, tmp_path: Path) -> None:
     assert json.loads(again.stdout) == json.loads(own.read_text())
 
 
+def test_a_map_of_this_program_is_shown_too(run: Run, truth: str) -> None:
+    assert "BTC on hyperliquid: exact positions" in run("map", "import", truth).stdout
+    assert "it holds one map" in run("map", "import", truth, "--list", code=2).stderr
+
+
 def test_all_columns_are_written_as_a_series(run: Run, tmp_path: Path) -> None:
     path, target = written(tmp_path, layouts.coinglass_heatmap()), tmp_path / "series.csv"
     run("map", "import", str(path), "--coin", "BTC", "--series", "-o", str(target))

@@ -96,10 +96,12 @@ def test_totals_are_never_compared(factor: float) -> None:
     assert one.share_above == pytest.approx(other.share_above)
 
 
-def test_a_side_that_one_map_does_not_cover_has_no_score_and_no_error() -> None:
-    found = compare_maps(map_of(MANY), [vendors([("long", 3.0, 1e6)], -10.0, 0.0)])
+def test_a_side_that_one_map_lacks_has_no_score_there_and_takes_it_from_no_other() -> None:
+    one_sided = vendors([("long", 3.0, 1e6)], -10.0, 0.0)
+    found = compare_maps(map_of(MANY), [one_sided, map_of(MANY, venue="binance", model="tiers")])
     assert found.models[0].scores.long.wasserstein_pct is not None
     assert found.models[0].scores.short.wasserstein_pct is None
+    assert found.models[1].scores.wasserstein_pct == pytest.approx(0.0, abs=1e-6)
 
 
 def test_lining_up_again_changes_nothing() -> None:
