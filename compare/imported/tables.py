@@ -80,7 +80,7 @@ def read_table(
             )
     if not ({"usd"} <= columns.keys() or {"long", "short"} & columns.keys()):
         return _wide(rows, columns, answer)
-    return _long(rows, columns, answer, beside)
+    return _long(rows, columns, answer, beside, given)
 
 
 def _headed(rows: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +127,11 @@ def _prices(rows: pl.DataFrame, columns: Mapping[str, str], answer: Answer) -> t
 
 
 def _long(
-    rows: pl.DataFrame, columns: dict[str, str], answer: Answer, beside: Mapping[str, str]
+    rows: pl.DataFrame,
+    columns: dict[str, str],
+    answer: Answer,
+    beside: Mapping[str, str],
+    given: Mapping[str, str],
 ) -> MapsInFile:
     """A level per row: one map, or one per time, or one per exchange."""
     low, high = _prices(rows, columns, answer)
@@ -161,7 +165,7 @@ def _long(
         span(levels),
         coin=_one(rows, columns.get("coin"), "the coin", answer) or beside.get("symbol"),
         leverages=tiers if len(tiers) <= 50 else (),
-        unit="usd" if vendor == "table" else "unknown",
+        unit="usd" if _in_usd(columns, given) else "unknown",
     )
     if "time" in columns:
         return _by_time(rows, columns, whole, answer)
@@ -170,6 +174,12 @@ def _long(
         return _by_venue(rows[columns["venue"]].to_list(), whole)
     venue = _one(rows, columns.get("venue"), "the venue", answer)
     return MapsInFile.by_leverage(replace(whole, venue=venue))
+
+
+def _in_usd(columns: Mapping[str, str], given: Mapping[str, str]) -> bool:
+    """Whether the amounts are called USD, by the file or by the user."""
+    named = [name for ours in ("usd", "long", "short") if (name := columns.get(ours)) is not None]
+    return "usd" in given or all("usd" in name.lower() or "notional" in name.lower() for name in named)
 
 
 def _leverage(rows: pl.DataFrame, theirs: str | None, answer: Answer) -> FloatArray | None:

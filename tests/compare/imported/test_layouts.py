@@ -20,6 +20,8 @@ from liqtruth.compare.imported.read import (
 )
 from liqtruth.compare.imported.vendor_map import Given
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, granularity
+from liqtruth.heatmap.drawing.captions import coverage_line
+from liqtruth.heatmap.drawing.notebook import series_html as page_of
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
 from tests.compare.imported.layouts import AT, LEVELS, LONG_USD, MARK, SHORT_USD, written
@@ -219,6 +221,36 @@ def test_columns_of_an_unknown_table_are_named(tmp_path: Path) -> None:
         read_map(path, columns={"price": "c"})
     with pytest.raises(VendorMapRefused, match="--columns: must be price, low"):
         read_map(path, columns={"prize": "a"})
+
+
+def test_amounts_of_a_table_are_usd_where_they_are_called_so(tmp_path: Path) -> None:
+    for header, columns, unit in (
+        (b"price,usd", None, "usd"),
+        (b"price,notional_usd", None, "usd"),
+        (b"price,size", None, "unknown"),
+        (b"price,size", "usd=size", "usd"),
+    ):
+        path = written(tmp_path, layouts.table_csv().replace(b"price,usd", header), "map.csv")
+        found = read_map(path, coin="BTC", mark=MARK, columns=columns)
+        assert found.origin is not None
+        assert found.origin.unit == unit
+
+
+def test_drawings_name_the_unit_that_the_amounts_have(tmp_path: Path) -> None:
+    usd = read_map(written(tmp_path, layouts.datamaxi()))
+    unknown = read_map(written(tmp_path, layouts.coinank_by_leverage()))
+    percent = read_map(written(tmp_path, layouts.undertow()))
+    titles = [one.plot().layout.xaxis.title.text for one in (usd, unknown, percent)]
+    assert ["USD" in title for title in titles] == [True, False, False]
+    assert "own unit" in titles[1]
+    assert sum(sum(bars.x) for bars in percent.plot().data[:2]) == pytest.approx(100)
+    assert "60 % long / 40 % short" in coverage_line(percent)
+
+
+def test_a_series_states_whose_it_is_and_what_its_amounts_are(tmp_path: Path) -> None:
+    series = read_series(written(tmp_path, layouts.coinglass_heatmap()), coin="BTC")
+    assert any("coinglass does not state" in line for line in series.describe())
+    assert "imported coinglass" in page_of(series)
 
 
 def test_json_rows_json_lines_and_parquet_are_tables_too(tmp_path: Path) -> None:
