@@ -250,7 +250,7 @@ def test_drawings_name_the_unit_that_the_amounts_have(tmp_path: Path) -> None:
 def test_a_series_states_whose_it_is_and_what_its_amounts_are(tmp_path: Path) -> None:
     series = read_series(written(tmp_path, layouts.coinglass_heatmap()), coin="BTC")
     assert any("coinglass does not state" in line for line in series.describe())
-    assert "imported coinglass" in page_of(series)
+    assert "coinglass over time" in page_of(series)
 
 
 def test_json_rows_json_lines_and_parquet_are_tables_too(tmp_path: Path) -> None:
