@@ -63,8 +63,7 @@ def score_realised(
     (uniform) and of equal tiers.
     """
     from liqtruth.compare.scoring.realised.job import score_realised as scored_on
-    from liqtruth.compare.scoring.realised.page import write_page
-    from liqtruth.compare.scoring.realised.shown import realised_lines, realised_tables
+    from liqtruth.compare.scoring.realised.shown import realised_lines, realised_tables, write_page
 
     with opened_store() as store, progress("maps and windows", 1.0) as advance:
         result = scored_on(

@@ -90,7 +90,7 @@ def validate_show(
 ) -> None:
     """Show a saved result again; nothing is computed."""
     from liqtruth.compare.validation.final_window import last_opened
-    from liqtruth.compare.validation.validation import load, proof_path
+    from liqtruth.compare.validation.validation import load, validation_path
     from liqtruth.heatmap.errors import BadInput
 
     if coins and not final:
@@ -99,11 +99,11 @@ def validate_show(
         )
     with opened_store() as store:
         data_dir = store.settings.data_dir
-        proof_path(data_dir, name)
+        validation_path(data_dir, name)
         if not final:
             return _tell(load(data_dir, name), out)
         opened = last_opened(data_dir, coins or [])
-    say(f"final window of {opened.told}, opened at {opened.opened_at:%Y-%m-%dT%H:%MZ}", err=True)
+    say(f"final window of {opened.coins_and_days}, opened at {opened.opened_at:%Y-%m-%dT%H:%MZ}", err=True)
     return _tell(opened.findings, out)
 
 
@@ -117,11 +117,11 @@ def judge(
     open_final: bool,
 ) -> None:
     """Fit and judge, save what was found, and show it."""
-    from liqtruth.compare.validation.validation import proof_path, save
+    from liqtruth.compare.validation.validation import save, validation_path
 
     with opened_store() as store:
         data_dir = store.settings.data_dir
-        proof_path(data_dir, name)
+        validation_path(data_dir, name)
         plan = _planned(samples.gathered(store, coins), **vars(splits))
         found = _judged(data_dir, plan, open_final)
         path = save(data_dir, name, found)
@@ -155,10 +155,10 @@ def _judged(data_dir: Path, plan: "Plan", open_final: bool) -> "Findings":
 def _tell(found: "Findings", out: Outputs) -> None:
     """Lines and table, or JSON, and a page."""
     from liqtruth.compare.validation.page import write_page
-    from liqtruth.compare.validation.shown import proof_lines, proof_table
+    from liqtruth.compare.validation.shown import validation_lines, validation_table
 
     def shown() -> None:
-        say_lines([*proof_lines(found), ""])
-        print_view(proof_table(found), TABLE_WIDTH)
+        say_lines([*validation_lines(found), ""])
+        print_view(validation_table(found), TABLE_WIDTH)
 
     tell(found, out, shown, write_page)

@@ -61,7 +61,7 @@ class Watching:
 
 @dataclass
 class Gathered:
-    """What was read: null where it came to nothing, and then `failed` says why."""
+    """What was read: null where it came to nothing, and then `failed` has the reasons."""
 
     accounts: LargestReport | None = None
     series: list[FetchReport] = field(default_factory=list)
@@ -123,7 +123,7 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
 
 
 async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
-    """A synthetic exchange has venues of its own, at the same endpoint: those of the world would say nothing of it."""
+    """A synthetic exchange has venues of its own, at the same endpoint: those of the world are other markets."""
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     async with InfoClient(
         endpoint.url, budget, store.settings.request_timeout_s, 1, endpoint.patience

@@ -25,4 +25,4 @@ class TooLate(MissingData):
 
 
 class ContentChanged(MissingData):
-    """The file of a forecast is gone, or is no longer what its row says."""
+    """The file of a forecast is gone, or no longer matches its row."""

@@ -114,7 +114,9 @@ def test_the_demo_calibrates_on_what_it_does_not_judge(run: Run, tmp_path: Path)
     assert all(one.ranked for one in crowd.models)
 
 
-def test_a_demo_that_is_too_small_to_calibrate_says_so_and_compares_without(run: Run, tmp_path: Path) -> None:
+def test_a_demo_that_is_too_small_to_calibrate_states_it_and_compares_without(
+    run: Run, tmp_path: Path
+) -> None:
     few, short = (["--accounts", "120", "--days", "4"], ["--accounts", "50", "--days", "2"])
     for size, why in ((few, "effective positions a side, 50 are needed"), (short, "too short")):
         shown = run("demo", "--dir", str(tmp_path / "demo"), *size).stdout

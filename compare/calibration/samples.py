@@ -21,7 +21,7 @@ from liqtruth.compare.statistics.map_scores import (
     BIN,
     BINS,
     GRID_WIDTH_BPS,
-    outward,
+    axis_columns,
 )
 from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
@@ -51,7 +51,7 @@ BASELINE_NAMES: Final = (*MODELS, *PLAIN)
 
 
 class SampleRefused(MissingData):
-    """A moment that nothing can be fitted on; the message says why."""
+    """A moment that nothing can be fitted on; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ LIMITS: Final = Limits()
 class SideSample:
     """`columns` (bins, classes x nodes) per coordinate; `holdings` are the positions; `baselines` (bins,) by name.
 
-    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `holdings.entry_bin`.
+    `entries` (entry bins, classes) are where the classes have what stands opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
 
@@ -244,7 +244,7 @@ def _side(
 def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
     """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
     dictionary, shares = model.dictionary_, model.shares_
-    placed = outward(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
+    placed = axis_columns(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
     allowed = np.tile(shares.leverage <= highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
@@ -270,7 +270,7 @@ def baseline_maps(
         model.fit(series, venue, coin)
         for side in SIDES:
             columns = model.dictionary_.of(side)
-            placed = outward(columns.placed.sum(axis=0), model.dictionary_.grid, side)
+            placed = axis_columns(columns.placed.sum(axis=0), model.dictionary_.grid, side)
             found[side][name] = placed.reshape(BINS, -1) @ model.shares_.of(side).ravel()
     held_usd = float(series.bars.open_interest[-1]) * series.mark_px
     for name in PLAIN:

@@ -83,8 +83,8 @@ class Comparison:
             for r in found.models
         ]
         heads = ("W1, percent of price", "model", "knows only the mark")
-        said = [found.verdict, found.caveat, *([SYNTHETIC_NOTE] if found.synthetic else [])]
-        lines = [f"<div>{escape(line)}</div>" for line in said if line]
+        sentences = [found.verdict, found.caveat, *([SYNTHETIC_NOTE] if found.synthetic else [])]
+        lines = [f"<div>{escape(line)}</div>" for line in sentences if line]
         return card(
             [
                 f"<b>{escape(f'{found.coin}: against {found.truth.label}')}</b>",

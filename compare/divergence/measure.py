@@ -23,7 +23,7 @@ from liqtruth.compare.conclusion import (
     concluded,
     in_words,
     passes,
-    standing_said,
+    standing_text,
 )
 from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
@@ -92,7 +92,9 @@ def compare_maps(
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
     if not 0 < tolerance_pct <= 50:
-        raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
+        raise NothingToCompare(
+            f"the tolerance must be above 0 and at most 50 % of price, got {tolerance_pct!r}"
+        )
     truth, models, crowd, far_apart = lined_up(truth, models, crowd)
     range_pct = min(common_range_pct(truth, *models), common_reach(truth, *models).farthest_pct)
     null = null_of(truth)
@@ -126,7 +128,7 @@ def compare_maps(
         models=tuple(
             replace(
                 result,
-                verdict=standing_said(speaking, one, null_pct),
+                verdict=standing_text(speaking, one, null_pct),
                 diagnosis=()
                 if speaking is None or result.barred
                 else diagnose(truth, model, range_pct, floor_pct, result.pairs, judged_by),
@@ -147,11 +149,11 @@ def layer_results(
     range_pct: float,
     bars: Sequence[Barred | None] = (),
 ) -> tuple[LayerResult, ...]:
-    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` say per model why it is
+    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` are per model why it is
     not ranked; by default all are."""
-    held = bars or [None] * len(models)
+    all_bars = bars or [None] * len(models)
     return tuple(
-        layer_result(name, truth, models, range_pct, held) for name, truth in ((RAW, raw), (CROWD, crowd))
+        layer_result(name, truth, models, range_pct, all_bars) for name, truth in ((RAW, raw), (CROWD, crowd))
     )
 
 
@@ -167,7 +169,7 @@ def layer_result(
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
         enough=enough,
-        says=_says(name, grains, enough),
+        says=_gate_text(name, grains, enough),
         null_scores=null,
         models=tuple(
             _scored(truth, model, range_pct, null, ranked=enough and bar is None)
@@ -260,7 +262,7 @@ def _result(
 
 def _speaking(grains: Sequence[Granularity], layers: Sequence[LayerResult]) -> str | None:
     """The layer that conclusions are drawn from: the whole truth, else its crowd, else none. A truth that is no reading
-    of positions has no gate: what is told of it is how alike the maps are."""
+    of positions has no gate: its scores are how alike the maps are."""
     if passes(grains) or not grains:
         return RAW
     return next((layer.layer for layer in layers if layer.layer == CROWD and layer.enough), None)
@@ -334,7 +336,7 @@ def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, r
     return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
 
 
-def _says(name: str, grains: Sequence[Granularity], enough: bool) -> str:
+def _gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
     """Whether the layer passes the gate of claims about shape."""
     numbers = " and ".join(f"{side.effective_least:.0f} {side.side}s" for side in grains)
     if enough:

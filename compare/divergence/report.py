@@ -44,7 +44,7 @@ def render_report(
 ) -> str:
     """The maps are those that the divergence was computed from.
 
-    Ages are told against `now`, by default the clock, and anew when the page is opened."""
+    Ages are those at `now`, by default the clock, and computed anew when the page is opened."""
     ages = [map_age(heatmap, now) for heatmap in (truth, *models)]
     label = divergence.truth.label
     return render(
@@ -79,15 +79,15 @@ def write_report(divergence: Divergence, truth: Heatmap, models: Sequence[Heatma
 
 
 def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -> go.Figure:
-    """One line per map and side from the mark outward; sides that a map does not hold are left out."""
+    """One line per map and side from the mark outward; sides that a map has nothing on are left out."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for number, (label, heatmap, line) in enumerate(_lines(truth, models)):
         name = escape(label, quote=False)
         drawn = [(side, _trace(heatmap, side, range_pct)) for side in SIDES]
-        held = [(side, trace) for side, trace in drawn if trace is not None]
-        for position, (side, (x, y)) in enumerate(held):
+        present = [(side, trace) for side, trace in drawn if trace is not None]
+        for position, (side, (x, y)) in enumerate(present):
             figure.add_trace(
                 go.Scatter(
                     x=x,

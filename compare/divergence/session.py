@@ -105,7 +105,7 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
         return read_map(spec, coin=coin)
     venue, colon, model = spec.partition(":")
     if not (venue and colon and model):
-        raise BadInput(f"{spec!r} is no map: write exact, VENUE:MODEL (e.g. binance:tiers) or a map file")
+        raise BadInput(f"a map must be exact, VENUE:MODEL (e.g. binance:tiers) or a map file, got {spec!r}")
     return modelled_map(store, coin, venue, model, window, at=at)
 
 

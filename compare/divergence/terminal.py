@@ -35,12 +35,12 @@ SHOWN: Final = (
     ("share_above_error", "both"),
 )
 BOTH_SIDES: Final = {"both": "one axis"}
-NOT_MATCHED: Final = "where clusters lie; what was matched is not told, since it would rank no model"
+NOT_MATCHED: Final = "where clusters lie; what was matched is left out, since it would rank no model"
 SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
 
 
 def divergence_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
-    """Fits 80 columns whatever the number of models. Ages are told against `now`, by default the clock."""
+    """Fits 80 columns whatever the number of models. Ages are those at `now`, by default the clock."""
     parts: list[RenderableType] = [answer_view(divergence, now)]
     for start in range(0, len(divergence.models), MODELS_ABREAST):
         chosen = slice(start, start + MODELS_ABREAST)

@@ -115,10 +115,11 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     run("check", "BTC", "ETH", *common, "--coverage", "30", "-o", str(page))
     assert {path.name for path in tmp_path.glob("*.html")} == {"check-BTC.html", "check-ETH.html"}
     requests = served.requests["clearinghouseState"]
-    told = json.loads(run("check", "BTC", *common, "--coverage", "30", "--json").stdout)
+    result = json.loads(run("check", "BTC", *common, "--coverage", "30", "--json").stdout)
     assert served.requests["clearinghouseState"] == requests
     assert (
-        json.loads(run("check", "BTC", *common[4:], "--offline", "--json").stdout)["models"] == told["models"]
+        json.loads(run("check", "BTC", *common[4:], "--offline", "--json").stdout)["models"]
+        == result["models"]
     )
     both = json.loads(run("check", "BTC", "ETH", *common[4:], "--offline", "--json").stdout)
     assert [one["coin"] for one in both] == ["BTC", "ETH"]
