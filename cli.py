@@ -27,7 +27,7 @@ COMMANDS: Final = {
     ),
     "index": ("index_stored.index_app", "Read actual Hyperliquid positions."),
     "feed": ("feed.feed_app", "Collect the public aggregates of a venue."),
-    "map": ("map.map_app", "Draw or export one heatmap."),
+    "map": ("vendor_maps.map_app", "Draw or export one heatmap."),
     "compare": (
         "compare.compare",
         "Compare modelled heatmaps with the truth: where they diverge, and by how much.",

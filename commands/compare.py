@@ -25,6 +25,22 @@ def compare(
             rich_help_panel="Model",
         ),
     ] = None,
+    map_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FILE[#NAME]",
+            help="A map file of anyone, read as by `map import`; may be repeated. #NAME chooses one of several maps.",
+        ),
+    ] = None,
+    mark: Annotated[
+        float | None,
+        typer.Option(help="The price that splits longs and shorts, where --map does not state it."),
+    ] = None,
+    shift: Annotated[
+        bool,
+        typer.Option("--shift", help="See the levels of --map from the truth's mark instead of their own."),
+    ] = False,
     window: Window = "30d",
     tolerance_pct: Annotated[
         float, typer.Option(help="Clusters match within this many percent of price.")
@@ -35,10 +51,18 @@ def compare(
     A map that knows only the mark (the no-information baseline) is scored beside them: a model that is no better does
     not know where liquidations are.
     """
-    from liqtruth.compare.divergence.session import compare_stored
+    from liqtruth.compare.divergence.session import Files, compare_stored
 
+    files = Files(map_file or (), mark, shift)
     with opened_store() as store:
         result = compare_stored(
-            store, coin, at=at, truth=truth, models=model, window=window, tolerance_pct=tolerance_pct
+            store,
+            coin,
+            at=at,
+            truth=truth,
+            models=model,
+            files=files,
+            window=window,
+            tolerance_pct=tolerance_pct,
         )
     export_divergence(result, out)

@@ -15,6 +15,7 @@ from typing import Final
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import make_map
+from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -159,8 +160,9 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
     notes = [note("not_compared", missing=[one]) for one in lacking]
-    found = compare_maps(truth, maps, crowd=crowd, notes=notes)
-    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(spec for spec, _ in lacking))
+    truth, drawn, within, _ = lined_up(truth, maps, crowd)
+    found = compare_maps(truth, drawn, crowd=within, notes=notes)
+    return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
 
 
 def _maps(

@@ -353,5 +353,42 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "of long / short open interest {before_window:pair} are older than the stored series, {swept:pair} were swept "
         "by later prices, {unassigned:pair} are hedged, without leverage or filtered out"
     ),
+    # maps of vendors
+    "mark_given": "the file states no price: sides are split at {mark_px:,.6g}, as given",
+    "moment_of_file": "the file states no moment: {at} is the file's own time",
+    "vendor_prices": (
+        "the file has prices from {low_px:,.6g} to {high_px:,.6g} ({below_pct:+.1f} to {above_pct:+.1f} % from the "
+        "mark); nothing is known beyond"
+    ),
+    "exact_of": "positions as {provider} has read them: how large the largest are is not known here",
+    "unit_unknown": (
+        "{vendor} does not state what its amounts are (notional, collateral or relative): only shapes compare"
+    ),
+    "unit_percent": "amounts are percent of the map, not USD: only shapes compare",
+    "tiers_present": "the sum of positions at {has:names}",
+    "tiers_missing": (
+        "only positions at {has:names}, none at {missing:names}: what lies further than about {reach:percent0} from an "
+        "entry price needs less than {lowest:g}x and is absent by construction"
+    ),
+    "side_contradicted": (
+        "{count} levels ({share:percent} of the amounts) left out: their named side is contradicted by the price "
+        "{mark_px:,.6g}"
+    ),
+    "empty_parts": "nothing in the file of {names:names}",
+    "empty_cells": "{count} empty cells count as zero",
+    "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
+    "column_of_file": "the column of {name}, {place} of {count} in the file",
+    "not_in_buckets": "{usd:usd} is in no bucket: the vendor flags it as cross exposure of builder dexes",
+    "stated_stale": "{vendor} itself marks the map as stale",
+    "cut_to_common": (
+        "compared from {low_pct:+.1f} to {high_pct:+.1f} % of the mark, the range that all maps cover; cut off: "
+        "{shares:by_side} mass"
+    ),
+    "moments_apart": "its moment is {gap_s:age} {when} the truth's.",
+    "marks_apart": "its mark is {basis_pct:+.2f} % from the truth's ({model_px:,.6g} and {truth_px:,.6g}).",
+    "shifted": (
+        "seen from {after_px:,.6g} instead of its own mark {before_px:,.6g}: levels stay at their prices, and "
+        "{swept:percent} of the amounts lie between both marks and count as swept"
+    ),
     **COMPARED,
 }

@@ -91,7 +91,7 @@ def test_one_line_writes_several_files(run: Run, tmp_path: Path) -> None:
         ("calibrate BTC ETH", "`liqtruth calibrate fit BTC ETH`"),
         ("map exct BTC", "`liqtruth map exact BTC`"),
         ("exact BTC", "`liqtruth map exact BTC`"),
-        ("fetch binance BTC", "`liqtruth feed fetch binance BTC`"),
+        ("fetch binance BTC", "`liqtruth feed fetch binance BTC` or `liqtruth map fetch binance BTC`"),
         ("help", "`liqtruth --help`"),
         ("version", "`liqtruth --version`"),
     ],

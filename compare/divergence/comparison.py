@@ -11,6 +11,7 @@ import polars as pl
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import curves_figure
+from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
@@ -129,4 +130,6 @@ def compare(
     >>> found.frame().filter(score="wasserstein_pct", side="mean")["model"].to_list()
     ['binance tiers']
     """
+    if models:
+        truth, models, crowd, _ = lined_up(truth, models, crowd)
     return Comparison(compare_maps(truth, models, tolerance_pct, crowd=crowd), truth, models)

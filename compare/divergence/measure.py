@@ -43,6 +43,7 @@ from liqtruth.compare.divergence.matching import (
     recall_clusters,
 )
 from liqtruth.compare.errors import NothingToCompare
+from liqtruth.compare.imported.overlap import common_reach, lined_up
 from liqtruth.compare.statistics.distances import (
     RANGE_PCT,
     band_bounds_pct,
@@ -94,7 +95,8 @@ def compare_maps(
         raise NothingToCompare(
             f"the tolerance must be above 0 and at most 50 % of price, got {tolerance_pct!r}"
         )
-    range_pct = common_range_pct(truth, *models)
+    truth, models, crowd, far_apart = lined_up(truth, models, crowd)
+    range_pct = min(common_range_pct(truth, *models), common_reach(truth, *models).farthest_pct)
     null = null_of(truth)
     null_scores = score(truth, null, range_pct)
     grains = granularity(truth, range_pct)
@@ -115,13 +117,13 @@ def compare_maps(
         as_of=truth.as_of,
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveats=tuple(headline_caveats(truth, of_positions, range_pct)),
+        caveats=(*headline_caveats(truth, of_positions, range_pct), *far_apart),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
-        null_model=SAYS,
+        null_model=null.assumptions[0].text,
         null_scores=null_scores,
         models=tuple(
             replace(
@@ -208,7 +210,8 @@ def null_of(heatmap: Heatmap) -> Heatmap:
     """
     grid = PriceGrid.around(heatmap.mark_px)
     half_usd = heatmap.in_grid_usd.total / 2
-    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, -RANGE_PCT / 100, RANGE_PCT / 100))
+    low, high = _range(heatmap)
+    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, low, high))
     width = np.abs(np.diff(distance))
     below = np.arange(grid.bins) < grid.bins_each_way
     return Heatmap(
@@ -223,7 +226,9 @@ def null_of(heatmap: Heatmap) -> Heatmap:
         beyond_usd=Sides(0.0, 0.0),
         never_usd=Sides(0.0, 0.0),
         coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
-        assumptions=(ASSUMED,),
+        assumptions=(
+            ASSUMED if heatmap.covers is None else note("distance_only", within_pct=100 * max(-low, high)),
+        ),
     )
 
 
@@ -342,5 +347,16 @@ def _gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
     )
 
 
+def _range(heatmap: Heatmap) -> tuple[float, float]:
+    """Signed ends of what is scored, as shares of the mark: those of the map where it covers less."""
+    end = RANGE_PCT / 100
+    if heatmap.covers is None:
+        return -end, end
+    low, high = (px / heatmap.mark_px - 1 for px in heatmap.covers)
+    return max(low, -end), min(high, end)
+
+
 def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
-    return np.asarray(width / width.sum() * mass_usd, dtype=np.float64)
+    """Nothing on a side that is not covered."""
+    whole = width.sum()
+    return np.asarray(width / whole * mass_usd if whole > 0 else width, dtype=np.float64)

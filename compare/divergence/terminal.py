@@ -15,8 +15,9 @@ from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
+from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.notes import of_codes, texts
 from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
@@ -120,9 +121,13 @@ def _map_cells(summary: MapSummary, now: datetime | None) -> list[str | Text]:
         ),
         price(summary.mark_px),
         "unknown" if share is None else f"{100 * share.long:.3g}/{100 * share.short:.3g}",
-        usd(summary.in_grid_usd.long),
-        usd(summary.in_grid_usd.short),
+        *(_amount(summary, side) for side in summary.in_grid_usd),
     ]
+
+
+def _amount(summary: MapSummary, amount: float) -> str:
+    """In USD, but for maps of vendors whose amounts are something else."""
+    return usd(amount).removeprefix("$") if of_codes(summary.coverage.notes, NOT_USD) else usd(amount)
 
 
 def _layers(divergence: Divergence) -> Table:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from liqtruth.heatmap.drawing.captions import (
     age_line,
+    amount,
     data_moment,
     head_lines,
     moves_rows,
@@ -19,7 +20,7 @@ from liqtruth.heatmap.drawing.captions import (
 )
 from liqtruth.heatmap.drawing.zoom import View, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.text import STYLES, grade, price, usd
+from liqtruth.heatmap.text import STYLES, grade, price
 
 LONG: Final = "green"
 SHORT: Final = "red"
@@ -75,7 +76,8 @@ def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:
             table.add_row(Text(price(heatmap.mark_px), style="bold yellow"), "mark", "─" * bar_width, "", "")
         style = SHORT if bar >= middle else LONG
         distance = 100 * (view.centers[bar] / heatmap.mark_px - 1)
-        cells = (usd(mass[bar]), usd(cumulative[bar])) if mass[bar] > 0 else ("", usd(cumulative[bar]))
+        so_far = amount(heatmap, cumulative[bar])
+        cells = (amount(heatmap, mass[bar]), so_far) if mass[bar] > 0 else ("", so_far)
         drawn = Text(blocks(mass[bar] / top, bar_width), style=style)
         table.add_row(price(view.centers[bar]), f"{distance:+.1f} %", drawn, *cells)
     return table

@@ -15,6 +15,8 @@ from liqtruth.indexer.sweep.largest import Endpoint
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
+from tests.compare.imported import layouts
+from tests.compare.imported.layouts import written
 from tests.conftest import Run
 
 NOWHERE = "http://127.0.0.1:9"
@@ -62,6 +64,21 @@ def test_a_venue_that_the_exchange_has_not_is_named_and_stops_nothing(
     ]
     assert len(checked.lacking) == 2
     assert all(why.startswith("okx:") for why in checked.lacking)
+
+
+def test_a_row_of_a_vendors_file_is_checked_like_any_map(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    """On the range that it covers: what lies beyond its prices counts for nobody."""
+    plan = CheckPlan(coins=["BTC"], venues=[], coverage=0.3, within_s=20.0)
+    gathered(store, served, plan)
+    given = written(tmp_path, layouts.coinank_by_exchange())
+    checked = check_coin(store, CheckPlan(**{**vars(plan), "maps": [f"{given}#Hyperliquid"]}), "BTC")
+    found = checked.comparison.divergence
+    assert [model.summary.label for model in found.models] == ["hyperliquid coinank"]
+    assert found.range_pct < 11
+    assert "moments_apart" in {one.code for one in found.caveats}
+    assert checked.comparison.truth_map.covers is not None
 
 
 def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: SandboxServer) -> None:
