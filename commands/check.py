@@ -89,7 +89,7 @@ def check(
     of the same hour takes seconds.
     """
     from liqtruth.compare.check import CheckPlan, Gathered, check_coin, gather
-    from liqtruth.heatmap.errors import PartlyRead
+    from liqtruth.heatmap.errors import MissingData, PartlyRead, SourceUnreachable
     from liqtruth.indexer.discovery.find import stats_host
     from liqtruth.indexer.sweep.largest import Endpoint
 
@@ -111,7 +111,12 @@ def check(
         if not offline:
             with watched() as watching:
                 gathered = gather(store, plan, endpoint, watching)
-        checked = [check_coin(store, plan, coin) for coin in plan.coins]
+        try:
+            checked = [check_coin(store, plan, coin) for coin in plan.coins]
+        except MissingData as error:
+            if not gathered.failed:
+                raise
+            raise SourceUnreachable(f"{'; '.join(gathered.failed)}; and {error}") from error
     for line in gathered.describe():
         say(line, err=True)
     answer(checked, out)

@@ -1,6 +1,7 @@
 """`liqtruth demo`: the whole job on a synthetic exchange, from reading it to a calibrated map beside naive ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -8,18 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from liqtruth.commands.calibrate import fit_and_save
+from liqtruth.commands.check import answer, watched
 from liqtruth.commands.output import progress, say_lines
 from liqtruth.commands.sandbox import simulated
-from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.targets import Outputs, Target
+from liqtruth.commands.terminal import say
 from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
+    from liqtruth.compare.check import CheckPlan
     from liqtruth.storage.store import Store
 
 STEP_DAYS: Final = 2
 """Between the days of the archive, and between the last of them and what is compared."""
 VENUES: Final = ("hyperliquid", "binance")
-NAIVE: Final = ("tiers", "bell")
+SOLD_WITHIN: Final = 0.505
+"""Of the mark: the prices of the vendor-like map."""
+WHOLE: Final = 2.0
+"""No coverage is enough: every account of the list is read."""
 
 
 def demo(
@@ -33,8 +40,8 @@ def demo(
 ) -> None:
     """Run the whole job on a synthetic exchange.
 
-    Sweeps it, fetches its series, fits leverage on other coins and earlier days, and writes how far naive maps and the
-    calibrated ones are from the truth.
+    Checks it as `liqtruth check` does an exchange: reads its accounts and series, fits leverage on other coins and
+    earlier days, and writes how far a vendor-like map, naive ones and the calibrated ones are from the truth.
     """
     from liqtruth.storage.settings import Settings
     from liqtruth.storage.store import Store
@@ -42,11 +49,12 @@ def demo(
     check_coin(coin)
     market = simulated(earlier_days(days), seed=seed, accounts=accounts, days=days)
     with Store.open(Settings(data_dir=fresh(directory / "data"))) as store:
-        read_wire(store, market, coin)
+        plan = read_wire(store, market, coin, directory)
         read_archive(store, market, fresh(directory / "archive"))
+        vendor = write_vendor_map(store, coin, days, directory / "vendor.json")
         others = [name for name in market.spec.coins if name != coin]
-        fitted = fit_unseen(store, others, [then.as_of for then in market.past], coin)
-        compare(store, coin, days, ("calibrated", *NAIVE) if fitted else NAIVE, directory)
+        fit_unseen(store, others, [then.as_of for then in market.past], coin)
+        compare(store, replace(plan, maps=[str(vendor)], venues=VENUES), coin, directory)
 
 
 def check_coin(coin: str) -> None:
@@ -62,27 +70,42 @@ def earlier_days(days: int) -> list[int]:
     return list(range(days - STEP_DAYS, max(1, days // 2) - 1, -STEP_DAYS))[::-1]
 
 
-def read_wire(store: "Store", market: Any, coin: str) -> None:
-    """Every account as it stands at the last moment, and the other venue's series."""
-    from liqtruth.compare.divergence.session import read_exchange
+def read_wire(store: "Store", market: Any, coin: str, directory: Path) -> "CheckPlan":
+    """As `liqtruth check` does: every account as it stands at the last moment, and the other venue's series."""
+    from liqtruth.compare.check import CheckPlan, gather
+    from liqtruth.indexer.sweep.largest import Endpoint
     from liqtruth.sandbox.server import serving_in_thread
     from liqtruth.sandbox.truth import addresses
 
-    listed = addresses(market)
-    with (
-        serving_in_thread(market, weight_per_minute=None) as server,
-        progress("reading accounts", len(listed)) as advance,
-    ):
-        swept = read_exchange(
-            store,
-            coin,
-            listed,
-            server.base_url,
-            server.binance_url,
-            days=market.spec.days,
-            on_progress=advance,
-        )
-    say_lines(swept.describe())
+    listed = directory / "accounts.txt"
+    listed.write_text("\n".join(addresses(market)) + "\n")
+    plan = CheckPlan([coin], venues=["binance"], coverage=WHOLE, days=market.spec.days, addresses=[listed])
+    with serving_in_thread(market, weight_per_minute=None) as server, watched() as watching:
+        gathered = gather(store, plan, Endpoint(server.base_url, server.base_url, None), watching)
+    say_lines(gathered.describe())
+    return plan
+
+
+def write_vendor_map(store: "Store", coin: str, days: int, path: Path) -> Path:
+    """The map that a vendor would sell of the synthetic Binance: equal-weight tiers, in the layout of Coinglass."""
+    import msgspec
+    import numpy as np
+
+    from liqtruth.compare.modelled import modelled_map
+
+    drawn = modelled_map(store, coin, "binance", "tiers", f"{days}d")
+    near = np.abs(drawn.grid.centers / drawn.mark_px - 1) < SOLD_WITHIN
+    prices, amounts = drawn.grid.centers[near], (drawn.long_usd + drawn.short_usd)[near]
+    close = repr(drawn.mark_px)
+    data = {
+        "y_axis": prices.tolist(),
+        "liquidation_leverage_data": [[0, int(at), float(amounts[at])] for at in np.flatnonzero(amounts)],
+        "price_candlesticks": [[int(drawn.as_of.timestamp()), close, close, close, close, "0"]],
+        "update_time": int(drawn.as_of.timestamp() * 1000),
+    }
+    path.write_bytes(msgspec.json.encode({"code": "0", "msg": "synthetic", "data": data}))
+    say(f"{path}: a map in a vendor's layout, of equal-weight leverage tiers on the synthetic Binance")
+    return path
 
 
 def read_archive(store: "Store", market: Any, directory: Path) -> None:
@@ -102,58 +125,49 @@ def read_archive(store: "Store", market: Any, directory: Path) -> None:
     say(f"{directory}: {read}candles and open interest of {', '.join(archive.aggregates)}")
 
 
-def fit_unseen(store: "Store", coins: Sequence[str], moments: Sequence[Any], compared: str) -> bool:
-    """Fit leverage on these coins and moments, none of which is `compared` below; whether the fit passes its gate."""
+def fit_unseen(store: "Store", coins: Sequence[str], moments: Sequence[Any], compared: str) -> None:
+    """Fit leverage on these coins and moments, none of which is `compared` below, if they are enough."""
     from liqtruth.compare.calibration.lake_samples import gather
     from liqtruth.compare.statistics.effective_sample_size import ENOUGH
     from liqtruth.estimator.model.leverage_model import leverage_model_named
     from liqtruth.heatmap.errors import MissingData
 
     if not moments:
-        say("not calibrated: the history is too short for earlier days")
-        return False
+        return say("not calibrated: the history is too short for earlier days")
     step, prior = timedelta(days=STEP_DAYS), leverage_model_named()
     try:
         with progress("samples", 1.0) as advance:
             gathered = gather(store, coins, prior, end=moments[-1], step=step, on_progress=advance)
         record = fit_and_save(store.settings.data_dir, gathered)[0].record
     except MissingData as error:
-        say(f"not calibrated: {error}")
-        return False
+        return say(f"not calibrated: {error}")
     if not record.passes:
         say(
             f"not calibrated: {record.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
         )
-        return False
+        return
     say(
         f"calibrated on {', '.join(record.coins)} at {len(moments)} moments from {record.start:%Y-%m-%d} to "
         f"{record.end:%Y-%m-%d} ({len(record.pairs)} samples, {record.effective_positions:.0f} effective positions a "
         f"side); {compared} and the moment compared were not seen"
     )
-    return True
 
 
-def compare(store: "Store", coin: str, days: int, models: Sequence[str], directory: Path) -> None:
-    """The exact map against models of both venues; the answer on the screen, the rest in files."""
-    from liqtruth.compare.divergence.report import write_report
-    from liqtruth.compare.divergence.session import compare_stored
-    from liqtruth.compare.divergence.terminal import answer_view
+def compare(store: "Store", plan: "CheckPlan", coin: str, directory: Path) -> None:
+    """The exact map against the vendor's and against models of both venues: the answer, and the report."""
+    from liqtruth.compare import check
     from liqtruth.heatmap.drawing.figure import write_html
 
-    named = [f"{venue}:{model}" for venue in VENUES for model in models]
-    report, drawn = directory / "report.html", directory / "map.html"
-    with progress("comparing", 3) as advance:
-        result = compare_stored(store, coin, models=named, window=f"{days}d")
+    with progress("comparing", 2) as advance:
+        checked = check.check_coin(store, plan, coin)
         advance(1)
-        write_html(result.truth_map, drawn)
-        advance(2)
-        write_report(result.divergence, result.truth_map, result.model_maps, report)
-    print_view(answer_view(result.divergence))
-    if len(models) > len(NAIVE):
+        write_html(checked.comparison.truth_map, directory / "map.html")
+    say(f"wrote {directory / 'map.html'}", err=True)
+    divergence = checked.comparison.divergence
+    answer([checked], Outputs((Target("html", str(directory / "report.html")),)))
+    if any(model.summary.label == "binance calibrated" for model in divergence.models):
         say("binance calibrated has Hyperliquid's level, not Binance's own, which `liqtruth transfer` fits")
-    say(f"{len(result.divergence.remarks)} remarks to read before believing it are in the report")
-    say(f"wrote {drawn}", err=True)
-    say(f"wrote {report}", err=True)
+    say(f"{len(divergence.remarks)} remarks to read before believing it are in the report")
 
 
 def fresh(directory: Path) -> Path:

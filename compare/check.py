@@ -30,6 +30,7 @@ from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.report import Sight
+from liqtruth.storage.net.urls import shown_url
 from liqtruth.storage.store import Store
 
 NAIVE: Final = "tiers"
@@ -136,7 +137,7 @@ async def _accounts(
     store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, gathered: Gathered
 ) -> LargestReport | None:
     try:
-        return await read_largest(
+        report = await read_largest(
             store,
             plan.coins,
             endpoint,
@@ -149,6 +150,10 @@ async def _accounts(
     except SourceUnreachable as error:
         gathered.failed.append(str(error))
         return None
+    if report.swept is None and report.ended == "time":
+        url = shown_url(endpoint.url)
+        gathered.failed.append(f"no account was read from {url} within {plan.within_s:g} s")
+    return report
 
 
 def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:

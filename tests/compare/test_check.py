@@ -125,3 +125,9 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     assert [one["coin"] for one in both] == ["BTC", "ETH"]
     run("check", "BTC", "--offline", "--venue", "none", code=1)
     run("check", "BTCC", *common, code=2)
+
+
+def test_where_no_host_answers_and_nothing_is_stored_the_hosts_are_named(run: Run) -> None:
+    nowhere = ("--base-url", NOWHERE, "--venue-url", NOWHERE, "--within", "2s")
+    said = run("check", "BTC", *nowhere, "--venue", "binance", code=3).stderr
+    assert NOWHERE in said.splitlines()[-1]
