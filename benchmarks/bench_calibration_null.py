@@ -36,13 +36,14 @@ from liqtruth.compare.validation.splits import splits_of
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.baselines import SHAPE_COPY
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
-from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, default_prior
+from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from tests.compare.known_market import last_days
+from tests.estimator.shipped_prior import default_prior
 
 COINS: Final = {"BTC": 40.0, "ETH": 25.0, "SOL": 10.0}
 """Highest leverage of each."""

@@ -33,8 +33,7 @@ from liqtruth.sandbox.http.misbehaviour import ELSEWHERE
 from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.market import MarketSpec, simulate
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 VENUES = (BINANCE, BYBIT, OKX)
 COINS = ("BTC", "ETH")

@@ -14,8 +14,7 @@ from liqtruth.commands.grammar import Options
 from liqtruth.commands.terminal import say
 
 if TYPE_CHECKING:
-    from liqtruth.storage.settings import Settings
-    from liqtruth.storage.store import Store
+    from liqtruth.storage.store import Settings, Store
 
 T = TypeVar("T")
 
@@ -50,7 +49,7 @@ def parse_time(text: str) -> datetime:
 
 def parse_at(text: str) -> datetime:
     """As `parse_time`; a map of the future would be the map of now under another name."""
-    from liqtruth.storage.clock import AHEAD
+    from liqtruth.heatmap.text import AHEAD
 
     moment = parse_time(text)
     if moment > datetime.now(UTC) + AHEAD:
@@ -74,7 +73,7 @@ def parse_numbers(text: str) -> list[float]:
 @refusing
 def parse_duration(text: str) -> timedelta:
     """`90m`, `48h`, `2w`, `1y`."""
-    from liqtruth.heatmap.durations import parse_duration as parse
+    from liqtruth.heatmap.text import parse_duration as parse
 
     return parse(text)
 
@@ -84,8 +83,8 @@ def parse_days(least: int = 1, most: int = 36_500) -> Callable[[str], int]:
 
     @refusing
     def parsed(text: str) -> int:
-        from liqtruth.heatmap.durations import parse_duration as parse
         from liqtruth.heatmap.errors import BadInput
+        from liqtruth.heatmap.text import parse_duration as parse
 
         try:
             days = -(-parse(f"{text}d" if text.isdecimal() else text) // timedelta(days=1))
@@ -275,7 +274,7 @@ class LogOptions(Options):
         return None if self.length is None else self.length.total_seconds()
 
     def begin(self) -> None:
-        from liqtruth.storage.long_runs import log_to_stderr
+        from liqtruth.storage.net.long_runs import log_to_stderr
 
         log_to_stderr(self.log_json, self.quiet)
 
@@ -356,7 +355,7 @@ GLOBALS = Globals()
 
 
 def settings() -> "Settings":
-    from liqtruth.storage.settings import Settings
+    from liqtruth.storage.store import Settings
 
     return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.text import percent, usd
 
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)

@@ -19,19 +19,16 @@ import polars as pl
 from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, Source, Training
-from liqtruth.heatmap.levels import BELOW, BREAKDOWN
-from liqtruth.heatmap.notes import Notes, WrittenNote, reader, texts, written
-from liqtruth.heatmap.synthetic import SYNTHETIC
-from liqtruth.heatmap.writing import write_atomically
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source, Training
+from liqtruth.heatmap.levels import BELOW, BREAKDOWN, Sides
+from liqtruth.heatmap.notes import SYNTHETIC, Notes, WrittenNote, reader, texts, written
+from liqtruth.heatmap.writing import META, facts_of, write_atomically, write_with_facts
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoders raise for bytes that are not what they should be, for every door: msgspec's own errors for wrong
 types and broken JSON, `UnicodeDecodeError` for text that is not UTF-8, `RecursionError` for what is nested too deep."""
 COMMENT: Final = "# "
-META: Final = ".meta.json"
-"""What the name of a CSV is followed by in the name of the file with its facts."""
 SIDE_COLUMNS: Final = ("long_usd", "short_usd")
 MOST_BYTES: Final = 256 * 2**20
 """Of a map file; one of a million bins is a tenth of it."""
@@ -148,18 +145,6 @@ def from_csv(text: str, place: str = "CSV", facts: str | None = None) -> Heatmap
 def write_csv(heatmap: Heatmap, path: Path) -> None:
     """The bins to `path`, everything else beside it."""
     write_with_facts(path, to_csv(heatmap), about(heatmap))
-
-
-def write_with_facts(path: Path, csv: str, facts: Mapping[str, Any]) -> None:
-    """`csv` to `path` and `facts` to `facts_of(path)`, each whole or not at all."""
-    write_atomically(path, csv)
-    if path.is_file():
-        write_atomically(facts_of(path), json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def facts_of(path: Path) -> Path:
-    """The file beside a CSV."""
-    return path.with_name(f"{path.name}{META}")
 
 
 def write_parquet(heatmap: Heatmap, path: Path) -> None:

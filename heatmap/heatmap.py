@@ -11,27 +11,22 @@ import polars as pl
 from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
-from liqtruth.heatmap.levels import DIMENSIONS, SIDE, bin_levels, break_down, check_levels, crossed, sum_bins
+from liqtruth.heatmap.levels import (
+    DIMENSIONS,
+    NOTHING,
+    SIDE,
+    Sides,
+    bin_levels,
+    break_down,
+    check_levels,
+    sum_bins,
+)
 from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.sides import BySide
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Source = Literal["exact", "modelled", "imported"]
-
-
-class Sides(BySide[float]):
-    """One figure for longs and one for shorts."""
-
-    __slots__ = ()
-
-    @property
-    def total(self) -> float:
-        return self.long + self.short
-
-
-NOTHING = Sides(0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -348,10 +343,3 @@ def _narrowed(before: tuple[str, ...] | None, kept: tuple[str, ...] | None) -> t
     if before is None or kept is None:
         return kept or before or ()
     return tuple(value for value in kept if value in before)
-
-
-def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:
-    """Number and notional per side of levels that the mark has already passed."""
-    passed = crossed(levels, mark_px)
-    by_side = dict(passed.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows())
-    return passed.height, Sides(by_side.get("long", 0.0), by_side.get("short", 0.0))

@@ -17,8 +17,8 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Coverage, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.notes import Note, note
 
 LARGEST_SHARE: Final = 0.003

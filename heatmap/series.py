@@ -12,10 +12,9 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Sides, Source, filtered_by
-from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.notes import Notes, of_codes, texts
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.heatmap import Coverage, Source, filtered_by
+from liqtruth.heatmap.levels import SIDE, Sides
+from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
 from liqtruth.heatmap.text import age, percent
 
 if TYPE_CHECKING:

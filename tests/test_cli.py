@@ -11,8 +11,7 @@ from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -6,7 +6,7 @@ from typing import Final
 from liqtruth.compare.conclusion import Scored, barred_said
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
-from liqtruth.heatmap.bands import nearest_mass_pct
+from liqtruth.heatmap.distribution import nearest_mass_pct
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import of_codes, texts

@@ -43,12 +43,11 @@ from liqtruth.compare.statistics.distances import (
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import Scores, score, share_above
 from liqtruth.compare.statistics.skill import PERFECT, Gap, Judged, judge, skill, widest_gaps
-from liqtruth.heatmap.bands import nearest_mass_pct
-from liqtruth.heatmap.clusters import Cluster, find_clusters
-from liqtruth.heatmap.drawing.captions import data_moment
+from liqtruth.heatmap.distribution import Cluster, find_clusters, nearest_mass_pct
+from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.notes import Notes
 
 SCHEMA: Final = "liqtruth.divergence/1"

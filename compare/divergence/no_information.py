@@ -6,7 +6,8 @@ import numpy as np
 
 from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import note
 
 MODEL: Final = "distance-only"

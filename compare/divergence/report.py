@@ -11,9 +11,9 @@ from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.drawing.captions import coverage_line, remainder_line
 from liqtruth.heatmap.drawing.figure import side_by_side
 from liqtruth.heatmap.drawing.page import map_age, panel, render
+from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.text import age, percent, price, usd

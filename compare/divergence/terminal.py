@@ -15,7 +15,7 @@ from liqtruth.compare.divergence.divergence import Divergence, MapSummary, Model
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.no_information import LABEL as NULL_LABEL
 from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}

@@ -25,9 +25,8 @@ from liqtruth.compare.observed.price_path import MarkPath
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.levels import TwoSided
+from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored

@@ -32,7 +32,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import TwoSided
 
 BoolArray = NDArray[np.bool_]
 

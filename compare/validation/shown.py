@@ -22,7 +22,7 @@ from liqtruth.compare.validation.verdicts import (
     span,
     split_line,
 )
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,9 +14,8 @@ from liqtruth.estimator.feeds.backfill import FetchedSeries, SeriesJob
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.spec import PERIODS, Venue
 from liqtruth.estimator.venues.table import VENUES, venue_named
-from liqtruth.heatmap.durations import parse_duration
-from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
-from liqtruth.heatmap.left_out import ROWS
+from liqtruth.heatmap.errors import ROWS, BadInput, LiqtruthError, PartlyRead
+from liqtruth.heatmap.text import parse_duration
 from liqtruth.storage.store import Store
 
 FINE_DAYS: Final = 5

@@ -16,14 +16,13 @@ import polars as pl
 from websockets.asyncio.client import ClientConnection
 
 from liqtruth.estimator.feeds.liquidations import Event, LiquidationStream
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues.bounds import possible
+from liqtruth.estimator.venues.spec import Contract
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.errors import one_line
-from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.heatmap.errors import ROWS, LeftOut, one_line
+from liqtruth.heatmap.text import of_ms
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.net.sockets import Waits, beat, stay_connected
+from liqtruth.storage.net.long_runs import Waits, beat, stay_connected
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0

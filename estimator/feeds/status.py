@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import hours, utc_text
 from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
 from liqtruth.estimator.series.series import LOOK_BACK
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+from liqtruth.heatmap.notes import SYNTHETIC, any_synthetic, texts
+from liqtruth.heatmap.text import hours, utc_text
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Store
 

@@ -20,12 +20,10 @@ from liqtruth.estimator.feeds.liquidations import STREAMS
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import read_open_interest_now
-from liqtruth.estimator.venues.spec import Venue
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead, one_line
-from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.estimator.venues.spec import Contract, Venue
+from liqtruth.heatmap.errors import ROWS, BadInput, LeftOut, LiqtruthError, PartlyRead, one_line
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.long_runs import stopping
+from liqtruth.storage.net.long_runs import stopping
 from liqtruth.storage.store import Store
 
 log = structlog.get_logger()

@@ -13,17 +13,15 @@ import polars as pl
 
 from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.cohort_model import Balance, covered, null_notes, series_notes
-from liqtruth.estimator.model.columns_frame import places
 from liqtruth.estimator.model.leverage import tiers
-from liqtruth.estimator.model.response_matrix import Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import Lots, build_dictionary, places
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.levels import SIDES, BySide
 from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.sides import BySide
 
 TIERS: Final = "tiers"
 """The naive map, of `leverage.MODELS`."""

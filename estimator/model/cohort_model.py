@@ -14,21 +14,18 @@ import numpy as np
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, brackets_of
-from liqtruth.estimator.model.columns_frame import broken_down
 from liqtruth.estimator.model.leverage import LeverageWeights, bands_among
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.estimator.model.map_bounds import bounds_notes, bounds_of
-from liqtruth.estimator.model.model_in_use import of_market
+from liqtruth.estimator.model.model_in_use import bounds_notes, bounds_of, of_market
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
-from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, broken_down, build_dictionary
 from liqtruth.estimator.model.turnover import Activity, Turnover, activity, turn_over
 from liqtruth.estimator.series.series import MarketSeries, rounding_share
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDES, BySide, Sides, TwoSided
 from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.sides import BySide, TwoSided
 
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
 AGE_EDGES_H: Final = (4.0, 24.0, 168.0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.margin.checks import AGREE, DIFFER, words_of
 from liqtruth.indexer.margin.solved import MISMATCH

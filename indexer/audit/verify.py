@@ -21,9 +21,8 @@ import requests
 from hyperliquid.info import Info
 from hyperliquid.utils.error import Error as SdkError
 
-from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import LeftOut, SourceUnreachable
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.indexer.audit.verification import Verification, VerifiedPosition
 from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.info.attempts import Patience
@@ -39,8 +38,7 @@ from liqtruth.indexer.positions.accounts import (
     account_mode,
     positions_frame,
 )
-from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER, shown_url
 
 __all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
 

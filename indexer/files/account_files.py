@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.answers import first_documents, holds_answers
 from liqtruth.indexer.info.decoding import repeated_key
@@ -29,7 +30,6 @@ from liqtruth.indexer.info.wire import (
     decode_spot_state,
     split_meta_and_ctxs,
 )
-from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.files.content import read_content
 
 DATE: Final = re.compile(
@@ -141,7 +141,7 @@ def read_state(
         raise ImportRefused(f"the key {twice!r} is there twice in one object; record it again")
     moment = datetime.fromtimestamp(state.time / 1000, UTC)
     if not is_timely(moment):
-        raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {wanted()}")
+        raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {expected_time()}")
     return state, how
 
 

@@ -17,8 +17,8 @@ from typing import Final, Self
 
 import httpx
 
+from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.pace import LATE_SHARE, Pace
-from liqtruth.storage.net.urls import shown_url
 
 USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0

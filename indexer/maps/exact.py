@@ -13,11 +13,10 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
-from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.levels import SIDE, Sides, count_crossed
+from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
 from liqtruth.indexer.positions.readings import coin_as_of
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Market

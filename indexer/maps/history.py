@@ -13,7 +13,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING, Sides
+from liqtruth.heatmap.levels import NOTHING, Sides
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.exact import ASSUMPTIONS, PlacedLevels, levels_of

@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.errors import LeftOut
+from liqtruth.heatmap.text import counted, expected_time, is_timely
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
 from liqtruth.indexer.margin.reconcile import reconcile
@@ -27,7 +27,6 @@ from liqtruth.indexer.node.listing import Ints, Listing, listing_of, totals, unc
 from liqtruth.indexer.node.messagepack import KIND, OnProgress, as_documented
 from liqtruth.indexer.node.positions import DEX, dex_rows, named, whole, with_margins
 from liqtruth.indexer.node.stream import DexColumns, RawState, read_raw
-from liqtruth.storage.clock import is_timely, wanted
 
 MODE_OF_LETTER: Final = {"u": "unified", "p": "portfolio", "d": "standard", None: "standard"}
 SMALLEST_UNIT: Final = {0: 1e-8}
@@ -163,7 +162,7 @@ def _moment(raw: RawState, source: str) -> datetime:
         moment = datetime.fromisoformat(raw.time)
         aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         if not is_timely(aware):
-            raise ValueError(f"{raw.time} is not {wanted()}")
+            raise ValueError(f"{raw.time} is not {expected_time()}")
         return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 

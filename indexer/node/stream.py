@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.indexer.node.compressed import open_binary
 from liqtruth.indexer.node.messagepack import NOT_AS_DOCUMENTED, Cursor, OnProgress
 

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 from rich.table import Table
 
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import age, counted, price, usd
 from liqtruth.indexer.margin.checks import Checks, code_of, words_of
 

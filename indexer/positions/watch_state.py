@@ -10,10 +10,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.errors import LeftOut, one_line
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.storage.lock import holder

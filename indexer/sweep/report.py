@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from liqtruth.heatmap.errors import BadInput, PartlyRead
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import BadInput, LeftOut, PartlyRead
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.margin.checks import Checks

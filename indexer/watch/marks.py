@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST
 from liqtruth.indexer.frames import MARKETS, empty
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.dexes import read_dexes
@@ -22,7 +23,6 @@ from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.universe import carried_on, markets_of_dexes, universe_row
 from liqtruth.indexer.positions.watch_state import WatchState
 from liqtruth.indexer.watch.keeper import Keeper
-from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST
 
 MOST_UNPAID: Final = timedelta(hours=24)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)

@@ -25,8 +25,8 @@ from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_s
 from liqtruth.indexer.watch.metrics import serving_metrics
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
 from liqtruth.storage.lock import alone
-from liqtruth.storage.long_runs import aside, stopping, unless, whole
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
 from liqtruth.storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0

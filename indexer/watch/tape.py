@@ -20,12 +20,12 @@ from websockets.asyncio.client import ClientConnection
 
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.text import is_timely_ms
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.positions.watch_state import TapeStats
-from liqtruth.storage.clock import is_timely_ms
-from liqtruth.storage.net.sockets import FAULTS, Waits, beat, stay_connected, within
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.long_runs import FAULTS, Waits, beat, stay_connected, within
 
 HEARTBEAT_S: Final = 20.0
 SILENCE_S: Final = 50.0

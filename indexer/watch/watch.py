@@ -26,6 +26,7 @@ import structlog
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
+from liqtruth.heatmap.text import EARLIEST
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
@@ -43,8 +44,7 @@ from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQ
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.marks import Marks
 from liqtruth.indexer.watch.tape import Gap, Tape
-from liqtruth.storage.clock import EARLIEST
-from liqtruth.storage.long_runs import aside, unless, whole
+from liqtruth.storage.net.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store
 
 FAILURE_WAIT_S: Final = 60.0

@@ -9,8 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.sandbox.market.assets import BINANCE_TIERS, BYBIT_TIERS, OKX_TIERS, Asset
-from liqtruth.sandbox.market.margin_rules import Ints, MarginRules
+from liqtruth.sandbox.market.listings import BINANCE_TIERS, BYBIT_TIERS, OKX_TIERS, Asset, Ints, MarginRules
 from liqtruth.sandbox.market.population import BINANCE_MIX, BYBIT_MIX, OKX_MIX, Population, TraderType
 from liqtruth.sandbox.market.venue import VenueRules
 

@@ -13,10 +13,16 @@ from functools import cached_property
 import numpy as np
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.assets import BUILDER_ASSET, Asset, listed, scaled_tiers
 from liqtruth.sandbox.market.centralised import BINANCE, CENTRALISED, Centralised, rules_of
 from liqtruth.sandbox.market.ledger import Ledger
-from liqtruth.sandbox.market.margin_rules import MarginRules, half_of_initial
+from liqtruth.sandbox.market.listings import (
+    BUILDER_ASSET,
+    Asset,
+    MarginRules,
+    half_of_initial,
+    listed,
+    scaled_tiers,
+)
 from liqtruth.sandbox.market.matching import Trades, matched_trades
 from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, Population, draw_addresses, draw_population
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, PricePath, simulate_path

@@ -12,8 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.sandbox.market.assets import Asset
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import Asset, Floats, Ints
 
 Flags = NDArray[np.bool_]
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from liqtruth.sandbox.market.assets import Asset
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO, TRADE, Fills, Ledger, Tape
 from liqtruth.sandbox.market.liquidation import Window, accounts_at_risk, liquidate
-from liqtruth.sandbox.market.margin_rules import Floats, Ints, MarginRules
+from liqtruth.sandbox.market.listings import Asset, Floats, Ints, MarginRules
 from liqtruth.sandbox.market.population import PORTFOLIO, Flags, Population
 from liqtruth.sandbox.market.price import PricePath, reverting, smooth
 from liqtruth.sandbox.market.trading import Moment, Orders, Plans, decide, fund_makers, manage_capital

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.storage.clock import AHEAD, EARLIEST, wanted
+from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time
 from liqtruth.storage.errors import TableRefused
 
 UTC_MS = pl.Datetime("ms", "UTC")
@@ -122,7 +122,7 @@ def to_time(
         times = _of_epoch(column.cast(pl.Float64, strict=False))
     now = datetime.now(UTC)
     wrong = times.is_null() | ~times.is_between(EARLIEST, now + AHEAD).fill_null(False)
-    refuse_first(place, (theirs or {}).get(name, name), column, wrong, wanted(now))
+    refuse_first(place, (theirs or {}).get(name, name), column, wrong, expected_time(now))
     return table.with_columns(times.alias(name))
 
 

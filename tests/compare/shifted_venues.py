@@ -19,13 +19,13 @@ from liqtruth.compare.calibration.samples import sample_of
 from liqtruth.estimator.frames import LIQUIDATIONS
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.sandbox.market.assets import listed
+from liqtruth.heatmap.text import of_ms
 from liqtruth.sandbox.market.centralised import Centralised, rules_of
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
+from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
 from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, simulate_path

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from liqtruth.compare.divergence.caveats import headline_caveat, remarks
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import sentence
 from tests.compare.maps import MARK, NEAR, NOON, Level, crowd, map_of
 

@@ -16,8 +16,7 @@ from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.fitted_models import fitted, save
 
 NAIVE = ["binance tiers", "binance bell"]

@@ -18,7 +18,8 @@ from liqtruth.compare.divergence.files import to_json
 from liqtruth.compare.divergence.no_information import null_of
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import sentence
 from tests.compare.maps import FAR, MANY, MARK, NEAR, NOON, TRUTH, Level, levels_of_both, map_of, mid_bin
 

@@ -17,19 +17,20 @@ from liqtruth.estimator.model.baselines import last_exact, plain_map, shape_copy
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
-from liqtruth.estimator.model.leverage_model import NODES, LeverageModel, Provenance
+from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
 from liqtruth.estimator.model.turnover import activity
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import SIDE, SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDE, SIDES, Sides
 from liqtruth.sandbox.market.market import MarketSpec
-from liqtruth.sandbox.openings import Watched, habits, watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
+from tests.estimator.shipped_prior import NODES
 from tests.markets import market_of
+from tests.openings import Watched, habits, watch
 
 VENUE: Final = "binance"
 COIN: Final = "BTC"

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.estimator.frames import LONG_SHORT_ACCOUNTS, TAKER_BUY_SELL
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues import parsing
 from liqtruth.estimator.venues.bounds import possible
-from liqtruth.estimator.venues.spec import COINS, CONTRACTS, USD, Call
+from liqtruth.estimator.venues.spec import COINS, CONTRACTS, USD, Call, Contract
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.estimator.venues.transport import Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
+from liqtruth.heatmap.text import of_ms
 
 BTC = Contract("BTC", "BTC/USDT:USDT", "BTCUSDT", 0.01)
 NOW = of_ms(1_780_002_000_000)

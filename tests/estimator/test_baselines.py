@@ -17,7 +17,8 @@ from liqtruth.estimator.model.maps import aggregated
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.heatmap import NOTHING, Heatmap
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import NOTHING
 from tests.estimator.markets import START, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.bounds import possible
-from liqtruth.heatmap.left_out import MOST_KINDS, ROWS, LeftOut
+from liqtruth.heatmap.errors import MOST_KINDS, ROWS, LeftOut
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CANDLE = {"interval_s": 60, "open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0}

@@ -11,8 +11,7 @@ from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.feed_files import stored, write
 
 PX = 77_000.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.estimator.feeds.imports import import_feed, read_feed, series_in
+from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.store import Store
 from tests.estimator.feed_files import stored, write
@@ -55,20 +55,28 @@ def test_the_recorded_tiers_of_binance_are_read_with_the_month_of_their_name(
 
 @pytest.mark.recorded
 @pytest.mark.parametrize(
-    ("route", "dataset", "column", "first"),
+    ("route", "coin", "dataset", "column", "first"),
     [
-        ("/futures/data/openInterestHist", "open_interest", "open_interest", 286060.674),
-        ("/fapi/v1/fundingRate", "funding", "rate", -0.0002227),
-        ("/futures/data/takerlongshortRatio", "ratios", "ratio", 1.2946),
+        ("/futures/data/openInterestHist", "LTC", "open_interest", "open_interest", 286060.674),
+        ("/fapi/v1/fundingRate", "BTC", "funding", "rate", -0.0002227),
+        ("/futures/data/takerlongshortRatio", "BTC", "ratios", "ratio", 1.2946),
     ],
 )
 def test_recorded_answers_of_binance_saved_to_a_file_are_recognised(
-    recorded: Path, tmp_path: Path, route: str, dataset: str, column: str, first: float
+    recorded: Path,
+    store: Store,
+    tmp_path: Path,
+    route: str,
+    coin: str,
+    dataset: str,
+    column: str,
+    first: float,
 ) -> None:
     calls = json.loads(gzip.decompress((recorded / "cex" / "binance-rest" / "http.json.gz").read_bytes()))
     answers = [call["data"] for call in calls["routes"][route]["GET"] if len(call["data"] or ()) > 2]
     path = write(tmp_path, [json.dumps(answers[0])], "answer.json")
-    assert series_in(read_feed(path)[0], path)[dataset][column][0] == first
+    import_feed(store, path, "binance", coin)
+    assert stored(store, dataset, "binance", coin)[column][0] == first
 
 
 def test_the_side_is_that_of_the_position_and_not_of_the_order(store: Store, tmp_path: Path) -> None:

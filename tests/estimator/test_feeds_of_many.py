@@ -17,12 +17,11 @@ from aiohttp import web
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.feeds.fetch import FetchSummary, fetch_all
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.heatmap.text import of_ms
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.specified import (
     BAR_MS,
     BITGET,

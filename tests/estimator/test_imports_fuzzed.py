@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.feeds.imports import ImportSummary, import_feed
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 
 def _parquet() -> bytes:

@@ -14,12 +14,12 @@ from liqtruth.estimator.model.leverage_model import (
     CoinShares,
     LeverageModel,
     Provenance,
-    default_prior,
     from_json,
     known_models,
     leverage_model_named,
 )
 from liqtruth.heatmap.errors import BadInput
+from tests.estimator.shipped_prior import default_prior
 
 MADE = Provenance(datetime(2026, 11, 21, tzinfo=UTC), "liqtruth 0", "for a test")
 

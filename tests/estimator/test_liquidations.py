@@ -18,9 +18,9 @@ from liqtruth.estimator.feeds.liquidation_stream import Listener
 from liqtruth.estimator.feeds.liquidations import STREAMS
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.bounds import possible
+from liqtruth.estimator.venues.spec import Contract
 from liqtruth.estimator.venues.transport import Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.store import Store
 from tests.estimator.pushed import PushServer, pushing

@@ -17,9 +17,9 @@ from liqtruth.estimator.model.leverage_model import (
     LeverageModel,
     leverage_model_named,
 )
-from liqtruth.estimator.model.map_bounds import bounds_of
+from liqtruth.estimator.model.model_in_use import bounds_of
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.heatmap.bands import mass_within
+from liqtruth.heatmap.distribution import mass_within
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import texts
 from tests.estimator.fitted_models import SIDE_BOUNDS, correction_of, fitted

@@ -17,8 +17,7 @@ from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.notes import texts
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.fitted_models import fitted, save
 
 pytestmark = pytest.mark.recorded

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.feeds.named_markets import exchange_named, markets_in_name
 from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.feed_files import stored, write
 
 HOURS = [f"2026-08-01T0{hour}:00:00Z" for hour in range(4)]

@@ -22,8 +22,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.notes import note, sentence, texts
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.markets import HOUR, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")

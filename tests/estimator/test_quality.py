@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.errors import SeriesRefused
 from liqtruth.estimator.frames import CANDLES
-from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.series.quality import (
     checked,
     repaired_candles,
@@ -20,6 +19,7 @@ from liqtruth.estimator.series.quality import (
 )
 from liqtruth.estimator.series.series import MarketSeries, align
 from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.text import utc_text
 from tests.estimator.markets import HOUR, START, candles, held
 
 HOURS = 60

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from liqtruth.estimator.frames import DATASETS, LONG_SHORT_ACCOUNTS, TAKER_BUY_SELL, TOP_LONG_SHORT_POSITIONS
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import READERS, Asked, Page, read_open_interest_now
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.text import of_ms
 from tests.estimator.specified import BAR_MS, BY_VENUE, HOUR_MS, NOW_MS, Routes, serving_routes
 
 QUICK = Patience(timeout_s=2.0, attempts=1, total_s=3.0, first_wait_s=0.01)
@@ -177,7 +177,7 @@ def test_a_linear_perpetual_of_deribit_tells_coins_where_ccxt_says_value() -> No
 
 
 def test_an_inverse_market_whose_units_are_not_known_is_refused() -> None:
-    from liqtruth.estimator.venues.units import Contract
+    from liqtruth.estimator.venues.spec import Contract
     from liqtruth.estimator.venues.with_history import GATE
 
     with pytest.raises(BadInput, match="BTC/USD:BTC is inverse"):

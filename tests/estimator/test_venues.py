@@ -10,10 +10,17 @@ import pytest
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, RATIO_KINDS
-from liqtruth.estimator.venues.capabilities import FETCHED, capabilities, venue_table, venue_words
 from liqtruth.estimator.venues.requests import READERS
 from liqtruth.estimator.venues.spec import PAGINGS, PERIODS, UNITS, Call, Feed
-from liqtruth.estimator.venues.table import VENUES, venue_named, venues_named
+from liqtruth.estimator.venues.table import (
+    FETCHED,
+    VENUES,
+    capabilities,
+    venue_named,
+    venue_table,
+    venue_words,
+    venues_named,
+)
 
 FETCHABLE = [name for name, venue in VENUES.items() if venue.fetchable]
 UNIFIED = {

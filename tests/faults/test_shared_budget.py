@@ -22,7 +22,7 @@ import asyncio, sys
 from pathlib import Path
 import liqtruth.indexer.info.budget
 from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Settings
 from liqtruth.storage.store import Store
 liqtruth.indexer.info.budget.WINDOW_S = float(sys.argv[3])
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.bands import BANDS, band_mass, effective_number, mass_within, nearest_mass_pct
+from liqtruth.heatmap.distribution import mass_within, nearest_mass_pct
 from liqtruth.heatmap.grid import PriceGrid
 from tests.heatmap.maps import MARK, Level, any_levels, at, levels_off_the_edges, map_of, side, widths
 
@@ -62,19 +62,6 @@ def test_a_distance_holds_as_much_on_a_finer_grid_to_a_bin(
     assert low * (1 - 1e-9) - 1e-3 <= float(mass_within(fine, distance, name)) <= high * (1 + 1e-9) + 1e-3
 
 
-@given(any_levels)
-def test_band_shares_sum_to_one_where_a_side_has_mass_in_the_bands(levels: list[Level]) -> None:
-    built = map_of(levels)
-    for name in ("long", "short"):
-        rows = band_mass(built).filter(side=name)
-        whole = float(mass_within(built, BANDS[-1], name))
-        assert rows["notional_usd"].sum() == pytest.approx(whole, rel=1e-9)
-        if whole > 0:
-            assert rows["share_of_side"].sum() == pytest.approx(1.0)
-        else:
-            assert rows["share_of_side"].null_count() == rows.height
-
-
 @given(any_levels.filter(bool))
 def test_the_nearest_mass_is_at_most_as_far_as_the_nearest_level_and_less_than_a_bin_nearer(
     levels: list[Level],
@@ -91,15 +78,6 @@ def test_the_nearest_mass_is_at_most_as_far_as_the_nearest_level_and_less_than_a
             assert min(away) - grid.log_width - 1e-9 <= log_move(name, found) <= min(away) + 1e-9
 
 
-def test_bands_of_two_levels() -> None:
-    rows = band_mass(map_of([("long", 96.0, 3e6), ("short", 115.0, 1e6), ("short", 101.5, 3e6)]))
-    found = {(r["side"], r["low_pct"]): (r["notional_usd"], r["share_of_side"]) for r in rows.to_dicts()}
-    assert found["long", 3.0] == pytest.approx((3e6, 1.0))  # 4 % below is in the band from 3 to 5 %
-    assert found["short", 10.0] == pytest.approx((1e6, 0.25))
-    assert found["short", 1.0] == pytest.approx((3e6, 0.75))
-    assert rows.height == 2 * (len(BANDS) - 1)
-
-
 def test_beyond_the_grid_the_curve_stays_at_the_mass_in_the_grid() -> None:
     built = map_of([("long", 60.0, 2.0), ("long", 10.0, 5.0), ("short", 900.0, 5.0)])
     assert mass_within(built, [60.0, 99.0, 100.0, 200.0], "long").tolist() == [2.0] * 4
@@ -108,9 +86,3 @@ def test_beyond_the_grid_the_curve_stays_at_the_mass_in_the_grid() -> None:
 
 def test_a_bin_that_touches_the_mark_is_at_distance_zero_and_an_empty_side_has_none() -> None:
     assert nearest_mass_pct(map_of([("long", at(-0.0005), 1.0)])) == (0.0, None)
-
-
-def test_the_effective_number_is_the_count_for_equal_positions_and_one_for_a_whale() -> None:
-    equal = [("long", 90.0 - n, 5e5) for n in range(4)]
-    whale = [("short", 110.0, 1e9), ("short", 120.0, 1.0)]
-    assert effective_number(map_of([*equal, *whale])) == pytest.approx((4.0, 1.0))

@@ -12,9 +12,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from liqtruth.heatmap.bounds import SHOWN_PCT, MapBounds, SideBounds, moves
-from liqtruth.heatmap.drawing.captions import bounds_lines, side_notes
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.drawing.view import bounds_lines, side_notes
 from liqtruth.heatmap.errors import BadInput, MapFileError
 from liqtruth.heatmap.files import from_json, read_map, same, to_json, write_map
 from liqtruth.heatmap.heatmap import Heatmap

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from liqtruth.heatmap.drawing.captions import (
+from liqtruth.heatmap.drawing.view import (
     coverage_line,
     head_lines,
     kind,
@@ -11,7 +11,8 @@ from liqtruth.heatmap.drawing.captions import (
     side_notes,
     title,
 )
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import note, sentence, texts
 from tests.heatmap.maps import map_of
 

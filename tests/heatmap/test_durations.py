@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.durations import LONGEST, format_duration, parse_duration
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.text import LONGEST_DURATION, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_what_is_none_is_refused_with_what_came(text: str) -> None:
         parse_duration(text)
 
 
-@given(st.integers(min_value=1, max_value=int(LONGEST.total_seconds())))
+@given(st.integers(min_value=1, max_value=int(LONGEST_DURATION.total_seconds())))
 def test_what_is_written_is_read_back(seconds: int) -> None:
     length = timedelta(seconds=seconds)
     assert parse_duration(format_duration(length)) == length

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from liqtruth.heatmap.drawing.figure import map_figure, side_by_side, to_html, write_html, write_png
-from liqtruth.heatmap.drawing.zoom import zoomed
+from liqtruth.heatmap.drawing.view import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.notes import note, sentence

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.files import SCHEMA, about, from_json, read_map, same, to_csv, to_json, write_map
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.writing import write_atomically
 from tests.heatmap.maps import SUFFIXES, any_level, frame, map_of, plain

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from liqtruth.heatmap.errors import MapFileError
-from liqtruth.heatmap.files import SCHEMA, facts_of, from_csv, from_json, read_map, to_csv, to_json, write_map
+from liqtruth.heatmap.files import SCHEMA, from_csv, from_json, read_map, to_csv, to_json, write_map
+from liqtruth.heatmap.writing import facts_of
 from tests.heatmap.maps import SUFFIXES, plain
 
 

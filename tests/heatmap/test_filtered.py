@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from liqtruth.heatmap.drawing.captions import coverage_line, title
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.drawing.view import coverage_line, title
 from liqtruth.heatmap.files import read_map, to_json, write_map
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from tests.heatmap.maps import NOON
 
 BANDS = ("0-3x", "3-7x", "15-30x")

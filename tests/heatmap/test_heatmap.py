@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides, count_crossed
 from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import (
     MARK,

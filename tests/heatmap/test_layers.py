@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import (
     ABOUT_LAYERS,
     LARGEST_SHARE,
@@ -18,6 +18,7 @@ from liqtruth.heatmap.layers import (
     layer_of,
     whales_note,
 )
+from liqtruth.heatmap.levels import Sides
 from tests.heatmap.maps import Level, any_levels, frame, map_of
 
 open_interests = st.none() | st.floats(1.0, 1e12)

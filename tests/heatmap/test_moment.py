@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from liqtruth.heatmap.drawing.captions import age_line, coverage_line, data_moment
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.page import age_of
 from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.drawing.view import age_line, coverage_line, data_moment
 from liqtruth.heatmap.files import to_json
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.text import Grade, ago, as_of, grade
 from tests.heatmap.maps import map_of
 

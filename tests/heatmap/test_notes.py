@@ -9,11 +9,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from liqtruth.heatmap.drawing.captions import LACKING
+from liqtruth.heatmap.drawing.view import LACKING
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.note_texts import FORMS, TEXTS
-from liqtruth.heatmap.notes import Note, WrittenNote, as_text, note, reader, sentence, texts, written
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.notes import (
+    SYNTHETIC_NOTES,
+    Note,
+    WrittenNote,
+    as_text,
+    note,
+    reader,
+    sentence,
+    texts,
+    written,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("heatmap", "storage", "indexer", "estimator", "compare", "commands")

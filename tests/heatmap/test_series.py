@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.drawing.series_figure import ROWS_SHOWN, series_figure, write_html
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import NOTHING, Sides
 from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.series import Candles, HeatmapSeries
 from tests.heatmap.maps import MARK, NOON, at

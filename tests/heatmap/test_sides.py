@@ -3,9 +3,7 @@
 import msgspec
 import pytest
 
-from liqtruth.heatmap.heatmap import Sides
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import BySide, TwoSided
+from liqtruth.heatmap.levels import SIDES, BySide, Sides, TwoSided
 
 
 class Carried(msgspec.Struct, TwoSided[float], frozen=True):

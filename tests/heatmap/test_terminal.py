@@ -10,7 +10,8 @@ from rich.console import Console
 
 from liqtruth.heatmap.drawing.terminal import blocks, map_panel
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
 

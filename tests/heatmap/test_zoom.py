@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.drawing.zoom import SHOWN_SHARE, position_counts, reach_bins, zoomed
+from liqtruth.heatmap.drawing.view import SHOWN_SHARE, position_counts, reach_bins, zoomed
 from liqtruth.heatmap.grid import PriceGrid
 from tests.heatmap.maps import MARK, Level, any_levels, at, levels_off_the_edges, map_of, widths
 

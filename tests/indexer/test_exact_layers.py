@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from liqtruth.heatmap.drawing.captions import head_lines, title
+from liqtruth.heatmap.drawing.view import head_lines, title
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE, LAYERS
@@ -17,8 +17,7 @@ from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 
 @pytest.fixture(scope="module")

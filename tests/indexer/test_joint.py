@@ -24,8 +24,7 @@ from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.tables import Universe
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.indexer.margined import MARKS, TABLES, Held, Holder, crowds, frame_of, stow
 
 betas_drawn = st.fixed_dictionaries({coin: st.floats(-2, 2) for coin in sorted(MARKS) if coin != "BTC"})

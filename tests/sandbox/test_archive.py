@@ -6,12 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from liqtruth.sandbox.archive import Archive, write_archive
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec, simulate
-from liqtruth.sandbox.openings import watch
 from liqtruth.sandbox.public.record import Record
-from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.truth import Archive, true_positions, write_archive
 from tests.markets import market_of
+from tests.openings import watch
 
 SPEC = MarketSpec(seed=3, accounts=150, cex_accounts=300, days=3, coins=("BTC", "HYPE"))
 

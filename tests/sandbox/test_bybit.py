@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from ccxt.async_support import bybit
 
-from liqtruth.sandbox.bybit.rest import BybitApi
 from liqtruth.sandbox.market.centralised import CENTRALISED
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.venues.bybit import BybitApi
 
 HOUR_MS = 3_600_000
 SYMBOL = "BTC/USDT:USDT"

@@ -11,7 +11,7 @@ from hyperliquid.info import Info
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.population import MODE_NAMES
-from liqtruth.sandbox.public.candles import INTERVAL_MS
+from liqtruth.sandbox.public.record import INTERVAL_MS
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses, true_positions
 from tests.sandbox.wire import liquidation_px

@@ -11,13 +11,13 @@ from ccxt.async_support import okx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.sandbox.market.assets import listed
 from liqtruth.sandbox.market.centralised import CENTRALISED
+from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.okx.query import CONTRACT_EXPONENT, Contract
-from liqtruth.sandbox.okx.rest import OkxApi
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.venues.okx import OkxApi
+from liqtruth.sandbox.venues.okx_query import CONTRACT_EXPONENT, Contract
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

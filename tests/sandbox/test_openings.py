@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.openings import (
+from liqtruth.sandbox.truth import true_liquidations, true_positions
+from tests.markets import market_of
+from tests.openings import (
     CLOSED,
     LIQUIDATED,
     MOVED,
@@ -18,8 +20,6 @@ from liqtruth.sandbox.openings import (
     habits,
     watch,
 )
-from liqtruth.sandbox.truth import true_liquidations, true_positions
-from tests.markets import market_of
 
 VENUES = (HYPERLIQUID, "binance")
 SIGN = {"long": 1.0, "short": -1.0}

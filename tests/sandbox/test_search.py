@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liqtruth.sandbox.market.margin_rules import MarginRules, half_of_initial
+from liqtruth.sandbox.market.listings import MarginRules, half_of_initial
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import (
     HIGHEST_PX,

@@ -7,8 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from liqtruth.sandbox.http.faults import KINDS, SOCKET_KINDS, Faults
-from liqtruth.sandbox.http.spoiled import SPOILINGS, bomb, spoiled
+from liqtruth.sandbox.http.faults import KINDS, SOCKET_KINDS, SPOILINGS, Faults, bomb, spoiled
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving
 from liqtruth.sandbox.truth import addresses

@@ -13,8 +13,7 @@ from test_lake import SCHEMA, series
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.errors import OtherDatabase
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 FIRST = "first.db"
 SECOND = "second.db"

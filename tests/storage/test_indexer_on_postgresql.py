@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from databases import emptied
 
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 INDEXER = Path(__file__).parents[1] / "indexer"
 

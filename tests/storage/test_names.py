@@ -11,8 +11,7 @@ from sqlalchemy import create_engine, text
 from test_lake import SCHEMA, series
 
 from liqtruth.storage.lake.manifest import folder_of
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.on_server import SERVER
 
 NAMES = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12) | st.text(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.lake.packing import packed, unpacked
-from liqtruth.storage.lake.parquet import read_parquet, write_new
+from liqtruth.storage.lake.parquet import packed, read_parquet, unpacked, write_new
 
 NUMBERS = st.one_of(
     st.none(),

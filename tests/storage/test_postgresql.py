@@ -29,8 +29,7 @@ from liqtruth.storage.database.markets import last_market, store_markets, store_
 from liqtruth.storage.database.tables import Market, Reading, Scope, Sweep, Universe
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from sqlalchemy import make_url
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.sessions import place_of
-from liqtruth.storage.net.urls import shown_url
-from liqtruth.storage.settings import Settings
+from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.store import Settings
 from tests.conftest import called
 
 SECRET = "hunter2-hunter2"

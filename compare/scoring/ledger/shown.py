@@ -10,7 +10,7 @@ from liqtruth.compare.scoring.ledger.leaderboard import LeaderboardRow
 from liqtruth.compare.scoring.realised.precision import Precision
 from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, precision_text
 from liqtruth.compare.scoring.realised.verdict import horizon_name
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,9 +11,8 @@ from liqtruth.compare.scoring.realised.score import HorizonScore, RealisedScore
 from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.statistics.intervals import Estimate
-from liqtruth.estimator.moments import utc_text
 from liqtruth.heatmap.notes import of_codes, texts, without_codes
-from liqtruth.heatmap.text import usd
+from liqtruth.heatmap.text import usd, utc_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -16,13 +16,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from liqtruth.sandbox.binance.query import Query, Rejected, column_of, limit_of, rows_of
-from liqtruth.sandbox.binance.statistics import DAY_MS, Statistics
-from liqtruth.sandbox.market.assets import Asset, fixed, from_units
 from liqtruth.sandbox.market.centralised import BINANCE
+from liqtruth.sandbox.market.listings import Asset, fixed, from_units
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.public.candles import INTERVAL_MS
+from liqtruth.sandbox.public.record import INTERVAL_MS
 from liqtruth.sandbox.public.series import PublicSeries
+from liqtruth.sandbox.venues.binance_statistics import (
+    DAY_MS,
+    Query,
+    Rejected,
+    Statistics,
+    column_of,
+    limit_of,
+    rows_of,
+)
 
 Json = Any
 NOT_FOUND = "<html><body>404 Not found</body></html>"

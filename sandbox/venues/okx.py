@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.market.assets import fixed, from_units
 from liqtruth.sandbox.market.centralised import FUNDING_HOURS, OKX
+from liqtruth.sandbox.market.listings import fixed, from_units
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.okx.query import Contract, Query, Refused, bar_of, column_of, needed, rows_of
-from liqtruth.sandbox.okx.statistics import OkxStatistics
 from liqtruth.sandbox.public.series import PublicSeries
+from liqtruth.sandbox.venues.okx_query import Contract, Query, Refused, bar_of, column_of, needed, rows_of
+from liqtruth.sandbox.venues.okx_statistics import OkxStatistics
 
 Json = Any
 RECENT_BARS: Final = 1440

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.http.paging import newest_first
-from liqtruth.sandbox.market.assets import fixed, from_units
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
-from liqtruth.sandbox.okx.query import (
+from liqtruth.sandbox.market.listings import Floats, Ints, fixed, from_units
+from liqtruth.sandbox.public.series import PublicSeries, newest_first
+from liqtruth.sandbox.venues.okx_query import (
     LAST_MS,
     Bar,
     Contract,
@@ -23,7 +22,6 @@ from liqtruth.sandbox.okx.query import (
     number_of,
     rows_of,
 )
-from liqtruth.sandbox.public.series import PublicSeries
 
 Rows = list[list[str]]
 Answer = Callable[[Query], list[Any]]

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from liqtruth.sandbox.http.paging import newest_first
-from liqtruth.sandbox.market.assets import Asset, fixed, from_units
-from liqtruth.sandbox.market.margin_rules import Ints
-from liqtruth.sandbox.public.candles import INTERVAL_MS
+from liqtruth.sandbox.market.listings import Asset, Ints, fixed, from_units
+from liqtruth.sandbox.public.record import INTERVAL_MS
+from liqtruth.sandbox.public.series import newest_first
 
 Query = Mapping[str, str]
 CONTRACT_EXPONENT: Final = {

@@ -19,13 +19,13 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.sandbox.http.connections import Connections, Json, Session
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour
-from liqtruth.sandbox.http.session import Connections, Json, Session
-from liqtruth.sandbox.market.assets import Asset, from_units
 from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
-from liqtruth.sandbox.okx.query import Contract
+from liqtruth.sandbox.market.listings import Asset, from_units
 from liqtruth.sandbox.public.forced_orders import SECOND_MS, ForcedOrders, latest_per_second
+from liqtruth.sandbox.venues.okx_query import Contract
 
 BATCH_MS: Final = 500
 BYBIT_PLACE: Final = "/v5/public/linear"

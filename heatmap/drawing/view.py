@@ -1,26 +1,96 @@
-"""The text beside every drawing of a map: what it is, how much it has seen, what is not on it."""
+"""What every drawing of a map shows: the prices in view, in visible bins, and the text beside them.
 
+In view are the prices around the mark that hold most of the mass. The text states what the map is, how much it has
+seen and what is not on it.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
+
 from liqtruth.heatmap.bounds import Move, moves
-from liqtruth.heatmap.drawing.zoom import View
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import ABOUT_LAYERS
-from liqtruth.heatmap.notes import of_codes, texts, without_codes
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+from liqtruth.heatmap.levels import Sides
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts, without_codes
 from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd
 
+SHOWN_SHARE: Final = 0.90
+LEAST_REACH_PCT: Final = 10.0
 MORE_THAN_ALL: Final = 1.1
 """Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
 TOO_MUCH_USD: Final = 1e12
 """Open interest that no market has had."""
 LACKING: Final = frozenset({"not_levelled", "unbounded", "unbounded_not_levelled"})
 """Codes of assumptions that must be read before the map is."""
-
 CUMULATIVE: Final = "cumulative liquidations"
-
 KIND = {"exact": "exact positions", "modelled": "model", "imported": "imported map"}
+
+
+@dataclass(frozen=True)
+class View:
+    """Bars of a picture: `edges` ascending (one more than the bars), mass per side, positions where known."""
+
+    edges: FloatArray
+    long_usd: FloatArray
+    short_usd: FloatArray
+    positions: FloatArray | None
+
+    @property
+    def centers(self) -> FloatArray:
+        return np.asarray(np.sqrt(self.edges[:-1] * self.edges[1:]), dtype=np.float64)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.long_usd.any() or self.short_usd.any())
+
+
+def reach_bins(heatmap: Heatmap, share: float = SHOWN_SHARE) -> int:
+    """Bins each way that hold `share` of either side's in-grid mass, at least 10 percent of price."""
+    middle = heatmap.grid.bins_each_way
+    needed = int(np.ceil(np.log1p(LEAST_REACH_PCT / 100) / heatmap.grid.log_width))
+    for mass in (heatmap.long_usd[:middle][::-1], heatmap.short_usd[middle:]):
+        if mass.any():
+            needed = max(needed, int(np.searchsorted(np.cumsum(mass), share * mass.sum())) + 2)
+    return min(needed, middle)
+
+
+def zoomed(heatmap: Heatmap, bars_each_way: int, reach: int | None = None) -> View:
+    """Pool bins into at most `bars_each_way` bars on either side of the mark; whole bins only, so exact.
+
+    The outermost bars may reach past the grid, where no mass is.
+    """
+    wanted = reach or reach_bins(heatmap)
+    pooled = max(1, int(np.ceil(wanted / bars_each_way)))
+    bars = int(np.ceil(wanted / pooled))
+    steps = np.arange(-bars, bars + 1) * pooled
+    counts = position_counts(heatmap)
+    return View(
+        edges=np.asarray(heatmap.mark_px * np.exp(steps * heatmap.grid.log_width), dtype=np.float64),
+        long_usd=_pool(heatmap.long_usd, bars, pooled),
+        short_usd=_pool(heatmap.short_usd, bars, pooled),
+        positions=None if counts is None else _pool(counts, bars, pooled),
+    )
+
+
+def position_counts(heatmap: Heatmap) -> FloatArray | None:
+    """Positions per bin; null where a map does not know."""
+    if heatmap.source != "exact" or heatmap.breakdown is None:
+        return None
+    rows = heatmap.breakdown.drop_nulls("bin")
+    bins = np.clip(rows["bin"].to_numpy() + 1, 0, heatmap.grid.bins + 1)
+    return np.bincount(bins, rows["positions"].to_numpy(), heatmap.grid.bins + 2)[1:-1].astype(np.float64)
+
+
+def _pool(mass: FloatArray, bars: int, pooled: int) -> FloatArray:
+    """Sums of `pooled` bins, `bars` of them on either side of the middle."""
+    middle, reach = mass.size // 2, bars * pooled
+    beyond = max(reach - middle, 0)
+    window = np.pad(mass, beyond)[middle + beyond - reach : middle + beyond + reach]
+    return np.asarray(window.reshape(-1, pooled).sum(axis=1), dtype=np.float64)
 
 
 def kind(heatmap: Heatmap) -> str:

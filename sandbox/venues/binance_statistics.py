@@ -1,24 +1,69 @@
-"""Binance's statistics under /futures/data: open interest history, long/short ratios, taker volume.
+"""How Binance reads a query, and its statistics under /futures/data.
 
-All are computed from the venue's ledger and cover its last 30 days; each answer holds the newest `limit` rows
-inside [startTime, endTime], oldest first. Taker volume is of the period that ends at the row's timestamp.
+Statistics are open interest history, long/short ratios and taker volume, computed from the venue's ledger over its last
+30 days; each answer holds the newest `limit` rows inside [startTime, endTime], oldest first. Taker volume is of the
+period that ends at the row's timestamp.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.binance.query import Query, Rejected, column_of, limit_of, rows_of, time_of
-from liqtruth.sandbox.market.assets import Asset, fixed, from_units
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
-from liqtruth.sandbox.public.candles import INTERVAL_MS
+import numpy as np
+
+from liqtruth.sandbox.market.listings import Asset, Floats, Ints, fixed, from_units
+from liqtruth.sandbox.public.record import INTERVAL_MS
 from liqtruth.sandbox.public.series import PublicSeries
 
 Json = Any
+Query = Mapping[str, str]
 Answer = Callable[[Query], Json]
 PERIODS: Final = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 DAYS_KEPT: Final = 30
 DAY_MS: Final = 86_400_000
+
+
+class Rejected(Exception):
+    """A request that Binance would answer with 400, a code and a text."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def column_of(query: Query, assets: tuple[Asset, ...]) -> int:
+    """Column of the symbol asked for."""
+    symbols = [asset.name + "USDT" for asset in assets]
+    symbol = query.get("symbol")
+    if symbol is None:
+        raise Rejected(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+    if symbol not in symbols:
+        raise Rejected(-1121, "Invalid symbol.")
+    return symbols.index(symbol)
+
+
+def time_of(query: Query, name: str, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isdigit():
+        raise Rejected(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+    return int(text)
+
+
+def limit_of(query: Query, default: int, most: int) -> int:
+    limit = time_of(query, "limit", default)
+    if limit < 1:
+        raise Rejected(-1130, "parameter 'limit' is invalid.")
+    return min(limit, most)
+
+
+def rows_of(times_ms: Ints, query: Query, limit: int, from_start: bool) -> Ints:
+    """Row numbers inside [startTime, endTime]: the first ones when a start is given and wanted, else the newest."""
+    start = time_of(query, "startTime", 0)
+    end = time_of(query, "endTime", int(times_ms[-1]) if times_ms.size else 0)
+    rows = np.flatnonzero((times_ms >= start) & (times_ms <= end))
+    return rows[:limit] if from_start and "startTime" in query else rows[-limit:]
 
 
 @dataclass

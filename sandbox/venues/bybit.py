@@ -14,13 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.http.paging import newest_first, oldest_kept
-from liqtruth.sandbox.market.assets import Asset, fixed, from_units
 from liqtruth.sandbox.market.centralised import BYBIT, FUNDING_HOURS
-from liqtruth.sandbox.market.margin_rules import Ints
+from liqtruth.sandbox.market.listings import Asset, Ints, fixed, from_units
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.public.candles import INTERVAL_MS
-from liqtruth.sandbox.public.series import PublicSeries
+from liqtruth.sandbox.public.record import INTERVAL_MS
+from liqtruth.sandbox.public.series import PublicSeries, newest_first, oldest_kept
 
 Json = Any
 Query = Mapping[str, str]

@@ -1,4 +1,8 @@
-"""Clusters: contiguous price zones where one side's liquidations stand out from what surrounds them."""
+"""Where a map's mass lies: by distance from the mark, in bands, and in clusters.
+
+Distances are read off the cumulative curve, so that they do not depend on the bins. A cluster is a contiguous price
+zone where one side's liquidations stand out from what surrounds them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +10,45 @@ from typing import Final, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 
+BANDS: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
+"""Bounds of the distance bands, percent of the mark."""
 SMOOTHING_PCT: Final = 0.3
 """Standard deviation of the Gaussian that the map is smoothed with before peaks are sought, percent of price."""
 PROMINENCE: Final = 0.10
 """A peak counts when it rises by this share of the side's highest peak above the valleys beside it."""
 FLANK: Final = 0.10
 """A zone ends where the smoothed map has fallen to this share of its peak, or in the valley to the next zone."""
+
+
+def mass_within(heatmap: Heatmap, distance_pct: ArrayLike, side: str) -> FloatArray:
+    """Mass (USD) that a move of each distance (percent of the mark) liquidates on one side.
+
+    Inside a bin the curve is linear in log price; past the grid it stays at the in-grid mass.
+    """
+    ratio = np.asarray(distance_pct, dtype=np.float64) / 100
+    grid, middle = heatmap.grid, heatmap.grid.bins_each_way
+    curve = heatmap.cumulative()
+    steps = np.arange(grid.bins_each_way + 1)
+    if side == "long":
+        with np.errstate(divide="ignore"):
+            moved = -np.log1p(-np.minimum(ratio, 1.0)) / grid.log_width
+        return np.asarray(np.interp(moved, steps, curve[middle::-1]), dtype=np.float64)
+    return np.asarray(np.interp(np.log1p(ratio) / grid.log_width, steps, curve[middle:]), dtype=np.float64)
+
+
+def nearest_mass_pct(heatmap: Heatmap) -> tuple[float | None, float | None]:
+    """Distance (percent) from the mark to the near edge of the first bin with mass: long, short; null if none."""
+    grid, middle = heatmap.grid, heatmap.grid.bins_each_way
+    below = np.flatnonzero(heatmap.long_usd[:middle])
+    above = np.flatnonzero(heatmap.short_usd[middle:])
+    long_pct = float(100 * (1 - grid.edges[below[-1] + 1] / grid.mark_px)) if below.size else None
+    short_pct = float(100 * (grid.edges[middle + above[0]] / grid.mark_px - 1)) if above.size else None
+    return long_pct, short_pct
 
 
 @dataclass(frozen=True)
@@ -32,14 +65,6 @@ class Cluster:
     peak_pct: float
     positions: int | None
     largest_holder_share: float | None
-
-    @property
-    def peak_bps(self) -> float:
-        return self.peak_pct * 100
-
-    @property
-    def near_bps(self) -> float:
-        return self.near_pct * 100
 
 
 def find_clusters(
