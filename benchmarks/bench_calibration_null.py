@@ -9,8 +9,8 @@
 
 Coins' paths are independent, so in none of these does a target know anything of its own moment. What is claimed is
 what `compare.validation` claims: the fit is nearer to the crowd's map than both the copied shape and chance. `own` is
-the market before anything is exchanged, where a claim is right. Bars are hourly and the dictionary has a quarter of
-the usual nodes, so that a hundred markets take minutes.
+the market before anything is exchanged, where a claim is right. Bars are hourly and the response matrix has a quarter
+of the usual nodes, so that a hundred markets take minutes.
 
     python benchmarks/bench_calibration_null.py --seeds 100
 """

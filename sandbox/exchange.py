@@ -24,8 +24,8 @@ from liqtruth.sandbox.http.faults import SERVER_NAME, Faults, faulty, response
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
-from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
+from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.public.forced_orders import forced_orders
 from liqtruth.sandbox.truth import true_liquidations, true_positions
 from liqtruth.sandbox.venues.binance import NOT_FOUND, BinanceApi

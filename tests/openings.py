@@ -15,11 +15,10 @@ import numpy as np
 import polars as pl
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.centralised import CENTRALISED
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO, Fills, Ledger
 from liqtruth.sandbox.market.listings import Floats, Ints
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, at_earlier
-from liqtruth.sandbox.market.population import Flags
+from liqtruth.sandbox.market.population import CENTRALISED, Flags
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, PricePath
 from liqtruth.sandbox.market.venue import Venue
 from liqtruth.sandbox.truth import Exposure, liquidation_prices

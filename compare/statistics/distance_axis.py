@@ -15,7 +15,7 @@ EDGES: Final = np.arange(BINS + 1) * BIN
 
 
 def outward(placed: FloatArray, grid: PriceGrid, side: str) -> FloatArray:
-    """Of values (nodes, places, classes), `places` those of a dictionary on a grid of `GRID_WIDTH_BPS`: the bins
+    """Of values (nodes, places, classes), `places` those of a response matrix on a grid of `GRID_WIDTH_BPS`: the bins
     within reach from the mark outward, shape (bins, classes, nodes)."""
     middle = grid.bins_each_way + 1
     rows = slice(middle - BINS, middle) if side == "long" else slice(middle, middle + BINS)

@@ -14,7 +14,7 @@ import polars as pl
 from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.cohort_model import Balance, covered, null_notes, series_notes
 from liqtruth.estimator.model.leverage import tiers
-from liqtruth.estimator.model.response_matrix import Lots, build_dictionary, places
+from liqtruth.estimator.model.response_matrix import Lots, build_response_matrix, places
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput, MissingData
@@ -88,7 +88,7 @@ def _volume_profile(
     lots = Lots(np.asarray(share)[:, None], np.zeros(1))
     factors = tuple(liquidation_factors(brackets, weights.leverage, side) for side in (LONG, SHORT))
     bars = np.zeros(len(share), dtype=np.int64)
-    columns = build_dictionary(series.bars, lots, bars, 1, (factors[0], factors[1]), grid)
+    columns = build_response_matrix(series.bars, lots, bars, 1, (factors[0], factors[1]), grid)
     return columns.sides.map(
         lambda side: (
             side.weighted(weights.weight[None, :])[0].sum(axis=0),

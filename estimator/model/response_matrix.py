@@ -1,4 +1,4 @@
-"""The dictionary of a model: what one unit of weight on a turnover class and a leverage node puts at each price.
+"""The response matrix of a model: what one unit of weight on a turnover class and a leverage node puts at each price.
 
 A map is linear in the weights, so the columns are computed once and serve every question that only changes weights:
 maps, filters by leverage and age, and calibration. Shares of open interest throughout; arrays in, arrays out.
@@ -63,7 +63,7 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Dictionary(TwoSided[Columns]):
+class ResponseMatrix(TwoSided[Columns]):
     """Both sides on one grid."""
 
     grid: PriceGrid
@@ -71,21 +71,21 @@ class Dictionary(TwoSided[Columns]):
     short: Columns
 
 
-def build_dictionary(
+def build_response_matrix(
     bars: Bars,
     lots: Lots,
     age: IntArray,
     ages: int,
     factors: tuple[FloatArray, FloatArray],
     grid: PriceGrid,
-) -> Dictionary:
+) -> ResponseMatrix:
     """`age` is each bar's age band out of `ages`; `factors` are of longs and shorts, liquidation over entry price per
     node in ascending leverage; a long's factor that is not positive means that no price liquidates it."""
     long, short = (
         _columns(bars, lots, age, ages, factor, grid, is_long=is_long)
         for factor, is_long in zip(factors, (True, False), strict=True)
     )
-    return Dictionary(grid, long, short)
+    return ResponseMatrix(grid, long, short)
 
 
 def _columns(

@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.centralised import BINANCE, CENTRALISED, Centralised, rules_of
 from liqtruth.sandbox.market.ledger import Ledger
 from liqtruth.sandbox.market.listings import (
     BUILDER_ASSET,
@@ -24,9 +23,17 @@ from liqtruth.sandbox.market.listings import (
     scaled_tiers,
 )
 from liqtruth.sandbox.market.matching import Trades, matched_trades
-from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, Population, draw_addresses, draw_population
+from liqtruth.sandbox.market.population import (
+    BINANCE,
+    CENTRALISED,
+    HYPERLIQUID_MIX,
+    Centralised,
+    Population,
+    draw_addresses,
+    draw_population,
+)
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, PricePath, simulate_path
-from liqtruth.sandbox.market.venue import Venue, VenueResult, VenueRules
+from liqtruth.sandbox.market.venue import Venue, VenueResult, VenueRules, rules_of
 
 HYPERLIQUID = "hyperliquid"
 GRANDFATHERED_LEVERAGE = 50

@@ -9,10 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from liqtruth.sandbox.market.centralised import FUNDING_HOURS, PublicTier, public_tiers
 from liqtruth.sandbox.market.listings import Asset, Floats, Ints
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.market.venue import VenueResult
+from liqtruth.sandbox.market.venue import FUNDING_HOURS, PublicTier, VenueResult, public_tiers
 from liqtruth.sandbox.public.record import MINUTE_MS, Holders, Record, holders, leaning, top_traders
 
 DAY_MINUTES = 1440

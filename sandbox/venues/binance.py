@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from liqtruth.sandbox.market.centralised import BINANCE
 from liqtruth.sandbox.market.listings import Asset, fixed, from_units
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import BINANCE
 from liqtruth.sandbox.public.record import INTERVAL_MS
 from liqtruth.sandbox.public.series import PublicSeries
 from liqtruth.sandbox.venues.binance_statistics import (

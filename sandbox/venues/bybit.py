@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.market.centralised import BYBIT, FUNDING_HOURS
 from liqtruth.sandbox.market.listings import Asset, Ints, fixed, from_units
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import BYBIT
+from liqtruth.sandbox.market.venue import FUNDING_HOURS
 from liqtruth.sandbox.public.record import INTERVAL_MS
 from liqtruth.sandbox.public.series import PublicSeries, newest_first, oldest_kept
 

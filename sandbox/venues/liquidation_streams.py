@@ -22,8 +22,8 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.sandbox.http.connections import Connections, Json, Session
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour
-from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.listings import Asset, from_units
+from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.public.forced_orders import SECOND_MS, ForcedOrders, latest_per_second
 from liqtruth.sandbox.venues.okx_query import Contract
 

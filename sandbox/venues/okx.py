@@ -15,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liqtruth.sandbox.market.centralised import FUNDING_HOURS, OKX
 from liqtruth.sandbox.market.listings import fixed, from_units
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import OKX
+from liqtruth.sandbox.market.venue import FUNDING_HOURS
 from liqtruth.sandbox.public.series import PublicSeries
 from liqtruth.sandbox.venues.okx_query import Contract, Query, Refused, bar_of, column_of, needed, rows_of
 from liqtruth.sandbox.venues.okx_statistics import OkxStatistics

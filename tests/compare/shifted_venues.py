@@ -23,13 +23,18 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.text import of_ms
-from liqtruth.sandbox.market.centralised import Centralised, rules_of
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
 from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
+from liqtruth.sandbox.market.population import (
+    HYPERLIQUID_MIX,
+    Centralised,
+    LeverageMix,
+    TraderType,
+    draw_population,
+)
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, simulate_path
-from liqtruth.sandbox.market.venue import Venue, VenueResult
+from liqtruth.sandbox.market.venue import Venue, VenueResult, rules_of
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 

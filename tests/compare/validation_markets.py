@@ -1,4 +1,4 @@
-"""Pairs for the tests of proof: synthetic coins of some days, whose crowd can be drawn from the dictionary itself."""
+"""Pairs for the tests of validation: synthetic coins of some days whose crowd is drawn from the response matrix."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ COINS: Final = ("AAA", "BBB", "CCC")
 @cache
 def validation_samples(seed: int, coins: Sequence[str] = COINS[:2], days: int = 12) -> tuple[Sample, ...]:
     """One pair a day and coin out of one long walk per coin, positions drawn from what a crowd at 6x to 20x would
-    hold: dictionary and truth have the same leverages, noise is that of `POSITIONS` a side."""
+    hold: response matrix and truth have the same leverages, noise is that of `POSITIONS` a side."""
     found: list[Sample] = []
     for place, coin in enumerate(coins):
         rng = np.random.default_rng([seed, place])

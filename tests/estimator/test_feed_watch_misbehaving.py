@@ -9,8 +9,8 @@ from liqtruth.estimator.feeds.watch import FeedWatchPlan
 from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.sandbox.http.misbehaviour import ELSEWHERE, VALUES, WHOLE
-from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.storage.store import Store
 from tests.estimator.test_feed_watch import plan, rows, watched

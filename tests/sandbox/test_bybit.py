@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from ccxt.async_support import bybit
 
-from liqtruth.sandbox.market.centralised import CENTRALISED
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import CENTRALISED
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.sandbox.venues.bybit import BybitApi

@@ -11,9 +11,9 @@ from ccxt.async_support import okx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.sandbox.market.centralised import CENTRALISED
 from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import CENTRALISED
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.sandbox.venues.okx import OkxApi

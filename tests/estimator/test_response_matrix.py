@@ -1,4 +1,4 @@
-"""The columns of a dictionary account for every lot, and equal a loop over lots."""
+"""The columns of a response matrix account for every lot, and equal a loop over lots."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import Columns, Lots, ResponseMatrix, build_response_matrix
 from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
@@ -24,11 +24,11 @@ def lots_of(bars: Bars) -> Lots:
     return Lots.of(bars.open_interest, turn_over(bars.open_interest, active, RATES))
 
 
-def dictionary_of(bars: Bars, width_bps: float = 50.0) -> tuple[Dictionary, Lots, IntArray]:
+def dictionary_of(bars: Bars, width_bps: float = 50.0) -> tuple[ResponseMatrix, Lots, IntArray]:
     lots = lots_of(bars)
     age = np.arange(len(bars.close))[::-1] // 8 % 4
     grid = PriceGrid.around(float(bars.close[-1]), width_bps)
-    return build_dictionary(bars, lots, age, 4, (LONGS, SHORTS), grid), lots, age
+    return build_response_matrix(bars, lots, age, 4, (LONGS, SHORTS), grid), lots, age
 
 
 def everything(columns: Columns) -> FloatArray:
@@ -84,8 +84,8 @@ def test_what_lies_below_the_grid_is_below_it_and_not_in_its_first_bin() -> None
     grid = PriceGrid.around(100.0, 50.0)
     edge = float(grid.edges[0]) / 100
     factors = (np.array([0.1, edge * 0.999, edge * 1.001]), np.array([1.1]))
-    made = build_dictionary(bars, Lots.of(bars.open_interest, turn_over(bars.open_interest, np.zeros(1), np.zeros(1))),
-                            np.zeros(1, dtype=np.int64), 1, factors, grid)  # fmt: skip
+    lots = Lots.of(bars.open_interest, turn_over(bars.open_interest, np.zeros(1), np.zeros(1)))
+    made = build_response_matrix(bars, lots, np.zeros(1, dtype=np.int64), 1, factors, grid)
     assert made.long.placed[0, :, 0, 0] == pytest.approx([1, 1, 0])
     assert made.long.placed[0, :, 1, 0] == pytest.approx([0, 0, 1])
 
@@ -94,7 +94,7 @@ def test_a_price_that_is_just_reached_is_swept() -> None:
     bars = bars_of([(100, 100, 100), (90, 100, 95)], [0, 30, 30])
     lots = Lots.of(bars.open_interest, turn_over(bars.open_interest, np.zeros(2), np.zeros(1)))
     grid = PriceGrid.around(95.0, 50.0)
-    made = build_dictionary(
+    made = build_response_matrix(
         bars, lots, np.zeros(2, dtype=np.int64), 1, (np.array([0.899, 0.9]), np.ones(1)), grid
     )
     assert made.long.swept[0] == pytest.approx([0, 1])
@@ -112,5 +112,5 @@ def test_of_the_entry_bar_only_the_close_sweeps() -> None:
         lots = Lots.of(bars.open_interest, turn_over(bars.open_interest, np.zeros(count), np.zeros(1)))
         grid = PriceGrid.around(float(bars.close[-1]), 50.0)
         ages = np.zeros(count, dtype=np.int64)
-        made = build_dictionary(bars, lots, ages, 1, (np.array([0.9]), np.array([1.1])), grid)
+        made = build_response_matrix(bars, lots, ages, 1, (np.array([0.9]), np.array([1.1])), grid)
         assert made.long.swept[0, 0] == pytest.approx(swept)
