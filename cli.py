@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.commands.check import check
 from liqtruth.commands.compare import compare
 from liqtruth.commands.demo import demo
 from liqtruth.commands.feed import feed_app
@@ -30,7 +31,19 @@ from liqtruth.commands.validate import validate_app
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 """What the system says of a path that cannot be right."""
 
-ORDER = ("index", "feed", "map", "compare", "calibrate", "validate", "transfer", "score", "sandbox", "demo")
+ORDER = (
+    "check",
+    "index",
+    "feed",
+    "map",
+    "compare",
+    "calibrate",
+    "validate",
+    "transfer",
+    "score",
+    "sandbox",
+    "demo",
+)
 """As one comes to need them."""
 
 
@@ -45,6 +58,7 @@ app = App(
     cls=Root,
     add_completion=True,
 )
+app.command("check")(check)
 app.add_typer(index_app, name="index")
 app.add_typer(feed_app, name="feed")
 app.add_typer(map_app, name="map")

@@ -7,6 +7,7 @@ off is gone on with by the next one. A venue that fails stops no other, a series
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from liqtruth.estimator.errors import SourceUnreachable, UnknownChoice, UnknownMarket
@@ -118,6 +119,25 @@ def fetch_all(
     `unlisted_fails=False` makes a remark of a venue that has no such market. Raises `UnknownChoice` and `BadInput` for
     what cannot be asked of any of them.
     """
+    asked = partial(
+        fetching, store, venues, coin, days, interval=interval, base_url=base_url, patience=patience
+    )
+    return asyncio.run(asked(on_progress=on_progress, unlisted_fails=unlisted_fails))
+
+
+async def fetching(
+    store: Store,
+    venues: Sequence[Venue],
+    coin: str,
+    days: int,
+    *,
+    interval: str | None = None,
+    base_url: str | None = None,
+    patience: Patience | None = None,
+    on_progress: Progress | None = None,
+    unlisted_fails: bool = True,
+) -> FetchSummary:
+    """`fetch_all` in a running loop; what had come stays stored where it is cancelled."""
     steps = [(fetchable(venue.name), _step_asked(venue, days, interval)) for venue in venues]
 
     async def one(venue: Venue, step_s: int) -> FetchReport:
@@ -135,10 +155,7 @@ def fetch_all(
         progress(venue.name, 1.0)
         return report
 
-    async def run() -> FetchSummary:
-        return FetchSummary(tuple(await asyncio.gather(*(one(*step) for step in steps))))
-
-    return asyncio.run(run())
+    return FetchSummary(tuple(await asyncio.gather(*(one(*step) for step in steps))))
 
 
 def _nothing(

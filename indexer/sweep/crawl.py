@@ -105,7 +105,8 @@ class DexFailures:
 class Crawl:
     """Workers over one list; `failed`, `changed` and the batch are what they have brought so far.
 
-    A dex that fails for everyone is in `lost` with the reason; from then on accounts are read without it.
+    A dex that fails for everyone is in `lost` with the reason; from then on accounts are read without it. `on_read`
+    gets each account as it comes; once `stop` is set no further one is read.
     """
 
     client: InfoClient
@@ -126,6 +127,8 @@ class Crawl:
     lost: dict[str, str] = field(default_factory=dict)
     closed: int = 0
     began: datetime | None = None
+    on_read: Callable[[Sequence[AccountReading]], None] = lambda readings: None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._token = {dex: tables.collateral_token for dex, tables in self.tables.items()}
@@ -137,7 +140,7 @@ class Crawl:
         """Read all; raises `SourceUnreachable` where the host is gone. What was read is stored either way."""
         await self._pass(addresses)
         self._lose(self._by_dex.silent(), {})
-        while self.again:
+        while self.again and not self.stop.is_set():
             self._trusted = {}
             again, self.again = self.again, []
             await self._pass(again)
@@ -145,13 +148,27 @@ class Crawl:
     async def _pass(self, addresses: Sequence[str]) -> None:
         todo = iter(addresses)
         try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(self.concurrency, len(addresses))):
-                    workers.create_task(self._work(todo))
+            async with asyncio.TaskGroup() as group:
+                workers = [
+                    group.create_task(self._work(todo)) for _ in range(min(self.concurrency, len(addresses)))
+                ]
+                group.create_task(self._end_when_stopped(workers))
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
             self._store_batch()
+
+    async def _end_when_stopped(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Workers may be waiting for the budget: whoever is stopped is stopped in the middle of an account."""
+        stopped = asyncio.create_task(self.stop.wait())
+        try:
+            while not (stopped.done() or all(one.done() for one in workers)):
+                waited = [stopped, *(one for one in workers if not one.done())]
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        for worker in workers:
+            worker.cancel()
 
     async def _work(self, todo: Iterator[str]) -> None:
         for address in todo:
@@ -180,6 +197,7 @@ class Crawl:
         if known is not None and readings[0].spot is not None and account_mode(readings[0]) != known.mode:
             self.changed.add(address)
         self.batch.append(readings)
+        self.on_read(readings)
         if len(self.batch) >= self.batch_accounts or time.monotonic() - self.stored_at_s > BATCH_S:
             self._store_batch()
         self.on_done()

@@ -35,8 +35,10 @@ from liqtruth.indexer.positions.universe import VENUE, markets_answered, univers
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
 from liqtruth.indexer.sweep.report import SweepPlan, SweepReport, plan
+from liqtruth.indexer.sweep.sight import Sight
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 __all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "plan_of", "read_addresses", "sweep"]
@@ -57,6 +59,7 @@ async def sweep(
     on_progress: Callable[[int], None] | None = None,
     patience: Patience | None = None,
     mode_max_age_s: float = MODE_MAX_AGE_S,
+    sight: Sight | None = None,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and say what it took.
 
@@ -64,6 +67,7 @@ async def sweep(
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
+    `sight` sees each account as it comes, and may end the sweep: what was read until then is the reading.
     """
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     started_s = time.monotonic()
@@ -88,8 +92,13 @@ async def sweep(
             batch_accounts=BATCH_ACCOUNTS,
             lost=lost,
         )
+        if sight is not None:
+            sight.begin(answers)
+            crawl.on_read, crawl.stop = sight.take, sight.stop
         await crawl.run([address for address in listed if address not in parts.stored])
     if not parts.stored:
+        if crawl.stop.is_set():
+            raise NothingStored("no account was read before the sweep was ended")
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
     report = _report(done, crawl, budget, resumed, time.monotonic() - started_s)

@@ -1,7 +1,7 @@
 """Every account in every dex that may be read: by name, and as the rows of arrays that the scheduler decides on.
 
 A pair of an address and a dex has one row for as long as a watch runs. What the tape changes since an account was read
-is in `indexer.watch.tape_positions`; what is expected of one that nobody read, in `indexer.watch.size_prior`.
+is in `indexer.watch.tape_positions`; what is expected of one that nobody read, in `indexer.discovery.size_prior`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns, probes
 from liqtruth.indexer.frames import POOLED_MODES
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose
-from liqtruth.indexer.watch.size_prior import PRIOR, SizePrior, hint_columns, probes
 from liqtruth.indexer.watch.tape_positions import COIN_BITS, COINS, TapePositions
 
 Pair = tuple[str, str]

@@ -5,7 +5,7 @@ changed since they were read, and positions whose level drifted without a trade 
 liquidation that the tape did not show). For account `i` at time `t` with size `S` (USD, kept up by the tape), notional
 traded since its reading `T`, age `a` of the reading and log distance `d` from the mark to its nearest level:
 
-    unread     m = E                                   expected notional, `indexer.watch.size_prior`
+    unread     m = E                                   expected notional, `indexer.discovery.size_prior`
     read       m = S * (1 - (1 - c) * exp(-r * a))     with c = min(1, 2 T / (S + T)), r = base * (1 + near * e^(-d/s))
 
 `c` is the share of the account's levels that its trades moved: all of them for a position opened or halved, none where

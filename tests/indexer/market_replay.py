@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns, probes
 from liqtruth.indexer.watch.scheduler import Candidates, choose
-from liqtruth.indexer.watch.size_prior import PRIOR, SizePrior, hint_columns, probes
 from liqtruth.indexer.watch.tape_positions import TapePositions
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook
 from liqtruth.sandbox.hyperliquid.directory import Directory, account_values, performance

@@ -24,8 +24,8 @@ from market_replay import (
     warm_order,
 )
 
+from liqtruth.indexer.discovery.size_prior import PRIOR, PROBED_SHARE, PROBES, SizePrior, hint_columns, probes
 from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose, misplaced_usd, priorities
-from liqtruth.indexer.watch.size_prior import PRIOR, PROBED_SHARE, PROBES, SizePrior, hint_columns, probes
 from liqtruth.indexer.watch.tape_positions import TapePositions
 
 SEEDS = (5, 11, 23)

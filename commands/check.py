@@ -1,0 +1,197 @@
+"""`liqtruth check`: from nothing to the answer how far a map is from the chain."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from liqtruth.commands.options import (
+    Coins,
+    Concurrency,
+    Days,
+    Exchange,
+    StatsUrl,
+    length_option,
+    opened_store,
+    split_names,
+)
+from liqtruth.commands.output import Outputs, PageOut, Target, deliver
+from liqtruth.commands.terminal import print_view, say, text_console
+
+if TYPE_CHECKING:
+    from liqtruth.compare.check import Checked, Watching
+    from liqtruth.estimator.feeds.fetch import FetchReport
+    from liqtruth.indexer.discovery.find import Discovery
+    from liqtruth.indexer.sweep.sight import Sight
+
+PAGE: Final = "check.html"
+STEP_S: Final = 10.0
+"""Between lines of progress where no bar can be drawn."""
+
+
+def check(
+    coins: Coins,
+    exchange: Exchange,
+    out: PageOut,
+    maps: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--map", metavar="FILE", help="A map to check, may be repeated.", rich_help_panel="Maps"
+        ),
+    ] = None,
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="VENUE,...",
+            help="Venues whose map is modelled; none: only --map.",
+            rich_help_panel="Maps",
+        ),
+    ] = "binance,bybit,okx",
+    days: Days = "30d",
+    within: Annotated[
+        timedelta, length_option("--within", help="Read for at most this long.", heading="Reading")
+    ] = "3m",  # type: ignore[assignment]
+    coverage: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="PERCENT",
+            help="Read until so much of open interest is seen on each side.",
+            rich_help_panel="Reading",
+        ),
+    ] = 95,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read no host: only what is stored.", rich_help_panel="Reading")
+    ] = False,
+    stats_url: StatsUrl = None,
+    venue_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="One endpoint for all venues: the sandbox.", rich_help_panel="Exchange"
+        ),
+    ] = None,
+    concurrency: Concurrency = 16,
+) -> None:
+    """Check maps against the chain: read the largest accounts, model the venues, compare, answer.
+
+    Ends at --coverage, at --within or at Ctrl-C, always with the answer so far. What it read stays: the next check
+    of the same hour takes seconds.
+    """
+    from liqtruth.compare.check import CheckPlan, Gathered, check_coin, gather
+    from liqtruth.heatmap.errors import PartlyRead
+    from liqtruth.indexer.discovery.find import stats_host
+    from liqtruth.indexer.sweep.largest import Endpoint
+
+    plan = CheckPlan(
+        coins=tuple(dict.fromkeys(coins)),
+        maps=[str(path) for path in maps or ()],
+        venues=[] if venue == "none" else split_names(venue),
+        within_s=within.total_seconds(),
+        coverage=coverage / 100,
+        days=days,
+        venue_url=venue_url,
+    )
+    endpoint = Endpoint(
+        exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency
+    )
+    with opened_store() as store:
+        gathered = Gathered()
+        if not offline:
+            with watched() as watching:
+                gathered = gather(store, plan, endpoint, watching)
+        checked = [check_coin(store, plan, coin) for coin in plan.coins]
+    for line in gathered.describe():
+        say(line, err=True)
+    answer(checked, out)
+    if gathered.failed:
+        raise PartlyRead(f"not all could be read: {'; '.join(gathered.failed)}")
+
+
+def answer(checked: "Sequence[Checked]", out: Outputs) -> None:
+    """The answers on the screen unless JSON goes there, and a page for each coin."""
+    from liqtruth.compare.divergence.report import write_report
+    from liqtruth.compare.divergence.terminal import answer_view
+
+    if not out.asks("json"):
+        for one in checked:
+            print_view(answer_view(one.comparison.divergence))
+    targets = out.targets or (Target("html", PAGE),)
+    for one in checked:
+        found = one.comparison
+        write = partial(write_report, found.divergence, found.truth_map, found.model_maps)
+        pages = tuple(_of_coin(target, one.coin, len(checked)) for target in targets if target.form == "html")
+        deliver(Outputs(pages), {}, {"html": write})
+    deliver(
+        Outputs(tuple(one for one in targets if one.form == "json")), {"json": lambda: _json(checked)}, {}
+    )
+
+
+def _of_coin(target: Target, coin: str, coins: int) -> Target:
+    """`check.html`, or `check-BTC.html` where each of several coins has a page."""
+    path = Path(target.place)
+    named = path.with_stem(f"{path.stem}-{coin.replace(':', '_')}") if coins > 1 else path
+    return Target(target.form, str(named))
+
+
+def _json(checked: "Sequence[Checked]") -> str:
+    """As `compare` gives it; of several coins a list."""
+    from liqtruth.compare.divergence.files import to_json
+
+    texts = [to_json(one.comparison.divergence) for one in checked]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+@contextmanager
+def watched() -> "Iterator[Watching]":
+    """Says on stderr whom it found, how much is seen so far, and which series came."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from liqtruth.compare.check import Watching
+
+    console = text_console(err=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+    said_s = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("looking for accounts", total=1.0)
+
+        def on_read(sight: "Sight") -> None:
+            nonlocal said_s
+            bar.update(task, description=seen(sight), completed=sight.least() or 0.0)
+            if not console.is_terminal and time.monotonic() - said_s >= STEP_S:
+                said_s = time.monotonic()
+                say(seen(sight), err=True)
+
+        def on_found(discovery: "Discovery", accounts: int) -> None:
+            for found, new in zip(discovery.found, discovery.new, strict=True):
+                bar.console.print(found.describe(new))
+
+        yield Watching(on_found, on_read, lambda report: bar.console.print(series_line(report)))
+
+
+def series_line(report: "FetchReport") -> str:
+    """What came of one market."""
+    came = ", ".join(f"{series.dataset} {series.new_rows:,}" for series in report.series)
+    wrong = f"; {len(report.failed)} failed: {report.failed[0]}" if report.failed else ""
+    return f"{report.venue} {report.coin}: {came or 'nothing'}{wrong or '; '.join(['', *report.remarks])}"
+
+
+def seen(sight: "Sight") -> str:
+    """How far the reading is: an unseen rest of 20 % can change any share of its side by 20 points at most."""
+    parts = []
+    for coin in sight.coins:
+        share = sight.share(coin)
+        if share is None:
+            parts.append(f"{coin}: open interest not known")
+            continue
+        rest = share.map(lambda one: 100 * max(0.0, 1 - one))
+        parts.append(
+            f"{coin}: longs {100 * share.long:.0f} %, shorts {100 * share.short:.0f} % of open interest seen, "
+            f"shares within ±{rest.long:.0f}/{rest.short:.0f} points"
+        )
+    return f"{sight.accounts:,} accounts; " + "; ".join(parts)

@@ -1,0 +1,175 @@
+"""A map that people use, checked against the chain: read what it takes, as long as there is time, and compare.
+
+Accounts (largest first) and the venues' series are read side by side; whatever is not there by the end is left out of
+the comparison and named. What was read is stored, so that the next check begins with it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from liqtruth.compare.divergence.comparison import Comparison
+from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.session import make_map
+from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
+from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
+from liqtruth.estimator.model.node_shares import VINTAGES
+from liqtruth.heatmap.durations import format_duration
+from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.indexer.discovery.find import Discovery
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.maps.exact import whole_and_layer
+from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
+from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.storage.store import Store
+
+NAIVE: Final = "tiers"
+
+
+@dataclass(frozen=True)
+class CheckPlan:
+    """What is checked and what it may take. `maps` are files; `venue_url` stands in for the hosts of all venues."""
+
+    coins: Sequence[str]
+    maps: Sequence[str] = ()
+    venues: Sequence[str] = ("binance", "bybit", "okx")
+    within_s: float = 180.0
+    coverage: float = 0.95
+    days: int = 30
+    venue_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Whoever wants to see how it goes."""
+
+    on_found: Callable[[Discovery, int], None] = lambda discovery, accounts: None
+    on_read: Callable[[Sight], None] = lambda sight: None
+    on_fetch: Callable[[FetchReport], None] = lambda report: None
+
+
+@dataclass
+class Gathered:
+    """What was read: null where it came to nothing, and then `failed` says why."""
+
+    accounts: LargestReport | None = None
+    series: list[FetchReport] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        return [] if self.accounts is None else self.accounts.describe()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One coin: the comparison, and what it lacks."""
+
+    coin: str
+    comparison: Comparison
+    lacking: tuple[str, ...]
+
+
+def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
+    """Read accounts and series until the plan's coverage, its time or an interrupt; nothing that fails stops the rest.
+
+    Raises `UnknownCoin` and `BadInput` for what cannot be asked.
+    """
+    venues = [fetchable(name) for name in plan.venues]
+    gathered, urls = Gathered(), list[str | None]()
+
+    async def series() -> None:
+        urls.append(plan.venue_url or await _own_url(store, endpoint))
+        await asyncio.gather(*(one(venue.name, coin) for coin in plan.coins for venue in venues))
+
+    async def one(venue: str, coin: str) -> None:
+        summary = await fetching(
+            store, [fetchable(venue)], coin, plan.days, base_url=urls[0], unlisted_fails=False
+        )
+        for report in summary.reports:
+            gathered.series.append(report)
+            gathered.failed.extend(report.failed)
+            watching.on_fetch(report)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + plan.within_s
+        fetched = asyncio.create_task(series())
+        try:
+            gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered)
+            stopped = gathered.accounts is not None and gathered.accounts.ended == "stopped"
+            await asyncio.wait({fetched}, timeout=0 if stopped else max(0.0, ends_s - loop.time()))
+            if not fetched.done():
+                gathered.failed.append(f"series not read to their end within {plan.within_s:g} s")
+        finally:
+            fetched.cancel()
+            with suppress(asyncio.CancelledError):
+                await fetched
+
+    asyncio.run(run())
+    return gathered
+
+
+async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
+    """A synthetic exchange has venues of its own, at the same endpoint: those of the world would say nothing of it."""
+    budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
+    async with InfoClient(
+        endpoint.url, budget, store.settings.request_timeout_s, 1, endpoint.patience
+    ) as client:
+        await client.reported_time_s()
+        return endpoint.url if any_synthetic([client.source]) else None
+
+
+async def _accounts(
+    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, gathered: Gathered
+) -> LargestReport | None:
+    try:
+        return await read_largest(
+            store,
+            plan.coins,
+            endpoint,
+            within_s=plan.within_s,
+            target=plan.coverage,
+            on_found=watching.on_found,
+            on_change=watching.on_read,
+        )
+    except SourceUnreachable as error:
+        gathered.failed.append(str(error))
+        return None
+
+
+def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
+    """Compare what is stored of one coin; raises `NothingStored` without positions, `MissingData` without any map."""
+    view = store.view()
+    truth, crowd = whole_and_layer(view, coin, "crowd")
+    maps, lacking = _maps(view, plan, coin, truth)
+    if not maps:
+        raise MissingData(f"nothing to check of {coin}: {'; '.join(lacking) or 'give --map or --venue'}")
+    found = compare_maps(truth, maps, crowd=crowd, said=[f"not compared: {why}" for why in lacking])
+    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(lacking))
+
+
+def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[list[Heatmap], list[str]]:
+    """The given maps first; a model that cannot be made is named."""
+    maps = [make_map(store, coin, path, None, "30d") for path in plan.maps]
+    lacking = []
+    for spec in _models(store, plan.venues):
+        try:
+            maps.append(make_map(store, coin, spec, truth.as_of, format_duration(timedelta(days=plan.days))))
+        except LiqtruthError as error:
+            if error.exit_code == 2:
+                raise
+            lacking.append(f"{spec} ({error})")
+    return maps, lacking
+
+
+def _models(store: Store, venues: Iterable[str]) -> list[str]:
+    """The leverage model in use, where one was fitted, else the shipped prior; the naive model beside it."""
+    used = CALIBRATED if is_fitted(store.settings.data_dir) else VINTAGES
+    return [f"{venue}:{model}" for venue in venues for model in (used, NAIVE)]

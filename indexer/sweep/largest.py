@@ -1,0 +1,239 @@
+"""The accounts that matter for some coins, largest first, for as long as it takes or as long as there is.
+
+Who they are comes from the leaderboard, the vaults' list and the newest trades of the coins, beside what the address
+book knows already; in which order, from what was last read of each, else from what its hints let expect (`SizePrior`).
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import polars as pl
+
+from liqtruth.heatmap.durations import format_duration
+from liqtruth.heatmap.sides import BySide
+from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.discovery.find import Discovery, discover
+from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
+from liqtruth.indexer.discovery.sources import leaderboard, recent_trades, vaults
+from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.client import InfoClient, exchange_time_s
+from liqtruth.indexer.info.dexes import MAIN, find_dexes, read_dexes
+from liqtruth.indexer.info.wire import DexAnswer
+from liqtruth.indexer.positions.readings import Readings
+from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.sweep import SweepReport, sweep
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
+
+T = TypeVar("T")
+
+FRESH: Final = timedelta(minutes=15)
+"""An account that was read so recently is not read again."""
+
+
+ENDS: Final = {
+    "coverage": "the coverage that was asked for is reached",
+    "time": "the time is up",
+    "stopped": "stopped",
+    "all": "all that are known",
+}
+
+
+@dataclass(frozen=True)
+class LargestReport:
+    """What was found and read. `share` is of the open interest of each coin, per side, fresh earlier readings
+    included; `fresh` counts those; `ended` is of `ENDS`; `accounts` were known and not fresh."""
+
+    discovery: Discovery | None
+    swept: SweepReport | None
+    share: dict[str, BySide[float] | None]
+    fresh: int
+    accounts: int
+    ended: str
+
+    def describe(self) -> list[str]:
+        """Lines for people."""
+        read = 0 if self.swept is None else self.swept.accounts
+        earlier = f", {self.fresh:,} had been read within {format_duration(FRESH)}" if self.fresh else ""
+        return [f"{read:,} of {self.accounts:,} accounts read, largest first{earlier}: {ENDS[self.ended]}"]
+
+
+class Endpoint(NamedTuple):
+    """Where and how fast accounts are asked for; `stats_url` has leaderboard and vaults."""
+
+    url: str
+    stats_url: str
+    weight_per_minute: float | None = 960
+    concurrency: int = 16
+    patience: Patience | None = None
+
+
+async def read_largest(
+    store: Store,
+    coins: Sequence[str],
+    endpoint: Endpoint,
+    *,
+    within_s: float = 180.0,
+    target: float = 0.95,
+    on_found: Callable[[Discovery, int], None] = lambda discovery, accounts: None,
+    on_change: Callable[[Sight], None] = lambda sight: None,
+) -> LargestReport:
+    """Find accounts and read them, largest first, until `target` of each side's open interest is seen, the time is up,
+    or the process is interrupted once; what was read is one reading.
+
+    Raises `SourceUnreachable` where not one account could be read, `UnknownCoin` for a coin that its dex does not list.
+    """
+    sight = Sight(coins, target, on_change=on_change)
+    ended: list[str] = []
+
+    def end(reason: str) -> None:
+        ended.append(reason)
+        sight.stop.set()
+
+    timer = asyncio.get_running_loop().call_later(within_s, end, "time")
+    try:
+        with _interrupted(partial(end, "stopped")):
+            now, discovery = await _unless(sight.stop, _found(store, sight, endpoint)) or (None, None)
+            fresh = set() if now is None else _fresh(store, now)
+            ranked = [] if discovery is None else largest_first(store, discovery)
+            ranked = [address for address in ranked if address not in fresh]
+            if discovery is not None:
+                on_found(discovery, len(ranked))
+            swept = await _swept(store, ranked, endpoint, sight)
+    finally:
+        timer.cancel()
+    reason = ended[0] if ended else "coverage" if sight.stop.is_set() else "all"
+    shares = {coin: sight.share(coin) for coin in coins}
+    return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` gives; null, and it is ended, once `stop` is set."""
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        task.cancel()
+        stopped.cancel()
+
+
+async def _found(store: Store, sight: Sight, endpoint: Endpoint) -> tuple[datetime, Discovery | None]:
+    """The exchange's time, and whom the cheap sources name: the lists cost no weight, the trades 20 a coin.
+
+    Null where what was read just now suffices already.
+    """
+    budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
+    async with InfoClient(
+        endpoint.url, budget, store.settings.request_timeout_s, 4, endpoint.patience
+    ) as client:
+        now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
+        answers, _ = await read_dexes(client, await find_dexes(client, _dexes(sight.coins)))
+        _check_listed(sight.coins, answers)
+        sight.begin(answers, _positions_of(store, sight.coins, _fresh(store, now)))
+        if sight.stop.is_set():
+            return now, None
+        sources = [
+            ("leaderboard", partial(leaderboard, endpoint.stats_url)),
+            ("vaults", partial(vaults, client, endpoint.stats_url, 0)),
+            ("recent trades", partial(recent_trades, client, sight.coins)),
+        ]
+        return now, await discover(store, sources, now)
+
+
+def _check_listed(coins: Sequence[str], answers: Mapping[str, DexAnswer]) -> None:
+    listed = [asset.name for answer in answers.values() for asset in answer.meta.universe]
+    for coin in coins:
+        if coin not in listed:
+            near = ", ".join(get_close_matches(coin, listed, n=3, cutoff=0.4) or listed[:8])
+            raise UnknownCoin(f"no coin {coin!r} on the exchange; there are {near}")
+
+
+async def _swept(store: Store, ranked: Sequence[str], endpoint: Endpoint, sight: Sight) -> SweepReport | None:
+    """Null where it ended before any account was read."""
+    if not ranked or sight.stop.is_set():
+        return None
+    try:
+        return await sweep(
+            store,
+            ranked,
+            base_url=endpoint.url,
+            dexes=_dexes(sight.coins),
+            weight_per_minute=endpoint.weight_per_minute,
+            concurrency=endpoint.concurrency,
+            restart=True,
+            patience=endpoint.patience,
+            sight=sight,
+        )
+    except NothingStored:
+        return None
+
+
+def largest_first(store: Store, discovery: Discovery) -> list[str]:
+    """Everyone in the address book, by the notional last read or, where nothing was, expected."""
+    known = book(store)
+    leaders = [found.leaders for found in discovery.found if found.leaders is not None]
+    if leaders:
+        known = known.join(pl.concat(leaders), on="address", how="left", maintain_order="left")
+    else:
+        known = known.with_columns(
+            pl.lit(None, pl.Float64).alias(name)
+            for name in ("account_value_usd", "day_pnl_usd", "week_volume_usd")
+        )
+    value, profit, volume = (
+        known[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        for name in ("account_value_usd", "day_pnl_usd", "week_volume_usd")
+    )
+    traded = np.where(known["source"].is_in(["recent trades", "tape"]).to_numpy(), 0.0, np.nan)
+    hints = hint_columns(value, np.abs(profit), volume, np.full(known.height, np.nan), traded)
+    expected = SizePrior(PRIOR).expected_usd(hints)
+    read = known["notional_usd"].fill_null(np.nan).to_numpy()
+    order = np.argsort(-np.where(np.isnan(read), expected, read), kind="stable")
+    return known["address"].gather(order).to_list()
+
+
+def _fresh(store: Store, now: datetime) -> set[str]:
+    """Accounts that were read within `FRESH`."""
+    return set(book(store).filter(pl.col("last_read_at") >= now - FRESH)["address"])
+
+
+def _positions_of(store: Store, coins: Sequence[str], accounts: set[str]) -> pl.DataFrame | None:
+    """What is known of them in `coins`; null where nothing is."""
+    if not accounts:
+        return None
+    known = pl.concat([Readings(store, coin).known() for coin in coins])
+    return known.filter(pl.col("address").is_in(list(accounts)))
+
+
+def _dexes(coins: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(coin.partition(":")[0] if ":" in coin else MAIN for coin in coins))
+
+
+@contextmanager
+def _interrupted(stop: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C calls `stop`, the second interrupts as ever."""
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def once() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        stop()
+
+    loop.add_signal_handler(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,109 @@
+"""One command from nothing to an answer, on a synthetic exchange over real sockets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
+from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.files import write_map
+from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.sweep.largest import Endpoint
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.store import Store
+from tests.conftest import Run
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def gathered(store: Store, served: SandboxServer, plan: CheckPlan) -> Gathered:
+    endpoint = Endpoint(served.base_url, served.base_url, weight_per_minute=None)
+    return gather(store, plan, endpoint, Watching())
+
+
+def labels(store: Store, plan: CheckPlan, coin: str = "BTC") -> list[str]:
+    found = check_coin(store, plan, coin).comparison.divergence
+    return [model.summary.label for model in found.models]
+
+
+def test_accounts_and_series_are_read_and_compared(store: Store, served: SandboxServer) -> None:
+    plan = CheckPlan(coins=["BTC", "ETH"], venues=["binance"], coverage=0.15, days=5)
+    read = gathered(store, served, plan)
+    assert not read.failed
+    assert read.accounts is not None
+    assert read.accounts.ended == "coverage"
+    assert {(one.venue, one.coin) for one in read.series} == {("binance", "BTC"), ("binance", "ETH")}
+    assert labels(store, plan) == ["binance vintages", "binance tiers"]
+    assert labels(store, plan, "ETH") == ["binance vintages", "binance tiers"]
+    found = check_coin(store, plan, "BTC").comparison.divergence
+    assert found.synthetic
+    assert found.truth.coverage_share is not None
+    assert min(found.truth.coverage_share) >= 0.15
+
+
+def test_a_venue_that_the_exchange_has_not_is_named_and_stops_nothing(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    """A given map is compared all the same, and comes first."""
+    plan = CheckPlan(coins=["BTC"], venues=["okx", "binance"], coverage=0.3, days=5, within_s=20.0)
+    read = gathered(store, served, plan)
+    assert any("okx" in why for why in read.failed)
+    given = tmp_path / "given.json"
+    write_map(exact_map(store, "BTC"), given)
+    checked = check_coin(store, CheckPlan(**{**vars(plan), "maps": [str(given)]}), "BTC")
+    assert [model.summary.label for model in checked.comparison.divergence.models] == [
+        "hyperliquid exact",
+        "binance vintages",
+        "binance tiers",
+    ]
+    assert len(checked.lacking) == 2
+    assert all(why.startswith("okx:") for why in checked.lacking)
+
+
+def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: SandboxServer) -> None:
+    plan = CheckPlan(coins=["BTC"], venues=["binance"], coverage=0.3, days=5, within_s=20.0)
+    gathered(store, served, plan)
+    away = CheckPlan(**{**vars(plan), "venue_url": served.base_url})
+    read = gather(store, away, Endpoint(NOWHERE, NOWHERE, None, patience=Patience(attempts=1)), Watching())
+    assert read.accounts is None
+    assert any(NOWHERE in why for why in read.failed)
+    assert labels(store, plan) == ["binance vintages", "binance tiers"]
+
+
+def test_without_positions_or_without_a_map_there_is_no_answer(store: Store, served: SandboxServer) -> None:
+    plan = CheckPlan(coins=["BTC"], venues=[], coverage=0.3)
+    with pytest.raises(NothingStored):
+        check_coin(store, plan, "BTC")
+    gathered(store, served, plan)
+    with pytest.raises(MissingData):
+        check_coin(store, plan, "BTC")
+
+
+def test_a_venue_that_nobody_knows_is_refused_before_anything_is_read(
+    store: Store, served: SandboxServer
+) -> None:
+    with pytest.raises(UnknownChoice):
+        gathered(store, served, CheckPlan(coins=["BTC"], venues=["binanse"]))
+
+
+def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
+    run: Run, served: SandboxServer, tmp_path: Path
+) -> None:
+    common = ("--base-url", served.base_url, "--weight-per-minute", "0", "--venue", "binance", "--days", "5")
+    page = tmp_path / "check.html"
+    run("check", "BTC", "ETH", *common, "--coverage", "30", "-o", str(page))
+    assert {path.name for path in tmp_path.glob("*.html")} == {"check-BTC.html", "check-ETH.html"}
+    requests = served.requests["clearinghouseState"]
+    told = json.loads(run("check", "BTC", *common, "--coverage", "30", "--json").stdout)
+    assert served.requests["clearinghouseState"] == requests
+    assert (
+        json.loads(run("check", "BTC", *common[4:], "--offline", "--json").stdout)["models"] == told["models"]
+    )
+    both = json.loads(run("check", "BTC", "ETH", *common[4:], "--offline", "--json").stdout)
+    assert [one["coin"] for one in both] == ["BTC", "ETH"]
+    run("check", "BTC", "--offline", "--venue", "none", code=1)
+    run("check", "BTCC", *common, code=2)
