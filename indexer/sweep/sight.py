@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.sides import BySide
+from liqtruth.heatmap.levels import BySide
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.positions.accounts import AccountReading
 
