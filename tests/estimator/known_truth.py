@@ -71,8 +71,8 @@ class Moment:
         """(sum q)^2 / sum q^2 of the positions within range."""
         sign = 1 if side == "long" else -1
         distance = sign * (1 - pl.col("liq_px") / pl.col("mark_px"))
-        held = self.positions.filter(pl.col("szi") * sign > 0, distance < RANGE_PCT / 100)["notional_usd"]
-        return float(held.sum() ** 2 / (held**2).sum())
+        holdings = self.positions.filter(pl.col("szi") * sign > 0, distance < RANGE_PCT / 100)["notional_usd"]
+        return float(holdings.sum() ** 2 / (holdings**2).sum())
 
     def distance_pct(self, model: Heatmap, side: str) -> float:
         """Wasserstein-1 from the true map, percent of price."""
@@ -164,9 +164,9 @@ def own_shares(placings: pl.DataFrame, side: str, active_per_h: float) -> FloatA
         rate = np.clip(SHARE_OF_CLOSINGS * kind.closed_per_h / active_per_h, RATES[0], RATES[-1])
         place = float(np.interp(np.log(rate), np.log(RATES), np.arange(len(RATES))))
         lower = min(int(place), len(RATES) - 2)
-        held = kind.by_leverage * (kind.position_coins / whole)
-        shares[lower] += held * (lower + 1 - place)
-        shares[lower + 1] += held * (place - lower)
+        holdings = kind.by_leverage * (kind.position_coins / whole)
+        shares[lower] += holdings * (lower + 1 - place)
+        shares[lower + 1] += holdings * (place - lower)
     return shares
 
 

@@ -47,7 +47,7 @@ def test_an_empty_answer_is_an_empty_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([[1, 2, 3]], "IndexError"),
         ([{"t": 1}], "KeyError"),
@@ -56,8 +56,8 @@ def test_an_empty_answer_is_an_empty_frame() -> None:
         ([[0, None, 1, 1, 1, 1]], "TypeError"),
     ],
 )
-def test_rows_of_another_shape_are_malformed(rows: list[Any], said: str) -> None:
-    with pytest.raises(Malformed, match=said):
+def test_rows_of_another_shape_are_malformed(rows: list[Any], message: str) -> None:
+    with pytest.raises(Malformed, match=message):
         parsing.table_of(rows, parsing.OHLCV)
 
 
@@ -90,7 +90,7 @@ def test_whatever_stands_beside_a_row_that_can_be_read_is_counted_and_the_row_is
     assert kept.row(-1)[1:6] == (60, 1, 3, 1, 2)
 
 
-def test_a_volume_that_is_not_told_stays_null() -> None:
+def test_a_volume_that_is_not_reported_stays_null() -> None:
     for row in ([0, 1, 2, 1, 1], [0, 1, 2, 1, 1, None]):
         raw = parsing.table_of([row], parsing.OHLCV)
         assert parsing.candles_of(raw, BTC, CONTRACTS, 60, "candles")["volume"].to_list() == [None]
@@ -118,22 +118,22 @@ def test_a_ratio_of_zero_is_known_of_takers_only() -> None:
 
 
 def test_open_interest_in_money_alone_leaves_coins_null() -> None:
-    told = [{"timestamp": 1_780_002_000_000, "openInterestValue": 525_000.0}]
-    raw = parsing.table_of(told, parsing.OPEN_INTEREST)
+    found = [{"timestamp": 1_780_002_000_000, "openInterestValue": 525_000.0}]
+    raw = parsing.table_of(found, parsing.OPEN_INTEREST)
     row = parsing.open_interest_of(raw, BTC, USD).row(0, named=True)
     assert (row["open_interest"], row["open_interest_usd"]) == (None, 525_000)
 
 
 def test_open_interest_without_an_amount_is_left_out() -> None:
-    told = [{"timestamp": 1_780_002_000_000}, {"timestamp": 1_780_002_000_000, "openInterestAmount": 5.0}]
-    raw = parsing.table_of(told, parsing.OPEN_INTEREST)
+    found = [{"timestamp": 1_780_002_000_000}, {"timestamp": 1_780_002_000_000, "openInterestAmount": 5.0}]
+    raw = parsing.table_of(found, parsing.OPEN_INTEREST)
     left_out = LeftOut()
     kept = possible(parsing.open_interest_of(raw, BTC, COINS), "open_interest", NOW, left_out)
     assert kept["open_interest"].to_list() == [5.0]
     assert left_out.total == 1
 
 
-def test_liquidations_of_one_millisecond_are_told_apart_and_the_same_twice() -> None:
+def test_liquidations_of_one_millisecond_are_distinguished_and_the_same_twice() -> None:
     """Two equal orders are two; the same answer read again makes the same ids."""
     rows = [{"t": 5, "px": 100, "size": size, "left": 0} for size in (-3, -3, 3)]
     fields = {"ts": "t", "px": "px", "signed": "size", "ordered": "order_size", "left": "left"}

@@ -103,9 +103,9 @@ def test_any_time_in_milliseconds_is_kept_or_named(times: list[int]) -> None:
     rows = pl.DataFrame(
         {"ts": times, "rate": [0.0] * len(times)}, schema={"ts": pl.Int64, "rate": pl.Float64}
     )
-    told = rows.with_columns(pl.col("ts").cast(pl.Datetime("ms", "UTC")))
+    found = rows.with_columns(pl.col("ts").cast(pl.Datetime("ms", "UTC")))
     left_out = LeftOut()
-    kept = possible(told, "funding", NOW, left_out)
+    kept = possible(found, "funding", NOW, left_out)
     assert kept.height + left_out.total == len(times)
     assert all(line.isprintable() and len(line) < 300 for line in left_out.describe(ROWS))
 

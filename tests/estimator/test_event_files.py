@@ -89,7 +89,7 @@ def test_the_side_is_that_of_the_position_and_not_of_the_order(store: Store, tmp
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ([SELL, BUY.replace("61000", "0")], "row 2, column 'price': 0.0 is not above zero"),
         ([SELL, BUY.replace("BUY", "HOLD")], "row 2, column 'side': 'HOLD' is not BUY or SELL"),
@@ -97,16 +97,16 @@ def test_the_side_is_that_of_the_position_and_not_of_the_order(store: Store, tmp
     ],
 )
 def test_forced_orders_that_cannot_be_right_are_refused(
-    store: Store, tmp_path: Path, lines: list[str], said: str
+    store: Store, tmp_path: Path, lines: list[str], message: str
 ) -> None:
     with pytest.raises(TableRefused) as refused:
         import_feed(store, write(tmp_path, lines), "binance", "BTC")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert stored(store, "liquidations", "binance", "BTC").is_empty()
 
 
 @pytest.mark.parametrize(
-    ("rows", "name", "said"),
+    ("rows", "name", "message"),
     [
         ([[0, 5, 0.1, 5]], "tiers.json", "put it into the name"),
         ([[0, 5, 0.1, 5], [7, 9, 0.2, 4]], "tiers_2026-09.json", "must follow one another"),
@@ -116,14 +116,14 @@ def test_forced_orders_that_cannot_be_right_are_refused(
     ],
 )
 def test_tiers_that_cannot_be_right_are_refused(
-    store: Store, tmp_path: Path, rows: list[list[float]], name: str, said: str
+    store: Store, tmp_path: Path, rows: list[list[float]], name: str, message: str
 ) -> None:
     path = write(tmp_path, [json.dumps({**TIERS, "tiers": {"BTC/USDT:USDT": rows}})], name)
     with pytest.raises(TableRefused) as refused:
         import_feed(store, path, "binance", "BTC")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_tiers_are_dated_to_the_day_where_the_name_says_it(store: Store, tmp_path: Path) -> None:
+def test_tiers_are_dated_to_the_day_where_the_name_states_it(store: Store, tmp_path: Path) -> None:
     import_feed(store, write(tmp_path, [json.dumps(TIERS)], "tiers_2026-09-15.json"), "binance", "BTC")
     assert stored(store, "tiers", "binance", "BTC")["ts"][0] == datetime(2026, 9, 15, tzinfo=UTC)

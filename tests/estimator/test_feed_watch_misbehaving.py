@@ -37,7 +37,7 @@ def three_venues() -> Market:
 
 @pytest.fixture
 def spoiling(three_venues: Market) -> Iterator[SandboxServer]:
-    """Three venues that answer soundly until they are told otherwise."""
+    """Three venues that answer soundly until they misbehave."""
     with serving_in_thread(three_venues, weight_per_minute=None) as server:
         yield server
         assert server.requests[ELSEWHERE] == 0, "a redirect was followed"

@@ -171,8 +171,8 @@ def test_times_are_iso_or_epoch_and_utc_without_a_zone(
 
 def test_columns_of_any_name_are_read_through_a_mapping(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, ["when,last,contracts", "1785542400,10,7", "1785546000,12,8"])
-    said = bring(store, path, ts="when", price="last", open_interest="contracts")
-    assert said[0].endswith("columns as given, okx SOL")
+    message = bring(store, path, ts="when", price="last", open_interest="contracts")
+    assert message[0].endswith("columns as given, okx SOL")
     assert stored(store, "candles")["high"].to_list() == [12]
     assert stored(store, "open_interest")["open_interest"].to_list() == [7, 8]
 
@@ -239,14 +239,16 @@ def test_disorder_and_repeated_rows_change_nothing(
     )
 
 
-def test_of_two_rows_of_one_time_the_later_one_counts_and_it_is_said(store: Store, tmp_path: Path) -> None:
+def test_of_two_rows_of_one_time_the_later_one_counts_and_it_is_reported(
+    store: Store, tmp_path: Path
+) -> None:
     path = write(tmp_path, ["ts,rate", "1785542400,0.1", "1785546000,0.2", "1785542400,0.3"])
     assert "  1 rows replaced by a later row of the same time" in bring(store, path)
     assert stored(store, "funding")["rate"].to_list() == [0.3, 0.2]
 
 
 @pytest.mark.parametrize(("source", "synthetic"), [("synthetic: the sandbox", True), ("okx", False)])
-def test_a_file_that_says_it_is_synthetic_stays_so(
+def test_a_file_that_states_it_is_synthetic_stays_so(
     store: Store, tmp_path: Path, source: str, synthetic: bool
 ) -> None:
     bars = [f"{BAR.format(hour)},{source}" for hour in range(3)]
@@ -254,7 +256,7 @@ def test_a_file_that_says_it_is_synthetic_stays_so(
     assert any_synthetic(store.lake.series_sources("candles", "okx", "SOL")) is synthetic
 
 
-def test_gaps_are_said(store: Store, tmp_path: Path) -> None:
+def test_gaps_are_reported(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, [CANDLES, *(BAR.format(hour) for hour in (0, 1, 2, 6, 7))])
     assert bring(store, path)[-1] == "  1 gaps wider than 1.5 of the usual 60 min; the widest is 4.0 h"
 

@@ -67,7 +67,7 @@ def test_the_bell_is_a_cut_normal_on_whole_leverages() -> None:
     assert "mean after the cut 12.7x" in weights.note
 
 
-def test_a_cap_is_said() -> None:
+def test_a_cap_is_reported() -> None:
     capped = tiers().up_to(50)
     assert capped.weight == pytest.approx([0.2] * 5)
     assert "100x" in capped.note

@@ -34,7 +34,7 @@ def drawn(model: LeverageModel, venue: str = "hyperliquid", **parts: object) -> 
     return fitted_to.heatmap(**parts)  # type: ignore[arg-type]
 
 
-def said(heatmap: Heatmap) -> str:
+def shown_notes(heatmap: Heatmap) -> str:
     return "; ".join(texts(heatmap.assumptions))
 
 
@@ -78,7 +78,9 @@ def test_a_venue_has_bounds_only_where_the_model_was_fitted_or_levelled_to_it() 
     for model, venue in ((fitted(), "okx"), (levelled, "binance"), (levelled, "hyperliquid")):
         made = drawn(model, venue)
         assert made.bounds is None
-        assert f"no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})" in said(made)
+        assert f"no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})" in shown_notes(
+            made
+        )
 
 
 def test_a_part_of_the_map_has_no_bounds() -> None:
@@ -88,10 +90,10 @@ def test_a_part_of_the_map_has_no_bounds() -> None:
 def test_a_model_without_validation_has_a_note_and_a_prior_has_none() -> None:
     bare = drawn(fitted(bounds=None))
     assert bare.bounds is None
-    assert "no bounds: the model was not validated on any held-out map" in said(bare)
+    assert "no bounds: the model was not validated on any held-out map" in shown_notes(bare)
     prior = drawn(leverage_model_named())
     assert prior.bounds is None
-    assert "bounds" not in said(prior)
+    assert "bounds" not in shown_notes(prior)
 
 
 def test_a_baseline_and_a_market_without_open_interest_have_none() -> None:

@@ -65,8 +65,8 @@ def test_both_sides_are_opened_equally(bars: Bars, weights: LeverageWeights) -> 
 @given(random_bars(), models)
 def test_nothing_is_drawn_at_prices_that_the_last_bar_has_seen(bars: Bars, weights: LeverageWeights) -> None:
     """With nothing opened in the last bar, its whole range is empty on both sides."""
-    held = np.append(bars.open_interest[:-1], bars.open_interest[-2])
-    made = drawn(Bars(bars.high, bars.low, bars.close, held), weights).heatmap
+    holdings = np.append(bars.open_interest[:-1], bars.open_interest[-2])
+    made = drawn(Bars(bars.high, bars.low, bars.close, holdings), weights).heatmap
     edges = made.grid.edges
     assert made.long_usd[edges[:-1] > bars.low[-1] * (1 + 1e-9)].sum() == 0
     assert made.short_usd[edges[1:] < bars.high[-1] * (1 - 1e-9)].sum() == 0
@@ -109,7 +109,7 @@ def test_ages_are_counted_from_the_end_of_a_bar() -> None:
     assert AGE_BANDS[age_bands(late)[-1]] == "4-24h"
 
 
-def test_leverages_above_the_venues_highest_are_dropped_and_it_is_said() -> None:
+def test_leverages_above_the_venues_highest_are_dropped_and_it_is_reported() -> None:
     """Without facts at most 50x is assumed."""
     made = estimate(series_of(bars_of([(9, 11, 10)], [0, 30])), tiers(), OKX, "NOSUCH")
     assert "100x" not in set(made.heatmap.breakdown["leverage_band"])
@@ -117,7 +117,7 @@ def test_leverages_above_the_venues_highest_are_dropped_and_it_is_said() -> None
     assert made.long.total == pytest.approx(30)
 
 
-def test_without_data_the_command_that_brings_it_is_said(store: Store) -> None:
+def test_without_data_the_command_that_brings_it_is_reported(store: Store) -> None:
     with pytest.raises(NothingStored) as refused:
         model_map(store, "DOGE", "binance", "bell")
     assert str(refused.value) == (

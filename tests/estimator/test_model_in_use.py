@@ -21,7 +21,7 @@ from tests.estimator.fitted_models import correction_of, fitted, save, stored_se
 FLAT = Brackets.flat("X", 0.01, 50.0, "one flat bracket, for the test")
 
 
-def shares_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
+def share_notes(model: LeverageModel, venue: str) -> tuple[str, ...]:
     return texts(node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).notes)
 
 
@@ -75,13 +75,13 @@ def test_a_venue_takes_the_model_that_was_levelled_to_it_and_only_that_venue_doe
         assert calibrated_model(tmp_path, venue) == fitted()
 
 
-def test_that_a_level_is_another_venues_is_said_and_only_then() -> None:
+def test_that_a_level_is_another_venues_is_reported_and_only_then() -> None:
     levelled = fitted(kind="transferred", correction=correction_of("okx"))
     carried = "not levelled to binance: shape carried over, level is"
-    assert any(line == f"{carried} Hyperliquid's" for line in shares_said(fitted(), "binance"))
-    assert any(line == f"{carried} okx's" for line in shares_said(levelled, "binance"))
+    assert any(line == f"{carried} Hyperliquid's" for line in share_notes(fitted(), "binance"))
+    assert any(line == f"{carried} okx's" for line in share_notes(levelled, "binance"))
     for model, venue in ((fitted(), "hyperliquid"), (levelled, "okx"), (leverage_model_named(), "binance")):
-        assert not [line for line in shares_said(model, venue) if "not levelled" in line]
+        assert not [line for line in share_notes(model, venue) if "not levelled" in line]
     assert is_levelled(fitted(), "hyperliquid")
     assert not is_levelled(levelled, "hyperliquid")
 
@@ -97,7 +97,7 @@ def test_the_map_is_vintages_with_the_model_in_use_under_its_own_name(store: Sto
     assert note("not_levelled", venue="okx", whose="Hyperliquid") in drawn.assumptions
 
 
-def test_over_time_it_has_the_same_name_and_says_the_same(store: Store) -> None:
+def test_over_time_it_has_the_same_name_and_states_the_same(store: Store) -> None:
     stored_series(store, "okx", "SOL")
     save(store.settings.data_dir, fitted())
     series = model_series(store, "SOL", "okx", "calibrated", timedelta(days=1), timedelta(hours=6))
@@ -119,7 +119,7 @@ def test_a_correction_is_of_the_venue_it_names(tmp_path: Path) -> None:
     save(tmp_path, fitted(), fitted("calibrated-okx", kind="transferred", correction=correction_of("bybit")))
     model = calibrated_model(tmp_path, "okx")
     assert isinstance(model.correction, Correction)
-    assert any("level is bybit's" in line for line in shares_said(model, "okx"))
+    assert any("level is bybit's" in line for line in share_notes(model, "okx"))
 
 
 def test_a_name_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_of_two_markets_the_asked_ones_rows_are_read_and_the_others_counted(
 
 
 @pytest.mark.parametrize("value", ["spot", "perp", "USDT", "1", "12.5"])
-def test_a_column_that_names_a_kind_or_a_number_says_nothing_of_the_market(
+def test_a_column_that_names_a_kind_or_a_number_states_nothing_of_the_market(
     store: Store, tmp_path: Path, value: str
 ) -> None:
     import_feed(store, funding(tmp_path, "market", [value]), "binance", "BTC")

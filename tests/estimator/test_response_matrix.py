@@ -39,10 +39,12 @@ def everything(columns: Columns) -> FloatArray:
 @given(random_bars())
 def test_every_column_accounts_for_the_whole_open_interest(bars: Bars) -> None:
     made, _, _ = dictionary_of(bars)
-    held = float(bars.open_interest[-1])
+    holdings = float(bars.open_interest[-1])
     for columns in (made.long, made.short):
-        coins = held * everything(columns)
-        assert coins == pytest.approx(held * np.ones((3, 6)), rel=1e-9, abs=1e-12 * bars.open_interest.max())
+        coins = holdings * everything(columns)
+        assert coins == pytest.approx(
+            holdings * np.ones((3, 6)), rel=1e-9, abs=1e-12 * bars.open_interest.max()
+        )
         assert min(columns.placed.min(), columns.swept.min(), columns.before_window.min()) >= 0
 
 
@@ -102,12 +104,12 @@ def test_a_price_that_is_just_reached_is_swept() -> None:
 
 def test_of_the_entry_bar_only_the_close_sweeps() -> None:
     """Nobody knows whether the low at 50 came before or after the entry; the next bar's low did come after."""
-    for rows, held, swept in (
+    for rows, holdings, swept in (
         ([(50, 100, 100)], [0, 30], 0),
         ([(50, 100, 100), (50, 100, 100)], [0, 30, 30], 1),
         ([(50, 100, 50)], [0, 30], 1),
     ):
-        bars = bars_of(rows, held)  # type: ignore[arg-type]
+        bars = bars_of(rows, holdings)  # type: ignore[arg-type]
         count = len(rows)
         lots = Lots.of(bars.open_interest, turn_over(bars.open_interest, np.zeros(count), np.zeros(1)))
         grid = PriceGrid.around(float(bars.close[-1]), 50.0)

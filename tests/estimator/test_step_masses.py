@@ -247,7 +247,7 @@ class TestTime:
 
     @given(random_bars(at_most=9), st.integers(1, 8))
     def test_stale_is_what_is_left_of_a_market_that_opened_nothing_since(self, bars: Bars, age: int) -> None:
-        """The same recursion with the last `age` bars' births set to nothing."""
+        """The same recursion with the last `age` bars' openings set to nothing."""
         count = len(bars.close)
         turnover, grid = turned(bars), grid_of(bars)
         openings = turnover.openings.copy()

@@ -75,9 +75,9 @@ def test_the_hour_is_the_same_hour_and_its_volume_the_same_coins(name: str) -> N
     assert (bar["volume"], bar["interval_s"]) == (pytest.approx(2000), 3600)
 
 
-def test_only_binance_tells_what_takers_bought_in_its_candles() -> None:
-    told = {name: read(name, "candles")["taker_buy_volume"][0] for name in giving("candles")}
-    assert {name: bought for name, bought in told.items() if bought is not None} == {"binance": 1200.0}
+def test_only_binance_reports_what_takers_bought_in_its_candles() -> None:
+    found = {name: read(name, "candles")["taker_buy_volume"][0] for name in giving("candles")}
+    assert {name: bought for name, bought in found.items() if bought is not None} == {"binance": 1200.0}
 
 
 @pytest.mark.parametrize("name", giving("mark_candles"))
@@ -110,13 +110,15 @@ def test_funding_is_a_fraction_per_interval(name: str) -> None:
     assert read(name, "funding")["rate"].to_list() == [0.0002]
 
 
-def test_ratios_are_longs_over_shorts_of_the_kinds_that_a_venue_tells() -> None:
-    told = {name: dict(read(name, "ratios").select("kind", "ratio").iter_rows()) for name in giving("ratios")}
+def test_ratios_are_longs_over_shorts_of_the_kinds_that_a_venue_reports() -> None:
+    found = {
+        name: dict(read(name, "ratios").select("kind", "ratio").iter_rows()) for name in giving("ratios")
+    }
     three = {LONG_SHORT_ACCOUNTS: 1.5, TOP_LONG_SHORT_POSITIONS: 1.25, TAKER_BUY_SELL: 0.8}
-    assert told["binance"] == told["okx"] == three
-    assert told["bybit"] == told["bitget"] == {LONG_SHORT_ACCOUNTS: pytest.approx(1.5)}
-    assert told["htx"] == {TOP_LONG_SHORT_POSITIONS: pytest.approx(1.5)}
-    assert told["gate"] == {LONG_SHORT_ACCOUNTS: 1.5, TAKER_BUY_SELL: 0.8}, "zero is no ratio"
+    assert found["binance"] == found["okx"] == three
+    assert found["bybit"] == found["bitget"] == {LONG_SHORT_ACCOUNTS: pytest.approx(1.5)}
+    assert found["htx"] == {TOP_LONG_SHORT_POSITIONS: pytest.approx(1.5)}
+    assert found["gate"] == {LONG_SHORT_ACCOUNTS: 1.5, TAKER_BUY_SELL: 0.8}, "zero is no ratio"
 
 
 def test_liquidations_name_the_position_that_was_closed() -> None:
@@ -171,7 +173,7 @@ def test_open_interest_of_an_inverse_market_is_usd() -> None:
     assert now("kraken", "ETH")["open_interest_usd"] == 525_000
 
 
-def test_a_linear_perpetual_of_deribit_tells_coins_where_ccxt_says_value() -> None:
+def test_a_linear_perpetual_of_deribit_reports_coins_where_ccxt_states_value() -> None:
     row = now("deribit", "SOL")
     assert (row["open_interest"], row["open_interest_usd"]) == (5000, None)
 

@@ -1,6 +1,6 @@
-"""Open interest is conserved: what is left of every bar's births and of the first stock is the last open interest.
+"""Open interest is conserved: what is left of every bar's openings and of the first stock is the last open interest.
 
-Here nobody turns over: births are net increases alone, the accounting of field practice.
+Here nobody turns over: openings are net increases alone, the accounting of field practice.
 """
 
 from dataclasses import dataclass, replace
@@ -45,9 +45,7 @@ class TestAges:
         assert 0 <= aged.before_window <= path[0]
 
     @given(paths, st.floats(0, 1))
-    def test_a_decrease_closes_all_earlier_vintages_in_proportion(
-        self, path: FloatArray, kept: float
-    ) -> None:
+    def test_a_decrease_closes_all_earlier_cohorts_in_proportion(self, path: FloatArray, kept: float) -> None:
         before, after = aged_without_turnover(path), aged_without_turnover(np.append(path, path[-1] * kept))
         assume(path[-1] > 0)
         assert after.surviving[:-1] == pytest.approx(before.surviving * kept)
@@ -84,7 +82,7 @@ class TestExtremes:
 
 
 @pytest.mark.parametrize(
-    ("rows", "open_interest", "said"),
+    ("rows", "open_interest", "message"),
     [
         ([(1, 2, 1.5)], [1], "one more open interest"),
         ([(1, 2, 1.5)], [1, 2, 3], "one more open interest"),
@@ -95,9 +93,9 @@ class TestExtremes:
     ],
 )
 def test_bars_that_cannot_be_are_refused(
-    rows: list[tuple[float, float, float]], open_interest: list[float], said: str
+    rows: list[tuple[float, float, float]], open_interest: list[float], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         bars_of(rows, open_interest)
 
 

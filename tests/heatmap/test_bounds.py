@@ -54,7 +54,7 @@ def test_a_part_of_a_map_has_no_bounds_and_another_moment_of_it_keeps_them() -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"distance_pct": (2.0, 2.0, 10.0)}, "distances that ascend"),
         ({"low_usd": (-1.0, 0.0, 0.0)}, "at least 0"),
@@ -64,8 +64,8 @@ def test_a_part_of_a_map_has_no_bounds_and_another_moment_of_it_keeps_them() -> 
         ({"crowd_usd": (1.0,)}, "3 distances and 1 crowd_usd"),
     ],
 )
-def test_bounds_that_are_none_are_refused(change: dict[str, tuple[float, ...]], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_bounds_that_are_none_are_refused(change: dict[str, tuple[float, ...]], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         replace(side_of(), **change)
 
 
@@ -89,17 +89,17 @@ def test_moves_are_shown_from_the_largest_rise_to_the_largest_fall_as_far_as_bou
     assert [move.move_pct for move in moves(near)] == [10.0, 5.0, 2.0, -2.0]
 
 
-def test_a_move_is_told_in_one_sentence() -> None:
+def test_a_move_is_stated_in_one_sentence() -> None:
     assert bounds_lines(MAP)[4] == (
         "a move of -5 % likely liquidates $4.5M (80 %: $2.5M to $10M), of it whales $500k to $2M"
     )
     assert bounds_lines(plain()) == ()
 
 
-def test_on_what_bounds_rest_is_said_beside_the_map_and_not_beside_its_parts() -> None:
-    said = "bounds hold on 80 % of held-out maps: 120 held-out pairs"
-    assert said in side_notes(MAP)
-    assert said not in side_notes(MAP.filter(margin_mode="cross"))
+def test_on_what_bounds_rest_is_reported_beside_the_map_and_not_beside_its_parts() -> None:
+    message = "bounds hold on 80 % of held-out maps: 120 held-out pairs"
+    assert message in side_notes(MAP)
+    assert message not in side_notes(MAP.filter(margin_mode="cross"))
 
 
 def rendered(heatmap: Heatmap) -> list[str]:
@@ -118,14 +118,14 @@ def test_in_the_terminal_bounds_stand_before_the_bars_with_nothing_cut_off(scale
     assert shown == ["+10", "+5", "+2", "-2", "-5", "-10"]
 
 
-def test_the_picture_and_the_page_say_every_move_above_the_bars() -> None:
-    said = map_figure(MAP).layout.title.subtitle.text
+def test_the_picture_and_the_page_state_every_move_above_the_bars() -> None:
+    message = map_figure(MAP).layout.title.subtitle.text
     page = to_html(MAP)
     table = page[page.index("<table>") : page.index("</table>")]
     assert page.index("</table>") < page.index('id="map"')
     for pct in SHOWN_PCT:
         for sign in "+-":
-            assert f"a move of {sign}{pct:g} % likely liquidates" in said
+            assert f"a move of {sign}{pct:g} % likely liquidates" in message
             assert f">{sign}{pct:g} %</td>" in table
     assert "$2.5M to $10M" in table
     assert "<table>" not in to_html(plain())

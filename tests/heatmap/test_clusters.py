@@ -24,10 +24,10 @@ def inside(cluster: Cluster, levels: list[Level]) -> list[float]:
 @given(levels_off_the_edges(GRID, crossed=False))
 def test_a_cluster_holds_exactly_the_levels_between_its_edges(levels: list[Level]) -> None:
     for cluster in find_clusters(map_of(levels)):
-        held = inside(cluster, levels)
-        assert cluster.mass_usd == pytest.approx(sum(held))
-        assert cluster.positions == len(held)
-        assert cluster.largest_holder_share == pytest.approx(max(held) / sum(held))
+        holdings = inside(cluster, levels)
+        assert cluster.mass_usd == pytest.approx(sum(holdings))
+        assert cluster.positions == len(holdings)
+        assert cluster.largest_holder_share == pytest.approx(max(holdings) / sum(holdings))
 
 
 @given(any_levels)
@@ -61,9 +61,9 @@ def test_humps_far_apart_are_one_cluster_each_and_mirror_with_their_prices(
     other = {"long": "short", "short": "long"}
     plain = find_clusters(map_of([(s, at((40 * n + 20.5) * move[s]), usd) for (s, n), usd in usd_of.items()]))
     turned = map_of([(other[s], at(-(40 * n + 20.5) * move[s]), usd) for (s, n), usd in usd_of.items()])
-    held = sorted((s, usd) for (s, _), usd in usd_of.items())
-    assert sorted((c.side, c.mass_usd) for c in plain) == held
-    assert sorted((other[c.side], c.mass_usd) for c in find_clusters(turned)) == held
+    holdings = sorted((s, usd) for (s, _), usd in usd_of.items())
+    assert sorted((c.side, c.mass_usd) for c in plain) == holdings
+    assert sorted((other[c.side], c.mass_usd) for c in find_clusters(turned)) == holdings
 
 
 def test_one_spike_is_one_cluster_with_its_mass_edges_distance_and_holders() -> None:

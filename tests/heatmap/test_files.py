@@ -46,8 +46,8 @@ def odd_maps(draw: st.DrawFn) -> Heatmap:
     """Small grids, masses of any size, every field in use, with a breakdown or without."""
     grid = PriceGrid(draw(st.floats(1e-6, 1e6)), draw(st.floats(1.0, 500.0)), draw(st.integers(1, 6)))
     levels = draw(st.lists(any_level, max_size=6))
-    told = frame(levels, margin_mode=draw(st.lists(texts, min_size=len(levels), max_size=len(levels))))
-    built = map_of(told, grid, by=["margin_mode"], as_of=draw(moments), coverage=draw(coverages))
+    result = frame(levels, margin_mode=draw(st.lists(texts, min_size=len(levels), max_size=len(levels))))
+    built = map_of(result, grid, by=["margin_mode"], as_of=draw(moments), coverage=draw(coverages))
     below, above = (draw(st.lists(odd, min_size=n, max_size=n)) for n in [grid.bins_each_way] * 2)
     zeros = [0.0] * grid.bins_each_way
     return replace(

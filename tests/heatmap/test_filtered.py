@@ -54,14 +54,14 @@ def test_caption_coverage_label_terminal_and_picture_name_the_filter(
     drawn: Heatmap, kept: list[str], mode: str | None
 ) -> None:
     part = drawn.filter(leverage_band=kept, **({} if mode is None else {"margin_mode": mode}))
-    said = f"only leverage {' or '.join(kept)}" + (f"; margin mode {mode}" if mode else "")
+    message = f"only leverage {' or '.join(kept)}" + (f"; margin mode {mode}" if mode else "")
     console = Console(width=300, file=io.StringIO(), color_system=None)
     console.print(map_panel(part))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert coverage_line(part).startswith(f"{said}: ")
-    assert f"({said})" in part.label
+    assert coverage_line(part).startswith(f"{message}: ")
+    assert f"({message})" in part.label
     for text in (title(part), shown, map_figure(part).layout.title.text):
-        assert said in text
+        assert message in text
     for text in (title(drawn), drawn.label, coverage_line(drawn), to_json(drawn)):
         assert "only" not in text
 

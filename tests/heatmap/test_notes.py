@@ -129,7 +129,7 @@ def test_a_note_is_found_again_by_its_sentence(code: str) -> None:
         WrittenNote("3 of 10", "stale_positions", {"count": 3, "positions": 10, "hours": 6.0}),
     ],
 )
-def test_a_sentence_whose_code_is_not_known_or_says_something_else_stays_a_sentence(
+def test_a_sentence_whose_code_is_not_known_or_states_something_else_stays_a_sentence(
     beside: WrittenNote,
 ) -> None:
     assert reader([beside])(Note, "3 of 10") == sentence("3 of 10")

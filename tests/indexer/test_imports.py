@@ -92,7 +92,7 @@ def test_an_empty_price_is_the_exchanges_null_and_stays_null(store: Store, writt
 
 
 @pytest.mark.parametrize(("source", "synthetic"), [("synthetic: the sandbox", True), ("my node", False)])
-def test_a_file_that_says_it_is_synthetic_stays_so(
+def test_a_file_that_states_it_is_synthetic_stays_so(
     store: Store, written: Written, source: str, synthetic: bool
 ) -> None:
     header, *rows = table(row(1), row(2)).splitlines()

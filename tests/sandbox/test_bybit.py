@@ -41,8 +41,8 @@ def result(api: BybitApi, path: str, **query: str) -> Any:
 
 
 def longs_in_coins(market: Market, coin: str) -> float:
-    held = true_positions(market, "bybit").filter(pl.col("coin") == coin)["szi"]
-    return float(held.clip(lower_bound=0).sum())
+    holdings = true_positions(market, "bybit").filter(pl.col("coin") == coin)["szi"]
+    return float(holdings.clip(lower_bound=0).sum())
 
 
 async def test_ccxt_loads_the_markets(exchange: Any, three_venues: Market) -> None:

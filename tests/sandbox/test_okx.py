@@ -46,8 +46,8 @@ def data(api: OkxApi, path: str, **query: str) -> Any:
 
 
 def longs_in_coins(market: Market, coin: str) -> float:
-    held = true_positions(market, "okx").filter(pl.col("coin") == coin)["szi"]
-    return float(held.clip(lower_bound=0).sum())
+    holdings = true_positions(market, "okx").filter(pl.col("coin") == coin)["szi"]
+    return float(holdings.clip(lower_bound=0).sum())
 
 
 @given(asset=COINS, lots=st.integers(0, 10**12))
@@ -102,7 +102,7 @@ async def test_ccxt_reads_funding_and_ratios(exchange: Any, three_venues: Market
     )
 
 
-async def test_ccxt_reads_tiers_in_contracts_where_it_says_notional(
+async def test_ccxt_reads_tiers_in_contracts_where_it_states_notional(
     exchange: Any, three_venues: Market
 ) -> None:
     tiers = await exchange.fetch_market_leverage_tiers(SYMBOL)
@@ -149,14 +149,14 @@ def test_bounds_are_exclusive(api: OkxApi, three_venues: Market) -> None:
     window = {"before": str(noon - 2 * HOUR_MS), "after": str(noon)}
     rows = data(api, "market/history-candles", bar="1H", **window)
     assert [int(row[0]) for row in rows] == [noon - HOUR_MS]
-    held = data(
+    holdings = data(
         api,
         "rubik/stat/contracts/open-interest-history",
         period="1H",
         begin=window["before"],
         end=window["after"],
     )
-    assert [int(row[0]) for row in held] == [noon - HOUR_MS]
+    assert [int(row[0]) for row in holdings] == [noon - HOUR_MS]
 
 
 def test_limits_are_okxs(api: OkxApi) -> None:
@@ -173,7 +173,7 @@ def test_recent_candles_stop_after_1440_bars_and_history_goes_on(api: OkxApi, th
     assert len(data(api, "market/history-candles", bar="1m", after=str(oldest))) == 100
 
 
-def test_days_open_at_midnight_in_the_east_unless_they_say_utc(api: OkxApi) -> None:
+def test_days_open_at_midnight_in_the_east_unless_they_state_utc(api: OkxApi) -> None:
     east = data(api, "market/history-candles", bar="1D")
     utc = data(api, "market/history-candles", bar="1Dutc")
     assert {int(row[0]) % DAY_MS for row in east} == {16 * HOUR_MS}

@@ -50,8 +50,8 @@ def test_what_is_still_open_is_what_the_ledger_holds(market: Market, watched: tu
     names = [asset.name for asset in market.venue(venue).rules.assets]
     column = np.array([names.index(name) for name in left["coin"]])
     scale = np.array([asset.lot_scale for asset in market.venue(venue).rules.assets])[column]
-    held = np.abs(ledger.lots[left["account"].to_numpy(), column]) / scale
-    assert left["coins"].to_numpy() == pytest.approx(held)
+    holdings = np.abs(ledger.lots[left["account"].to_numpy(), column]) / scale
+    assert left["coins"].to_numpy() == pytest.approx(holdings)
     assert left.height == np.count_nonzero(ledger.lots)
 
 

@@ -40,7 +40,7 @@ def test_a_bomb_is_a_small_stream_of_much_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["redirect", "odd_retry_after", "bomb"])
-async def test_faults_of_transport_are_answered_as_they_say(small_market: Market, kind: str) -> None:
+async def test_faults_of_transport_are_answered_as_they_state(small_market: Market, kind: str) -> None:
     faults = Faults(**{f"rate_{kind}": 1.0}, bomb_bytes=2**20)  # type: ignore[arg-type]
     async with serving(small_market, faults=faults) as server, httpx.AsyncClient() as client:
         body = {"type": "meta"}

@@ -112,10 +112,10 @@ FOREIGN = {
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_what_cannot_be_read_is_called_by_its_name(tmp_path: Path, kind: str) -> None:
-    content, said = FOREIGN[kind]
+    content, message = FOREIGN[kind]
     with pytest.raises(TableRefused) as refused:
         content_of(tmp_path, content)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "file.csv" in str(refused.value)
 
 

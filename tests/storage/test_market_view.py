@@ -97,7 +97,7 @@ def test_a_file_that_was_replaced_before_it_was_opened_is_looked_up_again(opened
     assert read(view)["value"][0] == -1.0
 
 
-def test_a_damaged_file_is_told_each_time(opened: Store, files: list[Path]) -> None:
+def test_a_damaged_file_is_reported_each_time(opened: Store, files: list[Path]) -> None:
     read(opened)
     files[0].write_bytes(b"no table")
     view = opened.view()
