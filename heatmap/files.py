@@ -159,11 +159,9 @@ def _from_parquet(path: Path) -> Heatmap:
     head = _decoded(pl.read_parquet_metadata(path).get("liqtruth", ""), str(path))
     bins, schema = _bins_of(head), pl.read_parquet_schema(path)
     if any(schema.get(name) != pl.Float64 for name in SIDE_COLUMNS):
-        raise MapFileError(
-            f"{path}: not a heatmap: {' and '.join(SIDE_COLUMNS)} are no columns of numbers in it"
-        )
+        raise MapFileError(f"{path}: not a heatmap: {' and '.join(SIDE_COLUMNS)} must be columns of numbers")
     if bins > 2 * MOST_BINS_EACH_WAY or _height(path) != bins:
-        raise MapFileError(f"{path}: not a heatmap: its grid has {bins} bins, and it has other rows")
+        raise MapFileError(f"{path}: not a heatmap: it must have a row for each of its {bins} bins")
     table = pl.read_parquet(path, columns=list(SIDE_COLUMNS))
     return _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, str(path))
 
@@ -251,7 +249,7 @@ def read_map(path: str | Path) -> Heatmap:
 
 def _check_size(path: Path) -> None:
     if path.is_file() and path.stat().st_size > MOST_BYTES:
-        raise MapFileError(f"{path}: larger than {MOST_BYTES >> 20} MB; no map is")
+        raise MapFileError(f"{path}: a map file must be at most {MOST_BYTES >> 20} MB")
 
 
 def _facts_beside(path: Path) -> str | None:
@@ -296,7 +294,9 @@ def _assembled(content: Mapping[str, Any], bins: Mapping[str, pl.Series], place:
         beside = msgspec.convert(content.get("notes", []), list[WrittenNote])
         read = msgspec.convert({**content, **{name: [] for name in bins}}, MapFile, dec_hook=reader(beside))
         if read.grid.bins_each_way > MOST_BINS_EACH_WAY:
-            raise MapFileError(f"a grid of {read.grid.bins_each_way} bins each way; no map is so fine")
+            raise MapFileError(
+                f"a grid must have at most {MOST_BINS_EACH_WAY} bins each way, got {read.grid.bins_each_way}"
+            )
         fields = {name: getattr(read, name) for name in MapFile.__struct_fields__ if name != "schema"}
         fields |= {name: column.to_numpy() for name, column in bins.items()}
         drawn = Heatmap(**{**fields, "breakdown": _breakdown_from_json(read.breakdown, read.grid.bins)})
@@ -332,13 +332,13 @@ def _breakdown_from_json(columns: dict[str, list[Cell]] | None, bins: int) -> pl
     if missing:
         raise MapFileError(f"the breakdown has no column {missing[0]!r}")
     if max(len(column) for column in columns.values()) > MOST_BREAKDOWN:
-        raise MapFileError(f"a breakdown of more than {MOST_BREAKDOWN} rows; no map has one")
+        raise MapFileError(f"a breakdown must have at most {MOST_BREAKDOWN} rows")
     schema = {name: BREAKDOWN.get(name, pl.String()) for name in columns}
     breakdown = pl.DataFrame(columns, schema=schema)
     sound = _is_amount("notional_usd").fill_null(False) & _is_amount("largest_usd").fill_null(True)
     placed = pl.col("bin").is_between(BELOW, bins).fill_null(True) & pl.col("side").is_not_null()
     if not breakdown.select((sound & placed).all()).item():
         raise MapFileError(
-            "the breakdown has a bin that the grid has not, or an amount that is no number of at least zero"
+            "the breakdown must have bins of the grid, and amounts that are numbers of at least zero"
         )
     return breakdown

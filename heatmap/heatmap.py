@@ -114,18 +114,18 @@ class Heatmap:
             mass = fixed(getattr(self, name))
             object.__setattr__(self, name, mass)
             if mass.shape != (self.grid.bins,):
-                raise BadInput(f"{name} has shape {mass.shape}; the grid has {self.grid.bins} bins")
+                raise BadInput(
+                    f"{name} must have the {self.grid.bins} bins of the grid, got shape {mass.shape}"
+                )
             if not (np.all(mass >= 0) and np.all(np.isfinite(mass))):
-                raise BadInput(f"{name} has a negative or missing value")
+                raise BadInput(f"{name} must not be negative or missing")
         if not all(np.isfinite(amount) and amount >= 0 for amount in (*self.beyond_usd, *self.never_usd)):
-            raise BadInput("mass beyond the grid or without a price is negative or missing")
+            raise BadInput("mass beyond the grid or without a price must not be negative or missing")
         middle = self.grid.bins_each_way
         if self.long_usd[middle:].any() or self.short_usd[:middle].any():
-            raise BadInput(
-                "longs are liquidated below the mark and shorts above it; this map has it otherwise"
-            )
+            raise BadInput("longs must be liquidated below the mark and shorts above it")
         if self.as_of.tzinfo is None:
-            raise BadInput(f"as_of {self.as_of} has no time zone")
+            raise BadInput(f"as_of must have a time zone, got {self.as_of}")
         object.__setattr__(self, "as_of", self.as_of.astimezone(UTC))
 
     @classmethod

@@ -59,7 +59,7 @@ def test_on_another_venue_it_has_none_until_the_model_is_levelled_there(run: Run
 
 def test_a_layer_that_is_none_is_named(run: Run) -> None:
     said = run("map", "exact", "BTC", "--layer", "fish", code=2).stderr
-    assert said.strip() == "error: no layer 'fish'; there are crowd and whales"
+    assert said.strip() == "error: the layer must be crowd or whales, got 'fish'"
 
 
 @pytest.mark.parametrize(

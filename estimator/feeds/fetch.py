@@ -196,7 +196,7 @@ def _same_length(text: str, seconds: int) -> bool:
 
 def _step_asked(venue: Venue, days: int, interval: str | None) -> int:
     if days < 1:
-        raise BadInput(f"{days} days: at least one is needed")
+        raise BadInput(f"days must be at least 1, got {days}")
     return step_named(venue, interval or ("5m" if days <= FINE_DAYS else "1h"))
 
 

@@ -246,7 +246,7 @@ def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, 
         "rows were not in order of time: sorted": not unique[TIME].is_sorted(),
     }
     if ordered.height < 2:
-        raise TableRefused(f"{path}: {ordered.height} rows make no series; at least two are needed")
+        raise TableRefused(f"{path}: a series must have at least two rows, got {ordered.height}")
     return ordered, (*(text for text, happened in repairs.items() if happened), *_gaps(ordered))
 
 

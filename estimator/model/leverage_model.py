@@ -148,7 +148,7 @@ class LeverageModel(
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
-            raise BadInput(f"{self.name!r} is no name of a leverage model: letters, digits, - and _")
+            raise BadInput(f"a leverage model's name must be of letters, digits, - and _, got {self.name!r}")
         _check_ascending(self.name, "rates", self.rates, 0.0)
         _check_ascending(self.name, "leverage", self.leverage, 1.0)
         parts: list[TwoSided[Shares]] = [self, *self.coins.values()]
@@ -200,7 +200,9 @@ def from_json(content: bytes, place: str) -> LeverageModel:
     try:
         return _of_before(msgspec.json.decode(content, type=LeverageModel))
     except NOT_DECODED as error:
-        raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
+        raise BadInput(
+            f"{place} is not a leverage model: {error}; write one like the shipped ones"
+        ) from error
     except BadInput as error:
         raise BadInput(f"{place}: {error}") from error
 

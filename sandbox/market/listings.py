@@ -80,7 +80,7 @@ def listed(coins: tuple[str, ...]) -> tuple[Asset, ...]:
     if unknown:
         raise SandboxRefused(f"no synthetic coin {unknown[0]!r}; there are {', '.join(known)}")
     if not coins or len(set(coins)) != len(coins):
-        raise SandboxRefused(f"coins must be some, each once, not {coins!r}")
+        raise SandboxRefused(f"coins must be at least one, each once, got {coins!r}")
     return tuple(known[coin] for coin in coins)
 
 

@@ -70,9 +70,9 @@ class MarketSpec:
             ("live_hours", 0),
         ):
             if getattr(self, name) < least:
-                raise SandboxRefused(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise SandboxRefused(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.step_minutes < 1 or 60 % self.step_minutes:
-            raise SandboxRefused(f"step_minutes must divide an hour, not {self.step_minutes}")
+            raise SandboxRefused(f"step_minutes must divide an hour, got {self.step_minutes}")
 
     @property
     def warmup_days(self) -> int:
@@ -196,7 +196,7 @@ def _check_venues(venues: tuple[str, ...]) -> None:
     if unknown:
         raise SandboxRefused(f"no synthetic venue {unknown[0]!r}; there are {', '.join(CENTRALISED)}")
     if not venues or len(set(venues)) != len(venues):
-        raise SandboxRefused(f"venues must be some, each once, not {venues!r}")
+        raise SandboxRefused(f"venues must be at least one, each once, got {venues!r}")
 
 
 def _kinds(spec: MarketSpec) -> list[Centralised]:

@@ -195,7 +195,7 @@ def test_a_venue_without_a_live_door_states_where_its_series_come_from(store: St
 
 
 def test_a_fetch_needs_a_day(store: Store) -> None:
-    with pytest.raises(BadInput, match="0 days"):
+    with pytest.raises(BadInput, match="days must be at least 1, got 0"):
         fetch(store, "binance", "BTC", 0)
 
 

@@ -62,8 +62,8 @@ REFUSED = {
         "row 2, column 'oi': 6300000000.0 is not below 1000, as this layout's unit has it",
     ),
     "an empty file": ([], "the file is empty"),
-    "a header alone": (["ts,rate"], "0 rows make no series"),
-    "one row": (["ts,rate", "1785542400,0.1"], "1 rows make no series; at least two are needed"),
+    "a header alone": (["ts,rate"], "a series must have at least two rows, got 0"),
+    "one row": (["ts,rate", "1785542400,0.1"], "a series must have at least two rows, got 1"),
 }
 
 

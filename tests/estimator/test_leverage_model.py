@@ -77,7 +77,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ({"short": ((0.1, 0.2),)}, "mine: short needs 2 rows"),
         ({"rates": (1.0, 0.5)}, "mine: rates must be numbers that ascend from at least 0"),
         ({"leverage": (0.5, 10.0)}, "mine: leverage must be numbers that ascend from at least 1"),
-        ({"name": "a b"}, "'a b' is no name of a leverage model"),
+        ({"name": "a b"}, "must be of letters, digits, - and _, got 'a b'"),
     ],
 )
 def test_shares_that_are_none_are_refused(changes: dict[str, object], message: str) -> None:
@@ -87,7 +87,7 @@ def test_shares_that_are_none_are_refused(changes: dict[str, object], message: s
 
 @pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"schema": "liqtruth.leverage_model/9"}'])
 def test_a_file_that_is_no_model_is_refused_with_its_place(content: bytes) -> None:
-    with pytest.raises(BadInput, match=r"bad\.json is no leverage model") as refused:
+    with pytest.raises(BadInput, match=r"bad\.json is not a leverage model") as refused:
         from_json(content, "bad.json")
     assert "\n" not in str(refused.value)
 

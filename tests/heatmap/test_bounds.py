@@ -58,10 +58,10 @@ def test_a_part_of_a_map_has_no_bounds_and_another_moment_of_it_keeps_them() -> 
     [
         ({"distance_pct": (2.0, 2.0, 10.0)}, "distances that ascend"),
         ({"low_usd": (-1.0, 0.0, 0.0)}, "at least 0"),
-        ({"high_usd": (float("nan"), 1.0, 1.0)}, "bounds are numbers"),
+        ({"high_usd": (float("nan"), 1.0, 1.0)}, "bounds must be numbers"),
         ({"low_usd": (9e9, 9e9, 9e9)}, "above its upper bound"),
         ({"whales_low_usd": (9e9, 9e9, 9e9)}, "above its upper bound"),
-        ({"crowd_usd": (1.0,)}, "3 distances and 1 crowd_usd"),
+        ({"crowd_usd": (1.0,)}, "crowd_usd must have an amount for each of 3 distances, got 1"),
     ],
 )
 def test_bounds_that_are_none_are_refused(change: dict[str, tuple[float, ...]], message: str) -> None:

@@ -161,10 +161,10 @@ def test_one_level_is_in_the_bin_of_its_price() -> None:
 def test_a_map_that_contradicts_itself_is_refused() -> None:
     built = map_of([("long", 90.0, 5.0)])
     wrong = {
-        "has shape": {"short_usd": np.zeros(3)},
+        "got shape": {"short_usd": np.zeros(3)},
         "negative or missing": {"long_usd": -built.long_usd},
         "below the mark": {"long_usd": built.long_usd[::-1].copy()},
-        "no time zone": {"as_of": datetime(2026, 8, 20)},
+        "must have a time zone": {"as_of": datetime(2026, 8, 20)},
     }
     for message, change in wrong.items():
         with pytest.raises(BadInput, match=message):

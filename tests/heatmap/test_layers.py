@@ -121,5 +121,5 @@ def test_equal_positions_are_as_many_as_they_are(count: int, usd: float) -> None
 
 
 def test_another_layer_is_refused() -> None:
-    with pytest.raises(BadInput, match="no layer 'fish'; there are crowd and whales"):
+    with pytest.raises(BadInput, match="the layer must be crowd or whales, got 'fish'"):
         layer_of(frame([]), Cut.of(Coverage(1.0, Sides(0.0, 0.0))), "fish")

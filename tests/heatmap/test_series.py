@@ -196,12 +196,12 @@ def test_a_page_is_written_whole_with_the_library_inside(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("more", "found"),
     [
-        ({"long_usd": np.zeros((HOURS, 3))}, "long_usd has shape"),
-        ({"mark_px": np.zeros(2)}, "mark_px has 2 entries for 6 times"),
-        ({"times": (NOON,) * HOURS}, "do not ascend"),
+        ({"long_usd": np.zeros((HOURS, 3))}, "long_usd must have shape"),
+        ({"mark_px": np.zeros(2)}, "mark_px must have an entry for each of 6 times, got 2"),
+        ({"times": (NOON,) * HOURS}, "must ascend"),
         (
             {"times": tuple((NOON + timedelta(hours=n)).replace(tzinfo=None) for n in range(HOURS))},
-            "no time zone",
+            "must have a time zone",
         ),
     ],
 )

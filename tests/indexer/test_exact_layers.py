@@ -79,5 +79,5 @@ def test_every_exact_map_says_at_once_how_much_of_it_is_whales(
 
 
 def test_a_layer_is_a_map_of_its_own(swept: Store) -> None:
-    with pytest.raises(BadInput, match="no layer 'fish'; there are crowd and whales"):
+    with pytest.raises(BadInput, match="the layer must be crowd or whales, got 'fish'"):
         exact_view(swept, "BTC", layer="fish")

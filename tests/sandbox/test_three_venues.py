@@ -138,7 +138,7 @@ def test_published_tiers_give_the_ledgers_maintenance(
 
 
 @pytest.mark.parametrize(
-    ("venues", "message"), [(("kraken",), "kraken"), ((), "some"), (("okx", "okx"), "once")]
+    ("venues", "message"), [(("kraken",), "kraken"), ((), "at least one"), (("okx", "okx"), "once")]
 )
 def test_venues_that_cannot_be_simulated_are_refused_by_name(venues: tuple[str, ...], message: str) -> None:
     with pytest.raises(SandboxRefused, match=message):

@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "an object of objects": ('{"a":{"b":1}}', "a JSON object of a"),
     "columns of different lengths": ('{"a":[1,2],"b":[1]}', "from 1 to 2 rows"),
     "lists of different lengths": ("[[1,2],[3,4],[5]]", "line 3 has 1 cells"),
-    "JSON lines that break off": ('{"a":1}\n{"a":', "line 2 is no row"),
+    "JSON lines that break off": ('{"a":1}\n{"a":', "line 2 is not a row"),
     "JSON that breaks off": ('[{"a":1},{"a"', "broken JSON"),
     "an object among lists": ('[[1,2],{"a":1}]', "item 2"),
     "deep nesting": ("[" * 100_000, "not a readable table"),
