@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import polars as pl
 import pytest
 from ccxt.async_support import okx
 from hypothesis import given
@@ -18,6 +17,7 @@ from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.sandbox.venues.okx import OkxApi
 from liqtruth.sandbox.venues.okx_query import CONTRACT_EXPONENT, Contract
+from tests.sandbox.wire import longs_in_coins
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -43,11 +43,6 @@ def data(api: OkxApi, path: str, **query: str) -> Any:
     status, answer = api.respond(f"/api/v5/{path}", {"instId": "BTC-USDT-SWAP", **query})
     assert (status, answer["code"]) == (200, "0")
     return answer["data"]
-
-
-def longs_in_coins(market: Market, coin: str) -> float:
-    holdings = true_positions(market, "okx").filter(pl.col("coin") == coin)["szi"]
-    return float(holdings.clip(lower_bound=0).sum())
 
 
 @given(asset=COINS, lots=st.integers(0, 10**12))
@@ -80,7 +75,7 @@ async def test_ccxt_reads_open_interest_in_contracts(exchange: Any, three_venues
     history = await exchange.fetch_open_interest_history(SYMBOL, "1h", since=since, limit=25)
     assert [row["timestamp"] for row in history] == list(range(since, three_venues.as_of_ms + 1, HOUR_MS))
     now = await exchange.fetch_open_interest(SYMBOL)
-    longs = longs_in_coins(three_venues, "BTC")
+    longs = longs_in_coins(three_venues, "okx", "BTC")
     assert now["openInterestAmount"] * 0.01 == pytest.approx(longs, rel=1e-9)
     assert float(now["info"]["oiCcy"]) == pytest.approx(longs, rel=1e-9)
     assert history[-1]["openInterestAmount"] == now["openInterestAmount"]
@@ -190,7 +185,7 @@ def test_statistics_of_a_coin_are_in_usd_and_kept_for_days(api: OkxApi, three_ve
     rows = data(api, "rubik/stat/contracts/open-interest-volume", ccy="BTC", period="5m")
     assert len(rows) == 2 * 288 + 1
     mark = three_venues.path.mark_px(three_venues.spec.assets)[-1, 0]
-    assert float(rows[0][1]) == pytest.approx(longs_in_coins(three_venues, "BTC") * mark, rel=1e-9)
+    assert float(rows[0][1]) == pytest.approx(longs_in_coins(three_venues, "okx", "BTC") * mark, rel=1e-9)
     ratios = data(api, "rubik/stat/contracts/long-short-account-ratio", ccy="BTC", period="1H")
     contract = data(api, "rubik/stat/contracts/long-short-account-ratio-contract", period="1H")
     assert ratios[:100] == contract[:100]
