@@ -11,7 +11,7 @@ from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.drawing.figure import side_by_side
+from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
 from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
@@ -40,7 +40,7 @@ def render_report(
         caveat=divergence.caveat,
         notes=divergence.remarks,
         d=divergence,
-        pictures=[panel(f"maps-{at}", side_by_side(truth, model)) for at, model in enumerate(models)],
+        mirrored=mirror(truth, models),
         curves=panel("curves", curves_figure(truth, models, divergence.range_pct)),
         captions=[(coverage_line(heatmap), remainder_line(heatmap)) for heatmap in (truth, *models)],
         score_rows=list(zip(*(result.judged for result in divergence.models), strict=True)),

@@ -31,10 +31,8 @@ from liqtruth.heatmap.drawing.view import (
     bounds_lines,
     data_moment,
     head_lines,
-    kind,
     moves_rows,
     per_bin,
-    reach_bins,
     side_notes,
     title,
     zoomed,
@@ -65,7 +63,7 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
 
     view = zoomed(heatmap, BARS_EACH_WAY)
     figure = go.Figure()
-    for trace in _bars(heatmap, view, heatmap.grid.mark_px, "x") + _curves(heatmap, view, "x2"):
+    for trace in _bars(heatmap, view) + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
     lines = _captions(heatmap) if captioned else []
     themed(
@@ -98,33 +96,6 @@ def _captions(heatmap: Heatmap) -> list[str]:
     color = AGE_COLORS[grade(data_moment(heatmap))]
     aged = f'<span style="color:{color}">when drawn: {escape(age_line(heatmap))}</span>'
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
-
-
-def side_by_side(left: Heatmap, right: Heatmap) -> go.Figure:
-    """Two maps on one axis of distance from each map's own mark; bars as share of the side's mass in view."""
-    from plotly.subplots import make_subplots
-
-    reach = max(_reach_log(left), _reach_log(right))
-    names = [
-        "<br>".join(map(escape, (f"{m.coin} on {m.venue}", kind(m), *((m.filtered_by,) if m.only else ()))))
-        for m in (left, right)
-    ]
-    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, subplot_titles=names)
-    for column, heatmap in enumerate((left, right), start=1):
-        view = zoomed(heatmap, BARS_EACH_WAY, int(np.ceil(reach / heatmap.grid.log_width)))
-        for trace in _bars(heatmap, view, 1.0, None):
-            trace.showlegend = column == 1
-            figure.add_trace(trace, row=1, col=column)
-        if view.empty:
-            annotate_empty(figure, "nothing in this range", column)
-    bound = 100 * np.expm1(np.array([-reach, reach]))
-    themed(figure, margin={"t": 70, "b": 90}, legend=LEGEND_BELOW, barmode="overlay", height=640)
-    figure.update_xaxes(title_text="% of the side", rangemode="tozero")
-    figure.update_yaxes(range=list(bound), ticksuffix=" %", tickformat="+~g")
-    figure.update_yaxes(title_text="distance from the mark", col=1)
-    figure.add_hline(y=0.0, line_color=MARK, line_width=1.5)
-    figure.update_annotations(font={"size": 14})
-    return figure
 
 
 def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
@@ -172,34 +143,25 @@ def write_figure_png(figure: go.Figure, path: Path) -> None:
     write_atomically(path, picture)
 
 
-def _bars(heatmap: Heatmap, view: View, scale: float, xaxis: str | None) -> list[go.Bar]:
-    """One bar trace per side: prices and million USD for `xaxis`, else distance in percent and share in percent."""
+def _bars(heatmap: Heatmap, view: View) -> list[go.Bar]:
+    """One bar trace per side: million USD by price."""
     import plotly.graph_objects as go
 
     traces = []
     distance = 100 * (view.centers / heatmap.mark_px - 1)
     for name, mass, color in (("longs", view.long_usd, LONG), ("shorts", view.short_usd, SHORT)):
         shown = mass > 0
-        amount = mass / 1e6 if xaxis else 100 * mass / max(float(mass.sum()), 1e-300)
-        y, width = (
-            (view.centers, np.diff(view.edges))
-            if xaxis
-            else (
-                distance,
-                100 * np.diff(view.edges) / heatmap.mark_px,
-            )
-        )
         traces.append(
             go.Bar(
-                x=amount[shown],
-                y=y[shown],
-                width=0.9 * width[shown],
+                x=mass[shown] / 1e6,
+                y=view.centers[shown],
+                width=0.9 * np.diff(view.edges)[shown],
                 orientation="h",
                 name=f"{name} liquidated",
                 marker={"color": color, "line": {"width": 0}},
                 customdata=_hover_columns(view, mass, distance)[shown],
                 hovertemplate=_hover(view),
-                **({"xaxis": xaxis} if xaxis else {}),
+                xaxis="x",
             )
         )
     return traces
@@ -256,7 +218,3 @@ def _draw_mark(figure: go.Figure, mark_px: float, label: str) -> None:
         annotation={"text": label, "font": {"color": MARK}, "bgcolor": PAPER},
         annotation_position="top right",
     )
-
-
-def _reach_log(heatmap: Heatmap) -> float:
-    return reach_bins(heatmap) * heatmap.grid.log_width

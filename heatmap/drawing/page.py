@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.heatmap.drawing import theme
+from liqtruth.heatmap.drawing.mirror import Mirror
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import ago, grade, stamp
@@ -92,6 +93,7 @@ def render(
     notes: Iterable[str] = (),
     notes_heading: str = "Before you believe it",
     filters: Mapping[str, Any] | None = None,
+    mirrored: Mirror | None = None,
     **context: Any,
 ) -> str:
     """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more."""
@@ -103,7 +105,7 @@ def render(
         title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=list(about),
         answer=list(answer), caveat=caveat, sections=list(sections), notes=list(dict.fromkeys(notes)),
         notes_heading=notes_heading, plotlyjs=get_plotlyjs(), variables=theme.VARIABLES, light=theme.light_colors(),
-        font=theme.FONT, **context,
+        font=theme.FONT, mirrored=mirrored, **context,
     )  # fmt: skip
     return filled
 

@@ -116,10 +116,8 @@ def themed(figure: go.Figure, **layout: Any) -> go.Figure:
     return figure.update_layout(**layout)
 
 
-def annotate_empty(figure: go.Figure, text: str, column: int = 1) -> None:
-    """What stands in a panel that has nothing to draw, by its column."""
-    axis = "" if column == 1 else str(column)
+def annotate_empty(figure: go.Figure, text: str) -> None:
+    """What stands in a plot that has nothing to draw."""
     figure.add_annotation(
-        text=text, showarrow=False, x=0.5, y=0.75, xref=f"x{axis} domain", yref=f"y{axis} domain",
-        font={"size": 16, "color": FAINT},
+        text=text, showarrow=False, x=0.5, y=0.75, xref="x domain", yref="y domain", font={"size": 16, "color": FAINT},
     )  # fmt: skip

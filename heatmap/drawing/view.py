@@ -58,12 +58,12 @@ def reach_bins(heatmap: Heatmap, share: float = SHOWN_SHARE) -> int:
     return min(needed, middle)
 
 
-def zoomed(heatmap: Heatmap, bars_each_way: int, reach: int | None = None) -> View:
+def zoomed(heatmap: Heatmap, bars_each_way: int) -> View:
     """Pool bins into at most `bars_each_way` bars on either side of the mark; whole bins only, so exact.
 
     The outermost bars may reach past the grid, where no mass is.
     """
-    wanted = reach or reach_bins(heatmap)
+    wanted = reach_bins(heatmap)
     pooled = max(1, int(np.ceil(wanted / bars_each_way)))
     bars = int(np.ceil(wanted / pooled))
     steps = np.arange(-bars, bars + 1) * pooled

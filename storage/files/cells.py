@@ -106,7 +106,7 @@ def to_time(
 ) -> pl.DataFrame:
     """Cast to UTC milliseconds from ISO text or epoch s, ms, us or ns, cell by cell; raises `TableRefused`.
 
-    Times before 2020 or of the future (`storage.clock`) are not believed.
+    Times before 2020 or of the future (`heatmap.text`) are not believed.
     """
     column = table[name]
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:

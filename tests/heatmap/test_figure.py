@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from liqtruth.heatmap.drawing.figure import map_figure, side_by_side, to_html, write_html, write_png
+from liqtruth.heatmap.drawing.figure import map_figure, to_html, write_html, write_png
 from liqtruth.heatmap.drawing.view import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
@@ -80,34 +79,6 @@ def test_axes_have_units_and_the_heading_states_what_the_map_is() -> None:
 def test_an_empty_map_states_it_instead_of_an_empty_picture() -> None:
     assert "no liquidation within 10 % of the mark" in annotations(map_figure(EMPTY))
     assert not [text for text in annotations(map_figure(TWO)) if "no liquidation" in text]
-
-
-def test_side_by_side_two_maps_share_an_axis_of_distance_from_their_own_marks() -> None:
-    other = map_of(
-        [("long", 46_500.0, 7e9)], PriceGrid.around(50_000.0, 25.0), venue="binance", source="modelled"
-    )
-    figure = side_by_side(TWO, other)
-    left_longs, left_shorts, right_longs, right_shorts = figure.data
-    assert (left_longs.xaxis, right_longs.xaxis) == ("x", "x2")
-    assert left_longs.y[0] == pytest.approx(-7.0, abs=0.3)
-    assert right_longs.y[0] == pytest.approx(-7.0, abs=0.3)
-    assert [sum(t.x) for t in (left_longs, left_shorts, right_longs)] == pytest.approx([100.0] * 3)
-    assert len(right_shorts.x) == 0
-    assert figure.layout.xaxis.title.text == "% of the side"
-    assert figure.layout.yaxis.title.text == "distance from the mark"
-    assert annotations(figure)[:2] == ["BTC on hyperliquid<br>exact positions", "BTC on binance<br>model"]
-
-
-def test_side_by_side_the_axis_reaches_as_far_as_the_wider_map() -> None:
-    wide = map_of([("long", 60.0, 1e6), ("short", 160.0, 1e6)])
-    for figure in (side_by_side(TWO, wide), side_by_side(wide, TWO)):
-        assert figure.layout.yaxis.range[1] > 60.0
-        assert [sum(trace.x) for trace in figure.data] == pytest.approx([100.0] * 4)
-
-
-def test_side_by_side_an_empty_map_is_called_empty() -> None:
-    assert "nothing in this range" in annotations(side_by_side(TWO, EMPTY))
-    assert "nothing in this range" not in annotations(side_by_side(TWO, TWO))
 
 
 class Loads(HTMLParser):

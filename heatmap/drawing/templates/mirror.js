@@ -1,0 +1,102 @@
+const BARS = 80, NAMES = {long: "longs", short: "shorts"};
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+const digits = (x) => x.toLocaleString("en", {maximumSignificantDigits: 6});
+const dollars = (k) => k >= 1e6 ? (k / 1e6).toPrecision(3) + "B" : k >= 1e3 ? (k / 1e3).toPrecision(3) + "M" : k.toPrecision(3) + "k";
+class Mirror {
+  constructor(place) {
+    this.place = place;
+    this.data = JSON.parse(place.querySelector("script").textContent);
+    this.drawn = place.querySelector(".drawn");
+    this.chosen = 0;
+    this.unit = "share";
+    this.show(this.data.first);
+    place.querySelector("select").addEventListener("change", (event) => { this.chosen = event.target.selectedIndex; this.draw(); });
+    for (const button of place.querySelectorAll("[data-pct]"))
+      button.addEventListener("click", () => { this.show(+button.dataset.pct); this.draw(); });
+    for (const button of place.querySelectorAll("[data-unit]"))
+      button.addEventListener("click", () => { this.unit = button.dataset.unit; this.draw(); });
+  }
+  show(pct) {
+    this.pct = pct;
+    this.low = this.data.mark * (1 - pct / 100);
+    this.high = this.data.mark * (1 + pct / 100);
+  }
+  bars(map, side) {
+    const sign = side == "long" ? -1 : 1, mass = map[side], mark = this.data.mark;
+    const total = mass.reduce((sum, one) => sum + one, 0) || 1;
+    const pooled = Math.max(1, Math.round(Math.log(this.high / this.low) / BARS / map.width));
+    const bars = {x: [], y: [], width: [], text: [], line: {x: [0], y: [mark]}};
+    let reached = 0;
+    for (let at = 0; at < mass.length; at += pooled) {
+      const sum = mass.slice(at, at + pooled).reduce((all, one) => all + one, 0);
+      const ends = [at, at + pooled].map((bin) => mark * Math.exp(sign * bin * map.width));
+      if (sign > 0 ? ends[0] > this.high : ends[0] < this.low) break;
+      reached += sum;
+      bars.line.x.push(100 * reached / total);
+      bars.line.y.push(ends[1]);
+      if (!sum) continue;
+      const count = map.counts ? map.counts[side].slice(at, at + pooled).reduce((all, one) => all + one, 0) : 0;
+      bars.x.push(this.unit == "usd" ? sum * 1e3 : 100 * sum / total);
+      bars.y.push((ends[0] + ends[1]) / 2);
+      bars.width.push(Math.abs(ends[1] - ends[0]) * 0.9);
+      bars.text.push(digits(Math.min(...ends)) + " to " + digits(Math.max(...ends)) + " (" +
+        (100 * ((ends[0] + ends[1]) / 2 / mark - 1)).toFixed(1) + " %)<br>" + NAMES[side] + " " + dollars(sum) + " USD, " +
+        (100 * sum / total).toFixed(1) + " % of the side" + (count ? "<br>" + count + " positions" : "") +
+        "<br>from the mark to here " + dollars(reached) + ", " + (100 * reached / total).toFixed(0) + " %");
+    }
+    return bars;
+  }
+  traces(map, axis) {
+    return ["long", "short"].flatMap((side) => {
+      const {x, y, width, text, line} = this.bars(map, side), base = color(side);
+      return [
+        {type: "bar", orientation: "h", x, y, width, hovertext: text, hoverinfo: "text", marker: {color: base}, xaxis: "x" + axis,
+          showlegend: false},
+        {type: "scatter", mode: "lines", x: line.x, y: line.y, xaxis: "x" + (axis == "" ? "3" : "4"), hoverinfo: "skip",
+          showlegend: false, line: {color: base, width: 1.5, dash: "dot"}},
+      ];
+    });
+  }
+  draw() {
+    const {truth, maps, mark, shown} = this.data, map = maps[this.chosen];
+    const traces = [...this.traces(truth, ""), ...this.traces(map, "2")];
+    const most = (axis) => Math.max(1e-9, ...traces.filter((one) => one.type == "bar" && one.xaxis == axis).flatMap((one) => one.x));
+    const [left, right] = this.unit == "usd" ? [most("x"), most("x2")] : Array(2).fill(Math.max(most("x"), most("x2")));
+    const title = this.unit == "usd" ? "USD per bar" : "% of the side";
+    const axis = {fixedrange: true, zeroline: false, gridcolor: color("line"), tickfont: {color: color("faint")}, nticks: 5};
+    const hidden = {fixedrange: true, visible: false};
+    const head = (text, x, xanchor) => ({text, x, xanchor, y: 1.0, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false,
+      font: {color: color("ink"), size: innerWidth < 640 ? 12 : 14}});
+    Plotly.react(this.drawn, traces, {
+      barmode: "overlay", height: innerWidth < 640 ? 520 : 560, margin: {t: 28, l: 8, r: 8, b: 44}, hovermode: "closest", dragmode: "zoom",
+      paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font: {color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 12},
+      xaxis: {...axis, domain: [0, 0.5], range: [left * 1.05, 0], title: {text: title, standoff: 6}},
+      xaxis2: {...axis, domain: [0.5, 1], range: [0, right * 1.05], title: {text: title, standoff: 6}},
+      xaxis3: {...hidden, overlaying: "x", domain: [0, 0.5], range: [105, 0]},
+      xaxis4: {...hidden, overlaying: "x2", domain: [0.5, 1], range: [0, 105]},
+      yaxis: {range: [this.low, this.high], side: "left", automargin: true, gridcolor: color("line"), tickformat: ",.6~g", zeroline: false,
+        tickfont: {color: color("faint")}},
+      shapes: [{type: "line", xref: "paper", x0: 0, x1: 1, y0: mark, y1: mark, line: {color: color("mark"), width: 1.5}}],
+      annotations: [head("truth: " + truth.label, 0, "left"), head(map.label, 1, "right"),
+        ...[["x", 0.25], ["x2", 0.75]].filter(([axis]) => !traces.some((one) => one.type == "bar" && one.xaxis == axis && one.x.length))
+          .map(([, x]) => ({...head("nothing in this range", x, "center"), y: 0.75})),
+        {text: shown, x: 1, y: mark, xref: "paper", xanchor: "right", yanchor: "bottom", showarrow: false, bgcolor: color("paper"),
+          font: {color: color("mark")}}],
+    }, {displaylogo: false, responsive: true, displayModeBar: false, scrollZoom: false});
+    for (const button of this.place.querySelectorAll("button"))
+      button.setAttribute("aria-pressed", button.dataset.pct == this.pct || button.dataset.unit == this.unit);
+    if (!this.listening) this.listening = this.drawn.on("plotly_relayout", (change) => this.zoomed(change));
+  }
+  zoomed(change) {
+    if (change["yaxis.autorange"]) this.show(50);
+    else if (change["yaxis.range[0]"] !== undefined) [this.low, this.high, this.pct] = [change["yaxis.range[0]"], change["yaxis.range[1]"], 0];
+    else return;
+    this.draw();
+  }
+}
+document.addEventListener("DOMContentLoaded", () => {
+  const mirrors = [...document.querySelectorAll(".mirror")].map((place) => new Mirror(place));
+  const draw = () => mirrors.forEach((one) => one.draw());
+  draw();
+  lit.addEventListener("change", draw);
+});

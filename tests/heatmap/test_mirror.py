@@ -1,0 +1,126 @@
+"""Two maps on one price axis: what the page's script reads, and what it draws at each zoom."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from liqtruth.heatmap.drawing.mirror import RANGES_PCT, Mirror, mirror
+from liqtruth.heatmap.drawing.page import render
+from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.heatmap import Heatmap
+from tests.heatmap.maps import Level, any_levels, at, map_of
+
+TRUTH = map_of([("long", 93.0, 2e6), ("long", 70.0, 1e6), ("short", at(0.08), 1e6), ("short", at(0.3), 3e6)])
+OTHER = map_of(
+    [("long", 48_000.0, 5e6), ("short", 51_000.0, 4e6)],
+    PriceGrid.around(50_000.0, 25.0),
+    source="modelled",
+    model="tiers",
+)
+"""Of another mark and another width of bins: 4 % below, 2 % above."""
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ASK = """<!doctype html><body><iframe src="page.html" width="900" height="900"></iframe><script>
+addEventListener("load", () => {
+  const page = document.querySelector("iframe").contentDocument, found = {};
+  for (const button of page.querySelectorAll("[data-pct]")) {
+    button.click();
+    found[button.dataset.pct] = page.querySelector(".drawn").data.filter((one) => one.type == "bar")
+      .map(({x, y, width}) => ({x: [...x], y: [...y], width: [...width]}));
+  }
+  page.querySelector("[data-pct='5']").click();
+  page.querySelector("[data-unit=share]").click();
+  found.said = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
+  page.querySelector("[data-pct='50']").click();
+  page.querySelector("[data-unit=usd]").click();
+  found.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
+  document.title = JSON.stringify(found);
+});
+</script>"""
+
+
+def content(made: Mirror) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(made.json)
+    return found
+
+
+@settings(max_examples=12)
+@given(any_levels)
+def test_every_dollar_of_the_grid_is_in_it_from_the_mark_outward(levels: list[Level]) -> None:
+    built = map_of(levels)
+    told = content(mirror(built, [TRUTH]))["truth"]
+    for side, mass in (("long", built.long_usd), ("short", built.short_usd)):
+        assert 1e3 * sum(told[side]) == pytest.approx(mass.sum(), rel=1e-3, abs=1e-6)
+        assert not told[side] or told[side][-1] > 0
+
+
+def test_a_name_from_a_file_cannot_leave_its_element() -> None:
+    named = replace(OTHER, venue="</script><b>", model="<i>")
+    markup = mirror(TRUTH, [named]).__html__()
+    assert "<b>" not in markup
+    assert "<i>" not in markup
+    assert markup.count("</script>") == 1
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Bars of the truth's longs and shorts and of the other map's, at each width of the axis."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium to draw the page in")
+    folder = tmp_path_factory.mktemp("mirror")
+    made = mirror(TRUTH, [OTHER])
+    asking = folder / "ask.html"
+    page = render("title", mirrored=made)
+    (folder / "page.html").write_text(page.replace("</header>", f"</header>{made.__html__()}"))
+    asking.write_text(ASK)
+    flags = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+        "--allow-file-access-from-files",
+    ]
+    waits = [
+        f"--user-data-dir={folder / 'profile'}",
+        "--virtual-time-budget=10000",
+        asking.as_uri(),
+    ]
+    shown = subprocess.run([CHROMIUM, *flags, *waits], capture_output=True, text=True, timeout=120)
+    title = re.search(r"<title>(.*?)</title>", shown.stdout)
+    assert title, shown.stderr
+    found: dict[str, Any] = json.loads(title[1])
+    return found
+
+
+@pytest.mark.parametrize("pct", RANGES_PCT)
+def test_bars_of_each_zoom_hold_what_lies_in_it_and_none_crosses_the_mark(
+    drawn: dict[str, Any], pct: int
+) -> None:
+    for bars, (built, side) in zip(
+        drawn[str(pct)],
+        [(built, side) for built in (TRUTH, OTHER) for side in ("long", "short")],
+        strict=True,
+    ):
+        assert sum(bars["x"]) == pytest.approx(100 * share_within(built, side, pct), abs=0.1)
+        for y, width in zip(bars["y"], bars["width"], strict=True):
+            assert (y + width / 2 <= 100) if side == "long" else (y - width / 2 >= 100)
+
+
+def share_within(built: Heatmap, side: str, pct: float) -> float:
+    distance = 100 * (built.grid.edges / built.mark_px - 1)
+    if side == "long":
+        return float(built.long_usd[distance[1:] >= -pct].sum() / built.long_usd.sum())
+    return float(built.short_usd[distance[:-1] <= pct].sum() / built.short_usd.sum())
+
+
+def test_in_dollars_bars_are_those_of_the_map(drawn: dict[str, Any]) -> None:
+    assert [sum(bars) for bars in drawn["usd"]] == pytest.approx([3e6, 4e6, 5e6, 4e6], rel=1e-3)
+
+
+def test_a_map_without_anything_in_the_range_says_so(drawn: dict[str, Any]) -> None:
+    assert drawn["said"].count("nothing in this range") == 1, "the truth has nothing within 5 %"
