@@ -129,14 +129,14 @@ def hours(length: timedelta | float) -> str:
 
 
 def parse_duration(text: str) -> timedelta:
-    """`90m`, `48h`, `1y`, or several parts as `1d12h`; raises `BadInput` for what is none, zero or above a century."""
+    """`90m`, `48h`, `1y`, or several parts as `1d12h`; raises `BadInput` for another text, zero and above a century."""
     given = text.strip()
     parts = PART.findall(given)
     if not parts or PART.sub("", given):
         raise BadInput(f"must be a length of time such as {DURATION_EXAMPLES}, got {text!r}")
     seconds = sum(float(count) * UNIT_S[unit.lower()] for count, unit in parts)
     if not 0 < seconds <= LONGEST_DURATION.total_seconds():
-        raise BadInput(f"must be longer than nothing and at most a century, got {text!r}")
+        raise BadInput(f"must be longer than zero and at most a century, got {text!r}")
     return timedelta(seconds=seconds)
 
 
@@ -164,12 +164,12 @@ def expected_time(now: datetime | None = None) -> str:
 
 
 def moment_of(at: datetime | str) -> datetime:
-    """A moment that was, from ISO 8601 or a datetime; without a zone it is UTC. Raises `BadInput` for another."""
+    """A moment of the past, from ISO 8601 or a datetime; without a zone it is UTC. Raises `BadInput` for another."""
     try:
         moment = datetime.fromisoformat(at) if isinstance(at, str) else at
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadInput(f"at must be a time such as 2026-08-21T12:00Z, got {at!r}") from error
     if moment > datetime.now(UTC) + AHEAD:
-        raise BadInput(f"at must be a moment that was, got {at!r}, which is in the future")
+        raise BadInput(f"at must not be in the future, got {at!r}")
     return moment

@@ -286,8 +286,8 @@ def _depth_remarks(venue: Venue, step_s: int, days: int) -> tuple[str, ...]:
 
 
 def _ignore(venue: str, share: float) -> None:
-    """Nobody watches."""
+    """No progress is wanted."""
 
 
 def _ignore_share(share: float) -> None:
-    """Nobody watches."""
+    """No progress is wanted."""

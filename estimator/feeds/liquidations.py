@@ -46,7 +46,7 @@ class LiquidationStream:
     inverse_unit: str | None = None
     ping: str | None = None
 
-    def tells(self, contract: Contract) -> bool:
+    def covers(self, contract: Contract) -> bool:
         """Whether liquidations of this market are pushed on this stream."""
         return not contract.inverse or self.inverse_unit is not None
 

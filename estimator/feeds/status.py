@@ -113,7 +113,7 @@ def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) ->
     known_until = last
     spans = _spans(store, venue, coin, damaged) if dataset == "liquidations" else pl.DataFrame()
     if not spans.is_empty():
-        gaps, gap_hours = deaf_between(spans)
+        gaps, gap_hours = unrecorded_between(spans)
         known_until = spans["until"].max()
     return SeriesStatus(
         venue=venue,
@@ -144,7 +144,7 @@ def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
     Bars end after their own length. Readings are as far apart as their neighbours, for the step of a series may change.
     """
     if "interval_s" in rows.columns:
-        return deaf_between(
+        return unrecorded_between(
             rows.with_columns(until=pl.col("ts") + pl.duration(seconds="interval_s")).sort("ts")
         )
     steps = np.diff(np.unique(rows["ts"].dt.epoch("ms").to_numpy())).astype(np.float64)
@@ -155,11 +155,11 @@ def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
     return int(wide.sum()), float((steps - beside)[wide].sum() / 3.6e6)
 
 
-def deaf_between(spans: pl.DataFrame) -> tuple[int, float]:
+def unrecorded_between(spans: pl.DataFrame) -> tuple[int, float]:
     """How often, and for how many hours, nothing was recorded between the first span and the last (`ts`, `until`)."""
     start, until = (spans[name].dt.epoch("ms").to_numpy() for name in ("ts", "until"))
-    deaf = np.maximum(start[1:] - np.maximum.accumulate(until)[:-1], 0)
-    return int((deaf > 0).sum()), float(deaf.sum() / 3.6e6)
+    unrecorded = np.maximum(start[1:] - np.maximum.accumulate(until)[:-1], 0)
+    return int((unrecorded > 0).sum()), float(unrecorded.sum() / 3.6e6)
 
 
 def _recorded_hours(spans: pl.DataFrame) -> float | None:

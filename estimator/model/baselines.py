@@ -144,7 +144,7 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
 
 
 def still_open(then: float, now: float) -> float:
-    """Share of the open interest of now that positions of then are: where it has fallen, all have shrunk alike."""
+    """Share of the open interest `now` that positions of `then` are: where it has fallen, all have shrunk alike."""
     return min(1.0, then / now) if now > 0 else 0.0
 
 

@@ -85,7 +85,7 @@ class Bounds(msgspec.Struct, TwoSided[SideBounds], frozen=True, forbid_unknown_f
 class Correction(
     msgspec.Struct, TwoSided[tuple[float, float, float]], frozen=True, forbid_unknown_fields=True
 ):
-    """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
+    """How a fitted model was calibrated to another venue by realised liquidations: shares at leverage l were multiplied
     by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
     `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
     liquidations in `hours` of a feed that reports `coverage` of all. `level_sd` is the standard error, per side, of the

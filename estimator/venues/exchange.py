@@ -231,7 +231,7 @@ def in_a_few_words(error: Exception) -> str:
 
 
 def _clock(answer: Any) -> int:
-    """Of a venue whose clock can be right."""
+    """Milliseconds of a venue's clock; raises `Malformed` for a time that cannot be right."""
     if not isinstance(answer, int) or isinstance(answer, bool):
         raise Malformed("no number")
     latest_s = time.time() + CLOCK_AHEAD.total_seconds()

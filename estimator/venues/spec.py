@@ -122,7 +122,7 @@ def present(
 
 @dataclass(frozen=True)
 class Venue:
-    """One venue as the user types it.
+    """One venue; `name` is what the user types.
 
     `ccxt_id` is null for a venue whose series only come from files. `lacks` gives the reason for each dataset that is
     not in `feeds`. `quotes` are tried in this order. `options` go to ccxt; `markets_method` reads fewer markets than

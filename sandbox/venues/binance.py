@@ -1,6 +1,6 @@
 """Binance USDT-M public REST over the synthetic venue `binance`, in the paths and shapes that ccxt calls.
 
-ccxt reads it after this override, proved in tests/sandbox/test_binance.py:
+ccxt reads it after this override, tested in tests/sandbox/test_binance.py:
 
     exchange = ccxt.async_support.binanceusdm()
     for name, version in (("fapiPublic", 1), ("fapiPublicV2", 2), ("fapiPublicV3", 3)):

@@ -1,6 +1,6 @@
 """Bybit's public REST, version 5, over the synthetic venue `bybit`, in the paths and shapes that ccxt calls.
 
-ccxt reads it after this override, proved in tests/sandbox/test_bybit.py:
+ccxt reads it after this override, tested in tests/sandbox/test_bybit.py:
 
     exchange = ccxt.async_support.bybit()
     exchange.urls["api"]["public"] = server.bybit_url

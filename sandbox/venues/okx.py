@@ -1,6 +1,6 @@
 """OKX's public REST, version 5, over the synthetic venue `okx`, in the paths and shapes that ccxt calls.
 
-ccxt reads it after this override, proved in tests/sandbox/test_okx.py:
+ccxt reads it after this override, tested in tests/sandbox/test_okx.py:
 
     exchange = ccxt.async_support.okx()
     exchange.urls["api"]["rest"] = server.okx_url

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.feeds.status import SeriesStatus, deaf_between, feed_status, gaps_of, status_table
+from liqtruth.estimator.feeds.status import (
+    SeriesStatus,
+    feed_status,
+    gaps_of,
+    status_table,
+    unrecorded_between,
+)
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, START, candles, holdings
@@ -57,7 +63,7 @@ def test_findings_of_the_checks_stand_with_the_open_interest(store: Store) -> No
 
 
 def test_a_stream_that_reported_nothing_is_listed_with_how_long_it_was_recorded(store: Store) -> None:
-    """Recorded for 3 and 5 hours with 2 deaf ones between, last an hour ago: silence, not ignorance."""
+    """Recorded for 3 and 5 hours with 2 unrecorded ones between, last an hour ago: silence, not ignorance."""
     keep(store, "listening", span(19, 22))
     keep(store, "listening", span(24, 29))
     found = one(store, "liquidations")
@@ -102,7 +108,7 @@ def test_a_series_that_goes_on_in_shorter_steps_has_no_gap() -> None:
 
 def test_spans_that_overlap_leave_no_deafness() -> None:
     spans = pl.concat([span(0, 5), span(1, 2), span(4, 6)])
-    assert deaf_between(spans) == (0, 0.0)
+    assert unrecorded_between(spans) == (0, 0.0)
 
 
 def test_the_table_has_a_row_per_series_and_names_each_market_once(store: Store) -> None:

@@ -88,7 +88,7 @@ def test_mark_candles_are_asked_for_as_marks(name: str) -> None:
 
 @pytest.mark.parametrize("name", giving("open_interest"))
 def test_open_interest_is_the_same_coins_whatever_the_unit(name: str) -> None:
-    """Bybit, HTX and Gate tell both sides: 10,000 coins are 5,000 positions."""
+    """Bybit, HTX and Gate report both sides: 10,000 coins are 5,000 positions."""
     row = read(name, "open_interest").row(0, named=True)
     assert (row["ts"], row["open_interest"]) == (of_ms(BAR_MS), pytest.approx(5000))
     assert row["open_interest_usd"] in (None, 525_000), "the venue's own value, or none"
