@@ -171,5 +171,5 @@ def moment_of(at: datetime | str) -> datetime:
     except (ValueError, OverflowError) as error:
         raise BadInput(f"at must be a time such as 2026-08-21T12:00Z, got {at!r}") from error
     if moment > datetime.now(UTC) + AHEAD:
-        raise BadInput(f"at must not be in the future, got {at!r}")
+        raise BadInput(f"at must be in the past, got {at!r}")
     return moment
