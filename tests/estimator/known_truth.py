@@ -192,7 +192,7 @@ def series_of(record: Record, column: int = 0) -> MarketSeries:
     )
 
 
-def vintage_map(moment: Moment, model: LeverageModel | LeverageWeights) -> Heatmap:
+def cohort_map(moment: Moment, model: LeverageModel | LeverageWeights) -> Heatmap:
     return estimate(moment.series, model, venue_named(VENUE), COIN, brackets=BRACKETS).heatmap
 
 
@@ -203,9 +203,9 @@ def all_maps(moment: Moment, own: LeverageModel, earlier: Sequence[Moment]) -> d
     width_bps = moment.grid.width_bps
     exact = [one.truth for one in earlier]
     return {
-        "own": vintage_map(moment, own),
-        "tiers": vintage_map(moment, tiers()),
-        "bell": vintage_map(moment, bell()),
+        "own": cohort_map(moment, own),
+        "tiers": cohort_map(moment, tiers()),
+        "bell": cohort_map(moment, bell()),
         **{name: plain_map(name, series, market, COIN, BRACKETS, width_bps) for name in PLAIN},
         "shape-copy": shape_copy(exact, series, market, COIN, width_bps),
         "last-exact": last_exact(exact[-1], series, market, COIN, width_bps),

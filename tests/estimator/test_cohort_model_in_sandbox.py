@@ -1,11 +1,11 @@
-"""The vintage model where the truth is known: given the venue's own distribution of leverage it comes near the true
+"""The cohort model where the truth is known: given the venue's own distribution of leverage it comes near the true
 map, nearer than every model that knows less. The full figures are printed by `benchmarks/bench_model_truth.py`."""
 
 import numpy as np
 import pytest
 
 from liqtruth.heatmap.levels import SIDES
-from tests.estimator.known_truth import KnownVenue, all_maps, as_rows, distances, vintage_map
+from tests.estimator.known_truth import KnownVenue, all_maps, as_rows, cohort_map, distances
 
 SEED, ACCOUNTS, DAYS = 4, 4000, (3, 4, 5, 6)
 
@@ -39,7 +39,7 @@ def test_the_model_is_near_the_noise_floor_of_the_truth(pooled: dict[str, float]
 def test_the_level_of_the_map_is_about_right(venue: KnownVenue) -> None:
     """Mass within a quarter of the mark over open interest, against the truth's."""
     for moment in venue.moments:
-        drawn, truth = vintage_map(moment, venue.own_model), moment.truth
+        drawn, truth = cohort_map(moment, venue.own_model), moment.truth
         near = np.abs(np.log(moment.grid.centers / moment.grid.mark_px)) < 0.22
         assert (
             0.5
@@ -54,8 +54,6 @@ def test_another_distribution_of_leverage_is_worse(venue: KnownVenue, pooled: di
     turned = {side: as_rows(own.shares(side)[:, ::-1]) for side in SIDES}
     model = type(own)(**{**{name: getattr(own, name) for name in own.__struct_fields__}, **turned})
     worse = sum(
-        moment.distance_pct(vintage_map(moment, model), side)
-        for moment in venue.moments[1:]
-        for side in SIDES
+        moment.distance_pct(cohort_map(moment, model), side) for moment in venue.moments[1:] for side in SIDES
     )
     assert worse > 1.5 * pooled["own"]
