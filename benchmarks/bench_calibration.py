@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from liqtruth.compare.calibration.bands import spread_of
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT, spread_of
 from liqtruth.compare.calibration.implied_leverage import BANDS, implied_leverage
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import PooledFit, coins_of
@@ -34,7 +33,7 @@ from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import BOTH as BOTH_SIDES
 from liqtruth.compare.validation.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
 from liqtruth.compare.validation.splits import BOTH, LATER, NEW_COINS, blocks_of, splits_of
-from liqtruth.estimator.model.baselines import SHAPE_COPY
+from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.leverage_model import COORDINATES, leverage_model_named
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
@@ -161,7 +160,7 @@ def judge(split: str, found: SideFindings, cells: Cells, ledger: Ledger) -> None
         say("    no map has enough effective positions: nothing is judged")
         return
     main = found.of(MAIN_SCORE)
-    for rival, wanted in ((NAIVE, LEAST_OVER_TIERS[split]), (SHAPE_COPY, LEAST_OVER_COPY)):
+    for rival, wanted in ((NAIVE, LEAST_OVER_TIERS[split]), (CLIMATOLOGY, LEAST_OVER_COPY)):
         gain = main.gain(rival)
         figure = np.nan if gain is None else gain.gain
         ledger.note(f"{split}: gain over {rival} >= {wanted:.0%}", figure, figure >= wanted, as_gain(gain))

@@ -34,7 +34,7 @@ from liqtruth.compare.validation.backtest import CHANCE, backtest
 from liqtruth.compare.validation.findings import SplitFindings, split_findings
 from liqtruth.compare.validation.splits import splits_of
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.baselines import SHAPE_COPY
+from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
 from liqtruth.estimator.series.series import MarketSeries
@@ -63,7 +63,7 @@ HOLDERS: Final = 400
 RENEWED_PER_DAY: Final = 0.15
 MEDIAN_AWAY, AWAY_SPREAD = 0.18, 0.8
 SIZE_SPREAD: Final = 0.8
-RIVALS: Final = (SHAPE_COPY, CHANCE)
+RIVALS: Final = (CLIMATOLOGY, CHANCE)
 OWN: Final = "own"
 MOST_FALSE: Final = 0.05
 NODES: Final = tuple(np.geomspace(1.6, 60.0, 10).tolist())

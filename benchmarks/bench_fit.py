@@ -35,7 +35,7 @@ from liqtruth.compare.calibration.side_fit import (
     fit_side,
     separable,
 )
-from liqtruth.compare.statistics.distance_axis import BIN
+from liqtruth.compare.statistics.map_scores import BIN
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES

@@ -18,7 +18,7 @@ from liqtruth.heatmap.levels import SIDES
 SEEDS: Final = (5, 11, 23)
 ACCOUNTS: Final = 16_000
 DAYS: Final = (12, 18, 24, 30)
-"""Each is scored; the day before each gives the exact map that the baseline `last-exact` knows."""
+"""Each is scored; the day before each gives the exact map that the baseline `persistence` knows."""
 
 
 def print_seed(seed: int) -> None:

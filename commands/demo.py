@@ -126,14 +126,14 @@ def fit_unseen(store: "Store", coins: Sequence[str], moments: Sequence[Any], com
 def compare(store: "Store", coin: str, days: int, models: Sequence[str], directory: Path) -> None:
     """The exact map against models of both venues; the answer on the screen, the rest in files."""
     from liqtruth.compare.divergence.report import write_report
-    from liqtruth.compare.divergence.session import compare_stored, window_of
+    from liqtruth.compare.divergence.session import compare_stored
     from liqtruth.compare.divergence.terminal import answer_view
     from liqtruth.heatmap.drawing.figure import write_html
 
     named = [f"{venue}:{model}" for venue in VENUES for model in models]
     report, drawn = directory / "report.html", directory / "map.html"
     with progress("comparing", 3) as advance:
-        result = compare_stored(store, coin, models=named, window=window_of(days))
+        result = compare_stored(store, coin, models=named, window=f"{days}d")
         advance(1)
         write_html(result.truth_map, drawn)
         advance(2)

@@ -280,7 +280,7 @@ def map_model(
         typer.Option(
             help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
             "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
-            "shape-copy, last-exact (the last two start from exact maps).",
+            "climatology, persistence (the last two start from exact maps).",
             rich_help_panel="Model",
         ),
     ] = "tiers",

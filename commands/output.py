@@ -310,7 +310,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
 
 def export_divergence(result: Any, out: Outputs) -> None:
     """The comparison as JSON and as a page; what people read where no JSON was asked for."""
-    from liqtruth.compare.divergence.files import to_json
+    from liqtruth.compare.divergence.divergence import to_json
     from liqtruth.compare.divergence.report import write_report
 
     divergence = result.divergence

@@ -62,8 +62,8 @@ def score_realised(
     correlation is taken with the size of the move removed, and stands beside those of a map that knows only distance
     (uniform) and of equal tiers.
     """
+    from liqtruth.compare.scoring.realised.job import score_realised as scored_on
     from liqtruth.compare.scoring.realised.page import write_page
-    from liqtruth.compare.scoring.realised.score import score_realised as scored_on
     from liqtruth.compare.scoring.realised.shown import realised_lines, realised_tables
 
     with opened_store() as store, progress("maps and windows", 1.0) as advance:
@@ -210,8 +210,7 @@ def score_list(
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
 ) -> None:
     """The ledger by model, market and horizon: forecasts, scores so far, and what is held against a model."""
-    from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
-    from liqtruth.compare.scoring.ledger.shown import ledger_lines, ledger_table
+    from liqtruth.compare.scoring.ledger.leaderboard import leaderboard, ledger_lines, ledger_table
 
     with opened_store() as store:
         rows = leaderboard(store, model, None if venue is None else [venue])

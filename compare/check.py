@@ -12,14 +12,14 @@ from datetime import timedelta
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import make_map
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.heatmap.notes import any_synthetic, note
 from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
@@ -74,6 +74,7 @@ class Checked:
     coin: str
     comparison: Comparison
     lacking: tuple[str, ...]
+    """Specs of the maps that could not be made; why is among the remarks."""
 
 
 def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
@@ -150,13 +151,17 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     truth, crowd = whole_and_layer(view, coin, "crowd")
     maps, lacking = _maps(view, plan, coin, truth)
     if not maps:
-        raise MissingData(f"nothing to check of {coin}: {'; '.join(lacking) or 'give --map or --venue'}")
-    found = compare_maps(truth, maps, crowd=crowd, said=[f"not compared: {why}" for why in lacking])
-    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(lacking))
+        why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
+        raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
+    notes = [note("not_compared", missing=[one]) for one in lacking]
+    found = compare_maps(truth, maps, crowd=crowd, notes=notes)
+    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(spec for spec, _ in lacking))
 
 
-def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[list[Heatmap], list[str]]:
-    """The given maps first; a model that cannot be made is named."""
+def _maps(
+    store: Store, plan: CheckPlan, coin: str, truth: Heatmap
+) -> tuple[list[Heatmap], list[tuple[str, str]]]:
+    """The given maps first; a model that cannot be made is named, with the reason."""
     maps = [make_map(store, coin, path, None, "30d") for path in plan.maps]
     lacking = []
     for spec in _models(store, plan.venues):
@@ -165,7 +170,7 @@ def _maps(store: Store, plan: CheckPlan, coin: str, truth: Heatmap) -> tuple[lis
         except LiqtruthError as error:
             if error.exit_code == 2:
                 raise
-            lacking.append(f"{spec} ({error})")
+            lacking.append((spec, str(error)))
     return maps, lacking
 
 

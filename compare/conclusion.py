@@ -8,11 +8,12 @@ whose fit saw the moment, or does not pass its own gate, is shown and not ranked
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
-from liqtruth.compare.statistics.skill import SAME_SKILL, Gap, comparison, gap_sentence
+from liqtruth.compare.statistics.scores import SAME_SKILL, Gap, comparison, gap_sentence
 from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.notes import note
 
 RAW: Final = "raw"
 CROWD: Final = "crowd"
@@ -147,7 +148,13 @@ def standing_said(layer: str | None, model: Scored, null_pct: float | None) -> s
 
 def barred_said(why: Barred) -> str:
     """Why a model is not ranked, for a sentence."""
-    return BARRED[why.code](why)
+    return note(why.code, **barred_values(why)).text
+
+
+def barred_values(why: Barred) -> dict[str, Any]:
+    """Values of the note of its code."""
+    span = {"start": _moment(why.start), "end": _moment(why.end)}
+    return {"fit": why.fit, **span, "effective": why.effective_positions, "enough": ENOUGH}
 
 
 def _nearest(found: Conclusion) -> str:
@@ -197,17 +204,6 @@ CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
     "none_scored": lambda found: f"No model could be scored: {found.undefined or 'its score is undefined'}.",
     "none_ranked": lambda found: (
         f"No model may be ranked here: {', '.join(found.barred)} is no test of its own fit."
-    ),
-}
-BARRED: Final[dict[BarCode, Callable[[Barred], str]]] = {
-    "saw_this_moment": lambda why: (
-        f"{why.fit} was fitted on this coin from {_moment(why.start)} to {_moment(why.end)}, this moment among them"
-    ),
-    "fails_its_gate": lambda why: (
-        f"{why.fit} was fitted on {why.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
-    ),
-    "no_record": lambda why: (
-        f"{why.fit} has no record of its fit: whether it was fitted on this moment is not known"
     ),
 }
 MARKS: Final[dict[BarCode, str]] = {

@@ -2,8 +2,7 @@
 
 LiqtruthError
 ├── BadInput                     exit 2
-│   ├── NothingToCompare         no model was given, or the tolerance is no distance
-│   └── DivergenceFileError      a file that is not a divergence, or one of another schema version
+│   └── NothingToCompare         no model was given, or the tolerance is no distance
 └── MissingData                  exit 1
     ├── TooLate                  what came after a forecast's moment can be seen already
     └── ContentChanged           the file of a forecast is gone, or is no longer what was stored
@@ -14,10 +13,6 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 
 class NothingToCompare(BadInput):
     """The comparison that was asked for has no answer."""
-
-
-class DivergenceFileError(BadInput):
-    """A file that is not a divergence, or one of another schema version."""
 
 
 class TooLate(MissingData):

@@ -121,8 +121,8 @@ class Lake:
         venue : str
             One exchange, several with commas, or `all`.
         model : str
-            `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`, `shape-copy`,
-            `last-exact`.
+            `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`, `climatology`,
+            `persistence`.
         window : str or timedelta
             How far back entries are modelled.
         weights : str, optional

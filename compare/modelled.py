@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
-from liqtruth.compare.scoring.ledger.flags import flags_of
+from liqtruth.compare.scoring.ledger.leaderboard import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import EXACT_BASED, LAST_EXACT, SHAPE_COPY, last_exact, shape_copy
+from liqtruth.estimator.model.baselines import (
+    CLIMATOLOGY,
+    EXACT_BASED,
+    FORMER_NAMES,
+    PERSISTENCE,
+    climatology,
+    persistence,
+)
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
@@ -30,45 +37,36 @@ SHAPES: Final = 7
 """So many exact maps, a day apart, make the mean shape."""
 
 
-def modelled_map(
-    store: Store,
-    coin: str,
-    venue: str,
-    model: str,
-    window: str = "30d",
-    *,
-    weights: str | None = None,
-    leverage: Sequence[float] | None = None,
-    age: Sequence[str] | None = None,
-    at: datetime | None = None,
-    width_bps: float = DEFAULT_WIDTH_BPS,
-) -> Heatmap:
-    """As `estimator.model.maps.model_map`, and `shape-copy` and `last-exact` from the stored exact maps of the coin.
+class MapOptions(TypedDict, total=False):
+    """What `estimator.model.maps.model_map` takes beside the model's name."""
 
-    Raises `BadInput` for `last-exact` of another venue than Hyperliquid, `NothingStored` without an exact map that is
+    weights: str | None
+    leverage: Sequence[float] | None
+    age: Sequence[str] | None
+    at: datetime | None
+    width_bps: float
+
+
+def modelled_map(
+    store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
+) -> Heatmap:
+    """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
+
+    Raises `BadInput` for `persistence` of another venue than Hyperliquid, `NothingStored` without an exact map that is
     old enough. A model that has done worse than its baselines on realised liquidations says so in `quality`.
     """
+    model, weights = FORMER_NAMES.get(model, model), options.get("weights")
     if model in ALONE:
-        drawn = model_map(
-            store,
-            coin,
-            venue,
-            model,
-            window,
-            weights=weights,
-            leverage=leverage,
-            age=age,
-            at=at,
-            width_bps=width_bps,
-        )
+        drawn = model_map(store, coin, venue, model, window, **options)
     elif model not in EXACT_BASED:
         raise UnknownChoice("model", model, (*ALONE, *EXACT_BASED))
-    elif weights or leverage or age:
+    elif weights or options.get("leverage") or options.get("age"):
         raise BadInput(
             f"model {model} has neither weights nor ages: leave out --weights, --leverage and --age"
         )
     else:
-        drawn = _exact_based(store, coin, venue, model, window, at, width_bps)
+        width_bps = options.get("width_bps", DEFAULT_WIDTH_BPS)
+        drawn = _exact_based(store, coin, venue, model, window, options.get("at"), width_bps)
     against = flags_of(store, model, venue, _weights_name(model, weights))
     return replace(
         drawn,
@@ -103,13 +101,13 @@ def _exact_based(
     store: Store, coin: str, venue: str, model: str, window: str, at: datetime | None, width_bps: float
 ) -> Heatmap:
     market = venue_named(venue)
-    if model == LAST_EXACT and market.name != VENUE:
-        raise BadInput(f"{LAST_EXACT} needs exact positions of {venue}: only hyperliquid shows them")
+    if model == PERSISTENCE and market.name != VENUE:
+        raise BadInput(f"{PERSISTENCE} needs exact positions of {venue}: only hyperliquid shows them")
     series = store.once(load_series, market, coin, window, at)
-    exact = exact_maps(store, coin, series.as_of, SHAPES if model == SHAPE_COPY else 1)
-    if model == SHAPE_COPY:
-        return shape_copy(exact, series, market, coin, width_bps)
-    return last_exact(exact[0], series, market, coin, width_bps)
+    exact = exact_maps(store, coin, series.as_of, SHAPES if model == CLIMATOLOGY else 1)
+    if model == CLIMATOLOGY:
+        return climatology(exact, series, market, coin, width_bps)
+    return persistence(exact[0], series, market, coin, width_bps)
 
 
 def _weights_name(model: str, weights: str | None) -> str | None:

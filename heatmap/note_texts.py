@@ -1,12 +1,14 @@
 """The English text of each note: one text per code, a format string or a function of the values.
 
 Beside Python's own formats a text may use the forms of `FORMS` (`{open_interest_usd:usd}`), and `counted:NOUN`.
+Texts of comparisons stand in `heatmap.comparison_texts`.
 """
 
 from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, Final
 
+from liqtruth.heatmap.comparison_texts import COMPARED
 from liqtruth.heatmap.text import age, counted, hours, percent, usd
 
 Values = Mapping[str, Any]
@@ -116,15 +118,6 @@ def _too_large(values: Values) -> str:
     amount = values["usd"]
     shown = f"{amount / 1e12:.3g} trillion" if amount >= 1e12 else f"{amount / 1e9:.3g} billion"
     return f"WARNING: open interest of {shown} USD, more than any single market has had: is its unit right?"
-
-
-def _path_prices(values: Values) -> str:
-    verb, share = values["verb"], values["by_marks"]
-    if share >= 1:
-        return f"{verb} by mark prices"
-    if not share > 0:
-        return f"no mark prices are stored: {verb} by last prices, which reach further than marks"
-    return f"{verb} by mark prices in {share:.0%} of bars, by last prices in the others"
 
 
 UNIT_CHANGE: Final = (
@@ -295,42 +288,5 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "of long / short open interest {before_window:pair} are older than the stored series, {swept:pair} were swept "
         "by later prices, {unassigned:pair} are hedged, without leverage or filtered out"
     ),
-    # what maps are compared with: prices and realised liquidations
-    "path_prices": _path_prices,
-    "synthetic_realised": "synthetic: liquidations or series of the sandbox, not of an exchange",
-    "coverage_given": "coverage {share:.0%} as given by --coverage",
-    "coverage_of_node": "coverage 100%: a node's fills hold every liquidation",
-    "coverage_of_venue": "coverage 100%: {venue} pushes {word}",
-    "coverage_unknown": lambda values: (
-        f"coverage is not known ({'; '.join(values['words'])}): ratios to realised liquidations are null, ranks "
-        "stand; give the share of liquidations that are reported with --coverage"
-    ),
-    "listened": "{count:counted:liquidation} stored, recorded for {hours:,.1f} h in {spans:counted:span}",
-    "spans_of_exchange": (
-        "no recording spans are stored: the exchange counts as recorded where liquidations of any coin are at most "
-        "{quiet_min:.0f} min apart"
-    ),
-    "spans_of_days": (
-        "no spans of listening are stored: a day counts from its first to its last liquidation, one without any is "
-        "left out"
-    ),
-    "venue_prices": (
-        "zones place a liquidation at the price the venue reports, moved into the bar of its moment where it lies "
-        "outside: Bybit and OKX report the bankruptcy price"
-    ),
-    # whether a claim holds
-    "claim_holds": "holds",
-    "claim_is_chance": "holds but is what chance gives",
-    "claim_more": "does not hold: it is more, {against_chance}",
-    "claim_less": "does not hold: it is less, {against_chance}",
-    "claim_unknown": "not known, because {why}",
-    # what the ledger holds against a model
-    "worse_than_chance": (
-        "{model} does worse than chance: the thickest tenth of its zones was hit by {share:.0%} of {events} "
-        "liquidations, at most {high:.0%}; chance hits {chance:.0%}"
-    ),
-    "worse_than_baseline": (
-        "{model} does worse than {baseline}: its rank correlation with realised liquidations is lower by {by:.2f} "
-        "(95 % {low:.2f} to {high:.2f})"
-    ),
+    **COMPARED,
 }

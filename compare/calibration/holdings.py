@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.statistics.distance_axis import REACH, binned
 from liqtruth.compare.statistics.effective_sample_size import effective_number
+from liqtruth.compare.statistics.map_scores import REACH, binned
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.layers import LARGEST_SHARE

@@ -24,7 +24,7 @@ from liqtruth.compare.calibration.bands import Spread
 from liqtruth.compare.calibration.holdings import ENTRY_BIN, entry_map
 from liqtruth.compare.calibration.samples import Sample, nodes_on
 from liqtruth.compare.calibration.selection import Fitted
-from liqtruth.compare.statistics.distance_axis import REACH
+from liqtruth.compare.statistics.map_scores import REACH
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 

@@ -27,6 +27,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.text import hours
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.maps.history import MOST_MOMENTS
@@ -66,7 +67,7 @@ class Gathered:
 
     pairs: tuple[Sample, ...]
     refused: tuple[Refused, ...]
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,14 @@ def gather(
     if not pairs:
         raise _none_left(coins, refused)
     weighed, weighing = reweighted([pairs[key] for key in sorted(pairs)])
-    stand_in = (
-        f"aggregates of {aggregates} stand in for Hyperliquid's own, at its level of open interest"
-        if aggregates != VENUE
-        else ""
-    )
-    return Gathered(weighed, refused, tuple(note for note in (stand_in, weighing) if note))
+    stand_in = () if aggregates == VENUE else (note("aggregates_stand_in", venue=aggregates),)
+    return Gathered(weighed, refused, (*stand_in, *weighing))
 
 
 def samples_of(task: SampleTask) -> list[Sample | Refused]:
     """What a worker does: the pairs of a task's moments, or why there is none."""
-    with Store.open(task.settings) as store:
+    with Store.open(task.settings) as opened:
+        store = opened.view()
         return [_pair_or_reason(store, task.coin, moment, task.wanted) for moment in task.moments]
 
 
@@ -225,20 +223,16 @@ def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
     )
 
 
-def reweighted(pairs: Sequence[Sample]) -> tuple[tuple[Sample, ...], str]:
-    """Pairs below `WHOLE`, weighed by size class of account like those above, and what was done in one line."""
+def reweighted(pairs: Sequence[Sample]) -> tuple[tuple[Sample, ...], Notes]:
+    """Pairs below `WHOLE`, weighed by size class of account like those above, and a note on what was done."""
     lacking = sum(least_coverage(pair) < WHOLE for pair in pairs)
     if not lacking:
-        return tuple(pairs), ""
+        return tuple(pairs), ()
+    lacks = {"lacking": lacking, "pairs": len(pairs), "whole": WHOLE}
     reference = {side: reference_mix(pairs, side) for side in SIDES}
     if any(mix is None for mix in reference.values()):
-        return tuple(pairs), (
-            f"{lacking} of {len(pairs)} pairs cover less than {WHOLE:.0%}, and no reading covers enough to know the "
-            "mix of account sizes: what was not seen is taken to be like what was"
-        )
-    return tuple(_pair(pair, reference) for pair in pairs), (
-        f"{lacking} of {len(pairs)} pairs cover less than {WHOLE:.0%}: weighed by size of account like the others"
-    )
+        return tuple(pairs), (note("account_mix_unknown", **lacks),)
+    return tuple(_pair(pair, reference) for pair in pairs), (note("weighed_by_account", **lacks),)
 
 
 def least_coverage(pair: Sample) -> float:

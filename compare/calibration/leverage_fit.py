@@ -12,9 +12,10 @@ from liqtruth.compare.calibration.bands import (
     Spread,
     Unseen,
     bands_of_fit,
+    bounds_of,
+    own_bounds_of,
     spread_of,
 )
-from liqtruth.compare.calibration.curve_bounds import bounds_of, own_bounds_of
 from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage
 from liqtruth.compare.calibration.lake_samples import WHOLE, Gathered, mean_coverage
 from liqtruth.compare.calibration.record import NAME, Calibrated, Choices, FitRecord, SampleRow, SideRecord
@@ -27,7 +28,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC, Notes, texts
 from liqtruth.indexer.positions.universe import VENUE
 
 FITTING: Final = 0.3
@@ -124,7 +125,7 @@ class LeverageFit:
             for side in SIDES
         }
 
-    def _model(self, notes: Sequence[str]) -> LeverageModel:
+    def _model(self, notes: Notes) -> LeverageModel:
         fitted, pairs = self.pooled_.fitted_, self.pooled_.samples_
         made = (self.made_at or datetime.now(UTC)).astimezone(UTC)
         long, short = (_rows(fitted.shares(side)) for side in SIDES)
@@ -161,7 +162,7 @@ class LeverageFit:
             coin: {side: self.sizes_[side].of_mix(names == coin) for side in SIDES} for coin in pooled.coins_
         }
 
-    def _basis(self, notes: Sequence[str]) -> str:
+    def _basis(self, notes: Notes) -> str:
         """One line for the assumptions of every map that the model draws."""
         pairs, nodes = self.pooled_.samples_, self.leverage_
         sides, times = (
@@ -171,7 +172,7 @@ class LeverageFit:
         coverage = np.array([side.coverage for side in sides])
         effective = float(np.median([side.holdings.effective(side.holdings.crowd) for side in sides]))
         whose = f"{SYNTHETIC}: " if any(pair.synthetic for pair in pairs) else ""
-        beside = "".join(f"; {note}" for note in notes)
+        beside = "".join(f"; {text}" for text in texts(notes))
         return (
             f"{whose}fitted on exact positions of {self.venue} {', '.join(sorted({pair.coin for pair in pairs}))}, "
             f"{min(times):%Y-%m-%dT%H:%MZ} to {max(times):%Y-%m-%dT%H:%MZ}: "

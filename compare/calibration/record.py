@@ -25,6 +25,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.levels import TwoSided
+from liqtruth.heatmap.notes import Notes, as_text, reader
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
@@ -93,7 +94,7 @@ class FitRecord(
     short: SideRecord
     pairs: tuple[SampleRow, ...]
     refused: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
 
     @property
     def effective_positions(self) -> float:
@@ -172,7 +173,7 @@ def fit_to_save(data_dir: Path, calibrated: Calibrated) -> Calibrated:
 def save(data_dir: Path, calibrated: Calibrated) -> Path:
     """Write the record, then the model; each whole or not at all. Returns the model's path."""
     path = data_dir / "models" / f"{calibrated.model.name}.json"
-    content = msgspec.json.format(msgspec.json.encode(calibrated.record), indent=1)
+    content = msgspec.json.format(msgspec.json.encode(calibrated.record, enc_hook=as_text), indent=1)
     for target, written in (
         (_record_path(data_dir, path.stem), content + b"\n"),
         (path, calibrated.model.to_json()),
@@ -232,7 +233,7 @@ def _listed(
 
 
 def _decoded(path: Path) -> FitRecord:
-    return msgspec.json.decode(path.read_bytes(), type=FitRecord)
+    return msgspec.json.decode(path.read_bytes(), type=FitRecord, dec_hook=reader(()))
 
 
 def _record_path(data_dir: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.calibration.holdings import ENTRY_BINS, Holdings, entry_bin, holdings_on
-from liqtruth.compare.statistics.distance_axis import (
+from liqtruth.compare.statistics.map_scores import (
     BIN,
     BINS,
     GRID_WIDTH_BPS,

@@ -16,6 +16,7 @@ from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leve
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -247,7 +248,7 @@ def _choices(record: FitRecord) -> Iterator[str]:
             f"{ENOUGH:.0f} are needed before a shape means much: "
             "read these shares as an exercise"
         )
-    yield from record.notes
+    yield from texts(record.notes)
 
 
 def _side_lines(side: str, record: SideRecord) -> Iterator[str]:

@@ -1,57 +1,35 @@
-"""Two or more maps to a divergence: what each places where, how far models are from the truth, and beside what null.
+"""A divergence as data, and its JSON: what each map places where, how far models are from the truth, and each score
+beside the no-information baseline's."""
 
-Nothing here reads a clock, a file or a host: the same maps give the same divergence.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from liqtruth.compare.conclusion import (
-    CROWD,
-    RAW,
     Barred,
     Conclusion,
-    Scored,
-    barred,
-    concluded,
-    in_words,
-    passes,
-    standing_said,
 )
-from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveat, remarks
-from liqtruth.compare.divergence.layers import LayerResult, layer_results
+from liqtruth.compare.divergence.assignment import ClusterPair
 from liqtruth.compare.divergence.matching import (
     ClusterMatch,
     Recall,
-    in_range,
-    match_clusters,
-    recall_clusters,
 )
-from liqtruth.compare.divergence.no_information import SAYS, null_of
-from liqtruth.compare.errors import NothingToCompare
-from liqtruth.compare.statistics.distances import (
-    band_bounds_pct,
-    band_mass_usd,
-    common_range_pct,
-    side_curve,
+from liqtruth.compare.statistics.effective_sample_size import Granularity
+from liqtruth.compare.statistics.scores import (
+    Gap,
+    Judged,
+    Scores,
 )
-from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct
-from liqtruth.compare.statistics.scores import Scores, score, share_above
-from liqtruth.compare.statistics.skill import PERFECT, Gap, Judged, judge, skill, widest_gaps
-from liqtruth.heatmap.distribution import Cluster, find_clusters, nearest_mass_pct
-from liqtruth.heatmap.drawing.view import data_moment
-from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
-from liqtruth.heatmap.levels import SIDES, Sides
-from liqtruth.heatmap.notes import Notes
+from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import Sides
+from liqtruth.heatmap.notes import Note, Notes, as_text, texts, written
 
 SCHEMA: Final = "liqtruth.divergence/1"
-CLUSTERS_KEPT: Final = 10
 FRAME: Final[Mapping[str, pl.DataType]] = {
     "model": pl.String(),
     "score": pl.String(),
@@ -106,7 +84,8 @@ class Band:
 class ModelResult:
     """One model against the whole truth; `skill` is that of the mean Wasserstein-1 of both sides. Only where `ranked`
     does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
-    of the layer that speaks."""
+    of the layer that speaks. `pairs` are the clusters with the largest shares of both maps, one to one;
+    `diagnosis` is what seems to be wrong with the model, empty where it is not ranked."""
 
     summary: MapSummary
     scores: Scores
@@ -118,11 +97,45 @@ class ModelResult:
     recall: tuple[Recall, ...]
     ranked: bool = True
     barred: Barred | None = None
+    pairs: tuple[ClusterPair, ...] = ()
+    diagnosis: Notes = ()
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """One model against one layer of the truth; `skill` is that of the mean Wasserstein-1 of both sides. It ranks the
+    model only where `ranked`."""
+
+    label: str
+    scores: Scores
+    skill: float | None
+    ranked: bool = True
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """All models against one layer. `enough` where it rests on so many positions that its shape can be claimed, which
+    `says` puts in words."""
+
+    layer: str
+    granularity: tuple[Granularity, ...]
+    noise_floor_pct: float | None
+    enough: bool
+    says: str
+    null_scores: Scores
+    models: tuple[LayerScore, ...]
+
+    @property
+    def effective(self) -> str:
+        """`155 / 159`: effective numbers of longs and shorts, at least."""
+        return " / ".join(f"{side.effective_least:.0f}" for side in self.granularity)
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """Everything a report says. Scores and bands are within `range_pct` of each map's own mark.
+    """Everything a report states. Scores and bands are within `range_pct` of each map's own mark; `caveats` must stand
+    beside the verdict.
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
     not at hand. `verdict` is `conclusion` in words.
@@ -139,7 +152,7 @@ class Divergence:
     as_of: datetime
     synthetic: bool
     verdict: str
-    caveat: str
+    caveats: Notes
     range_pct: float
     tolerance_pct: float
     truth: MapSummary
@@ -149,9 +162,14 @@ class Divergence:
     null_scores: Scores
     models: tuple[ModelResult, ...]
     bands: tuple[Band, ...]
-    remarks: tuple[str, ...]
+    remarks: Notes
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
+
+    @property
+    def caveat(self) -> str:
+        """The caveats in words."""
+        return " ".join(texts(self.caveats))
 
     def frame(self) -> pl.DataFrame:
         """Every score of every model beside that of the map that knows only the mark.
@@ -177,137 +195,6 @@ class Divergence:
         return pl.DataFrame(rows, schema=FRAME, orient="row")
 
 
-def compare_maps(
-    truth: Heatmap,
-    models: Sequence[Heatmap],
-    tolerance_pct: float = 1.0,
-    *,
-    crowd: Heatmap | None = None,
-    said: Sequence[str] = (),
-) -> Divergence:
-    """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
-
-    Any map may be the truth; `crowd` is its crowd's part, `said` are remarks beside those of the maps. Raises
-    `NothingToCompare` without models or with a tolerance that is no distance.
-    """
-    if not models:
-        raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
-    if not 0 < tolerance_pct <= 50:
-        raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
-    range_pct = common_range_pct(truth, *models)
-    null = null_of(truth)
-    null_scores = score(truth, null, range_pct)
-    grains = granularity(truth, range_pct)
-    bars = [barred(model.training, truth.coin, truth.as_of) for model in models]
-    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct, bars)
-    speaking = _speaking(grains, layers)
-    results = tuple(
-        _result(truth, model, null_scores, tolerance_pct, range_pct, bar, speaks=speaking == RAW)
-        for model, bar in zip(models, bars, strict=True)
-    )
-    scored, null_pct, floor_pct, held = _on_layer(speaking, results, layers, null_scores, grains)
-    of_layer = RAW if speaking == RAW or not layers else CROWD
-    conclusion = concluded(speaking, scored, null_pct, floor_pct, held, of_layer)
-    return Divergence(
-        schema=SCHEMA,
-        coin=truth.coin,
-        as_of=truth.as_of,
-        synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
-        verdict=in_words(conclusion),
-        caveat=headline_caveat(truth, held, range_pct),
-        range_pct=range_pct,
-        tolerance_pct=tolerance_pct,
-        truth=summarise(truth, truth.mark_px, range_pct),
-        granularity=grains,
-        noise_floor_pct=mean_floor_pct(grains),
-        null_model=SAYS,
-        null_scores=null_scores,
-        models=tuple(
-            replace(result, verdict=standing_said(speaking, one, null_pct))
-            for result, one in zip(results, scored, strict=True)
-        ),
-        bands=_bands(truth, null, models, range_pct),
-        remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *said),
-        layers=layers,
-        conclusion=conclusion,
-    )
-
-
-def _speaking(grains: Sequence[Granularity], layers: Sequence[LayerResult]) -> str | None:
-    """The layer that conclusions are drawn from: the whole truth, else its crowd, else none. A truth that is no reading
-    of positions has no gate: what is told of it is how alike the maps are."""
-    if passes(grains) or not grains:
-        return RAW
-    return next((layer.layer for layer in layers if layer.layer == CROWD and layer.enough), None)
-
-
-def _on_layer(
-    speaking: str | None,
-    results: Sequence[ModelResult],
-    layers: Sequence[LayerResult],
-    null_scores: Scores,
-    grains: Sequence[Granularity],
-) -> tuple[list[Scored], float | None, float | None, tuple[Granularity, ...]]:
-    """Models as the layer that speaks has them, the null's score there, the noise floor, and the layer's positions."""
-    layer = next((layer for layer in layers if layer.layer == CROWD), None)
-    if speaking == RAW or layer is None:
-        scored = [
-            Scored(
-                r.summary.label,
-                r.scores.wasserstein_pct,
-                r.skill,
-                _why(r.scores, null_scores),
-                r.gaps,
-                r.barred,
-            )
-            for r in results
-        ]
-        return scored, null_scores.wasserstein_pct, mean_floor_pct(tuple(grains)), tuple(grains)
-    null = layer.null_scores
-    scored = [
-        Scored(
-            row.label, row.scores.wasserstein_pct, row.skill, _why(row.scores, null), row.gaps, result.barred
-        )
-        for row, result in zip(layer.models, results, strict=True)
-    ]
-    return scored, null.wasserstein_pct, layer.noise_floor_pct, layer.granularity
-
-
-def _why(scores: Scores, null: Scores) -> str | None:
-    """Why a model has no skill; null where it may have one."""
-    if scores.wasserstein_pct is None or null.wasserstein_pct is None:
-        return scores.mean.undefined or null.mean.undefined
-    return (
-        "the truth looks just like the map that knows only the mark"
-        if null.wasserstein_pct <= PERFECT
-        else None
-    )
-
-
-def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSummary:
-    """The figures of one map; `basis_bps` is its mark over the truth's."""
-    return MapSummary(
-        label=heatmap.label,
-        coin=heatmap.coin,
-        venue=heatmap.venue,
-        source=heatmap.source,
-        as_of=heatmap.as_of,
-        mark_px=heatmap.mark_px,
-        basis_bps=1e4 * (heatmap.mark_px / truth_mark_px - 1),
-        in_grid_usd=heatmap.in_grid_usd,
-        beyond_usd=heatmap.beyond_usd,
-        never_usd=heatmap.never_usd,
-        coverage=heatmap.coverage,
-        coverage_share=heatmap.coverage.share,
-        share_above=share_above(heatmap, range_pct),
-        nearest_pct=nearest_mass_pct(heatmap),
-        clusters=tuple(in_range(find_clusters(heatmap), range_pct)[:CLUSTERS_KEPT]),
-        assumptions=heatmap.assumptions,
-        data_moment=data_moment(heatmap),
-        only=heatmap.only,
-    )
-
-
 def undefined_reasons(divergence: Divergence) -> list[str]:
     """Why scores of any model are undefined, each reason once."""
     found = [
@@ -319,47 +206,19 @@ def undefined_reasons(divergence: Divergence) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _result(
-    truth: Heatmap,
-    model: Heatmap,
-    null_scores: Scores,
-    tolerance_pct: float,
-    range_pct: float,
-    bar: Barred | None,
-    *,
-    speaks: bool,
-) -> ModelResult:
-    scores = score(truth, model, range_pct)
-    wanted, offered = find_clusters(truth), find_clusters(model)
-    ranked = speaks and bar is None
-    return ModelResult(
-        summary=summarise(model, truth.mark_px, range_pct),
-        scores=scores,
-        skill=skill(scores.wasserstein_pct, null_scores.wasserstein_pct),
-        verdict="",
-        judged=judge(scores, null_scores, ranked=ranked),
-        gaps=widest_gaps(truth, model, range_pct),
-        matches=tuple(match_clusters(wanted, offered, tolerance_pct, range_pct)),
-        recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
-        ranked=ranked,
-        barred=bar,
-    )
+def to_json(divergence: Divergence) -> str:
+    """Indented JSON, keys in the order of the dataclasses; times are ISO 8601, undefined figures null."""
+    content = msgspec.to_builtins(divergence, enc_hook=as_text, builtin_types=(datetime,))
+    content = {("caveat" if name == "caveats" else name): value for name, value in content.items()}
+    content["caveat"] = divergence.caveat
+    if notes := written(_notes(divergence)):
+        content["notes"] = notes
+    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
 
 
-def _bands(truth: Heatmap, null: Heatmap, models: Sequence[Heatmap], range_pct: float) -> tuple[Band, ...]:
-    bounds = band_bounds_pct(range_pct)
-    rows = []
-    for side in SIDES:
-        mass = [
-            band_mass_usd(side_curve(m, side, range_pct), side, range_pct) for m in (truth, null, *models)
-        ]
-        shares = [_shares(row) for row in mass]
-        for n, (low, high) in enumerate(pairwise(bounds)):
-            at = [share[n] for share in shares]
-            rows.append(Band(side, low, high, float(mass[0][n]), at[0], at[1], tuple(at[2:])))
-    return tuple(rows)
-
-
-def _shares(mass: FloatArray) -> list[float | None]:
-    total = float(mass.sum())
-    return [float(part) / total if total > 0 else None for part in mass]
+def _notes(divergence: Divergence) -> Iterator[Note]:
+    for summary in (divergence.truth, *(result.summary for result in divergence.models)):
+        yield from (*summary.coverage.notes, *summary.assumptions)
+    yield from (*divergence.caveats, *divergence.remarks)
+    for result in divergence.models:
+        yield from result.diagnosis

@@ -1,23 +1,42 @@
-"""A divergence as one self-contained page: the answer, the two maps side by side, and everything behind them."""
+"""A divergence as one self-contained page: the answer, the two maps side by side, and everything behind them.
+
+Among it the cumulative share of each side by distance: Wasserstein-1 is the area between lines.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from html import escape
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from liqtruth.compare.conclusion import CROWD, MARKS
-from liqtruth.compare.divergence.curves import curves_figure
+from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
+from liqtruth.compare.divergence.measure import LABEL, null_of
+from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
-from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
+from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
+from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
 from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+POINTS: Final = 400
 
 
 def render_report(
@@ -38,7 +57,7 @@ def render_report(
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
         answer=[divergence.verdict],
         caveat=divergence.caveat,
-        notes=divergence.remarks,
+        notes=texts(divergence.remarks),
         d=divergence,
         mirrored=mirror(truth, models),
         curves=panel("curves", curves_figure(truth, models, divergence.range_pct)),
@@ -57,6 +76,40 @@ def render_report(
 def write_report(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap], path: Path) -> None:
     """Write `render_report`, whole or not at all."""
     write_atomically(path, render_report(divergence, truth, models))
+
+
+def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -> go.Figure:
+    """One line per map and side from the mark outward; sides that a map does not hold are left out."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for number, (label, heatmap, line) in enumerate(_lines(truth, models)):
+        name = escape(label, quote=False)
+        drawn = [(side, _trace(heatmap, side, range_pct)) for side in SIDES]
+        held = [(side, trace) for side, trace in drawn if trace is not None]
+        for position, (side, (x, y)) in enumerate(held):
+            figure.add_trace(
+                go.Scatter(
+                    x=x,
+                    y=y,
+                    mode="lines",
+                    name=name,
+                    legendgroup=str(number),
+                    showlegend=position == 0,
+                    line=line,
+                    hovertemplate=f"{name}: %{{y:.0f}} % of its {side}s within %{{x:+.1f}} %<extra></extra>",
+                )
+            )
+    step = 10.0 if range_pct > 20 else 2.0 if range_pct > 5 else 0.5
+    ticks = np.arange(-np.floor(range_pct / step), np.floor(range_pct / step) + 1) * step
+    themed(figure, height=450)
+    figure.update_xaxes(
+        title_text="move from the mark (%)", range=[-range_pct, range_pct], tickformat="+~g",
+        tickangle=0, tickvals=[float(at) for at in ticks if at], zeroline=False,
+    )  # fmt: skip
+    figure.update_yaxes(title_text="of the side liquidated", range=[0, 103], ticksuffix=" %", zeroline=False)
+    figure.add_vline(x=0, line_color=MARK, line_width=1.5)
+    return figure
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -95,7 +148,29 @@ def away(distance_pct: float | None, side: str) -> str:
     return f"{'−' if side == 'long' else '+'}{distance_pct:.1f} %"
 
 
+def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap, dict[str, object]]]:
+    lines: list[tuple[str, Heatmap, dict[str, object]]] = [
+        (LABEL, null_of(truth), {"color": FAINT, "width": 1.5, "dash": "dot"})
+    ]
+    for position, model in enumerate(models):
+        again, place = divmod(position, len(MODELS))
+        lines.append(
+            (model.label, model, {"color": MODELS[place], "width": 2, "dash": "dash" if again else "solid"})
+        )
+    return [*lines, (f"truth: {truth.label}", truth, {"color": EXACT, "width": 3})]
+
+
+def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], list[float]] | None:
+    """Signed distance and share, both in percent."""
+    curve = side_curve(heatmap, side, range_pct)
+    if curve.empty:
+        return None
+    at = np.linspace(0.0, curve.at[-1], POINTS)
+    sign = -1 if side == "long" else 1
+    return (sign * distance_pct(at, side)).round(4).tolist(), (100 * curve.share(at)).round(4).tolist()
+
+
 FILTERS: Final = {
     "usd": usd, "px": price, "pct": percent, "age": age, "number": number, "figure": figure, "grade": grade,
-    "away": away, "signed": signed, "recall": recall_sentence,
+    "away": away, "signed": signed, "recall": recall_sentence, "fates": fates_sentence,
 }  # fmt: skip

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import read_map
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
@@ -44,11 +45,11 @@ def compare_stored(
     truth_map, crowd = _truth(view, coin, truth, at, window)
     moment = truth_map.as_of
     maps = [make_map(view, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
-    said: list[str] = []
+    notes: Notes = ()
     if not models:
-        fitted, said = _fitted_maps(view, coin, moment, window)
+        fitted, notes = _fitted_maps(view, coin, moment, window)
         maps += fitted
-    found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, said=said)
+    found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, notes=notes)
     return Comparison(found, truth_map, tuple(maps))
 
 
@@ -61,17 +62,17 @@ def _truth(
     return make_map(store, coin, spec, at, window), None
 
 
-def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[list[Heatmap], list[str]]:
+def _fitted_maps(store: Store, coin: str, at: datetime, window: str) -> tuple[list[Heatmap], Notes]:
     """Maps of the fitted model, where there is one, and a remark on those that cannot be made."""
     if not is_fitted(store.settings.data_dir):
-        return [], []
+        return [], ()
     maps, missing = [], []
     for spec in FITTED_MODELS:
         try:
             maps.append(make_map(store, coin, spec, at, window))
         except MissingData as error:
-            missing.append(f"{spec} ({error})")
-    return maps, [f"not compared: {'; '.join(missing)}"] if missing else []
+            missing.append((spec, str(error)))
+    return maps, (note("not_compared", missing=missing),) if missing else ()
 
 
 def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: str) -> Heatmap:
@@ -102,8 +103,3 @@ def read_exchange(
     )
     fetch(store, "binance", coin, days, base_url=binance_url)
     return report
-
-
-def window_of(days: int) -> str:
-    """The window in which to model what was fetched of so many days."""
-    return f"{days}d" if days in (3, 7, 30, 90, 180) else "30d"

@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from liqtruth.compare.conclusion import MARKS
+from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
-from liqtruth.compare.divergence.no_information import LABEL as NULL_LABEL
-from liqtruth.compare.statistics.skill import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE
+from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
+from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
@@ -48,14 +49,22 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
         for result in divergence.models
         if result.matches or any(recall.wanted for recall in result.recall)
     ]
-    parts += [Text("\nBefore you believe it", style="bold"), _bullets(divergence.remarks)]
+    parts += [Text("\nBefore you believe it", style="bold"), _bullets(texts(divergence.remarks))]
     return Group(*parts)
 
 
 def answer_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
     """The answer, the maps, and how each stands to the truth and its crowd, without what is behind it."""
     layers = [_layers(divergence)] if divergence.layers else []
-    return Group(_answer(divergence, now), _maps(divergence, now), *layers)
+    return Group(_answer(divergence, now), _maps(divergence, now), *layers, *_diagnoses(divergence))
+
+
+def _diagnoses(divergence: Divergence) -> list[RenderableType]:
+    """What seems to be wrong with each map; nothing where nothing is."""
+    lines = [
+        f"{result.summary.label}: {text}" for result in divergence.models for text in texts(result.diagnosis)
+    ]
+    return [Text("What is off", style="bold"), _bullets(lines)] if lines else []
 
 
 def _answer(divergence: Divergence, now: datetime | None) -> Panel:
@@ -228,6 +237,7 @@ def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
     if not result.ranked:
         return _captioned(table, NOT_MATCHED)
     lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]
+    lines.append(f"one to one: {fates_sentence(result.pairs)}")
     return _captioned(table, "\n".join(lines))
 
 

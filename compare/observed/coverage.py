@@ -1,10 +1,12 @@
 """When a venue's liquidations were observed, and what share of all of them it reports.
 
 A venue's pushed liquidations are known in its spans of `listening`. A node's fills on Hyperliquid have none: there the
-exchange is taken as observed from one liquidation of any coin to the next, if that is soon enough.
+exchange is taken as observed from one liquidation of any coin to the next, if that is soon enough. Imported files of
+other venues do not state it: a day (UTC) counts as known from its first to its last liquidation, and a day without any
+is not known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +17,7 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import VENUES, Venue
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
@@ -46,6 +49,23 @@ def _any_liquidation(store: Store) -> IntArray:
     coins = [coin for venue, coin in store.lake.series_coins("liquidations") if venue == HYPERLIQUID]
     parts = [store.lake.read_series("liquidations", HYPERLIQUID, coin, LIQUIDATIONS)["ts"] for coin in coins]
     return np.unique(pl.concat(parts).dt.epoch("ms").to_numpy()) if parts else np.zeros(0, dtype=np.int64)
+
+
+def spans_of_days(store: Store, venue: str, coin: str) -> IntArray:
+    """Where no spans are stored: from the first to the last liquidation of each day that has any; days that follow each
+    other are joined."""
+    rows = [
+        (row.day, row.first_at, row.last_at) for row in store.lake.series_files("liquidations", venue, coin)
+    ]
+    if not rows:
+        return np.zeros((0, 2), dtype=np.int64)
+    frame = pl.DataFrame(rows, schema=["day", "first", "last"], orient="row")
+    by_day = frame.group_by("day").agg(pl.col("first").min(), pl.col("last").max()).sort("day")
+    run = (by_day["day"].diff().dt.total_days().fill_null(0) != 1).cum_sum()
+    runs = by_day.with_columns(run=run).group_by("run").agg(pl.col("first").min(), pl.col("last").max())
+    return np.stack(
+        [runs.sort("first")[name].dt.epoch("ms").to_numpy() for name in ("first", "last")], axis=1
+    )
 
 
 def joined(start_ms: IntArray | Sequence[int], until_ms: IntArray | Sequence[int]) -> IntArray:
@@ -83,9 +103,33 @@ def known_coverage(venue: Venue, given: float | None) -> float:
     )
 
 
+def reported_share(venue: Venue, listening: pl.DataFrame, given: float | None) -> tuple[float | None, Note]:
+    """The share of all liquidations that is reported, and how that is known."""
+    if given is not None:
+        return given, note("coverage_given", share=given)
+    if venue.name == HYPERLIQUID:
+        return 1.0, note("coverage_of_node")
+    words = listening["coverage"].unique().sort().to_list() or [venue.liquidation_stream or "unknown"]
+    if EVERY.issuperset(words):
+        return 1.0, note("coverage_of_venue", venue=venue.name, word=words[0])
+    return None, note("coverage_unknown", words=words)
+
+
 def check_coverage(share: float) -> None:
     """Raises `BadInput` for a share of liquidations that is none."""
     if not 0 < share <= 1:
         raise BadInput(
             f"--coverage {share:g} is no share: write e.g. 0.3 for three tenths of what is liquidated"
         )
+
+
+def span_notes(events: int, listening: pl.DataFrame, spans: IntArray, on_chain: bool) -> Iterator[Note]:
+    """How many liquidations were seen, in which spans, and how the spans are known."""
+    hours = float((spans[:, 1] - spans[:, 0]).sum()) / 3.6e6
+    yield note("listened", count=events, hours=hours, spans=len(spans))
+    if listening.is_empty() and on_chain:
+        yield note("spans_of_exchange", quiet_min=LONGEST_QUIET_MS / 60_000)
+    elif listening.is_empty():
+        yield note("spans_of_days")
+    if not on_chain:
+        yield note("venue_prices")

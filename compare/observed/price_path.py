@@ -2,7 +2,8 @@
 
 `ranges_after` is of the windows after given moments and takes whole ones only. `PricePath` answers for any span, which
 may lack some bars, for a month is seldom whole; and for the volatility before any moment. Only bars that lie within a
-span count for it: what the bar around its start showed may be from before the start.
+span count for it: what the bar around its start showed may be from before the start. Tables of extremes of 1, 2, 4, ...
+values (`doubled`) give the extreme of any range, and the first value that is low enough, for many ranges at once.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.statistics.sparse_table import doubled, range_of
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import bar_ends, mark_extremes, pick_bars
@@ -182,3 +182,35 @@ class PricePath:
     @cached_property
     def _highs(self) -> list[FloatArray]:
         return doubled(self.bars.high, np.maximum)
+
+
+def doubled(values: FloatArray, extreme: np.ufunc) -> list[FloatArray]:
+    """Extremes of 1, 2, 4, ... values from each place on: any range is two of them that overlap."""
+    table, span = [values], 1
+    while 2 * span <= values.size:
+        table.append(extreme(table[-1][:-span], table[-1][span:]))
+        span *= 2
+    return table
+
+
+def range_of(table: list[FloatArray], first: IntArray, stop: IntArray, extreme: np.ufunc) -> FloatArray:
+    """Extreme of `values[first:stop]` per pair; no range is empty."""
+    found = np.empty(first.shape)
+    level = np.floor(np.log2(stop - first)).astype(np.int64)
+    for depth in np.unique(level):
+        at = level == depth
+        found[at] = extreme(table[depth][first[at]], table[depth][stop[at] - (1 << depth)])
+    return found
+
+
+def first_at_most(least: list[FloatArray], start: IntArray, level: FloatArray) -> IntArray:
+    """First place from `start` on whose value is at most `level`, by a table of minima; the number of values where
+    there is none. Long runs that stay above are passed first: a search by halves for all at once."""
+    at, count = start.copy(), least[0].size
+    for power in reversed(range(len(least))):
+        runs = least[power]
+        inside = at < runs.size
+        passed = np.zeros(at.size, dtype=np.bool_)
+        passed[inside] = runs[at[inside]] > level[inside]
+        at[passed] += 2**power
+    return np.minimum(at, count)

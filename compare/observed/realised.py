@@ -1,11 +1,8 @@
 """Realised liquidations of a market as they are stored, when they were observed, and what share of all they are.
 
-`compare.observed.coverage` states when that was. Imported files of other venues do not state it: there a
-day (UTC) counts as known from its first to its last liquidation, and a day without any is not known. Half-open
-windows (from, until].
+When that was is stated by `compare.observed.coverage`. Half-open windows (from, until].
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
@@ -15,18 +12,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liqtruth.compare.observed.coverage import (
-    EVERY,
-    LONGEST_QUIET_MS,
     check_coverage,
     clipped,
+    reported_share,
+    span_notes,
     spans_observed,
+    spans_of_days,
 )
 from liqtruth.compare.observed.price_path import MarkPath
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import TwoSided
-from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
+from liqtruth.heatmap.notes import Notes, any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored
@@ -88,7 +86,7 @@ class Realised(Liquidations):
     """Liquidations to score by; `coverage`, the share of all that is reported, is null where unknown."""
 
     coverage: float | None
-    said: Notes
+    notes: Notes
 
 
 def _within_bars(side: Side, path: MarkPath) -> Side:
@@ -132,12 +130,12 @@ def load_realised(
     listening = store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema, None, end)
     spans = spans_observed(store, venue.name, coin)
     if not (spans.size or on_chain):
-        spans = _days(store, venue.name, coin)
+        spans = spans_of_days(store, venue.name, coin)
     if not spans.size:
         raise NothingStored(
             f"no realised liquidations of {venue.name} {coin} were listened to: {_remedy(venue, coin)}"
         )
-    share, word = _coverage(venue, listening, coverage)
+    share, known_by = reported_share(venue, listening, coverage)
     long, short = _sides(store, venue, coin, start, end)
     events = long.ts_ms.size + short.ts_ms.size
     return Realised(
@@ -147,7 +145,7 @@ def load_realised(
         spans,
         _is_synthetic(store, venue, coin),
         share,
-        (word, *_said(events, listening, spans, on_chain)),
+        (known_by, *span_notes(events, listening, spans, on_chain)),
     )
 
 
@@ -166,20 +164,6 @@ def _is_synthetic(store: Store, venue: Venue, coin: str) -> bool:
     return any_synthetic(store.lake.series_sources(DATASET, venue.name, coin))
 
 
-def _days(store: Store, venue: str, coin: str) -> IntArray:
-    """From the first to the last liquidation of each day that has any; days that follow each other are joined."""
-    rows = [(row.day, row.first_at, row.last_at) for row in store.lake.series_files(DATASET, venue, coin)]
-    if not rows:
-        return np.zeros((0, 2), dtype=np.int64)
-    frame = pl.DataFrame(rows, schema=["day", "first", "last"], orient="row")
-    by_day = frame.group_by("day").agg(pl.col("first").min(), pl.col("last").max()).sort("day")
-    run = (by_day["day"].diff().dt.total_days().fill_null(0) != 1).cum_sum()
-    runs = by_day.with_columns(run=run).group_by("run").agg(pl.col("first").min(), pl.col("last").max())
-    return np.stack(
-        [runs.sort("first")[name].dt.epoch("ms").to_numpy() for name in ("first", "last")], axis=1
-    )
-
-
 def _remedy(venue: Venue, coin: str) -> str:
     if venue.name == VENUE:
         return "`liqtruth index fills PATH` reads a node's"
@@ -187,26 +171,3 @@ def _remedy(venue: Venue, coin: str) -> str:
         imported = f"`liqtruth feed import PATH --venue {venue.name} --coin {coin}`"
         return f"{venue.name} tells none; {imported} reads files of them"
     return f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
-
-
-def _coverage(venue: Venue, listening: pl.DataFrame, given: float | None) -> tuple[float | None, Note]:
-    """The share of all liquidations that is reported, and how that is known."""
-    if given is not None:
-        return given, note("coverage_given", share=given)
-    if venue.name == VENUE:
-        return 1.0, note("coverage_of_node")
-    words = listening["coverage"].unique().sort().to_list() or [venue.liquidation_stream or "unknown"]
-    if EVERY.issuperset(words):
-        return 1.0, note("coverage_of_venue", venue=venue.name, word=words[0])
-    return None, note("coverage_unknown", words=words)
-
-
-def _said(events: int, listening: pl.DataFrame, spans: IntArray, on_chain: bool) -> Iterator[Note]:
-    hours = float((spans[:, 1] - spans[:, 0]).sum()) / 3.6e6
-    yield note("listened", count=events, hours=hours, spans=len(spans))
-    if listening.is_empty() and on_chain:
-        yield note("spans_of_exchange", quiet_min=LONGEST_QUIET_MS / 60_000)
-    elif listening.is_empty():
-        yield note("spans_of_days")
-    if not on_chain:
-        yield note("venue_prices")

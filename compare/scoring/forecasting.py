@@ -16,8 +16,8 @@ from liqtruth.compare.errors import TooLate
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.compare.scoring.ledger.ledger import Content, add_forecast
 from liqtruth.compare.scoring.realised.map_series import EXACT
-from liqtruth.compare.scoring.realised.verdict import horizon_name
-from liqtruth.estimator.model.baselines import TIERS
+from liqtruth.compare.scoring.realised.scores import horizon_name
+from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS
 from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
@@ -94,6 +94,7 @@ def make_forecast(
 ) -> StoredForecast:
     """Draw the map and store it. Raises `TooLate` for a map that is too old, and what its maker raises."""
     store, venue = store.view(), venue_named(plan.venue).name
+    plan = replace(plan, model=FORMER_NAMES.get(plan.model, plan.model))
     drawn = _bare(_map(store, plan, venue))
     tiers = _tiers(store, plan, venue, drawn)
     made_at = clock()
@@ -116,11 +117,12 @@ def make_forecast(
 
 
 def model_hash(store: Store, model: str, weights: str | None, venue: str) -> str:
-    """Of what the model assumes; of one without weights, of its name."""
+    """Of what the model assumes; of one without weights, of the name that it had first."""
     if model in (VINTAGES, CALIBRATED):
         return _leverage_model(store, model, weights, venue).hash
     if model not in MODELS:
-        return sha256(model.encode()).hexdigest()[:12]
+        first_name = next((former for former, name in FORMER_NAMES.items() if name == model), model)
+        return sha256(first_name.encode()).hexdigest()[:12]
     assumed = weights_named(model)
     return sha256(assumed.leverage.tobytes() + assumed.weight.tobytes()).hexdigest()[:12]
 

@@ -1,4 +1,6 @@
-"""How far drawn maps are from true ones, on the axis of pairs: scores of many maps at once.
+"""The axis that all maps of a fit share, and how far drawn maps are from true ones on it: scores of many at once.
+
+The axis has bins of log price from the mark outward, one side at a time.
 
 Maps are arrays (..., bins) of one side in shares of open interest, from the mark outward. Shape scores compare what
 lies within 25 % of the mark, each map normalised; the others compare masses as they are. A score is nan where either
@@ -16,16 +18,20 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.statistics.distance_axis import BIN, EDGES
 from liqtruth.compare.statistics.distances import SMOOTHING_PCT, log_distance
 from liqtruth.estimator.model.leverage_model import CURVE_OFFSET
-from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
+GRID_WIDTH_BPS: Final = 20.0
+REACH: Final = 0.30
+"""Log distance from the mark within which maps are fitted and scored."""
+BIN: Final = float(np.log1p(GRID_WIDTH_BPS / 1e4))
+BINS: Final = round(REACH / BIN)
+EDGES: Final = np.arange(BINS + 1) * BIN
 RANGE_PCT: Final = 25.0
 MOVES_PCT: Final = (2.0, 5.0, 10.0)
 NEAR_PCT: Final = 1.0
 LARGEST: Final = 5
-
 SCORES: Final = (
     "wasserstein_pct",
     "jensen_shannon",
@@ -35,6 +41,22 @@ SCORES: Final = (
     "recall_5",
 )
 HIGHER_IS_BETTER: Final = ("fractions_1pct", "recall_5")
+
+
+def outward(placed: FloatArray, grid: PriceGrid, side: str) -> FloatArray:
+    """Of values (nodes, places, classes), `places` those of a dictionary on a grid of `GRID_WIDTH_BPS`: the bins
+    within reach from the mark outward, shape (bins, classes, nodes)."""
+    middle = grid.bins_each_way + 1
+    rows = slice(middle - BINS, middle) if side == "long" else slice(middle, middle + BINS)
+    near = placed[:, rows]
+    return np.ascontiguousarray((near[:, ::-1] if side == "long" else near).transpose(1, 2, 0))
+
+
+def binned(away: FloatArray, mass: FloatArray) -> FloatArray:
+    """Mass (..., positions) at log distances (positions,) per bin; what lies beyond reach is left out."""
+    place = np.minimum(away / BIN, float(BINS))
+    near = place < BINS
+    return np.bincount(place[near].astype(np.int64), mass[near], BINS).astype(np.float64)
 
 
 def scores(truth: FloatArray, drawn: FloatArray, side: str) -> dict[str, FloatArray]:

@@ -20,8 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
-from liqtruth.compare.statistics.sparse_table import doubled, first_at_most
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
+from liqtruth.compare.observed.price_path import doubled, first_at_most
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.transfer.record import (
     ReferenceRecord,
     SideHours,

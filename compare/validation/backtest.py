@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.calibration.curve_bounds import (
+from liqtruth.compare.calibration.bands import (
     DISTANCES_PCT,
     FEWEST,
     conformal,

@@ -1,7 +1,7 @@
 """The maps that are judged: the fitted model, everything that it has to beat, and itself at the wrong moments.
 
 Arrays (pairs, bins) of one side in shares of open interest, nan where one is not known. What starts from
-exact maps (`shape-copy`, `last-exact`) is given the layer on which it is judged, so it is a stronger rival than a
+exact maps (`climatology`, `persistence`) is given the layer on which it is judged, so it is a stronger rival than a
 centralised venue could ever have.
 
 What even a perfect model could not beat is the noise floor. Accounts are split in two halves many times over; each half
@@ -18,18 +18,24 @@ import numpy as np
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import BASELINE_NAMES, Sample, SideSample
 from liqtruth.compare.calibration.selection import layer_maps
-from liqtruth.compare.statistics.distance_axis import BIN, BINS, binned
 from liqtruth.compare.statistics.distances import log_distance
-from liqtruth.compare.statistics.map_scores import RANGE_PCT, jensen_shannon, wasserstein_pct
-from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY, still_open
+from liqtruth.compare.statistics.map_scores import (
+    BIN,
+    BINS,
+    RANGE_PCT,
+    binned,
+    jensen_shannon,
+    wasserstein_pct,
+)
+from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE, still_open
 from liqtruth.heatmap.grid import FloatArray
 
 FITTED: Final = "fitted"
-BASELINES: Final = (*BASELINE_NAMES, SHAPE_COPY, LAST_EXACT)
-"""What the fitted model has to beat; `last-exact` exists on Hyperliquid alone."""
+BASELINES: Final = (*BASELINE_NAMES, CLIMATOLOGY, PERSISTENCE)
+"""What the fitted model has to beat; `persistence` exists on Hyperliquid alone."""
 LAYERS: Final = ("crowd", "raw")
 AGE_H: Final = (18.0, 72.0)
-"""Hours by which the exact map of `last-exact` is older."""
+"""Hours by which the exact map of `persistence` is older."""
 PERMUTATIONS: Final = 8
 HALVINGS: Final = 12
 FLOORS: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
@@ -51,12 +57,12 @@ def baselines(judged: Judged, side: str, layer: str, everything: Sequence[Sample
     """Every one of `BASELINES`; `everything` holds the earlier exact maps of the same coins."""
     sides = [pair.of(side) for pair in judged.pairs]
     found = {name: _known(sides, name) for name in BASELINE_NAMES}
-    found[SHAPE_COPY] = shape_copy(judged, side, layer)
-    found[LAST_EXACT] = np.stack([last_exact(pair, everything, side, layer) for pair in judged.pairs])
+    found[CLIMATOLOGY] = climatology(judged, side, layer)
+    found[PERSISTENCE] = np.stack([persistence(pair, everything, side, layer) for pair in judged.pairs])
     return found
 
 
-def shape_copy(judged: Judged, side: str, layer: str) -> FloatArray:
+def climatology(judged: Judged, side: str, layer: str) -> FloatArray:
     """The mean of the maps that the fit has seen, of the same coin where it has seen it."""
     whole = layer_maps(judged.seen, side, layer)
     names = np.array([pair.coin for pair in judged.seen])
@@ -67,7 +73,7 @@ def shape_copy(judged: Judged, side: str, layer: str) -> FloatArray:
     return np.stack([by_coin[pair.coin] for pair in judged.pairs])
 
 
-def last_exact(pair: Sample, everything: Sequence[Sample], side: str, layer: str) -> FloatArray:
+def persistence(pair: Sample, everything: Sequence[Sample], side: str, layer: str) -> FloatArray:
     """The coin's exact map of about a day before at its own prices, without what later bars have reached."""
     earlier = _earlier(pair, everything)
     if earlier is None:

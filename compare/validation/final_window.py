@@ -17,6 +17,7 @@ from liqtruth.compare.calibration.selection import coins_of
 from liqtruth.compare.validation.validation import Findings, Plan, Window, saved
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.notes import Note, as_text, note, reader
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.storage.lock import alone
 
@@ -79,7 +80,9 @@ def open_window(
             plan.seed,
             judged,
         )
-        content = msgspec.json.encode(OpenedFile(windows=(*opened_windows(data_dir), opened)))
+        content = msgspec.json.encode(
+            OpenedFile(windows=(*opened_windows(data_dir), opened)), enc_hook=as_text
+        )
         write_atomically(data_dir / FILE, msgspec.json.format(content, indent=1) + b"\n")
     return opened
 
@@ -99,7 +102,7 @@ def opened_windows(data_dir: Path) -> tuple[Opened, ...]:
     if not path.exists():
         return ()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=OpenedFile).windows
+        return msgspec.json.decode(path.read_bytes(), type=OpenedFile, dec_hook=reader(())).windows
     except (OSError, *NOT_DECODED) as error:
         raise BadInput(
             f"{path} cannot be read: {error}; restore it, it says which final windows were opened"
@@ -117,16 +120,14 @@ def last_opened(data_dir: Path, coins: Sequence[str] = ()) -> Opened:
     return found[-1]
 
 
-def _seen_before(data_dir: Path, coins: Sequence[str], window: Window) -> Iterator[str]:
-    """Saved proofs that judged days of the window when it was not yet the last part of what was read."""
-    for name, proof in saved(data_dir):
-        for split in proof.splits:
+def _seen_before(data_dir: Path, coins: Sequence[str], window: Window) -> Iterator[Note]:
+    """Saved validations that judged days of the window when it was not yet the last part of what was read."""
+    for name, validation in saved(data_dir):
+        for split in validation.splits:
             shares_days = split.first_day <= window.last_day and window.first_day <= split.last_day
             if shares_days and set(split.coins) & set(coins):
-                yield (
-                    f"days of the final window were judged before, as {split.name} of the proof {name!r} of "
-                    f"{proof.made_at:%Y-%m-%d}: they are not new"
-                )
+                made = f"{validation.made_at:%Y-%m-%d}"
+                yield note("window_judged_before", split=split.name, validation=name, made=made)
 
 
 def _refusal(before: Opened) -> str:

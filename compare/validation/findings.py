@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
@@ -27,7 +27,7 @@ from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
 from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.compare.validation.splits import blocks_of
-from liqtruth.estimator.model.baselines import SHAPE_COPY, TIERS
+from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES, TIERS
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 
@@ -52,6 +52,9 @@ class Gain(msgspec.Struct, frozen=True):
     maps: int
     blocks: int
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "rival", FORMER_NAMES.get(self.rival, self.rival))
+
     @property
     def shown(self) -> bool | None:
         """Whether the fit is better beyond doubt; null without an interval."""
@@ -72,6 +75,10 @@ class ScoreFindings(msgspec.Struct, frozen=True):
     over_floor: float | None
     gap_closed: float | None
     gains: tuple[Gain, ...]
+
+    def __post_init__(self) -> None:
+        means = {FORMER_NAMES.get(name, name): mean for name, mean in self.means.items()}
+        msgspec.structs.force_setattr(self, "means", means)
 
     def gain(self, rival: str) -> Gain | None:
         """Null where the rival is known on no map."""
@@ -182,7 +189,7 @@ def day_of(number: int) -> date:
 
 
 def _skill(crowd: ScoreFindings) -> bool | None:
-    shown = [gain.shown for gain in (crowd.gain(SHAPE_COPY), crowd.gain(CHANCE)) if gain is not None]
+    shown = [gain.shown for gain in (crowd.gain(CLIMATOLOGY), crowd.gain(CHANCE)) if gain is not None]
     return None if len(shown) < 2 or None in shown else all(shown)
 
 

@@ -18,8 +18,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import limitations
-from liqtruth.compare.validation.shown import NOISE_FLOOR, layer_lines
+from liqtruth.compare.validation.shown import NOISE_FLOOR, layer_lines, limitations
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.compare.validation.verdicts import (
     ABOUT,
@@ -32,7 +31,7 @@ from liqtruth.compare.validation.verdicts import (
     skill_line,
     span,
 )
-from liqtruth.estimator.model.baselines import SHAPE_COPY
+from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import HATCHED, INK, MARK, MODELS, MUTED, themed
@@ -209,7 +208,7 @@ def _card(split: SplitFindings) -> dict[str, Any]:
     score = split.main("crowd")
     grade = {True: ("better", "skill"), False: ("worse", "no skill shown"), None: ("same", "no claim")}
     look, word = grade[None if proves_little(split, "crowd") else split.skill]
-    copied, tiers = score.gain(SHAPE_COPY), score.gain(NAIVE)
+    copied, tiers = score.gain(CLIMATOLOGY), score.gain(NAIVE)
     return {
         "name": split.name,
         "look": look,

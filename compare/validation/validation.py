@@ -32,6 +32,7 @@ from liqtruth.compare.validation.splits import (
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.notes import Notes, as_text, reader
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.proof/1"
@@ -63,7 +64,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     embargo_days: int
     least_effective: float
     window: Window | None
-    notes: tuple[str, ...]
+    notes: Notes
     refused: tuple[str, ...]
     splits: tuple[SplitFindings, ...]
 
@@ -76,7 +77,7 @@ class Plan:
     pairs: tuple[Sample, ...]
     refused: tuple[str, ...]
     prior: LeverageModel
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     seed: int = 0
     embargo_days: int = EMBARGO_DAYS
     least_effective: float = LEAST_EFFECTIVE
@@ -173,7 +174,9 @@ def too_few_days(pairs: Sequence[Sample]) -> str:
 def save(data_dir: Path, name: str, findings: Findings) -> Path:
     """Replaces an earlier validation of the same name. Raises `BadInput` for a name that is no file's."""
     path = proof_path(data_dir, name)
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(findings), indent=1) + b"\n")
+    write_atomically(
+        path, msgspec.json.format(msgspec.json.encode(findings, enc_hook=as_text), indent=1) + b"\n"
+    )
     return path
 
 
@@ -181,7 +184,7 @@ def load(data_dir: Path, name: str) -> Findings:
     """Raises `MissingData` where there is none, with those that there are, and `BadInput` for another file."""
     path = proof_path(data_dir, name)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Findings)
+        return msgspec.json.decode(path.read_bytes(), type=Findings, dec_hook=reader(()))
     except FileNotFoundError as error:
         known = ", ".join(sorted(one.stem for one in path.parent.glob("*.json"))) or "none"
         raise MissingData(f"no proof {name!r} was saved; there are: {known}") from error

@@ -20,8 +20,9 @@ from liqtruth.compare.validation.findings import (
 )
 from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
-from liqtruth.estimator.model.baselines import LAST_EXACT, SHAPE_COPY
+from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import counted, percent
 
 RIVALS: Final = (*BASELINES, CHANCE)
@@ -30,8 +31,8 @@ ABOUT: Final = {
     "bell": "leverage around 12.4x",
     "uniform": "the same everywhere within 30 % of the mark",
     "volume-profile": "entries by traded volume, equal tiers",
-    SHAPE_COPY: "the mean of the exact maps that the fit has seen",
-    LAST_EXACT: "the exact map of a day before, swept since: on Hyperliquid alone",
+    CLIMATOLOGY: "the mean of the exact maps that the fit has seen",
+    PERSISTENCE: "the exact map of a day before, swept since: on Hyperliquid alone",
     CHANCE: "the fitted maps at wrong moments",
 }
 SCORE_NAMES: Final = {
@@ -94,7 +95,7 @@ def skill_line(split: SplitFindings) -> str:
         return f"{split.name}: no claim, {counted(blocks, 'block')} of coin and days ({FEWEST_BLOCKS} are needed)"
     if split.skill:
         return f"{split.name}: skill is shown, nearer than a copied shape and than chance"
-    missing = [rival for rival in (SHAPE_COPY, CHANCE) if not beats(split, rival)]
+    missing = [rival for rival in (CLIMATOLOGY, CHANCE) if not beats(split, rival)]
     return f"{split.name}: skill is not shown, the fit is not shown to be nearer than {' and '.join(missing)}"
 
 
@@ -195,7 +196,7 @@ def setting_lines(findings: Findings) -> Iterator[str]:
         f"drawing blocks; seed {findings.seed}"
     )
     yield window_line(findings)
-    yield from findings.notes
+    yield from texts(findings.notes)
     if findings.refused:
         yield f"{counted(len(findings.refused), 'moment')} without a pair, the last: {findings.refused[-1]}"
 

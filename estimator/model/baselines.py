@@ -1,6 +1,6 @@
 """What a model has to beat: maps that take little or nothing from the accounting of open interest.
 
-`uniform` and `volume-profile` need a venue's series. `shape_copy` and `last_exact` need exact maps; they are plain
+`uniform` and `volume-profile` need a venue's series. `climatology` and `persistence` need exact maps; they are plain
 functions of heatmaps, and who has such maps calls them. Like all models they account for the whole open interest and
 leave nothing at prices that the market has been at.
 """
@@ -25,8 +25,10 @@ from liqtruth.heatmap.notes import Note, note
 
 TIERS: Final = "tiers"
 """The naive map, of `leverage.MODELS`."""
-SHAPE_COPY, LAST_EXACT = "shape-copy", "last-exact"
-EXACT_BASED: Final = (SHAPE_COPY, LAST_EXACT)
+CLIMATOLOGY, PERSISTENCE = "climatology", "persistence"
+EXACT_BASED: Final = (CLIMATOLOGY, PERSISTENCE)
+FORMER_NAMES: Final = {"shape-copy": CLIMATOLOGY, "last-exact": PERSISTENCE}
+"""What they were called, in commands, in the ledger and in records of validations."""
 UNIFORM: Final = "uniform"
 UNIFORM_REACH: Final = 0.30
 """`uniform` spreads each side evenly in log price over this much from the mark."""
@@ -97,7 +99,7 @@ def _volume_profile(
     )
 
 
-def shape_copy(
+def climatology(
     exact: Sequence[Heatmap], series: MarketSeries, venue: Venue, coin: str, width_bps: float
 ) -> Heatmap:
     """The mean of exact maps as shares of their open interest by distance from their marks, on this market.
@@ -105,7 +107,7 @@ def shape_copy(
     Raises `BadInput` without maps.
     """
     if not exact:
-        raise BadInput(f"shape-copy of {coin} needs at least one exact map")
+        raise BadInput(f"climatology of {coin} needs at least one exact map")
     grid = PriceGrid.around(series.mark_px, width_bps)
     is_open = float(series.bars.open_interest[-1] > 0)
     long, short = (
@@ -114,10 +116,10 @@ def shape_copy(
     times = f"{exact[0].as_of:%Y-%m-%dT%H:%MZ}"
     copied = note("mean_shape", maps=len(exact), coin=coin, at=times)
     placed = _cleared(long, short, grid, *_last_range(series))
-    return _drawn(SHAPE_COPY, series, venue, coin, grid, placed, (copied,))
+    return _drawn(CLIMATOLOGY, series, venue, coin, grid, placed, (copied,))
 
 
-def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, width_bps: float) -> Heatmap:
+def persistence(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, width_bps: float) -> Heatmap:
     """An earlier exact map at its own prices, without the levels that later bars of the series have reached.
 
     Where open interest has fallen since, every position has shrunk alike; what has been opened since is not known.
@@ -127,7 +129,7 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
     later = np.flatnonzero(series.end_ms > moment_ms)
     if series.start > exact.as_of or not later.size:
         raise BadInput(
-            f"last-exact: the exact map is of {exact.as_of:%Y-%m-%dT%H:%MZ}, the series from "
+            f"persistence: the exact map is of {exact.as_of:%Y-%m-%dT%H:%MZ}, the series from "
             f"{series.start:%Y-%m-%dT%H:%MZ} to {series.as_of:%Y-%m-%dT%H:%MZ}: take a longer "
             "--window, or a later --at where candles and open interest begin after the map"
         )
@@ -140,7 +142,7 @@ def last_exact(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, wi
     high = bars.high if bars.swept_high is None else bars.swept_high
     copied = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
     placed = _cleared(long, short, grid, float(low[later].min()), float(high[later].max()))
-    return _drawn(LAST_EXACT, series, venue, coin, grid, placed, (copied,))
+    return _drawn(PERSISTENCE, series, venue, coin, grid, placed, (copied,))
 
 
 def still_open(then: float, now: float) -> float:

@@ -240,7 +240,7 @@ def known_coins(store: Store) -> list[str]:
 
 def check_coin(store: Store, coin: str) -> str:
     """`coin` if something is stored about it; raises `UnknownCoin` with near spellings, or `NothingStored`."""
-    known = known_coins(store)
+    known = store.once(known_coins)
     if coin in known:
         return coin
     if not known:

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import Sample, SideSample, sample_of
-from liqtruth.compare.statistics.distance_axis import BIN
+from liqtruth.compare.statistics.map_scores import BIN
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel, leverage_model_named
 from liqtruth.estimator.series.series import MarketSeries

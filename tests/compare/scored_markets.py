@@ -10,7 +10,7 @@ import polars as pl
 
 from liqtruth.compare.observed.price_path import load_path, ranges_after
 from liqtruth.compare.scoring.ledger.settle import settle
-from liqtruth.compare.scoring.realised.swept import swept_by_series
+from liqtruth.compare.scoring.realised.map_series import swept_by_series
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.grid import FloatArray

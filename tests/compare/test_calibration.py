@@ -30,7 +30,7 @@ from liqtruth.compare.calibration.side_fit import (
     separable,
     solved,
 )
-from liqtruth.compare.statistics.distance_axis import BINS
+from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.heatmap.errors import BadInput, MissingData

@@ -6,8 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.bands import Spread, widened
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT, bounds_of, conformal, covered
+from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, conformal, covered, widened
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
 from liqtruth.compare.calibration.lake_samples import (
@@ -244,25 +243,25 @@ class TestCoverage:
 
     def test_a_reading_of_large_accounts_weighs_like_a_whole_one(self, shared: tuple[Sample, ...]) -> None:
         whole, part = self.known(shared[0], 0.6, 1.0), self.known(shared[1], 0.3, 0.7)
-        weighed, said = reweighted([whole, part])
-        assert "weighed by size of account" in said
+        weighed, notes = reweighted([whole, part])
+        assert [one.code for one in notes] == ["weighed_by_account"]
         assert weighed[0].long is whole.long
         assert reference_mix([weighed[1]], "long") is None
         held = weighed[1].long.holdings
         assert held.share[held.account_usd < 1e5].sum() == pytest.approx(0.6)
         assert held.share.sum() == pytest.approx(1.0)
 
-    def test_without_a_whole_reading_nothing_is_weighed_and_that_is_said(
+    def test_without_a_whole_reading_nothing_is_weighed_and_that_is_noted(
         self, shared: tuple[Sample, ...]
     ) -> None:
         part = self.known(shared[1], 0.3, 0.7)
-        weighed, said = reweighted([part])
+        weighed, notes = reweighted([part])
         assert weighed == (part,)
-        assert "no reading covers enough" in said
+        assert [one.code for one in notes] == ["account_mix_unknown"]
         assert mean_coverage(weighed, "long") == pytest.approx(0.7)
 
     def test_whole_readings_are_left_alone(self, shared: tuple[Sample, ...]) -> None:
-        assert reweighted(shared) == (shared, "")
+        assert reweighted(shared) == (shared, ())
 
 
 class TestEntryLeverage:

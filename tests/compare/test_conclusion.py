@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from liqtruth.compare.conclusion import MARKS, barred, in_words
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
-from liqtruth.compare.divergence.files import from_json, to_json
+from liqtruth.compare.divergence.divergence import Divergence, to_json
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import render_report
 from liqtruth.compare.divergence.terminal import divergence_view
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.heatmap.heatmap import Heatmap, Training
 from liqtruth.heatmap.layers import Cut, layer_of
+from liqtruth.heatmap.notes import of_codes
 from tests.compare.maps import FAR, MANY, NEAR, NOON, TRUTH, Level, crowd, frame, map_of
 from tests.compare.test_report import words
 
@@ -157,7 +158,8 @@ def test_a_barred_fit_that_is_nearest_is_shown_and_marked_and_does_not_headline(
     mark = MARKS["saw_this_moment"]
     assert mark in shown(divergence)
     assert mark in words(render_report(divergence, truth, maps))
-    assert any(remark.startswith("binance m1 is not ranked: ") for remark in divergence.remarks)
+    (left_out,) = of_codes(divergence.remarks, ["not_ranked"])
+    assert (left_out.values["label"], left_out.values["why"]) == ("binance m1", "saw_this_moment")
 
 
 def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_said_is_how_alike_maps_are() -> None:
@@ -165,12 +167,4 @@ def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_said_is_how_alike_ma
     found = compare_maps(truth, [map_of(NEAR, venue="binance", model="m0")])
     assert found.conclusion is not None
     assert found.conclusion.layer == "raw"
-    assert "no reading of positions" in found.caveat
-
-
-def test_a_file_of_before_has_no_conclusion_and_is_still_read() -> None:
-    divergence, _, _ = compared(MANY, [(NEAR, EARLIER)])
-    assert from_json(to_json(divergence)) == divergence
-    before = json.loads(to_json(divergence))
-    del before["conclusion"]
-    assert from_json(json.dumps(before)) == replace(divergence, conclusion=None)
+    assert [one.code for one in found.caveats] == ["truth_is_no_reading"]

@@ -6,15 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from liqtruth.compare.statistics.correlation import (
-    partial,
-    rank_covariances,
-    ranks,
-)
 from liqtruth.compare.statistics.intervals import (
     DAY_MS,
     Draws,
     drawn_days,
+    partial,
+    rank_covariances,
+    ranks,
     weighted_medians,
     wilson,
 )

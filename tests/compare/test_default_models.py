@@ -12,6 +12,7 @@ from liqtruth.compare.divergence.session import compare_stored, read_exchange
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map
+from liqtruth.heatmap.notes import of_codes
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
@@ -49,7 +50,7 @@ def test_without_a_fit_only_naive_models_are_compared_and_nothing_is_left_out(
 ) -> None:
     found = read[1].divergence
     assert labels(found) == NAIVE
-    assert not [remark for remark in found.remarks if "not compared" in remark]
+    assert not of_codes(found.remarks, ["not_compared"])
 
 
 def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsewhere_it_is_said(
@@ -57,17 +58,18 @@ def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsew
 ) -> None:
     found = compare_stored(with_fit, "BTC", window="3d").divergence
     assert labels(found) == [*NAIVE, "binance calibrated"]
-    (left_out,) = [remark for remark in found.remarks if remark.startswith("not compared: ")]
-    assert left_out.startswith("not compared: hyperliquid:calibrated (")
-    told = "; ".join(found.remarks)
-    assert "binance calibrated: not levelled to binance: shape carried over" in told
-    assert "calibrated has no record of its fit: whether it was fitted on this moment is not known" in told
+    (left_out,) = of_codes(found.remarks, ["not_compared"])
+    assert [spec for spec, _ in left_out.values["missing"]] == ["hyperliquid:calibrated"]
+    (carried,) = of_codes(found.remarks, ["not_levelled"])
+    assert (carried.about, carried.values["venue"]) == ("binance calibrated", "binance")
+    (unranked,) = of_codes(found.remarks, ["not_ranked"])
+    assert (unranked.values["why"], unranked.values["fit"]) == ("no_record", "calibrated")
 
 
 def test_models_that_are_named_are_the_only_ones(with_fit: Store) -> None:
     found = compare_stored(with_fit, "BTC", models=["binance:calibrated"], window="3d").divergence
     assert labels(found) == ["binance calibrated"]
-    assert not [remark for remark in found.remarks if "not compared" in remark]
+    assert not of_codes(found.remarks, ["not_compared"])
 
 
 def test_a_fitted_model_that_is_named_and_is_not_there_is_an_error_with_the_remedy(

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.divergence import (
-    SCHEMA,
-    Divergence,
-    compare_maps,
-    undefined_reasons,
-)
-from liqtruth.compare.divergence.files import to_json
-from liqtruth.compare.divergence.no_information import null_of
+from liqtruth.compare.divergence.divergence import SCHEMA, Divergence, to_json, undefined_reasons
+from liqtruth.compare.divergence.measure import compare_maps, null_of
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap

@@ -9,6 +9,8 @@ import pytest
 
 from liqtruth.compare.modelled import exact_maps, modelled_map
 from liqtruth.estimator.frames import DATASETS, conform
+from liqtruth.estimator.model.baselines import FORMER_NAMES
+from liqtruth.heatmap.files import same
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.sandbox.market.market import Market
@@ -54,7 +56,7 @@ def test_yesterdays_exact_map_is_shrunk_with_open_interest_and_swept_by_what_pri
     read_yesterday: Store,
 ) -> None:
     before = exact_map(read_yesterday, "BTC")
-    drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "last-exact", "3d")
+    drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "persistence", "3d")
     middle, reached = before.grid.bins_each_way, before.grid.bin_of(before.mark_px * np.exp(-0.04))
     kept = slice(0, int(reached) - 1)
     assert drawn.long_usd[kept] == pytest.approx(0.9 * before.long_usd[kept], rel=1e-6, abs=1.0)
@@ -68,7 +70,7 @@ def test_the_mean_shape_of_one_exact_map_is_that_map_where_the_last_bar_was_not(
     read_yesterday: Store,
 ) -> None:
     before = exact_map(read_yesterday, "BTC")
-    drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "shape-copy", "3d")
+    drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "climatology", "3d")
     last_bar = before.grid.bin_of(before.mark_px * np.exp([-0.01, 0.01]))
     beyond = np.r_[0 : last_bar[0], last_bar[1] : before.grid.bins]
     for both in ((drawn.long_usd, before.long_usd), (drawn.short_usd, before.short_usd)):
@@ -83,3 +85,10 @@ def test_a_map_from_less_than_a_day_ago_is_not_taken_for_one_from_before(
     early = small_market.as_of - timedelta(hours=10)
     with pytest.raises(NothingStored, match="no exact map of BTC is older than"):
         exact_maps(read_yesterday, "BTC", early, 1)
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
+def test_former_names_of_models_are_taken_as_options(read_yesterday: Store, former: str, name: str) -> None:
+    drawn, before = (modelled_map(read_yesterday, "BTC", "hyperliquid", one, "3d") for one in (name, former))
+    assert drawn.model == name
+    assert same(drawn, before)

@@ -6,14 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from liqtruth.compare.statistics.distance_axis import (
-    BIN,
-    BINS,
-    EDGES,
-)
 from liqtruth.compare.statistics.distances import Curve, log_distance
 from liqtruth.compare.statistics.distances import wasserstein_pct as wasserstein_of_curves
 from liqtruth.compare.statistics.map_scores import (
+    BIN,
+    BINS,
+    EDGES,
     HIGHER_IS_BETTER,
     SCORES,
     log_ratio,

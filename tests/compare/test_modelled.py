@@ -9,22 +9,22 @@ from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 
-def test_a_last_exact_map_of_another_venue_is_refused(store: Store) -> None:
+def test_a_persistence_map_of_another_venue_is_refused(store: Store) -> None:
     with pytest.raises(
-        BadInput, match="last-exact needs exact positions of okx: only hyperliquid shows them"
+        BadInput, match="persistence needs exact positions of okx: only hyperliquid shows them"
     ):
-        modelled_map(store, "SOL", "okx", "last-exact")
+        modelled_map(store, "SOL", "okx", "persistence")
 
 
 def test_every_model_is_named_where_an_unknown_one_is_asked_for(store: Store) -> None:
     with pytest.raises(
-        UnknownChoice, match=r"unknown model 'magic'; known: vintages, .*, shape-copy, last-exact"
+        UnknownChoice, match=r"unknown model 'magic'; known: vintages, .*, climatology, persistence"
     ):
         modelled_map(store, "SOL", "okx", "magic")
 
 
 def test_weights_are_for_vintages_only(store: Store) -> None:
-    for model in ("tiers", "shape-copy"):
+    for model in ("tiers", "climatology"):
         with pytest.raises(BadInput, match="weights"):
             modelled_map(store, "SOL", "okx", model, weights="prior")
 

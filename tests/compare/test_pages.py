@@ -15,11 +15,11 @@ from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.shown import shown
 from liqtruth.compare.calibration.shown import write_page as fit_page
-from liqtruth.compare.divergence.divergence import compare_maps
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import write_report
 from liqtruth.compare.scoring.lead_lag.shown import write_page as lead_page
+from liqtruth.compare.scoring.realised.job import score_realised
 from liqtruth.compare.scoring.realised.page import write_page as realised_page
-from liqtruth.compare.scoring.realised.score import score_realised
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.shown import write_page as visits_page
 from liqtruth.compare.transfer.shown import write_page as transfer_page
@@ -89,7 +89,7 @@ def transferred_page(path: Path) -> None:
 
 
 def validated_page(path: Path) -> None:
-    splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, shape_copy=WORSE), split_of("both"))
+    splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, climatology=WORSE), split_of("both"))
     findings = findings_of(*(on_every_side(split) for split in splits))
     proof_page(findings, path)
 

@@ -12,7 +12,7 @@ from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.scoring.forecasting import ForecastPlan, make_forecast
 from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
 from liqtruth.compare.scoring.ledger.settle import settle
-from liqtruth.compare.scoring.realised.score import score_realised
+from liqtruth.compare.scoring.realised.job import score_realised
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.storage.database.connection import Database
@@ -72,9 +72,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 MODELS = tuple(f"hyperliquid:{name}" for name in ("tiers", "bell", "uniform", "volume-profile", "vintages"))
-FROM_EXACT_MAPS = ("hyperliquid:last-exact", "hyperliquid:shape-copy")
-SESSIONS_PER_MAP = 11
-"""What one exact map asks the database for."""
+FROM_EXACT_MAPS = ("hyperliquid:persistence", "hyperliquid:climatology")
 
 
 def compared(reads: Reads, store: Store, models: Sequence[str]) -> tuple[int, int]:
@@ -90,7 +88,7 @@ def test_a_comparison_of_five_models_reads_no_more_than_one_of_a_single_model(
 ) -> None:
     one, five = compared(reads, opened, MODELS[:1]), compared(reads, opened, MODELS)
     assert one == five
-    assert one[0] <= 15
+    assert one[0] <= 10
 
 
 def test_models_that_start_from_exact_maps_share_them(opened: Store, reads: Reads) -> None:
@@ -109,7 +107,9 @@ def test_a_score_on_liquidations_reads_each_day_once_whatever_its_steps(market: 
     assert found[0][0] <= 6
 
 
-def test_visits_and_lead_lag_ask_for_each_exact_map_once(opened: Store, reads: Reads) -> None:
+def test_visits_and_lead_lag_ask_the_database_as_often_however_many_maps_there_are(
+    opened: Store, reads: Reads
+) -> None:
     asked: Sequence[Callable[[], int]] = (
         lambda: len(exact_maps_between(opened, COIN, None, None, VisitPlan(COIN).step)),
         lambda: visits_stored(opened, VisitPlan(COIN, "hyperliquid", "tiers")).moments,
@@ -121,7 +121,7 @@ def test_visits_and_lead_lag_ask_for_each_exact_map_once(opened: Store, reads: R
         reads.start()
         assert 0 < command() <= maps
         assert reads.again == 0
-        assert reads.sessions <= SESSIONS_PER_MAP * maps + 12
+        assert reads.sessions <= 10
 
 
 def test_the_ledger_reads_a_market_once_for_all_its_forecasts(market: Store, reads: Reads) -> None:
@@ -137,4 +137,4 @@ def test_the_ledger_reads_a_market_once_for_all_its_forecasts(market: Store, rea
         assert settle(market).settled == count
         assert reads.again == 0
         sessions.append(reads.sessions)
-    assert sessions[0] == sessions[1] <= 6
+    assert sessions[0] == sessions[1] <= 5

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import (
     away,
     figure,
@@ -19,7 +20,7 @@ from liqtruth.compare.divergence.report import (
 )
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import sentence
+from liqtruth.heatmap.notes import sentence, texts
 from tests.compare.maps import FAR, NEAR, TRUTH, map_of
 
 SCRIPT = re.compile(r"<script[^>]*>.*?</script>", re.DOTALL)
@@ -74,7 +75,7 @@ def test_it_says_the_verdict_the_caveat_every_remark_and_every_assumption(
     page: str, divergence: Divergence
 ) -> None:
     said = words(page)
-    for line in (divergence.verdict, divergence.caveat, *divergence.remarks, "equal tiers"):
+    for line in (divergence.verdict, divergence.caveat, *texts(divergence.remarks), "equal tiers"):
         assert line in said
     assert said.index(divergence.verdict) < said.index("What a move would liquidate")
 

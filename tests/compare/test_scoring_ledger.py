@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from shutil import copytree
 from typing import Final
@@ -19,11 +20,11 @@ from typer.testing import CliRunner
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.errors import TooLate
-from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast
-from liqtruth.compare.scoring.ledger.flags import flags_of
-from liqtruth.compare.scoring.ledger.leaderboard import leaderboard
+from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast, model_hash
+from liqtruth.compare.scoring.ledger.leaderboard import flags_of, leaderboard
 from liqtruth.compare.scoring.ledger.ledger import content_bytes, file_of, open_forecasts, read_content
 from liqtruth.compare.scoring.ledger.settle import settle
+from liqtruth.estimator.model.baselines import FORMER_NAMES
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import same
 from liqtruth.heatmap.levels import SIDES
@@ -266,19 +267,27 @@ def test_two_processes_score_each_forecast_once_and_the_database_refuses_to_chan
 
 
 def fill(
-    store: Store, days: int = 12, *, skill: float = 0.0, hits: float = 0.1, events: int = 2, seed: int = 0
+    store: Store,
+    days: int = 12,
+    *,
+    model: str = "bell",
+    first_day: int = 0,
+    skill: float = 0.0,
+    hits: float = 0.1,
+    events: int = 2,
+    seed: int = 0,
 ) -> None:
-    """A ledger of `bell` with a forecast each hour; of its predictions `skill` follows what was realised (below 0:
+    """A ledger of `model` with a forecast each hour; of its predictions `skill` follows what was realised (below 0:
     runs against it), and `hits` of the events lie in its top zones."""
     rng = np.random.default_rng(seed)
     rows: list[Forecast] = []
     told: list[ForecastScore] = []
-    for hour in range(24 * days):
+    for hour in range(24 * first_day, 24 * (first_day + days)):
         row = Forecast(
             hash=f"{hour:064d}",
             venue=VENUE,
             coin=COIN,
-            model="bell",
+            model=model,
             weights="",
             model_hash="abc",
             as_of=START + hour * HOUR,
@@ -313,6 +322,17 @@ def fill(
         session.add_all(rows)
         session.flush()
         session.add_all(told)
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
+def test_forecasts_under_a_models_former_name_count_as_its_own(store: Store, former: str, name: str) -> None:
+    fill(store, 6, model=former, skill=-1.0)
+    fill(store, 6, model=name, first_day=6, skill=-1.0)
+    (row,) = leaderboard(store)
+    assert (row.model, row.forecasts, row.scored) == (name, 288, 288)
+    assert leaderboard(store, name) == (row,)
+    assert {line.values["model"] for line in flags_of(store, name, VENUE)} == {name}
+    assert model_hash(store, name, None, VENUE) == sha256(former.encode()).hexdigest()[:12]
 
 
 class TestFlags:

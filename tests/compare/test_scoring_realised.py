@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.observed.realised import load_liquidations, load_realised
-from liqtruth.compare.scoring.realised.score import RealisedScore, score_realised
+from liqtruth.compare.scoring.realised.job import RealisedScore, score_realised
 from liqtruth.compare.scoring.realised.scores import MapScore
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.notes import note, of_codes
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
@@ -119,7 +119,7 @@ class TestScore:
         assert given.ratio is not None
         assert given.ratio.value == pytest.approx(1.0)
         assert unknown.partial == given.partial
-        assert any("coverage is not known" in note and word in note for note in texts(untold.notes))
+        assert note("coverage_unknown", words=[word]) in untold.notes
 
     def test_marks_sweep_where_they_are_stored(self, store: Store) -> None:
         """Marks that stay at the bars' closes sweep less than last prices with their wicks."""
@@ -131,7 +131,7 @@ class TestScore:
         )
         merge(store, "mark_candles", conform(still, "mark_candles"))
         found = scored(store, "uniform")
-        assert "swept by mark prices" in texts(found.notes)
+        assert note("path_prices", verb="swept", by_marks=1.0) in found.notes
         sides = found.horizons[0].sides[-1]
         assert sides.maps[0].predicted_usd < pooled(scored_without_marks, 900)["uniform"].predicted_usd
 
@@ -172,7 +172,7 @@ class TestListening:
         found = load_realised(store, venue_named(VENUE), COIN)
         hours = (found.spans_ms - round(START.timestamp() * 1000)) / 3.6e6
         assert hours.tolist() == [[2.0, 44.0], [122.0, 140.0]]
-        assert any(line.code == "spans_of_days" for line in found.said)
+        assert any(line.code == "spans_of_days" for line in found.notes)
 
     def test_spans_that_overlap_are_joined(self, store: Store) -> None:
         told = [(0, 5), (3, 4), (5, 7), (9, 10)]
@@ -263,7 +263,9 @@ class TestCommands:
         folder.mkdir(exist_ok=True)
         (folder / "mine.json").write_bytes(fitted.to_json())
         found = score_realised(market, COIN, VENUE, "vintages", weights="mine").score
-        assert any(note.startswith("weights mine were made at 2026-08-20") for note in texts(found.notes))
+        assert [one.values for one in of_codes(found.notes, ["weights_made_later"])] == [
+            {"weights": "mine", "made": "2026-08-20T00:00Z"}
+        ]
         assert not any("is not ranked" in line for line in found.verdict), "no fit has seen another venue's"
 
     @pytest.mark.parametrize(("days", "seen"), [(0, True), (400, False)])

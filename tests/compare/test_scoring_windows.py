@@ -10,22 +10,24 @@ from hypothesis import strategies as st
 
 from liqtruth.compare.observed.price_path import MarkPath, Ranges, ranges_after
 from liqtruth.compare.observed.realised import Realised, Side
-from liqtruth.compare.scoring.realised.precision import (
+from liqtruth.compare.scoring.realised.map_series import SweptUsd, swept_by, swept_by_distance, swept_by_map
+from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, score_windows, standing
+from liqtruth.compare.scoring.realised.windows import (
     ZONE_LOG,
+    Windows,
+    apart,
     place_in_zones,
     precision_of,
     top_chance,
+    windows_of,
     zones_of,
 )
-from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, score_windows
-from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by, swept_by_distance, swept_by_map
-from liqtruth.compare.scoring.realised.verdict import standing
-from liqtruth.compare.scoring.realised.windows import Windows, apart, windows_of
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.estimator.model.baselines import UNIFORM, plain_map
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.notes import note
 from tests.estimator.markets import bars_of, series_of
 
 HOUR_MS: Final = 3_600_000
@@ -315,7 +317,7 @@ class TestScores:
         assert found.maps[0].median_log_ratio is None
         assert found.realised_usd is None
         assert found.maps[0].partial == other.maps[0].partial
-        assert "coverage is not known: no ratios" in found.notes
+        assert note("no_ratios") in found.notes
 
     def test_the_sides_swap(self) -> None:
         long, short = random_windows(6, skill=0.4)
@@ -330,14 +332,14 @@ class TestScores:
     def test_few_windows_or_days_and_no_liquidations_are_null_and_said(self) -> None:
         few = score_windows(random_windows(7, 19)[0], "long", HOUR_MS)
         assert few.maps[0].partial is None
-        assert "19 windows: at least 20 are needed for a rank correlation" in few.notes
+        assert note("too_few_windows", count=19, least=20) in few.notes
         short = score_windows(random_windows(7, 90)[0], "long", HOUR_MS)
         assert short.maps[0].partial is not None
         assert short.maps[0].partial.low is None
-        assert "4 days: no intervals, at least 5 are needed" in short.notes
+        assert note("too_few_days", days=4, least=5) in short.notes
         quiet = score_windows(replace(random_windows(7)[0], told_usd=np.zeros(400)), "long", HOUR_MS)
         assert quiet.maps[0].partial is None
-        assert any("nothing was liquidated" in note for note in quiet.notes)
+        assert note("nothing_liquidated") in quiet.notes
 
     def test_no_windows_at_all_are_a_score_without_figures(self) -> None:
         nothing = score_windows(random_windows(7, 0)[0], "long", HOUR_MS)

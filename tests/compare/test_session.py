@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.files import to_json
+from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.divergence.session import compare_stored, make_map, read_exchange
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.no_information import null_of
-from liqtruth.compare.statistics.scores import score
-from liqtruth.compare.statistics.skill import (
+from liqtruth.compare.divergence.measure import null_of
+from liqtruth.compare.statistics.scores import (
     PERFECT,
     SAME_SKILL,
     Gap,
     gap_sentence,
     judge,
+    score,
     skill,
     verdict,
     widest_gaps,

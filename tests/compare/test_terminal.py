@@ -7,8 +7,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from liqtruth.compare.divergence.divergence import Divergence, compare_maps
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.terminal import divergence_view
+from liqtruth.heatmap.notes import sentence, texts
 from tests.compare.maps import FAR, MANY, NEAR, TRUTH, Level, map_of
 
 CROWDS = (NEAR, FAR, TRUTH)
@@ -59,7 +61,7 @@ def test_bands_coverage_scores_and_remarks_are_whole_for_every_model(count: int)
     for band in divergence.bands:
         for part in (band.truth_share, band.null_share, *band.model_shares):
             assert f"{100 * part:.1f} %" in text
-    for remark in divergence.remarks:
+    for remark in texts(divergence.remarks):
         assert remark in words(text)
 
 
@@ -93,5 +95,5 @@ def test_names_are_text_and_never_markup(name: str) -> None:
 
 
 def test_remarks_with_brackets_are_printed_as_they_are() -> None:
-    divergence = replace(compared(NEAR), remarks=("dexes [xyz] and [/abc] left out",))
+    divergence = replace(compared(NEAR), remarks=(sentence("dexes [xyz] and [/abc] left out"),))
     assert "• dexes [xyz] and [/abc] left out" in shown(divergence)

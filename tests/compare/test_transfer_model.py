@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.sample import Sample, sample_from

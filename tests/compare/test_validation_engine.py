@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.statistics.distance_axis import BINS
 from liqtruth.compare.statistics.intervals import (
     ROW_DRAWS,
     difference_interval,
@@ -18,6 +17,7 @@ from liqtruth.compare.statistics.intervals import (
     gain_interval,
     widened,
 )
+from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.validation.baselines import PERMUTATIONS, permuted
 from liqtruth.compare.validation.splits import (
     BOTH,

@@ -21,6 +21,7 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.leverage_model import known_models
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
+from liqtruth.heatmap.notes import of_codes
 from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.universe import VENUE
@@ -108,7 +109,8 @@ class TestOpening:
         save(tmp_path, "of-all", judged)
         opened = open_window(tmp_path, plan_of(days=9, coin="AAA"))
         assert any(
-            "were judged before, as new coins of the proof 'of-all'" in note for note in opened.findings.notes
+            (one.values["split"], one.values["validation"]) == ("new coins", "of-all")
+            for one in of_codes(opened.findings.notes, ["window_judged_before"])
         )
 
 

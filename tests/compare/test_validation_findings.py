@@ -20,10 +20,11 @@ from liqtruth.compare.validation.findings import (
 from liqtruth.compare.validation.splits import NEW_COINS, splits_of
 from liqtruth.compare.validation.validation import Findings, Plan, load, save
 from liqtruth.compare.validation.verdicts import RIVALS
-from liqtruth.estimator.model.baselines import SHAPE_COPY
+from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import sentence, texts
 from tests.compare.validation_markets import COINS, PRIOR, backtest_of, shuffled, validation_samples
 
 
@@ -135,7 +136,7 @@ class TestSkill:
         split = next(one for one in splits_of(pairs) if one.name == NEW_COINS)
         found = split_findings(backtest(pairs, split, PRIOR))
         assert found.skill is False
-        for rival in (SHAPE_COPY, CHANCE):
+        for rival in (CLIMATOLOGY, CHANCE):
             gain = found.main("crowd").gain(rival)
             assert gain is not None
             assert gain.gain < 0.3
@@ -152,7 +153,7 @@ class TestSkill:
 
 class TestFiles:
     def findings_of(self, judged: Backtest) -> Findings:
-        plan = Plan.of(Gathered(validation_samples(1), (), ("said of the pairs",)), PRIOR)
+        plan = Plan.of(Gathered(validation_samples(1), (), (sentence("about the samples"),)), PRIOR)
         return plan.findings([split_findings(judged)])
 
     def test_a_proof_is_the_same_after_a_file(self, judged: Backtest, tmp_path: Path) -> None:
@@ -160,8 +161,20 @@ class TestFiles:
         path = save(tmp_path, "mine", findings)
         assert path == tmp_path / "models" / "proofs" / "mine.json"
         assert load(tmp_path, "mine") == findings
-        assert findings.notes == ("said of the pairs",)
+        assert texts(findings.notes) == ("about the samples",)
         assert findings.synthetic
+
+    def test_a_record_with_former_names_of_baselines_is_still_read(
+        self, judged: Backtest, tmp_path: Path
+    ) -> None:
+        findings = self.findings_of(judged)
+        path = save(tmp_path, "mine", findings)
+        content = path.read_text()
+        for former, name in FORMER_NAMES.items():
+            assert f'"{name}"' in content
+            content = content.replace(f'"{name}"', f'"{former}"')
+        path.write_text(content)
+        assert load(tmp_path, "mine") == findings
 
     def test_the_same_seed_gives_the_same_figures(self, judged: Backtest) -> None:
         first, second = (split_findings(judged, seed=seed) for seed in (3, 3))

@@ -17,8 +17,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.limitations import limitations
-from liqtruth.compare.validation.shown import proof_lines
+from liqtruth.compare.validation.shown import limitations, proof_lines
 from liqtruth.compare.validation.validation import Findings, Window
 from liqtruth.compare.validation.verdicts import (
     RIVALS,
@@ -32,6 +31,7 @@ from liqtruth.compare.validation.verdicts import (
     split_line,
     window_line,
 )
+from liqtruth.heatmap.notes import sentence
 
 Interval = tuple[float, float | None, float | None]
 BETTER: Interval = (0.66, 0.61, 0.70)
@@ -62,7 +62,7 @@ def split_of(
     bounds: tuple[float, float | None, float | None] | None = (0.8, 0.74, 0.86),
     **gains: Interval,
 ) -> SplitFindings:
-    """Every rival beaten, but for what `gains` say of `shape_copy` and so on."""
+    """Every rival beaten, but for what `gains` say of `climatology` and so on."""
     told = {rival: gains.get(rival.replace("-", "_"), BETTER) for rival in RIVALS}
     blocks = 9 if skill is not None else 3
     held = None if bounds is None else BoundsFindings((5.0,), (bounds[0],), *bounds, 40)
@@ -108,7 +108,7 @@ def findings_of(*splits: SplitFindings, window: Window | None = None) -> Finding
         embargo_days=2,
         least_effective=50.0,
         window=window,
-        notes=("said of the pairs",),
+        notes=(sentence("about the samples"),),
         refused=(),
         splits=splits,
     )
@@ -130,7 +130,7 @@ class TestLines:
 
     def test_a_rival_without_any_map(self) -> None:
         none = split_of(enough=0, skill=None)
-        assert rival_line(none, "raw", "last-exact") == "later days, raw: last-exact is known on no map"
+        assert rival_line(none, "raw", "persistence") == "later days, raw: persistence is known on no map"
 
     def test_how_near_it_is(self) -> None:
         assert split_line(split_of(), "crowd") == (
@@ -203,27 +203,27 @@ class TestAnswer:
         assert answer(findings_of(split_of(), split_of("new coins", tiers=(0.41, 0.3, 0.5)))) == (
             "The fit shows skill on later days and new coins: nearer to the crowd's map than a copied shape and "
             "than chance. It is nearer than tiers (by 41 to 66 %), bell (by 66 %), uniform (by 66 %), "
-            "volume-profile (by 66 %), shape-copy (by 66 %) and last-exact (by 66 %)."
+            "volume-profile (by 66 %), climatology (by 66 %) and persistence (by 66 %)."
         )
 
     def test_it_says_where_not(self) -> None:
         told = answer(
             findings_of(
-                split_of(last_exact=WORSE),
-                split_of("new coins", skill=False, shape_copy=DOUBTFUL, last_exact=DOUBTFUL),
+                split_of(persistence=WORSE),
+                split_of("new coins", skill=False, climatology=DOUBTFUL, persistence=DOUBTFUL),
                 split_of("the final window", skill=None),
             )
         )
         assert told.startswith("The fit shows skill on later days: nearer to the crowd's map")
         assert "than chance; not on new coins." in told
-        assert "It is not shown to be nearer than shape-copy (on new coins) and last-exact." in told
+        assert "It is not shown to be nearer than climatology (on new coins) and persistence." in told
         assert told.endswith("No claim on the final window.")
 
     def test_no_skill_at_all_is_the_first_thing_said(self) -> None:
         nothing: dict[str, Any] = dict.fromkeys((rival.replace("-", "_") for rival in RIVALS), DOUBTFUL)
         assert answer(findings_of(split_of(skill=False, **nothing))) == (
             "No skill is shown on later days. It is not shown to be nearer than tiers, bell, uniform, "
-            "volume-profile, shape-copy and last-exact."
+            "volume-profile, climatology and persistence."
         )
 
     def test_too_few_blocks_are_no_claim(self) -> None:
@@ -247,16 +247,18 @@ class TestWhereNot:
 
     def test_doubt_is_one_line_a_layer_and_defeat_one_a_rival(self) -> None:
         lines = list(
-            limitations(findings_of(split_of(skill=False, bell=DOUBTFUL, uniform=DOUBTFUL, shape_copy=WORSE)))
+            limitations(
+                findings_of(split_of(skill=False, bell=DOUBTFUL, uniform=DOUBTFUL, climatology=WORSE))
+            )
         )
         assert lines[0] == (
-            "later days: skill is not shown, the fit is not shown to be nearer than shape-copy"
+            "later days: skill is not shown, the fit is not shown to be nearer than climatology"
         )
         assert (
             "later days, crowd: not shown to be nearer than bell, 3 % (−5 to 9 %); uniform, 3 % (−5 to 9 %)"
             in (lines)
         )
-        assert "later days, raw: further off than shape-copy by 23 % (11 to 38 %)" in lines
+        assert "later days, raw: further off than climatology by 23 % (11 to 38 %)" in lines
 
     def test_bounds_that_fail_and_clusters_by_chance_are_listed(self) -> None:
         lines = list(limitations(findings_of(split_of(bounds=(0.6, 0.5, 0.7), recall=DOUBTFUL, enough=10))))
@@ -266,7 +268,7 @@ class TestWhereNot:
 
     def test_a_baseline_that_is_known_nowhere_is_said_once(self) -> None:
         split = split_of()
-        known = tuple(gain for gain in split.main("crowd").gains if gain.rival != "last-exact")
+        known = tuple(gain for gain in split.main("crowd").gains if gain.rival != "persistence")
         sides = tuple(
             msgspec.structs.replace(
                 side, scores=(msgspec.structs.replace(side.scores[0], gains=known), *side.scores[1:])
@@ -274,7 +276,7 @@ class TestWhereNot:
             for side in split.sides
         )
         lines = list(limitations(findings_of(msgspec.structs.replace(split, sides=sides))))
-        assert lines[-1] == "last-exact is known on no map of later days: nothing is said of it there"
+        assert lines[-1] == "persistence is known on no map of later days: nothing is said of it there"
 
 
 class TestSetting:
@@ -287,7 +289,7 @@ class TestSetting:
             "2 days between what is fitted and what is judged; intervals are 95 %, by drawing blocks; seed 7",
             "no final window is set aside: too few days",
         ]
-        assert lines[4] == "said of the pairs"
+        assert lines[4] == "about the samples"
 
     def test_the_final_window_is_set_aside_until_it_is_opened(self) -> None:
         window = Window(date(2026, 8, 8), date(2026, 8, 10), 24, 6)

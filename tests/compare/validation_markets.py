@@ -9,11 +9,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.curve_bounds import DISTANCES_PCT
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import Sample, SideSample, sample_of
-from liqtruth.compare.statistics.distance_axis import BIN
-from liqtruth.compare.statistics.map_scores import SCORES, scores
+from liqtruth.compare.statistics.map_scores import BIN, SCORES, scores
 from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
 from liqtruth.compare.validation.baselines import (
     FITTED,

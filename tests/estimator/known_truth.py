@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.statistics.distances import side_curve, wasserstein_pct
-from liqtruth.estimator.model.baselines import last_exact, plain_map, shape_copy
+from liqtruth.estimator.model.baselines import climatology, persistence, plain_map
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
@@ -198,7 +198,7 @@ def cohort_map(moment: Moment, model: LeverageModel | LeverageWeights) -> Heatma
 
 def all_maps(moment: Moment, own: LeverageModel, earlier: Sequence[Moment]) -> dict[str, Heatmap]:
     """The model with the venue's own leverage, and by name what knows less; `earlier` exact maps serve the two
-    baselines that need some, the last of them `last-exact`."""
+    baselines that need some, the last of them `persistence`."""
     series, market = moment.series, venue_named(VENUE)
     width_bps = moment.grid.width_bps
     exact = [one.truth for one in earlier]
@@ -207,8 +207,8 @@ def all_maps(moment: Moment, own: LeverageModel, earlier: Sequence[Moment]) -> d
         "tiers": cohort_map(moment, tiers()),
         "bell": cohort_map(moment, bell()),
         **{name: plain_map(name, series, market, COIN, BRACKETS, width_bps) for name in PLAIN},
-        "shape-copy": shape_copy(exact, series, market, COIN, width_bps),
-        "last-exact": last_exact(exact[-1], series, market, COIN, width_bps),
+        "climatology": climatology(exact, series, market, COIN, width_bps),
+        "persistence": persistence(exact[-1], series, market, COIN, width_bps),
     }
 
 

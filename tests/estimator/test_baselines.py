@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.baselines import PLAIN, last_exact, plain_map, shape_copy
+from liqtruth.estimator.model.baselines import PLAIN, climatology, persistence, plain_map
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate
 from liqtruth.estimator.model.leverage import bell, tiers
@@ -24,7 +24,7 @@ from tests.estimator.markets import START, bars_of, random_bars, series_of
 OKX = venue_named("okx")
 FLAT = Brackets.flat("X", 0.005, 125, "half a percent, for the test")
 WEIGHTS = {"vintages": leverage_model_named(), "tiers": tiers(), "bell": bell()}
-MODELS = (*WEIGHTS, *PLAIN, "shape-copy", "last-exact")
+MODELS = (*WEIGHTS, *PLAIN, "climatology", "persistence")
 
 
 def earlier_map(bars: Bars) -> Heatmap:
@@ -40,9 +40,9 @@ def drawn(model: str, bars: Bars) -> Heatmap:
         return estimate(series, WEIGHTS[model], OKX, "X", brackets=FLAT).heatmap
     if model in PLAIN:
         return plain_map(model, series, OKX, "X", FLAT, 10.0)
-    if model == "shape-copy":
-        return shape_copy([earlier_map(bars)], series, OKX, "X", 10.0)
-    return last_exact(earlier_map(bars), series, OKX, "X", 10.0)
+    if model == "climatology":
+        return climatology([earlier_map(bars)], series, OKX, "X", 10.0)
+    return persistence(earlier_map(bars), series, OKX, "X", 10.0)
 
 
 @given(random_bars(), st.sampled_from(MODELS))
@@ -84,14 +84,14 @@ def test_volume_profile_without_volume_is_refused_with_the_reason() -> None:
         drawn("volume-profile", bars_of([(100, 100, 100)], [30, 30]))
 
 
-def test_the_last_exact_map_keeps_prices_and_loses_what_was_reached() -> None:
+def test_the_persistence_map_keeps_prices_and_loses_what_was_reached() -> None:
     """A long level at half the first mark stays there when the mark has fallen to 80; what lay above 80 is gone."""
     first = bars_of([(100, 100, 100), (80, 100, 80)], [30, 30, 30])
     before = earlier_map(first)
     mass = np.zeros(before.grid.bins)
     mass[before.grid.bin_of(60.0)], mass[before.grid.bin_of(90.0)] = 1500, 1500
     known = replace(before, long_usd=mass, short_usd=0 * mass, never_usd=NOTHING, beyond_usd=NOTHING)
-    made = last_exact(known, series_of(first), OKX, "X", 10.0)
+    made = persistence(known, series_of(first), OKX, "X", 10.0)
     assert made.total_usd.long == pytest.approx(1500 * 0.8)
     near = slice(made.grid.bin_of(60.0) - 1, made.grid.bin_of(60.0) + 2)
     assert made.long_usd[near].sum() == pytest.approx(1200)
@@ -102,10 +102,10 @@ def test_a_shape_is_copied_by_distance() -> None:
     flat = bars_of([(100, 100, 100)], [0, 30])
     before = earlier_map(flat)
     twice = bars_of([(200, 200, 200)], [30, 30])
-    made = shape_copy([before, before], series_of(twice), OKX, "X", 10.0)
+    made = climatology([before, before], series_of(twice), OKX, "X", 10.0)
     assert made.long_usd == pytest.approx(2 * before.long_usd, abs=1e-6)
     with pytest.raises(BadInput, match="at least one exact map"):
-        shape_copy([], series_of(twice), OKX, "X", 10.0)
+        climatology([], series_of(twice), OKX, "X", 10.0)
 
 
 @given(random_bars(), random_bars())

@@ -27,7 +27,6 @@ SHARES: Final[Mapping[str, int]] = {
     "address list": 40,
     "map file": 40,
     "leverage model": 40,
-    "divergence file": 30,
     "leaderboard and vaults": 30,
     "records": 20,
     "feed events": 8,
@@ -137,7 +136,6 @@ def _mapped(store: Store, summaries: Sequence[Any]) -> object:
 
 def _own_file_doors(folder: Path) -> Iterator[Door]:
     from liqtruth.compare.calibration.record import load
-    from liqtruth.compare.divergence.files import read_json
     from liqtruth.compare.validation.final_window import FILE as WINDOWS
     from liqtruth.compare.validation.final_window import opened_windows
     from liqtruth.estimator.model.leverage_model import from_json
@@ -145,11 +143,8 @@ def _own_file_doors(folder: Path) -> Iterator[Door]:
     from liqtruth.indexer.positions.watch_state import read_state as read_watch
 
     known = seeds()
-    maps, divergences, records = (Desk(folder, name) for name in ("map file", "divergence file", "records"))
+    maps, records = (Desk(folder, name) for name in ("map file", "records"))
     yield Door("map file", known["map file"], lambda content: read_map(maps.file(content)))
-    yield Door(
-        "divergence file", known["divergence file"], lambda c: read_json(divergences.file(c, (".json",)))
-    )
     yield Door("leverage model", known["leverage model"], lambda content: from_json(content, "input"))
 
     def record(content: bytes) -> object:

@@ -11,8 +11,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from liqtruth.compare.divergence.divergence import compare_maps
-from liqtruth.compare.divergence.files import to_json as divergence_json
 from liqtruth.estimator.model.leverage_model import known_models
 from liqtruth.heatmap.files import about, to_csv, to_json, write_map
 from liqtruth.sandbox.hyperliquid.fills import newest_fills
@@ -21,7 +19,6 @@ from liqtruth.sandbox.hyperliquid.node_state import write_state
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.sandbox.venues.binance import BinanceApi
-from tests.compare.maps import crowd, map_of
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain
 from tests.markets import market_of
@@ -57,7 +54,6 @@ def seeds() -> dict[str, list[bytes]]:
         "node fills": [*_fill_lines(), *_recorded("hyperliquid/node_fills*.gz")],
         "address list": [f"{ADDRESS}\n{ADDRESS[:-1]}2\n".encode(), f"address,x\n{ADDRESS},1\n".encode()],
         "map file": _maps(),
-        "divergence file": [_divergence()],
         "leverage model": [model.to_json() for model in known_models().values()],
         "records": [b'{"windows": []}', b'{"as_of": null, "reads": 5, "tape": {"trades": 3}}', b"{}"],
         "info answers": answers,
@@ -216,11 +212,6 @@ def _maps() -> list[bytes]:
         write_map(drawn, path)
         csv = f"# {json.dumps(about(drawn))}\n{to_csv(drawn)}"
         return [to_json(drawn).encode(), csv.encode(), path.read_bytes()]
-
-
-def _divergence() -> bytes:
-    truth, model = map_of(crowd(1)), map_of(crowd(2), venue="binance", model="tiers")
-    return divergence_json(compare_maps(truth, [model])).encode()
 
 
 def _tape_messages() -> Iterator[bytes]:

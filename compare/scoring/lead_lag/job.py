@@ -16,7 +16,7 @@ import numpy as np
 from liqtruth.compare.observed.price_path import PricePath, load_path
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
-from liqtruth.compare.scoring.realised.swept import swept_by_map
+from liqtruth.compare.scoring.realised.map_series import swept_by_map
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.compare.statistics.intervals import DAY_MS
 from liqtruth.estimator.venues.table import venue_named
@@ -24,7 +24,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.notes import Notes, note, texts
 from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.positions.universe import VENUE
@@ -52,11 +52,11 @@ class LeadLagReport(msgspec.Struct, frozen=True):
     seed: int
     answer: str
     leads: tuple[Lead, ...]
-    notes: tuple[str, ...]
+    notes: Notes
 
     def describe(self) -> list[str]:
         """The answer in words, and what must be known beside it."""
-        return [self.answer, *self.notes]
+        return [self.answer, *texts(self.notes)]
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,18 @@ def lead_lag_stored(
         answer=lead_sentence(leads[0], venue.name, plan.step),
         leads=leads,
         notes=(
-            f"{len(maps)} exact maps of {VENUE}, swept by the prices of {prices_of} in bars of {path.bar_min:g} min; "
-            f"a map counts for {hours(STALE)} after its reading",
-            path.bars.prices().text,
-            "correlations of ranks, rid of their day's mean and of the rank of the step's own move to the side; lag 1 "
-            "holds what was swept in a step against the liquidations of the next",
-            "null: whole days of liquidations shuffled; the p-value is of the highest correlation over all lags",
-            *texts(realised.said),
+            note(
+                "exact_maps_swept",
+                maps=len(maps),
+                venue=VENUE,
+                prices_of=prices_of,
+                bar_min=path.bar_min,
+                counts_for=hours(STALE),
+            ),
+            path.bars.prices(),
+            note("correlated_within_days"),
+            note("null_of_shuffled_days"),
+            *realised.notes,
         ),
     )
 

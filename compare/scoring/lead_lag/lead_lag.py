@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.scoring.visits.major_zones import BoolArray
-from liqtruth.compare.statistics.correlation import ranks
+from liqtruth.compare.statistics.intervals import ranks
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 

@@ -9,6 +9,7 @@ from liqtruth.compare.scoring.lead_lag.job import LeadLagReport
 from liqtruth.compare.scoring.lead_lag.lead_lag import Lead
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, LONG, MARK, MODELS, SHADE, SHORT, themed
+from liqtruth.heatmap.notes import texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -112,7 +113,7 @@ def write_page(report: LeadLagReport, path: Path) -> None:
                 page.Table(HEADS, [(lead.side, lead_cells(lead, report.step_min)) for lead in report.leads]),
             )
         ],
-        notes=report.notes,
+        notes=texts(report.notes),
     )
 
 

@@ -1,22 +1,46 @@
-"""How models stand in the ledger: their scored forecasts, pooled per market, horizon and what exactly the model was.
+"""How models stand in the ledger: their scored forecasts, pooled per market, horizon and what exactly the model was;
+what counts against a model; and both as a table in the terminal.
 
-Replays are kept apart from forecasts, and a model that was fitted anew apart from what it was before.
+Replays are kept apart from forecasts, and a model that was fitted anew apart from what it was before. A flag needs at
+least ten liquidations, and an upper bound below the baseline: of the share of liquidations in the thickest tenth of its
+zones below chance, or of its difference in rank skill below zero.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from sqlmodel import select
 
-from liqtruth.compare.scoring.realised.scores import SideScore, score_sides
-from liqtruth.compare.scoring.realised.windows import Windows
-from liqtruth.estimator.model.baselines import TIERS, UNIFORM
+from liqtruth.compare.scoring.realised.scores import SideScore, horizon_name, score_sides
+from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, precision_text
+from liqtruth.compare.scoring.realised.windows import LEAST_EVENTS, Precision, Windows
+from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS, UNIFORM
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
 Scored = tuple[Forecast, ForecastScore]
+COLUMNS = (
+    "market",
+    "model",
+    "ahead",
+    "made",
+    "scored",
+    "partial rank",
+    "predicted/realised",
+    "top tenth",
+    "chance",
+    "flag",
+)
 
 
 class LeaderboardRow(msgspec.Struct, frozen=True):
@@ -54,14 +78,78 @@ def leaderboard(
     return tuple(_row(groups[key], scores, seed) for key in ordered)
 
 
+def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -> Notes:
+    """Notes for the `quality` of a map of `model` on `venue` (a name, several with commas, or `all`).
+
+    `weights` keeps what concerns one leverage model by its name. Empty where the ledger has nothing against it; with
+    no scored forecast that is one look at an index.
+    """
+    venues = None if venue.strip() == "all" else [name.strip() for name in venue.split(",")]
+    if model not in store.once(_scored_models):
+        return ()
+    return tuple(
+        line
+        for one in leaderboard(store, model, venues)
+        if weights is None or one.weights in ("", weights)
+        for line in flags_of_row(one)
+    )
+
+
+def flags_of_row(one: LeaderboardRow) -> Notes:
+    """What one standing gives reason to say."""
+    if one.pooled is None or one.pooled.events < LEAST_EVENTS:
+        return ()
+    replayed = " of replays" if one.replayed else ""
+    where = f"ledger{replayed}, {one.venue} {one.coin} {horizon_name(one.horizon_s)}, {one.scored} scored"
+    return tuple(reason.of(where) for reason in _reasons(one.name, one.pooled))
+
+
+def ledger_table(rows: Sequence[LeaderboardRow]) -> Table:
+    """What is known of each so far."""
+    from rich.table import Table
+
+    table = Table(title="Forecasts kept before their time, and what came of them", title_justify="left")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in ("market", "model", "flag") else "right")
+    for one in rows:
+        table.add_row(*_cells(one))
+    return table
+
+
+def ledger_lines(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
+    """Flags in full, then what stands against believing a row."""
+    if not rows:
+        yield "no forecast is stored: `liqtruth score forecast COIN --venue NAME` keeps one"
+    for one in rows:
+        yield from (f"flag: {line}" for line in flags_of_row(one))
+    if any(one.replayed for one in rows):
+        yield "replay: made when what it speaks of could be known; no evidence of foresight"
+    if any(one.synthetic for one in rows):
+        yield f"{SYNTHETIC}: forecasts on markets of the sandbox, not of an exchange"
+    for one in rows:
+        if one.pooled is not None:
+            where = f"{one.venue} {one.coin} {one.name} {horizon_name(one.horizon_s)}"
+            yield from (lacking.of(where).text for lacking in one.pooled.notes)
+
+
 def _group(row: Forecast) -> tuple[object, ...]:
-    return row.venue, row.coin, row.model, row.weights, row.model_hash, row.horizon_s, row.replayed
+    return row.venue, row.coin, _name(row), row.weights, row.model_hash, row.horizon_s, row.replayed
+
+
+def _name(row: Forecast) -> str:
+    """What the model of a row is called now."""
+    return FORMER_NAMES.get(row.model, row.model)
+
+
+def _names(model: str) -> list[str]:
+    """All that the model has been called."""
+    return [model, *(former for former, name in FORMER_NAMES.items() if name == model)]
 
 
 def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[Forecast]:
     query = select(Forecast)
     if model is not None:
-        query = query.where(Forecast.model == model)
+        query = query.where(Forecast.model.in_(_names(model)))  # type: ignore[attr-defined]
     if venues is not None:
         query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
     with store.database.session() as session:
@@ -71,7 +159,7 @@ def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) ->
 def _scores(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[ForecastScore]:
     query = select(ForecastScore).join(Forecast)
     if model is not None:
-        query = query.where(Forecast.model == model)
+        query = query.where(Forecast.model.in_(_names(model)))  # type: ignore[attr-defined]
     if venues is not None:
         query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
     with store.database.session() as session:
@@ -84,7 +172,7 @@ def _row(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed:
     return LeaderboardRow(
         venue=first.venue,
         coin=first.coin,
-        model=first.model,
+        model=_name(first),
         weights=first.weights,
         model_hash=first.model_hash,
         horizon_s=first.horizon_s,
@@ -92,7 +180,7 @@ def _row(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed:
         synthetic=any(row.synthetic for row in rows),
         forecasts=len(rows),
         scored=len({row.hash for row, _ in scored}),
-        pooled=_pooled(scored, first.model, 1000 * first.horizon_s, seed) if scored else None,
+        pooled=_pooled(scored, _name(first), 1000 * first.horizon_s, seed) if scored else None,
     )
 
 
@@ -126,3 +214,57 @@ def _maps(scored: Sequence[Scored], model: str) -> Iterator[tuple[str, str, str]
     yield UNIFORM, "uniform_usd", "uniform_hits"
     if model != TIERS and all(score.tiers_usd is not None for _, score in scored):
         yield TIERS, "tiers_usd", "tiers_hits"
+
+
+def _reasons(name: str, pooled: SideScore) -> Iterator[Note]:
+    found = pooled.maps[0].precision
+    if found is not None and found.high < found.chance:
+        yield note(
+            "worse_than_chance",
+            model=name,
+            share=found.share,
+            events=found.events,
+            high=found.high,
+            chance=found.chance,
+        )
+    for baseline in pooled.maps[1:]:
+        skill = baseline.skill
+        if skill is not None and skill.high is not None and skill.low is not None and skill.high < 0:
+            yield note(
+                "worse_than_baseline",
+                model=name,
+                baseline=baseline.name,
+                by=-skill.value,
+                low=-skill.high,
+                high=-skill.low,
+            )
+
+
+def _scored_models(store: Store) -> set[str]:
+    """Models of which the ledger has a score."""
+    query = select(Forecast.model).join(ForecastScore).distinct()
+    with store.database.session() as session:
+        return {FORMER_NAMES.get(model, model) for model in session.exec(query).all()}
+
+
+def _cells(one: LeaderboardRow) -> tuple[str, ...]:
+    model = f"{one.name} {one.model_hash[:6]}" + (" (replay)" if one.replayed else "")
+    market = f"{one.venue} {one.coin}" + (f" ({SYNTHETIC})" if one.synthetic else "")
+    about = (market, model, horizon_name(one.horizon_s), f"{one.forecasts:,}", f"{one.scored:,}")
+    if one.pooled is None:
+        return (*about, *[UNKNOWN] * 4, "")
+    score = one.pooled.maps[0]
+    flag = "worse than a baseline" if flags_of_row(one) else ""
+    found = score.precision
+    return (
+        *about,
+        estimate_text(score.partial),
+        estimate_text(score.ratio, "ratio"),
+        precision_text(found),
+        _chance(found),
+        flag,
+    )
+
+
+def _chance(found: Precision | None) -> str:
+    return UNKNOWN if found is None else f"{found.chance:.0%}"

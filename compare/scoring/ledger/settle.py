@@ -12,7 +12,7 @@ from liqtruth.compare.errors import ContentChanged
 from liqtruth.compare.observed.price_path import MarkPath, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.ledger.ledger import Content, insert_new, open_forecasts, read_content
-from liqtruth.compare.scoring.realised.swept import SweptUsd, swept_by_distance, swept_by_map
+from liqtruth.compare.scoring.realised.map_series import SweptUsd, swept_by_distance, swept_by_map
 from liqtruth.compare.scoring.realised.windows import Windows, windows_of
 from liqtruth.estimator.model.baselines import TIERS, UNIFORM
 from liqtruth.estimator.venues.table import venue_named

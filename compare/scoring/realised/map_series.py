@@ -1,4 +1,9 @@
-"""Maps of a model over time, in pieces that memory holds, and the baselines of the same moments beside them."""
+"""Maps of a model over time, in pieces that memory holds, and the baselines of the same moments beside them.
+
+Of a map only one thing is asked: the mass that a move liquidates, between the mark and a price, at many moments at once
+(`SweptUsd`). Within a bin mass is spread evenly in log price; in the mark's own bin between the mark and the bin's far
+edge. Shorts are longs on the mirrored axis.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,25 +12,93 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.scoring.realised.swept import SweptUsd, held_usd, swept_by_distance, swept_by_series
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import TIERS, UNIFORM
+from liqtruth.estimator.model.baselines import TIERS, UNIFORM, uniform_share
 from liqtruth.estimator.model.leverage import MODELS
 from liqtruth.estimator.model.model_in_use import CALIBRATED
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Note, Notes, sentence
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import Note, Notes, note, sentence
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.history import exact_series
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.store import Store
 
+SweptUsd = Callable[[str, IntArray, FloatArray], FloatArray]
+"""Of a side, moments (by place) and prices: USD between each moment's mark and the price."""
 EXACT: Final = "exact"
 SCORED: Final = (VINTAGES, CALIBRATED, *MODELS, UNIFORM, EXACT)
 PIECE_STEPS: Final = 480
 """Moments of one piece; each has a grid and a warm-up of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Rising:
+    """Mass per moment on an axis of bins that rises towards the mark, which is at `mark` bins."""
+
+    mass: FloatArray
+    risen: FloatArray
+    mark: FloatArray
+
+    def until(self, moment: IntArray, place: FloatArray) -> FloatArray:
+        """Between the mark and `place`, in bins; nothing where `place` is behind the mark."""
+        last = self.mass.shape[1] - 1
+        mark = self.mark[moment]
+        at = np.minimum(np.clip(place, 0.0, last + 1.0), mark)
+        own = np.minimum(np.floor(mark), last).astype(np.int64)
+        bin_ = np.minimum(np.floor(at).astype(np.int64), own)
+        within = at - bin_
+        share = np.where(bin_ == own, within / np.maximum(mark - own, 1e-12), within)
+        share = np.where(place >= mark, 1.0, np.clip(share, 0.0, 1.0))
+        below = self.risen[moment, bin_] + self.mass[moment, bin_] * share
+        left = np.where(place >= mark, 0.0, self.risen[moment, own + 1] - below)
+        return np.maximum(left, 0.0)
+
+
+def swept_by(grid: PriceGrid, long_usd: FloatArray, short_usd: FloatArray, mark_px: FloatArray) -> SweptUsd:
+    """Of maps of shape (moments, bins) on one grid."""
+    mark = _place(grid, mark_px)
+    sides = {
+        "long": _rising(long_usd, mark),
+        "short": _rising(short_usd[:, ::-1], grid.bins - mark),
+    }
+
+    def swept(side: str, moment: IntArray, px: FloatArray) -> FloatArray:
+        place = _place(grid, px)
+        return sides[side].until(moment, place if side == "long" else grid.bins - place)
+
+    return swept
+
+
+def swept_by_series(series: HeatmapSeries, mark_px: FloatArray) -> SweptUsd:
+    """From these marks, which may be later than the maps' own."""
+    return swept_by(series.grid, series.long_usd, series.short_usd, mark_px)
+
+
+def swept_by_map(heatmap: Heatmap) -> SweptUsd:
+    """Of one map: the only moment is 0."""
+    mark = np.array([heatmap.mark_px])
+    return swept_by(heatmap.grid, heatmap.long_usd[None, :], heatmap.short_usd[None, :], mark)
+
+
+def swept_by_distance(mark_px: FloatArray, side_usd: FloatArray) -> SweptUsd:
+    """Of the baseline `uniform`, which knows the mark and how much is open: `side_usd` per moment."""
+
+    def swept(side: str, moment: IntArray, px: FloatArray) -> FloatArray:
+        away = np.log(mark_px[moment] / px) * (1 if side == "long" else -1)
+        return np.asarray(side_usd[moment] * uniform_share(away))
+
+    return swept
+
+
+def held_usd(series: HeatmapSeries) -> FloatArray:
+    """Open interest of each moment; where it is not known, half of what is on the map."""
+    on_map = (np.nan_to_num(series.long_usd) + np.nan_to_num(series.short_usd)).sum(axis=1) / 2
+    known = [each.open_interest_usd if each else None for each in series.coverage]
+    return np.array([half if usd is None else usd for usd, half in zip(known, on_map, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -57,7 +130,7 @@ class Piece:
     moments_ms: IntArray
     mark_px: FloatArray
     maps: dict[str, SweptUsd]
-    said: Notes
+    notes: Notes
     synthetic: bool = False
 
 
@@ -74,9 +147,21 @@ def count_of_pieces(asked: Asked, start: datetime, end: datetime) -> int:
     return -(-(end - start) // (PIECE_STEPS * asked.step))
 
 
+def _rising(mass: FloatArray, mark: FloatArray) -> _Rising:
+    known = np.nan_to_num(mass)
+    return _Rising(known, np.concatenate([np.zeros((len(known), 1)), np.cumsum(known, axis=1)], axis=1), mark)
+
+
+def _place(grid: PriceGrid, px: FloatArray) -> FloatArray:
+    """In bins from the lowest edge; one within rounding of an edge is on it."""
+    place = np.log(px / grid.mark_px) / grid.log_width + grid.bins_each_way
+    near = np.round(place)
+    return np.asarray(np.where(np.abs(place - near) < 1e-9, near, place))
+
+
 def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
     try:
-        scored, tiers, said = _series(store, asked, start, end)
+        scored, tiers, notes = _series(store, asked, start, end)
     except MissingData as error:
         nothing = np.zeros(0)
         return Piece(nothing.astype(np.int64), nothing, {}, (sentence(str(error)),))
@@ -87,7 +172,9 @@ def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
         maps[TIERS] = swept_by_series(tiers, mark)
     known = np.array([held is not None for held in scored.coverage])
     moments = np.array([round(moment.timestamp() * 1000) for moment in scored.times], dtype=np.int64)
-    return Piece(moments, np.where(known, mark, np.nan), maps, (*said, *_said(scored)), scored.synthetic)
+    return Piece(
+        moments, np.where(known, mark, np.nan), maps, (*notes, *_input_notes(scored)), scored.synthetic
+    )
 
 
 def _series(
@@ -116,11 +203,11 @@ def _exact(
         return (
             exact_series(store, asked.coin, start, last, asked.step),
             None,
-            (sentence(f"no baseline tiers: {error}"),),
+            (note("no_tiers", reason=str(error)),),
         )
     exact = exact_series(store, asked.coin, tiers.times[0], tiers.times[-1], asked.step)
     return exact, tiers, ()
 
 
-def _said(series: HeatmapSeries) -> Iterator[Note]:
+def _input_notes(series: HeatmapSeries) -> Iterator[Note]:
     return (finding.of("input") for finding in series.quality)

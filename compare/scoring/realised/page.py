@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from liqtruth.compare.scoring.realised.score import HorizonScore, Scored
-from liqtruth.compare.scoring.realised.scores import SideScore
+from liqtruth.compare.scoring.realised.job import HorizonScore, Scored
+from liqtruth.compare.scoring.realised.scores import SideScore, horizon_name
 from liqtruth.compare.scoring.realised.shown import notes_of
-from liqtruth.compare.scoring.realised.verdict import horizon_name
 from liqtruth.compare.scoring.realised.windows import Windows
 from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.heatmap.drawing import page

@@ -1,36 +1,45 @@
-"""Scores of maps on realised liquidations: rank skill with the move taken out, level, and precision of zones.
+"""Scores of maps on realised liquidations: rank skill with the move taken out, level, and precision of zones; and the
+verdict: against which baseline a model is better, where it is worse, where it is open.
 
 The plain Spearman correlation stands beside the partial one because it flatters: a larger move sweeps more of any map
 and liquidates more, so that a map that knows only distance already correlates. What counts is the partial one, and its
 difference from that of the baselines.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from liqtruth.compare.scoring.realised.precision import Precision, precision_of
-from liqtruth.compare.scoring.realised.windows import Windows, apart, joined
-from liqtruth.compare.statistics.correlation import (
-    LEAST_WINDOWS,
-    partial,
-    rank_covariances,
+from liqtruth.compare.scoring.realised.windows import (
+    LEAST_EVENTS,
+    LEAST_ZONES,
+    Precision,
+    Windows,
+    apart,
+    joined,
+    precision_of,
 )
 from liqtruth.compare.statistics.intervals import (
+    LEAST_DAYS,
+    LEAST_WINDOWS,
     Draws,
     Estimate,
     drawn_days,
+    partial,
+    rank_covariances,
     weighted_medians,
 )
 from liqtruth.estimator.model.baselines import UNIFORM
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.notes import Note, Notes, note
 
 SIDES: Final = ("long", "short", "pooled")
-PLAIN_FLATTERS: Final = (
-    "plain rank correlation flatters: any map has more mass in a larger move; read the partial one"
-)
+BETTER: Final = "beats"
+WORSE: Final = "is worse than"
+OPEN: Final = "is not told apart from"
+UNKNOWN: Final = "cannot be held against"
 
 
 class MapScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +71,7 @@ class SideScore(msgspec.Struct, frozen=True, kw_only=True):
     told_usd: float
     realised_usd: float | None
     maps: tuple[MapScore, ...]
-    notes: tuple[str, ...]
+    notes: Notes
 
 
 def score_sides(
@@ -106,6 +115,57 @@ def score_windows(windows: Windows, side: str, horizon_ms: int, seed: int = 0) -
     )
 
 
+def standing(skill: Estimate | None, events: int) -> str:
+    """In which of the four words a difference to a baseline is told: by whether its interval has zero in it.
+
+    Without an interval, or with fewer than ten liquidations, it is not told.
+    """
+    if skill is None or skill.low is None or skill.high is None or events < LEAST_EVENTS:
+        return UNKNOWN
+    if skill.low > 0:
+        return BETTER
+    return WORSE if skill.high < 0 else OPEN
+
+
+def horizon_verdict(model: str, horizon_s: int, pooled: SideScore) -> str:
+    """Of one horizon, both sides together."""
+    parts = [
+        f"{standing(score.skill, pooled.events)} {score.name}{_size(score.skill)}"
+        for score in pooled.maps[1:]
+    ]
+    return f"{horizon_name(horizon_s)}: {model} {'; '.join(parts) or 'has no baseline beside it'}"
+
+
+def overall_verdict(model: str, pooled: Iterable[tuple[int, SideScore]]) -> tuple[str, ...]:
+    """One line per baseline over all horizons (in seconds), both sides together."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for horizon_s, side in pooled:
+        for score in side.maps[1:]:
+            words = found.setdefault(score.name, {})
+            words.setdefault(standing(score.skill, side.events), []).append(horizon_name(horizon_s))
+    return tuple(f"{model} {'; '.join(_where(name, words))}" for name, words in found.items())
+
+
+def _where(name: str, words: dict[str, list[str]]) -> Iterator[str]:
+    for word in (BETTER, WORSE, OPEN, UNKNOWN):
+        if word in words:
+            why = " (no interval, or too few liquidations)" if word == UNKNOWN else ""
+            yield f"{word} {name} at {', '.join(words[word])}{why}"
+
+
+def _size(skill: Estimate | None) -> str:
+    if skill is None:
+        return ""
+    if skill.low is None or skill.high is None:
+        return f" ({skill.value:+.2f}, no interval)"
+    return f" ({skill.value:+.2f}, 95 % {skill.low:+.2f} to {skill.high:+.2f})"
+
+
+def horizon_name(horizon_s: int) -> str:
+    """`15 min`, `1 h`."""
+    return f"{horizon_s / 3600:g} h" if horizon_s >= 3600 else f"{horizon_s / 60:g} min"
+
+
 def _correlations(
     windows: Windows, draws: Draws, names: Sequence[str]
 ) -> tuple[list[FloatArray], list[FloatArray]]:
@@ -142,18 +202,15 @@ def _precision(windows: Windows, name: str, once: np.ndarray) -> Precision | Non
     return precision_of(float(zoned.sum()), float(windows.hits[name][once].sum()), float(chance))
 
 
-def _notes(windows: Windows, draws: Draws, scored: MapScore, zoned: float) -> Iterator[str]:
+def _notes(windows: Windows, draws: Draws, scored: MapScore, zoned: float) -> Iterator[Note]:
     count = windows.start_ms.size
     if count < LEAST_WINDOWS:
-        yield f"{count} windows: at least {LEAST_WINDOWS} are needed for a rank correlation"
+        yield note("too_few_windows", count=count, least=LEAST_WINDOWS)
     elif not windows.told_usd.any():
-        yield "nothing was liquidated: there is no rank to correlate with"
+        yield note("nothing_liquidated")
     if not draws.enough:
-        yield f"{draws.times.shape[1]} days: no intervals, at least 5 are needed"
+        yield note("too_few_days", days=draws.times.shape[1], least=LEAST_DAYS)
     if np.isnan(windows.coverage).any():
-        yield "coverage is not known: no ratios"
+        yield note("no_ratios")
     if scored.precision is None:
-        yield (
-            f"{zoned:.0f} liquidations in zones of windows that swept at least 10 of 25 bps: "
-            "no precision, at least 10 are needed"
-        )
+        yield note("too_few_in_zones", count=zoned, zones=LEAST_ZONES, least=LEAST_EVENTS)

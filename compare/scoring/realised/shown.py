@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from math import exp
 from typing import TYPE_CHECKING, Final
 
-from liqtruth.compare.scoring.realised.precision import Precision
-from liqtruth.compare.scoring.realised.score import HorizonScore, RealisedScore
-from liqtruth.compare.scoring.realised.scores import MapScore
-from liqtruth.compare.scoring.realised.verdict import horizon_name
+from liqtruth.compare.scoring.realised.job import HorizonScore, RealisedScore
+from liqtruth.compare.scoring.realised.scores import MapScore, horizon_name
+from liqtruth.compare.scoring.realised.windows import Precision
 from liqtruth.compare.statistics.intervals import Estimate
-from liqtruth.heatmap.notes import of_codes, texts, without_codes
+from liqtruth.heatmap.notes import Note, of_codes, texts, without_codes
 from liqtruth.heatmap.text import usd, utc_text
 
 if TYPE_CHECKING:
@@ -118,9 +117,9 @@ def notes_of(score: RealisedScore) -> Iterator[str]:
 
 
 def _notes_of_horizons(score: RealisedScore) -> Iterator[str]:
-    """What is lacking with both sides together; what is true of several horizons is said once."""
-    told_at: dict[str, list[str]] = {}
+    """What is lacking with both sides together; what is true of several horizons is noted once."""
+    horizons: dict[Note, list[str]] = {}
     for horizon in score.horizons:
         for note in horizon.sides[-1].notes:
-            told_at.setdefault(note, []).append(horizon_name(horizon.horizon_s))
-    yield from (f"{', '.join(names)}: {note}" for note, names in told_at.items())
+            horizons.setdefault(note, []).append(horizon_name(horizon.horizon_s))
+    yield from (note.of(", ".join(names)).text for note, names in horizons.items())

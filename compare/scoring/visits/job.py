@@ -34,8 +34,8 @@ from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
-from liqtruth.heatmap.text import counted, hours, of_ms, utc_text
+from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, note, of_codes, texts
+from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.errors import NothingStored
@@ -66,11 +66,11 @@ class VisitReport(msgspec.Struct, frozen=True):
     visits: tuple[VisitRow, ...]
     alignment: Alignment | None
     claims: tuple[Answer, ...]
-    notes: tuple[str, ...]
+    notes: Notes
 
     def describe(self) -> list[str]:
         """What the tables have no room for."""
-        return [visit_sentence(row) for row in self.visits if row.side == "both"] + list(self.notes)
+        return [visit_sentence(row) for row in self.visits if row.side == "both"] + list(texts(self.notes))
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def visits_stored(
         visits=visits,
         alignment=alignment,
         claims=answers(visits, alignment, no_exact),
-        notes=(*_reading_notes(plan, zones, path), *texts(notes)),
+        notes=(*_reading_notes(plan, zones, path), *notes),
     )
 
 
@@ -217,17 +217,22 @@ def _alignment(zones: MajorZones, exact: list[Heatmap], plan: VisitPlan) -> tupl
 
 def _synthetic(coverages: Iterable[Coverage]) -> Notes:
     """That maps are of the sandbox, once."""
-    notes = (note for coverage in coverages for note in of_codes(coverage.notes, SYNTHETIC_NOTES))
+    notes = (one for coverage in coverages for one in of_codes(coverage.notes, SYNTHETIC_NOTES))
     return tuple(dict.fromkeys(notes))
 
 
-def _reading_notes(plan: VisitPlan, zones: MajorZones, path: PricePath) -> tuple[str, ...]:
+def _reading_notes(plan: VisitPlan, zones: MajorZones, path: PricePath) -> Notes:
     left_out = at_the_mark(zones, plan.tolerance_pct)
     return (
-        f"{zones.moments} maps, the {plan.top} heaviest zones a side within {plan.within_pct:g} % of the mark; "
-        f"visited: price came within {plan.tolerance_pct:g} % of the peak, in bars of {path.bar_min:g} min",
-        path.bars.prices("visited").text,
-        *((f"{counted(left_out, 'zone')} left out: the price was there already",) if left_out else ()),
-        "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as "
-        "far in units of the three days before",
+        note(
+            "zones_visited",
+            maps=zones.moments,
+            top=plan.top,
+            within_pct=plan.within_pct,
+            tolerance_pct=plan.tolerance_pct,
+            bar_min=path.bar_min,
+        ),
+        path.bars.prices("visited"),
+        *((note("zones_at_the_mark", count=left_out),) if left_out else ()),
+        note("expected_visits"),
     )

@@ -19,9 +19,9 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.heatmap.text import of_ms
-from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.maps.exact import map_of_positions
 from liqtruth.indexer.maps.history import MOST_MOMENTS
-from liqtruth.indexer.positions.readings import check_coin
+from liqtruth.indexer.positions.readings import check_coin, coin_over_time, no_positions
 from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.store import Store
@@ -113,9 +113,11 @@ def exact_maps_between(
     check_coin(store, coin)
     wanted = reading_times(store, coin, start, end, step)
     maps = []
-    for done, at in enumerate(wanted, start=1):
-        maps.append(exact_map(store, coin, at))
-        on_progress(done / len(wanted))
+    for at, known in zip(wanted, coin_over_time(store, coin, wanted) if wanted else (), strict=True):
+        if known is None:
+            raise no_positions(coin, at)
+        maps.append(map_of_positions(known.positions, coin, known.market, notes=known.notes))
+        on_progress(len(maps) / len(wanted))
     return [maps[0], *(b for a, b in pairwise(maps) if b.as_of > a.as_of)] if maps else []
 
 

@@ -12,6 +12,7 @@ from liqtruth.compare.statistics.intervals import Estimate, scaled
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -137,7 +138,7 @@ def write_page(report: VisitReport, path: Path) -> None:
             f"{report.top} heaviest zones a side, {tolerance}"
         ],
         answer=[visit_sentence(row) for row in report.visits if row.side == BOTH],
-        notes=report.notes,
+        notes=texts(report.notes),
         r=report,
         visits=[
             page.panel(f"visits-{side}", visits_figure(report, side), f"zones of {side}s") for side in SIDES

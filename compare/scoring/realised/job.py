@@ -13,8 +13,13 @@ from liqtruth.compare.conclusion import barred, barred_said
 from liqtruth.compare.observed.price_path import MarkPath, last_bar_end, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.realised.map_series import Asked, Piece, count_of_pieces, pieces
-from liqtruth.compare.scoring.realised.scores import PLAIN_FLATTERS, SideScore, score_sides
-from liqtruth.compare.scoring.realised.verdict import horizon_name, horizon_verdict, overall_verdict
+from liqtruth.compare.scoring.realised.scores import (
+    SideScore,
+    horizon_name,
+    horizon_verdict,
+    overall_verdict,
+    score_sides,
+)
 from liqtruth.compare.scoring.realised.windows import Windows, joined, windows_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
@@ -24,7 +29,7 @@ from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note, of_codes, sentence
+from liqtruth.heatmap.notes import Note, Notes, note, of_codes
 from liqtruth.heatmap.text import of_ms, utc_text
 from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
@@ -104,11 +109,11 @@ def score_realised(
     realised = realised.within_bars(path)
     parts: dict[int, list[tuple[Windows, Windows]]] = {}
     drawn_with = _leverage_model(store, asked)
-    said = [*_after_the_fact(drawn_with, start)]
+    notes = [*_after_the_fact(drawn_with, start)]
     moments, count = 0, count_of_pieces(asked, start, end)
     for number, piece in enumerate(pieces(store, asked, start, end), start=1):
         moments += piece.moments_ms.size
-        said += piece.said
+        notes += piece.notes
         realised = dataclasses.replace(realised, synthetic=realised.synthetic or piece.synthetic)
         for horizon in _horizons(path):
             parts.setdefault(_s(horizon), []).extend(_windows(piece, path, realised, horizon))
@@ -119,7 +124,7 @@ def score_realised(
         if pairs
     }
     why = _not_ranked(store, asked, drawn_with, start, end)
-    return _silenced(_scored(asked, windows, path, realised, moments, said, seed), why)
+    return _silenced(_scored(asked, windows, path, realised, moments, notes, seed), why)
 
 
 def _silenced(scored: Scored, why: str | None) -> Scored:
@@ -141,13 +146,13 @@ def _scored(
     path: MarkPath,
     realised: Realised,
     moments: int,
-    said: Sequence[Note],
+    notes: Sequence[Note],
     seed: int,
 ) -> Scored:
     seen = [side.start_ms for pair in windows.values() for side in pair if side.start_ms.size]
     refused = _refused(path)
     if not seen:
-        raise MissingData(_nothing(asked, moments, realised, refused, said))
+        raise MissingData(_nothing(asked, moments, realised, refused, notes))
     horizons = tuple(
         HorizonScore(horizon_s, sides, horizon_verdict(asked.model, horizon_s, sides[-1]))
         for horizon_s, pair in windows.items()
@@ -170,7 +175,7 @@ def _scored(
         verdict=overall_verdict(asked.model, [(one.horizon_s, one.sides[-1]) for one in horizons]),
         notes=tuple(
             dict.fromkeys(
-                (*_about(realised.synthetic), path.prices(), *realised.said, sentence(PLAIN_FLATTERS), *said)
+                (*_about(realised.synthetic), path.prices(), *realised.notes, note("plain_flatters"), *notes)
             )
         ),
     )
@@ -189,15 +194,17 @@ def _span(
             f"no candles of {asked.venue} {asked.coin}{'' if start is None else f' from {utc_text(start)} on'}: "
             f"`liqtruth feed fetch {asked.venue} {asked.coin}` brings them"
         )
-    first_heard, last_heard = (of_ms(int(at)) for at in (realised.spans_ms[0, 0], realised.spans_ms[-1, 1]))
+    first_observed, last_observed = (
+        of_ms(int(at)) for at in (realised.spans_ms[0, 0], realised.spans_ms[-1, 1])
+    )
     wanted_end = last if end is None else end
     wanted_start = wanted_end - USUAL_SPAN if start is None else start
-    until = min(wanted_end, last, _up(last_heard, asked.step))
-    since = max(wanted_start, first_heard - asked.step)
+    until = min(wanted_end, last, _up(last_observed, asked.step))
+    since = max(wanted_start, first_observed - asked.step)
     if since >= until:
         raise MissingData(
-            f"liquidations of {asked.venue} {asked.coin} were listened to from {utc_text(first_heard)} to "
-            f"{utc_text(last_heard)}, prices end at {utc_text(last)}: nothing between {utc_text(wanted_start)} and "
+            f"liquidations of {asked.venue} {asked.coin} were listened to from {utc_text(first_observed)} to "
+            f"{utc_text(last_observed)}, prices end at {utc_text(last)}: nothing between {utc_text(wanted_start)} and "
             f"{utc_text(wanted_end)} has both"
         )
     return since, until
@@ -252,10 +259,7 @@ def _leverage_model(store: Store, asked: Asked) -> LeverageModel | None:
 def _after_the_fact(model: LeverageModel | None, start: datetime) -> Iterator[Note]:
     """Weights that were made after the first scored moment may have been fitted on what they are scored on."""
     if model is not None and model.kind != "prior" and model.provenance.made_at > start:
-        yield sentence(
-            f"weights {model.name} were made at {utc_text(model.provenance.made_at)}, after the first moment here: "
-            "what they were fitted on may be among it; forecasts of the ledger are free of that"
-        )
+        yield note("weights_made_later", weights=model.name, made=utc_text(model.provenance.made_at))
 
 
 def _not_ranked(
@@ -294,9 +298,9 @@ def _about(synthetic: bool) -> Iterator[Note]:
 
 
 def _nothing(
-    asked: Asked, moments: int, realised: Realised, refused: Sequence[Refused], said: Sequence[Note]
+    asked: Asked, moments: int, realised: Realised, refused: Sequence[Refused], notes: Sequence[Note]
 ) -> str:
-    reasons = (*said, *of_codes(realised.said, ("listened",)))
+    reasons = (*notes, *of_codes(realised.notes, ("listened",)))
     why = refused[0].reason if len(refused) == len(HORIZONS) else reasons[0].text
     return (
         f"none of {moments} moments of {asked.venue} {asked.coin} has a map, whole bars after it and liquidations "

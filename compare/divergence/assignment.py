@@ -1,0 +1,147 @@
+"""Clusters of two maps, one to one: which agree, which are shifted, which one map misses and which only it has.
+
+Assigned so that the sum of all costs is least. A pair costs its distance, as a share of the farthest that a cluster may
+be shifted, and how unlike the shares of their sides are; a cluster alone costs 1, so that two clusters of like size are
+taken for one that is shifted, rather than for one missed and one phantom, as long as they are near enough.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from liqtruth.compare.divergence.matching import in_range
+from liqtruth.compare.statistics.distances import RANGE_PCT
+from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
+
+Fate = Literal["agreed", "shifted", "missed", "phantom"]
+FATES: Final[tuple[Fate, ...]] = ("agreed", "shifted", "missed", "phantom")
+FARTHEST: Final = 5.0
+"""Tolerances that a cluster may be shifted by."""
+UNLIKE: Final = 10.0
+"""Ratio of shares of their sides beyond which two clusters are never one."""
+STACKED_PCT: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A cluster of one map; distances are percent of its own mark. `stacked` where another of its side begins within
+    2 % of price; `largest_holder_share` is null where the map does not know positions."""
+
+    low_px: float
+    high_px: float
+    peak_px: float
+    peak_pct: float
+    mass_usd: float
+    share_of_side: float
+    stacked: bool
+    largest_holder_share: float | None
+
+
+@dataclass(frozen=True)
+class ClusterPair:
+    """A cluster of the truth and the model's that stands for it: `agreed` within the tolerance, `shifted` beyond it,
+    `missed` where the model has none, `phantom` where the truth has none. `shift_pct` is positive where the model has
+    it farther from the mark."""
+
+    fate: Fate
+    side: str
+    truth: Zone | None
+    model: Zone | None
+    shift_pct: float | None = None
+
+    @property
+    def share_of_side(self) -> float:
+        """The larger of the two shares."""
+        return max(zone.share_of_side for zone in (self.truth, self.model) if zone is not None)
+
+
+def assign_clusters(
+    truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float, range_pct: float = RANGE_PCT
+) -> tuple[ClusterPair, ...]:
+    """Every cluster of both maps within the range in exactly one pair, the one with the largest share first."""
+    pairs = [
+        pair
+        for side in SIDES
+        for pair in _of_side(
+            side,
+            [one for one in in_range(truth, range_pct) if one.side == side],
+            [one for one in in_range(model, range_pct) if one.side == side],
+            tolerance_pct,
+        )
+    ]
+    return tuple(sorted(pairs, key=lambda pair: -pair.share_of_side))
+
+
+def fates_sentence(pairs: Sequence[ClusterPair]) -> str:
+    """How many of each fate, and how far the shifted ones are off on average."""
+    shifts = [abs(pair.shift_pct) for pair in pairs if pair.fate == "shifted" and pair.shift_pct is not None]
+    by = f" (by {float(np.mean(shifts)):.1f} % of price on average)" if shifts else ""
+    counts = {fate: sum(pair.fate == fate for pair in pairs) for fate in FATES}
+    return (
+        f"{counts['agreed']} agreed, {counts['shifted']} shifted{by}, {counts['missed']} missed, "
+        f"{counts['phantom']} phantom"
+    )
+
+
+def _of_side(
+    side: str, truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float
+) -> Iterator[ClusterPair]:
+    partner = _assigned(truth, model, tolerance_pct)
+    for at, one in enumerate(truth):
+        if at not in partner:
+            yield ClusterPair("missed", side, _zone(one, truth), None)
+            continue
+        other = model[partner[at]]
+        shift = other.peak_pct - one.peak_pct
+        fate: Fate = "agreed" if abs(shift) <= tolerance_pct else "shifted"
+        yield ClusterPair(fate, side, _zone(one, truth), _zone(other, model), shift)
+    for at, one in enumerate(model):
+        if at not in partner.values():
+            yield ClusterPair("phantom", side, None, _zone(one, model))
+
+
+def _assigned(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float) -> dict[int, int]:
+    """Which of the model's stands for which of the truth's."""
+    if not truth or not model:
+        return {}
+    from scipy.optimize import linear_sum_assignment
+
+    costs = _costs(truth, model, tolerance_pct)
+    alone = 2.0  # a pair of two that stay alone
+    rows, columns = linear_sum_assignment(np.minimum(costs, alone))
+    return {
+        int(row): int(column) for row, column in zip(rows, columns, strict=True) if costs[row, column] < alone
+    }
+
+
+def _costs(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float) -> FloatArray:
+    """Infinite where two clusters are too far apart, or too unlike in size, to be one."""
+    reach = FARTHEST * tolerance_pct
+    peaks, others = (np.array([one.peak_pct for one in maps]) for maps in (truth, model))
+    shares, other_shares = (np.array([one.share_of_side for one in maps]) for maps in (truth, model))
+    apart = np.abs(peaks[:, None] - others[None, :]) / reach
+    unlike = np.abs(np.log(shares[:, None] / other_shares[None, :])) / np.log(UNLIKE)
+    return np.where((apart <= 1) & (unlike <= 1), apart + 0.99 * unlike, np.inf)
+
+
+def _zone(cluster: Cluster, beside: Sequence[Cluster]) -> Zone:
+    return Zone(
+        low_px=cluster.low_px,
+        high_px=cluster.high_px,
+        peak_px=cluster.peak_px,
+        peak_pct=cluster.peak_pct,
+        mass_usd=cluster.mass_usd,
+        share_of_side=cluster.share_of_side,
+        stacked=any(other is not cluster and _gap_pct(cluster, other) <= STACKED_PCT for other in beside),
+        largest_holder_share=cluster.largest_holder_share,
+    )
+
+
+def _gap_pct(one: Cluster, other: Cluster) -> float:
+    """Between the edges of two zones, percent of the nearer one's price; 0 where they touch."""
+    low, high = (one, other) if one.low_px < other.low_px else (other, one)
+    return max(0.0, 100 * (high.low_px / low.high_px - 1))

@@ -1,0 +1,168 @@
+"""What is wrong with a map, where one simple change would explain most of its distance from the truth.
+
+Tried are: its sides exchanged, all distances from the mark multiplied (a leverage that is assumed too high puts
+liquidations too near by about as much), and all prices moved (a map of another moment, or centred on another price).
+Beside them single clusters: that only the map has, that it lacks, and that are one holder's. Nothing is said of a
+change that gains less than the truth's own noise.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from liqtruth.compare.divergence.assignment import ClusterPair, Zone
+from liqtruth.compare.statistics.distances import log_distance
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Note, Notes, note
+
+FACTORS: Final = np.geomspace(0.2, 5.0, 65)
+SHIFTS_PCT: Final = np.linspace(-8.0, 8.0, 65)
+LEAST_FACTOR: Final = 1.2
+LEAST_SHIFT_PCT: Final = 0.5
+LEAST_GAIN: Final = 0.4
+"""Share of the distance that a change must take away, before it is called an explanation."""
+LEAST_GAIN_PCT: Final = 0.3
+FLOORS: Final = 1.5
+"""And so much of price, or so many noise floors of the truth where that is more."""
+LARGE_SHARE: Final = 0.10
+"""Of its side: single clusters from here on are named."""
+MINOR: Final = 0.2
+"""A cluster is a phantom where the truth has less than this part of its share within it."""
+ONE_HOLDER: Final = 0.5
+POINTS: Final = 500
+
+Shares = Sequence[FloatArray | None]
+"""Cumulative shares of longs and of shorts; null where a side is empty."""
+
+
+@dataclass(frozen=True)
+class _Change:
+    """`off_pct` is W1, mean of the sides, after it; `value` a factor or a shift in percent."""
+
+    code: str
+    value: float
+    off_pct: float
+
+
+def diagnose(
+    truth: Heatmap,
+    model: Heatmap,
+    range_pct: float,
+    floor_pct: float | None,
+    pairs: Sequence[ClusterPair] = (),
+    layer: Heatmap | None = None,
+) -> Notes:
+    """The one change that explains most, where any does, then single clusters of `pairs`.
+
+    `layer` is what the model is judged by, where that is not the whole truth; `floor_pct` is its noise floor.
+    """
+    wanted, part = _Axis.of(layer or truth).shares(range_pct), _Axis.of(model)
+    off_pct = _off(wanted, part.shares(range_pct), range_pct)
+    found: list[Note] = []
+    if off_pct is not None:
+        best = min(_changes(part, wanted, range_pct), key=lambda one: one.off_pct, default=None)
+        if best is not None and _explains(off_pct, best.off_pct, floor_pct):
+            found.append(note(best.code, value=best.value, off_pct=off_pct, then_pct=best.off_pct))
+    return (*found, *_clusters(truth, model, pairs))
+
+
+def _explains(off_pct: float, then_pct: float, floor_pct: float | None) -> bool:
+    gain = off_pct - then_pct
+    return gain >= max(LEAST_GAIN_PCT, FLOORS * (floor_pct or 0.0)) and gain >= LEAST_GAIN * off_pct
+
+
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """A map's cumulative mass from its lowest price up, by signed log distance from its mark."""
+
+    at: FloatArray
+    mass_usd: FloatArray
+
+    @classmethod
+    def of(cls, heatmap: Heatmap) -> "_Axis":
+        middle = heatmap.grid.bins_each_way
+        at = np.arange(-middle, middle + 1, dtype=np.float64) * heatmap.grid.log_width
+        return cls(at, np.concatenate([[0.0], np.cumsum(heatmap.long_usd + heatmap.short_usd)]))
+
+    def shares(self, range_pct: float) -> list[FloatArray | None]:
+        """Cumulative share of each side from the mark outward, at `POINTS` log distances up to the range; null where
+        the side is empty."""
+        start = np.interp(0.0, self.at, self.mass_usd)
+        found: list[FloatArray | None] = []
+        for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
+            at = np.linspace(0.0, float(log_distance(range_pct, side)), POINTS)
+            mass = np.abs(np.interp(sign * at, self.at, self.mass_usd) - start)
+            found.append(mass / mass[-1] if mass[-1] > 0 else None)
+        return found
+
+    def mirrored(self) -> "_Axis":
+        return _Axis(-self.at[::-1], self.mass_usd[-1] - self.mass_usd[::-1])
+
+    def scaled(self, factor: float) -> "_Axis":
+        return _Axis(self.at * factor, self.mass_usd)
+
+    def moved(self, shift_pct: float) -> "_Axis":
+        return _Axis(self.at + np.log1p(shift_pct / 100), self.mass_usd)
+
+
+def _off(wanted: Shares, shares: Shares, range_pct: float) -> float | None:
+    """W1, mean of the sides, in percent of price; null where a side of the truth is empty on the map, or both are."""
+    found = []
+    for side, truth, other in zip(SIDES, wanted, shares, strict=True):
+        if truth is None:
+            continue
+        if other is None:
+            return None
+        found.append(100 * float(log_distance(range_pct, side)) * float(np.mean(np.abs(truth - other))))
+    return float(np.mean(found)) if found else None
+
+
+def _changes(model: _Axis, wanted: Shares, range_pct: float) -> Iterator[_Change]:
+    changes = [
+        ("looks_mirrored", 0.0, model.mirrored()),
+        *(
+            ("looks_scaled", float(factor), model.scaled(factor))
+            for factor in FACTORS
+            if abs(np.log(factor)) >= np.log(LEAST_FACTOR)
+        ),
+        *(
+            ("looks_moved", float(shift), model.moved(shift))
+            for shift in SHIFTS_PCT
+            if abs(shift) >= LEAST_SHIFT_PCT
+        ),
+    ]
+    for code, value, changed in changes:
+        off_pct = _off(wanted, changed.shares(range_pct), range_pct)
+        if off_pct is not None:
+            yield _Change(code, value, off_pct)
+
+
+def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> Iterator[Note]:
+    """Large clusters that one map has alone; one that the map misses may be a single holder's."""
+    for pair in pairs:
+        if pair.fate == "phantom" and pair.model is not None:
+            yield from _alone("phantom_cluster", pair.side, pair.model, model, truth)
+        elif pair.fate == "missed" and pair.truth is not None:
+            holder = pair.truth.largest_holder_share
+            code = "missed_holder" if holder is not None and holder >= ONE_HOLDER else "missed_cluster"
+            yield from _alone(code, pair.side, pair.truth, truth, model)
+
+
+def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> Iterator[Note]:
+    beside = _share_between(other, side, zone.low_px / own.mark_px, zone.high_px / own.mark_px)
+    if zone.share_of_side >= LARGE_SHARE and beside < MINOR * zone.share_of_side:
+        values = {"side": side, "px": zone.peak_px, "share": zone.share_of_side, "beside": beside}
+        held = {"holder": zone.largest_holder_share} if code == "missed_holder" else {}
+        yield note(code, **values, **held)
+
+
+def _share_between(heatmap: Heatmap, side: str, low: float, high: float) -> float:
+    """Of the side's mass on the grid, between two prices as ratios to the mark."""
+    mass = heatmap.long_usd if side == "long" else heatmap.short_usd
+    edges = heatmap.grid.edges / heatmap.mark_px
+    reached = np.interp([low, high], edges, np.concatenate([[0.0], np.cumsum(mass)]))
+    return float((reached[1] - reached[0]) / mass.sum()) if mass.any() else 0.0

@@ -1,0 +1,343 @@
+"""Two or more maps to a divergence: models against the whole truth and its crowd, beside a no-information baseline.
+
+The baseline knows nothing but the mark: the least that a model has to beat. A few dozen whales make half of a real map,
+and another draw of them would have put it elsewhere. What a model can learn is the crowd's; a score against the crowd
+shows how well it did, one against the whole what that is worth to a trader. Each layer has its own noise floor.
+
+Nothing here reads a clock, a file or a host: the same maps give the same divergence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from liqtruth.compare.conclusion import (
+    CROWD,
+    RAW,
+    Barred,
+    Scored,
+    barred,
+    concluded,
+    in_words,
+    passes,
+    standing_said,
+)
+from liqtruth.compare.divergence.assignment import assign_clusters
+from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
+from liqtruth.compare.divergence.diagnosis import diagnose
+from liqtruth.compare.divergence.divergence import (
+    SCHEMA,
+    Band,
+    Divergence,
+    LayerResult,
+    LayerScore,
+    MapSummary,
+    ModelResult,
+)
+from liqtruth.compare.divergence.matching import (
+    in_range,
+    match_clusters,
+    recall_clusters,
+)
+from liqtruth.compare.errors import NothingToCompare
+from liqtruth.compare.statistics.distances import (
+    RANGE_PCT,
+    band_bounds_pct,
+    band_mass_usd,
+    common_range_pct,
+    side_curve,
+)
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, granularity, mean_floor_pct
+from liqtruth.compare.statistics.scores import (
+    PERFECT,
+    Scores,
+    judge,
+    score,
+    share_above,
+    skill,
+    widest_gaps,
+)
+from liqtruth.heatmap.distribution import find_clusters, nearest_mass_pct
+from liqtruth.heatmap.drawing.view import data_moment
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDES, Sides
+from liqtruth.heatmap.notes import Note, note
+
+CLUSTERS_KEPT: Final = 10
+MODEL: Final = "distance-only"
+LABEL: Final = "knows only the mark"
+ASSUMED: Final = note("distance_only", within_pct=RANGE_PCT)
+SAYS: Final = ASSUMED.text
+
+
+def compare_maps(
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    tolerance_pct: float = 1.0,
+    *,
+    crowd: Heatmap | None = None,
+    notes: Sequence[Note] = (),
+) -> Divergence:
+    """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
+
+    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps. Raises
+    `NothingToCompare` without models or with a tolerance that is no distance.
+    """
+    if not models:
+        raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
+    if not 0 < tolerance_pct <= 50:
+        raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
+    range_pct = common_range_pct(truth, *models)
+    null = null_of(truth)
+    null_scores = score(truth, null, range_pct)
+    grains = granularity(truth, range_pct)
+    bars = [barred(model.training, truth.coin, truth.as_of) for model in models]
+    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct, bars)
+    speaking = _speaking(grains, layers)
+    results = tuple(
+        _result(truth, model, null_scores, tolerance_pct, range_pct, bar, speaks=speaking == RAW)
+        for model, bar in zip(models, bars, strict=True)
+    )
+    scored, null_pct, floor_pct, of_positions = _on_layer(speaking, results, layers, null_scores, grains)
+    of_layer = RAW if speaking == RAW or not layers else CROWD
+    judged_by = crowd if speaking == CROWD else truth
+    conclusion = concluded(speaking, scored, null_pct, floor_pct, of_positions, of_layer)
+    return Divergence(
+        schema=SCHEMA,
+        coin=truth.coin,
+        as_of=truth.as_of,
+        synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
+        verdict=in_words(conclusion),
+        caveats=tuple(headline_caveats(truth, of_positions, range_pct)),
+        range_pct=range_pct,
+        tolerance_pct=tolerance_pct,
+        truth=summarise(truth, truth.mark_px, range_pct),
+        granularity=grains,
+        noise_floor_pct=mean_floor_pct(grains),
+        null_model=SAYS,
+        null_scores=null_scores,
+        models=tuple(
+            replace(
+                result,
+                verdict=standing_said(speaking, one, null_pct),
+                diagnosis=()
+                if speaking is None or result.barred
+                else diagnose(truth, model, range_pct, floor_pct, result.pairs, judged_by),
+            )
+            for result, one, model in zip(results, scored, models, strict=True)
+        ),
+        bands=_bands(truth, null, models, range_pct),
+        remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *notes),
+        layers=layers,
+        conclusion=conclusion,
+    )
+
+
+def layer_results(
+    raw: Heatmap,
+    crowd: Heatmap,
+    models: Sequence[Heatmap],
+    range_pct: float,
+    bars: Sequence[Barred | None] = (),
+) -> tuple[LayerResult, ...]:
+    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` say per model why it is
+    not ranked; by default all are."""
+    held = bars or [None] * len(models)
+    return tuple(
+        layer_result(name, truth, models, range_pct, held) for name, truth in ((RAW, raw), (CROWD, crowd))
+    )
+
+
+def layer_result(
+    name: str, truth: Heatmap, models: Sequence[Heatmap], range_pct: float, bars: Sequence[Barred | None]
+) -> LayerResult:
+    """All models against one truth."""
+    grains = granularity(truth, range_pct)
+    null = score(truth, null_of(truth), range_pct)
+    enough = passes(grains)
+    return LayerResult(
+        layer=name,
+        granularity=grains,
+        noise_floor_pct=mean_floor_pct(grains),
+        enough=enough,
+        says=_says(name, grains, enough),
+        null_scores=null,
+        models=tuple(
+            _scored(truth, model, range_pct, null, ranked=enough and bar is None)
+            for model, bar in zip(models, bars, strict=True)
+        ),
+    )
+
+
+def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSummary:
+    """The figures of one map; `basis_bps` is its mark over the truth's."""
+    return MapSummary(
+        label=heatmap.label,
+        coin=heatmap.coin,
+        venue=heatmap.venue,
+        source=heatmap.source,
+        as_of=heatmap.as_of,
+        mark_px=heatmap.mark_px,
+        basis_bps=1e4 * (heatmap.mark_px / truth_mark_px - 1),
+        in_grid_usd=heatmap.in_grid_usd,
+        beyond_usd=heatmap.beyond_usd,
+        never_usd=heatmap.never_usd,
+        coverage=heatmap.coverage,
+        coverage_share=heatmap.coverage.share,
+        share_above=share_above(heatmap, range_pct),
+        nearest_pct=nearest_mass_pct(heatmap),
+        clusters=tuple(in_range(find_clusters(heatmap), range_pct)[:CLUSTERS_KEPT]),
+        assumptions=heatmap.assumptions,
+        data_moment=data_moment(heatmap),
+        only=heatmap.only,
+    )
+
+
+def null_of(heatmap: Heatmap) -> Heatmap:
+    """The null map around this map's mark: half of its mass on each side, spread evenly by distance in percent.
+
+    The default grid, not the map's own: neither bins nor reach of the truth may leak into what knows nothing. How
+    the truth splits into sides does not either, hence the halves.
+    """
+    grid = PriceGrid.around(heatmap.mark_px)
+    half_usd = heatmap.in_grid_usd.total / 2
+    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, -RANGE_PCT / 100, RANGE_PCT / 100))
+    width = np.abs(np.diff(distance))
+    below = np.arange(grid.bins) < grid.bins_each_way
+    return Heatmap(
+        coin=heatmap.coin,
+        venue="null",
+        source="modelled",
+        model=MODEL,
+        as_of=heatmap.as_of,
+        grid=grid,
+        long_usd=_spread(width * below, half_usd),
+        short_usd=_spread(width * ~below, half_usd),
+        beyond_usd=Sides(0.0, 0.0),
+        never_usd=Sides(0.0, 0.0),
+        coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
+        assumptions=(ASSUMED,),
+    )
+
+
+def _result(
+    truth: Heatmap,
+    model: Heatmap,
+    null_scores: Scores,
+    tolerance_pct: float,
+    range_pct: float,
+    bar: Barred | None,
+    *,
+    speaks: bool,
+) -> ModelResult:
+    scores = score(truth, model, range_pct)
+    wanted, offered = find_clusters(truth), find_clusters(model)
+    ranked = speaks and bar is None
+    return ModelResult(
+        summary=summarise(model, truth.mark_px, range_pct),
+        scores=scores,
+        skill=skill(scores.wasserstein_pct, null_scores.wasserstein_pct),
+        verdict="",
+        judged=judge(scores, null_scores, ranked=ranked),
+        gaps=widest_gaps(truth, model, range_pct),
+        matches=tuple(match_clusters(wanted, offered, tolerance_pct, range_pct)),
+        recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
+        ranked=ranked,
+        barred=bar,
+        pairs=assign_clusters(wanted, offered, tolerance_pct, range_pct)[: 2 * CLUSTERS_KEPT],
+    )
+
+
+def _speaking(grains: Sequence[Granularity], layers: Sequence[LayerResult]) -> str | None:
+    """The layer that conclusions are drawn from: the whole truth, else its crowd, else none. A truth that is no reading
+    of positions has no gate: what is told of it is how alike the maps are."""
+    if passes(grains) or not grains:
+        return RAW
+    return next((layer.layer for layer in layers if layer.layer == CROWD and layer.enough), None)
+
+
+def _on_layer(
+    speaking: str | None,
+    results: Sequence[ModelResult],
+    layers: Sequence[LayerResult],
+    null_scores: Scores,
+    grains: Sequence[Granularity],
+) -> tuple[list[Scored], float | None, float | None, tuple[Granularity, ...]]:
+    """Models as the layer that speaks has them, the null's score there, the noise floor, and the layer's positions."""
+    layer = next((layer for layer in layers if layer.layer == CROWD), None)
+    if speaking == RAW or layer is None:
+        scored = [
+            Scored(
+                r.summary.label,
+                r.scores.wasserstein_pct,
+                r.skill,
+                _why(r.scores, null_scores),
+                r.gaps,
+                r.barred,
+            )
+            for r in results
+        ]
+        return scored, null_scores.wasserstein_pct, mean_floor_pct(tuple(grains)), tuple(grains)
+    null = layer.null_scores
+    scored = [
+        Scored(
+            row.label, row.scores.wasserstein_pct, row.skill, _why(row.scores, null), row.gaps, result.barred
+        )
+        for row, result in zip(layer.models, results, strict=True)
+    ]
+    return scored, null.wasserstein_pct, layer.noise_floor_pct, layer.granularity
+
+
+def _why(scores: Scores, null: Scores) -> str | None:
+    """Why a model has no skill; null where it may have one."""
+    if scores.wasserstein_pct is None or null.wasserstein_pct is None:
+        return scores.mean.undefined or null.mean.undefined
+    return (
+        "the truth looks just like the map that knows only the mark"
+        if null.wasserstein_pct <= PERFECT
+        else None
+    )
+
+
+def _bands(truth: Heatmap, null: Heatmap, models: Sequence[Heatmap], range_pct: float) -> tuple[Band, ...]:
+    bounds = band_bounds_pct(range_pct)
+    rows = []
+    for side in SIDES:
+        mass = [
+            band_mass_usd(side_curve(m, side, range_pct), side, range_pct) for m in (truth, null, *models)
+        ]
+        shares = [_shares(row) for row in mass]
+        for n, (low, high) in enumerate(pairwise(bounds)):
+            at = [share[n] for share in shares]
+            rows.append(Band(side, low, high, float(mass[0][n]), at[0], at[1], tuple(at[2:])))
+    return tuple(rows)
+
+
+def _shares(mass: FloatArray) -> list[float | None]:
+    total = float(mass.sum())
+    return [float(part) / total if total > 0 else None for part in mass]
+
+
+def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, ranked: bool) -> LayerScore:
+    found = score(truth, model, range_pct)
+    gained = skill(found.wasserstein_pct, null.wasserstein_pct)
+    return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
+
+
+def _says(name: str, grains: Sequence[Granularity], enough: bool) -> str:
+    """Whether the layer passes the gate of claims about shape."""
+    numbers = " and ".join(f"{side.effective_least:.0f} {side.side}s" for side in grains)
+    if enough:
+        return f"{name}: enough positions for claims about shape (effective {numbers}; {ENOUGH:.0f} a side are needed)"
+    return (
+        f"{name}: too few positions for any claim about shape (effective {numbers}; {ENOUGH:.0f} a side are needed): "
+        "scores here rank no model"
+    )
+
+
+def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
+    return np.asarray(width / width.sum() * mass_usd, dtype=np.float64)

@@ -1,0 +1,249 @@
+"""The English text of the notes of comparisons: divergences, scores, samples of fits, claims, the ledger.
+
+`heatmap.note_texts` has the others and the formats that may be used.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from liqtruth.heatmap.text import percent
+
+Values = Mapping[str, Any]
+
+
+def _truth_is_incomplete(values: Values) -> str:
+    empty = values["empty_pct"]
+    near = "." if empty is None else f", with nothing within {empty:.0f} % of the mark: large accounts only?"
+    return f"The truth covers {_open_interest(values)}{near}"
+
+
+def _truth_covers(values: Values) -> str:
+    positions = values["positions"]
+    counted_as = "" if positions is None else f" ({positions:,} positions)"
+    return f"{values['label']} covers {_open_interest(values)}{counted_as}; the rest was not read"
+
+
+def _open_interest(values: Values) -> str:
+    return f"{percent(values['long'])} of long and {percent(values['short'])} of short open interest"
+
+
+def _nothing_near(values: Values) -> str:
+    listed = ", ".join(
+        f"no {side}s at all" if at is None else f"{side}s begin at {at:.1f} %"
+        for side, at in values["nearest_pct"].items()
+    )
+    return (
+        f"nothing of {values['label']} lies within {values['near_pct']:.3g} % of the mark ({listed}): large accounts "
+        "only? Its shape then says nothing about the leverage of small ones"
+    )
+
+
+def _nothing_near_on_side(values: Values) -> str:
+    side, at = values["side"], values["nearest_pct"]
+    where = "at all" if at is None else f"nearer than {at:.1f} %"
+    return (
+        f"{values['label']} has no {side}s {where}: nothing lies within {values['near_pct']:.3g} % of the mark on the "
+        f"{side} side: large accounts only?"
+    )
+
+
+def _few_positions(values: Values) -> str:
+    listed = ", ".join(
+        f"{_range_of(least, most)} of {positions:,} {side}s"
+        for side, positions, least, most in values["sides"]
+    )
+    floor = values["floor_pct"]
+    at_best = "" if floor is None else f"; even a perfect model would be off by about {floor:.1f} %"
+    return (
+        f"a few positions make the truth's shape (effective number {listed}; below {values['enough']:.0f} a side "
+        f"claims about shape rank no model{at_best}): one snapshot is no verdict"
+    )
+
+
+def _range_of(least: float, most: float) -> str:
+    low, high = f"{least:.0f}", f"{most:.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _path_prices(values: Values) -> str:
+    verb, share = values["verb"], values["by_marks"]
+    if share >= 1:
+        return f"{verb} by mark prices"
+    if not share > 0:
+        return f"no mark prices are stored: {verb} by last prices, which reach further than marks"
+    return f"{verb} by mark prices in {share:.0%} of bars, by last prices in the others"
+
+
+def _looks_scaled(values: Values) -> str:
+    factor = values["value"]
+    if factor > 1:
+        why = f"too near the mark, as a leverage does that is assumed {factor:.1f} times too high"
+    else:
+        why = f"too far from the mark, as a leverage does that is assumed {1 / factor:.1f} times too low"
+    return f"its distances fit best multiplied by {factor:.2g} ({_instead(values)}): it places liquidations {why}"
+
+
+def _instead(values: Values) -> str:
+    return f"off by {values['then_pct']:.1f} % of price instead of {values['off_pct']:.1f} %"
+
+
+BARRED: Final = {
+    "saw_this_moment": "{fit} was fitted on this coin from {start} to {end}, this moment among them",
+    "fails_its_gate": (
+        "{fit} was fitted on {effective:.0f} effective positions a side, {enough:.0f} are needed"
+    ),
+    "no_record": "{fit} has no record of its fit: whether it was fitted on this moment is not known",
+}
+"""Why a model is shown and not ranked."""
+
+COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
+    # a divergence: what it rests on
+    "truth_is_no_reading": "The truth here is itself no reading of positions.",
+    "truth_is_a_part": "The truth here is a part of its map: {part}.",
+    "truth_is_incomplete": _truth_is_incomplete,
+    "few_positions_floor": (
+        "It rests on so few positions that a perfect model would be off by about {floor_pct:.1f} %."
+    ),
+    "stands_in": (
+        "{label} stands in for the truth but is no reading of positions: the scores say how alike the maps are, not "
+        "which of them is right"
+    ),
+    "other_coin": "{label} is a map of {coin}, the truth one of {truth_coin}",
+    "part_compared": "of {name} a part is compared, {part}: all that follows is about that part",
+    "coverage_unmeasured": (
+        "open interest is unknown, so nobody can say how much of the market {label} covers"
+    ),
+    "truth_covers": _truth_covers,
+    "nothing_near": _nothing_near,
+    "nothing_near_on_side": _nothing_near_on_side,
+    "few_positions": _few_positions,
+    "narrowest_grid": (
+        "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
+    ),
+    # what one change would explain, and single clusters
+    "looks_mirrored": lambda values: f"its sides look exchanged ({_instead(values)})",
+    "looks_scaled": _looks_scaled,
+    "looks_moved": lambda values: (
+        f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "
+        "or centred on another price than the mark"
+    ),
+    "phantom_cluster": (
+        "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
+    ),
+    "missed_cluster": (
+        "missed cluster: {share:percent0} of the truth's {side}s near {px:,.6g}, where it has {beside:percent}"
+    ),
+    "missed_holder": (
+        "missed: {share:percent0} of the truth's {side}s near {px:,.6g}, of which one holder has {holder:percent0}: no "
+        "model of a crowd can know it"
+    ),
+    "never_liquidated": (
+        "{count:,} of {positions:,} positions have no liquidation price ({long_usd:usd} long, {short_usd:usd} short): "
+        "no move liquidates them"
+    ),
+    "collateral_unknown": "{usd:usd} is not on the map: its collateral was not captured",
+    "out_of_range": (
+        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away and are not scored"
+    ),
+    "oldest_position": "the oldest position was read {age_s:age} before the map's moment",
+    "basis": "the mark is {bps:+.0f} bps from the truth's; distances are from each map's own mark",
+    "model_places": (
+        "places {long:percent} of long and {short:percent} of short open interest of its venue; shapes are compared, "
+        "not amounts"
+    ),
+    "other_moment": "made for a moment {gap_s:age} away from the truth's reading",
+    "not_compared": lambda values: (
+        f"not compared: {'; '.join(f'{spec} ({reason})' for spec, reason in values['missing'])}"
+    ),
+    "not_ranked": lambda values: f"{values['label']} is not ranked: {BARRED[values['why']].format(**values)}",
+    **BARRED,
+    # what maps are compared with: prices and realised liquidations
+    "path_prices": _path_prices,
+    "synthetic_realised": "synthetic: liquidations or series of the sandbox, not of an exchange",
+    "coverage_given": "coverage {share:.0%} as given by --coverage",
+    "coverage_of_node": "coverage 100%: a node's fills hold every liquidation",
+    "coverage_of_venue": "coverage 100%: {venue} pushes {word}",
+    "coverage_unknown": lambda values: (
+        f"coverage is not known ({'; '.join(values['words'])}): ratios to realised liquidations are null, ranks "
+        "stand; give the share of liquidations that are reported with --coverage"
+    ),
+    "listened": "{count:counted:liquidation} stored, recorded for {hours:,.1f} h in {spans:counted:span}",
+    "spans_of_exchange": (
+        "no recording spans are stored: the exchange counts as recorded where liquidations of any coin are at most "
+        "{quiet_min:.0f} min apart"
+    ),
+    "spans_of_days": (
+        "no spans of listening are stored: a day counts from its first to its last liquidation, one without any is "
+        "left out"
+    ),
+    "venue_prices": (
+        "zones place a liquidation at the price the venue reports, moved into the bar of its moment where it lies "
+        "outside: Bybit and OKX report the bankruptcy price"
+    ),
+    "plain_flatters": (
+        "plain rank correlation flatters: any map has more mass in a larger move; read the partial one"
+    ),
+    "no_tiers": "no baseline tiers: {reason}",
+    "weights_made_later": (
+        "weights {weights} were made at {made}, after the first moment here: what they were fitted on may be among it; "
+        "forecasts of the ledger are free of that"
+    ),
+    "too_few_windows": "{count} windows: at least {least} are needed for a rank correlation",
+    "nothing_liquidated": "nothing was liquidated: there is no rank to correlate with",
+    "too_few_days": "{days} days: no intervals, at least {least} are needed",
+    "no_ratios": "coverage is not known: no ratios",
+    "too_few_in_zones": (
+        "{count:.0f} liquidations in zones of windows that swept at least {zones} of 25 bps: no precision, at least "
+        "{least} are needed"
+    ),
+    "exact_maps_swept": (
+        "{maps} exact maps of {venue}, swept by the prices of {prices_of} in bars of {bar_min:g} min; a map counts for "
+        "{counts_for} after its reading"
+    ),
+    "correlated_within_days": (
+        "correlations of ranks, rid of their day's mean and of the rank of the step's own move to the side; lag 1 "
+        "compares what was swept in a step with the liquidations of the next"
+    ),
+    "null_of_shuffled_days": (
+        "null: whole days of liquidations shuffled; the p-value is of the highest correlation over all lags"
+    ),
+    "zones_visited": (
+        "{maps} maps, the {top} heaviest zones a side within {within_pct:g} % of the mark; visited: price came within "
+        "{tolerance_pct:g} % of the peak, in bars of {bar_min:g} min"
+    ),
+    "zones_at_the_mark": "{count:counted:zone} left out: the price was there already",
+    "expected_visits": (
+        "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as far "
+        "in units of the three days before"
+    ),
+    # what samples of a fit rest on
+    "aggregates_stand_in": (
+        "aggregates of {venue} stand in for Hyperliquid's own, at its level of open interest"
+    ),
+    "account_mix_unknown": (
+        "{lacking} of {pairs} pairs cover less than {whole:.0%}, and no reading covers enough to know the mix of "
+        "account sizes: what was not seen is taken to be like what was"
+    ),
+    "weighed_by_account": (
+        "{lacking} of {pairs} pairs cover less than {whole:.0%}: weighed by size of account like the others"
+    ),
+    "window_judged_before": (
+        "days of the final window were judged before, as {split} of the validation {validation!r} of {made}: they are "
+        "not new"
+    ),
+    # whether a claim holds
+    "claim_holds": "holds",
+    "claim_is_chance": "holds but is what chance gives",
+    "claim_more": "does not hold: it is more, {against_chance}",
+    "claim_less": "does not hold: it is less, {against_chance}",
+    "claim_unknown": "not known, because {why}",
+    # what the ledger holds against a model
+    "worse_than_chance": (
+        "{model} does worse than chance: the thickest tenth of its zones was hit by {share:.0%} of {events} "
+        "liquidations, at most {high:.0%}; chance hits {chance:.0%}"
+    ),
+    "worse_than_baseline": (
+        "{model} does worse than {baseline}: its rank correlation with realised liquidations is lower by {by:.2f} "
+        "(95 % {low:.2f} to {high:.2f})"
+    ),
+}
