@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from liqtruth.indexer.audit.status import coverage_of
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.watch_state import read_state
 from liqtruth.indexer.watch.run import WatchPlan, run_watch

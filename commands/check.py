@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, Watching
     from liqtruth.estimator.feeds.fetch import FetchReport
     from liqtruth.indexer.discovery.find import Discovery
-    from liqtruth.indexer.sweep.sight import Sight
+    from liqtruth.indexer.sweep.report import Sight
 
 PAGE: Final = "check.html"
 STEP_S: Final = 10.0
@@ -66,6 +66,10 @@ def check(
             rich_help_panel="Reading",
         ),
     ] = 95,
+    addresses: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also the accounts of this file; may be repeated.", rich_help_panel="Reading"),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read no host: only what is stored.", rich_help_panel="Reading")
     ] = False,
@@ -96,6 +100,7 @@ def check(
         coverage=coverage / 100,
         days=days,
         venue_url=venue_url,
+        addresses=addresses or (),
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency

@@ -337,7 +337,7 @@ def index_positions(
     at: At = None,
 ) -> None:
     """Export the positions that are known, each with the exchange's and the solved liquidation price."""
-    from liqtruth.indexer.positions.listing import positions_table
+    from liqtruth.indexer.margin.checks import positions_table
     from liqtruth.indexer.positions.readings import positions_as_of
 
     with opened_store() as store:

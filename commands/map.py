@@ -320,8 +320,7 @@ def map_positions(
     at: At = None,
 ) -> None:
     """The positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
-    from liqtruth.indexer.maps.drilldown import positions_between
-    from liqtruth.indexer.positions.listing import drilldown_table
+    from liqtruth.indexer.maps.drilldown import drilldown_table, positions_between
 
     with opened_store() as store:
         frame = positions_between(store, coin, *between, at)

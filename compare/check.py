@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
@@ -26,7 +27,7 @@ from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.store import Store
 
 NAIVE: Final = "tiers"
@@ -34,7 +35,8 @@ NAIVE: Final = "tiers"
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """What is checked and what it may take. `maps` are files; `venue_url` stands in for the hosts of all venues."""
+    """What is checked and what it may take. `maps` are files, `addresses` lists of accounts beside those that
+    are found; `venue_url` stands in for the hosts of all venues."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -43,6 +45,7 @@ class CheckPlan:
     coverage: float = 0.95
     days: int = 30
     venue_url: str | None = None
+    addresses: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ async def _accounts(
             store,
             plan.coins,
             endpoint,
+            files=plan.addresses,
             within_s=plan.within_s,
             target=plan.coverage,
             on_found=watching.on_found,

@@ -21,7 +21,8 @@ from liqtruth.heatmap.text import format_duration, moment_of, parse_duration
 from liqtruth.indexer.maps.drilldown import positions_between
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import exact_history
-from liqtruth.indexer.positions.readings import known_coins, positions_as_of
+from liqtruth.indexer.positions.catalogue import known_coins
+from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.files.coin_names import folded
 from liqtruth.storage.store import Settings, Store

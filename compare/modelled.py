@@ -27,7 +27,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap, Training
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -26,12 +26,12 @@ POSITIONS: Schema = {
     "szi": pl.Float64(),  # signed size, coins
     "entry_px": pl.Float64(),
     "mark_px": pl.Float64(),
-    "mark_from": pl.String(),  # what it was derived from (margin.server_marks); null: as the source says
+    "mark_from": pl.String(),  # what it was derived from (margin.inferred); null: as the source states
     "notional_usd": pl.Float64(),  # |szi| * mark_px
     "margin_mode": pl.String(),  # cross | isolated
     "leverage": pl.Float64(),  # the user's setting; enters no formula
     "max_leverage": pl.Float64(),  # of the position's own margin table
-    "margin_table_id": pl.Int64(),  # its own table: of node state, or adopted (margin.table_choice)
+    "margin_table_id": pl.Int64(),  # its own table: of node state, or adopted (margin.inferred)
     "tables_matching": pl.UInt32(),  # how many tables gave the exchange's price when it was adopted; null: it was not
     "margin_used_usd": pl.Float64(),
     "isolated_raw_usd": pl.Float64(),  # isolated cash leg: equity at x is this + szi * x; null for cross
@@ -45,8 +45,8 @@ POSITIONS: Schema = {
     "implied_available_usd": pl.Float64(),  # margin available (A - M) which the exchange's prices agree on
     "liq_px": pl.Float64(),  # what the map uses; null = never or unknown, see status
     "status": pl.String(),  # which price is used and whether it follows marks, see indexer.margin.reconcile
-    "check": pl.String(),  # what holding both prices against each other came to, see indexer.margin.checks
-    "held_since": AS_OF,  # first seen with its sign, see indexer.positions.first_sight; null: not known
+    "check": pl.String(),  # what comparing both prices came to, see indexer.margin.checks
+    "held_since": AS_OF,  # first seen with its sign, see indexer.positions.remembered; null: not known
     "as_of": AS_OF,
     "source": pl.String(),
 }
@@ -84,7 +84,7 @@ SEPARATE_MODES: Final = ("standard", "dexAbstraction")
 MOMENT: Final = pl.Datetime("us", "UTC")
 READS: Final[Schema] = {
     "address": pl.String(),
-    "mode": pl.String(),  # null: the reading did not tell
+    "mode": pl.String(),  # null: not shown by the reading
     "positions": pl.Int64(),
     "notional_usd": pl.Float64(),
     "read_at": MOMENT,

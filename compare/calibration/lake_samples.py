@@ -29,10 +29,10 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.text import hours
-from liqtruth.indexer.maps.exact import STALE_AGE_S
-from liqtruth.indexer.maps.history import MOST_MOMENTS
-from liqtruth.indexer.positions.readings import check_coin, coin_as_of
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.maps.exact import MOST_MOMENTS, STALE_AGE_S
+from liqtruth.indexer.positions.catalogue import check_coin
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.positions.readings import coin_as_of
 from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store

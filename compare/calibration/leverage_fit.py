@@ -29,7 +29,7 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC, Notes, texts
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 
 FITTING: Final = 0.3
 """Part of a calibration's time that goes into the fits; the rest draws intervals."""

@@ -16,7 +16,7 @@ from liqtruth.heatmap.files import read_map
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.store import Store
 

@@ -19,7 +19,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.frames import LIQUIDATIONS
-from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 
 EVERY: Final = frozenset(

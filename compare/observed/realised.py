@@ -26,7 +26,7 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.notes import Notes, any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -28,7 +28,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import SYNTHETIC
 from liqtruth.heatmap.text import age, utc_text
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 OLDEST: Final = timedelta(minutes=10)

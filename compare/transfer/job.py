@@ -23,7 +23,7 @@ from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import Venue, venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 
 MODEL: Final = "calibrated"

@@ -1,16 +1,16 @@
 """Every solved price that is not the exchange's, with the reason why.
 
-A price is held against the exchange's to a relative `MISMATCH`, or to the last digits that the exchange sends where
-those are coarser. A position that lacks something to be solved from is not held against anything: it is no mismatch and
-no agreement, but not checked (`indexer.margin.checks`). What does not fit is kept, and its reason is the first of
+A price is compared with the exchange's to a relative `MISMATCH`, or to the last digits that the exchange sends where
+those are coarser. A position that lacks something to be solved from is compared with nothing: it is no mismatch and
+no agreement, but not checked (`indexer.margin.checks`). What does not fit stays, and its reason is the first of
 these that holds:
 
 ==================  =====================================================================================
 reason              meaning
 ==================  =====================================================================================
 tier_ambiguous      another margin table of the same first maximum leverage comes within a millionth of the exchange's
-                    price, but not to the digits that it takes to adopt it (`indexer.margin.table_choice`)
-collateral_unknown  a cross position whose mode was not read: the price is held against an assumption
+                    price, but not to the digits that it takes to adopt it (`indexer.margin.inferred`)
+collateral_unknown  a cross position whose mode was not read: the price is compared with an assumption
 mode_changed        the prices are those of the other kind of margining than the mode that is known, and imply really
                     other collateral than was captured: most of an account margined per dex imply one other, or a
                     pool's fit its dex alone
@@ -19,7 +19,7 @@ stale_mark          K comes from another call than the positions; their marks mo
 unexplained         none of these
 ==================  =====================================================================================
 
-Held for readings, not for positions that were re-marked since: their prices moved with our marks.
+Meant for readings, not for positions that were re-marked since: their prices moved with our marks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,8 @@ import polars as pl
 from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks, check
-from liqtruth.indexer.margin.solved import (
+from liqtruth.indexer.margin.inferred import adopted_tables, tables_that_fit
+from liqtruth.indexer.margin.solver import (
     AVAILABLE,
     ISOLATED,
     MISMATCH,
@@ -47,10 +48,9 @@ from liqtruth.indexer.margin.solved import (
     rows_of,
     solve_with,
 )
-from liqtruth.indexer.margin.table_choice import adopted_tables, tables_that_fit
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.indexer.positions.universe import VENUE, stored_tables
 from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
@@ -77,7 +77,7 @@ MISMATCHES: Final[Schema] = {
     "implied_available_usd": pl.Float64(),  # what this price implies; of a null: the account's other prices
     "implying_prices": pl.UInt32(),  # how many prices of the account imply the same
     "explaining_table_id": pl.Int64(),  # the table that gives the exchange's price; below 50: flat
-    "drift_usd": pl.Float64(),  # what the marks of the pool moved by, as far as other readings tell
+    "drift_usd": pl.Float64(),  # what the marks of the pool moved by, as far as other readings show
     "as_of": AS_OF,
     "source": pl.String(),
 }
@@ -93,7 +93,7 @@ def mismatches(
     positions : frame of schema `POSITIONS`, all cross positions of each account; need not be reconciled
     tables : mapping of dex to its margin tables
     marks : frame with columns `dex`, `coin`, `mark_px`, read beside the positions; without it the marks of the same
-        coin in other readings within ten seconds tell how far marks moved
+        coin in other readings within ten seconds show how far marks moved
     """
     return mismatches_of(check(positions, tables), tables, marks)
 
@@ -308,7 +308,7 @@ LARGEST_DRIFT: Final = 0.01
 def with_drift(
     judged: pl.DataFrame, tables: Mapping[str, MarginTables], marks: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """`drift_usd`: what the marks of each cross position's pool moved by, as far as other readings tell."""
+    """`drift_usd`: what the marks of each cross position's pool moved by, as far as other readings show."""
     pool = [pl.col("address"), backed_by(tables), ISOLATED]
     moved = pl.col("notional_usd") * pl.min_horizontal("drift", pl.lit(LARGEST_DRIFT))
     return _with_relative_drift(judged, marks).with_columns(

@@ -11,8 +11,8 @@ from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.indexer.positions.universe import VENUE
 from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from liqtruth.storage.database.markets import last_markets
 from liqtruth.storage.database.tables import Market
@@ -142,9 +142,9 @@ def coverage_of(store: Store, positions: pl.DataFrame) -> list[CoinCoverage]:
     return sorted(rows, key=lambda row: -(row.open_interest_usd or row.long_usd))
 
 
-def _coverage(coin: str, market: Market | None, held: dict[str, Any] | None) -> CoinCoverage:
-    long, short = (held["long"], held["short"]) if held else (0.0, 0.0)
-    mark_px = market.mark_px if market else (held or {}).get("mark_px") or 0.0
+def _coverage(coin: str, market: Market | None, row: dict[str, Any] | None) -> CoinCoverage:
+    long, short = (row["long"], row["short"]) if row else (0.0, 0.0)
+    mark_px = market.mark_px if market else (row or {}).get("mark_px") or 0.0
     interest = market.open_interest if market else None
     return CoinCoverage(
         coin=coin,
@@ -153,7 +153,7 @@ def _coverage(coin: str, market: Market | None, held: dict[str, Any] | None) -> 
         short_usd=short * mark_px,
         long_share=long / interest if interest else None,
         short_share=short / interest if interest else None,
-        positions=held["positions"] if held else 0,
+        positions=row["positions"] if row else 0,
     )
 
 
@@ -189,7 +189,7 @@ def _standing(state: WatchState, process: str | None) -> str:
         return f"watch: runs{since} (process {process}), {reported}"
     if state.ended_at is not None:
         return f"watch: ran{since}, ended {_clock(state.ended_at)}"
-    last = "never said a word" if state.written_at is None else f"last word {_clock(state.written_at)}"
+    last = "nothing was ever written" if state.written_at is None else f"last word {_clock(state.written_at)}"
     return f"watch: ran{since} and was killed, {last}"
 
 

@@ -1,36 +1,29 @@
-"""One account read twice: by the exchange's own SDK and by our client, side by side.
+"""One account read twice, by the exchange's own SDK and by our client, side by side, for people and for JSON.
 
 The SDK is another program by other people: where both show the same, neither our transport nor our decoder made it up;
 where our solver gives the same price, we understand it. The two readings are seconds apart, so marks may have moved in
-between: the moment of both is shown. What is worked around in the SDK: it has no timeout unless given one, follows
-redirects, takes answers of any size, opens a websocket thread and asks three things on construction unless stubbed,
-returns `{"error": ...}` for a page that is no JSON, and raises a bare KeyError for a refusal without a code.
+between: the moment of both is shown.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-import msgspec
 import polars as pl
-import requests
-from hyperliquid.info import Info
-from hyperliquid.utils.error import Error as SdkError
 
 from liqtruth.heatmap.errors import LeftOut, SourceUnreachable
-from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.indexer.audit.verification import Verification, VerifiedPosition
+from liqtruth.heatmap.text import counted
+from liqtruth.indexer.audit.sdk import SdkPosition, SdkReader, SdkReading
 from liqtruth.indexer.discovery.address_book import check_address
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget, weight_of
-from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.dexes import find_dexes
-from liqtruth.indexer.info.wire import EpochMs, Number, SpotClearinghouseState
+from liqtruth.indexer.info.budget import Budget, Patience, weight_of
+from liqtruth.indexer.info.client import InfoClient, find_dexes
+from liqtruth.indexer.info.wire import SpotClearinghouseState
+from liqtruth.indexer.margin.checks import AGREE, DIFFER, words_of
 from liqtruth.indexer.margin.reconcile import reconcile
+from liqtruth.indexer.margin.solver import MISMATCH
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import (
     MODE_OF_ABSTRACTION,
@@ -38,35 +31,117 @@ from liqtruth.indexer.positions.accounts import (
     account_mode,
     positions_frame,
 )
-from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER, shown_url
-
-__all__ = ["Verification", "VerifiedPosition", "available_by_formula", "verify"]
+from liqtruth.storage.net.answers import shown_url
 
 IMPATIENT: Final = Patience(attempts=2, total_s=15.0)
 
 
-class _SdkPosition(msgspec.Struct, rename="camel"):
-    """What is compared of a position as the SDK hands it on."""
+@dataclass(frozen=True)
+class VerifiedPosition:
+    """One position by both readers; a null price is the exchange's own null, a null size a position not shown."""
 
+    dex: str
     coin: str
-    szi: Number
-    liquidation_px: Number | None = None
+    szi_sdk: float | None
+    szi_ours: float | None
+    liq_px_sdk: float | None
+    liq_px_ours: float | None
+    liq_px_solved: float | None
+    status: str
+    check: str = "agree"
+
+    @property
+    def read_alike(self) -> bool:
+        return self.szi_sdk == self.szi_ours and self.liq_px_sdk == self.liq_px_ours
+
+    @property
+    def difference(self) -> float | None:
+        """Relative difference of the solved price from the one that the SDK read; null where one has none."""
+        if self.liq_px_sdk is None or self.liq_px_solved is None:
+            return None
+        return self.liq_px_solved / self.liq_px_sdk - 1
+
+    @property
+    def checked(self) -> bool:
+        """A price or a null of ours was compared with the exchange's."""
+        return self.check in AGREE or self.check in DIFFER
+
+    @property
+    def solved_alike(self) -> bool:
+        difference = self.difference
+        if not self.checked:
+            return False
+        return self.liq_px_sdk is self.liq_px_solved if difference is None else abs(difference) <= MISMATCH
 
 
-class _SdkEntry(msgspec.Struct):
-    position: _SdkPosition
+@dataclass(frozen=True)
+class Verification:
+    """One account by the SDK and by us.
 
+    `mode_sdk` is by `userAbstraction`, `mode_ours` by the spot state. `available_usd` is K of the main
+    collateral as sent; `available_by_formula_usd` the same by the documented sum, where every dex was read and the
+    account is unified.
+    """
 
-class _SdkSummary(msgspec.Struct, rename="camel"):
-    account_value: Number
+    address: str
+    base_url: str
+    dexes: tuple[str, ...]
+    sdk_at: datetime
+    ours_at: datetime
+    mode_sdk: str | None
+    mode_ours: str | None
+    account_value_sdk_usd: float
+    account_value_ours_usd: float
+    available_usd: float | None
+    available_by_formula_usd: float | None
+    positions: tuple[VerifiedPosition, ...]
+    left_out: LeftOut = field(default_factory=LeftOut)
 
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where something of the account could not be read."""
+        self.left_out.raise_any("verify again later")
 
-class _SdkState(msgspec.Struct, rename="camel"):
-    """A page that is no JSON lacks these: the SDK makes an object of it all the same."""
+    @property
+    def agrees(self) -> bool:
+        """Everything was read alike and every price was reproduced; one that could not be checked was not."""
+        return all(position.read_alike and position.solved_alike for position in self.positions)
 
-    asset_positions: list[_SdkEntry]
-    margin_summary: _SdkSummary
-    time: EpochMs
+    def describe(self) -> list[str]:
+        """Lines for people: one position a line, both readers side by side."""
+        where = ", ".join(dex or "the main dex" for dex in self.dexes)
+        if not self.positions:
+            return [
+                f"{self.address} holds nothing on {where} at {self.base_url}, by the SDK and by us; an agent's "
+                "wallet shows nothing either: ask for its master account"
+            ]
+        lines = [self._heading(where), *self._facts(), *_table(self.positions)]
+        read = sum(position.read_alike for position in self.positions)
+        solved = sum(position.solved_alike for position in self.positions)
+        unchecked = sum(not position.checked for position in self.positions)
+        verdict = (
+            f"{read} of {counted(len(self.positions), 'position')} read alike; {solved} agree (to {MISMATCH:g}), "
+            f"{len(self.positions) - solved - unchecked} differ, {unchecked} not checked"
+        )
+        return [*lines, verdict]
+
+    def _heading(self, where: str) -> str:
+        apart_s = abs((self.ours_at - self.sdk_at).total_seconds())
+        return (
+            f"{self.address} on {where} at {self.base_url}: the SDK's reading of "
+            f"{self.sdk_at:%Y-%m-%dT%H:%M:%S}Z, ours {apart_s:.1f} s apart"
+        )
+
+    def _facts(self) -> list[str]:
+        lines = [
+            f"mode: {self.mode_sdk or 'unknown'} by userAbstraction, {self.mode_ours or 'unknown'} by the spot state",
+            f"account value: {self.account_value_sdk_usd:,.2f} USD by the SDK, "
+            f"{self.account_value_ours_usd:,.2f} by us",
+        ]
+        if self.available_usd is not None:
+            formula = self.available_by_formula_usd
+            check = "" if formula is None else f", {formula:,.2f} by the documented sum"
+            lines.append(f"available after maintenance: {self.available_usd:,.2f} USD as sent{check}")
+        return lines
 
 
 def verify(
@@ -85,7 +160,7 @@ def verify(
     """
     account = check_address(address)
     ours = asyncio.run(_read_ours(account, base_url, dexes, timeout_s, patience, budget or Budget(None)))
-    sdk = _SdkReader(base_url, timeout_s)
+    sdk = SdkReader(base_url, timeout_s)
     with closing(sdk):
         theirs = sdk.read(account, ours.dexes)
     shown = shown_url(base_url)
@@ -127,96 +202,7 @@ async def _read_ours(
     return _Ours(names, readings, reconcile(positions_frame(readings), tables), client.left_out)
 
 
-@dataclass(frozen=True)
-class _Theirs:
-    states: Mapping[str, _SdkState]
-    mode: str
-
-
-class _SdkReader:
-    """The official SDK with its traps closed."""
-
-    def __init__(self, base_url: str, timeout_s: float) -> None:
-        self._shown = shown_url(base_url)
-        self._timeout_s = timeout_s
-        self._info = Info(
-            base_url.rstrip("/"),
-            skip_ws=True,
-            meta={"universe": []},
-            spot_meta={"universe": [], "tokens": []},
-            timeout=timeout_s,
-        )
-        self._info.session = _Session(timeout_s)
-
-    def close(self) -> None:
-        self._info.session.close()
-
-    def read(self, address: str, dexes: Sequence[str]) -> _Theirs:
-        states = {dex: self._state(address, dex) for dex in dexes}
-        mode = self._ask(self._info.query_user_abstraction_state, address)
-        return _Theirs(states, mode if isinstance(mode, str) else "")
-
-    def _state(self, address: str, dex: str) -> _SdkState:
-        state = self._ask(self._info.user_state, address, dex)
-        try:
-            return msgspec.convert(state, _SdkState, strict=False)
-        except NOT_DECODED as error:
-            text = f"the SDK's user_state was answered with something else: {error}"
-            raise SourceUnreachable(f"{self._shown}: {text}") from None
-
-    def _ask(self, method: Callable[..., Any], *values: str) -> Any:
-        """The SDK's answer; raises `SourceUnreachable` in one line for whatever it does instead of answering."""
-        try:
-            return method(*values)
-        except requests.exceptions.RequestException as error:
-            cause = _cause(error, self._timeout_s)
-            raise SourceUnreachable(f"{self._shown}: no answer to the SDK: {cause}") from error
-        except (SdkError, LookupError, AttributeError, TypeError, ValueError, *NOT_DECODED) as error:
-            status = getattr(error, "status_code", None)
-            text = f"HTTP {status}" if status else "a refusal that the SDK cannot read"
-            raise SourceUnreachable(
-                f"{self._shown}: the SDK's {method.__name__} was answered with {text}"
-            ) from error
-
-
-class _Session(requests.Session):
-    """Answers within a deadline and a size, of the host that was asked."""
-
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__()
-        self.headers.update({"Content-Type": "application/json", **ACCEPTED})
-        self._timeout_s = timeout_s
-
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        until_s = time.monotonic() + self._timeout_s
-        with super().send(request, **{**options, "stream": True, "allow_redirects": False}) as response:
-            response._content = self._body(response, until_s)
-        return response
-
-    def _body(self, response: requests.Response, until_s: float) -> bytes:
-        if response.is_redirect:
-            raise requests.exceptions.TooManyRedirects("a redirect to another place")
-        if response.headers.get("content-encoding", "gzip").lower() != "gzip":
-            raise requests.exceptions.ContentDecodingError("a packing that was not asked for")
-        body = bytearray()
-        for piece in response.iter_content(2**14):
-            body += piece
-            if len(body) > LARGEST_ANSWER:
-                raise requests.exceptions.ContentDecodingError(f"more than {LARGEST_ANSWER:,} bytes")
-            if time.monotonic() > until_s:
-                raise requests.exceptions.Timeout
-        return bytes(body)
-
-
-def _cause(error: requests.exceptions.RequestException, timeout_s: float) -> str:
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"nothing within {timeout_s:g} s"
-    return (
-        "cannot connect" if isinstance(error, requests.exceptions.ConnectionError) else type(error).__name__
-    )
-
-
-def _beside(account: str, shown: str, theirs: _Theirs, ours: _Ours, whole: bool) -> Verification:
+def _beside(account: str, shown: str, theirs: SdkReading, ours: _Ours, whole: bool) -> Verification:
     first = ours.readings[0]
     mode = account_mode(first)
     available = dict(first.spot.token_to_available_after_maintenance or []) if first.spot else {}
@@ -260,7 +246,7 @@ def _balance(spot: SpotClearinghouseState, token: int) -> float | None:
     return next((balance.total for balance in spot.balances if balance.token == token), None)
 
 
-def _paired(theirs: _Theirs, ours: _Ours) -> tuple[VerifiedPosition, ...]:
+def _paired(theirs: SdkReading, ours: _Ours) -> tuple[VerifiedPosition, ...]:
     """All positions that either reader shows, in the SDK's order."""
     by_sdk = {
         (dex, entry.position.coin): entry.position
@@ -275,7 +261,7 @@ def _paired(theirs: _Theirs, ours: _Ours) -> tuple[VerifiedPosition, ...]:
     )
 
 
-def _one(dex: str, coin: str, sdk: _SdkPosition | None, ours: Mapping[str, Any]) -> VerifiedPosition:
+def _one(dex: str, coin: str, sdk: SdkPosition | None, ours: Mapping[str, Any]) -> VerifiedPosition:
     return VerifiedPosition(
         dex=dex,
         coin=coin,
@@ -291,3 +277,41 @@ def _one(dex: str, coin: str, sdk: _SdkPosition | None, ours: Mapping[str, Any])
 
 def _moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _table(positions: Sequence[VerifiedPosition]) -> list[str]:
+    head = (
+        "coin",
+        "size by SDK",
+        "size by us",
+        "price by SDK",
+        "price by us",
+        "solved",
+        "difference",
+        "check",
+    )
+    cells = [head, *(_cells(position) for position in positions)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in cells
+    ]
+
+
+def _cells(position: VerifiedPosition) -> tuple[str, ...]:
+    difference = position.difference
+    return (
+        position.coin,
+        *(
+            f"{number:.12g}" if number is not None else "none"
+            for number in (
+                position.szi_sdk,
+                position.szi_ours,
+                position.liq_px_sdk,
+                position.liq_px_ours,
+                position.liq_px_solved,
+            )
+        ),
+        "" if difference is None else f"{difference:+.1e}",
+        words_of(position.check),
+    )

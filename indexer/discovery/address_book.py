@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.frames import MOMENT, READS, Schema, conform
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Account, UtcDateTime
 from liqtruth.storage.store import Store
 

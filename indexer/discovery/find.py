@@ -28,7 +28,7 @@ from liqtruth.indexer.discovery.sources import (
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, largest_markets
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Store
 

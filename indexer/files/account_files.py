@@ -1,12 +1,13 @@
 """Raw answers of the info endpoint that were saved to files: what kind each is, of when, and the dex's meta.
 
-An account answer does not say whose it is and older ones not when: the address is the one given or the wrapping's,
+An answer does not name its account, and older ones have no time: the address is the one given or the wrapping's,
 else a label made of the file's name; the moment is the answer's own `time`, else its wrapping's, else the one given,
 else a date in the file's path, else the file's modification time. Which of them it was is in the notes.
 """
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +15,20 @@ from typing import Any, Final
 
 import msgspec
 
+from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused, WireError
-from liqtruth.indexer.files.answers import first_documents, holds_answers
+from liqtruth.indexer.files.answers import (
+    Answer,
+    Entry,
+    Unread,
+    answers_of_document,
+    answers_of_lines,
+    first_documents,
+    holds_answers,
+    is_lines,
+)
 from liqtruth.indexer.info.decoding import repeated_key
 from liqtruth.indexer.info.wire import (
     AssetCtx,
@@ -51,6 +62,10 @@ OF_ANSWERS: Final = (
 """Fields of a position and of an answer, and how often it has each."""
 Moment = tuple[datetime, str]
 """A moment and, where it is not the answer's own, where it is from."""
+
+
+NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
+LARGEST_ANSWER: Final = 2**22
 
 
 @dataclass(frozen=True)
@@ -223,3 +238,44 @@ def prefix_of(coin: str) -> str:
     """The builder dex that the coin's name says; empty for the main dex."""
     prefix, colon, _ = coin.partition(":")
     return prefix if colon else ""
+
+
+def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iterator[Entry]:
+    """The answers of the files below a folder that are named after an address; where none is, of all that hold any."""
+    any_named = any(NAMED_FILE.match(path.name) for path in files_below(folder))
+    for path in files_below(folder):
+        name = path.name
+        named = NAMED_FILE.match(name)
+        if any_named and not named:
+            yield Unread(name, "not named after an address", is_other=True)
+            continue
+        who = Answer(name, b"", address=named[1].lower() if named else None)
+        try:
+            content = _plain_object(path) or content_of(path)
+            if is_lines(content):
+                yield from answers_of_lines(content.split(b"\n"), who)
+            elif named or any(map(holds_answers, first_documents(content))):
+                yield from answers_of_document(content, who)
+            else:
+                yield Unread(name, "not an account's answer", is_other=True)
+        except BadInput as error:
+            yield Unread(name, str(error), is_other=named is None)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below `folder` that is not hidden, in their order."""
+    for place, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _plain_object(path: Path) -> bytes:
+    """The content of an ordinary file that is no larger than an account and begins as its answer does; else nothing."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = file.read(LARGEST_ANSWER)
+    except OSError:
+        return b""
+    return content if content.startswith(b"{") and len(content) < LARGEST_ANSWER else b""

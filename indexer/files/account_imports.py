@@ -6,7 +6,7 @@ file refused.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.text import AHEAD, EARLIEST
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
@@ -33,6 +34,7 @@ from liqtruth.indexer.positions.accounts import (
 BATCH: Final = 4096
 """Accounts that are decoded before they become columns: what bounds memory beside the columns themselves."""
 NAMED: Final = 5
+"""Files of a folder that are named as not read."""
 MAIN: Final = ("", "main")
 MOST_BAD: Final = 10_000
 """So many bad entries beside ten times as many good ones: more, and it is another kind of file."""
@@ -40,33 +42,9 @@ NO_MARKS: Final = pl.DataFrame(schema={"coin": pl.String(), "mark_px": pl.Float6
 Key = tuple[str, str, int]
 
 
-@dataclass
-class LeftOut:
-    """What could not be read: how much of it, and the first few by name."""
-
-    count: int = 0
-    first: list[str] = field(default_factory=list)
-
-    def add(self, problem: str) -> None:
-        self.count += 1
-        if len(self.first) < NAMED:
-            self.first.append(problem)
-
-    def notes(self, of: str) -> list[str]:
-        """One line in all and one for each that is named."""
-        if not self.count:
-            return []
-        more = self.count - len(self.first)
-        return [
-            f"{self.count:,} {of} left out:",
-            *(f"  {problem}" for problem in self.first),
-            *([f"  and {more:,} more"] if more else []),
-        ]
-
-
 @dataclass(frozen=True)
 class Asked:
-    """What the command says about all answers of a file, and how to learn what they do not say."""
+    """What the command states about all answers of a file, and where to find what they lack."""
 
     path: Path
     source: str
@@ -80,14 +58,14 @@ class Asked:
     marks: Callable[[Sequence[str], datetime], pl.DataFrame] = lambda coins, at: NO_MARKS
     """What the market's marks of coins were about then: coin, mark_px."""
     as_of: datetime | None = None
-    """What the command says about the time; answers with a time of their own must agree."""
+    """The time that the command states; answers with a time of their own must agree."""
     keep: bool = False
-    """Whether accounts that contradict themselves are kept."""
+    """Whether accounts that contradict themselves are read all the same."""
 
 
 @dataclass
 class AccountsRead:
-    """The accounts of a file: `positions` are not reconciled; `left_out` says what is missing."""
+    """The accounts of a file: `positions` are not reconciled; `left_out` counts what is missing."""
 
     positions: pl.DataFrame
     accounts: pl.DataFrame
@@ -117,7 +95,7 @@ class _Gathering:
         self._frames: list[tuple[pl.DataFrame, pl.DataFrame]] = []
         self._seen: dict[Key, int] = {}
         self._disputed: dict[Key, None] = {}
-        self._only_error: Exception | None = None
+        self._only: tuple[str, Exception] | None = None
 
     def take(self, entry: Entry) -> None:
         if isinstance(entry, Unread):
@@ -128,8 +106,9 @@ class _Gathering:
             reading = self._reading(entry)
         except (ImportRefused, WireError) as error:
             return self._leave_out(entry.where, error)
-        for problem in reading.state.left_out:
-            self.left_out.add(f"{entry.where}: a position: {problem}")
+        self.left_out.note_all(
+            "positions", (f"{entry.where}: {problem}" for problem in reading.state.left_out)
+        )
         self.closed += reading.state.closed
         key = (reading.address, reading.dex, reading.state.time)
         reported = hash(msgspec.json.encode(reading.state))
@@ -147,18 +126,18 @@ class _Gathering:
             self._disputed[key] = None
 
     def _leave_out(self, where: str, error: Exception) -> None:
-        self._only_error = error
-        if self.left_out.count > MOST_BAD + 10 * len(self._seen):
+        self._only = where, error
+        if self.left_out.total > MOST_BAD + 10 * len(self._seen):
             self._refuse()
         problem = error.problem if isinstance(error, WireError) else str(error)
-        self.left_out.add(f"{where}: {problem}")
+        self.left_out.note("accounts", f"{where}: {problem}")
 
     def _reading(self, answer: Answer) -> AccountReading:
         asked = self.asked
         lines: list[str] = []
         address = answer.address or asked.label
         if address is None:
-            raise ImportRefused("it does not say whose it is")
+            raise ImportRefused("it does not name its account")
         if address != asked.label and not ADDRESS.fullmatch(address):
             raise ImportRefused(f"{address[:60]!r} is no address (0x and 40 hexadecimal digits)")
         state, how = read_state(answer.state, answer.where, lambda: _wrapped(answer) or asked.undated())
@@ -178,12 +157,12 @@ class _Gathering:
         )
 
     def _check_as_of(self, state: ClearinghouseState) -> None:
-        """Raise `ImportRefused` where the command says another time than the answer itself."""
+        """Raise `ImportRefused` where the command states another time than the answer itself."""
         asked = self.asked.as_of
         reported = datetime.fromtimestamp(state.time / 1000, UTC)
         if asked is not None and abs(reported - asked) > AHEAD:
             raise ImportRefused(
-                f"its own time is {reported:%Y-%m-%dT%H:%MZ}, --as-of says {asked:%Y-%m-%dT%H:%MZ}; leave --as-of out"
+                f"its own time is {reported:%Y-%m-%dT%H:%MZ}, --as-of is {asked:%Y-%m-%dT%H:%MZ}; leave --as-of out"
             )
 
     def _spot(self, answer: Answer) -> SpotClearinghouseState | None:
@@ -192,7 +171,7 @@ class _Gathering:
         try:
             return decode_spot_state(bytes(answer.spot), answer.where)
         except WireError as error:
-            self.left_out.add(f"{answer.where}: its spot state only: {error.problem}")
+            self.left_out.note("spot states", f"{answer.where}: {error.problem}")
             return None
 
     def _flush(self) -> None:
@@ -205,14 +184,16 @@ class _Gathering:
         positions = pl.concat([empty(POSITIONS), *(one for one, _ in self._frames)])
         accounts = pl.concat([empty(ACCOUNTS), *(one for _, one in self._frames)])
         for address, dex, _ in self._disputed:
-            self.left_out.add(f"{address} on {dex or 'the main dex'}: two different answers of one moment")
+            self.left_out.note(
+                "accounts answered twice for one moment", f"{address} on {dex or 'the main dex'}"
+            )
         if self._disputed:
             keys = _frame_of(list(self._disputed))
             positions, accounts = (_without(frame, keys) for frame in (positions, accounts))
         positions, accounts = self._without_contradictions(positions, accounts)
         if accounts.is_empty():
             self._refuse()
-        return AccountsRead(positions, accounts, self.left_out, self._said())
+        return AccountsRead(positions, accounts, self.left_out, self._notes())
 
     def _without_contradictions(
         self, positions: pl.DataFrame, accounts: pl.DataFrame
@@ -225,11 +206,10 @@ class _Gathering:
         if wrong.is_empty():
             self.notes.update(dict.fromkeys(lines))
             return positions, accounts
-        for line in lines:
-            self.left_out.add(line)
+        self.left_out.note_all("accounts that contradict themselves", lines)
         return _without(positions, wrong), _without(accounts, wrong)
 
-    def _said(self) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = list(self.notes)
         if self.repeated:
             notes.append(f"{self.repeated:,} answers are there twice, word for word")
@@ -241,25 +221,28 @@ class _Gathering:
         return notes
 
     def _refuse(self) -> None:
-        path, count = self.asked.path, self.left_out.count
-        if count == 1 and self._only_error is not None:
-            if isinstance(self._only_error, WireError):
-                raise self._only_error
-            raise ImportRefused(f"{path}: {self.left_out.first[0].removeprefix(f'{path}: ')}")
+        path, count = self.asked.path, self.left_out.total
+        if count == 1 and self._only is not None:
+            where, error = self._only
+            if isinstance(error, WireError):
+                raise error
+            raise ImportRefused(f"{path}: " + f"{where}: {error}".removeprefix(f"{path}: "))
         if not count:
             raise ImportRefused(
                 f"{path}: no account's state in it; record clearinghouseState, allDexsClearinghouseState or webData2"
             )
-        raise ImportRefused(f"{path}: none of its {count:,} accounts can be read: {self.left_out.first[0]}")
+        raise ImportRefused(
+            f"{path}: none of its {count:,} accounts can be read: {next(iter(self.left_out.first.values()))}"
+        )
 
 
-def dex_of(state: ClearinghouseState, said: str | None, asked: str) -> str:
-    """The dex whose coins the state holds, by their prefix; what its wrapping or the command says where it holds none.
+def dex_of(state: ClearinghouseState, stated: str | None, asked: str) -> str:
+    """The dex of the state's coins, by their prefix; what its wrapping or the command states where it has none.
 
     Raises `ImportRefused` for coins of two dexes, and for a dex that is not the one stated.
     """
     coins = [entry.position.coin for entry in state.asset_positions]
-    reported = None if said is None else "" if said in MAIN else said
+    reported = None if stated is None else "" if stated in MAIN else stated
     wanted = reported if reported is not None else ("" if asked in MAIN else asked)
     found = {prefix_of(coin) for coin in coins}
     if len(found) > 1:
@@ -271,13 +254,13 @@ def dex_of(state: ClearinghouseState, said: str | None, asked: str) -> str:
     for other, who in ((reported, "its dex field"), (asked if asked not in MAIN else None, "--dex")):
         if other is not None and other != dex:
             raise ImportRefused(
-                f"{who} says {other or 'the main dex'}, its coin {coins[0]!r} {dex or 'the main dex'}"
+                f"{who} is {other or 'the main dex'}, its coin {coins[0]!r} is of {dex or 'the main dex'}"
             )
     return dex
 
 
 def _wrapped(answer: Answer) -> Moment | None:
-    """The moment that the wrapping of an answer without a time says."""
+    """The moment that the wrapping of an answer without a time states."""
     text = answer.stated_at
     try:
         if isinstance(text, str) and not text.isdigit():

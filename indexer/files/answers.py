@@ -6,35 +6,29 @@ off until a `clearinghouseState` is left, and hands on what the wrappings state.
 """
 
 import json
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
-from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import repeated_key
 
-NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
 NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 """Channels whose frames carry no positions."""
 DEEPEST: Final = 5
 """Wrappings around one state; a document that is nested deeper is none of these."""
-LARGEST_ANSWER: Final = 2**22
 FIRST_LINES: Final = 50
-"""So many lines are tried to tell what a file of JSON lines is."""
+"""So many lines are tried to find what a file of JSON lines is."""
 Raw = msgspec.Raw
 NULL: Final = Raw(b"null")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One state as it was sent, and what its wrapping says about it; `where` names it in a message."""
+    """One state as it was sent, and what its wrapping states about it; `where` names it in a message."""
 
     where: str
     state: bytes | Raw
@@ -159,7 +153,7 @@ def _opens(value: bytes | Raw, brackets: bytes) -> bool:
 
 
 def answers_of_document(content: bytes, who: Answer) -> Iterator[Entry]:
-    """The answers of one JSON document, an array or an object; `who` says what is known from outside."""
+    """The answers of one JSON document, an array or an object; `who` is what is known from outside."""
     if not content.lstrip().startswith(b"["):
         yield from unwrapped(replace(who, state=content))
         return
@@ -178,47 +172,6 @@ def answers_of_lines(lines: Iterable[bytes], who: Answer) -> Iterator[Entry]:
     for number, line in enumerate(lines, 1):
         if line and not line.isspace():
             yield from unwrapped(replace(who, where=f"{who.where}: line {number}", state=line))
-
-
-def answers_of_folder(folder: Path, content_of: Callable[[Path], bytes]) -> Iterator[Entry]:
-    """The answers of the files below a folder that are named after an address; where none is, of all that hold any."""
-    any_named = any(NAMED_FILE.match(path.name) for path in files_below(folder))
-    for path in files_below(folder):
-        name = path.name
-        named = NAMED_FILE.match(name)
-        if any_named and not named:
-            yield Unread(name, "not named after an address", is_other=True)
-            continue
-        who = Answer(name, b"", address=named[1].lower() if named else None)
-        try:
-            content = _plain_object(path) or content_of(path)
-            if is_lines(content):
-                yield from answers_of_lines(content.split(b"\n"), who)
-            elif named or any(map(holds_answers, first_documents(content))):
-                yield from answers_of_document(content, who)
-            else:
-                yield Unread(name, "not an account's answer", is_other=True)
-        except BadInput as error:
-            yield Unread(name, str(error), is_other=named is None)
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below `folder` that is not hidden, in their order."""
-    for place, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _plain_object(path: Path) -> bytes:
-    """The content of an ordinary file that is no larger than an account and begins as its answer does; else nothing."""
-    if not path.is_file():
-        return b""
-    try:
-        with path.open("rb", buffering=0) as file:
-            content = file.read(LARGEST_ANSWER)
-    except OSError:
-        return b""
-    return content if content.startswith(b"{") and len(content) < LARGEST_ANSWER else b""
 
 
 def is_lines(content: bytes) -> bool:
@@ -240,7 +193,7 @@ def first_documents(content: bytes) -> list[bytes | Raw]:
 
 
 def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
-    """The states inside `entry.state`, with what this wrapping and those around it say; never raises."""
+    """The states inside `entry.state`, with what this wrapping and those around it state; never raises."""
     try:
         if depth > DEEPEST:
             raise ValueError("nested too deep")
@@ -249,7 +202,7 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
                 yield from unwrapped(replace(entry, state=inner), depth + 1)
             return
         wrapping = _wrapping.decode(entry.state)
-        who = _told_by(wrapping, entry)
+        who = _with_wrapping(wrapping, entry)
         if wrapping.asset_positions or wrapping.margin_summary:
             yield who
         else:
@@ -260,7 +213,7 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
         yield Unread(entry.where, str(error))
 
 
-def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
+def _with_wrapping(wrapping: Wrapping, outer: Answer) -> Answer:
     """`outer` with what the wrapping adds; two addresses or dexes that differ raise `ValueError`."""
     address = _owner(wrapping)
     dex = _text(wrapping.first_of("dex"))
@@ -268,7 +221,7 @@ def _told_by(wrapping: Wrapping, outer: Answer) -> Answer:
         asked = _wrapping.decode(request)
         address, dex = address or _text(asked.first_of(*OWNERS)), dex or _text(asked.first_of("dex"))
     if address and outer.address and address.lower() != outer.address.lower():
-        raise ValueError(f"it says that it is {address[:50]!r}, its place that it is {outer.address!r}")
+        raise ValueError(f"it is named {address[:50]!r}, its place {outer.address!r}")
     return replace(
         outer,
         address=address or outer.address,

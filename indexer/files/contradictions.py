@@ -1,7 +1,7 @@
-"""Columns of one position say the same thing twice; here they are held against each other.
+"""Columns of one position state the same thing twice; here they are compared with each other.
 
 Size, notional, mark, entry price, unrealised profit and liquidation price of a position determine one another. Where
-most rows of a table contradict themselves, a column is in another unit or by another convention than its name says:
+most rows of a table contradict themselves, a column is in another unit or by another convention than its name states:
 the table is refused, saying which columns and what they seem to be. A few rows are left out and counted. Positions
 past their own liquidation price are no contradiction as long as they are few: the exchange has not come to them yet.
 Columnar; stores nothing.
@@ -65,7 +65,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Held:
+class Consistent:
     """The rows that agree with themselves, what was left out of them, and what to say."""
 
     rows: pl.DataFrame
@@ -220,7 +220,7 @@ STATE_CHECKS: Final = (
         _unit_of_gain,
     ),
 )
-"""What an answer always tells is held to be true of every account: one that contradicts itself is left out whole."""
+"""What every answer states is checked of every account: one that contradicts itself is left out whole."""
 
 
 def contradicting_accounts(
@@ -229,7 +229,7 @@ def contradicting_accounts(
     """Accounts (address, dex, as_of) of a `POSITIONS` frame whose positions contradict themselves; a line on each.
 
     Raises `ImportRefused` where most accounts that hold positions do, unless `keep`: then none is named, and the
-    lines are notes on what is kept.
+    lines are notes on what was not left out.
     """
     rows = _with_references(positions.with_row_index("row", offset=1), STATE_FIELDS, marks)
     accounts = rows.select(ACCOUNT).n_unique() if rows.height else 0
@@ -241,7 +241,7 @@ def contradicting_accounts(
         return reported.select(ACCOUNT), []
     lines = [_line_of(one) for one in reported.iter_rows(named=True)]
     if keep:
-        return reported.select(ACCOUNT).clear(), [f"kept as told: {line}" for line in lines[:FEW_ROWS]]
+        return reported.select(ACCOUNT).clear(), [f"kept as given: {line}" for line in lines[:FEW_ROWS]]
     if 2 * reported.height > accounts:
         check, found = next((check, found) for check, found in wrong if found.height)
         of = f"{reported.height:,} of {accounts:,} accounts contradict themselves"
@@ -256,9 +256,9 @@ def _line_of(row: Mapping[str, Any]) -> str:
     return f"{row['address']}: {row['coin']}: {row['why']} ({cells})"
 
 
-def held_against_each_other(
+def without_contradictions(
     rows: pl.DataFrame, given: Mapping[str, str], place: str, marks: pl.DataFrame, keep: bool = False
-) -> Held:
+) -> Consistent:
     """`rows` without those whose columns contradict each other.
 
     `rows` has `row`, `coin`, `as_of`, `szi`, `notional_usd`, `mark_px` and what else is known; `given` says which of
@@ -283,7 +283,7 @@ def held_against_each_other(
         notes += [text] if text else []
     if most := _mostly_past(rows, place, keep):
         notes.append(most)
-    return Held(rows, left_out, notes)
+    return Consistent(rows, left_out, notes)
 
 
 def _judged(
@@ -297,7 +297,7 @@ def _judged(
     )
     where = f"{check.statement} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
-        return "nothing", f"kept as told: {where}"
+        return "nothing", f"kept as given: {where}"
     if _are_most(wrong.height, checked) and check.is_plain(wrong):
         raise ImportRefused(
             f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}"
@@ -362,7 +362,7 @@ def refuse_past(rows: pl.DataFrame, place: str, keep: bool) -> str:
         return ""
     text = f"{past:,} of {priced:,} positions ({percent(share)} of their notional) are past their own liquidation price"
     if share <= MOST_PAST or keep:
-        return f"{text}: kept, the map books them at the mark" + (" as told" if keep else "")
+        return f"{text}: kept, the map books them at the mark" + (" as given" if keep else "")
     raise ImportRefused(
         f"{place}: {text}; {_which_side(rows)}; correct the side, the mark or the price column, or {KEEP}"
     )

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import polars as pl
 
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.notes import source_of_file
 from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,
+    answers_of_folder,
     kind_of,
     label_of,
     other_object,
@@ -29,20 +31,12 @@ from liqtruth.indexer.files.account_files import (
     read_spot,
     when,
 )
-from liqtruth.indexer.files.account_imports import AccountsRead, Asked, LeftOut, read_accounts
-from liqtruth.indexer.files.answers import (
-    Answer,
-    Entry,
-    answers_of_document,
-    answers_of_folder,
-    answers_of_lines,
-    is_lines,
-)
-from liqtruth.indexer.files.contradictions import held_against_each_other, refuse_past
-from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognise_table
-from liqtruth.indexer.files.options import Options, metas_of
+from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
+from liqtruth.indexer.files.answers import Answer, Entry, answers_of_document, answers_of_lines, is_lines
+from liqtruth.indexer.files.contradictions import refuse_past, without_contradictions
+from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognised
 from liqtruth.indexer.files.position_rows import markets_of_table, typed_rows, without_repetitions
-from liqtruth.indexer.files.summary import ImportSummary, coverage_warnings, summarise
+from liqtruth.indexer.files.summary import ImportSummary, Options, coverage_warnings, metas_of, summarise
 from liqtruth.indexer.files.table_readings import (
     Readings,
     latest,
@@ -53,7 +47,7 @@ from liqtruth.indexer.files.table_readings import (
     with_times_of_accounts,
 )
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
-from liqtruth.indexer.positions.universe import market_rows, markets_answered, universe_row
+from liqtruth.indexer.positions.markets import market_rows, markets_answered, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Universe
 from liqtruth.storage.files.content import head_of, lines_of, read_content
@@ -87,11 +81,11 @@ def import_paths(
     census: bool | None = None,
     keep_contradictions: bool = False,
 ) -> list[ImportSummary]:
-    """Read `paths` (and `meta`, `market`) into the store; one summary per file, which says what was left out of it.
+    """Read `paths` (and `meta`, `market`) into the store; one summary per file, which counts what was left out of it.
 
     `meta` gives margin tables, one file per dex, and marks where it is a `metaAndAssetCtxs` answer, at the moment of
     the account files; without it the stored tables nearest in time are used. `address` and `spot` belong to one account
-    file. `as_of` dates files that do not say when they were read. `census` None lets each table tell. Raises
+    file. `as_of` dates files without a time. `census` None: each table decides. Raises
     `ImportRefused`, `WireError` or `TableRefused`, and then nothing was written.
     """
     if as_of is not None and not is_timely(as_of):
@@ -154,19 +148,10 @@ def _prepare(path: Path, options: Options) -> Prepared:
     if fields := other_object(content):
         raise ImportRefused(f"{path}: a JSON object of {fields}: {READABLE}")
     table = parse_rows(content, path)
-    known = _recognised(table, options.columns, path)
+    known = recognised(table, options.columns, path)
     if known.kind == "markets":
         return _market_table(path, table, known, options)
     return _prepare_positions(path, table, known, options)
-
-
-def _recognised(table: TextTable, columns: Mapping[str, str], path: Path) -> Recognised:
-    if not table.headed and not columns:
-        raise ImportRefused(
-            f"{path}: has no header line; add one, e.g. address,coin,szi,notional,liq_px,ts, or number the columns: "
-            "--columns address=1,coin=2,..."
-        )
-    return recognise_table(table.rows.columns, columns, path)
 
 
 def _refuse_shared_owner(prepared: Sequence[Prepared], options: Options) -> None:
@@ -231,17 +216,17 @@ def _prepare_answers(
         *read.notes,
         *notes,
         *([past] if past else []),
-        *read.left_out.notes("accounts"),
+        *read.left_out.describe(),
     ]
     return Prepared(
-        replace(summary, notes=(*lines, *notes_on_collateral(positions)), left_out=read.left_out.count),
+        replace(summary, notes=(*lines, *notes_on_collateral(positions)), left_out=read.left_out.total),
         readings,
     )
 
 
 def _owner_notes(read: AccountsRead) -> list[str]:
     labels = [one for one in read.accounts["address"].unique() if one.startswith("file:")]
-    return [f"the answer does not say whose it is: kept as {one} (--address names it)" for one in labels]
+    return [f"the answer does not name its account: called {one} (--address names it)" for one in labels]
 
 
 def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> Prepared:
@@ -251,9 +236,8 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
     notes = [f"{len(file.meta.universe)} assets, {len(file.meta.margin_tables)} tiered margin tables"]
     notes += [f"of the dex {file.dex}"] if file.dex else []
     missing = LeftOut()
-    for problem in file.meta.left_out:
-        missing.add(problem)
-    notes += missing.notes("assets, tables or values")
+    missing.note_all("assets, tables or values", file.meta.left_out)
+    notes += missing.describe()
     summary = ImportSummary(
         file=str(file.path),
         kind="universe",
@@ -262,7 +246,7 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
         first=as_of,
         last=as_of,
         notes=(*notes, *([how] if how else [])),
-        left_out=missing.count,
+        left_out=missing.total,
     )
     return Prepared(summary, markets=markets, universe=universe_row(file.raw, file.dex, as_of))
 
@@ -278,7 +262,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
         **known.columns,
         **({} if "szi" in known.columns else {"szi": known.columns.get("size", "size")}),
     }
-    holdings = held_against_each_other(
+    holdings = without_contradictions(
         rows, given, str(path), options.marks(sorted(rows["coin"].unique()), at), options.keep
     )
     rows, text = without_repetitions(holdings.rows, path)
@@ -311,7 +295,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
 
 def _prepare_market_table(path: Path, options: Options) -> Prepared:
     table = read_rows(path)
-    known = _recognised(table, {}, path)
+    known = recognised(table, {}, path)
     if known.kind != "markets":
         raise ImportRefused(f"{path}: a table of positions, not of marks; give it as PATH, not as --market")
     return _market_table(path, table, known, options)
@@ -347,5 +331,5 @@ def _with_coverage(prepared: Prepared, options: Options) -> Prepared:
 
 
 def source_of(path: Path) -> str:
-    """Where rows of a file are said to come from."""
+    """The source of the rows of a file."""
     return f"file:{path.resolve().parent.name}/{path.name}"

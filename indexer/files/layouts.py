@@ -15,7 +15,7 @@ from typing import Final
 
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.frames import POSITIONS
-from liqtruth.storage.files.tabular import Layout, recognise, shortened
+from liqtruth.storage.files.tabular import Layout, TextTable, recognise, shortened
 
 LATER: Final = ("mark_from", "tables_matching", "check")
 """Columns that exports of earlier versions lack."""
@@ -167,16 +167,16 @@ def _checked_names(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 def _by_common_names(
-    header: Sequence[str], names: Mapping[str, Sequence[str]], told: Mapping[str, str]
+    header: Sequence[str], names: Mapping[str, Sequence[str]], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """`told`, and by their names those of ours that it does not have from columns that it does not use."""
-    theirs = {column.strip().lower(): column for column in reversed(header) if column not in told.values()}
+    """`given`, and by their names those of ours that it does not have from columns that it does not use."""
+    theirs = {column.strip().lower(): column for column in reversed(header) if column not in given.values()}
     found = {
         ours: theirs[next(name for name in known if name in theirs)]
         for ours, known in names.items()
-        if ours not in told and any(name in theirs for name in known)
+        if ours not in given and any(name in theirs for name in known)
     }
-    return {**found, **told}
+    return {**found, **given}
 
 
 def _lacking_for_positions(columns: Mapping[str, str]) -> Sequence[str]:
@@ -185,3 +185,12 @@ def _lacking_for_positions(columns: Mapping[str, str]) -> Sequence[str]:
     marked = ("notional_usd", "mark_px", "margin_used_usd", "unrealized_pnl_usd")
     needs = (("address",), ("coin",), ("szi", "size"), marked)
     return next((names[:2] for names in needs if not set(names) & columns.keys()), ())
+
+
+def recognised(table: TextTable, columns: Mapping[str, str], path: Path) -> Recognised:
+    if not table.headed and not columns:
+        raise ImportRefused(
+            f"{path}: has no header line; add one, e.g. address,coin,szi,notional,liq_px,ts, or number the columns: "
+            "--columns address=1,coin=2,..."
+        )
+    return recognise_table(table.rows.columns, columns, path)

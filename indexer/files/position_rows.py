@@ -16,7 +16,7 @@ from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
-from liqtruth.indexer.margin.server_marks import with_server_marks
+from liqtruth.indexer.margin.inferred import with_server_marks
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.coin_names import CoinName, folded
 from liqtruth.storage.files.tabular import select_columns, to_float, to_kind, to_text, to_time
@@ -35,7 +35,7 @@ MARKET_FLOATS: Final = ("mark_px", "open_interest", "funding_rate")
 MOST_OPEN_INTEREST: Final = 1e15
 """Coins; no market has had so many, not even of the cheapest."""
 MOST_PRICE: Final = 1e15
-"""USD; beyond it the exchange tells none."""
+"""USD; beyond it the exchange sends none."""
 MOST_FUNDING: Final = 1.0
 """Of an hour, as a fraction of the notional."""
 NEEDED: Final = ("szi", "size")
@@ -75,7 +75,7 @@ def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], pl
         raise ImportRefused(f"{place}: the table has a header and no rows")
     for ours, theirs in place.columns.items():
         if theirs in table.columns and ours in numbers:
-            table = table if ours in NEEDED else _empty_where_said(table, theirs)
+            table = table if ours in NEEDED else _without_placeholders(table, theirs)
             table = to_float(table, [theirs], place.path)
         elif theirs in table.columns and ours == "as_of":
             table = to_time(table, theirs, place.path)
@@ -91,7 +91,7 @@ def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], pl
     return to_text(rows, [name for name in TEXTS if name in rows.columns], place.path, place.columns)
 
 
-def _empty_where_said(table: pl.DataFrame, name: str) -> pl.DataFrame:
+def _without_placeholders(table: pl.DataFrame, name: str) -> pl.DataFrame:
     """The words by which other tools leave a cell empty become nothing."""
     column = pl.col(name)
     if table[name].dtype == pl.String:
@@ -103,7 +103,7 @@ def _empty_where_said(table: pl.DataFrame, name: str) -> pl.DataFrame:
 def _timed(rows: pl.DataFrame, place: Place, as_of: datetime | None) -> pl.DataFrame:
     if "as_of" not in rows.columns:
         if as_of is None:
-            raise ImportRefused(f"{place}: the table does not say when it was read; give --as-of TIME")
+            raise ImportRefused(f"{place}: the table has no time at which it was read; give --as-of TIME")
         if not is_timely(as_of):
             raise ImportRefused(f"--as-of {as_of:%Y-%m-%dT%H:%MZ} is not {expected_time()}")
         return rows.with_columns(pl.lit(as_of).alias("as_of").cast(POSITIONS["as_of"]))
@@ -239,7 +239,7 @@ def _exchange_read(rows: pl.DataFrame) -> pl.Expr:
 
 
 def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
-    """A `POSITIONS` frame of what is held, each once; raises `ImportRefused` for two rows of one position."""
+    """A `POSITIONS` frame of open positions, each once; raises `ImportRefused` for two rows of one position."""
     holdings = rows.filter(pl.col("szi") != 0)
     frame = holdings.with_columns(_null_if_zero(holdings)).pipe(conform, POSITIONS)
     repeated = ~frame.select(pl.struct(pl.all()).is_first_distinct()).to_series()

@@ -3,7 +3,7 @@
 A census replaces every earlier reading of its coins, so it must be one. A table of one moment is taken for one, and so
 is a table in which the accounts of one moment are there again at the next. A table whose moments hold one account each,
 or other accounts each time, says when each account was read: it is one reading of those accounts. `--census` and
-`--accounts` decide where the file cannot tell.
+`--accounts` decide where the file does not show it.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import polars as pl
 
 from liqtruth.indexer.files.account_files import label_of
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, conform
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Reading, Scope
 
 SAME_ACCOUNTS: Final = 0.2
@@ -38,7 +38,7 @@ def lists_everyone(rows: pl.DataFrame) -> bool:
 
 
 def taken_for(rows: pl.DataFrame, census: bool) -> str:
-    """A note on what the moments of a table were taken for, and how to say otherwise."""
+    """A note on what the moments of a table were taken for, and how to state otherwise."""
     moments = f"{rows['as_of'].n_unique():,} moments"
     if census:
         return f"{moments}: each is taken to list all accounts then; if each account has its own time, --accounts"

@@ -7,26 +7,28 @@ connections, answers that break off, and pages of HTML with status 200 (a gatewa
 """
 
 import asyncio
+import difflib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
-from typing import Annotated, Any, Final, Self, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
 
 import httpx
 import msgspec
 
-from liqtruth.heatmap.errors import LeftOut, LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.notes import source_of
 from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST, expected_time, is_timely_ms
 from liqtruth.indexer.errors import AnswerMalformed, WireError
-from liqtruth.indexer.info.attempts import (
+from liqtruth.indexer.info.budget import (
     LONGEST_WAIT_S,
     TOO_MANY,
+    Budget,
     Patience,
     RequestRefused,
     TransientError,
@@ -34,8 +36,8 @@ from liqtruth.indexer.info.attempts import (
     fault_of,
     retry_after_s,
     too_many,
+    weight_of,
 )
-from liqtruth.indexer.info.budget import Budget, weight_of
 from liqtruth.indexer.info.decoding import Decoder, ItemDecoder
 from liqtruth.indexer.info.wire import (
     ClearinghouseState,
@@ -55,6 +57,8 @@ T = TypeVar("T")
 JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 POSITIONS: Final = "positions"
 """Under which kind positions of accounts are left out."""
+ALL: Final = "all"
+MAIN: Final = ""
 
 
 class InfoClient:
@@ -228,22 +232,27 @@ class InfoClient:
         return time.time() + self._ahead_s
 
     async def reported_time_s(self) -> float | None:
-        """The exchange's clock; null where the endpoint does not tell, or tells one that is not believed."""
+        """The exchange's clock; null where the endpoint reports none, or one that is not believed."""
         try:
             brief = replace(self.patience, attempts=min(self.patience.attempts, 2))
-            told_s = _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+            reported_s = (
+                _status(await self.post("exchangeStatus", patience=brief), self.shown_url).time / 1000
+            )
         except LiqtruthError as error:
             self.clock_warning = "" if isinstance(error, RequestRefused) else str(error)
-            told_s = None
+            reported_s = None
         now_s = time.time()
-        if told_s is not None and not EARLIEST.timestamp() <= told_s <= now_s + CLOCK_AHEAD.total_seconds():
+        if (
+            reported_s is not None
+            and not EARLIEST.timestamp() <= reported_s <= now_s + CLOCK_AHEAD.total_seconds()
+        ):
             self.clock_warning = (
-                f"{self.shown_url}: exchangeStatus tells a time {told_s - now_s:+,.0f} s from this machine's clock, "
-                "which is used instead"
+                f"{self.shown_url}: exchangeStatus reports a time {reported_s - now_s:+,.0f} s from this machine's "
+                "clock, which is used instead"
             )
-            told_s = None
-        self._ahead_s = 0.0 if told_s is None else told_s - now_s
-        return told_s
+            reported_s = None
+        self._ahead_s = 0.0 if reported_s is None else reported_s - now_s
+        return reported_s
 
 
 async def largest_markets(client: InfoClient, most: int) -> list[str]:
@@ -262,7 +271,7 @@ _status = Decoder[_Status]("exchangeStatus", _Status)
 
 
 async def exchange_time_s(client: InfoClient) -> float:
-    """The exchange's clock; ours where an endpoint does not tell, or tells one that is not believed."""
+    """The exchange's clock; ours where an endpoint reports none, or one that is not believed."""
     reported = await client.reported_time_s()
     return time.time() if reported is None else reported
 
@@ -280,3 +289,39 @@ def _of_an_endpoint() -> Iterator[None]:
         yield
     except WireError as error:
         raise AnswerMalformed(error.kind, error.source, error.problem) from error
+
+
+async def read_dexes(client: InfoClient, names: Sequence[str]) -> tuple[dict[str, DexAnswer], dict[str, str]]:
+    """Markets of each dex, and why some could not be read; raises the error where none could, or the host is gone."""
+    answers: dict[str, DexAnswer] = {}
+    lost: dict[str, str] = {}
+    for name in names:
+        try:
+            answers[name] = await client.meta_and_asset_ctxs(name)
+        except LiqtruthError as error:
+            lost[name] = str(error)
+            if len(lost) == len(names) or (error.retryable and not answers and len(lost) > 1):
+                raise
+    return answers, lost
+
+
+async def find_dexes(client: InfoClient, wanted: Sequence[str] | Literal["all"]) -> tuple[str, ...]:
+    """The dexes to read, each once; asks the exchange (weight 20) unless only the main one is wanted.
+
+    Raises `BadInput` for one that it does not list, and for none at all.
+    """
+    if isinstance(wanted, str) and wanted != ALL:
+        wanted = [wanted]
+    if not wanted:
+        raise BadInput('no dex to read; "" is the main one')
+    if list(wanted) == [MAIN]:
+        return (MAIN,)
+    listed = [MAIN if entry is None else entry.name for entry in await client.perp_dexs()]
+    for name in () if wanted == ALL else wanted:
+        if name not in listed:
+            builders = [known for known in listed if known]
+            near = difflib.get_close_matches(name, builders, n=3, cutoff=0.4) or builders
+            raise BadInput(
+                f"no dex {name!r} at {client.shown_url}; there are {', '.join(near) or 'none but the main one'}"
+            )
+    return tuple(dict.fromkeys(listed if wanted == ALL else wanted))

@@ -48,7 +48,7 @@ class Sifted:
 class ItemDecoder(Decoder[T]):
     """The same for an object (or, under the name "", a list) some of whose lists are read item by item.
 
-    `items` maps the names of those lists to the shape of an item. `is_closed` tells an item that holds nothing and is
+    `items` maps the names of those lists to the shape of an item. `is_closed` finds an item that holds nothing and is
     passed over. `finish` puts what was left out into the payload.
     """
 
@@ -109,7 +109,7 @@ class ItemDecoder(Decoder[T]):
 def repeated_key(raw: bytes, top_only: bool = False) -> str | None:
     """A key that one object of the document has twice (of the outermost object with `top_only`); null where none has.
 
-    Decoders take the last of them in silence, and which was meant nobody can say. Bytes that are no JSON have none.
+    Decoders take the last of them in silence, and which was meant is unknown. Bytes that are no JSON have none.
     """
     found: list[str] = []
 

@@ -41,7 +41,7 @@ class Payload(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class CrossLeverage(Payload, frozen=True, tag_field="type", tag="cross"):
-    """Told from the other by its `type`, which the decoder checks; both have the same attributes."""
+    """Distinguished from the other by its `type`, which the decoder checks; both have the same attributes."""
 
     value: Leverage
     type: ClassVar[str] = "cross"

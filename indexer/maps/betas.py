@@ -24,7 +24,7 @@ from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, largest_markets
 from liqtruth.indexer.info.wire import Candle, decode_candles
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 FEWEST_RETURNS: Final = 30
@@ -136,7 +136,7 @@ CANDLES: Final = {
     "volume": pl.Float64(),
     "taker_buy_volume": pl.Float64(),
 }
-"""As every venue's candles are stored; the exchange does not tell what takers bought."""
+"""As every venue's candles are stored; the exchange does not report what takers bought."""
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,21 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
+from rich.table import Table
 from sqlmodel import select
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.text import age, counted, price, usd
 from liqtruth.indexer.maps.exact import describe
+from liqtruth.indexer.margin.checks import SHOWN, short_address
 from liqtruth.indexer.margin.pools import Backing, backing_of
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.readings import Readings, check_coin
-from liqtruth.indexer.positions.universe import VENUE, stored_tables
+from liqtruth.indexer.positions.catalogue import check_coin
+from liqtruth.indexer.positions.markets import VENUE, stored_tables
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
 
@@ -198,3 +202,34 @@ def _labels(store: Store, addresses: Sequence[str]) -> dict[str, str]:
         booked = dict(session.exec(query).all())
     named = {address: LIQUIDATOR for address in addresses if BACKSTOP.fullmatch(address)}
     return {**named, **{address: booked[address] for address in addresses if address in booked}}
+
+
+def drilldown_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
+    """The largest positions behind a zone (`indexer.maps.drilldown.DRILLDOWN`)."""
+    total = usd(float(frame["notional_usd"].sum()))
+    caption = f"{min(frame.height, rows)} largest of {counted(frame.height, 'position')}, {total} in all"
+    table = Table(caption=caption, caption_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("address", no_wrap=True)
+    for name in ("notional", "liq.", "away", "lev.", "margin left", "others", "age"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("mode", no_wrap=True)
+    for row in frame.head(rows).iter_rows(named=True):
+        table.add_row(*_drilled(row))
+    return table
+
+
+def _drilled(row: dict[str, Any]) -> list[str]:
+    side = "long" if row["szi"] > 0 else "short"
+    leverage = row["effective_leverage"]
+    left = row["margin_left_usd"]
+    return [
+        f"{short_address(row['address'])} {row['label'] or ''}".strip(),
+        f"{usd(row['notional_usd'])} {side}",
+        price(row["liq_px"]),
+        f"{row['distance_pct']:+.1f}%",
+        "-" if leverage is None else f"{leverage:.1f}x",
+        "unknown" if left is None else usd(left),
+        usd(row["hedge_usd"] or 0.0),
+        age(row["age_s"]),
+        row["margin_mode"] or "-",
+    ]

@@ -11,7 +11,7 @@ All three prices solve one equation, equity = fraction * maintenance, with fract
     C + (1 - fraction) * M_other + q*x = fraction * (z*x*r - d)
 
 where C is the constant of the liquidation price that the map uses, so that what the exchange sent is never
-contradicted, and M_other the maintenance of the pool's other cross positions, whose marks are held still.
+contradicted, and M_other the maintenance of the pool's other cross positions, whose marks do not move.
 """
 
 from collections.abc import Mapping

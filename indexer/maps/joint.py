@@ -1,7 +1,7 @@
 """The joint map: where accounts are liquidated when all marks move together with one coin's.
 
-A cross price holds all other marks of the account still. Here a relative move s of the chosen coin moves every mark
-by its beta::
+A cross price assumes that all other marks of the account stand still. Here a relative move s of the chosen coin moves
+every mark by its beta::
 
     mark_j(s) = mark_j * max(0, 1 + beta_j * s)
 
@@ -35,14 +35,15 @@ from liqtruth.indexer.maps.exact import VALUED_AT_MARK, map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock
 from liqtruth.indexer.margin.solver import HIGHEST_PRICE, Floats
-from liqtruth.indexer.positions.readings import Readings, check_coin, no_positions
-from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.indexer.positions.catalogue import check_coin, no_positions
+from liqtruth.indexer.positions.markets import stored_tables
+from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.store import Store
 
 PARALLEL: Final[Mapping[str, float]] = {}
 """No beta given: every mark moves by the same fraction."""
 
-HELD_AT: Final = 1.0
+DEFAULT_BETA: Final = 1.0
 """Beta of a coin for which none is given."""
 
 Flags = npt.NDArray[np.bool_]
@@ -153,8 +154,8 @@ def _beta_of(coins: pl.Series, coin: str, betas: Mapping[str, float]) -> Floats:
             wanted = "1, being the coin that is moved" if name == coin else "a number"
             raise BadInput(f"the beta of {name} to {coin} is {beta!r}; it must be {wanted}")
     if not betas:
-        return np.full(len(coins), HELD_AT)
-    return coins.replace_strict(dict(betas), default=HELD_AT, return_dtype=pl.Float64).to_numpy()
+        return np.full(len(coins), DEFAULT_BETA)
+    return coins.replace_strict(dict(betas), default=DEFAULT_BETA, return_dtype=pl.Float64).to_numpy()
 
 
 def _coin_mark(coins: pl.Series, backing: Backing, coin: str) -> Floats:
@@ -176,13 +177,13 @@ def _shocks(backing: Backing, beta: Floats) -> tuple[Floats, Floats]:
 
 
 def _isolated_px(
-    positions: pl.DataFrame, backing: Backing, beta: Floats, coin_px: Floats, held: Flags
+    positions: pl.DataFrame, backing: Backing, beta: Floats, coin_px: Floats, own: Flags
 ) -> Floats:
     """Price of the chosen coin at which an isolated position of any coin meets its own price; NaN where none."""
     own_px = positions["liq_px"].to_numpy()
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         moved = coin_px * (1 + (own_px / backing.mark_px - 1) / beta)
-    px = np.where(held, own_px, moved)
+    px = np.where(own, own_px, moved)
     px[~((px > 0) & (px <= HIGHEST_PRICE))] = np.nan
     return px
 
@@ -249,7 +250,7 @@ def _remarks(joint: pl.DataFrame, backing: Backing, coin: str, betas: Mapping[st
         (against.height, note("closed_in_favour", count=against.height)),
         (crossed, note("below_maintenance", count=crossed)),
         (unseen, note("cross_not_read", count=unseen)),
-        (len(without), note("no_beta", coins=without[:8], taken=HELD_AT)),
+        (len(without), note("no_beta", coins=without[:8], taken=DEFAULT_BETA)),
     )
     return [text for number, text in facts if number]
 

@@ -13,10 +13,10 @@ from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
-from liqtruth.indexer.maps.exact import exact_map, latest_of, map_of_positions, part_of_map
-from liqtruth.indexer.maps.history import exact_series
+from liqtruth.indexer.maps.exact import exact_map, exact_series, latest_of, map_of_positions, part_of_map
 from liqtruth.indexer.maps.joint import PARALLEL, joint_view
-from liqtruth.indexer.positions.readings import Readings, check_coin, coin_as_of, no_positions
+from liqtruth.indexer.positions.catalogue import check_coin, no_positions
+from liqtruth.indexer.positions.readings import Readings, coin_as_of
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -68,8 +68,8 @@ def filtered_map(
         raise NothingStored(f"no position of {coin} passes: {asked}")
     whole, part = (map_of_positions(rows, coin, market, width_bps, notes) for rows in (positions, kept))
     part = replace(part, only=only)
-    said = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
-    return part_of_map(whole, part, (said, *whole.coverage.notes), said)
+    stated = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
+    return part_of_map(whole, part, (stated, *whole.coverage.notes), stated)
 
 
 def joint_map(

@@ -1,24 +1,29 @@
-"""What holding the exchange's price of a position against our own came to: agree, differ, or not checked and why not.
+"""What comparing the exchange's price of a position with our own came to: agree, differ, or not checked and why not.
 
 One code per position in the column `check`; one table turns codes into words, and every summary counts by it. A price
-that nothing was held against is never agreement. A null of the exchange is a price like any other: it agrees where no
+that was compared with nothing is never agreement. A null of the exchange is a price like any other: it agrees where no
 price solves, and differs where one does.
 
-An account whose collateral was not captured is held against what its own prices imply. The exchange holds one margin
+An account whose collateral was not captured is compared with what its own prices imply. The exchange has one margin
 available (A - M, or K) per pool of collateral, and every cross price of the pool implies it, so most of them must imply
 the same. What more than half of the prices, and at least two, agree on is believed; the others contradict it. A single
 price, or prices of which no majority agrees, imply nothing.
+
+`positions_table` shows positions with their checks to people; files and pipes get the whole frame instead.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
+from rich.table import Table
 
-from liqtruth.indexer.margin.server_marks import unsure_usd, with_server_marks
-from liqtruth.indexer.margin.solved import (
+from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.heatmap.text import price, usd
+from liqtruth.indexer.margin.inferred import adopt_tables, unsure_usd, with_server_marks
+from liqtruth.indexer.margin.solver import (
     AVAILABLE,
     IS_OFF,
     ISOLATED,
@@ -35,7 +40,6 @@ from liqtruth.indexer.margin.solved import (
     solve_with,
     with_models,
 )
-from liqtruth.indexer.margin.table_choice import adopt_tables
 from liqtruth.indexer.margin.tables import MarginTables
 
 AGREE: Final = {
@@ -59,6 +63,7 @@ NOT_CHECKED: Final = {
     "not_recorded": "stored before checks were",
 }
 """Codes and what people read; in the order in which they are asked."""
+SHOWN = 40
 
 
 def why_not_checked() -> pl.Expr:
@@ -145,11 +150,11 @@ class Checks:
 
 
 def check(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) -> pl.DataFrame:
-    """The positions with the solver's figures (`MODELS`) and what holding the exchange's prices against them came to.
+    """The positions with the solver's figures (`MODELS`) and what comparing the exchange's prices with them came to.
 
-    Marks are the exchange's (`indexer.margin.server_marks`), tables those that its prices show
-    (`indexer.margin.table_choice`). Where no collateral was captured, what the account's other prices imply
-    (`indexer.margin.checks`) is held against each of them: `others_px` and `others_error` are the price by that and
+    Marks are the exchange's (`indexer.margin.inferred`), tables those that its prices show
+    (`indexer.margin.inferred`). Where no collateral was captured, what the account's other prices imply
+    is compared with each of them: `others_px` and `others_error` are the price by that and
     its relative difference. The code is in `check`.
     """
     listed = _remembering(with_server_marks(positions), tables)
@@ -181,7 +186,7 @@ def _remembering(positions: pl.DataFrame, tables: Mapping[str, MarginTables]) ->
 
 
 def _by_others() -> pl.Expr:
-    """Cross rows that can only be held against what the account's other prices imply."""
+    """Cross rows that can only be compared with what the account's other prices imply."""
     return (READ & pl.col("is_implied") & AVAILABLE.is_null()).fill_null(False)
 
 
@@ -224,7 +229,7 @@ def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> 
     `centre_usd` is the margin available by the median of the prices that agree with each other, or of all where no
     majority does; `implying_prices` how many agree with it; `is_implied` whether they are a majority, and
     `implies_centre` whether this row is one of them. The first two are null for isolated positions. `unsure_usd` is
-    what the values of the pool, or of the isolated position, are not known to (`indexer.margin.server_marks`).
+    what the values of the pool, or of the isolated position, are not known to (`indexer.margin.inferred`).
     """
     pool, implied = ["address", "backing", "isolated"], pl.col("row_available_usd")
     keyed = modelled.with_columns(backing=backed_by(tables), isolated=ISOLATED)
@@ -251,3 +256,46 @@ def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> 
         is_implied=majority.fill_null(False),
         implies_centre=(majority & pl.col("near")).fill_null(False),
     ).select(*modelled.columns, *IMPLIED)
+
+
+def positions_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
+    """The largest positions, with counts below of how many of all agree, differ and were not checked."""
+    largest = frame.sort("notional_usd", descending=True).head(rows).with_columns(code=code_of())
+    table = Table(
+        caption=_caption(frame, largest.height), caption_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
+    for name in ("address", "coin", "side"):
+        table.add_column(name, no_wrap=True)
+    for name in ("notional", "liquidation", "solved"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("mode", "check"):
+        table.add_column(name, no_wrap=True)
+    for row in largest.iter_rows(named=True):
+        table.add_row(*_cells(row))
+    return table
+
+
+def short_address(address: str) -> str:
+    return f"{address[:6]}…{address[-4:]}" if address.startswith("0x") else f"…{address[-11:]}"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [
+        short_address(row["address"]),
+        row["coin"],
+        "long" if row["szi"] > 0 else "short",
+        usd(row["notional_usd"]),
+        _price(row["liq_px_exchange"]),
+        _price(row["liq_px_solved"]),
+        row["margin_mode"] or "-",
+        words_of(row["code"]),
+    ]
+
+
+def _price(px: float | None) -> str:
+    return "-" if px is None else price(px)
+
+
+def _caption(frame: pl.DataFrame, shown: int) -> str:
+    synthetic = "synthetic, " if any_synthetic(frame["source"]) else ""
+    return f"{synthetic}{shown} largest of {frame.height} positions: {Checks.of(frame)}"

@@ -2,7 +2,7 @@
 
 A pool is what is liquidated together: the cross positions of one account in one dex, or, for a unified or portfolio
 account, in all dexes of one collateral token. An isolated position is in no pool. What a pool has available is what
-the exchange's prices say: the captured margin where a price agrees with it, else what most of the prices imply, else
+by the exchange's prices: the captured margin where a price agrees with it, else what most of the prices imply, else
 unknown (NaN). Columnar; the only loops are over dexes.
 """
 
@@ -13,17 +13,20 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.indexer.margin.solved import (
+from liqtruth.indexer.margin.solver import (
     AVAILABLE,
     ISOLATED,
     MARK,
     POOLED,
     PRICED,
     SAME_COLLATERAL,
+    Floats,
+    Rows,
     by_dex,
+    implied_available,
+    maintenance_margin,
     rows_of,
 )
-from liqtruth.indexer.margin.solver import Floats, Rows, implied_available, maintenance_margin
 from liqtruth.indexer.margin.tables import NO_TABLE, MarginTables
 
 NO_POOL: Final = -1
@@ -107,14 +110,14 @@ def stack_tables(tables: Mapping[str, MarginTables]) -> tuple[MarginTables, dict
     return stacked, {dex: int(first) for dex, first in zip(tables, firsts, strict=False)}
 
 
-def _widened(held: MarginTables, width: int) -> tuple[Floats, Floats, Floats, Floats]:
+def _widened(tables: MarginTables, width: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Tiers padded as `MarginTables` pads them: an infinite bound, the last rate and deduction, no margin."""
-    wide = ((0, 0), (0, width - held.tiers))
+    wide = ((0, 0), (0, width - tables.tiers))
     return (
-        np.pad(held.lower_bound_usd, wide, constant_values=np.inf),
-        np.pad(held.rate, wide, mode="edge"),
-        np.pad(held.deduction_usd, wide, mode="edge"),
-        np.pad(held.bound_margin_usd, wide),
+        np.pad(tables.lower_bound_usd, wide, constant_values=np.inf),
+        np.pad(tables.rate, wide, mode="edge"),
+        np.pad(tables.deduction_usd, wide, mode="edge"),
+        np.pad(tables.bound_margin_usd, wide),
     )
 
 

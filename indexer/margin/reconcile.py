@@ -1,4 +1,4 @@
-"""One rule for the price that the map uses, from the exchange's own and the solved one.
+"""One rule for the price that the map uses, from the exchange's own and the solved one, and how it follows time.
 
 The rule
 --------
@@ -8,6 +8,7 @@ an isolated position its cash leg; for a cross position of an account margined p
 value and maintenance; for a unified or portfolio account K, the pool's margin available. An account whose
 mode or collateral was not captured gets no invented price. When marks move on (`remark`), prices that
 agreed are solved again at the new marks; prices that differed stay the exchange's, as old as their reading.
+Each full hour funding moves cash (`pay_funding`), and with the cash every liquidation price of the account.
 
 ==================  =====================================================================================
 status              meaning
@@ -20,21 +21,22 @@ unknown_collateral  no exchange price in the source and no margin table or no co
 never               the exchange sent null, or the solved price is outside (0, 1e15]
 ==================  =====================================================================================
 
-Whether the exchange's price was held against ours at all, and with what result, is in `check`
+Whether the exchange's price was compared with ours at all, and with what result, is in `check`
 (`indexer.margin.checks`): to a millionth, where the status asks whether a price may follow newer marks. Columnar; the
 only loops are over dexes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.checks import check
-from liqtruth.indexer.margin.server_marks import notes_on_marks
-from liqtruth.indexer.margin.solved import (
+from liqtruth.indexer.margin.inferred import adopted_tables, notes_on_marks
+from liqtruth.indexer.margin.solver import (
     AGREEMENT,
     AVAILABLE,
     ISOLATED,
@@ -46,11 +48,11 @@ from liqtruth.indexer.margin.solved import (
     relative_error,
     with_models,
 )
-from liqtruth.indexer.margin.table_choice import adopted_tables
 from liqtruth.indexer.margin.tables import MarginTables
 
 STATUSES: Final = ("agree", "differs", "exchange_only", "solved_only", "unknown_collateral", "never")
 SHOWN_NOTES: Final = 5
+HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,57 @@ def remark(positions: pl.DataFrame, marks: pl.DataFrame, tables: Mapping[str, Ma
         ),
         POSITIONS,
     )
+
+
+def pay_funding(
+    positions: pl.DataFrame, rates: pl.DataFrame, tables: Mapping[str, MarginTables], hours: int = 1
+) -> pl.DataFrame:
+    """Positions after `hours` payments at unchanged rates and prices; `remark` then solves their prices again.
+
+    A position pays `szi * oracle price * rate` (a long pays a positive rate), out of the cash leg of an isolated
+    position, out of the dex's balance or the pool of a cross one. Source: Hyperliquid docs, "Funding". The rate that is
+    paid is the one of the moment of payment; the last one read before the hour stands for it, and the mark for the
+    oracle price where no oracle price was read.
+
+    Parameters
+    ----------
+    positions : reconciled frame of schema `POSITIONS`, all cross positions of each account
+    rates : frame with columns `dex`, `coin`, `funding_rate` (per hour) and `mark_px` or `oracle_px`
+    tables : mapping of dex to its margin tables, for the collateral that dexes share
+
+    Returns
+    -------
+    frame of schema `POSITIONS`; positions of coins without a rate pay nothing
+    """
+    price = "oracle_px" if "oracle_px" in rates.columns else "mark_px"
+    paid = positions.join(
+        rates.select("dex", "coin", rate="funding_rate", at_px=price),
+        on=["dex", "coin"],
+        how="left",
+        maintain_order="left",
+    ).with_columns(
+        paid=(hours * pl.col("szi") * pl.col("at_px") * pl.col("rate")).fill_null(0.0),
+        token=pl.col("dex").replace_strict(
+            {dex: one.collateral_token for dex, one in tables.items()}, default=None, return_dtype=pl.Int64
+        ),
+    )
+    cross = pl.when(~ISOLATED).then(pl.col("paid")).otherwise(0.0)
+    return conform(
+        paid.with_columns(
+            isolated_raw_usd=pl.when(ISOLATED).then(pl.col("isolated_raw_usd") - pl.col("paid")),
+            margin_used_usd=pl.when(ISOLATED)
+            .then(pl.col("margin_used_usd") - pl.col("paid"))
+            .otherwise("margin_used_usd"),
+            account_value_usd=pl.col("account_value_usd") - cross.sum().over("address", "dex"),
+            pooled_available_usd=pl.col("pooled_available_usd") - _from_pool(cross),
+        ),
+        POSITIONS,
+    )
+
+
+def _from_pool(cross: pl.Expr) -> pl.Expr:
+    """What a pool pays: the funding of its cross positions, and of isolated ones nothing (their own cash does)."""
+    return cross.sum().over("address", "token")
 
 
 def _status() -> pl.Expr:

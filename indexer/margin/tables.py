@@ -4,7 +4,7 @@ The exchange publishes lower bounds and maximum leverages, never the deductions:
 continuity of the maintenance margin. Ids up to 50 need not be listed: such a table is flat, its id being its
 maximum leverage. A position's own `maxLeverage` goes before `meta`: where the two differ the position was
 opened under another table than the coin has now (or belongs to a vault's child). Which one, only the position's
-own id tells, or the exchange's price (`indexer.margin.table_choice`); until one of them does, it is taken to be flat at
+own id shows, or the exchange's price (`indexer.margin.inferred`); until one of them does, it is taken to be flat at
 its own leverage. Tables are dated: a position is margined by what was listed when it was read.
 Source: Hyperliquid docs, "Margin tiers"; `hyperliquid-dex/ts-examples` LiquidationPx.tsx.
 """
@@ -120,7 +120,7 @@ class MarginTables:
         array of shape (n,)
             Row 0 where the coin is not in this dex's `meta`.
         """
-        listed = self._by_date(as_of, len(coin), lambda held: _rows_listed(coin, held.row_of_coin))
+        listed = self._by_date(as_of, len(coin), lambda listing: _rows_listed(coin, listing.row_of_coin))
         leverage = max_leverage.to_numpy().astype(np.float64)
         grandfathered = np.isfinite(leverage) & (self.first_leverage[listed] != leverage)
         rows = np.where(grandfathered & (listed != NO_TABLE), _flat_row(leverage), listed)
@@ -128,7 +128,7 @@ class MarginTables:
             return rows
         ever = self._rows_ever()
         own = self._by_date(
-            as_of, len(coin), lambda held: _rows_of_ids(margin_table_id, {**ever, **held.row_of_id})
+            as_of, len(coin), lambda listing: _rows_of_ids(margin_table_id, {**ever, **listing.row_of_id})
         )
         return np.where(margin_table_id.is_not_null().to_numpy(), own, rows)
 

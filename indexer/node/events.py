@@ -17,13 +17,13 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.text import expected_time, is_timely_ms
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.info.wire import EpochMs
-from liqtruth.indexer.node.compressed import DAMAGED, open_binary
+from liqtruth.indexer.node.formats import DAMAGED, open_binary
 
 LONGEST_LINE: Final = 64 << 20
-"""A block of a node is a few MB at most; a longer line is left out without being held."""
+"""A block of a node is a few MB at most; a longer line is left out unread."""
 
 PERPETUAL: Final = re.compile(r"[\w:-][\w:.-]{0,39}$")
-"""What a coin is called that is kept; spot pairs, which have no liquidations, have other names too."""
+"""Names of the coins that are read; spot pairs, which have no liquidations, have other names too."""
 
 Amount = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
 Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
@@ -31,7 +31,7 @@ Word = Annotated[str, msgspec.Meta(pattern=r"^\w{1,80}$")]
 
 
 class Liquidation(msgspec.Struct, rename="camel", gc=False):
-    """What the exchange says of a liquidation; both sides' fills carry it."""
+    """What the exchange reports of a liquidation; both sides' fills carry it."""
 
     mark_px: Amount
     method: Word

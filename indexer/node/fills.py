@@ -27,7 +27,7 @@ from liqtruth.indexer.node.events import (
     fills_of,
     lines_of,
 )
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 DATASET: Final = "liquidations"
@@ -54,7 +54,7 @@ COLUMNS: Schema = {
 
 @dataclass
 class _Found:
-    """Fills that carry a liquidation, one column per name; `liquidated` null where the node does not say whose."""
+    """Fills that carry a liquidation, one column per name; `liquidated` null where no account is named."""
 
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
@@ -124,7 +124,7 @@ def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
 
 @dataclass
 class _Rows:
-    """Fills of all files, each once; repetitions go as soon as they are many, so that none are held."""
+    """Fills of all files, each once; repetitions go as soon as they are many, so that none stay in memory."""
 
     parts: list[pl.DataFrame] = field(default_factory=list)
     read: int = 0

@@ -15,13 +15,13 @@ from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import recognise_table
 from liqtruth.indexer.files.position_rows import markets_of_table
 from liqtruth.indexer.info.budget import USUAL_WEIGHT_PER_MINUTE, Budget
-from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.dexes import find_dexes
+from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.margin.checks import Checks
+from liqtruth.indexer.node.formats import OnProgress
 from liqtruth.indexer.node.listing import meta_json
-from liqtruth.indexer.node.messagepack import OnProgress
-from liqtruth.indexer.node.state import Marks, NodeState, read_state
-from liqtruth.indexer.positions.universe import VENUE, market_rows, markets_of_dexes, universe_row
+from liqtruth.indexer.node.state import NodeState, read_state
+from liqtruth.indexer.node.state_frames import Marks
+from liqtruth.indexer.positions.markets import VENUE, market_rows, markets_of_dexes, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Scope
 from liqtruth.storage.files.tabular import read_table

@@ -18,7 +18,7 @@ from liqtruth.indexer.info.wire import Asset, MarginTable, MarginTier, Meta
 from liqtruth.indexer.margin.solver import Floats
 from liqtruth.indexer.margin.tables import FIRST_TIERED_ID, MarginTables, tiers_by_continuity
 from liqtruth.indexer.node.events import PERPETUAL
-from liqtruth.indexer.node.messagepack import KIND, as_documented
+from liqtruth.indexer.node.formats import KIND, as_documented
 from liqtruth.indexer.node.stream import DexColumns
 
 MICRO: Final = 1e6
@@ -184,9 +184,9 @@ def _sums(raw: DexColumns, listing: Listing, addresses: Mapping[bytes, int]) -> 
 def unchecked_of(raw: DexColumns, listing: Listing) -> Iterator[str]:
     """Cross-checks that this state does not allow."""
     if raw.open_interest is None or _stated_sizes(raw.open_interest, len(listing.lots_per_coin)) is None:
-        yield f"open interest of {listing.shown} is not held against asset_to_oi_szi: absent, or of an unknown form"
+        yield f"open interest of {listing.shown} is not compared with asset_to_oi_szi: absent, or of an unknown form"
     if raw.listed_holders is None:
-        yield f"holders on {listing.shown} are not held against users_with_positions, which is absent"
+        yield f"holders on {listing.shown} are not compared with users_with_positions, which is absent"
 
 
 def totals(asset: Ints, size: Ints, assets: int) -> Ints:
@@ -204,7 +204,7 @@ def _open_interest(stated: Json, longs: Ints, listing: Listing) -> Iterator[str]
         return
     for at in np.flatnonzero(values != longs):
         coin, scale = listing.coins[at], listing.lots_per_coin[at]
-        yield f"longs of {coin} are {longs[at] / scale:,.6g} coins, asset_to_oi_szi says {values[at] / scale:,.6g}"
+        yield f"longs of {coin} are {longs[at] / scale:,.6g} coins, asset_to_oi_szi has {values[at] / scale:,.6g}"
 
 
 def _stated_sizes(stated: Json, assets: int) -> Ints | None:

@@ -1,7 +1,7 @@
 """The node's door: a state file of every account becomes the same frames as the endpoint's answers.
 
 The state carries no liquidation prices and, as far as is known, no marks. Marks are given, else the state's oracle
-prices stand for them and the notes say so. Per dex the cross account value is `u` + sum(szi * mark) over cross
+prices stand for them and the notes state that. Per dex the cross account value is `u` + sum(szi * mark) over cross
 positions; a unified account has K = spot total - cross maintenance of all dexes of that collateral - isolated equity.
 A portfolio account's K needs loan-to-value ratios that the state does not show: its cross positions stay unknown.
 Prices are then solved by `indexer.margin.reconcile`, as for any source without the exchange's own.
@@ -11,36 +11,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.text import counted, expected_time, is_timely
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.frames import ACCOUNTS, MARKETS, POSITIONS, conform
+from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.reconcile import reconcile
-from liqtruth.indexer.margin.solver import Floats
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.node.listing import Ints, Listing, listing_of, totals, unchecked_of, violations_of
-from liqtruth.indexer.node.messagepack import KIND, OnProgress, as_documented
-from liqtruth.indexer.node.positions import DEX, dex_rows, named, whole, with_margins
+from liqtruth.indexer.node.formats import KIND, OnProgress, as_documented
+from liqtruth.indexer.node.listing import Listing, listing_of, unchecked_of, violations_of
+from liqtruth.indexer.node.state_frames import (
+    MODE_OF_LETTER,
+    Marks,
+    accounts_of,
+    dex_rows,
+    given_marks,
+    markets_frame,
+    marks_of,
+    modes_frame,
+    named,
+    spot_totals,
+    with_margins,
+)
 from liqtruth.indexer.node.stream import DexColumns, RawState, read_raw
 
-MODE_OF_LETTER: Final = {"u": "unified", "p": "portfolio", "d": "standard", None: "standard"}
-SMALLEST_UNIT: Final = {0: 1e-8}
-"""Smallest unit of a collateral token by spot index; only USDC's is documented."""
 SHOWN: Final = 5
 MOST_LEFT_OUT: Final = 0.05
 """Share of a dex's holders that may be left out as not as documented."""
 
-Marks: TypeAlias = Mapping[tuple[str, str], float] | pl.DataFrame
-
 
 @dataclass(frozen=True, eq=False)
 class NodeState:
-    """Everybody who held a position after block `height`.
+    """Everybody with a position after block `height`.
 
     Attributes
     ----------
@@ -84,11 +89,11 @@ def read_state(path: Path, marks: Marks | None = None, on_progress: OnProgress |
         _refuse_another_layout(raw, dex, str(path))
     as_of, height = _moment(raw, str(path)), _height(raw, str(path))
     source = f"{'synthetic: ' if raw.synthetic else ''}node:{path.resolve().parent.name}/{path.name}"
-    given = _given(marks)
-    modes, spot = _modes(raw), _spot_totals(raw)
+    given = given_marks(marks)
+    modes, spot = modes_frame(raw), spot_totals(raw)
     with as_documented(str(path), lambda: "the positions of exchange.locus.cls"):
         rows = pl.concat(
-            dex_rows(dex, listing, _marks(listing, given))
+            dex_rows(dex, listing, marks_of(listing, given))
             for dex, listing in zip(raw.dexes, listings, strict=True)
         )
     if rows.is_empty():
@@ -102,8 +107,8 @@ def read_state(path: Path, marks: Marks | None = None, on_progress: OnProgress |
         height=height,
         as_of=as_of,
         positions=positions,
-        accounts=_accounts(rows),
-        markets=_markets(raw, listings, given, as_of),
+        accounts=accounts_of(rows),
+        markets=markets_frame(raw, listings, given, as_of),
         modes=named(modes, raw, as_of, source).select("address", "account_mode"),
         spot_totals=named(spot, raw, as_of, source).select("address", "token", "total"),
         tables=tables,
@@ -144,7 +149,7 @@ def _unbalanced(raw: RawState, listings: Sequence[Listing]) -> Iterator[str]:
     for dex, listing in zip(raw.dexes, listings, strict=True):
         if dex.left_out:
             yield (
-                f"sizes on {listing.shown} are not held against each other nor against open interest, because "
+                f"sizes on {listing.shown} are compared neither with each other nor with open interest, because "
                 f"{counted(dex.left_out, 'account')} of it were left out"
             )
 
@@ -166,103 +171,7 @@ def _moment(raw: RawState, source: str) -> datetime:
         return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 
-def _given(marks: Marks | None) -> Mapping[tuple[str, str], float]:
-    if isinstance(marks, pl.DataFrame):
-        rows = marks.drop_nulls("mark_px").select("dex", "coin", "mark_px").iter_rows()
-        return {(dex, coin): px for dex, coin, px in rows}
-    return marks or {}
-
-
-def _marks(listing: Listing, given: Mapping[tuple[str, str], float]) -> Floats:
-    """One price per asset: the given mark, else the oracle's, else NaN."""
-    marks = np.array([given.get((listing.dex, coin), np.nan) for coin in listing.coins], np.float64)
-    return np.where(marks > 0, marks, listing.oracle_px)
-
-
-def _accounts(rows: pl.DataFrame) -> pl.DataFrame:
-    """One `ACCOUNTS` row per holder and dex; what is withdrawable the state does not show."""
-    firsts = (
-        "account_mode",
-        "account_value_usd",
-        "cross_maintenance_usd",
-        "pooled_available_usd",
-        "as_of",
-        "source",
-    )
-    holdings = rows.with_columns(isolated_usd=whole("isolated_usd", DEX), used=whole("margin_used_usd", DEX))
-    accounts = holdings.group_by("address", "dex", maintain_order=True).agg(
-        pl.col(*firsts).first(),
-        pl.col("isolated_usd").first(),
-        pl.col("used").first().alias("margin_used_usd"),
-        pl.col("notional_usd").sum().alias("total_notional_usd"),
-        pl.len().alias("positions"),
-    )
-    return conform(
-        accounts.with_columns(
-            cross_account_value_usd=pl.col("account_value_usd"),
-            account_value_usd=pl.col("account_value_usd") + pl.col("isolated_usd"),
-        ),
-        ACCOUNTS,
-    )
-
-
 # --------------------------------------------------------------------------- modes, balances, markets, notes
-
-
-def _modes(raw: RawState) -> pl.DataFrame:
-    """owner, account_mode of every holder; null where the state has no modes or the letter is not a known one."""
-    letters = dict(raw.modes) if raw.modes is not None else {}
-    known = raw.modes is not None
-    modes = [MODE_OF_LETTER.get(letters.get(row)) if known else None for row in range(len(raw.addresses))]
-    return pl.DataFrame(
-        {"owner": range(len(modes)), "account_mode": modes},
-        schema={"owner": pl.Int64, "account_mode": pl.String},
-    )
-
-
-def _spot_totals(raw: RawState) -> pl.DataFrame:
-    """owner, token, total in units of the token."""
-    owner, token, total = raw.spot if raw.spot is not None else ([], [], [])
-    unit = pl.col("token").replace_strict(SMALLEST_UNIT, default=None, return_dtype=pl.Float64)
-    return pl.DataFrame(
-        {
-            "owner": np.asarray(owner, np.int64),
-            "token": np.asarray(token, np.int64),
-            "raw": np.asarray(total, np.int64),
-        }
-    ).select("owner", "token", total=pl.col("raw") * unit)
-
-
-def _markets(
-    raw: RawState, listings: Sequence[Listing], given: Mapping[tuple[str, str], float], as_of: datetime
-) -> pl.DataFrame:
-    """Mark and open interest of every asset; the latter is the sum of all longs, which the state has."""
-    return pl.concat(
-        conform(
-            pl.DataFrame(
-                {
-                    "coin": pl.Series(listing.coins, dtype=pl.String),
-                    "mark_px": _marks(listing, given),
-                    "open_interest": _longs(dex, listing) / listing.lots_per_coin,
-                    "max_leverage": [float(asset.max_leverage) for asset in listing.meta.universe],
-                    "margin_table_id": [asset.margin_table_id for asset in listing.meta.universe],
-                }
-            ).with_columns(
-                dex=pl.lit(listing.dex),
-                mark_px=pl.col("mark_px").fill_nan(None),
-                open_interest_usd=pl.col("open_interest") * pl.col("mark_px").fill_nan(None),
-                collateral_token=pl.lit(listing.meta.collateral_token),
-                as_of=pl.lit(as_of, MARKETS["as_of"]),
-            ),
-            MARKETS,
-        )
-        for dex, listing in zip(raw.dexes, listings, strict=True)
-    )
-
-
-def _longs(dex: DexColumns, listing: Listing) -> Ints:
-    sizes = np.maximum(np.asarray(dex.size, np.int64), 0)
-    return totals(np.asarray(dex.asset, np.int64), sizes, len(listing.lots_per_coin))
 
 
 def _notes(
@@ -318,6 +227,6 @@ def _unconfirmed(positions: pl.DataFrame) -> list[str]:
         modes = ", ".join(f"{n:,} {mode or 'of unknown mode'}" for mode, n in
                           unknown["account_mode"].value_counts(sort=True).iter_rows())  # fmt: skip
         notes.append(
-            f"{counted(unknown.height, 'cross position')} with collateral the state does not tell: {modes}"
+            f"{counted(unknown.height, 'cross position')} with collateral that the state does not show: {modes}"
         )
     return notes

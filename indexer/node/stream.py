@@ -2,10 +2,10 @@
 
 The file is MessagePack of about 1 GB; it is never decoded whole. A `Cursor` walks the maps that lead to the wanted
 parts, skips everything else without building it, and names the path where the layout is not the documented one.
-Only accounts with a position are kept, so memory grows with holders, not with accounts. Numbers stay the node's
+Only accounts with a position stay in memory, so memory grows with holders, not with accounts. Numbers stay the node's
 scaled integers; `indexer.node.state` gives them their units.
 Layout: the project's protocol notes, section 5.5. Its key names are unversioned, which is why unknown ones are
-skipped, missing ones refused by name, and the result is held against invariants before it is believed.
+skipped, missing ones refused by name, and invariants are checked on the result before it is believed.
 """
 
 from array import array
@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.indexer.node.compressed import open_binary
-from liqtruth.indexer.node.messagepack import NOT_AS_DOCUMENTED, Cursor, OnProgress
+from liqtruth.indexer.node.formats import NOT_AS_DOCUMENTED, Cursor, OnProgress, open_binary
 
 PARTS: Final = frozenset({"ctx", "cls", "ust", "scl"})
 AFTER_HOLDERS: Final = frozenset({"ust", "scl"})
@@ -51,8 +50,8 @@ class DexColumns:
     isolated_cash: Column = field(default_factory=lambda: array("q"))
     table: Column = field(default_factory=lambda: array("q"))
 
-    def add_account(self, row: int, cash: int, held: list[tuple[int, ...]]) -> None:
-        """An account with its positions, as `_held` reads them."""
+    def add_account(self, row: int, cash: int, positions: list[tuple[int, ...]]) -> None:
+        """An account with its positions, as `_positions` reads them."""
         self.holder.append(row)
         self.cash.append(cash)
         columns = (
@@ -64,7 +63,7 @@ class DexColumns:
             self.isolated_cash,
             self.table,
         )
-        for fields in held:
+        for fields in positions:
             self.owner.append(row)
             for column, value in zip(columns, fields, strict=True):
                 column.append(value)
@@ -102,7 +101,7 @@ class RawState:
 def read_raw(path: Path, on_progress: OnProgress | None = None) -> RawState:
     """Read `path` (also .gz, .lz4) to its end; raises `WireError` naming the path that is not as documented.
 
-    A second pass is made only where modes or balances stand before the positions whose holders they are kept for.
+    A second pass is made only where modes or balances stand before the positions of the holders they belong to.
     """
     state = RawState()
     postponed = _pass(path, state, PARTS, on_progress)

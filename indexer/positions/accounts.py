@@ -17,12 +17,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from liqtruth.indexer.frames import ACCOUNTS, AS_OF, MARKETS, POSITIONS, conform, empty, from_columns
+from liqtruth.indexer.frames import ACCOUNTS, AS_OF, POSITIONS, conform
 from liqtruth.indexer.info.wire import (
-    AssetCtx,
     AssetPosition,
     ClearinghouseState,
-    Meta,
     SpotClearinghouseState,
 )
 
@@ -55,7 +53,7 @@ class AccountReading(msgspec.Struct, frozen=True, gc=False):
 
 
 def account_mode(reading: AccountReading) -> str | None:
-    """standard, unified, portfolio or dexAbstraction; None where nothing captured tells."""
+    """standard, unified, portfolio or dexAbstraction; None where nothing captured shows it."""
     if reading.mode is not None or reading.spot is None:
         return reading.mode
     if reading.spot.token_to_available_after_maintenance is None:
@@ -64,7 +62,7 @@ def account_mode(reading: AccountReading) -> str | None:
 
 
 def _is_portfolio(spot: SpotClearinghouseState) -> bool:
-    """It says so, or a balance is lent out or lent against, which only portfolio margin does."""
+    """It is flagged so, or a balance is lent out or lent against, which only portfolio margin does."""
     lent = any(position.supplied is not None or (position.ltv or 0) > 0 for position in spot.balances)
     return bool(spot.portfolio_margin_enabled) or lent
 
@@ -115,26 +113,6 @@ def accounts_frame(readings: Sequence[AccountReading]) -> pl.DataFrame:
     }
     facts = _account_facts(readings).rename({"account_value_usd": "cross_account_value_usd"})
     return conform(facts.hstack([_column(name, values) for name, values in columns.items()]), ACCOUNTS)
-
-
-def markets_of(meta: Meta, ctxs: Sequence[AssetCtx], dex: str, as_of: datetime) -> pl.DataFrame:
-    """One `MARKETS` row per asset of the dex; a mark of zero (never traded) is null."""
-    if not meta.universe:
-        return empty(MARKETS)
-    columns: dict[str, list[Any]] = {
-        "coin": [asset.name for asset in meta.universe],
-        "mark_px": [ctx.mark_px or None for ctx in ctxs],
-        "open_interest": [ctx.open_interest for ctx in ctxs],
-        "funding_rate": [ctx.funding for ctx in ctxs],
-        "max_leverage": [float(asset.max_leverage) for asset in meta.universe],
-        "margin_table_id": [asset.margin_table_id for asset in meta.universe],
-    }
-    return from_columns(columns, MARKETS).with_columns(
-        dex=pl.lit(dex),
-        open_interest_usd=pl.col("open_interest") * pl.col("mark_px"),
-        collateral_token=pl.lit(meta.collateral_token, pl.Int64),
-        as_of=pl.lit(as_of, MARKETS["as_of"]),
-    )
 
 
 def _account_facts(readings: Sequence[AccountReading]) -> pl.DataFrame:

@@ -1,18 +1,23 @@
-"""Which readings there are: the books, censuses and readings of single accounts that a window of time needs.
+"""Which readings and coins are stored: the books, censuses and readings of accounts that a window of time needs.
 
 Only rows of the database; a window needs what stood at its start and what came until its end.
 """
 
+import difflib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 from sqlmodel import Session, col, func, or_, select
 
+from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import MOMENT
-from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.database.tables import Partition, Reading, Scope
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.storage.database.tables import Market, Partition, Reading, Scope
+from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.lake.lake import ALL_COINS
+from liqtruth.storage.store import Store
 
 CENSUSES: Final = {"coin": pl.String(), "base_id": pl.String(), "base_at": MOMENT}
 ACCOUNT_READINGS: Final = {"reading_id": pl.String(), "reading_at": MOMENT, "first_at": MOMENT}
@@ -70,3 +75,36 @@ def account_readings(session: Session, since: datetime | None, end: datetime | N
         query = query.where(Partition.first_at <= end)
     found = [tuple(row) for row in session.exec(query).all()]
     return pl.DataFrame(found, schema=ACCOUNT_READINGS, orient="row")
+
+
+def no_positions(coin: str, at: datetime | None) -> NothingStored:
+    """What to raise where a coin is known but none of its positions were read by `at`."""
+    until = "" if at is None else f" by {at:%Y-%m-%dT%H:%M}Z"
+    return NothingStored(f"no positions of {coin} are stored{until}; `liqtruth index import` or `sweep`")
+
+
+def known_coins(store: Store) -> list[str]:
+    """Coins that a stored reading or market has."""
+    read = select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
+    listed = select(Market.coin).where(Market.venue == VENUE).distinct()
+    with store.database.session() as session:
+        return sorted({*session.exec(read).all(), *session.exec(listed).all()})
+
+
+def check_coin(store: Store, coin: str) -> str:
+    """`coin` if something is stored about it; raises `UnknownCoin` with near spellings, or `NothingStored`."""
+    known = store.once(known_coins)
+    if coin in known:
+        return coin
+    if not known:
+        raise NothingStored("no positions are stored yet; `liqtruth index import` or `liqtruth index sweep`")
+    raise UnknownCoin(f"no coin {coin!r} is stored; {_near(coin, known)}")
+
+
+def _near(coin: str, known: Sequence[str]) -> str:
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(coin.lower(), list(folded), n=3)
+    if near:
+        return f"did you mean {' or '.join(folded[name] for name in near)}?"
+    shown = ", ".join(known[:8])
+    return f"stored are {shown}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")

@@ -1,15 +1,14 @@
 """What is known as of a moment, from everything that was read until then.
 
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
-read on their own since then replace what it has of them, and one that held nothing any more is removed. Rows are
+read on their own since then replace what it has of them, and one without positions any more is removed. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
-a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.under_way`),
+a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.watch_state`),
 so that the answer does not wait for the next book.
 
 A question about many moments looks up the readings of its window once and opens each of their files once.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,18 +20,16 @@ import polars as pl
 from sqlmodel import col, select
 
 from liqtruth.heatmap.notes import Notes
-from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, MOMENT, PAIR, POSITIONS, Schema, conform, empty
-from liqtruth.indexer.positions.catalogue import account_readings, books, censuses
-from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.market_beside import Beside, markets_beside
-from liqtruth.indexer.positions.under_way import UnderWay, WatchBatches, batches_of_watch
-from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.storage.database.tables import Market, Partition, Reading
+from liqtruth.indexer.positions.catalogue import account_readings, books, censuses, check_coin, no_positions
+from liqtruth.indexer.positions.markets import Beside, markets_beside
+from liqtruth.indexer.positions.remembered import with_first_sight
+from liqtruth.indexer.positions.watch_state import UnderWay, WatchBatches, batches_of_watch
+from liqtruth.storage.database.tables import Market, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
-HELD = {**POSITIONS, "reading_id": pl.String()}
+STORED = {**POSITIONS, "reading_id": pl.String()}
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
 """Columns of `positions_as_of`; `age_s` is how long before the moment asked for a row was read."""
 ACCOUNTS_READ: Final = {**ACCOUNTS, "reading_id": pl.String()}
@@ -86,11 +83,11 @@ class Readings:
         return self._batches.notes(self._batches.until(self._store, at), None if book is None else book.id)
 
     def stored(self, at: datetime | None = None) -> pl.DataFrame:
-        """Positions without what a watch read since its last book; columns `HELD`."""
+        """Positions without what a watch read since its last book; columns `STORED`."""
         bases, alone = self._bases(at), self._read_alone(at)
         ids = sorted(self._needed(at, bases, alone))
-        self._open("positions", self._ids | set(ids), HELD, self._coin)
-        rows = pl.concat([empty(HELD), *(self._files["positions", one] for one in ids)])
+        self._open("positions", self._ids | set(ids), STORED, self._coin)
+        rows = pl.concat([empty(STORED), *(self._files["positions", one] for one in ids)])
         return _known_of(_with_base(rows, bases, self.book(at)), alone)
 
     def stored_accounts(self, at: datetime | None = None) -> pl.DataFrame:
@@ -224,39 +221,6 @@ def last_book(store: Store) -> Reading | None:
         return next(iter(books(session, None, None)), None)
 
 
-def no_positions(coin: str, at: datetime | None) -> NothingStored:
-    """What to raise where a coin is known but none of its positions were read by `at`."""
-    until = "" if at is None else f" by {at:%Y-%m-%dT%H:%M}Z"
-    return NothingStored(f"no positions of {coin} are stored{until}; `liqtruth index import` or `sweep`")
-
-
-def known_coins(store: Store) -> list[str]:
-    """Coins that a stored reading or market has."""
-    read = select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
-    listed = select(Market.coin).where(Market.venue == VENUE).distinct()
-    with store.database.session() as session:
-        return sorted({*session.exec(read).all(), *session.exec(listed).all()})
-
-
-def check_coin(store: Store, coin: str) -> str:
-    """`coin` if something is stored about it; raises `UnknownCoin` with near spellings, or `NothingStored`."""
-    known = store.once(known_coins)
-    if coin in known:
-        return coin
-    if not known:
-        raise NothingStored("no positions are stored yet; `liqtruth index import` or `liqtruth index sweep`")
-    raise UnknownCoin(f"no coin {coin!r} is stored; {_near(coin, known)}")
-
-
-def _near(coin: str, known: Sequence[str]) -> str:
-    folded = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(coin.lower(), list(folded), n=3)
-    if near:
-        return f"did you mean {' or '.join(folded[name] for name in near)}?"
-    shown = ", ".join(known[:8])
-    return f"stored are {shown}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-
-
 def _is_by(reading: Reading, at: datetime | None) -> bool:
     return at is None or reading.as_of <= at
 
@@ -276,12 +240,12 @@ def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> p
 
 
 def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
-    """`known` with the accounts `newer` as they were read since; columns `HELD`."""
+    """`known` with the accounts `newer` as they were read since; columns `STORED`."""
     fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
     fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
     seen = with_first_sight(fresh, known, newer.filter("was_read"))
     kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
-    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*HELD)])
+    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*STORED)])
 
 
 def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) -> pl.DataFrame:
@@ -311,4 +275,4 @@ def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     of_base = (pl.col("reading_id") == pl.col("base_id")).fill_null(False)
     of_own = (pl.col("reading_id") == pl.col("own_id")) & (pl.col("as_of") == pl.col("own_at"))
     own = reported.filter(read_since & of_own)
-    return pl.concat([reported.filter(of_base & ~read_since), own]).select(*HELD)
+    return pl.concat([reported.filter(of_base & ~read_since), own]).select(*STORED)

@@ -42,7 +42,7 @@ class SweepParts:
     stored: set[str] = field(default_factory=set)
 
     @classmethod
-    def take_up(
+    def resume(
         cls,
         store: Store,
         addresses: Sequence[str],

@@ -1,8 +1,8 @@
 """The workers of a sweep: each takes the next account, reads it in all dexes wanted, and keeps it in the batch.
 
-An account is kept whole or not at all. Its spot state is read once for all dexes, and only where it has cross
-positions whose collateral is not remembered (`indexer.positions.modes`). Whose prices contradict the memory is read
-again, after the others, as if nothing were remembered.
+An account is stored whole or not at all. Its spot state is read once for all dexes, and only where it has cross
+positions whose collateral is not remembered (`indexer.positions.remembered`). An account whose prices contradict what
+is remembered is read again, after the others, as if nothing were.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from liqtruth.indexer.info.client import POSITIONS, InfoClient
 from liqtruth.indexer.info.wire import ClearinghouseState
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame, positions_frame
-from liqtruth.indexer.positions.modes import RememberedMode, doubted, reads_of, spot_needed
+from liqtruth.indexer.positions.remembered import RememberedMode, doubted, reads_of, spot_needed
 from liqtruth.indexer.sweep.batches import SweepParts
 
 BATCH_S: Final = 10.0
@@ -203,7 +203,7 @@ class Crawl:
         self.on_done()
 
     def _store_batch(self) -> None:
-        """Store what is read but for the accounts whose mode is in doubt, and tell the address book."""
+        """Store what is read but for the accounts whose mode is in doubt, and note it in the address book."""
         batch, self.batch = self.batch, []
         flat = [reading for readings in batch for reading in readings]
         positions, accounts = positions_frame(flat), accounts_frame(flat)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,15 +24,13 @@ from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
-from liqtruth.indexer.discovery.sources import leaderboard, recent_trades, vaults
+from liqtruth.indexer.discovery.sources import leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient, exchange_time_s
-from liqtruth.indexer.info.dexes import MAIN, find_dexes, read_dexes
+from liqtruth.indexer.info.budget import Budget, Patience
+from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
@@ -84,13 +83,14 @@ async def read_largest(
     coins: Sequence[str],
     endpoint: Endpoint,
     *,
+    files: Sequence[Path] = (),
     within_s: float = 180.0,
     target: float = 0.95,
     on_found: Callable[[Discovery, int], None] = lambda discovery, accounts: None,
     on_change: Callable[[Sight], None] = lambda sight: None,
 ) -> LargestReport:
     """Find accounts and read them, largest first, until `target` of each side's open interest is seen, the time is up,
-    or the process is interrupted once; what was read is one reading.
+    or the process is interrupted once; what was read is one reading. `files` list addresses beside those found.
 
     Raises `SourceUnreachable` where not one account could be read, `UnknownCoin` for a coin that its dex does not list.
     """
@@ -104,7 +104,7 @@ async def read_largest(
     timer = asyncio.get_running_loop().call_later(within_s, end, "time")
     try:
         with _interrupted(partial(end, "stopped")):
-            now, discovery = await _unless(sight.stop, _found(store, sight, endpoint)) or (None, None)
+            now, discovery = await _unless(sight.stop, _found(store, sight, endpoint, files)) or (None, None)
             fresh = set() if now is None else _fresh(store, now)
             ranked = [] if discovery is None else largest_first(store, discovery)
             ranked = [address for address in ranked if address not in fresh]
@@ -129,7 +129,9 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         stopped.cancel()
 
 
-async def _found(store: Store, sight: Sight, endpoint: Endpoint) -> tuple[datetime, Discovery | None]:
+async def _found(
+    store: Store, sight: Sight, endpoint: Endpoint, files: Sequence[Path]
+) -> tuple[datetime, Discovery | None]:
     """The exchange's time, and whom the cheap sources name: the lists cost no weight, the trades 20 a coin.
 
     Null where what was read just now suffices already.
@@ -148,15 +150,16 @@ async def _found(store: Store, sight: Sight, endpoint: Endpoint) -> tuple[dateti
             ("leaderboard", partial(leaderboard, endpoint.stats_url)),
             ("vaults", partial(vaults, client, endpoint.stats_url, 0)),
             ("recent trades", partial(recent_trades, client, sight.coins)),
+            *((path.name, partial(listed, path)) for path in files),
         ]
         return now, await discover(store, sources, now)
 
 
 def _check_listed(coins: Sequence[str], answers: Mapping[str, DexAnswer]) -> None:
-    listed = [asset.name for answer in answers.values() for asset in answer.meta.universe]
+    names = [asset.name for answer in answers.values() for asset in answer.meta.universe]
     for coin in coins:
-        if coin not in listed:
-            near = ", ".join(get_close_matches(coin, listed, n=3, cutoff=0.4) or listed[:8])
+        if coin not in names:
+            near = ", ".join(get_close_matches(coin, names, n=3, cutoff=0.4) or names[:8])
             raise UnknownCoin(f"no coin {coin!r} on the exchange; there are {near}")
 
 

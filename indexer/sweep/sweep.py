@@ -1,9 +1,9 @@
 """Reads every account of a list from an info endpoint, within the weight budget, and stores them as one reading.
 
 Each dex's `metaAndAssetCtxs` is read once; an account costs 2 per dex, and 2 more for its spot state where it has cross
-positions and is not remembered as standard, because only that tells whether they are backed by the dex's own balance or
-by a pool (`userAbstraction` would say it for 20). An account that cannot be read is in the report's failures; many in a
-row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
+positions and is not remembered as standard, because only that shows whether they are backed by the dex's own balance or
+by a pool (`userAbstraction` would show it for 20). An account that cannot be read is in the report's failures; many in
+a row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
 """
 
 import time
@@ -19,23 +19,19 @@ from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_book import read_addresses
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
-from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.dexes import ALL, MAIN, find_dexes, read_dexes
+from liqtruth.indexer.info.budget import Budget, Patience
+from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.margin.checks import Checks, check
+from liqtruth.indexer.margin.inferred import with_remembered_tables
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconciled
-from liqtruth.indexer.margin.table_choice import with_remembered_tables
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.first_sight import with_first_sight
-from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, remembered_modes
-from liqtruth.indexer.positions.universe import VENUE, markets_answered, universe_row
+from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe_row
+from liqtruth.indexer.positions.readings import Readings
+from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
-from liqtruth.indexer.sweep.report import SweepPlan, SweepReport, plan
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight, SweepPlan, SweepReport, plan
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Scope
 from liqtruth.storage.errors import NothingStored
@@ -61,9 +57,9 @@ async def sweep(
     mode_max_age_s: float = MODE_MAX_AGE_S,
     sight: Sight | None = None,
 ) -> SweepReport:
-    """Read `addresses` in `dexes`, store one reading and the dexes' markets, and say what it took.
+    """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
-    `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Takes up the unfinished
+    `dexes` goes before `dex`; "" is the main dex, "all" every one that the exchange lists. Resumes the unfinished
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
@@ -78,7 +74,7 @@ async def sweep(
         names = await find_dexes(client, [dex] if dexes is None else dexes)
         answers, lost = await read_dexes(client, names)
         await client.reported_time_s()
-        parts = SweepParts.take_up(store, listed, ",".join(names), base_url, client.shown_url, restart)
+        parts = SweepParts.resume(store, listed, ",".join(names), base_url, client.shown_url, restart)
         resumed = len(parts.stored)
         crawl = Crawl(
             client=client,
@@ -156,10 +152,10 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> _
     """Reconcile what is stored and write it as one reading, with the dexes' markets and margin tables."""
     listed = crawl.parts.accounts()
     accounts = listed.unique(["address", "dex"], keep="last", maintain_order=True)
-    before = LiveBook.load(store)
-    read = with_remembered_tables(crawl.parts.positions(), before.positions)
-    checked = check(read, crawl.tables)
-    positions = with_first_sight(reconciled(checked, crawl.tables), before.positions, before.accounts)
+    before = Readings(store)
+    known = before.stored()
+    checked = check(with_remembered_tables(crawl.parts.positions(), known), crawl.tables)
+    positions = with_first_sight(reconciled(checked, crawl.tables), known, before.stored_accounts())
     first, last = listed["as_of"].min(), accounts["as_of"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)

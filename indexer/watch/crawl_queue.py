@@ -110,15 +110,15 @@ class CrawlQueue:
         accounts, row, read_s = accounts.filter(newer), row[newer], read_s[newer]
         self._remember_tape(row)
         holdings = positions.join(accounts, on=["address", "dex"], how="semi")
-        held_row = self._rows(list(holdings.select("address", "dex").iter_rows()))
-        held_coin = self._coin_rows(holdings["coin"].to_list())
-        self.sizes.mark(self._marks(holdings, held_coin))
-        self.sizes.note_reads(row, read_s, held_row, held_coin, holdings["szi"].to_numpy())
+        position_row = self._rows(list(holdings.select("address", "dex").iter_rows()))
+        position_coin = self._coin_rows(holdings["coin"].to_list())
+        self.sizes.mark(self._marks(holdings, position_coin))
+        self.sizes.note_reads(row, read_s, position_row, position_coin, holdings["szi"].to_numpy())
         self._note_moved_since(row)
         self.arrays["tries_again_s"][row] = -np.inf
         self.arrays["distance"][row] = np.inf
-        np.minimum.at(self.arrays["distance"], held_row, distances(holdings))
-        holds = np.isin(row, held_row)
+        np.minimum.at(self.arrays["distance"], position_row, distances(holdings))
+        holds = np.isin(row, position_row)
         pooled = accounts["account_mode"].is_in(POOLED_MODES).fill_null(True).to_numpy()
         self.arrays["weight"][row] = STATE_WEIGHT + SPOT_WEIGHT * (pooled & holds)
 
@@ -227,9 +227,9 @@ class CrawlQueue:
         moved = among[self.sizes.key >> COIN_BITS] & (self.sizes.szi != self.sizes.read_szi)
         self._changed.append(self.sizes.key[moved])
 
-    def _marks(self, held: pl.DataFrame, coin: IntArray) -> FloatArray:
+    def _marks(self, positions: pl.DataFrame, coin: IntArray) -> FloatArray:
         px = np.full(len(self.coins), np.nan)
-        px[coin] = held["mark_px"].fill_null(np.nan).to_numpy()
+        px[coin] = positions["mark_px"].fill_null(np.nan).to_numpy()
         return px
 
     def _rows(self, pairs: Sequence[Pair]) -> IntArray:
@@ -255,7 +255,7 @@ class CrawlQueue:
         return np.array([self.coins[coin] for coin in coins], dtype=np.int64)
 
 
-def distances(held: pl.DataFrame) -> FloatArray:
+def distances(positions: pl.DataFrame) -> FloatArray:
     """Log distance of each position's liquidation price from its mark; infinite where it has none."""
-    away = held.select((pl.col("liq_px") / pl.col("mark_px")).log().abs()).to_series()
+    away = positions.select((pl.col("liq_px") / pl.col("mark_px")).log().abs()).to_series()
     return np.asarray(away.fill_null(np.inf).to_numpy(), dtype=np.float64)

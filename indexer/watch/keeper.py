@@ -1,7 +1,7 @@
 """What a watch has not stored yet, and how it is stored: every few seconds what was read, now and then the whole book.
 
 Everything waits here until the database has it, however long that takes; of an account that is read again meanwhile
-only the last reading is kept then, so that what waits cannot grow without end. The first book is stored after a minute,
+only the last reading stays then, so that what waits cannot grow without end. The first book is stored after a minute,
 the next ones at doubling intervals, so that there is an answer soon.
 """
 
@@ -19,10 +19,10 @@ from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.frames import MARKETS, empty
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
-from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.modes import reads_of
-from liqtruth.indexer.positions.universe import market_rows
+from liqtruth.indexer.positions.markets import market_rows
+from liqtruth.indexer.positions.remembered import reads_of
 from liqtruth.indexer.sweep.batches import SweepParts
+from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Universe
 from liqtruth.storage.net.long_runs import aside
@@ -71,14 +71,14 @@ class Keeper:
         """Readings that are not stored yet."""
         return len(self.batch)
 
-    def take_up(self, shown_url: str) -> LiveBook:
+    def resume(self, shown_url: str) -> LiveBook:
         """What earlier runs stored: the last book, and the batches after it to be laid over."""
         self._shown_url = shown_url
         self.parts = self._next_parts()
         return LiveBook.load(self.store)
 
     def _next_parts(self) -> SweepParts:
-        return SweepParts.take_up(self.store, NAME, ",".join(self.dexes), self.base_url, self._shown_url)
+        return SweepParts.resume(self.store, NAME, ",".join(self.dexes), self.base_url, self._shown_url)
 
     def read(self, readings: Sequence[AccountReading]) -> None:
         """To be stored."""
@@ -99,7 +99,7 @@ class Keeper:
         self.traded[address] = at if known is None else max(at, known)
 
     async def store_read(self) -> None:
-        """Write what was read and the marks, then tell the address book.
+        """Write what was read and the marks, then note both in the address book.
 
         What the database is away for is written the next time. Marks and notes for the address book that it refuses are
         let go, for the next ones to be stored.

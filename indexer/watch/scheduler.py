@@ -2,7 +2,7 @@
 
 The error of a map is the notional that is not where it belongs: positions of accounts never read, positions that
 changed since they were read, and positions whose level drifted without a trade (funding, collateral moved, a
-liquidation that the tape did not show). For account `i` at time `t` with size `S` (USD, kept up by the tape), notional
+liquidation that the tape did not show). For account `i` at time `t` with size `S` (USD, updated by the tape), notional
 traded since its reading `T`, age `a` of the reading and log distance `d` from the mark to its nearest level:
 
     unread     m = E                                   expected notional, `indexer.discovery.size_prior`
@@ -11,7 +11,7 @@ traded since its reading `T`, age `a` of the reading and log distance `d` from t
 `c` is the share of the account's levels that its trades moved: all of them for a position opened or halved, none where
 everything was closed, because the tape has taken that off the map already. `r` grows towards the mark, where accounts
 act and are acted upon; a gap in the tape multiplies it, because then no trade is known to be absent. Reading takes `m`
-to nought for `w` weight, so the greedy choice is by `m / w`. What is decided here is pure: no clock, no I/O.
+to zero for `w` weight, so the greedy choice is by `m / w`. What is decided here is pure: no clock, no I/O.
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,11 @@
 """The trade tape: every trade of every coin, with both addresses, over one websocket that is never trusted.
 
-The connection is made again (`storage.net.long_runs`) and resubscribed whenever it drops, and also when nothing at all
+The connection is made again (`storage.net.sockets`) and resubscribed whenever it drops, and also when nothing at all
 comes for `silence_s` although pings are sent. No trade is passed on twice, whatever is resent: a trade is known by its
 time, coin and tid. What was missed while the connection was down is not available again, so every reconnect is reported
 as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order:
-their own times count, never the moment they arrive. A message or a trade that cannot be what it says it is (no text, no
-JSON, another coin, another time) is counted by its kind, logged once per kind, and left out.
+their own times count, never the moment they arrive. A message or a trade that cannot be what it claims to be (no text,
+no JSON, another coin, another time) is counted by its kind, logged once per kind, and left out.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ from websockets.asyncio.client import ClientConnection
 
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.text import is_timely_ms
+from liqtruth.heatmap.text import EARLIEST, is_timely_ms
+from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.positions.watch_state import TapeStats
@@ -33,7 +34,10 @@ PING: Final = '{"method":"ping"}'
 LARGEST_MESSAGE: Final = 16 * 2**20
 """Bytes, unpacked."""
 REMEMBERED: Final = 200_000
-"""Trades per generation of the memory that tells duplicates; two generations are kept."""
+"""Trades per generation of the memory that finds duplicates; there are two generations."""
+
+LARGEST_TRADE_USD: Final = 1e12
+"""More than all open interest there is: such a trade is none."""
 
 Key = tuple[int, str, int]
 
@@ -142,7 +146,7 @@ class Tape:
             return self._pass_over("messages without a trade that can be read", error.problem)
         for problem in sifted.problems:
             self._pass_over("trades that cannot be read", problem)
-        self._tell([trade for trade in trades if self._is_believed(trade)])
+        self._pass_on([trade for trade in trades if self._is_believed(trade)])
 
     def _is_believed(self, trade: Trade) -> bool:
         if trade.coin not in self._wanted:
@@ -159,7 +163,7 @@ class Tape:
         if self.stats.left_out.note(kind, what):
             log.warning("left out", kind=kind, first=one_line(what))
 
-    def _tell(self, trades: Sequence[Trade]) -> None:
+    def _pass_on(self, trades: Sequence[Trade]) -> None:
         new = [trade for trade in trades if self._seen.is_new(trade)]
         self.stats.trades += len(new)
         self.stats.duplicates += len(trades) - len(new)
@@ -172,6 +176,13 @@ class Tape:
         self.stats.last_error = _cause(error, self._silence_s)
         if not isinstance(error, FAULTS):
             raise error
+
+
+def is_possible(trade: Trade) -> bool:
+    """Whether its time, its value and both its addresses can be true."""
+    if trade.time / 1000 < EARLIEST.timestamp() or trade.px * trade.sz >= LARGEST_TRADE_USD:
+        return False
+    return all(ADDRESS.fullmatch(user) for user in trade.users)
 
 
 def _subscribe(coin: str) -> str:

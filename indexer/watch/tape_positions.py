@@ -1,4 +1,4 @@
-"""Sizes kept up by the tape between readings, as arrays; independent of the order in which trades and readings come."""
+"""Sizes updated by the tape between readings, as arrays; independent of the order in which trades and readings come."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 BoolArray = NDArray[np.bool_]
 COIN_BITS: Final = 20
 COINS: Final = 1 << COIN_BITS
-KEPT_S: Final = 1800.0
-"""Trades are kept this long, s: an answer that shows less than that ago can be brought up to date."""
+REMEMBERED_S: Final = 1800.0
+"""Trades are remembered this long, s: an answer that shows less than that ago can be brought up to date."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class TapePositions:
     """What every account holds by its last reading and the trades since, per coin; rows and coins are numbers.
 
     A trade not later than an account's reading is in the reading already. One that came before the answer did, but
-    is later than what it shows, is applied again (trades are kept `KEPT_S` for that), so order of arrival is no matter.
-    An answer that shows a moment before the trades that are kept leaves its account dirty: it has to be read again.
+    is later than what it shows, is applied again (trades are remembered `REMEMBERED_S` for that), so the order of
+    arrival is no matter. An answer of a moment before the remembered trades leaves its account dirty: it has to be read
+    again.
     """
 
     read_s: FloatArray
@@ -79,15 +80,20 @@ class TapePositions:
         self.px[coin] = px
         key = np.concatenate([buyer, seller]) * COINS + np.tile(coin, 2)
         changes = _Changes(key, np.concatenate([sz, -sz]), np.tile(time_s, 2))
-        self._recent_since_s = max(self._recent_since_s, float(time_s.max()) - KEPT_S)
+        self._recent_since_s = max(self._recent_since_s, float(time_s.max()) - REMEMBERED_S)
         kept = self._recent.of(self._recent.time_s > self._recent_since_s)
         self._recent = _joined(kept, changes)
         self._apply(changes)
 
     def note_reads(
-        self, row: IntArray, read_s: FloatArray, held_row: IntArray, held_coin: IntArray, held_szi: FloatArray
+        self,
+        row: IntArray,
+        read_s: FloatArray,
+        position_row: IntArray,
+        position_coin: IntArray,
+        position_szi: FloatArray,
     ) -> None:
-        """Accounts `row` (each once) were read as of `read_s` and hold what the `held_` arrays list, nothing else."""
+        """Accounts `row` (each once) were read as of `read_s` and have the positions listed, no others."""
         self.read_s[row] = read_s
         self.dirty_since_s[row] = np.where(read_s < self._recent_since_s, read_s, np.nan)
         self._doubt_again(row)
@@ -95,8 +101,8 @@ class TapePositions:
         among[row] = True
         theirs = among[self.key >> COIN_BITS]
         self.szi[theirs] = self.read_szi[theirs] = 0.0
-        at = self._places(held_row * COINS + held_coin)
-        self.szi[at] = self.read_szi[at] = held_szi
+        at = self._places(position_row * COINS + position_coin)
+        self.szi[at] = self.read_szi[at] = position_szi
         self._apply(self._recent.of(among[self._recent.row]))
         self._forget_flat()
 
@@ -106,7 +112,7 @@ class TapePositions:
         self.dirty_since_s[clean] = np.maximum(self.read_s[clean], since_s)
 
     def note_doubt(self, row: IntArray, newest_s: float) -> None:
-        """Accounts `row` traded at a moment that nobody can tell: dirty now, and until a reading not before `newest_s`,
+        """Accounts `row` traded at an unknown moment: dirty now, and until a reading not before `newest_s`,
         the moment of the newest reading of anybody."""
         more = self.read_s.size - self._doubted_s.size
         self._doubted_s = np.append(self._doubted_s, np.full(more, -np.inf))
@@ -132,8 +138,8 @@ class TapePositions:
         """Per account: notional by which sizes differ from the last reading (from nothing, if unread)."""
         return self._per_account(np.abs(self.szi - self.read_szi))
 
-    def held(self) -> tuple[IntArray, IntArray, FloatArray]:
-        """Rows, coins and signed sizes of everything that is held."""
+    def open_positions(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """Rows, coins and signed sizes of all open positions."""
         open_ = self.szi != 0
         return self.key[open_] >> COIN_BITS, self.key[open_] & (COINS - 1), self.szi[open_]
 
@@ -152,7 +158,7 @@ class TapePositions:
         self.dirty_since_s = np.where(np.isinf(known), np.nan, known)
 
     def _places(self, key: IntArray) -> IntArray:
-        """Where the keys are; new ones are put in with nothing held."""
+        """Where the keys are; new ones are put in with size zero."""
         at = np.searchsorted(self.key, key)
         known = at < self.key.size
         known[known] = self.key[at[known]] == key[known]
@@ -164,7 +170,7 @@ class TapePositions:
         return np.asarray(np.searchsorted(self.key, key))
 
     def _forget_flat(self) -> None:
-        """Drop what is held neither now nor by the last reading, rounding of sums included."""
+        """Drop what is open neither now nor by the last reading, rounding of sums included."""
         self.szi[np.abs(self.szi) < 1e-9 * np.abs(self.read_szi)] = 0.0
         kept = (self.szi != 0) | (self.read_szi != 0)
         self.key, self.szi, self.read_szi = self.key[kept], self.szi[kept], self.read_szi[kept]

@@ -1,10 +1,10 @@
-"""Keeps the whole exchange read, for days: the tape says who moved, the scheduler whom to read, one budget pays.
+"""Keeps the whole exchange read, for days: the tape shows who moved, the scheduler whom to read, one budget pays.
 
 Five tasks share one event loop. The tape moves sizes and makes accounts dirty. Workers read what the scheduler
-chooses. The follower lays what was read over the book in memory. The marker (`indexer.watch.marks`) reads every dex's
-marks, open interest and funding each minute and moves the book to them. The keeper (`indexer.watch.keeper`) stores what
-was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet and
-nothing else: the next run takes up the last book and the batches after it.
+chooses. The follower lays what was read over the book in memory. The marker reads every dex's marks, open interest and
+funding each minute and moves the book to them (`indexer.watch.live_book`). The keeper (`indexer.watch.keeper`) stores
+what was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet
+and nothing else: the next run resumes from the last book and the batches after it.
 
 Nothing that comes over the wire ends a watch once it has begun: what cannot be taken is left out, counted by its kind,
 logged once, and the task that met it goes on. Memory belongs to the loop. What is written is written by a thread, so
@@ -26,24 +26,20 @@ import structlog
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.text import EARLIEST
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
-from liqtruth.indexer.positions.live_book import LiveBook
-from liqtruth.indexer.positions.modes import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.readings import last_book
+from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.indexer.sweep.crawl import read_account
 from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQueue, Pair, dex_of
 from liqtruth.indexer.watch.keeper import Keeper
-from liqtruth.indexer.watch.marks import Marks
-from liqtruth.indexer.watch.tape import Gap, Tape
+from liqtruth.indexer.watch.live_book import LiveBook, Marks
+from liqtruth.indexer.watch.tape import Gap, Tape, is_possible
 from liqtruth.storage.net.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store
 
@@ -52,8 +48,6 @@ HOST_GONE_WAIT_S: Final = 30.0
 REST_S: Final = 5.0
 """How long a task that met what nobody foresaw waits before it goes on."""
 DEAREST_WEIGHT: Final = STATE_WEIGHT + SPOT_WEIGHT
-LARGEST_TRADE_USD: Final = 1e12
-"""More than all open interest there is: such a trade is none."""
 FAULTS: Final = (Exception, pl.exceptions.PanicException)
 
 log = structlog.get_logger("liqtruth.watch")
@@ -91,7 +85,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
         self.keeper = Keeper(self.store, self.base_url, self.dexes, self.pace.first_book_s, self.pace.book_s)
-        self.marks = Marks(self.keeper, self.state)
+        self.marks = Marks(self.state, self.keeper.marked)
         self.clock = self.marks.clock
         self._queue: asyncio.Queue[Pair] = asyncio.Queue()
         self._arrived: list[AccountReading] = []
@@ -109,7 +103,7 @@ class Watch:
             if not await unless(stop, self._begin(client)):
                 return
             tasks = [
-                self._task("tape", self._hear),
+                self._task("tape", self._listen),
                 self._task("planner", self._plan),
                 self._task("marker", lambda: self._mark(client)),
                 self._task("follower", self._follow),
@@ -155,21 +149,19 @@ class Watch:
         """Consider these accounts in every dex; the leaderboard hints at who holds much."""
         self.crawl_queue.add(((address, dex) for address in addresses for dex in self.dexes), leaders)
 
-    # ------------------------------------------------------------------------------------ beginning
-
     async def _begin(self, client: InfoClient) -> bool:
         """Marks of every dex that answers, and what earlier runs stored; raises where none answers."""
         await self.marks.read(client, self.dexes, self.book)
         self.keeper.source, self.keeper.dexes = client.source, self.dexes
-        await aside(self._take_up, client.shown_url)
+        await aside(self._resume, client.shown_url)
         booked = await aside(last_book, self.store)
         self.marks.paid_until = self.clock.now if booked is None else booked.as_of
         return True
 
-    def _take_up(self, shown_url: str) -> None:
+    def _resume(self, shown_url: str) -> None:
         """The last book, the batches after it, and the address book."""
         tables = self.book.tables
-        self.book = self.keeper.take_up(shown_url)
+        self.book = self.keeper.resume(shown_url)
         self.book.tables = tables
         self.book.lay_over(self.keeper.parts.accounts(), self.keeper.parts.positions())
         self.crawl_queue.note_reads(self.book.accounts, self.book.positions)
@@ -178,9 +170,7 @@ class Watch:
         self.state.resumed_accounts = self.book.accounts.height
         log.info("resumed", accounts=self.book.accounts.height, positions=self.book.positions.height)
 
-    # ---------------------------------------------------------------------------------------- tape
-
-    async def _hear(self) -> None:
+    async def _listen(self) -> None:
         """Listen to every coin that is listed; where more are listed meanwhile, to all of them anew."""
         while True:
             coins, self._more_listed = self.marks.coins, asyncio.Event()
@@ -195,7 +185,7 @@ class Watch:
             await unless(self._more_listed, tape.run())
 
     def _note_trades(self, trades: list[Trade]) -> None:
-        """A trade from the future is taken as of now; whether readings have one of long ago, nobody can tell."""
+        """A trade from the future is taken as of now; whether readings have one of long ago, is unknown."""
         trades = [one for one in trades if self._may_be(one)]
         if not trades:
             return
@@ -219,8 +209,7 @@ class Watch:
 
     def _may_be(self, trade: Trade) -> bool:
         """Whether it is a trade that can have happened in a coin that is watched; what is not is counted."""
-        known = dex_of(trade.coin) in self.dexes and trade.time / 1000 >= EARLIEST.timestamp()
-        if known and trade.px * trade.sz < LARGEST_TRADE_USD and all(map(is_address, trade.users)):
+        if dex_of(trade.coin) in self.dexes and is_possible(trade):
             return True
         text = f"{trade.coin} {trade.sz:g} at {trade.px:g} is no trade that can be"
         self.note_fault("tape", WireError("trade", "the tape", text))
@@ -237,8 +226,6 @@ class Watch:
         self.crawl_queue.note_gap(since_s, self.clock.now_s)
         if gap.since_ms is not None or self.state.resumed_accounts:
             log.warning("tape gap", since_s=since_s)
-
-    # ------------------------------------------------------------------------------------- reading
 
     async def _plan(self) -> None:
         """Keep as much chosen as the budget lets through until the next choice."""
@@ -287,8 +274,6 @@ class Watch:
             self._resting_until_s = time.monotonic() + HOST_GONE_WAIT_S
             log.error("host down", error=str(error)[:300], rest_s=HOST_GONE_WAIT_S)
 
-    # ------------------------------------------------------------------------------------- marking
-
     async def _mark(self, client: InfoClient) -> None:
         begun_s = time.monotonic()  # of the reading at the start
         while True:
@@ -302,8 +287,6 @@ class Watch:
             self.marks.move(self.book)
             if not known.issuperset(self.marks.coins):
                 self._more_listed.set()
-
-    # ----------------------------------------------------------------------------------- following
 
     async def _follow(self) -> None:
         while True:
@@ -341,8 +324,6 @@ class Watch:
             if row["account_mode"] is not None:
                 self._modes[row["address"]] = RememberedMode(row["account_mode"], row["as_of"])
 
-    # ------------------------------------------------------------------------------------- keeping
-
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self.pace.keep_s)
@@ -370,8 +351,3 @@ class Watch:
             datetime.now(UTC),
         )
         write_state(self.store, self.state)
-
-
-def is_address(text: str) -> bool:
-    """0x and 40 hexadecimal digits."""
-    return ADDRESS.fullmatch(text) is not None

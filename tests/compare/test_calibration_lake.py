@@ -24,7 +24,7 @@ from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import POSITIONS, conform
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.store import Settings, Store

@@ -9,7 +9,7 @@ from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, ga
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.sweep.largest import Endpoint
 from liqtruth.sandbox.server import SandboxServer

@@ -24,7 +24,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.notes import note, of_codes
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import KEY
-from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import random_series

@@ -24,7 +24,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.notes import of_codes
 from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.frames import POSITIONS, conform
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.lock import alone

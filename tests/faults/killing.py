@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,26 +18,12 @@ from typing import Any
 
 import polars as pl
 from sqlmodel import select
-from writers import frames, opened, processes, reading
+from writers import frames, opened, processes, reading, run_command
 
 from liqtruth.storage.database.tables import Account, Forecast, ForecastScore, Market, Partition, Reading
 from liqtruth.storage.lake.manifest import coin_in_file, file_of
 from liqtruth.storage.store import Store
 
-HEAVY = [
-    "liqtruth.compare.calibration.leverage_fit",
-    "liqtruth.compare.calibration.lake_samples",
-    "liqtruth.compare.scoring.forecasting",
-    "liqtruth.compare.scoring.ledger.settle",
-    "liqtruth.estimator.feeds.watch",
-    "liqtruth.indexer.discovery.find",
-    "liqtruth.indexer.files.imports",
-    "liqtruth.indexer.node.fills",
-    "liqtruth.indexer.node.imports",
-    "liqtruth.indexer.sweep.sweep",
-    "liqtruth.indexer.watch.run",
-    "liqtruth.storage.forget",
-]
 LIMIT_S = 300.0
 
 
@@ -84,21 +69,8 @@ class Outcome:
         return not (self.lost or self.doubled or self.locked or self.broken)
 
 
-def run_command(data_dir: Path, words: Sequence[str], log: Path) -> None:
-    """The command line, in a process of its own."""
-    told = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(told, 1)
-    os.dup2(told, 2)
-    sys.argv = ["liqtruth", "--data-dir", str(data_dir), *words]
-    from liqtruth.cli import main
-
-    main()
-
-
 def started_command(data_dir: Path, words: Sequence[str], log: Path) -> Any:
-    context = processes()
-    context.set_forkserver_preload(HEAVY)
-    process = context.Process(target=run_command, args=(data_dir, words, log))
+    process = processes().Process(target=run_command, args=(data_dir, words, log, log))
     process.start()
     return process
 
@@ -160,11 +132,11 @@ def _add_files(facts: Facts, store: Store, partitions: Sequence[Partition]) -> N
             continue
         coin = coin_in_file(row)
         if row.reading_id is not None:
-            held = store.lake.read_snapshots(row.dataset, [row.reading_id], coin)
-            key = [name for name in ("address", "dex", "coin") if name in held.columns]
-            per_series[(row.dataset, row.reading_id, row.coin)] = [held.select(key)]
-            if held.height != row.rows:
-                facts.broken.append(f"{path}: {held.height} rows of {row.rows}")
+            holdings = store.lake.read_snapshots(row.dataset, [row.reading_id], coin)
+            key = [name for name in ("address", "dex", "coin") if name in holdings.columns]
+            per_series[(row.dataset, row.reading_id, row.coin)] = [holdings.select(key)]
+            if holdings.height != row.rows:
+                facts.broken.append(f"{path}: {holdings.height} rows of {row.rows}")
         else:
             known = DATASETS.get(row.dataset)
             keys = list(known.key) if known and set(known.key) <= set(frame.columns) else frame.columns
@@ -258,9 +230,9 @@ def bases_in(place: Path) -> dict[str, Path]:
             stored_reading(store, series, bar)
         store_market(store, ScoredMarket(days=3, heard_days=1))
         for number in (1, 2):
-            told = reading(f"r{number}", number)
-            told.venue = "elsewhere"
-            store.lake.write_reading(told, frames(number))
+            reported = reading(f"r{number}", number)
+            reported.venue = "elsewhere"
+            store.lake.write_reading(reported, frames(number))
         for number in range(5):
             orphan = store.lake.root / f"funding/{number}/orphan.parquet"
             orphan.parent.mkdir(parents=True)
@@ -275,7 +247,7 @@ def bases_in(place: Path) -> dict[str, Path]:
 
 
 @contextmanager
-def writings(place: Path) -> Iterator[list[Writing]]:
+def writings(place: Path, accounts: int = 300) -> Iterator[list[Writing]]:
     """Every command that writes, with what it reads, on a synthetic exchange that is served meanwhile."""
     from liqtruth.sandbox.hyperliquid.node_state import write_state
     from liqtruth.sandbox.market.market import MarketSpec
@@ -285,14 +257,14 @@ def writings(place: Path) -> Iterator[list[Writing]]:
     from tests.markets import market_of
 
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of every client that was killed
-    market = market_of(MarketSpec(seed=5, accounts=300, days=3, cex_accounts=200))
+    market = market_of(MarketSpec(seed=5, accounts=accounts, days=3, cex_accounts=200))
     listed, state, fills = place / "addresses.txt", place / "942770000.rmp", place / "fills"
     listed.write_text("\n".join(addresses(market)))
     write_state(market, state)
     fills.write_text(by_block([pair for number in range(200) for pair in both_sides(number)]))
     table, candles = place / "positions.csv", place / "candles.csv"
-    held = frames(3)["positions"].select("address", "coin", "szi", "as_of", mark_px=pl.lit(100.0))
-    held.with_columns(pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(table)
+    holdings = frames(3)["positions"].select("address", "coin", "szi", "as_of", mark_px=pl.lit(100.0))
+    holdings.with_columns(pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(table)
     candles.write_text(
         "ts,open,high,low,close\n"
         + "".join(f"2026-08-{day:02}T{hour:02}:00Z,1,2,1,2\n" for day in range(1, 9) for hour in range(24))

@@ -45,9 +45,9 @@ def test_a_deleted_file_is_named_with_the_remedy(tmp_path: Path) -> None:
         file_of(store, "r1").unlink()
         with pytest.raises(
             FileDamaged, match=r"r1\.parquet is gone, though it was stored; restore it"
-        ) as told:
+        ) as raised:
             store.lake.read_snapshots("positions", ["r1"])
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
         assert store.lake.read_snapshots("positions", ["r2"]).height > 0
 
 
@@ -94,7 +94,7 @@ def test_a_reading_written_again_takes_the_place_of_its_damaged_file(tmp_path: P
 HOURS = [f"2026-08-0{day}T{hour:02}:00:00Z" for day in (1, 2) for hour in range(24)]
 FEEDS = {
     "candles.csv": "ts,open,high,low,close,volume\n" + "".join(f"{ts},10,12,9,11,5\n" for ts in HOURS),
-    "held.csv": "ts,open_interest,open_interest_usd\n" + "".join(f"{ts},100,1100\n" for ts in HOURS),
+    "hours.csv": "ts,open_interest,open_interest_usd\n" + "".join(f"{ts},100,1100\n" for ts in HOURS),
 }
 
 
@@ -113,11 +113,11 @@ def test_importing_a_feed_again_heals_it_and_the_status_names_what_is_damaged(
     hurt = sorted((tmp_path / "data" / "lake" / which.replace("*", "candles")).rglob("*.parquet"))[:1]
     for path in hurt if which != "*" else (tmp_path / "data" / "lake").rglob("*.parquet"):
         harm(path)
-    told = json.loads(run("feed", "status", "--json", code=3).stdout)
-    assert {one["dataset"] for one in told if one["damaged"]} == (
+    reported = json.loads(run("feed", "status", "--json", code=3).stdout)
+    assert {one["dataset"] for one in reported if one["damaged"]} == (
         {which} if which != "*" else {"candles", "open_interest"}
     )
-    assert [one["rows"] for one in told if not one["damaged"]] == ([] if which == "*" else [48])
+    assert [one["rows"] for one in reported if not one["damaged"]] == ([] if which == "*" else [48])
     assert "damaged" in run("feed", "status", code=3).stderr
     run(*words)
     assert [one["rows"] for one in json.loads(run("feed", "status", "--json").stdout)] == [48, 48]
@@ -136,9 +136,9 @@ def test_both_remedies_of_a_damaged_reading_work(run: Run, tmp_path: Path, harm:
     run("map", "exact", "BTC", "--json")
     for path in (tmp_path / "data" / "lake").rglob("*.parquet"):
         harm(path)
-    said = run("map", "exact", "BTC", code=1).stderr
+    message = run("map", "exact", "BTC", code=1).stderr
     if remedy == "forget":
-        run("index", "forget", said.split("index forget ")[1].strip())
+        run("index", "forget", message.split("index forget ")[1].strip())
     run(*words)
     run("map", "exact", "BTC", "--json")
 
@@ -150,9 +150,9 @@ def test_a_file_cut_off_anywhere_is_named(tmp_path: Path) -> None:
         whole = path.read_bytes()
         for size in (0, 3, 11, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(40))):
             path.write_bytes(whole[:size])
-            with pytest.raises(FileDamaged, match=r"r1\.parquet is damaged: .*; restore it") as told:
+            with pytest.raises(FileDamaged, match=r"r1\.parquet is damaged: .*; restore it") as raised:
                 store.lake.read_snapshots("positions", ["r1"], "ETH")
-            assert "\n" not in str(told.value)
+            assert "\n" not in str(raised.value)
         path.write_bytes(whole)
         assert store.lake.read_snapshots("positions", ["r1"]).height > 0
 

@@ -94,10 +94,10 @@ def test_a_database_on_a_full_disk_says_so_and_keeps_its_rows(disk: Path) -> Non
         store.lake.write_reading(reading("r1", 1), frames(1))
         lake = Lake(disk.parent / "lake", store.database)
         fill(disk)
-        with pytest.raises(LiqtruthError, match=r"cannot use the database .*: .*full; make room") as told:
+        with pytest.raises(LiqtruthError, match=r"cannot use the database .*: .*full; make room") as raised:
             write_many(lake)
-        assert f"{disk}/data/liqtruth.db" in str(told.value)
-        assert "\n" not in str(told.value)
+        assert f"{disk}/data/liqtruth.db" in str(raised.value)
+        assert "\n" not in str(raised.value)
         written = {path.stem for path in (disk.parent / "lake").rglob("positions/**/*.parquet")}
         (disk / "filler").unlink()
         with pytest.raises(LiqtruthError, match="no positions"):
@@ -139,11 +139,11 @@ def test_files_over_the_limit_of_a_process_are_refused_and_the_old_ones_kept(tmp
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": "."},
     )
-    told = child.stdout.splitlines()
-    assert [line.split(":")[0] for line in told] == [
+    reported = child.stdout.splitlines()
+    assert [line.split(":")[0] for line in reported] == [
         f"cannot write {tmp_path / name}" for name in ("frame.parquet", "map.json")
     ]
-    assert all("File too large" in line for line in told)
+    assert all("File too large" in line for line in reported)
     assert pl.read_parquet(tmp_path / "frame.parquet")["a"].to_list() == [1.0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["frame.parquet", "map.json"]
     assert (tmp_path / "map.json").read_text() == "{}"

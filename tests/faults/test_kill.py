@@ -23,12 +23,14 @@ def assert_whole(store: Store) -> int:
         listed = {row.reading_id for row in session.exec(select(Partition)).all() if row.reading_id}
     assert listed == set(known)
     for name, row in known.items():
-        held = store.lake.read_snapshots("positions", [name])
-        assert held.height == ACCOUNTS * len(COINS)
-        assert held["as_of"].unique().to_list() == [row.as_of]
-        assert held["szi"].n_unique() == 1
+        holdings = store.lake.read_snapshots("positions", [name])
+        assert holdings.height == ACCOUNTS * len(COINS)
+        assert holdings["as_of"].unique().to_list() == [row.as_of]
+        assert holdings["szi"].n_unique() == 1
         assert store.lake.read_snapshots("positions", [name], "ETH").height == ACCOUNTS
-        assert store.lake.read_snapshots("accounts", [name])["equity"].unique().to_list() == [held["szi"][0]]
+        assert store.lake.read_snapshots("accounts", [name])["equity"].unique().to_list() == [
+            holdings["szi"][0]
+        ]
     hourly = store.lake.read_series("funding", "hyperliquid", "BTC", RATES)
     assert hourly.height == hourly["ts"].n_unique() in (0, 24)
     assert hourly["rate"].n_unique() <= 1

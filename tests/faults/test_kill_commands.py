@@ -10,7 +10,7 @@ QUICK = ("upgrade", "index import", "index sweep", "feed fetch", "index forget")
 
 def test_a_kill_loses_nothing_doubles_nothing_and_locks_nothing(tmp_path: Path) -> None:
     bases = bases_in(tmp_path / "bases")
-    with writings(tmp_path) as all_of_them:
+    with writings(tmp_path, accounts=80) as all_of_them:
         for writing in all_of_them:
             if writing.name in QUICK:
                 done = kill_often(writing, bases, tmp_path, 1, random.Random(writing.name))

@@ -2,16 +2,14 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from writers import frames, only_open, opened, processes, reading, started, write_readings
+from writers import frames, only_open, opened, processes, reading, run_command, started, write_readings
 
-ROOT = Path(__file__).parents[2]
 SIGHTS = ("index forget", "index positions --json", "feed status", "index tidy --dry")
 
 
@@ -34,15 +32,23 @@ def given_away(folder: Path) -> None:
             path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-def as_another(folder: Path, words: str) -> "subprocess.CompletedProcess[str]":
-    """The command of a user with no special rights: root without its capabilities is one."""
-    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
-    command = [*without, sys.executable, "-m", "liqtruth.cli", "--data-dir", str(folder), *words.split()]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("LIQTRUTH_DATABASE_URL", None)
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
-    if "setpriv: " in done.stderr:
-        pytest.skip(f"no user without rights: {done.stderr.strip()}")
+@dataclass
+class Done:
+    """What a command gave."""
+
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+def as_another(folder: Path, words: str) -> Done:
+    """The command of a user with no special rights."""
+    out, errors = folder.with_name("out"), folder.with_name("errors")
+    process = started(run_command, folder, words.split(), out, errors, False)
+    process.join(120)
+    done = Done(process.exitcode, out.read_text(), errors.read_text())
+    if "no user without rights" in done.stderr:
+        pytest.skip(f"no user without rights: {done.stderr.splitlines()[-1]}")
     return done
 
 

@@ -26,7 +26,7 @@ def server() -> Iterator[Server]:
 
 
 class Writer(threading.Thread):
-    """Writes readings and market rows until told to stop; `written` counts what it was told is stored."""
+    """Writes readings and market rows until asked to stop; `written` counts what was reported as stored."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
@@ -91,14 +91,14 @@ def test_a_server_that_stays_away_ends_the_wait_with_one_line(server: Server) ->
     server.stop("fast")
     began_s = time.monotonic()
     try:
-        with pytest.raises(DatabaseLost, match=r"does not answer: .*refused") as told, database.session():
+        with pytest.raises(DatabaseLost, match=r"does not answer: .*refused") as raised, database.session():
             pass
     finally:
         server.start()
     assert time.monotonic() - began_s > 0.5
-    assert told.value.retryable
-    assert "\n" not in str(told.value)
-    assert "hunter2" not in str(told.value)
+    assert raised.value.retryable
+    assert "\n" not in str(raised.value)
+    assert "hunter2" not in str(raised.value)
     with database.session() as session:
         session.exec(select(Reading).limit(1)).all()
     database.close()

@@ -43,14 +43,14 @@ def test_one_reading_written_by_two_processes_is_one_of_theirs_whole(
 ) -> None:
     assert_ended(*(started(write_same_reading, tmp_path, database_url, range(n, n + 20)) for n in (0, 1000)))
     with opened(tmp_path, database_url) as store:
-        held = store.lake.read_snapshots("positions", ["shared"])
+        holdings = store.lake.read_snapshots("positions", ["shared"])
         with store.database.session() as session:
             as_of = session.exec(select(Reading)).one().as_of
         marks = {row.mark_px for row in last_markets(store.database, "hyperliquid").values()}
         files = {path.name for path in store.lake.root.rglob("*.parquet")}
-    assert held.height == ACCOUNTS * len(COINS)
-    assert held["as_of"].unique().to_list() == [as_of]
-    assert held["szi"].unique().to_list() in ([19.0], [1019.0])
+    assert holdings.height == ACCOUNTS * len(COINS)
+    assert holdings["as_of"].unique().to_list() == [as_of]
+    assert holdings["szi"].unique().to_list() in ([19.0], [1019.0])
     assert marks in ({19.0}, {1019.0})
     assert len(files) <= 2, "one of positions and one of accounts"
 

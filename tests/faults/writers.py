@@ -1,8 +1,14 @@
-"""What the writing processes run; here, so that a process of its own can import it."""
+"""What processes of their own run, and how they are started."""
 
+import asyncio
+import ctypes
 import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
@@ -20,6 +26,25 @@ TIME = pl.Datetime("ms", "UTC")
 RATES = {"ts": TIME, "rate": pl.Float64()}
 COINS = ("BTC", "ETH", "xyz:TSLA")
 ACCOUNTS = 40
+PRELOADED = [
+    "liqtruth.cli",
+    "liqtruth.commands.feed",
+    "liqtruth.commands.index",
+    "liqtruth.compare.calibration.leverage_fit",
+    "liqtruth.compare.calibration.lake_samples",
+    "liqtruth.compare.scoring.forecasting",
+    "liqtruth.compare.scoring.ledger.settle",
+    "liqtruth.estimator.feeds.watch",
+    "liqtruth.indexer.discovery.find",
+    "liqtruth.indexer.files.imports",
+    "liqtruth.indexer.node.fills",
+    "liqtruth.indexer.node.imports",
+    "liqtruth.indexer.sweep.sweep",
+    "liqtruth.indexer.watch.run",
+    "liqtruth.storage.forget",
+]
+NO_CAPABILITIES = 0x20080522, 0
+"""Version of the kernel's header, and the process: this one."""
 
 
 def opened(data_dir: Path, url: str | None) -> Store:
@@ -29,7 +54,7 @@ def opened(data_dir: Path, url: str | None) -> Store:
 def processes() -> ForkServerContext:
     """Starts processes quickly: the packages are imported once, in the process that they are copied from."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["liqtruth.storage.store"])
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 
@@ -54,12 +79,14 @@ def reading(name: str, number: int) -> Reading:
 def frames(number: int) -> dict[str, pl.DataFrame]:
     """Every row of a reading says which one it is of, so that a mixture shows."""
     as_of = pl.lit(START + timedelta(seconds=number), TIME)
-    held = pl.DataFrame({"address": [f"0x{n:040x}" for n in range(ACCOUNTS)]}).join(
+    holdings = pl.DataFrame({"address": [f"0x{n:040x}" for n in range(ACCOUNTS)]}).join(
         pl.DataFrame({"coin": COINS}), how="cross"
     )
     return {
-        "positions": held.with_columns(szi=pl.lit(float(number)), as_of=as_of),
-        "accounts": held.select("address").unique().with_columns(equity=pl.lit(float(number)), as_of=as_of),
+        "positions": holdings.with_columns(szi=pl.lit(float(number)), as_of=as_of),
+        "accounts": holdings.select("address")
+        .unique()
+        .with_columns(equity=pl.lit(float(number)), as_of=as_of),
     }
 
 
@@ -105,3 +132,41 @@ def write_same_reading(data_dir: Path, url: str | None, numbers: range) -> None:
 def only_open(data_dir: Path, url: str | None) -> None:
     with opened(data_dir, url):
         pass
+
+
+def run_command(data_dir: Path, words: Sequence[str], out: Path, errors: Path, special: bool = True) -> None:
+    """The command line with its outputs in files; without `special` rights root may no more than others."""
+    for number, path in ((1, out), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.environ.pop("LIQTRUTH_DATABASE_URL", None)
+    sys.argv = ["liqtruth", "--data-dir", str(data_dir), *words]
+    if not special:
+        drop_rights()
+    from liqtruth.cli import main
+
+    main()
+
+
+def drop_rights() -> None:
+    """Root without its capabilities is a user with no special rights."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.getuid() == 0 and libc.capset((ctypes.c_uint32 * 2)(*NO_CAPABILITIES), (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), "no user without rights")
+
+
+def sweep_when_let_go(
+    data_dir: Path, base_url: str, minute_s: float, weight: float, listed: Sequence[str], line: Connection
+) -> None:
+    """A sweep with its store open, begun when something comes over `line`, which gets how many accounts are done."""
+    import liqtruth.indexer.info.budget
+    from liqtruth.indexer.sweep.sweep import sweep
+
+    liqtruth.indexer.info.budget.WINDOW_S = minute_s
+    with opened(data_dir, None) as store:
+        line.send("open")
+        line.recv()
+        report = asyncio.run(
+            sweep(store, listed, base_url=base_url, weight_per_minute=weight, on_progress=line.send)
+        )
+    assert report.too_many_requests == 0
+    assert not report.failed, report

@@ -13,7 +13,7 @@ from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.universe import VENUE, universe_row
+from liqtruth.indexer.positions.markets import VENUE, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.store import Store
@@ -62,7 +62,7 @@ def due_usd(coin: str, notional_usd: float) -> float:
 
 
 @dataclass(frozen=True)
-class Held:
+class Holding:
     """One position; `isolated_usd` is its own equity at the mark, None for cross."""
 
     coin: str
@@ -85,11 +85,13 @@ class Holder:
     address: str
     mode: str
     available_usd: float
-    held: tuple[Held, ...]
+    holdings: tuple[Holding, ...]
 
-    def pool(self, coin: str) -> list[Held]:
+    def pool(self, coin: str) -> list[Holding]:
         """Cross positions that are liquidated together with the one in `coin`."""
-        return [p for p in self.held if p.isolated_usd is None and self.backing(p.coin) == self.backing(coin)]
+        return [
+            p for p in self.holdings if p.isolated_usd is None and self.backing(p.coin) == self.backing(coin)
+        ]
 
     def backing(self, coin: str) -> object:
         dex = DEX_OF[coin]
@@ -107,7 +109,7 @@ class Holder:
 
 def frame_of(holders: Sequence[Holder], exchange: bool = False) -> pl.DataFrame:
     """A reconciled frame; with `exchange` the solved prices are given as the exchange's own."""
-    rows = [_row(holder, position) for holder in holders for position in holder.held]
+    rows = [_row(holder, position) for holder in holders for position in holder.holdings]
     columns = {name: [row.get(name) for row in rows] for name in POSITIONS}
     solved = reconcile(from_columns(columns, POSITIONS), TABLES)
     if not exchange:
@@ -140,9 +142,9 @@ def stow(
     store.lake.write_reading(reading, {"positions": frame})
 
 
-def _row(holder: Holder, position: Held) -> dict[str, object]:
+def _row(holder: Holder, position: Holding) -> dict[str, object]:
     dex, pooled = DEX_OF[position.coin], holder.mode in ("unified", "portfolio")
-    due = sum(p.due_usd for p in holder.held if p.isolated_usd is None and DEX_OF[p.coin] == dex)
+    due = sum(p.due_usd for p in holder.holdings if p.isolated_usd is None and DEX_OF[p.coin] == dex)
     own = position.isolated_usd
     return {
         "address": holder.address,
@@ -171,21 +173,21 @@ notionals = st.builds(lambda sign, e: sign * 10.0**e, st.sampled_from([-1, 1]), 
 def holders(draw: st.DrawFn, address: str = "0xa") -> Holder:
     """One to five positions of distinct coins, some isolated, with anything from thin to ample margin."""
     coins = draw(st.lists(st.sampled_from(sorted(DEX_OF)), min_size=1, max_size=5, unique=True))
-    held = []
+    holdings = []
     for coin in coins:
         notional = draw(notionals)
         margin = draw(st.none() | st.floats(0.01, 2.0))
-        held.append(
-            Held(coin, notional, None if margin is None else due_usd(coin, abs(notional)) * (1 + margin))
+        holdings.append(
+            Holding(coin, notional, None if margin is None else due_usd(coin, abs(notional)) * (1 + margin))
         )
-    gross = sum(abs(p.notional_usd) for p in held)
+    gross = sum(abs(p.notional_usd) for p in holdings)
     mode = draw(st.sampled_from(["standard", "unified", "portfolio", "dexAbstraction"]))
-    return Holder(address, mode, gross * 10.0 ** draw(st.floats(-4, 0.3)), tuple(held))
+    return Holder(address, mode, gross * 10.0 ** draw(st.floats(-4, 0.3)), tuple(holdings))
 
 
 @st.composite
 def crowds(draw: st.DrawFn) -> list[Holder]:
     """Up to five accounts, the first with a position in BTC."""
     found = [draw(holders(f"0x{n}")) for n in range(draw(st.integers(1, 4)))]
-    anchor = Holder("0xbtc", "standard", 1_000.0, (Held("BTC", draw(notionals)),))
+    anchor = Holder("0xbtc", "standard", 1_000.0, (Holding("BTC", draw(notionals)),))
     return [anchor, *found]

@@ -1,4 +1,4 @@
-"""Replays a synthetic market, so that what a reader knows can be held against what is true at that moment.
+"""Replays a synthetic market, so that what a reader knows can be compared with what is true at that moment.
 
 Rows are addresses of the universe: the sandbox's accounts, then `dormant` ones that never hold anything, as most do on
 a real exchange. Columns are the market's coins. A reading costs 2 weight, and 2 more where the account holds cross
@@ -34,7 +34,7 @@ BATCH_WEIGHT: Final = 200.0
 
 @dataclass(frozen=True)
 class Truth:
-    """What every account holds at one moment; `liq_px` is nan where nothing is held or no price liquidates it."""
+    """What every account holds at one moment; `liq_px` is nan where there is no position or no price liquidates it."""
 
     now_s: float
     szi: Floats
@@ -101,9 +101,9 @@ class Replay:
         market, shape = self.live.market, (self.size, self.coins)
         ledger = market.hyperliquid.ledger
         szi, liq_px, weight = np.zeros(shape), np.full(shape, np.nan), np.full(self.size, 2)
-        held = open_positions(market, market.hyperliquid)
-        szi[held.account, held.coin] = held.exposure.szi
-        liq_px[held.account, held.coin] = held.liq_px
+        holdings = open_positions(market, market.hyperliquid)
+        szi[holdings.account, holdings.coin] = holdings.exposure.szi
+        liq_px[holdings.account, holdings.coin] = holdings.liq_px
         cross = ((ledger.lots != 0) & ~ledger.isolated).any(axis=1)
         weight[: cross.size] += 2 * cross
         return Truth(self.now_s, szi, liq_px, market.path.mark_units[-1] / self.px_scale, weight)
@@ -147,17 +147,17 @@ def hour_of_hints(replay: Replay, board_share: float | None, looks: int = 2) -> 
         "volume_usd": done["week"].volume,
         "moved_usd": np.abs(done["allTime"].pnl - before) if looks > 1 else np.full(real, np.nan),
     }
-    told = {name: np.full(replay.size, np.nan) for name in (*board, "traded_usd")}
+    reported = {name: np.full(replay.size, np.nan) for name in (*board, "traded_usd")}
     for name, values in board.items():
-        told[name][:real][listed] = values[listed]
+        reported[name][:real][listed] = values[listed]
     net = np.zeros((replay.size, replay.coins))
     value = trades.lots * trades.px / MICRO
     np.add.at(net, (trades.buyer, trades.coin), value)
     np.subtract.at(net, (trades.seller, trades.coin), value)
     seen = np.union1d(trades.buyer, trades.seller)
-    told["traded_usd"][seen] = np.abs(net).sum(axis=1)[seen]
-    named = ~np.isnan(told["account_value_usd"]) | ~np.isnan(told["traded_usd"])
-    return Hints(hint_columns(**told), named)
+    reported["traded_usd"][seen] = np.abs(net).sum(axis=1)[seen]
+    named = ~np.isnan(reported["account_value_usd"]) | ~np.isnan(reported["traded_usd"])
+    return Hints(hint_columns(**reported), named)
 
 
 def _listed(market: Market, share: float | None) -> Flags:
@@ -211,7 +211,7 @@ def kept_book(replay: Replay, minutes: int) -> tuple[Truth, Floats, Ints]:
 
 
 def warm_order(truth: Truth, book_usd: Floats, book_weight: Ints) -> Ints:
-    """The order in which our scheduler reads accounts of which it knows what they once held."""
+    """The order in which our scheduler reads accounts of which it knows former positions."""
     unread = np.full(book_usd.size, np.nan)
     return choose(_unread(unread, np.maximum(book_usd, 1.0), book_weight), np.inf, truth.now_s)
 
@@ -315,9 +315,9 @@ Levels = tuple[Floats, Floats]
 
 def _levels(szi: Floats, liq_px: Floats, mark_px: float, side: int) -> Levels:
     """Log distances of one side's levels, within 0 and `RANGE`, and their notional."""
-    held = np.sign(szi) == side
-    away = side * np.log(mark_px / liq_px[held])
-    return np.clip(np.nan_to_num(away, nan=RANGE), 0.0, RANGE), np.abs(szi[held]) * mark_px
+    holdings = np.sign(szi) == side
+    away = side * np.log(mark_px / liq_px[holdings])
+    return np.clip(np.nan_to_num(away, nan=RANGE), 0.0, RANGE), np.abs(szi[holdings]) * mark_px
 
 
 def _shares(levels: Levels) -> Levels:

@@ -25,11 +25,11 @@ TABLE = MarginTables.from_meta(wire.decode_meta(META_JSON, "test"))
 TABLES = {"": TABLE, "xyz": TABLE}
 MARKS = {"BTC": 80_000.0, "ETH": 2_500.0, "WIF": 1.0, "INJ": 10.0}
 LEVERAGE = {"BTC": 40.0, "ETH": 25.0, "WIF": 5.0, "INJ": 10.0}
-HELD = {"BTC": -2.0, "ETH": 30.0, "WIF": -5_000.0}
+HOLDINGS = {"BTC": -2.0, "ETH": 30.0, "WIF": -5_000.0}
 
 
-def held(positions: dict[str, float], **facts: Any) -> pl.DataFrame:
-    """Cross positions of one pool with 60,000 USD available unless told; prices not yet sent."""
+def holdings(positions: dict[str, float], **facts: Any) -> pl.DataFrame:
+    """Cross positions of one pool with 60,000 USD available unless given; prices not yet sent."""
     coins, n = list(positions), len(positions)
     columns: dict[str, Any] = {
         "address": "0xa",
@@ -54,5 +54,5 @@ def held(positions: dict[str, float], **facts: Any) -> pl.DataFrame:
 def sent(frame: pl.DataFrame, **facts: Any) -> pl.DataFrame:
     """The frame as the exchange would send it: prices by the facts in it, then read with `facts` instead."""
     prices = reconcile(frame.with_columns(exchange_read=False), TABLES)["liq_px_solved"]
-    told = [pl.lit(value, POSITIONS[name]).alias(name) for name, value in facts.items()]
-    return frame.with_columns(prices.alias("liq_px_exchange"), *told)
+    reported = [pl.lit(value, POSITIONS[name]).alias(name) for name, value in facts.items()]
+    return frame.with_columns(prices.alias("liq_px_exchange"), *reported)

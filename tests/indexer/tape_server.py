@@ -55,13 +55,13 @@ class TapeServer:
         async for message in socket:
             if message.type != WSMsgType.TEXT:
                 continue
-            told = msgspec.json.decode(message.data)
-            if told["method"] == "ping":
+            reported = msgspec.json.decode(message.data)
+            if reported["method"] == "ping":
                 self.pings += 1
                 if self.then != "die" or number > 0:
                     await socket.send_str('{"channel":"pong"}')
                 continue
-            self.subscribed[number].add(told["subscription"]["coin"])
+            self.subscribed[number].add(reported["subscription"]["coin"])
             if not sent and len(self.subscribed[number]) == COINS:
                 sent = True
                 for batch in self.plan[number] if number < len(self.plan) else []:

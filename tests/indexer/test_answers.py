@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from info_endpoint import NOW_MS, address_of, btc, state
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.files.account_files import answers_of_folder
 from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
-from liqtruth.indexer.files.answers import (
-    Answer,
-    answers_of_document,
-    answers_of_folder,
-    answers_of_lines,
-    is_lines,
-)
+from liqtruth.indexer.files.answers import Answer, answers_of_document, answers_of_lines, is_lines
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.files.content import head_of, lines_of, read_content
@@ -105,14 +100,16 @@ def asked(path: Path, dex: str = "") -> Asked:
     )  # fmt: skip
 
 
-def told(found: AccountsRead) -> list[tuple[Any, ...]]:
+def reported(found: AccountsRead) -> list[tuple[Any, ...]]:
     return sorted(found.positions.select("address", "dex", "coin", "szi", "liq_px_exchange").iter_rows())
 
 
 sizes = st.one_of(st.floats(0.001, 1e6), st.floats(-1e6, -0.001))
 accounts = st.dictionaries(
     st.integers(1, 50).map(address_of),
-    st.one_of(st.just([]), sizes.map(lambda szi: [btc(szi, 45_000.0)])).map(lambda held: state(*held)),
+    st.one_of(st.just([]), sizes.map(lambda szi: [btc(szi, 45_000.0)])).map(
+        lambda holdings: state(*holdings)
+    ),
     min_size=1,
     max_size=6,
 )
@@ -123,8 +120,8 @@ accounts = st.dictionaries(
 def test_every_wrapping_gives_the_accounts_that_were_wrapped(wrapping: str, states: States) -> None:
     found = read(WRAPPINGS[wrapping](states))
     assert sorted(found.accounts["address"]) == sorted(states)
-    assert found.left_out.count == 0
-    assert told(found) == sorted(
+    assert found.left_out.total == 0
+    assert reported(found) == sorted(
         (address, "", "BTC", float(one["position"]["szi"]), 45_000.0)
         for address, answer in states.items()
         for one in answer["assetPositions"]
@@ -160,7 +157,7 @@ def test_one_bad_account_is_left_out_and_the_others_are_read(wrapping: str, bad:
     states = {address_of(1): state(btc(1.0, 45_000.0)), address_of(2): BAD[bad], address_of(3): state()}
     found = read(WRAPPINGS[wrapping](states))
     assert sorted(found.accounts["address"]) == [address_of(1), address_of(3)]
-    assert found.left_out.count == 1
+    assert found.left_out.total == 1
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -183,7 +180,7 @@ def test_a_line_that_is_none_is_left_out(line: bytes) -> None:
     good = lines([{"user": address_of(1), "state": state()}])
     found = read(good + b"\n" + line + b"\n\n" + good.replace(address_of(1).encode(), address_of(2).encode()))
     assert found.accounts.height == 2
-    assert found.left_out.count == 1
+    assert found.left_out.total == 1
 
 
 def test_the_prefix_of_the_coins_decides_the_dex_and_a_conflict_is_left_out() -> None:
@@ -191,12 +188,12 @@ def test_the_prefix_of_the_coins_decides_the_dex_and_a_conflict_is_left_out() ->
     assert read(lines([entry] * 1 + [{**entry, "user": address_of(2), "dex": "xyz"}])).accounts[
         "dex"
     ].to_list() == ["xyz", "xyz"]
-    assert read(lines([entry, {**entry, "user": address_of(2), "dex": "abc"}])).left_out.count == 1
+    assert read(lines([entry, {**entry, "user": address_of(2), "dex": "abc"}])).left_out.total == 1
     with pytest.raises(BadInput):
         read(lines([entry, entry]), dex="abc")
 
 
-def test_an_account_without_positions_is_of_the_dex_that_is_said() -> None:
+def test_an_account_without_positions_is_of_the_dex_that_is_reported() -> None:
     found = read(
         lines(
             [
@@ -231,7 +228,7 @@ def test_an_account_of_which_a_key_is_there_twice_is_left_out(twice: str, indent
     good = {"user": address_of(1), "state": state(btc(1.0, 45_000.0)), "new": {"coin": "a", "time": 1}}
     found = read(lines([good]) + b"\n" + line.encode())
     assert found.accounts["address"].to_list() == [address_of(1)]
-    assert found.left_out.count == 1
+    assert found.left_out.total == 1
 
 
 @pytest.mark.parametrize("indent", [None, 1])
@@ -244,14 +241,14 @@ def test_an_object_by_address_loses_only_what_is_there_twice_or_foreign(indent: 
     good = [(address_of(n), one) for n in (1, 2)]
     differing = read(of(*good, (address_of(2), other), (address_of(3), one)))
     assert sorted(differing.accounts["address"]) == [address_of(1), address_of(3)]
-    assert differing.left_out.count == 1
-    assert read(of(*good, good[0])).left_out.count == 0, "the same word for word"
+    assert differing.left_out.total == 1
+    assert read(of(*good, good[0])).left_out.total == 0, "the same word for word"
     for foreign in (("foo", one), ("0x12", one), ("foo", "5"), ("foo", "null")):
         found = read(of(foreign, *good))
         assert sorted(found.accounts["address"]) == [address_of(1), address_of(2)]
-        assert found.left_out.count == 1
-        assert foreign[0] in found.left_out.first[0]
-    assert read(of(("time", str(NOW_MS)), *good)).left_out.count == 0
+        assert found.left_out.total == 1
+        assert foreign[0] in found.left_out.first["accounts"]
+    assert read(of(("time", str(NOW_MS)), *good)).left_out.total == 0
 
 
 def changed(**fields: object) -> dict[str, Any]:
@@ -277,28 +274,31 @@ def test_an_account_that_contradicts_itself_is_left_out_and_most_are_refused(wro
     found = read(lines([bad, *good]))
     assert sorted(found.accounts["address"]) == [address_of(1), address_of(2)]
     assert set(found.positions["address"]) == {address_of(1), address_of(2)}
-    assert found.left_out.count == 1
+    assert found.left_out.total == 1
     with pytest.raises(BadInput, match="--keep-contradictions"):
         read(lines([bad]))
     who = replace(asked(Path("x")), keep=True)
     kept = read_accounts(answers_of_lines([json.dumps(bad).encode()], Answer("x", b"")), who)
-    assert (kept.positions.height, kept.left_out.count) == (2, 0)
+    assert (kept.positions.height, kept.left_out.total) == (2, 0)
 
 
 def test_the_same_answer_twice_is_read_once_and_two_of_one_moment_not_at_all() -> None:
     one = {"user": address_of(1), "state": state(btc(1.0, 45_000.0))}
     other = {"user": address_of(1), "state": state(btc(2.0, 45_000.0))}
     third = {"user": address_of(2), "state": state(btc(3.0, 45_000.0))}
-    assert told(read(lines([one, one, third]))) == told(read(lines([one, third])))
+    assert reported(read(lines([one, one, third]))) == reported(read(lines([one, third])))
     found = read(lines([one, other, third]))
     assert found.accounts["address"].to_list() == [address_of(2)]
-    assert found.left_out.count == 1
+    assert found.left_out.total == 1
 
 
 def test_frames_of_one_account_over_time_are_its_history(store: Store, tmp_path: Path) -> None:
     frames = [
-        frame("webData2", {"user": address_of(1), "clearinghouseState": state(*held, time=NOW_MS + 1000 * n)})
-        for n, held in enumerate([[btc(1.0, 45_000.0)], [btc(2.0, 45_000.0)], []])
+        frame(
+            "webData2",
+            {"user": address_of(1), "clearinghouseState": state(*holdings, time=NOW_MS + 1000 * n)},
+        )
+        for n, holdings in enumerate([[btc(1.0, 45_000.0)], [btc(2.0, 45_000.0)], []])
     ]
     path = tmp_path / "frames.jsonl"
     path.write_bytes(lines(frames[:2]))
@@ -318,7 +318,7 @@ def test_spot_states_beside_their_accounts_tell_the_pool(mode: str | None) -> No
     assert found.positions["pooled_available_usd"].to_list() == [9375.0, None]
 
 
-def test_a_folder_is_read_by_names_and_what_is_no_account_is_said(tmp_path: Path) -> None:
+def test_a_folder_is_read_by_names_and_what_is_no_account_is_reported(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"{address_of(number)}.json").write_text(json.dumps(state(btc(1.0, 45_000.0))))
     (tmp_path / "deep").mkdir()
@@ -330,7 +330,7 @@ def test_a_folder_is_read_by_names_and_what_is_no_account_is_said(tmp_path: Path
     (tmp_path / f"{address_of(5)}.json").write_text(json.dumps(wrong))
     found = read_accounts(answers_of_folder(tmp_path, read_content), asked(tmp_path))
     assert sorted(found.accounts["address"]) == [address_of(1), address_of(2), address_of(3)]
-    assert found.left_out.count == 2, "the one that breaks off and the one that says it is another"
+    assert found.left_out.total == 2, "the one that breaks off and the one that says it is another"
     assert any("notes.txt" in note and "other.json" in note for note in found.notes)
 
 

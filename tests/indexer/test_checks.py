@@ -1,4 +1,4 @@
-"""Agree, differ or not checked, and why not: what was held against nothing is never agreement."""
+"""Agree, differ or not checked, and why not: what was compared with nothing is never agreement."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pooled import HELD, MARKS, TABLES, held, sent
+from pooled import HOLDINGS, MARKS, TABLES, holdings, sent
 
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.indexer.margin.checks import AGREE, DIFFER, NOT_CHECKED, Checks, words_of
@@ -43,9 +43,11 @@ def made(code_facts: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("price", ["sent", "null"])
 @pytest.mark.parametrize("lacking", LACKING)
-def test_a_position_that_lacks_something_is_not_checked_and_it_is_said_what(lacking: str, price: str) -> None:
+def test_a_position_that_lacks_something_is_not_checked_and_what_is_reported(
+    lacking: str, price: str
+) -> None:
     facts, code = LACKING[lacking]
-    frame = sent(held(BTC, **made(facts)), **facts)
+    frame = sent(holdings(BTC, **made(facts)), **facts)
     if price == "null":
         frame = frame.with_columns(liq_px_exchange=pl.lit(None, pl.Float64))
         code = "differ" if code == "agree" else code
@@ -66,7 +68,7 @@ def test_a_position_that_lacks_something_is_not_checked_and_it_is_said_what(lack
 def test_nothing_is_called_agreement_without_a_price_of_ours_beside_the_exchanges(
     positions: dict[str, float], forgotten: set[str], available: float
 ) -> None:
-    frame = sent(held(positions, pooled_available_usd=available), **dict.fromkeys(forgotten))
+    frame = sent(holdings(positions, pooled_available_usd=available), **dict.fromkeys(forgotten))
     rows = reconcile(frame, TABLES)
     codes = rows.filter(pl.col("check").is_in(["agree", "agree_table"]))
     solved = codes["liq_px_solved"].is_null() == codes["liq_px_exchange"].is_null()
@@ -77,13 +79,13 @@ def test_nothing_is_called_agreement_without_a_price_of_ours_beside_the_exchange
 
 
 def test_without_any_table_none_of_many_positions_agrees() -> None:
-    counts = Checks.of(reconcile(sent(held(HELD)), {}))
+    counts = Checks.of(reconcile(sent(holdings(HOLDINGS)), {}))
     assert counts == Checks(0, 0, 3, {"no_margin_tables": 3})
     assert str(counts) == "0 agree, 0 differ, 3 not checked (3 no margin tables)"
 
 
 def test_other_prices_of_the_account_check_each_where_no_collateral_was_captured() -> None:
-    frame = sent(held(HELD), pooled_available_usd=None)
+    frame = sent(holdings(HOLDINGS), pooled_available_usd=None)
     assert checked(frame) == ["agree_others"] * 3
     odd = frame.with_columns(pl.col("liq_px_exchange") * pl.Series([1.0, 1.0, 1 + 2e-6]))
     assert checked(odd) == ["agree_others", "agree_others", "differ_others"]
@@ -96,12 +98,12 @@ def test_other_prices_of_the_account_check_each_where_no_collateral_was_captured
 
 
 def test_no_price_of_ours_is_made_of_what_others_imply() -> None:
-    rows = reconcile(sent(held(HELD), pooled_available_usd=None), TABLES)
+    rows = reconcile(sent(holdings(HOLDINGS), pooled_available_usd=None), TABLES)
     assert rows["liq_px_solved"].null_count() == 3
     assert rows["liq_px"].equals(rows["liq_px_exchange"].rename("liq_px"))
 
 
-def test_rows_of_an_earlier_version_are_told_by_their_status() -> None:
+def test_rows_of_an_earlier_version_are_recognised_by_their_status() -> None:
     rows = pl.DataFrame(
         {"exchange_read": [True, True, True, False], "status": ["agree", "differs", "never", "solved_only"]}
     ).with_columns(check=pl.lit(None, pl.String))
@@ -109,14 +111,14 @@ def test_rows_of_an_earlier_version_are_told_by_their_status() -> None:
 
 
 def test_every_code_has_its_verdict_in_words() -> None:
-    said = {code: words_of(code) for code in (*AGREE, *DIFFER, *NOT_CHECKED)}
-    assert said["agree"] == "agree"
-    assert said["no_cash_leg"] == "not checked: no cash leg"
-    assert len(set(said.values())) == len(said)
+    message = {code: words_of(code) for code in (*AGREE, *DIFFER, *NOT_CHECKED)}
+    assert message["agree"] == "agree"
+    assert message["no_cash_leg"] == "not checked: no cash leg"
+    assert len(set(message.values())) == len(message)
 
 
 def test_the_verdict_survives_reconciling_again() -> None:
-    frame = sent(held({**HELD, "INJ": -1_000_000.0}), pooled_available_usd=6e4 + 1)
+    frame = sent(holdings({**HOLDINGS, "INJ": -1_000_000.0}), pooled_available_usd=6e4 + 1)
     once = reconcile(frame, TABLES)
     assert reconcile(once, TABLES).equals(once)
     assert once.columns == list(POSITIONS)

@@ -16,8 +16,7 @@ from info_endpoint import META, NOW_MS, Fault, InfoEndpoint, address_of, btc, se
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.attempts import Patience, RequestRefused
-from liqtruth.indexer.info.budget import Budget, weight_of
+from liqtruth.indexer.info.budget import Budget, Patience, RequestRefused, weight_of
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s
 from liqtruth.sandbox.http.faults import bomb
 from liqtruth.storage.net.answers import LARGEST_ANSWER, AnswerRefused
@@ -63,11 +62,13 @@ async def test_a_page_of_html_with_status_200_is_asked_again(endpoint: InfoEndpo
     assert len(endpoint.requests) == 2
 
 
-@pytest.mark.parametrize(("status", "said"), [(400, "400"), (403, "403"), (422, "422: no such user")])
-async def test_a_refusal_is_not_asked_again(endpoint: InfoEndpoint, status: int, said: str) -> None:
+@pytest.mark.parametrize(("status", "message"), [(400, "400"), (403, "403"), (422, "422: no such user")])
+async def test_a_refusal_is_not_asked_again(endpoint: InfoEndpoint, status: int, message: str) -> None:
     endpoint.fault = lambda request, number: web.Response(status=status, text="no such user")
     async with client(endpoint) as asked:
-        with pytest.raises(RequestRefused, match=rf"{endpoint.base_url}: meta was refused.*{said}") as caught:
+        with pytest.raises(
+            RequestRefused, match=rf"{endpoint.base_url}: meta was refused.*{message}"
+        ) as caught:
             await asked.meta()
     assert len(endpoint.requests) == 1
     assert not caught.value.retryable
@@ -82,7 +83,7 @@ async def test_an_answer_of_another_shape_is_named_and_not_asked_again(endpoint:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         (lambda request, number: web.Response(status=500), "HTTP 500"),
         (lambda request, number: "reset", "broke off"),
@@ -92,12 +93,12 @@ async def test_an_answer_of_another_shape_is_named_and_not_asked_again(endpoint:
     ids=["500", "reset", "truncated", "429"],
 )
 async def test_a_lasting_fault_ends_in_one_line_with_host_and_cause(
-    endpoint: InfoEndpoint, fault: Fault, said: str
+    endpoint: InfoEndpoint, fault: Fault, message: str
 ) -> None:
     endpoint.fault = fault
     async with client(endpoint) as asked:
         with pytest.raises(
-            SourceUnreachable, match=rf"^{endpoint.base_url}: no answer to meta: .*{said}"
+            SourceUnreachable, match=rf"^{endpoint.base_url}: no answer to meta: .*{message}"
         ) as caught:
             await asked.meta()
     assert len(endpoint.requests) == QUICK.attempts
@@ -205,23 +206,25 @@ async def test_the_meta_of_a_dex_is_kept_as_it_was_sent(endpoint: InfoEndpoint) 
 
 
 @pytest.mark.parametrize(
-    "said", ["²", "1e30", "-5", "nan", "inf", "Wed, 21 Oct 2026 07:28:00 GMT", "", "9" * 400]
+    "message", ["²", "1e30", "-5", "nan", "inf", "Wed, 21 Oct 2026 07:28:00 GMT", "", "9" * 400]
 )
-async def test_an_odd_retry_after_is_one_more_wait_of_our_own(endpoint: InfoEndpoint, said: str) -> None:
+async def test_an_odd_retry_after_is_one_more_wait_of_our_own(endpoint: InfoEndpoint, message: str) -> None:
     def once(request: dict[str, object], number: int) -> web.Response | None:
-        return web.Response(status=429, headers={"Retry-After": said}) if number == 1 else None
+        return web.Response(status=429, headers={"Retry-After": message}) if number == 1 else None
 
     endpoint.fault = once
     patience = Patience(attempts=2, total_s=60.0, first_wait_s=0.01, pause_s=0.02)
     async with client(endpoint, patience=patience) as asked:
-        if said == "9" * 400:  # a number of seconds all the same, and more than anybody waits
-            asked.budget.hold = lambda seconds: held.append(seconds)  # type: ignore[method-assign]
-            held: list[float] = []
-            endpoint.fault = lambda request, number: web.Response(status=429, headers={"Retry-After": said})
+        if message == "9" * 400:  # a number of seconds all the same, and more than anybody waits
+            asked.budget.hold = lambda seconds: holdings.append(seconds)  # type: ignore[method-assign]
+            holdings: list[float] = []
+            endpoint.fault = lambda request, number: web.Response(
+                status=429, headers={"Retry-After": message}
+            )
             asked.patience = Patience(attempts=1, total_s=1.0)
             with pytest.raises(SourceUnreachable):
                 await asked.meta()
-            assert held == [30.0]
+            assert holdings == [30.0]
         else:
             assert (await asked.meta()).universe[0].name == "BTC"
 
@@ -331,9 +334,9 @@ async def test_the_clock_that_counts_is_the_exchanges(endpoint: InfoEndpoint) ->
         assert asked.clock_warning == ""
 
 
-@pytest.mark.parametrize("told", [FAR, 2**53, 10**30, 0, 86_400_000, -5, "soon"])
-async def test_a_clock_that_cannot_be_true_is_not_believed(endpoint: InfoEndpoint, told: Any) -> None:
-    endpoint.time = told
+@pytest.mark.parametrize("reported", [FAR, 2**53, 10**30, 0, 86_400_000, -5, "soon"])
+async def test_a_clock_that_cannot_be_true_is_not_believed(endpoint: InfoEndpoint, reported: Any) -> None:
+    endpoint.time = reported
     async with client(endpoint) as asked:
         assert await asked.reported_time_s() is None
         assert abs(await exchange_time_s(asked) - time.time()) < 60

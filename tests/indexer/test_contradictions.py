@@ -1,4 +1,4 @@
-"""Columns that say one thing twice are held against each other; what is honest goes through whole."""
+"""Columns that state one thing twice are compared with each other; what is honest goes through whole."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.files.contradictions import Held, held_against_each_other, past_share
+from liqtruth.indexer.files.contradictions import Consistent, past_share, without_contradictions
 from liqtruth.indexer.files.layouts import recognise_table
 from liqtruth.indexer.files.position_rows import typed_rows
 
@@ -49,11 +49,11 @@ def honest(rows: int, seed: int, coins: tuple[str, ...] = tuple(MARKS)) -> pl.Da
     )
 
 
-def held(table: pl.DataFrame, marks: pl.DataFrame = NO_MARKS, keep: bool = False) -> Held:
+def holdings(table: pl.DataFrame, marks: pl.DataFrame = NO_MARKS, keep: bool = False) -> Consistent:
     known = recognise_table(table.columns, {}, Path("t.csv"))
     rows, _ = typed_rows(table, known, Path("t.csv"))
     given_columns = {**known.columns, "szi": known.columns.get("szi", "size")}
-    return held_against_each_other(rows, given_columns, "t.csv", marks, keep)
+    return without_contradictions(rows, given_columns, "t.csv", marks, keep)
 
 
 SIZE, SZI, MARK, ENTRY = pl.col("szi").abs(), pl.col("szi"), pl.col("mark_px"), pl.col("entry_px")
@@ -90,7 +90,7 @@ def test_nothing_honest_is_left_out(rows: int, seed: int) -> None:
     table = honest(rows, seed)
     marks = pl.DataFrame({"coin": list(MARKS), "mark_px": [1.3 * one for one in MARKS.values()]})
     for columns in ((), ("mark_px",), ("notional",), ("upnl",), ("entry_px",), ("liq_px",)):
-        found = held(table.drop(columns), marks)
+        found = holdings(table.drop(columns), marks)
         assert (found.left_out, found.notes) == (0, [])
         assert found.rows.height == rows
 
@@ -98,15 +98,15 @@ def test_nothing_honest_is_left_out(rows: int, seed: int) -> None:
 @pytest.mark.parametrize("wrong", WRONG)
 @settings(max_examples=4)
 @given(seed=st.integers(0, 2**32))
-def test_a_column_in_another_unit_is_refused_unless_told_to_keep_it(wrong: str, seed: int) -> None:
+def test_a_column_in_another_unit_is_refused_unless_asked_to_keep_it(wrong: str, seed: int) -> None:
     dropped, corrupt = WRONG[wrong]
     table = honest(60, seed)
     table = table.with_columns(corrupt(table)).drop(dropped)
     with pytest.raises(BadInput) as refused:
-        held(table)
+        holdings(table)
     assert refused.value.exit_code == 2
     assert "t.csv" in str(refused.value)
-    assert held(table, keep=True).rows.height == 60
+    assert holdings(table, keep=True).rows.height == 60
 
 
 ROWS_OUT = (
@@ -123,7 +123,7 @@ def test_a_few_rows_that_contradict_themselves_are_left_out(wrong: str, seed: in
     table = honest(100, seed, ("BTC", "ETH", "SOL"))
     table = table.filter(pl.len().over("coin") > 25).with_columns(liq_px=pl.lit(0.0))
     spoiled = pl.concat([table[:bad].with_columns(corrupt(table)), table[bad:]], how="vertical_relaxed")
-    found = held(spoiled.drop(dropped))
+    found = holdings(spoiled.drop(dropped))
     kept = set(found.rows["row"])
     assert set(range(bad + 1, table.height + 1)) <= kept, "no honest row is left out"
     shown = {row for row in range(1, bad + 1) if _shows(spoiled.row(row - 1, named=True), wrong)}
@@ -132,7 +132,7 @@ def test_a_few_rows_that_contradict_themselves_are_left_out(wrong: str, seed: in
 
 
 def _shows(row: Columns, wrong: str) -> bool:
-    """Whether the row's contradiction is large enough to be told from rounding and from prices that moved."""
+    """Whether the row's contradiction is large enough to be distinguished from rounding and from prices that moved."""
     gain = row["szi"] * (row["mark_px"] - row["entry_px"])
     if "side" in wrong:
         return bool(abs(gain) > 6e-3 * row["notional"] and row["notional"] > 1 and gain * row["upnl"] < 0)
@@ -142,7 +142,7 @@ def _shows(row: Columns, wrong: str) -> bool:
 def test_profit_of_a_few_rows_that_is_something_else_is_left_out_of_the_row() -> None:
     table = honest(100, 7)
     spoiled = pl.concat([table[:3].with_columns(upnl=pl.col("notional") * 3), table[3:]])
-    found = held(spoiled)
+    found = holdings(spoiled)
     assert found.rows.height == 100
     assert found.rows["unrealized_pnl_usd"].head(3).to_list() == [None] * 3
     assert found.rows["unrealized_pnl_usd"].null_count() == 3
@@ -151,7 +151,7 @@ def test_profit_of_a_few_rows_that_is_something_else_is_left_out_of_the_row() ->
 @pytest.mark.parametrize("leverage", [1e30, 0.0, -5.0, 1001.0])
 def test_a_few_leverages_that_can_be_none_are_left_out_of_their_rows(leverage: float) -> None:
     table = honest(100, 7).with_columns(pl.col("leverage").cast(pl.Float64))
-    found = held(pl.concat([table[:3].with_columns(leverage=pl.lit(leverage)), table[3:]]))
+    found = holdings(pl.concat([table[:3].with_columns(leverage=pl.lit(leverage)), table[3:]]))
     assert found.rows["leverage"].head(4).to_list() == [None] * 3 + [table["leverage"][3]]
     assert any("3 of 100" in note for note in found.notes)
 
@@ -170,8 +170,8 @@ def test_a_truth_past_its_own_prices_is_refused_from_five_percent_of_notional(
     )  # fmt: skip
     if is_refused:
         with pytest.raises(BadInput, match="--keep-contradictions"):
-            held(table)
-    found = held(table, keep=True)
+            holdings(table)
+    found = holdings(table, keep=True)
     assert past_share(found.rows)[1:] == (past, 1000)
     assert bool(found.notes) == (past > 0)
 
@@ -186,10 +186,10 @@ def test_a_coin_that_crashed_is_no_contradiction() -> None:
             "coin": "LUNC", "szi": -1000.0, "mark": 0.02, "entry": entry, "ts": WHEN.isoformat(),
         }
     )  # fmt: skip
-    assert held(table).rows.height == 50
+    assert holdings(table).rows.height == 50
 
 
-def test_marks_of_many_days_are_not_held_against_each_other() -> None:
+def test_marks_of_many_days_are_not_compared_with_each_other() -> None:
     days = [WHEN - timedelta(days=n) for n in range(300)]
     table = pl.DataFrame(
         {
@@ -197,12 +197,12 @@ def test_marks_of_many_days_are_not_held_against_each_other() -> None:
             "mark": [77_000.0 / 1.02**n for n in range(300)], "ts": [day.isoformat() for day in days],
         }
     )  # fmt: skip
-    assert held(table).rows.height == 300
+    assert holdings(table).rows.height == 300
 
 
 def test_a_mark_that_is_not_the_markets_is_refused() -> None:
     table = honest(30, 1, ("BTC",)).select("address", "coin", "szi", "notional", "ts")
     table = table.with_columns(szi=pl.col("szi") * 1000)
-    held(table)  # nothing to hold it against
+    holdings(table)  # nothing to hold it against
     with pytest.raises(BadInput):
-        held(table, pl.DataFrame({"coin": ["BTC"], "mark_px": [77_000.0]}))
+        holdings(table, pl.DataFrame({"coin": ["BTC"], "mark_px": [77_000.0]}))

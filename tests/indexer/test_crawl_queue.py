@@ -28,7 +28,7 @@ def traded(
 def read(
     crawl_queue: CrawlQueue,
     at: float,
-    held: dict[str, float],
+    holdings: dict[str, float],
     address: str = A,
     mode: str | None = "standard",
 ) -> None:
@@ -36,16 +36,16 @@ def read(
     when = pl.Series([1000 * (START_S + at)]).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     accounts = from_columns({"address": [address], "dex": [""], "account_mode": ["standard"]}, ACCOUNTS)
     accounts = accounts.with_columns(as_of=when)
-    rows = len(held)
+    rows = len(holdings)
     positions = from_columns(
         {
             "address": [address] * rows,
             "dex": [""] * rows,
-            "coin": list(held),
-            "szi": list(held.values()),
+            "coin": list(holdings),
+            "szi": list(holdings.values()),
             "mark_px": [100.0] * rows,
             "liq_px": [50.0] * rows,
-            "notional_usd": [abs(szi) * 100 for szi in held.values()],
+            "notional_usd": [abs(szi) * 100 for szi in holdings.values()],
         },
         POSITIONS,
     )
@@ -55,7 +55,7 @@ def read(
 def sizes(crawl_queue: CrawlQueue, address: str, dex: str = "") -> dict[str, float]:
     """What the account is taken to hold now, by coin."""
     names = list(crawl_queue.coins)
-    rows = zip(*crawl_queue.sizes.held(), strict=True)
+    rows = zip(*crawl_queue.sizes.open_positions(), strict=True)
     return {names[coin]: szi for row, coin, szi in rows if crawl_queue.pairs[row] == (address, dex)}
 
 
@@ -177,7 +177,7 @@ def test_a_thousand_pairs_more_than_planned_find_their_place() -> None:
     assert len(crawl_queue.next(8000, START_S)) == 2000
 
 
-def test_a_reading_older_than_a_trade_that_was_told_already_tells_it_again() -> None:
+def test_a_reading_older_than_a_trade_that_was_passed_on_already_passes_it_on_again() -> None:
     """The book took the trade over, then the older reading: it must hear of the trade once more."""
     crawl_queue = CrawlQueue()
     crawl_queue.note_trades([traded(9, 2.0)])

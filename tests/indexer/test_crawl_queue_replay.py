@@ -1,4 +1,4 @@
-"""The crawl queue on a synthetic market, fed as a watch feeds it: what it reads first, held against what is true."""
+"""The crawl queue on a synthetic market, fed as a watch feeds it: what it reads first, compared with what is true."""
 
 from datetime import UTC, datetime
 
@@ -46,7 +46,7 @@ def tape(replay: Replay, minutes: int) -> list[Trade]:
 def read_all(crawl_queue: CrawlQueue, positions: pl.DataFrame, now_s: float) -> list[str]:
     """Addresses in the order in which the crawl queue has them read, each answered at once."""
     order: list[str] = []
-    held = positions.partition_by("address", as_dict=True)
+    holdings = positions.partition_by("address", as_dict=True)
     at = datetime.fromtimestamp(now_s, UTC)
     while batch := crawl_queue.next(BATCH_WEIGHT, now_s):
         names = [address for address, _ in batch]
@@ -58,7 +58,7 @@ def read_all(crawl_queue: CrawlQueue, positions: pl.DataFrame, now_s: float) -> 
                 "account_mode": "standard",
             }
         )
-        theirs = [held[(name,)] for name in names if (name,) in held]
+        theirs = [holdings[(name,)] for name in names if (name,) in holdings]
         crawl_queue.note_reads(accounts, pl.concat(theirs) if theirs else positions.clear())
         crawl_queue.learn()
         order += names
@@ -72,16 +72,16 @@ def test_a_cold_watch_reads_what_its_hints_name_for_a_third_of_the_weight_of_goi
     """To 95 % of the open interest of accounts that the leaderboard or an hour of tape names, among addresses of which
     three in four hold nothing: 0.13 to 0.14 of the readings of an order that knows nothing."""
     replay = Replay.of(seed, accounts=800, live_hours=1, dormant=2400, days=3)
-    told, board = tape(replay, 60), leaderboard(replay)
+    reported, board = tape(replay, 60), leaderboard(replay)
     positions = true_positions(replay.live.market).filter(pl.col("dex") == "")
     crawl_queue = CrawlQueue()
     names = [*replay.market.addresses, *(f"0xdead{row:036x}" for row in range(replay.dormant))]
     crawl_queue.add([(name, "") for name in np.random.default_rng(seed).permutation(names).tolist()], board)
-    crawl_queue.note_trades([trade for trade in told if ":" not in trade.coin])
+    crawl_queue.note_trades([trade for trade in reported if ":" not in trade.coin])
     order = read_all(crawl_queue, positions, replay.now_s)
     assert sorted(set(order)) == sorted(set(names)), "in the end everyone is read"
     holds = dict(positions.group_by("address").agg(pl.col("notional_usd").sum()).iter_rows())
-    known = {*board["address"], *(user for trade in told for user in trade.users)}
+    known = {*board["address"], *(user for trade in reported for user in trade.users)}
     aim = 0.95 * sum(usd for name, usd in holds.items() if name in known)
     blind = [names[row] for row in round_robin_order(len(names), seed)]
     assert readings_to(order, holds, aim) <= readings_to(blind, holds, aim) / 3

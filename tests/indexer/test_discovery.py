@@ -26,8 +26,7 @@ from liqtruth.indexer.discovery.sources import (
     vaults,
 )
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.store import Store
@@ -148,16 +147,16 @@ async def test_vaults_bring_leaders_for_nothing_and_depositors_and_children_of_t
     met = {address_of(300), address_of(301), VAULT, LEADER, CHILD, address_of(103)}
     assert set(found.addresses) == met
     assert found.weight == 20
-    labels = {told.address: (told.label, told.master) for told in found.labels}
+    labels = {reported.address: (reported.label, reported.master) for reported in found.labels}
     assert labels[VAULT] == ("vault", LEADER)
     assert labels[CHILD] == ("vault", VAULT)
 
 
-async def test_sub_accounts_are_told_with_their_master() -> None:
+async def test_sub_accounts_are_found_with_their_master() -> None:
     async with exchange() as url, client_of(url) as client:
         found = await sub_accounts(client, [MASTER, address_of(5)])
     assert found.addresses == (SUB,)
-    assert [(told.label, told.master) for told in found.labels] == [("sub-account", MASTER)]
+    assert [(reported.label, reported.master) for reported in found.labels] == [("sub-account", MASTER)]
     assert (found.requests, found.weight) == (2, 40)
 
 
@@ -236,7 +235,9 @@ def test_the_size_of_the_real_leaderboard_is_decoded_whole() -> None:
     """45,000 rows, as in September 2026."""
     from liqtruth.indexer.discovery.sources import _leaderboard, _leaders
 
-    raw = json.dumps({"leaderboardRows": [leader(n) for n in range(45_000)]}).encode()
+    one = json.dumps(leader(0))
+    rows = (one.replace(address_of(0), address_of(n)) for n in range(45_000))
+    raw = f'{{"leaderboardRows": [{", ".join(rows)}]}}'.encode()
     assert _leaders(_leaderboard(raw, "test").leaderboard_rows).height == 45_000
 
 

@@ -1,6 +1,5 @@
 """The positions behind a stretch of the map, and those that match a filter."""
 
-import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -11,19 +10,15 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.maps.drilldown import DRILLDOWN, filtered_positions, positions_between
 from liqtruth.indexer.maps.exact import describe, exact_map
-from liqtruth.indexer.positions.universe import VENUE
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
-from tests.indexer.margined import MARKS, NOON, Held, Holder, frame_of, stow
+from tests.indexer.margined import MARKS, NOON, Holder, Holding, frame_of, stow
 
-HEDGED = Holder("0xhedged", "standard", 10_000.0, (Held("BTC", 100_000.0), Held("ARB", -40_000.0)))
-ALONE = Holder("0xalone", "unified", 5_000.0, (Held("BTC", 60_000.0),))
-OWN = Holder("0xown", "standard", 1.0, (Held("BTC", -20_000.0, 2_000.0),))
-SAFE = Holder("0xsafe", "standard", 1e6, (Held("BTC", 500.0),))
+HEDGED = Holder("0xhedged", "standard", 10_000.0, (Holding("BTC", 100_000.0), Holding("ARB", -40_000.0)))
+ALONE = Holder("0xalone", "unified", 5_000.0, (Holding("BTC", 60_000.0),))
+OWN = Holder("0xown", "standard", 1.0, (Holding("BTC", -20_000.0, 2_000.0),))
+SAFE = Holder("0xsafe", "standard", 1e6, (Holding("BTC", 500.0),))
 PEOPLE = [HEDGED, ALONE, OWN, SAFE]
 BTC = MARKS["BTC"]
 
@@ -51,9 +46,11 @@ def test_each_position_of_the_range_comes_with_what_is_behind_it(store: Store) -
     )
 
 
-def test_a_builder_dexes_backstop_is_told_by_its_address(store: Store) -> None:
+def test_a_builder_dexes_backstop_is_recognised_by_its_address(store: Store) -> None:
     backstop, stranger = f"0x4{5:039x}", f"0x4{1 << 20:039x}"
-    stow(store, [Holder(who, "unified", 5_000.0, (Held("BTC", 60_000.0),)) for who in (backstop, stranger)])
+    stow(
+        store, [Holder(who, "unified", 5_000.0, (Holding("BTC", 60_000.0),)) for who in (backstop, stranger)]
+    )
     found = positions_between(store, "BTC", 1.0, BTC)
     assert dict(found.select("address", "label").iter_rows()) == {backstop: "liquidator", stranger: None}
 
@@ -67,12 +64,8 @@ def test_an_isolated_position_has_its_own_margin(store: Store) -> None:
     assert row["share"] == 1.0
 
 
-def test_ranges_side_by_side_hold_every_priced_position_once(
-    served: SandboxServer, small_market: Market, store: Store
-) -> None:
-    some = addresses(small_market)[:200]
-    asyncio.run(sweep(store, some, base_url=served.base_url, weight_per_minute=0))
-    drawn = exact_map(store, "BTC")
+def test_ranges_side_by_side_hold_every_priced_position_once(swept: Store) -> None:
+    drawn = exact_map(swept, "BTC")
     bounds = [
         drawn.grid.edges[0],
         0.9 * drawn.mark_px,
@@ -80,7 +73,7 @@ def test_ranges_side_by_side_hold_every_priced_position_once(
         1.1 * drawn.mark_px,
         drawn.grid.edges[-1],
     ]
-    parts = [positions_between(store, "BTC", *pair) for pair in pairwise(bounds)]
+    parts = [positions_between(swept, "BTC", *pair) for pair in pairwise(bounds)]
     total = sum(part["notional_usd"].sum() for part in parts)
     assert min(part.height for part in parts) > 0
     assert total == pytest.approx(drawn.in_grid_usd.total, rel=1e-9)
@@ -157,7 +150,7 @@ def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) ->
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "reported"),
     [
         ({"size": "x"}, "no filter 'size'; there are leverage_band"),
         ({"margin_mode": "isolate"}, "no position has margin_mode 'isolate'; there are cross, isolated"),
@@ -165,7 +158,7 @@ def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) ->
     ],
 )
 def test_unknown_filters_and_values_are_refused(
-    mixed: pl.DataFrame, wanted: dict[str, str], told: str
+    mixed: pl.DataFrame, wanted: dict[str, str], reported: str
 ) -> None:
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=reported):
         filtered_positions(mixed, **wanted)  # type: ignore[arg-type]

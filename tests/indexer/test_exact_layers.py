@@ -1,7 +1,6 @@
 """The crowd and the whales of a stored market: parts of the same reading, named wherever the map is shown."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,22 +12,7 @@ from liqtruth.heatmap.layers import LARGEST_SHARE, LAYERS
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.maps.execution import executable_map
 from liqtruth.indexer.maps.views import exact_view, joint_map
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.store import Settings, Store
-
-
-@pytest.fixture(scope="module")
-def swept(
-    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
-) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("layers"))) as store:
-        asyncio.run(
-            sweep(store, addresses(small_market), base_url=served.base_url, dexes="all", weight_per_minute=0)
-        )
-        yield store
+from liqtruth.storage.store import Store
 
 
 def test_both_layers_of_a_reading_add_up_to_its_map(swept: Store) -> None:
@@ -52,10 +36,10 @@ def test_no_position_of_the_crowd_has_more_than_its_share_of_open_interest(swept
 def test_a_layer_says_what_it_is_and_how_much_of_the_mass(swept: Store) -> None:
     whole, whales = whole_and_layer(swept, "BTC", "whales")
     share = whales.total_usd.long / whole.total_usd.long
-    said = next(one for one in whales.assumptions if one.code == "only_whales")
-    assert said.values["shares"][0] == pytest.approx(share)
-    assert f"{100 * share:.1f} % of long" in said.text
-    assert said == whales.coverage.notes[0]
+    message = next(one for one in whales.assumptions if one.code == "only_whales")
+    assert message.values["shares"][0] == pytest.approx(share)
+    assert f"{100 * share:.1f} % of long" in message.text
+    assert message == whales.coverage.notes[0]
     assert whales.coverage.share == whole.coverage.share, "coverage is the whole map's"
     assert whales.label == "hyperliquid whales"
     assert "exact positions whales" in title(whales)

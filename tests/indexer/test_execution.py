@@ -15,7 +15,7 @@ from liqtruth.indexer.maps.execution import (
 )
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
-from tests.indexer.margined import MARKS, TABLES, Held, Holder, crowds, due_usd, frame_of, stow
+from tests.indexer.margined import MARKS, TABLES, Holder, Holding, crowds, due_usd, frame_of, stow
 
 
 def forced(holders: list[Holder]) -> pl.DataFrame:
@@ -24,7 +24,7 @@ def forced(holders: list[Holder]) -> pl.DataFrame:
 
 def equity_and_due(holder: Holder, coin: str, px: float) -> tuple[float, float]:
     """Equity and maintenance behind one position when its own mark alone moves to `px`."""
-    own = next(p for p in holder.held if p.coin == coin)
+    own = next(p for p in holder.holdings if p.coin == coin)
     moved = own.notional_usd * px / MARKS[coin]
     if own.isolated_usd is not None:
         return own.isolated_usd + moved - own.notional_usd, due_usd(coin, abs(moved))
@@ -46,7 +46,7 @@ def test_equity_is_that_fraction_of_maintenance_at_each_price(holders: list[Hold
         ):
             if row[column] is not None:
                 equity, due = equity_and_due(holder, coin, row[column])
-                size = abs(equity) + due + sum(abs(p.notional_usd) for p in holder.held)
+                size = abs(equity) + due + sum(abs(p.notional_usd) for p in holder.holdings)
                 moved = size * max(1.0, row[column] / MARKS[coin])
                 assert abs(equity - fraction * due) <= 1e-8 * moved
 
@@ -70,7 +70,8 @@ def test_the_backstop_lies_beyond_the_liquidation_and_bankruptcy_beyond_the_back
 def test_isolated_sides_mirror_around_their_cash() -> None:
     """At 40x, equity of 5 % of the notional is gone after a move of 5 %; maintenance is 1/80 of what is left."""
     pair = [
-        Holder(a, "standard", 1.0, (Held("BTC", n, 50.0),)) for a, n in (("0x1", 1_000.0), ("0x2", -1_000.0))
+        Holder(a, "standard", 1.0, (Holding("BTC", n, 50.0),))
+        for a, n in (("0x1", 1_000.0), ("0x2", -1_000.0))
     ]
     long, short = forced(pair).rows(named=True)
     assert long["bankruptcy_px"] / MARKS["BTC"] == pytest.approx(0.95, rel=1e-12)
@@ -98,7 +99,7 @@ def test_small_positions_go_whole_large_ones_by_a_fifth_and_portfolio_accounts_n
 
 
 def test_no_margin_table_gives_no_backstop() -> None:
-    frame = frame_of([Holder("0x1", "standard", 10.0, (Held("BTC", 1e3),))], exchange=True)
+    frame = frame_of([Holder("0x1", "standard", 10.0, (Holding("BTC", 1e3),))], exchange=True)
     (row,) = executable(frame, {}).rows(named=True)
     assert row["liq_px"] is not None
     assert row["backstop_px"] is None
@@ -107,10 +108,10 @@ def test_no_margin_table_gives_no_backstop() -> None:
 
 
 def test_the_map_holds_first_orders_and_says_what_it_leaves_out(store: Store) -> None:
-    small = Holder("0x1", "standard", 1_000.0, (Held("BTC", 50_000.0),))
-    large = Holder("0x2", "standard", 100_000.0, (Held("BTC", -1_000_000.0),))
-    pooled = Holder("0x3", "portfolio", 1_000.0, (Held("BTC", 30_000.0),))
-    never = Holder("0x4", "standard", 80_000.0, (Held("BTC", 70_000.0),))
+    small = Holder("0x1", "standard", 1_000.0, (Holding("BTC", 50_000.0),))
+    large = Holder("0x2", "standard", 100_000.0, (Holding("BTC", -1_000_000.0),))
+    pooled = Holder("0x3", "portfolio", 1_000.0, (Holding("BTC", 30_000.0),))
+    never = Holder("0x4", "standard", 80_000.0, (Holding("BTC", 70_000.0),))
     stow(store, [small, large, pooled, never])
     drawn, whole = executable_map(store, "BTC"), exact_map(store, "BTC")
     assert tuple(drawn.in_grid_usd) == pytest.approx((50_000.0, 200_000.0))
@@ -123,6 +124,6 @@ def test_the_map_holds_first_orders_and_says_what_it_leaves_out(store: Store) ->
 
 
 def test_a_coin_without_positions_is_missing(store: Store) -> None:
-    stow(store, [Holder("0x1", "standard", 1e3, (Held("BTC", 1e4),))])
+    stow(store, [Holder("0x1", "standard", 1e3, (Holding("BTC", 1e4),))])
     with pytest.raises(NothingStored, match="no positions of ARB"):
         executable_map(store, "ARB")

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
-from liqtruth.indexer.positions.first_sight import with_first_sight
+from liqtruth.indexer.positions.remembered import with_first_sight
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
@@ -15,7 +15,7 @@ def at(hour: float) -> datetime:
     return NOON + timedelta(hours=hour)
 
 
-def held(hour: float, since: float | None = None, **sizes: float) -> pl.DataFrame:
+def holdings(hour: float, since: float | None = None, **sizes: float) -> pl.DataFrame:
     rows = len(sizes)
     return from_columns(
         {
@@ -39,21 +39,21 @@ def since(fresh: pl.DataFrame, known: pl.DataFrame, accounts: pl.DataFrame = REA
 
 
 def test_of_a_position_met_at_the_first_reading_nothing_is_known() -> None:
-    assert since(held(5, BTC=1.0), held(0), NEVER) == [None]
+    assert since(holdings(5, BTC=1.0), holdings(0), NEVER) == [None]
 
 
 def test_a_position_that_was_there_before_is_as_old_as_its_first_sight() -> None:
-    assert since(held(5, BTC=2.0), held(1, BTC=1.0)) == [at(1)]
-    assert since(held(9, BTC=3.0), held(5, since=1, BTC=2.0)) == [at(1)], "carried on and on"
+    assert since(holdings(5, BTC=2.0), holdings(1, BTC=1.0)) == [at(1)]
+    assert since(holdings(9, BTC=3.0), holdings(5, since=1, BTC=2.0)) == [at(1)], "carried on and on"
 
 
 @pytest.mark.parametrize(
-    "known", [held(1, ETH=1.0), held(1, since=0, BTC=-1.0)], ids=["other coin", "other side"]
+    "known", [holdings(1, ETH=1.0), holdings(1, since=0, BTC=-1.0)], ids=["other coin", "other side"]
 )
 def test_a_position_that_was_not_there_before_is_new(known: pl.DataFrame) -> None:
-    assert since(held(5, BTC=1.0), known) == [at(5)]
+    assert since(holdings(5, BTC=1.0), known) == [at(5)]
 
 
 def test_rows_keep_their_order() -> None:
-    fresh = held(5, SOL=1.0, BTC=1.0, ETH=1.0)
-    assert with_first_sight(fresh, held(1, BTC=1.0), READ)["coin"].to_list() == ["SOL", "BTC", "ETH"]
+    fresh = holdings(5, SOL=1.0, BTC=1.0, ETH=1.0)
+    assert with_first_sight(fresh, holdings(1, BTC=1.0), READ)["coin"].to_list() == ["SOL", "BTC", "ETH"]

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, Meta
-from liqtruth.indexer.margin.funding import pay_funding
-from liqtruth.indexer.margin.reconcile import reconcile, remark
+from liqtruth.indexer.margin.reconcile import pay_funding, reconcile, remark
 from liqtruth.indexer.margin.tables import MarginTables
 
 META = Meta(
@@ -26,7 +25,7 @@ def rates(btc: float, eth: float = 0.0) -> pl.DataFrame:
 
 
 def account(**columns: object) -> pl.DataFrame:
-    """One cross position of BTC with 50 USD of equity, unless said otherwise; solved."""
+    """One cross position of BTC with 50 USD of equity, unless given otherwise; solved."""
     szi = columns.get("szi", [1.0])
     rows = len(szi) if isinstance(szi, list) else 1
     given_ = {
@@ -64,25 +63,27 @@ def test_the_price_after_an_hour_is_that_of_an_account_with_so_much_less() -> No
 
 
 def test_an_isolated_position_pays_out_of_its_own_cash() -> None:
-    held = account(margin_mode=["isolated"], isolated_raw_usd=[-80.0])
-    paid = pay_funding(held, rates(0.01), TABLES)
+    holdings = account(margin_mode=["isolated"], isolated_raw_usd=[-80.0])
+    paid = pay_funding(holdings, rates(0.01), TABLES)
     assert paid["isolated_raw_usd"][0] == pytest.approx(-81.0)
     assert paid["account_value_usd"][0] == 50.0
 
 
 def test_all_cross_positions_of_an_account_pay_out_of_one_balance() -> None:
-    held = account(coin=["BTC", "ETH"], szi=[1.0, -5.0])
-    paid = pay_funding(held, rates(0.01, 0.02), TABLES)
+    holdings = account(coin=["BTC", "ETH"], szi=[1.0, -5.0])
+    paid = pay_funding(holdings, rates(0.01, 0.02), TABLES)
     # 1 * 100 * 0.01 paid, 5 * 10 * 0.02 received.
     assert paid["account_value_usd"].to_list() == pytest.approx([50.0, 50.0])
 
 
 def test_a_pool_pays_for_every_dex_of_its_collateral() -> None:
     tables = {**TABLES, "xyz": TABLES[""]}
-    held = account(szi=[1.0, 1.0], pooled_available_usd=[30.0, 30.0], account_mode=["unified"] * 2)
-    held = held.with_columns(pl.Series("dex", ["", "xyz"]))
+    holdings = account(szi=[1.0, 1.0], pooled_available_usd=[30.0, 30.0], account_mode=["unified"] * 2)
+    holdings = holdings.with_columns(pl.Series("dex", ["", "xyz"]))
     both = pl.concat([rates(0.01), rates(0.01).with_columns(dex=pl.lit("xyz"))])
-    assert pay_funding(held, both, tables)["pooled_available_usd"].to_list() == pytest.approx([28.0, 28.0])
+    assert pay_funding(holdings, both, tables)["pooled_available_usd"].to_list() == pytest.approx(
+        [28.0, 28.0]
+    )
 
 
 def test_a_coin_without_a_rate_pays_nothing() -> None:
@@ -97,7 +98,9 @@ def test_a_coin_without_a_rate_pays_nothing() -> None:
 def test_what_longs_pay_shorts_receive(sizes: list[float], rate: float, hours: int) -> None:
     """Sizes that sum to zero: no cash is made."""
     sizes = [*sizes, -sum(sizes)]
-    held = pl.concat(account(address=[f"0x{n}"], szi=[szi]) for n, szi in enumerate(sizes) if abs(szi) > 1e-9)
-    paid = pay_funding(held, rates(rate), TABLES, hours)
-    change = (paid["account_value_usd"] - held["account_value_usd"]).sum()
+    holdings = pl.concat(
+        account(address=[f"0x{n}"], szi=[szi]) for n, szi in enumerate(sizes) if abs(szi) > 1e-9
+    )
+    paid = pay_funding(holdings, rates(rate), TABLES, hours)
+    change = (paid["account_value_usd"] - holdings["account_value_usd"]).sum()
     assert change == pytest.approx(0.0, abs=1e-6)

@@ -8,18 +8,17 @@ import pytest
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.indexer.maps.history import exact_series
+from liqtruth.indexer.maps.exact import exact_map, exact_series
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
-from tests.indexer.margined import MARKS, NOON, Held, Holder, stow
+from tests.indexer.margined import MARKS, NOON, Holder, Holding, stow
 
 HOUR = timedelta(hours=1)
 BTC = MARKS["BTC"]
-LONG = Holder("0x1", "standard", 10_000.0, (Held("BTC", 100_000.0),))
-SHORT = Holder("0x2", "standard", 5_000.0, (Held("BTC", -50_000.0),))
-FAR = Holder("0x3", "standard", 95_000.0, (Held("BTC", 100_000.0),))
-SAFE = Holder("0x4", "standard", 1e6, (Held("BTC", 70_000.0),))
+LONG = Holder("0x1", "standard", 10_000.0, (Holding("BTC", 100_000.0),))
+SHORT = Holder("0x2", "standard", 5_000.0, (Holding("BTC", -50_000.0),))
+FAR = Holder("0x3", "standard", 95_000.0, (Holding("BTC", 100_000.0),))
+SAFE = Holder("0x4", "standard", 1e6, (Holding("BTC", 70_000.0),))
 
 
 @pytest.fixture
@@ -42,9 +41,9 @@ def test_every_moment_is_the_exact_map_of_that_moment(stowed: Store) -> None:
         assert series.short_usd[row].sum() == pytest.approx(drawn.in_grid_usd.short)
         assert tuple(series.beyond_usd[row]) == pytest.approx(tuple(drawn.beyond_usd))
         assert tuple(series.never_usd[row]) == pytest.approx(tuple(drawn.never_usd))
-        held = series.coverage[row]
-        assert held is not None
-        assert held.seen_usd == drawn.coverage.seen_usd
+        holdings = series.coverage[row]
+        assert holdings is not None
+        assert holdings.seen_usd == drawn.coverage.seen_usd
     assert series.mark_px[[1, 3]] == pytest.approx([BTC, 1.02 * BTC])
 
 
@@ -67,7 +66,7 @@ def test_before_the_first_reading_nothing_is_known_and_none_of_it_is_zero(stowed
 
 
 def test_ages_count_back_from_each_moment(stowed: Store) -> None:
-    ages = [held.oldest_age_s for held in series_of(stowed).coverage if held is not None]
+    ages = [holdings.oldest_age_s for holdings in series_of(stowed).coverage if holdings is not None]
     assert ages == [0.0, 3600.0, 0.0, 3600.0]
 
 
@@ -82,13 +81,13 @@ def test_what_the_mark_has_passed_lies_next_to_it_on_its_own_side(store: Store) 
 
 def test_times_that_are_no_series_are_refused(stowed: Store) -> None:
     naive = NOON.replace(tzinfo=None)
-    for start, end, step, told in (
+    for start, end, step, reported in (
         (NOON, NOON - HOUR, HOUR, "before it starts"),
         (NOON, NOON + HOUR, 0 * HOUR, "step above zero"),
         (NOON, NOON + 9_999 * HOUR, HOUR, "longer step"),
         (naive, NOON, HOUR, "with a zone"),
     ):
-        with pytest.raises(BadInput, match=told):
+        with pytest.raises(BadInput, match=reported):
             exact_series(stowed, "BTC", start, end, step)
     with pytest.raises(UnknownCoin):
         exact_series(stowed, "BTX", NOON, NOON, HOUR)

@@ -16,8 +16,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
+from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
-from liqtruth.indexer.positions.universe import VENUE, stored_tables
 from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
@@ -100,16 +100,16 @@ def test_a_file_that_states_it_is_synthetic_stays_so(
     assert any_synthetic(positions_as_of(store, None, "BTC")["source"]) is synthetic
 
 
-def test_what_was_recognised_is_said(store: Store, written: Written) -> None:
+def test_what_was_recognised_is_reported(store: Store, written: Written) -> None:
     summary = imported(store, written("p.csv", table(row(1), row(2, liqPx=""), row(3, "0", notional="0"))))
-    said = "\n".join(summary.describe())
+    message = "\n".join(summary.describe())
     for part in (
         "liq_px_exchange=liqPx",
         "2 position rows of 2 accounts in BTC",
         "2 not checked (2 no margin tables)",
         "1 rows of size 0",
     ):
-        assert part in said
+        assert part in message
     assert summary.unpriced == 1
 
 
@@ -126,7 +126,7 @@ def test_importing_again_changes_nothing(store: Store, written: Written) -> None
     assert_frame_equal(positions_as_of(store), before)
 
 
-def test_a_corrected_file_replaces_what_it_said_before(store: Store, written: Written) -> None:
+def test_a_corrected_file_replaces_what_it_had_before(store: Store, written: Written) -> None:
     imported(store, written("p.csv", table(row(1), row(1, coin="ETH"))))
     imported(store, written("p.csv", table(row(1, "-7.0"))))
     assert positions_as_of(store)["szi"].to_list() == [-7.0]
@@ -256,7 +256,7 @@ def test_a_time_given_that_is_not_the_answers_own_is_refused(store: Store, writt
     assert imported(store, path, as_of=own).last == datetime.fromtimestamp(NOW_MS / 1000, UTC)
 
 
-def test_semicolons_and_a_header_in_mid_file_are_read_and_said(store: Store, written: Written) -> None:
+def test_semicolons_and_a_header_in_mid_file_are_read_and_reported(store: Store, written: Written) -> None:
     content = table(row(1), HEADER, row(2)).replace(",", ";")
     summary = imported(store, written("p.csv", content))
     assert summary.positions == 2
@@ -282,13 +282,13 @@ def test_sizes_with_a_sign_and_a_side_must_agree(store: Store, written: Written)
         imported(store, written("q.csv", head + "\n".join(mixed)))
 
 
-@pytest.mark.parametrize("told", [{"dex": "abc"}, {}])
+@pytest.mark.parametrize("reported", [{"dex": "abc"}, {}])
 def test_a_dex_that_is_not_the_coins_prefix_is_refused(
-    store: Store, written: Written, told: dict[str, str]
+    store: Store, written: Written, reported: dict[str, str]
 ) -> None:
-    rows = [f"{row(1, coin='xyz:TSLA')},{'xyz' if told else 'abc'}"]
+    rows = [f"{row(1, coin='xyz:TSLA')},{'xyz' if reported else 'abc'}"]
     with pytest.raises(BadInput, match="row 1"):
-        imported(store, written("p.csv", "\n".join([f"{HEADER},dex", *rows])), **told)
+        imported(store, written("p.csv", "\n".join([f"{HEADER},dex", *rows])), **reported)
 
 
 def test_a_table_without_times_takes_the_one_given(store: Store, written: Written) -> None:
@@ -317,7 +317,7 @@ def test_accounts_with_times_of_their_own_are_all_known_each_as_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (table(row(1), row(2, "abc")), r"row 2, column 'szi': 'abc' is not a number"),
         (table(row(1), row(2, "")), r"row 2, column 'szi': None is empty"),
@@ -360,10 +360,10 @@ def test_accounts_with_times_of_their_own_are_all_known_each_as_of_its_own(
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_in_one_line_and_nothing_is_written(
-    store: Store, written: Written, content: str | bytes, said: str
+    store: Store, written: Written, content: str | bytes, message: str
 ) -> None:
     good = written("good.csv", table(row(5)))
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(BadInput, match=message) as caught:
         import_paths(store, [good, written("p.csv", content)])
     assert "p.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -454,7 +454,7 @@ def test_an_account_without_positions_takes_its_old_ones_away(store: Store, writ
     assert positions_as_of(store)["address"].to_list() == [address_of(1)]
 
 
-def test_accounts_without_address_are_told_apart_by_their_files(store: Store, written: Written) -> None:
+def test_accounts_without_address_are_distinguished_by_their_files(store: Store, written: Written) -> None:
     content = json.dumps(state(btc(1.0, 45_000.0)))
     paths = [written("one/state.json", content), written("two/state.json", content)]
     summaries = import_paths(store, paths)
@@ -509,7 +509,7 @@ def test_an_answer_without_time_is_dated_by_option_path_or_file(store: Store, wr
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"crossMaintenanceMarginUsed": None}, r"\$\.crossMaintenanceMarginUsed is null"),
         ({"time": "noon"}, r"\$\.time is \"noon\""),
@@ -517,9 +517,9 @@ def test_an_answer_without_time_is_dated_by_option_path_or_file(store: Store, wr
     ],
 )
 def test_a_wrong_type_in_an_answer_is_named_by_its_path(
-    store: Store, written: Written, change: dict[str, object], said: str
+    store: Store, written: Written, change: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=rf"clearinghouseState from .*a\.json: {said}|{said}"):
+    with pytest.raises(BadInput, match=rf"clearinghouseState from .*a\.json: {message}|{message}"):
         imported(store, written("a.json", json.dumps({**state(), **change})))
 
 

@@ -1,6 +1,5 @@
-"""Joint prices are where equity meets maintenance when all marks move together, held against plain Python."""
+"""Joint prices are where equity meets maintenance when all marks move together, compared with plain Python."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -19,13 +18,9 @@ from liqtruth.indexer.maps.joint import JointView, joint_prices, joint_view
 from liqtruth.indexer.margin.pools import backing_of
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.tables import Universe
-from liqtruth.storage.store import Settings, Store
-from tests.indexer.margined import MARKS, TABLES, Held, Holder, crowds, frame_of, stow
+from liqtruth.storage.store import Store
+from tests.indexer.margined import MARKS, TABLES, Holder, Holding, crowds, frame_of, stow
 
 betas_drawn = st.fixed_dictionaries({coin: st.floats(-2, 2) for coin in sorted(MARKS) if coin != "BTC"})
 
@@ -63,7 +58,7 @@ def one_of_each_pool(
 
 
 def scale_of(holder: Holder, move: float) -> float:
-    return sum(abs(p.notional_usd) for p in holder.held) * (1 + abs(move)) + holder.available_usd
+    return sum(abs(p.notional_usd) for p in holder.holdings) * (1 + abs(move)) + holder.available_usd
 
 
 @settings(max_examples=20)
@@ -95,7 +90,7 @@ def bisected(holder: Holder, coin: str, end: float) -> float | None:
 
 @settings(max_examples=20)
 @given(crowds())
-def test_a_parallel_move_liquidates_where_bisection_says(holders: list[Holder]) -> None:
+def test_a_parallel_move_liquidates_where_bisection_finds(holders: list[Holder]) -> None:
     for holder, row in one_of_each_pool(joined(holders), holders):
         for way, end in (("down", -1.0), ("up", 1e6)):
             move, expected = moves_of(row)[way], bisected(holder, str(row["coin"]), end)
@@ -108,7 +103,7 @@ def test_a_parallel_move_liquidates_where_bisection_says(holders: list[Holder]) 
 @settings(max_examples=20)
 @given(crowds())
 def test_an_account_of_one_position_keeps_its_own_price(holders: list[Holder]) -> None:
-    single = [h for h in holders if len(h.held) == 1 and h.held[0].coin == "BTC"]
+    single = [h for h in holders if len(h.holdings) == 1 and h.holdings[0].coin == "BTC"]
     found = joined(single)
     assert found["joint_px"].is_null().equals(found["liq_px"].is_null())
     both = found.drop_nulls("liq_px")
@@ -131,9 +126,9 @@ def test_positions_of_one_pool_share_their_prices_and_isolated_ones_keep_theirs(
 
 
 def test_a_hedge_moves_the_joint_price_away_and_a_second_long_brings_it_nearer() -> None:
-    alone = Holder("0x1", "standard", 10_000.0, (Held("BTC", 100_000.0),))
-    hedged = Holder("0x2", "standard", 10_000.0, (Held("BTC", 100_000.0), Held("ARB", -60_000.0)))
-    doubled = Holder("0x3", "standard", 10_000.0, (Held("BTC", 100_000.0), Held("ARB", 60_000.0)))
+    alone = Holder("0x1", "standard", 10_000.0, (Holding("BTC", 100_000.0),))
+    hedged = Holder("0x2", "standard", 10_000.0, (Holding("BTC", 100_000.0), Holding("ARB", -60_000.0)))
+    doubled = Holder("0x3", "standard", 10_000.0, (Holding("BTC", 100_000.0), Holding("ARB", 60_000.0)))
     px = dict(
         joined([alone, hedged, doubled]).filter(pl.col("coin") == "BTC").select("address", "joint_px").rows()
     )
@@ -144,26 +139,26 @@ def test_a_hedge_moves_the_joint_price_away_and_a_second_long_brings_it_nearer()
 
 
 def test_a_short_of_another_coin_is_liquidated_by_a_fall_where_its_beta_is_negative() -> None:
-    holder = Holder("0x1", "unified", 1_000.0, (Held("BTC", 10.0), Held("ARB", -20_000.0)))
+    holder = Holder("0x1", "unified", 1_000.0, (Holding("BTC", 10.0), Holding("ARB", -20_000.0)))
     (row,) = joined([holder], {"ARB": -1.0}).filter(pl.col("coin") == "ARB").rows(named=True)
     assert row["joint_px"] == row["joint_down_px"] < MARKS["BTC"]
 
 
 def test_a_pool_below_maintenance_already_is_booked_at_the_mark() -> None:
-    found = joined([Holder("0x1", "unified", -5.0, (Held("BTC", 1e4), Held("ARB", 1e3)))])
+    found = joined([Holder("0x1", "unified", -5.0, (Holding("BTC", 1e4), Holding("ARB", 1e3)))])
     assert found["joint_status"].to_list() == ["crossed", "crossed"]
     assert found["joint_px"].to_list() == [MARKS["BTC"]] * 2
 
 
 def test_nothing_is_invented_for_a_pool_with_an_unknown_table_or_unknown_collateral() -> None:
-    held = (Held("BTC", 1e4), Held("xyz:TSLA", 1e3))
-    frame = frame_of([Holder("0x1", "unified", 1e3, held), Holder("0x2", "standard", 1e3, held)])
+    holdings = (Holding("BTC", 1e4), Holding("xyz:TSLA", 1e3))
+    frame = frame_of([Holder("0x1", "unified", 1e3, holdings), Holder("0x2", "standard", 1e3, holdings)])
     without = {dex: tables for dex, tables in TABLES.items() if dex != "xyz"}
     status = prices(frame, without, "BTC", {}).select("address", "coin", "joint_status", "joint_px")
-    told = {(a, c): (s, px is None) for a, c, s, px in status.rows()}
+    reported = {(a, c): (s, px is None) for a, c, s, px in status.rows()}
     # The unified account's pool is not the dex's token any more once the dex is unknown: each is judged by what is.
-    assert told["0x2", "BTC"] == ("joint", False)
-    assert told["0x1", "xyz:TSLA"] == told["0x2", "xyz:TSLA"] == ("unknown", True)
+    assert reported["0x2", "BTC"] == ("joint", False)
+    assert reported["0x1", "xyz:TSLA"] == reported["0x2", "xyz:TSLA"] == ("unknown", True)
     modeless = frame.with_columns(
         account_mode=pl.lit(None, pl.String), pooled_available_usd=pl.lit(None, pl.Float64)
     )
@@ -171,7 +166,9 @@ def test_nothing_is_invented_for_a_pool_with_an_unknown_table_or_unknown_collate
 
 
 def test_collateral_is_what_the_exchanges_prices_agree_on_where_they_contradict_what_was_captured() -> None:
-    frame = frame_of([Holder("0x1", "standard", 1e3, (Held("BTC", 1e4), Held("ARB", 5e3)))], exchange=True)
+    frame = frame_of(
+        [Holder("0x1", "standard", 1e3, (Holding("BTC", 1e4), Holding("ARB", 5e3)))], exchange=True
+    )
     right = prices(frame, TABLES, "BTC", {})["joint_px"].to_list()
     wrong = reconcile(frame.with_columns(account_value_usd=pl.lit(7.0)), TABLES)
     assert set(wrong["status"]) == {"differs"}
@@ -185,30 +182,20 @@ def test_collateral_is_what_the_exchanges_prices_agree_on_where_they_contradict_
 
 
 @pytest.mark.parametrize(
-    ("coin", "betas", "told"),
+    ("coin", "betas", "reported"),
     [
         ("DOGE", {}, "nobody holds 'DOGE'"),
         ("BTC", {"ARB": float("nan")}, "ARB"),
         ("BTC", {"BTC": 2.0}, "must be 1"),
     ],
 )
-def test_bad_betas_and_coins_are_refused(coin: str, betas: dict[str, float], told: str) -> None:
-    frame = frame_of([Holder("0x1", "standard", 1e3, (Held("BTC", 1e4),))])
-    with pytest.raises(BadInput, match=told):
+def test_bad_betas_and_coins_are_refused(coin: str, betas: dict[str, float], reported: str) -> None:
+    frame = frame_of([Holder("0x1", "standard", 1e3, (Holding("BTC", 1e4),))])
+    with pytest.raises(BadInput, match=reported):
         prices(frame, TABLES, coin, betas)
 
 
 # ------------------------------------------------------------------------------------------- the map
-
-
-@pytest.fixture(scope="module")
-def swept(
-    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
-) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("joint"))) as store:
-        some = addresses(small_market)[:250]
-        asyncio.run(sweep(store, some, base_url=served.base_url, weight_per_minute=0))
-        yield store
 
 
 @pytest.fixture(scope="module")
@@ -240,8 +227,8 @@ def test_only_where_accounts_of_the_map_are_liquidated_is_anything_dragged_along
 
 def test_a_map_holds_what_goes_along_and_what_a_favourable_move_closes_beside_its_bins(store: Store) -> None:
     """By hand, all with 10,000 left, everything moving alike; maintenance is 1/80 of BTC and 1/20 of ARB."""
-    fallen = Holder("0x1", "standard", 10_000.0, (Held("BTC", 100_000.0), Held("ARB", 60_000.0)))
-    short_of_all = Holder("0x2", "unified", 10_000.0, (Held("BTC", 20_000.0), Held("ARB", -100_000.0)))
+    fallen = Holder("0x1", "standard", 10_000.0, (Holding("BTC", 100_000.0), Holding("ARB", 60_000.0)))
+    short_of_all = Holder("0x2", "unified", 10_000.0, (Holding("BTC", 20_000.0), Holding("ARB", -100_000.0)))
     stow(store, [fallen, short_of_all])
     view = joint_view(store, "BTC")
     fall = 10_000 / (100_000 * (1 - 1 / 80) + 60_000 * (1 - 1 / 20))
@@ -257,8 +244,8 @@ def test_a_map_holds_what_goes_along_and_what_a_favourable_move_closes_beside_it
     assert "drag $160k" in view.describe()[0]
 
 
-def test_cross_positions_that_were_not_read_are_held_still() -> None:
-    whole = Holder("0x1", "standard", 1_000.0, (Held("BTC", 10_000.0), Held("ARB", 10_000.0)))
+def test_cross_positions_that_were_not_read_are_unmoved() -> None:
+    whole = Holder("0x1", "standard", 1_000.0, (Holding("BTC", 10_000.0), Holding("ARB", 10_000.0)))
     frame = frame_of([whole])
     found = prices(frame.filter(pl.col("coin") == "BTC"), TABLES, "BTC", {})
     assert found["joint_px"][0] == pytest.approx(found["liq_px"][0], rel=1e-12)
@@ -266,7 +253,7 @@ def test_cross_positions_that_were_not_read_are_held_still() -> None:
 
 
 def test_a_map_without_margin_tables_or_positions_says_what_to_do(store: Store) -> None:
-    stow(store, [Holder("0x1", "standard", 1e3, (Held("BTC", 1e4),))])
+    stow(store, [Holder("0x1", "standard", 1e3, (Holding("BTC", 1e4),))])
     with store.database.session() as session:
         session.exec(delete(Universe))
     with pytest.raises(MissingData, match="needs margin tables and none are stored"):
@@ -280,7 +267,7 @@ def test_betas_change_the_map_and_are_named_in_its_assumptions(swept: Store, vie
     exact = exact_map(swept, "BTC")
     assert moved.assumptions[0].code == "moves_by_beta"
     assert view.heatmap.assumptions[0].code == "moves_alike"
-    # With all other marks held still a joint move is the cross price of the exact map.
+    # With all other marks unmoved a joint move is the cross price of the exact map.
     assert np.allclose(moved.long_usd, exact.long_usd)
     assert np.allclose(moved.short_usd, exact.short_usd)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, largest_first, read_largest
-from liqtruth.indexer.sweep.sight import Sight
+from liqtruth.indexer.sweep.report import Sight
+from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.store import Store
 
 
@@ -76,6 +79,17 @@ def test_what_was_read_just_now_is_not_read_again(store: Store, served: SandboxS
     more = read(store, served, target=0.45)
     assert more.fresh == first.swept.accounts  # type: ignore[union-attr]
     assert min(share_of(more)) >= 0.45
+
+
+def test_accounts_of_a_file_are_read_beside_those_that_are_found(
+    store: Store, served: SandboxServer, small_market: Market, tmp_path: Path
+) -> None:
+    """With the list of everyone all open interest is seen."""
+    listed = tmp_path / "everyone.txt"
+    listed.write_text("\n".join(addresses(small_market)))
+    report = read(store, served, files=[listed], target=0.9999)
+    assert report.ended == "coverage"
+    assert report.accounts >= len(addresses(small_market))
 
 
 def test_the_order_is_by_what_was_last_read(store: Store, served: SandboxServer) -> None:

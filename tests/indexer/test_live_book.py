@@ -8,8 +8,8 @@ import pytest
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
 from liqtruth.indexer.info.wire import Asset, Meta
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.live_book import LiveBook
 from liqtruth.indexer.positions.readings import Readings, positions_as_of
+from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -24,26 +24,26 @@ MARKS = pl.DataFrame(
 )
 
 
-def read(address: str, minutes: float, **held: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read(address: str, minutes: float, **holdings: float) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Isolated positions, each with cash for a liquidation price, as a reading stores them."""
     at = NOON + timedelta(minutes=minutes)
     accounts = from_columns(
-        {"address": [address], "dex": [""], "as_of": [at], "positions": [len(held)]}, ACCOUNTS
+        {"address": [address], "dex": [""], "as_of": [at], "positions": [len(holdings)]}, ACCOUNTS
     )
     marks = dict(MARKS.select("coin", "mark_px").iter_rows())
     positions = from_columns(
         {
-            "address": [address] * len(held),
-            "dex": [""] * len(held),
-            "coin": list(held),
-            "szi": list(held.values()),
-            "mark_px": [marks[coin] for coin in held],
-            "notional_usd": [abs(szi) * marks[coin] for coin, szi in held.items()],
-            "margin_mode": ["isolated"] * len(held),
-            "isolated_raw_usd": [-0.8 * szi * marks[coin] for coin, szi in held.items()],
-            "max_leverage": [20.0] * len(held),
-            "exchange_read": [False] * len(held),
-            "as_of": [at] * len(held),
+            "address": [address] * len(holdings),
+            "dex": [""] * len(holdings),
+            "coin": list(holdings),
+            "szi": list(holdings.values()),
+            "mark_px": [marks[coin] for coin in holdings],
+            "notional_usd": [abs(szi) * marks[coin] for coin, szi in holdings.items()],
+            "margin_mode": ["isolated"] * len(holdings),
+            "isolated_raw_usd": [-0.8 * szi * marks[coin] for coin, szi in holdings.items()],
+            "max_leverage": [20.0] * len(holdings),
+            "exchange_read": [False] * len(holdings),
+            "as_of": [at] * len(holdings),
         },
         POSITIONS,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.positions.watch_state import WatchState
-from liqtruth.indexer.watch.metrics import serving_metrics
+from liqtruth.indexer.watch.run import serving_metrics
 
 
 def test_metrics_follow_the_state() -> None:
@@ -19,7 +19,7 @@ def test_metrics_follow_the_state() -> None:
     assert "liqtruth_reads_total 3.0" in first
     assert "liqtruth_reads_total 5.0" in second
     assert 'liqtruth_positions_by_status{status="agree"} 7.0' in first
-    assert "liqtruth_age_p50_s" not in first, "what is not known is not told as nought"
+    assert "liqtruth_age_p50_s" not in first, "what is not known is not reported as zero"
 
 
 def test_a_port_that_is_taken_is_refused_in_one_line() -> None:

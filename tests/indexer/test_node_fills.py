@@ -20,7 +20,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import DATASET, import_fills, read_liquidations
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 NOON_MS = 1_788_264_000_000
@@ -39,10 +39,10 @@ def fill(tid: int, px: float = 100.0, sz: float = 1.0, side: str = "A", **other:
 
 def both_sides(tid: int, victim: str = VICTIM, **given: Any) -> list[Pair]:
     """The two fills of one trade of a liquidation, as the node writes them."""
-    said: dict[str, Any] = {
+    message: dict[str, Any] = {
         "liquidation": {"liquidatedUser": victim, "markPx": "99.5", "method": given.pop("method", "market")}
     }
-    own = fill(tid, **given, **said)
+    own = fill(tid, **given, **message)
     return [(victim, own), (TAKER, {**own, "side": "B" if own["side"] == "A" else "A", "oid": 8})]
 
 
@@ -199,13 +199,13 @@ SPOILED: dict[str, tuple[str, str]] = {
 def test_what_is_not_as_documented_is_left_out_and_named_and_the_rest_is_read(
     tmp_path: Path, kind: str
 ) -> None:
-    text, said = SPOILED[kind]
+    text, message = SPOILED[kind]
     path = tmp_path / "17"
     path.write_bytes((GOOD + text + by_block(both_sides(3, coin="ETH"))).encode(errors="surrogateescape"))
     read = read_liquidations([path])
     assert sorted(read.liquidations["coin"]) == ["BTC", "ETH"]
     [line] = read.left_out.describe()
-    assert re.match(said, line), line
+    assert re.match(message, line), line
 
 
 @pytest.mark.parametrize("kind", ["garbage", "half a line", "no fills", "nested", "no number"])
@@ -225,7 +225,7 @@ def test_one_file_that_cannot_be_read_is_left_out_whole_and_the_others_are_read(
     assert read.left_out.counts == {"files": 1}
 
 
-def test_a_line_of_any_length_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_of_any_length_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("liqtruth.indexer.node.events.LONGEST_LINE", 1000)
     text = GOOD + "{" + " " * 12_345 + "}\n" + by_block(both_sides(3, coin="ETH"))
     read = read_liquidations([write(tmp_path / "17", text)])
@@ -237,7 +237,7 @@ def test_a_line_of_any_length_is_not_held(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_archive_that_unpacks_to_far_more_than_itself_ends_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr("liqtruth.indexer.node.compressed.FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("liqtruth.indexer.node.formats.FREE_BYTES", 1 << 20)
     (tmp_path / "17").write_bytes(pack(b"[" + b" " * (40 << 20)))
     with pytest.raises(ImportRefused, match="unpacks to more than"):
         read_liquidations([tmp_path / "17"])
@@ -274,12 +274,12 @@ def test_any_bytes_end_in_liquidations_or_in_one_printable_line(
     whole[cut[0] : cut[0] + cut[1]] = put
     packed = pack(bytes(whole))
     (tmp_path / "17").write_bytes(packed[: round(share * len(packed))])
-    said = ""
+    message = ""
     try:
         rows = read_liquidations([tmp_path / "17"]).liquidations
     except BadInput as error:
-        rows, said = pl.DataFrame(schema=LIQUIDATIONS), str(error)
-    assert said.isprintable()
+        rows, message = pl.DataFrame(schema=LIQUIDATIONS), str(error)
+    assert message.isprintable()
     assert rows["notional_usd"].is_finite().all()
 
 

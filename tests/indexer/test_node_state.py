@@ -22,8 +22,9 @@ from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.node.imports import import_state
 from liqtruth.indexer.node.state import NodeState, read_state
-from liqtruth.indexer.positions.readings import known_coins, positions_as_of
-from liqtruth.indexer.positions.universe import stored_tables
+from liqtruth.indexer.positions.catalogue import known_coins
+from liqtruth.indexer.positions.markets import stored_tables
+from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.sandbox.hyperliquid.node_state import write_state, write_synthetic_state
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import true_positions
@@ -156,7 +157,7 @@ def test_accounts_carry_cash_plus_the_value_of_their_positions(
     )
 
 
-def test_without_marks_the_oracle_stands_for_them_and_it_is_said(
+def test_without_marks_the_oracle_stands_for_them_and_it_is_reported(
     state_file: Path, small_market: Market
 ) -> None:
     read = read_state(state_file)
@@ -371,11 +372,11 @@ SPOILED: dict[str, tuple[Callable[[Document], object], str]] = {
 def test_an_account_that_is_not_as_documented_is_left_out_and_named_and_all_others_are_read(
     changed: Callable[..., Path], state: NodeState, store: Store, marks: Any, kind: str
 ) -> None:
-    change, said = SPOILED[kind]
+    change, message = SPOILED[kind]
     path = changed(change)
     read = read_state(path, marks)
     [line] = read.left_out.describe()
-    assert re.match(rf"1 accounts left out, e\.g\. .*{said}", line), line
+    assert re.match(rf"1 accounts left out, e\.g\. .*{message}", line), line
     assert read.violations == ()
     expected = state.positions.drop("source")
     if kind != "account twice":
@@ -440,13 +441,13 @@ def test_any_bytes_end_in_positions_or_in_one_printable_line(
         whole[int(share * len(whole))] = byte
     whole[int(at * len(whole)) : int(at * len(whole))] = put
     (tmp_path / "spoiled.rmp").write_bytes(whole)
-    said = ""
+    message = ""
     try:
         read_state(tmp_path / "spoiled.rmp")
     except BadInput as error:
-        said = str(error)
-    assert said.isprintable()
-    assert len(said) <= 300
+        message = str(error)
+    assert message.isprintable()
+    assert len(message) <= 300
 
 
 CHANGES: list[tuple[Callable[[Document], object], str]] = [
@@ -500,11 +501,11 @@ CHANGES: list[tuple[Callable[[Document], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), CHANGES)
+@pytest.mark.parametrize(("change", "message"), CHANGES)
 def test_another_layout_is_refused_naming_the_place(
-    changed: Callable[..., Path], change: Callable[[Document], object], said: str
+    changed: Callable[..., Path], change: Callable[[Document], object], message: str
 ) -> None:
-    with pytest.raises(WireError, match=said) as caught:
+    with pytest.raises(WireError, match=message) as caught:
         read_state(changed(change))
     assert "\n" not in str(caught.value)
 
@@ -540,24 +541,26 @@ def test_sizes_that_do_not_cancel_are_reported_and_not_imported(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda d: set_in(locus(d)["cls"][0]["user_states"], "asset_to_oi_szi", 0, value=5),
-         r"asset_to_oi_szi says 5e-05"),
+         r"asset_to_oi_szi has 5e-05"),
         (lambda d: locus(d)["cls"][0]["user_states"]["users_with_positions"].pop(), "1 accounts are in users_with"),
         (lambda d: set_in(locus(d)["cls"][0]["meta"]["marginTableIdToMarginTable"][-1][1]["margin_tiers"], 1,
                           "maintenance_deduction", value=0), "margin table 56 of the main dex deducts 0.00 USD"),
     ],
 )  # fmt: skip
 def test_every_cross_check_of_the_layout_can_fail(
-    changed: Callable[..., Path], change: Callable[[Document], object], said: str
+    changed: Callable[..., Path], change: Callable[[Document], object], message: str
 ) -> None:
     violations = read_state(changed(change)).violations
     assert len(violations) == 1
-    assert said in violations[0]
+    assert message in violations[0]
 
 
-def test_a_check_that_the_state_does_not_allow_is_said_to_be_missing(changed: Callable[..., Path]) -> None:
+def test_a_check_that_the_state_does_not_allow_is_reported_to_be_missing(
+    changed: Callable[..., Path],
+) -> None:
     def drop(document: Document) -> None:
         users = locus(document)["cls"][0]["user_states"]
         users["asset_to_oi_szi"] = {"of": "another form"}
@@ -565,7 +568,7 @@ def test_a_check_that_the_state_does_not_allow_is_said_to_be_missing(changed: Ca
 
     read = read_state(changed(drop))
     assert read.violations == ()
-    assert sum("not held against" in note for note in read.notes) == 2
+    assert sum("not compared with" in note for note in read.notes) == 2
 
 
 def peak_bytes(path: Path) -> int:
@@ -580,7 +583,7 @@ def peak_bytes(path: Path) -> int:
 def test_memory_grows_with_holders_and_not_with_accounts(tmp_path: Path) -> None:
     few, many = tmp_path / "few.rmp", tmp_path / "many.rmp"
     write_synthetic_state(few, 40_000, 1000, 4000, resting_orders=0)
-    write_synthetic_state(many, 100_000, 1000, 4000, resting_orders=100_000)
+    write_synthetic_state(many, 50_000, 1000, 4000, resting_orders=200_000)
     grown = many.stat().st_size - few.stat().st_size
     assert grown > 12e6
     peak_bytes(few)
@@ -610,8 +613,8 @@ def test_importing_a_state_again_changes_nothing(state_file: Path, store: Store,
     assert first.describe()[0].endswith("node state of block 942,770,000, 2026-09-01T00:00:00Z")
 
 
-def test_progress_is_told_up_to_the_end(state_file: Path) -> None:
-    told: list[float] = []
-    read_state(state_file, on_progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+def test_progress_is_reported_up_to_the_end(state_file: Path) -> None:
+    reported: list[float] = []
+    read_state(state_file, on_progress=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0

@@ -62,7 +62,7 @@ def test_where_no_coin_can_be_read_the_reason_is_raised(store: Store, endpoint: 
         fetch_candles(store, endpoint.base_url, ["BTC", "ETH"], weight_per_minute=0)
 
 
-def test_a_source_of_addresses_that_fails_is_said_at_the_end(store: Store, small_market: Market) -> None:
+def test_a_source_of_addresses_that_fails_is_reported_at_the_end(store: Store, small_market: Market) -> None:
     with serving_in_thread(small_market, weight_per_minute=None) as server:
         whole = find(store, server.base_url, server.base_url, ["leaderboard", "vaults"], weight_per_minute=0)
         whole.raise_if_partly()
@@ -78,14 +78,16 @@ def test_a_source_of_addresses_that_fails_is_said_at_the_end(store: Store, small
         partly.raise_if_partly()
 
 
-def test_a_bad_position_of_a_verified_account_is_said(endpoint: InfoEndpoint) -> None:
+def test_a_bad_position_of_a_verified_account_is_reported(endpoint: InfoEndpoint) -> None:
     bad, closed = (
         btc(1.0, None) | {"coin": "SOL", "entryPx": None},
         btc(1.0, None) | {"coin": "X", "szi": "0.0"},
     )
     endpoint.states[address_of(1)] = state(btc(1.0, 45_000.0), bad, closed)
     found = verify(address_of(1), endpoint.base_url)
-    assert [held.coin for held in found.positions] == ["BTC", "SOL"], "the SDK shows what we cannot read"
+    assert [holdings.coin for holdings in found.positions] == ["BTC", "SOL"], (
+        "the SDK shows what we cannot read"
+    )
     with pytest.raises(PartlyRead):
         found.raise_if_partly()
 
@@ -129,7 +131,7 @@ def test_a_sweep_through_all_faults_at_random_ends_in_an_answer_or_one_line(
     """Deadlines apart, which would make the test wait."""
     import asyncio
 
-    from liqtruth.indexer.info.attempts import Patience
+    from liqtruth.indexer.info.budget import Patience
     from liqtruth.indexer.sweep.sweep import sweep
     from liqtruth.sandbox.truth import addresses
 

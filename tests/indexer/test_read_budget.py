@@ -15,13 +15,13 @@ from liqtruth.indexer.maps.views import exact_history, exact_view
 from liqtruth.indexer.margin import checks
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.storage.store import Store
-from tests.indexer.margined import NOON, Held, Holder, stow
+from tests.indexer.margined import NOON, Holder, Holding, stow
 from tests.read_budget import Reads, counted_reads
 
 CENSUSES = 6
 STEP = timedelta(hours=1)
-LONG = Holder("0x1", "standard", 10_000.0, (Held("BTC", 100_000.0),))
-SHORT = Holder("0x2", "standard", 5_000.0, (Held("BTC", -50_000.0),))
+LONG = Holder("0x1", "standard", 10_000.0, (Holding("BTC", 100_000.0),))
+SHORT = Holder("0x2", "standard", 5_000.0, (Holding("BTC", -50_000.0),))
 
 
 @pytest.fixture

@@ -13,14 +13,9 @@ from polars.testing import assert_frame_equal
 from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
-from liqtruth.indexer.positions.readings import (
-    KNOWN,
-    Readings,
-    check_coin,
-    known_coins,
-    positions_as_of,
-)
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.catalogue import check_coin, known_coins
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.positions.readings import KNOWN, Readings, positions_as_of
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.errors import NothingStored
@@ -40,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def held(address: str, szi: float, hour: float, coin: str = "BTC", dex: str = "") -> dict[str, object]:
+def holdings(address: str, szi: float, hour: float, coin: str = "BTC", dex: str = "") -> dict[str, object]:
     return {
         "address": address, "dex": dex, "coin": coin, "szi": szi, "mark_px": 100.0 + hour,
         "notional_usd": abs(szi) * (100.0 + hour), "as_of": at(hour), "source": "test",
@@ -97,69 +92,69 @@ def market(store: Store, hour: float, mark_px: float, open_interest: float = 10.
 
 
 def test_a_census_replaces_the_one_before(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1), held("b", 2.0, 1))
-    census(store, 2, held("b", 3.0, 2))
+    census(store, 1, holdings("a", 1.0, 1), holdings("b", 2.0, 1))
+    census(store, 2, holdings("b", 3.0, 2))
     assert sizes(store, 1) == {"a": 1.0, "b": 2.0}
     assert sizes(store, 1.9) == {"a": 1.0, "b": 2.0}
     assert sizes(store) == sizes(store, 2) == {"b": 3.0}
 
 
 def test_an_account_read_later_replaces_its_own_rows_only(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1), held("b", 2.0, 1))
-    accounts(store, {"b": 2}, held("b", -9.0, 2))
+    census(store, 1, holdings("a", 1.0, 1), holdings("b", 2.0, 1))
+    accounts(store, {"b": 2}, holdings("b", -9.0, 2))
     assert sizes(store, 1.5) == {"a": 1.0, "b": 2.0}
     assert sizes(store, 2) == {"a": 1.0, "b": -9.0}
 
 
 def test_an_account_read_later_without_the_coin_holds_it_no_more(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1), held("b", 2.0, 1))
-    accounts(store, {"b": 2}, held("b", 5.0, 2, coin="ETH"))
+    census(store, 1, holdings("a", 1.0, 1), holdings("b", 2.0, 1))
+    accounts(store, {"b": 2}, holdings("b", 5.0, 2, coin="ETH"))
     assert sizes(store) == {"a": 1.0}
     assert sizes(store, coin="ETH") == {"b": 5.0}
 
 
 def test_an_account_read_before_the_census_is_superseded(store: Store) -> None:
-    accounts(store, {"b": 1}, held("b", 5.0, 1))
+    accounts(store, {"b": 1}, holdings("b", 5.0, 1))
     assert sizes(store) == {"b": 5.0}
-    census(store, 2, held("a", 1.0, 2))
+    census(store, 2, holdings("a", 1.0, 2))
     assert sizes(store) == {"a": 1.0}
 
 
 def test_a_census_of_one_coin_says_nothing_of_another(store: Store) -> None:
-    accounts(store, {"b": 1}, held("b", 5.0, 1, coin="ETH"))
-    census(store, 2, held("a", 1.0, 2))
+    accounts(store, {"b": 1}, holdings("b", 5.0, 1, coin="ETH"))
+    census(store, 2, holdings("a", 1.0, 2))
     assert sizes(store, coin="ETH") == {"b": 5.0}
 
 
 def test_a_dex_read_later_says_nothing_of_another_dex(store: Store) -> None:
-    accounts(store, {"a": 1}, held("a", 1.0, 1))
-    accounts(store, {"a": 2}, held("a", 7.0, 2, coin="xyz:TSLA", dex="xyz"), dex="xyz")
+    accounts(store, {"a": 1}, holdings("a", 1.0, 1))
+    accounts(store, {"a": 2}, holdings("a", 7.0, 2, coin="xyz:TSLA", dex="xyz"), dex="xyz")
     assert sizes(store) == {"a": 1.0}
     assert sizes(store, coin="xyz:TSLA") == {"a": 7.0}
 
 
 def test_a_sweep_under_way_counts_with_the_accounts_it_had_read(store: Store) -> None:
-    accounts(store, {"a": 1, "b": 1}, held("a", 1.0, 1), held("b", 2.0, 1))
-    accounts(store, {"a": 2, "b": 3}, held("a", 10.0, 2), held("b", 20.0, 3))
+    accounts(store, {"a": 1, "b": 1}, holdings("a", 1.0, 1), holdings("b", 2.0, 1))
+    accounts(store, {"a": 2, "b": 3}, holdings("a", 10.0, 2), holdings("b", 20.0, 3))
     assert sizes(store, 2.5) == {"a": 10.0, "b": 2.0}
 
 
 def test_all_coins_are_read_each_by_its_own_readings(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1))
-    census(store, 2, held("c", 4.0, 2, coin="ETH"))
+    census(store, 1, holdings("a", 1.0, 1))
+    census(store, 2, holdings("c", 4.0, 2, coin="ETH"))
     assert sizes(store, coin=None) == {"a": 1.0, "c": 4.0}
     assert known_coins(store) == ["BTC", "ETH"]
 
 
 def test_age_is_counted_from_the_moment_asked_for(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1))
-    accounts(store, {"b": 2}, held("b", 1.0, 2))
+    census(store, 1, holdings("a", 1.0, 1))
+    accounts(store, {"b": 2}, holdings("b", 1.0, 2))
     assert positions_as_of(store, at(3), "BTC").sort("address")["age_s"].to_list() == [7200.0, 3600.0]
     assert positions_as_of(store, None, "BTC").sort("address")["age_s"].to_list() == [3600.0, 0.0]
 
 
 def test_before_the_first_reading_nothing_is_known(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1))
+    census(store, 1, holdings("a", 1.0, 1))
     known = positions_as_of(store, at(0.5), "BTC")
     assert known.is_empty()
     assert dict(known.schema) == KNOWN
@@ -168,7 +163,7 @@ def test_before_the_first_reading_nothing_is_known(store: Store) -> None:
 def test_an_unknown_coin_is_refused_with_those_near_it(store: Store) -> None:
     with pytest.raises(NothingStored, match="index import"):
         positions_as_of(store, None, "BTC")
-    census(store, 1, held("a", 1.0, 1), held("a", 1.0, 1, coin="kPEPE"))
+    census(store, 1, holdings("a", 1.0, 1), holdings("a", 1.0, 1, coin="kPEPE"))
     with pytest.raises(UnknownCoin, match=r"'pepe'.*kPEPE"):
         positions_as_of(store, None, "pepe")
     with pytest.raises(UnknownCoin, match=r"'btc'.*BTC") as caught:
@@ -196,10 +191,10 @@ def test_any_history_is_as_if_replayed_in_order(
     """The store against a dictionary: a census clears it, an account replaces its own entry."""
     expected: dict[str, float] = {}
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("replay"))) as store:
-        census(store, -1, held("z", 1.0, -1), name="first")
+        census(store, -1, holdings("z", 1.0, -1), name="first")
         expected["z"] = 1.0
         for hour, (scope, wanted) in enumerate(history):
-            rows = [held(who, szi, hour) for who, szi in wanted.items() if szi]
+            rows = [holdings(who, szi, hour) for who, szi in wanted.items() if szi]
             if scope is Scope.ACCOUNTS:
                 accounts(store, dict.fromkeys(wanted, float(hour)), *rows)
             elif rows:
@@ -214,7 +209,7 @@ def test_any_history_is_as_if_replayed_in_order(
 
 
 def test_the_market_of_the_same_moment_goes_before_a_later_one(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1))
+    census(store, 1, holdings("a", 1.0, 1))
     market(store, 1, 100.0)
     market(store, 1.5, 105.0)
     found = market_known(store, "BTC", at(2))
@@ -223,7 +218,7 @@ def test_the_market_of_the_same_moment_goes_before_a_later_one(store: Store) -> 
 
 
 def test_a_market_later_than_the_moment_is_never_used(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1))
+    census(store, 1, holdings("a", 1.0, 1))
     market(store, 3, 130.0)
     assert market_known(store, "BTC", at(2)) is None
     found = market_known(store, "BTC")
@@ -233,7 +228,7 @@ def test_a_market_later_than_the_moment_is_never_used(store: Store) -> None:
 
 def test_without_a_market_of_its_moment_a_census_gives_the_mark_itself(store: Store) -> None:
     market(store, 1, 100.0, open_interest=55.0)
-    census(store, 4, held("a", 1.0, 4), held("b", 1.0, 4))
+    census(store, 4, holdings("a", 1.0, 4), holdings("b", 1.0, 4))
     found, notes = market_and_notes(store, "BTC", at(5))
     assert found is not None
     assert (found.mark_px, found.open_interest, found.as_of) == (104.0, 55.0, at(1))
@@ -243,7 +238,7 @@ def test_without_a_market_of_its_moment_a_census_gives_the_mark_itself(store: St
 
 def test_the_market_read_as_a_sweep_began_stands_for_all_of_it(store: Store) -> None:
     market(store, 1, 100.0)
-    accounts(store, {"a": 1, "b": 2.5}, held("b", 1.0, 2.5))
+    accounts(store, {"a": 1, "b": 2.5}, holdings("b", 1.0, 2.5))
     found, notes = market_and_notes(store, "BTC")
     assert found is not None
     assert found.mark_px == 100.0
@@ -251,16 +246,16 @@ def test_the_market_read_as_a_sweep_began_stands_for_all_of_it(store: Store) -> 
     assert "1.5 h older" in note
 
 
-@pytest.mark.parametrize(("minutes", "told"), [(0.5, ()), (4.9, ()), (9.0, ("9 min older",))])
+@pytest.mark.parametrize(("minutes", "reported"), [(0.5, ()), (4.9, ()), (9.0, ("9 min older",))])
 def test_a_mark_that_is_minutes_older_than_its_positions_says_so(
-    store: Store, minutes: float, told: tuple[str, ...]
+    store: Store, minutes: float, reported: tuple[str, ...]
 ) -> None:
     market(store, 1, 100.0)
     later = 1 + minutes / 60
-    accounts(store, {"a": 1, "b": later}, held("a", 1.0, 1), held("b", 1.0, later))
+    accounts(store, {"a": 1, "b": later}, holdings("a", 1.0, 1), holdings("b", 1.0, later))
     _, notes = market_and_notes(store, "BTC")
-    assert len(notes) == len(told)
-    assert all(words in note for words, note in zip(told, notes, strict=True))
+    assert len(notes) == len(reported)
+    assert all(words in note for words, note in zip(reported, notes, strict=True))
 
 
 def test_a_coin_with_a_market_and_no_positions_is_known(store: Store) -> None:
@@ -279,30 +274,29 @@ def book(store: Store, hour: float, *rows: dict[str, object]) -> None:
 
 
 def test_a_book_replaces_every_earlier_reading_of_every_coin(store: Store) -> None:
-    census(store, 1, held("a", 1.0, 1), held("b", 2.0, 1))
-    accounts(store, {"c": 2}, held("c", 3.0, 2, coin="ETH"))
-    book(store, 3, held("a", 4.0, 2.5))
+    census(store, 1, holdings("a", 1.0, 1), holdings("b", 2.0, 1))
+    accounts(store, {"c": 2}, holdings("c", 3.0, 2, coin="ETH"))
+    book(store, 3, holdings("a", 4.0, 2.5))
     assert sizes(store) == {"a": 4.0}
-    assert sizes(store, coin="ETH") == {}, "whoever held it has closed, or the book would have it"
+    assert sizes(store, coin="ETH") == {}, "whoever had it has closed, or the book would have it"
     assert sizes(store, 2) == {"a": 1.0, "b": 2.0}
     assert sizes(store, 2, coin="ETH") == {"c": 3.0}
 
 
 def test_what_is_read_after_a_book_is_laid_over_it(store: Store) -> None:
-    book(store, 3, held("a", 4.0, 2.5), held("b", 5.0, 1))
-    accounts(store, {"a": 4}, held("a", 6.0, 4))
+    book(store, 3, holdings("a", 4.0, 2.5), holdings("b", 5.0, 1))
+    accounts(store, {"a": 4}, holdings("a", 6.0, 4))
     assert sizes(store) == {"a": 6.0, "b": 5.0}
-    census(store, 5, held("z", 1.0, 5))
+    census(store, 5, holdings("z", 1.0, 5))
     assert sizes(store) == {"z": 1.0}
 
 
 def test_a_row_of_a_book_keeps_the_moment_at_which_it_was_read(store: Store) -> None:
-    book(store, 3, held("a", 4.0, 2.5), held("b", 5.0, 1))
+    book(store, 3, holdings("a", 4.0, 2.5), holdings("b", 5.0, 1))
     ages = dict(positions_as_of(store, at(4), "BTC").select("address", "age_s").iter_rows())
     assert ages == {"a": 1.5 * 3600, "b": 3 * 3600}
 
 
-@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(
@@ -326,7 +320,7 @@ def test_all_coins_at_once_are_each_coin_on_its_own(
     moment = None if asked is None else at(asked)
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("all"))) as store:
         for hour, (scope, wanted) in enumerate(history):
-            rows = [held(who, szi, hour, coin=coin) for (who, coin), szi in wanted.items()]
+            rows = [holdings(who, szi, hour, coin=coin) for (who, coin), szi in wanted.items()]
             if scope is Scope.ACCOUNTS:
                 accounts(store, {who: float(hour) for who, _ in wanted}, *rows)
             else:

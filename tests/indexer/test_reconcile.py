@@ -14,7 +14,8 @@ from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.reconcile import STATUSES, implied_collateral_notes, reconcile, remark
 from liqtruth.indexer.margin.solver import implied_available, maintenance_margin
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, markets_of, positions_frame
+from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
+from liqtruth.indexer.positions.markets import markets_of
 
 META = wire.Meta(
     universe=[
@@ -38,9 +39,9 @@ def margins(coins: list[str], szi: list[float], marks: dict[str, float]) -> np.n
     return maintenance_margin(notional, rows, TABLES[""])
 
 
-def account(held: dict[str, float], equity: float, **facts: Any) -> pl.DataFrame:
+def account(holdings: dict[str, float], equity: float, **facts: Any) -> pl.DataFrame:
     """Cross positions of one standard account, exchange's prices not in the source unless given."""
-    coins, szi, n = list(held), list(held.values()), len(held)
+    coins, szi, n = list(holdings), list(holdings.values()), len(holdings)
     columns = {
         "address": "0xa",
         "account_mode": "standard",
@@ -57,14 +58,14 @@ def account(held: dict[str, float], equity: float, **facts: Any) -> pl.DataFrame
         "coin": coins,
         "szi": szi,
         "mark_px": [MARKS[c] for c in coins],
-        "notional_usd": [abs(q) * MARKS[c] for c, q in held.items()],
+        "notional_usd": [abs(q) * MARKS[c] for c, q in holdings.items()],
         "max_leverage": [LEVERAGE[c] for c in coins],
     }
     return from_columns(lists, POSITIONS)
 
 
-def read(held: dict[str, float], prices: list[float | None], equity: float, **facts: Any) -> pl.DataFrame:
-    return account(held, equity, exchange_read=True, liq_px_exchange=prices, **facts)
+def read(holdings: dict[str, float], prices: list[float | None], equity: float, **facts: Any) -> pl.DataFrame:
+    return account(holdings, equity, exchange_read=True, liq_px_exchange=prices, **facts)
 
 
 def one(frame: pl.DataFrame, tables: dict[str, MarginTables] = TABLES) -> dict[str, Any]:
@@ -158,24 +159,24 @@ class TestUnknownCollateral:
         assert row["liq_px"] == pytest.approx(LONG_PX, rel=1e-12)
 
 
-HELD = {"BTC": -2.0, "ETH": 30.0, "WIF": -5_000.0}
+HOLDINGS = {"BTC": -2.0, "ETH": 30.0, "WIF": -5_000.0}
 
 
-def exchange_prices(held: dict[str, float], available: float) -> list[float | None]:
-    pool = account(held, 0.0, account_mode="unified", pooled_available_usd=available)
+def exchange_prices(holdings: dict[str, float], available: float) -> list[float | None]:
+    pool = account(holdings, 0.0, account_mode="unified", pooled_available_usd=available)
     return reconcile(pool, TABLES)["liq_px"].to_list()
 
 
 class TestImpliedCollateral:
     def test_prices_that_agree_on_other_collateral_name_it(self) -> None:
-        prices = exchange_prices(HELD, 60_000.0)
-        reconciled = reconcile(read(HELD, prices, 10_000, account_mode=None), TABLES)
+        prices = exchange_prices(HOLDINGS, 60_000.0)
+        reconciled = reconcile(read(HOLDINGS, prices, 10_000, account_mode=None), TABLES)
         assert reconciled["status"].to_list() == ["differs"] * 3
         assert reconciled["liq_px"].to_list() == prices
         [note] = implied_collateral_notes(reconciled)
         assert note.implied_available_usd == pytest.approx(60_000)
         assert note.captured_available_usd == pytest.approx(
-            10_000 - margins([*HELD], [*HELD.values()], MARKS).sum()
+            10_000 - margins([*HOLDINGS], [*HOLDINGS.values()], MARKS).sum()
         )
         assert note.positions == 3
         assert str(note).startswith(
@@ -183,39 +184,39 @@ class TestImpliedCollateral:
         )
 
     def test_a_pool_that_was_not_captured_is_named_as_well(self) -> None:
-        prices = exchange_prices(HELD, 60_000.0)
-        reconciled = reconcile(read(HELD, prices, 10_000, account_mode="unified"), TABLES)
+        prices = exchange_prices(HOLDINGS, 60_000.0)
+        reconciled = reconcile(read(HOLDINGS, prices, 10_000, account_mode="unified"), TABLES)
         [note] = implied_collateral_notes(reconciled)
         assert note.captured_available_usd is None
         assert "none was captured" in str(note)
 
     def test_prices_that_agree_with_what_was_captured_are_no_news(self) -> None:
-        equity = 60_000 + float(margins([*HELD], [*HELD.values()], MARKS).sum())
-        reconciled = reconcile(read(HELD, exchange_prices(HELD, 60_000.0), equity), TABLES)
+        equity = 60_000 + float(margins([*HOLDINGS], [*HOLDINGS.values()], MARKS).sum())
+        reconciled = reconcile(read(HOLDINGS, exchange_prices(HOLDINGS, 60_000.0), equity), TABLES)
         assert reconciled["status"].to_list() == ["agree"] * 3
         assert implied_collateral_notes(reconciled) == []
 
     def test_most_prices_are_believed_and_the_one_that_contradicts_them_is_not(self) -> None:
-        prices = exchange_prices(HELD, 60_000.0)
+        prices = exchange_prices(HOLDINGS, 60_000.0)
         assert prices[0] is not None
         prices[0] *= 1.01
-        [note] = implied_collateral_notes(reconcile(read(HELD, prices, 10_000), TABLES))
+        [note] = implied_collateral_notes(reconcile(read(HOLDINGS, prices, 10_000), TABLES))
         assert note.implied_available_usd == pytest.approx(60_000)
 
     def test_prices_of_which_no_majority_agrees_imply_nothing(self) -> None:
-        prices = exchange_prices(HELD, 60_000.0)
+        prices = exchange_prices(HOLDINGS, 60_000.0)
         apart = [px * factor for px, factor in zip(prices, (1.01, 1.02, 1.0), strict=True) if px is not None]
-        assert implied_collateral_notes(reconcile(read(HELD, [*apart], 10_000), TABLES)) == []
+        assert implied_collateral_notes(reconcile(read(HOLDINGS, [*apart], 10_000), TABLES)) == []
 
     def test_one_position_alone_implies_nothing(self) -> None:
         reconciled = reconcile(read(LONG, [50_000.0], 20_000), TABLES)
         assert reconciled["status"].item() == "differs"
         assert implied_collateral_notes(reconciled) == []
 
-    def test_accounts_are_told_apart_by_address_and_dex(self) -> None:
-        prices = exchange_prices(HELD, 60_000.0)
-        first = read(HELD, prices, 10_000)
-        second = read(HELD, exchange_prices(HELD, 90_000.0), 10_000, address="0xb")
+    def test_accounts_are_distinguished_by_address_and_dex(self) -> None:
+        prices = exchange_prices(HOLDINGS, 60_000.0)
+        first = read(HOLDINGS, prices, 10_000)
+        second = read(HOLDINGS, exchange_prices(HOLDINGS, 90_000.0), 10_000, address="0xb")
         notes = implied_collateral_notes(reconcile(pl.concat([first, second]), TABLES))
         assert [(n.address, round(n.implied_available_usd)) for n in notes] == [
             ("0xa", 60_000),
@@ -235,19 +236,19 @@ class TestRemark:
 
     def account_after(self, equity: float, move: dict[str, float]) -> pl.DataFrame:
         """The same account, read when marks had moved: its equity by hand, its prices from the solver."""
-        gain = sum(q * MARKS[c] * (move[c] - 1) for c, q in HELD.items())
+        gain = sum(q * MARKS[c] * (move[c] - 1) for c, q in HOLDINGS.items())
         later = {c: MARKS[c] * move[c] for c in MARKS}
-        frame = account(HELD, equity + gain).with_columns(
-            mark_px=pl.Series([later[c] for c in HELD]),
-            notional_usd=pl.Series([abs(q) * later[c] for c, q in HELD.items()]),
-            cross_maintenance_usd=pl.lit(float(margins([*HELD], [*HELD.values()], later).sum())),
+        frame = account(HOLDINGS, equity + gain).with_columns(
+            mark_px=pl.Series([later[c] for c in HOLDINGS]),
+            notional_usd=pl.Series([abs(q) * later[c] for c, q in HOLDINGS.items()]),
+            cross_maintenance_usd=pl.lit(float(margins([*HOLDINGS], [*HOLDINGS.values()], later).sum())),
         )
         return reconcile(frame, TABLES)
 
     @given(shares, moves)
     def test_it_is_the_account_read_at_the_later_marks(self, share: float, move: dict[str, float]) -> None:
         equity = share * 100_000
-        moved = remark(reconcile(account(HELD, equity), TABLES), self.marks(move), TABLES)
+        moved = remark(reconcile(account(HOLDINGS, equity), TABLES), self.marks(move), TABLES)
         later = self.account_after(equity, move)
         columns = ["mark_px", "notional_usd", "account_value_usd", "cross_maintenance_usd", "liq_px"]
         bankrupt = pl.col("status") == "unknown_collateral"
@@ -258,7 +259,7 @@ class TestRemark:
         )
 
     def test_prices_that_differed_stay_the_exchanges(self) -> None:
-        before = reconcile(read(HELD, exchange_prices(HELD, 60_000.0), 10_000), TABLES)
+        before = reconcile(read(HOLDINGS, exchange_prices(HOLDINGS, 60_000.0), 10_000), TABLES)
         after = remark(before, self.marks(dict.fromkeys(MARKS, 1.1)), TABLES)
         assert after["liq_px"].to_list() == before["liq_px"].to_list()
         assert after["status"].to_list() == before["status"].to_list()
@@ -276,15 +277,15 @@ class TestRemark:
         assert after["liq_px"][0] < before["liq_px"][0]
 
     def test_without_newer_marks_nothing_moves(self) -> None:
-        before = reconcile(read(HELD, exchange_prices(HELD, 60_000.0), 10_000), TABLES)
+        before = reconcile(read(HOLDINGS, exchange_prices(HOLDINGS, 60_000.0), 10_000), TABLES)
         assert_frame_equal(remark(before, empty(MARKETS), TABLES), before)
 
 
 class TestFrames:
     def state(self, *positions: wire.Position) -> wire.ClearinghouseState:
         summary = wire.MarginSummary(20_000, 80_000, -60_000, 2_000)
-        held = [wire.AssetPosition(p) for p in positions]
-        return wire.ClearinghouseState(summary, summary, 1_000, 0, held, 1_788_713_175_818)
+        holdings = [wire.AssetPosition(p) for p in positions]
+        return wire.ClearinghouseState(summary, summary, 1_000, 0, holdings, 1_788_713_175_818)
 
     def btc(self, **changes: Any) -> wire.Position:
         fields: dict[str, Any] = {
@@ -337,7 +338,7 @@ class TestFrames:
             ({"token_to_available_after_maintenance": [(0, 1.0)]}, "portfolio", "portfolio"),
         ],
     )
-    def test_the_mode_is_the_one_asked_for_else_told_by_the_spot_state(
+    def test_the_mode_is_the_one_asked_for_else_recognised_by_the_spot_state(
         self, spot: dict[str, Any] | None, asked: str | None, mode: str | None
     ) -> None:
         reading = AccountReading(
@@ -368,8 +369,8 @@ class TestFrames:
 
 
 def test_the_implied_margin_available_is_one_number_per_account() -> None:
-    prices = np.array(exchange_prices(HELD, 60_000.0), dtype=np.float64)
-    rows = TABLES[""].rows_of(pl.Series([*HELD]), pl.Series([LEVERAGE[c] for c in HELD]))
-    marks = np.array([MARKS[c] for c in HELD])
-    implied = implied_available(np.array([*HELD.values()]), prices, marks, rows, TABLES[""])
+    prices = np.array(exchange_prices(HOLDINGS, 60_000.0), dtype=np.float64)
+    rows = TABLES[""].rows_of(pl.Series([*HOLDINGS]), pl.Series([LEVERAGE[c] for c in HOLDINGS]))
+    marks = np.array([MARKS[c] for c in HOLDINGS])
+    implied = implied_available(np.array([*HOLDINGS.values()]), prices, marks, rows, TABLES[""])
     assert implied == pytest.approx([60_000.0] * 3, rel=1e-12)

@@ -33,7 +33,7 @@ NAN = float("nan")
 
 
 def account(**given: float) -> Candidates:
-    """One account read just now at 0 s, clean, of 1000 USD, unless said otherwise."""
+    """One account read just now at 0 s, clean, of 1000 USD, unless given otherwise."""
     usual = {
         "size_usd": 1000.0,
         "traded_usd": 0.0,
@@ -150,8 +150,10 @@ def traded(
 
 
 def read(sizes: TapePositions, row: int, at_s: float, szi: float | None = None) -> None:
-    held = (numbers(), numbers(), np.zeros(0)) if szi is None else (numbers(row), numbers(0), np.array([szi]))
-    sizes.note_reads(numbers(row), np.array([at_s]), *held)
+    holdings = (
+        (numbers(), numbers(), np.zeros(0)) if szi is None else (numbers(row), numbers(0), np.array([szi]))
+    )
+    sizes.note_reads(numbers(row), np.array([at_s]), *holdings)
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 60))
@@ -175,7 +177,7 @@ def test_a_trade_moves_both_sides_at_once_and_makes_both_dirty() -> None:
     sizes = TapePositions.of(3, 1)
     read(sizes, 0, 100.0, szi=5.0)
     traded(sizes, buyer=1, seller=0, sz=2.0, at_s=101.0)
-    row, coin, szi = sizes.held()
+    row, coin, szi = sizes.open_positions()
     assert dict(zip(row.tolist(), szi.tolist(), strict=True)) == {0: 3.0, 1: 2.0}
     assert coin.tolist() == [0, 0]
     assert sizes.dirty_since_s[:2].tolist() == [101.0, 101.0]
@@ -215,8 +217,8 @@ def test_sizes_are_those_of_the_reading_and_the_trades_after_it_in_whatever_orde
         for row in np.flatnonzero(place == n):
             read(sizes, row, asked_s[row], szi=opening[row] + net(row, -1, asked_s[row]))
         traded(sizes, buyer[n], seller[n], sz[n], at_s[n])
-    held = dict(zip(*(column.tolist() for column in sizes.held()[::2]), strict=True))
-    assert held == {row: size for row in range(rows) if (size := opening[row] + net(row, -1, count))}
+    holdings = dict(zip(*(column.tolist() for column in sizes.open_positions()[::2]), strict=True))
+    assert holdings == {row: size for row in range(rows) if (size := opening[row] + net(row, -1, count))}
 
 
 def test_a_gap_makes_everyone_dirty_who_was_read_and_a_reading_after_it_makes_clean() -> None:

@@ -1,6 +1,5 @@
 """Status says how much is known, how old it is, and nothing that is not known."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -10,10 +9,6 @@ from hypothesis import strategies as st
 
 from liqtruth.indexer.audit.status import age_shares, describe_watch, status_of
 from liqtruth.indexer.positions.watch_state import WatchState, read_state, state_path, write_state
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.store import Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -54,7 +49,7 @@ def test_an_empty_data_directory_says_what_to_run(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset_s", "said"),
+    ("offset_s", "message"),
     [
         (300.0, "300 s ahead of"),
         (-300.0, "300 s behind"),
@@ -62,8 +57,8 @@ def test_an_empty_data_directory_says_what_to_run(store: Store) -> None:
         (7200.0, "2.0 h ahead of"),
     ],
 )
-def test_a_clock_that_is_far_off_is_told_in_hours_and_days(offset_s: float, said: str) -> None:
-    assert any(said in line for line in describe_watch(WatchState(clock_offset_s=offset_s)))
+def test_a_clock_that_is_far_off_is_shown_in_hours_and_days(offset_s: float, message: str) -> None:
+    assert any(message in line for line in describe_watch(WatchState(clock_offset_s=offset_s)))
 
 
 def test_every_moment_of_a_watch_has_its_age() -> None:
@@ -72,13 +67,8 @@ def test_every_moment_of_a_watch_has_its_age() -> None:
     assert line.count("(3 days ago)") == line.count(" UTC") == 2
 
 
-def test_a_swept_market_is_covered_and_called_synthetic(
-    store: Store, served: SandboxServer, small_market: Market
-) -> None:
-    asyncio.run(
-        sweep(store, addresses(small_market), base_url=served.base_url, dexes="all", weight_per_minute=0)
-    )
-    status = status_of(store)
+def test_a_swept_market_is_covered_and_called_synthetic(swept: Store) -> None:
+    status = status_of(swept)
     assert status.synthetic
     assert (status.addresses, status.accounts_read) == (600, 600)
     assert {row.coin for row in status.coins} == {"BTC", "ETH", "SOL", "HYPE", "xyz:TSLA"}

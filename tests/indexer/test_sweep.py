@@ -17,10 +17,9 @@ from info_endpoint import MARK_PX, NOW_MS, InfoEndpoint, address_of, btc, servin
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead, SourceUnreachable
 from liqtruth.indexer.errors import UnknownCoin, WireError
-from liqtruth.indexer.info.attempts import Patience
-from liqtruth.indexer.info.budget import weight_of
-from liqtruth.indexer.positions.modes import remembered_modes
+from liqtruth.indexer.info.budget import Patience, weight_of
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
+from liqtruth.indexer.positions.remembered import remembered_modes
 from liqtruth.indexer.sweep.sweep import SweepReport, plan, plan_of, read_addresses, sweep
 from liqtruth.storage.database.markets import universes_at
 from liqtruth.storage.store import Settings, Store
@@ -79,7 +78,7 @@ def test_a_csv_is_read_by_its_column(tmp_path: Path, column: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (f"{address_of(1)}\n0x123\n", "line 2: '0x123'"),
         (f"{address_of(1)}\nhello\n", "line 2: 'hello'"),
@@ -88,10 +87,12 @@ def test_a_csv_is_read_by_its_column(tmp_path: Path, column: str) -> None:
         ("# nobody\n", "no addresses"),
     ],
 )
-def test_a_bad_list_is_refused_with_the_line_and_the_value(tmp_path: Path, content: str, said: str) -> None:
+def test_a_bad_list_is_refused_with_the_line_and_the_value(
+    tmp_path: Path, content: str, message: str
+) -> None:
     path = tmp_path / "list.csv"
     path.write_text(content)
-    with pytest.raises(BadInput, match=rf"list\.csv: {said}"):
+    with pytest.raises(BadInput, match=rf"list\.csv: {message}"):
         read_addresses(path)
 
 
@@ -148,7 +149,7 @@ async def test_an_account_that_closed_its_position_loses_it(store: Store, endpoi
 
 
 @pytest.mark.parametrize("mode", ["unified", "portfolio"])
-async def test_a_pool_is_told_from_a_dex_balance_by_its_spot_state(
+async def test_a_pool_is_distinguished_from_a_dex_balance_by_its_spot_state(
     store: Store, endpoint: InfoEndpoint, mode: str
 ) -> None:
     """The sub-ledger shows 5 USD; the pool has 10,000 less the maintenance of 625."""
@@ -216,7 +217,7 @@ async def test_a_host_that_dies_stops_the_sweep_and_the_next_one_goes_on(
     assert (report.accounts, report.positions) == (60, 40)
 
 
-async def test_a_storm_of_429_is_said_as_such(store: Store, endpoint: InfoEndpoint) -> None:
+async def test_a_storm_of_429_is_reported_as_such(store: Store, endpoint: InfoEndpoint) -> None:
     endpoint.fault = lambda request, number: web.Response(status=429) if number > 5 else None
     with pytest.raises(SourceUnreachable, match="429, too many requests"):
         await swept(store, endpoint, addresses())
@@ -350,11 +351,11 @@ async def test_an_account_that_lists_a_coin_twice_is_refused(store: Store, endpo
     assert "more than once" in report.failed[address_of(0)]
 
 
-@pytest.mark.parametrize("told", [9_999_999_999_000, 2**53, 86_400_000])
+@pytest.mark.parametrize("reported", [9_999_999_999_000, 2**53, 86_400_000])
 async def test_a_clock_that_cannot_be_true_is_warned_of_and_not_used(
-    store: Store, endpoint: InfoEndpoint, told: int
+    store: Store, endpoint: InfoEndpoint, reported: int
 ) -> None:
-    endpoint.time = told
+    endpoint.time = reported
     report = await swept(store, endpoint, addresses(3))
     assert report.failed == {}
     assert sum("exchangeStatus" in note for note in report.notes) == 1

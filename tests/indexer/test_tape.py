@@ -18,14 +18,14 @@ from liqtruth.indexer.watch.tape import Gap, Seen, Tape
 COINS = ["BTC", "ETH", "xyz:TSLA"]
 
 
-def told(*trades: dict[str, Any]) -> str:
+def reported(*trades: dict[str, Any]) -> str:
     return msgspec.json.encode({"channel": "trades", "data": trades}).decode()
 
 
 async def listened(
     server: TapeServer, until: Callable[[Tape], bool], **options: float
 ) -> tuple[Tape, list[int], list[Gap]]:
-    """The tape, tids and gaps that it told by the time `until` holds."""
+    """The tape, tids and gaps that it reported by the time `until` holds."""
     tids: list[int] = []
     gaps: list[Gap] = []
     settings = {"heartbeat_s": 0.05, "silence_s": 0.2, "first_wait_s": 0.01, **options}
@@ -43,7 +43,7 @@ async def listened(
     return tape, tids, gaps
 
 
-async def test_every_coin_is_subscribed_and_every_trade_told() -> None:
+async def test_every_coin_is_subscribed_and_every_trade_passed_on() -> None:
     with serving_tape(TapeServer([[[trade(1), trade(2)], [trade(3, "ETH")]]])) as server:
         tape, tids, gaps = await listened(server, lambda tape: tape.stats.trades == 3)
         await asyncio.sleep(0)
@@ -53,7 +53,7 @@ async def test_every_coin_is_subscribed_and_every_trade_told() -> None:
     assert gaps == [Gap(None)], "before the first connection nothing is known"
 
 
-async def test_duplicates_and_late_trades_are_told_once_each() -> None:
+async def test_duplicates_and_late_trades_are_passed_on_once_each() -> None:
     plan = [[[trade(5)], [trade(5), trade(3)], [trade(3), trade(4)]]]
     with serving_tape(TapeServer(plan)) as server:
         tape, tids, _ = await listened(server, lambda tape: tape.stats.messages >= 3)
@@ -62,7 +62,7 @@ async def test_duplicates_and_late_trades_are_told_once_each() -> None:
     assert tape.stats.last_trade_ms == NOW_MS + 5000, "the latest by its own time, not the last to arrive"
 
 
-async def test_a_dropped_connection_is_made_again_and_told_as_a_gap() -> None:
+async def test_a_dropped_connection_is_made_again_and_reported_as_a_gap() -> None:
     plan = [[[trade(1)]], [[trade(1), trade(2)]], [[trade(3)]]]
     with serving_tape(TapeServer(plan, then="drop")) as server:
         tape, tids, gaps = await listened(server, lambda tape: tape.stats.trades == 3)
@@ -103,7 +103,7 @@ async def test_a_quiet_market_is_no_dead_connection() -> None:
         '{"channel":"trades","data":null}',
         '{"channel":7}',
         *(
-            told(trade(9, **bad))
+            reported(trade(9, **bad))
             for bad in (
                 {"px": "7" * 400},
                 {"px": "-1"},
@@ -151,8 +151,8 @@ async def test_each_kind_is_logged_once() -> None:
     plan = [["{", "[", *[[trade(9, coin="nosuch:X")]] * 5, [trade(1)]]]
     with structlog.testing.capture_logs() as logged, serving_tape(TapeServer(plan)) as server:
         tape, _, _ = await listened(server, lambda tape: tape.stats.trades == 1)
-    said = [entry["kind"] for entry in logged if entry["event"] == "left out"]
-    assert len(said) == len(set(said)) == 2
+    message = [entry["kind"] for entry in logged if entry["event"] == "left out"]
+    assert len(message) == len(set(message)) == 2
     assert tape.stats.malformed == 7
 
 
@@ -211,7 +211,7 @@ def nth(number: int) -> Trade:
 
 
 @given(st.lists(st.integers(0, 60), max_size=200))
-def test_memory_is_bounded_and_tells_every_repetition_within_its_reach(numbers: list[int]) -> None:
+def test_memory_is_bounded_and_finds_every_repetition_within_its_reach(numbers: list[int]) -> None:
     seen, met = Seen(remembered=20), list[int]()
     for number in numbers:
         fresh = seen.is_new(nth(number))

@@ -13,7 +13,7 @@ import pytest
 
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.indexer.audit.mismatch import mismatch_report
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
@@ -25,7 +25,7 @@ from liqtruth.storage.store import Settings, Store
 
 
 @pytest.fixture(scope="module")
-def swept(
+def swept_main(
     tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
 ) -> Iterator[tuple[Store, SweepReport]]:
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("truth"))) as store:
@@ -37,10 +37,10 @@ def read_all(store: Store, base_url: str, market: Market, **options: object) -> 
 
 
 @pytest.fixture(scope="module")
-def joined(swept: tuple[Store, SweepReport], small_market: Market) -> pl.DataFrame:
+def joined(swept_main: tuple[Store, SweepReport], small_market: Market) -> pl.DataFrame:
     """Every position of the main dex with its true price as `true_px`."""
     truth = on_main_dex(small_market).rename({"liq_px": "true_px", "szi": "true_szi"})
-    read = positions_as_of(swept[0], None, None)
+    read = positions_as_of(swept_main[0], None, None)
     assert read.height == truth.height
     return read.join(truth.select("address", "coin", "true_px", "true_szi"), on=["address", "coin"])
 
@@ -49,8 +49,8 @@ def on_main_dex(market: Market) -> pl.DataFrame:
     return true_positions(market).filter(pl.col("dex") == "")
 
 
-def map_of(swept: tuple[Store, SweepReport], coin: str = "BTC") -> Heatmap:
-    return exact_map(swept[0], coin)
+def map_of(swept_main: tuple[Store, SweepReport], coin: str = "BTC") -> Heatmap:
+    return exact_map(swept_main[0], coin)
 
 
 def test_every_position_of_the_ledger_is_read(joined: pl.DataFrame, small_market: Market) -> None:
@@ -85,8 +85,10 @@ def test_a_position_that_no_price_liquidates_keeps_its_null(joined: pl.DataFrame
     assert joined.filter(pl.col("status") == "agree")["liq_px"].is_not_null().all()
 
 
-def test_the_map_covers_the_whole_market_and_both_sides_are_equal(swept: tuple[Store, SweepReport]) -> None:
-    drawn = map_of(swept)
+def test_the_map_covers_the_whole_market_and_both_sides_are_equal(
+    swept_main: tuple[Store, SweepReport],
+) -> None:
+    drawn = map_of(swept_main)
     share = drawn.coverage.share
     assert share is not None
     assert tuple(share) == pytest.approx((1.0, 1.0), rel=1e-9)
@@ -95,9 +97,9 @@ def test_the_map_covers_the_whole_market_and_both_sides_are_equal(swept: tuple[S
 
 
 def test_the_maps_mass_is_the_ledgers_at_every_distance(
-    swept: tuple[Store, SweepReport], small_market: Market
+    swept_main: tuple[Store, SweepReport], small_market: Market
 ) -> None:
-    drawn = map_of(swept)
+    drawn = map_of(swept_main)
     truth = on_main_dex(small_market).filter(pl.col("coin") == "BTC").drop_nulls("liq_px")
     for side, sign in (("long", 1), ("short", -1)):
         rows = truth.filter(pl.col("szi") * sign > 0)
@@ -110,7 +112,7 @@ def test_the_maps_mass_is_the_ledgers_at_every_distance(
 
 
 def test_faults_on_the_way_change_nothing_that_is_read(
-    swept: tuple[Store, SweepReport], small_market: Market, tmp_path: Path
+    swept_main: tuple[Store, SweepReport], small_market: Market, tmp_path: Path
 ) -> None:
     faults = Faults(
         rate_429=0.01, rate_500=0.03, rate_reset=0.03, rate_truncated=0.03, rate_html=0.03, seed=1
@@ -124,7 +126,7 @@ def test_faults_on_the_way_change_nothing_that_is_read(
         assert len(faults.met) >= 4, faults.met
         assert report.failed == {}
         columns = ["address", "coin", "szi", "liq_px", "status"]
-        calm = positions_as_of(swept[0], None, None).select(columns).sort(columns[:2])
+        calm = positions_as_of(swept_main[0], None, None).select(columns).sort(columns[:2])
         assert positions_as_of(store, None, None).select(columns).sort(columns[:2]).equals(calm)
 
 
@@ -145,11 +147,8 @@ def test_a_builder_dex_is_read_by_its_own_name(
 
 
 @pytest.fixture(scope="module")
-def swept_all(
-    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
-) -> Iterator[tuple[Store, SweepReport]]:
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("all"))) as store:
-        yield store, read_all(store, served.base_url, small_market, dexes="all")
+def swept_all(swept: Store, swept_once: tuple[Path, SweepReport]) -> tuple[Store, SweepReport]:
+    return swept, swept_once[1]
 
 
 @pytest.fixture(scope="module")
@@ -203,12 +202,12 @@ def test_the_builder_dex_has_its_own_map_and_coverage(swept_all: tuple[Store, Sw
 
 
 def test_the_second_sweep_spares_the_spot_states_of_standard_accounts(
-    served: SandboxServer, small_market: Market, store: Store
+    swept_main: tuple[Store, SweepReport], served: SandboxServer, small_market: Market
 ) -> None:
-    first = read_all(store, served.base_url, small_market)
+    store, first = swept_main
     second = read_all(store, served.base_url, small_market)
-    held = on_main_dex(small_market).filter(pl.col("margin_mode") == "cross")
-    separate = held.filter(~pl.col("account_mode").is_in(["unifiedAccount", "portfolioMargin"]))
+    holdings = on_main_dex(small_market).filter(pl.col("margin_mode") == "cross")
+    separate = holdings.filter(~pl.col("account_mode").is_in(["unifiedAccount", "portfolioMargin"]))
     assert first.weight - second.weight == 2 * separate["address"].n_unique() > 100
     assert second.statuses == first.statuses
     assert second.mode_changed == 0

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from info_endpoint import MARK_PX, META, address_of, btc, state
-from test_watch import PATIENCE, QUICK, first_read, sizes, until, watching
-from test_watch_holds_on import going_on  # noqa: F401 - a fixture
+from test_watch import PATIENCE, QUICK, first_read, going_on, sizes, until, watching  # noqa: F401 - a fixture
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.notes import texts
@@ -17,9 +16,8 @@ from liqtruth.indexer.audit.status import describe_watch, status_of
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
-from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.markets import universe_row
 from liqtruth.indexer.positions.readings import Readings, last_book, positions_as_of
-from liqtruth.indexer.positions.universe import universe_row
 from liqtruth.indexer.positions.watch_state import (
     WatchState,
     lock_path,
@@ -28,6 +26,7 @@ from liqtruth.indexer.positions.watch_state import (
     write_state,
 )
 from liqtruth.indexer.watch.keeper import Keeper
+from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.indexer.watch.run import WatchPlan, run_watch
 from liqtruth.indexer.watch.watch import Pace
 from liqtruth.sandbox.market.market import Market
@@ -44,16 +43,16 @@ def at(second: float) -> datetime:
     return START + timedelta(seconds=second)
 
 
-def reading(number: int, second: float, *held: dict[str, object]) -> AccountReading:
-    told = msgspec.json.encode(state(*held, time=int(at(second).timestamp() * 1000)))
-    return AccountReading(address_of(number), decode_clearinghouse_state(told, "here"), "here")
+def reading(number: int, second: float, *holdings: dict[str, object]) -> AccountReading:
+    watched = msgspec.json.encode(state(*holdings, time=int(at(second).timestamp() * 1000)))
+    return AccountReading(address_of(number), decode_clearinghouse_state(watched, "here"), "here")
 
 
 def open_store(folder: "pytest.TempPathFactory") -> Store:
     return Store.open(Settings(data_dir=folder.mktemp("data")))
 
 
-class Told:
+class WatchedStore:
     """A keeper as a watch has one, and the state that it writes after each batch."""
 
     def __init__(self, store: Store, pairs: int = 10) -> None:
@@ -68,7 +67,7 @@ class Told:
         )
         self.store, self.pairs = store, pairs
         self.keeper = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 3600.0)
-        self.book = self.keeper.take_up("here")
+        self.book = self.keeper.resume("here")
         self.read_so_far: set[str] = set()
 
     def store_read(self, *readings: AccountReading) -> None:
@@ -94,51 +93,53 @@ class Told:
 
 
 @pytest.fixture
-def told(store: Store) -> Told:
-    return Told(store)
+def watched(store: Store) -> WatchedStore:
+    return WatchedStore(store)
 
 
 def known(store: Store, moment: datetime | None = None) -> dict[str, float]:
     return dict(positions_as_of(store, moment, "BTC").select("address", "szi").iter_rows())
 
 
-def test_batches_are_known_before_there_is_any_book(told: Told) -> None:
-    told.store_read(reading(1, 1, btc(2.0, 40_000.0)), reading(2, 1))
-    drawn = exact_map(told.store, "BTC")
-    assert known(told.store) == {address_of(1): 2.0}
+def test_batches_are_known_before_there_is_any_book(watched: WatchedStore) -> None:
+    watched.store_read(reading(1, 1, btc(2.0, 40_000.0)), reading(2, 1))
+    drawn = exact_map(watched.store, "BTC")
+    assert known(watched.store) == {address_of(1): 2.0}
     assert drawn.coverage.share is not None
     assert drawn.coverage.share.long == pytest.approx(0.02)
     assert drawn.in_grid_usd.long == pytest.approx(2 * MARK_PX)
     assert any("2 of 10" in note for note in texts(drawn.coverage.notes)), "it says that it is partial"
-    assert Readings(told.store).accounts().height == 2
+    assert Readings(watched.store).accounts().height == 2
 
 
-def test_a_later_batch_replaces_what_a_book_said_of_its_accounts_and_of_no_other(told: Told) -> None:
-    told.store_read(
+def test_a_later_batch_replaces_what_a_book_had_of_its_accounts_and_of_no_other(
+    watched: WatchedStore,
+) -> None:
+    watched.store_read(
         reading(1, 1, btc(2.0, None)), reading(2, 1, btc(3.0, None)), reading(3, 1, btc(4.0, None))
     )
-    told.store_book(2)
-    assert last_book(told.store) is not None
-    told.store_read(reading(1, 3, btc(-5.0, None)), reading(2, 4))
-    assert known(told.store) == {address_of(1): -5.0, address_of(3): 4.0}
-    assert known(told.store, at(2)) == {address_of(1): 2.0, address_of(2): 3.0, address_of(3): 4.0}
-    told.store_book(5)
-    assert known(told.store) == {address_of(1): -5.0, address_of(3): 4.0}
+    watched.store_book(2)
+    assert last_book(watched.store) is not None
+    watched.store_read(reading(1, 3, btc(-5.0, None)), reading(2, 4))
+    assert known(watched.store) == {address_of(1): -5.0, address_of(3): 4.0}
+    assert known(watched.store, at(2)) == {address_of(1): 2.0, address_of(2): 3.0, address_of(3): 4.0}
+    watched.store_book(5)
+    assert known(watched.store) == {address_of(1): -5.0, address_of(3): 4.0}
 
 
-def test_since_when_a_position_is_held_is_carried_through_batches(told: Told) -> None:
-    told.store_read(reading(1, 1, btc(2.0, None)), reading(2, 1))
-    told.store_book(2)
-    told.store_read(
+def test_since_when_a_position_was_opened_is_carried_through_batches(watched: WatchedStore) -> None:
+    watched.store_read(reading(1, 1, btc(2.0, None)), reading(2, 1))
+    watched.store_book(2)
+    watched.store_read(
         reading(1, 3, btc(3.0, None)), reading(2, 3, btc(1.0, None)), reading(3, 3, btc(1.0, None))
     )
-    since = dict(positions_as_of(told.store).select("address", "held_since").iter_rows())
+    since = dict(positions_as_of(watched.store).select("address", "held_since").iter_rows())
     assert since == {address_of(1): at(1), address_of(2): at(3), address_of(3): None}
 
 
 def test_what_was_all_read_is_not_called_partial(store: Store) -> None:
-    told = Told(store, pairs=1)
-    told.store_read(reading(1, 1, btc(2.0, None)))
+    watched = WatchedStore(store, pairs=1)
+    watched.store_read(reading(1, 1, btc(2.0, None)))
     assert not any(note.code == "watch_is_partial" for note in exact_map(store, "BTC").coverage.notes)
 
 
@@ -149,25 +150,25 @@ def test_what_was_all_read_is_not_called_partial(store: Store) -> None:
         max_size=5,
     )
 )
-def test_whatever_the_order_the_batches_tell_what_the_book_in_memory_tells(
+def test_whatever_the_order_the_batches_show_what_the_book_in_memory_shows(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, float, bool]]
 ) -> None:
     with open_store(tmp_path_factory) as store:
-        told = Told(store)
+        watched = WatchedStore(store)
         for step, (number, second, szi, books) in enumerate(steps):
-            held = [btc(szi, None)] if szi else []
-            told.store_read(reading(number, second, *held))
+            holdings = [btc(szi, None)] if szi else []
+            watched.store_read(reading(number, second, *holdings))
             if books:
-                told.store_book(40 + step)
-            assert known(store) == dict(told.book.positions.select("address", "szi").iter_rows())
-        assert sizes(LiveBook.load(store).positions).keys() <= sizes(told.book.positions).keys() | {
+                watched.store_book(40 + step)
+            assert known(store) == dict(watched.book.positions.select("address", "szi").iter_rows())
+        assert sizes(LiveBook.load(store).positions).keys() <= sizes(watched.book.positions).keys() | {
             (address_of(number), "BTC") for number in (1, 2, 3)
         }
 
 
-def test_a_running_watch_is_seen_and_so_is_one_that_was_killed(told: Told) -> None:
-    store = told.store
-    told.store_read(reading(1, 1, btc(2.0, None)))
+def test_a_running_watch_is_seen_and_so_is_one_that_was_killed(watched: WatchedStore) -> None:
+    store = watched.store
+    watched.store_read(reading(1, 1, btc(2.0, None)))
     with alone(lock_path(store), "a watch"):
         assert running_process(store) == status_of(store).watch_process
         running = status_of(store)
@@ -192,7 +193,7 @@ def test_status_shows_a_watch_that_has_read_nothing_yet(store: Store) -> None:
 def test_asking_for_the_holder_of_a_lock_keeps_nobody_from_it(store: Store) -> None:
     path = lock_path(store)
     assert holder(path) is None
-    for _ in range(200):
+    for _ in range(40):
         with alone(path, "it"):
             assert holder(path) is not None
         assert holder(path) is None
@@ -206,13 +207,13 @@ async def test_the_first_book_comes_early_and_the_next_ones_later_and_later(
     """By a clock that a test sets forward."""
     now = [0.0]
     monkeypatch.setattr("liqtruth.indexer.watch.keeper.time.monotonic", lambda: now[0])
-    told = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 600.0)
-    book = told.take_up("here")
+    watched = Keeper(store, "http://127.0.0.1:9", ("",), 60.0, 600.0)
+    book = watched.resume("here")
     book.take([reading(1, 1, btc(2.0, None))])
     stored: list[float] = []
     while now[0] < 2000:
-        if told.book_is_due():
-            await told.store_book(book, at(now[0]))
+        if watched.book_is_due():
+            await watched.store_book(book, at(now[0]))
             stored.append(now[0])
         now[0] += 10
     assert stored == [60, 180, 420, 900, 1500]
@@ -248,14 +249,14 @@ def test_a_run_says_that_it_began_and_that_it_ended(store: Store, going_on: Mark
     assert ended.ended_at is not None
 
 
-def test_a_run_that_is_told_to_stop_at_once_ends(store: Store, going_on: Market) -> None:  # noqa: F811
+def test_a_run_that_is_asked_to_stop_at_once_ends(store: Store, going_on: Market) -> None:  # noqa: F811
     with serving_in_thread(going_on) as server:
         run_watch(store, WatchPlan(server.base_url, pace=Pace(), for_s=0.0))
     assert (read_state(store) or WatchState()).ended_at is not None
 
 
 def test_a_run_that_could_not_begin_says_why(store: Store) -> None:
-    plan = WatchPlan("http://127.0.0.1:9", patience=PATIENCE)
+    plan = WatchPlan("http://127.0.0.1:9", weight_per_minute=None, patience=PATIENCE)
     with pytest.raises(SourceUnreachable):
         run_watch(store, plan)
     assert "cannot connect" in "\n".join(status_of(store).describe())

@@ -10,7 +10,7 @@ from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 from liqtruth.indexer.audit.verify import verify
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
@@ -39,11 +39,11 @@ def test_both_readers_show_every_position_of_every_dex_alike(
     truth = true_positions(small_market).filter(pl.col("address") == address)
     assert found.dexes == ("", "xyz")
     assert (found.mode_sdk, found.mode_ours) == (mode, mode)
-    assert {held.coin: held.szi_sdk for held in found.positions} == dict(
+    assert {holdings.coin: holdings.szi_sdk for holdings in found.positions} == dict(
         truth.select("coin", "szi").iter_rows()
     )
     assert found.agrees
-    solved = {held.coin: held.liq_px_solved for held in found.positions}
+    solved = {holdings.coin: holdings.liq_px_solved for holdings in found.positions}
     for coin, px in truth.select("coin", "liq_px").iter_rows():
         assert solved[coin] == (None if px is None else pytest.approx(px, rel=1e-9))
 
@@ -97,7 +97,7 @@ def test_a_host_that_is_not_there_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: web.Response(body=b"<html>bad gateway</html>", content_type="text/html"), "something else"),
         (lambda: web.Response(status=429, text="null"), "HTTP 429"),
@@ -107,11 +107,11 @@ def test_a_host_that_is_not_there_is_one_line() -> None:
     ],
     ids=["html", "429", "refusal", "503", "silence"],
 )
-def test_whatever_the_sdk_does_instead_of_answering_is_one_line(make: object, said: str) -> None:
+def test_whatever_the_sdk_does_instead_of_answering_is_one_line(make: object, message: str) -> None:
     """Ours reads first (meta, state, spot): the fourth request is the SDK's first."""
     endpoint = InfoEndpoint(states={address_of(1): state(btc(-1.0, 58_000.0))})
     endpoint.fault = lambda request, number: make() if number > 3 else None  # type: ignore[operator]
-    with serving(endpoint) as running, pytest.raises(SourceUnreachable, match=said) as caught:
+    with serving(endpoint) as running, pytest.raises(SourceUnreachable, match=message) as caught:
         verify(address_of(1), running.base_url, timeout_s=3.0, patience=QUICK)
     assert "\n" not in str(caught.value)
     assert len(endpoint.requests) == 4

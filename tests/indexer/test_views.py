@@ -1,6 +1,5 @@
-"""Ways to look at the same positions: what each leaves out is said, and nothing is counted twice."""
+"""Ways to look at the same positions: what each leaves out is noted, and nothing is counted twice."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,31 +9,15 @@ from liqtruth.indexer.maps.betas import fetch_candles
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.execution import executable_map
 from liqtruth.indexer.maps.views import exact_history, exact_view, joint_map
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.store import Settings, Store
-
-
-@pytest.fixture(scope="module")
-def swept(
-    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
-) -> Iterator[Store]:
-    import asyncio
-
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("views"))) as store:
-        asyncio.run(
-            sweep(store, addresses(small_market), base_url=served.base_url, dexes="all", weight_per_minute=0)
-        )
-        yield store
+from liqtruth.storage.store import Store
 
 
 def test_the_parts_by_a_filter_sum_to_the_whole(swept: Store) -> None:
     whole = exact_map(swept, "BTC")
     parts = [exact_view(swept, "BTC", filters={"margin_mode": [mode]}) for mode in ("cross", "isolated")]
     assert sum(part.total_usd.total for part in parts) == pytest.approx(whole.total_usd.total)
-    assert all("of " in part.coverage.notes[0].text for part in parts), "what was left out is said"
+    assert all("of " in part.coverage.notes[0].text for part in parts), "what was left out is noted"
     assert parts[0].coverage.share == whole.coverage.share, "coverage is the whole map's"
 
 

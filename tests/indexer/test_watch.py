@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.attempts import Patience
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.watch_state import read_state
+from liqtruth.indexer.watch.crawl_queue import Pair
 from liqtruth.indexer.watch.watch import Pace, Watch
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market, MarketSpec
@@ -32,7 +33,14 @@ COINS = 5
 @pytest.fixture(scope="module")
 def going_on() -> Market:
     """A small market with an afternoon still to come."""
-    return market_of(MarketSpec(seed=9, accounts=250, days=3, cex_accounts=20, live_hours=6))
+    return market_of(MarketSpec(seed=9, accounts=80, days=2, cex_accounts=20, live_hours=6))
+
+
+@pytest.fixture(autouse=True)
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts and hosts that failed are asked again soon."""
+    monkeypatch.setattr("liqtruth.indexer.watch.watch.FAILURE_WAIT_S", 1.0)
+    monkeypatch.setattr("liqtruth.indexer.watch.watch.HOST_GONE_WAIT_S", 0.5)
 
 
 @pytest.fixture
@@ -69,31 +77,47 @@ def all_read(watch: Watch) -> bool:
 
 
 async def first_read(watch: Watch, server: SandboxServer) -> None:
-    """Everyone was read, and from now on every trade is heard."""
+    """Everyone was read, and from now on every trade is observed."""
     await until(lambda: any(len(one.subscriptions) == COINS for one in server.sockets.sessions))
     await until(lambda: all_read(watch))
 
 
 def traded(server: SandboxServer) -> int:
-    """Trades that were told on the socket so far."""
+    """Trades that were sent on the socket so far."""
     ahead = server.market.ahead
     assert ahead is not None
     return server.market.trades.size - ahead.end.trades.until(server.market.spec.history_minutes).size
 
 
+@contextmanager
+def arriving(watch: Watch) -> Iterator[set[Pair]]:
+    """Who is being read now; whose answer has come leaves the set, also where he is asked again at once."""
+    queue = watch.crawl_queue
+    asked = {queue.pairs[row] for row in np.flatnonzero(queue.arrays["busy"])}
+
+    def read(accounts: pl.DataFrame, positions: pl.DataFrame) -> None:
+        note_reads(accounts, positions)
+        asked.difference_update(accounts.select("address", "dex").iter_rows())
+
+    def failed(pair: Pair, again_s: float) -> None:
+        note_failure(pair, again_s)
+        asked.discard(pair)
+
+    with pytest.MonkeyPatch.context() as patch:
+        note_reads, note_failure = queue.note_reads, queue.note_failure
+        patch.setattr(queue, "note_reads", read)
+        patch.setattr(queue, "note_failure", failed)
+        yield asked
+
+
 async def settled(watch: Watch, server: SandboxServer) -> None:
-    """Until every trade was heard and laid over the book, every answer from before them has arrived, and what that
+    """Until every trade was observed and laid over the book, every answer from before them has arrived, and what that
     left wrong was read again."""
     await until(lambda: watch.state.tape.trades == traded(server))
-    asked = set(np.flatnonzero(watch.crawl_queue.arrays["busy"]))
-
-    def arrived() -> bool:
-        asked.intersection_update(np.flatnonzero(watch.crawl_queue.arrays["busy"]))
-        return not asked
-
-    await until(arrived)
-    truth = sizes(server.true_positions())
-    await until(lambda: not watch.crawl_queue._changed and sizes(watch.book.positions) == truth)
+    with arriving(watch) as asked:
+        await until(lambda: not asked)
+    truth = server.true_positions()
+    await until(lambda: not watch.crawl_queue._changed and agree(watch.book.positions, truth))
 
 
 async def reading_ends(watch: Watch) -> None:
@@ -105,6 +129,14 @@ async def reading_ends(watch: Watch) -> None:
 def sizes(frame: pl.DataFrame) -> dict[tuple[str, str], float]:
     rows = frame.select("address", "coin", "szi").iter_rows()
     return {(address, coin): pytest.approx(szi, rel=1e-9) for address, coin, szi in rows}
+
+
+def agree(known: pl.DataFrame, truth: pl.DataFrame) -> bool:
+    """Whether `sizes` of both are equal, for asking often."""
+    one, other = (frame.select("address", "coin", "szi").sort("address", "coin") for frame in (known, truth))
+    return one.drop("szi").equals(other.drop("szi")) and np.allclose(
+        one["szi"], other["szi"], rtol=1e-9, atol=0
+    )
 
 
 async def test_a_cold_start_ends_with_the_ledgers_book(store: Store, live: SandboxServer) -> None:
@@ -211,7 +243,7 @@ async def test_faults_on_the_way_change_nothing_in_the_end(store: Store, going_o
         ) as watch:
             await first_read(watch, faulty)
             faulty.advance(1800)
-            faults.rate_reorder = 0.0  # what was held back goes out with the next message
+            faults.rate_reorder = 0.0  # what was delayed goes out with the next message
             faulty.advance(600)
             await settled(watch, faulty)
         assert sizes(positions_as_of(store)) == sizes(faulty.true_positions())
@@ -238,14 +270,14 @@ async def test_a_tape_whose_clock_is_off_loses_and_doubles_nothing(
 
 
 async def test_the_budget_is_kept_and_used(store: Store, going_on: Market) -> None:
-    with serving_in_thread(going_on, weight_per_minute=1200) as limited:
+    with serving_in_thread(going_on, weight_per_minute=6000) as limited:
         pace = Pace(plan_s=0.05, keep_s=0.2, mark_s=60, book_s=3600)
         began_s = time.monotonic()
-        async with watching(store, limited, weight_per_minute=960, pace=pace) as watch:
+        async with watching(store, limited, weight_per_minute=4800, pace=pace) as watch:
             await until(lambda: watch.state.reads > 10)
         minutes = (time.monotonic() - began_s) / 60
         assert limited.count_429 == 0
-        assert limited.weight_spent <= 960 * (minutes + 1 / 40) + 2 * 20
+        assert limited.weight_spent <= 4800 * (minutes + 1 / 40) + 2 * 20
 
 
 async def test_the_state_is_written_for_others_to_read(store: Store, live: SandboxServer) -> None:

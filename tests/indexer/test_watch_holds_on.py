@@ -16,33 +16,28 @@ from hypothesis import strategies as st
 from info_endpoint import NOW_MS, address_of, btc, state
 from tape_server import trade
 from test_live_book import MARKS, NOON, read
-from test_watch import DEXES, PATIENCE, first_read, sizes, until, watching
+from test_watch import DEXES, PATIENCE, agree, first_read, sizes, until, watching
+from test_watch import going_on as going_on
+from test_watch import short_rests as short_rests
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
 from liqtruth.indexer.info.wire import Trade, decode_clearinghouse_state, decode_recent_trades
 from liqtruth.indexer.positions.accounts import AccountReading
-from liqtruth.indexer.positions.live_book import LiveBook
+from liqtruth.indexer.positions.markets import carried_on, market_rows
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.indexer.positions.universe import carried_on, market_rows
 from liqtruth.indexer.positions.watch_state import WatchState, read_state, write_state
 from liqtruth.indexer.watch.crawl_queue import CrawlQueue
-from liqtruth.indexer.watch.marks import ExchangeClock, Marks
+from liqtruth.indexer.watch.live_book import ExchangeClock, LiveBook, Marks
 from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.storage.store import Store
-from tests.markets import market_of
 
 SLOW = frozenset({"drip", "silent"})
 """Faults that make a test wait for deadlines of seconds."""
-
-
-@pytest.fixture(scope="module")
-def going_on() -> Market:
-    return market_of(MarketSpec(seed=9, accounts=120, days=2, cex_accounts=20, live_hours=6))
 
 
 @pytest.fixture
@@ -50,7 +45,7 @@ def watch(store: Store) -> Watch:
     """One that is not connected to anything."""
     made = Watch(store, "http://127.0.0.1:9")
     made.clock.note(NOW_MS / 1000)
-    made.keeper.take_up("here")
+    made.keeper.resume("here")
     return made
 
 
@@ -67,8 +62,9 @@ async def test_everything_at_once_and_then_the_ledgers_book(store: Store, going_
             calm = Faults()
             faulty.faults = calm
             faulty.advance(60)
-            await until(lambda: sizes(watch.book.positions) == sizes(faulty.true_positions()))
-        assert sizes(positions_as_of(store)) == sizes(faulty.true_positions())
+            truth = faulty.true_positions()
+            await until(lambda: agree(watch.book.positions, truth))
+        assert sizes(positions_as_of(store)) == sizes(truth)
     assert sum(faults.met.values()) > 50
     assert watch.state.faults.total > 0
 
@@ -78,7 +74,7 @@ async def test_a_dex_that_fails_holds_up_no_other(store: Store, going_on: Market
     with serving_in_thread(going_on, weight_per_minute=None, faults=faults) as faulty:
         async with watching(store, faulty) as watch:
             main = faulty.true_positions().filter(dex="")
-            await until(lambda: sizes(watch.book.positions) == sizes(main))
+            await until(lambda: agree(watch.book.positions, main))
             assert any("dex xyz" in kind for kind in watch.state.faults.counts)
             faults.failing_dexes = frozenset()
             await until(lambda: "xyz" in watch.book.tables)
@@ -88,7 +84,7 @@ async def test_a_dex_that_fails_holds_up_no_other(store: Store, going_on: Market
 
 async def test_where_no_dex_answers_at_the_start_there_is_no_watch(store: Store, going_on: Market) -> None:
     with serving_in_thread(going_on, faults=Faults(failing_dexes=frozenset(DEXES))) as faulty:
-        watch = Watch(store, faulty.base_url, DEXES, patience=PATIENCE)
+        watch = Watch(store, faulty.base_url, DEXES, weight_per_minute=None, patience=PATIENCE)
         with pytest.raises(SourceUnreachable):
             await watch.run(asyncio.Event())
 
@@ -133,12 +129,12 @@ async def test_one_reading_that_cannot_be_taken_is_left_out_and_tried_again(watc
 
 
 def reading(number: int, position: dict[str, Any], max_leverage: int | None = None) -> AccountReading:
-    told = decode_clearinghouse_state(msgspec.json.encode(state(position)), "here")
+    reported = decode_clearinghouse_state(msgspec.json.encode(state(position)), "here")
     if max_leverage is not None:
-        held = msgspec.structs.replace(told.asset_positions[0].position, max_leverage=max_leverage)
-        entry = msgspec.structs.replace(told.asset_positions[0], position=held)
-        told = msgspec.structs.replace(told, asset_positions=[entry])
-    return AccountReading(address_of(number), told, "here")
+        holdings = msgspec.structs.replace(reported.asset_positions[0].position, max_leverage=max_leverage)
+        entry = msgspec.structs.replace(reported.asset_positions[0], position=holdings)
+        reported = msgspec.structs.replace(reported, asset_positions=[entry])
+    return AccountReading(address_of(number), reported, "here")
 
 
 @pytest.mark.parametrize(
@@ -154,15 +150,17 @@ def reading(number: int, position: dict[str, Any], max_leverage: int | None = No
 )
 def test_a_trade_that_cannot_have_happened_moves_nothing(watch: Watch, other: dict[str, Any]) -> None:
     plain = decoded(trade(1))
-    told = msgspec.structs.replace(plain, **{name: converted(name, value) for name, value in other.items()})
-    watch._note_trades([told, plain])
+    reported = msgspec.structs.replace(
+        plain, **{name: converted(name, value) for name, value in other.items()}
+    )
+    watch._note_trades([reported, plain])
     assert {address for address, _ in watch.crawl_queue.pairs} == set(plain.users)
     assert watch.crawl_queue.take_changes()["szi"].abs().to_list() == [1.0, 1.0]
     assert watch.state.faults.total == 1
 
 
-def decoded(told: dict[str, Any]) -> Trade:
-    return decode_recent_trades(msgspec.json.encode([told]), "here")[0]
+def decoded(reported: dict[str, Any]) -> Trade:
+    return decode_recent_trades(msgspec.json.encode([reported]), "here")[0]
 
 
 def converted(name: str, value: Any) -> Any:
@@ -170,7 +168,9 @@ def converted(name: str, value: Any) -> Any:
 
 
 @given(st.lists(st.floats(-1e18, 1e18, allow_nan=False), min_size=1, max_size=6), st.floats(0, 1e18))
-def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], value: float) -> None:
+def test_whatever_positions_there_are_the_next_reads_are_chosen(
+    sizes_held: list[float], value: float
+) -> None:
     crawl_queue = CrawlQueue()
     pairs = [(address_of(number), "") for number in range(len(sizes_held) + 3)]
     leaders = pl.DataFrame(
@@ -193,8 +193,7 @@ def test_whatever_is_held_the_next_reads_are_chosen(sizes_held: list[float], val
 @given(st.integers(-(10**9), 10**9), st.integers(0, 40))
 def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: int, hours: int) -> None:
     paid: list[datetime] = []
-    keeper: Any = None
-    marks, book = Marks(keeper, WatchState(), markets=MARKS), LiveBook()
+    marks, book = Marks(WatchState(), lambda markets, new: None, markets=MARKS), LiveBook()
     book.pay_funding = lambda rates, hour: paid.append(hour)  # type: ignore[method-assign]
     marks.paid_until = datetime.fromtimestamp(time.time(), UTC) - timedelta(hours=hours)
     for offset_s in (0.0, float(jump_s), 0.0):
@@ -207,7 +206,7 @@ def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: i
 
 
 @pytest.mark.parametrize("told_s", [None, 1.7e9, 1.6e9])
-def test_a_clock_goes_by_what_is_told_and_stays_where_nothing_is(told_s: float | None) -> None:
+def test_a_clock_goes_by_what_is_reported_and_stays_where_nothing_is(told_s: float | None) -> None:
     clock = ExchangeClock(offset_s=5.0)
     clock.set(told_s, time.time())
     assert clock.is_reported == (told_s is not None)
@@ -235,10 +234,10 @@ def test_a_coin_without_a_mark_keeps_its_last_one_with_its_age(marks: list[float
         )
         for prices, at in (([7.0, 7.0, None], earlier), (marks, later))
     )
-    told = {row["coin"]: (row["mark_px"], row["as_of"]) for row in carried_on(last, fresh).to_dicts()}
-    assert sorted(told) == coins
+    reported = {row["coin"]: (row["mark_px"], row["as_of"]) for row in carried_on(last, fresh).to_dicts()}
+    assert sorted(reported) == coins
     for coin, mark, known in zip(coins, marks, [7.0, 7.0, None], strict=True):
-        assert told[coin] == ((mark, later) if mark is not None or known is None else (known, earlier))
+        assert reported[coin] == ((mark, later) if mark is not None or known is None else (known, earlier))
     assert [row.coin for row in market_rows(fresh)] == [
         coin for coin, mark in zip(coins, marks, strict=True) if mark is not None
     ]

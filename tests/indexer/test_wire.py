@@ -64,10 +64,10 @@ def refusal(raw: bytes) -> str:
 
 def test_the_documented_position_decodes() -> None:
     decoded = wire.decode_clearinghouse_state(state(), "api")
-    [held] = decoded.asset_positions
-    assert held.position.szi == 0.0335
-    assert held.position.leverage.raw_usd == -95.059824
-    assert held.position.liquidation_px == 2866.26936529
+    [holdings] = decoded.asset_positions
+    assert holdings.position.szi == 0.0335
+    assert holdings.position.leverage.raw_usd == -95.059824
+    assert holdings.position.liquidation_px == 2866.26936529
     assert decoded.margin_summary.total_raw_usd == -2.25
 
 
@@ -125,7 +125,7 @@ def test_an_isolated_position_needs_its_cash_leg() -> None:
 
 
 @pytest.mark.parametrize("kept", [1, 100, 500])
-def test_a_truncated_payload_is_told_from_a_malformed_one(kept: int) -> None:
+def test_a_truncated_payload_is_distinguished_from_a_malformed_one(kept: int) -> None:
     assert f"cut off after {kept} bytes" in refusal(state()[:kept])
 
 
@@ -153,9 +153,9 @@ CLOSED = {"szi": "-0.0", "entryPx": None, "positionValue": "0.0", "liquidationPx
 
 def account(*entries: dict[str, Any]) -> bytes:
     """The documented account with these entries instead of its own."""
-    told = json.loads(state())
-    told["assetPositions"] = [{"type": "oneWay", "position": entry} for entry in entries]
-    return json.dumps(told).encode()
+    reported = json.loads(state())
+    reported["assetPositions"] = [{"type": "oneWay", "position": entry} for entry in entries]
+    return json.dumps(reported).encode()
 
 
 @pytest.mark.parametrize("size", ["0.0", "-0.0", "0", 0, -0.0, "0e5", "1e-999"])
@@ -221,9 +221,9 @@ def test_an_account_that_lists_a_coin_twice_is_refused() -> None:
 
 @pytest.mark.parametrize("ms", [0, 86_400_000, 1_500_000_000_000, 1_787_310_105, 10**13, -1, "soon", None])
 def test_an_account_of_an_impossible_time_is_refused(ms: Any) -> None:
-    told = json.loads(state())
-    told["time"] = ms
-    assert "$.time is" in refusal(json.dumps(told).encode())
+    reported = json.loads(state())
+    reported["time"] = ms
+    assert "$.time is" in refusal(json.dumps(reported).encode())
 
 
 def markets(*contexts: Any, assets: list[Any] | None = None) -> bytes:
@@ -254,8 +254,8 @@ def test_one_coin_that_cannot_be_read_voids_no_other(bad: dict[str, Any]) -> Non
     meta, ctxs = wire.decode_meta_and_asset_ctxs(raw, "api")
     assert len(meta.universe) == len(ctxs) == 201
     assert [one.mark_px for one in (*ctxs[:100], *ctxs[101:])] == [14.3] * 200
-    [said] = meta.left_out
-    assert said.startswith("C100: ")
+    [expected] = meta.left_out
+    assert expected.startswith("C100: ")
     meta, _ = wire.decode_meta_and_asset_ctxs(markets(CONTEXT | bad, CONTEXT | bad), "api")
     assert ([asset.name for asset in meta.universe], len(meta.left_out)) == (["C0", "C1"], 2)
 

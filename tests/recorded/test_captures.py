@@ -12,7 +12,8 @@ from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.margin.reconcile import implied_collateral_notes, reconcile
 from liqtruth.indexer.margin.solver import maintenance_margin
 from liqtruth.indexer.margin.tables import MarginTables
-from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION, markets_of
+from liqtruth.indexer.positions.accounts import MODE_OF_ABSTRACTION
+from liqtruth.indexer.positions.markets import markets_of
 from tests.recorded.accounts import positions_of
 
 pytestmark = pytest.mark.recorded

@@ -13,7 +13,8 @@ import pytest
 from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.files.imports import import_paths
-from liqtruth.indexer.positions.readings import coin_as_of, known_coins, positions_as_of
+from liqtruth.indexer.positions.catalogue import known_coins
+from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
 from liqtruth.storage.store import Settings, Store
 
 pytestmark = pytest.mark.recorded

@@ -14,7 +14,7 @@ import pytest
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import DATASET, import_fills, read_liquidations
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 pytestmark = pytest.mark.recorded

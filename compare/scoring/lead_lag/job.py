@@ -27,7 +27,7 @@ from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, note, texts
 from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.indexer.maps.exact import STALE_AGE_S
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -31,7 +31,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes
 from liqtruth.heatmap.text import of_ms, utc_text
-from liqtruth.indexer.positions.universe import VENUE as HYPERLIQUID
+from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -23,8 +23,8 @@ from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Note, Notes, note, sentence
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.indexer.maps.history import exact_series
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.maps.exact import exact_series
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
 SweptUsd = Callable[[str, IntArray, FloatArray], FloatArray]

@@ -37,7 +37,7 @@ from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, note, of_codes, texts
 from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -19,10 +19,10 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.heatmap.text import of_ms
-from liqtruth.indexer.maps.exact import map_of_positions
-from liqtruth.indexer.maps.history import MOST_MOMENTS
-from liqtruth.indexer.positions.readings import check_coin, coin_over_time, no_positions
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.maps.exact import MOST_MOMENTS, map_of_positions
+from liqtruth.indexer.positions.catalogue import check_coin, no_positions
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.positions.readings import coin_over_time
 from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.store import Store
 

@@ -1,9 +1,14 @@
-"""What is remembered of an account's mode, and when that spares the reading of its spot state.
+"""What earlier readings of an account show about a new one: its mode, and since when each position has been seen.
 
-A standard account's clearinghouse states say all about it; a pooled one (unified, portfolio) needs K, which only the
+A standard account's clearinghouse states show all of it; a pooled one (unified, portfolio) needs K, which only the
 spot state has and which moves with every mark, so it is read each time. A mode that was not read for `MODE_MAX_AGE_S`
 counts as unknown. Ages are by the exchange's clock on both ends. A mode that changed within that age shows in the
-prices, which then are not those of the account's own equity: whoever trusts a memory must check them (`doubted`).
+prices, which then are not those of the account's own equity: whoever trusts a remembered mode must check them
+(`doubted`).
+
+The exchange does not state when a position was opened. What can be known is when it was first seen with its sign: at an
+earlier reading, or, where the account was read before without it, at the reading that first showed it (it was opened
+since the one before). Of a position in the first reading of its account nothing is known: null.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,13 +19,13 @@ from typing import Final
 import polars as pl
 from sqlmodel import col, select
 
-from liqtruth.indexer.frames import READS, conform
+from liqtruth.indexer.frames import PAIR, POSITION, POSITIONS, READS, conform
 from liqtruth.indexer.info.wire import ClearinghouseState
 from liqtruth.indexer.margin.checks import check
-from liqtruth.indexer.margin.solved import IS_OFF, ISOLATED
+from liqtruth.indexer.margin.solver import IS_OFF, ISOLATED
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading
-from liqtruth.indexer.positions.universe import VENUE
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
 
@@ -64,7 +69,7 @@ def spot_needed(
     known: RememberedMode | None,
     max_age_s: float = MODE_MAX_AGE_S,
 ) -> bool:
-    """Whether the account read in these dexes has a cross position whose collateral only its spot state tells."""
+    """Whether the account read in these dexes has a cross position whose collateral only its spot state shows."""
     crosses = [state for state in states if _has_cross(state)]
     if not crosses or known is None or known.mode != STANDARD:
         return bool(crosses)
@@ -107,3 +112,27 @@ def reads_of(readings: Sequence[AccountReading], accounts: pl.DataFrame) -> pl.D
         )
     )
     return conform(rows, READS)
+
+
+def with_first_sight(fresh: pl.DataFrame, known: pl.DataFrame, known_accounts: pl.DataFrame) -> pl.DataFrame:
+    """`fresh` positions with `held_since` filled from what was `known` of the same accounts before.
+
+    `known` is a `POSITIONS` frame, `known_accounts` has the pairs (`address`, `dex`) that had been read. Rows keep
+    their order.
+    """
+    before = known.select(*POSITION, was_szi="szi", was_since=pl.coalesce("held_since", "as_of")).unique(
+        POSITION, keep="last"
+    )
+    read = known_accounts.select(*PAIR).unique().with_columns(was_read=pl.lit(True))
+    joined = fresh.join(before, on=POSITION, how="left", maintain_order="left").join(
+        read, on=PAIR, how="left", maintain_order="left"
+    )
+    same = (pl.col("was_szi") * pl.col("szi") > 0).fill_null(False)
+    since = (
+        pl.when(same)
+        .then("was_since")
+        .when(pl.col("was_read").fill_null(False))
+        .then("as_of")
+        .otherwise("held_since")
+    )
+    return joined.with_columns(held_since=since).select(*POSITIONS)
