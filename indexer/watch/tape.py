@@ -1,6 +1,6 @@
 """The trade tape: every trade of every coin, with both addresses, over one websocket that is never trusted.
 
-The connection is made again (`storage.net.sockets`) and resubscribed whenever it drops, and also when nothing at all
+The connection is made again (`storage.net.long_runs`) and resubscribed whenever it drops, and also when nothing at all
 comes for `silence_s` although pings are sent. No trade is passed on twice, whatever is resent: a trade is known by its
 time, coin and tid. What was missed while the connection was down is not available again, so every reconnect is reported
 as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order:
