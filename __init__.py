@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from liqtruth.compare.divergence.comparison import Comparison, compare
     from liqtruth.compare.divergence.divergence import Divergence
+    from liqtruth.compare.imported.read import read_map, read_maps, read_series
     from liqtruth.compare.lake import Lake, open
     from liqtruth.heatmap.errors import LiqtruthError
-    from liqtruth.heatmap.files import read_map, write_map
+    from liqtruth.heatmap.files import write_map
     from liqtruth.heatmap.heatmap import Heatmap
     from liqtruth.heatmap.series import HeatmapSeries
 
@@ -35,6 +36,8 @@ __all__ = [
     "compare",
     "open",
     "read_map",
+    "read_maps",
+    "read_series",
     "write_map",
 ]
 
@@ -46,7 +49,9 @@ _PLACES = {
     "Lake": "compare.lake",
     "LiqtruthError": "heatmap.errors",
     "open": "compare.lake",
-    "read_map": "heatmap.files",
+    "read_map": "compare.imported.read",
+    "read_maps": "compare.imported.read",
+    "read_series": "compare.imported.read",
     "write_map": "heatmap.files",
 }
 

@@ -28,11 +28,20 @@ from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import drawn_weights, gain_interval
-from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest, backtest
+from liqtruth.compare.validation.backtest import (
+    BOTH,
+    CHANCE,
+    LATER,
+    NEW_COINS,
+    Backtest,
+    SideBacktest,
+    backtest,
+    blocks_of,
+    splits_of,
+)
 from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import BOTH as BOTH_SIDES
 from liqtruth.compare.validation.findings import MAIN_SCORE, NAIVE, Gain, SideFindings, split_findings
-from liqtruth.compare.validation.splits import BOTH, LATER, NEW_COINS, blocks_of, splits_of
 from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.leverage_model import COORDINATES, leverage_model_named
 from liqtruth.heatmap.grid import FloatArray, IntArray

@@ -30,9 +30,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import Sample, sample_of
-from liqtruth.compare.validation.backtest import CHANCE, backtest
+from liqtruth.compare.validation.backtest import CHANCE, backtest, splits_of
 from liqtruth.compare.validation.findings import SplitFindings, split_findings
-from liqtruth.compare.validation.splits import splits_of
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors

@@ -1,4 +1,4 @@
-"""`liqtruth validate`: what a calibrated model is worth on maps that its fit has not seen."""
+"""`liqtruth validate`: a calibrated model judged on maps that its fit has not seen."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import (
-    Coins,
-    SampleOptions,
-    Samples,
-    Seed,
-    opened_store,
-    parse_coin,
-    time_option,
-)
-from liqtruth.commands.output import Outputs, PageOut, progress, say_lines, tell
+from liqtruth.commands.options import Coins, SampleOptions, Samples, Seed, opened_store, time_option
+from liqtruth.commands.output import progress, say_lines, tell
+from liqtruth.commands.targets import Outputs, PageOut
 from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.compare.calibration.lake_samples import Gathered
@@ -46,10 +40,11 @@ class SplitOptions(Options):
         time_option(
             "--split-at",
             help="Fit on what was known before TIME and judge the rest, instead of the usual splits.",
+            heading="Splits",
         ),
     ] = None
     least_effective: Annotated[
-        float, typer.Option(min=0, help="Effective positions a side that a map needs to have a shape.")
+        float, typer.Option(min=0, help="Effective positions a side below which a map's shape is not judged.")
     ] = 50.0
 
 
@@ -85,12 +80,12 @@ def validate_show(
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="The saved result to show.")] = "proof",
     final: Annotated[
-        bool, typer.Option("--final", help="Show what the final window that was opened last came to.")
+        bool, typer.Option("--final", help="Show the result of the final window that was opened last.")
     ] = False,
 ) -> None:
     """Show a saved result again; nothing is computed."""
     from liqtruth.compare.validation.final_window import last_opened
-    from liqtruth.compare.validation.validation import load, proof_path
+    from liqtruth.compare.validation.validation import load, validation_path
     from liqtruth.heatmap.errors import BadInput
 
     if coins and not final:
@@ -99,11 +94,11 @@ def validate_show(
         )
     with opened_store() as store:
         data_dir = store.settings.data_dir
-        proof_path(data_dir, name)
+        validation_path(data_dir, name)
         if not final:
             return _tell(load(data_dir, name), out)
         opened = last_opened(data_dir, coins or [])
-    say(f"final window of {opened.told}, opened at {opened.opened_at:%Y-%m-%dT%H:%MZ}", err=True)
+    say(f"final window of {opened.coins_and_days}, opened at {opened.opened_at:%Y-%m-%dT%H:%MZ}", err=True)
     return _tell(opened.findings, out)
 
 
@@ -117,11 +112,11 @@ def judge(
     open_final: bool,
 ) -> None:
     """Fit and judge, save what was found, and show it."""
-    from liqtruth.compare.validation.validation import proof_path, save
+    from liqtruth.compare.validation.validation import save, validation_path
 
     with opened_store() as store:
         data_dir = store.settings.data_dir
-        proof_path(data_dir, name)
+        validation_path(data_dir, name)
         plan = _planned(samples.gathered(store, coins), **vars(splits))
         found = _judged(data_dir, plan, open_final)
         path = save(data_dir, name, found)
@@ -155,10 +150,10 @@ def _judged(data_dir: Path, plan: "Plan", open_final: bool) -> "Findings":
 def _tell(found: "Findings", out: Outputs) -> None:
     """Lines and table, or JSON, and a page."""
     from liqtruth.compare.validation.page import write_page
-    from liqtruth.compare.validation.shown import proof_lines, proof_table
+    from liqtruth.compare.validation.shown import validation_lines, validation_table
 
     def shown() -> None:
-        say_lines([*proof_lines(found), ""])
-        print_view(proof_table(found), TABLE_WIDTH)
+        say_lines([*validation_lines(found), ""])
+        print_view(validation_table(found), TABLE_WIDTH)
 
     tell(found, out, shown, write_page)

@@ -15,6 +15,7 @@ from typing import Final
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import make_map
+from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -59,7 +60,7 @@ class Watching:
 
 @dataclass
 class Gathered:
-    """What was read: null where it came to nothing, and then `failed` says why."""
+    """What was read: null where it came to nothing, and then `failed` has the reasons."""
 
     accounts: LargestReport | None = None
     series: list[FetchReport] = field(default_factory=list)
@@ -121,7 +122,7 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
 
 
 async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
-    """A synthetic exchange has venues of its own, at the same endpoint: those of the world would say nothing of it."""
+    """A synthetic exchange has venues of its own, at the same endpoint: those of the world are other markets."""
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     async with InfoClient(
         endpoint.url, budget, store.settings.request_timeout_s, 1, endpoint.patience
@@ -158,8 +159,9 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
     notes = [note("not_compared", missing=[one]) for one in lacking]
-    found = compare_maps(truth, maps, crowd=crowd, notes=notes)
-    return Checked(coin, Comparison(found, truth, tuple(maps)), tuple(spec for spec, _ in lacking))
+    truth, drawn, within, _ = lined_up(truth, maps, crowd)
+    found = compare_maps(truth, drawn, crowd=within, notes=notes)
+    return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
 
 
 def _maps(

@@ -1,6 +1,6 @@
 """What may be concluded from scores: computed from the layers that may speak and the models that may be ranked.
 
-A conclusion is a code and its values; the tables at the end turn codes into English, and terminal, page and JSON say
+A conclusion is a code and its values; the tables at the end turn codes into English, and terminal, page and JSON show
 nothing else. A layer whose truth rests on too few positions is silent, and so is every sentence about it; a model
 whose fit saw the moment, or does not pass its own gate, is shown and not ranked.
 """
@@ -48,7 +48,7 @@ class Scored:
 @dataclass(frozen=True)
 class Conclusion:
     """The answer as data. `layer` is the one that speaks, null where none may; `label` the model that is nearest of
-    `ranked` models; `effective` the numbers of longs and shorts that the gate was held against, where they are known,
+    `ranked` models; `effective` the numbers of longs and shorts that the gate was applied to, where they are known,
     `of_layer` whose they are.
     """
 
@@ -70,7 +70,7 @@ class Conclusion:
 def barred(training: Training | None, coin: str, at: datetime) -> Barred | None:
     """Why a map of this fit may not be ranked on positions of `coin` at `at`; null where it may, or nothing was fitted.
 
-    What the record of a fit does not tell is not taken to be fine.
+    What the record of a fit lacks is not taken to be fine.
     """
     if training is None:
         return None
@@ -131,12 +131,12 @@ def in_words(found: Conclusion) -> str:
     return " ".join(part for part in parts if part)
 
 
-def standing_said(layer: str | None, model: Scored, null_pct: float | None) -> str:
+def standing_text(layer: str | None, model: Scored, null_pct: float | None) -> str:
     """One model alone, on the layer that speaks."""
     if layer is None:
         return f"{model.label} is not judged: too few positions"
     if model.barred is not None:
-        return f"{model.label} is not ranked: {barred_said(model.barred)}"
+        return f"{model.label} is not ranked: {barred_text(model.barred)}"
     if model.off_pct is None or model.skill is None:
         return f"{model.label} cannot be scored on both sides: {model.undefined}"
     against = "" if layer == RAW else "against the crowd of the truth "
@@ -146,7 +146,7 @@ def standing_said(layer: str | None, model: Scored, null_pct: float | None) -> s
     )
 
 
-def barred_said(why: Barred) -> str:
+def barred_text(why: Barred) -> str:
     """Why a model is not ranked, for a sentence."""
     return note(why.code, **barred_values(why)).text
 
@@ -176,9 +176,9 @@ def _none_beats(found: Conclusion) -> str:
 
 def _too_few(found: Conclusion) -> str:
     counts = zip(found.effective, ("longs", "shorts"), strict=False)
-    told = " and ".join(f"{count:.0f} {side}" for count, side in counts)
+    counted = " and ".join(f"{count:.0f} {side}" for count, side in counts)
     whose = "the truth's shape rests" if found.of_layer == RAW else "even its crowd rests"
-    return f"Too few positions to judge: {whose} on an effective {told}, {ENOUGH:.0f} a side are needed."
+    return f"Too few positions to judge: {whose} on an effective {counted}, {ENOUGH:.0f} a side are needed."
 
 
 def _against(found: Conclusion) -> str:

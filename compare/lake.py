@@ -312,7 +312,7 @@ class Lake:
         ----------
         coin : str
         truth : str
-            `exact`, `VENUE:MODEL`, or a map file.
+            `exact`, `VENUE:MODEL`, or a map file (`FILE` or `FILE#NAME`) of anyone.
         models : sequence of str, optional
             `VENUE:MODEL` or map files; default: `binance:tiers`, `binance:bell`, and fitted models where there are any.
         at : datetime or str, optional

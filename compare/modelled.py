@@ -53,7 +53,7 @@ def modelled_map(
     """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
 
     Raises `BadInput` for `persistence` of another venue than Hyperliquid, `NothingStored` without an exact map that is
-    old enough. A model that has done worse than its baselines on realised liquidations says so in `quality`.
+    old enough. A model that has done worse than its baselines on realised liquidations has a note of it in `quality`.
     """
     model, weights = FORMER_NAMES.get(model, model), options.get("weights")
     if model in ALONE:

@@ -173,7 +173,7 @@ class Course(Generic[Task, Result]):
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Linear algebra on one thread: how many there are changes the last digits of its results."""
-    import scipy.linalg  # noqa: F401  its library can only be held to one thread once it is there
+    import scipy.linalg  # noqa: F401  its library can be limited to one thread only once it is loaded
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):

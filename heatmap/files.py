@@ -19,7 +19,7 @@ import polars as pl
 from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source, Training
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Source, Training
 from liqtruth.heatmap.levels import BELOW, BREAKDOWN, Sides
 from liqtruth.heatmap.notes import SYNTHETIC, Notes, WrittenNote, reader, texts, written
 from liqtruth.heatmap.writing import META, facts_of, write_atomically, write_with_facts
@@ -28,6 +28,10 @@ SCHEMA: Final = "liqtruth.heatmap/1"
 NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoders raise for bytes that are not what they should be, for every door: msgspec's own errors for wrong
 types and broken JSON, `UnicodeDecodeError` for text that is not UTF-8, `RecursionError` for what is nested too deep."""
+OWN_HEAD: Final = b'"schema":"liqtruth.heatmap/'
+"""Near the beginning of every JSON map, but for white space."""
+PARQUET_KEY: Final = "liqtruth"
+"""Of the metadata of a Parquet file."""
 COMMENT: Final = "# "
 SIDE_COLUMNS: Final = ("long_usd", "short_usd")
 MOST_BYTES: Final = 256 * 2**20
@@ -68,6 +72,8 @@ class MapFile(msgspec.Struct):
     bounds: MapBounds | None = None
     only: dict[str, tuple[str, ...]] = {}
     training: Training | None = None
+    origin: Origin | None = None
+    covers: tuple[float, float] | None = None
 
 
 def about(heatmap: Heatmap) -> dict[str, Any]:
@@ -99,6 +105,8 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
         "breakdown": _breakdown_to_json(heatmap.breakdown),
         **({"only": {name: list(values) for name, values in heatmap.only.items()}} if heatmap.only else {}),
         **({"training": msgspec.to_builtins(heatmap.training)} if heatmap.training else {}),
+        **({"origin": msgspec.to_builtins(heatmap.origin)} if heatmap.origin else {}),
+        **({"covers": list(heatmap.covers)} if heatmap.covers else {}),
     }
 
 
@@ -150,13 +158,13 @@ def write_csv(heatmap: Heatmap, path: Path) -> None:
 def write_parquet(heatmap: Heatmap, path: Path) -> None:
     """The bins, with everything else as metadata of the file."""
     buffer = io.BytesIO()
-    _bins(heatmap).write_parquet(buffer, metadata={"liqtruth": json.dumps(about(heatmap), allow_nan=False)})
+    _bins(heatmap).write_parquet(buffer, metadata={PARQUET_KEY: json.dumps(about(heatmap), allow_nan=False)})
     write_atomically(path, buffer.getvalue())
 
 
 def _from_parquet(path: Path) -> Heatmap:
     """The bins that the header speaks of, and no more: a few bytes of Parquet can stand for billions of rows."""
-    head = _decoded(pl.read_parquet_metadata(path).get("liqtruth", ""), str(path))
+    head = _decoded(pl.read_parquet_metadata(path).get(PARQUET_KEY, ""), str(path))
     bins, schema = _bins_of(head), pl.read_parquet_schema(path)
     if any(schema.get(name) != pl.Float64 for name in SIDE_COLUMNS):
         raise MapFileError(f"{path}: not a heatmap: {' and '.join(SIDE_COLUMNS)} must be columns of numbers")
@@ -245,6 +253,24 @@ def read_map(path: str | Path) -> Heatmap:
     except (OSError, *UNREADABLE) as error:
         raise MapFileError(f"{path}: cannot be read as a heatmap: {_first_line(error)}") from None
     raise MapFileError(f"{path}: cannot read {path.suffix!r}; use .json, .csv or .parquet")
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is one of `write_map`, by its content; false for one that cannot be read."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(256)
+        if head.startswith(b"PAR1"):
+            return PARQUET_KEY in pl.read_parquet_metadata(path)
+    except (OSError, *UNREADABLE):
+        return False
+    if path.suffix == ".csv":
+        return head.startswith(b"# {") or (
+            facts_of(path).is_file() and head.startswith(b"low_px,high_px,long_usd")
+        )
+    return OWN_HEAD in head.replace(b" ", b"").replace(b"\n", b"")
 
 
 def _check_size(path: Path) -> None:

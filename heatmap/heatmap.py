@@ -74,6 +74,18 @@ class Training:
     effective_positions: float | None = None
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Whose map an imported one is: the vendor, the layout of its file, which of the file's maps it is, what its
+    amounts are (`unknown` where the vendor does not state it), and the leverages that it has a part of its own for."""
+
+    vendor: str
+    layout: str
+    name: str = ""
+    unit: Literal["usd", "percent", "unknown"] = "unknown"
+    leverages: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Heatmap:
     """Notional (USD at the mark) liquidated when the mark enters a bin: longs below the mark, shorts above.
@@ -83,7 +95,9 @@ class Heatmap:
     in long form (`heatmap.levels.BREAKDOWN`) with dimensions to filter by. `quality` lists what was found wrong with
     the input, and what was done about it. `bounds`, where a model has any here, are of the whole map: a filtered one
     has none. `only` names what a filtered map was filtered by, with the values kept; its coverage stays that of the
-    whole. `training` is the fit behind a map of fitted leverages.
+    whole. `training` is the fit behind a map of fitted leverages. `origin` is whose an imported map is; its amounts
+    need not be USD. `covers` are the lowest and the highest price that the map states anything about; null: all
+    prices.
 
     Examples
     --------
@@ -108,6 +122,8 @@ class Heatmap:
     bounds: MapBounds | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     training: Training | None = None
+    origin: Origin | None = None
+    covers: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("long_usd", "short_usd"):
@@ -124,6 +140,8 @@ class Heatmap:
         middle = self.grid.bins_each_way
         if self.long_usd[middle:].any() or self.short_usd[:middle].any():
             raise BadInput("longs must be liquidated below the mark and shorts above it")
+        if self.covers is not None and not 0 < self.covers[0] <= self.covers[1] < np.inf:
+            raise BadInput(f"covered prices must be positive and ascend, got {self.covers}")
         if self.as_of.tzinfo is None:
             raise BadInput(f"as_of must have a time zone, got {self.as_of}")
         object.__setattr__(self, "as_of", self.as_of.astimezone(UTC))
@@ -266,6 +284,8 @@ class Heatmap:
             assumptions=(*self.assumptions, note("filtered", kept=kept)),
             only={name: _narrowed(self.only.get(name), kept.get(name)) for name in {**self.only, **kept}},
             training=self.training,
+            origin=self.origin,
+            covers=self.covers,
         )
 
     def _dimension(self, name: str) -> str:

@@ -120,10 +120,34 @@ def _too_large(values: Values) -> str:
     return f"WARNING: open interest of {shown} USD, more than any single market has had: is its unit right?"
 
 
+def _implied_collateral(values: Values) -> str:
+    captured = values["captured_usd"]
+    shown = "none was captured" if captured is None else f"{captured:,.2f} was captured"
+    return (
+        f"{values['address']} on {values['dex']}: prices of {values['positions']} positions imply "
+        f"{values['implied_usd']:,.2f} USD of margin available, {shown}; the exchange's are kept"
+    )
+
+
+def _other_margin_table(values: Values) -> str:
+    also = f"; {counted(values['others'], 'other table')} would as well" if values["others"] else ""
+    return (
+        f"{values['coin']}: margin table {values['table']} instead of the listed one for "
+        f"{counted(values['positions'], 'position')}, because it gives the exchange's price{also}"
+    )
+
+
+def _margin_tables(values: Values) -> str:
+    earlier = f"{values['earlier']} earlier ones and " if values["earlier"] else ""
+    later = "; they are later than what was read" if values["later"] else ""
+    return f"margin tables of {values['dex']} as stored of {earlier}{', '.join(values['at'])}{later}"
+
+
 UNIT_CHANGE: Final = (
     "{before:,.6g} to {after:,.6g} coins at {at}, a factor of {factor:,.4g} that no volume explains"
 )
 LEFT_OUT: Final = "left out, the first of {first}"
+OTHER_MARKS: Final = "the source's are of another moment, or there are none"
 PRICES: Final = {True: "mark prices", False: "last prices, not marks"}
 
 TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
@@ -168,6 +192,47 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{count:counted:account} with cross positions that were not read: those are kept constant"
     ),
     "no_beta": "no beta of {coins:names}: taken as {taken:g}",
+    # files of positions
+    "implied_collateral": _implied_collateral,
+    "more_accounts": "and {count} more accounts like these",
+    "other_margin_table": _other_margin_table,
+    "more_tables": "and {count} more coins with another table",
+    "marks_by_margin": f"marks of {{count:counted:position}} follow from margin used and leverage: {OTHER_MARKS}",
+    "marks_by_profit": f"marks of {{count:counted:position}} follow from unrealised profit: {OTHER_MARKS}",
+    "closed_passed_over": "{count:counted:closed position} (size zero) passed over",
+    "margin_tables": _margin_tables,
+    "margin_tables_lacking": "no margin tables of {dex} are stored",
+    "no_margin_tables": "no margin tables: prices are the exchange's, unchecked; give --meta",
+    "account_not_named": "the answer does not name its account: called {label} (--address names it)",
+    "dated_as_given": "the answer has no time: {at} as given",
+    "dated_by_path": "the answer has no time: {at} as in its path; or --as-of",
+    "dated_by_file": "the answer has no time: {at}, when the file was changed; or --as-of",
+    "answers_repeated": "{count:,} answers are there twice, word for word",
+    "closed_positions": "{count:,} closed positions (size 0) passed over",
+    "files_not_read": "{count:,} other files not read: {names:names}",
+    "items_left_out": "{count:,} {kind} left out, e.g. {first}",
+    "meta_listed": "{assets} assets, {tables} tiered margin tables",
+    "of_dex": "of the dex {dex}",
+    "columns_not_used": "columns not used: {names:names}",
+    "coins_renamed": "names of coins: {names:names}",
+    "rows_of_size_zero": "{count} rows of size 0 left out",
+    "rows_repeated": "{count} rows repeated word for word left out",
+    "moments_are_censuses": (
+        "{count:,} moments: each is taken to list all accounts then; if each account has its own time, --accounts"
+    ),
+    "moments_of_accounts": (
+        "{count:,} moments: taken for accounts each as of its own time; if each moment lists all accounts, --census"
+    ),
+    "times_of_accounts": (
+        "{count:,} accounts have rows of several times: each account is taken as of its latest"
+    ),
+    "contradiction_kept": "kept as given: {where}",
+    "rows_contradict": "rows left out: {where}",
+    "cells_contradict": "cells of {column} left out: {where}",
+    "past_own_price": (
+        "{count:,} of {positions:,} positions ({share:percent} of their notional) are past their own liquidation "
+        "price: kept, the map books them at the mark"
+    ),
     # series of a venue, as they are
     "synthetic_series": "synthetic: fetched from the sandbox, not from an exchange",
     "no_volume": "{lacking} of {bars} bars have no volume: none is used",
@@ -287,6 +352,43 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "null_shares": (
         "of long / short open interest {before_window:pair} are older than the stored series, {swept:pair} were swept "
         "by later prices, {unassigned:pair} are hedged, without leverage or filtered out"
+    ),
+    # maps of vendors
+    "mark_given": "the file states no price: sides are split at {mark_px:,.6g}, as given",
+    "moment_of_file": "the file states no moment: {at} is the file's own time",
+    "vendor_prices": (
+        "the file has prices from {low_px:,.6g} to {high_px:,.6g} ({below_pct:+.1f} to {above_pct:+.1f} % from the "
+        "mark); nothing is known beyond"
+    ),
+    "exact_of": "positions as {provider} has read them: how large the largest are is not known here",
+    "unit_unknown": (
+        "{vendor} does not state what its amounts are (notional, collateral or relative): only shapes compare"
+    ),
+    "unit_percent": "amounts are percent of the map, not USD: only shapes compare",
+    "tiers_present": "the sum of positions at {has:names}",
+    "tiers_missing": (
+        "only positions at {has:names}, none at {missing:names}: what lies further than about {reach:percent0} from an "
+        "entry price needs less than {lowest:g}x and is absent by construction"
+    ),
+    "side_contradicted": (
+        "{count} levels ({share:percent} of the amounts) left out: their named side is contradicted by the price "
+        "{mark_px:,.6g}"
+    ),
+    "empty_parts": "nothing in the file of {names:names}",
+    "empty_cells": "{count} empty cells count as zero",
+    "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
+    "column_of_file": "the column of {name}, {place} of {count} in the file",
+    "not_in_buckets": "{usd:usd} is in no bucket: the vendor flags it as cross exposure of builder dexes",
+    "stated_stale": "{vendor} itself marks the map as stale",
+    "cut_to_common": (
+        "compared from {low_pct:+.1f} to {high_pct:+.1f} % of the mark, the range that all maps cover; cut off: "
+        "{shares:by_side} mass"
+    ),
+    "moments_apart": "its moment is {gap_s:age} {when} the truth's.",
+    "marks_apart": "its mark is {basis_pct:+.2f} % from the truth's ({model_px:,.6g} and {truth_px:,.6g}).",
+    "shifted": (
+        "seen from {after_px:,.6g} instead of its own mark {before_px:,.6g}: levels stay at their prices, and "
+        "{swept:percent} of the amounts lie between both marks and count as swept"
     ),
     **COMPARED,
 }

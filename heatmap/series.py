@@ -157,7 +157,7 @@ class HeatmapSeries:
             lines.append(f"{verb} {percent(low)} to {percent(high)} of open interest")
         if ages and self.source != "modelled":
             lines.append(f"oldest position read up to {age(max(ages))} before its moment")
-        if known and self.source == "modelled":
+        if known and self.source != "exact":
             lines += texts(known[-1].notes)
         else:
             lines += dict.fromkeys(

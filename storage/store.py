@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     hyperliquid_url: str = HYPERLIQUID_URL
     weight_per_minute: int = Field(default=960, ge=1, le=1_000_000)
     request_timeout_s: float = Field(default=10.0, gt=0, le=3600)
+    coinglass_key: SecretStr | None = None
+    coinank_key: SecretStr | None = None
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -36,23 +36,23 @@ BANDS_AND_NULL: Final = (*LABELS, NULL)
 DRAWS: Final = 200
 FEWEST_BLOCKS: Final = 2
 FEWEST_COINS: Final = 3
-"""Coins below which leaving one out says nothing of how coins differ."""
+"""Coins below which leaving one out does not show how coins differ."""
 DISTANCES_PCT: Final = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0)
 FEWEST: Final = 20
-"""Held-out maps below which quantiles of `LEVEL` mean nothing."""
+"""Maps left out of a fit below which quantiles of `LEVEL` mean nothing."""
 
 
-class Band(msgspec.Struct, frozen=True):
+class Band(msgspec.Struct, frozen=True, rename={"resolution": "told"}):
     """`share` of one side's open interest in a band, or outside of all (`null`); `low` to `high` is the 80 %
-    interval, null where it is not known. `from_prior` is the part of the share that was not fitted; `told` how much of
-    a change in what was fitted the data would show, between 0 and about 1, null where nothing was."""
+    interval, null where it is not known. `from_prior` is the part of the share that was not fitted; `resolution` how
+    much of     a change in what was fitted the data would show, between 0 and about 1, null where nothing was."""
 
     band: str
     share: float
     low: float | None
     high: float | None
     from_prior: float
-    told: float | None = None
+    resolution: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -210,7 +210,7 @@ def _others(first: LeverageModel, second: LeverageModel) -> Iterator[Other]:
 
 
 def _others_within(part: str, first: msgspec.Struct, second: msgspec.Struct) -> Iterator[Other]:
-    """By field, so that what is the same is not told."""
+    """By field; what is the same is left out."""
     for name in first.__struct_fields__:
         one, other = getattr(first, name), getattr(second, name)
         if one != other:

@@ -9,7 +9,7 @@ Per band of leverage, in the coordinate that coins share: the crowd's mass withi
 measured.
 
 Turnover classes are compared with exact entry prices before any leverage: a class that turns over slowly keeps old
-entries, far from the mark; a fast one only new ones. The distance between where a class says that its open interest was
+entries, far from the mark; a fast one only new ones. The distance between where a class has its open interest
 opened and where positions were (Wasserstein-1 over log price) tells turnover apart from leverage. Positions that were
 built in parts show one mean entry, and what was liquidated is missing from the truth, so the distance is never zero.
 """

@@ -1,11 +1,11 @@
 """Samples of calibration from what is stored: Hyperliquid's exact positions beside its own public aggregates.
 
 Where a market's own aggregates were not kept, another venue's may stand in (`aggregates`): its prices and the shape of
-its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it says so.
+its open interest, at Hyperliquid's level. That is another market with another history, and every fit on it states so.
 
 Incomplete coverage is handled, not ignored: who reads accounts finds large ones first. Where some readings cover nearly
-everything, their mix of account sizes says how much each class weighs in the others; a class that a reading has nothing
-of cannot be weighed up. Where no reading covers enough, nothing is known of the mix, and that is stated.
+everything, their mix of account sizes shows how much each class weighs in the others; a class that a reading lacks
+cannot be weighed up. Where no reading covers enough, nothing is known of the mix, and that is stated.
 """
 
 from collections.abc import Callable, Sequence

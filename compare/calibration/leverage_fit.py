@@ -150,8 +150,8 @@ class LeverageFit:
         )
 
     def _own_shares(self) -> dict[str, dict[str, FloatArray]]:
-        """Shares of coins by coin and side: deviating where unseen days say so, else by each coin's mix of sizes where
-        coins left out say so, else none."""
+        """Shares of coins by coin and side: deviating where that is nearer on unseen days, else by each coin's mix of
+        sizes         where that is nearer on coins left out, else none."""
         pooled = self.pooled_
         if pooled.ridge_ is not None:
             return {coin: {side: pooled.shares(coin, side) for side in SIDES} for coin in pooled.coins_}

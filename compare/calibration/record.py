@@ -45,14 +45,14 @@ class SampleRow(msgspec.Struct, frozen=True):
     effective_positions: tuple[float, float]
 
 
-class SideRecord(msgspec.Struct, frozen=True):
-    """One side's bands; `prior_scale` is what the shares that were not fitted were multiplied by; `standing` is what
-    stands within reach, drawn and measured; `entries` null where positions show none."""
+class SideRecord(msgspec.Struct, frozen=True, rename={"implied_leverage": "standing"}):
+    """One side's bands; `prior_scale` is what the shares that were not fitted were multiplied by; `implied_leverage` is
+    what stands within reach, drawn and measured; `entries` null where positions show none."""
 
     bands: tuple[Band, ...]
     prior_scale: float
     at_most_one: bool
-    standing: tuple[ImpliedLeverageBand, ...]
+    implied_leverage: tuple[ImpliedLeverageBand, ...]
     entries: EntryCheck | None
 
 
@@ -108,7 +108,7 @@ class FitRecord(
 
     @property
     def training(self) -> Training:
-        """What a map drawn with this fit says of it."""
+        """What a map drawn with this fit states of it."""
         return Training(
             self.model, self.model_hash, self.coins, self.start, self.end, self.effective_positions
         )

@@ -21,7 +21,7 @@ from liqtruth.compare.statistics.map_scores import (
     BIN,
     BINS,
     GRID_WIDTH_BPS,
-    outward,
+    axis_columns,
 )
 from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
@@ -50,7 +50,7 @@ BASELINE_NAMES: Final = (*MODELS, *PLAIN)
 
 
 class SampleRefused(MissingData):
-    """A moment that nothing can be fitted on; the message says why."""
+    """A moment that nothing can be fitted on; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ LIMITS: Final = Limits()
 class SideSample:
     """`columns` (bins, classes x nodes) per coordinate; `holdings` are the positions; `baselines` (bins,) by name.
 
-    `entries` (entry bins, classes) are where the classes say that what stands was opened, see `holdings.entry_bin`.
+    `entries` (entry bins, classes) are where the classes have what stands opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
 
@@ -242,8 +242,8 @@ def _side(
 
 def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
     """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
-    response_matrix, shares = model.response_matrix_, model.shares_
-    placed = outward(response_matrix.of(side).placed.sum(axis=0), response_matrix.grid, side)
+    dictionary, shares = model.response_matrix_, model.shares_
+    placed = axis_columns(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
     allowed = np.tile(shares.leverage <= highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
@@ -269,7 +269,7 @@ def baseline_maps(
         model.fit(series, venue, coin)
         for side in SIDES:
             columns = model.response_matrix_.of(side)
-            placed = outward(columns.placed.sum(axis=0), model.response_matrix_.grid, side)
+            placed = axis_columns(columns.placed.sum(axis=0), model.response_matrix_.grid, side)
             found[side][name] = placed.reshape(BINS, -1) @ model.shares_.of(side).ravel()
     held_usd = float(series.bars.open_interest[-1]) * series.mark_px
     for name in PLAIN:

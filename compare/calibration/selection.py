@@ -1,7 +1,7 @@
 """Choices that the data make, by leaving each coin out in turn: which coordinate is invariant, whether coins deviate.
 
 A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
-nearest (Wasserstein-1 of the crowd's map) is what coins share. A coin's own deviation, held to the pooled shares by a
+nearest (Wasserstein-1 of the crowd's map) is what coins share. A coin's own deviation, shrunk to the pooled shares by a
 ridge, is judged on days of that coin that the deviation has not seen, since a coin left out has none.
 """
 
@@ -189,7 +189,7 @@ def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitt
 def own_shares(
     fitted: Fitted, side: str, coins: Sequence[str], ridge: float | None
 ) -> Mapping[str, FloatArray]:
-    """Shares per coin: its own where `ridge` says so, else the pooled ones."""
+    """Shares per coin: its own with a `ridge`, else the pooled ones."""
     if ridge is None:
         return dict.fromkeys(coins, fitted.shares(side))
     return {coin: fitted.of(side).deviating(coin, ridge) for coin in coins}
@@ -234,7 +234,7 @@ class PooledFit:
     def fit(
         self, samples: Sequence[Sample], on_progress: Callable[[float], None] = lambda share: None
     ) -> Self:
-        """The coordinate by coins left out; coins deviate where unseen days say so."""
+        """The coordinate by coins left out; coins deviate where that is nearer on unseen days."""
         coordinates = self.coordinates or tuple(samples[0].long.columns)
         return self.choose(samples, fit_coordinates(samples, self.prior, coordinates, on_progress))
 

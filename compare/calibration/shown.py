@@ -93,8 +93,9 @@ def shown_lines(result: Shown) -> Iterator[str]:
         yield "*: in whole or part the prior's share, which the data cannot tell"
     yield "what was not fitted and null: only their sum is known, how it divides is the prior's"
     for drawn in result.sides:
-        told = [f"{band.band} {band.told:.0%}" for band in drawn.bands if band.told is not None]
-        yield f"{drawn.side}: of a change in a band the fit would follow {', '.join(told)}; noise is in the intervals"
+        resolved = [f"{one.band} {one.resolution:.0%}" for one in drawn.bands if one.resolution is not None]
+        listed = ", ".join(resolved)
+        yield f"{drawn.side}: of a change in a band the fit would follow {listed}; noise is in the intervals"
     if record.draws:
         yield f"intervals: {record.draws} draws of {record.blocks} blocks (coin and day), seed {record.seed}"
     else:
@@ -134,11 +135,11 @@ def distribution_figure(result: Shown, side: Distribution) -> go.Figure:
     return themed(figure, height=PANEL_PX)
 
 
-def standing_figure(record: SideRecord) -> go.Figure:
+def implied_leverage_figure(record: SideRecord) -> go.Figure:
     """What stands within reach, as the fit draws it with its 95 % interval and as positions measure it."""
     import plotly.graph_objects as go
 
-    rows = record.standing
+    rows = record.implied_leverage
     figure = go.Figure()
     figure.add_bar(
         x=[row.band for row in rows],
@@ -184,8 +185,8 @@ def _figures(result: Shown, side: Distribution) -> dict[str, tuple[str, go.Figur
     opened = {f"{name}-opened": ("as they open", distribution_figure(result, side))}
     if result.record is None:
         return opened
-    standing = standing_figure(result.record.of(name))
-    return opened | {f"{name}-standing": (STANDS.format(name), standing)}
+    implied = implied_leverage_figure(result.record.of(name))
+    return opened | {f"{name}-standing": (STANDS.format(name), implied)}
 
 
 def _most(side: Distribution) -> str:
@@ -252,7 +253,9 @@ def _choices(record: FitRecord) -> Iterator[str]:
 
 
 def _side_lines(side: str, record: SideRecord) -> Iterator[str]:
-    outside = [row.band for row in record.standing if row.inside is False and (row.measured or 0.0) > 0.005]
+    outside = [
+        row.band for row in record.implied_leverage if row.inside is False and (row.measured or 0.0) > 0.005
+    ]
     if outside:
         yield f"{side}: of what stands, {', '.join(outside)} is measured outside of what the fit draws"
     if record.entries is not None:
@@ -263,4 +266,4 @@ def _side_lines(side: str, record: SideRecord) -> Iterator[str]:
     if record.prior_scale < 1:
         yield f"{side}: the prior's shares are scaled by {record.prior_scale:.2f}, to sum to one with the fitted"
     if record.at_most_one:
-        yield f"{side}: unbounded, the fit would place more than all open interest; it is held to the whole"
+        yield f"{side}: unbounded, the fit would place more than all open interest; it is limited to the whole"

@@ -94,7 +94,7 @@ class SideFit:
         return np.asarray(np.linalg.solve(matrix + penalty, matrix))
 
     def refitted(self, times: IntArray) -> FloatArray:
-        """Shares from each block as often as `times` says, under the variances of the last round."""
+        """Shares from each block as often as in `times`, under the variances of the last round."""
         if self.blocks is None or not times.any():
             return self.prior
         weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free])
@@ -119,7 +119,7 @@ class SideFit:
 def separable(
     pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
 ) -> BoolArray:
-    """Nodes that can be told from each other: at least 3x and at most the highest leverage on the market of some
+    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some
     pair, with mass within reach."""
     nodes = np.array(model.leverage)
     within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)

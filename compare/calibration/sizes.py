@@ -90,7 +90,7 @@ def fit_sizes(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted) -> 
 def size_table(
     pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, fits: dict[str, SizeFits]
 ) -> SizeTable:
-    """Bands per class, and what coins left out say of classes and of the pooled shares."""
+    """Bands per class, and how near classes and pooled shares are on coins left out."""
     leverage = np.array(prior.leverage)
     mix = {side: fits[side].mix.mean(axis=0) for side in SIDES}
     bands = {

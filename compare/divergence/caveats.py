@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from liqtruth.compare.conclusion import Scored, barred_values
+from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
 from liqtruth.heatmap.distribution import nearest_mass_pct
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note, of_codes
+from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes
 
 NEAR_PCT: Final = 10.0
 FULL_COVERAGE: Final = 0.95
@@ -29,7 +30,7 @@ def remarks(
         *_coverage(truth),
         *_emptiness(truth, range_pct),
         *_granularity(grains),
-        *_range(range_pct),
+        *(_range(range_pct) if truth.covers is None else ()),
         *_mass_off_the_map(truth, range_pct),
         *_age(truth),
     ]
@@ -156,4 +157,4 @@ def _model(truth: Heatmap, model: Heatmap) -> Iterator[Note]:
     gap_s = abs((truth.as_of - model.as_of).total_seconds())
     if gap_s > FRESH_S / 2:
         yield note("other_moment", gap_s=gap_s)
-    yield from model.coverage.notes
+    yield from without_codes(model.coverage.notes, APART)

@@ -11,6 +11,7 @@ import polars as pl
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import curves_figure
+from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE
@@ -82,8 +83,8 @@ class Comparison:
             for r in found.models
         ]
         heads = ("W1, percent of price", "model", "knows only the mark")
-        said = [found.verdict, found.caveat, *([SYNTHETIC_NOTE] if found.synthetic else [])]
-        lines = [f"<div>{escape(line)}</div>" for line in said if line]
+        sentences = [found.verdict, found.caveat, *([SYNTHETIC_NOTE] if found.synthetic else [])]
+        lines = [f"<div>{escape(line)}</div>" for line in sentences if line]
         return card(
             [
                 f"<b>{escape(f'{found.coin}: against {found.truth.label}')}</b>",
@@ -129,4 +130,6 @@ def compare(
     >>> found.frame().filter(score="wasserstein_pct", side="mean")["model"].to_list()
     ['binance tiers']
     """
+    if models:
+        truth, models, crowd, _ = lined_up(truth, models, crowd)
     return Comparison(compare_maps(truth, models, tolerance_pct, crowd=crowd), truth, models)

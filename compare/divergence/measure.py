@@ -23,7 +23,7 @@ from liqtruth.compare.conclusion import (
     concluded,
     in_words,
     passes,
-    standing_said,
+    standing_text,
 )
 from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
@@ -43,6 +43,7 @@ from liqtruth.compare.divergence.matching import (
     recall_clusters,
 )
 from liqtruth.compare.errors import NothingToCompare
+from liqtruth.compare.imported.overlap import common_reach, lined_up
 from liqtruth.compare.statistics.distances import (
     RANGE_PCT,
     band_bounds_pct,
@@ -90,8 +91,11 @@ def compare_maps(
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
     if not 0 < tolerance_pct <= 50:
-        raise NothingToCompare(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
-    range_pct = common_range_pct(truth, *models)
+        raise NothingToCompare(
+            f"the tolerance must be above 0 and at most 50 % of price, got {tolerance_pct!r}"
+        )
+    truth, models, crowd, far_apart = lined_up(truth, models, crowd)
+    range_pct = min(common_range_pct(truth, *models), common_reach(truth, *models).farthest_pct)
     null = null_of(truth)
     null_scores = score(truth, null, range_pct)
     grains = granularity(truth, range_pct)
@@ -112,18 +116,18 @@ def compare_maps(
         as_of=truth.as_of,
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveats=tuple(headline_caveats(truth, of_positions, range_pct)),
+        caveats=(*headline_caveats(truth, of_positions, range_pct), *far_apart),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct),
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
-        null_model=SAYS,
+        null_model=null.assumptions[0].text,
         null_scores=null_scores,
         models=tuple(
             replace(
                 result,
-                verdict=standing_said(speaking, one, null_pct),
+                verdict=standing_text(speaking, one, null_pct),
                 diagnosis=()
                 if speaking is None or result.barred
                 else diagnose(truth, model, range_pct, floor_pct, result.pairs, judged_by),
@@ -144,11 +148,11 @@ def layer_results(
     range_pct: float,
     bars: Sequence[Barred | None] = (),
 ) -> tuple[LayerResult, ...]:
-    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` say per model why it is
+    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` are per model why it is
     not ranked; by default all are."""
-    held = bars or [None] * len(models)
+    all_bars = bars or [None] * len(models)
     return tuple(
-        layer_result(name, truth, models, range_pct, held) for name, truth in ((RAW, raw), (CROWD, crowd))
+        layer_result(name, truth, models, range_pct, all_bars) for name, truth in ((RAW, raw), (CROWD, crowd))
     )
 
 
@@ -164,7 +168,7 @@ def layer_result(
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
         enough=enough,
-        says=_says(name, grains, enough),
+        says=_gate_text(name, grains, enough),
         null_scores=null,
         models=tuple(
             _scored(truth, model, range_pct, null, ranked=enough and bar is None)
@@ -205,7 +209,8 @@ def null_of(heatmap: Heatmap) -> Heatmap:
     """
     grid = PriceGrid.around(heatmap.mark_px)
     half_usd = heatmap.in_grid_usd.total / 2
-    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, -RANGE_PCT / 100, RANGE_PCT / 100))
+    low, high = _range(heatmap)
+    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, low, high))
     width = np.abs(np.diff(distance))
     below = np.arange(grid.bins) < grid.bins_each_way
     return Heatmap(
@@ -220,7 +225,9 @@ def null_of(heatmap: Heatmap) -> Heatmap:
         beyond_usd=Sides(0.0, 0.0),
         never_usd=Sides(0.0, 0.0),
         coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
-        assumptions=(ASSUMED,),
+        assumptions=(
+            ASSUMED if heatmap.covers is None else note("distance_only", within_pct=100 * max(-low, high)),
+        ),
     )
 
 
@@ -254,7 +261,7 @@ def _result(
 
 def _speaking(grains: Sequence[Granularity], layers: Sequence[LayerResult]) -> str | None:
     """The layer that conclusions are drawn from: the whole truth, else its crowd, else none. A truth that is no reading
-    of positions has no gate: what is told of it is how alike the maps are."""
+    of positions has no gate: its scores are how alike the maps are."""
     if passes(grains) or not grains:
         return RAW
     return next((layer.layer for layer in layers if layer.layer == CROWD and layer.enough), None)
@@ -328,7 +335,7 @@ def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, r
     return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
 
 
-def _says(name: str, grains: Sequence[Granularity], enough: bool) -> str:
+def _gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
     """Whether the layer passes the gate of claims about shape."""
     numbers = " and ".join(f"{side.effective_least:.0f} {side.side}s" for side in grains)
     if enough:
@@ -339,5 +346,16 @@ def _says(name: str, grains: Sequence[Granularity], enough: bool) -> str:
     )
 
 
+def _range(heatmap: Heatmap) -> tuple[float, float]:
+    """Signed ends of what is scored, as shares of the mark: those of the map where it covers less."""
+    end = RANGE_PCT / 100
+    if heatmap.covers is None:
+        return -end, end
+    low, high = (px / heatmap.mark_px - 1 for px in heatmap.covers)
+    return max(low, -end), min(high, end)
+
+
 def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
-    return np.asarray(width / width.sum() * mass_usd, dtype=np.float64)
+    """Nothing on a side that is not covered."""
+    whole = width.sum()
+    return np.asarray(width / whole * mass_usd if whole > 0 else width, dtype=np.float64)

@@ -21,6 +21,7 @@ from liqtruth.compare.divergence.measure import LABEL, null_of
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
@@ -28,7 +29,7 @@ from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 
@@ -44,7 +45,7 @@ def render_report(
 ) -> str:
     """The maps are those that the divergence was computed from.
 
-    Ages are told against `now`, by default the clock, and anew when the page is opened."""
+    Ages are those at `now`, by default the clock, and computed anew when the page is opened."""
     ages = [map_age(heatmap, now) for heatmap in (truth, *models)]
     label = divergence.truth.label
     return render(
@@ -79,15 +80,15 @@ def write_report(divergence: Divergence, truth: Heatmap, models: Sequence[Heatma
 
 
 def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -> go.Figure:
-    """One line per map and side from the mark outward; sides that a map does not hold are left out."""
+    """One line per map and side from the mark outward; sides that a map has nothing on are left out."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for number, (label, heatmap, line) in enumerate(_lines(truth, models)):
         name = escape(label, quote=False)
         drawn = [(side, _trace(heatmap, side, range_pct)) for side in SIDES]
-        held = [(side, trace) for side, trace in drawn if trace is not None]
-        for position, (side, (x, y)) in enumerate(held):
+        present = [(side, trace) for side, trace in drawn if trace is not None]
+        for position, (side, (x, y)) in enumerate(present):
             figure.add_trace(
                 go.Scatter(
                     x=x,
@@ -110,6 +111,18 @@ def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -
     figure.update_yaxes(title_text="of the side liquidated", range=[0, 103], ticksuffix=" %", zeroline=False)
     figure.add_vline(x=0, line_color=MARK, line_width=1.5)
     return figure
+
+
+def curves_picture(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap]) -> go.Figure:
+    """The curves as a file of their own, under the answer and, of the sandbox's data, with a note that says so."""
+    figure = curves_figure(truth, models, divergence.range_pct)
+    marked = [SYNTHETIC_NOTE] if divergence.synthetic else []
+    lines = wrapped([divergence.verdict, *marked])
+    heading = f"{divergence.coin}: model against {divergence.truth.label}"
+    return figure.update_layout(
+        title={"text": escape(heading), "subtitle": {"text": "<br>".join(map(escape, lines))}},
+        margin={"t": 90 + 16 * len(lines)},
+    )
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
+from liqtruth.compare.imported.overlap import lined_up, shift
+from liqtruth.compare.imported.read import names_file, read_map
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.files import read_map
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
@@ -25,6 +26,23 @@ FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VE
 """Beside the others where a leverage model was fitted and the venue's series are stored."""
 
 
+@dataclass(frozen=True)
+class Files:
+    """Map files to compare, `FILE` or `FILE#NAME`: the price that splits sides where a file states none, and whether
+    their levels are to be seen from the truth's mark."""
+
+    paths: Sequence[str] = ()
+    mark_px: float | None = None
+    shift: bool = False
+
+    def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
+        found = [read_map(path, coin=coin, mark=self.mark_px) for path in self.paths]
+        return [shift(one, truth.mark_px) for one in found] if self.shift else found
+
+
+NO_FILES: Final = Files()
+
+
 def compare_stored(
     store: Store,
     coin: str,
@@ -32,25 +50,29 @@ def compare_stored(
     at: datetime | None = None,
     truth: str = "exact",
     models: Sequence[str] | None = None,
+    files: Files = NO_FILES,
     window: str = "30d",
     tolerance_pct: float = 1.0,
 ) -> Comparison:
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
     `truth` and `models` are `exact`, `VENUE:MODEL`, or the path of a map file. Raises `BadInput` for another
-    spelling and whatever the makers raise where data are missing. Without `models` they are `DEFAULT_MODELS`, and
-    `FITTED_MODELS` as far as they can be made.
+    spelling and whatever the makers raise where data are missing. Without `models` and `files` they are
+    `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made.
     """
     view = store.view()
     truth_map, crowd = _truth(view, coin, truth, at, window)
     moment = truth_map.as_of
-    maps = [make_map(view, coin, spec, moment, window) for spec in models or DEFAULT_MODELS]
+    named = models or (() if files.paths else DEFAULT_MODELS)
+    maps = [make_map(view, coin, spec, moment, window) for spec in named]
+    maps += files.maps(coin, truth_map)
     notes: Notes = ()
-    if not models:
+    if not (models or files.paths):
         fitted, notes = _fitted_maps(view, coin, moment, window)
         maps += fitted
-    found = compare_maps(truth_map, maps, tolerance_pct, crowd=crowd, notes=notes)
-    return Comparison(found, truth_map, tuple(maps))
+    truth_map, drawn, crowd, _ = lined_up(truth_map, maps, crowd)
+    found = compare_maps(truth_map, drawn, tolerance_pct, crowd=crowd, notes=notes)
+    return Comparison(found, truth_map, drawn)
 
 
 def _truth(
@@ -79,11 +101,11 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
     """The map that a spec names: `exact`, `VENUE:MODEL` or a file."""
     if spec == "exact":
         return store.once(exact_map, coin, at)
-    if Path(spec).suffix in (".json", ".csv", ".parquet"):
-        return read_map(Path(spec))
+    if names_file(spec):
+        return read_map(spec, coin=coin)
     venue, colon, model = spec.partition(":")
     if not (venue and colon and model):
-        raise BadInput(f"{spec!r} is no map: write exact, VENUE:MODEL (e.g. binance:tiers) or a map file")
+        raise BadInput(f"a map must be exact, VENUE:MODEL (e.g. binance:tiers) or a map file, got {spec!r}")
     return modelled_map(store, coin, venue, model, window, at=at)
 
 

@@ -15,8 +15,9 @@ from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
+from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
@@ -33,12 +34,12 @@ SHOWN: Final = (
     ("share_above_error", "both"),
 )
 BOTH_SIDES: Final = {"both": "one axis"}
-NOT_MATCHED: Final = "where clusters lie; what was matched is not told, since it would rank no model"
+NOT_MATCHED: Final = "where clusters lie; what was matched is left out, since it would rank no model"
 SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
 
 
 def divergence_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
-    """Fits 80 columns whatever the number of models. Ages are told against `now`, by default the clock."""
+    """Fits 80 columns whatever the number of models. Ages are those at `now`, by default the clock."""
     parts: list[RenderableType] = [answer_view(divergence, now)]
     for start in range(0, len(divergence.models), MODELS_ABREAST):
         chosen = slice(start, start + MODELS_ABREAST)
@@ -119,9 +120,13 @@ def _map_cells(summary: MapSummary, now: datetime | None) -> list[str | Text]:
         ),
         price(summary.mark_px),
         "unknown" if share is None else f"{100 * share.long:.3g}/{100 * share.short:.3g}",
-        usd(summary.in_grid_usd.long),
-        usd(summary.in_grid_usd.short),
+        *(_amount(summary, side) for side in summary.in_grid_usd),
     ]
+
+
+def _amount(summary: MapSummary, amount: float) -> str:
+    """In USD, but for maps of vendors whose amounts are something else."""
+    return usd(amount).removeprefix("$") if of_codes(summary.coverage.notes, NOT_USD) else usd(amount)
 
 
 def _layers(divergence: Divergence) -> Table:

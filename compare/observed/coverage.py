@@ -33,7 +33,7 @@ LONGEST_QUIET_MS: Final = 3_600_000
 
 def spans_observed(store: Store, venue: str, coin: str) -> IntArray:
     """When the liquidations of a market were observed, ms, shape (spans, 2): in order and apart from each other; none
-    where nothing tells."""
+    where nothing is stored."""
     rows = store.lake.read_series("listening", venue, coin, DATASETS["listening"].schema)
     if rows.height:
         return joined(*(rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
@@ -89,7 +89,7 @@ def clipped(spans_ms: IntArray, start: datetime | None, end: datetime | None) ->
 def known_coverage(venue: Venue, given: float | None) -> float:
     """Share of all liquidations that the venue's feed reports.
 
-    Raises `BadInput` where it is not known, with what the venue says, and for a share that is none.
+    Raises `BadInput` where it is not known, with what the venue pushes, and for a share that is none.
     """
     if given is not None:
         check_coverage(given)
@@ -116,10 +116,10 @@ def reported_share(venue: Venue, listening: pl.DataFrame, given: float | None) -
 
 
 def check_coverage(share: float) -> None:
-    """Raises `BadInput` for a share of liquidations that is none."""
+    """Raises `BadInput` for a share of liquidations that is not above 0 and at most 1."""
     if not 0 < share <= 1:
         raise BadInput(
-            f"--coverage {share:g} is no share: write e.g. 0.3 for three tenths of what is liquidated"
+            f"--coverage must be above 0 and at most 1, got {share:g}: e.g. 0.3 for three tenths of what is liquidated"
         )
 
 

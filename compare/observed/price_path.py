@@ -53,7 +53,7 @@ class Ranges:
     """Per moment: the extremes of the whole bars within its window, from `from_ms` to `until_ms`.
 
     `volatility` is Parkinson's: the root of the sum of ln(high / low)^2 / (4 ln 2). Where `whole` is false, bars are
-    lacking and the rest says nothing.
+    lacking and the rest means nothing.
     """
 
     low: FloatArray

@@ -120,9 +120,9 @@ def load_realised(
     end: datetime | None = None,
     coverage: float | None = None,
 ) -> Realised:
-    """What is stored between two times; `coverage` goes before what the venue says.
+    """What is stored between two times; `coverage` goes before the venue's own.
 
-    Raises `NothingStored` where nothing was listened to, `BadInput` for a coverage that is no share.
+    Raises `NothingStored` where nothing was recorded, `BadInput` for a coverage that is no share.
     """
     if coverage is not None:
         check_coverage(coverage)
@@ -133,7 +133,7 @@ def load_realised(
         spans = spans_of_days(store, venue.name, coin)
     if not spans.size:
         raise NothingStored(
-            f"no realised liquidations of {venue.name} {coin} were listened to: {_remedy(venue, coin)}"
+            f"no realised liquidations of {venue.name} {coin} were recorded: {_remedy(venue, coin)}"
         )
     share, known_by = reported_share(venue, listening, coverage)
     long, short = _sides(store, venue, coin, start, end)
@@ -169,5 +169,5 @@ def _remedy(venue: Venue, coin: str) -> str:
         return "`liqtruth index fills PATH` reads a node's"
     if venue.liquidation_stream is None and "liquidations" not in venue.feeds:
         imported = f"`liqtruth feed import PATH --venue {venue.name} --coin {coin}`"
-        return f"{venue.name} tells none; {imported} reads files of them"
+        return f"{venue.name} publishes none; {imported} reads files of them"
     return f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"

@@ -82,7 +82,7 @@ class ForecastPlan:
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.horizon <= LONGEST:
-            raise BadInput(f"--horizon {self.horizon} is none: from 5 minutes to 7 days")
+            raise BadInput(f"--horizon must be from 5 minutes to 7 days, got {self.horizon}")
         if self.at is not None and not self.replay:
             raise BadInput("--at asks for a map of another moment than now: that is a replay, add --replay")
         if self.model == EXACT and self.venue != VENUE:

@@ -61,11 +61,11 @@ def side_curve(heatmap: Heatmap, side: str, range_pct: float = RANGE_PCT) -> Cur
     """One side from the mark outward to `range_pct`."""
     grid, middle = heatmap.grid, heatmap.grid.bins_each_way
     whole = heatmap.cumulative()
-    outward = whole[middle::-1] if side == "long" else whole[middle:]
+    from_mark = whole[middle::-1] if side == "long" else whole[middle:]
     edges = np.arange(middle + 1) * grid.log_width
     end = float(log_distance(range_pct, side))
     at = np.append(edges[edges < end], end)
-    return Curve(at, np.asarray(np.interp(at, edges, outward), dtype=np.float64))
+    return Curve(at, np.asarray(np.interp(at, edges, from_mark), dtype=np.float64))
 
 
 def both_curve(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> Curve:

@@ -43,8 +43,8 @@ SCORES: Final = (
 HIGHER_IS_BETTER: Final = ("fractions_1pct", "recall_5")
 
 
-def outward(placed: FloatArray, grid: PriceGrid, side: str) -> FloatArray:
-    """Of values (nodes, places, classes), `places` those of a dictionary on a grid of `GRID_WIDTH_BPS`: the bins
+def axis_columns(placed: FloatArray, grid: PriceGrid, side: str) -> FloatArray:
+    """Of values (nodes, places, classes), `places` those of a response matrix on a grid of `GRID_WIDTH_BPS`: the bins
     within reach from the mark outward, shape (bins, classes, nodes)."""
     middle = grid.bins_each_way + 1
     rows = slice(middle - BINS, middle) if side == "long" else slice(middle, middle + BINS)

@@ -43,7 +43,7 @@ NAMES: Final = {
 class Distance:
     """Wasserstein-1 in percent of price; Jensen-Shannon in bits, smoothed by 0.3 %, and over the seven bands.
 
-    All three are null where either map has no mass to compare, and `undefined` says which.
+    All three are null where either map has no mass to compare, and `undefined` names it.
     """
 
     wasserstein_pct: float | None
@@ -100,8 +100,8 @@ def share_above(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> float | None:
 class Judged:
     """One score of a model beside the null's; `skill` is 1 - model / null: 1 is perfect, 0 no better, below 0 worse.
 
-    `side` is `long`, `short`, `mean` (of the two) or `both` (on one axis). `undefined` says why a figure is null.
-    Where the figure may rank no model, `ranked` is false and the verdict says so.
+    `side` is `long`, `short`, `mean` (of the two) or `both` (on one axis). `undefined` is why a figure is null.
+    Where the figure may rank no model, `ranked` is false, and so is the verdict `not ranked`.
     """
 
     score: str
@@ -144,7 +144,7 @@ def verdict(gained: float | None) -> str:
 
 
 def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, ...]:
-    """Every score of a model beside the null's; not `ranked`, the figures stand and nothing is said of them."""
+    """Every score of a model beside the null's; not `ranked`, the figures stand without a verdict."""
     rows = []
     for name in ("wasserstein_pct", "jensen_shannon", "jensen_shannon_bands"):
         for side in (*SIDES, "mean", "both"):

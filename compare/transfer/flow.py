@@ -4,7 +4,7 @@ A lot is a third of a bar's openings at one entry price, at one leverage node. I
 path of prices first comes to its level, after the close of its own bar. So no map has to be drawn per step:
 
     F[h, l] = sum over the lots of node l that are first reached in step h and were born before it
-              of sum_c w[c, l] * births[t, c] / 3 * prod of (1 - closed[u, c]), t < u < first bar of h
+              of sum_c w[c, l] * openings[t, c] / 3 * prod of (1 - closed[u, c]), t < u < first bar of h
 
 A step uses nothing of its own but its extremes. What opens and is liquidated within a step is not predicted, nor what
 opened before the series. Both sides are written in one coordinate, log price that falls towards the level (`sign`).
@@ -127,8 +127,8 @@ def swept_coins(
         bar, point = np.nonzero(level < (close - JUST_REACHED)[:, None])
         reached = first_at_most(least, bar + 1, level[bar, point])
         step = np.append(of_bar, -1)[reached]
-        standing = of_bar[bar] < step
-        born, step = bar[standing], step[standing]
+        open_still = of_bar[bar] < step
+        born, step = bar[open_still], step[open_still]
         left = turnover.openings[born] * np.exp(kept[last_before[step]] - kept[born])
         coins[:, node] = np.bincount(step, left @ weights[:, node], steps) / len(ENTRY_POINTS)
     return coins

@@ -29,9 +29,9 @@ class ReferenceRecord(msgspec.Struct, frozen=True):
     events: int
 
 
-class SideRecord(msgspec.Struct, frozen=True):
+class SideRecord(msgspec.Struct, frozen=True, rename={"cut_to": "held_to"}):
     """One side. `b` is the tilt (`tilt_fit.local_ratios`) that shares were multiplied by, with its covariance;
-    `venue_tilt` and `hyperliquid_tilt` the two fits behind it; `held_to` what kept shares from summing to more than
+    `venue_tilt` and `hyperliquid_tilt` the two fits behind it; `cut_to` what kept shares from summing to more than
     one. `curve_factor` is what that makes of the model's mass within each `distance_pct` of the mark, `curve_sd` the
     standard error of its logarithm.
 
@@ -42,7 +42,7 @@ class SideRecord(msgspec.Struct, frozen=True):
     covariance: tuple[Triple, Triple, Triple]
     venue_tilt: Triple
     hyperliquid_tilt: Triple
-    held_to: float
+    cut_to: float
     curve_factor: tuple[float, ...]
     curve_sd: tuple[float, ...]
     events: int

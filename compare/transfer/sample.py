@@ -45,7 +45,7 @@ class Sample(TwoSided[SideSteps]):
     start_ms: IntArray
     long: SideSteps
     short: SideSteps
-    standing: MassByLeverage
+    mass_by_leverage: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
@@ -74,7 +74,7 @@ def sample_of(
     end: datetime | None = None,
     on_coin: Callable[[], None] = lambda: None,
 ) -> Sample:
-    """All coins together. Raises `MissingData` with the figures where too little was heard, and what reading raises."""
+    """All coins together. Raises `MissingData` with the figures where too little was recorded, and as reading does."""
     parts = []
     for coin in coins:
         observed = load_liquidations(store, venue, coin, start, end)
@@ -108,7 +108,7 @@ def _nothing_observed(venue: Venue, coin: str, start: datetime | None, end: date
             "fills; --without-hyperliquid goes without, and leaves the model's own bias in"
         )
     return (
-        f"no span is stored{when} in which liquidations of {venue.name} {coin} were listened to: "
+        f"no span is stored{when} in which liquidations of {venue.name} {coin} were recorded: "
         f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
     )
 
@@ -118,7 +118,7 @@ def check_enough(sample: Sample) -> None:
     where = f"{sample.venue} {', '.join(sample.coins)}"
     if sample.hours < LEAST_HOURS:
         raise MissingData(
-            f"{where}: {sample.hours:g} h were heard throughout and have series, {LEAST_HOURS} are needed: "
+            f"{where}: {sample.hours:g} h were recorded throughout and have series, {LEAST_HOURS} are needed: "
             f"{_remedy(sample.venue)}"
         )
     long, short = sample.long.events, sample.short.events
@@ -148,7 +148,7 @@ class _Part:
 
     flow: Flow
     observed: Liquidations
-    standing: MassByLeverage
+    mass_by_leverage: MassByLeverage
     highest_leverage: float
     synthetic: bool
 
@@ -174,8 +174,8 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
         start_ms=start_ms,
         long=long,
         short=short,
-        standing=MassByLeverage(
-            *(np.sum([part.standing.of(side) for part in parts], axis=0) for side in SIDES)
+        mass_by_leverage=MassByLeverage(
+            *(np.sum([part.mass_by_leverage.of(side) for part in parts], axis=0) for side in SIDES)
         ),
         highest_leverage=max(part.highest_leverage for part in parts),
         synthetic=any(part.synthetic for part in parts),
@@ -183,12 +183,12 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
 
 
 def _side(parts: Sequence[_Part], side: str) -> SideSteps:
-    told = [_per_step(part.observed.of(side), part.flow) for part in parts]
+    steps = [_per_step(part.observed.of(side), part.flow) for part in parts]
     return SideSteps(
         predicted_usd=np.concatenate([part.flow.of(side) for part in parts]),
-        realised_usd=np.concatenate([usd for usd, _ in told]),
+        realised_usd=np.concatenate([usd for usd, _ in steps]),
         day=np.concatenate([part.flow.start_ms // DAY_MS for part in parts]),
-        events=int(sum(events.sum() for _, events in told)),
+        events=int(sum(events.sum() for _, events in steps)),
     )
 
 

@@ -45,7 +45,7 @@ def transfer_table(record: TransferRecord) -> Table:
     table = Table(title=title(record), title_justify="left")
     table.add_column("side", no_wrap=True)
     within = [f"within {reach:g} %" for reach in SHOWN_PCT]
-    for heading in (*within, "told", "realised", "fitted", "as there", "transferred"):
+    for heading in (*within, "reported", "realised", "fitted", "as there", "transferred"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in SIDES:
         side: SideRecord = record.of(name)
@@ -76,8 +76,8 @@ def predicted_over_realised(side: SideRecord) -> tuple[str, str, str]:
     if not side.realised_usd > 0:
         return "not known", "not known", "not known"
     first, second, third = (
-        f"{told / side.realised_usd:.2f}"
-        for told in (side.predicted_usd, side.as_on_hyperliquid_usd, side.transferred_usd)
+        f"{predicted / side.realised_usd:.2f}"
+        for predicted in (side.predicted_usd, side.as_on_hyperliquid_usd, side.transferred_usd)
     )
     return first, second, third
 
@@ -85,7 +85,7 @@ def predicted_over_realised(side: SideRecord) -> tuple[str, str, str]:
 def transfer_lines(record: TransferRecord) -> Iterator[str]:
     """What the table has no room for."""
     yield (
-        f"{record.events} liquidations in {record.hours:g} h that were heard throughout, "
+        f"{record.events} liquidations in {record.hours:g} h that were recorded throughout, "
         f"{record.start:%Y-%m-%dT%H:%MZ} to {record.end:%Y-%m-%dT%H:%MZ}; the feed tells {record.coverage:.0%} of all"
     )
     yield "mass within 2, 5 and 10 % of the mark: by what the model's was multiplied, with 80 % intervals"
@@ -106,9 +106,9 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         f"{NEAR_LEVERAGE:g})^2 of what they tell"
     )
     for name in SIDES:
-        held = record.of(name).held_to
-        if held < 1:
-            yield f"{name} shares would sum to {1 / held:.3f} of open interest: they are held to the whole"
+        cut_to = record.of(name).cut_to
+        if cut_to < 1:
+            yield f"{name} shares would sum to {1 / cut_to:.3f} of open interest: they are limited to the whole"
     if record.highest_leverage > record.trained_to:
         yield (
             f"leverage above {record.trained_to:.3g}x is extrapolation: nothing was fitted there, "
@@ -127,8 +127,8 @@ def tilt_curve(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What shares at `LEVERAGES` are multiplied by, and its 80 % interval."""
     terms = local_powers(LEVERAGES)
-    told = np.einsum("li,ij,lj->l", terms, np.array(covariance), terms)
-    middle, error = terms @ np.array(b), Z80 * np.sqrt(told + BODY_SD**2)
+    variance = np.einsum("li,ij,lj->l", terms, np.array(covariance), terms)
+    middle, error = terms @ np.array(b), Z80 * np.sqrt(variance + BODY_SD**2)
     return np.exp(middle), np.exp(middle - error), np.exp(middle + error)
 
 
@@ -160,8 +160,8 @@ def steps_figure(hours: SideHours) -> go.Figure:
     """Realised against predicted; steps without a liquidation lie on a line of their own, below all others."""
     import plotly.graph_objects as go
 
-    told = hours.realised_usd[hours.realised_usd > 0]
-    low = float(told.min()) / 3 if told.size else 1.0
+    above_zero = hours.realised_usd[hours.realised_usd > 0]
+    low = float(above_zero.min()) / 3 if above_zero.size else 1.0
     known = [hours.before_usd, hours.after_usd]
     high = max(float(part.max(initial=low)) for part in (*known, hours.realised_usd))
     lowest = max(low / 30, 1e-3)
@@ -191,7 +191,7 @@ def tilt_figure(record: TransferRecord, name: str) -> go.Figure:
     import plotly.graph_objects as go
 
     side, color = record.of(name), SIDE_COLORS[name]
-    middle, low, high = (side.held_to * part for part in tilt_curve(side.b, side.covariance))
+    middle, low, high = (side.cut_to * part for part in tilt_curve(side.b, side.covariance))
     figure = go.Figure()
     figure.add_scatter(
         x=np.append(LEVERAGES, LEVERAGES[::-1]), y=np.append(high, low[::-1]), fill="toself", fillcolor=color,
@@ -232,8 +232,8 @@ def _shade(figure: go.Figure, record: TransferRecord) -> None:
 def _ratio_line(record: TransferRecord, name: str) -> str:
     side: SideRecord = record.of(name)
     _, before, after = predicted_over_realised(side)
-    told = f"{side.events} liquidations of {usd(side.realised_usd)}"
-    return f"{name}: {told}; predicted over realised {before} before, {after} transferred"
+    events = f"{side.events} liquidations of {usd(side.realised_usd)}"
+    return f"{name}: {events}; predicted over realised {before} before, {after} transferred"
 
 
 def _mass_line(record: TransferRecord, name: str) -> str:

@@ -9,8 +9,8 @@ That is quasi-Poisson with variance phi (mu + f): `f`, 0.3 of the mean of y, kee
 Pearson's. The venue's tilt is pulled towards Hyperliquid's (c), so that what its liquidations cannot tell stays as the
 model has it; of Hyperliquid's own level nothing is assumed, so a factor that both share cancels in their ratio.
 
-Liquidations of the next hour are of positions near the mark. What they say holds for those; how far it holds for the
-others of the same leverage, which stand about 1 / l away, they do not say. The time that a price takes to come there
+Liquidations of the next hour are of positions near the mark. What they show holds for those; how far it holds for the
+others of the same leverage, which stand about 1 / l away, they do not show. The time that a price takes to come there
 grows with the square of it, so a tilt counts for a node in that measure:
 
     w(l) = min(1, (l / NEAR_LEVERAGE)^2)

@@ -52,8 +52,8 @@ HABIT_SD: Final = 1.0
 """Error of a tilt's level beside what the fit tells: venues whose people answer margin calls otherwise have other
 ratios of liquidations to positions."""
 BODY_SD: Final = 0.1
-"""Error of a curve that no liquidation tells. With both, 80 % intervals held 20 to 22 of the 24 sides of the synthetic
-venues that they were chosen on, within 2, 5 and 10 % of the mark."""
+"""Error of a curve that no liquidation shows. With both, 80 % intervals covered 20 to 22 of the 24 sides of the
+synthetic venues that they were chosen on, within 2, 5 and 10 % of the mark."""
 BIAS_SD: Final = 0.8
 """Error of the tilt's level where Hyperliquid's is not divided out: the logarithm of predicted over realised was 0.5 to
 1.1 on synthetic Hyperliquid-like venues."""
@@ -65,21 +65,21 @@ PAIRS: Final = (("low", "high"), ("crowd_low", "crowd_high"))
 
 
 @dataclass(frozen=True, eq=False)
-class Tilted:
-    """Shares (classes, nodes) of one side, multiplied by what `b` says and by `held_to`, which keeps their sum at one:
+class TiltedShares:
+    """Shares (classes, nodes) of one side, multiplied by what `b` gives and by `cut_to`, which keeps their sum at one:
     1 where that was not needed."""
 
     shares: FloatArray
     b: Triple
-    held_to: float
+    cut_to: float
 
 
-def tilted(model: LeverageModel, side: str, b: Triple) -> Tilted:
-    """Shares times r(l) ** w(l); where they would place more than all open interest, they are held to the whole."""
+def tilted_shares(model: LeverageModel, side: str, b: Triple) -> TiltedShares:
+    """Shares times r(l) ** w(l); where they would place more than all open interest, they are limited to the whole."""
     shares = model.shares(side) * local_ratios(np.array(model.leverage), b)
-    held_to = 1.0 / max(1.0, float(shares.sum()))
-    cut = np.floor(shares * held_to * 1e9) / 1e9
-    return Tilted(cut, b, held_to)
+    cut_to = 1.0 / max(1.0, float(shares.sum()))
+    cut = np.floor(shares * cut_to * 1e9) / 1e9
+    return TiltedShares(cut, b, cut_to)
 
 
 def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], basis: str) -> Bounds | None:
@@ -127,7 +127,7 @@ class _Side:
 
     own: Tilt
     reference: Triple
-    tilted: Tilted
+    tilt: TiltedShares
     covariance: FloatArray
     curve_factor: FloatArray
     curve_sd: FloatArray
@@ -150,7 +150,7 @@ def carried_over(
     seed: int = 0,
     made_at: datetime | None = None,
 ) -> Transferred:
-    """The model, its record and its steps; without a `reference` the model's own bias stays in, and errors say so."""
+    """The model, its record and its steps; without a `reference` the model's own bias stays in, errors with it."""
     long, short = (_fitted(source, side, own, reference, coverage, seed) for side in SIDES)
     correction = _correction(source, own, coverage, trained_to, long, short)
     basis = "; ".join(_basis(source, own, reference, correction, (long, short)))
@@ -167,8 +167,8 @@ def carried_over(
         ),
         rates=source.rates,
         leverage=source.leverage,
-        long=_rows(long.tilted.shares),
-        short=_rows(short.tilted.shares),
+        long=_rows(long.tilt.shares),
+        short=_rows(short.tilt.shares),
         coordinate=source.coordinate,
         bounds=widened(
             source.bounds, (long.curve_sd, short.curve_sd), f"widened by the transfer to {own.venue}"
@@ -193,14 +193,14 @@ def _fitted(
         towards, unsure = theirs.b, theirs.covariance
     ours = fit_tilt(own.of(side), leverage, coverage, towards=towards, seed=seed)
     first, second, third = (np.array(ours.b) - np.array(towards)).tolist()
-    found = tilted(source, side, (first, second, third))
+    found = tilted_shares(source, side, (first, second, third))
     covariance = ours.covariance + unsure + np.diag([HABIT_SD**2, 0.0, 0.0])
-    factor, sd = curve_moved(own.standing.of(side), leverage, found, covariance)
+    factor, sd = curve_moved(own.mass_by_leverage.of(side), leverage, found, covariance)
     return _Side(ours, towards, found, covariance, factor, sd)
 
 
 def curve_moved(
-    standing_usd: FloatArray, leverage: FloatArray, found: Tilted, covariance: FloatArray
+    standing_usd: FloatArray, leverage: FloatArray, found: TiltedShares, covariance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """What a tilt makes of the mass within each distance, and the standard error of its logarithm; `standing_usd`
     (distances, nodes) is of the model without it. Where nothing stands the factor is one."""
@@ -209,7 +209,7 @@ def curve_moved(
     whole = np.where(before > 0, after.sum(axis=1), 1.0)
     moves = after @ local_powers(leverage) / whole[:, None]
     variance = np.einsum("di,ij,dj->d", moves, covariance, moves)
-    return found.held_to * whole / np.where(before > 0, before, 1.0), np.sqrt(variance + BODY_SD**2)
+    return found.cut_to * whole / np.where(before > 0, before, 1.0), np.sqrt(variance + BODY_SD**2)
 
 
 def _correction(
@@ -224,12 +224,12 @@ def _correction(
         end=end,
         hours=int(own.hours),
         events=own.events,
-        long=long.tilted.b,
-        short=short.tilted.b,
+        long=long.tilt.b,
+        short=short.tilt.b,
         level_sd=(long.near[1], short.near[1]),
         trained_to=trained_to,
         near_leverage=NEAR_LEVERAGE,
-        held_to=(long.tilted.held_to, short.tilted.held_to),
+        held_to=(long.tilt.cut_to, short.tilt.cut_to),
     )
 
 
@@ -253,8 +253,8 @@ def _basis(
             f"{name} mass within {NEAR_PCT:g} % of the mark times {factor:.2f} (within a factor of "
             f"{np.exp(sd):.2f} either way)"
         )
-        if side.tilted.held_to < 1:
-            yield f"{name} shares would sum to {1 / side.tilted.held_to:.3f} of open interest: held to the whole"
+        if side.tilt.cut_to < 1:
+            yield f"{name} shares would sum to {1 / side.tilt.cut_to:.3f} of open interest: held to the whole"
     yield f"liquidations tell of positions near the mark: shares below {NEAR_LEVERAGE:g}x are corrected in part"
     if reference is None:
         yield "Hyperliquid's liquidations are left out: the model's own bias is not removed"
@@ -267,18 +267,18 @@ def _basis(
 def _hours(source: LeverageModel, side: SideSteps, found: _Side, coverage: float) -> SideHours:
     leverage = np.array(source.leverage)
     bias = ratios(leverage, found.reference)
-    both = bias * local_ratios(leverage, found.tilted.b) * found.tilted.held_to
+    both = bias * local_ratios(leverage, found.tilt.b) * found.tilt.cut_to
     before, after = (coverage * side.predicted_usd @ factor for factor in (bias, both))
     return SideHours(side.realised_usd, before, after)
 
 
 def _side_record(side: SideSteps, found: _Side, hours: SideHours, coverage: float) -> SideRecord:
     return SideRecord(
-        b=found.tilted.b,
+        b=found.tilt.b,
         covariance=_square(found.covariance),
         venue_tilt=found.own.b,
         hyperliquid_tilt=found.reference,
-        held_to=found.tilted.held_to,
+        cut_to=found.tilt.cut_to,
         curve_factor=tuple(found.curve_factor.tolist()),
         curve_sd=tuple(found.curve_sd.tolist()),
         events=side.events,

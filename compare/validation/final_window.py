@@ -42,7 +42,7 @@ class Opened(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return shares_days and bool(set(self.coins) & set(coins))
 
     @property
-    def told(self) -> str:
+    def coins_and_days(self) -> str:
         """`BTC, ETH, 2026-08-01 to 2026-08-05`."""
         return f"{', '.join(self.coins)}, {self.first_day} to {self.last_day}"
 
@@ -105,7 +105,7 @@ def opened_windows(data_dir: Path) -> tuple[Opened, ...]:
         return msgspec.json.decode(path.read_bytes(), type=OpenedFile, dec_hook=reader(())).windows
     except (OSError, *NOT_DECODED) as error:
         raise BadInput(
-            f"{path} cannot be read: {error}; restore it, it says which final windows were opened"
+            f"{path} cannot be read: {error}; restore it: it lists which final windows were opened"
         ) from error
 
 
@@ -132,6 +132,6 @@ def _seen_before(data_dir: Path, coins: Sequence[str], window: Window) -> Iterat
 
 def _refusal(before: Opened) -> str:
     return (
-        f"the final window {before.told} was opened at {before.opened_at:%Y-%m-%dT%H:%MZ}, and can be judged only "
-        f"once: `liqtruth validate show --final {before.coins[0]}` shows what it said"
+        f"the final window {before.coins_and_days} was opened at {before.opened_at:%Y-%m-%dT%H:%MZ}, and can be judged "
+        f"only once: `liqtruth validate show --final {before.coins[0]}` shows its result"
     )

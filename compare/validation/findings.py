@@ -24,16 +24,15 @@ from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
-from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest
+from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest, blocks_of
 from liqtruth.compare.validation.baselines import FITTED, LAYERS
-from liqtruth.compare.validation.splits import blocks_of
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES, TIERS
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 
 MAIN_SCORE: Final = "wasserstein_pct"
 SHAPE_SCORES: Final = (MAIN_SCORE, "jensen_shannon", "fractions_1pct", "recall_5")
-"""Scores that say nothing where a handful of positions make the map."""
+"""Scores that mean nothing where a handful of positions make the map."""
 LEAST_EFFECTIVE: Final = 50.0
 FEWEST_BLOCKS: Final = 5
 BOTH: Final = "both"

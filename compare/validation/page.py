@@ -1,4 +1,4 @@
-"""A proof as one self-contained page: the answer in words, errors beside their floor, gains with intervals, bounds."""
+"""A validation as one self-contained page: the answer, errors beside their floor, gains with intervals, bounds."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def write_page(findings: Findings, path: Path) -> None:
     page.write_page(
         path,
         "Does the fitted map beat what knows less?",
-        template="proof.html",
+        template="validation.html",
         package="liqtruth.compare",
         synthetic=findings.synthetic,
         age=page.age_of(findings.end, lead="data to"),
@@ -72,7 +72,7 @@ def write_page(findings: Findings, path: Path) -> None:
         gains=[page.panel(f"gains-{at}", gains_figure(one), one.name) for at, one in _numbered(findings)],
         bounds=page.panel("bounds", bounds_figure(findings)) if judged else None,
         cards=[_card(split) for split in findings.splits],
-        told=[
+        findings=[
             (skill_line(split), [_unbroken(line) for line in layer_lines(split, findings.least_effective)])
             for split in findings.splits
         ],
@@ -81,7 +81,7 @@ def write_page(findings: Findings, path: Path) -> None:
         tables=[
             (split.name, [(name, _rows(side)) for name, side in _sides(split)]) for split in findings.splits
         ],
-        contestants=[(name, ABOUT.get(name, "")) for name in (FITTED, *RIVALS)],
+        compared=[(name, ABOUT.get(name, "")) for name in (FITTED, *RIVALS)],
     )
 
 
@@ -118,7 +118,7 @@ def gains_figure(split: SplitFindings) -> go.Figure:
 
 
 def bounds_figure(findings: Findings) -> go.Figure:
-    """Share of held-out maps within the bounds by distance, against what they promise."""
+    """Share of maps left out of the fit within the bounds by distance, against what they promise."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -204,7 +204,7 @@ def _least_gain(split: SplitFindings) -> float:
 
 
 def _card(split: SplitFindings) -> dict[str, Any]:
-    """What the head of the page says of one split."""
+    """What the head of the page shows of one split."""
     score = split.main("crowd")
     grade = {True: ("better", "skill"), False: ("worse", "no skill shown"), None: ("same", "no claim")}
     look, word = grade[None if proves_little(split, "crowd") else split.skill]

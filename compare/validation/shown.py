@@ -47,7 +47,7 @@ SCORE_WORDS: Final = {
 }
 
 
-def proof_table(findings: Findings) -> Table:
+def validation_table(findings: Findings) -> Table:
     """A row per split and contestant: W1 and what the fit gains, on the crowd's map and on the raw one."""
     from rich.table import Table
 
@@ -77,7 +77,7 @@ def split_rows(split: SplitFindings) -> Iterator[tuple[str, ...]]:
     yield NOISE_FLOOR, *floors
 
 
-def proof_lines(findings: Findings) -> Iterator[str]:
+def validation_lines(findings: Findings) -> Iterator[str]:
     """The answer first, then split by split, then what is not shown, then how it was judged."""
     yield answer(findings)
     for split in findings.splits:
@@ -93,7 +93,7 @@ def proof_lines(findings: Findings) -> Iterator[str]:
 
 
 def layer_lines(split: SplitFindings, least_effective: float) -> Iterator[str]:
-    """Per layer: how near, how many positions, whether the bounds held, and clusters beside chance."""
+    """Per layer: how near, how many positions, coverage of the bounds, and clusters beside chance."""
     unnamed = msgspec.structs.replace(split, name="")
     for layer in LAYERS:
         yield split_line(unnamed, layer)
@@ -105,7 +105,7 @@ def layer_lines(split: SplitFindings, least_effective: float) -> Iterator[str]:
 def heading(findings: Findings) -> str:
     """Whose pairs, and of when."""
     made = f"{SYNTHETIC}: " if findings.synthetic else ""
-    return f"{made}proof on {', '.join(findings.coins)}, {findings.start:%Y-%m-%d} to {findings.end:%Y-%m-%d}"
+    return f"{made}validation on {', '.join(findings.coins)}, {findings.start:%Y-%m-%d} to {findings.end:%Y-%m-%d}"
 
 
 def number(value: float | None) -> str:
@@ -156,7 +156,7 @@ def _unknown_rivals(splits: Sequence[SplitFindings]) -> Iterator[str]:
             if split.of(BOTH, "crowd").enough and split.main("crowd").gain(rival) is None
         ]
         if where:
-            yield f"{rival} is known on no map of {listed(where)}: nothing is said of it there"
+            yield f"{rival} is known on no map of {listed(where)}: no conclusion there"
 
 
 def _worse_elsewhere(split: SplitFindings) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _worse_elsewhere(split: SplitFindings) -> Iterator[str]:
         gains = split.of(BOTH, "crowd").of(name).gains
         worse = [gain.rival for gain in gains if gain.high is not None and gain.high < 0]
         if worse:
-            yield f"{split.name}, crowd: {words} is told better by {listed(worse)}"
+            yield f"{split.name}, crowd: {words} is matched better by {listed(worse)}"
 
 
 def _bounds_and_clusters(split: SplitFindings, layer: str) -> Iterator[str]:

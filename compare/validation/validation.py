@@ -16,19 +16,19 @@ import numpy as np
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import coins_of
-from liqtruth.compare.validation.backtest import backtest
-from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
-from liqtruth.compare.validation.splits import (
+from liqtruth.compare.validation.backtest import (
     EMBARGO_DAYS,
     FEWEST_DAYS,
     FINAL,
     Split,
+    backtest,
     blocks_of,
     final_split,
     final_start,
     split_at,
     splits_of,
 )
+from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings, day_of, split_findings
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import NOT_DECODED
@@ -122,7 +122,7 @@ class Plan:
         return self.pairs if start is None else tuple(pair for pair in self.pairs if pair.day < start)
 
     def splits(self) -> tuple[Split, ...]:
-        """All that may be looked at, or the one at `parted_at`; raises `MissingData` where nothing can be held out."""
+        """All that may be looked at, or the one at `parted_at`; raises `MissingData` where nothing can be left out."""
         if self.parted_at is not None:
             return (split_at(self.seen, self.parted_at),)
         return splits_of(self.seen, self.embargo_days)
@@ -173,7 +173,7 @@ def too_few_days(pairs: Sequence[Sample]) -> str:
 
 def save(data_dir: Path, name: str, findings: Findings) -> Path:
     """Replaces an earlier validation of the same name. Raises `BadInput` for a name that is no file's."""
-    path = proof_path(data_dir, name)
+    path = validation_path(data_dir, name)
     write_atomically(
         path, msgspec.json.format(msgspec.json.encode(findings, enc_hook=as_text), indent=1) + b"\n"
     )
@@ -182,24 +182,24 @@ def save(data_dir: Path, name: str, findings: Findings) -> Path:
 
 def load(data_dir: Path, name: str) -> Findings:
     """Raises `MissingData` where there is none, with those that there are, and `BadInput` for another file."""
-    path = proof_path(data_dir, name)
+    path = validation_path(data_dir, name)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Findings, dec_hook=reader(()))
     except FileNotFoundError as error:
         known = ", ".join(sorted(one.stem for one in path.parent.glob("*.json"))) or "none"
-        raise MissingData(f"no proof {name!r} was saved; there are: {known}") from error
+        raise MissingData(f"no validation {name!r} was saved; there are: {known}") from error
     except NOT_DECODED as error:
-        raise BadInput(f"{path} is no proof: {error}; run `liqtruth validate run` again") from error
+        raise BadInput(f"{path} is no validation: {error}; run `liqtruth validate run` again") from error
 
 
 def saved(data_dir: Path) -> Iterator[tuple[str, Findings]]:
     """Every saved validation by its name; raises as `load`."""
-    for path in sorted(proof_path(data_dir, NAME).parent.glob("*.json")):
+    for path in sorted(validation_path(data_dir, NAME).parent.glob("*.json")):
         yield path.stem, load(data_dir, path.stem)
 
 
-def proof_path(data_dir: Path, name: str) -> Path:
+def validation_path(data_dir: Path, name: str) -> Path:
     """Where a validation lies; raises `BadInput` for a name that is no file's."""
     if not name or Path(name).name != name:
-        raise BadInput(f"{name!r} is no name of a proof: give --name letters and digits, e.g. {NAME}")
+        raise BadInput(f"--name must be letters and digits, e.g. {NAME}, got {name!r}")
     return data_dir / "models" / "proofs" / f"{name}.json"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from liqtruth.compare.validation.backtest import CHANCE
+from liqtruth.compare.validation.backtest import CHANCE, FINAL
 from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import (
     BOTH,
@@ -18,7 +18,6 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL
@@ -47,7 +46,7 @@ SCORE_NAMES: Final = {
 }
 BOUNDS: Final = percent(LEVEL, 0)
 MOST: Final = 0.5
-"""Part of maps below the gate from which on a layer's shape is said to prove little, and nothing is concluded of it."""
+"""Part of maps below the gate from which on a layer's shape proves little, and nothing is concluded of it."""
 THIN: Final = "most maps have too few positions"
 
 
@@ -56,7 +55,7 @@ def answer(findings: Findings) -> str:
     splits = findings.splits
     if not any(split.main("crowd").maps for split in splits):
         gate = f"{findings.least_effective:.0f} effective positions a side"
-        return f"Nothing can be said of shape: no map has {gate}."
+        return f"No conclusion on shape: no map has {gate}."
     claimed = [split for split in splits if split.skill is not None and not proves_little(split, "crowd")]
     if not claimed and all(proves_little(split, "crowd") for split in splits):
         return f"No claim: {THIN}."
@@ -74,7 +73,7 @@ def split_line(split: SplitFindings, layer: str) -> str:
     score = side.of(MAIN_SCORE)
     fitted = score.means[FITTED]
     if fitted is None:
-        return f"{_whose(split, layer)}: no map passes the gate, nothing is said of shape"
+        return f"{_whose(split, layer)}: no map passes the gate, no conclusion on shape"
     parts = [f"{_whose(split, layer)}: off by {fitted:.2f} % of price (W1)"]
     if score.over_floor is not None:
         parts.append(f", {score.over_floor:.1f} times the noise floor")
@@ -100,7 +99,7 @@ def skill_line(split: SplitFindings) -> str:
 
 
 def rival_line(split: SplitFindings, layer: str, rival: str) -> str:
-    """`later days, crowd: nearer than tiers by 66 % (61 to 70 %)`, or what else the interval says."""
+    """`later days, crowd: nearer than tiers by 66 % (61 to 70 %)`, or what else follows from the interval."""
     gain = split.main(layer).gain(rival)
     where = _whose(split, layer)
     if gain is None:
@@ -134,8 +133,8 @@ def gate_line(split: SplitFindings, layer: str, least_effective: float) -> str:
     if side.enough == side.maps:
         return f"{_whose(split, layer)}: every map passes {gate} {median}"
     failing = 1 - side.enough / side.maps
-    said = f"{_whose(split, layer)}: {gate} fails on {percent(failing, 0)} of maps {median}"
-    return f"{said}, so its shape proves little" if proves_little(split, layer) else said
+    text = f"{_whose(split, layer)}: {gate} fails on {percent(failing, 0)} of maps {median}"
+    return f"{text}, so its shape proves little" if proves_little(split, layer) else text
 
 
 def proves_little(split: SplitFindings, layer: str) -> bool:
@@ -156,10 +155,10 @@ def bounds_line(split: SplitFindings, layer: str) -> str:
         return (
             f"{where}: the {BOUNDS} bounds are not judged, some fit has seen too few coins or maps for bounds"
         )
-    said = f"{where}: the truth lay within the {BOUNDS} bounds {percent(found.overall, 0)} of the time"
+    text = f"{where}: the truth lay within the {BOUNDS} bounds {percent(found.overall, 0)} of the time"
     if found.low is None or found.high is None:
-        return f"{said}, without an interval"
-    ends = f"{said} ({100 * found.low:.0f} to {percent(found.high, 0)})"
+        return f"{text}, without an interval"
+    ends = f"{text} ({100 * found.low:.0f} to {percent(found.high, 0)})"
     if found.high < LEVEL:
         return f"{ends}: they are too narrow"
     return f"{ends}: they are too wide" if found.low > LEVEL else ends
@@ -170,12 +169,12 @@ def recall_line(split: SplitFindings, layer: str) -> str:
     score = split.of(BOTH, layer).of("recall_5")
     fitted, chance = score.means[FITTED], score.means[CHANCE]
     if fitted is None or chance is None:
-        return f"{_whose(split, layer)}: no map passes the gate, nothing is said of clusters"
+        return f"{_whose(split, layer)}: no map passes the gate, no conclusion on clusters"
     found, by_chance = percent(fitted, 0), percent(chance, 0)
-    said = f"{_whose(split, layer)}: finds {found} of the five largest clusters, chance {by_chance}"
+    text = f"{_whose(split, layer)}: finds {found} of the five largest clusters, chance {by_chance}"
     gain = score.gain(CHANCE)
     shown = gain is not None and gain.shown and not proves_little(split, layer)
-    return said if shown else f"{said}: not shown to be more than chance"
+    return text if shown else f"{text}: not shown to be more than chance"
 
 
 def _whose(split: SplitFindings, layer: str) -> str:
@@ -204,24 +203,24 @@ def setting_lines(findings: Findings) -> Iterator[str]:
 def chosen_words(split: SplitFindings) -> str:
     """How many variants the fits tried, and what they chose for themselves."""
     choices = sorted(_choice(one) for one in split.chosen)
-    told = [f"{name} ({len(list(same))})" for name, same in groupby(choices)]
+    chosen = [f"{name} ({len(list(same))})" for name, same in groupby(choices)]
     variants = sum(one.coordinates_tried + one.ridges_tried for one in split.chosen)
     fits = counted(len(split.chosen), "fit")
-    return f"{fits} tried {counted(variants, 'variant')} on what each had seen, and chose {'; '.join(told)}"
+    return f"{fits} tried {counted(variants, 'variant')} on what each had seen, and chose {'; '.join(chosen)}"
 
 
 def window_line(findings: Findings) -> str:
     if findings.window is None:
         return "no final window is set aside: too few days"
     window = findings.window
-    told = f"{window.first_day} to {window.last_day}, {counted(window.pairs, 'pair')}"
+    days = f"{window.first_day} to {window.last_day}, {counted(window.pairs, 'pair')}"
     if any(split.name == FINAL for split in findings.splits):
-        return f"the final window ({told}) is opened: what it says cannot be tried again"
-    said = f"set aside, and not looked at: the final window, {told}; `validate open-final` judges it, once"
+        return f"the final window ({days}) is opened: it cannot be judged again"
+    text = f"set aside, and not looked at: the final window, {days}; `validate open-final` judges it, once"
     if window.blocks >= FEWEST_BLOCKS:
-        return said
+        return text
     blocks = counted(window.blocks, "block")
-    return f"{said}, and could make no claim by now: {blocks} of coin and days, {FEWEST_BLOCKS} are needed"
+    return f"{text}, and could make no claim by now: {blocks} of coin and days, {FEWEST_BLOCKS} are needed"
 
 
 def _skill_sentence(splits: Sequence[SplitFindings]) -> str:
@@ -229,8 +228,8 @@ def _skill_sentence(splits: Sequence[SplitFindings]) -> str:
     others = [split.name for split in splits if not split.skill]
     if not shown:
         return f"No skill is shown on {listed(others)}."
-    said = f"The fit shows skill on {listed(shown)}: nearer to the crowd's map than a copied shape and than chance"
-    return f"{said}; not on {listed(others)}." if others else f"{said}."
+    text = f"The fit shows skill on {listed(shown)}: nearer to the crowd's map than a copied shape and than chance"
+    return f"{text}; not on {listed(others)}." if others else f"{text}."
 
 
 def _rivals_sentence(splits: Sequence[SplitFindings]) -> str:

@@ -28,6 +28,7 @@ from liqtruth.heatmap.drawing.view import (
     CUMULATIVE,
     View,
     age_line,
+    axis_unit,
     bounds_lines,
     data_moment,
     head_lines,
@@ -61,7 +62,7 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
     """
     import plotly.graph_objects as go
 
-    view = zoomed(heatmap, BARS_EACH_WAY)
+    view, unit = zoomed(heatmap, BARS_EACH_WAY), axis_unit(heatmap)[1]
     figure = go.Figure()
     for trace in _bars(heatmap, view) + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
@@ -72,9 +73,9 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
         margin={"t": 150 + 16 * max(len(lines) - 2, 0) if captioned else 64, "b": 96},
         legend=LEGEND_BELOW,
         barmode="overlay",
-        xaxis={"title": {"text": f"{per_bin(view)} (million USD)"}, "rangemode": "tozero"},
+        xaxis={"title": {"text": f"{per_bin(view)} ({unit})"}, "rangemode": "tozero"},
         xaxis2={
-            "title": {"text": f"{CUMULATIVE} (million USD)"}, "rangemode": "tozero", "side": "top",
+            "title": {"text": f"{CUMULATIVE} ({unit})"}, "rangemode": "tozero", "side": "top",
             "overlaying": "x", "showgrid": False, "tickmode": "auto",
         },
         yaxis={
@@ -125,14 +126,16 @@ def write_png(heatmap: Heatmap, path: Path) -> None:
     write_figure_png(map_figure(heatmap), path)
 
 
-def write_figure_png(figure: go.Figure, path: Path) -> None:
-    """As `write_png`, of any figure."""
+def write_figure_png(
+    figure: go.Figure, path: Path, *, width: int = 1280, height: int = 880, scale: float = 1
+) -> None:
+    """As `write_png`, of any figure; `width` and `height` in pixels, each drawn `scale` times as fine."""
     try:
         import kaleido
 
         picture = kaleido.calc_fig_sync(
             figure.to_dict(),
-            opts={"format": "png", "width": 1280, "height": 880, "scale": 1},
+            opts={"format": "png", "width": width, "height": height, "scale": scale},
             kopts={"enable_sandbox": False, "timeout": 60},
         )
     except ImportError as error:
@@ -144,23 +147,23 @@ def write_figure_png(figure: go.Figure, path: Path) -> None:
 
 
 def _bars(heatmap: Heatmap, view: View) -> list[go.Bar]:
-    """One bar trace per side: million USD by price."""
+    """One bar trace per side: amounts by price, as a rule in million USD."""
     import plotly.graph_objects as go
 
-    traces = []
+    traces, (size, unit) = [], axis_unit(heatmap)
     distance = 100 * (view.centers / heatmap.mark_px - 1)
     for name, mass, color in (("longs", view.long_usd, LONG), ("shorts", view.short_usd, SHORT)):
         shown = mass > 0
         traces.append(
             go.Bar(
-                x=mass[shown] / 1e6,
+                x=mass[shown] / size,
                 y=view.centers[shown],
                 width=0.9 * np.diff(view.edges)[shown],
                 orientation="h",
                 name=f"{name} liquidated",
                 marker={"color": color, "line": {"width": 0}},
-                customdata=_hover_columns(view, mass, distance)[shown],
-                hovertemplate=_hover(view),
+                customdata=_hover_columns(view, mass / size, distance)[shown],
+                hovertemplate=_hover(view, unit),
                 xaxis="x",
             )
         )
@@ -169,14 +172,14 @@ def _bars(heatmap: Heatmap, view: View) -> list[go.Bar]:
 
 def _hover_columns(view: View, mass: FloatArray, distance: FloatArray) -> Any:
     counts = np.zeros_like(mass) if view.positions is None else view.positions
-    return np.column_stack([view.edges[:-1], view.edges[1:], distance, mass / 1e6, counts])
+    return np.column_stack([view.edges[:-1], view.edges[1:], distance, mass, counts])
 
 
-def _hover(view: View) -> str:
+def _hover(view: View, unit: str) -> str:
     positions = "" if view.positions is None else "<br>%{customdata[4]:,.0f} positions"
     return (
         "%{customdata[0]:,.6~g} to %{customdata[1]:,.6~g}<br>%{customdata[2]:+.1f} % from the mark<br>"
-        "%{customdata[3]:,.3f} million USD" + positions
+        f"%{{customdata[3]:,.3f}} {unit}{positions}"
     )
 
 
@@ -184,7 +187,8 @@ def _curves(heatmap: Heatmap, view: View, xaxis: str) -> list[go.Scatter]:
     import plotly.graph_objects as go
 
     low, high = np.searchsorted(heatmap.grid.edges, [view.edges[0] * (1 - 1e-9), view.edges[-1] * (1 + 1e-9)])
-    edges, curve = heatmap.grid.edges[low:high], heatmap.cumulative()[low:high] / 1e6
+    size, unit = axis_unit(heatmap)
+    edges, curve = heatmap.grid.edges[low:high], heatmap.cumulative()[low:high] / size
     below = edges <= heatmap.mark_px * (1 + 1e-12)
     above = edges >= heatmap.mark_px * (1 - 1e-12)
     return [
@@ -195,7 +199,7 @@ def _curves(heatmap: Heatmap, view: View, xaxis: str) -> list[go.Scatter]:
             name=f"{name}, cumulative",
             line={"color": color, "width": 1.5, "dash": "dot"},
             xaxis=xaxis,
-            hovertemplate="from the mark to %{y:,.6~g}: %{x:,.2f} million USD<extra></extra>",
+            hovertemplate=f"from the mark to %{{y:,.6~g}}: %{{x:,.2f}} {unit}<extra></extra>",
         )
         for name, part, color in (("longs", below, LONG_LINE), ("shorts", above, SHORT_LINE))
     ]

@@ -97,8 +97,12 @@ def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
 
 
 def _title(series: HeatmapSeries) -> str:
-    kind = {"exact": "exact positions", "modelled": f"model {series.model}".strip()}
-    return f"{series.coin} on {series.venue}: {kind.get(series.source, series.source)} over time"
+    kind = {
+        "exact": "exact positions",
+        "modelled": f"model {series.model}",
+        "imported": f"imported {series.model}",
+    }
+    return f"{series.coin} on {series.venue}: {kind[series.source].strip()} over time"
 
 
 def _about(series: HeatmapSeries, edges: FloatArray) -> list[str]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from liqtruth.heatmap.drawing.view import (
     View,
     age_line,
+    amount,
     data_moment,
     head_lines,
     moves_rows,
@@ -20,7 +21,7 @@ from liqtruth.heatmap.drawing.view import (
     zoomed,
 )
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.text import STYLES, grade, price, usd
+from liqtruth.heatmap.text import STYLES, grade, price
 
 LONG: Final = "green"
 SHORT: Final = "red"
@@ -76,7 +77,8 @@ def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:
             table.add_row(Text(price(heatmap.mark_px), style="bold yellow"), "mark", "─" * bar_width, "", "")
         style = SHORT if bar >= middle else LONG
         distance = 100 * (view.centers[bar] / heatmap.mark_px - 1)
-        cells = (usd(mass[bar]), usd(cumulative[bar])) if mass[bar] > 0 else ("", usd(cumulative[bar]))
+        so_far = amount(heatmap, cumulative[bar])
+        cells = (amount(heatmap, mass[bar]), so_far) if mass[bar] > 0 else ("", so_far)
         drawn = Text(blocks(mass[bar] / top, bar_width), style=style)
         table.add_row(price(view.centers[bar]), f"{distance:+.1f} %", drawn, *cells)
     return table

@@ -137,8 +137,10 @@ def coverage_line(heatmap: Heatmap) -> str:
     """Share of open interest per side, positions and age; a filtered map states the filter, then this of the whole."""
     coverage = heatmap.coverage
     share = coverage.share
-    seen = _sides(coverage.seen_usd)
-    if share is None:
+    seen = _sides(heatmap, coverage.seen_usd)
+    if share is None and not _in_usd(heatmap):
+        line = f"adds up to {seen} in the vendor's own unit"
+    elif share is None:
         line = f"open interest unknown; seen {seen}"
     else:
         verb = "places" if heatmap.source == "modelled" else "covers"
@@ -154,7 +156,7 @@ def coverage_line(heatmap: Heatmap) -> str:
         last = "series end" if heatmap.source == "modelled" else "oldest read"
         line += f", {last} {age(coverage.oldest_age_s)} before its moment"
     return (
-        f"{heatmap.filtered_by}: {_sides(heatmap.total_usd)}, of a whole that {line}"
+        f"{heatmap.filtered_by}: {_sides(heatmap, heatmap.total_usd)}, of a whole that {line}"
         if heatmap.only
         else line
     )
@@ -176,11 +178,14 @@ def head_lines(heatmap: Heatmap) -> tuple[str, ...]:
 
 def remainder_line(heatmap: Heatmap) -> str:
     """Notional that is not in the grid, and why."""
-    parts = [f"no price liquidates {_sides(heatmap.never_usd)}", f"off the grid {_sides(heatmap.beyond_usd)}"]
+    never, beyond = (_sides(heatmap, part) for part in (heatmap.never_usd, heatmap.beyond_usd))
+    parts = [f"no price liquidates {never}", f"off the grid {beyond}"]
     if heatmap.coverage.unknown_usd.total:
-        parts.append(f"collateral unknown {_sides(heatmap.coverage.unknown_usd)}")
+        parts.append(f"collateral unknown {_sides(heatmap, heatmap.coverage.unknown_usd)}")
     if heatmap.coverage.crossed_positions:
-        parts.append(f"already past their price {_sides(heatmap.coverage.crossed_usd)}, booked at the mark")
+        parts.append(
+            f"already past their price {_sides(heatmap, heatmap.coverage.crossed_usd)}, booked at the mark"
+        )
     return "not drawn: " + "; ".join(parts)
 
 
@@ -224,5 +229,24 @@ def side_notes(heatmap: Heatmap) -> tuple[str, ...]:
     return (remainder_line(heatmap), *bounds_note, *lacking, *found, *notes)
 
 
-def _sides(amount: Sides) -> str:
-    return f"{usd(amount.long)} long / {usd(amount.short)} short"
+def _sides(heatmap: Heatmap, amounts: Sides) -> str:
+    return f"{amount(heatmap, amounts.long)} long / {amount(heatmap, amounts.short)} short"
+
+
+def amount(heatmap: Heatmap, value: float) -> str:
+    """An amount of a map in the map's own unit: `$1.2M`, `1.2M` where a vendor does not state it, `1.2 %`."""
+    if _in_usd(heatmap):
+        return usd(value)
+    return f"{value:.3g} %" if axis_unit(heatmap)[0] == 1.0 else usd(value).removeprefix("$")
+
+
+def axis_unit(heatmap: Heatmap) -> tuple[float, str]:
+    """By what amounts are divided to be drawn, and what they are then."""
+    if _in_usd(heatmap):
+        return 1e6, "million USD"
+    percent_of_map = heatmap.origin is not None and heatmap.origin.unit == "percent"
+    return (1.0, "percent of the map") if percent_of_map else (1e6, "million, in the vendor's own unit")
+
+
+def _in_usd(heatmap: Heatmap) -> bool:
+    return heatmap.origin is None or heatmap.origin.unit == "usd"

@@ -97,14 +97,14 @@ def _pairs_of_day(
     prior: LeverageModel,
     coordinates: Sequence[Coordinate],
 ) -> list[Sample]:
-    held = true_positions(then, HYPERLIQUID)
+    stored = true_positions(then, HYPERLIQUID)
     record = Record.following(whole, then, then.venue(HYPERLIQUID))
     return [
         sample_of(
             coin,
             last_days(series_of(record, column), window_days),
             venue_named(HYPERLIQUID),
-            held.filter(pl.col("coin") == coin),
+            stored.filter(pl.col("coin") == coin),
             prior,
             half_of_initial(coin),
             coordinates=coordinates,

@@ -59,9 +59,9 @@ def map_of(
 
     Without `open_interest_usd` the map has seen everything: both sides are whole.
     """
-    held = levels if isinstance(levels, pl.DataFrame) else frame(levels, mark_px)
+    stored = levels if isinstance(levels, pl.DataFrame) else frame(levels, mark_px)
     seen = Sides(
-        *(float(held.filter(pl.col("side") == side)["notional_usd"].sum()) for side in ("long", "short"))
+        *(float(stored.filter(pl.col("side") == side)["notional_usd"].sum()) for side in ("long", "short"))
     )
     about = {
         "coin": "BTC",
@@ -72,11 +72,11 @@ def map_of(
         "coverage": Coverage(
             open_interest_usd=open_interest_usd or min(seen) or max(seen),
             seen_usd=seen,
-            positions=held.height,
-            accounts=held.height,
+            positions=stored.height,
+            accounts=stored.height,
         ),
     }
-    return Heatmap.from_levels(held, grid or PriceGrid.around(mark_px), **{**about, **more})
+    return Heatmap.from_levels(stored, grid or PriceGrid.around(mark_px), **{**about, **more})
 
 
 def crowd(

@@ -28,11 +28,11 @@ PIECES: Final = 4
 
 @dataclass(frozen=True)
 class ScoredMarket:
-    """`days` of bars of `bar`; liquidations of the last `heard_days` follow the map of `truth`."""
+    """`days` of bars of `bar`; liquidations of the last `recorded_days` follow the map of `truth`."""
 
     days: int = 9
     bar: timedelta = timedelta(minutes=15)
-    heard_days: int = 6
+    recorded_days: int = 6
     truth: str = "bell"
     seed: int = 3
     coverage: float = 1.0
@@ -47,9 +47,9 @@ class ScoredMarket:
 def store_market(store: Store, market: ScoredMarket) -> None:
     """Candles, open interest, liquidations and the span of listening."""
     store_prices(store, market)
-    heard_from = market.end - timedelta(days=market.heard_days)
-    told = {"ts": [heard_from], "until": [market.end], "coverage": [market.word]}
-    merge(store, "listening", conform(pl.DataFrame(told), "listening"))
+    heard_from = market.end - timedelta(days=market.recorded_days)
+    result = {"ts": [heard_from], "until": [market.end], "coverage": [market.word]}
+    merge(store, "listening", conform(pl.DataFrame(result), "listening"))
     merge(store, "liquidations", liquidations(store, market))
 
 
@@ -71,14 +71,14 @@ def store_prices(store: Store, market: ScoredMarket) -> None:
             "volume": rng.gamma(2.0, 900.0, count),
         }
     )
-    held = pl.DataFrame(
+    stored = pl.DataFrame(
         {
             "ts": [START, *(start + market.bar for start in starts)],
             "open_interest": 1e5 * np.exp(np.cumsum(rng.normal(0, 0.008, count + 1))),
         }
     )
     merge(store, "candles", conform(candles, "candles"))
-    merge(store, "open_interest", conform(held, "open_interest"))
+    merge(store, "open_interest", conform(stored, "open_interest"))
 
 
 def liquidations(store: Store, market: ScoredMarket) -> pl.DataFrame:
@@ -86,7 +86,7 @@ def liquidations(store: Store, market: ScoredMarket) -> pl.DataFrame:
 
     In `PIECES` equal parts of the way, each at its middle; empty ones are none.
     """
-    span = timedelta(days=market.heard_days)
+    span = timedelta(days=market.recorded_days)
     series = model_series(store, COIN, VENUE, market.truth, span + HOUR, HOUR, at=market.end)
     moments = np.array([round(at.timestamp() * 1000) for at in series.times])
     path = load_path(store, VENUE, COIN, series.times[0], market.end)
@@ -108,15 +108,15 @@ def liquidations(store: Store, market: ScoredMarket) -> pl.DataFrame:
 
 
 def _rows(at_ms: np.ndarray, side: str, px: FloatArray, usd: FloatArray) -> pl.DataFrame:
-    told = usd > 0
+    result = usd > 0
     return pl.DataFrame(
         {
-            "ts": pl.from_epoch(pl.Series(at_ms[told]), "ms").dt.replace_time_zone("UTC"),
-            "id": [f"{side} {ms}" for ms in at_ms[told]],
-            "side": [side] * int(told.sum()),
-            "px": px[told],
-            "coins": usd[told] / px[told],
-            "notional_usd": usd[told],
+            "ts": pl.from_epoch(pl.Series(at_ms[result]), "ms").dt.replace_time_zone("UTC"),
+            "id": [f"{side} {ms}" for ms in at_ms[result]],
+            "side": [side] * int(result.sum()),
+            "px": px[result],
+            "coins": usd[result] / px[result],
+            "notional_usd": usd[result],
         }
     )
 

@@ -83,10 +83,10 @@ class Then:
     def within_usd(self, side: str, reach_pct: float) -> Mapping[str, float]:
         """Notional of one side that a move of `reach_pct` would liquidate: of the crowd's map, which a model is fitted
         to, and of the raw one."""
-        held = holdings_on(side, self.positions, self.series)
-        near = held.away < abs(np.log1p((-reach_pct if side == "long" else reach_pct) / 100))
+        stored = holdings_on(side, self.positions, self.series)
+        near = stored.away < abs(np.log1p((-reach_pct if side == "long" else reach_pct) / 100))
         usd = float(self.series.bars.open_interest[-1]) * self.series.mark_px
-        return {"crowd": float(held.crowd[near].sum()) * usd, "raw": float(held.share[near].sum()) * usd}
+        return {"crowd": float(stored.crowd[near].sum()) * usd, "raw": float(stored.share[near].sum()) * usd}
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ class ShiftedVenue:
             coin, kind.tiers[0][1], float(kind.max_leverage), "a synthetic venue's first tier"
         )
 
-    def told(self, coverage: float, coin: str = COIN, seed: int = 0) -> pl.DataFrame:
+    def reported(self, coverage: float, coin: str = COIN, seed: int = 0) -> pl.DataFrame:
         """What a feed tells that pushes each liquidation with this chance."""
         everything = self.liquidations[coin]
-        heard = np.random.default_rng(seed).random(everything.height) < coverage
-        return everything.filter(pl.Series(heard))
+        recorded = np.random.default_rng(seed).random(everything.height) < coverage
+        return everything.filter(pl.Series(recorded))
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _run(
         for column, coin in enumerate(spec.coins):
             moments[coin].append(Then(positions.filter(pl.col("coin") == coin), series_of(record, column)))
     liquidations = {coin: _liquidations(market, result, column) for column, coin in enumerate(spec.coins)}
-    return ShiftedVenue(kind, {coin: tuple(held) for coin, held in moments.items()}, liquidations)
+    return ShiftedVenue(kind, {coin: tuple(stored) for coin, stored in moments.items()}, liquidations)
 
 
 def _liquidations(market: Market, result: VenueResult, column: int) -> pl.DataFrame:
@@ -190,7 +190,7 @@ def _liquidations(market: Market, result: VenueResult, column: int) -> pl.DataFr
     forced = (tape.kind == LIQUIDATION) & (tape.coin == column) & (tape.point >= market.first_point)
     rows = np.flatnonzero(forced)
     coins, px = np.abs(tape.lots[rows]) / asset.lot_scale, tape.px[rows] / asset.px_scale
-    told = pl.DataFrame(
+    reported = pl.DataFrame(
         {
             "ts": market.path.times_ms[tape.point[rows]] - 1,
             "id": [str(row) for row in rows],
@@ -201,4 +201,4 @@ def _liquidations(market: Market, result: VenueResult, column: int) -> pl.DataFr
         }
     )
     moments = pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC")
-    return told.with_columns(moments).cast(dict(LIQUIDATIONS))  # type: ignore[arg-type]
+    return reported.with_columns(moments).cast(dict(LIQUIDATIONS))  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ def zones(seed: int, days: int = 20, every_h: int = 12, top: int = 5) -> MajorZo
     return MajorZones(times, np.full(times.size, 100.0), away, np.ones(away.shape))
 
 
-def value(told: Estimate | None) -> float:
-    assert told is not None
-    return told.value
+def value(result: Estimate | None) -> float:
+    assert result is not None
+    return result.value
 
 
 class TestAlign:
@@ -116,7 +116,7 @@ LOWER = Estimate(-1.0, -1.5, -0.5)
 
 class TestClaims:
     @pytest.mark.parametrize(
-        ("claim", "figure", "difference", "said"),
+        ("claim", "figure", "difference", "expected"),
         [
             (0, Estimate(65.0, 61.0, 69.0), BETTER, "holds"),
             (0, Estimate(65.0, 61.0, 69.0), NO_BETTER, "holds but is what chance gives"),
@@ -132,9 +132,9 @@ class TestClaims:
         ],
     )
     def test_a_verdict_looks_at_range_interval_and_chance(
-        self, claim: int, figure: Estimate | None, difference: Estimate | None, said: str
+        self, claim: int, figure: Estimate | None, difference: Estimate | None, expected: str
     ) -> None:
-        assert verdict(CLAIMS[claim], figure, difference, "of this").text == said
+        assert verdict(CLAIMS[claim], figure, difference, "of this").text == expected
 
     def test_an_interval_that_reaches_into_the_range_decides_nothing(self) -> None:
         assert verdict(CLAIMS[0], Estimate(58.0, 50.0, 66.0), BETTER, "").code == "claim_unknown"
@@ -157,6 +157,6 @@ class TestClaims:
         assert found[0].verdict.text == "not known, because this horizon was not scored"
 
 
-def test_an_alignment_says_how_many_clusters_it_is_of() -> None:
+def test_an_alignment_states_how_many_clusters_it_is_of() -> None:
     found: Alignment = align(zones(1, days=2, top=2), zones(2, days=2, top=4))
     assert (found.moments, found.clusters, found.blocks) == (4, 16, 2)

@@ -21,7 +21,12 @@ from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.record import Calibrated, load, save
 from liqtruth.compare.calibration.samples import Sample, SampleRefused, SideSample, sample_of, smoothed
-from liqtruth.compare.calibration.shown import distribution_figure, shown, shown_lines, standing_figure
+from liqtruth.compare.calibration.shown import (
+    distribution_figure,
+    implied_leverage_figure,
+    shown,
+    shown_lines,
+)
 from liqtruth.compare.calibration.side_fit import (
     Normal,
     SideFit,
@@ -133,7 +138,7 @@ class TestWhatIsFitted:
         assert fit.shares == pytest.approx(PRIOR_SHARES, abs=1e-9)
 
     def test_shares_are_those_of_a_whole_whatever_the_target(self, pairs: tuple[Sample, ...]) -> None:
-        """A target of five times what all open interest could draw: the sum is held at one, and that is said."""
+        """A target of five times what all open interest could draw: the sum is limited to one, and that is stated."""
         fit = fitted(tuple(retargeted(pair, log_normal_shares(8.0, 0.6, 5.0)) for pair in pairs))
         assert fit.at_most_one
         assert fit.shares.min() >= 0
@@ -180,17 +185,17 @@ class TestNullModel:
 class TestTargets:
     @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(1e-6, 0.2)))
     def test_cutting_large_positions_keeps_the_mass_and_the_order(self, shares: FloatArray) -> None:
-        held = replace(holdings_at(np.ones(len(shares)), parts=1), share=shares)
-        assert held.crowd.sum() == pytest.approx(shares.sum())
-        assert held.cut.max() <= LARGEST_SHARE
-        assert np.all(np.diff(held.crowd[np.argsort(shares)]) >= -1e-15)
+        stored = replace(holdings_at(np.ones(len(shares)), parts=1), share=shares)
+        assert stored.crowd.sum() == pytest.approx(shares.sum())
+        assert stored.cut.max() <= LARGEST_SHARE
+        assert np.all(np.diff(stored.crowd[np.argsort(shares)]) >= -1e-15)
 
     def test_one_whale_does_not_move_the_crowds_shape(self) -> None:
         series = random_series(1)
         crowd = whole_market(series, 1)
-        held = float(series.bars.open_interest[-1])
+        stored = float(series.bars.open_interest[-1])
         whale = pl.DataFrame(
-            {"szi": [0.5 * held], "liq_px": [0.9 * series.mark_px], "mark_px": [series.mark_px]}
+            {"szi": [0.5 * stored], "liq_px": [0.9 * series.mark_px], "mark_px": [series.mark_px]}
         )
         half = crowd.with_columns(
             pl.when(pl.col("szi") > 0).then(pl.col("szi") / 2).otherwise("szi").alias("szi")
@@ -285,7 +290,7 @@ class TestIntervals:
 
 
 class TestWhatTheDataTell:
-    def test_a_band_is_told_as_far_as_the_fit_follows_it(self, pairs: tuple[Sample, ...]) -> None:
+    def test_a_band_is_reported_as_far_as_the_fit_follows_it(self, pairs: tuple[Sample, ...]) -> None:
         """A small change of the prior's shares in 7-15x, spread evenly, moves the fitted band as was promised; so
         small that no share comes to its bound."""
         inside = (LEVERAGE >= 7) & (LEVERAGE < 15)
@@ -296,14 +301,14 @@ class TestWhatTheDataTell:
         assert min(fit.shares[:, fit.free].min() for fit in fits) > 0
         assert (after - before) / asked == pytest.approx(resolved_by_data(fits[0], LEVERAGE)[2], abs=0.02)
 
-    def test_without_data_nothing_is_told(self, pairs: tuple[Sample, ...]) -> None:
+    def test_without_data_nothing_is_reported(self, pairs: tuple[Sample, ...]) -> None:
         bare = [without_columns(pair.long) for pair in pairs]
         fit = fit_side(bare, [pair.block for pair in pairs], PRIOR_SHARES, separable(pairs, PRIOR))
-        told = resolved_by_data(fit, LEVERAGE)
-        assert [value for value in told if value is not None] == pytest.approx([0.0] * 4)
+        listed = resolved_by_data(fit, LEVERAGE)
+        assert [value for value in listed if value is not None] == pytest.approx([0.0] * 4)
 
-    def test_bands_below_3x_are_told_by_nothing(self, made: Calibrated) -> None:
-        assert made.record.long.bands[0].told is None
+    def test_bands_below_3x_are_reported_by_nothing(self, made: Calibrated) -> None:
+        assert made.record.long.bands[0].resolution is None
 
 
 class TestFiles:
@@ -341,7 +346,9 @@ def test_the_picture_has_bars_with_intervals_and_three_baselines_a_side(made: Ca
         assert max(end for end in figure.data[0].error_y.array if end is not None) > 0
         assert figure.data[0].error_y.array[0] is None
         assert sum(figure.data[0].y) == pytest.approx(100)
-        assert [trace.type for trace in standing_figure(getattr(made.record, side.side)).data] == ["bar"]
+        assert [trace.type for trace in implied_leverage_figure(getattr(made.record, side.side)).data] == [
+            "bar"
+        ]
 
 
 def test_the_bound_on_the_sum_is_exact_where_it_is_needed() -> None:

@@ -152,7 +152,7 @@ class TestOwnShares:
 
 
 class TestTheModel:
-    def test_it_says_what_was_chosen(self, made: Calibrated) -> None:
+    def test_it_states_what_was_chosen(self, made: Calibrated) -> None:
         assert made.model.coordinate == "of-maximum"
         assert "as a part of their highest" in made.model.note
         assert made.record.choices.coordinate == "of-maximum"
@@ -229,11 +229,11 @@ class TestCoverage:
     def known(self, pair: Sample, small: float, coverage: float) -> Sample:
         """Half of the positions are of accounts of 50 thousand USD and hold this much of what was seen."""
 
-        def on(held: Holdings) -> Holdings:
-            count = len(held.share)
+        def on(stored: Holdings) -> Holdings:
+            count = len(stored.share)
             is_small = np.arange(count) < count // 2
             share = np.where(is_small, small / is_small.sum(), (1 - small) / (~is_small).sum())
-            return replace(held, share=share, account_usd=np.where(is_small, 5e4, 5e6))
+            return replace(stored, share=share, account_usd=np.where(is_small, 5e4, 5e6))
 
         return replace(
             pair,
@@ -247,9 +247,9 @@ class TestCoverage:
         assert [one.code for one in notes] == ["weighed_by_account"]
         assert weighed[0].long is whole.long
         assert reference_mix([weighed[1]], "long") is None
-        held = weighed[1].long.holdings
-        assert held.share[held.account_usd < 1e5].sum() == pytest.approx(0.6)
-        assert held.share.sum() == pytest.approx(1.0)
+        stored = weighed[1].long.holdings
+        assert stored.share[stored.account_usd < 1e5].sum() == pytest.approx(0.6)
+        assert stored.share.sum() == pytest.approx(1.0)
 
     def test_without_a_whole_reading_nothing_is_weighed_and_that_is_noted(
         self, shared: tuple[Sample, ...]

@@ -1,6 +1,6 @@
 """The fitted model on a synthetic venue, against exact maps of days that it has not seen.
 
-Synthetic, one coin, six days to fit on. The fit is of the crowd, so the crowd's map is what it is held against: every
+Synthetic, one coin, six days to fit on. The fit is of the crowd, so the crowd's map is what it is compared with: every
 position cut at the share of open interest at which the fit cuts it. In this venue two thirds of the mass near the
 mark are above that cut, and whales use other leverage than the crowd: on the raw map the fitted model beats equal
 tiers, and the prior only sometimes.

@@ -1,6 +1,8 @@
 """From what is stored to a fitted model, by the command line: pairs are found, refused with a reason, and shown."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,8 +54,8 @@ def stored_series(store: Store, series: MarketSeries) -> None:
         },
         schema=dict(DATASETS["candles"].schema),
     )
-    told = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
-    open_interest = conform(pl.DataFrame(told), DATASETS["open_interest"].schema)
+    result = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
+    open_interest = conform(pl.DataFrame(result), DATASETS["open_interest"].schema)
     for name, rows in (("candles", candles), ("open_interest", open_interest)):
         store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
 
@@ -62,13 +64,13 @@ def stored_reading(
     store: Store, series: MarketSeries, bar: int, coverage: float = 1.0, count: int = 300
 ) -> None:
     """A census right after a bar, and the market row that a sweep stores beside it."""
-    at, mark, held = (
+    at, mark, stored = (
         of_ms(int(series.end_ms[bar - 1])),
         float(series.bars.close[bar - 1]),
         float(series.bars.open_interest[bar]),
     )
     last = float(series.bars.open_interest[-1])
-    rows = whole_market(series, bar, count, coverage=coverage * held / last).with_columns(
+    rows = whole_market(series, bar, count, coverage=coverage * stored / last).with_columns(
         pl.col("liq_px") * (mark / series.mark_px),
         mark_px=pl.lit(mark),
         coin=pl.lit(COIN),
@@ -82,18 +84,42 @@ def stored_reading(
         id=f"census-{bar}", venue=VENUE, source="test", scope=Scope.CENSUS, as_of=at, accounts=1, positions=1
     )
     store.lake.write_reading(reading, {"positions": conform(rows, POSITIONS)})
-    row = Market(venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=held, max_leverage=20)
+    row = Market(
+        venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=stored, max_leverage=20
+    )
     store_markets(store.database, [row])
 
 
-@pytest.fixture
-def market(store: Store) -> MarketSeries:
+@pytest.fixture(scope="module")
+def market() -> MarketSeries:
+    return random_series(11)
+
+
+@pytest.fixture(scope="module")
+def read(market: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Four readings on as many days, the second of them of half of the positions."""
-    series = random_series(11)
-    stored_series(store, series)
-    for bar in READ_AT:
-        stored_reading(store, series, bar, coverage=0.5 if bar == READ_AT[1] else 1.0)
-    return series
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("calibration"))) as store:
+        stored_series(store, market)
+        for bar in READ_AT:
+            stored_reading(store, market, bar, coverage=0.5 if bar == READ_AT[1] else 1.0)
+        yield store
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A store with a fit of all its readings, and what `calibrate fit` printed."""
+
+    store: Store
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def fitted(read: Store) -> Iterator[Fitted]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GLOBALS, "data_dir", read.settings.data_dir)
+        result = CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False)
+        assert result.exit_code == 0
+        yield Fitted(read, result.stdout)
 
 
 def gathered(store: Store, **more: object) -> Gathered:
@@ -101,42 +127,43 @@ def gathered(store: Store, **more: object) -> Gathered:
 
 
 class TestPairs:
-    def test_each_reading_gives_one_pair_at_its_own_moment(self, store: Store, market: MarketSeries) -> None:
-        found = gathered(store)
+    def test_each_reading_gives_one_pair_at_its_own_moment(self, read: Store, market: MarketSeries) -> None:
+        found = gathered(read)
         assert [pair.as_of for pair in found.pairs] == [
             of_ms(int(market.end_ms[bar - 1])) for bar in (200, 248, 300)
         ]
         assert all(pair.synthetic for pair in found.pairs)
         assert {pair.highest_leverage for pair in found.pairs} == {20.0}
 
-    def test_what_has_no_pair_says_why(self, store: Store, market: MarketSeries) -> None:
-        reasons = {one.reason for one in gathered(store).refused}
+    def test_what_has_no_pair_gives_the_reason(self, read: Store) -> None:
+        reasons = {one.reason for one in gathered(read).refused}
         assert any("50% of open interest is covered by longs, 60% needed" in reason for reason in reasons)
         assert any("no position was read in the 6.0 h before" in reason for reason in reasons)
 
-    def test_only_moments_asked_for_are_taken(self, store: Store, market: MarketSeries) -> None:
+    def test_only_moments_asked_for_are_taken(self, read: Store, market: MarketSeries) -> None:
         end = of_ms(int(market.end_ms[250]))
-        assert len(gathered(store, end=end, step=HOUR).pairs) == 2
-        assert len(gathered(store, start=end - 5 * HOUR, end=end, step=HOUR).pairs) == 1
+        assert len(gathered(read, end=end, step=HOUR).pairs) == 2
+        assert len(gathered(read, start=end - 5 * HOUR, end=end, step=HOUR).pairs) == 1
 
-    def test_nothing_left_is_one_line_with_figures_and_remedy(self, store: Store) -> None:
-        series = random_series(11)
-        stored_series(store, series)
-        stored_reading(store, series, 200, coverage=0.3)
+    def test_nothing_left_is_one_line_with_figures_and_remedy(
+        self, store: Store, market: MarketSeries
+    ) -> None:
+        stored_series(store, market)
+        stored_reading(store, market, 200, coverage=0.3)
         with pytest.raises(
             MissingData, match=r"no pair of SOL is left of 1 moments; SOL 1 times: 30% .*feed watch hyper"
         ):
             gathered(store)
 
-    def test_a_coin_that_nobody_read_is_unknown(self, store: Store, market: MarketSeries) -> None:
+    def test_a_coin_that_nobody_read_is_unknown(self, read: Store) -> None:
         with pytest.raises(UnknownCoin):
-            gather(store, ["DOGE"], PRIOR)
+            gather(read, ["DOGE"], PRIOR)
 
-    def test_times_that_are_none_are_refused(self, store: Store, market: MarketSeries) -> None:
+    def test_times_that_are_none_are_refused(self, read: Store, market: MarketSeries) -> None:
         with pytest.raises(BadInput, match="nothing lies between"):
-            gathered(store, start=market.as_of + HOUR)
+            gathered(read, start=market.as_of + HOUR)
         with pytest.raises(BadInput, match="take a longer --step"):
-            gathered(store, step=timedelta(seconds=1))
+            gathered(read, step=timedelta(seconds=1))
 
     def test_old_rows_and_unknown_collateral_are_not_known(self) -> None:
         series = random_series(1)
@@ -151,18 +178,10 @@ class TestPairs:
 
 
 class TestCommands:
-    @pytest.fixture
-    def data_dir(self, store: Store, market: MarketSeries, monkeypatch: pytest.MonkeyPatch) -> Path:
-        settings: Settings = store.settings
-        monkeypatch.setattr(GLOBALS, "data_dir", settings.data_dir)
-        return settings.data_dir
-
-    def test_fit_show_and_list(self, data_dir: Path, tmp_path: Path) -> None:
-        told = CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False)
-        assert told.exit_code == 0
-        assert "synthetic: fitted on exact positions of hyperliquid SOL" in told.stdout
-        assert "intervals: 200 draws of 3 blocks" in told.stdout
-        assert (data_dir / "models" / "calibrated.json").is_file()
+    def test_fit_show_and_list(self, fitted: Fitted, tmp_path: Path) -> None:
+        assert "synthetic: fitted on exact positions of hyperliquid SOL" in fitted.printed
+        assert "intervals: 200 draws of 3 blocks" in fitted.printed
+        assert (fitted.store.settings.data_dir / "models" / "calibrated.json").is_file()
         page = tmp_path / "page.html"
         shown = CliRunner().invoke(
             calibrate_app, ["show", "--html", str(page), "--json", "-"], catch_exceptions=False
@@ -172,46 +191,45 @@ class TestCommands:
         assert [side["side"] for side in answer["sides"]] == ["long", "short"]
         assert len(answer["record"]["pairs"]) == 3
         assert set(answer["sides"][0]["beside"]) == {"tiers", "bell", "prior"}
-        listed = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
-        assert {one["name"]: one["kind"] for one in json.loads(listed.stdout)} == {
+        found = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
+        assert {one["name"]: one["kind"] for one in json.loads(found.stdout)} == {
             "prior": "prior",
             "calibrated": "fitted",
         }
 
-    def test_maps_are_drawn_with_the_fitted_model_by_its_name(self, data_dir: Path, store: Store) -> None:
-        CliRunner().invoke(calibrate_app, ["fit", COIN, "--name", "mine"], catch_exceptions=False)
-        drawn = modelled_map(store, COIN, VENUE, "vintages", weights="mine")
-        assert any("leverage model mine (fitted;" in line for line in texts(drawn.assumptions))
+    def test_maps_are_drawn_with_the_fitted_model_by_its_name(self, fitted: Fitted) -> None:
+        drawn = modelled_map(fitted.store, COIN, VENUE, "vintages", weights="calibrated")
+        assert any("leverage model calibrated (fitted;" in line for line in texts(drawn.assumptions))
 
-    def test_the_prior_is_shown_without_intervals(self, data_dir: Path) -> None:
-        told = CliRunner().invoke(calibrate_app, ["show", "prior"], catch_exceptions=False)
-        assert "no record of a fit: no intervals are known" in told.stdout
-        assert "not known" in told.stdout
+    @pytest.mark.usefixtures("fitted")
+    def test_the_prior_is_shown_without_intervals(self) -> None:
+        result = CliRunner().invoke(calibrate_app, ["show", "prior"], catch_exceptions=False)
+        assert "no record of a fit: no intervals are known" in result.stdout
+        assert "not known" in result.stdout
 
 
 class TestGate:
     """A fit on few positions is kept and shown, and takes nobody's place."""
 
     @pytest.fixture
-    def thin(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
-        series = random_series(11)
-        stored_series(store, series)
+    def thin(self, store: Store, market: MarketSeries, monkeypatch: pytest.MonkeyPatch) -> Path:
+        stored_series(store, market)
         for bar in READ_AT:
-            stored_reading(store, series, bar, count=30)
+            stored_reading(store, market, bar, count=30)
         monkeypatch.setattr(GLOBALS, "data_dir", store.settings.data_dir)
         return store.settings.data_dir
 
     def fit(self, *words: str) -> int:
-        told = CliRunner().invoke(calibrate_app, ["fit", COIN, *words])
-        assert told.exception is None or isinstance(told.exception, LiqtruthError)
-        return told.exception.exit_code if isinstance(told.exception, LiqtruthError) else told.exit_code
+        result = CliRunner().invoke(calibrate_app, ["fit", COIN, *words])
+        assert result.exception is None or isinstance(result.exception, LiqtruthError)
+        return result.exception.exit_code if isinstance(result.exception, LiqtruthError) else result.exit_code
 
     def test_it_is_not_in_use_until_it_is_chosen(self, thin: Path) -> None:
         assert self.fit() == 1
         with pytest.raises(MissingData, match="`liqtruth calibrate use calibrated-unproven`"):
             calibrated_model(thin, VENUE)
-        told = CliRunner().invoke(calibrate_app, ["use", "calibrated-unproven"], catch_exceptions=False)
-        assert told.exit_code == 0
+        result = CliRunner().invoke(calibrate_app, ["use", "calibrated-unproven"], catch_exceptions=False)
+        assert result.exit_code == 0
         assert calibrated_model(thin, VENUE).name == "calibrated-unproven"
 
     def test_the_model_in_use_stays_as_it_is(self, thin: Path) -> None:
@@ -224,14 +242,11 @@ class TestGate:
         assert kinds["calibrated"] == (True, None, None)
         assert kinds["calibrated-unproven"] == (False, "fit", False)
 
-    def test_under_a_name_that_is_not_in_use_it_is_written_as_asked(self, thin: Path) -> None:
-        assert self.fit("--name", "mine") == 1
-        assert {one.name: one.in_use for one in listed(thin)} == {"mine": False, "prior": False}
-
-    def test_a_map_of_it_says_on_how_little_it_rests_and_when_its_fit_saw_what(
+    def test_under_a_name_that_is_not_in_use_it_is_written_as_asked_and_its_maps_state_what_it_saw(
         self, thin: Path, store: Store, tmp_path: Path
     ) -> None:
-        self.fit("--name", "mine")
+        assert self.fit("--name", "mine") == 1
+        assert {one.name: one.in_use for one in listed(thin)} == {"mine": False, "prior": False}
         drawn = modelled_map(store, COIN, VENUE, "vintages", weights="mine")
         record = load(thin, "mine")[1]
         assert record is not None
@@ -241,13 +256,10 @@ class TestGate:
         assert read_map(tmp_path / "map.json").training == drawn.training
 
 
-@pytest.mark.usefixtures("market")
 def test_a_fit_that_passes_is_in_use_and_its_maps_may_be_ranked_on_what_it_has_not_seen(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    fitted: Fitted,
 ) -> None:
-    monkeypatch.setattr(GLOBALS, "data_dir", store.settings.data_dir)
-    assert CliRunner().invoke(calibrate_app, ["fit", COIN], catch_exceptions=False).exit_code == 0
-    drawn = modelled_map(store, COIN, VENUE, "calibrated")
+    drawn = modelled_map(fitted.store, COIN, VENUE, "calibrated")
     assert drawn.training is not None
     start, end = drawn.training.start, drawn.training.end
     assert start is not None

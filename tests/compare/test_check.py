@@ -15,6 +15,8 @@ from liqtruth.indexer.sweep.largest import Endpoint
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
+from tests.compare.imported import layouts
+from tests.compare.imported.layouts import written
 from tests.conftest import Run
 
 NOWHERE = "http://127.0.0.1:9"
@@ -64,6 +66,21 @@ def test_a_venue_that_the_exchange_has_not_is_named_and_stops_nothing(
     assert all(why.startswith("okx:") for why in checked.lacking)
 
 
+def test_a_row_of_a_vendors_file_is_checked_like_any_map(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    """On the range that it covers: what lies beyond its prices counts for nobody."""
+    plan = CheckPlan(coins=["BTC"], venues=[], coverage=0.3, within_s=20.0)
+    gathered(store, served, plan)
+    given = written(tmp_path, layouts.coinank_by_exchange())
+    checked = check_coin(store, CheckPlan(**{**vars(plan), "maps": [f"{given}#Hyperliquid"]}), "BTC")
+    found = checked.comparison.divergence
+    assert [model.summary.label for model in found.models] == ["hyperliquid coinank"]
+    assert found.range_pct < 11
+    assert "moments_apart" in {one.code for one in found.caveats}
+    assert checked.comparison.truth_map.covers is not None
+
+
 def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: SandboxServer) -> None:
     plan = CheckPlan(coins=["BTC"], venues=["binance"], coverage=0.3, days=5, within_s=20.0)
     gathered(store, served, plan)
@@ -98,10 +115,11 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     run("check", "BTC", "ETH", *common, "--coverage", "30", "-o", str(page))
     assert {path.name for path in tmp_path.glob("*.html")} == {"check-BTC.html", "check-ETH.html"}
     requests = served.requests["clearinghouseState"]
-    told = json.loads(run("check", "BTC", *common, "--coverage", "30", "--json").stdout)
+    result = json.loads(run("check", "BTC", *common, "--coverage", "30", "--json").stdout)
     assert served.requests["clearinghouseState"] == requests
     assert (
-        json.loads(run("check", "BTC", *common[4:], "--offline", "--json").stdout)["models"] == told["models"]
+        json.loads(run("check", "BTC", *common[4:], "--offline", "--json").stdout)["models"]
+        == result["models"]
     )
     both = json.loads(run("check", "BTC", "ETH", *common[4:], "--offline", "--json").stdout)
     assert [one["coin"] for one in both] == ["BTC", "ETH"]

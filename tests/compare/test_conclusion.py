@@ -65,8 +65,8 @@ def shown(divergence: Divergence) -> str:
 
 def open_layers(divergence: Divergence) -> list[str]:
     """Those that the gate lets speak, reckoned anew from the numbers of positions."""
-    held = {"raw": divergence.granularity, **{one.layer: one.granularity for one in divergence.layers}}
-    return [name for name, grains in held.items() if min(side.effective_least for side in grains) >= ENOUGH]
+    stored = {"raw": divergence.granularity, **{one.layer: one.granularity for one in divergence.layers}}
+    return [name for name, grains in stored.items() if min(side.effective_least for side in grains) >= ENOUGH]
 
 
 @settings(max_examples=10, deadline=None)
@@ -78,9 +78,9 @@ def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
     found = divergence.conclusion
     assert found is not None
     terminal, page = shown(divergence), words(render_report(divergence, truth, maps, NOON))
-    said = json.loads(to_json(divergence))
-    assert said["verdict"] == divergence.verdict == in_words(found)
-    assert said["conclusion"]["code"] == found.code
+    expected = json.loads(to_json(divergence))
+    assert expected["verdict"] == divergence.verdict == in_words(found)
+    assert expected["conclusion"]["code"] == found.code
     assert divergence.verdict in " ".join(terminal.replace("│", " ").split())
     assert divergence.verdict in page
 
@@ -135,9 +135,7 @@ def test_the_one_that_is_named_is_the_nearest_of_those_that_may_be_ranked_on_its
         (UNKNOWN, "no_record"),
     ],
 )
-def test_a_fit_is_barred_by_what_its_record_says_of_the_moment(
-    training: Training | None, code: str | None
-) -> None:
+def test_a_fit_is_barred_by_its_record_of_the_moment(training: Training | None, code: str | None) -> None:
     found = barred(training, "BTC", NOON)
     assert (found and found.code) == code
 
@@ -162,7 +160,7 @@ def test_a_barred_fit_that_is_nearest_is_shown_and_marked_and_does_not_headline(
     assert (left_out.values["label"], left_out.values["why"]) == ("binance m1", "saw_this_moment")
 
 
-def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_said_is_how_alike_maps_are() -> None:
+def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_stated_is_how_alike_maps_are() -> None:
     truth = map_of(TRUTH, source="imported")
     found = compare_maps(truth, [map_of(NEAR, venue="binance", model="m0")])
     assert found.conclusion is not None

@@ -42,7 +42,7 @@ def test_two_maps_of_one_name_are_both_named_and_toggled_apart() -> None:
     assert {trace.line.color for trace in traces} == set(MODELS[:2])
 
 
-def test_more_maps_than_colours_are_told_apart_by_their_dashes() -> None:
+def test_more_maps_than_colours_differ_by_their_dashes() -> None:
     names = tuple(f"model {number}" for number in range(len(MODELS) + 1))
     lines = [(trace.line.color, trace.line.dash) for trace in drawn(*[NEAR] * len(names), names=names).data]
     assert len(set(lines)) == len(names) + 2

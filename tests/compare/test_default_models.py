@@ -6,36 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.divergence import Divergence
-from liqtruth.compare.divergence.session import compare_stored, read_exchange
+from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map
 from liqtruth.heatmap.notes import of_codes
 from liqtruth.indexer.maps.exact import exact_map
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer
-from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.store import Settings, Store
+from liqtruth.storage.store import Store
+from tests.compare.conftest import ExchangeRead
 from tests.estimator.fitted_models import fitted, save
 
 NAIVE = ["binance tiers", "binance bell"]
 
 
-@pytest.fixture(scope="module")
-def read(
-    tmp_path_factory: pytest.TempPathFactory, served: SandboxServer, small_market: Market
-) -> Iterator[tuple[Store, Comparison]]:
-    """A store with everything of an exchange, and the comparison of before any fit."""
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("default"))) as store:
-        read_exchange(store, "BTC", addresses(small_market), served.base_url, served.binance_url, days=3)
-        yield store, compare_stored(store, "BTC", window="3d")
-
-
 @pytest.fixture
-def with_fit(read: tuple[Store, Comparison]) -> Iterator[Store]:
-    store, _ = read
+def with_fit(exchange: ExchangeRead) -> Iterator[Store]:
+    store = exchange.store
     save(store.settings.data_dir, fitted())
     yield store
     shutil.rmtree(store.settings.data_dir / "models")
@@ -46,14 +33,14 @@ def labels(divergence: Divergence) -> list[str]:
 
 
 def test_without_a_fit_only_naive_models_are_compared_and_nothing_is_left_out(
-    read: tuple[Store, Comparison],
+    exchange: ExchangeRead,
 ) -> None:
-    found = read[1].divergence
+    found = exchange.comparison.divergence
     assert labels(found) == NAIVE
     assert not of_codes(found.remarks, ["not_compared"])
 
 
-def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsewhere_it_is_said(
+def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsewhere_it_is_stated(
     with_fit: Store,
 ) -> None:
     found = compare_stored(with_fit, "BTC", window="3d").divergence
@@ -73,10 +60,10 @@ def test_models_that_are_named_are_the_only_ones(with_fit: Store) -> None:
 
 
 def test_a_fitted_model_that_is_named_and_is_not_there_is_an_error_with_the_remedy(
-    read: tuple[Store, Comparison],
+    exchange: ExchangeRead,
 ) -> None:
     with pytest.raises(MissingData, match="liqtruth calibrate fit COIN"):
-        compare_stored(read[0], "BTC", models=["binance:calibrated"], window="3d")
+        compare_stored(exchange.store, "BTC", models=["binance:calibrated"], window="3d")
 
 
 def test_a_fit_whose_record_cannot_be_read_is_scored_and_not_ranked(with_fit: Store) -> None:
@@ -91,15 +78,15 @@ def test_a_fit_whose_record_cannot_be_read_is_scored_and_not_ranked(with_fit: St
     assert found.conclusion.label is None
 
 
-def test_the_exact_truth_is_scored_whole_and_as_its_crowd(read: tuple[Store, Comparison]) -> None:
-    store, found = read[0], read[1].divergence
+def test_the_exact_truth_is_scored_whole_and_as_its_crowd(exchange: ExchangeRead) -> None:
+    store, found = exchange.store, exchange.comparison.divergence
     assert [layer.layer for layer in found.layers] == ["raw", "crowd"]
     crowd = exact_map(store, "BTC", layer="crowd")
     assert found.layers[1].granularity == granularity(crowd, found.range_pct)
 
 
-def test_a_truth_from_a_file_or_a_model_has_no_layers(read: tuple[Store, Comparison], tmp_path: Path) -> None:
-    store, result = read
+def test_a_truth_from_a_file_or_a_model_has_no_layers(exchange: ExchangeRead, tmp_path: Path) -> None:
+    store, result = exchange.store, exchange.comparison
     write_map(result.truth_map, tmp_path / "mine.json")
     for spec in (str(tmp_path / "mine.json"), "binance:tiers"):
         found = compare_stored(store, "BTC", truth=spec, models=["binance:bell"], window="3d")

@@ -1,4 +1,4 @@
-"""Two leverage models are told apart by what draws maps, in the field's units, and no further than is known."""
+"""Two leverage models differ in what draws maps, in the field's units, and no further than is known."""
 
 from datetime import timedelta
 from io import StringIO
@@ -76,7 +76,7 @@ def test_leverages_times_a_factor_are_its_logarithm_apart(model: LeverageModel, 
 
 
 def test_turnover_classes_that_swap_their_shares_leave_bands_and_distance_as_they_were() -> None:
-    """Bands and distance are about leverage alone; that the maps are others is said all the same."""
+    """Bands and distance are about leverage alone; that the maps differ is stated all the same."""
     swapped = msgspec.structs.replace(PRIOR, long=PRIOR.long[::-1], short=PRIOR.short[::-1])
     result = of(PRIOR, swapped)
     assert not result.equal_shares
@@ -109,7 +109,7 @@ def test_intervals_overlap_where_they_meet(second: tuple[float, float] | None, o
     assert any(line.startswith("not known: ") for line in differences_lines(result))
 
 
-def test_the_same_shares_on_another_basis_are_said_to_be_equal() -> None:
+def test_the_same_shares_on_another_basis_are_stated_to_be_equal() -> None:
     made = PRIOR.provenance
     other = msgspec.structs.replace(
         made, made_at=made.made_at + timedelta(days=1), basis="the same, by chance"
@@ -129,7 +129,7 @@ def test_a_difference_of_one_billionth_is_none_of_equal_shares() -> None:
     assert not of(PRIOR, other).equal_shares
 
 
-def test_what_else_differs_is_told_by_part() -> None:
+def test_what_else_differs_is_reported_by_part() -> None:
     other = msgspec.structs.replace(
         PRIOR,
         kind="fitted",
@@ -138,8 +138,8 @@ def test_what_else_differs_is_told_by_part() -> None:
         coordinate="of-maximum",
     )
     result = of(PRIOR, other)
-    told = {one.part: (one.first, one.second) for one in result.others}
-    assert told == {
+    listed = {one.part: (one.first, one.second) for one in result.others}
+    assert listed == {
         "kind": ("prior", "fitted"),
         "rates": ("0.5, 1, 2, 5, 15", "0.4, 1, 2, 5, 15"),
         "leverage": ("40 from 1.6 to 115", "40 from 1.5 to 115"),
@@ -162,7 +162,7 @@ def test_coins_with_shares_of_their_own_are_named() -> None:
     ]
 
 
-def test_on_what_both_rest_is_told_first_and_whole() -> None:
+def test_on_what_both_rest_is_reported_first_and_whole() -> None:
     made = msgspec.structs.replace(PRIOR.provenance, basis="synthetic: " + "fitted on a sandbox " * 20)
     other = msgspec.structs.replace(PRIOR, provenance=made)
     assert [*differences_lines(of(PRIOR, other))][:2] == [PRIOR.note, other.note]

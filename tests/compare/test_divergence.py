@@ -78,7 +78,7 @@ def test_a_mark_elsewhere_is_no_error_since_distances_are_relative(
     assert found.models[0].summary.basis_bps == pytest.approx(1e4 * (factor - 1), abs=1e-6)
 
 
-def test_the_null_as_a_model_has_skill_nought_and_the_verdict_says_so() -> None:
+def test_the_null_as_a_model_has_skill_nought_and_the_verdict_states_it() -> None:
     truth = map_of(MANY)
     found = compare_maps(truth, [null_of(truth)])
     assert found.models[0].skill == 0
@@ -95,7 +95,7 @@ def test_the_verdict_names_the_best_model_and_its_widest_gap() -> None:
     assert "better. Widest gap: within " in found.verdict
 
 
-def test_where_no_model_beats_the_mark_the_verdict_says_it_of_all() -> None:
+def test_where_no_model_beats_the_mark_the_verdict_names_them_all() -> None:
     found = compared(EDGE, EDGE)
     assert found.verdict.startswith(
         "No model beats a map that knows only the mark: the best, binance m0, is off"
@@ -112,7 +112,7 @@ def test_an_unscorable_model_is_kept_with_its_reason_beside_a_scored_one() -> No
     assert [band.model_shares[0] for band in found.bands if band.side == "short"] == [None] * 7
 
 
-def test_where_nothing_can_be_scored_the_verdict_says_why() -> None:
+def test_where_nothing_can_be_scored_the_verdict_gives_the_reason() -> None:
     found = compared(LONGS)
     assert found.verdict.startswith("No model could be scored: binance m0: no shorts")
 
@@ -124,7 +124,7 @@ def test_without_a_model_there_is_nothing_to_compare() -> None:
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, 50.1, float("nan"), float("inf")])
 def test_a_tolerance_that_is_no_distance_is_refused_with_its_value(tolerance: float) -> None:
-    with pytest.raises(NothingToCompare, match="tolerance " + str(tolerance)):
+    with pytest.raises(NothingToCompare, match=f"tolerance must be .* got {tolerance}"):
         compare_maps(map_of(TRUTH), [modelled(NEAR)], tolerance)
 
 
@@ -144,14 +144,14 @@ def test_a_narrow_grid_narrows_the_range_of_every_map() -> None:
 
 def test_only_maps_of_the_sandbox_make_it_synthetic() -> None:
     truth, model = map_of(TRUTH), modelled(NEAR)
-    said = replace(truth, coverage=replace(truth.coverage, synthetic=True))
+    expected = replace(truth, coverage=replace(truth.coverage, synthetic=True))
     assert not compare_maps(truth, [model]).synthetic
-    assert compare_maps(said, [model]).synthetic
+    assert compare_maps(expected, [model]).synthetic
     fitted_there = replace(model, coverage=replace(model.coverage, synthetic=True))
     assert compare_maps(truth, [fitted_there]).synthetic
 
 
-def test_it_carries_schema_moment_and_what_each_map_says_of_itself() -> None:
+def test_it_carries_schema_moment_and_what_each_map_states_of_itself() -> None:
     truth = map_of(TRUTH, open_interest_usd=1e9)
     model = modelled(NEAR, assumptions=(sentence("equal tiers"),), as_of=NOON + timedelta(hours=1))
     found = compare_maps(truth, [model])

@@ -1,55 +1,59 @@
-"""Models that start from stored exact maps: what they keep, and what prices since have taken away."""
+"""Models that start from stored exact maps: what they keep, what prices since have taken away, and what is refused."""
 
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from liqtruth.compare.modelled import exact_maps, modelled_map
+from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.model.baselines import FORMER_NAMES
+from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import same
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 HOURS = 60
 READ_BEFORE_H = 30
 
 
-@pytest.fixture
-def read_yesterday(store: Store, small_market: Market, tmp_path: Path) -> Store:
+@pytest.fixture(scope="module")
+def read_yesterday(tmp_path_factory: pytest.TempPathFactory, small_market: Market) -> Iterator[Store]:
     """Exact positions as they were thirty hours ago, and hourly series until now: down 4 % and back."""
-    positions = true_positions(small_market).filter(pl.col("coin") == "BTC")
-    now = small_market.as_of
-    table = positions.with_columns(as_of=pl.lit(now - timedelta(hours=READ_BEFORE_H)))
-    table.write_parquet(tmp_path / "positions.parquet")
-    import_paths(store, [tmp_path / "positions.parquet"])
-    mark = float(positions["mark_px"][0])
-    close = mark * np.exp(-0.04 * np.sin(np.pi * np.clip(np.arange(-29, 31) / 30, 0, 1)))
-    starts = [now - timedelta(hours=HOURS - at) for at in range(HOURS)]
-    bars = pl.DataFrame(
-        {
-            "ts": starts,
-            "interval_s": 3600,
-            "open": np.append(close[0], close[:-1]),
-            "close": close,
-            "volume": 100.0,
-        }
-    ).with_columns(high=pl.max_horizontal("open", "close"), low=pl.min_horizontal("open", "close"))
-    coins = float(positions.filter(pl.col("szi") > 0)["szi"].sum())
-    held = pl.DataFrame(
-        {"ts": [*starts, now], "open_interest": np.append(np.full(HOURS, coins), 0.9 * coins)}
-    )
-    for dataset, rows in (("candles", bars), ("open_interest", held)):
-        key = DATASETS[dataset].key
-        store.lake.merge_series(dataset, "hyperliquid", "BTC", conform(rows, dataset), key, source="test")
-    return store
+    folder = tmp_path_factory.mktemp("yesterday")
+    with Store.open(Settings(data_dir=folder / "data")) as store:
+        positions = true_positions(small_market).filter(pl.col("coin") == "BTC")
+        now = small_market.as_of
+        table = positions.with_columns(as_of=pl.lit(now - timedelta(hours=READ_BEFORE_H)))
+        table.write_parquet(folder / "positions.parquet")
+        import_paths(store, [folder / "positions.parquet"])
+        mark = float(positions["mark_px"][0])
+        close = mark * np.exp(-0.04 * np.sin(np.pi * np.clip(np.arange(-29, 31) / 30, 0, 1)))
+        starts = [now - timedelta(hours=HOURS - at) for at in range(HOURS)]
+        bars = pl.DataFrame(
+            {
+                "ts": starts,
+                "interval_s": 3600,
+                "open": np.append(close[0], close[:-1]),
+                "close": close,
+                "volume": 100.0,
+            }
+        ).with_columns(high=pl.max_horizontal("open", "close"), low=pl.min_horizontal("open", "close"))
+        coins = float(positions.filter(pl.col("szi") > 0)["szi"].sum())
+        stored = pl.DataFrame(
+            {"ts": [*starts, now], "open_interest": np.append(np.full(HOURS, coins), 0.9 * coins)}
+        )
+        for dataset, rows in (("candles", bars), ("open_interest", stored)):
+            key = DATASETS[dataset].key
+            store.lake.merge_series(dataset, "hyperliquid", "BTC", conform(rows, dataset), key, source="test")
+        yield store
 
 
 def test_yesterdays_exact_map_is_shrunk_with_open_interest_and_swept_by_what_prices_did_since(
@@ -92,3 +96,28 @@ def test_former_names_of_models_are_taken_as_options(read_yesterday: Store, form
     drawn, before = (modelled_map(read_yesterday, "BTC", "hyperliquid", one, "3d") for one in (name, former))
     assert drawn.model == name
     assert same(drawn, before)
+
+
+def test_a_persistence_map_of_another_venue_is_refused(store: Store) -> None:
+    with pytest.raises(
+        BadInput, match="persistence needs exact positions of okx: only hyperliquid shows them"
+    ):
+        modelled_map(store, "SOL", "okx", "persistence")
+
+
+def test_every_model_is_named_where_an_unknown_one_is_asked_for(store: Store) -> None:
+    with pytest.raises(
+        UnknownChoice, match=r"unknown model 'magic'; known: vintages, .*, climatology, persistence"
+    ):
+        modelled_map(store, "SOL", "okx", "magic")
+
+
+def test_weights_are_for_vintages_only(store: Store) -> None:
+    for model in ("tiers", "climatology"):
+        with pytest.raises(BadInput, match="weights"):
+            modelled_map(store, "SOL", "okx", model, weights="prior")
+
+
+def test_all_venues_of_a_coin_of_which_nothing_is_stored_are_none(store: Store) -> None:
+    with pytest.raises(NothingStored, match="no venue has stored candles and open interest of SOL"):
+        modelled_map(store, "SOL", "all", "tiers")

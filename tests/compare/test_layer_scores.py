@@ -59,7 +59,7 @@ def test_each_layer_has_the_scores_that_its_own_map_gives(
             assert row.scores == score(truth, model, divergence.range_pct)
 
 
-def test_the_raw_layer_is_what_the_rest_of_the_report_says(divergence: Divergence) -> None:
+def test_the_raw_layer_is_what_the_rest_of_the_report_shows(divergence: Divergence) -> None:
     raw = divergence.layers[0]
     assert [row.scores for row in raw.models] == [result.scores for result in divergence.models]
     assert [row.skill for row in raw.models] == [result.skill for result in divergence.models]
@@ -75,7 +75,7 @@ def test_cutting_whales_leaves_more_effective_positions_and_a_lower_floor(diverg
     assert cut.noise_floor_pct < raw.noise_floor_pct  # type: ignore[operator]
 
 
-def test_whether_shape_can_be_claimed_is_told_for_each_layer_in_words(divergence: Divergence) -> None:
+def test_whether_shape_can_be_claimed_is_reported_for_each_layer_in_words(divergence: Divergence) -> None:
     raw, cut = divergence.layers
     assert (raw.enough, cut.enough) == (False, True)
     numbers = [round(side.effective_least) for side in raw.granularity]
@@ -130,19 +130,19 @@ def test_in_the_terminal_models_stand_under_one_another_and_layers_abreast(diver
         assert f"{layer.noise_floor_pct:.2f} %" in flat
 
 
-def test_the_page_says_all_of_it_before_the_pictures(
+def test_the_page_shows_all_of_it_before_the_pictures(
     divergence: Divergence, whole_and_crowd: tuple[Heatmap, Heatmap]
 ) -> None:
-    said = words(render_report(divergence, whole_and_crowd[0], MODELS))
-    section = said[
-        said.index("Against the whole map and against its crowd") : said.index("What a move would")
+    expected = words(render_report(divergence, whole_and_crowd[0], MODELS))
+    section = expected[
+        expected.index("Against the whole map and against its crowd") : expected.index("What a move would")
     ]
     for layer in divergence.layers:
         assert layer.says in section
         assert layer.effective in section
         for row in layer.models:
             assert figure(row.scores.wasserstein_pct, "wasserstein_pct") in section
-    assert "raw no, crowd yes" in said
+    assert "raw no, crowd yes" in expected
 
 
 def test_a_side_without_positions_is_undefined_and_claims_nothing() -> None:

@@ -39,23 +39,23 @@ def shifted(values: FloatArray, steps: int) -> FloatArray:
 
 
 class TestLead:
-    @pytest.mark.parametrize(("shift", "said"), [(3, "leads"), (-3, "lags"), (0, "same step")])
+    @pytest.mark.parametrize(("shift", "expected"), [(3, "leads"), (-3, "lags"), (0, "same step")])
     def test_liquidations_that_are_the_sweep_shifted_are_found_at_their_shift(
-        self, shift: int, said: str
+        self, shift: int, expected: str
     ) -> None:
         move, swept, _ = wild_days(1)
         found = lead_of("both", swept, shifted(swept, shift), move, max_lag=6, shuffles=200)
         assert found.best_lag == shift
         assert found.p_value is not None
         assert found.p_value < 0.05
-        assert found.answer == said
+        assert found.answer == expected
 
     def test_a_lead_is_found_through_noise_and_where_steps_are_lacking(self) -> None:
         move, swept, rng = wild_days(2, days=20)
-        told = shifted(swept, 2) * rng.lognormal(0, 1, swept.shape) + some_of(move, rng)
-        told[rng.random(told.shape) < 0.2] = np.nan
+        result = shifted(swept, 2) * rng.lognormal(0, 1, swept.shape) + some_of(move, rng)
+        result[rng.random(result.shape) < 0.2] = np.nan
         swept[4] = np.nan
-        found = lead_of("long", swept, told, move, max_lag=6, shuffles=200)
+        found = lead_of("long", swept, result, move, max_lag=6, shuffles=200)
         assert (found.best_lag, found.answer) == (2, "leads")
         assert found.steps < swept.size
 
@@ -76,8 +76,8 @@ class TestLead:
         for seed in range(40):
             move, swept, rng = wild_days(seed)
             level = rng.lognormal(0, 1.5, (DAYS, 1))
-            told = level * some_of(move, rng)
-            found = lead_of("both", level * swept, told, move, max_lag=6, shuffles=200, seed=seed)
+            result = level * some_of(move, rng)
+            found = lead_of("both", level * swept, result, move, max_lag=6, shuffles=200, seed=seed)
             false += found.answer in ("leads", "lags")
         assert false <= 8
 
@@ -93,17 +93,18 @@ class TestLead:
 
     def test_turned_round_the_lags_are_turned_round(self) -> None:
         move, swept, rng = wild_days(4)
-        told = some_of(move, rng)
+        result = some_of(move, rng)
         there, back = (
-            lead_of("both", *pair, move, max_lag=5, shuffles=200) for pair in ((swept, told), (told, swept))
+            lead_of("both", *pair, move, max_lag=5, shuffles=200)
+            for pair in ((swept, result), (result, swept))
         )
         assert there.partial == pytest.approx(tuple(reversed(back.partial)))
 
     def test_the_same_seed_gives_the_same_answer(self) -> None:
         move, swept, rng = wild_days(5)
-        told = some_of(move, rng)
+        result = some_of(move, rng)
         first, again, other = (
-            lead_of("both", swept, told, move, max_lag=5, shuffles=200, seed=seed) for seed in (1, 1, 2)
+            lead_of("both", swept, result, move, max_lag=5, shuffles=200, seed=seed) for seed in (1, 1, 2)
         )
         assert first == again
         assert first.band_high != other.band_high
@@ -130,12 +131,12 @@ class TestLead:
             == "Not known: nothing of short varies beyond the move and the day."
         )
 
-    def test_the_answer_is_told_in_steps_and_time(self) -> None:
+    def test_the_answer_is_reported_in_steps_and_time(self) -> None:
         move, swept, _ = wild_days(9)
         found: Lead = lead_of("both", swept, shifted(swept, 2), move, max_lag=3, shuffles=200)
-        told = lead_sentence(found, "binance", timedelta(minutes=15))
-        assert told.startswith("The exact map leads binance by 2 steps (30 min) (highest")
-        assert "0 of 200 shuffles" in told
+        result = lead_sentence(found, "binance", timedelta(minutes=15))
+        assert result.startswith("The exact map leads binance by 2 steps (30 min) (highest")
+        assert "0 of 200 shuffles" in result
 
 
 class TestSweptSteps:

@@ -1,4 +1,4 @@
-"""`score leads` on stored series: exact maps, prices and liquidations that were listened to, side by side."""
+"""`score leads` on stored series: exact maps, prices and liquidations that were observed, side by side."""
 
 import json
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def stored_liquidations(store: Store, clock: StepClock, usd: FloatArray, late: i
     )
 
 
-def listened(store: Store, series: MarketSeries, hours: int = BARS) -> None:
+def recorded(store: Store, series: MarketSeries, hours: int = BARS) -> None:
     span = {"ts": [series.as_of - hours * HOUR], "until": [series.as_of], "coverage": ["every liquidation"]}
     rows = conform(pl.DataFrame(span), "listening")
     store.lake.merge_series("listening", VENUE, COIN, rows, ("ts",), "synthetic: a test")
@@ -85,13 +85,13 @@ def series() -> MarketSeries:
 @pytest.fixture(scope="module")
 def opened(series: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Prices, exact maps every six hours, and liquidations of a venue that follow the sweep; tests only read it."""
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("leads"))) as held:
-        stored_series(held, series)
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("leads"))) as stored:
+        stored_series(stored, series)
         for bar in range(4, BARS, 6):
-            stored_reading(held, series, bar)
-        stored_liquidations(held, *swept_usd(held, series))
-        listened(held, series)
-        yield held
+            stored_reading(stored, series, bar)
+        stored_liquidations(stored, *swept_usd(stored, series))
+        recorded(stored, series)
+        yield stored
 
 
 def asked(store: Store, **more: object) -> LeadLagReport:
@@ -124,12 +124,12 @@ class TestStored:
         with pytest.raises(MissingData, match=r"in bars of at most 15 min are stored: .*--interval 5m"):
             lead_lag_stored(opened, plan)
 
-    def test_what_nobody_listened_to_is_not_known(self, store: Store, series: MarketSeries) -> None:
+    def test_what_was_not_recorded_is_not_known(self, store: Store, series: MarketSeries) -> None:
         stored_series(store, series)
         stored_reading(store, series, 4)
-        with pytest.raises(NothingStored, match=r"bybit SOL were listened to.*feed watch"):
+        with pytest.raises(NothingStored, match=r"bybit SOL were recorded.*feed watch"):
             asked(store)
-        listened(store, series, hours=50)
+        recorded(store, series, hours=50)
         with pytest.raises(MissingData, match=r"no exact map of SOL is stored from .*index watch"):
             asked(store)
 
@@ -140,8 +140,8 @@ class TestCommand:
     ) -> None:
         monkeypatch.setattr(GLOBALS, "data_dir", opened.settings.data_dir)
         line = ["leads", COIN, "--venue", VENUE, "--step", "1h", "--max-lag", "4", "--shuffles", "200"]
-        told = CliRunner().invoke(score_app, line, catch_exceptions=False).stdout
-        assert "The exact map leads bybit by 2 steps (2.0 h)" in told
+        result = CliRunner().invoke(score_app, line, catch_exceptions=False).stdout
+        assert "The exact map leads bybit by 2 steps (2.0 h)" in result
         page = tmp_path / "page.html"
         more = [*line, "--json", "-", "--html", str(page)]
         answer = json.loads(CliRunner().invoke(score_app, more, catch_exceptions=False).stdout)

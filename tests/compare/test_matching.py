@@ -95,7 +95,7 @@ def test_chance_is_the_share_of_the_side_that_is_covered(places: list[float], to
     assert covered_share(places, tolerance) == pytest.approx(hit.mean(), abs=2 * 12 / 20_000)
 
 
-def test_clusters_thrown_at_random_are_found_as_often_as_chance_says() -> None:
+def test_clusters_thrown_at_random_are_found_as_often_as_by_chance() -> None:
     """Three in five of 4000 throws of five: the standard error of the share is half a percent."""
     rng = np.random.default_rng(0)
     offered = [c.peak_pct for c in clusters(TRUTH) if c.side == "long"]
@@ -120,10 +120,10 @@ def test_at_most_five_of_the_largest_are_wanted_and_none_beyond_the_range() -> N
 
 
 def test_the_sentence_names_who_has_what_of_whom() -> None:
-    said = recall_sentence(Recall("truth", "long", 5, 2, 0.25), "binance tiers")
-    assert said == "largest longs of the truth: binance tiers has 2 of 5 (by chance 1.2)"
-    said = recall_sentence(Recall("model", "short", 4, 1, 0.5), "binance tiers")
-    assert said == "largest shorts of binance tiers: the truth has 1 of 4 (by chance 2.0)"
+    text = recall_sentence(Recall("truth", "long", 5, 2, 0.25), "binance tiers")
+    assert text == "largest longs of the truth: binance tiers has 2 of 5 (by chance 1.2)"
+    text = recall_sentence(Recall("model", "short", 4, 1, 0.5), "binance tiers")
+    assert text == "largest shorts of binance tiers: the truth has 1 of 4 (by chance 2.0)"
     assert Recall("model", "short", 0, 0, 0.5).share is None
 
 

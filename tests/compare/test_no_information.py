@@ -62,7 +62,7 @@ def test_of_an_empty_map_it_is_empty() -> None:
     assert null_of(map_of([("long", 60.0, 1e6)])).in_grid_usd.total == 0
 
 
-def test_it_says_what_it_is() -> None:
+def test_it_states_what_it_is() -> None:
     null = null_of(map_of(TRUTH))
     assert (null.label, null.source) == ("null distance-only", "modelled")
     assert texts(null.assumptions) == (SAYS,)

@@ -19,13 +19,13 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import write_report
 from liqtruth.compare.scoring.lead_lag.shown import write_page as lead_page
 from liqtruth.compare.scoring.realised.job import score_realised
-from liqtruth.compare.scoring.realised.page import write_page as realised_page
+from liqtruth.compare.scoring.realised.shown import write_page as realised_page
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.shown import write_page as visits_page
 from liqtruth.compare.transfer.shown import write_page as transfer_page
 from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.compare.validation.findings import SplitFindings
-from liqtruth.compare.validation.page import write_page as proof_page
+from liqtruth.compare.validation.page import write_page as validation_page
 from liqtruth.heatmap.drawing import figure, series_figure, theme
 from liqtruth.heatmap.notes import sentence
 from liqtruth.storage.store import Settings, Store
@@ -91,7 +91,7 @@ def transferred_page(path: Path) -> None:
 def validated_page(path: Path) -> None:
     splits = (split_of(), split_of("coins left out", tiers=DOUBTFUL, climatology=WORSE), split_of("both"))
     findings = findings_of(*(on_every_side(split) for split in splits))
-    proof_page(findings, path)
+    validation_page(findings, path)
 
 
 def on_every_side(split: SplitFindings) -> SplitFindings:
@@ -123,7 +123,7 @@ def lead_lag_page(path: Path) -> None:
         for bar in range(4, leads.BARS, 6):
             stored_reading(store, series, bar)
         leads.stored_liquidations(store, *leads.swept_usd(store, series))
-        leads.listened(store, series)
+        leads.recorded(store, series)
         lead_page(leads.asked(store), path)
 
 
@@ -134,7 +134,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "report": report_page,
     "fit": fitted_page,
     "transfer": transferred_page,
-    "proof": validated_page,
+    "validation": validated_page,
     "realised": scored_page,
     "visits": visited_page,
     "leads": lead_lag_page,
@@ -168,7 +168,7 @@ def on_a_phone(pages: dict[str, Path]) -> dict[str, list[int]]:
         re.search(r'id="(\w+)"', tag)[1]: re.search(r'title="([\d ]+)"', tag)  # type: ignore[index]
         for tag in re.findall(r"<iframe[^>]*>", shown.stdout)
     }
-    return {kind: [int(one) for one in told[1].split()] if told else [] for kind, told in found.items()}
+    return {kind: [int(one) for one in result[1].split()] if result else [] for kind, result in found.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,9 +66,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Nine days of a venue with liquidations of six."""
-    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("budget"))) as held:
-        store_market(held, ScoredMarket())
-        yield held
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("budget"))) as stored:
+        store_market(stored, ScoredMarket())
+        yield stored
 
 
 MODELS = tuple(f"hyperliquid:{name}" for name in ("tiers", "bell", "uniform", "volume-profile", "vintages"))

@@ -71,13 +71,13 @@ def test_the_same_divergence_gives_the_same_bytes(
     assert render_report(divergence, truth, models) == page
 
 
-def test_it_says_the_verdict_the_caveat_every_remark_and_every_assumption(
+def test_it_shows_the_verdict_the_caveat_every_remark_and_every_assumption(
     page: str, divergence: Divergence
 ) -> None:
-    said = words(page)
+    expected = words(page)
     for line in (divergence.verdict, divergence.caveat, *texts(divergence.remarks), "equal tiers"):
-        assert line in said
-    assert said.index(divergence.verdict) < said.index("What a move would liquidate")
+        assert line in expected
+    assert expected.index(divergence.verdict) < expected.index("What a move would liquidate")
 
 
 def test_the_maps_stand_first_and_each_model_can_be_chosen_beside_the_truth(
@@ -89,15 +89,15 @@ def test_the_maps_stand_first_and_each_model_can_be_chosen_beside_the_truth(
 
 
 def test_it_shows_bands_scores_and_coverage_with_their_figures(page: str, divergence: Divergence) -> None:
-    said = words(page)
+    expected = words(page)
     for band in divergence.bands:
         for share in (band.truth_share, band.null_share, *band.model_shares):
-            assert f"{100 * share:.1f} %" in said
+            assert f"{100 * share:.1f} %" in expected
     for result in divergence.models:
         for row in result.judged:
-            assert figure(row.model, row.score) in said
+            assert figure(row.model, row.score) in expected
     covered = divergence.truth.coverage_share
-    assert f"{100 * covered.long:.1f} % / {100 * covered.short:.1f} %" in said
+    assert f"{100 * covered.long:.1f} % / {100 * covered.short:.1f} %" in expected
 
 
 def test_the_synthetic_banner_stands_only_over_the_sandbox(
@@ -126,19 +126,19 @@ def test_names_and_notes_are_text_and_never_tags() -> None:
 
 def test_an_undefined_score_is_a_dash_with_its_reason() -> None:
     truth, model = map_of(TRUTH), map_of([("long", 4.0, 1e6)], venue="binance", model="tiers")
-    said = words(render_report(compare_maps(truth, [model]), truth, [model]))
-    assert "W1, short – undefined" in said
-    assert "binance tiers: no shorts of binance tiers within 50 % of the mark" in said
-    assert "None" not in said
+    expected = words(render_report(compare_maps(truth, [model]), truth, [model]))
+    assert "W1, short – undefined" in expected
+    assert "binance tiers: no shorts of binance tiers within 50 % of the mark" in expected
+    assert "None" not in expected
 
 
 def test_maps_that_know_neither_coverage_nor_positions_are_reported_too() -> None:
     truth = map_of(TRUTH, source="imported")
     truth = replace(truth, coverage=replace(truth.coverage, open_interest_usd=None, positions=None))
     model = map_of(NEAR, venue="binance", model="tiers")
-    said = words(render_report(compare_maps(truth, [model]), truth, [model]))
-    assert "truth covers, of open interestunknown" in said
-    assert "positions that shape the truth" not in said
+    expected = words(render_report(compare_maps(truth, [model]), truth, [model]))
+    assert "truth covers, of open interestunknown" in expected
+    assert "positions that shape the truth" not in expected
 
 
 def test_a_report_is_written_whole_or_not_at_all(

@@ -59,7 +59,7 @@ def test_more_on_one_side_changes_the_axis_but_no_side() -> None:
 @pytest.mark.parametrize(
     ("truth", "model", "who"), [(LONGS, BOTH, "hyperliquid exact"), (BOTH, LONGS, "binance tiers")]
 )
-def test_an_empty_side_leaves_its_scores_undefined_and_says_whose(
+def test_an_empty_side_leaves_its_scores_undefined_with_the_side_named(
     truth: list[Level], model: list[Level], who: str
 ) -> None:
     scores = score(map_of(truth), map_of(model, venue="binance", model="tiers"))

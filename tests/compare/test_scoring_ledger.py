@@ -34,7 +34,7 @@ from tests.compare.scored_markets import COIN, HOUR, START, VENUE, ScoredMarket,
 from tests.faults.writers import started
 from tests.storage.databases import new_postgresql
 
-MARKET: Final = ScoredMarket(days=7, heard_days=3)
+MARKET: Final = ScoredMarket(days=7, recorded_days=3)
 PLAN: Final = ForecastPlan(COIN, VENUE, "bell")
 NOW: Final = MARKET.end - 6 * HOUR
 """A moment of which both the maps before and what came after are stored."""
@@ -140,18 +140,18 @@ class TestSettle:
         for row, sign in zip(scores(market), (-1, 1), strict=True):
             extreme = np.log(drawn.mark_px) + sign * row.move
             assert row.predicted_usd == pytest.approx(np.interp(extreme, edges, risen), rel=1e-6, abs=1e-6)
-        (standing,) = leaderboard(market)
-        assert (standing.model, standing.scored) == (model, 1)
+        (row,) = leaderboard(market)
+        assert (row.model, row.scored) == (model, 1)
 
     def test_the_model_that_made_the_liquidations_stands_above_one_of_distance(self, market: Store) -> None:
         for hour in range(1, 13):
             forecast(market, at=MARKET.end - hour * HOUR)
         report = settle(market)
         assert (report.settled, report.waiting, report.refused) == (12, (), ())
-        standing = leaderboard(market)[0]
-        assert (standing.forecasts, standing.scored) == (12, 12)
-        assert standing.pooled is not None
-        model, uniform, tiers = standing.pooled.maps
+        row = leaderboard(market)[0]
+        assert (row.forecasts, row.scored) == (12, 12)
+        assert row.pooled is not None
+        model, uniform, tiers = row.pooled.maps
         assert (model.name, uniform.name, tiers.name) == ("bell", "uniform", "tiers")
         assert model.partial is not None
         assert uniform.skill is not None
@@ -166,7 +166,7 @@ class TestSettle:
         assert (first.settled, second.settled) == (1, 0)
         assert [row.model_dump() for row in scores(market)] == stored
 
-    def test_what_is_not_over_or_not_stored_waits_and_says_why(self, market: Store) -> None:
+    def test_what_is_not_over_or_not_stored_waits_and_gives_the_reason(self, market: Store) -> None:
         make_forecast(market, PLAN, clock_at(MARKET.end))
         soon = settle(market, clock_at(MARKET.end + HOUR / 2))
         late = settle(market, clock_at(MARKET.end + 2 * HOUR))
@@ -176,7 +176,7 @@ class TestSettle:
 
     def test_a_forecast_of_a_time_that_nobody_listened_to_waits(self, market: Store) -> None:
         forecast(market, at=START + timedelta(days=3, hours=12))
-        assert "were not listened to all through its horizon" in settle(market).waiting[0].reason
+        assert "were not observed all through its horizon" in settle(market).waiting[0].reason
 
     def test_content_that_was_changed_is_refused_and_the_others_are_scored(self, market: Store) -> None:
         made, good = forecast(market), forecast(market, at=NOW - HOUR)
@@ -281,7 +281,7 @@ def fill(
     runs against it), and `hits` of the events lie in its top zones."""
     rng = np.random.default_rng(seed)
     rows: list[Forecast] = []
-    told: list[ForecastScore] = []
+    result: list[ForecastScore] = []
     for hour in range(24 * first_day, 24 * (first_day + days)):
         row = Forecast(
             hash=f"{hour:064d}",
@@ -299,7 +299,7 @@ def fill(
         rows.append(row)
         for side in SIDES:
             move, realised = float(rng.exponential(0.02)), float(rng.lognormal(10, 1))
-            told.append(
+            result.append(
                 ForecastScore(
                     forecast_hash=row.hash,
                     side=side,
@@ -321,7 +321,7 @@ def fill(
     with store.database.session() as session:
         session.add_all(rows)
         session.flush()
-        session.add_all(told)
+        session.add_all(result)
 
 
 @pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
@@ -336,7 +336,7 @@ def test_forecasts_under_a_models_former_name_count_as_its_own(store: Store, for
 
 
 class TestFlags:
-    def test_an_empty_ledger_says_nothing(self, store: Store) -> None:
+    def test_an_empty_ledger_has_no_flags(self, store: Store) -> None:
         assert flags_of(store, "bell", "all") == ()
 
     def test_a_model_as_good_as_its_baselines_has_no_flag(self, store: Store) -> None:

@@ -77,7 +77,7 @@ class TestScore:
         self, market: Store
     ) -> None:
         found = pooled(scored(market, "tiers"))
-        assert list(found) == ["tiers", "uniform"], "a baseline is not held against itself"
+        assert list(found) == ["tiers", "uniform"], "a baseline is not compared with itself"
         tiers, uniform = found["tiers"].partial, found["uniform"]
         assert tiers is not None
         assert uniform.partial is not None
@@ -87,8 +87,8 @@ class TestScore:
 
     def test_only_moments_that_were_listened_to_are_scored(self, market: Store) -> None:
         found = scored(market)
-        assert found.start == MARKET.end - timedelta(days=MARKET.heard_days)
-        assert found.horizons[1].sides[0].windows == 24 * MARKET.heard_days
+        assert found.start == MARKET.end - timedelta(days=MARKET.recorded_days)
+        assert found.horizons[1].sides[0].windows == 24 * MARKET.recorded_days
         start = MARKET.end - timedelta(days=2)
         assert scored(market, start=start, end=start + HOUR * 30).moments == 30
 
@@ -108,7 +108,7 @@ class TestScore:
         assert [one.horizon_s for one in found.refused] == [900]
         assert "bars of 1.0 h are longer than 15 min" in found.refused[0].reason
 
-    def test_a_coverage_that_the_venue_does_not_tell_leaves_ratios_null_until_it_is_given(
+    def test_a_coverage_that_the_venue_does_not_report_leaves_ratios_null_until_it_is_given(
         self, store: Store
     ) -> None:
         word = "only the latest order of each symbol and second"
@@ -145,7 +145,7 @@ class TestScore:
             scored(market, "volume-profile")
         with pytest.raises(BadInput, match="only hyperliquid shows them"):
             scored(market, "exact")
-        with pytest.raises(BadInput, match="--coverage 30 is no share"):
+        with pytest.raises(BadInput, match="--coverage must be above 0 and at most 1, got 30"):
             scored(market, coverage=30.0)
         with pytest.raises(BadInput, match="--weights is for --model vintages"):
             scored(market, weights="mine")
@@ -175,11 +175,11 @@ class TestListening:
         assert any(line.code == "spans_of_days" for line in found.notes)
 
     def test_spans_that_overlap_are_joined(self, store: Store) -> None:
-        told = [(0, 5), (3, 4), (5, 7), (9, 10)]
+        result = [(0, 5), (3, 4), (5, 7), (9, 10)]
         rows = pl.DataFrame(
             {
-                "ts": [START + HOUR * start for start, _ in told],
-                "until": [START + HOUR * until for _, until in told],
+                "ts": [START + HOUR * start for start, _ in result],
+                "until": [START + HOUR * until for _, until in result],
                 "coverage": ["every liquidation"] * 4,
             }
         )
@@ -234,18 +234,18 @@ class TestCommands:
 
     def test_tables_verdict_and_what_must_be_known(self, data_dir: Path) -> None:
         words = ["realised", COIN, "--venue", VENUE, "--model", "bell"]
-        told = CliRunner().invoke(score_app, words, catch_exceptions=False)
-        assert told.exit_code == 0
-        assert "bell beats tiers at" in told.stdout
-        assert "synthetic: liquidations or series of the sandbox" in told.stdout
-        assert "plain rank correlation flatters" in told.stdout
-        assert "coverage 100%: bybit pushes every liquidation" in told.stdout
+        result = CliRunner().invoke(score_app, words, catch_exceptions=False)
+        assert result.exit_code == 0
+        assert "bell beats tiers at" in result.stdout
+        assert "synthetic: liquidations or series of the sandbox" in result.stdout
+        assert "plain rank correlation flatters" in result.stdout
+        assert "coverage 100%: bybit pushes every liquidation" in result.stdout
 
     def test_json_and_a_page_that_needs_nothing_else(self, data_dir: Path, tmp_path: Path) -> None:
         page = tmp_path / "page.html"
         words = ["realised", COIN, "--step", "2h", "--html", str(page), "--json", "-"]
-        told = CliRunner().invoke(score_app, words, catch_exceptions=False)
-        answer = json.loads(told.stdout)
+        result = CliRunner().invoke(score_app, words, catch_exceptions=False)
+        answer = json.loads(result.stdout)
         assert (answer["model"], answer["weights"], answer["step_s"]) == ("vintages", "prior", 7200)
         sides = answer["horizons"][0]["sides"]
         assert [side["side"] for side in sides] == ["long", "short", "pooled"]
@@ -255,7 +255,7 @@ class TestCommands:
         assert "chance 10 %" in html
         assert 'src="http' not in html
 
-    def test_weights_that_were_made_later_are_said(self, data_dir: Path, market: Store) -> None:
+    def test_weights_that_were_made_later_are_stated(self, data_dir: Path, market: Store) -> None:
         prior = leverage_model_named()
         made = msgspec.structs.replace(prior.provenance, made_at=datetime(2026, 8, 20, tzinfo=UTC))
         fitted = msgspec.structs.replace(prior, name="mine", kind="fitted", provenance=made)
@@ -283,6 +283,6 @@ class TestCommands:
         folder.mkdir(exist_ok=True)
         (folder / f"of-{days}.json").write_bytes(model.to_json())
         found = score_realised(market, COIN, VENUE, "vintages", weights=f"of-{days}").score
-        told = [*found.verdict, *(one.verdict for one in found.horizons)]
-        assert all("is not ranked" in line for line in told) == seen
-        assert any(word in line for line in told for word in ("beats", "worse")) != seen
+        result = [*found.verdict, *(one.verdict for one in found.horizons)]
+        assert all("is not ranked" in line for line in result) == seen
+        assert any(word in line for line in result for word in ("beats", "worse")) != seen

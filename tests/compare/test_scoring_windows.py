@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from liqtruth.compare.observed.price_path import MarkPath, Ranges, ranges_after
 from liqtruth.compare.observed.realised import Realised, Side
 from liqtruth.compare.scoring.realised.map_series import SweptUsd, swept_by, swept_by_distance, swept_by_map
-from liqtruth.compare.scoring.realised.scores import SideScore, score_sides, score_windows, standing
+from liqtruth.compare.scoring.realised.scores import SideScore, comparison_word, score_sides, score_windows
 from liqtruth.compare.scoring.realised.windows import (
     ZONE_LOG,
     Windows,
@@ -114,7 +114,7 @@ class TestSwept:
             assert found == pytest.approx([0.0, 0.0, 10.0, 30.0, 30.0])
 
     @given(st.floats(50.0, 20_000.0), st.floats(0.001, 0.5))
-    def test_the_baseline_of_that_name_says_the_same_of_every_move(self, mark: float, away: float) -> None:
+    def test_the_baseline_of_that_name_gives_the_same_for_every_move(self, mark: float, away: float) -> None:
         """A series whose last bar has been nowhere but at its mark: nothing of the map is swept."""
         drawn = plain_map(UNIFORM, series_of(bars_of([(mark, mark, mark)], [30, 30])), venue_named("okx"), "X",
                           Brackets.flat("X", 0.005, 125, "for the test"), 10.0)  # fmt: skip
@@ -214,8 +214,8 @@ class TestHeard:
         assert realised.observed(starts, starts + 3000).tolist() == [True, True, True, False, False]
 
 
-def test_a_liquidation_told_beyond_its_bar_is_placed_at_the_bars_end_and_others_stay() -> None:
-    """As bankruptcy prices are; what happened in a gap of the bars stays where it was told."""
+def test_a_liquidation_reported_beyond_its_bar_is_placed_at_the_bars_end_and_others_stay() -> None:
+    """As bankruptcy prices are; what happened in a gap of the bars stays where it was reported."""
     ts = np.array([0.5, 1.5, 2.5, 3.5]) * HOUR_MS
     side = Side(ts.astype(np.int64), np.array([8.0, 7.5, 99.0, 1.0]), np.zeros(4), np.zeros(5))
     path = TestRanges.PATH
@@ -243,19 +243,19 @@ def random_windows(
     moments = np.arange(count) * HOUR_MS
     for _ in range(2):
         move = rng.exponential(0.01, count)
-        held = 1e6 * np.exp(rng.normal(0, 0.2, count))
-        predicted = held * move * rng.lognormal(0, 1, count)
+        stored = 1e6 * np.exp(rng.normal(0, 0.2, count))
+        predicted = stored * move * rng.lognormal(0, 1, count)
         independent = 1e6 * move * rng.lognormal(0, 1, count)
-        told = coverage * (skill * predicted + (1 - skill) * independent)
+        result = coverage * (skill * predicted + (1 - skill) * independent)
         sides.append(
             Windows(
                 start_ms=moments,
                 move=move,
                 volatility=move * rng.uniform(0.5, 1.5, count),
-                told_usd=told,
+                reported_usd=result,
                 coverage=np.full(count, coverage),
                 events=np.ones(count),
-                predicted_usd={"model": predicted, UNIFORM: held * move},
+                predicted_usd={"model": predicted, UNIFORM: stored * move},
                 zoned_events=np.zeros(count),
                 hits={"model": np.zeros(count), UNIFORM: np.zeros(count)},
             )
@@ -299,9 +299,9 @@ class TestScores:
         assert uniform.skill.low > 0
 
     @pytest.mark.parametrize("share", [0.05, 0.3, 0.9])
-    def test_realised_is_what_is_told_over_the_coverage(self, share: float) -> None:
+    def test_realised_is_what_is_reported_over_the_coverage(self, share: float) -> None:
         whole, part = (pooled(random_windows(8, 60, coverage=c, skill=0.3)) for c in (1.0, share))
-        assert part.told_usd == pytest.approx(share * whole.told_usd)
+        assert part.reported_usd == pytest.approx(share * whole.reported_usd)
         assert part.realised_usd == pytest.approx(whole.realised_usd)
         assert part.maps[0].partial == whole.maps[0].partial
         for one, other in zip(part.maps, whole.maps, strict=True):
@@ -329,7 +329,7 @@ class TestScores:
         assert second is not None
         assert first.value == pytest.approx(second.value)
 
-    def test_few_windows_or_days_and_no_liquidations_are_null_and_said(self) -> None:
+    def test_few_windows_or_days_and_no_liquidations_are_null_and_stated(self) -> None:
         few = score_windows(random_windows(7, 19)[0], "long", HOUR_MS)
         assert few.maps[0].partial is None
         assert note("too_few_windows", count=19, least=20) in few.notes
@@ -337,7 +337,7 @@ class TestScores:
         assert short.maps[0].partial is not None
         assert short.maps[0].partial.low is None
         assert note("too_few_days", days=4, least=5) in short.notes
-        quiet = score_windows(replace(random_windows(7)[0], told_usd=np.zeros(400)), "long", HOUR_MS)
+        quiet = score_windows(replace(random_windows(7)[0], reported_usd=np.zeros(400)), "long", HOUR_MS)
         assert quiet.maps[0].partial is None
         assert note("nothing_liquidated") in quiet.notes
 
@@ -376,7 +376,7 @@ class TestScores:
             "short",
         )
         assert there.move == pytest.approx(here.move)
-        assert there.told_usd.tolist() == here.told_usd.tolist()
+        assert there.reported_usd.tolist() == here.reported_usd.tolist()
         assert there.predicted_usd["model"] == pytest.approx(here.predicted_usd["model"], rel=1e-6)
         assert there.zoned_events.tolist() == here.zoned_events.tolist()
         assert there.hits["model"] == pytest.approx(here.hits["model"])
@@ -428,13 +428,13 @@ def test_events_all_in_the_thickest_zone_are_all_hits() -> None:
     [
         (Estimate(0.2, 0.1, 0.3), 10, "beats"),
         (Estimate(-0.2, -0.3, -0.1), 10, "is worse than"),
-        (Estimate(0.2, -0.1, 0.5), 10, "is not told apart from"),
-        (Estimate(0.2), 10, "cannot be held against"),
-        (Estimate(0.2, 0.1, 0.3), 9, "cannot be held against"),
-        (None, 100, "cannot be held against"),
+        (Estimate(0.2, -0.1, 0.5), 10, "does not differ significantly from"),
+        (Estimate(0.2), 10, "cannot be compared with"),
+        (Estimate(0.2, 0.1, 0.3), 9, "cannot be compared with"),
+        (None, 100, "cannot be compared with"),
     ],
 )
 def test_the_verdict_follows_the_interval_and_needs_ten_liquidations(
     skill: Estimate | None, events: int, word: str
 ) -> None:
-    assert standing(skill, events) == word
+    assert comparison_word(skill, events) == word

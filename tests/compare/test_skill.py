@@ -65,12 +65,12 @@ def test_without_both_scores_there_is_no_skill(error: float | None, null: float 
 
 
 @given(st.floats(-5, 1))
-def test_a_verdict_says_better_only_when_the_skill_is_clearly_above_nought(gained: float) -> None:
+def test_a_verdict_is_better_only_when_the_skill_is_clearly_above_zero(gained: float) -> None:
     word = verdict(gained).removesuffix(" than knowing only the mark")
     assert word == ("no better" if abs(gained) <= SAME_SKILL else "better" if gained > 0 else "worse")
 
 
-def test_an_undefined_row_says_why() -> None:
+def test_an_undefined_row_gives_the_reason() -> None:
     rows = judged([("long", 4.0, 1e6)], [("long", 4.0, 1e6), ("short", 4.0, 1e6)])
     row = rows["wasserstein_pct", "short"]
     assert (row.skill, row.verdict) == (None, "undefined")

@@ -53,7 +53,7 @@ def market() -> MarketSeries:
 
 @pytest.fixture
 def both(store: Store, market: MarketSeries) -> Store:
-    """A fitted model, and both venues with series, liquidations and what was listened to."""
+    """A fitted model, and both venues with series, liquidations and what was observed."""
     keep(store, fitted_model())
     store_market(store, "hyperliquid", market, (BIAS, 0.0, 0.0), seed=1)
     store_market(store, VENUE, market, (BIAS + LEVEL, 0.0, 0.0), seed=2)
@@ -106,14 +106,14 @@ class TestTransfer:
     def test_a_known_coverage_gives_the_same_level(self, both: Store, market: MarketSeries) -> None:
         store_series(both, "binance", market)
         brackets = stored_brackets(both, venue_named("binance"), COIN, market.as_of)
-        told = liquidated(market, fitted_model(), brackets, (BIAS + LEVEL, 0.0, 0.0), seed=3, coverage=0.3)
-        store_liquidations(both, "binance", told)
+        result = liquidated(market, fitted_model(), brackets, (BIAS + LEVEL, 0.0, 0.0), seed=3, coverage=0.3)
+        store_liquidations(both, "binance", result)
         store_listening(both, "binance", market.start, market.as_of)
         done = transfer(both, asked(venue="binance", coverage=0.3))
         assert abs(done.record.short.b[0] - LEVEL) < 0.3
         assert "of which the feed tells 30%" in done.model.note
 
-    def test_only_hours_that_were_heard_from_beginning_to_end_count(
+    def test_only_hours_that_were_recorded_from_beginning_to_end_count(
         self, store: Store, market: MarketSeries
     ) -> None:
         keep(store, fitted_model())
@@ -139,8 +139,8 @@ class TestTransfer:
         mass = [
             drawn.long_usd.sum() + drawn.beyond_usd.long + drawn.never_usd.long for drawn in (before, after)
         ]
-        said = sum(sum(row) for row in done.model.long) / sum(sum(row) for row in fitted_model().long)
-        assert 0.5 * said < mass[1] / mass[0] < 1.6 * said
+        expected = sum(sum(row) for row in done.model.long) / sum(sum(row) for row in fitted_model().long)
+        assert 0.5 * expected < mass[1] / mass[0] < 1.6 * expected
         assert any(f"carried over to {VENUE} by" in line for line in texts(after.assumptions))
 
 
@@ -152,7 +152,7 @@ class TestRefused:
         ):
             transfer(fitted, asked(venue=name))
 
-    def test_no_venue_but_one_that_says_so_counts_as_complete(self) -> None:
+    def test_no_venue_but_one_that_states_it_counts_as_complete(self) -> None:
         complete = []
         for venue in VENUES.values():
             try:
@@ -164,7 +164,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"coverage": 1.5}, "--coverage 1.5 is no share"),
+            ({"coverage": 1.5}, "--coverage must be above 0 and at most 1, got 1.5"),
             ({"horizon": timedelta(hours=3)}, "at most 2.0 h"),
             ({"venue": "hyperliquid"}, "carry it over to another venue"),
             ({"model": "prior"}, "prior is a prior, not fitted"),
@@ -190,7 +190,7 @@ class TestRefused:
         store_market(fitted, VENUE, market)
         short = asked(start=market.as_of - 20 * HOUR, without_hyperliquid=True)
         with pytest.raises(
-            MissingData, match="bybit SOL: 20 h were heard throughout and have series, 24 are needed"
+            MissingData, match="bybit SOL: 20 h were recorded throughout and have series, 24 are needed"
         ):
             transfer(fitted, short)
 
@@ -223,11 +223,11 @@ class TestHeard:
         assert joined([5, 0, 20], [9, 5, 30]).tolist() == [[0, 9], [20, 30]]
         assert joined([0, 2], [10, 4]).tolist() == [[0, 10]]
 
-    def test_hyperliquid_is_heard_from_one_liquidation_to_the_next(self, store: Store) -> None:
+    def test_hyperliquid_is_recorded_from_one_liquidation_to_the_next(self, store: Store) -> None:
         """A node's fills carry no spans: two hours without any liquidation of any coin are not known."""
         start = datetime.fromisoformat("2026-08-01T00:00Z")
         minutes = [0, 30, 80, 300, 340]
-        told = pl.DataFrame(
+        result = pl.DataFrame(
             {
                 "ts": [start + timedelta(minutes=minute) for minute in minutes],
                 "id": [str(minute) for minute in minutes],
@@ -238,7 +238,7 @@ class TestHeard:
             },
             schema_overrides={"ts": pl.Datetime("ms", "UTC")},
         )
-        store_liquidations(store, "hyperliquid", told)
+        store_liquidations(store, "hyperliquid", result)
         observed = load_liquidations(store, venue_named("hyperliquid"), COIN)
         first = int(start.timestamp() * 1000)
         assert ((observed.spans_ms - first) // 60_000).tolist() == [[0, 80], [300, 340]]
@@ -252,13 +252,13 @@ class TestCommand:
 
     def test_it_shows_saves_and_is_listed(self, data_dir: Path, tmp_path: Path) -> None:
         page = tmp_path / "page.html"
-        told = CliRunner().invoke(
+        result = CliRunner().invoke(
             calibrate_app, ["transfer", VENUE, COIN, "--html", str(page)], catch_exceptions=False
         )
-        assert told.exit_code == 0
-        assert "synthetic: calibrated carried over to bybit SOL: calibrated-bybit" in told.stdout
-        assert "within 10 %" in told.stdout
-        assert "lower ones by (leverage / 40)^2" in " ".join(told.stdout.split())
+        assert result.exit_code == 0
+        assert "synthetic: calibrated carried over to bybit SOL: calibrated-bybit" in result.stdout
+        assert "within 10 %" in result.stdout
+        assert "lower ones by (leverage / 40)^2" in " ".join(result.stdout.split())
         assert page.stat().st_size > 1e6
         model = leverage_model_named("calibrated-bybit", data_dir)
         assert model.kind == "transferred"
@@ -270,12 +270,12 @@ class TestCommand:
         assert kinds["calibrated-bybit"] == "transferred"
 
     def test_json_tells_the_figures(self, data_dir: Path) -> None:
-        told = CliRunner().invoke(
+        result = CliRunner().invoke(
             calibrate_app,
             ["transfer", VENUE, COIN, "--name", "mine", "--json", "-"],
             catch_exceptions=False,
         )
-        record = json.loads(told.stdout)
+        record = json.loads(result.stdout)
         assert record["schema"] == "liqtruth.leverage_transfer/1"
         assert record["model"] == "mine"
         assert record["coverage"] == 1.0
@@ -285,16 +285,16 @@ class TestCommand:
         assert (data_dir / "models" / "mine.json").is_file()
 
     def test_its_record_lies_beside_it_and_is_listed_and_shown(self, data_dir: Path) -> None:
-        told = CliRunner().invoke(
+        result = CliRunner().invoke(
             calibrate_app, ["transfer", VENUE, COIN, "--json", "-"], catch_exceptions=False
         )
-        record = json.loads(told.stdout)
+        record = json.loads(result.stdout)
         shown = CliRunner().invoke(
             calibrate_app, ["show", "calibrated-bybit", "--json", "-"], catch_exceptions=False
         )
         assert json.loads(shown.stdout)["transfer"] == record
-        said = CliRunner().invoke(calibrate_app, ["show", "calibrated-bybit"], catch_exceptions=False)
-        assert "within 10 %" in said.stdout
+        expected = CliRunner().invoke(calibrate_app, ["show", "calibrated-bybit"], catch_exceptions=False)
+        assert "within 10 %" in expected.stdout
         listed = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
         kept = {one["name"]: one["record"] for one in json.loads(listed.stdout)}
         assert kept == {"prior": None, "calibrated": None, "calibrated-bybit": "transfer"}

@@ -1,4 +1,4 @@
-"""The transferred model: shares stay those of a whole, bounds only widen, and what was assumed is said."""
+"""The transferred model: shares stay those of a whole, bounds only widen, and assumptions are stated."""
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from liqtruth.compare.transfer.transfer import (
     Z80,
     carried_over,
     curve_moved,
-    tilted,
+    tilted_shares,
     widened,
     widened_side,
 )
@@ -42,9 +42,9 @@ def side_bounds(draw: st.DrawFn) -> SideBounds:
 def sample(brackets: Brackets, level: float, seed: int, drawn_with: LeverageModel = MODEL) -> Sample:
     """Liquidations are those that the shared model says; `drawn_with` predicts them."""
     series = random_series(2, 200)
-    told = liquidated(series, MODEL, brackets, (level, 0.0, 0.0), seed=seed)
+    result = liquidated(series, MODEL, brackets, (level, 0.0, 0.0), seed=seed)
     span = np.array([[0, series.end_ms[-1]]])
-    observed = Liquidations(COIN, side_of(told, "long"), side_of(told, "short"), span, True)
+    observed = Liquidations(COIN, side_of(result, "long"), side_of(result, "short"), span, True)
     return sample_from("bybit", [(series, observed, brackets)], drawn_with, HOUR)
 
 
@@ -54,16 +54,16 @@ class TestShares:
     def test_they_are_those_of_a_whole_and_say_by_what_they_were_multiplied(
         self, level: float, slope: float, bend: float
     ) -> None:
-        found = tilted(MODEL, "long", (level, slope, bend))
+        found = tilted_shares(MODEL, "long", (level, slope, bend))
         assert found.shares.sum() <= 1.0
         leverage = np.array(MODEL.leverage)
         z, w = np.log(leverage / 10) / 0.8, np.minimum(1.0, (leverage / 40) ** 2)
-        factor = found.held_to * np.exp(w * (found.b[0] + found.b[1] * z + found.b[2] * z**2))
+        factor = found.cut_to * np.exp(w * (found.b[0] + found.b[1] * z + found.b[2] * z**2))
         assert found.shares == pytest.approx(MODEL.shares("long") * factor, abs=1e-8)
-        assert found.held_to == pytest.approx(1 / max(1.0, found.shares.sum() / found.held_to), abs=1e-6)
+        assert found.cut_to == pytest.approx(1 / max(1.0, found.shares.sum() / found.cut_to), abs=1e-6)
 
     def test_no_tilt_changes_nothing(self) -> None:
-        assert tilted(MODEL, "short", (0.0, 0.0, 0.0)).shares == pytest.approx(
+        assert tilted_shares(MODEL, "short", (0.0, 0.0, 0.0)).shares == pytest.approx(
             MODEL.shares("short"), abs=2e-9
         )
 
@@ -108,15 +108,15 @@ class TestBounds:
 
 class TestCurve:
     @pytest.mark.parametrize(("level", "is_held"), [(0.8, False), (3.4, True)])
-    def test_what_is_told_of_the_curve_is_what_the_correction_makes_of_it(
+    def test_what_is_reported_of_the_curve_is_what_the_correction_makes_of_it(
         self, level: float, is_held: bool
     ) -> None:
         own, reference = sample(BRACKETS, level, 1), sample(BRACKETS, 0.0, 2)
         done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
         again = sample(BRACKETS, level, 1, drawn_with=done.model)
-        assert (done.record.long.held_to < 1) == is_held
+        assert (done.record.long.cut_to < 1) == is_held
         for side in SIDES:
-            before, after = (one.standing.of(side).sum(axis=1) for one in (own, again))
+            before, after = (one.mass_by_leverage.of(side).sum(axis=1) for one in (own, again))
             assert np.all(np.diff(before) >= 0)
             assert after == pytest.approx(before * done.record.of(side).curve_factor, rel=1e-5, abs=1e-6)
             assert before[-1] > 0
@@ -145,7 +145,7 @@ class TestCurve:
 
     def test_where_nothing_stands_nothing_is_moved(self) -> None:
         leverage = np.array(MODEL.leverage)
-        found = tilted(MODEL, "long", (0.5, 0.1, 0.0))
+        found = tilted_shares(MODEL, "long", (0.5, 0.1, 0.0))
         empty = np.zeros((len(DISTANCES_PCT), leverage.size))
         factor, sd = curve_moved(empty, leverage, found, np.eye(3))
         assert factor == pytest.approx(1.0)
@@ -176,10 +176,10 @@ class TestSaid:
         low = carried_over(MODEL, reference, reference, coverage=1.0, name="carried", trained_to=50.0)
         assert "extrapolation" not in low.model.note
 
-    def test_shares_that_would_not_fit_are_held_to_the_whole_and_that_is_said(self) -> None:
+    def test_shares_that_would_not_fit_are_limited_to_the_whole_and_that_is_stated(self) -> None:
         own, reference = sample(BRACKETS, 3.4, 1), sample(BRACKETS, 0.0, 2)
         done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
-        assert done.record.long.held_to < 1
+        assert done.record.long.cut_to < 1
         assert sum(sum(row) for row in done.model.long) == pytest.approx(1.0, abs=1e-6)
         assert "held to the whole" in done.model.note
 

@@ -34,9 +34,12 @@ def flow() -> Flow:
 def drawn(flow: Flow, b: Triple, seed: int, size_usd: float = 2000.0, coverage: float = 1.0) -> SideSteps:
     """Liquidations of `size_usd` each, as many as the tilted flow predicts."""
     mean = coverage * flow.long @ ratios(LEVERAGE, b)
-    told = np.random.default_rng(seed).poisson(mean / size_usd)
+    result = np.random.default_rng(seed).poisson(mean / size_usd)
     return SideSteps(
-        flow.long, np.asarray(told * size_usd, dtype=np.float64), flow.start_ms // 86_400_000, int(told.sum())
+        flow.long,
+        np.asarray(result * size_usd, dtype=np.float64),
+        flow.start_ms // 86_400_000,
+        int(result.sum()),
     )
 
 
@@ -72,7 +75,7 @@ def test_steps_in_which_nothing_was_predicted_tell_nothing(flow: Flow) -> None:
 
 @settings(max_examples=3)
 @given(st.floats(0.05, 0.9), st.integers(0, 1000))
-def test_half_of_the_coverage_and_half_of_what_is_told_are_the_same(
+def test_half_of_the_coverage_and_half_of_what_is_reported_are_the_same(
     flow: Flow, share: float, seed: int
 ) -> None:
     whole = drawn(flow, (0.4, 0.1, 0.0), seed)

@@ -18,8 +18,7 @@ from liqtruth.compare.statistics.intervals import (
     widened,
 )
 from liqtruth.compare.statistics.map_scores import BINS
-from liqtruth.compare.validation.baselines import PERMUTATIONS, permuted
-from liqtruth.compare.validation.splits import (
+from liqtruth.compare.validation.backtest import (
     BOTH,
     LATER,
     NEW_COINS,
@@ -28,6 +27,7 @@ from liqtruth.compare.validation.splits import (
     final_start,
     splits_of,
 )
+from liqtruth.compare.validation.baselines import PERMUTATIONS, permuted
 from liqtruth.heatmap.errors import MissingData
 from tests.compare.validation_markets import validation_samples
 

@@ -14,8 +14,8 @@ from liqtruth.cli import app
 from liqtruth.commands.options import GLOBALS
 from liqtruth.commands.validate import validate_app
 from liqtruth.compare.calibration.lake_samples import Gathered
+from liqtruth.compare.validation.backtest import FINAL
 from liqtruth.compare.validation.final_window import WindowOpened, last_opened, open_window, opened_windows
-from liqtruth.compare.validation.splits import FINAL
 from liqtruth.compare.validation.validation import Plan, save
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.leverage_model import known_models
@@ -57,7 +57,7 @@ class TestOpening:
         assert str(refused.value) == (
             f"the final window AAA, BBB, {opened.first_day} to {opened.last_day} was opened at "
             f"{opened.opened_at:%Y-%m-%dT%H:%MZ}, and can be judged only once: "
-            "`liqtruth validate show --final AAA` shows what it said"
+            "`liqtruth validate show --final AAA` shows its result"
         )
         assert opened_windows(tmp_path) == (opened,)
 
@@ -96,7 +96,7 @@ class TestOpening:
     def test_a_record_that_cannot_be_read_opens_nothing(self, tmp_path: Path) -> None:
         """Else a broken file would make every window new."""
         (tmp_path / "final-windows.json").write_text("{}x")
-        with pytest.raises(BadInput, match="restore it, it says which final windows were opened"):
+        with pytest.raises(BadInput, match="restore it: it lists which final windows were opened"):
             open_window(tmp_path, plan_of())
 
     def test_nothing_was_opened(self, tmp_path: Path) -> None:
@@ -137,16 +137,16 @@ def _stored_series(store: Store, series: MarketSeries) -> None:
         },
         schema=dict(DATASETS["candles"].schema),
     )
-    told = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
-    held = conform(pl.DataFrame(told), DATASETS["open_interest"].schema)
-    for name, rows in (("candles", candles), ("open_interest", held)):
+    result = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
+    stored = conform(pl.DataFrame(result), DATASETS["open_interest"].schema)
+    for name, rows in (("candles", candles), ("open_interest", stored)):
         store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
 
 
 def _stored_census(store: Store, series: MarketSeries, bar: int) -> None:
     at, mark = of_ms(int(series.end_ms[bar - 1])), float(series.bars.close[bar - 1])
-    held = float(series.bars.open_interest[bar])
-    whole = held / float(series.bars.open_interest[-1])
+    stored = float(series.bars.open_interest[bar])
+    whole = stored / float(series.bars.open_interest[-1])
     rows = whole_market(series, bar, coverage=whole).with_columns(
         pl.col("liq_px") * (mark / series.mark_px),
         mark_px=pl.lit(mark),
@@ -161,7 +161,9 @@ def _stored_census(store: Store, series: MarketSeries, bar: int) -> None:
         id=f"census-{bar}", venue=VENUE, source="test", scope=Scope.CENSUS, as_of=at, accounts=1, positions=1
     )
     store.lake.write_reading(reading, {"positions": conform(rows, POSITIONS)})
-    row = Market(venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=held, max_leverage=20)
+    row = Market(
+        venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=stored, max_leverage=20
+    )
     store_markets(store.database, [row])
 
 
@@ -174,10 +176,10 @@ class TestCommand:
 
     def test_it_judges_shows_saves_and_shows_again(self, data_dir: Path, tmp_path: Path) -> None:
         page = tmp_path / "page.html"
-        told = run("run", COIN, "-o", str(page))
-        assert told.stdout.startswith("No claim: ")
-        assert "set aside, and not looked at: the final window" in told.stdout
-        assert "synthetic: proof on SOL" in told.stdout
+        result = run("run", COIN, "-o", str(page))
+        assert result.stdout.startswith("No claim: ")
+        assert "set aside, and not looked at: the final window" in result.stdout
+        assert "synthetic: validation on SOL" in result.stdout
         html = page.read_text()
         assert "SYNTHETIC MARKET" in html
         assert "Does the fitted map beat what knows less?" in html
@@ -208,15 +210,15 @@ class TestCommand:
             validated("show", COIN)
 
     def test_the_old_spelling_works_and_names_the_new_one(self, data_dir: Path) -> None:
-        told = before(COIN)
-        assert told.stdout.startswith("No claim: ")
-        assert "`liqtruth calibrate test` is now `liqtruth validate run`" in told.stderr
+        result = before(COIN)
+        assert result.stdout.startswith("No claim: ")
+        assert "`liqtruth calibrate test` is now `liqtruth validate run`" in result.stderr
         again = before("--show", "--json", "-")
         assert again.stdout == validated("show", "--json").stdout
         assert "`liqtruth validate show`" in again.stderr
 
     def test_what_cannot_be_done_is_refused_before_anything_is_read(self, data_dir: Path) -> None:
-        with pytest.raises(BadInput, match=r"'a/b' is no name of a proof"):
+        with pytest.raises(BadInput, match=r"got 'a/b'"):
             run("run", COIN, "--name", "a/b")
         with pytest.raises(BadInput, match="give one of them"):
             before(COIN, "--open-final", "--show")

@@ -1,4 +1,4 @@
-"""The figures of a proof: a perfect model, mirrored sides, gates, positions that answer to nothing, and files."""
+"""The figures of a validation: a perfect model, mirrored sides, gates, positions that answer to nothing, and files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liqtruth.compare.calibration.lake_samples import Gathered
-from liqtruth.compare.validation.backtest import CHANCE, Backtest, backtest
+from liqtruth.compare.validation.backtest import CHANCE, NEW_COINS, Backtest, backtest, splits_of
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
 from liqtruth.compare.validation.findings import (
     BOTH,
@@ -17,7 +17,6 @@ from liqtruth.compare.validation.findings import (
     SplitFindings,
     split_findings,
 )
-from liqtruth.compare.validation.splits import NEW_COINS, splits_of
 from liqtruth.compare.validation.validation import Findings, Plan, load, save
 from liqtruth.compare.validation.verdicts import RIVALS
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES
@@ -112,8 +111,8 @@ class TestGate:
 
     def test_too_few_blocks_give_no_interval_and_no_claim(self, judged: Backtest) -> None:
         """Four days of one coin are one block."""
-        trial = backtest_of(judged.pairs[:4], as_it_is)
-        found = split_findings(trial)
+        tested = backtest_of(judged.pairs[:4], as_it_is)
+        found = split_findings(tested)
         assert found.blocks < FEWEST_BLOCKS
         assert found.skill is None
         assert {gain.low for gain in found.main("crowd").gains} == {None}
@@ -141,13 +140,13 @@ class TestSkill:
             assert gain is not None
             assert gain.gain < 0.3
 
-    def test_each_fit_says_what_it_chose_and_out_of_how_many(self, judged: Backtest) -> None:
+    def test_each_fit_records_what_it_chose_and_out_of_how_many(self, judged: Backtest) -> None:
         chosen = split_findings(judged).chosen
         assert [one.ridge for one in chosen] == [None, None]
         assert [one.coordinates_tried for one in chosen] == [0, 0]
 
     def test_bounds_need_coins_that_were_left_out(self, judged: Backtest) -> None:
-        """With one of two coins held out there is no other to leave out."""
+        """With one of two coins left out there is no other to leave out."""
         assert split_findings(judged).of(BOTH, "crowd").bounds is None
 
 
@@ -183,12 +182,12 @@ class TestFiles:
 
     def test_what_is_not_there_or_no_proof_is_one_line(self, judged: Backtest, tmp_path: Path) -> None:
         save(tmp_path, "mine", self.findings_of(judged))
-        with pytest.raises(MissingData, match=r"no proof 'other' was saved; there are: mine"):
+        with pytest.raises(MissingData, match=r"no validation 'other' was saved; there are: mine"):
             load(tmp_path, "other")
         (tmp_path / "models" / "proofs" / "bad.json").write_text("{}")
-        with pytest.raises(BadInput, match=r"bad.json is no proof"):
+        with pytest.raises(BadInput, match=r"bad.json is no validation"):
             load(tmp_path, "bad")
-        with pytest.raises(BadInput, match=r"'\.\./x' is no name of a proof"):
+        with pytest.raises(BadInput, match=r"--name must be letters and digits, e\.g\. proof, got '\.\./x'"):
             load(tmp_path, "../x")
 
     def test_the_window_is_kept_from_every_split(self) -> None:

@@ -1,4 +1,4 @@
-"""What a proof says in words, for each thing that its figures can say."""
+"""A validation in words, for each conclusion that its figures allow."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from liqtruth.compare.validation.findings import (
     SideFindings,
     SplitFindings,
 )
-from liqtruth.compare.validation.shown import limitations, proof_lines
+from liqtruth.compare.validation.shown import limitations, validation_lines
 from liqtruth.compare.validation.validation import Findings, Window
 from liqtruth.compare.validation.verdicts import (
     RIVALS,
@@ -63,9 +63,9 @@ def split_of(
     **gains: Interval,
 ) -> SplitFindings:
     """Every rival beaten, but for what `gains` say of `climatology` and so on."""
-    told = {rival: gains.get(rival.replace("-", "_"), BETTER) for rival in RIVALS}
+    result = {rival: gains.get(rival.replace("-", "_"), BETTER) for rival in RIVALS}
     blocks = 9 if skill is not None else 3
-    held = None if bounds is None else BoundsFindings((5.0,), (bounds[0],), *bounds, 40)
+    stored = None if bounds is None else BoundsFindings((5.0,), (bounds[0],), *bounds, 40)
     side = SideFindings(
         side=BOTH,
         layer="crowd",
@@ -73,12 +73,12 @@ def split_of(
         effective=31.4,
         enough=enough,
         scores=(
-            score_of("wasserstein_pct", told if enough else {}, enough, blocks),
+            score_of("wasserstein_pct", result if enough else {}, enough, blocks),
             *(score_of(score, {}) for score in ("jensen_shannon", "fractions_1pct", "mass")),
             *(score_of(f"curve_{move}pct", {"uniform": WORSE} if move == 10 else {}) for move in (2, 5, 10)),
             score_of("recall_5", {CHANCE: recall} if enough else {}, enough, blocks),
         ),
-        bounds=held,
+        bounds=stored,
     )
     return SplitFindings(
         name=name,
@@ -116,7 +116,7 @@ def findings_of(*splits: SplitFindings, window: Window | None = None) -> Finding
 
 class TestLines:
     @pytest.mark.parametrize(
-        ("gain", "said"),
+        ("gain", "expected"),
         [
             (BETTER, "later days, crowd: nearer than tiers by 66 % (61 to 70 %)"),
             (DOUBTFUL, "later days, crowd: not shown to be nearer than tiers: 3 % (−5 to 9 %)"),
@@ -125,8 +125,8 @@ class TestLines:
             ((0.02, 0.0, 0.04), "later days, crowd: not shown to be nearer than tiers: 2 % (0 to 4 %)"),
         ],
     )
-    def test_a_rival(self, gain: Interval, said: str) -> None:
-        assert rival_line(split_of(tiers=gain), "crowd", "tiers") == said
+    def test_a_rival(self, gain: Interval, expected: str) -> None:
+        assert rival_line(split_of(tiers=gain), "crowd", "tiers") == expected
 
     def test_a_rival_without_any_map(self) -> None:
         none = split_of(enough=0, skill=None)
@@ -138,11 +138,11 @@ class TestLines:
             "90 % of the gap from tiers to the floor is closed"
         )
         assert split_line(split_of(enough=0, skill=None), "raw") == (
-            "later days, raw: no map passes the gate, nothing is said of shape"
+            "later days, raw: no map passes the gate, no conclusion on shape"
         )
 
     @pytest.mark.parametrize(
-        ("enough", "said"),
+        ("enough", "expected"),
         [
             (40, "every map passes the gate of 50 effective positions (median 31)"),
             (30, "the gate of 50 effective positions fails on 25 % of maps (median 31)"),
@@ -152,11 +152,11 @@ class TestLines:
             ),
         ],
     )
-    def test_the_gate(self, enough: int, said: str) -> None:
-        assert gate_line(split_of(enough=enough), "raw", 50.0) == f"later days, raw: {said}"
+    def test_the_gate(self, enough: int, expected: str) -> None:
+        assert gate_line(split_of(enough=enough), "raw", 50.0) == f"later days, raw: {expected}"
 
     @pytest.mark.parametrize(
-        ("found", "said"),
+        ("found", "expected"),
         [
             ((0.8, 0.74, 0.86), "the truth lay within the 80 % bounds 80 % of the time (74 to 86 %)"),
             (
@@ -177,13 +177,15 @@ class TestLines:
             ),
         ],
     )
-    def test_bounds(self, found: Interval | None, said: str) -> None:
-        assert bounds_line(split_of(bounds=found), "crowd") == f"later days, crowd: {said}"
+    def test_bounds(self, found: Interval | None, expected: str) -> None:
+        assert bounds_line(split_of(bounds=found), "crowd") == f"later days, crowd: {expected}"
 
-    def test_recall_is_said_beside_chance(self) -> None:
-        said = "later days, crowd: finds 37 % of the five largest clusters, chance 28 %"
-        assert recall_line(split_of(), "crowd") == said
-        assert recall_line(split_of(recall=DOUBTFUL), "crowd") == f"{said}: not shown to be more than chance"
+    def test_recall_is_stated_beside_chance(self) -> None:
+        expected = "later days, crowd: finds 37 % of the five largest clusters, chance 28 %"
+        assert recall_line(split_of(), "crowd") == expected
+        assert (
+            recall_line(split_of(recall=DOUBTFUL), "crowd") == f"{expected}: not shown to be more than chance"
+        )
 
     def test_skill(self) -> None:
         assert skill_line(split_of()) == (
@@ -206,20 +208,20 @@ class TestAnswer:
             "volume-profile (by 66 %), climatology (by 66 %) and persistence (by 66 %)."
         )
 
-    def test_it_says_where_not(self) -> None:
-        told = answer(
+    def test_it_states_where_not(self) -> None:
+        result = answer(
             findings_of(
                 split_of(persistence=WORSE),
                 split_of("new coins", skill=False, climatology=DOUBTFUL, persistence=DOUBTFUL),
                 split_of("the final window", skill=None),
             )
         )
-        assert told.startswith("The fit shows skill on later days: nearer to the crowd's map")
-        assert "than chance; not on new coins." in told
-        assert "It is not shown to be nearer than climatology (on new coins) and persistence." in told
-        assert told.endswith("No claim on the final window.")
+        assert result.startswith("The fit shows skill on later days: nearer to the crowd's map")
+        assert "than chance; not on new coins." in result
+        assert "It is not shown to be nearer than climatology (on new coins) and persistence." in result
+        assert result.endswith("No claim on the final window.")
 
-    def test_no_skill_at_all_is_the_first_thing_said(self) -> None:
+    def test_no_skill_at_all_is_the_first_thing_stated(self) -> None:
         nothing: dict[str, Any] = dict.fromkeys((rival.replace("-", "_") for rival in RIVALS), DOUBTFUL)
         assert answer(findings_of(split_of(skill=False, **nothing))) == (
             "No skill is shown on later days. It is not shown to be nearer than tiers, bell, uniform, "
@@ -232,9 +234,9 @@ class TestAnswer:
             "No claim: 3 blocks of coin and days give no interval, 5 are needed."
         )
 
-    def test_a_gate_that_nothing_passes_is_said(self) -> None:
+    def test_a_gate_that_nothing_passes_is_stated(self) -> None:
         assert answer(findings_of(split_of(skill=None, enough=0))) == (
-            "Nothing can be said of shape: no map has 50 effective positions a side."
+            "No conclusion on shape: no map has 50 effective positions a side."
         )
 
 
@@ -242,7 +244,7 @@ class TestWhereNot:
     def test_what_is_shown_is_not_listed(self) -> None:
         """Only what the curve of 10 % says is left: there uniform is better."""
         assert list(limitations(findings_of(split_of()))) == [
-            "later days, crowd: what a move of 10 % liquidates is told better by uniform"
+            "later days, crowd: what a move of 10 % liquidates is matched better by uniform"
         ]
 
     def test_doubt_is_one_line_a_layer_and_defeat_one_a_rival(self) -> None:
@@ -266,7 +268,7 @@ class TestWhereNot:
         assert any(line.endswith("chance 28 %: not shown to be more than chance") for line in lines)
         assert any("so its shape proves little" in line for line in lines)
 
-    def test_a_baseline_that_is_known_nowhere_is_said_once(self) -> None:
+    def test_a_baseline_that_is_known_nowhere_is_stated_once(self) -> None:
         split = split_of()
         known = tuple(gain for gain in split.main("crowd").gains if gain.rival != "persistence")
         sides = tuple(
@@ -276,7 +278,7 @@ class TestWhereNot:
             for side in split.sides
         )
         lines = list(limitations(findings_of(msgspec.structs.replace(split, sides=sides))))
-        assert lines[-1] == "persistence is known on no map of later days: nothing is said of it there"
+        assert lines[-1] == "persistence is known on no map of later days: no conclusion there"
 
 
 class TestSetting:
@@ -303,12 +305,12 @@ class TestSetting:
         )
         opened = findings_of(split_of(), split_of("the final window"), window=window)
         assert window_line(opened) == (
-            "the final window (2026-08-08 to 2026-08-10, 24 pairs) is opened: what it says cannot be tried again"
+            "the final window (2026-08-08 to 2026-08-10, 24 pairs) is opened: it cannot be judged again"
         )
 
     def test_the_answer_comes_first(self) -> None:
         findings = findings_of(split_of())
-        assert next(proof_lines(findings)) == answer(findings)
+        assert next(validation_lines(findings)) == answer(findings)
         assert set(BASELINES) < set(RIVALS)
 
 

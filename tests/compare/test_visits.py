@@ -157,7 +157,7 @@ class TestWhatIsCounted:
 
 
 class TestShortHistory:
-    def test_a_horizon_that_prices_do_not_reach_is_null_and_says_so(self) -> None:
+    def test_a_horizon_that_prices_do_not_reach_is_null_and_states_it(self) -> None:
         path, times, mark = walk(8, days=20)
         row = of_side(score_visits(random_zones(8, times, mark, weekly=False), path, horizons_h=(720,)))
         assert row.weighted.visited is None

@@ -1,4 +1,4 @@
-"""`score visits` on stored series: modelled and exact maps, the claims beside them, what is said where data lack."""
+"""`score visits` on stored series: modelled and exact maps, the claims beside them, what is stated where data lack."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ def market() -> MarketSeries:
 
 
 @pytest.fixture(scope="module")
-def held(market: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def stored(market: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The market with exact maps from the fourth day on; tests only read it."""
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("visits"))) as opened:
         stored_series(opened, market)
@@ -49,8 +49,8 @@ def scored(store: Store, model: str = "tiers", **more: object) -> VisitReport:
 
 
 class TestStored:
-    def test_a_model_is_scored_beside_exact_maps(self, held: Store, market: MarketSeries) -> None:
-        found = scored(held)
+    def test_a_model_is_scored_beside_exact_maps(self, stored: Store, market: MarketSeries) -> None:
+        found = scored(stored)
         assert found.synthetic
         assert found.end == market.as_of
         assert found.start >= market.start + timedelta(days=3), "the first days are warm-up"
@@ -65,23 +65,23 @@ class TestStored:
         assert month.why == "no map has prices for 30 d after it"
 
     def test_exact_maps_are_scored_on_their_own_prices_at_their_readings(
-        self, held: Store, market: MarketSeries
+        self, stored: Store, market: MarketSeries
     ) -> None:
-        found = scored(held, "exact")
+        found = scored(stored, "exact")
         assert (found.venue, found.moments) == ("hyperliquid", len(READ_AT))
         assert found.start == of_ms(int(market.end_ms[READ_AT[0] - 1]))
         assert found.alignment is None
         assert found.claims[1].verdict.text == "not known, because these are the exact maps: score a model"
 
-    def test_only_the_last_reading_of_a_step_is_taken(self, held: Store, market: MarketSeries) -> None:
-        daily = reading_times(held, COIN, None, None, timedelta(days=1))
+    def test_only_the_last_reading_of_a_step_is_taken(self, stored: Store, market: MarketSeries) -> None:
+        daily = reading_times(stored, COIN, None, None, timedelta(days=1))
         assert len(daily) == len({at.date() for at in daily}) < len(READ_AT)
-        maps = exact_maps_between(held, COIN, daily[0], daily[1], timedelta(days=1))
+        maps = exact_maps_between(stored, COIN, daily[0], daily[1], timedelta(days=1))
         assert [heatmap.as_of for heatmap in maps] == daily[:2]
 
-    def test_times_are_kept_to(self, held: Store, market: MarketSeries) -> None:
+    def test_times_are_kept_to(self, stored: Store, market: MarketSeries) -> None:
         start, end = market.as_of - 100 * HOUR, market.as_of - 40 * HOUR
-        found = scored(held, start=start, end=end)
+        found = scored(stored, start=start, end=end)
         assert start <= found.start < found.end <= end
         assert found.visits[2].weighted.visited is not None, "prices after the last moment are used"
 
@@ -91,7 +91,7 @@ class TestStored:
         assert found.alignment is None
         assert all("no exact map of SOL is stored near" in answer.verdict.text for answer in found.claims[1:])
 
-    def test_what_lacks_is_told_in_a_line(self, store: Store) -> None:
+    def test_what_lacks_is_reported_in_a_line(self, store: Store) -> None:
         with pytest.raises(NothingStored, match="no candles of hyperliquid SOL are stored"):
             scored(store)
         stored_series(store, random_series(12, bars=70))
@@ -110,18 +110,18 @@ class TestStored:
 
 class TestCommand:
     @pytest.fixture(autouse=True)
-    def data_dir(self, held: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(GLOBALS, "data_dir", held.settings.data_dir)
+    def data_dir(self, stored: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(GLOBALS, "data_dir", stored.settings.data_dir)
 
     def called(self, *words: str) -> Result:
         line: Sequence[str] = ["visits", COIN, "--venue", "hyperliquid", "--model", "tiers", *words]
         return CliRunner().invoke(score_app, line, catch_exceptions=False)
 
     def test_tables_say_what_was_visited_and_what_of_the_claims_holds(self) -> None:
-        told = self.called().stdout
-        assert "SYNTHETIC MARKET: SOL on hyperliquid, tiers" in told
-        assert "60-70 % of hotspots are visited" in told
-        assert "is what their distance explains" in told
+        result = self.called().stdout
+        assert "SYNTHETIC MARKET: SOL on hyperliquid, tiers" in result
+        assert "60-70 % of hotspots are visited" in result
+        assert "is what their distance explains" in result
 
     def test_json_and_page(self, tmp_path: Path) -> None:
         page = tmp_path / "page.html"
@@ -138,10 +138,10 @@ class TestCommand:
         assert "http://" not in html.split("</script>")[-1]
         assert html.count("70-85 % of clusters align") == 1
 
-    def test_a_page_is_the_same_for_the_same_input(self, held: Store, tmp_path: Path) -> None:
+    def test_a_page_is_the_same_for_the_same_input(self, stored: Store, tmp_path: Path) -> None:
         pages = [tmp_path / name for name in ("one.html", "two.html")]
         for page in pages:
-            write_page(scored(held), page)
+            write_page(scored(stored), page)
         assert pages[0].read_bytes() == pages[1].read_bytes()
 
 

@@ -2,22 +2,20 @@
 
 import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from liqtruth.compare.calibration.lake_samples import gather
 from liqtruth.compare.workers import (
     THREADS,
     Failure,
@@ -27,90 +25,29 @@ from liqtruth.compare.workers import (
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.storage.store import Store
+from tests.compare.calibrated_markets import PRIOR, random_series
+from tests.compare.test_calibration_lake import COIN, READ_AT, stored_reading, stored_series
+from tests.compare.worker_tasks import (
+    Order,
+    always_dies,
+    ends_process,
+    noted,
+    put_first,
+    refuses,
+    solved_bytes,
+    squared,
+    take_out,
+    threads_set,
+    times_begun,
+)
 
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a test asks of one task: `folder` counts how often each number was begun."""
-
-    number: int
-    folder: Path
-    fatal: int = -1
-    """The number whose worker dies the first time."""
-    for_s: float = 0.0
-
-
-def squared(number: int) -> int:
-    return number * number
-
-
-def solved_bytes(seed: int) -> bytes:
-    """Least squares large enough for BLAS to share among threads, which changes its last digits."""
-    rng = np.random.default_rng(seed)
-    solution = np.linalg.lstsq(rng.normal(size=(900, 300)), rng.normal(size=900), rcond=None)[0]
-    return solution.tobytes()
-
-
-def noted(order: Order) -> int:
-    """Notes that it was begun; the fatal one then kills its own process, unless it was begun before, once the results
-    of all others have come, or their turn is after it."""
-    begun = times_begun(order.folder, order.number)
-    (order.folder / f"{order.number}.{begun}").touch()
-    time.sleep(order.for_s)
-    if order.number == order.fatal and begun == 0:
-        until = time.monotonic() + 5
-        while not (order.folder / "all but one").exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return order.number
-
-
-def refuses(order: Order) -> int:
-    """Number 2 refuses late, with an error that makes its message itself; number 3 at once."""
-    noted(order)
-    if order.number == 2:
-        time.sleep(0.3)
-        raise UnknownChoice("weights", "waves", ["flat", "bell"])
-    if order.number == 3:
-        raise MissingData("nothing is stored of DOGE; fetch it first")
-    return order.number
-
-
-def always_dies(number: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def ends_process(pid: int) -> int:
-    """Ends another process, and stays for its consequences."""
-    if pid:
-        os.kill(pid, signal.SIGKILL)
-        time.sleep(30)
-    return pid
-
-
-def threads_set(_: int) -> tuple[str | None, ...]:
-    return tuple(os.environ.get(name) for name in THREADS)
-
-
-def put_first(folder: str) -> None:
-    sys.path.insert(0, folder)
-
-
-def take_out(folder: str) -> None:
-    sys.path.remove(folder)
-
-
-def times_begun(folder: Path, number: int) -> int:
-    return len([*folder.glob(f"{number}.*")])
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """Address of a Dask cluster with two worker processes on this machine."""
-    from distributed import LocalCluster  # not where worker processes import their tasks
+    from distributed import LocalCluster
 
     with LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=50
@@ -126,24 +63,24 @@ def workers(request: pytest.FixtureRequest) -> Workers:
 
 
 def test_results_are_the_same_bytes_in_the_order_of_the_tasks(workers: Workers) -> None:
-    told: list[float] = []
+    result: list[float] = []
     tasks = [7, 1, 7, 0, 5, 3]
     with threadpool_limits(2, user_api="blas"):  # as on a machine of several cores, wherever the suite runs
         alone = {task: run_all(solved_bytes, [task])[0] for task in tasks}
-        found = run_all(solved_bytes, tasks, workers, on_progress=told.append)
+        found = run_all(solved_bytes, tasks, workers, on_progress=result.append)
     assert found == [alone[task] for task in tasks]
-    assert told == sorted(told)
-    assert told[0] <= 1 / 6
-    assert told[-1] == 1.0
+    assert result == sorted(result)
+    assert result[0] <= 1 / 6
+    assert result[-1] == 1.0
 
 
 def test_nothing_to_do_is_done_at_once() -> None:
-    told: list[float] = []
-    assert run_all(squared, [], Workers(2), on_progress=told.append) == []
-    assert told == [1.0]
+    result: list[float] = []
+    assert run_all(squared, [], Workers(2), on_progress=result.append) == []
+    assert result == [1.0]
 
 
-def test_of_tasks_that_fail_the_first_in_order_is_told_as_itself(tmp_path: Path, cluster: str) -> None:
+def test_of_tasks_that_fail_the_first_in_order_is_reported_as_itself(tmp_path: Path, cluster: str) -> None:
     """Number 3 has failed long before number 2, wherever two run at a time; what comes after is called off."""
     with pytest.raises(UnknownChoice) as caught:
         run_all(
@@ -216,12 +153,12 @@ def test_no_scheduler_is_one_line_with_the_remedy(listens: bool, monkeypatch: py
         with pytest.raises(SourceUnreachable) as caught:
             run_all(squared, [1], Workers(cluster=address))
     assert time.monotonic() - began < 4.5, "the deadline of a second, and what closing takes"
-    told = str(caught.value)
+    result = str(caught.value)
     assert caught.value.exit_code == 3
-    assert address.replace("user:secret@", "") in told
-    assert "dask scheduler" in told
-    assert "--workers N" in told
-    assert "\n" not in told
+    assert address.replace("user:secret@", "") in result
+    assert "dask scheduler" in result
+    assert "--workers N" in result
+    assert "\n" not in result
 
 
 @pytest.mark.parametrize(
@@ -235,16 +172,16 @@ def test_what_is_no_address_is_refused_without_its_password(address: str) -> Non
 
 def test_a_worker_of_another_version_is_refused(cluster: str, tmp_path: Path) -> None:
     """Found ahead of the installed one, as an older installation on another machine would be."""
-    told = tmp_path / "liqtruth-0.0.9.dist-info" / "METADATA"
-    told.parent.mkdir()
-    told.write_text("Metadata-Version: 2.1\nName: liqtruth\nVersion: 0.0.9\n")
+    result = tmp_path / "liqtruth-0.0.9.dist-info" / "METADATA"
+    result.parent.mkdir()
+    result.write_text("Metadata-Version: 2.1\nName: liqtruth\nVersion: 0.0.9\n")
     with older_on_one_worker(cluster, tmp_path), pytest.raises(BadInput) as caught:
         run_all(squared, [1], Workers(cluster=cluster))
     assert f"has liqtruth 0.0.9, here it is {version('liqtruth')}" in str(caught.value)
     assert run_all(squared, [3], Workers(cluster=cluster)) == [9]
 
 
-def test_a_scheduler_that_dies_is_told_in_one_line() -> None:
+def test_a_scheduler_that_dies_is_reported_in_one_line() -> None:
     with own_scheduler() as (process, address):
         with pytest.raises(SourceUnreachable, match="was lost: run the command again") as caught:
             run_all(ends_process, [process.pid, 0], Workers(cluster=address))
@@ -314,11 +251,6 @@ def wait_until_it_listens(port: int) -> None:
 
 def test_pairs_of_the_lake_are_the_same_bytes_on_a_cluster(store: Store, cluster: str) -> None:
     """The tasks of `calibrate fit` themselves: what they read is stored, what they are sent is where."""
-    # Imported here, not where worker processes import the tasks of the other tests.
-    from liqtruth.compare.calibration.lake_samples import gather
-    from tests.compare.calibrated_markets import PRIOR, random_series
-    from tests.compare.test_calibration_lake import COIN, READ_AT, stored_reading, stored_series
-
     series = random_series(11)
     stored_series(store, series)
     for bar in READ_AT[:2]:

@@ -79,9 +79,9 @@ def liquidated(
                 side=pl.lit(side)
             )
         )
-    told = pl.concat(parts).sort("ts").with_row_index("id")
+    result = pl.concat(parts).sort("ts").with_row_index("id")
     moments = pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC")
-    return told.with_columns(
+    return result.with_columns(
         moments, pl.col("id").cast(pl.String), notional_usd=pl.col("coins") * pl.col("px")
     )
 
@@ -91,17 +91,17 @@ def store_series(store: Store, venue: str, series: MarketSeries) -> None:
     ends = [of_ms(int(ms)) for ms in series.end_ms]
     candles = {"ts": [end - HOUR for end in ends], "interval_s": 3600, "open": bars.close, "high": bars.high,
                "low": bars.low, "close": bars.close, "volume": bars.volume, "taker_buy_volume": None}  # fmt: skip
-    held = {"ts": [series.start, *ends], "open_interest": bars.open_interest, "open_interest_usd": None}
-    for name, rows in (("candles", candles), ("open_interest", held)):
+    stored = {"ts": [series.start, *ends], "open_interest": bars.open_interest, "open_interest_usd": None}
+    for name, rows in (("candles", candles), ("open_interest", stored)):
         known = DATASETS[name]
         frame = pl.DataFrame(rows, schema=dict(known.schema))
         store.lake.merge_series(name, venue, COIN, frame, known.key, "synthetic: a test")
 
 
-def store_liquidations(store: Store, venue: str, told: pl.DataFrame) -> None:
+def store_liquidations(store: Store, venue: str, result: pl.DataFrame) -> None:
     """As the venue's feed tells them; on Hyperliquid as a node does."""
     if venue == "hyperliquid":
-        whole = told.with_columns(
+        whole = result.with_columns(
             pl.col("px").alias("mark_px"),
             pl.col("px").alias("mean_px"),
             pl.col("coins").alias("size"),
@@ -115,7 +115,7 @@ def store_liquidations(store: Store, venue: str, told: pl.DataFrame) -> None:
         store.lake.merge_series("liquidations", venue, COIN, rows, KEY, "synthetic: a test")
         return
     known = DATASETS["liquidations"]
-    rows = told.select(pl.col(name).cast(dtype) for name, dtype in known.schema.items())
+    rows = result.select(pl.col(name).cast(dtype) for name, dtype in known.schema.items())
     store.lake.merge_series("liquidations", venue, COIN, rows, known.key, "synthetic: a test")
 
 
@@ -128,7 +128,7 @@ def store_listening(store: Store, venue: str, start: datetime, until: datetime) 
 
 
 def store_market(store: Store, venue: str, series: MarketSeries, b: Triple = NO_TILT, seed: int = 0) -> None:
-    """Series, liquidations that follow the tilted model, and a feed that was heard all the time."""
+    """Series, liquidations that follow the tilted model, and a feed that was recorded all the time."""
     store_series(store, venue, series)
     brackets = stored_brackets(store, venue_named(venue), COIN, series.as_of)
     store_liquidations(store, venue, liquidated(series, fitted_model(), brackets, b, seed=seed))

@@ -1,4 +1,4 @@
-"""Pairs for the tests of validation: synthetic coins of some days whose crowd is drawn from the response matrix."""
+"""Samples for the tests of validation: synthetic coins, whose crowd can be drawn from the response matrix itself."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,7 +44,7 @@ COINS: Final = ("AAA", "BBB", "CCC")
 @cache
 def validation_samples(seed: int, coins: Sequence[str] = COINS[:2], days: int = 12) -> tuple[Sample, ...]:
     """One pair a day and coin out of one long walk per coin, positions drawn from what a crowd at 6x to 20x would
-    hold: response matrix and truth have the same leverages, noise is that of `POSITIONS` a side."""
+    hold: dictionary and truth have the same leverages, noise is that of `POSITIONS` a side."""
     found: list[Sample] = []
     for place, coin in enumerate(coins):
         rng = np.random.default_rng([seed, place])
@@ -70,7 +70,7 @@ def shuffled(pairs: Sequence[Sample], seed: int) -> list[Sample]:
 def backtest_of(
     pairs: Sequence[Sample], drawn: Callable[[FloatArray], FloatArray], name: str = "later days"
 ) -> Backtest:
-    """A trial whose fitted maps are made from the true ones by `drawn`; the copied shape is the mean of all."""
+    """A backtest whose fitted maps are made from the true ones by `drawn`; the copied shape is the mean of all."""
     sides = [_side_of(pairs, side, layer, drawn) for side in SIDES for layer in LAYERS]
     return Backtest(name, tuple(pairs), tuple(sides), ())
 
@@ -144,11 +144,13 @@ def _walk(rng: np.random.Generator, bars: int) -> Bars:
     before = np.append(100.0, close[:-1])
     high = np.maximum(before, close) * np.exp(rng.exponential(0.003, bars))
     low = np.minimum(before, close) * np.exp(-rng.exponential(0.003, bars))
-    held = 10_000 * np.exp(np.cumsum(rng.normal(0, 0.01, bars + 1)))
-    return Bars(high, low, close, held, rng.gamma(2.0, 900.0, bars))
+    stored = 10_000 * np.exp(np.cumsum(rng.normal(0, 0.01, bars + 1)))
+    return Bars(high, low, close, stored, rng.gamma(2.0, 900.0, bars))
 
 
 def _placeholder(series: MarketSeries) -> pl.DataFrame:
     """Two positions that hold all open interest: what `sample_of` needs before the crowd is drawn."""
-    mark, held = series.mark_px, float(series.bars.open_interest[-1])
-    return pl.DataFrame({"szi": [held, -held], "liq_px": [0.9 * mark, 1.1 * mark], "mark_px": [mark, mark]})
+    mark, stored = series.mark_px, float(series.bars.open_interest[-1])
+    return pl.DataFrame(
+        {"szi": [stored, -stored], "liq_px": [0.9 * mark, 1.1 * mark], "mark_px": [mark, mark]}
+    )

@@ -228,7 +228,7 @@ def bases_in(place: Path) -> dict[str, Path]:
         stored_series(store, series)
         for bar in READ_AT:
             stored_reading(store, series, bar)
-        store_market(store, ScoredMarket(days=3, heard_days=1))
+        store_market(store, ScoredMarket(days=3, recorded_days=1))
         for number in (1, 2):
             reported = reading(f"r{number}", number)
             reported.venue = "elsewhere"

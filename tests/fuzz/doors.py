@@ -26,6 +26,7 @@ SHARES: Final[Mapping[str, int]] = {
     "venue answers": 50,
     "address list": 40,
     "map file": 40,
+    "vendor map": 40,
     "leverage model": 40,
     "leaderboard and vaults": 30,
     "records": 20,
@@ -145,6 +146,8 @@ def _own_file_doors(folder: Path) -> Iterator[Door]:
     known = seeds()
     maps, records = (Desk(folder, name) for name in ("map file", "records"))
     yield Door("map file", known["map file"], lambda content: read_map(maps.file(content)))
+    vendors = Desk(folder, "vendor map")
+    yield Door("vendor map", known["vendor map"], lambda content: _every_map(vendors.file(content)))
     yield Door("leverage model", known["leverage model"], lambda content: from_json(content, "input"))
 
     def record(content: bytes) -> object:
@@ -157,6 +160,29 @@ def _own_file_doors(folder: Path) -> Iterator[Door]:
         )
 
     yield Door("records", known["records"], record)
+
+
+def _every_map(path: Path) -> object:
+    """What a file of a vendor holds: its map, the first of its parts, and all of its columns where it has any."""
+    from liqtruth.compare.imported.read import open_maps
+    from liqtruth.compare.imported.vendor_map import Given
+
+    maps = open_maps(path, Given(coin="BTC", mark_px=None))
+    if maps.held.over_time is not None:
+        maps.series()
+    drawn = [_with_a_mark(path, name) for name in (maps.held.default, maps.held.names[0])]
+    assert all(0 <= value < math.inf for one in drawn for value in one.total_usd)
+    return drawn
+
+
+def _with_a_mark(path: Path, name: str | None) -> Any:
+    from liqtruth.compare.imported.read import open_maps
+    from liqtruth.compare.imported.vendor_map import Given
+
+    try:
+        return open_maps(path, Given(coin="BTC")).map(name)
+    except LiqtruthError:
+        return open_maps(path, Given(coin="BTC", mark_px=60_000.0)).map(name)
 
 
 # ------------------------------------------------------------------------------------------- answers

@@ -19,6 +19,7 @@ from liqtruth.sandbox.hyperliquid.node_state import write_state
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.sandbox.venues.binance import BinanceApi
+from tests.compare.imported import layouts
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain
 from tests.markets import market_of
@@ -54,6 +55,7 @@ def seeds() -> dict[str, list[bytes]]:
         "node fills": [*_fill_lines(), *_recorded("hyperliquid/node_fills*.gz")],
         "address list": [f"{ADDRESS}\n{ADDRESS[:-1]}2\n".encode(), f"address,x\n{ADDRESS},1\n".encode()],
         "map file": _maps(),
+        "vendor map": _vendor_maps(),
         "leverage model": [model.to_json() for model in known_models().values()],
         "records": [b'{"windows": []}', b'{"as_of": null, "reads": 5, "tape": {"trades": 3}}', b"{}"],
         "info answers": answers,
@@ -203,6 +205,17 @@ def _fill_lines() -> Iterator[bytes]:
     block = {"local_time": "2026-09-01T00:00:00.1", "block_time": "2026-09-01T00:00:00.0", "block_number": 1}
     yield b"\n".join(_dumped(pair) for pair in made[:20])
     yield b"\n".join(_dumped({**block, "events": [pair]}) for pair in made[:20])
+
+
+def _vendor_maps() -> list[bytes]:
+    makers = [
+        *(layouts.coinglass_heatmap, layouts.coinglass_site_map, layouts.coinglass_map_captured),
+        *(layouts.coinglass_max_pain, layouts.coinank_by_leverage, layouts.coinank_by_exchange),
+        *(layouts.coinank_heatmap, layouts.hyblock_levels, layouts.datamaxi, layouts.oxarchive),
+        *(layouts.undertow, layouts.kiyotaka),
+    ]
+    tables = [layouts.table_of_sides_csv, layouts.grid_by_time_csv, layouts.grid_by_price_csv]
+    return [*(json.dumps(make()).encode() for make in makers), *(make() for make in tables)]
 
 
 def _maps() -> list[bytes]:

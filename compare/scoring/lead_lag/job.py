@@ -61,7 +61,7 @@ class LeadLagReport(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class LeadLagPlan:
-    """What to hold against what; null times mean all that is stored."""
+    """What to compare with what; null times mean all that is stored."""
 
     coin: str
     venue: str
@@ -86,7 +86,7 @@ def lead_lag_stored(
     if not maps:
         raise MissingData(
             f"no exact map of {plan.coin} is stored from {utc_text(first)} to {utc_text(last)}, when liquidations of "
-            f"{venue.name} were listened to: let `liqtruth index watch` run beside `liqtruth feed watch`"
+            f"{venue.name} were observed: let `liqtruth index watch` run beside `liqtruth feed watch`"
         )
     prices_of, path = _prices(store, plan, first, last)
     swept = swept_steps(maps, path, clock, own_prices=prices_of == VENUE)
@@ -180,7 +180,7 @@ def swept_steps(maps: Sequence[Heatmap], path: PricePath, clock: StepClock, own_
 
 
 def _swept(heatmap: Heatmap, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Of the steps of one reading; a step after one without prices is not known either, its share cannot be told."""
+    """Of the steps of one reading; a step after one without prices is not known either, its share is not known."""
     swept = swept_by_map(heatmap)
     known = np.isfinite(low)
     after_known = known & np.append(True, known[:-1])
@@ -203,7 +203,7 @@ def lead_sentence(lead: Lead, venue: str, step: timedelta) -> str:
     steps = f"{abs(lead.best_lag)} step{'s' if abs(lead.best_lag) > 1 else ''}"
     apart = f"{steps} ({hours(abs(lead.best_lag) * step) if step >= timedelta(hours=1) else _minutes(lead, step)})"
     sure = f"p = {lead.p_value:.3f}, {lead.exceeding} of {lead.shuffles} shuffles reach it at any lag"
-    said = {
+    relation = {
         "leads": f"The exact map leads {venue} by {apart}",
         "lags": f"The exact map lags {venue} by {apart}",
         "same step": f"The exact map neither leads nor lags {venue}: both go together within a step",
@@ -211,9 +211,7 @@ def lead_sentence(lead: Lead, venue: str, step: timedelta) -> str:
     }[lead.answer]
     here = lead.partial[lead.lags.index(0)]
     beside = "" if lead.best_lag == 0 or here is None else f", {here:.2f} at lag 0"
-    return (
-        f"{said} (highest partial rank correlation {lead.best:.2f} at lag {lead.best_lag}{beside}; {sure})."
-    )
+    return f"{relation} (highest partial rank correlation {lead.best:.2f} at lag {lead.best_lag}{beside}; {sure})."
 
 
 def _minutes(lead: Lead, step: timedelta) -> str:
@@ -221,14 +219,14 @@ def _minutes(lead: Lead, step: timedelta) -> str:
 
 
 def _asked(realised: Realised, plan: LeadLagPlan) -> tuple[int, int]:
-    """From the first to the last moment that was listened to, within what was asked for, in epoch milliseconds."""
+    """From the first to the last moment that was observed, within what was asked for, in epoch milliseconds."""
     first, last = int(realised.spans_ms[:, 0].min()), int(realised.spans_ms[:, 1].max())
     if plan.start is not None:
         first = max(first, round(1000 * plan.start.timestamp()))
     if plan.end is not None:
         last = min(last, round(1000 * plan.end.timestamp()))
     if last <= first:
-        raise MissingData(f"no liquidations of {plan.venue} {plan.coin} were listened to in that time")
+        raise MissingData(f"no liquidations of {plan.venue} {plan.coin} were observed in that time")
     return first, last
 
 
@@ -249,7 +247,7 @@ def _prices(store: Store, plan: LeadLagPlan, first: datetime, last: datetime) ->
 
 
 def _liquidated(realised: Realised, clock: StepClock, first_ms: int, last_ms: int) -> FloatArray:
-    """USD per side and step, NaN in steps that were not listened to or lie outside what was asked for."""
+    """USD per side and step, NaN in steps that were not observed or lie outside what was asked for."""
     observed = realised.observed(clock.start_ms, clock.end_ms)
     observed &= (clock.start_ms >= first_ms) & (clock.end_ms <= last_ms)
     rows = []

@@ -2,7 +2,7 @@
 
 Per step stand the notional swept on the map and the notional liquidated on the venue, both as ln(1 + USD) and ranked.
 At lag k the swept mass of step t is compared with the liquidations of step t + k: a map that leads has its highest
-correlation at a lag above zero. A larger move both sweeps and liquidates more, whatever the map says, so each series
+correlation at a lag above zero. A larger move both sweeps and liquidates more, whatever the map has, so each series
 is first rid of the rank of its own step's move (a partial Spearman correlation).
 
 The null shuffles whole days of the liquidations, which keeps what is alike within a day and at the same time of day.

@@ -55,7 +55,7 @@ def lead_cells(lead: Lead, step_min: float) -> tuple[str, ...]:
     if lead.best_lag is None or lead.best is None or lead.p_value is None or lead.highest_by_chance is None:
         return lead.side, f"{lead.steps:,}", str(lead.days), *("-",) * 4, f"not known: {lead.why}"
     same = {"neither": "neither leads nor lags", "same step": "goes with them in the same step"}
-    said = same.get(lead.answer, f"{lead.answer} by {abs(lead.best_lag) * step_min:g} min")
+    relation = same.get(lead.answer, f"{lead.answer} by {abs(lead.best_lag) * step_min:g} min")
     return (
         lead.side,
         f"{lead.steps:,}",
@@ -64,12 +64,12 @@ def lead_cells(lead: Lead, step_min: float) -> tuple[str, ...]:
         f"{lead.best:.3f}",
         f"{lead.highest_by_chance:.3f}",
         f"{lead.p_value:.3f}",
-        said,
+        relation,
     )
 
 
 def heading(report: LeadLagReport) -> str:
-    """What was held against what, and when."""
+    """What was compared with what, and when."""
     made = "SYNTHETIC MARKET: " if report.synthetic else ""
     return (
         f"{made}{report.coin}: does Hyperliquid's exact map lead liquidations on {report.venue}? "

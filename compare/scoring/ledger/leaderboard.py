@@ -96,7 +96,7 @@ def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -
 
 
 def flags_of_row(one: LeaderboardRow) -> Notes:
-    """What one standing gives reason to say."""
+    """What counts against the model of a row."""
     if one.pooled is None or one.pooled.events < LEAST_EVENTS:
         return ()
     replayed = " of replays" if one.replayed else ""
@@ -199,7 +199,7 @@ def _windows(scored: Sequence[Scored], model: str) -> Windows:
         start_ms=np.array([round(row.as_of.timestamp() * 1000) for row, _ in scored], dtype=np.int64),
         move=column("move"),
         volatility=column("volatility"),
-        told_usd=column("told_usd"),
+        reported_usd=column("told_usd"),
         coverage=column("coverage"),
         events=column("events"),
         predicted_usd={name: column(usd) for name, usd, _ in _maps(scored, model)},

@@ -127,7 +127,7 @@ def _content(raw: bytes, row: Forecast, path: Path) -> Content:
     whole = json.loads(raw)
     different = [name for name in ABOUT if whole[name] != _plain(getattr(row, name))]
     if different:
-        raise ContentChanged(f"the ledger's row of {path.name} says another {different[0]} than its content")
+        raise ContentChanged(f"the ledger's row of {path.name} has another {different[0]} than its content")
     try:
         maps = [
             None if whole[name] is None else from_json(json.dumps(whole[name]), f"{path}: {name}")

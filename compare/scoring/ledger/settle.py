@@ -48,8 +48,8 @@ class SettleReport(msgspec.Struct, frozen=True):
 
     def describe(self) -> Iterator[str]:
         """Lines for people; forecasts that wait for the same reason are counted."""
-        told_counts = f"{len(self.waiting):,} waiting, {len(self.refused):,} refused"
-        yield f"{counted(self.settled, 'forecast')} scored, {told_counts}"
+        counts = f"{len(self.waiting):,} waiting, {len(self.refused):,} refused"
+        yield f"{counted(self.settled, 'forecast')} scored, {counts}"
         reasons = [one.reason for one in self.waiting]
         for reason in dict.fromkeys(reasons):
             yield f"  waiting ({reasons.count(reason)}): {reason}"
@@ -98,7 +98,7 @@ def _scores(store: Store, row: Forecast, now: datetime) -> list[ForecastScore]:
     mark = np.array([content.map.mark_px])
     found = [windows_of(moment, mark, maps, ranges, realised, side) for side in SIDES]
     if not found[0].start_ms.size:
-        raise MissingData(_deaf(row, realised))
+        raise MissingData(_not_observed(row, realised))
     return [_row(row, side, one, now) for side, one in zip(SIDES, found, strict=True)]
 
 
@@ -123,10 +123,10 @@ def _uncovered(row: Forecast, path: MarkPath) -> str:
     return f"bars of {row.venue} {row.coin} do not cover its horizon yet"
 
 
-def _deaf(row: Forecast, realised: Realised) -> str:
+def _not_observed(row: Forecast, realised: Realised) -> str:
     last = realised.spans_ms[-1, 1] / 1000
     return (
-        f"liquidations of {row.venue} {row.coin} were not listened to all through its horizon; the last known are of "
+        f"liquidations of {row.venue} {row.coin} were not observed all through its horizon; the last known are of "
         f"{utc_text(datetime.fromtimestamp(last, UTC))}"
     )
 
@@ -142,7 +142,7 @@ def _row(row: Forecast, side: str, one: Windows, now: datetime) -> ForecastScore
         settled_at=now,
         move=float(one.move[0]),
         volatility=float(one.volatility[0]),
-        told_usd=float(one.told_usd[0]),
+        told_usd=float(one.reported_usd[0]),
         coverage=coverage if np.isfinite(coverage) else None,
         events=int(one.events[0]),
         zoned_events=int(one.zoned_events[0]),

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from liqtruth.compare.conclusion import barred, barred_said
+from liqtruth.compare.conclusion import barred, barred_text
 from liqtruth.compare.observed.price_path import MarkPath, last_bar_end, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.realised.map_series import Asked, Piece, count_of_pieces, pieces
@@ -185,7 +185,7 @@ def _scored(
 def _span(
     store: Store, asked: Asked, realised: Realised, start: datetime | None, end: datetime | None
 ) -> tuple[datetime, datetime]:
-    """The asked span, no longer than what was listened to: moments that cannot be scored are not drawn."""
+    """The asked span, no longer than what was observed: moments that cannot be scored are not drawn."""
     if start is not None and end is not None and start >= end:
         raise BadInput(f"--from {utc_text(start)} is not before --to {utc_text(end)}")
     last = last_bar_end(store, asked.venue, asked.coin, start)
@@ -203,7 +203,7 @@ def _span(
     since = max(wanted_start, first_observed - asked.step)
     if since >= until:
         raise MissingData(
-            f"liquidations of {asked.venue} {asked.coin} were listened to from {utc_text(first_observed)} to "
+            f"liquidations of {asked.venue} {asked.coin} were observed from {utc_text(first_observed)} to "
             f"{utc_text(last_observed)}, prices end at {utc_text(last)}: nothing between {utc_text(wanted_start)} and "
             f"{utc_text(wanted_end)} has both"
         )
@@ -269,21 +269,19 @@ def _not_ranked(
     training = None if model is None else training_of(store.settings.data_dir, model)
     if model is None or training is None:
         return None
-    levelled = model.correction
+    calibrated_by = model.correction
     if (
-        levelled is not None
-        and levelled.venue == asked.venue
-        and levelled.start < end
-        and start < levelled.end
+        calibrated_by is not None
+        and calibrated_by.venue == asked.venue
+        and calibrated_by.start < end
+        and start < calibrated_by.end
     ):
-        span = f"{utc_text(levelled.start)} to {utc_text(levelled.end)}"
-        return (
-            f"{model.name} was levelled on liquidations of {asked.venue} from {span}, moments here among them"
-        )
+        span = f"{utc_text(calibrated_by.start)} to {utc_text(calibrated_by.end)}"
+        return f"{model.name} was calibrated on liquidations of {asked.venue} from {span}, moments here among them"
     on_chain = asked.venue == HYPERLIQUID
     nearest = None if training.start is None else min(max(training.start, start), end)
     bar = barred(training, asked.coin if on_chain else "", nearest or start)
-    return None if bar is None or (bar.code == "no_record" and not on_chain) else barred_said(bar)
+    return None if bar is None or (bar.code == "no_record" and not on_chain) else barred_text(bar)
 
 
 def _weights(asked: Asked) -> str:
@@ -304,5 +302,5 @@ def _nothing(
     why = refused[0].reason if len(refused) == len(HORIZONS) else reasons[0].text
     return (
         f"none of {moments} moments of {asked.venue} {asked.coin} has a map, whole bars after it and liquidations "
-        f"that were listened to: {why}"
+        f"that were observed: {why}"
     )

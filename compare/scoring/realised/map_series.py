@@ -94,7 +94,7 @@ def swept_by_distance(mark_px: FloatArray, side_usd: FloatArray) -> SweptUsd:
     return swept
 
 
-def held_usd(series: HeatmapSeries) -> FloatArray:
+def open_interest_usd(series: HeatmapSeries) -> FloatArray:
     """Open interest of each moment; where it is not known, half of what is on the map."""
     on_map = (np.nan_to_num(series.long_usd) + np.nan_to_num(series.short_usd)).sum(axis=1) / 2
     known = [each.open_interest_usd if each else None for each in series.coverage]
@@ -135,7 +135,7 @@ class Piece:
 
 
 def pieces(store: Store, asked: Asked, start: datetime, end: datetime) -> Iterator[Piece]:
-    """From `start` to `end`; a piece of which nothing can be drawn has no moments and says why."""
+    """From `start` to `end`; a piece of which nothing can be drawn has no moments and a note why."""
     longest = PIECE_STEPS * asked.step
     while start < end:
         until = min(start + longest, end)
@@ -167,10 +167,10 @@ def _piece(store: Store, asked: Asked, start: datetime, end: datetime) -> Piece:
         return Piece(nothing.astype(np.int64), nothing, {}, (sentence(str(error)),))
     mark = scored.mark_px if tiers is None else tiers.mark_px
     maps = {asked.model: swept_by_series(scored, mark)} if asked.model != UNIFORM else {}
-    maps[UNIFORM] = swept_by_distance(mark, held_usd(scored))
+    maps[UNIFORM] = swept_by_distance(mark, open_interest_usd(scored))
     if tiers is not None:
         maps[TIERS] = swept_by_series(tiers, mark)
-    known = np.array([held is not None for held in scored.coverage])
+    known = np.array([coverage is not None for coverage in scored.coverage])
     moments = np.array([round(moment.timestamp() * 1000) for moment in scored.times], dtype=np.int64)
     return Piece(
         moments, np.where(known, mark, np.nan), maps, (*notes, *_input_notes(scored)), scored.synthetic

@@ -38,12 +38,12 @@ from liqtruth.heatmap.notes import Note, Notes, note
 SIDES: Final = ("long", "short", "pooled")
 BETTER: Final = "beats"
 WORSE: Final = "is worse than"
-OPEN: Final = "is not told apart from"
-UNKNOWN: Final = "cannot be held against"
+OPEN: Final = "does not differ significantly from"
+UNKNOWN: Final = "cannot be compared with"
 
 
 class MapScore(msgspec.Struct, frozen=True, kw_only=True):
-    """One map; null where it is not known, and the side's `notes` say why.
+    """One map; null where it is not known, and the side's `notes` are why.
 
     `partial` and `plain` are Spearman correlations of predicted and realised, the first given the move and the
     window's volatility. `ratio` is predicted over realised, sum over sum; `median_log_ratio` the median of the windows
@@ -61,14 +61,14 @@ class MapScore(msgspec.Struct, frozen=True, kw_only=True):
     skill: Estimate | None
 
 
-class SideScore(msgspec.Struct, frozen=True, kw_only=True):
+class SideScore(msgspec.Struct, frozen=True, kw_only=True, rename={"reported_usd": "told_usd"}):
     """All maps on one side's windows or both; the first is the one that is scored, the others are baselines."""
 
     side: str
     windows: int
     days: int
     events: int
-    told_usd: float
+    reported_usd: float
     realised_usd: float | None
     maps: tuple[MapScore, ...]
     notes: Notes
@@ -108,17 +108,17 @@ def score_windows(windows: Windows, side: str, horizon_ms: int, seed: int = 0) -
         windows=windows.start_ms.size,
         days=draws.times.shape[1],
         events=round(float(windows.events.sum())),
-        told_usd=float(windows.told_usd.sum()),
+        reported_usd=float(windows.reported_usd.sum()),
         realised_usd=realised if np.isfinite(realised) else None,
         maps=maps,
         notes=tuple(_notes(windows, draws, maps[0], float(windows.zoned_events[once].sum()))),
     )
 
 
-def standing(skill: Estimate | None, events: int) -> str:
-    """In which of the four words a difference to a baseline is told: by whether its interval has zero in it.
+def comparison_word(skill: Estimate | None, events: int) -> str:
+    """One of four words for a difference to a baseline, by whether its interval has zero in it.
 
-    Without an interval, or with fewer than ten liquidations, it is not told.
+    Without an interval, or with fewer than ten liquidations, it cannot be compared.
     """
     if skill is None or skill.low is None or skill.high is None or events < LEAST_EVENTS:
         return UNKNOWN
@@ -130,7 +130,7 @@ def standing(skill: Estimate | None, events: int) -> str:
 def horizon_verdict(model: str, horizon_s: int, pooled: SideScore) -> str:
     """Of one horizon, both sides together."""
     parts = [
-        f"{standing(score.skill, pooled.events)} {score.name}{_size(score.skill)}"
+        f"{comparison_word(score.skill, pooled.events)} {score.name}{_size(score.skill)}"
         for score in pooled.maps[1:]
     ]
     return f"{horizon_name(horizon_s)}: {model} {'; '.join(parts) or 'has no baseline beside it'}"
@@ -142,7 +142,7 @@ def overall_verdict(model: str, pooled: Iterable[tuple[int, SideScore]]) -> tupl
     for horizon_s, side in pooled:
         for score in side.maps[1:]:
             words = found.setdefault(score.name, {})
-            words.setdefault(standing(score.skill, side.events), []).append(horizon_name(horizon_s))
+            words.setdefault(comparison_word(score.skill, side.events), []).append(horizon_name(horizon_s))
     return tuple(f"{model} {'; '.join(_where(name, words))}" for name, words in found.items())
 
 
@@ -173,7 +173,7 @@ def _correlations(
         unknown = [np.full(len(draws.times), np.nan)] * len(names)
         return unknown, unknown
     controls = (windows.move, windows.volatility)
-    columns = (windows.told_usd, *controls, *(windows.predicted_usd[name] for name in names))
+    columns = (windows.reported_usd, *controls, *(windows.predicted_usd[name] for name in names))
     covariance = rank_covariances(columns, draws)
     places = range(3, 3 + len(names))
     return (
@@ -206,7 +206,7 @@ def _notes(windows: Windows, draws: Draws, scored: MapScore, zoned: float) -> It
     count = windows.start_ms.size
     if count < LEAST_WINDOWS:
         yield note("too_few_windows", count=count, least=LEAST_WINDOWS)
-    elif not windows.told_usd.any():
+    elif not windows.reported_usd.any():
         yield note("nothing_liquidated")
     if not draws.enough:
         yield note("too_few_days", days=draws.times.shape[1], least=LEAST_DAYS)

@@ -67,7 +67,7 @@ def align(
 ) -> Alignment:
     """Of maps that belong together moment by moment; raises `BadInput` for a tolerance that is no distance."""
     if not 0 < tolerance_pct <= 50:
-        raise BadInput(f"tolerance {tolerance_pct!r} % is not above 0 and up to 50 % of price")
+        raise BadInput(f"the tolerance must be above 0 and at most 50 % of price, got {tolerance_pct!r}")
     ours = deviations(model.away_pct, exact.away_pct)
     known = np.isfinite(ours)
     if not known.any():

@@ -1,7 +1,7 @@
 """Three claims that are made of liquidation heatmaps, each with what was measured, its chance level and a verdict.
 
 A claim is a range of a figure. It holds where our figure lies in that range and is better than chance; where chance
-reaches as much, it says nothing of the map; where our interval lies outside, it does not hold. What the data cannot
+reaches as much, it is no merit of the map; where our interval lies outside, it does not hold. What the data cannot
 decide is not known.
 """
 
@@ -22,7 +22,7 @@ CLAIM_HORIZON_H: Final = 168
 
 @dataclass(frozen=True)
 class Claim:
-    """A figure in percent said to lie from `low` to `high`; `better` is 1 where more of it is better, else -1."""
+    """A figure in percent claimed to lie from `low` to `high`; `better` is 1 where more of it is better, else -1."""
 
     name: Literal["visited", "aligned", "deviation"]
     text: str
@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def answers(visits: Sequence[VisitRow], alignment: Alignment | None, no_exact: str) -> tuple[Answer, ...]:
-    """One per claim, in the order of `CLAIMS`; `no_exact` says why there is no alignment where it is null."""
+    """One per claim, in the order of `CLAIMS`; `no_exact` is why there is no alignment where it is null."""
     visited, aligned, deviation = CLAIMS
     return (
         _of_visits(visited, visits),
@@ -117,11 +117,11 @@ def _of_alignment(claim: Claim, found: Alignment | None, no_exact: str) -> Answe
 def _answer(
     claim: Claim,
     measured_as: str,
-    told: tuple[Estimate | None, Estimate | None, Estimate | None],
+    estimates: tuple[Estimate | None, Estimate | None, Estimate | None],
     factor: float,
     why: str,
 ) -> Answer:
-    figure, chance, difference = (scaled(one, factor) for one in told)
+    figure, chance, difference = (scaled(one, factor) for one in estimates)
     return Answer(
         claim.text, measured_as, figure, chance, difference, verdict(claim, figure, difference, why)
     )

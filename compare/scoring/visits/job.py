@@ -47,7 +47,7 @@ DEFAULT_VENUE: Final = "binance"
 
 
 class VisitReport(msgspec.Struct, frozen=True):
-    """Everything that is told of visits. `alignment` is null for exact maps themselves and where none are stored."""
+    """Everything about visits. `alignment` is null for exact maps themselves and where none are stored."""
 
     schema: str
     coin: str
@@ -138,7 +138,7 @@ def visits_stored(
 def _zones(
     store: Store, plan: VisitPlan, venue: str, on_progress: Callable[[float], None]
 ) -> tuple[MajorZones, list[Heatmap], Notes, bool]:
-    """Zones of the plan's maps, the exact maps of the same time, what the maps say of themselves, and whether they are
+    """Zones of the plan's maps, the exact maps of the same time, the maps' own notes, and whether they are
     of the sandbox."""
     if plan.model == EXACT:
         maps = exact_maps_between(store, plan.coin, plan.start, plan.end, plan.step, on_progress)
@@ -156,9 +156,9 @@ def _zones(
     zones = zones_of_series(series, plan.top, plan.within_pct)
     refuse_empty(zones, f"{venue} {plan.coin} {plan.model}")
     exact = _exact_beside(store, plan, zones, on_progress)
-    said = _synthetic(held for held in series.coverage if held is not None)
+    synthetic = _synthetic(coverage for coverage in series.coverage if coverage is not None)
     quality = (finding.of("input") for finding in series.quality)
-    return zones, exact, (*said, *quality, *series.assumptions), series.synthetic
+    return zones, exact, (*synthetic, *quality, *series.assumptions), series.synthetic
 
 
 def _exact_beside(

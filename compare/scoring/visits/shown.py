@@ -65,7 +65,7 @@ def claims_table(report: VisitReport) -> Table:
     """The claims of others beside what was measured."""
     from rich.table import Table
 
-    table = Table(title="What is said of liquidation heatmaps", title_justify="left")
+    table = Table(title="Common claims about liquidation heatmaps", title_justify="left")
     for name in ("claim", "measured", "by chance", "verdict"):
         table.add_column(name)
     for answer in report.claims:
@@ -89,20 +89,20 @@ def heading(report: VisitReport) -> str:
     )
 
 
-def share(told: Estimate | None, *, interval: bool = True) -> str:
+def share(estimate: Estimate | None, *, interval: bool = True) -> str:
     """`43.1 % (38.0 to 47.7)`."""
-    if told is None:
+    if estimate is None:
         return "not known"
-    return _interval(scaled(told, 100), " %") if interval else f"{100 * told.value:.1f} %"
+    return _interval(scaled(estimate, 100), " %") if interval else f"{100 * estimate.value:.1f} %"
 
 
-def points(told: Estimate | None) -> str:
+def points(estimate: Estimate | None) -> str:
     """`+4.0 pp (-1.0 to +8.8)`."""
-    if told is None:
+    if estimate is None:
         return "not known"
-    if told.low is None or told.high is None:
-        return f"{100 * told.value:+.1f} pp (no interval)"
-    return f"{100 * told.value:+.1f} pp ({100 * told.low:+.1f} to {100 * told.high:+.1f})"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:+.1f} pp (no interval)"
+    return f"{100 * estimate.value:+.1f} pp ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
 
 
 def visits_figure(report: VisitReport, side: str) -> go.Figure:
@@ -157,28 +157,28 @@ def _bars(rows: list[VisitRow], color: str) -> list[Any]:
         ([row.weighted.expected for row in rows], f"{side}: what distance explains", MUTED, INK),
     )
     return [
-        _bar(labels, [told if _sure(told) == sure else None for told in shares], name, fill, ink, sure=sure)
+        _bar(labels, [one if _sure(one) == sure else None for one in shares], name, fill, ink, sure=sure)
         for shares, name, fill, ink in pairs
         for sure in (True, False)
     ]
 
 
 def _bar(
-    labels: list[str], told: list[Estimate | None], name: str, fill: str, ink: str, *, sure: bool
+    labels: list[str], found: list[Estimate | None], name: str, fill: str, ink: str, *, sure: bool
 ) -> go.Bar:
     import plotly.graph_objects as go
 
     return go.Bar(
         x=labels,
-        y=_figures(told),
+        y=_figures(found),
         name=name,
         offsetgroup=name,
         marker={
             "color": fill,
             "pattern": {"shape": "" if sure else "/", **HATCHED},
         },
-        error_y=_whiskers(told) if sure else None,
-        text=[_label(one) for one in told],
+        error_y=_whiskers(found) if sure else None,
+        text=[_label(one) for one in found],
         textposition="inside",
         insidetextanchor="start",
         insidetextfont={"color": ink, "size": 13},
@@ -188,25 +188,25 @@ def _bar(
     )
 
 
-def _sure(told: Estimate | None) -> bool:
+def _sure(estimate: Estimate | None) -> bool:
     """Whether there is an interval."""
-    return told is not None and told.low is not None
+    return estimate is not None and estimate.low is not None
 
 
-def _figures(told: list[Estimate | None]) -> list[float | None]:
-    return [None if one is None else 100 * one.value for one in told]
+def _figures(found: list[Estimate | None]) -> list[float | None]:
+    return [None if one is None else 100 * one.value for one in found]
 
 
-def _label(told: Estimate | None) -> str:
-    return "" if told is None else f"{100 * told.value:.0f} %"
+def _label(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{100 * estimate.value:.0f} %"
 
 
-def _whiskers(told: list[Estimate | None]) -> dict[str, Any]:
+def _whiskers(found: list[Estimate | None]) -> dict[str, Any]:
     def lengths(end: str) -> list[float | None]:
-        ends = [None if one is None else getattr(one, end) for one in told]
+        ends = [None if one is None else getattr(one, end) for one in found]
         return [
             None if one is None or at is None else 100 * abs(at - one.value)
-            for one, at in zip(told, ends, strict=True)
+            for one, at in zip(found, ends, strict=True)
         ]
 
     return {
@@ -233,12 +233,12 @@ def _say_unknown(figure: go.Figure, rows: list[VisitRow]) -> None:
             )
 
 
-def _interval(told: Estimate | None, unit: str) -> str:
-    if told is None:
+def _interval(estimate: Estimate | None, unit: str) -> str:
+    if estimate is None:
         return "not known"
-    if told.low is None or told.high is None:
-        return f"{told.value:.1f}{unit}"
-    return f"{told.value:.1f}{unit} ({told.low:.1f} to {told.high:.1f})"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.1f}{unit}"
+    return f"{estimate.value:.1f}{unit} ({estimate.low:.1f} to {estimate.high:.1f})"
 
 
 def _grade(answer: Answer) -> str:

@@ -56,7 +56,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class VisitRow(msgspec.Struct, frozen=True):
-    """One horizon and side; `zones` count each moment at which they were on the map, `why` says what is null."""
+    """One horizon and side; `zones` count each moment at which they were on the map, `why` is the reason for nulls."""
 
     horizon_h: int
     side: str

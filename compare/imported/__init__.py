@@ -1,0 +1,1 @@
+"""Maps that others made, read from their files or documented APIs."""

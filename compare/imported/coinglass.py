@@ -1,0 +1,256 @@
+"""Maps of Coinglass: the heatmap and the map of its API v4, the same of its site, max pain, and exports of both.
+
+A heatmap is cells [place of the candle, place of the price, amount]: a level stands in every column that it survives,
+so that the current map is the last column that has any cells, and never the sum over time. A map is rows [price,
+amount, leverage or null, anything] under keys that are buckets of the same prices. Sides follow the price: no layout
+names them, and max pain's fields that do (`long_...`, `short_...`) are contradicted by the vendor's own answers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+
+from liqtruth.compare.imported.documents import (
+    Answer,
+    amounts,
+    ascending,
+    floats,
+    indices,
+    moment_of,
+    moments_of,
+    price_of,
+    prices,
+    table,
+)
+from liqtruth.compare.imported.levels import Levels, buckets, span
+from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
+from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
+from liqtruth.heatmap.notes import note
+
+VENDOR: Final = "coinglass"
+AXES: Final = ("y_axis", "y", "priceLevels")
+CELLS: Final = ("liquidation_leverage_data", "liq", "liquidationLeverageData")
+CANDLES: Final = ("price_candlesticks", "prices", "candlesticks")
+UPDATED: Final = ("update_time", "updateTime")
+LAST: Final = ("last_price", "lastPrice")
+PAIN: Final = ("symbol", "price", "long_max_pain_liq_price", "short_max_pain_liq_price")
+
+Body = Mapping[str, Any]
+
+
+def first_of(body: Body, names: tuple[str, ...]) -> Any:
+    """The value of the first of the names that is there; null where none is."""
+    return next((body[name] for name in names if body.get(name) is not None), None)
+
+
+# ------------------------------------------------------------------------------------------ heatmap
+
+
+def is_heatmap(body: Any) -> bool:
+    return isinstance(body, dict) and all(
+        any(name in body for name in names) for names in (AXES, CELLS, CANDLES)
+    )
+
+
+def read_heatmap(answer: Answer) -> MapsInFile:
+    """One map per column that has cells; by default the last."""
+    body = answer.body
+    rows = first_of(body, CELLS) or []
+    if not rows or not first_of(body, AXES):
+        raise answer.empty()
+    axis = ascending(first_of(body, AXES), "price of the axis", answer)
+    cells = table(rows, 3, "cell", answer)
+    candles = _candles(first_of(body, CANDLES) or [], answer)
+    level = indices(cells[:, 1], axis.size, "price", answer)
+    column = indices(cells[:, 0], max(len(candles), 1) if candles else 2**31, "candle", answer)
+    amount = amounts(cells[:, 2], "amount of cell", answer)
+    times = moments_of([row[0] for row in candles], "time of candle", answer) if candles else []
+    close = prices([row[4] for row in candles], "close of candle", answer) if candles else None
+    low_px, high_px = buckets(axis)
+    instrument = body.get("instrument") if isinstance(body.get("instrument"), dict) else body
+    about = VendorMap(
+        answer,
+        VENDOR,
+        "heatmap",
+        Levels(low_px, high_px, np.zeros(axis.size)),
+        (float(low_px[0]), float(high_px[-1])),
+        coin=_coin(instrument),
+        venue=_venue(instrument),
+        mark_px=price_of(first_of(body, LAST), "last price", answer),
+    )
+    updated = moment_of(first_of(body, UPDATED), "time of update", answer)
+    return OverTime(about, level, column, amount, times, close, updated).maps()
+
+
+def _candles(rows: Any, answer: Answer) -> list[Any]:
+    if not isinstance(rows, list) or any(not isinstance(row, list) or len(row) < 5 for row in rows):
+        raise answer.refuse("candles must be lists of a time and four prices")
+    return rows
+
+
+def _coin(instrument: Body) -> str | None:
+    found = first_of(instrument, ("baseAsset", "symbol", "pair", "instrumentId"))
+    return found if isinstance(found, str) and found else None
+
+
+def _venue(instrument: Body) -> str | None:
+    found = first_of(instrument, ("exName", "exchange"))
+    return found if isinstance(found, str) and found else None
+
+
+# ---------------------------------------------------------------------------------------------- map
+
+
+def is_map(body: Any) -> bool:
+    """`liqMapV2` of one market, or prices as keys (by `data`, as the API's document has it)."""
+    return isinstance(body, dict) and (
+        _is_by_price(body.get("liqMapV2")) or _is_by_price(body.get("data", body))
+    )
+
+
+def _is_by_price(value: Any) -> bool:
+    """An object whose keys are numbers and whose values are rows."""
+    if not isinstance(value, dict) or not value:
+        return False
+    key, rows = next(iter(value.items()))
+    return _is_number(key) and isinstance(rows, list) and (not rows or isinstance(rows[0], list))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_map(answer: Answer) -> MapsInFile:
+    body = answer.body
+    rows = body.get("liqMapV2") or body.get("data") or body
+    instrument = body.get("instrument") if isinstance(body.get("instrument"), dict) else {}
+    found = _by_price(answer, body, instrument, rows, WHOLE)
+    if found is None:
+        raise answer.empty()
+    return MapsInFile.by_leverage(found)
+
+
+def is_by_exchange(body: Any) -> bool:
+    """A list of instruments, bare or under `data` beside a price."""
+    rows = body.get("data") if isinstance(body, dict) else body
+    return (
+        isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, dict) and "instrument" in row and "liqMapV2" in row for row in rows)
+    )
+
+
+def read_by_exchange(answer: Answer) -> MapsInFile:
+    """One map per exchange, and their sum; exchanges without any level are named in a note of the sum."""
+    body = answer.body if isinstance(answer.body, dict) else {"data": answer.body}
+    maps, empty = {}, []
+    for at, row in enumerate(body["data"]):
+        instrument = row["instrument"] if isinstance(row["instrument"], dict) else {}
+        name = _venue(instrument) or f"exchange {at + 1}"
+        found = _by_price(answer, body, instrument, row["liqMapV2"] or {}, name)
+        if found is None:
+            empty.append(name)
+        elif name in maps:
+            raise answer.refuse(f"each exchange must be there once, got {name!r} twice")
+        else:
+            maps[name] = found
+    if not maps:
+        raise answer.empty()
+    notes = (note("empty_parts", names=tuple(empty)),) if empty else ()
+    return MapsInFile.with_sum(summed(maps, venue=WHOLE, notes=notes), maps)
+
+
+def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str) -> VendorMap | None:
+    """A map of prices as keys; null where it has no rows."""
+    if not isinstance(rows, dict) or not all(isinstance(one, list) for one in rows.values()):
+        raise answer.refuse("levels must be lists under their prices")
+    found = list(chain.from_iterable(rows.values()))
+    if not found:
+        return None
+    if any(not isinstance(row, list) or len(row) < 3 for row in found):
+        raise answer.refuse("each level must be a list of a price, an amount and a leverage or null")
+    keys = prices(list(rows), "price", answer)
+    px = prices([row[0] for row in found], "price of level", answer)
+    amount = amounts([row[1] for row in found], "amount of level", answer)
+    tiers = [row[2] for row in found]
+    leverage = None
+    if any(tier is not None for tier in tiers):
+        leverage = floats([1.0 if tier is None else tier for tier in tiers], "leverage of level", answer, 1.0)
+        leverage[[tier is None for tier in tiers]] = np.nan
+    levels = Levels(px, px, amount, leverage=leverage)
+    stated = [price_of(body.get(name), name, answer) for name in ("rangeLow", "rangeHigh")]
+    low_px, high_px = span(levels)
+    return VendorMap(
+        answer,
+        VENDOR,
+        "map",
+        levels,
+        (stated[0] or min(low_px, float(keys.min())), stated[1] or max(high_px, float(keys.max()))),
+        name=name,
+        coin=_coin(instrument),
+        venue=_venue(instrument),
+        as_of=moment_of(first_of(body, UPDATED), "time of update", answer),
+        mark_px=price_of(first_of(body, LAST), "last price", answer),
+        leverages=_tiers_of(leverage),
+    )
+
+
+def _tiers_of(leverage: Any) -> tuple[float, ...]:
+    if leverage is None or not np.isfinite(leverage).all():
+        return ()
+    return tuple(np.unique(leverage).tolist())
+
+
+# ----------------------------------------------------------------------------------------- max pain
+
+
+def is_max_pain(body: Any) -> bool:
+    rows = body if isinstance(body, list) else [body]
+    return bool(rows) and all(isinstance(row, dict) and all(name in row for name in PAIN) for row in rows)
+
+
+def read_max_pain(answer: Answer) -> MapsInFile:
+    """Per coin the two levels that hold most; their sides follow the price, whatever the fields are called."""
+    rows = answer.body if isinstance(answer.body, list) else [answer.body]
+    makers: dict[str, Callable[[], VendorMap]] = {}
+    for name, row in _named_rows(rows, answer):
+        makers[name] = lambda row=row, name=name: _pain(answer, row, name)  # type: ignore[misc]
+    return MapsInFile(
+        VENDOR, "max pain", makers, None if len(makers) > 1 else next(iter(makers)), by_coin=True
+    )
+
+
+def _named_rows(rows: list[Any], answer: Answer) -> Iterator[tuple[str, Body]]:
+    seen = set()
+    for row in rows:
+        name = str(row["symbol"])
+        if name in seen:
+            raise answer.refuse(f"each coin must be there once, got {name!r} twice")
+        seen.add(name)
+        yield name, row
+
+
+def _pain(answer: Answer, row: Body, name: str) -> VendorMap:
+    sides = [side for side in ("long", "short") if row[f"{side}_max_pain_liq_price"] is not None]
+    px = prices([row[f"{side}_max_pain_liq_price"] for side in sides], "max pain price", answer)
+    amount = amounts([row.get(f"{side}_max_pain_liq_level") for side in sides], "max pain level", answer)
+    if not px.size:
+        raise answer.empty()
+    levels = Levels(px, px, amount)
+    return VendorMap(
+        answer,
+        VENDOR,
+        "max pain",
+        levels,
+        span(levels),
+        name=name,
+        coin=name,
+        venue=WHOLE,
+        mark_px=price_of(row["price"], "price", answer),
+    )

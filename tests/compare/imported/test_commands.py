@@ -1,0 +1,173 @@
+"""`map import` and `compare --map` as they are typed: what they show, list and write, and how they refuse."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import liqtruth as lt
+from liqtruth.compare.imported.read import read_map
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.heatmap.files import same, write_map
+from tests.compare.imported import layouts
+from tests.compare.imported.layouts import LONG_USD, MARK, SHORT_USD, written
+from tests.compare.maps import MANY, map_of
+from tests.conftest import Run
+
+
+def test_an_imported_map_is_shown_with_what_must_be_known_of_it(run: Run, tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.coinank_by_leverage())
+    shown = " ".join(run("map", "import", str(path), "--venue", "binance").stdout.split())
+    assert "BTC on binance: imported map coinank" in shown
+    assert "adds up to 9M long / 6M short in the vendor's own unit" in shown
+    assert "none at 5x, 10x" in shown
+    assert "-10.0 to +10.0 % from the mark" in shown
+
+
+def test_the_maps_of_a_file_are_listed(run: Run, tmp_path: Path) -> None:
+    path = str(written(tmp_path, layouts.coinank_by_exchange()))
+    assert run("map", "import", path, "--list").stdout.splitlines() == [
+        "coinank by exchange:",
+        "  all  (default)",
+        "  Binance",
+        "  Okex",
+        "  Hyperliquid",
+    ]
+    listed = json.loads(run("map", "import", path, "--list", "--json").stdout)
+    assert listed["names"] == ["all", "Binance", "Okex", "Hyperliquid"]
+    assert (listed["vendor"], listed["default"], listed["series"]) == ("coinank", "all", False)
+
+
+def test_what_is_written_is_what_python_reads(run: Run, tmp_path: Path) -> None:
+    path, own = written(tmp_path, layouts.coinank_by_exchange()), tmp_path / "own.json"
+    run("map", "import", f"{path}#okex", "--coin", "BTC", "--as-of", "2026-08-20T12:00Z", "-o", str(own))
+    assert same(lt.read_map(own), read_map(path, "Okex", coin="BTC", as_of="2026-08-20T12:00Z"))
+    again = run(
+        "map",
+        "import",
+        str(path),
+        "--name",
+        "okex",
+        "--coin",
+        "BTC",
+        "--as-of",
+        "2026-08-20T12:00Z",
+        "--json",
+    )
+    assert json.loads(again.stdout) == json.loads(own.read_text())
+
+
+def test_a_map_of_this_program_is_shown_too(run: Run, truth: str) -> None:
+    assert "BTC on hyperliquid: exact positions" in run("map", "import", truth).stdout
+    assert "it holds one map" in run("map", "import", truth, "--list", code=2).stderr
+
+
+def test_all_columns_are_written_as_a_series(run: Run, tmp_path: Path) -> None:
+    path, target = written(tmp_path, layouts.coinglass_heatmap()), tmp_path / "series.csv"
+    run("map", "import", str(path), "--coin", "BTC", "--series", "-o", str(target))
+    rows = list(csv.DictReader(target.open()))
+    assert len({row["time"] for row in rows}) == 3
+    assert sum(float(row["notional_usd"]) for row in rows) == pytest.approx(3 * (LONG_USD + SHORT_USD))
+
+
+def test_leverages_that_a_vendor_assumes_are_written_as_a_model(run: Run, tmp_path: Path) -> None:
+    path, target = written(tmp_path, layouts.datamaxi()), tmp_path / "datamaxi.json"
+    run("map", "import", str(path), "--leverage-model", str(target))
+    assert leverage_model_named(str(target)).leverage == (10.0, 25.0, 50.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], "--coin BTC"),
+        (["--coin", "BTC"], "--mark"),
+        (["--coin", "BTC", "--mark", "-5"], "--mark"),
+        (["--coin", "BTC", "--columns", "price=x"], "--columns must be left out"),
+        (["--coin", "BTC", "--mark", "60000", "--series"], "must be a map over time"),
+        (["--name", "x", "--coin", "BTC"], "no map 'x'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_so_is_refused_in_one_line(
+    words: list[str], named: str, run: Run, tmp_path: Path
+) -> None:
+    done = run("map", "import", str(written(tmp_path, layouts.kiyotaka())), *words, code=2)
+    (line,) = done.stderr.splitlines()
+    assert named in line
+
+
+def test_a_list_is_no_table(run: Run, tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.coinank_by_exchange())
+    assert (
+        "--list must go"
+        in run("map", "import", str(path), "--list", "-o", str(tmp_path / "x.csv"), code=2).stderr
+    )
+
+
+# --------------------------------------------------------------------------------------- compare
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> str:
+    """A file with an exact map around the mark of `layouts`."""
+    path = tmp_path / "truth.json"
+    write_map(map_of(MANY, mark_px=MARK, as_of=layouts.AT), path)
+    return str(path)
+
+
+def test_a_vendors_file_is_compared_like_any_map(run: Run, truth: str, tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.coinglass_heatmap())
+    found = json.loads(run("compare", "BTC", "--truth", truth, "--map", str(path), "--json").stdout)
+    (model,) = found["models"]
+    assert model["summary"]["label"] == "unknown coinglass"
+    assert model["summary"]["source"] == "imported"
+    assert found["range_pct"] == pytest.approx(10.3, abs=0.2)
+    assert {"cut_to_common", "unit_unknown"} <= {one["code"] for one in found["notes"]}
+    as_model = json.loads(run("compare", "BTC", "--truth", truth, "--model", str(path), "--json").stdout)
+    assert as_model["models"][0]["scores"] == model["scores"]
+
+
+def test_the_terminal_shows_no_dollars_of_a_unit_that_is_not_known(
+    run: Run, truth: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, layouts.coinglass_heatmap())
+    shown = run("compare", "BTC", "--truth", truth, "--map", str(path)).stdout
+    (row,) = (line for line in shown.splitlines() if "unknown coinglass  2" in line)
+    assert "9M" in row
+    assert "$" not in row
+
+
+def test_several_maps_of_one_file_are_compared_by_name(run: Run, truth: str, tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.coinank_by_exchange())
+    words = [part for name in ("Binance", "Hyperliquid") for part in ("--map", f"{path}#{name}")]
+    found = json.loads(run("compare", "BTC", "--truth", truth, *words, "--json").stdout)
+    assert [one["summary"]["label"] for one in found["models"]] == ["binance coinank", "hyperliquid coinank"]
+
+
+def test_a_map_without_a_price_takes_the_mark_and_a_shift_moves_it_to_the_truths(
+    run: Run, truth: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, layouts.coinank_heatmap())
+    line = ["compare", "BTC", "--truth", truth, "--map", str(path), "--json"]
+    assert "--mark" in run(*line, code=2).stderr
+    away = json.loads(run(*line, "--mark", "61000").stdout)
+    assert {"marks_apart", "mark_given"} <= {one["code"] for one in away["notes"]}
+    assert "+1.67 % from the truth's" in str(away["caveat"])
+    moved = json.loads(run(*line, "--mark", "61000", "--shift").stdout)
+    assert moved["models"][0]["summary"]["mark_px"] == MARK
+    assert "shifted" in {one["code"] for one in moved["notes"]}
+    assert "marks_apart" not in {one["code"] for one in moved["notes"]}
+
+
+def test_a_map_of_another_coin_is_not_compared(run: Run, truth: str, tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.coinank_by_leverage())
+    done = run("compare", "ETH", "--truth", truth, "--map", str(path), code=2)
+    assert "must be a map of ETH, got one of BTC" in done.stderr
+
+
+def test_the_report_of_a_vendors_map_is_a_page(run: Run, truth: str, tmp_path: Path) -> None:
+    path, page = written(tmp_path, layouts.coinank_by_leverage()), tmp_path / "report.html"
+    run("compare", "BTC", "--truth", truth, "--map", str(path), "-o", str(page))
+    text = page.read_text()
+    assert "unknown coinank" in text
+    assert "compared from -10" in text
