@@ -9,8 +9,8 @@
 
 Coins' paths are independent, so in none of these does a target know anything of its own moment. What is claimed is
 what `compare.validation` claims: the fit is nearer to the crowd's map than both the copied shape and chance. `own` is
-the market before anything is exchanged, where a claim is right. Bars are hourly and the dictionary has a quarter of
-the usual nodes, so that a hundred markets take minutes.
+the market before anything is exchanged, where a claim is right. Bars are hourly and the response matrix has a quarter
+of the usual nodes, so that a hundred markets take minutes.
 
     python benchmarks/bench_calibration_null.py --seeds 100
 """
@@ -35,13 +35,14 @@ from liqtruth.compare.validation.findings import SplitFindings, split_findings
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
-from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, default_prior
+from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from tests.compare.known_market import last_days
+from tests.estimator.shipped_prior import default_prior
 
 COINS: Final = {"BTC": 40.0, "ETH": 25.0, "SOL": 10.0}
 """Highest leverage of each."""

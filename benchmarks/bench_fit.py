@@ -69,7 +69,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Sample]:
-    """Of each day the same dictionary for all coins, with targets of their own."""
+    """Of each day the same response matrix for all coins, with targets of their own."""
     rng = np.random.default_rng(20261121)
     truth = log_normal_shares(12.0, 0.7, TOTAL).ravel()
     found = []

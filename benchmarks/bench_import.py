@@ -10,8 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
 from liqtruth.sandbox.market.market import MarketSpec, simulate
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 ACCOUNTS: Final = 20_000
 FILES: Final = 10_000

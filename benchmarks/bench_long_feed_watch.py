@@ -30,11 +30,10 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.sandbox.http.misbehaviour import ELSEWHERE
-from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.market import MarketSpec, simulate
+from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 VENUES = (BINANCE, BYBIT, OKX)
 COINS = ("BTC", "ETH")

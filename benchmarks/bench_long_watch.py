@@ -35,8 +35,7 @@ from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import MarketSpec, simulate
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,8 +20,7 @@ from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.database.tables import Reading, Scope
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 ROWS: Final = 250_000
 ACCOUNTS: Final = 60_000

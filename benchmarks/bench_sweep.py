@@ -15,8 +15,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 ACCOUNTS: Final = 2_000
 ROOT: Final = Path(__file__).parents[1]

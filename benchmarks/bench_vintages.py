@@ -1,4 +1,4 @@
-"""A snapshot of the vintage model: the dictionary of columns and one map, beside a loop over bars."""
+"""A snapshot of the vintage model: the response matrix and one map, beside a loop over bars."""
 
 import bisect
 import math
@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.leverage_model import leverage_model_named
-from liqtruth.estimator.model.response_matrix import Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import Lots, ResponseMatrix, build_response_matrix
 from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
@@ -42,11 +42,11 @@ def turned(bars: Bars, step_s: int) -> Lots:
     return Lots.of(bars.open_interest, turn_over(bars.open_interest, active.coins, RATES))
 
 
-def columns(bars: Bars, step_s: int) -> tuple[Dictionary, FloatArray, FloatArray]:
+def columns(bars: Bars, step_s: int) -> tuple[ResponseMatrix, FloatArray, FloatArray]:
     """480 bins, 40 nodes, 5 classes, 2 sides; one map of the prior's weights."""
     grid = PriceGrid(float(bars.close[-1]), WIDTH_BPS, 240)
     age = np.zeros(len(bars.close), dtype=np.int64)
-    made = build_dictionary(bars, turned(bars, step_s), age, 1, (FACTORS[0], FACTORS[1]), grid)
+    made = build_response_matrix(bars, turned(bars, step_s), age, 1, (FACTORS[0], FACTORS[1]), grid)
     return made, made.long.weighted(WEIGHT).sum(axis=(0, 1)), made.short.weighted(WEIGHT).sum(axis=(0, 1))
 
 

@@ -47,8 +47,7 @@ def build(folder: Path) -> None:
     from liqtruth.estimator.venues.table import venue_named
     from liqtruth.sandbox.hyperliquid.node_state import write_state
     from liqtruth.sandbox.market.market import MarketSpec, simulate
-    from liqtruth.storage.settings import Settings
-    from liqtruth.storage.store import Store
+    from liqtruth.storage.store import Settings, Store
     from tests.compare import scored_markets, test_calibration_lake, transferred_markets
     from tests.compare.calibrated_markets import random_series
     from tests.indexer.test_node_fills import both_sides, by_block

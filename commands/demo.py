@@ -43,8 +43,7 @@ def demo(
     Checks it as `liqtruth check` does an exchange: reads its accounts and series, fits leverage on other coins and
     earlier days, and writes how far a vendor-like map, naive ones and the calibrated ones are from the truth.
     """
-    from liqtruth.storage.settings import Settings
-    from liqtruth.storage.store import Store
+    from liqtruth.storage.store import Settings, Store
 
     check_coin(coin)
     market = simulated(earlier_days(days), seed=seed, accounts=accounts, days=days)
@@ -112,7 +111,7 @@ def read_archive(store: "Store", market: Any, directory: Path) -> None:
     """What archives have and the wire has not: positions of earlier days, Hyperliquid's own aggregates."""
     from liqtruth.estimator.feeds.imports import import_feed
     from liqtruth.indexer.files.imports import import_paths
-    from liqtruth.sandbox.archive import write_archive
+    from liqtruth.sandbox.truth import write_archive
 
     archive = write_archive(market, directory)
     files = [(name, path) for name, paths in archive.aggregates.items() for path in paths]

@@ -75,7 +75,7 @@ def feed_fetch(
 @feed_app.command("venues")
 def feed_venues(out: JsonOut) -> None:
     """Show what each venue gives, how far back, what share of liquidations it reports, and why it lacks the rest."""
-    from liqtruth.estimator.venues.capabilities import capabilities, venue_table, venue_words
+    from liqtruth.estimator.venues.table import capabilities, venue_table, venue_words
 
     venues = capabilities()
 

@@ -14,8 +14,7 @@ from liqtruth.commands.terminal import say
 from liqtruth.commands.values import parse_at, parse_coin, parse_days, parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from liqtruth.storage.settings import Settings
-    from liqtruth.storage.store import Store
+    from liqtruth.storage.store import Settings, Store
 
 T = TypeVar("T")
 
@@ -153,7 +152,7 @@ class LogOptions(Options):
         return None if self.length is None else self.length.total_seconds()
 
     def begin(self) -> None:
-        from liqtruth.storage.long_runs import log_to_stderr
+        from liqtruth.storage.net.long_runs import log_to_stderr
 
         log_to_stderr(self.log_json, self.quiet)
 
@@ -228,7 +227,7 @@ GLOBALS = Globals()
 
 
 def settings() -> "Settings":
-    from liqtruth.storage.settings import Settings
+    from liqtruth.storage.store import Settings
 
     return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
 

@@ -168,7 +168,7 @@ def _is_formula(text: "pl.Expr") -> "pl.Expr":
 def export_series(series: Any, out: Outputs) -> None:
     """A price-time heatmap: the picture, and one row per moment, bin and side that holds anything."""
     from liqtruth.heatmap.drawing import figure, series_figure
-    from liqtruth.heatmap.files import write_with_facts
+    from liqtruth.heatmap.writing import write_with_facts
     from liqtruth.storage.lake.parquet import write_parquet
 
     frame = series.frame()
@@ -189,7 +189,7 @@ def export_series(series: Any, out: Outputs) -> None:
 
 
 def _say_series(series: Any) -> None:
-    from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+    from liqtruth.heatmap.notes import SYNTHETIC_NOTE
     from liqtruth.heatmap.text import as_of
 
     if series.data_moment is not None:

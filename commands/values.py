@@ -42,7 +42,7 @@ def parse_time(text: str) -> datetime:
 
 def parse_at(text: str) -> datetime:
     """As `parse_time`; a map of the future would be the map of now under another name."""
-    from liqtruth.storage.clock import AHEAD
+    from liqtruth.heatmap.text import AHEAD
 
     moment = parse_time(text)
     if moment > datetime.now(UTC) + AHEAD:
@@ -66,7 +66,7 @@ def parse_numbers(text: str) -> list[float]:
 @refusing
 def parse_duration(text: str) -> timedelta:
     """`90m`, `48h`, `2w`, `1y`."""
-    from liqtruth.heatmap.durations import parse_duration as parse
+    from liqtruth.heatmap.text import parse_duration as parse
 
     return parse(text)
 
@@ -76,8 +76,8 @@ def parse_days(least: int = 1, most: int = 36_500) -> Callable[[str], int]:
 
     @refusing
     def parsed(text: str) -> int:
-        from liqtruth.heatmap.durations import parse_duration as parse
         from liqtruth.heatmap.errors import BadInput
+        from liqtruth.heatmap.text import parse_duration as parse
 
         try:
             days = -(-parse(f"{text}d" if text.isdecimal() else text) // timedelta(days=1))

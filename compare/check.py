@@ -19,11 +19,10 @@ from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.heatmap.durations import format_duration
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.notes import any_synthetic, note
+from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient

@@ -14,20 +14,18 @@ from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.over_time.price_time import model_series
-from liqtruth.heatmap.durations import format_duration, parse_duration
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.text import format_duration, moment_of, parse_duration
 from liqtruth.indexer.maps.drilldown import positions_between
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import exact_history
 from liqtruth.indexer.positions.catalogue import known_coins
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.storage.clock import moment_of
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.files.coin_names import folded
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 Moment = datetime | str
 """ISO 8601, e.g. `2026-08-21T12:00Z`; without a zone it is UTC."""

@@ -5,7 +5,7 @@ LiqtruthError
 │   ├── UnknownChoice            a name that is not offered; the message lists those that are
 │   └── UnknownMarket            the venue has no perpetual of that coin
 ├── MissingData                  exit 1
-│   ├── SeriesRefused            the series contradict themselves, and nothing tells which part is right
+│   ├── SeriesRefused            the series contradict themselves, and it is not known which part is right
 │   └── StaleSeries              the series end too long before the moment that was asked for
 └── SourceUnreachable            exit 3, worth a retry
     └── BadAnswer                the venue refused, or answered with something other than what it documents
@@ -30,7 +30,7 @@ class UnknownMarket(BadInput):
 
 
 class SeriesRefused(MissingData):
-    """The stored series contradict themselves, and nothing tells which part is right."""
+    """The stored series contradict themselves, and it is not known which part is right."""
 
 
 class StaleSeries(MissingData):

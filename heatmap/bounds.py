@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.text import percent, usd
 
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
@@ -41,14 +41,15 @@ class SideBounds:
     def __post_init__(self) -> None:
         rows = np.array([getattr(self, name) for name in self.__dataclass_fields__ if self._fits(name)])
         if not (np.all(np.isfinite(rows)) and np.all(rows >= 0) and np.all(np.diff(rows[0]) > 0)):
-            raise BadInput("bounds are numbers of at least 0, at distances that ascend")
+            raise BadInput("bounds must be numbers of at least 0, at distances that ascend")
         if np.any(rows[2] > rows[3]) or np.any(rows[5] > rows[6]):
-            raise BadInput("a lower bound lies above its upper bound")
+            raise BadInput("a lower bound must not lie above its upper bound")
 
     def _fits(self, name: str) -> bool:
         if len(getattr(self, name)) != len(self.distance_pct) or not self.distance_pct:
+            count = len(self.distance_pct)
             raise BadInput(
-                f"bounds have {len(self.distance_pct)} distances and {len(getattr(self, name))} {name}"
+                f"{name} must have an amount for each of {count} distances, got {len(getattr(self, name))}"
             )
         return True
 
@@ -71,7 +72,7 @@ class MapBounds(TwoSided[SideBounds]):
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
-            raise BadInput(f"level {self.level!r} of bounds is no share between 0 and 1")
+            raise BadInput(f"the level of bounds must be between 0 and 1, got {self.level!r}")
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ import polars as pl
 from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Sides, Source, Training
-from liqtruth.heatmap.levels import BELOW, BREAKDOWN
-from liqtruth.heatmap.notes import Notes, WrittenNote, reader, texts, written
-from liqtruth.heatmap.synthetic import SYNTHETIC
-from liqtruth.heatmap.writing import write_atomically
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Source, Training
+from liqtruth.heatmap.levels import BELOW, BREAKDOWN, Sides
+from liqtruth.heatmap.notes import SYNTHETIC, Notes, WrittenNote, reader, texts, written
+from liqtruth.heatmap.writing import META, facts_of, write_atomically, write_with_facts
 
 SCHEMA: Final = "liqtruth.heatmap/1"
 NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -34,8 +33,6 @@ OWN_HEAD: Final = b'"schema":"liqtruth.heatmap/'
 PARQUET_KEY: Final = "liqtruth"
 """Of the metadata of a Parquet file."""
 COMMENT: Final = "# "
-META: Final = ".meta.json"
-"""What the name of a CSV is followed by in the name of the file with its facts."""
 SIDE_COLUMNS: Final = ("long_usd", "short_usd")
 MOST_BYTES: Final = 256 * 2**20
 """Of a map file; one of a million bins is a tenth of it."""
@@ -158,18 +155,6 @@ def write_csv(heatmap: Heatmap, path: Path) -> None:
     write_with_facts(path, to_csv(heatmap), about(heatmap))
 
 
-def write_with_facts(path: Path, csv: str, facts: Mapping[str, Any]) -> None:
-    """`csv` to `path` and `facts` to `facts_of(path)`, each whole or not at all."""
-    write_atomically(path, csv)
-    if path.is_file():
-        write_atomically(facts_of(path), json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def facts_of(path: Path) -> Path:
-    """The file beside a CSV."""
-    return path.with_name(f"{path.name}{META}")
-
-
 def write_parquet(heatmap: Heatmap, path: Path) -> None:
     """The bins, with everything else as metadata of the file."""
     buffer = io.BytesIO()
@@ -182,11 +167,9 @@ def _from_parquet(path: Path) -> Heatmap:
     head = _decoded(pl.read_parquet_metadata(path).get(PARQUET_KEY, ""), str(path))
     bins, schema = _bins_of(head), pl.read_parquet_schema(path)
     if any(schema.get(name) != pl.Float64 for name in SIDE_COLUMNS):
-        raise MapFileError(
-            f"{path}: not a heatmap: {' and '.join(SIDE_COLUMNS)} are no columns of numbers in it"
-        )
+        raise MapFileError(f"{path}: not a heatmap: {' and '.join(SIDE_COLUMNS)} must be columns of numbers")
     if bins > 2 * MOST_BINS_EACH_WAY or _height(path) != bins:
-        raise MapFileError(f"{path}: not a heatmap: its grid has {bins} bins, and it has other rows")
+        raise MapFileError(f"{path}: not a heatmap: it must have a row for each of its {bins} bins")
     table = pl.read_parquet(path, columns=list(SIDE_COLUMNS))
     return _assembled(head, {name: table[name] for name in SIDE_COLUMNS}, str(path))
 
@@ -292,7 +275,7 @@ def is_own(path: Path) -> bool:
 
 def _check_size(path: Path) -> None:
     if path.is_file() and path.stat().st_size > MOST_BYTES:
-        raise MapFileError(f"{path}: larger than {MOST_BYTES >> 20} MB; no map is")
+        raise MapFileError(f"{path}: a map file must be at most {MOST_BYTES >> 20} MB")
 
 
 def _facts_beside(path: Path) -> str | None:
@@ -337,7 +320,9 @@ def _assembled(content: Mapping[str, Any], bins: Mapping[str, pl.Series], place:
         beside = msgspec.convert(content.get("notes", []), list[WrittenNote])
         read = msgspec.convert({**content, **{name: [] for name in bins}}, MapFile, dec_hook=reader(beside))
         if read.grid.bins_each_way > MOST_BINS_EACH_WAY:
-            raise MapFileError(f"a grid of {read.grid.bins_each_way} bins each way; no map is so fine")
+            raise MapFileError(
+                f"a grid must have at most {MOST_BINS_EACH_WAY} bins each way, got {read.grid.bins_each_way}"
+            )
         fields = {name: getattr(read, name) for name in MapFile.__struct_fields__ if name != "schema"}
         fields |= {name: column.to_numpy() for name, column in bins.items()}
         drawn = Heatmap(**{**fields, "breakdown": _breakdown_from_json(read.breakdown, read.grid.bins)})
@@ -373,13 +358,13 @@ def _breakdown_from_json(columns: dict[str, list[Cell]] | None, bins: int) -> pl
     if missing:
         raise MapFileError(f"the breakdown has no column {missing[0]!r}")
     if max(len(column) for column in columns.values()) > MOST_BREAKDOWN:
-        raise MapFileError(f"a breakdown of more than {MOST_BREAKDOWN} rows; no map has one")
+        raise MapFileError(f"a breakdown must have at most {MOST_BREAKDOWN} rows")
     schema = {name: BREAKDOWN.get(name, pl.String()) for name in columns}
     breakdown = pl.DataFrame(columns, schema=schema)
     sound = _is_amount("notional_usd").fill_null(False) & _is_amount("largest_usd").fill_null(True)
     placed = pl.col("bin").is_between(BELOW, bins).fill_null(True) & pl.col("side").is_not_null()
     if not breakdown.select((sound & placed).all()).item():
         raise MapFileError(
-            "the breakdown has a bin that the grid has not, or an amount that is no number of at least zero"
+            "the breakdown must have bins of the grid, and amounts that are numbers of at least zero"
         )
     return breakdown

@@ -27,11 +27,11 @@ class PriceGrid:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.mark_px) and self.mark_px > 0):
-            raise BadInput(f"mark price {self.mark_px!r} is not a positive number")
+            raise BadInput(f"the mark price must be a positive number, got {self.mark_px!r}")
         if not 0.01 <= self.width_bps <= 2_000:
-            raise BadInput(f"bin width {self.width_bps!r} bps is outside 0.01 to 2000")
+            raise BadInput(f"the bin width must be from 0.01 to 2000 bps, got {self.width_bps!r}")
         if self.bins_each_way < 1:
-            raise BadInput(f"a grid needs at least one bin each way, not {self.bins_each_way}")
+            raise BadInput(f"bins each way must be at least 1, got {self.bins_each_way}")
 
     @classmethod
     def around(
@@ -39,7 +39,7 @@ class PriceGrid:
     ) -> Self:
         """Cover at least `mark * exp(±reach)` with bins of `width_bps`."""
         if not (np.isfinite(reach) and reach > 0):
-            raise BadInput(f"reach {reach!r} in log price is not a positive number")
+            raise BadInput(f"the reach in log price must be a positive number, got {reach!r}")
         cls(mark_px, width_bps, 1)
         bins = int(np.ceil(reach / np.log1p(width_bps / 1e4)))
         return cls(float(mark_px), float(width_bps), bins)

@@ -11,27 +11,22 @@ import polars as pl
 from liqtruth.heatmap.bounds import MapBounds
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
-from liqtruth.heatmap.levels import DIMENSIONS, SIDE, bin_levels, break_down, check_levels, crossed, sum_bins
+from liqtruth.heatmap.levels import (
+    DIMENSIONS,
+    NOTHING,
+    SIDE,
+    Sides,
+    bin_levels,
+    break_down,
+    check_levels,
+    sum_bins,
+)
 from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.sides import BySide
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Source = Literal["exact", "modelled", "imported"]
-
-
-class Sides(BySide[float]):
-    """One figure for longs and one for shorts."""
-
-    __slots__ = ()
-
-    @property
-    def total(self) -> float:
-        return self.long + self.short
-
-
-NOTHING = Sides(0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -135,20 +130,20 @@ class Heatmap:
             mass = fixed(getattr(self, name))
             object.__setattr__(self, name, mass)
             if mass.shape != (self.grid.bins,):
-                raise BadInput(f"{name} has shape {mass.shape}; the grid has {self.grid.bins} bins")
+                raise BadInput(
+                    f"{name} must have the {self.grid.bins} bins of the grid, got shape {mass.shape}"
+                )
             if not (np.all(mass >= 0) and np.all(np.isfinite(mass))):
-                raise BadInput(f"{name} has a negative or missing value")
+                raise BadInput(f"{name} must not be negative or missing")
         if not all(np.isfinite(amount) and amount >= 0 for amount in (*self.beyond_usd, *self.never_usd)):
-            raise BadInput("mass beyond the grid or without a price is negative or missing")
+            raise BadInput("mass beyond the grid or without a price must not be negative or missing")
         middle = self.grid.bins_each_way
         if self.long_usd[middle:].any() or self.short_usd[:middle].any():
-            raise BadInput(
-                "longs are liquidated below the mark and shorts above it; this map has it otherwise"
-            )
+            raise BadInput("longs must be liquidated below the mark and shorts above it")
         if self.covers is not None and not 0 < self.covers[0] <= self.covers[1] < np.inf:
             raise BadInput(f"covered prices must be positive and ascend, got {self.covers}")
         if self.as_of.tzinfo is None:
-            raise BadInput(f"as_of {self.as_of} has no time zone")
+            raise BadInput(f"as_of must have a time zone, got {self.as_of}")
         object.__setattr__(self, "as_of", self.as_of.astimezone(UTC))
 
     @classmethod
@@ -368,10 +363,3 @@ def _narrowed(before: tuple[str, ...] | None, kept: tuple[str, ...] | None) -> t
     if before is None or kept is None:
         return kept or before or ()
     return tuple(value for value in kept if value in before)
-
-
-def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:
-    """Number and notional per side of levels that the mark has already passed."""
-    passed = crossed(levels, mark_px)
-    by_side = dict(passed.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows())
-    return passed.height, Sides(by_side.get("long", 0.0), by_side.get("short", 0.0))

@@ -17,8 +17,8 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Coverage, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.notes import Note, note
 
 LARGEST_SHARE: Final = 0.003
@@ -59,7 +59,7 @@ def layer_of(levels: pl.DataFrame, cut: Cut, layer: str) -> pl.DataFrame:
     Raises `BadInput` for another layer.
     """
     if layer not in LAYERS:
-        raise BadInput(f"no layer {layer!r}; there are {' and '.join(LAYERS)}")
+        raise BadInput(f"the layer must be {' or '.join(LAYERS)}, got {layer!r}")
     limit = pl.when(pl.col("side") == SIDES[0]).then(cut.at_usd.long).otherwise(cut.at_usd.short)
     crowd = pl.min_horizontal("notional_usd", limit)
     if layer == "crowd":

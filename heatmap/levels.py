@@ -1,11 +1,15 @@
-"""`levels`: the one frame from which every maker's heatmap is binned, and the binning itself.
+"""Both sides of a market, and `levels`: the frame from which every maker's heatmap is binned, and the binning itself.
 
 A level is notional that one price liquidates. An exact map has one level per position, a modelled map one per
 surviving lot. Columns beyond the required ones are dimensions that a map can be filtered by.
+
+`BySide` is a pair of a long and a short, `TwoSided` the base of records that carry one among other facts.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,14 +19,14 @@ from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
 SIDES: Final = ("long", "short")
 SIDE: Final = pl.Enum(SIDES)
-
+T = TypeVar("T")
+R = TypeVar("R")
 LEVELS: Final[dict[str, pl.DataType]] = {
     "side": SIDE,
     "px": pl.Float64(),
     "notional_usd": pl.Float64(),
 }
 """Required columns. `px` null: no price liquidates this notional. `notional_usd` is valued at the mark."""
-
 DIMENSIONS: Final = (
     "leverage_band",
     "margin_mode",
@@ -34,13 +38,10 @@ DIMENSIONS: Final = (
     "price_source",
 )
 """Columns that a breakdown may carry beside the bin."""
-
 SMALLEST, LARGEST = float(np.finfo(np.float64).smallest_subnormal), float(np.finfo(np.float64).max)
 """Positive numbers lie between these; infinity and NaN do not."""
-
 BELOW: Final = -1
 """Bin of mass below the grid; `grid.bins` is the one above it. A null bin is mass that no price liquidates."""
-
 BREAKDOWN: Final[dict[str, pl.DataType]] = {
     "side": SIDE,
     "bin": pl.Int32(),
@@ -49,6 +50,60 @@ BREAKDOWN: Final[dict[str, pl.DataType]] = {
     "largest_usd": pl.Float64(),
 }
 """Long form: mass, number of levels and largest single level per side, bin and dimension values."""
+
+
+class BySide(NamedTuple, Generic[T]):
+    """Iterates, zips and unpacks in the order of `heatmap.levels.SIDES`; a file holds it as an array of two."""
+
+    long: T
+    short: T
+
+    def of(self, side: str) -> T:
+        return _of(side, self.long, self.short)
+
+    def map(self, change: Callable[[T], R]) -> BySide[R]:
+        return BySide(change(self.long), change(self.short))
+
+    @classmethod
+    def each(cls, make: Callable[[str], R]) -> BySide[R]:
+        """What `make` gives for the name of each side."""
+        return BySide(make("long"), make("short"))
+
+
+class Sides(BySide[float]):
+    """One figure for longs and one for shorts."""
+
+    __slots__ = ()
+
+    @property
+    def total(self) -> float:
+        return self.long + self.short
+
+
+NOTHING = Sides(0.0, 0.0)
+
+
+class TwoSided(Generic[T]):
+    """Base of records with the fields `long` and `short` (which they declare themselves) and others."""
+
+    __slots__ = ()
+    long: T
+    short: T
+
+    @property
+    def sides(self) -> BySide[T]:
+        return BySide(self.long, self.short)
+
+    def of(self, side: str) -> T:
+        return _of(side, self.long, self.short)
+
+
+def _of(side: str, long: T, short: T) -> T:
+    if side == "long":
+        return long
+    if side == "short":
+        return short
+    raise KeyError(side)
 
 
 def check_levels(levels: pl.DataFrame) -> pl.DataFrame:
@@ -92,6 +147,13 @@ def crossed(levels: pl.DataFrame, mark_px: float) -> pl.DataFrame:
     """Levels that the mark has already passed."""
     is_long = pl.col("side") == "long"
     return levels.filter((is_long & (pl.col("px") >= mark_px)) | (~is_long & (pl.col("px") < mark_px)))
+
+
+def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:
+    """Number and notional per side of levels that the mark has already passed."""
+    passed = crossed(levels, mark_px)
+    by_side = dict(passed.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows())
+    return passed.height, Sides(by_side.get("long", 0.0), by_side.get("short", 0.0))
 
 
 def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:

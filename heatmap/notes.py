@@ -3,16 +3,25 @@
 Code asks a note for its `code` and never reads its text. Files hold the sentences under the keys that other programs
 know, and beside them each sentence's code and values (`written`), by which `reader` finds the note again. A sentence
 whose code is not known here, as in files of before, is a note of code `text`.
+
+Data of the sandbox are marked in the source that is stored beside them, which begins with `SYNTHETIC`; maps and series
+carry that on as a boolean.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+import polars as pl
 
 from liqtruth.heatmap.note_texts import TEXTS, in_english
 
 TEXT: Final = "text"
+SYNTHETIC: Final = "synthetic"
+SYNTHETIC_NOTE: Final = "SYNTHETIC: of the sandbox, not of an exchange"
+"""What stands beside the age of a map of the sandbox."""
+SYNTHETIC_NOTES: Final = frozenset({"synthetic_positions", "synthetic_series"})
+"""Codes of the notes that state it."""
 
 
 class Note:
@@ -140,3 +149,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_plain(one) for one in value)
     return value.item() if hasattr(value, "item") else value
+
+
+def source_of(shown_url: str, server: str) -> str:
+    """The source to store beside what a server sent; the sandbox names itself in its `server` header."""
+    name = server.lower()
+    return f"{SYNTHETIC}: {shown_url}" if SYNTHETIC in name or "sandbox" in name else shown_url
+
+
+def source_of_file(shown_path: str, rows: pl.DataFrame) -> str:
+    """The source to store beside what a file brought; one that the sandbox wrote has it in a column `source`."""
+    marked = "source" in rows.columns and rows.schema["source"] == pl.String and any_synthetic(rows["source"])
+    return f"{SYNTHETIC}: {shown_path}" if marked else shown_path
+
+
+def any_synthetic(sources: pl.Series | Iterable[str]) -> bool:
+    """Whether any of the sources is the sandbox."""
+    column = sources if isinstance(sources, pl.Series) else pl.Series(list(sources), dtype=pl.String)
+    return bool(column.str.starts_with(SYNTHETIC).any())

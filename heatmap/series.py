@@ -12,10 +12,9 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Sides, Source, filtered_by
-from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.notes import Notes, of_codes, texts
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.heatmap import Coverage, Source, filtered_by
+from liqtruth.heatmap.levels import SIDE, Sides
+from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
 from liqtruth.heatmap.text import age, percent
 
 if TYPE_CHECKING:
@@ -77,14 +76,18 @@ class HeatmapSeries:
         shape = (len(self.times), self.grid.bins)
         for name in ("long_usd", "short_usd"):
             if getattr(self, name).shape != shape:
-                raise BadInput(f"{name} has shape {getattr(self, name).shape}; times and bins are {shape}")
+                raise BadInput(
+                    f"{name} must have shape {shape} (times, bins), got {getattr(self, name).shape}"
+                )
         for name in ("mark_px", "beyond_usd", "never_usd", "coverage"):
             if len(getattr(self, name)) != len(self.times):
-                raise BadInput(f"{name} has {len(getattr(self, name))} entries for {len(self.times)} times")
+                raise BadInput(
+                    f"{name} must have an entry for each of {len(self.times)} times, got {len(getattr(self, name))}"
+                )
         if any(moment.tzinfo is None for moment in self.times):
-            raise BadInput("a moment of the series has no time zone")
+            raise BadInput("the moments of a series must have a time zone")
         if any(a >= b for a, b in zip(self.times, self.times[1:], strict=False)):
-            raise BadInput("the moments of the series do not ascend")
+            raise BadInput("the moments of a series must ascend")
 
     @property
     def known(self) -> FloatArray:

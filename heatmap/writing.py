@@ -1,19 +1,23 @@
-"""Files that are whole or not there: written under another name, forced to the disk, renamed.
+"""Files that are whole or not there: written under another name, forced to the disk, renamed; and a CSV with its facts.
 
 The folder is forced to the disk as well, and so are folders that had to be made: after a power cut the name is there
 with all that was written, or what was there before.
 """
 
 import errno
+import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from liqtruth.heatmap.errors import LiqtruthError
 
 NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
 """Error codes of systems that cannot sync a folder to the disk, or do not let it be read."""
+META: Final = ".meta.json"
+"""What the name of a CSV is followed by in the name of the file with its facts."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -29,6 +33,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             replace_whole(path, payload)
     except OSError as error:
         raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_with_facts(path: Path, csv: str, facts: Mapping[str, Any]) -> None:
+    """`csv` to `path` and `facts` to `facts_of(path)`, each whole or not at all."""
+    write_atomically(path, csv)
+    if path.is_file():
+        write_atomically(facts_of(path), json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def facts_of(path: Path) -> Path:
+    """The file beside a CSV."""
+    return path.with_name(f"{path.name}{META}")
 
 
 def replace_whole(path: Path, content: bytes | memoryview) -> None:

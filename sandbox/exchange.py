@@ -18,20 +18,20 @@ import polars as pl
 from aiohttp import web
 
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.sandbox.binance.rest import NOT_FOUND, BinanceApi
-from liqtruth.sandbox.bybit.rest import BybitApi
 from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.http.connections import Connections
 from liqtruth.sandbox.http.faults import SERVER_NAME, Faults, faulty, response
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
-from liqtruth.sandbox.http.session import Connections
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
-from liqtruth.sandbox.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
-from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
-from liqtruth.sandbox.okx.rest import OkxApi
+from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.public.forced_orders import forced_orders
 from liqtruth.sandbox.truth import true_liquidations, true_positions
+from liqtruth.sandbox.venues.binance import NOT_FOUND, BinanceApi
+from liqtruth.sandbox.venues.bybit import BybitApi
+from liqtruth.sandbox.venues.liquidation_streams import NEEDS_PINGS, STREAMS, venue_at
+from liqtruth.sandbox.venues.okx import OkxApi
 
 LEADERBOARD: Final = "/Mainnet/leaderboard"
 STATS: Final = (LEADERBOARD, "/Mainnet/vaults")
@@ -186,7 +186,7 @@ class SandboxServer:
 
     @property
     def stream_url(self) -> str:
-        """Where the sockets of all venues are, at the paths that `sandbox.liquidation_streams` lists."""
+        """Where the sockets of all venues are, at the paths that `sandbox.venues.liquidation_streams` lists."""
         return f"ws://{self.host}:{self.port}"
 
     @property

@@ -15,8 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from liqtruth.sandbox.exchange import SandboxServer
+from liqtruth.sandbox.http.connections import listening
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.http.listening import listening
 from liqtruth.sandbox.market.market import Market
 
 __all__ = ["SandboxServer", "serve_forever", "serving", "serving_in_thread"]

@@ -3,21 +3,26 @@
 Taken from the ledger, never from the wire, so that a reader of the wire can be checked against it.
 Liquidation prices are searched for by bisection on the ledger's own equity and tier rules; there is no closed form, so
 a solver that agrees with these prices agrees with something other than itself.
+
+`write_archive` writes what archives have of the first venue: positions of everyone on earlier days, candles, open
+interest. Every row is marked as synthetic in its column `source`.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO
-from liqtruth.sandbox.market.margin_rules import Floats, Ints, MarginRules
+from liqtruth.sandbox.market.listings import Floats, Ints, MarginRules
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, market_at
 from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO, UNIFIED
 from liqtruth.sandbox.market.roles import LIQUIDATOR, Vault, draw_roles
 from liqtruth.sandbox.market.venue import VenueResult
 from liqtruth.sandbox.public.forced_orders import order_times
+from liqtruth.sandbox.public.record import Record
 
 POSITION_SCHEMA: Final = {
     "address": pl.Utf8,
@@ -42,6 +47,9 @@ ROLE_SCHEMA: Final = {
     "is_liquidator": pl.Boolean,
 }
 LOWEST_PX, HIGHEST_PX = 1e-12, 1e15
+SOURCE: Final = "synthetic: the sandbox"
+INTERVAL: Final = "1h"
+UNPUBLISHED: Final = ("account_mode", "max_leverage")
 
 
 @dataclass(frozen=True)
@@ -207,3 +215,57 @@ def _addresses(market: Market, venue: str) -> tuple[str, ...]:
     if venue == HYPERLIQUID:
         return market.addresses
     return tuple(f"{venue}-account-{row}" for row in range(market.venue(venue).people.size))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Files: one of positions (none without `Market.past`), and per coin of the main dex those of its aggregates."""
+
+    positions: Path | None
+    aggregates: dict[str, tuple[Path, ...]]
+
+
+def write_archive(market: Market, directory: Path) -> Archive:
+    """Parquet in an existing directory, replacing files of the same names."""
+    record = Record(market, market.hyperliquid)
+    positions = _archived_positions(market, directory / "positions.parquet") if market.past else None
+    return Archive(
+        positions, {coin: _archived_aggregates(record, coin, directory) for coin in market.spec.coins}
+    )
+
+
+def _archived_positions(market: Market, path: Path) -> Path:
+    """Every open position of the main dex at the ends of the earlier days, `liq_px` as the venue shows it."""
+    moments = [_positions_at(then) for then in market.past]
+    pl.concat(moments).drop(UNPUBLISHED).write_parquet(path)
+    return path
+
+
+def _positions_at(then: Market) -> pl.DataFrame:
+    positions = true_positions(then, HYPERLIQUID).filter(pl.col("dex") == "")
+    return positions.with_columns(_as_moments([then.as_of_ms] * positions.height), source=pl.lit(SOURCE))
+
+
+def _archived_aggregates(record: Record, coin: str, directory: Path) -> tuple[Path, ...]:
+    column = record.market.spec.coins.index(coin)
+    asset, candles = record.venue.rules.assets[column], record.candles(column, INTERVAL)
+    bars = {name: getattr(candles, name) / asset.px_scale for name in ("open", "high", "low", "close")}
+    volume = candles.volume / asset.lot_scale
+    ends = [*candles.open_ms[:1].tolist(), *(candles.close_ms + 1).tolist()]
+    open_lots = record.open_lots[
+        [(end - int(record.market.path.times_ms[0])) // 60_000 for end in ends], column
+    ]
+    tables = {
+        "candles": pl.DataFrame({"ts": _as_moments(candles.open_ms.tolist()), **bars, "volume": volume}),
+        "open-interest": pl.DataFrame(
+            {"ts": _as_moments(ends), "open_interest": open_lots / asset.lot_scale}
+        ),
+    }
+    paths = {name: directory / f"{coin}-{name}.parquet" for name in tables}
+    for name, table in tables.items():
+        table.with_columns(source=pl.lit(SOURCE)).write_parquet(paths[name])
+    return tuple(paths.values())
+
+
+def _as_moments(times_ms: list[int]) -> pl.Series:
+    return pl.Series("ts", times_ms, dtype=pl.Datetime("ms", "UTC"))

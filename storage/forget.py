@@ -13,8 +13,7 @@ from typing import Any
 from sqlalchemy import delete, func, literal, or_, update
 from sqlmodel import Session, col, select
 
-from liqtruth.heatmap.text import ago, counted
-from liqtruth.storage.clock import AHEAD, EARLIEST, is_timely
+from liqtruth.heatmap.text import AHEAD, EARLIEST, ago, counted, is_timely
 from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

@@ -86,7 +86,7 @@ def _opened(path: Path, how: int) -> IO[str]:
         raise _cannot(path, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise LiqtruthError(f"the lock {path} is no ordinary file; remove it, or {OTHER}")
+        raise LiqtruthError(f"the lock {path} must be an ordinary file; remove it, or {OTHER}")
     return os.fdopen(descriptor, "r" if how == os.O_RDONLY else "r+", errors="replace")
 
 

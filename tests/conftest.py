@@ -21,8 +21,7 @@ from sqlalchemy import Connection
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.storage.database import upgrade
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests import markets
 from tests.markets import market_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from liqtruth.sandbox.http.listening import listening
+from liqtruth.sandbox.http.connections import listening
 
 
 @asynccontextmanager

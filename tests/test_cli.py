@@ -16,8 +16,7 @@ from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -154,7 +154,7 @@ def test_importing_the_project_loads_nothing_heavy_and_little_of_its_own() -> No
 
 
 def test_a_side_is_asked_for_by_type_not_looked_up_by_name() -> None:
-    """`of(side)` of `heatmap.sides` knows what it gives; `x.of(side)` does not."""
+    """`of(side)` of `heatmap.levels` knows what it gives; `x.of(side)` does not."""
     for path in MODULES.values():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":

@@ -22,21 +22,20 @@ from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleR
 from liqtruth.compare.workers import Workers, run_all
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
-from liqtruth.estimator.moments import hours
 from liqtruth.estimator.series.series import MarketSeries, load_series
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.text import hours
 from liqtruth.indexer.maps.exact import MOST_MOMENTS, STALE_AGE_S
 from liqtruth.indexer.positions.catalogue import check_coin
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import coin_as_of
 from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 STEP: Final = timedelta(hours=6)
 WINDOW: Final = "30d"

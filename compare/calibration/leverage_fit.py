@@ -28,8 +28,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Notes, texts
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC, Notes, texts
 from liqtruth.indexer.positions.markets import VENUE
 
 FITTING: Final = 0.3

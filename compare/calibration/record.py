@@ -24,8 +24,8 @@ from liqtruth.estimator.model.model_in_use import UNPROVEN, in_use
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.heatmap import Training
+from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.notes import Notes, as_text, reader
-from liqtruth.heatmap.sides import TwoSided
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"

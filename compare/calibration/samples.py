@@ -35,9 +35,8 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.levels import SIDES, TwoSided
+from liqtruth.heatmap.notes import any_synthetic
 
 SMOOTHING: Final = 0.004
 """Standard deviation, in log price, of the Gaussian that both columns and targets are smoothed with."""
@@ -158,7 +157,7 @@ def sample_of(
         ).fit(series, venue, coin)
         for name in coordinates
     }
-    before = float(next(iter(models.values())).dictionary_.long.before_window.mean())
+    before = float(next(iter(models.values())).response_matrix_.long.before_window.mean())
     if before > limits.most_before_window:
         raise SampleRefused(f"{before:.0%} of open interest opened before the series begin")
     plain = baseline_maps(series, venue, coin, brackets)
@@ -243,7 +242,7 @@ def _side(
 
 def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
     """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
-    dictionary, shares = model.dictionary_, model.shares_
+    dictionary, shares = model.response_matrix_, model.shares_
     placed = axis_columns(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
     allowed = np.tile(shares.leverage <= highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
@@ -269,8 +268,8 @@ def baseline_maps(
         model = CohortModel(weights_named(name), width_bps=GRID_WIDTH_BPS, brackets=brackets)
         model.fit(series, venue, coin)
         for side in SIDES:
-            columns = model.dictionary_.of(side)
-            placed = axis_columns(columns.placed.sum(axis=0), model.dictionary_.grid, side)
+            columns = model.response_matrix_.of(side)
+            placed = axis_columns(columns.placed.sum(axis=0), model.response_matrix_.grid, side)
             found[side][name] = placed.reshape(BINS, -1) @ model.shares_.of(side).ravel()
     held_usd = float(series.bars.open_interest[-1]) * series.mark_px
     for name in PLAIN:

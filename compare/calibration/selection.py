@@ -22,8 +22,7 @@ from liqtruth.compare.statistics.map_scores import wasserstein_pct
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import SIDES, TwoSided
 
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""

@@ -24,8 +24,7 @@ from liqtruth.compare.calibration.side_fit import (
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import SIDES, TwoSided
 
 LEAST_MIX: Final = 1e-3
 """A class that holds less of the crowd is not fitted by itself."""

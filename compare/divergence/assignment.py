@@ -13,7 +13,7 @@ import numpy as np
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.clusters import Cluster
+from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 

@@ -7,7 +7,7 @@ from liqtruth.compare.conclusion import Scored, barred_values
 from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
-from liqtruth.heatmap.bands import nearest_mass_pct
+from liqtruth.heatmap.distribution import nearest_mass_pct
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes

@@ -14,7 +14,7 @@ from liqtruth.compare.divergence.report import curves_figure
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

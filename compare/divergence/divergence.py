@@ -24,8 +24,9 @@ from liqtruth.compare.statistics.scores import (
     Judged,
     Scores,
 )
-from liqtruth.heatmap.clusters import Cluster
-from liqtruth.heatmap.heatmap import Coverage, Sides
+from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import Note, Notes, as_text, texts, written
 
 SCHEMA: Final = "liqtruth.divergence/1"

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.clusters import Cluster, largest, nearest
+from liqtruth.heatmap.distribution import Cluster, largest, nearest
 from liqtruth.heatmap.levels import SIDES
 
 LARGEST: Final = 5

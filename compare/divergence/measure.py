@@ -61,12 +61,11 @@ from liqtruth.compare.statistics.scores import (
     skill,
     widest_gaps,
 )
-from liqtruth.heatmap.bands import nearest_mass_pct
-from liqtruth.heatmap.clusters import find_clusters
-from liqtruth.heatmap.drawing.captions import data_moment
+from liqtruth.heatmap.distribution import find_clusters, nearest_mass_pct
+from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.notes import Note, note
 
 CLUSTERS_KEPT: Final = 10

@@ -21,16 +21,15 @@ from liqtruth.compare.divergence.measure import LABEL, null_of
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.drawing.captions import coverage_line, remainder_line
 from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
+from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 

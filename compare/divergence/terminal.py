@@ -17,8 +17,7 @@ from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
 from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.notes import of_codes, texts
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}

@@ -18,7 +18,7 @@ import numpy as np
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.storage.clock import EARLIEST, is_timely, wanted
+from liqtruth.heatmap.text import EARLIEST, expected_time, is_timely
 
 MOST_BYTES: Final = 64 * 2**20
 """Of a vendor's map once unpacked; the largest that is known has 2.7 million."""
@@ -240,7 +240,7 @@ def moment_of(value: Any, what: str, answer: Answer) -> datetime | None:
             raise answer.refuse(f"{what} must be a moment, got {_short(value)}") from None
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         if not is_timely(found):
-            raise answer.refuse(f"{what} must be {wanted()}, got {found:%Y-%m-%dT%H:%MZ}")
+            raise answer.refuse(f"{what} must be {expected_time()}, got {found:%Y-%m-%dT%H:%MZ}")
         return found
     return moments_of([value], what, answer)[0]
 
@@ -255,5 +255,7 @@ def moments_of(values: Sequence[Any], what: str, answer: Answer) -> list[datetim
         unit for unit in PER_S if ((found >= EARLIEST.timestamp() * unit) & (found <= now_s * unit)).all()
     ]
     if not fitting:
-        raise answer.refuse(f"{what} must be {wanted()}, got {found.flat[-1] if found.size else 'none'}")
+        raise answer.refuse(
+            f"{what} must be {expected_time()}, got {found.flat[-1] if found.size else 'none'}"
+        )
     return [datetime.fromtimestamp(float(one), UTC) for one in np.round(found / fitting[0], 3)]

@@ -19,9 +19,8 @@ from liqtruth.compare.imported.read import Fetched, facts_written, maps_of
 from liqtruth.compare.imported.vendor_map import WHOLE
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.writing import write_atomically
-from liqtruth.storage.net.answers import ACCEPTED, whole_body
-from liqtruth.storage.net.urls import shown_url
-from liqtruth.storage.settings import PREFIX, Settings
+from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
+from liqtruth.storage.store import PREFIX, Settings
 
 DEADLINE_S: Final = 60.0
 """For a whole answer, however slowly it comes."""

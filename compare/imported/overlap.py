@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.imported.levels import Levels, split, spread
-from liqtruth.estimator.model.columns_frame import places
+from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap, Sides
-from liqtruth.heatmap.levels import BELOW, SIDES
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import BELOW, SIDES, Sides
 from liqtruth.heatmap.notes import Note, Notes, note
 
 IMPORTED: Final = "imported"

@@ -19,12 +19,12 @@ from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.vendor_map import Given, heatmap_of, series_of
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap import files
-from liqtruth.heatmap.files import facts_of
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.storage.clock import moment_of
+from liqtruth.heatmap.text import moment_of
+from liqtruth.heatmap.writing import facts_of
 from liqtruth.storage.files.content import PARQUET, read_content
 from liqtruth.storage.files.tabular import parse_columns, parse_rows
 

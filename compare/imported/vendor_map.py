@@ -16,13 +16,13 @@ import polars as pl
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import Answer
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, split, spread
-from liqtruth.estimator.model.columns_frame import places
+from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin
+from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.storage.clock import is_timely, wanted
+from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.storage.files.coin_names import folded
 
 MOST_CONTRADICTED: Final = 0.1
@@ -233,7 +233,9 @@ def moment_given(found: VendorMap, given: Given) -> tuple[datetime, Notes]:
         raise found.answer.refuse("the file states no moment: give it with --as-of")
     at = given.file_time.astimezone(UTC)
     if not is_timely(at):
-        raise found.answer.refuse(f"the file's own time must be {wanted()}, got {at:%Y-%m-%d}: give --as-of")
+        raise found.answer.refuse(
+            f"the file's own time must be {expected_time()}, got {at:%Y-%m-%d}: give --as-of"
+        )
     return at, (note("moment_of_file", at=f"{at:%Y-%m-%d %H:%M} UTC"),)
 
 

@@ -23,9 +23,8 @@ from liqtruth.compare.observed.price_path import MarkPath
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Notes
-from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.levels import TwoSided
+from liqtruth.heatmap.notes import Notes, any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored

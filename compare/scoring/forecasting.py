@@ -22,12 +22,11 @@ from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.synthetic import SYNTHETIC
-from liqtruth.heatmap.text import age
+from liqtruth.heatmap.notes import SYNTHETIC
+from liqtruth.heatmap.text import age, utc_text
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store

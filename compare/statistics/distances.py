@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liqtruth.heatmap.bands import BANDS
+from liqtruth.heatmap.distribution import BANDS
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 

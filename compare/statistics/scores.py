@@ -23,8 +23,7 @@ from liqtruth.compare.statistics.distances import (
 )
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import SIDES, TwoSided
 from liqtruth.heatmap.text import percent
 
 SAME_SKILL: Final = 0.05

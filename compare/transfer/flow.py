@@ -25,14 +25,14 @@ from liqtruth.compare.observed.price_path import doubled, first_at_most
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
-from liqtruth.estimator.model.response_matrix import Columns, Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import Columns, Lots, build_response_matrix
 from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
 from liqtruth.estimator.over_time.time_grid import bar_s, in_words
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import TwoSided
 
 BoolArray = NDArray[np.bool_]
 
@@ -174,7 +174,7 @@ def mass_by_leverage(series: MarketSeries, model: LeverageModel, brackets: Brack
     """By the model's shares, at the series' end."""
     bars = series.bars
     shares, turned = _turned_over(series, model, brackets)
-    placed = build_dictionary(
+    placed = build_response_matrix(
         bars,
         Lots.of(bars.open_interest, turned),
         np.zeros(len(bars.close), dtype=np.int64),

@@ -14,7 +14,7 @@ from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Training
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_transfer/1"

@@ -17,14 +17,12 @@ from liqtruth.compare.transfer.tilt_fit import SideSteps
 from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.levels import SIDES, TwoSided
+from liqtruth.heatmap.text import counted, of_ms
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 

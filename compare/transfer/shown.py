@@ -17,7 +17,7 @@ from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC
 from liqtruth.heatmap.text import usd
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ from liqtruth.estimator.model.leverage_model import (
 )
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC
 
 HABIT_SD: Final = 1.0
 """Error of a tilt's level beside what the fit tells: venues whose people answer margin calls otherwise have other

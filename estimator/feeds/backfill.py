@@ -14,14 +14,13 @@ import polars as pl
 
 from liqtruth.estimator.errors import BadAnswer
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.exchange import Exchange
 from liqtruth.estimator.venues.requests import Asked, Page, read
-from liqtruth.estimator.venues.spec import WINDOW, Feed
+from liqtruth.estimator.venues.spec import WINDOW, Contract, Feed
 from liqtruth.estimator.venues.transport import Malformed
-from liqtruth.estimator.venues.units import Contract
+from liqtruth.heatmap.errors import ROWS, LeftOut
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Store
 

@@ -18,10 +18,9 @@ from liqtruth.estimator.feeds.liquidations import LIQUIDATED_BY
 from liqtruth.estimator.feeds.named_markets import chosen
 from liqtruth.estimator.frames import conform
 from liqtruth.estimator.venues.parsing import liquidations_of
-from liqtruth.estimator.venues.spec import COINS, Venue
-from liqtruth.estimator.venues.units import Contract
+from liqtruth.estimator.venues.spec import COINS, Contract, Venue
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.storage.clock import is_timely, wanted
+from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName
@@ -185,6 +184,6 @@ def _date_in_name(path: Path) -> datetime:
     if at and is_timely(at):
         return at
     raise TableRefused(
-        f"{path}: tiers need the date on which they were read, {wanted()}: put it into the name, e.g. "
+        f"{path}: tiers need the date on which they were read, {expected_time()}: put it into the name, e.g. "
         "tiers_2026-09-15.json"
     )

@@ -15,9 +15,8 @@ from liqtruth.estimator.feeds.backfill import FetchedSeries, SeriesJob
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.spec import PERIODS, Venue
 from liqtruth.estimator.venues.table import VENUES, venue_named
-from liqtruth.heatmap.durations import parse_duration
-from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
-from liqtruth.heatmap.left_out import ROWS
+from liqtruth.heatmap.errors import ROWS, BadInput, LiqtruthError, PartlyRead
+from liqtruth.heatmap.text import parse_duration
 from liqtruth.storage.store import Store
 
 FINE_DAYS: Final = 5
@@ -197,7 +196,7 @@ def _same_length(text: str, seconds: int) -> bool:
 
 def _step_asked(venue: Venue, days: int, interval: str | None) -> int:
     if days < 1:
-        raise BadInput(f"{days} days: at least one is needed")
+        raise BadInput(f"days must be at least 1, got {days}")
     return step_named(venue, interval or ("5m" if days <= FINE_DAYS else "1h"))
 
 
@@ -287,8 +286,8 @@ def _depth_remarks(venue: Venue, step_s: int, days: int) -> tuple[str, ...]:
 
 
 def _ignore(venue: str, share: float) -> None:
-    """Nobody watches."""
+    """No progress is wanted."""
 
 
 def _ignore_share(share: float) -> None:
-    """Nobody watches."""
+    """No progress is wanted."""

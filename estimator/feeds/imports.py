@@ -2,9 +2,12 @@
 
 Reads one file and writes the lake; a file that is refused leaves nothing behind. Duplicates and disorder are
 repaired and reported; a value that cannot be right is refused with file, row, column and value.
+
+Rows that would replace stored ones are compared with them before anything is written. A file of another market or unit
+differs materially from what is stored; a few such rows, and stored zeros and blanks that get a value, are corrections.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.estimator.feeds.contradictions import FEW, Weighed, unit_warning, weighed
+from liqtruth.estimator.feeds.contradictions import FEW, unit_warning, weighed
 from liqtruth.estimator.feeds.event_files import ReadFile, read_event_file
 from liqtruth.estimator.feeds.layouts import (
     COINS_OR_USD,
@@ -30,15 +33,15 @@ from liqtruth.estimator.feeds.layouts import (
     layout_of,
     mapping_of,
     named_by_structure,
+    series_in,
 )
-from liqtruth.estimator.feeds.named_markets import OfMarket, of_market
-from liqtruth.estimator.feeds.replacing import replaced
-from liqtruth.estimator.frames import DATASETS, RATIO_KINDS, TAKER_BUY_SELL, conform
+from liqtruth.estimator.feeds.named_markets import of_market
+from liqtruth.estimator.frames import DATASETS, RATIO_KINDS
 from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.spec import Venue
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.heatmap.left_out import ROWS, LeftOut
-from liqtruth.heatmap.synthetic import source_of_file
+from liqtruth.heatmap.errors import ROWS, LeftOut
+from liqtruth.heatmap.notes import source_of_file
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName, folded
@@ -48,6 +51,11 @@ from liqtruth.storage.store import Store
 
 MOST_DIFFERING: Final = 0.05
 """Rows of one time that differ: a download that was appended twice has some, a file of two markets half of its rows."""
+OTHER_PRICE: Final = 0.05
+OTHER_AMOUNT: Final = 0.2
+"""Shares by which two accounts of one price or amount differ materially: feeds of one market differ by less."""
+COMPARED: Final = ("candles", "open_interest", "funding", "ratios")
+REPLACE: Final = "--replace"
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def import_feed(
         content, path, columns, asked
     )
     kept, remarks = _possible(read, path)
-    differing = replaced(kept, store, market.name, name.coin, path, replace)
+    differing = _replaced(kept, store, market.name, name.coin, path, replace)
     warnings = (*read.warnings, *_beside_stored(kept, asked))
     series = tuple(
         _store(store, dataset, market.name, name.coin, frame, read.source or str(path))
@@ -139,19 +147,12 @@ def _read_table(content: bytes, path: Path, columns: Mapping[str, str] | None, a
     return ReadFile(series_in(table, path), layout.name, notes, warnings, source)
 
 
-def read_feed(
-    path: Path, columns: Mapping[str, str] | None = None
-) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...]]:
-    """The table under our names and units, ascending and unique in `ts`, with its layout and what was repaired."""
-    return _feed(read_content(path), path, columns, None)[:3]
-
-
 def _feed(
-    content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked | None
+    content: bytes, path: Path, columns: Mapping[str, str] | None, asked: Asked
 ) -> tuple[pl.DataFrame, FeedLayout, tuple[str, ...], tuple[str, ...], str]:
     parsed = parse_rows(content, path)
     raw = _named(parsed, path, columns)
-    of = OfMarket(raw, 1.0) if asked is None else of_market(raw, path, asked.venue, asked.coin)
+    of = of_market(raw, path, asked.venue, asked.coin)
     layout = layout_of(raw.columns, columns)
     if layout is None:
         raise TableRefused(
@@ -166,11 +167,7 @@ def _feed(
     table, settled = _settle_coins(table)
     table = table.with_columns(pl.col(name) * factor for name, factor in layout.scale.items())
     table = _per_coin(table, of.factor)
-    sound = (
-        Weighed(table)
-        if asked is None
-        else weighed(table, path, asked.store, asked.venue.name, asked.coin.coin)
-    )
+    sound = weighed(table, path, asked.store, asked.venue.name, asked.coin.coin)
     ordered, remarks = _ordered(sound.table, path)
     notes = (*parsed.remarks, *of.remarks, *settled, *sound.remarks, *remarks)
     return ordered, layout, notes, sound.warnings, source_of_file(str(path), of.rows)
@@ -195,22 +192,6 @@ def _per_coin(table: pl.DataFrame, factor: float) -> pl.DataFrame:
     prices = [pl.col(name) / factor for name in (PRICE, *PRICES) if name in table.columns]
     amounts = [pl.col(name) * factor for name in (*VOLUMES, HOLDINGS[0]) if name in table.columns]
     return table.with_columns(*prices, *amounts)
-
-
-def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-    """The rows with possible values (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
-    left_out, kept = LeftOut(), {}
-    for dataset, frame in read.frames.items():
-        kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
-        if frame.height - kept[dataset].height > FEW * frame.height:
-            raise TableRefused(f"{path}: {left_out.describe(ROWS)[-1]}; most rows of a file must be possible")
-    return kept, tuple(left_out.describe(ROWS))
-
-
-def _beside_stored(frames: Mapping[str, pl.DataFrame], asked: Asked) -> tuple[str, ...]:
-    if "candles" not in frames:
-        return ()
-    return unit_warning(frames["candles"], asked.store, asked.venue.name, asked.coin.coin)
 
 
 def _settle_coins(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -265,7 +246,7 @@ def _ordered(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, 
         "rows were not in order of time: sorted": not unique[TIME].is_sorted(),
     }
     if ordered.height < 2:
-        raise TableRefused(f"{path}: {ordered.height} rows make no series; at least two are needed")
+        raise TableRefused(f"{path}: a series must have at least two rows, got {ordered.height}")
     return ordered, (*(text for text, happened in repairs.items() if happened), *_gaps(ordered))
 
 
@@ -285,64 +266,66 @@ def _median(values: pl.Series) -> float:
     return middle
 
 
-# -------------------------------------------------------------------------------- a table's series
+def _possible(read: ReadFile, path: Path) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+    """The rows with possible values (`estimator.venues.bounds`); raises `TableRefused` where many cannot."""
+    left_out, kept = LeftOut(), {}
+    for dataset, frame in read.frames.items():
+        kept[dataset] = possible(frame, dataset, datetime.now(UTC), left_out)
+        if frame.height - kept[dataset].height > FEW * frame.height:
+            raise TableRefused(f"{path}: {left_out.describe(ROWS)[-1]}; most rows of a file must be possible")
+    return kept, tuple(left_out.describe(ROWS))
 
 
-def series_in(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
-    """Every series that a table under our names holds, as stored frames; raises `TableRefused` where there is none."""
-    has = set(table.columns)
-    made = {dataset: conform(make(table), dataset) for dataset, wanted, make in MAKERS if wanted(has)}
-    frames = {dataset: frame for dataset, frame in made.items() if not frame.is_empty()}
-    if not frames:
-        raise TableRefused(
-            f"{path}: the columns {shortened(table.columns)} hold no series: candles need open, high, low and close "
-            "(or price), open interest open_interest or open_interest_usd, funding rate"
-        )
-    return frames
+def _replaced(
+    frames: Mapping[str, pl.DataFrame], store: Store, venue: str, coin: str, path: Path, replace: bool
+) -> tuple[str, ...]:
+    """Remarks on rows that differ materially from the stored ones of their time.
+
+    Raises `TableRefused` where they are many and `replace` does not mark them as a correction.
+    """
+    remarks = []
+    for dataset in COMPARED:
+        if dataset not in frames:
+            continue
+        both = _both(frames[dataset], store, dataset, venue, coin)
+        wrong = both.filter(pl.col("column").is_not_null())
+        if wrong.height > max(1, FEW * both.height) and not replace:
+            name = wrong["column"][0]
+            raise TableRefused(
+                f"{path}: {wrong.height} of {both.height} rows differ from the stored {dataset} of {venue} {coin} (at "
+                f"{wrong['ts'][0]:%Y-%m-%dT%H:%MZ} {name} is {wrong[name][0]:.6g}, stored {wrong[_old(name)][0]:.6g}): "
+                f"another market or unit? if this corrects them, give {REPLACE}"
+            )
+        if wrong.height:
+            remarks.append(f"{dataset}: {wrong.height} stored rows that differ materially are replaced")
+    return tuple(remarks)
 
 
-def candles_from_bars(table: pl.DataFrame) -> pl.DataFrame:
-    """Bars as given; their length is the usual distance of their times."""
-    steps_s = table[TIME].diff().dt.total_seconds().drop_nulls()
-    usual = steps_s.mode().min()
-    return table.with_columns(interval_s=pl.lit(usual, pl.Int64))
+def _old(name: str) -> str:
+    return f"{name}_stored"
 
 
-def candles_from_samples(table: pl.DataFrame) -> pl.DataFrame:
-    """One bar between each two neighbouring price samples: it starts at the earlier one, and knows only these two."""
-    before = pl.col(PRICE).shift(1)
-    return table.select(
-        ts=pl.col(TIME).shift(1),
-        interval_s=(pl.col(TIME) - pl.col(TIME).shift(1)).dt.total_seconds(),
-        open=before,
-        high=pl.max_horizontal(before, PRICE),
-        low=pl.min_horizontal(before, PRICE),
-        close=pl.col(PRICE),
-    )[1:]
+def _both(frame: pl.DataFrame, store: Store, dataset: str, venue: str, coin: str) -> pl.DataFrame:
+    """Rows that are stored already, with the stored values and the first `column` that differs, null where none."""
+    kind = DATASETS[dataset]
+    span = (frame["ts"].min(), frame["ts"].max())
+    stored = store.lake.read_series(dataset, venue, coin, kind.schema, *span, damaged=[])  # type: ignore[arg-type]
+    both = frame.join(stored, on=list(kind.key), suffix="_stored")
+    names = [name for name, dtype in kind.schema.items() if dtype == pl.Float64() and name not in kind.key]
+    return both.with_columns(column=pl.coalesce(_named_if_other(name) for name in names))
 
 
-def ratios_long(table: pl.DataFrame) -> pl.DataFrame:
-    """One row per time and kind; taker volumes become buys over sells where the ratio is not given."""
-    if {TAKER_BUY, TAKER_SELL} <= set(table.columns) and TAKER_BUY_SELL not in table.columns:
-        table = table.with_columns((pl.col(TAKER_BUY) / pl.col(TAKER_SELL)).alias(TAKER_BUY_SELL))
-    kinds = [kind for kind in RATIO_KINDS if kind in table.columns]
-    long = table.unpivot(kinds, index=TIME, variable_name="kind", value_name="ratio")
-    return long.filter(pl.col("ratio").is_finite()).sort(TIME, "kind")
+def _named_if_other(name: str) -> pl.Expr:
+    new, old = pl.col(name), pl.col(_old(name))
+    most = OTHER_PRICE if name in PRICES else OTHER_AMOUNT
+    differs = (new - old).abs() > most * pl.max_horizontal(new.abs(), old.abs())
+    return pl.when(differs & (old != 0)).then(pl.lit(name))
 
 
-Maker = tuple[str, Callable[[set[str]], bool], Callable[[pl.DataFrame], pl.DataFrame]]
-
-MAKERS: Final[tuple[Maker, ...]] = (
-    ("candles", lambda has: set(PRICES) <= has, candles_from_bars),
-    ("candles", lambda has: PRICE in has and not set(PRICES) <= has, candles_from_samples),
-    ("open_interest", lambda has: bool(set(HOLDINGS) & has), lambda table: table),
-    ("funding", lambda has: "rate" in has, lambda table: table),
-    (
-        "ratios",
-        lambda has: bool(set(RATIO_KINDS) & has) or {TAKER_BUY, TAKER_SELL} <= has,
-        ratios_long,
-    ),
-)
+def _beside_stored(frames: Mapping[str, pl.DataFrame], asked: Asked) -> tuple[str, ...]:
+    if "candles" not in frames:
+        return ()
+    return unit_warning(frames["candles"], asked.store, asked.venue.name, asked.coin.coin)
 
 
 def _store(

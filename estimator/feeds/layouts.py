@@ -1,11 +1,12 @@
-"""Tables of aggregates that are recognised by their columns, with the units that each is known to be in.
+"""Tables of aggregates that are recognised by their columns, the units that each is known to be in, and their series.
 
 Units are a property of a layout, never guessed from magnitudes: a layout states which of its columns is USD, coins,
 billions or percent, and a magnitude is only checked against that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -16,8 +17,14 @@ from liqtruth.estimator.frames import (
     RATIO_KINDS,
     TAKER_BUY_SELL,
     TOP_LONG_SHORT_POSITIONS,
+    conform,
 )
-from liqtruth.storage.files.tabular import Layout, recognise
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.tabular import (
+    Layout,
+    recognise,
+    shortened,
+)
 
 PRICE: Final = "price"
 TAKER_BUY: Final = "taker_buy"
@@ -25,7 +32,6 @@ TAKER_SELL: Final = "taker_sell"
 TIME: Final = "ts"
 COINS_OR_USD: Final = "oi"
 """Coins in some exports of OKX, USD in others: the values decide (`estimator.feeds.imports`)."""
-
 PRICES: Final = ("open", "high", "low", "close")
 VOLUMES: Final = ("volume", "taker_buy_volume")
 HOLDINGS: Final = ("open_interest", "open_interest_usd")
@@ -56,7 +62,6 @@ QUOTE_VOLUMES: Final = (
     ),
 )
 """What other tables call it."""
-
 KLINES: Final = (
     *("open_time", *PRICES, "volume", "close_time", QUOTE_VOLUME, "count", "taker_buy_volume"),
     *("taker_buy_quote_volume", "ignore"),
@@ -68,7 +73,6 @@ HEADLESS: Final[Mapping[int, tuple[str, ...]]] = {
     12: KLINES,
 }
 """Bars whose file or answer has no names, by their width: ccxt, Bybit, OKX, Binance."""
-
 BILLION: Final = 1e9
 LARGEST_BILLIONS: Final = 1000.0
 
@@ -96,7 +100,6 @@ class FeedLayout:
 SAMPLES_NOTE: Final = (
     "bars made from price samples: from the sample before to this one, high and low of these two, no volume"
 )
-
 LAYOUTS: Final = (
     FeedLayout(
         Layout(
@@ -245,3 +248,59 @@ def checked(columns: Mapping[str, str]) -> Mapping[str, str]:
         if ours not in OURS:
             raise UnknownChoice("column of ours", ours, OURS)
     return {TIME: TIME, **columns}
+
+
+def series_in(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
+    """Every series that a table under our names holds, as stored frames; raises `TableRefused` where there is none."""
+    has = set(table.columns)
+    made = {dataset: conform(make(table), dataset) for dataset, wanted, make in MAKERS if wanted(has)}
+    frames = {dataset: frame for dataset, frame in made.items() if not frame.is_empty()}
+    if not frames:
+        raise TableRefused(
+            f"{path}: the columns {shortened(table.columns)} hold no series: candles need open, high, low and close "
+            "(or price), open interest open_interest or open_interest_usd, funding rate"
+        )
+    return frames
+
+
+def candles_from_bars(table: pl.DataFrame) -> pl.DataFrame:
+    """Bars as given; their length is the usual distance of their times."""
+    steps_s = table[TIME].diff().dt.total_seconds().drop_nulls()
+    usual = steps_s.mode().min()
+    return table.with_columns(interval_s=pl.lit(usual, pl.Int64))
+
+
+def candles_from_samples(table: pl.DataFrame) -> pl.DataFrame:
+    """One bar between each two neighbouring price samples: it starts at the earlier one, and knows only these two."""
+    before = pl.col(PRICE).shift(1)
+    return table.select(
+        ts=pl.col(TIME).shift(1),
+        interval_s=(pl.col(TIME) - pl.col(TIME).shift(1)).dt.total_seconds(),
+        open=before,
+        high=pl.max_horizontal(before, PRICE),
+        low=pl.min_horizontal(before, PRICE),
+        close=pl.col(PRICE),
+    )[1:]
+
+
+def ratios_long(table: pl.DataFrame) -> pl.DataFrame:
+    """One row per time and kind; taker volumes become buys over sells where the ratio is not given."""
+    if {TAKER_BUY, TAKER_SELL} <= set(table.columns) and TAKER_BUY_SELL not in table.columns:
+        table = table.with_columns((pl.col(TAKER_BUY) / pl.col(TAKER_SELL)).alias(TAKER_BUY_SELL))
+    kinds = [kind for kind in RATIO_KINDS if kind in table.columns]
+    long = table.unpivot(kinds, index=TIME, variable_name="kind", value_name="ratio")
+    return long.filter(pl.col("ratio").is_finite()).sort(TIME, "kind")
+
+
+Maker = tuple[str, Callable[[set[str]], bool], Callable[[pl.DataFrame], pl.DataFrame]]
+MAKERS: Final[tuple[Maker, ...]] = (
+    ("candles", lambda has: set(PRICES) <= has, candles_from_bars),
+    ("candles", lambda has: PRICE in has and not set(PRICES) <= has, candles_from_samples),
+    ("open_interest", lambda has: bool(set(HOLDINGS) & has), lambda table: table),
+    ("funding", lambda has: "rate" in has, lambda table: table),
+    (
+        "ratios",
+        lambda has: bool(set(RATIO_KINDS) & has) or {TAKER_BUY, TAKER_SELL} <= has,
+        ratios_long,
+    ),
+)

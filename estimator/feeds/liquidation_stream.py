@@ -16,14 +16,13 @@ import polars as pl
 from websockets.asyncio.client import ClientConnection
 
 from liqtruth.estimator.feeds.liquidations import Event, LiquidationStream
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues.bounds import possible
+from liqtruth.estimator.venues.spec import Contract
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.errors import one_line
-from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.heatmap.errors import ROWS, LeftOut, one_line
+from liqtruth.heatmap.text import of_ms
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.net.sockets import Waits, beat, stay_connected
+from liqtruth.storage.net.long_runs import Waits, beat, stay_connected
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0
@@ -34,7 +33,7 @@ FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 Keep = Callable[[str, str, pl.DataFrame], int]
 """Stores rows of a dataset of a coin; returns how many are new."""
-Tell = Callable[..., None]
+Report = Callable[..., None]
 """Takes an event's name and its facts."""
 
 
@@ -50,7 +49,7 @@ class StreamCounts:
 
 @dataclass
 class Listener:
-    """One stream for some markets of a venue; `keep` and `tell` are called from the loop.
+    """One stream for some markets of a venue; `keep` and `report` are called from the loop.
 
     `clock_ms` is the venue's clock. What cannot be read, or cannot be by that clock, is counted in `left_out` and
     logged once for each reason; the span of listening ends there, since nobody knows what was in it.
@@ -60,7 +59,7 @@ class Listener:
     contracts: Sequence[Contract]
     coverage: str
     keep: Keep
-    tell: Tell
+    report: Report
     clock_ms: Callable[[], int]
     base_url: str | None = None
     first_wait_s: float = FIRST_WAIT_S
@@ -129,7 +128,7 @@ class Listener:
             self.counts.malformed += 1
             missed.note(f"a message that cannot be read ({type(error).__name__})", str(error))
         for line in self.left_out.take(missed, ROWS):
-            self.tell("stream_malformed", reason=line)
+            self.report("stream_malformed", reason=line)
         if missed.total and self._since_ms is not None:
             self._since_ms = self.clock_ms()
         if sum(part.height for parts in self._buffer.values() for part in parts) >= MOST_BUFFERED:
@@ -163,7 +162,7 @@ class Listener:
         self.counts.connects += 1
         self._since_ms = self.clock_ms()
         if self._is_down or self.counts.connects == 1:
-            self.tell("stream_connected", coverage=self.coverage)
+            self.report("stream_connected", coverage=self.coverage)
         self._is_down = False
 
     def _end_span(self) -> None:
@@ -177,5 +176,5 @@ class Listener:
         if isinstance(error, NotWritten):
             raise error
         if not self._is_down:
-            self.tell("stream_down", reason=one_line(str(error), 200) or type(error).__name__)
+            self.report("stream_down", reason=one_line(str(error), 200) or type(error).__name__)
         self._is_down = True

@@ -16,10 +16,9 @@ from liqtruth.estimator.errors import BadAnswer
 from liqtruth.estimator.frames import UTC_MS
 from liqtruth.estimator.venues.bounds import shown
 from liqtruth.estimator.venues.parsing import liquidations_of, number, text_of
-from liqtruth.estimator.venues.spec import COINS, CONTRACTS, Feed
+from liqtruth.estimator.venues.spec import COINS, CONTRACTS, Contract, Feed
 from liqtruth.estimator.venues.transport import UNREADABLE, UNREADABLE_MS, Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 
 LIQUIDATED_BY: Final = {"SELL": "long", "BUY": "short"}
 BYBIT_SIDE: Final = {"Buy": "long", "Sell": "short"}
@@ -47,7 +46,7 @@ class LiquidationStream:
     inverse_unit: str | None = None
     ping: str | None = None
 
-    def tells(self, contract: Contract) -> bool:
+    def covers(self, contract: Contract) -> bool:
         """Whether liquidations of this market are pushed on this stream."""
         return not contract.inverse or self.inverse_unit is not None
 

@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import hours, utc_text
 from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
 from liqtruth.estimator.series.series import LOOK_BACK
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.synthetic import SYNTHETIC, any_synthetic
+from liqtruth.heatmap.notes import SYNTHETIC, any_synthetic, texts
+from liqtruth.heatmap.text import hours, utc_text
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Store
 
@@ -114,7 +113,7 @@ def _status(store: Store, dataset: str, venue: str, coin: str, now: datetime) ->
     known_until = last
     spans = _spans(store, venue, coin, damaged) if dataset == "liquidations" else pl.DataFrame()
     if not spans.is_empty():
-        gaps, gap_hours = deaf_between(spans)
+        gaps, gap_hours = unrecorded_between(spans)
         known_until = spans["until"].max()
     return SeriesStatus(
         venue=venue,
@@ -145,7 +144,7 @@ def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
     Bars end after their own length. Readings are as far apart as their neighbours, for the step of a series may change.
     """
     if "interval_s" in rows.columns:
-        return deaf_between(
+        return unrecorded_between(
             rows.with_columns(until=pl.col("ts") + pl.duration(seconds="interval_s")).sort("ts")
         )
     steps = np.diff(np.unique(rows["ts"].dt.epoch("ms").to_numpy())).astype(np.float64)
@@ -156,11 +155,11 @@ def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
     return int(wide.sum()), float((steps - beside)[wide].sum() / 3.6e6)
 
 
-def deaf_between(spans: pl.DataFrame) -> tuple[int, float]:
+def unrecorded_between(spans: pl.DataFrame) -> tuple[int, float]:
     """How often, and for how many hours, nothing was recorded between the first span and the last (`ts`, `until`)."""
     start, until = (spans[name].dt.epoch("ms").to_numpy() for name in ("ts", "until"))
-    deaf = np.maximum(start[1:] - np.maximum.accumulate(until)[:-1], 0)
-    return int((deaf > 0).sum()), float(deaf.sum() / 3.6e6)
+    unrecorded = np.maximum(start[1:] - np.maximum.accumulate(until)[:-1], 0)
+    return int((unrecorded > 0).sum()), float(unrecorded.sum() / 3.6e6)
 
 
 def _recorded_hours(spans: pl.DataFrame) -> float | None:

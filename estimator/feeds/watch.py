@@ -20,12 +20,10 @@ from liqtruth.estimator.feeds.liquidations import STREAMS
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import read_open_interest_now
-from liqtruth.estimator.venues.spec import Venue
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead, one_line
-from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.estimator.venues.spec import Contract, Venue
+from liqtruth.heatmap.errors import ROWS, BadInput, LeftOut, LiqtruthError, PartlyRead, one_line
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.long_runs import stopping
+from liqtruth.storage.net.long_runs import stopping
 from liqtruth.storage.store import Store
 
 log = structlog.get_logger()
@@ -264,7 +262,7 @@ class Collector:
 
     def _left_out(self, missed: LeftOut) -> None:
         for line in self.seen.left_out.take(missed, ROWS):
-            self._tell("left_out", reason=line)
+            self._report("left_out", reason=line)
 
     async def _find_contracts(self, exchange: Exchange) -> None:
         """Contracts of the coins that have none yet; the venue's list is read anew for them, at growing distances."""
@@ -294,7 +292,7 @@ class Collector:
     async def _listen(self, exchange: Exchange) -> None:
         """One listener for all contracts that are known; another one where there are more of them."""
         stream = STREAMS.get(self.venue.name)
-        pushed = [one for one in self._contracts.values() if stream is not None and stream.tells(one)]
+        pushed = [one for one in self._contracts.values() if stream is not None and stream.covers(one)]
         if (
             stream is None
             or not pushed
@@ -307,7 +305,7 @@ class Collector:
             contracts=pushed,
             coverage=self.venue.liquidation_stream or "the venue does not say how much it pushes",
             keep=self._keep,
-            tell=self._tell,
+            report=self._report,
             clock_ms=lambda: int(exchange.api.milliseconds()),
             base_url=self.plan.base_url,
             first_wait_s=self.plan.first_wait_s,
@@ -339,7 +337,7 @@ class Collector:
     def _count(self, dataset: str, added: int) -> None:
         self.seen.new_rows[dataset] = self.seen.new_rows.get(dataset, 0) + added
 
-    def _tell(self, event: str, **facts: Any) -> None:
+    def _report(self, event: str, **facts: Any) -> None:
         (self._log.info if event == "stream_connected" else self._log.warning)(event, **facts)
 
 

@@ -13,17 +13,15 @@ import polars as pl
 
 from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.cohort_model import Balance, covered, null_notes, series_notes
-from liqtruth.estimator.model.columns_frame import places
 from liqtruth.estimator.model.leverage import tiers
-from liqtruth.estimator.model.response_matrix import Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import Lots, build_response_matrix, places
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.levels import SIDES, BySide
 from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.sides import BySide
 
 TIERS: Final = "tiers"
 """The naive map, of `leverage.MODELS`."""
@@ -92,7 +90,7 @@ def _volume_profile(
     lots = Lots(np.asarray(share)[:, None], np.zeros(1))
     factors = tuple(liquidation_factors(brackets, weights.leverage, side) for side in (LONG, SHORT))
     bars = np.zeros(len(share), dtype=np.int64)
-    columns = build_dictionary(series.bars, lots, bars, 1, (factors[0], factors[1]), grid)
+    columns = build_response_matrix(series.bars, lots, bars, 1, (factors[0], factors[1]), grid)
     return columns.sides.map(
         lambda side: (
             side.weighted(weights.weight[None, :])[0].sum(axis=0),
@@ -148,7 +146,7 @@ def persistence(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, w
 
 
 def still_open(then: float, now: float) -> float:
-    """Share of the open interest of now that positions of then are: where it has fallen, all have shrunk alike."""
+    """Share of the open interest `now` that positions of `then` are: where it has fallen, all have shrunk alike."""
     return min(1.0, then / now) if now > 0 else 0.0
 
 

@@ -14,21 +14,24 @@ import numpy as np
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, brackets_of
-from liqtruth.estimator.model.columns_frame import broken_down
 from liqtruth.estimator.model.leverage import LeverageWeights, bands_among
 from liqtruth.estimator.model.leverage_model import LeverageModel
-from liqtruth.estimator.model.map_bounds import bounds_notes, bounds_of
-from liqtruth.estimator.model.model_in_use import of_market
+from liqtruth.estimator.model.model_in_use import bounds_notes, bounds_of, of_market
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
-from liqtruth.estimator.model.response_matrix import Columns, Dictionary, Lots, build_dictionary
+from liqtruth.estimator.model.response_matrix import (
+    Columns,
+    Lots,
+    ResponseMatrix,
+    broken_down,
+    build_response_matrix,
+)
 from liqtruth.estimator.model.turnover import Activity, Turnover, activity, turn_over
 from liqtruth.estimator.series.series import MarketSeries, rounding_share
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDES, BySide, Sides, TwoSided
 from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.sides import BySide, TwoSided
 
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
 AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
@@ -78,7 +81,7 @@ class CohortModel:
     shares_ : NodeShares, the weights within the venue's highest leverage
     turnover_ : Turnover, openings and closings per bar and class
     clock_ : Activity, and whether volume gave its shape
-    dictionary_ : Dictionary, columns per age band, node, price bin and class
+    response_matrix_ : ResponseMatrix, columns per age band, node, price bin and class
     balance_ : Balance of longs and of shorts, coins
     null_ : Sides, shares of open interest that have no place on the map
     """
@@ -86,7 +89,7 @@ class CohortModel:
     shares_: NodeShares
     turnover_: Turnover
     clock_: Activity
-    dictionary_: Dictionary
+    response_matrix_: ResponseMatrix
     balance_: BySide[Balance]
     null_: Sides
 
@@ -121,7 +124,7 @@ class CohortModel:
         )
         self.clock_ = activity(bars.open_interest, bars.volume, step_s(series))
         self.turnover_ = turn_over(bars.open_interest, self.clock_.coins, self.shares_.rates)
-        self.dictionary_ = build_dictionary(
+        self.response_matrix_ = build_response_matrix(
             bars,
             Lots.of(bars.open_interest, self.turnover_),
             age_bands(series),
@@ -143,7 +146,7 @@ class CohortModel:
 
         Raises `UnknownChoice` for a leverage or an age without a band.
         """
-        series, grid = self.series_, self.dictionary_.grid
+        series, grid = self.series_, self.response_matrix_.grid
         usd = float(series.bars.open_interest[-1]) * series.mark_px
         bands = (self.shares_.band, AGE_BANDS)
         frame = broken_down(
@@ -169,7 +172,7 @@ class CohortModel:
         return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
 
     def _columns(self, side: str) -> Columns:
-        return self.dictionary_.long if side == "long" else self.dictionary_.short
+        return self.response_matrix_.long if side == "long" else self.response_matrix_.short
 
     def _weight(self, side: str) -> FloatArray:
         return self.shares_.long if side == "long" else self.shares_.short

@@ -64,10 +64,6 @@ class LeverageWeights:
             note=f"{self.note}; {dropped} above the venue's highest of {highest:g}x dropped, the rest rescaled",
         )
 
-    def bands_of(self, wanted: Sequence[float]) -> list[str]:
-        """Labels of the bands in which the wanted leverages lie; raises `UnknownChoice` for one without a band."""
-        return bands_among(self.name, self.band, wanted)
-
 
 def bands_among(model: str, bands: Sequence[str], wanted: Sequence[float]) -> list[str]:
     """Those of `bands` in which the wanted leverages lie, in their order; raises `UnknownChoice` naming the model."""

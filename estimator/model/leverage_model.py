@@ -6,25 +6,22 @@ what it is based: `prior` where it only follows published figures, `fitted` wher
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
-from scipy.special import ndtr
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.sides import TwoSided
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.levels import SIDES, TwoSided
+from liqtruth.heatmap.notes import any_synthetic
 
 SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
@@ -88,7 +85,7 @@ class Bounds(msgspec.Struct, TwoSided[SideBounds], frozen=True, forbid_unknown_f
 class Correction(
     msgspec.Struct, TwoSided[tuple[float, float, float]], frozen=True, forbid_unknown_fields=True
 ):
-    """How a fitted model was levelled to another venue by realised liquidations: shares at leverage l were multiplied
+    """How a fitted model was calibrated to another venue by realised liquidations: shares at leverage l were multiplied
     by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
     `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
     liquidations in `hours` of a feed that reports `coverage` of all. `level_sd` is the standard error, per side, of the
@@ -151,7 +148,7 @@ class LeverageModel(
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
-            raise BadInput(f"{self.name!r} is no name of a leverage model: letters, digits, - and _")
+            raise BadInput(f"a leverage model's name must be of letters, digits, - and _, got {self.name!r}")
         _check_ascending(self.name, "rates", self.rates, 0.0)
         _check_ascending(self.name, "leverage", self.leverage, 1.0)
         parts: list[TwoSided[Shares]] = [self, *self.coins.values()]
@@ -203,7 +200,9 @@ def from_json(content: bytes, place: str) -> LeverageModel:
     try:
         return _of_before(msgspec.json.decode(content, type=LeverageModel))
     except NOT_DECODED as error:
-        raise BadInput(f"{place} is no leverage model: {error}; write one like the shipped ones") from error
+        raise BadInput(
+            f"{place} is not a leverage model: {error}; write one like the shipped ones"
+        ) from error
     except BadInput as error:
         raise BadInput(f"{place}: {error}") from error
 
@@ -271,54 +270,3 @@ def _check_shares(name: str, side: str, rows: Shares, shape: tuple[int, int]) ->
     found = np.array(rows, dtype=np.float64)
     if not (np.all(np.isfinite(found)) and np.all(found >= 0) and found.sum() <= 1 + 1e-9):
         raise BadInput(f"{name}: shares of {side} must not be negative nor sum to more than one")
-
-
-NODES: Final = tuple(round(float(node), 6) for node in np.geomspace(1.6, 115.0, 40))
-"""Effective leverages of the default prior, evenly spaced in their logarithm."""
-
-PRIOR_CLASSES: Final = (
-    # rate, share of open interest, median leverage, spread of log leverage
-    (0.5, 0.20, 3.0, 0.6),
-    (1.0, 0.25, 4.0, 0.7),
-    (2.0, 0.25, 5.0, 0.8),
-    (5.0, 0.15, 8.0, 0.9),
-    (15.0, 0.05, 15.0, 0.9),
-)
-"""All parameters of the default prior; what the shares lack to one (0.10) is taken as hedged."""
-
-PRIOR_BASIS: Final = (
-    "published figures, no fit: on Hyperliquid in December 2025 about 36 % of open interest lay at 0-3x, 48 % at 3-7x "
-    "and 15 % above; populations of other venues are reported to use more, so classes that turn over faster get more. "
-    "Below 3x such figures mean next to nothing, above 40x this is extrapolation; the rest is hedged or unlevered"
-)
-PRIOR_SOURCES: Final = (
-    "Hyperliquid open interest by leverage, December 2025, an analyst reported by PANews",
-    "BitMEX leverage statistics 2018-19: means of 22x to 39x by distance to bankruptcy, on a venue of 100x",
-    "Binance 2019: institutions at 20x or below are 81 % of volume",
-)
-
-
-def default_prior(made_at: datetime, nodes: tuple[float, ...] = NODES) -> LeverageModel:
-    """The shipped prior: a log-normal of effective leverage per turnover class (`PRIOR_CLASSES`), alike on both sides.
-
-    A node holds what lies nearer to it in log leverage than to its neighbours; what lies below the first is unlevered
-    and in no node.
-    """
-    steps = np.log(nodes)
-    middles = (steps[1:] + steps[:-1]) / 2
-    bounds = np.concatenate([[steps[0]], middles, [np.inf]])
-    rows = tuple(
-        tuple(np.round(share * np.diff(ndtr((bounds - np.log(median)) / spread)), 9).tolist())
-        for _, share, median, spread in PRIOR_CLASSES
-    )
-    return LeverageModel(
-        name=DEFAULT,
-        kind="prior",
-        provenance=Provenance(
-            made_at.astimezone(UTC), f"liqtruth {version('liqtruth')}", PRIOR_BASIS, PRIOR_SOURCES
-        ),
-        rates=tuple(rate for rate, *_ in PRIOR_CLASSES),
-        leverage=nodes,
-        long=rows,
-        short=rows,
-    )

@@ -18,7 +18,8 @@ from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

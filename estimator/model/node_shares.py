@@ -29,8 +29,8 @@ from liqtruth.estimator.model.model_in_use import (
 )
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.sides import TwoSided
 
 VINTAGES: Final = "vintages"
 DAY_S: Final = 86_400.0

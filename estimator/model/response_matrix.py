@@ -1,4 +1,4 @@
-"""The dictionary of a model: what one unit of weight on a turnover class and a leverage node puts at each price.
+"""The response matrix of a model: what one unit of weight on a turnover class and a leverage node puts at each price.
 
 A map is linear in the weights, so the columns are computed once and serve every question that only changes weights:
 maps, filters by leverage and age, and calibration. Shares of open interest throughout; arrays in, arrays out.
@@ -8,16 +8,18 @@ that are still alive are the lowest leverages: their liquidation prices lie furt
 has them, and the bin of each is the floor of the entry's own coordinate shifted by the node's.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import polars as pl
 from scipy.sparse import csr_array
 
 from liqtruth.estimator.model.turnover import Turnover, later_extremes
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import BREAKDOWN, SIDE, TwoSided
 
 OUTSIDE: Final = 3
 """Places beside the bins: first the one below the grid, last but one above it, last for what no price liquidates."""
@@ -61,7 +63,7 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Dictionary(TwoSided[Columns]):
+class ResponseMatrix(TwoSided[Columns]):
     """Both sides on one grid."""
 
     grid: PriceGrid
@@ -69,21 +71,21 @@ class Dictionary(TwoSided[Columns]):
     short: Columns
 
 
-def build_dictionary(
+def build_response_matrix(
     bars: Bars,
     lots: Lots,
     age: IntArray,
     ages: int,
     factors: tuple[FloatArray, FloatArray],
     grid: PriceGrid,
-) -> Dictionary:
+) -> ResponseMatrix:
     """`age` is each bar's age band out of `ages`; `factors` are of longs and shorts, liquidation over entry price per
     node in ascending leverage; a long's factor that is not positive means that no price liquidates it."""
     long, short = (
         _columns(bars, lots, age, ages, factor, grid, is_long=is_long)
         for factor, is_long in zip(factors, (True, False), strict=True)
     )
-    return Dictionary(grid, long, short)
+    return ResponseMatrix(grid, long, short)
 
 
 def _columns(
@@ -155,3 +157,46 @@ def _swept(alive: IntArray, mass: FloatArray, never: int, nodes: int) -> FloatAr
     swept = np.zeros((mass.shape[1], nodes))
     swept[:, never:] = np.cumsum(ended, axis=1)[:, :-1]
     return swept
+
+
+def broken_down(
+    mass_usd: Mapping[str, FloatArray], band: Sequence[str], ages: Sequence[str], venue: str
+) -> pl.DataFrame:
+    """Notional per side, bin, leverage band and age band of arrays (ages, nodes, bins + 3); empty places are left out.
+
+    A model knows no single positions: it counts none, and the largest is null.
+    """
+    sides = [_side(side, _per_band(mass, band), band, ages) for side, mass in mass_usd.items()]
+    return pl.concat(sides).with_columns(venue=pl.lit(venue))
+
+
+def places(side: str, bin_: IntArray, notional_usd: FloatArray) -> pl.DataFrame:
+    """Rows of one side with the columns of `BREAKDOWN`; a bin of -2 means that no price liquidates the mass."""
+    rows = len(bin_)
+    return pl.DataFrame(
+        {
+            "side": pl.repeat(side, rows, dtype=SIDE, eager=True),
+            "bin": pl.Series(bin_, dtype=pl.Int32).replace(-2, None),
+            "notional_usd": notional_usd,
+            "positions": pl.zeros(rows, dtype=pl.UInt32, eager=True),
+            "largest_usd": pl.repeat(None, rows, dtype=pl.Float64(), eager=True),
+        },
+        schema=BREAKDOWN,
+    )
+
+
+def _side(side: str, mass: FloatArray, band: Sequence[str], ages: Sequence[str]) -> pl.DataFrame:
+    bands = list(dict.fromkeys(band))
+    age, which, place = np.nonzero(mass)
+    last = mass.shape[2] - 1
+    rows = places(side, np.where(place == last, -2, place - 1), mass[age, which, place])
+    return rows.with_columns(
+        leverage_band=pl.Series(bands, dtype=pl.String()).gather(which),
+        age_band=pl.Series(list(ages), dtype=pl.String()).gather(age),
+    )
+
+
+def _per_band(mass: FloatArray, band: Sequence[str]) -> FloatArray:
+    """Sums over the nodes of each band; the nodes of a band are neighbours."""
+    starts = [at for at, label in enumerate(band) if at == 0 or label != band[at - 1]]
+    return np.asarray(np.add.reduceat(mass, starts, axis=1))

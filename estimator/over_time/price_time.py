@@ -11,7 +11,6 @@ from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_bra
 from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from liqtruth.estimator.model.turnover import activity, turn_over
-from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.over_time.time_evolution import PriceTime, price_time
 from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
@@ -19,9 +18,11 @@ from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import Venue, venue_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import NOTHING, Sides
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes
 from liqtruth.heatmap.series import Candles, HeatmapSeries
+from liqtruth.heatmap.text import utc_text
 from liqtruth.storage.store import Store
 
 SHORTEST_LEAD: Final = timedelta(days=3)

@@ -26,7 +26,7 @@ from liqtruth.estimator.model.turnover import Turnover
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.sides import TwoSided
+from liqtruth.heatmap.levels import TwoSided
 
 BoolArray = NDArray[np.bool_]
 

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.moments import hours, of_ms
 from liqtruth.estimator.over_time.time_evolution import EVERY_AGE, AgeBand, Steps
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
+from liqtruth.heatmap.text import hours, of_ms
 
 COLUMNS: Final = 360
 """A step that is not given is the shortest round one that makes at most so many columns."""

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.estimator.moments import utc_text_ms
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.text import utc_text_ms
 
 BoolArray = NDArray[np.bool_]
 

@@ -13,7 +13,6 @@ import polars as pl
 
 from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
 from liqtruth.estimator.series.time_line import (
     Bars,
@@ -25,11 +24,10 @@ from liqtruth.estimator.series.time_line import (
 )
 from liqtruth.estimator.venues.bounds import too_large
 from liqtruth.estimator.venues.table import Venue
-from liqtruth.heatmap.durations import format_duration, parse_duration
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.notes import Notes, any_synthetic, note
+from liqtruth.heatmap.text import format_duration, hours, of_ms, parse_duration, utc_text
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

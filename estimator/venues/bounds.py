@@ -12,11 +12,9 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.estimator.moments import of_ms
-from liqtruth.heatmap.errors import one_line
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut, one_line
 from liqtruth.heatmap.notes import Notes, note
-from liqtruth.storage.clock import AHEAD, EARLIEST
+from liqtruth.heatmap.text import AHEAD, EARLIEST, of_ms
 
 LOWEST_PX, HIGHEST_PX = 1e-15, 1e9
 MOST_COINS: Final = 1e18
@@ -30,7 +28,6 @@ TAKERS_BEYOND: Final = 1.001
 LAST_MS: Final = 62_000_000_000_000
 """Within these milliseconds of 1970 on either side there is a calendar."""
 PRICES: Final = ("open", "high", "low", "close")
-TRILLION: Final = 1e12
 MOST_OF_ONE: Final = 1e11
 """USD of open interest that no single market has had."""
 

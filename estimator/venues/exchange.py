@@ -18,12 +18,11 @@ import stamina.instrumentation
 
 from liqtruth.estimator.errors import BadAnswer, SourceUnreachable, UnknownMarket
 from liqtruth.estimator.venues.bounds import shown
-from liqtruth.estimator.venues.spec import CONTRACTS, Venue
+from liqtruth.estimator.venues.spec import CONTRACTS, Contract, Venue, base_names
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed, TurnedAway, strict
-from liqtruth.estimator.venues.units import Contract, base_names
-from liqtruth.heatmap.synthetic import source_of
-from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.heatmap.notes import source_of
+from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST
+from liqtruth.storage.net.answers import shown_url
 
 T = TypeVar("T")
 
@@ -232,7 +231,7 @@ def in_a_few_words(error: Exception) -> str:
 
 
 def _clock(answer: Any) -> int:
-    """Of a venue whose clock can be right."""
+    """Milliseconds of a venue's clock; raises `Malformed` for a time that cannot be right."""
     if not isinstance(answer, int) or isinstance(answer, bool):
         raise Malformed("no number")
     latest_s = time.time() + CLOCK_AHEAD.total_seconds()

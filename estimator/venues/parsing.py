@@ -8,10 +8,9 @@ import polars as pl
 from liqtruth.estimator.frames import TAKER_BUY_SELL, UTC_MS, conform
 from liqtruth.estimator.venues.bounds import shown
 from liqtruth.estimator.venues.exchange import Rows
-from liqtruth.estimator.venues.spec import USD, Call
+from liqtruth.estimator.venues.spec import USD, Call, Contract
 from liqtruth.estimator.venues.transport import UNREADABLE, UNREADABLE_MS, Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.left_out import ROWS, LeftOut
+from liqtruth.heatmap.errors import ROWS, LeftOut
 
 OHLCV: Final[Mapping[str, int]] = {"ts": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
 """Places in one of ccxt's unified candles."""

@@ -12,14 +12,13 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.estimator.errors import SourceUnreachable
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues import parsing
 from liqtruth.estimator.venues.bounds import HIGHEST_PX, LOWEST_PX, possible
 from liqtruth.estimator.venues.exchange import Exchange
-from liqtruth.estimator.venues.spec import NUMBERED, PERIODS, WINDOW, Call, Feed
+from liqtruth.estimator.venues.spec import NUMBERED, PERIODS, WINDOW, Call, Contract, Feed
 from liqtruth.estimator.venues.transport import Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
+from liqtruth.heatmap.text import of_ms
 
 MOST_NUMBERED_PAGES: Final = 500
 """A venue that gives page after page without end is not followed further."""

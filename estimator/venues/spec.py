@@ -1,25 +1,29 @@
-"""The words in which a venue is described: what it gives, in which unit, how far back, and by which call.
+"""How a venue and its markets are described: what it gives, in which unit, how far back, and by which call.
 
-The descriptions themselves are the table in `estimator/venues/table.py`.
+The descriptions themselves are the table in `estimator/venues/table.py`. Contracts, coins of the venue and USD become
+our coins and USD here alone. A coin is Hyperliquid's: `kPEPE` is a thousand PEPE, whatever the venue quotes. Quote
+currencies are taken for USD.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import polars as pl
+
+from liqtruth.heatmap.errors import BadInput
 
 COINS: Final = "coins"
 CONTRACTS: Final = "contracts"
 USD: Final = "usd"
 UNITS: Final = (COINS, CONTRACTS, USD)
 """Coins of the market's base, contracts of the market's size, or quote currency, which is taken for USD."""
-
 WINDOW: Final = "window"
 LATEST: Final = "latest"
 NUMBERED: Final = "numbered"
 WHOLE: Final = "whole"
 PAGINGS: Final = (WINDOW, LATEST, NUMBERED, WHOLE)
 """Between two times; the newest rows only; the newest first by page number; everything in one answer."""
-
 PERIODS: Final = {
     60: "1m",
     300: "5m",
@@ -31,7 +35,6 @@ PERIODS: Final = {
     86400: "1d",
 }
 """Bar lengths in seconds, as ccxt names them."""
-
 COLLECTED: Final = "no history through ccxt: `liqtruth feed watch` collects it from now on"
 PUSHED_ONLY: Final = "only pushed, no history: `liqtruth feed watch` collects them from now on"
 SIGNED: Final = "behind an API key"
@@ -119,7 +122,7 @@ def present(
 
 @dataclass(frozen=True)
 class Venue:
-    """One venue as the user types it.
+    """One venue; `name` is what the user types.
 
     `ccxt_id` is null for a venue whose series only come from files. `lacks` gives the reason for each dataset that is
     not in `feeds`. `quotes` are tried in this order. `options` go to ccxt; `markets_method` reads fewer markets than
@@ -156,3 +159,72 @@ class Venue:
         """Name of the perpetual in the shipped bracket tables; Hyperliquid's `kPEPE` is `1000PEPE` there."""
         thousand = coin.startswith("k") and coin[1:].isupper()
         return f"{'1000' + coin[1:] if thousand else coin}{self.quotes[0]}"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the numbers of one perpetual mean.
+
+    `size` is coins of the base per contract, for an inverse market USD per contract. `coins_per_base` is how many of
+    our coins are in one of the market's base: 1000 for `PEPE` where `1000PEPE` is traded.
+    """
+
+    coin: str
+    symbol: str
+    market_id: str
+    size: float
+    inverse: bool = False
+    coins_per_base: float = 1.0
+
+    def unit(self, feed: Feed) -> str:
+        """The unit of `feed` here; raises `BadInput` for an inverse market of a venue whose units are not known."""
+        if not self.inverse:
+            return feed.unit
+        if feed.inverse_unit is None:
+            raise BadInput(
+                f"{self.symbol} is inverse, and the units of this feed are only known for linear ones"
+            )
+        return feed.inverse_unit
+
+    def px(self, venue_px: pl.Expr) -> pl.Expr:
+        """USD per our coin."""
+        return venue_px / self.coins_per_base
+
+    def coins(self, amount: pl.Expr, unit: str, px: pl.Expr) -> pl.Expr:
+        """Our coins; `px` is USD per our coin and only looked at where the amount is money."""
+        if unit == COINS:
+            return amount * self.coins_per_base
+        if unit == CONTRACTS and not self.inverse:
+            return amount * (self.size * self.coins_per_base)
+        return self.usd(amount, unit, px) / px
+
+    def usd(self, amount: pl.Expr, unit: str, px: pl.Expr) -> pl.Expr:
+        """USD; `px` is only looked at where the amount is coins."""
+        if unit == USD:
+            return amount
+        if unit == CONTRACTS and self.inverse:
+            return amount * self.size
+        return self.coins(amount, unit, px) * px
+
+    def is_money(self, unit: str) -> bool:
+        """Whether an amount of this unit is USD, and coins need a price."""
+        return unit == USD or (unit == CONTRACTS and self.inverse)
+
+
+def base_names(coin: str) -> Iterator[tuple[str, float]]:
+    """Names that venues may give to `coin`, with how many of our coins one of theirs is; the likeliest first.
+
+    Hyperliquid's `kPEPE` is traded as `1000PEPE` or `PEPE1000` or, per single coin, as `PEPE`.
+    """
+    yield coin, 1.0
+    if coin != coin.upper():
+        yield coin.upper(), 1.0  # ccxt writes every base in capitals
+    thousand = coin.startswith("k") and coin[1:].isupper()
+    single, per_single = (coin[1:], 1e-3) if thousand else (coin, 1.0)
+    for prefix, many in (("1000", 1e3), ("10000", 1e4), ("1000000", 1e6), ("1M", 1e6)):
+        yield f"{prefix}{single}", many * per_single
+        yield f"{single}{prefix}", many * per_single
+    if thousand:
+        yield single, per_single
+    else:
+        yield f"K{single}", 1e3

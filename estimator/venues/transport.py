@@ -82,7 +82,7 @@ def strict(ccxt_id: str) -> Any:
 
 
 class Strictly:
-    """What stands before a class of ccxt."""
+    """Mixin before a class of ccxt: no redirect, no endless answer; a row that cannot be read takes no other along."""
 
     unread_markets = 0
     is_listing = False

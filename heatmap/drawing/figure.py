@@ -11,18 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from liqtruth.heatmap.drawing.captions import (
-    CUMULATIVE,
-    age_line,
-    axis_unit,
-    bounds_lines,
-    data_moment,
-    head_lines,
-    moves_rows,
-    per_bin,
-    side_notes,
-    title,
-)
 from liqtruth.heatmap.drawing.page import Section, Table, map_age, render
 from liqtruth.heatmap.drawing.theme import (
     AGE_COLORS,
@@ -36,7 +24,20 @@ from liqtruth.heatmap.drawing.theme import (
     annotate_empty,
     themed,
 )
-from liqtruth.heatmap.drawing.zoom import View, zoomed
+from liqtruth.heatmap.drawing.view import (
+    CUMULATIVE,
+    View,
+    age_line,
+    axis_unit,
+    bounds_lines,
+    data_moment,
+    head_lines,
+    moves_rows,
+    per_bin,
+    side_notes,
+    title,
+    zoomed,
+)
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap

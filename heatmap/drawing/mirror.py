@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from liqtruth.heatmap.drawing.zoom import position_counts
+from liqtruth.heatmap.drawing.view import position_counts
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import price

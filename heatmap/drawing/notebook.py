@@ -9,12 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.heatmap.drawing.captions import age_line, data_moment, head_lines, title
 from liqtruth.heatmap.drawing.theme import AGE_COLORS, LONG, MARK, SHORT
-from liqtruth.heatmap.drawing.zoom import View, zoomed
+from liqtruth.heatmap.drawing.view import View, age_line, data_moment, head_lines, title, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import as_of, grade, price, usd
 
 BARS_EACH_WAY: Final = 40

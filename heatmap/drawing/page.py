@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.heatmap.drawing import theme
-from liqtruth.heatmap.drawing.captions import data_moment
 from liqtruth.heatmap.drawing.mirror import Mirror
+from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import ago, grade, stamp
 from liqtruth.heatmap.writing import write_atomically

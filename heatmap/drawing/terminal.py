@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.heatmap.drawing.captions import (
+from liqtruth.heatmap.drawing.view import (
+    View,
     age_line,
     amount,
     data_moment,
@@ -17,8 +18,8 @@ from liqtruth.heatmap.drawing.captions import (
     per_bin,
     side_notes,
     title,
+    zoomed,
 )
-from liqtruth.heatmap.drawing.zoom import View, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import STYLES, grade, price
 

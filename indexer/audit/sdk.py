@@ -18,8 +18,7 @@ from hyperliquid.utils.error import Error as SdkError
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.info.wire import EpochMs, Number
-from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER, shown_url
 
 
 class SdkPosition(msgspec.Struct, rename="camel"):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.margin.checks import Checks

@@ -14,8 +14,7 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
-from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut, SourceUnreachable
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.audit.sdk import SdkPosition, SdkReader, SdkReading
 from liqtruth.indexer.discovery.address_book import check_address
@@ -32,7 +31,7 @@ from liqtruth.indexer.positions.accounts import (
     account_mode,
     positions_frame,
 )
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
 
 IMPATIENT: Final = Patience(attempts=2, total_s=15.0)
 

@@ -29,7 +29,7 @@ from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, largest_markets
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Store
 
 SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations")

@@ -26,8 +26,7 @@ from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.decoding import ItemDecoder, Sifted
 from liqtruth.indexer.info.wire import Payload, Size, decode_recent_trades
-from liqtruth.storage.net.answers import ACCEPTED, whole_body
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
 
 T = TypeVar("T")
 

@@ -18,6 +18,7 @@ import msgspec
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.answers import (
     Answer,
@@ -41,7 +42,6 @@ from liqtruth.indexer.info.wire import (
     decode_spot_state,
     split_meta_and_ctxs,
 )
-from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.files.content import read_content
 
 DATE: Final = re.compile(
@@ -158,7 +158,7 @@ def read_state(
         raise ImportRefused(f"the key {twice!r} is there twice in one object; record it again")
     moment = datetime.fromtimestamp(state.time / 1000, UTC)
     if not is_timely(moment):
-        raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {wanted()}")
+        raise ImportRefused(f"{source}: time {state.time} is {moment:%Y-%m-%d}, not {expected_time()}")
     return state, how
 
 

@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.text import AHEAD, EARLIEST
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state
@@ -30,7 +31,6 @@ from liqtruth.indexer.positions.accounts import (
     accounts_frame,
     positions_frame,
 )
-from liqtruth.storage.clock import AHEAD, EARLIEST
 
 BATCH: Final = 4096
 """Accounts that are decoded before they become columns: what bounds memory beside the columns themselves."""

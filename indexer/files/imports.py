@@ -16,9 +16,9 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.notes import Note, note, sentence
-from liqtruth.heatmap.synthetic import source_of_file
+from liqtruth.heatmap.errors import LeftOut
+from liqtruth.heatmap.notes import Note, note, sentence, source_of_file
+from liqtruth.heatmap.text import expected_time, is_timely
 from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
@@ -48,7 +48,6 @@ from liqtruth.indexer.files.table_readings import (
 )
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
 from liqtruth.indexer.positions.markets import market_rows, markets_answered, universe_row
-from liqtruth.storage.clock import is_timely, wanted
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Universe
 from liqtruth.storage.files.content import head_of, lines_of, read_content
@@ -90,7 +89,7 @@ def import_paths(
     `ImportRefused`, `WireError` or `TableRefused`, and then nothing was written.
     """
     if as_of is not None and not is_timely(as_of):
-        raise ImportRefused(f"--as-of {as_of:%Y-%m-%dT%H:%MZ} is not {wanted()}")
+        raise ImportRefused(f"--as-of {as_of:%Y-%m-%dT%H:%MZ} is not {expected_time()}")
     options = Options(
         store=store,
         address=check_address(address) if address else None,

@@ -13,11 +13,11 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
 from liqtruth.indexer.margin.inferred import with_server_marks
-from liqtruth.storage.clock import AHEAD, EARLIEST, is_timely, wanted
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.coin_names import CoinName, folded
 from liqtruth.storage.files.tabular import select_columns, to_float, to_kind, to_text, to_time
@@ -106,10 +106,10 @@ def _timed(rows: pl.DataFrame, place: Place, as_of: datetime | None) -> pl.DataF
         if as_of is None:
             raise ImportRefused(f"{place}: the table has no time at which it was read; give --as-of TIME")
         if not is_timely(as_of):
-            raise ImportRefused(f"--as-of {as_of:%Y-%m-%dT%H:%MZ} is not {wanted()}")
+            raise ImportRefused(f"--as-of {as_of:%Y-%m-%dT%H:%MZ} is not {expected_time()}")
         return rows.with_columns(pl.lit(as_of).alias("as_of").cast(POSITIONS["as_of"]))
     believed = pl.col("as_of").is_between(EARLIEST, datetime.now(EARLIEST.tzinfo) + AHEAD)
-    refuse_rows(rows, ~believed, "as_of", f"is not {wanted()}", place)
+    refuse_rows(rows, ~believed, "as_of", f"is not {expected_time()}", place)
     return rows
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.heatmap.drawing.captions import MORE_THAN_ALL, TOO_MUCH_USD
+from liqtruth.heatmap.drawing.view import MORE_THAN_ALL, TOO_MUCH_USD
 from liqtruth.heatmap.notes import Note, Notes
 from liqtruth.heatmap.text import counted, percent, usd
 from liqtruth.indexer.errors import ImportRefused

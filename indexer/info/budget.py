@@ -23,8 +23,8 @@ import stamina.instrumentation
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.pace import LATE_SHARE, Pace
-from liqtruth.storage.net.urls import shown_url
 
 USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0

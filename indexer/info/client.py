@@ -21,9 +21,9 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
 import httpx
 import msgspec
 
-from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.synthetic import source_of
+from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.notes import source_of
+from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST, expected_time, is_timely_ms
 from liqtruth.indexer.errors import AnswerMalformed, WireError
 from liqtruth.indexer.info.budget import (
     LONGEST_WAIT_S,
@@ -50,9 +50,7 @@ from liqtruth.indexer.info.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
-from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST, is_timely_ms, wanted
-from liqtruth.storage.net.answers import ACCEPTED, whole_body
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
 
 T = TypeVar("T")
 
@@ -202,7 +200,7 @@ class InfoClient:
         if not is_timely_ms(state.time, self.now_s):
             now = datetime.fromtimestamp(self.now_s, UTC)
             raise AnswerMalformed(
-                "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {wanted(now)}"
+                "clearinghouseState", self.shown_url, f"$.time is {state.time}: not {expected_time(now)}"
             )
         self.left_out.note_all(POSITIONS, (f"{address}: {problem}" for problem in state.left_out))
         return state

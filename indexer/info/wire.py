@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
 
+from liqtruth.heatmap.text import EARLIEST
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import Decoder, ItemDecoder, Sifted, problem_of, tree_of
-from liqtruth.storage.clock import EARLIEST
 
 Number = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 Size = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]

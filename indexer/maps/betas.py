@@ -19,8 +19,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData, PartlyRead
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError, MissingData, PartlyRead
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, largest_markets

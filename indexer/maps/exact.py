@@ -19,12 +19,11 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING, Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
-from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.levels import NOTHING, SIDE, Sides, count_crossed
+from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import CoinKnown, Readings, coin_as_of, coin_over_time

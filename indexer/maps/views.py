@@ -39,7 +39,7 @@ def exact_view(
 ) -> Heatmap:
     """The exact map: whole, of the positions that pass the filters, or one of `LAYERS`; raises as `exact_map` does."""
     if layer not in (None, *LAYERS):
-        raise BadInput(f"no layer {layer!r}; there are {' and '.join(LAYERS)}")
+        raise BadInput(f"the layer must be {' or '.join(LAYERS)}, got {layer!r}")
     filtered = bool(filters) or holder_share is not None
     if filtered and layer is not None:
         raise BadInput("filters and --layer each make a map of their own; choose one")

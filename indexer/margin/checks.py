@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from rich.table import Table
 
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import price, usd
 from liqtruth.indexer.margin.inferred import adopt_tables, unsure_usd, with_server_marks
 from liqtruth.indexer.margin.solver import (

@@ -12,12 +12,12 @@ from typing import IO, Annotated, Final
 
 import msgspec
 
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.text import expected_time, is_timely_ms
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.info.wire import EpochMs
 from liqtruth.indexer.node.formats import DAMAGED, open_binary
-from liqtruth.storage.clock import is_timely_ms, wanted
 
 LONGEST_LINE: Final = 64 << 20
 """A block of a node is a few MB at most; a longer line is left out unread."""
@@ -140,7 +140,7 @@ def fills_of(line: bytes, file: Path, at: int, tally: Tally) -> Sequence[tuple[s
     kept = []
     for address, fill in pairs:
         if not is_timely_ms(fill.time):
-            tally.left_out.note("fills", f"{file}:{at}: time {fill.time} is not {wanted()}")
+            tally.left_out.note("fills", f"{file}:{at}: time {fill.time} is not {expected_time()}")
         elif fill.liquidation is not None and not PERPETUAL.match(fill.coin):
             tally.left_out.note("fills", f"{file}:{at}: {fill.coin!r} is no perpetual's name")
         else:

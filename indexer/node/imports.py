@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import recognise_table

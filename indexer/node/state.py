@@ -15,8 +15,8 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.left_out import LeftOut
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.errors import LeftOut
+from liqtruth.heatmap.text import counted, expected_time, is_timely
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.reconcile import reconcile
@@ -37,7 +37,6 @@ from liqtruth.indexer.node.state_frames import (
     with_margins,
 )
 from liqtruth.indexer.node.stream import DexColumns, RawState, read_raw
-from liqtruth.storage.clock import is_timely, wanted
 
 SHOWN: Final = 5
 MOST_LEFT_OUT: Final = 0.05
@@ -168,7 +167,7 @@ def _moment(raw: RawState, source: str) -> datetime:
         moment = datetime.fromisoformat(raw.time)
         aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         if not is_timely(aware):
-            raise ValueError(f"{raw.time} is not {wanted()}")
+            raise ValueError(f"{raw.time} is not {expected_time()}")
         return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.indexer.node.formats import NOT_AS_DOCUMENTED, Cursor, OnProgress, open_binary
 
 PARTS: Final = frozenset({"ctx", "cls", "ust", "scl"})

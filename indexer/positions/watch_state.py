@@ -17,10 +17,9 @@ import numpy as np
 import polars as pl
 from sqlmodel import col, select
 
-from liqtruth.heatmap.errors import one_line
+from liqtruth.heatmap.errors import LeftOut, one_line
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.left_out import LeftOut
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty

@@ -19,8 +19,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.durations import format_duration
-from liqtruth.heatmap.sides import BySide
+from liqtruth.heatmap.levels import BySide
+from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns

@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.errors import BadInput, PartlyRead
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import BadInput, LeftOut, PartlyRead
+from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.notes import Notes
-from liqtruth.heatmap.sides import BySide
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.wire import DexAnswer

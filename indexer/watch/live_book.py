@@ -15,6 +15,7 @@ from typing import Final, Self
 
 import polars as pl
 
+from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST
 from liqtruth.indexer.frames import ACCOUNTS, MARKETS, PAIR, POSITION, POSITIONS, conform, empty
 from liqtruth.indexer.info.client import InfoClient, read_dexes
 from liqtruth.indexer.margin.inferred import with_remembered_tables
@@ -25,7 +26,6 @@ from liqtruth.indexer.positions.markets import VENUE, carried_on, markets_of_dex
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import with_first_sight
 from liqtruth.indexer.positions.watch_state import WatchState
-from liqtruth.storage.clock import CLOCK_AHEAD, EARLIEST
 from liqtruth.storage.database.tables import Reading, Scope, Universe
 from liqtruth.storage.store import Store
 

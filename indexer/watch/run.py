@@ -27,8 +27,8 @@ from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
 from liqtruth.storage.lock import alone
-from liqtruth.storage.long_runs import aside, stopping, unless, whole
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
 from liqtruth.storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0

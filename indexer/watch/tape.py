@@ -1,6 +1,6 @@
 """The trade tape: every trade of every coin, with both addresses, over one websocket that is never trusted.
 
-The connection is made again (`storage.net.sockets`) and resubscribed whenever it drops, and also when nothing at all
+The connection is made again (`storage.net.long_runs`) and resubscribed whenever it drops, and also when nothing at all
 comes for `silence_s` although pings are sent. No trade is passed on twice, whatever is resent: a trade is known by its
 time, coin and tid. What was missed while the connection was down is not available again, so every reconnect is reported
 as a gap, and whoever keeps sizes must read again what may have changed in it. Trades may come late or out of order:
@@ -20,13 +20,13 @@ from websockets.asyncio.client import ClientConnection
 
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.text import EARLIEST, is_timely_ms
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.positions.watch_state import TapeStats
-from liqtruth.storage.clock import EARLIEST, is_timely_ms
-from liqtruth.storage.net.sockets import FAULTS, Waits, beat, stay_connected, within
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.long_runs import FAULTS, Waits, beat, stay_connected, within
 
 HEARTBEAT_S: Final = 20.0
 SILENCE_S: Final = 50.0

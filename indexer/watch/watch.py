@@ -40,7 +40,7 @@ from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQ
 from liqtruth.indexer.watch.keeper import Keeper
 from liqtruth.indexer.watch.live_book import LiveBook, Marks
 from liqtruth.indexer.watch.tape import Gap, Tape, is_possible
-from liqtruth.storage.long_runs import aside, unless, whole
+from liqtruth.storage.net.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store
 
 FAILURE_WAIT_S: Final = 60.0

@@ -12,9 +12,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset, fixed, from_float, from_units, scaled_tiers
 from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import (
+    BUILDER_DEX,
+    Asset,
+    Floats,
+    Ints,
+    fixed,
+    from_float,
+    from_units,
+    scaled_tiers,
+)
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO
 from liqtruth.sandbox.truth import is_pooled, open_positions

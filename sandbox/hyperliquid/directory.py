@@ -13,9 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook
-from liqtruth.sandbox.market.assets import BUILDER_DEX, from_float
 from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import BUILDER_DEX, Floats, Ints, from_float
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY
 from liqtruth.sandbox.market.roles import HOUR_MS, Roles, Vault

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqtruth.sandbox.market.assets import from_units
 from liqtruth.sandbox.market.ledger import MICRO, TAKER_FEE_PPM
+from liqtruth.sandbox.market.listings import from_units
 from liqtruth.sandbox.market.market import Market
 
 Json = dict[str, Any]

@@ -24,11 +24,10 @@ from liqtruth.sandbox.hyperliquid.accounts import (
 )
 from liqtruth.sandbox.hyperliquid.directory import Directory
 from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
-from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset, fixed, from_float, from_units
+from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, fixed, from_float, from_units
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.roles import Roles, draw_roles
-from liqtruth.sandbox.public.candles import INTERVAL_MS
-from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.public.record import INTERVAL_MS, Record
 
 Json = Any
 Body = Mapping[str, Any]

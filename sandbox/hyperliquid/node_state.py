@@ -15,9 +15,8 @@ import msgpack
 import numpy as np
 
 from liqtruth.sandbox.hyperliquid.accounts import HYPE, USDC, AccountBook
-from liqtruth.sandbox.market.assets import BUILDER_DEX, Asset, listed, scaled_tiers
 from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, Floats, Ints, listed, scaled_tiers
 from liqtruth.sandbox.market.market import GRANDFATHERED_LEVERAGE, Market
 from liqtruth.sandbox.market.population import DISABLED, PORTFOLIO, UNIFIED
 from liqtruth.sandbox.truth import is_pooled

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.sandbox.http.connections import Connections, Session
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.http.session import Connections, Session
 from liqtruth.sandbox.hyperliquid.fills import trade_rows
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable
 from liqtruth.sandbox.market.market import Market

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.sandbox.market.margin_rules import Floats, Ints, MarginLines, MarginRules, row_sums
+from liqtruth.sandbox.market.listings import Floats, Ints, MarginLines, MarginRules, row_sums
 from liqtruth.sandbox.market.population import Flags
 
 MICRO = 1_000_000

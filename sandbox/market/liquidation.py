@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liqtruth.sandbox.market.ledger import MICRO, Fills, Ledger
-from liqtruth.sandbox.market.margin_rules import Floats, Ints, row_sums
+from liqtruth.sandbox.market.listings import Floats, Ints, row_sums
 from liqtruth.sandbox.market.population import Flags
 from liqtruth.sandbox.market.price import PricePath
 

@@ -13,14 +13,27 @@ from functools import cached_property
 import numpy as np
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.assets import BUILDER_ASSET, Asset, listed, scaled_tiers
-from liqtruth.sandbox.market.centralised import BINANCE, CENTRALISED, Centralised, rules_of
 from liqtruth.sandbox.market.ledger import Ledger
-from liqtruth.sandbox.market.margin_rules import MarginRules, half_of_initial
+from liqtruth.sandbox.market.listings import (
+    BUILDER_ASSET,
+    Asset,
+    MarginRules,
+    half_of_initial,
+    listed,
+    scaled_tiers,
+)
 from liqtruth.sandbox.market.matching import Trades, matched_trades
-from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, Population, draw_addresses, draw_population
+from liqtruth.sandbox.market.population import (
+    BINANCE,
+    CENTRALISED,
+    HYPERLIQUID_MIX,
+    Centralised,
+    Population,
+    draw_addresses,
+    draw_population,
+)
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, PricePath, simulate_path
-from liqtruth.sandbox.market.venue import Venue, VenueResult, VenueRules
+from liqtruth.sandbox.market.venue import Venue, VenueResult, VenueRules, rules_of
 
 HYPERLIQUID = "hyperliquid"
 GRANDFATHERED_LEVERAGE = 50
@@ -57,9 +70,9 @@ class MarketSpec:
             ("live_hours", 0),
         ):
             if getattr(self, name) < least:
-                raise SandboxRefused(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise SandboxRefused(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.step_minutes < 1 or 60 % self.step_minutes:
-            raise SandboxRefused(f"step_minutes must divide an hour, not {self.step_minutes}")
+            raise SandboxRefused(f"step_minutes must divide an hour, got {self.step_minutes}")
 
     @property
     def warmup_days(self) -> int:
@@ -183,7 +196,7 @@ def _check_venues(venues: tuple[str, ...]) -> None:
     if unknown:
         raise SandboxRefused(f"no synthetic venue {unknown[0]!r}; there are {', '.join(CENTRALISED)}")
     if not venues or len(set(venues)) != len(venues):
-        raise SandboxRefused(f"venues must be some, each once, not {venues!r}")
+        raise SandboxRefused(f"venues must be at least one, each once, got {venues!r}")
 
 
 def _kinds(spec: MarketSpec) -> list[Centralised]:

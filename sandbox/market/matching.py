@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Tape
-from liqtruth.sandbox.market.margin_rules import Ints
+from liqtruth.sandbox.market.listings import Ints
 from liqtruth.sandbox.market.population import Flags
 from liqtruth.sandbox.market.venue import VenueResult, makers_target
 

@@ -1,22 +1,29 @@
-"""Who trades: the stated distributions of account types, equity, leverage and habits.
+"""Who trades where: the stated distributions of account types, equity, leverage and habits, and the centralised venues.
 
 Everything the calibration is later asked to recover is written here as data: each venue's mix states each type's share
 of accounts, Pareto equity, log-normal leverage, margin mode and pace. The venues differ on purpose: Bybit has the most
-and the most leveraged retail, mostly on isolated margin; OKX the most hedgers and whales.
+and the most leveraged retail, mostly on isolated margin; OKX the most hedgers and whales. Centralised venues share the
+price path, list the same coins and settle in USDT; each has a ledger of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.sandbox.market.assets import Asset
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import (
+    BINANCE_TIERS,
+    BYBIT_TIERS,
+    OKX_TIERS,
+    Asset,
+    Floats,
+    Ints,
+)
 
+BINANCE, BYBIT, OKX = "binance", "bybit", "okx"
 Flags = NDArray[np.bool_]
-
 STANDARD, DISABLED, UNIFIED, PORTFOLIO, ABSTRACTION = range(5)
 MODE_NAMES: Final = ("default", "disabled", "unifiedAccount", "portfolioMargin", "dexAbstraction")
 MAKER_MODES: Final = (0.4, 0.6, 0.0, 0.0, 0.0)
@@ -89,6 +96,29 @@ OKX_MIX: Final = (
     TraderType("hedger", 0.180, 40e3, 1.15, 2e6, LeverageMix(1.0, 0.40), 0.0, 0.25, 400, 0.02, -0.8,
                (1.0, 0, 0, 0, 0)),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Centralised:
+    """One venue: `tiers` are (lower bound in USD, maintenance rate); `seeds` which of the market's random streams draw
+    its people and their decisions."""
+
+    name: str
+    mix: tuple[TraderType, ...]
+    tiers: tuple[tuple[float, float], ...]
+    max_leverage: int
+    seeds: tuple[int, int]
+    noise: tuple[int, ...] = ()
+
+
+CENTRALISED: Final[Mapping[str, Centralised]] = {
+    kind.name: kind
+    for kind in (
+        Centralised(BINANCE, BINANCE_MIX, BINANCE_TIERS, 75, (3, 4)),
+        Centralised(BYBIT, BYBIT_MIX, BYBIT_TIERS, 100, (5, 6), (1,)),
+        Centralised(OKX, OKX_MIX, OKX_TIERS, 50, (7, 8), (2,)),
+    )
+}
 
 
 @dataclass(frozen=True)

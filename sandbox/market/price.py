@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from liqtruth.sandbox.market.assets import Asset
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import Asset, Floats, Ints
 
 MINUTES_PER_DAY = 1440
 MINUTES_PER_YEAR = 365 * MINUTES_PER_DAY

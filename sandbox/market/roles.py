@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.sandbox.market.margin_rules import Ints
+from liqtruth.sandbox.market.listings import Ints
 from liqtruth.sandbox.market.market import Market
 
 VAULT_SHARE: Final = 0.012

@@ -8,14 +8,14 @@ venue goes on minute by minute (`minute`), so that its ledger is known at every 
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
-from liqtruth.sandbox.market.assets import Asset
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO, TRADE, Fills, Ledger, Tape
 from liqtruth.sandbox.market.liquidation import Window, accounts_at_risk, liquidate
-from liqtruth.sandbox.market.margin_rules import Floats, Ints, MarginRules
-from liqtruth.sandbox.market.population import PORTFOLIO, Flags, Population
+from liqtruth.sandbox.market.listings import Asset, Floats, Ints, MarginRules
+from liqtruth.sandbox.market.population import PORTFOLIO, Centralised, Flags, Population
 from liqtruth.sandbox.market.price import PricePath, reverting, smooth
 from liqtruth.sandbox.market.trading import Moment, Orders, Plans, decide, fund_makers, manage_capital
 
@@ -23,12 +23,13 @@ CONTRARIAN = 2.5
 LARGEST_SHARE = 0.05
 SMALLEST_LIMIT_USD = 20_000.0
 FIRST_LARGEST_USD_PER_ACCOUNT = 700.0
+FUNDING_HOURS: Final = 8
 
 
 @dataclass(frozen=True)
 class VenueRules:
     """What differs between venues: margin tables per coin, isolated-only coins, hours between fundings; `noise`
-    distinguishes apart the churn of venues that are alike in everything else."""
+    distinguishes the churn of venues that are alike in everything else."""
 
     assets: tuple[Asset, ...]
     margin: MarginRules
@@ -37,6 +38,37 @@ class VenueRules:
     funding_hours: int
     collateral_coin: int | None = None
     noise: tuple[int, ...] = ()
+
+
+def rules_of(kind: Centralised, assets: tuple[Asset, ...], people: Population) -> VenueRules:
+    """One margin table row per asset."""
+    margin = MarginRules.build([kind.tiers] * len(assets), [kind.max_leverage] * len(assets))
+    table: Ints = np.tile(np.arange(len(assets)), (people.size, 1))
+    isolated_only = np.zeros(len(assets), np.bool_)
+    return VenueRules(assets, margin, table, isolated_only, FUNDING_HOURS, noise=kind.noise)
+
+
+@dataclass(frozen=True)
+class PublicTier:
+    """One maintenance tier as a venue publishes it; `upper_usd` is None for the last."""
+
+    lower_usd: float
+    upper_usd: float | None
+    rate: float
+    deduction_usd: float
+    max_leverage: int
+
+
+def public_tiers(rules: VenueRules, column: int) -> list[PublicTier]:
+    """The tiers that the ledger applies to a coin, lowest first, with the leverage that it allows in each."""
+    margin = rules.margin
+    lower, rate, deduction = margin.lower_usd[column], margin.rate[column], margin.deduction_usd[column]
+    most = int(margin.max_leverage[column])
+    uppers = [*(float(bound) for bound in lower[1:]), None]
+    return [
+        PublicTier(float(low), upper, float(share), float(less), min(most, int(0.5 / share)))
+        for low, upper, share, less in zip(lower, uppers, rate, deduction, strict=True)
+    ]
 
 
 @dataclass

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.sandbox.market.ledger import LIQUIDATION
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import Floats, Ints
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.population import Flags
-from liqtruth.sandbox.public.candles import MINUTE_MS
+from liqtruth.sandbox.public.record import MINUTE_MS
 
 BURST_MS: Final = 3_000
 SECOND_MS: Final = 1_000

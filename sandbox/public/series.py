@@ -9,14 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
-from liqtruth.sandbox.market.assets import Asset
-from liqtruth.sandbox.market.centralised import FUNDING_HOURS, PublicTier, public_tiers
-from liqtruth.sandbox.market.margin_rules import Floats, Ints
+from liqtruth.sandbox.market.listings import Asset, Floats, Ints
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.market.venue import VenueResult
-from liqtruth.sandbox.public.activity import Holders, holders, leaning, top_traders
-from liqtruth.sandbox.public.candles import MINUTE_MS
-from liqtruth.sandbox.public.record import Record
+from liqtruth.sandbox.market.venue import FUNDING_HOURS, PublicTier, VenueResult, public_tiers
+from liqtruth.sandbox.public.record import MINUTE_MS, Holders, Record, holders, leaning, top_traders
 
 DAY_MINUTES = 1440
 
@@ -145,3 +141,14 @@ def _share(long: Floats | Ints, short: Floats | Ints) -> Floats:
 
 def _running(values: Ints) -> Ints:
     return np.concatenate([[0], np.cumsum(values)])
+
+
+def newest_first(times_ms: Ints, first_ms: int, last_ms: int, limit: int) -> tuple[Ints, bool]:
+    """Rows of the newest `limit` times in the closed range, newest first, and whether older ones are in it too."""
+    rows = np.flatnonzero((times_ms >= first_ms) & (times_ms <= last_ms))
+    return rows[-limit:][::-1], rows.size > limit
+
+
+def oldest_kept(times_ms: Ints, first_ms: int, last_ms: int, limit: int) -> Ints:
+    """Rows of the oldest `limit` times in the closed range, newest first."""
+    return np.flatnonzero((times_ms >= first_ms) & (times_ms <= last_ms))[:limit][::-1]

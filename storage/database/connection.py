@@ -144,7 +144,7 @@ def parsed_url(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise BadInput(f"LIQTRUTH_DATABASE_URL is no URL; {REMEDY}") from None
+        raise BadInput(f"LIQTRUTH_DATABASE_URL must be a URL; {REMEDY}") from None
     if parsed.drivername in ("postgresql", "postgres"):
         return parsed.set(drivername=POSTGRESQL)
     if parsed.drivername not in (POSTGRESQL, *SQLITE):

@@ -96,7 +96,7 @@ class Universe(SQLModel, table=True):
 
 
 class Sweep(SQLModel, table=True):
-    """A crawl over a list of accounts; unfinished ones are taken up again."""
+    """A crawl over a list of accounts; unfinished ones are resumed."""
 
     id: str = Field(primary_key=True)
     base_url: str

@@ -108,7 +108,7 @@ def _undo_interrupted(connection: Connection, found: str | None) -> None:
         if name in there - known:
             if connection.execute(select(func.count()).select_from(ours[name])).scalar():
                 raise LiqtruthError(
-                    f"the database {place_of(connection.engine.url)}reports schema {found}, but its table {name} of a "
+                    f"the database {place_of(connection.engine.url)} reports schema {found}, but its table {name} of a "
                     "later one holds rows: restore it from a copy"
                 )
             ours[name].drop(connection)

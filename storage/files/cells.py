@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.storage.clock import AHEAD, EARLIEST, wanted
+from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time
 from liqtruth.storage.errors import TableRefused
 
 UTC_MS = pl.Datetime("ms", "UTC")
@@ -106,7 +106,7 @@ def to_time(
 ) -> pl.DataFrame:
     """Cast to UTC milliseconds from ISO text or epoch s, ms, us or ns, cell by cell; raises `TableRefused`.
 
-    Times before 2020 or of the future (`storage.clock`) are not believed.
+    Times before 2020 or of the future (`heatmap.text`) are not believed.
     """
     column = table[name]
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
@@ -122,7 +122,7 @@ def to_time(
         times = _of_epoch(column.cast(pl.Float64, strict=False))
     now = datetime.now(UTC)
     wrong = times.is_null() | ~times.is_between(EARLIEST, now + AHEAD).fill_null(False)
-    refuse_first(place, (theirs or {}).get(name, name), column, wrong, wanted(now))
+    refuse_first(place, (theirs or {}).get(name, name), column, wrong, expected_time(now))
     return table.with_columns(times.alias(name))
 
 

@@ -134,7 +134,7 @@ def _decoded(decoder: Any, row: Raw | bytes, place: int, path: Path, unit: str) 
     try:
         return decoder.decode(row)
     except NOT_DECODED as error:
-        raise TableRefused(f"{path}: {unit} {place + 1} is no row like the first ({error})") from None
+        raise TableRefused(f"{path}: {unit} {place + 1} is not a row like the first ({error})") from None
 
 
 def _of_objects(rows: Sequence[Raw | bytes], path: Path, unit: str) -> pl.DataFrame:
@@ -159,7 +159,7 @@ def _of_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
     """Lists of plain values are lines of text; others are taken apart one by one."""
     for at, row in enumerate(rows):
         if bytes(row).lstrip()[:1] != b"[":
-            raise TableRefused(f"{path}: {unit} {at + 1} is no row like the first, which is a list")
+            raise TableRefused(f"{path}: {unit} {at + 1} is not a row like the first, which is a list")
     lines = [bytes(row).strip()[1:-1].replace(b"\n", b" ").replace(b', "', b',"') for row in rows]
     text = b"\n".join(lines)
     if any(sign in text for sign in (b"\\", b"[", b"{")) or not all(lines):

@@ -39,7 +39,7 @@ def refuse_missing(url: URL, root: Path, is_named: bool) -> None:
 
 
 def check_identity(database: Database, root: Path, is_named: bool = True) -> None:
-    """Give lake and database their id where they have none yet, else hold one against the other.
+    """Give lake and database their id where they have none yet, else compare them.
 
     A store of before is taken over where the database knows the files of the lake. Raises `OtherDatabase` where the
     two do not belong together; where this user may only read, an id that is not there yet is not missed.

@@ -6,12 +6,13 @@ file, so that processes on one data directory take turns. What a kill leaves beh
 """
 
 import shlex
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import polars as pl
 from sqlmodel import Session, col, select
@@ -30,16 +31,23 @@ from liqtruth.storage.lake.manifest import (
     swap_reading,
     swap_series,
 )
-from liqtruth.storage.lake.packing import packed, unpacked
-from liqtruth.storage.lake.parquet import gone, read_parquet, unique, write_new, write_parquet
+from liqtruth.storage.lake.parquet import (
+    gone,
+    packed,
+    read_parquet,
+    unique,
+    unpacked,
+    write_new,
+    write_parquet,
+)
 from liqtruth.storage.lake.tidy import Tidied, tidied
 from liqtruth.storage.lock import waiting
 
 __all__ = ["ALL_COINS", "Lake", "readings_until", "write_parquet"]
-
 Schema = Mapping[str, pl.DataType]
-
 LOCK = ".lock"
+MOST_BYTES: Final = 1 << 29
+"""Of frames that are kept: a long history of readings goes through, the latest used stay."""
 Done = TypeVar("Done")
 
 
@@ -269,3 +277,58 @@ def readings_until(session: Session, venue: str, at: datetime | None) -> Sequenc
     if at is not None:
         query = query.where(Reading.as_of <= at)
     return sorted(session.exec(query).all(), key=lambda row: (row.as_of, row.id), reverse=True)
+
+
+class Kept:
+    """Frames by file and coin, those used last, of at most `MOST_BYTES` together or a single larger one."""
+
+    def __init__(self) -> None:
+        self._frames: OrderedDict[tuple[str, str | None], pl.DataFrame] = OrderedDict()
+        self._bytes = 0.0
+
+    def get(self, key: tuple[str, str | None]) -> pl.DataFrame | None:
+        if key in self._frames:
+            self._frames.move_to_end(key)
+        return self._frames.get(key)
+
+    def put(self, key: tuple[str, str | None], frame: pl.DataFrame) -> None:
+        self._frames[key] = frame
+        self._bytes += frame.estimated_size()
+        while self._bytes > MOST_BYTES and len(self._frames) > 1:
+            _, oldest = self._frames.popitem(last=False)
+            self._bytes -= oldest.estimated_size()
+
+
+@dataclass(frozen=True)
+class ReadOnce(Lake):
+    """A lake as one command reads it: each series is looked up once and each of its files opened once.
+
+    What it has read stays as it was then; made for one command, never for one that writes.
+    """
+
+    listed: dict[Series, list[Partition]] = field(default_factory=dict, compare=False)
+    coins: dict[str, list[tuple[str, str]]] = field(default_factory=dict, compare=False)
+    kept: Kept = field(default_factory=Kept, compare=False)
+
+    def series_coins(self, dataset: str) -> list[tuple[str, str]]:
+        if dataset not in self.coins:
+            self.coins[dataset] = super().series_coins(dataset)
+        return self.coins[dataset]
+
+    def _listed(
+        self, series: Series, start: datetime | None = None, end: datetime | None = None, anew: bool = False
+    ) -> list[Partition]:
+        if anew or series not in self.listed:
+            self.listed[series] = super()._listed(series)
+        return [
+            row
+            for row in self.listed[series]
+            if (start is None or row.last_at >= start) and (end is None or row.first_at <= end)
+        ]
+
+    def _read_file(self, file: str, row: Partition, coin: str | None) -> pl.DataFrame:
+        frame = self.kept.get((file, coin))
+        if frame is None:
+            frame = super()._read_file(file, row, coin)
+            self.kept.put((file, coin), frame)
+        return frame

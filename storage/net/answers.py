@@ -1,4 +1,8 @@
-"""Bodies of HTTP answers, read piece by piece within a stated size, whatever they unpack to."""
+"""Answers over HTTP: the address as it may be shown, and the body within a stated size.
+
+A provider's path or user part may hold a key, so neither is shown. Bodies are read piece by piece, whatever they unpack
+to.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -6,14 +10,30 @@ from typing import Final
 
 import httpx
 
-from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable, one_line
 
+LAST_PORT: Final = 65_535
 LARGEST_ANSWER: Final = 64 * 2**20
 """Bytes of an answer once unpacked; the largest that is known, all markets of an exchange, has about two million."""
 PIECE: Final = 2**20
 ACCEPTED: Final = {"Accept-Encoding": "gzip"}
 """Headers of every request: what unpacks to a bounded size at a time."""
 GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+def shown_url(base_url: str) -> str:
+    """Scheme, host and port; raises `BadInput` for what is no http(s) address."""
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, ValueError, TypeError):  # they show the value, which may hold a key
+        raise BadInput("the base URL cannot be read; write e.g. http://127.0.0.1:3001") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise BadInput("the base URL must begin with http:// or https:// and name a host")
+    if url.port is not None and not 0 < url.port <= LAST_PORT:
+        raise BadInput(f"the base URL names port {one_line(str(url.port), 12)}; ports are 1 to {LAST_PORT}")
+    port = f":{url.port}" if url.port else ""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{url.scheme}://{host}{port}" + ("" if url.path in ("", "/") else "/…")
 
 
 class AnswerRefused(SourceUnreachable):

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.conftest import Run
 from tests.estimator.feed_files import stored
 

@@ -1,4 +1,4 @@
-"""Synthetic markets for the tests of calibration: a random series, and the dictionary that it gives."""
+"""Synthetic markets for the tests of calibration: a random series, and the response matrix that it gives."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -66,7 +66,7 @@ def random_sample(
 
 
 def retargeted(pair: Sample, shares: FloatArray) -> Sample:
-    """The same dictionary with positions that stand where these shares (classes, nodes) draw them, on both sides."""
+    """The same responses, with positions that stand where these shares (classes, nodes) draw them, on both sides."""
 
     def on(side: SideSample) -> SideSample:
         return replace(side, holdings=holdings_at(side.columns["leverage"] @ shares.ravel()))

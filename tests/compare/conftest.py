@@ -11,8 +11,7 @@ from liqtruth.indexer.sweep.sweep import SweepReport
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 
 @dataclass(frozen=True)

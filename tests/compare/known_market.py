@@ -23,13 +23,13 @@ from liqtruth.estimator.model.leverage_model import (
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.sandbox.market.assets import HYPERLIQUID_TIERS, listed
+from liqtruth.sandbox.market.listings import HYPERLIQUID_TIERS, listed
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.openings import watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of
 from tests.markets import market_of
+from tests.openings import watch
 
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
 ACCOUNTS: Final = 12_000

@@ -9,8 +9,8 @@ import polars as pl
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import LEVELS
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import LEVELS, Sides
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
 MARK = 100.0

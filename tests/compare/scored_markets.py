@@ -14,8 +14,7 @@ from liqtruth.compare.scoring.realised.map_series import swept_by_series
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 VENUE: Final = "bybit"
 COIN: Final = "SOL"

@@ -19,19 +19,23 @@ from liqtruth.compare.calibration.samples import sample_of
 from liqtruth.estimator.frames import LIQUIDATIONS
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
-from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.sandbox.market.assets import listed
-from liqtruth.sandbox.market.centralised import Centralised, rules_of
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
+from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, LeverageMix, TraderType, draw_population
+from liqtruth.sandbox.market.population import (
+    HYPERLIQUID_MIX,
+    Centralised,
+    LeverageMix,
+    TraderType,
+    draw_population,
+)
 from liqtruth.sandbox.market.price import MINUTES_PER_DAY, simulate_path
-from liqtruth.sandbox.market.venue import Venue, VenueResult
+from liqtruth.sandbox.market.venue import Venue, VenueResult, rules_of
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
+from tests.estimator.known_truth import series_of
 
 COIN: Final = "BTC"
 SOURCE: Final = "source"
@@ -175,30 +179,9 @@ def _run(
         then = replace(market, path=market.path.until(point), venues={kind.name: known})
         record, positions = Record.following(whole, then, known), true_positions(then, kind.name)
         for column, coin in enumerate(spec.coins):
-            moments[coin].append(Then(positions.filter(pl.col("coin") == coin), _series(record, column)))
+            moments[coin].append(Then(positions.filter(pl.col("coin") == coin), series_of(record, column)))
     liquidations = {coin: _liquidations(market, result, column) for column, coin in enumerate(spec.coins)}
     return ShiftedVenue(kind, {coin: tuple(stored) for coin, stored in moments.items()}, liquidations)
-
-
-def _series(record: Record, column: int) -> MarketSeries:
-    """Bars of a quarter of an hour with the open interest at the end of each."""
-    asset, candles = record.venue.rules.assets[column], record.candles(column, "15m")
-    points = (np.append(candles.open_ms[0], candles.close_ms + 1) - record.market.path.times_ms[0]) // 60_000
-    high, low, close = (
-        np.asarray(part / asset.px_scale) for part in (candles.high, candles.low, candles.close)
-    )
-    open_interest = np.asarray(record.open_lots[points, column] / asset.lot_scale)
-    first, last = of_ms(int(candles.open_ms[0])), of_ms(int(candles.close_ms[-1]) + 1)
-    return MarketSeries(
-        bars=Bars(high, low, close, open_interest, np.asarray(candles.volume / asset.lot_scale)),
-        start=first,
-        as_of=last,
-        end_ms=candles.close_ms + 1,
-        last_oi_at=last,
-        oi_rounding_usd=0.0,
-        notes=(),
-        synthetic=True,
-    )
 
 
 def _liquidations(market: Market, result: VenueResult, column: int) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from tests.estimator.known_truth import BRACKETS, COIN, VENUE, KnownVenue, Moment, vintage_map
+from tests.estimator.known_truth import BRACKETS, COIN, VENUE, KnownVenue, Moment, cohort_map
 
 SEED, ACCOUNTS, DAYS = 1, 4000, (3, 4, 5, 6, 7, 8, 9, 10)
 FITTED_ON = 6
@@ -48,7 +48,7 @@ def later() -> dict[str, Distances]:
     fitted = LeverageFit(prior, draws=2).fit(Gathered(pairs, ())).model_
     models = {"fitted": fitted, "prior": prior, "tiers": tiers()}
     unseen = venue.moments[FITTED_ON:]
-    maps = {name: [vintage_map(moment, model) for moment in unseen] for name, model in models.items()}
+    maps = {name: [cohort_map(moment, model) for moment in unseen] for name, model in models.items()}
 
     def distances(truths: Sequence[Moment]) -> Distances:
         return {

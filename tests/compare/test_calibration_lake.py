@@ -19,18 +19,17 @@ from liqtruth.compare.conclusion import barred
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.model_in_use import calibrated_model
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import read_map, write_map
 from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import PRIOR, random_series, whole_market
 
 COIN = "SOL"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from liqtruth.compare.divergence.caveats import headline_caveats, remarks
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import Note, note, of_codes, sentence
 from tests.compare.maps import MARK, NEAR, NOON, Level, crowd, map_of
 

@@ -8,7 +8,7 @@ from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.diagnosis import diagnose
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
-from liqtruth.heatmap.clusters import find_clusters
+from liqtruth.heatmap.distribution import find_clusters
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.maps import TRUTH, Level, crowd, map_of
 

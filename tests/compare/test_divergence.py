@@ -12,7 +12,8 @@ from liqtruth.compare.divergence.divergence import SCHEMA, Divergence, to_json, 
 from liqtruth.compare.divergence.measure import compare_maps, null_of
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import sentence
 from tests.compare.maps import FAR, MANY, MARK, NEAR, NOON, TRUTH, Level, levels_of_both, map_of, mid_bin
 

@@ -18,8 +18,7 @@ from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 HOURS = 60
 READ_BEFORE_H = 30

@@ -23,14 +23,13 @@ from liqtruth.compare.scoring.lead_lag.job import (
 )
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.text import of_ms
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.test_calibration_lake import COIN, HOUR, stored_reading, stored_series
 

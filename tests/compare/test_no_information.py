@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from liqtruth.compare.divergence.measure import LABEL, SAYS, null_of
 from liqtruth.compare.statistics.distances import side_curve
 from liqtruth.compare.statistics.scores import score
-from liqtruth.heatmap.bands import band_mass
+from liqtruth.heatmap.distribution import BANDS, mass_within
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import texts
@@ -38,8 +38,10 @@ def test_its_mass_is_the_truths_half_on_each_side(levels: list[Level]) -> None:
 
 
 def test_it_is_even_in_percent_of_the_mark() -> None:
-    for row in band_mass(null_of(map_of(TRUTH))).iter_rows(named=True):
-        assert row["share_of_side"] == pytest.approx((row["high_pct"] - row["low_pct"]) / 50, rel=1e-3)
+    null = null_of(map_of(TRUTH))
+    for side in ("long", "short"):
+        within = mass_within(null, BANDS, side)
+        assert np.diff(within) / within[-1] == pytest.approx(np.diff(BANDS) / BANDS[-1], rel=1e-3)
 
 
 def test_nothing_lies_beyond_half_the_mark() -> None:

@@ -28,8 +28,7 @@ from liqtruth.compare.validation.findings import SplitFindings
 from liqtruth.compare.validation.page import write_page as validation_page
 from liqtruth.heatmap.drawing import figure, series_figure, theme
 from liqtruth.heatmap.notes import sentence
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare import test_lead_lag_lake as leads
 from tests.compare import test_scoring_realised as realised
 from tests.compare import test_transfer_model as transfers

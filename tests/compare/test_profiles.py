@@ -1,7 +1,6 @@
 """Curves say where mass lies from the mark outward, whatever the bins, the mark or the reach of the grid."""
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +15,10 @@ from liqtruth.compare.statistics.distances import (
     log_distance,
     side_curve,
 )
-from liqtruth.heatmap.bands import band_mass
+from liqtruth.heatmap.distribution import BANDS, mass_within
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap, Sides
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import Sides
 from tests.compare.maps import MARK, Level, levels_of_both, map_of, mid_bin, price_at
 
 both_sides = pytest.mark.parametrize("side", ["long", "short"])
@@ -107,9 +107,8 @@ def test_bands_are_those_of_the_map_and_lose_nothing(side: str, levels: list[Lev
     heatmap = map_of(levels)
     curve = side_curve(heatmap, side)
     mass = band_mass_usd(curve, side)
-    table = band_mass(heatmap).filter(pl.col("side") == side)
     assert mass.sum() == pytest.approx(curve.total_usd)
-    assert mass == pytest.approx(table["notional_usd"].to_numpy(), abs=1e-3)
+    assert mass == pytest.approx(np.diff(mass_within(heatmap, BANDS, side)), abs=1e-3)
 
 
 def test_what_lies_beyond_the_range_is_cut_off() -> None:

@@ -17,8 +17,7 @@ from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake import lake
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare.scored_markets import COIN, START, VENUE, ScoredMarket, store_market
 from tests.compare.test_lead_lag_lake import HOUR, opened, series
 

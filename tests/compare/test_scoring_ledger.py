@@ -29,8 +29,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import same
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.storage.database.tables import Forecast, ForecastScore
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare.scored_markets import COIN, HOUR, START, VENUE, ScoredMarket, settle_there, store_market
 from tests.faults.writers import started
 from tests.storage.databases import new_postgresql

@@ -26,8 +26,7 @@ from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.scored_markets import (
     COIN,

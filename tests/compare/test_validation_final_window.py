@@ -19,10 +19,10 @@ from liqtruth.compare.validation.final_window import WindowOpened, last_opened, 
 from liqtruth.compare.validation.validation import Plan, save
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.leverage_model import known_models
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.markets import store_markets

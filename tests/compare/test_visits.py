@@ -22,7 +22,7 @@ from liqtruth.compare.statistics.intervals import (
 )
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING
+from liqtruth.heatmap.levels import NOTHING
 from liqtruth.heatmap.series import HeatmapSeries
 from tests.compare.maps import MARK, crowd, map_of
 

@@ -14,13 +14,12 @@ from liqtruth.commands.score import score_app
 from liqtruth.compare.scoring.visits.job import VisitPlan, VisitReport, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between, reading_times
 from liqtruth.compare.scoring.visits.shown import write_page
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.text import of_ms
 from liqtruth.storage.database.tables import Reading
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.test_calibration_lake import COIN, HOUR, stored_reading, stored_series
 

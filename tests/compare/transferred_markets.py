@@ -12,11 +12,11 @@ from liqtruth.compare.transfer.tilt_fit import NO_TILT, Triple, ratios
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.brackets import Brackets, stored_brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance, leverage_model_named
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.frames import LIQUIDATIONS as NODE_LIQUIDATIONS
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.storage.store import Store

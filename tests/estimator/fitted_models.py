@@ -73,11 +73,11 @@ def stored_series(store: Store, venue: str, coin: str, hours: int = 96) -> datet
         },
         schema=dict(DATASETS["candles"].schema),
     )
-    held = {
+    holdings = {
         "ts": [START + n * HOUR for n in range(hours + 1)],
         "open_interest": 1e5 * (3 + np.sin(hour / 11)),
     }
-    told = conform(pl.DataFrame(held), DATASETS["open_interest"].schema)
-    for name, rows in (("candles", candles), ("open_interest", told)):
+    found = conform(pl.DataFrame(holdings), DATASETS["open_interest"].schema)
+    for name, rows in (("candles", candles), ("open_interest", found)):
         store.lake.merge_series(name, venue, coin, rows, DATASETS[name].key, "synthetic: a test")
     return START + hours * HOUR

@@ -17,19 +17,20 @@ from liqtruth.estimator.model.baselines import climatology, persistence, plain_m
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import estimate
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
-from liqtruth.estimator.model.leverage_model import NODES, LeverageModel, Provenance
+from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
 from liqtruth.estimator.model.turnover import activity
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import SIDE, SIDES
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import SIDE, SIDES, Sides
 from liqtruth.sandbox.market.market import MarketSpec
-from liqtruth.sandbox.openings import Watched, habits, watch
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
+from tests.estimator.shipped_prior import NODES
 from tests.markets import market_of
+from tests.openings import Watched, habits, watch
 
 VENUE: Final = "binance"
 COIN: Final = "BTC"
@@ -70,8 +71,8 @@ class Moment:
         """(sum q)^2 / sum q^2 of the positions within range."""
         sign = 1 if side == "long" else -1
         distance = sign * (1 - pl.col("liq_px") / pl.col("mark_px"))
-        held = self.positions.filter(pl.col("szi") * sign > 0, distance < RANGE_PCT / 100)["notional_usd"]
-        return float(held.sum() ** 2 / (held**2).sum())
+        holdings = self.positions.filter(pl.col("szi") * sign > 0, distance < RANGE_PCT / 100)["notional_usd"]
+        return float(holdings.sum() ** 2 / (holdings**2).sum())
 
     def distance_pct(self, model: Heatmap, side: str) -> float:
         """Wasserstein-1 from the true map, percent of price."""
@@ -163,9 +164,9 @@ def own_shares(placings: pl.DataFrame, side: str, active_per_h: float) -> FloatA
         rate = np.clip(SHARE_OF_CLOSINGS * kind.closed_per_h / active_per_h, RATES[0], RATES[-1])
         place = float(np.interp(np.log(rate), np.log(RATES), np.arange(len(RATES))))
         lower = min(int(place), len(RATES) - 2)
-        held = kind.by_leverage * (kind.position_coins / whole)
-        shares[lower] += held * (lower + 1 - place)
-        shares[lower + 1] += held * (place - lower)
+        holdings = kind.by_leverage * (kind.position_coins / whole)
+        shares[lower] += holdings * (lower + 1 - place)
+        shares[lower + 1] += holdings * (place - lower)
     return shares
 
 
@@ -191,7 +192,7 @@ def series_of(record: Record, column: int = 0) -> MarketSeries:
     )
 
 
-def vintage_map(moment: Moment, model: LeverageModel | LeverageWeights) -> Heatmap:
+def cohort_map(moment: Moment, model: LeverageModel | LeverageWeights) -> Heatmap:
     return estimate(moment.series, model, venue_named(VENUE), COIN, brackets=BRACKETS).heatmap
 
 
@@ -202,9 +203,9 @@ def all_maps(moment: Moment, own: LeverageModel, earlier: Sequence[Moment]) -> d
     width_bps = moment.grid.width_bps
     exact = [one.truth for one in earlier]
     return {
-        "own": vintage_map(moment, own),
-        "tiers": vintage_map(moment, tiers()),
-        "bell": vintage_map(moment, bell()),
+        "own": cohort_map(moment, own),
+        "tiers": cohort_map(moment, tiers()),
+        "bell": cohort_map(moment, bell()),
         **{name: plain_map(name, series, market, COIN, BRACKETS, width_bps) for name in PLAIN},
         "climatology": climatology(exact, series, market, COIN, width_bps),
         "persistence": persistence(exact[-1], series, market, COIN, width_bps),

@@ -1,4 +1,4 @@
-"""The columns of a dictionary by a loop over bars, entries and nodes: what the arrays are held against."""
+"""The columns of a response matrix by a loop over bars, entries and nodes: what the arrays are compared with."""
 
 from dataclasses import dataclass
 

@@ -67,7 +67,7 @@ def candles(
     return pl.DataFrame(rows, schema=dict(CANDLES))
 
 
-def held(
+def holdings(
     times: Sequence[datetime], coins: Sequence[float] | None = None, usd: Sequence[float] | None = None
 ) -> pl.DataFrame:
     """Open interest at `times`, in coins or USD."""

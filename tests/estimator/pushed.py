@@ -17,7 +17,7 @@ class PushServer:
     """
 
     scripts: Sequence[Sequence[str | bytes]]
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -36,7 +36,7 @@ class PushServer:
     async def _listen(self, connection: ServerConnection) -> None:
         try:
             async for message in connection:
-                self.heard.append(str(message))
+                self.received.append(str(message))
         except ConnectionClosed:
             return
 

@@ -17,7 +17,8 @@ from liqtruth.estimator.model.maps import aggregated
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.heatmap import NOTHING, Heatmap
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import NOTHING
 from tests.estimator.markets import START, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")
@@ -48,22 +49,22 @@ def drawn(model: str, bars: Bars) -> Heatmap:
 def test_a_map_holds_what_is_seen_and_never_more_than_open_interest(bars: Bars, model: str) -> None:
     bars = replace(bars, volume=np.ones(len(bars.close)))
     made = drawn(model, bars)
-    held = made.coverage.open_interest_usd
-    dust = 1e-9 * held + 1e-10 * bars.open_interest.max() * made.mark_px
-    assert held == pytest.approx(bars.open_interest[-1] * made.mark_px)
+    holdings = made.coverage.open_interest_usd
+    dust = 1e-9 * holdings + 1e-10 * bars.open_interest.max() * made.mark_px
+    assert holdings == pytest.approx(bars.open_interest[-1] * made.mark_px)
     for total, seen in zip(made.total_usd, made.coverage.seen_usd, strict=True):
         assert total == pytest.approx(seen, abs=dust)
-        assert total <= held + dust
+        assert total <= holdings + dust
 
 
 @given(random_bars(), st.sampled_from(MODELS))
 def test_nothing_lies_where_the_last_bar_has_been(bars: Bars, model: str) -> None:
     """With nothing opened or traded in the last bar; bins that it touched only in part may hold the rest of theirs."""
-    held = np.append(bars.open_interest[:-1], bars.open_interest[-2])
+    holdings = np.append(bars.open_interest[:-1], bars.open_interest[-2])
     volume = np.append(np.ones(len(bars.close) - 1), 0.0)
     if not volume.any():
         return
-    made = drawn(model, replace(bars, open_interest=held, volume=volume))
+    made = drawn(model, replace(bars, open_interest=holdings, volume=volume))
     edges = made.grid.edges
     assert made.long_usd[edges[:-1] > bars.low[-1] * (1 + 1e-9)].sum() == 0
     assert made.short_usd[edges[1:] < bars.high[-1] * (1 - 1e-9)].sum() == 0

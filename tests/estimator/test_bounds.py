@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.bounds import possible
-from liqtruth.heatmap.left_out import MOST_KINDS, ROWS, LeftOut
+from liqtruth.heatmap.errors import MOST_KINDS, ROWS, LeftOut
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CANDLE = {"interval_s": 60, "open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0}
@@ -103,9 +103,9 @@ def test_any_time_in_milliseconds_is_kept_or_named(times: list[int]) -> None:
     rows = pl.DataFrame(
         {"ts": times, "rate": [0.0] * len(times)}, schema={"ts": pl.Int64, "rate": pl.Float64}
     )
-    told = rows.with_columns(pl.col("ts").cast(pl.Datetime("ms", "UTC")))
+    found = rows.with_columns(pl.col("ts").cast(pl.Datetime("ms", "UTC")))
     left_out = LeftOut()
-    kept = possible(told, "funding", NOW, left_out)
+    kept = possible(found, "funding", NOW, left_out)
     assert kept.height + left_out.total == len(times)
     assert all(line.isprintable() and len(line) < 300 for line in left_out.describe(ROWS))
 

@@ -137,7 +137,7 @@ class TestFacts:
         assert facts_date("binance_usdm_2026_09.csv") == "2026-09"
 
     @pytest.mark.parametrize(("venue", "coin"), [("binance", "NOSUCH"), ("okx", "BTC")])
-    def test_a_market_without_facts_says_what_is_assumed(self, venue: str, coin: str) -> None:
+    def test_a_market_without_facts_states_what_is_assumed(self, venue: str, coin: str) -> None:
         brackets = brackets_of(VENUES[venue], coin)
         assert brackets.source == (
             f"no maintenance brackets of {venue} {coin}USDT are known: 1.0% maintenance and at most 50x assumed"
@@ -167,9 +167,9 @@ JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 class TestStoredTiers:
     def test_precede_the_dated_table_and_the_reading_nearest_to_the_map_is_taken(self, store: Store) -> None:
         for ts, rate in ((JUNE, 0.01), (JULY, 0.02)):
-            told = tiers(ts, (0.0, 50_000.0), (rate, 2 * rate), (40.0, 20.0))
+            result = tiers(ts, (0.0, 50_000.0), (rate, 2 * rate), (40.0, 20.0))
             store.lake.merge_series(
-                "tiers", "binance", "BTC", told, ("ts", "min_notional_usd"), source="test"
+                "tiers", "binance", "BTC", result, ("ts", "min_notional_usd"), source="test"
             )
         june = stored_brackets(store, BINANCE, "BTC", JUNE + timedelta(days=3))
         assert june.rate.tolist() == [0.01, 0.02]
@@ -177,9 +177,9 @@ class TestStoredTiers:
         assert stored_brackets(store, BINANCE, "BTC", JULY).rate.tolist() == [0.02, 0.04]
         assert stored_brackets(store, BINANCE, "ETH", JULY).source.endswith("2026-09")
 
-    def test_that_make_no_sense_are_not_used_and_that_is_said(self) -> None:
-        told = tiers(JUNE, (10.0, 50_000.0), (0.01, 0.02), (40.0, 20.0))
-        brackets = brackets_of(BINANCE, "BTC", told)
+    def test_that_make_no_sense_are_not_used_and_that_is_reported(self) -> None:
+        result = tiers(JUNE, (10.0, 50_000.0), (0.01, 0.02), (40.0, 20.0))
+        brackets = brackets_of(BINANCE, "BTC", result)
         assert brackets.rate.tolist() == BTC.rate.tolist()
         assert "the reported tiers are not used: brackets of BTCUSDT must start at 0" in brackets.source
 
@@ -198,7 +198,7 @@ class TestHyperliquidsOwnBracket:
         assert june.source == "hyperliquid SOL: maintenance is half the initial margin at 20x"
         assert stored_brackets(store, self.HYPERLIQUID, "SOL", JULY).rate.tolist() == [0.05]
 
-    def test_that_was_told_only_later_is_better_than_the_default(self, store: Store) -> None:
+    def test_that_was_reported_only_later_is_better_than_the_default(self, store: Store) -> None:
         store_markets(store.database, [market_of(JULY, 10)])
         assert stored_brackets(store, self.HYPERLIQUID, "SOL", JUNE).rate.tolist() == [0.05]
 

@@ -11,8 +11,7 @@ from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.feed_files import stored, write
 
 PX = 77_000.0
@@ -32,7 +31,9 @@ def bars(tmp_path: Path, volume: float, quote: float, wrong: int = 0) -> Path:
     return write(tmp_path, ["ts,open,high,low,close,volume,quote_volume", *rows])
 
 
-def held(tmp_path: Path, coins: float | None, usd: float | None, price: bool = False, wrong: int = 0) -> Path:
+def holdings(
+    tmp_path: Path, coins: float | None, usd: float | None, price: bool = False, wrong: int = 0
+) -> Path:
     """Open interest, in the first `wrong` rows a tenth of its coins."""
     columns = {"open_interest": coins, "open_interest_usd": usd, "price": PX if price else None}
     given_columns = {name: value for name, value in columns.items() if value is not None}
@@ -110,7 +111,7 @@ def test_open_interest_in_another_unit_is_refused_by_that_unit(
 ) -> None:
     if known == "in the lake":
         import_feed(store, bars(tmp_path, 100, 100 * PX), "okx", "BTC")
-    path = held(tmp_path, coins, usd, price=known == "in the file")
+    path = holdings(tmp_path, coins, usd, price=known == "in the file")
     mapping = (
         {name: name for name in ("ts", "open_interest", "open_interest_usd", "price")}
         if known == "in the file"
@@ -122,7 +123,7 @@ def test_open_interest_in_another_unit_is_refused_by_that_unit(
 
 
 def test_a_few_wrong_rows_of_open_interest_show_beside_their_neighbours(store: Store, tmp_path: Path) -> None:
-    import_feed(store, held(tmp_path, 90_000, 90_000 * PX, wrong=3), "binance", "BTC")
+    import_feed(store, holdings(tmp_path, 90_000, 90_000 * PX, wrong=3), "binance", "BTC")
     kept = stored(store, "open_interest", "binance", "BTC")
     assert kept["open_interest"].to_list() == [90_000.0] * (COUNT - 3)
 
@@ -133,7 +134,7 @@ def test_a_few_wrong_rows_of_open_interest_show_beside_their_neighbours(store: S
 def test_a_single_column_in_another_unit_shows_beside_what_is_traded(
     store: Store, tmp_path: Path, coins: float | None, usd: float | None, seems: str
 ) -> None:
-    path = held(tmp_path, coins, usd)
+    path = holdings(tmp_path, coins, usd)
     summary = import_feed(store, path, "okx", "BTC")
     assert any("could not be checked" in remark for remark in summary.remarks)
     import_feed(store, bars(tmp_path, 3_000, 3_000 * PX), "binance", "BTC")
@@ -144,7 +145,7 @@ def test_a_single_column_in_another_unit_shows_beside_what_is_traded(
 def test_candles_beside_which_stored_open_interest_is_absurd_warn_in_the_headline(
     store: Store, tmp_path: Path
 ) -> None:
-    import_feed(store, held(tmp_path, None, 90_000), "binance", "BTC")
+    import_feed(store, holdings(tmp_path, None, 90_000), "binance", "BTC")
     summary = import_feed(store, bars(tmp_path, 3_000, 3_000 * PX), "binance", "BTC")
     assert "WARNING" in summary.describe()[0]
 
@@ -152,24 +153,24 @@ def test_candles_beside_which_stored_open_interest_is_absurd_warn_in_the_headlin
 def test_contracts_taken_for_coins_show_beside_what_is_traded(store: Store, tmp_path: Path) -> None:
     import_feed(store, bars(tmp_path, 3_000, 3_000 * PX), "okx", "BTC")
     with pytest.raises(TableRefused, match="contracts of less than a coin"):
-        import_feed(store, held(tmp_path, 9_000_000, None), "okx", "BTC")
-    import_feed(store, held(tmp_path, 90_000, None), "okx", "BTC")
+        import_feed(store, holdings(tmp_path, 9_000_000, None), "okx", "BTC")
+    import_feed(store, holdings(tmp_path, 90_000, None), "okx", "BTC")
 
 
 @pytest.mark.parametrize(
     ("coins", "usd"), [(90_000, 90_000 * PX), (9_000_000, 90_000 * PX), (90_000 * PX, 90_000)]
 )
-def test_two_columns_without_any_price_beside_them_are_said_to_be_unchecked(
+def test_two_columns_without_any_price_beside_them_are_reported_as_unchecked(
     store: Store, tmp_path: Path, coins: float, usd: float
 ) -> None:
-    summary = import_feed(store, held(tmp_path, coins, usd), "okx", "BTC")
+    summary = import_feed(store, holdings(tmp_path, coins, usd), "okx", "BTC")
     assert any(
         "could not be checked" in remark and f"{usd / coins:.4g} USD" in remark for remark in summary.remarks
     )
 
 
 def test_a_map_of_more_than_a_market_can_hold_warns(store: Store, tmp_path: Path) -> None:
-    import_feed(store, held(tmp_path, None, 2e11), "okx", "BTC")
+    import_feed(store, holdings(tmp_path, None, 2e11), "okx", "BTC")
     import_feed(store, bars(tmp_path, 3_000_000, 3_000_000 * PX), "okx", "BTC")
     at = datetime.fromtimestamp(times()[-1] + 3600, UTC)
     assert any(
@@ -178,9 +179,9 @@ def test_a_map_of_more_than_a_market_can_hold_warns(store: Store, tmp_path: Path
 
 
 def test_open_interest_beyond_a_market_warns_in_the_headline(store: Store, tmp_path: Path) -> None:
-    assert "200 billion" in import_feed(store, held(tmp_path, None, 2e11), "okx", "ETH").describe()[0]
-    assert "6 trillion" in import_feed(store, held(tmp_path, None, 6e12), "okx", "SOL").describe()[0]
-    assert "WARNING" not in import_feed(store, held(tmp_path, None, 6e9), "okx", "XRP").describe()[0]
+    assert "200 billion" in import_feed(store, holdings(tmp_path, None, 2e11), "okx", "ETH").describe()[0]
+    assert "6 trillion" in import_feed(store, holdings(tmp_path, None, 6e12), "okx", "SOL").describe()[0]
+    assert "WARNING" not in import_feed(store, holdings(tmp_path, None, 6e9), "okx", "XRP").describe()[0]
 
 
 def test_a_file_of_two_markets_without_their_names_is_refused(store: Store, tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_the_remedy_of_leaving_the_column_out_works(store: Store, tmp_path: Path
 
 
 @pytest.mark.parametrize("rate", ["1.5", "-2", "1e308"])
-def test_funding_of_more_than_all_that_is_held_is_left_out_or_refused(
+def test_funding_of_more_than_all_open_interest_is_left_out_or_refused(
     store: Store, tmp_path: Path, rate: str
 ) -> None:
     good = [f"{ts},0.0001" for ts in times()]
@@ -231,7 +232,7 @@ def rates(tmp_path: Path, values: list[float]) -> Path:
         (0.0, COUNT, 1.0, False),
     ],
 )
-def test_many_rows_that_differ_from_the_stored_ones_are_refused_and_a_few_said(
+def test_many_rows_that_differ_from_the_stored_ones_are_refused_and_a_few_reported(
     store: Store, tmp_path: Path, before: float, wrong: int, factor: float, refused: bool
 ) -> None:
     import_feed(store, rates(tmp_path, [before] * COUNT), "okx", "BTC")
@@ -245,7 +246,7 @@ def test_many_rows_that_differ_from_the_stored_ones_are_refused_and_a_few_said(
     assert any("replaced" in remark for remark in summary.remarks) == (refused or wrong == 2)
 
 
-def test_bars_of_another_length_are_not_held_against_the_stored_ones(store: Store, tmp_path: Path) -> None:
+def test_bars_of_another_length_are_not_compared_with_the_stored_ones(store: Store, tmp_path: Path) -> None:
     import_feed(store, bars(tmp_path, 100, 100 * PX), "okx", "BTC")
     rows = [f"{times()[0] + 14400 * at},{PX},{PX},{PX},{PX},400" for at in range(COUNT // 4)]
     import_feed(store, write(tmp_path, ["ts,open,high,low,close,volume", *rows]), "okx", "BTC")

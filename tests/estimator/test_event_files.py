@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.estimator.feeds.imports import import_feed, read_feed, series_in
+from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.store import Store
 from tests.estimator.feed_files import stored, write
@@ -55,20 +55,28 @@ def test_the_recorded_tiers_of_binance_are_read_with_the_month_of_their_name(
 
 @pytest.mark.recorded
 @pytest.mark.parametrize(
-    ("route", "dataset", "column", "first"),
+    ("route", "coin", "dataset", "column", "first"),
     [
-        ("/futures/data/openInterestHist", "open_interest", "open_interest", 286060.674),
-        ("/fapi/v1/fundingRate", "funding", "rate", -0.0002227),
-        ("/futures/data/takerlongshortRatio", "ratios", "ratio", 1.2946),
+        ("/futures/data/openInterestHist", "LTC", "open_interest", "open_interest", 286060.674),
+        ("/fapi/v1/fundingRate", "BTC", "funding", "rate", -0.0002227),
+        ("/futures/data/takerlongshortRatio", "BTC", "ratios", "ratio", 1.2946),
     ],
 )
 def test_recorded_answers_of_binance_saved_to_a_file_are_recognised(
-    recorded: Path, tmp_path: Path, route: str, dataset: str, column: str, first: float
+    recorded: Path,
+    store: Store,
+    tmp_path: Path,
+    route: str,
+    coin: str,
+    dataset: str,
+    column: str,
+    first: float,
 ) -> None:
     calls = json.loads(gzip.decompress((recorded / "cex" / "binance-rest" / "http.json.gz").read_bytes()))
     answers = [call["data"] for call in calls["routes"][route]["GET"] if len(call["data"] or ()) > 2]
     path = write(tmp_path, [json.dumps(answers[0])], "answer.json")
-    assert series_in(read_feed(path)[0], path)[dataset][column][0] == first
+    import_feed(store, path, "binance", coin)
+    assert stored(store, dataset, "binance", coin)[column][0] == first
 
 
 def test_the_side_is_that_of_the_position_and_not_of_the_order(store: Store, tmp_path: Path) -> None:
@@ -81,7 +89,7 @@ def test_the_side_is_that_of_the_position_and_not_of_the_order(store: Store, tmp
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ([SELL, BUY.replace("61000", "0")], "row 2, column 'price': 0.0 is not above zero"),
         ([SELL, BUY.replace("BUY", "HOLD")], "row 2, column 'side': 'HOLD' is not BUY or SELL"),
@@ -89,16 +97,16 @@ def test_the_side_is_that_of_the_position_and_not_of_the_order(store: Store, tmp
     ],
 )
 def test_forced_orders_that_cannot_be_right_are_refused(
-    store: Store, tmp_path: Path, lines: list[str], said: str
+    store: Store, tmp_path: Path, lines: list[str], message: str
 ) -> None:
     with pytest.raises(TableRefused) as refused:
         import_feed(store, write(tmp_path, lines), "binance", "BTC")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert stored(store, "liquidations", "binance", "BTC").is_empty()
 
 
 @pytest.mark.parametrize(
-    ("rows", "name", "said"),
+    ("rows", "name", "message"),
     [
         ([[0, 5, 0.1, 5]], "tiers.json", "put it into the name"),
         ([[0, 5, 0.1, 5], [7, 9, 0.2, 4]], "tiers_2026-09.json", "must follow one another"),
@@ -108,14 +116,14 @@ def test_forced_orders_that_cannot_be_right_are_refused(
     ],
 )
 def test_tiers_that_cannot_be_right_are_refused(
-    store: Store, tmp_path: Path, rows: list[list[float]], name: str, said: str
+    store: Store, tmp_path: Path, rows: list[list[float]], name: str, message: str
 ) -> None:
     path = write(tmp_path, [json.dumps({**TIERS, "tiers": {"BTC/USDT:USDT": rows}})], name)
     with pytest.raises(TableRefused) as refused:
         import_feed(store, path, "binance", "BTC")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_tiers_are_dated_to_the_day_where_the_name_says_it(store: Store, tmp_path: Path) -> None:
+def test_tiers_are_dated_to_the_day_where_the_name_states_it(store: Store, tmp_path: Path) -> None:
     import_feed(store, write(tmp_path, [json.dumps(TIERS)], "tiers_2026-09-15.json"), "binance", "BTC")
     assert stored(store, "tiers", "binance", "BTC")["ts"][0] == datetime(2026, 9, 15, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A venue through ccxt: all its addresses lead where they are told to, and its clock is its own."""
+"""A venue through ccxt: all its addresses lead where they should, and its clock is its own."""
 
 import asyncio
 import gzip
@@ -67,7 +67,7 @@ async def test_ccxt_goes_by_the_venues_clock() -> None:
         assert abs(reader.api.seconds() - NOW_MS // 1000) < 60
 
 
-async def test_a_venue_that_tells_no_time_goes_by_ours() -> None:
+async def test_a_venue_that_sends_no_time_goes_by_ours() -> None:
     async with Exchange(VENUES["kraken"]) as reader:
         assert abs(await reader.now_ms() - 1000 * time.time()) < 60_000
 
@@ -169,11 +169,11 @@ async def test_a_body_without_an_end_is_given_up() -> None:
 @pytest.mark.parametrize("size", [None, "", "0", "-0.01", "1e308", "9" * 400, "nan"])
 async def test_a_size_of_contracts_that_cannot_be_is_refused(size: Any) -> None:
     where = "/api/v5/public/instruments"
-    told = json.loads(json.dumps(OKX[where]({"instType": "SWAP"}) if callable(OKX[where]) else OKX[where]))
-    for market in told["data"]:
+    found = json.loads(json.dumps(OKX[where]({"instType": "SWAP"}) if callable(OKX[where]) else OKX[where]))
+    for market in found["data"]:
         market["ctVal"] = size
     async with (
-        serving_routes({**OKX, where: told}) as served,
+        serving_routes({**OKX, where: found}) as served,
         Exchange(VENUES["okx"], served.base_url, QUICK) as reader,
     ):
         with pytest.raises((BadAnswer, UnknownMarket)):

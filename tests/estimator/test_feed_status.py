@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.feeds.status import SeriesStatus, deaf_between, feed_status, gaps_of, status_table
+from liqtruth.estimator.feeds.status import (
+    SeriesStatus,
+    feed_status,
+    gaps_of,
+    status_table,
+    unrecorded_between,
+)
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.storage.store import Store
-from tests.estimator.markets import HOUR, START, candles, held
+from tests.estimator.markets import HOUR, START, candles, holdings
 
 NOW = START + 30 * HOUR
 
@@ -33,7 +39,7 @@ def test_an_empty_store_has_no_series(store: Store) -> None:
     assert feed_status(store, NOW).series == ()
 
 
-def test_rows_span_age_gaps_and_source_are_told(store: Store) -> None:
+def test_rows_span_age_gaps_and_source_are_reported(store: Store) -> None:
     keep(store, "candles", pl.concat([candles(START, 3600, 4), candles(START + 7 * HOUR, 3600, 3)]))
     found = one(store, "candles")
     assert (found.rows, found.first, found.last) == (7, START, START + 9 * HOUR)
@@ -50,14 +56,14 @@ def test_series_from_the_sandbox_are_synthetic(store: Store) -> None:
 def test_findings_of_the_checks_stand_with_the_open_interest(store: Store) -> None:
     keep(store, "candles", candles(START, 3600, 24))
     coins = [1000.0] * 12 + [1e6] * 13
-    keep(store, "open_interest", held([START + n * HOUR for n in range(25)], coins))
+    keep(store, "open_interest", holdings([START + n * HOUR for n in range(25)], coins))
     found = one(store, "open_interest")
-    assert any("changes its unit" in said for said in found.findings)
+    assert any("changes its unit" in message for message in found.findings)
     assert any("changes its unit" in line for line in feed_status(store, NOW).describe())
 
 
-def test_a_stream_that_told_nothing_is_listed_with_how_long_it_was_heard(store: Store) -> None:
-    """Heard for 3 and 5 hours with 2 deaf ones between, last an hour ago: silence, not ignorance."""
+def test_a_stream_that_reported_nothing_is_listed_with_how_long_it_was_recorded(store: Store) -> None:
+    """Recorded for 3 and 5 hours with 2 unrecorded ones between, last an hour ago: silence, not ignorance."""
     keep(store, "listening", span(19, 22))
     keep(store, "listening", span(24, 29))
     found = one(store, "liquidations")
@@ -102,12 +108,12 @@ def test_a_series_that_goes_on_in_shorter_steps_has_no_gap() -> None:
 
 def test_spans_that_overlap_leave_no_deafness() -> None:
     spans = pl.concat([span(0, 5), span(1, 2), span(4, 6)])
-    assert deaf_between(spans) == (0, 0.0)
+    assert unrecorded_between(spans) == (0, 0.0)
 
 
 def test_the_table_has_a_row_per_series_and_names_each_market_once(store: Store) -> None:
     keep(store, "candles", candles(START, 3600, 4))
-    keep(store, "open_interest", held([START, START + HOUR], [1.0, 1.0]))
+    keep(store, "open_interest", holdings([START, START + HOUR], [1.0, 1.0]))
     table = status_table(feed_status(store, NOW + timedelta(days=5)))
     assert table.row_count == 2
     assert list(table.columns[0].cells) == ["okx", ""]

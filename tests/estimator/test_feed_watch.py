@@ -1,10 +1,11 @@
-"""A watch brings what venues do not keep; who fails is said once and stops no other; a kill loses nothing stored."""
+"""A watch brings what venues do not keep; a failure is reported once and stops no other; a kill loses nothing."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -77,12 +78,14 @@ def test_a_second_watch_brings_only_what_is_new(store: Store, once: FeedWatchPla
     assert again.venues[1].new_rows["candles"] == 0
 
 
-def test_one_venue_that_fails_is_told_once_and_stops_no_other(store: Store, served: SandboxServer) -> None:
+def test_one_venue_that_fails_is_reported_once_and_stops_no_other(
+    store: Store, served: SandboxServer
+) -> None:
     """The sandbox serves no Gate."""
-    report, told = watched(store, plan(served, "gate,hyperliquid"))
+    report, found = watched(store, plan(served, "gate,hyperliquid"))
     gate, other = report.venues
     assert gate.rounds == gate.failed_rounds >= 2
-    assert told.count(("gate", "venue_failing")) == 1
+    assert found.count(("gate", "venue_failing")) == 1
     assert "gate" in gate.last_error
     assert other.failed_rounds == 0
     assert rows(store, "hyperliquid", "candles") > 200
@@ -100,30 +103,39 @@ def test_a_watch_that_ends_before_anything_was_read_ends_with_3(store: Store, se
     assert all(venue.unread for venue in report.venues)
 
 
-def test_a_venue_that_answered_with_web_pages_recovers_and_says_so(
+def test_a_venue_that_answered_with_web_pages_recovers_and_states_it(
     store: Store, small_market: Market
 ) -> None:
     faults = Faults(rate_html=1.0)
-    with serving_in_thread(small_market, weight_per_minute=None, faults=faults) as server:
-        well = threading.Timer(2.0, lambda: setattr(faults, "rate_html", 0.0))
-        well.start()
-        report, told = watched(store, plan(server, "binance", rounds=8))
-        well.join()
+    with (
+        serving_in_thread(small_market, weight_per_minute=None, faults=faults) as server,
+        structlog.testing.capture_logs() as lines,
+    ):
+
+        def answer_soundly() -> None:
+            while not any(line["event"] == "venue_failing" for line in lines):
+                time.sleep(0.01)
+            faults.rate_html = 0.0
+
+        sound = threading.Thread(target=answer_soundly, daemon=True)
+        sound.start()
+        report = watch_feeds(store, plan(server, "binance", rounds=4))
+        sound.join(timeout=60)
     [venue] = report.venues
     assert 0 < venue.failed_rounds < venue.rounds
     assert "did not give" in venue.last_error
-    events = [event for _, event in told]
+    events = [line["event"] for line in lines]
     assert events.index("venue_failing") < events.index("venue_recovered")
     assert events.count("venue_failing") == 1
     assert rows(store, "binance", "candles") > 200
 
 
-def test_a_coin_that_is_not_listed_is_told_and_the_others_are_collected(
+def test_a_coin_that_is_not_listed_is_reported_and_the_others_are_collected(
     store: Store, served: SandboxServer
 ) -> None:
     asked = plan(served, "hyperliquid")
-    report, told = watched(store, FeedWatchPlan(**{**vars(asked), "coins": ("NOSUCH", "BTC")}))
-    assert told.count(("hyperliquid", "coin_not_listed")) == 1
+    report, found = watched(store, FeedWatchPlan(**{**vars(asked), "coins": ("NOSUCH", "BTC")}))
+    assert found.count(("hyperliquid", "coin_not_listed")) == 1
     assert "has no perpetual NOSUCH" in report.venues[0].remarks[0]
     assert rows(store, "hyperliquid", "candles") > 200
 
@@ -155,8 +167,8 @@ def test_what_came_before_a_signal_is_stored_and_the_next_watch_goes_on(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as watch:
         assert watch.stderr is not None
-        heard = iter(watch.stderr.readline, "")
-        assert any('"polled"' in line for _, line in zip(range(3), heard, strict=False))
+        received = iter(watch.stderr.readline, "")
+        assert any('"polled"' in line for _, line in zip(range(3), received, strict=False))
         os.kill(watch.pid, signum)
         out, _ = watch.communicate(timeout=300)
     assert watch.returncode == code

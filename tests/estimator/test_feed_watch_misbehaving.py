@@ -9,8 +9,8 @@ from liqtruth.estimator.feeds.watch import FeedWatchPlan
 from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.sandbox.http.misbehaviour import ELSEWHERE, VALUES, WHOLE
-from liqtruth.sandbox.market.centralised import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.storage.store import Store
 from tests.estimator.test_feed_watch import plan, rows, watched
@@ -37,7 +37,7 @@ def three_venues() -> Market:
 
 @pytest.fixture
 def spoiling(three_venues: Market) -> Iterator[SandboxServer]:
-    """Three venues that answer soundly until they are told otherwise."""
+    """Three venues that answer soundly until they misbehave."""
     with serving_in_thread(three_venues, weight_per_minute=None) as server:
         yield server
         assert server.requests[ELSEWHERE] == 0, "a redirect was followed"

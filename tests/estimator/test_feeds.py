@@ -177,25 +177,25 @@ def test_an_unknown_coin_names_those_that_are_near(store: Store, served: Sandbox
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"venue": "mtgox"}, "'mtgox'; known: binance"),
         ({"interval": "7m"}, "'7m'; known: 1m, 5m, 15m"),
     ],
 )
-def test_a_name_that_is_not_offered_is_refused(store: Store, options: dict[str, str], said: str) -> None:
+def test_a_name_that_is_not_offered_is_refused(store: Store, options: dict[str, str], message: str) -> None:
     named = {"venue": "binance", **options}
-    with pytest.raises(UnknownChoice, match=said):
+    with pytest.raises(UnknownChoice, match=message):
         fetch(store, coin="BTC", days=1, **named)  # type: ignore[arg-type]
 
 
-def test_a_venue_without_a_live_door_says_where_its_series_come_from(store: Store) -> None:
+def test_a_venue_without_a_live_door_states_where_its_series_come_from(store: Store) -> None:
     with pytest.raises(BadInput, match=r"bitmex cannot be fetched.*ccxt.*feed import.*binance"):
         fetch(store, "bitmex", "BTC", 1)
 
 
 def test_a_fetch_needs_a_day(store: Store) -> None:
-    with pytest.raises(BadInput, match="0 days"):
+    with pytest.raises(BadInput, match="days must be at least 1, got 0"):
         fetch(store, "binance", "BTC", 0)
 
 

@@ -13,11 +13,11 @@ def test_the_table_of_venues_is_for_people_and_for_programs(run: Run) -> None:
     shown = run("feed", "venues").stdout
     assert all(name in shown for name in VENUES)
     assert "from files only" in shown
-    told = json.loads(run("feed", "venues", "--json").stdout)
-    assert [row["venue"] for row in told] == list(VENUES)
+    found = json.loads(run("feed", "venues", "--json").stdout)
+    assert [row["venue"] for row in found] == list(VENUES)
 
 
-def test_one_venue_of_two_that_fails_is_told_on_stderr_and_by_the_exit_code(
+def test_one_venue_of_two_that_fails_is_reported_on_stderr_and_by_the_exit_code(
     run: Run, served: SandboxServer
 ) -> None:
     """This sandbox serves no Bybit."""
@@ -32,14 +32,14 @@ def test_one_venue_of_two_that_fails_is_told_on_stderr_and_by_the_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["mtgox", "BTC"], "unknown venue 'mtgox'"),
         (["binance,bitmex", "BTC"], "bitmex cannot be fetched"),
         (["binance", "BTC", "--interval", "7m"], "interval of binance '7m'"),
     ],
 )
-def test_what_is_not_offered_is_bad_input_in_one_line(run: Run, words: list[str], said: str) -> None:
+def test_what_is_not_offered_is_bad_input_in_one_line(run: Run, words: list[str], message: str) -> None:
     done = run("feed", "fetch", *words, code=2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""

@@ -1,4 +1,4 @@
-"""Several venues at once: what one does wrong is told of it alone, and what is stored is not asked for again.
+"""Several venues at once: what one does wrong is reported of it alone, and what is stored is not asked for again.
 
 The venues are specified payloads on real sockets (`specified.py`); their numbers are invented.
 """
@@ -17,12 +17,11 @@ from aiohttp import web
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.feeds.fetch import FetchSummary, fetch_all
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.heatmap.text import of_ms
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.specified import (
     BAR_MS,
     BITGET,
@@ -108,8 +107,8 @@ FAULTS = [
 # ------------------------------------------------------------------------------------------------ faults
 
 
-@pytest.mark.parametrize(("fault", "said"), FAULTS)
-def test_a_venue_that_fails_stops_no_other(store: Store, fault: Any, said: str) -> None:
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_a_venue_that_fails_stops_no_other(store: Store, fault: Any, message: str) -> None:
     with served_in_thread({**THREE, OKX_TIME: fault}) as served:
         summary = fetched(store, served, "bitget,okx,hyperliquid")
     bitget, okx, hyperliquid = summary.reports
@@ -117,13 +116,13 @@ def test_a_venue_that_fails_stops_no_other(store: Store, fault: Any, said: str) 
     assert [stored(store, name, "candles").height for name in ("bitget", "okx", "hyperliquid")] == [1, 0, 1]
     [failure] = summary.failures
     assert failure.startswith(f"okx ({served.base_url}) did not give the time")
-    assert said in failure
+    assert message in failure
     assert "\n" not in failure
     assert summary.exit_code == 3
 
 
-@pytest.mark.parametrize(("fault", "said"), FAULTS)
-def test_a_series_that_fails_stops_no_other_of_its_venue(store: Store, fault: Any, said: str) -> None:
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_a_series_that_fails_stops_no_other_of_its_venue(store: Store, fault: Any, message: str) -> None:
     with served_in_thread({**THREE, OKX_OI: fault}) as served:
         summary = fetched(store, served, "okx,hyperliquid")
     okx = summary.reports[0]
@@ -136,7 +135,7 @@ def test_a_series_that_fails_stops_no_other_of_its_venue(store: Store, fault: An
     ]
     [failure] = okx.failed
     assert "open_interest of BTC" in failure
-    assert said in failure
+    assert message in failure
     assert (okx.exit_code, summary.exit_code, stored(store, "okx", "candles").height) == (3, 3, 1)
     with served_in_thread(THREE) as served:
         again = fetched(store, served, "okx,hyperliquid")
@@ -144,7 +143,7 @@ def test_a_series_that_fails_stops_no_other_of_its_venue(store: Store, fault: An
     assert stored(store, "okx", "open_interest").height == 1
 
 
-def test_a_value_that_cannot_be_is_left_out_and_said_and_the_rest_is_stored(store: Store) -> None:
+def test_a_value_that_cannot_be_is_left_out_and_reported_and_the_rest_is_stored(store: Store) -> None:
     candle = [str(BAR_MS), *"1 -2 3 1 1 1 1 1".split()]  # noqa: SIM905
     wrong = {**OKX, "/api/v5/market/candles": {"code": "0", "data": [candle]}}
     with served_in_thread(wrong) as served:
@@ -156,22 +155,22 @@ def test_a_value_that_cannot_be_is_left_out_and_said_and_the_rest_is_stored(stor
     assert not stored(store, "okx", "open_interest").is_empty()
 
 
-def with_holes(told: Any, hole: Any) -> Any:
+def with_holes(result: Any, hole: Any) -> Any:
     """An answer with something that is no row before the rows of each of its lists."""
-    if isinstance(told, dict):
-        return {name: with_holes(value, hole) for name, value in told.items()}
-    if not isinstance(told, list):
-        return told
-    is_rows = bool(told) and all(isinstance(row, dict | list) for row in told)
-    return [*([hole] * is_rows), *(with_holes(row, hole) for row in told)]
+    if isinstance(result, dict):
+        return {name: with_holes(value, hole) for name, value in result.items()}
+    if not isinstance(result, list):
+        return result
+    is_rows = bool(result) and all(isinstance(row, dict | list) for row in result)
+    return [*([hole] * is_rows), *(with_holes(row, hole) for row in result)]
 
 
 def holed(answer: Any, hole: Any) -> Any:
-    def told(query: Mapping[str, Any]) -> web.Response:
+    def result(query: Mapping[str, Any]) -> web.Response:
         sound = answer(query) if callable(answer) else answer
         return web.json_response(with_holes(sound, hole))
 
-    return told
+    return result
 
 
 NOT_HOLED = ("time", "timestamp", "/info")
@@ -184,7 +183,9 @@ Kraken tells no time: its hour is never now."""
 def test_one_row_that_is_none_takes_no_other_with_it(tmp_path: Path, name: str, hole: Any) -> None:
     """In the list of markets and in every series of every venue; of tiers all are wanted or none."""
     sound = BY_VENUE[name]
-    broken = {path: told if path.endswith(NOT_HOLED) else holed(told, hole) for path, told in sound.items()}
+    broken = {
+        path: result if path.endswith(NOT_HOLED) else holed(result, hole) for path, result in sound.items()
+    }
     rows = []
     for number, routes in enumerate((sound, broken)):
         with (
@@ -216,12 +217,12 @@ def test_what_no_venue_can_be_asked_is_refused_before_any_is(store: Store) -> No
         assert served.asked == []
 
 
-def test_progress_is_told_of_each_venue_up_to_its_end(store: Store) -> None:
-    told: list[tuple[str, float]] = []
+def test_progress_is_reported_of_each_venue_up_to_its_end(store: Store) -> None:
+    result: list[tuple[str, float]] = []
     with served_in_thread({**THREE, OKX_TIME: page_of_html}) as served:
-        fetched(store, served, "bitget,okx", on_progress=lambda name, share: told.append((name, share)))
+        fetched(store, served, "bitget,okx", on_progress=lambda name, share: result.append((name, share)))
     for name in ("bitget", "okx"):
-        shares = [share for venue, share in told if venue == name]
+        shares = [share for venue, share in result if venue == name]
         assert shares == sorted(shares)
         assert shares[-1] == 1.0
 
@@ -242,7 +243,7 @@ def hours_of_mexc(missing: set[int]) -> Routes:
     return {**MEXC, "/api/v1/contract/kline/BTC_USDT": klines}
 
 
-def test_a_gap_is_told_and_only_the_gap_is_asked_for_again(store: Store) -> None:
+def test_a_gap_is_reported_and_only_the_gap_is_asked_for_again(store: Store) -> None:
     path = "/api/v1/contract/kline/BTC_USDT"
     with served_in_thread(hours_of_mexc({9, 10, 15})) as served:
         candles = fetched(store, served, "mexc").reports[0].series[0]
@@ -338,9 +339,9 @@ def test_tiers_that_did_not_change_are_stored_once(store: Store) -> None:
     path, clock = "/api/v2/mix/market/query-position-lever", "/api/v2/public/time"
     tier = BITGET[path]["data"][0]  # type: ignore[index]
     for minute, rate in enumerate(("0.004", "0.004", "0.005")):
-        told = {"code": "00000", "data": [{**tier, "keepMarginRate": rate}]}
+        result = {"code": "00000", "data": [{**tier, "keepMarginRate": rate}]}
         at = {"code": "00000", "data": {"serverTime": str(NOW_MS + 60_000 * minute)}}
-        with served_in_thread({**BITGET, path: told, clock: at}) as served:
+        with served_in_thread({**BITGET, path: result, clock: at}) as served:
             fetched(store, served, "bitget")
     tiers = stored(store, "bitget", "tiers")
     assert tiers["maintenance_margin_rate"].to_list() == [0.004, 0.005]
@@ -353,7 +354,7 @@ def test_an_inverse_market_is_marked(store: Store) -> None:
     assert "ETH/USD:ETH is inverse" in report.remarks[0]
 
 
-def test_a_depth_that_was_asked_beyond_is_told_once_per_depth(store: Store) -> None:
+def test_a_depth_that_was_asked_beyond_is_reported_once_per_depth(store: Store) -> None:
     with served_in_thread(OKX) as served:
         report = fetched(store, served, "okx", days=100).reports[0]
     assert report.remarks == (

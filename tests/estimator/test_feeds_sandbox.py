@@ -17,8 +17,7 @@ from liqtruth.estimator.venues.table import VENUES, venues_named
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import true_positions
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.markets import market_of
 
 NAMES = ("binance", "bybit", "okx")

@@ -104,10 +104,10 @@ REMEDIES: dict[str, tuple[str, Given, Given]] = {
 
 @pytest.mark.parametrize("kind", REMEDIES)
 def test_a_remedy_that_an_error_names_is_one(run: Run, tmp_path: Path, kind: str) -> None:
-    said, (name, content, words), (better_name, better, better_words) = REMEDIES[kind]
+    message, (name, content, words), (better_name, better, better_words) = REMEDIES[kind]
     (tmp_path / name).write_bytes(content)
     refused = run("feed", "import", str(tmp_path / name), *words, code=2)
-    assert said in refused.stderr
+    assert message in refused.stderr
     (tmp_path / better_name).write_bytes(better)
     run("feed", "import", str(tmp_path / better_name), *better_words)
 

@@ -1,6 +1,8 @@
 """A file of aggregates becomes stored series, in our units and in order, and says what it was and what was repaired."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.feeds.imports import import_feed, read_feed, series_in
+from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.frames import RATIO_KINDS
-from liqtruth.heatmap.synthetic import any_synthetic
-from liqtruth.storage.store import Store
+from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.feed_files import BAR, CANDLES, bring, stored, write
 
 
@@ -80,38 +82,41 @@ def first_row(frame: pl.DataFrame) -> dict[str, Any]:
     ],
 )
 def test_each_recorded_okx_file_is_recognised(
-    recorded: Path, name: str, dataset: str, layout: str, rows: int, first: dict[str, Any]
+    recorded: Path, store: Store, name: str, dataset: str, layout: str, rows: int, first: dict[str, Any]
 ) -> None:
-    path = recorded / "cex" / "okx-sol" / name
-    table, found, repairs = read_feed(path)
-    frames = series_in(table, path)
-    assert (found.name, list(frames), frames[dataset].height) == (layout, [dataset], rows)
+    summary = import_feed(store, recorded / "cex" / "okx-sol" / name, "okx", "SOL")
+    brought = [(series.dataset, series.rows) for series in summary.series]
+    assert (summary.layout, brought) == (layout, [(dataset, rows)])
     in_usd = "open interest stands as USD in both columns: no coins are given"
-    assert repairs == ((in_usd,) if name == "open_interest.csv" else ())
-    row = first_row(frames[dataset])
-    assert row.pop("ts") == min(frames[dataset]["ts"])
+    assert (in_usd in summary.remarks) == (name == "open_interest.csv")
+    row = first_row(stored(store, dataset))
+    assert row.pop("ts") == summary.series[0].first
     assert row == first
 
 
-def test_an_okx_table_whose_oi_is_in_coins_keeps_its_coins(tmp_path: Path) -> None:
+def test_an_okx_table_whose_oi_is_in_coins_keeps_its_coins(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "open_interest.csv"
     path.write_text("ts,oi,oi_value\n1780000000000,1000,82000\n1780003600000,1100,91000\n")
-    frames = series_in(read_feed(path)[0], path)
-    assert frames["open_interest"]["open_interest"].to_list() == [1000.0, 1100.0]
-    assert frames["open_interest"]["open_interest_usd"].to_list() == [82000.0, 91000.0]
+    bring(store, path)
+    rows = stored(store, "open_interest")
+    assert rows["open_interest"].to_list() == [1000.0, 1100.0]
+    assert rows["open_interest_usd"].to_list() == [82000.0, 91000.0]
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
-def test_times_in_any_unit_of_the_epoch_are_read(tmp_path: Path, unit: int) -> None:
+def test_times_in_any_unit_of_the_epoch_are_read(store: Store, tmp_path: Path, unit: int) -> None:
     path = tmp_path / "funding.csv"
     path.write_text(f"ts,rate\n{1735689600 * unit},0.1\n{1735693200 * unit},0.2\n")
-    assert read_feed(path)[0]["ts"][0] == datetime(2025, 1, 1, tzinfo=UTC)
+    bring(store, path)
+    assert stored(store, "funding")["ts"][0] == datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.recorded
-def test_epoch_times_of_recorded_files_are_utc_although_a_column_beside_them_is_not(recorded: Path) -> None:
-    table, *_ = read_feed(recorded / "cex" / "okx-sol" / "open_interest.csv")
-    assert table["ts"][0] == datetime(2026, 5, 31, 15, tzinfo=UTC)
+def test_epoch_times_of_recorded_files_are_utc_although_a_column_beside_them_is_not(
+    recorded: Path, store: Store
+) -> None:
+    bring(store, recorded / "cex" / "okx-sol" / "open_interest.csv")
+    assert stored(store, "open_interest")["ts"][0] == datetime(2026, 5, 31, 15, tzinfo=UTC)
 
 
 @pytest.mark.recorded
@@ -166,8 +171,8 @@ def test_times_are_iso_or_epoch_and_utc_without_a_zone(
 
 def test_columns_of_any_name_are_read_through_a_mapping(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, ["when,last,contracts", "1785542400,10,7", "1785546000,12,8"])
-    said = bring(store, path, ts="when", price="last", open_interest="contracts")
-    assert said[0].endswith("columns as given, okx SOL")
+    message = bring(store, path, ts="when", price="last", open_interest="contracts")
+    assert message[0].endswith("columns as given, okx SOL")
     assert stored(store, "candles")["high"].to_list() == [12]
     assert stored(store, "open_interest")["open_interest"].to_list() == [7, 8]
 
@@ -206,29 +211,44 @@ def test_price_samples_become_bars_from_one_to_the_next(store: Store, tmp_path: 
 # ------------------------------------------------------------------------------------------ repair
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Path]]:
+    """A store for all examples of a property, and a folder for their files."""
+    folder = tmp_path_factory.mktemp("feed")
+    with Store.open(Settings(data_dir=folder / "data")) as store:
+        yield store, folder
+
+
+COINS = (f"C{number}" for number in count())
+"""A coin for each example."""
+
+
 @given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=4))
 def test_disorder_and_repeated_rows_change_nothing(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int], repeated: list[int]
+    lasting: tuple[Store, Path], order: list[int], repeated: list[int]
 ) -> None:
-    folder = tmp_path_factory.mktemp("feed")
-    tidy, *_ = read_feed(write(folder, [CANDLES, *(BAR.format(hour) for hour in range(6))]))
-    rows = [*order, *repeated]
-    untidy, _, repairs = read_feed(write(folder, [CANDLES, *(BAR.format(hour) for hour in rows)]))
-    assert untidy.equals(tidy)
+    store, folder = lasting
+    tidy, untidy = next(COINS), next(COINS)
+    import_feed(store, write(folder, [CANDLES, *map(BAR.format, range(6))]), "okx", tidy)
+    path = write(folder, [CANDLES, *map(BAR.format, [*order, *repeated])])
+    repairs = import_feed(store, path, "okx", untidy).remarks
+    assert stored(store, "candles", coin=untidy).equals(stored(store, "candles", coin=tidy))
     wanted = [f"{len(repeated)} repeated rows dropped"] if repeated else []
     assert list(repairs) == wanted + (
         ["rows were not in order of time: sorted"] if order != sorted(order) else []
     )
 
 
-def test_of_two_rows_of_one_time_the_later_one_counts_and_it_is_said(store: Store, tmp_path: Path) -> None:
+def test_of_two_rows_of_one_time_the_later_one_counts_and_it_is_reported(
+    store: Store, tmp_path: Path
+) -> None:
     path = write(tmp_path, ["ts,rate", "1785542400,0.1", "1785546000,0.2", "1785542400,0.3"])
     assert "  1 rows replaced by a later row of the same time" in bring(store, path)
     assert stored(store, "funding")["rate"].to_list() == [0.3, 0.2]
 
 
 @pytest.mark.parametrize(("source", "synthetic"), [("synthetic: the sandbox", True), ("okx", False)])
-def test_a_file_that_says_it_is_synthetic_stays_so(
+def test_a_file_that_states_it_is_synthetic_stays_so(
     store: Store, tmp_path: Path, source: str, synthetic: bool
 ) -> None:
     bars = [f"{BAR.format(hour)},{source}" for hour in range(3)]
@@ -236,7 +256,7 @@ def test_a_file_that_says_it_is_synthetic_stays_so(
     assert any_synthetic(store.lake.series_sources("candles", "okx", "SOL")) is synthetic
 
 
-def test_gaps_are_said(store: Store, tmp_path: Path) -> None:
+def test_gaps_are_reported(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path, [CANDLES, *(BAR.format(hour) for hour in (0, 1, 2, 6, 7))])
     assert bring(store, path)[-1] == "  1 gaps wider than 1.5 of the usual 60 min; the widest is 4.0 h"
 

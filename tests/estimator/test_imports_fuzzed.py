@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.feeds.imports import ImportSummary, import_feed
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 
 def _parquet() -> bytes:
@@ -104,9 +103,9 @@ def test_any_bytes_end_in_a_summary_or_in_one_line(
         content = content[:place] + new + content[place + gone :]
     path = one_store.lake.root.parent / "fuzzed.csv"
     path.write_bytes(content)
-    told = outcome(one_store, path, columns)
-    assert told
-    assert all(line.isprintable() for line in told)
+    found = outcome(one_store, path, columns)
+    assert found
+    assert all(line.isprintable() for line in found)
 
 
 def outcome(store: Store, path: Path, columns: dict[str, str]) -> list[str]:

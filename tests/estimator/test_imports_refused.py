@@ -62,20 +62,20 @@ REFUSED = {
         "row 2, column 'oi': 6300000000.0 is not below 1000, as this layout's unit has it",
     ),
     "an empty file": ([], "the file is empty"),
-    "a header alone": (["ts,rate"], "0 rows make no series"),
-    "one row": (["ts,rate", "1785542400,0.1"], "1 rows make no series; at least two are needed"),
+    "a header alone": (["ts,rate"], "a series must have at least two rows, got 0"),
+    "one row": (["ts,rate", "1785542400,0.1"], "a series must have at least two rows, got 1"),
 }
 
 
-@pytest.mark.parametrize(("lines", "said"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("lines", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_right_is_refused_in_one_line_and_leaves_nothing(
-    store: Store, tmp_path: Path, lines: list[str], said: str
+    store: Store, tmp_path: Path, lines: list[str], message: str
 ) -> None:
     path = write(tmp_path, lines)
     with pytest.raises(TableRefused) as refused:
         bring(store, path)
     assert str(refused.value).startswith(f"{path}: ")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert [found.name for found in store.lake.root.rglob("*") if found.is_file()] == ["id"]
     assert all(store.lake.series_coins(dataset) == [] for dataset in DATASETS)
@@ -162,7 +162,7 @@ def test_price_samples_are_known_by_their_two_columns(store: Store, tmp_path: Pa
 @pytest.mark.parametrize(
     "name", ["volCcyQuote", "quoteVol", "turnoverUsd", "Volume USD", "volume_quote", "trade_turnover"]
 )
-def test_quote_volume_under_any_known_name_is_held_against_the_volume(
+def test_quote_volume_under_any_known_name_is_compared_with_the_volume(
     store: Store, tmp_path: Path, name: str
 ) -> None:
     lines = [f"{CANDLES},{name}", *(f"{BAR.format(hour)},5000" for hour in range(3))]

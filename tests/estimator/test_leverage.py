@@ -11,6 +11,7 @@ from liqtruth.estimator.model.leverage import (
     MODELS,
     LeverageWeights,
     band_of,
+    bands_among,
     bell,
     tiers,
     weights_named,
@@ -66,7 +67,7 @@ def test_the_bell_is_a_cut_normal_on_whole_leverages() -> None:
     assert "mean after the cut 12.7x" in weights.note
 
 
-def test_a_cap_is_said() -> None:
+def test_a_cap_is_reported() -> None:
     capped = tiers().up_to(50)
     assert capped.weight == pytest.approx([0.2] * 5)
     assert "100x" in capped.note
@@ -91,8 +92,8 @@ def test_a_band_holds_its_leverage(leverage: float) -> None:
 
 
 def test_bands_are_found_by_a_leverage_in_them_in_their_order() -> None:
-    assert tiers().bands_of([100, 5, 5]) == ["5x", "100x"]
-    assert bell().bands_of([15, 2, 14.9]) == ["0-3x", "7-15x", "15-30x"]
+    assert bands_among("tiers", tiers().band, [100, 5, 5]) == ["5x", "100x"]
+    assert bands_among("bell", bell().band, [15, 2, 14.9]) == ["0-3x", "7-15x", "15-30x"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_leverage_that_the_model_has_not_is_refused_with_those_it_has(
     model: str, leverage: float, known: str
 ) -> None:
     with pytest.raises(UnknownChoice, match=f"unknown leverage of {model} '{leverage}x'; {known}"):
-        weights_named(model).bands_of([leverage])
+        bands_among(model, weights_named(model).band, [leverage])
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
@@ -138,7 +139,7 @@ def test_shares_of_a_leverage_below_1x_or_not_of_the_whole_are_refused() -> None
 @pytest.mark.parametrize("wanted", [float("nan"), float("inf"), -5.0, 0.5])
 def test_what_is_no_leverage_is_refused(wanted: float) -> None:
     with pytest.raises(BadInput, match="must be a number of at least 1, got "):
-        bell().bands_of([wanted])
+        bands_among("bell", bell().band, [wanted])
 
 
 def test_every_leverage_that_a_venue_does_not_allow_is_named() -> None:

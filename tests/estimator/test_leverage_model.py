@@ -14,12 +14,12 @@ from liqtruth.estimator.model.leverage_model import (
     CoinShares,
     LeverageModel,
     Provenance,
-    default_prior,
     from_json,
     known_models,
     leverage_model_named,
 )
 from liqtruth.heatmap.errors import BadInput
+from tests.estimator.shipped_prior import default_prior
 
 MADE = Provenance(datetime(2026, 11, 21, tzinfo=UTC), "liqtruth 0", "for a test")
 
@@ -42,7 +42,7 @@ def test_the_hash_is_of_the_content() -> None:
     assert model_of().hash == model_of().hash != model_of(short=((0.1, 0.2), (0.3, 0.2))).hash
 
 
-def test_the_shipped_prior_is_what_its_function_makes_and_says_that_it_is_not_fitted() -> None:
+def test_the_shipped_prior_is_what_its_function_makes_and_states_that_it_is_not_fitted() -> None:
     shipped = leverage_model_named()
     made = default_prior(shipped.provenance.made_at)
     assert (shipped.leverage, shipped.long, shipped.short) == (made.leverage, made.long, made.short)
@@ -67,7 +67,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (
             {"long": ((0.9, 0.2), (0.0, 0.0))},
@@ -77,17 +77,17 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ({"short": ((0.1, 0.2),)}, "mine: short needs 2 rows"),
         ({"rates": (1.0, 0.5)}, "mine: rates must be numbers that ascend from at least 0"),
         ({"leverage": (0.5, 10.0)}, "mine: leverage must be numbers that ascend from at least 1"),
-        ({"name": "a b"}, "'a b' is no name of a leverage model"),
+        ({"name": "a b"}, "must be of letters, digits, - and _, got 'a b'"),
     ],
 )
-def test_shares_that_are_none_are_refused(changes: dict[str, object], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_shares_that_are_none_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         model_of(**changes)
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"schema": "liqtruth.leverage_model/9"}'])
 def test_a_file_that_is_no_model_is_refused_with_its_place(content: bytes) -> None:
-    with pytest.raises(BadInput, match=r"bad\.json is no leverage model") as refused:
+    with pytest.raises(BadInput, match=r"bad\.json is not a leverage model") as refused:
         from_json(content, "bad.json")
     assert "\n" not in str(refused.value)
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         leverage_model_named(str(tmp_path / "none.json"))
 
 
-def test_the_hash_is_of_what_is_said_and_on_what_it_rests() -> None:
+def test_the_hash_covers_the_model_and_what_it_rests_on() -> None:
     model = model_of()
     made = model.provenance
     again = msgspec.structs.replace(made, made_at=made.made_at + timedelta(days=1), made_by="liqtruth 9")

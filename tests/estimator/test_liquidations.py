@@ -18,9 +18,9 @@ from liqtruth.estimator.feeds.liquidation_stream import Listener
 from liqtruth.estimator.feeds.liquidations import STREAMS
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.bounds import possible
+from liqtruth.estimator.venues.spec import Contract
 from liqtruth.estimator.venues.transport import Malformed
-from liqtruth.estimator.venues.units import Contract
-from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.errors import LeftOut
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.store import Store
 from tests.estimator.pushed import PushServer, pushing
@@ -64,7 +64,7 @@ CONTRACTS = {
 }
 
 
-def told(venue: str, message: str) -> list[tuple[Any, ...]]:
+def liquidations_in(venue: str, message: str) -> list[tuple[Any, ...]]:
     stream = STREAMS[venue]
     frame = stream.frame(stream.events(message), CONTRACTS[venue])
     assert dict(frame.schema) == dict(DATASETS["liquidations"].schema)
@@ -84,13 +84,13 @@ def told(venue: str, message: str) -> list[tuple[Any, ...]]:
     ],
 )
 def test_half_a_coin_at_60000_is_30000_usd_of_the_positions_side(venue: str, long: str, short: str) -> None:
-    assert told(venue, long) == [(NOON, "long", 60_000.0, 0.5, 30_000.0)]
-    assert told(venue, short) == [(NOON, "short", 60_000.0, 0.5, 30_000.0)]
+    assert liquidations_in(venue, long) == [(NOON, "long", 60_000.0, 0.5, 30_000.0)]
+    assert liquidations_in(venue, short) == [(NOON, "short", 60_000.0, 0.5, 30_000.0)]
 
 
 def test_a_forced_order_counts_what_was_filled_at_the_average_price() -> None:
-    assert told("binance", binance(z="0.2"))[0][2:4] == (60_000.0, 0.2)
-    assert told("binance", binance(ap="0", z="0"))[0][2:4] == (60_100.0, 0.5)
+    assert liquidations_in("binance", binance(z="0.2"))[0][2:4] == (60_000.0, 0.2)
+    assert liquidations_in("binance", binance(ap="0", z="0"))[0][2:4] == (60_100.0, 0.5)
 
 
 def test_two_equal_liquidations_in_one_message_are_two() -> None:
@@ -101,7 +101,7 @@ def test_two_equal_liquidations_in_one_message_are_two() -> None:
 
 
 def test_other_markets_are_left_out() -> None:
-    assert told("binance", binance(symbol="ETHUSDT")) == []
+    assert liquidations_in("binance", binance(symbol="ETHUSDT")) == []
 
 
 def test_a_thousand_of_the_venues_coins_are_one_of_ours() -> None:
@@ -150,7 +150,7 @@ def test_what_cannot_be_read_is_malformed(venue: str, message: str) -> None:
         ("okx", '{"event":"error","code":"60018","msg":"no such topic"}'),
     ],
 )
-def test_a_refused_subscription_says_why(venue: str, message: str) -> None:
+def test_a_refused_subscription_states_why(venue: str, message: str) -> None:
     with pytest.raises(BadAnswer, match="the subscription was refused: no such topic"):
         STREAMS[venue].events(message)
 
@@ -159,18 +159,18 @@ def test_a_refused_subscription_says_why(venue: str, message: str) -> None:
 
 
 class Listened:
-    """A listener on a store, and what it told."""
+    """A listener on a store, and the events that it reports."""
 
     def __init__(self, store: Store, venue: str, server: PushServer) -> None:
         self.store, self.venue = store, venue
-        self.told: list[str] = []
+        self.reports: list[str] = []
         self.now_ms = NOON_MS
         self.listener = Listener(
             STREAMS[venue],
             [CONTRACTS[venue]],
             "all of them",
             self.keep,
-            lambda event, **facts: self.told.append(event),
+            lambda event, **facts: self.reports.append(event),
             self.clock,
             base_url=server.url,
             first_wait_s=0.01,
@@ -203,26 +203,26 @@ def listen(
 ) -> tuple[Listened, PushServer]:
     async def run() -> tuple[Listened, PushServer]:
         async with pushing(*scripts) as server:
-            heard = Listened(store, venue, server)
-            await heard.until(lambda: done(heard, server))
-            return heard, server
+            received = Listened(store, venue, server)
+            await received.until(lambda: done(received, server))
+            return received, server
 
     return asyncio.run(run())
 
 
 def test_what_is_sent_again_after_a_reconnect_is_stored_once_and_the_gap_is_on_record(store: Store) -> None:
     first, second = binance(), binance("BUY", ms=NOON_MS + 5)
-    heard, server = listen(
+    received, server = listen(
         store, "binance", lambda one, _: one.listener.counts.liquidations == 2, [first], [first, second]
     )
     assert server.paths == ["/ws/!forceOrder@arr"] * 2
-    assert heard.stored("liquidations")["side"].to_list() == ["long", "short"]
-    assert (heard.listener.counts.connects, heard.listener.counts.drops) == (2, 1)
-    spans = heard.stored("listening")
+    assert received.stored("liquidations")["side"].to_list() == ["long", "short"]
+    assert (received.listener.counts.connects, received.listener.counts.drops) == (2, 1)
+    spans = received.stored("listening")
     assert spans.height == 2
     assert (spans["ts"][1:] > spans["until"][:-1]).all()
     assert spans["coverage"].unique().to_list() == ["all of them"]
-    assert heard.told == ["stream_connected", "stream_down", "stream_connected"]
+    assert received.reports == ["stream_connected", "stream_down", "stream_connected"]
 
 
 @pytest.mark.parametrize("venue", ["bybit", "okx"])
@@ -233,23 +233,23 @@ def test_a_stream_is_subscribed_again_and_kept_open_by_its_own_pings(store: Stor
     _, server = listen(
         store,
         venue,
-        lambda one, server: ping in server.heard and one.listener.counts.liquidations == 1,
+        lambda one, server: ping in server.received and one.listener.counts.liquidations == 1,
         [message],
         [message],
     )
     topic = "allLiquidation.BTCUSDT" if venue == "bybit" else "liquidation-orders"
-    assert sum(topic in said for said in server.heard) == 2
+    assert sum(topic in one for one in server.received) == 2
 
 
-def test_a_malformed_message_is_counted_told_once_and_ends_nothing(store: Store) -> None:
-    heard, _ = listen(
+def test_a_malformed_message_is_counted_and_reported_once_and_ends_nothing(store: Store) -> None:
+    received, _ = listen(
         store,
         "binance",
         lambda one, _: one.listener.counts.liquidations == 1,
         ["<html>", "<html>", binance()],
     )
-    assert heard.listener.counts.malformed == 2
-    assert heard.told == ["stream_connected", "stream_malformed"]
+    assert received.listener.counts.malformed == 2
+    assert received.reports == ["stream_connected", "stream_malformed"]
 
 
 LONG_PX = "9" * 400
@@ -290,20 +290,20 @@ ANYWHERE: list[Any] = [
 
 
 @pytest.mark.parametrize("venue", list(WRONG))
-def test_no_message_ends_a_stream_and_each_that_cannot_be_read_is_counted_and_told_once(
+def test_no_message_ends_a_stream_and_each_that_cannot_be_read_is_counted_and_reported_once(
     store: Store, venue: str
 ) -> None:
     """All of them twice over one connection, then a sound one."""
     sound = {"binance": binance(), "bybit": bybit(ROW), "okx": okx()}[venue]
     wrong = [*ANYWHERE, *WRONG[venue]]
-    heard, server = listen(
+    received, server = listen(
         store, venue, lambda one, _: one.listener.counts.liquidations == 1, [*wrong, *wrong, sound]
     )
     assert len(server.paths) == 1
-    assert heard.stored("liquidations")["px"].to_list() == [60_000.0]
-    assert heard.listener.left_out.total >= 2 * len(wrong)
-    told = heard.told.count("stream_malformed")
-    assert 0 < told == len(heard.listener.left_out.counts) < len(wrong), "a kind is told once"
+    assert received.stored("liquidations")["px"].to_list() == [60_000.0]
+    assert received.listener.left_out.total >= 2 * len(wrong)
+    found = received.reports.count("stream_malformed")
+    assert 0 < found == len(received.listener.left_out.counts) < len(wrong), "a kind is reported once"
 
 
 @pytest.mark.parametrize("venue", ["bybit", "okx"])
@@ -311,12 +311,12 @@ def test_a_row_that_cannot_be_read_leaves_the_others_of_its_message(store: Store
     if venue == "bybit":
         message = bybit({**ROW, "p": None}, ROW, {**ROW, "T": 0})
     else:
-        told = json.loads(okx())
-        told["data"][0]["details"].append({"bkPx": "1"})
-        message = json.dumps({**told, "data": [None, *told["data"]]})
-    heard, _ = listen(store, venue, lambda one, _: one.listener.counts.liquidations == 1, [message])
-    assert heard.listener.left_out.total == 2
-    assert heard.listener.counts.malformed == 0
+        found = json.loads(okx())
+        found["data"][0]["details"].append({"bkPx": "1"})
+        message = json.dumps({**found, "data": [None, *found["data"]]})
+    received, _ = listen(store, venue, lambda one, _: one.listener.counts.liquidations == 1, [message])
+    assert received.listener.left_out.total == 2
+    assert received.listener.counts.malformed == 0
 
 
 _json = st.recursive(
@@ -341,7 +341,7 @@ _json = st.recursive(
 )
 
 
-@given(st.sampled_from(list(STREAMS)), st.binary() | _json.map(lambda told: json.dumps(told).encode()))
+@given(st.sampled_from(list(STREAMS)), st.binary() | _json.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_rows_or_a_named_fault(venue: str, message: bytes) -> None:
     stream, events = STREAMS[venue], []
     with suppress(Malformed, BadAnswer):
@@ -351,15 +351,15 @@ def test_any_bytes_are_rows_or_a_named_fault(venue: str, message: bytes) -> None
 
 
 def test_what_is_lost_in_a_message_is_outside_the_span_of_listening(store: Store) -> None:
-    """Nobody knows what it would have told: coverage ends before it and begins anew behind it."""
-    heard, _ = listen(store, "binance", lambda one, _: one.listener.counts.malformed == 1, ["<html>"])
-    begun = heard.stored("listening")["ts"].to_list()
+    """Nobody knows what was in it: coverage ends before it and begins anew behind it."""
+    received, _ = listen(store, "binance", lambda one, _: one.listener.counts.malformed == 1, ["<html>"])
+    begun = received.stored("listening")["ts"].to_list()
     [first, *_] = [moment for moment in begun if moment is not None]
-    assert heard.listener.counts.connects == 1
+    assert received.listener.counts.connects == 1
     assert first > NOON + timedelta(milliseconds=1), "the span that the connection began is not on record"
 
 
-def test_a_handshake_that_is_redirected_is_told_and_not_followed(store: Store) -> None:
+def test_a_handshake_that_is_redirected_is_reported_and_not_followed(store: Store) -> None:
     async def run() -> tuple[list[str], int]:
         asked = 0
 
@@ -372,58 +372,58 @@ def test_a_handshake_that_is_redirected_is_told_and_not_followed(store: Store) -
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with pushing([binance()]) as server:
-            heard = Listened(store, "binance", server)
-            heard.listener.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            await heard.until(lambda: asked >= 2)
+            received = Listened(store, "binance", server)
+            received.listener.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            await received.until(lambda: asked >= 2)
             await runner.cleanup()
-            return heard.told, len(server.paths)
+            return received.reports, len(server.paths)
 
     assert asyncio.run(run()) == (["stream_down"], 0)
 
 
-def test_what_cannot_be_stored_is_held_until_it_can_be(store: Store) -> None:
-    """A database that is away ends the connection, not the listening, and loses nothing that was heard."""
+def test_what_cannot_be_stored_waits_until_it_can_be(store: Store) -> None:
+    """A database that is away ends the connection, not the listening, and loses nothing that was received."""
 
     async def run() -> Listened:
         async with pushing([binance()], [binance("BUY", ms=NOON_MS + 5)]) as server:
-            heard = Listened(store, "binance", server)
-            keep, lost = heard.listener.keep, [DatabaseLost("away"), DatabaseLost("away")]
+            received = Listened(store, "binance", server)
+            keep, lost = received.listener.keep, [DatabaseLost("away"), DatabaseLost("away")]
 
             def fails_first(dataset: str, coin: str, rows: pl.DataFrame) -> int:
                 if dataset == "liquidations" and lost:
                     raise lost.pop()
                 return keep(dataset, coin, rows)
 
-            heard.listener.keep = fails_first
-            await heard.until(lambda: heard.listener.counts.liquidations == 2)
-            return heard
+            received.listener.keep = fails_first
+            await received.until(lambda: received.listener.counts.liquidations == 2)
+            return received
 
     assert asyncio.run(run()).stored("liquidations")["side"].to_list() == ["long", "short"]
 
 
-def test_what_was_heard_before_the_stop_is_stored(store: Store) -> None:
+def test_what_was_received_before_the_stop_is_stored(store: Store) -> None:
     async def run() -> Listened:
         async with pushing([binance()]) as server:
-            heard = Listened(store, "binance", server)
-            heard.listener.flush_s = 60.0
-            await heard.until(lambda: bool(heard.listener._buffer))
-            return heard
+            received = Listened(store, "binance", server)
+            received.listener.flush_s = 60.0
+            await received.until(lambda: bool(received.listener._buffer))
+            return received
 
     assert asyncio.run(run()).stored("liquidations").height == 1
 
 
-def test_a_host_that_does_not_answer_is_told_once_however_often_it_is_tried(store: Store) -> None:
+def test_a_host_that_does_not_answer_is_reported_once_however_often_it_is_tried(store: Store) -> None:
     async def run() -> Listened:
-        heard = Listened(store, "binance", PushServer([[]], url="http://127.0.0.1:9"))
-        task = asyncio.create_task(heard.listener.run())
+        received = Listened(store, "binance", PushServer([[]], url="http://127.0.0.1:9"))
+        task = asyncio.create_task(received.listener.run())
         async with asyncio.timeout(300):
-            while not heard.told:  # noqa: ASYNC110
+            while not received.reports:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # in which it is tried again
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return heard
+        return received
 
-    heard = asyncio.run(run())
-    assert heard.told == ["stream_down"]
-    assert heard.stored("listening").is_empty()
+    received = asyncio.run(run())
+    assert received.reports == ["stream_down"]
+    assert received.stored("listening").is_empty()

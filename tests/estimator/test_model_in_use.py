@@ -1,27 +1,51 @@
-"""`calibrated` is the fitted model that was chosen, levelled to the venue where that was done, and says if not."""
+"""Which model `calibrated` means for a venue, what its level is of, and which bounds its maps have."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
-from liqtruth.estimator.model.leverage_model import Correction, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.cohort_model import CohortModel
+from liqtruth.estimator.model.leverage import tiers
+from liqtruth.estimator.model.leverage_model import (
+    CURVE_OFFSET,
+    LEVEL,
+    Bounds,
+    Correction,
+    LeverageModel,
+    leverage_model_named,
+)
 from liqtruth.estimator.model.maps import model_map
-from liqtruth.estimator.model.model_in_use import calibrated_model, in_use, is_fitted, is_levelled, use
+from liqtruth.estimator.model.model_in_use import (
+    bounds_of,
+    calibrated_model,
+    in_use,
+    is_fitted,
+    is_levelled,
+    use,
+)
 from liqtruth.estimator.model.node_shares import node_shares
 from liqtruth.estimator.over_time.price_time import model_series
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.distribution import mass_within
 from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note, texts
 from liqtruth.storage.store import Store
-from tests.estimator.fitted_models import correction_of, fitted, save, stored_series
+from tests.estimator.fitted_models import SIDE_BOUNDS, correction_of, fitted, save, stored_series
+from tests.estimator.markets import bars_of, series_of
 
 FLAT = Brackets.flat("X", 0.01, 50.0, "one flat bracket, for the test")
 
 
-def shares_said(model: LeverageModel, venue: str) -> tuple[str, ...]:
+def share_notes(model: LeverageModel, venue: str) -> tuple[str, ...]:
     return texts(node_shares("calibrated", model, FLAT, POSITION_USD, venue=venue).notes)
 
 
@@ -75,13 +99,13 @@ def test_a_venue_takes_the_model_that_was_levelled_to_it_and_only_that_venue_doe
         assert calibrated_model(tmp_path, venue) == fitted()
 
 
-def test_that_a_level_is_another_venues_is_said_and_only_then() -> None:
+def test_that_a_level_is_another_venues_is_reported_and_only_then() -> None:
     levelled = fitted(kind="transferred", correction=correction_of("okx"))
     carried = "not levelled to binance: shape carried over, level is"
-    assert any(line == f"{carried} Hyperliquid's" for line in shares_said(fitted(), "binance"))
-    assert any(line == f"{carried} okx's" for line in shares_said(levelled, "binance"))
+    assert any(line == f"{carried} Hyperliquid's" for line in share_notes(fitted(), "binance"))
+    assert any(line == f"{carried} okx's" for line in share_notes(levelled, "binance"))
     for model, venue in ((fitted(), "hyperliquid"), (levelled, "okx"), (leverage_model_named(), "binance")):
-        assert not [line for line in shares_said(model, venue) if "not levelled" in line]
+        assert not [line for line in share_notes(model, venue) if "not levelled" in line]
     assert is_levelled(fitted(), "hyperliquid")
     assert not is_levelled(levelled, "hyperliquid")
 
@@ -97,7 +121,7 @@ def test_the_map_is_vintages_with_the_model_in_use_under_its_own_name(store: Sto
     assert note("not_levelled", venue="okx", whose="Hyperliquid") in drawn.assumptions
 
 
-def test_over_time_it_has_the_same_name_and_says_the_same(store: Store) -> None:
+def test_over_time_it_has_the_same_name_and_states_the_same(store: Store) -> None:
     stored_series(store, "okx", "SOL")
     save(store.settings.data_dir, fitted())
     series = model_series(store, "SOL", "okx", "calibrated", timedelta(days=1), timedelta(hours=6))
@@ -119,10 +143,90 @@ def test_a_correction_is_of_the_venue_it_names(tmp_path: Path) -> None:
     save(tmp_path, fitted(), fitted("calibrated-okx", kind="transferred", correction=correction_of("bybit")))
     model = calibrated_model(tmp_path, "okx")
     assert isinstance(model.correction, Correction)
-    assert any("level is bybit's" in line for line in shares_said(model, "okx"))
+    assert any("level is bybit's" in line for line in share_notes(model, "okx"))
 
 
 def test_a_name_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "models" / "in-use").mkdir(parents=True)
     with pytest.raises(BadInput, match=r"cannot read .*in-use: .*calibrate use NAME"):
         in_use(tmp_path)
+
+
+OPEN_INTEREST_USD = 1.6e5 * 100.0
+BARS = bars_of([(98.0, 101.5, 100.0)] * 6, [1e5, 1.2e5, 1.1e5, 1.4e5, 1.3e5, 1.5e5, 1.6e5])
+
+
+def drawn(model: LeverageModel, venue: str = "hyperliquid", **parts: object) -> Heatmap:
+    fitted_to = CohortModel(model, name="calibrated").fit(series_of(BARS), venue_named(venue), "BTC")
+    return fitted_to.heatmap(**parts)  # type: ignore[arg-type]
+
+
+def shown_notes(heatmap: Heatmap) -> str:
+    return "; ".join(texts(heatmap.assumptions))
+
+
+def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
+    made = drawn(fitted())
+    assert made.bounds is not None
+    assert made.bounds.level == LEVEL
+    for side in ("long", "short"):
+        found = made.bounds.of(side)
+        curve = mass_within(made, SIDE_BOUNDS.distance_pct, side) / OPEN_INTEREST_USD
+        for factor, amount in ((SIDE_BOUNDS.low, found.low_usd), (SIDE_BOUNDS.high, found.high_usd)):
+            expected = (
+                np.maximum(np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0) * OPEN_INTEREST_USD
+            )
+            assert amount == pytest.approx(expected)
+        assert found.modelled_usd == pytest.approx(curve * OPEN_INTEREST_USD)
+        likely = np.maximum(np.array(SIDE_BOUNDS.middle) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0)
+        assert found.likely_usd == pytest.approx(likely * OPEN_INTEREST_USD)
+        assert found.crowd_usd == pytest.approx(0.5 * curve * OPEN_INTEREST_USD)
+        assert found.whales_high_usd == pytest.approx(np.array(SIDE_BOUNDS.whales_high) * OPEN_INTEREST_USD)
+
+
+@given(st.floats(0.1, 1.0), st.floats(1.0, 10.0))
+def test_factors_around_one_hold_the_map_between_its_bounds(low: float, high: float) -> None:
+    count = len(SIDE_BOUNDS.distance_pct)
+    side = replace_bounds(low=(low,) * count, high=(high,) * count)
+    made = drawn(fitted(bounds=side))
+    assert made.bounds is not None
+    for found in (made.bounds.long, made.bounds.short):
+        rows = zip(found.low_usd, found.modelled_usd, found.high_usd, strict=True)
+        assert all(a <= b * (1 + 1e-9) <= c * (1 + 1e-6) + 1e-6 for a, b, c in rows)
+
+
+def replace_bounds(**changes: object) -> Bounds:
+    side = msgspec.structs.replace(SIDE_BOUNDS, **changes)
+    return Bounds(side, side, "synthetic: written for a test")
+
+
+def test_a_venue_has_bounds_only_where_the_model_was_fitted_or_levelled_to_it() -> None:
+    levelled = fitted(kind="transferred", correction=correction_of("okx"))
+    assert drawn(fitted()).bounds is not None
+    assert drawn(levelled, "okx").bounds is not None
+    for model, venue in ((fitted(), "okx"), (levelled, "binance"), (levelled, "hyperliquid")):
+        made = drawn(model, venue)
+        assert made.bounds is None
+        assert f"no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})" in shown_notes(
+            made
+        )
+
+
+def test_a_part_of_the_map_has_no_bounds() -> None:
+    assert drawn(fitted(), age=["<4h"]).bounds is None
+
+
+def test_a_model_without_validation_has_a_note_and_a_prior_has_none() -> None:
+    bare = drawn(fitted(bounds=None))
+    assert bare.bounds is None
+    assert "no bounds: the model was not validated on any held-out map" in shown_notes(bare)
+    prior = drawn(leverage_model_named())
+    assert prior.bounds is None
+    assert "bounds" not in shown_notes(prior)
+
+
+def test_a_baseline_and_a_market_without_open_interest_have_none() -> None:
+    made = drawn(fitted())
+    assert bounds_of(tiers(), "hyperliquid", made) is None
+    empty = replace(made, coverage=replace(made.coverage, open_interest_usd=0.0))
+    assert bounds_of(fitted(), "hyperliquid", empty) is None

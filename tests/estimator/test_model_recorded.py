@@ -17,8 +17,7 @@ from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.notes import texts
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.fitted_models import fitted, save
 
 pytestmark = pytest.mark.recorded
@@ -36,7 +35,7 @@ def binance(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.parametrize("model", ["tiers", "bell"])
-def test_a_map_says_its_mark_its_age_and_all_it_assumed(binance: Store, model: str) -> None:
+def test_a_map_states_its_mark_its_age_and_all_it_assumed(binance: Store, model: str) -> None:
     """The last sample before 11:01:45 is 77,635 USD at 10:04:55 with 8.45 billion USD of open interest."""
     drawn = model_map(binance, "BTC", "binance", model, at=AT)
     assert (drawn.mark_px, drawn.as_of, drawn.coverage.oldest_age_s) == (77_635, AT, 3410)
@@ -44,11 +43,11 @@ def test_a_map_says_its_mark_its_age_and_all_it_assumed(binance: Store, model: s
     assert drawn.coverage.open_interest_usd == pytest.approx(8.45e9)
     assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd)
     assert 0 < min(drawn.coverage.share) < max(drawn.coverage.share) < 1
-    said = "\n".join(texts(drawn.assumptions))
-    assert "maintenance brackets of binance BTCUSDT, 2026-09" in said
-    assert "isolated positions of 10,000 USD at entry" in said
-    assert "last prices, not marks" in said
-    assert "the source rounds open interest to 10,000,000 USD" in said
+    message = "\n".join(texts(drawn.assumptions))
+    assert "maintenance brackets of binance BTCUSDT, 2026-09" in message
+    assert "isolated positions of 10,000 USD at entry" in message
+    assert "last prices, not marks" in message
+    assert "the source rounds open interest to 10,000,000 USD" in message
     assert "older than the window (from 2026-07-22T" in drawn.coverage.notes[0].text
 
 
@@ -83,13 +82,13 @@ def test_a_longer_window_knows_the_age_of_more_open_interest(binance: Store) -> 
 
 
 @pytest.mark.parametrize("window", ["90d", "180d"])
-def test_a_window_longer_than_history_says_where_history_begins(binance: Store, window: str) -> None:
+def test_a_window_longer_than_history_states_where_history_begins(binance: Store, window: str) -> None:
     notes = model_map(binance, "BTC", "binance", "tiers", window, at=AT).coverage.notes
     assert any(one.code == "history_begins" and one.values["at"] == "2026-07-02T07:26Z" for one in notes)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"venue": "ftx"}, f"unknown venue 'ftx'; known: {', '.join(VENUES)}"),
         (
@@ -100,12 +99,12 @@ def test_a_window_longer_than_history_says_where_history_begins(binance: Store, 
     ],
 )
 def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(
-    binance: Store, wrong: dict[str, object], said: str
+    binance: Store, wrong: dict[str, object], message: str
 ) -> None:
     chosen = {"venue": "binance", "model": "tiers", "window": "7d", "at": AT, **wrong}
     with pytest.raises(UnknownChoice) as refused:
         model_map(binance, "BTC", **chosen)  # type: ignore[arg-type]
-    assert str(refused.value) == said
+    assert str(refused.value) == message
 
 
 def test_a_window_that_is_too_short_is_refused_with_the_bounds(binance: Store) -> None:
@@ -133,13 +132,13 @@ def okx(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 def test_every_model_accounts_for_the_open_interest_of_okx(okx: Store, model: str, window: str) -> None:
     """The last open interest is of 221 million USD; what is seen is on the map, and no more than all of it."""
     drawn = model_map(okx, "SOL", "okx", model, window)
-    held = drawn.coverage.open_interest_usd
-    assert held == pytest.approx(221.3e6, rel=1e-3)
+    holdings = drawn.coverage.open_interest_usd
+    assert holdings == pytest.approx(221.3e6, rel=1e-3)
     assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd, rel=1e-9)
-    assert 0.03 * held < min(drawn.total_usd) <= max(drawn.total_usd) <= held * (1 + 1e-9)
+    assert 0.03 * holdings < min(drawn.total_usd) <= max(drawn.total_usd) <= holdings * (1 + 1e-9)
 
 
-def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
+def test_the_cohorts_of_okx_state_where_the_rest_went(okx: Store) -> None:
     model = CohortModel(leverage_model_named()).fit(
         load_series(okx, venue_named("okx"), "SOL", "7d"), venue_named("okx"), "SOL"
     )
@@ -155,9 +154,11 @@ def test_the_vintages_of_okx_say_where_the_rest_went(okx: Store) -> None:
     assert 0 < fresh.total_usd.long < drawn.total_usd.long
 
 
-def test_without_volume_the_clock_falls_back_and_says_so(binance: Store) -> None:
+def test_without_volume_the_clock_falls_back_and_states_it(binance: Store) -> None:
     drawn = model_map(binance, "BTC", "binance", "vintages", "7d", at=AT)
     assert drawn.total_usd == pytest.approx(drawn.coverage.seen_usd, rel=1e-9)
-    assert any("falls back to the changes of open interest" in said for said in texts(drawn.assumptions))
+    assert any(
+        "falls back to the changes of open interest" in message for message in texts(drawn.assumptions)
+    )
     with pytest.raises(MissingData, match="volume-profile needs volume"):
         model_map(binance, "BTC", "binance", "volume-profile", "7d", at=AT)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.feeds.named_markets import exchange_named, markets_in_name
 from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.feed_files import stored, write
 
 HOURS = [f"2026-08-01T0{hour}:00:00Z" for hour in range(4)]
@@ -67,7 +66,7 @@ def test_of_two_markets_the_asked_ones_rows_are_read_and_the_others_counted(
 
 
 @pytest.mark.parametrize("value", ["spot", "perp", "USDT", "1", "12.5"])
-def test_a_column_that_names_a_kind_or_a_number_says_nothing_of_the_market(
+def test_a_column_that_names_a_kind_or_a_number_states_nothing_of_the_market(
     store: Store, tmp_path: Path, value: str
 ) -> None:
     import_feed(store, funding(tmp_path, "market", [value]), "binance", "BTC")

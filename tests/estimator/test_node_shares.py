@@ -79,18 +79,18 @@ def test_at_the_reference_market_every_coordinate_is_the_same() -> None:
         assert np.array_equal(drawn.leverage, np.array(PRIOR.leverage))
 
 
-def test_below_1x_nodes_are_held_at_1x_where_no_long_is_liquidated_and_it_is_said() -> None:
+def test_below_1x_nodes_are_clamped_to_1x_where_no_long_is_liquidated_and_it_is_reported() -> None:
     drawn = shares_of("of-maximum", 4.0)
-    held = np.array(PRIOR.leverage) < REFERENCE_MAXIMUM / 4
-    assert held.any()
-    assert np.all(drawn.leverage[held] == 1.0)
+    holdings = np.array(PRIOR.leverage) < REFERENCE_MAXIMUM / 4
+    assert holdings.any()
+    assert np.all(drawn.leverage[holdings] == 1.0)
     longs, _ = drawn.factors(flat(4.0), POSITION_USD)
-    assert np.all(longs[held] <= 0)
+    assert np.all(longs[holdings] <= 0)
     notes = next(line for line in texts(drawn.notes) if "set to 1x" in line)
-    assert f"{PRIOR.shares('long')[:, held].sum():.1%} of shares" in notes
+    assert f"{PRIOR.shares('long')[:, holdings].sum():.1%} of shares" in notes
 
 
-def test_mass_is_kept_where_many_nodes_are_held_at_1x() -> None:
+def test_mass_is_kept_where_many_nodes_are_clamped_to_1x() -> None:
     bars = bars_of([(99.0, 101.0, 100.0)] * 6, [1e5, 1.2e5, 1.1e5, 1.4e5, 1.3e5, 1.5e5, 1.6e5])
     model = CohortModel(fitted(coordinate="of-maximum"), brackets=flat(4.0))
     model.fit(series_of(bars), OKX, "X")
@@ -98,7 +98,7 @@ def test_mass_is_kept_where_many_nodes_are_held_at_1x() -> None:
         assert balance.total == pytest.approx(1.6e5)
 
 
-def test_volatility_that_is_not_known_is_said() -> None:
+def test_volatility_that_is_not_known_is_reported() -> None:
     drawn = shares_of("of-volatility", volatility=0.0)
     assert np.array_equal(drawn.leverage, np.array(PRIOR.leverage))
     assert any(line.code == "volatility_unknown" for line in drawn.notes)

@@ -22,8 +22,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.notes import note, sentence, texts
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.estimator.markets import HOUR, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")
@@ -41,7 +40,7 @@ def drawn(market: MarketSeries, model: str = "tiers", hours: int = 12, **more: o
     return drawn_series(market, shares, FLAT, OKX, "SOL", hours * HOUR, HOUR, **more)  # type: ignore[arg-type]
 
 
-def held(series: HeatmapSeries) -> np.ndarray:
+def holdings(series: HeatmapSeries) -> np.ndarray:
     """Everything of each side that has a place, shape (times, 2, bins + 2)."""
     sides = (series.long_usd, series.short_usd)
     extra = np.array([[[*pair] for pair in zip(*both, strict=True)] for both in zip(
@@ -62,9 +61,9 @@ def a_day_of_bars() -> MarketSeries:
 
 @settings(max_examples=12)
 @given(random_bars(at_most=15), st.sampled_from(MODELS))
-def test_what_has_a_place_is_what_the_coverage_says(bars: Bars, model: str) -> None:
+def test_what_has_a_place_is_what_the_coverage_states(bars: Bars, model: str) -> None:
     series = drawn(series_of(bars), model, len(bars.close))
-    for coverage, row in zip(series.coverage, held(series), strict=True):
+    for coverage, row in zip(series.coverage, holdings(series), strict=True):
         assert coverage is not None
         assert row.sum(axis=1) == pytest.approx([*coverage.seen_usd], rel=1e-9, abs=1e-6)
         assert coverage.open_interest_usd is not None
@@ -73,19 +72,19 @@ def test_what_has_a_place_is_what_the_coverage_says(bars: Bars, model: str) -> N
 
 def test_bands_of_leverage_sum_to_the_whole_map() -> None:
     market, shares = a_day_of_bars(), shares_of("tiers")
-    bands = [held(drawn(market, shares=shares.only([value]))) for value in (1, 5, 10, 25, 50)]
-    assert sum(bands) == pytest.approx(held(drawn(market)))
+    bands = [holdings(drawn(market, shares=shares.only([value]))) for value in (1, 5, 10, 25, 50)]
+    assert sum(bands) == pytest.approx(holdings(drawn(market)))
     assert not np.allclose(bands[2], 0)
 
 
 def test_bands_of_age_sum_to_the_whole_map() -> None:
     market = a_day_of_bars()
     for names in (("<4h", "4-24h", "1-7d", ">7d"), ("fresh", "stale")):
-        bands = [held(drawn(market, "vintages", age=name)) for name in names]
-        assert sum(bands) == pytest.approx(held(drawn(market, "vintages")))
+        bands = [holdings(drawn(market, "vintages", age=name)) for name in names]
+        assert sum(bands) == pytest.approx(holdings(drawn(market, "vintages")))
         assert bands[0].sum() > 0
-    both = held(drawn(market, age="4-24h,<4h"))
-    assert both == pytest.approx(held(drawn(market, age="fresh")))
+    both = holdings(drawn(market, age="4-24h,<4h"))
+    assert both == pytest.approx(holdings(drawn(market, age="fresh")))
 
 
 def test_it_ends_at_the_last_bar_and_shows_as_many_steps_as_the_span_holds() -> None:
@@ -99,7 +98,8 @@ def test_it_ends_at_the_last_bar_and_shows_as_many_steps_as_the_span_holds() -> 
     assert series.candles.high.tolist() == market.bars.high[-12:].tolist()
     assert series.candles.open.tolist() == market.bars.close[-13:-1].tolist()
     assert any(
-        "1.5 days" in said or "36.0 h before the first column" in said for said in texts(series.assumptions)
+        "1.5 days" in message or "36.0 h before the first column" in message
+        for message in texts(series.assumptions)
     )
 
 
@@ -120,11 +120,11 @@ def test_a_moment_inside_a_gap_is_not_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("span", "step", "said"),
+    ("span", "step", "message"),
     [(6, 12, "does not fit a span"), (6, 0, "does not fit a span"), (6, 0.5, "at least a bar")],
 )
-def test_a_step_that_does_not_fit_is_refused(span: float, step: float, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_a_step_that_does_not_fit_is_refused(span: float, step: float, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         clock_of(a_day_of_bars(), span * HOUR, step * HOUR)
 
 
@@ -153,23 +153,26 @@ def test_names_and_ages_that_are_not_offered_are_refused() -> None:
         shares_of("tiers").only([40.0])
 
 
-def test_leverage_above_the_venues_highest_is_null_mass_and_said() -> None:
+def test_leverage_above_the_venues_highest_is_null_mass_and_reported() -> None:
     model = leverage_model_named()
     assert isinstance(model, LeverageModel)
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
     assert not shares.long[:, shares.leverage > 50].any()
     assert shares.long[:, shares.leverage <= 50].sum() > 0
-    assert any(said.code == "above_highest" and said.values["highest"] == 50 for said in shares.notes)
+    assert any(
+        message.code == "above_highest" and message.values["highest"] == 50 for message in shares.notes
+    )
 
 
-def test_the_clock_without_volume_is_told() -> None:
+def test_the_clock_without_volume_is_reported() -> None:
     market = a_day_of_bars()
-    assert any("volume is not known" in said for said in texts(drawn(market, "vintages").assumptions))
+    assert any("volume is not known" in message for message in texts(drawn(market, "vintages").assumptions))
     known = replace(market.bars, volume=np.full(48, 5.0))
     assert not any(
-        "volume is" in said for said in texts(drawn(replace(market, bars=known), "vintages").assumptions)
+        "volume is" in message
+        for message in texts(drawn(replace(market, bars=known), "vintages").assumptions)
     )
-    assert not any("volume is" in said for said in texts(drawn(market, "tiers").assumptions))
+    assert not any("volume is" in message for message in texts(drawn(market, "tiers").assumptions))
 
 
 def test_what_was_found_wrong_and_what_is_synthetic_is_carried() -> None:
@@ -204,7 +207,7 @@ class TestRecorded:
         series = model_series(okx, "SOL", "okx", model, timedelta(days=days), timedelta(hours=2))
         assert len(series.times) == 12 * days
         assert series.mark_px[-1] == pytest.approx(71.67)
-        for row, coverage in zip(held(series), series.coverage, strict=True):
+        for row, coverage in zip(holdings(series), series.coverage, strict=True):
             assert coverage is not None
             assert row.sum(axis=1) == pytest.approx([*coverage.seen_usd], rel=1e-9)
         bins = series.grid.bin_of(series.mark_px)

@@ -1,4 +1,4 @@
-"""A sound market has no findings; whatever is wrong is found, told with its moment, and repaired without inventing."""
+"""A sound market has no findings; whatever is wrong is found, dated, and repaired without inventing."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.errors import SeriesRefused
 from liqtruth.estimator.frames import CANDLES
-from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.series.quality import (
     checked,
     repaired_candles,
@@ -20,7 +19,8 @@ from liqtruth.estimator.series.quality import (
 )
 from liqtruth.estimator.series.series import MarketSeries, align
 from liqtruth.heatmap.notes import texts
-from tests.estimator.markets import HOUR, START, candles, held
+from liqtruth.heatmap.text import utc_text
+from tests.estimator.markets import HOUR, START, candles, holdings
 
 HOURS = 60
 PRICES = ("open", "high", "low", "close")
@@ -44,7 +44,7 @@ def market(seed: int, coins_in_usd: bool = False) -> tuple[pl.DataFrame, pl.Data
     )
     times = [START + n * HOUR for n in range(HOURS + 1)]
     usd = (coins * np.append(100.0, close)).tolist()
-    return bars.cast(dict(CANDLES)), held(times, None if coins_in_usd else coins.tolist(), usd)  # type: ignore[arg-type]
+    return bars.cast(dict(CANDLES)), holdings(times, None if coins_in_usd else coins.tolist(), usd)  # type: ignore[arg-type]
 
 
 def aligned(bars: pl.DataFrame, readings: pl.DataFrame) -> MarketSeries:
@@ -181,11 +181,11 @@ FAULTS: dict[str, tuple[Injected, str]] = {
 }
 
 
-@pytest.mark.parametrize(("inject", "said"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("inject", "message"), FAULTS.values(), ids=FAULTS)
 @settings(max_examples=6)
 @given(seeds, inner)
-def test_a_fault_anywhere_is_found_and_told_with_its_moment(
-    inject: Injected, said: str, seed: int, hour: int
+def test_a_fault_anywhere_is_found_and_reported_with_its_moment(
+    inject: Injected, message: str, seed: int, hour: int
 ) -> None:
     bars, readings = inject(*market(seed), hour)
     try:
@@ -194,7 +194,7 @@ def test_a_fault_anywhere_is_found_and_told_with_its_moment(
         findings: tuple[str, ...] = (str(refused),)
     else:
         findings = texts(series.quality)
-    wanted = said.format(utc_text(at(hour)))
+    wanted = message.format(utc_text(at(hour)))
     assert any(wanted in finding for finding in findings), findings
 
 
@@ -266,7 +266,7 @@ def test_a_doubling_that_was_traded_is_no_fault() -> None:
     assert aligned(busy, scaled(readings, 30, 2.0)).bars.open_interest[0] == readings["open_interest"][0]
 
 
-# ------------------------------------------------------------------------------- refused, or told
+# ------------------------------------------------------------------------------- refused, or reported
 
 
 def test_columns_that_contradict_each_other_throughout_are_refused_with_the_factor() -> None:
@@ -279,20 +279,20 @@ def test_columns_that_contradict_each_other_throughout_are_refused_with_the_fact
         aligned(bars, contracts)
 
 
-def test_a_frozen_feed_is_told_with_its_span() -> None:
+def test_a_frozen_feed_is_reported_with_its_span() -> None:
     bars, readings = market(5)
     still = pl.int_range(pl.len()).is_between(20, 40)
     frozen = readings.with_columns(
         open_interest=pl.when(still).then(readings["open_interest"][20]).otherwise("open_interest"),
         open_interest_usd=pl.lit(None, pl.Float64),
     )
-    said = [one for one in texts(aligned(bars, frozen).quality) if "stands still" in one]
-    assert said == [
+    message = [one for one in texts(aligned(bars, frozen).quality) if "stands still" in one]
+    assert message == [
         f"open interest stands still for 20.0 h from {utc_text(at(20))} to {utc_text(at(40))}: a frozen feed?"
     ]
 
 
-def test_prices_that_stand_still_are_told() -> None:
+def test_prices_that_stand_still_are_reported() -> None:
     bars, readings = market(6)
     still = pl.int_range(pl.len()).is_between(20, 40)
     frozen = bars.with_columns(
@@ -307,7 +307,7 @@ def test_prices_that_stand_still_are_told() -> None:
 def test_rounded_values_that_repeat_are_not_frozen() -> None:
     """Billions with two decimals stay the same for a day at a time; that is the source's rounding."""
     bars, _ = market(7)
-    rounded = held(
+    rounded = holdings(
         [at(n) for n in range(HOURS + 1)], None, [6.3e9 + 1e7 * (n // 24) for n in range(HOURS + 1)]
     )
     still = checked(bars.with_columns(end=pl.col("ts") + HOUR), rounded, rounding_usd=1e7).findings
@@ -338,12 +338,12 @@ def test_rows_alone_are_judged_without_neighbours() -> None:
     bars, readings = market(8)
     assert repaired_candles(bars)[0].equals(bars)
     assert repaired_open_interest(readings)[0].equals(readings)
-    nothing = held([at(0), at(1)], [0.0, -1.0])
+    nothing = holdings([at(0), at(1)], [0.0, -1.0])
     assert repaired_open_interest(nothing)[0].is_empty()
 
 
-def test_usd_from_before_the_first_bar_are_not_held_against_its_price() -> None:
+def test_usd_from_before_the_first_bar_are_not_compared_with_its_price() -> None:
     """The price had fallen by a third until the first bar: nobody says what it was when these were read."""
     bars, readings = market(9)
-    before = held([START - HOUR, START - HOUR / 2], [10_000.0] * 2, [1.5e6] * 2)
+    before = holdings([START - HOUR, START - HOUR / 2], [10_000.0] * 2, [1.5e6] * 2)
     assert aligned(bars, pl.concat([before, readings])).quality == ()

@@ -24,7 +24,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.notes import texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
-from tests.estimator.markets import HOUR, START, bars_of, candles, held, series_of
+from tests.estimator.markets import HOUR, START, bars_of, candles, holdings, series_of
 
 DAY = timedelta(days=1)
 FIVE = 300
@@ -86,24 +86,24 @@ class TestOpenInterest:
         """That of 1:30 is known at 2:00; that of 4:00 itself at 4:00."""
         series = align(
             candles(START, 3600, 4, volume=50.0),
-            held(hours(0, 1.5, 4), [10, 20, 40]),
+            holdings(hours(0, 1.5, 4), [10, 20, 40]),
             START,
             START + 4 * HOUR,
         )
         assert series.bars.open_interest.tolist() == [10, 10, 20, 20, 40]
 
     def test_in_usd_is_turned_into_coins_at_the_bars_close(self) -> None:
-        usd = held(hours(0, 1, 2), usd=[1000.0, 2000.0, 500.0])
+        usd = holdings(hours(0, 1, 2), usd=[1000.0, 2000.0, 500.0])
         series = align(candles(START, 3600, 2, px=50, volume=50.0), usd, START, START + 2 * HOUR)
         assert series.bars.open_interest.tolist() == [20, 40, 10]
 
     def test_in_coins_wins_over_usd(self) -> None:
-        both = held(hours(0, 1), [7.0, 8.0], [705.0, 790.0])
+        both = holdings(hours(0, 1), [7.0, 8.0], [705.0, 790.0])
         series = align(candles(START, 3600, 1), both, START, START + HOUR)
         assert series.bars.open_interest.tolist() == [7, 8]
 
-    def test_bars_before_the_first_open_interest_are_left_out_and_a_long_lack_is_said(self) -> None:
-        late = held(hours(*range(10, 25)), [float(n) for n in range(10, 25)])
+    def test_bars_before_the_first_open_interest_are_left_out_and_a_long_lack_is_reported(self) -> None:
+        late = holdings(hours(*range(10, 25)), [float(n) for n in range(10, 25)])
         series = align(candles(START, 3600, 24), late, START, START + DAY)
         assert series.bars.open_interest.tolist() == list(range(10, 25))
         assert series.start == START + 10 * HOUR
@@ -113,11 +113,11 @@ class TestOpenInterest:
 
     def test_that_all_comes_after_the_bars_is_no_series(self) -> None:
         with pytest.raises(NothingStored, match="no open interest before the last bar"):
-            align(candles(START, 3600, 2), held(hours(3), [1.0]), START, START + 2 * HOUR)
+            align(candles(START, 3600, 2), holdings(hours(3), [1.0]), START, START + 2 * HOUR)
 
-    def test_that_is_older_than_a_bar_is_said(self) -> None:
+    def test_that_is_older_than_a_bar_is_reported(self) -> None:
         """Values at 0:00 and 2:00 for bars that end at 1:00, 2:00, 3:00 and 4:00: late at 1, 3 and 4."""
-        series = align(candles(START, 3600, 4), held(hours(0, 2), [1, 2]), START, START + 4 * HOUR)
+        series = align(candles(START, 3600, 4), holdings(hours(0, 2), [1, 2]), START, START + 4 * HOUR)
         assert texts(series.notes) == (
             "open interest is older than a bar at 3 of 5 bars: its changes come late",
         )
@@ -125,9 +125,9 @@ class TestOpenInterest:
         assert series.oldest_age_s == 2 * 3600
 
 
-def test_a_complete_series_says_nothing_and_is_as_old_as_its_last_bar() -> None:
+def test_a_complete_series_has_no_findings_and_is_as_old_as_its_last_bar() -> None:
     at = START + 4 * HOUR + timedelta(minutes=20)
-    series = align(candles(START, 3600, 4, px=7), held(hours(*range(5)), [1.0] * 5), START, at)
+    series = align(candles(START, 3600, 4, px=7), holdings(hours(*range(5)), [1.0] * 5), START, at)
     assert series.notes == ()
     assert series.mark_px == 7
     assert series.oldest_age_s == 1200
@@ -138,7 +138,7 @@ def test_gaps_between_bars_are_counted() -> None:
     broken = pl.concat(
         candles(start, 3600, count) for start, count in zip(hours(0, 3, 7), (2, 2, 1), strict=True)
     )
-    series = align(broken, held(hours(*range(9)), [1.0] * 9), START, START + 8 * HOUR)
+    series = align(broken, holdings(hours(*range(9)), [1.0] * 9), START, START + 8 * HOUR)
     assert series.notes == ()
     assert texts(series.quality) == (
         "2 gaps in the candles, 3.0 h in all, the widest 2.0 h before 2026-08-01T07:00Z: "
@@ -147,7 +147,7 @@ def test_gaps_between_bars_are_counted() -> None:
 
 
 def test_bars_that_ended_more_than_six_hours_ago_are_refused() -> None:
-    bars, known = candles(START, 3600, 4), held(hours(0), [1.0])
+    bars, known = candles(START, 3600, 4), holdings(hours(0), [1.0])
     assert align(bars, known, START, START + 10 * HOUR).oldest_age_s == 10 * 3600
     with pytest.raises(StaleSeries, match=r"the last bar ended at 2026-08-01T04:00Z, 6\.5 h before"):
         align(bars, known, START, START + 10.5 * HOUR)
@@ -172,7 +172,7 @@ class TestWindows:
         self, store: Store, window: str, bars: int
     ) -> None:
         keep(store, "candles", candles(START, 3600, 96))
-        keep(store, "open_interest", held(hours(*range(97)), [1.0] * 97))
+        keep(store, "open_interest", holdings(hours(*range(97)), [1.0] * 97))
         series = load_series(store, venue_named("okx"), "SOL", window)
         assert len(series.bars.close) == bars
         assert series.as_of == START + 96 * HOUR
@@ -180,14 +180,14 @@ class TestWindows:
 
     def test_end_at_the_moment_that_was_asked_for_and_never_look_past_it(self, store: Store) -> None:
         keep(store, "candles", candles(START, 3600, 96))
-        keep(store, "open_interest", held(hours(*range(97)), [float(n) for n in range(97)]))
+        keep(store, "open_interest", holdings(hours(*range(97)), [float(n) for n in range(97)]))
         at = START + 30.5 * HOUR
         series = load_series(store, venue_named("okx"), "SOL", "12h", at)
         assert series.as_of == at
         assert series.bars.open_interest.tolist() == list(range(19, 31))
 
 
-def test_a_missing_series_says_which_command_brings_it(store: Store) -> None:
+def test_a_missing_series_states_which_command_brings_it(store: Store) -> None:
     with pytest.raises(NothingStored) as refused:
         load_series(store, venue_named("okx"), "SOL", "7d")
     assert str(refused.value).startswith("no candles of okx SOL: `")
@@ -201,7 +201,7 @@ def test_a_missing_series_says_which_command_brings_it(store: Store) -> None:
 
 def test_series_from_the_sandbox_are_called_synthetic(store: Store) -> None:
     keep(store, "candles", candles(START, 3600, 4), "synthetic: sandbox")
-    keep(store, "open_interest", held(hours(*range(5)), [1.0] * 5), "a file")
+    keep(store, "open_interest", holdings(hours(*range(5)), [1.0] * 5), "a file")
     notes = texts(load_series(store, venue_named("okx"), "SOL", "12h").notes)
     assert "synthetic: fetched from the sandbox, not from an exchange" in notes
 
@@ -209,18 +209,18 @@ def test_series_from_the_sandbox_are_called_synthetic(store: Store) -> None:
 class TestRounding:
     @given(st.lists(st.integers(100, 900), min_size=1, max_size=30), st.sampled_from([1e5, 1e6, 1e7]))
     def test_the_step_divides_every_value_and_ten_of_it_do_not(self, counts: list[int], step: float) -> None:
-        usd = held(hours(*range(len(counts) + 1)), usd=[n * step for n in (*counts, 123)])
+        usd = holdings(hours(*range(len(counts) + 1)), usd=[n * step for n in (*counts, 123)])
         assert rounding_usd(usd, px=50.0) == step
 
     def test_a_step_in_coins_is_worth_the_price(self) -> None:
-        assert rounding_usd(held(hours(0, 1), [12e6, 13e6]), px=50.0) == 50e6
+        assert rounding_usd(holdings(hours(0, 1), [12e6, 13e6]), px=50.0) == 50e6
 
     def test_values_finer_than_a_hundred_thousandth_show_none(self) -> None:
         for usd in ([257766545.4815, 259084130.0574], [257766545.0, 259084130.0]):
-            assert rounding_usd(held(hours(0, 1), usd=usd), px=50.0) == 0
+            assert rounding_usd(holdings(hours(0, 1), usd=usd), px=50.0) == 0
 
-    def test_births_of_one_step_are_the_share_that_may_be_rounding(self) -> None:
-        """Births of 1 and 3 coins at 100 with a step of 100 USD: a quarter."""
+    def test_openings_of_one_step_are_the_share_that_may_be_rounding(self) -> None:
+        """Openings of 1 and 3 coins at 100 with a step of 100 USD: a quarter."""
         series = series_of(bars_of([(100, 100, 100)] * 2, [5, 6, 9]))
         openings = np.diff(series.bars.open_interest)
         assert rounding_share(series, openings) == 0
@@ -231,7 +231,7 @@ class TestRounding:
 
 class TestVolumeAndMarks:
     BARS = candles(START, 3600, 4, volume=2.0)
-    OI = held(hours(*range(5)), [1.0] * 5)
+    OI = holdings(hours(*range(5)), [1.0] * 5)
 
     def marks(self, start: datetime, interval_s: int, count: int, px: float) -> pl.DataFrame:
         return candles(start, interval_s, count, px).drop("volume", "taker_buy_volume")
@@ -239,14 +239,14 @@ class TestVolumeAndMarks:
     def aligned(self, bars: pl.DataFrame, marks: pl.DataFrame | None) -> MarketSeries:
         return align(bars, self.OI, START, START + 4 * HOUR, marks)
 
-    def test_volume_is_there_or_not_at_all_and_a_lack_is_said(self) -> None:
+    def test_volume_is_there_or_not_at_all_and_a_lack_is_reported(self) -> None:
         assert self.aligned(self.BARS, None).bars.volume.tolist() == [2.0] * 4  # type: ignore[union-attr]
         lacking = self.BARS.with_columns(volume=pl.when(pl.int_range(4) > 2).then(None).otherwise("volume"))
         series = self.aligned(lacking, None)
         assert series.bars.volume is None
         assert texts(series.notes) == ("1 of 4 bars have no volume: none is used",)
 
-    def test_marks_that_cover_every_bar_say_what_was_swept(self) -> None:
+    def test_marks_that_cover_every_bar_state_what_was_swept(self) -> None:
         marks = pl.concat([self.marks(START, FIVE, 24, 90.0), self.marks(START + 2 * HOUR, FIVE, 24, 110.0)])
         series = self.aligned(self.BARS, marks)
         assert series.bars.swept_low is not None
@@ -255,7 +255,7 @@ class TestVolumeAndMarks:
         assert series.bars.low.tolist() == [100] * 4
         assert series.notes == ()
 
-    def test_where_marks_lack_last_prices_sweep_and_it_is_said(self) -> None:
+    def test_where_marks_lack_last_prices_sweep_and_it_is_reported(self) -> None:
         """The second bar's marks end a quarter of an hour too early."""
         series = self.aligned(self.BARS, self.marks(START, FIVE, 21, 90.0))
         assert series.bars.swept_low is not None
@@ -264,7 +264,7 @@ class TestVolumeAndMarks:
             "mark prices cover 1 of 4 bars: last prices, not marks, sweep in the others",
         )
 
-    def test_without_marks_or_with_longer_ones_nothing_is_said_of_them_but_their_lack(self) -> None:
+    def test_without_marks_or_with_longer_ones_nothing_is_reported_of_them_but_their_lack(self) -> None:
         for marks in (self.marks(START, FIVE, 0, 1.0), self.marks(START, 7200, 2, 90.0)):
             series = self.aligned(self.BARS, marks)
             assert series.bars.swept_low is None

@@ -1,4 +1,4 @@
-"""What once gave wrong series: prices that looked like births, steps that nobody rounded to, bars that were lost."""
+"""What once gave wrong series: prices that looked like openings, steps that nobody rounded to, bars that were lost."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.model.turnover import turn_over
 from liqtruth.estimator.series.series import align
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
-from tests.estimator.markets import HOUR, START, candles, held
+from tests.estimator.markets import HOUR, START, candles, holdings
 
 DAY = timedelta(days=1)
 QUARTER = timedelta(minutes=15)
@@ -32,7 +32,7 @@ def test_a_moving_price_is_no_birth_between_two_readings_of_open_interest_in_usd
     ends = moved["ts"] + QUARTER
     close = dict(zip(ends, moved["close"], strict=True)) | {START: 100.0}
     usd = [1000 * close[at] for at in hours(0, 1, 2, 3, 4)]
-    readings = held(hours(0, 1, 2, 3, 4), None, usd)
+    readings = holdings(hours(0, 1, 2, 3, 4), None, usd)
     series = align(moved, readings, START, START + 4 * HOUR)
     assert series.bars.open_interest == pytest.approx(np.full(17, 1000.0))
     lots = turn_over(series.bars.open_interest, np.zeros(16), np.zeros(1))
@@ -46,7 +46,7 @@ def test_a_moving_price_is_no_birth_between_two_readings_of_open_interest_in_usd
 def test_a_step_larger_than_the_values_themselves_is_none(
     values: list[float], px: float, step_usd: float
 ) -> None:
-    assert rounding_usd(held(hours(0, 1), values), px) == pytest.approx(step_usd)
+    assert rounding_usd(holdings(hours(0, 1), values), px) == pytest.approx(step_usd)
 
 
 def test_where_two_lengths_overlap_beside_the_base_the_better_one_is_kept_whole() -> None:
@@ -58,4 +58,4 @@ def test_where_two_lengths_overlap_beside_the_base_the_better_one_is_kept_whole(
 
 def test_open_interest_that_ended_a_day_before_is_refused() -> None:
     with pytest.raises(StaleSeries, match=r"the last open interest is of 2026-08-01T01:00Z, 47\.0 h before"):
-        align(candles(START, 3600, 48), held(hours(0, 1), [5.0, 6.0]), START, START + 2 * DAY)
+        align(candles(START, 3600, 48), holdings(hours(0, 1), [5.0, 6.0]), START, START + 2 * DAY)

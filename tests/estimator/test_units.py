@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.venues.spec import COINS, CONTRACTS, UNITS, USD, Feed
-from liqtruth.estimator.venues.units import Contract, base_names
+from liqtruth.estimator.venues.spec import COINS, CONTRACTS, UNITS, USD, Contract, Feed, base_names
 
 amounts = st.floats(1e-6, 1e9)
 prices = st.floats(1e-6, 1e6)

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from liqtruth.estimator.frames import DATASETS, LONG_SHORT_ACCOUNTS, TAKER_BUY_SELL, TOP_LONG_SHORT_POSITIONS
-from liqtruth.estimator.moments import of_ms
 from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import READERS, Asked, Page, read_open_interest_now
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.text import of_ms
 from tests.estimator.specified import BAR_MS, BY_VENUE, HOUR_MS, NOW_MS, Routes, serving_routes
 
 QUICK = Patience(timeout_s=2.0, attempts=1, total_s=3.0, first_wait_s=0.01)
@@ -75,9 +75,9 @@ def test_the_hour_is_the_same_hour_and_its_volume_the_same_coins(name: str) -> N
     assert (bar["volume"], bar["interval_s"]) == (pytest.approx(2000), 3600)
 
 
-def test_only_binance_tells_what_takers_bought_in_its_candles() -> None:
-    told = {name: read(name, "candles")["taker_buy_volume"][0] for name in giving("candles")}
-    assert {name: bought for name, bought in told.items() if bought is not None} == {"binance": 1200.0}
+def test_only_binance_reports_what_takers_bought_in_its_candles() -> None:
+    found = {name: read(name, "candles")["taker_buy_volume"][0] for name in giving("candles")}
+    assert {name: bought for name, bought in found.items() if bought is not None} == {"binance": 1200.0}
 
 
 @pytest.mark.parametrize("name", giving("mark_candles"))
@@ -88,7 +88,7 @@ def test_mark_candles_are_asked_for_as_marks(name: str) -> None:
 
 @pytest.mark.parametrize("name", giving("open_interest"))
 def test_open_interest_is_the_same_coins_whatever_the_unit(name: str) -> None:
-    """Bybit, HTX and Gate tell both sides: 10,000 coins are 5,000 positions."""
+    """Bybit, HTX and Gate report both sides: 10,000 coins are 5,000 positions."""
     row = read(name, "open_interest").row(0, named=True)
     assert (row["ts"], row["open_interest"]) == (of_ms(BAR_MS), pytest.approx(5000))
     assert row["open_interest_usd"] in (None, 525_000), "the venue's own value, or none"
@@ -110,13 +110,15 @@ def test_funding_is_a_fraction_per_interval(name: str) -> None:
     assert read(name, "funding")["rate"].to_list() == [0.0002]
 
 
-def test_ratios_are_longs_over_shorts_of_the_kinds_that_a_venue_tells() -> None:
-    told = {name: dict(read(name, "ratios").select("kind", "ratio").iter_rows()) for name in giving("ratios")}
+def test_ratios_are_longs_over_shorts_of_the_kinds_that_a_venue_reports() -> None:
+    found = {
+        name: dict(read(name, "ratios").select("kind", "ratio").iter_rows()) for name in giving("ratios")
+    }
     three = {LONG_SHORT_ACCOUNTS: 1.5, TOP_LONG_SHORT_POSITIONS: 1.25, TAKER_BUY_SELL: 0.8}
-    assert told["binance"] == told["okx"] == three
-    assert told["bybit"] == told["bitget"] == {LONG_SHORT_ACCOUNTS: pytest.approx(1.5)}
-    assert told["htx"] == {TOP_LONG_SHORT_POSITIONS: pytest.approx(1.5)}
-    assert told["gate"] == {LONG_SHORT_ACCOUNTS: 1.5, TAKER_BUY_SELL: 0.8}, "zero is no ratio"
+    assert found["binance"] == found["okx"] == three
+    assert found["bybit"] == found["bitget"] == {LONG_SHORT_ACCOUNTS: pytest.approx(1.5)}
+    assert found["htx"] == {TOP_LONG_SHORT_POSITIONS: pytest.approx(1.5)}
+    assert found["gate"] == {LONG_SHORT_ACCOUNTS: 1.5, TAKER_BUY_SELL: 0.8}, "zero is no ratio"
 
 
 def test_liquidations_name_the_position_that_was_closed() -> None:
@@ -171,13 +173,13 @@ def test_open_interest_of_an_inverse_market_is_usd() -> None:
     assert now("kraken", "ETH")["open_interest_usd"] == 525_000
 
 
-def test_a_linear_perpetual_of_deribit_tells_coins_where_ccxt_says_value() -> None:
+def test_a_linear_perpetual_of_deribit_reports_coins_where_ccxt_states_value() -> None:
     row = now("deribit", "SOL")
     assert (row["open_interest"], row["open_interest_usd"]) == (5000, None)
 
 
 def test_an_inverse_market_whose_units_are_not_known_is_refused() -> None:
-    from liqtruth.estimator.venues.units import Contract
+    from liqtruth.estimator.venues.spec import Contract
     from liqtruth.estimator.venues.with_history import GATE
 
     with pytest.raises(BadInput, match="BTC/USD:BTC is inverse"):

@@ -10,10 +10,17 @@ import pytest
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, RATIO_KINDS
-from liqtruth.estimator.venues.capabilities import FETCHED, capabilities, venue_table, venue_words
 from liqtruth.estimator.venues.requests import READERS
 from liqtruth.estimator.venues.spec import PAGINGS, PERIODS, UNITS, Call, Feed
-from liqtruth.estimator.venues.table import VENUES, venue_named, venues_named
+from liqtruth.estimator.venues.table import (
+    FETCHED,
+    VENUES,
+    capabilities,
+    venue_named,
+    venue_table,
+    venue_words,
+    venues_named,
+)
 
 FETCHABLE = [name for name, venue in VENUES.items() if venue.fetchable]
 UNIFIED = {
@@ -61,7 +68,7 @@ def test_several_venues_are_named_with_commas_each_once() -> None:
 
 
 @pytest.mark.parametrize("name", VENUES)
-def test_a_venue_gives_a_dataset_or_says_why_not(name: str) -> None:
+def test_a_venue_gives_a_dataset_or_states_why_not(name: str) -> None:
     venue = VENUES[name]
     assert venue.name == name
     assert set(venue.feeds) <= set(READERS)
@@ -74,7 +81,7 @@ def test_a_venue_gives_a_dataset_or_says_why_not(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FETCHABLE)
-def test_every_feed_is_told_in_known_words(name: str) -> None:
+def test_every_feed_is_described_in_known_words(name: str) -> None:
     for dataset, feed in feeds_of(name):
         assert feed.paging in PAGINGS, dataset
         assert feed.unit in UNITS
@@ -86,7 +93,7 @@ def test_every_feed_is_told_in_known_words(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FETCHABLE)
-def test_liquidations_that_are_given_or_pushed_say_how_much_of_them(name: str) -> None:
+def test_liquidations_that_are_given_or_pushed_state_how_much_of_them(name: str) -> None:
     venue = VENUES[name]
     if "liquidations" in venue.feeds:
         assert venue.feeds["liquidations"].coverage
@@ -106,7 +113,7 @@ async def test_ccxt_has_every_method_that_the_table_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FETCHABLE)
-async def test_what_goes_through_a_unified_method_ccxt_says_it_has(name: str) -> None:
+async def test_what_goes_through_a_unified_method_ccxt_has(name: str) -> None:
     exchange = api(name)
     for dataset, feed in VENUES[name].feeds.items():
         if not feed.calls:

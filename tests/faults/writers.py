@@ -19,8 +19,7 @@ import polars as pl
 
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 START = datetime(2026, 9, 6, tzinfo=UTC)
 TIME = pl.Datetime("ms", "UTC")

@@ -12,8 +12,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.fuzz.runner import Door
 from tests.fuzz.seeds import seeds
 
@@ -240,7 +239,7 @@ def _tape_door() -> Callable[[bytes], object]:
 def _streams_door() -> Callable[[bytes], object]:
     from liqtruth.estimator.feeds.liquidation_stream import Listener
     from liqtruth.estimator.feeds.liquidations import STREAMS
-    from liqtruth.estimator.venues.units import Contract
+    from liqtruth.estimator.venues.spec import Contract
 
     markets = [Contract("BTC", "BTC/USDT:USDT", name, 1.0) for name in ("BTCUSDT", "BTC-USDT-SWAP")]
     listeners = [

@@ -13,12 +13,12 @@ import polars as pl
 
 from liqtruth.estimator.model.leverage_model import known_models
 from liqtruth.heatmap.files import about, to_csv, to_json, write_map
-from liqtruth.sandbox.binance.rest import BinanceApi
 from liqtruth.sandbox.hyperliquid.fills import newest_fills
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
 from liqtruth.sandbox.hyperliquid.node_state import write_state
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.venues.binance import BinanceApi
 from tests.compare.imported import layouts
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain

@@ -9,8 +9,8 @@ import polars as pl
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
-from liqtruth.heatmap.levels import LEVELS
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import LEVELS, Sides
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
 MARK = 100.0
@@ -55,14 +55,18 @@ def mid_bin(price: float, grid: PriceGrid) -> float:
 
 
 def frame(levels: Iterable[Level], **dimensions: Sequence[str]) -> pl.DataFrame:
-    held = pl.DataFrame(list(levels), schema=LEVELS, orient="row")
-    return held.with_columns(pl.Series(name, values, dtype=pl.String) for name, values in dimensions.items())
+    holdings = pl.DataFrame(list(levels), schema=LEVELS, orient="row")
+    return holdings.with_columns(
+        pl.Series(name, values, dtype=pl.String) for name, values in dimensions.items()
+    )
 
 
 def map_of(levels: Iterable[Level] | pl.DataFrame, grid: PriceGrid | None = None, **more: Any) -> Heatmap:
     """An exact map of `levels` on the default grid around 100; `more` replaces any other field."""
-    held = levels if isinstance(levels, pl.DataFrame) else frame(levels)
-    seen = Sides(*(float(held.filter(pl.col("side") == s)["notional_usd"].sum()) for s in ("long", "short")))
+    holdings = levels if isinstance(levels, pl.DataFrame) else frame(levels)
+    seen = Sides(
+        *(float(holdings.filter(pl.col("side") == s)["notional_usd"].sum()) for s in ("long", "short"))
+    )
     about = {
         "coin": "BTC",
         "venue": "hyperliquid",
@@ -70,7 +74,7 @@ def map_of(levels: Iterable[Level] | pl.DataFrame, grid: PriceGrid | None = None
         "as_of": NOON,
         "coverage": Coverage(open_interest_usd=None, seen_usd=seen),
     }
-    return Heatmap.from_levels(held, grid or PriceGrid.around(MARK), **{**about, **more})
+    return Heatmap.from_levels(holdings, grid or PriceGrid.around(MARK), **{**about, **more})
 
 
 def plain() -> Heatmap:

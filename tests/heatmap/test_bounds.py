@@ -12,9 +12,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from liqtruth.heatmap.bounds import SHOWN_PCT, MapBounds, SideBounds, moves
-from liqtruth.heatmap.drawing.captions import bounds_lines, side_notes
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.drawing.view import bounds_lines, side_notes
 from liqtruth.heatmap.errors import BadInput, MapFileError
 from liqtruth.heatmap.files import from_json, read_map, same, to_json, write_map
 from liqtruth.heatmap.heatmap import Heatmap
@@ -54,18 +54,18 @@ def test_a_part_of_a_map_has_no_bounds_and_another_moment_of_it_keeps_them() -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"distance_pct": (2.0, 2.0, 10.0)}, "distances that ascend"),
         ({"low_usd": (-1.0, 0.0, 0.0)}, "at least 0"),
-        ({"high_usd": (float("nan"), 1.0, 1.0)}, "bounds are numbers"),
+        ({"high_usd": (float("nan"), 1.0, 1.0)}, "bounds must be numbers"),
         ({"low_usd": (9e9, 9e9, 9e9)}, "above its upper bound"),
         ({"whales_low_usd": (9e9, 9e9, 9e9)}, "above its upper bound"),
-        ({"crowd_usd": (1.0,)}, "3 distances and 1 crowd_usd"),
+        ({"crowd_usd": (1.0,)}, "crowd_usd must have an amount for each of 3 distances, got 1"),
     ],
 )
-def test_bounds_that_are_none_are_refused(change: dict[str, tuple[float, ...]], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_bounds_that_are_none_are_refused(change: dict[str, tuple[float, ...]], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         replace(side_of(), **change)
 
 
@@ -89,17 +89,17 @@ def test_moves_are_shown_from_the_largest_rise_to_the_largest_fall_as_far_as_bou
     assert [move.move_pct for move in moves(near)] == [10.0, 5.0, 2.0, -2.0]
 
 
-def test_a_move_is_told_in_one_sentence() -> None:
+def test_a_move_is_stated_in_one_sentence() -> None:
     assert bounds_lines(MAP)[4] == (
         "a move of -5 % likely liquidates $4.5M (80 %: $2.5M to $10M), of it whales $500k to $2M"
     )
     assert bounds_lines(plain()) == ()
 
 
-def test_on_what_bounds_rest_is_said_beside_the_map_and_not_beside_its_parts() -> None:
-    said = "bounds hold on 80 % of held-out maps: 120 held-out pairs"
-    assert said in side_notes(MAP)
-    assert said not in side_notes(MAP.filter(margin_mode="cross"))
+def test_on_what_bounds_rest_is_reported_beside_the_map_and_not_beside_its_parts() -> None:
+    message = "bounds hold on 80 % of held-out maps: 120 held-out pairs"
+    assert message in side_notes(MAP)
+    assert message not in side_notes(MAP.filter(margin_mode="cross"))
 
 
 def rendered(heatmap: Heatmap) -> list[str]:
@@ -118,14 +118,14 @@ def test_in_the_terminal_bounds_stand_before_the_bars_with_nothing_cut_off(scale
     assert shown == ["+10", "+5", "+2", "-2", "-5", "-10"]
 
 
-def test_the_picture_and_the_page_say_every_move_above_the_bars() -> None:
-    said = map_figure(MAP).layout.title.subtitle.text
+def test_the_picture_and_the_page_state_every_move_above_the_bars() -> None:
+    message = map_figure(MAP).layout.title.subtitle.text
     page = to_html(MAP)
     table = page[page.index("<table>") : page.index("</table>")]
     assert page.index("</table>") < page.index('id="map"')
     for pct in SHOWN_PCT:
         for sign in "+-":
-            assert f"a move of {sign}{pct:g} % likely liquidates" in said
+            assert f"a move of {sign}{pct:g} % likely liquidates" in message
             assert f">{sign}{pct:g} %</td>" in table
     assert "$2.5M to $10M" in table
     assert "<table>" not in to_html(plain())

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from liqtruth.heatmap.drawing.figure import map_figure, to_html, write_html, write_png
-from liqtruth.heatmap.drawing.zoom import zoomed
+from liqtruth.heatmap.drawing.view import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
@@ -32,7 +32,7 @@ def traces(figure: Any, kind: str) -> dict[str, Any]:
     return {trace.name.split()[0].strip(","): trace for trace in figure.data if trace.type == kind}
 
 
-def said(figure: Any) -> list[str]:
+def annotations(figure: Any) -> list[str]:
     return [note.text for note in figure.layout.annotations]
 
 
@@ -63,10 +63,10 @@ def test_the_mark_is_a_line_with_its_price() -> None:
     figure = map_figure(TWO)
     (line,) = figure.layout.shapes
     assert (line.y0, line.y1) == (100.0, 100.0)
-    assert "mark 100" in said(figure)
+    assert "mark 100" in annotations(figure)
 
 
-def test_axes_have_units_and_the_heading_says_what_the_map_is() -> None:
+def test_axes_have_units_and_the_heading_states_what_the_map_is() -> None:
     layout = map_figure(TWO).layout
     assert layout.xaxis.title.text == "liquidations per 0.2 % bin (million USD)"
     assert layout.xaxis2.title.text == "cumulative liquidations (million USD)"
@@ -76,9 +76,9 @@ def test_axes_have_units_and_the_heading_says_what_the_map_is() -> None:
     assert "not drawn: no price liquidates" in layout.title.subtitle.text
 
 
-def test_an_empty_map_says_so_instead_of_an_empty_picture() -> None:
-    assert "no liquidation within 10 % of the mark" in said(map_figure(EMPTY))
-    assert not [text for text in said(map_figure(TWO)) if "no liquidation" in text]
+def test_an_empty_map_states_it_instead_of_an_empty_picture() -> None:
+    assert "no liquidation within 10 % of the mark" in annotations(map_figure(EMPTY))
+    assert not [text for text in annotations(map_figure(TWO)) if "no liquidation" in text]
 
 
 class Loads(HTMLParser):
@@ -102,7 +102,7 @@ def test_a_page_loads_nothing_from_elsewhere_and_contains_the_library_and_the_ma
     assert "BTC on hyperliquid: exact positions" in page
 
 
-def test_a_page_of_the_sandbox_says_so_above_the_picture_and_one_of_an_exchange_does_not() -> None:
+def test_a_page_of_the_sandbox_states_it_above_the_picture_and_one_of_an_exchange_does_not() -> None:
     coverage = replace(TWO.coverage, notes=(note("synthetic_positions"),), synthetic=True)
     page = to_html(replace(TWO, coverage=coverage))
     assert page.index('<span class="synthetic">SYNTHETIC') < page.index('id="map"')
@@ -134,7 +134,7 @@ def test_a_picture_is_a_png_of_the_size_of_the_figure(tmp_path: Path) -> None:
 
 
 @needs_kaleido
-def test_without_chromium_the_remedy_is_said_and_nothing_is_written(
+def test_without_chromium_the_remedy_is_reported_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-such-browser"))

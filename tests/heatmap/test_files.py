@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.files import SCHEMA, about, from_json, read_map, same, to_csv, to_json, write_map
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.writing import write_atomically
 from tests.heatmap.maps import SUFFIXES, any_level, frame, map_of, plain
@@ -45,8 +46,8 @@ def odd_maps(draw: st.DrawFn) -> Heatmap:
     """Small grids, masses of any size, every field in use, with a breakdown or without."""
     grid = PriceGrid(draw(st.floats(1e-6, 1e6)), draw(st.floats(1.0, 500.0)), draw(st.integers(1, 6)))
     levels = draw(st.lists(any_level, max_size=6))
-    told = frame(levels, margin_mode=draw(st.lists(texts, min_size=len(levels), max_size=len(levels))))
-    built = map_of(told, grid, by=["margin_mode"], as_of=draw(moments), coverage=draw(coverages))
+    result = frame(levels, margin_mode=draw(st.lists(texts, min_size=len(levels), max_size=len(levels))))
+    built = map_of(result, grid, by=["margin_mode"], as_of=draw(moments), coverage=draw(coverages))
     below, above = (draw(st.lists(odd, min_size=n, max_size=n)) for n in [grid.bins_each_way] * 2)
     zeros = [0.0] * grid.bins_each_way
     return replace(

@@ -8,18 +8,19 @@ import polars as pl
 import pytest
 
 from liqtruth.heatmap.errors import MapFileError
-from liqtruth.heatmap.files import SCHEMA, facts_of, from_csv, from_json, read_map, to_csv, to_json, write_map
+from liqtruth.heatmap.files import SCHEMA, from_csv, from_json, read_map, to_csv, to_json, write_map
+from liqtruth.heatmap.writing import facts_of
 from tests.heatmap.maps import SUFFIXES, plain
 
 
 def refusal(path: Path) -> str:
-    """What is said of a file that is no map: one line which begins with its name."""
+    """The refusal of a file that is no map: one line which begins with its name."""
     with pytest.raises(MapFileError) as refused:
         read_map(path)
-    said = str(refused.value)
-    assert said.startswith(f"{path}: ")
-    assert "\n" not in said
-    return said.removeprefix(f"{path}: ")
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -41,7 +42,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, suffix: str, conten
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path, suffix: str) -> None:
+def test_a_missing_file_is_reported_as_missing(tmp_path: Path, suffix: str) -> None:
     assert refusal(tmp_path / f"none{suffix}") == "no such file"
 
 

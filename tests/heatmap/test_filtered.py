@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from liqtruth.heatmap.drawing.captions import coverage_line, title
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.drawing.view import coverage_line, title
 from liqtruth.heatmap.files import read_map, to_json, write_map
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from tests.heatmap.maps import NOON
 
 BANDS = ("0-3x", "3-7x", "15-30x")
@@ -53,14 +54,14 @@ def test_caption_coverage_label_terminal_and_picture_name_the_filter(
     drawn: Heatmap, kept: list[str], mode: str | None
 ) -> None:
     part = drawn.filter(leverage_band=kept, **({} if mode is None else {"margin_mode": mode}))
-    said = f"only leverage {' or '.join(kept)}" + (f"; margin mode {mode}" if mode else "")
+    message = f"only leverage {' or '.join(kept)}" + (f"; margin mode {mode}" if mode else "")
     console = Console(width=300, file=io.StringIO(), color_system=None)
     console.print(map_panel(part))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert coverage_line(part).startswith(f"{said}: ")
-    assert f"({said})" in part.label
+    assert coverage_line(part).startswith(f"{message}: ")
+    assert f"({message})" in part.label
     for text in (title(part), shown, map_figure(part).layout.title.text):
-        assert said in text
+        assert message in text
     for text in (title(drawn), drawn.label, coverage_line(drawn), to_json(drawn)):
         assert "only" not in text
 

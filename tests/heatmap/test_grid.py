@@ -86,17 +86,17 @@ def test_a_grid_is_made_again_from_its_dictionary() -> None:
 
 @pytest.mark.parametrize("mark_px", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_mark_that_is_no_positive_number_is_refused(mark_px: float) -> None:
-    with pytest.raises(BadInput, match=f"mark price {mark_px!r}"):
+    with pytest.raises(BadInput, match=f"the mark price must be a positive number, got {mark_px!r}"):
         PriceGrid.around(mark_px)
 
 
 @pytest.mark.parametrize("width_bps", [0.0, -5.0, 0.001, 2_001.0, float("inf")])
 def test_a_width_without_use_is_refused(width_bps: float) -> None:
-    with pytest.raises(BadInput, match=r"bin width .* is outside 0.01 to 2000"):
+    with pytest.raises(BadInput, match=r"the bin width must be from 0\.01 to 2000 bps, got "):
         PriceGrid.around(100.0, width_bps)
 
 
 @pytest.mark.parametrize("bins", [0, -3])
 def test_a_grid_without_bins_is_refused(bins: int) -> None:
-    with pytest.raises(BadInput, match="at least one bin"):
+    with pytest.raises(BadInput, match="bins each way must be at least 1, got "):
         PriceGrid(100.0, 10.0, bins)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides, count_crossed
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides, count_crossed
 from liqtruth.heatmap.notes import note, sentence
 from tests.heatmap.maps import (
     MARK,
@@ -29,7 +30,7 @@ from tests.heatmap.maps import (
 MODES = ("isolated", "cross")
 BANDS = ("1-5x", "5-20x", "20x+")
 COARSE = PriceGrid(MARK, 100.0, 20)
-told_apart = st.lists(st.tuples(any_level, st.sampled_from(MODES), st.sampled_from(BANDS)), max_size=20)
+dimensioned = st.lists(st.tuples(any_level, st.sampled_from(MODES), st.sampled_from(BANDS)), max_size=20)
 
 
 def same_mass(a: float | np.ndarray, b: float | np.ndarray) -> bool:
@@ -88,11 +89,11 @@ def test_the_cumulative_curve_rises_away_from_the_mark_from_zero_to_all_in_the_g
     assert same_mass(curve[[0, -1]], built.in_grid_usd)
 
 
-@given(told_apart)
+@given(dimensioned)
 def test_the_parts_by_every_value_of_a_dimension_sum_to_the_whole(
-    told: list[tuple[Level, str, str]],
+    found: list[tuple[Level, str, str]],
 ) -> None:
-    whole = apart(told)
+    whole = apart(found)
     for name, values in (("margin_mode", MODES), ("leverage_band", BANDS)):
         parts = [whole.filter(**{name: value}) for value in values]
         assert same_mass(sum(part.long_usd for part in parts), whole.long_usd)
@@ -101,27 +102,27 @@ def test_the_parts_by_every_value_of_a_dimension_sum_to_the_whole(
         assert same_mass(np.sum([part.never_usd for part in parts], axis=0), whole.never_usd)
 
 
-@given(told_apart, st.sampled_from(MODES), st.lists(st.sampled_from(BANDS), min_size=1, max_size=2))
+@given(dimensioned, st.sampled_from(MODES), st.lists(st.sampled_from(BANDS), min_size=1, max_size=2))
 def test_a_filter_is_the_map_of_the_levels_that_it_keeps(
-    told: list[tuple[Level, str, str]], mode: str, bands: list[str]
+    found: list[tuple[Level, str, str]], mode: str, bands: list[str]
 ) -> None:
-    kept = apart([row for row in told if row[1] == mode and row[2] in bands])
+    kept = apart([row for row in found if row[1] == mode and row[2] in bands])
     for part in (
-        apart(told).filter(margin_mode=mode, leverage_band=bands),
-        apart(told).filter(leverage_band=bands).filter(margin_mode=mode),
+        apart(found).filter(margin_mode=mode, leverage_band=bands),
+        apart(found).filter(leverage_band=bands).filter(margin_mode=mode),
     ):
         assert same_mass(part.long_usd, kept.long_usd)
         assert same_mass(part.short_usd, kept.short_usd)
         assert same_mass(part.total_usd, kept.total_usd)
 
 
-def apart(told: list[tuple[Level, str, str]]) -> Heatmap:
-    modes, bands = [mode for _, mode, _ in told], [band for _, _, band in told]
-    levels = frame([level for level, _, _ in told], margin_mode=modes, leverage_band=bands)
+def apart(found: list[tuple[Level, str, str]]) -> Heatmap:
+    modes, bands = [mode for _, mode, _ in found], [band for _, _, band in found]
+    levels = frame([level for level, _, _ in found], margin_mode=modes, leverage_band=bands)
     return map_of(levels, by=["margin_mode", "leverage_band"])
 
 
-def test_a_filter_says_so_among_the_assumptions_and_keeps_the_rest() -> None:
+def test_a_filter_states_it_among_the_assumptions_and_keeps_the_rest() -> None:
     whole = map_of(
         frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=[sentence("a")]
     )
@@ -160,13 +161,13 @@ def test_one_level_is_in_the_bin_of_its_price() -> None:
 def test_a_map_that_contradicts_itself_is_refused() -> None:
     built = map_of([("long", 90.0, 5.0)])
     wrong = {
-        "has shape": {"short_usd": np.zeros(3)},
+        "got shape": {"short_usd": np.zeros(3)},
         "negative or missing": {"long_usd": -built.long_usd},
         "below the mark": {"long_usd": built.long_usd[::-1].copy()},
-        "no time zone": {"as_of": datetime(2026, 8, 20)},
+        "must have a time zone": {"as_of": datetime(2026, 8, 20)},
     }
-    for said, change in wrong.items():
-        with pytest.raises(BadInput, match=said):
+    for message, change in wrong.items():
+        with pytest.raises(BadInput, match=message):
             replace(built, **change)
     with pytest.raises(BadInput, match="negative or missing"):
         replace(built, short_usd=np.full(built.grid.bins, np.nan))

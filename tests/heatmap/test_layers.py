@@ -1,4 +1,4 @@
-"""Crowd and whales are two parts of one map: nothing is lost between them, and what is said of them is so."""
+"""Crowd and whales are two parts of one map: nothing is lost between them, and their notes state what they are."""
 
 import numpy as np
 import polars as pl
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import (
     ABOUT_LAYERS,
     LARGEST_SHARE,
@@ -18,6 +18,7 @@ from liqtruth.heatmap.layers import (
     layer_of,
     whales_note,
 )
+from liqtruth.heatmap.levels import Sides
 from tests.heatmap.maps import Level, any_levels, frame, map_of
 
 open_interests = st.none() | st.floats(1.0, 1e12)
@@ -29,8 +30,8 @@ def cut_of(levels: list[Level], open_interest_usd: float | None) -> Cut:
 
 
 def layers_of(levels: list[Level], open_interest_usd: float | None) -> list[Heatmap]:
-    held, cut = frame(levels), cut_of(levels, open_interest_usd)
-    return [map_of(layer_of(held, cut, layer)) for layer in LAYERS]
+    holdings, cut = frame(levels), cut_of(levels, open_interest_usd)
+    return [map_of(layer_of(holdings, cut, layer)) for layer in LAYERS]
 
 
 @given(any_levels, open_interests)
@@ -50,14 +51,14 @@ def test_crowd_and_whales_add_up_to_the_whole_map_everywhere(
 def test_no_position_of_the_crowd_is_above_the_cut_and_every_whale_was(
     levels: list[Level], open_interest_usd: float | None
 ) -> None:
-    held, cut = frame(levels), cut_of(levels, open_interest_usd)
-    crowd, whales = (layer_of(held, cut, layer) for layer in LAYERS)
-    assert crowd.height == held.height
+    holdings, cut = frame(levels), cut_of(levels, open_interest_usd)
+    crowd, whales = (layer_of(holdings, cut, layer) for layer in LAYERS)
+    assert crowd.height == holdings.height
     for side in ("long", "short"):
         largest = cut.at_usd.of(side)
         own = pl.col("side") == side
         assert all(usd <= largest for usd in crowd.filter(own)["notional_usd"])
-        above = [usd for usd in held.filter(own)["notional_usd"] if usd > largest]
+        above = [usd for usd in holdings.filter(own)["notional_usd"] if usd > largest]
         assert whales.filter(own)["notional_usd"].to_list() == [usd - largest for usd in above]
 
 
@@ -74,7 +75,7 @@ def only_whales(cut: Cut) -> str:
     return layer_note("whales", Sides(1.0, 0.0), Sides(4.0, 0.0), cut).text
 
 
-def test_one_line_says_how_much_is_the_whales_and_on_how_many_the_crowd_rests() -> None:
+def test_one_line_states_how_much_is_the_whales_and_on_how_many_the_crowd_rests() -> None:
     """Open interest of 1,000,000: cut at 3,000. Near: 3 x 3,000 and 1 x 1,000 of the crowd, 6,000 + 2,000 above."""
     levels = frame(
         [
@@ -99,19 +100,19 @@ def test_a_position_that_the_mark_has_passed_counts_as_near() -> None:
     assert "the crowd 100 % in 1 position (" in line.text
 
 
-def test_nothing_near_is_said_too() -> None:
+def test_nothing_near_is_reported_too() -> None:
     line = whales_note(frame([]), Cut.of(Coverage(None, Sides(0.0, 0.0))), 100.0)
     assert line.text == "whales hold nothing within 30 % of the mark, and the crowd neither"
     assert line.code in ABOUT_LAYERS
 
 
-def test_what_a_layer_shows_is_told_as_shares_of_each_side() -> None:
-    said = layer_note("whales", Sides(1.0, 0.0), Sides(4.0, 0.0), Cut.of(Coverage(1e6, Sides(4.0, 0.0))))
-    assert said.text == (
+def test_what_a_layer_shows_is_reported_as_shares_of_each_side() -> None:
+    message = layer_note("whales", Sides(1.0, 0.0), Sides(4.0, 0.0), Cut.of(Coverage(1e6, Sides(4.0, 0.0))))
+    assert message.text == (
         "only the whales: of each position what it has above 0.3 % of open interest ($3k); 25.0 % of long and 0.0 % of "
         "short mass"
     )
-    assert said.code in ABOUT_LAYERS
+    assert message.code in ABOUT_LAYERS
 
 
 @given(st.integers(1, 50), st.floats(1.0, 1e6))
@@ -120,5 +121,5 @@ def test_equal_positions_are_as_many_as_they_are(count: int, usd: float) -> None
 
 
 def test_another_layer_is_refused() -> None:
-    with pytest.raises(BadInput, match="no layer 'fish'; there are crowd and whales"):
+    with pytest.raises(BadInput, match="the layer must be crowd or whales, got 'fish'"):
         layer_of(frame([]), Cut.of(Coverage(1.0, Sides(0.0, 0.0))), "fish")

@@ -1,5 +1,6 @@
-"""Levels: what each must have, and the bin it falls into."""
+"""Levels: what each must have, and the bin it falls into; a pair of sides keeps their order and has no third one."""
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
@@ -7,7 +8,18 @@ from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.levels import BREAKDOWN, LEVELS, bin_levels, break_down, check_levels, crossed
+from liqtruth.heatmap.levels import (
+    BREAKDOWN,
+    LEVELS,
+    SIDES,
+    BySide,
+    Sides,
+    TwoSided,
+    bin_levels,
+    break_down,
+    check_levels,
+    crossed,
+)
 from tests.heatmap.maps import MARK, Level, any_levels, frame
 
 GRID = PriceGrid.around(MARK, 50.0, 0.5)
@@ -81,3 +93,33 @@ def test_a_missing_column_is_named(name: str) -> None:
 def test_a_level_with_a_price_or_notional_that_is_not_positive_is_quoted(px: float, usd: float) -> None:
     with pytest.raises(BadInput, match=f"px={px} with notional {usd} USD"):
         check_levels(frame([("short", 110.0, 1.0), ("long", px, usd)]))
+
+
+class Carried(msgspec.Struct, TwoSided[float], frozen=True):
+    name: str
+    long: float
+    short: float
+
+
+def test_a_pair_iterates_maps_and_answers_in_the_order_of_sides() -> None:
+    pair = BySide.each(len)
+    assert BySide._fields == SIDES
+    assert tuple(pair) == tuple(pair.of(side) for side in SIDES) == (4, 5)
+    assert pair.map(str) == BySide("4", "5")
+
+
+def test_a_record_with_sides_gives_the_pair_and_is_written_with_its_own_fields() -> None:
+    carried = Carried("one", 1.0, 2.0)
+    assert carried.sides == tuple(carried.of(side) for side in SIDES) == (1.0, 2.0)
+    assert msgspec.json.encode(carried) == b'{"name":"one","long":1.0,"short":2.0}'
+
+
+def test_a_figure_per_side_is_written_as_an_array_and_read_back_with_its_total() -> None:
+    read = msgspec.json.decode(msgspec.json.encode(Sides(1.0, 2.5)), type=Sides)
+    assert read.total == 3.5
+
+
+@pytest.mark.parametrize("pair", [BySide(1, 2), Carried("one", 1.0, 2.0)])
+def test_there_is_no_third_side(pair: BySide[int] | Carried) -> None:
+    with pytest.raises(KeyError):
+        pair.of("both")

@@ -35,7 +35,7 @@ addEventListener("load", () => {
   }
   page.querySelector("[data-pct='5']").click();
   page.querySelector("[data-unit=share]").click();
-  found.said = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
+  found.texts = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
   page.querySelector("[data-pct='50']").click();
   page.querySelector("[data-unit=usd]").click();
   found.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
@@ -53,10 +53,10 @@ def content(made: Mirror) -> dict[str, Any]:
 @given(any_levels)
 def test_every_dollar_of_the_grid_is_in_it_from_the_mark_outward(levels: list[Level]) -> None:
     built = map_of(levels)
-    told = content(mirror(built, [TRUTH]))["truth"]
+    found = content(mirror(built, [TRUTH]))["truth"]
     for side, mass in (("long", built.long_usd), ("short", built.short_usd)):
-        assert 1e3 * sum(told[side]) == pytest.approx(mass.sum(), rel=1e-3, abs=1e-6)
-        assert not told[side] or told[side][-1] > 0
+        assert 1e3 * sum(found[side]) == pytest.approx(mass.sum(), rel=1e-3, abs=1e-6)
+        assert not found[side] or found[side][-1] > 0
 
 
 def test_a_name_from_a_file_cannot_leave_its_element() -> None:
@@ -123,4 +123,4 @@ def test_in_dollars_bars_are_those_of_the_map(drawn: dict[str, Any]) -> None:
 
 
 def test_a_map_without_anything_in_the_range_says_so(drawn: dict[str, Any]) -> None:
-    assert drawn["said"].count("nothing in this range") == 1, "the truth has nothing within 5 %"
+    assert drawn["texts"].count("nothing in this range") == 1, "the truth has nothing within 5 %"

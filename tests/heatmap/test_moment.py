@@ -1,4 +1,4 @@
-"""How old a moment is, is told against the clock wherever it is shown, and stored nowhere."""
+"""The age of a moment is taken from the clock wherever it is shown, and stored nowhere."""
 
 import io
 import re
@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from liqtruth.heatmap.drawing.captions import age_line, coverage_line, data_moment
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.page import age_of
 from liqtruth.heatmap.drawing.terminal import map_panel
+from liqtruth.heatmap.drawing.view import age_line, coverage_line, data_moment
 from liqtruth.heatmap.files import to_json
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.text import Grade, ago, as_of, grade
 from tests.heatmap.maps import map_of
 
@@ -31,7 +32,7 @@ MODELLED = replace(
 
 
 @pytest.mark.parametrize(
-    ("old", "told", "graded"),
+    ("old", "found", "graded"),
     [
         (timedelta(0), "now", "fresh"),
         (timedelta(seconds=59), "now", "fresh"),
@@ -47,10 +48,10 @@ MODELLED = replace(
         (timedelta(minutes=-20), "20 minutes ahead of the clock", "old"),
     ],
 )
-def test_ages_and_their_grades(old: timedelta, told: str, graded: Grade) -> None:
-    assert ago(NOON - old, NOON) == told
+def test_ages_and_their_grades(old: timedelta, found: str, graded: Grade) -> None:
+    assert ago(NOON - old, NOON) == found
     assert grade(NOON - old, NOON) == graded
-    assert as_of(NOON - old, NOON).endswith(f" UTC ({told})")
+    assert as_of(NOON - old, NOON).endswith(f" UTC ({found})")
     assert f'class="age {graded}"' in age_of(NOON - old, NOON)
 
 
@@ -69,7 +70,7 @@ def rendered(heatmap: Heatmap, now: datetime) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def test_a_map_says_its_age_in_the_terminal_on_its_page_and_in_its_picture() -> None:
+def test_a_map_states_its_age_in_the_terminal_on_its_page_and_in_its_picture() -> None:
     later = NOON + timedelta(days=100)
     assert "as of 2026-08-20 12:00 UTC (100 days ago)" in rendered(TWO, later)
     assert re.search(
@@ -80,7 +81,7 @@ def test_a_map_says_its_age_in_the_terminal_on_its_page_and_in_its_picture() -> 
     )
 
 
-def test_json_says_the_moment_and_nothing_that_changes_by_itself() -> None:
+def test_json_states_the_moment_and_nothing_that_changes_by_itself() -> None:
     assert '"as_of": "2026-08-20T12:00:00+00:00"' in to_json(TWO)
     assert "ago" not in to_json(TWO)
 
@@ -100,7 +101,7 @@ def test_a_modelled_map_is_as_old_as_its_series() -> None:
 
 
 @pytest.mark.parametrize("drawn", [TWO, MODELLED])
-def test_synthetic_data_say_so_beside_the_age(drawn: Heatmap) -> None:
+def test_synthetic_data_state_it_beside_the_age(drawn: Heatmap) -> None:
     synthetic = replace(drawn, coverage=replace(drawn.coverage, synthetic=True))
     assert "SYNTHETIC" in age_line(synthetic)
     assert "SYNTHETIC" not in age_line(drawn)

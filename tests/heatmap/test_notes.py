@@ -9,11 +9,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from liqtruth.heatmap.drawing.captions import LACKING
+from liqtruth.heatmap.drawing.view import LACKING
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.note_texts import FORMS, TEXTS
-from liqtruth.heatmap.notes import Note, WrittenNote, as_text, note, reader, sentence, texts, written
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.notes import (
+    SYNTHETIC_NOTES,
+    Note,
+    WrittenNote,
+    as_text,
+    note,
+    reader,
+    sentence,
+    texts,
+    written,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("heatmap", "storage", "indexer", "estimator", "compare", "commands")
@@ -152,7 +161,7 @@ def test_a_note_is_found_again_by_its_sentence(code: str) -> None:
         WrittenNote("3 of 10", "stale_positions", {"count": 3, "positions": 10, "hours": 6.0}),
     ],
 )
-def test_a_sentence_whose_code_is_not_known_or_says_something_else_stays_a_sentence(
+def test_a_sentence_whose_code_is_not_known_or_states_something_else_stays_a_sentence(
     beside: WrittenNote,
 ) -> None:
     assert reader([beside])(Note, "3 of 10") == sentence("3 of 10")

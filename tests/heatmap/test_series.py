@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from liqtruth.heatmap.drawing.series_figure import ROWS_SHOWN, series_figure, write_html
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import NOTHING, Coverage, Sides
+from liqtruth.heatmap.heatmap import Coverage
+from liqtruth.heatmap.levels import NOTHING, Sides
 from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.series import Candles, HeatmapSeries
 from tests.heatmap.maps import MARK, NOON, at
@@ -116,7 +117,7 @@ def test_hours_of_which_nothing_is_known_are_empty_and_counted() -> None:
     ]
 
 
-def test_axes_have_units_and_the_heading_says_what_it_is() -> None:
+def test_axes_have_units_and_the_heading_states_what_it_is() -> None:
     layout = series_figure(series_of([(2, "long", 95.0, 1e6)])).layout
     assert layout.xaxis.title.text == "time (UTC)"
     assert layout.yaxis.title.text == "price (USD)"
@@ -147,7 +148,7 @@ def test_a_models_scale_is_linear_and_its_heading_names_it() -> None:
     assert series_figure(series).layout.title.text == "BTC on hyperliquid: model vintages over time"
 
 
-def test_candles_are_drawn_while_they_can_be_told_apart_else_the_mark() -> None:
+def test_candles_are_drawn_while_they_can_be_distinguished_else_the_mark() -> None:
     assert layers(modelled([]))["price"].type == "candlestick"
     assert list(layers(modelled([]))["price"].close) == [MARK] * HOURS
     assert layers(modelled([], candles=None))["mark"].type == "scatter"
@@ -160,7 +161,7 @@ def test_a_models_view_stays_near_the_path_and_an_exact_one_holds_most_of_the_ma
     assert exact_low < 61
 
 
-def test_the_subtitle_tells_what_is_filtered_what_is_null_and_what_was_wrong() -> None:
+def test_the_subtitle_states_what_is_filtered_what_is_null_and_what_was_wrong() -> None:
     known = Coverage(open_interest_usd=100.0, seen_usd=Sides(80.0, 90.0), notes=(sentence("some is null"),))
     series = modelled(
         [],
@@ -168,19 +169,19 @@ def test_the_subtitle_tells_what_is_filtered_what_is_null_and_what_was_wrong() -
         assumptions=(note("only_age", age="fresh"), note("increases_open")),
         quality=(sentence("2 bars dropped"),),
     )
-    told = series_figure(series).layout.title.subtitle.text.split("<br>")
-    assert told[1:5] == [
+    found = series_figure(series).layout.title.subtitle.text.split("<br>")
+    assert found[1:5] == [
         "places 80.0 % to 90.0 % of open interest",
         "some is null",
         "input: 2 bars dropped",
         "only positions of age fresh are shown",
     ]
-    assert not any("increase" in line for line in told)
+    assert not any("increase" in line for line in found)
 
 
-def test_an_empty_series_says_so() -> None:
-    said = [note.text for note in series_figure(series_of([])).layout.annotations]
-    assert said == ["no liquidation in view"]
+def test_an_empty_series_states_it() -> None:
+    message = [note.text for note in series_figure(series_of([])).layout.annotations]
+    assert message == ["no liquidation in view"]
 
 
 def test_a_page_is_written_whole_with_the_library_inside(tmp_path: Path) -> None:
@@ -193,17 +194,17 @@ def test_a_page_is_written_whole_with_the_library_inside(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "found"),
     [
-        ({"long_usd": np.zeros((HOURS, 3))}, "long_usd has shape"),
-        ({"mark_px": np.zeros(2)}, "mark_px has 2 entries for 6 times"),
-        ({"times": (NOON,) * HOURS}, "do not ascend"),
+        ({"long_usd": np.zeros((HOURS, 3))}, "long_usd must have shape"),
+        ({"mark_px": np.zeros(2)}, "mark_px must have an entry for each of 6 times, got 2"),
+        ({"times": (NOON,) * HOURS}, "must ascend"),
         (
             {"times": tuple((NOON + timedelta(hours=n)).replace(tzinfo=None) for n in range(HOURS))},
-            "no time zone",
+            "must have a time zone",
         ),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(more: dict[str, Any], told: str) -> None:
-    with pytest.raises(BadInput, match=told):
+def test_parts_that_do_not_fit_are_refused(more: dict[str, Any], found: str) -> None:
+    with pytest.raises(BadInput, match=found):
         series_of([], **more)

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from liqtruth.heatmap.drawing.terminal import blocks, map_panel
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Sides
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
@@ -41,7 +42,7 @@ def test_any_map_fits_eighty_columns_with_nothing_cut_off(levels: list[Level], m
 
 def test_the_panel_shows_mark_sides_and_coverage() -> None:
     text = " ".join(rendered(TWO))
-    for said in (
+    for message in (
         "BTC on hyperliquid: exact positions",
         "mark 100",
         "covers 50.0 % of long and 25.0 % of short open interest ($4M)",
@@ -49,7 +50,7 @@ def test_the_panel_shows_mark_sides_and_coverage() -> None:
         "not drawn: no price liquidates",
         "a note of its own",
     ):
-        assert said in text
+        assert message in text
 
 
 def test_prices_fall_from_top_to_bottom_with_shorts_above_the_mark_and_longs_below() -> None:
@@ -76,7 +77,7 @@ def test_no_more_rows_of_bars_than_asked_for(rows: int) -> None:
     assert 1 <= len(bars(rendered(TWO, rows))) <= rows
 
 
-def test_an_empty_map_says_how_far_it_looked_and_draws_no_bars() -> None:
+def test_an_empty_map_states_how_far_it_looked_and_draws_no_bars() -> None:
     lines = rendered(map_of([("long", 1.0, 5e6)]))
     assert "no liquidation within 10 % of the mark" in lines
     assert "off the grid $5M long" in " ".join(lines)

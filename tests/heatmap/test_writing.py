@@ -23,19 +23,19 @@ WRITERS: list[Write] = [
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """What was forced to the disk: the name of a folder or `file`, and whether `made.parquet` held anything by then."""
-    told: list[tuple[str, bool]] = []
+    """What was forced to the disk: the name of a folder or `file`, and whether `made.parquet` had content by then."""
+    found: list[tuple[str, bool]] = []
     real = os.fsync
 
     def noted(number: int) -> None:
         path = Path(f"/proc/self/fd/{number}").resolve()
         is_folder = stat.S_ISDIR(os.fstat(number).st_mode)
         made = next((path if is_folder else path.parent).rglob("made.parquet"), None)
-        told.append((path.name if is_folder else "file", made is not None and made.stat().st_size > 0))
+        found.append((path.name if is_folder else "file", made is not None and made.stat().st_size > 0))
         real(number)
 
     monkeypatch.setattr(os, "fsync", noted)
-    return told
+    return found
 
 
 @pytest.mark.parametrize("write", WRITERS)

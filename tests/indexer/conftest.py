@@ -14,8 +14,7 @@ from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.lock import waiting
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.markets import FOLDER
 from tests.on_server import database_of_children, url_of_data_dir  # noqa: F401
 

@@ -21,8 +21,7 @@ from liqtruth.indexer.discovery.address_book import (
     yields,
 )
 from liqtruth.indexer.frames import READS
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

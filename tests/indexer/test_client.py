@@ -18,7 +18,7 @@ from liqtruth.heatmap.errors import BadInput, SourceUnreachable
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.budget import Budget, Patience, RequestRefused, weight_of
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s
-from liqtruth.sandbox.http.spoiled import bomb
+from liqtruth.sandbox.http.faults import bomb
 from liqtruth.storage.net.answers import LARGEST_ANSWER, AnswerRefused
 
 QUICK = Patience(attempts=4, total_s=5.0, first_wait_s=0.01, pause_s=0.02)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from liqtruth.heatmap.drawing.captions import head_lines, title
+from liqtruth.heatmap.drawing.view import head_lines, title
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE, LAYERS
@@ -63,5 +63,5 @@ def test_every_exact_map_says_at_once_how_much_of_it_is_whales(
 
 
 def test_a_layer_is_a_map_of_its_own(swept: Store) -> None:
-    with pytest.raises(BadInput, match="no layer 'fish'; there are crowd and whales"):
+    with pytest.raises(BadInput, match="the layer must be crowd or whales, got 'fish'"):
         exact_view(swept, "BTC", layer="fish")

@@ -13,16 +13,14 @@ from info_endpoint import CTX, MARK_PX, META, NOW_MS, address_of, btc, state
 from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import note, texts
-from liqtruth.heatmap.synthetic import any_synthetic
+from liqtruth.heatmap.notes import any_synthetic, note, texts
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
 from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 HEADER = "addr,av,coin,szi,entryPx,notional,upnl,liqPx,lev,levType,ts"
 T1, T2 = "2026-08-21T11:00:00+00:00", "2026-08-21T12:00:00+00:00"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.heatmap.sides import BySide
+from liqtruth.heatmap.levels import BySide
 from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.errors import UnknownCoin

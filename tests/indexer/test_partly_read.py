@@ -11,12 +11,10 @@ from liqtruth.heatmap.errors import LiqtruthError, PartlyRead, SourceUnreachable
 from liqtruth.indexer.audit.verify import verify
 from liqtruth.indexer.discovery.find import find
 from liqtruth.indexer.maps.betas import fetch_candles
-from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.http.spoiled import bomb
+from liqtruth.sandbox.http.faults import Faults, bomb
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 HOUR_MS = 3_600_000
 

@@ -19,8 +19,7 @@ from liqtruth.indexer.positions.readings import KNOWN, Readings, positions_as_of
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 START = datetime(2026, 8, 21, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -22,8 +22,7 @@ from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
 from liqtruth.indexer.positions.remembered import remembered_modes
 from liqtruth.indexer.sweep.sweep import SweepReport, plan, plan_of, read_addresses, sweep
 from liqtruth.storage.database.markets import universes_at
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 QUICK = Patience(attempts=2, total_s=60.0, first_wait_s=0.01, pause_s=0.02)
 ROOT = Path(__file__).parents[2]
@@ -238,7 +237,7 @@ SWEEP = """
 import asyncio, sys
 from pathlib import Path
 import liqtruth.indexer.sweep.sweep as sweeping
-from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Settings
 from liqtruth.storage.store import Store
 sweeping.BATCH_ACCOUNTS = 7
 store = Store.open(Settings(data_dir=Path(sys.argv[1])))

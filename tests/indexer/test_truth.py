@@ -21,8 +21,7 @@ from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses, true_positions
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,7 @@ from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market as MarketRow
 from liqtruth.storage.lock import alone, holder
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 

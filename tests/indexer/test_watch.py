@@ -21,8 +21,7 @@ from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.upgrade import WRITING
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.markets import market_of
 
 QUICK = Pace(plan_s=0.05, keep_s=0.2, mark_s=0.3, first_book_s=3600)

@@ -15,8 +15,7 @@ from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.positions.catalogue import known_coins
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 pytestmark = pytest.mark.recorded
 

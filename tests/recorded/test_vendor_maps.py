@@ -15,8 +15,7 @@ import pytest
 
 import liqtruth as lt
 from liqtruth.indexer.files.imports import import_paths
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.conftest import called
 
 pytestmark = pytest.mark.recorded

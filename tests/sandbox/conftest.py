@@ -15,7 +15,7 @@ def market(small_market: Market) -> Market:
 
 
 @pytest.fixture(scope="session")
-def crowd() -> Market:
+def large_market() -> Market:
     """As many accounts as the demo has, so that statements about shares mean something."""
     return market_of(MarketSpec(accounts=3000, days=8, cex_accounts=400))
 

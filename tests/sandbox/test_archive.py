@@ -6,12 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from liqtruth.sandbox.archive import Archive, write_archive
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec, simulate
-from liqtruth.sandbox.openings import watch
 from liqtruth.sandbox.public.record import Record
-from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.truth import Archive, true_positions, write_archive
 from tests.markets import market_of
+from tests.openings import watch
 
 SPEC = MarketSpec(seed=3, accounts=150, cex_accounts=300, days=3, coins=("BTC", "HYPE"))
 
@@ -44,13 +43,13 @@ def test_positions_are_those_of_the_main_dex_at_all_earlier_moments(written: Wri
     table = pl.read_parquet(written.archive.positions)
     assert table["ts"].unique(maintain_order=True).to_list() == [one.as_of for one in written.market.past]
     for then in written.market.past:
-        rows, held = (
+        rows, holdings = (
             table.filter(pl.col("ts") == then.as_of),
             true_positions(then).filter(pl.col("dex") == ""),
         )
-        assert 0 < held.height < true_positions(then).height
+        assert 0 < holdings.height < true_positions(then).height
         assert rows.select("address", "coin", "szi", "liq_px").equals(
-            held.select("address", "coin", "szi", "liq_px")
+            holdings.select("address", "coin", "szi", "liq_px")
         )
 
 
@@ -58,17 +57,17 @@ def test_aggregates_reach_from_the_first_served_moment_to_the_last(written: Writ
     market, paths = written.market, written.archive.aggregates
     assert list(paths) == ["BTC", "HYPE"]
     for column, coin in enumerate(paths):
-        candles, held = (pl.read_parquet(path) for path in paths[coin])
+        candles, holdings = (pl.read_parquet(path) for path in paths[coin])
         asset = market.spec.assets[column]
-        assert held["ts"][0] == candles["ts"][0]
-        assert held["ts"][-1] == market.as_of
+        assert holdings["ts"][0] == candles["ts"][0]
+        assert holdings["ts"][-1] == market.as_of
         record = Record(market, market.hyperliquid)
-        assert held["open_interest"][-1] == record.open_lots[-1, column] / asset.lot_scale
-        assert held["open_interest"][0] == record.open_lots[market.first_point, column] / asset.lot_scale
+        assert holdings["open_interest"][-1] == record.open_lots[-1, column] / asset.lot_scale
+        assert holdings["open_interest"][0] == record.open_lots[market.first_point, column] / asset.lot_scale
         assert candles["close"][-1] == market.path.mark_units[-1, column] / asset.px_scale
 
 
-def test_every_row_says_that_it_is_synthetic(written: Written) -> None:
+def test_every_row_states_that_it_is_synthetic(written: Written) -> None:
     archive = written.archive
     files = [archive.positions, *(path for paths in archive.aggregates.values() for path in paths)]
     for path in files:

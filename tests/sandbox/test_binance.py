@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ccxt.async_support import binanceusdm
 
-from liqtruth.sandbox.binance.rest import BinanceApi
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.venues.binance import BinanceApi
 
 HOUR_MS = 3_600_000
 SYMBOL = "BTC/USDT:USDT"

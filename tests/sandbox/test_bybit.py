@@ -7,15 +7,15 @@ from typing import Any
 
 import httpx
 import numpy as np
-import polars as pl
 import pytest
 from ccxt.async_support import bybit
 
-from liqtruth.sandbox.bybit.rest import BybitApi
-from liqtruth.sandbox.market.centralised import CENTRALISED
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.market.population import CENTRALISED
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.venues.bybit import BybitApi
+from tests.sandbox.wire import longs_in_coins
 
 HOUR_MS = 3_600_000
 SYMBOL = "BTC/USDT:USDT"
@@ -40,11 +40,6 @@ def result(api: BybitApi, path: str, **query: str) -> Any:
     return answer["result"]
 
 
-def longs_in_coins(market: Market, coin: str) -> float:
-    held = true_positions(market, "bybit").filter(pl.col("coin") == coin)["szi"]
-    return float(held.clip(lower_bound=0).sum())
-
-
 async def test_ccxt_loads_the_markets(exchange: Any, three_venues: Market) -> None:
     markets = await exchange.load_markets()
     assert sorted(markets) == sorted(f"{coin}/USDT:USDT" for coin in three_venues.spec.coins)
@@ -67,7 +62,7 @@ async def test_ccxt_reads_open_interest_as_both_sides(exchange: Any, three_venue
     history = await exchange.fetch_open_interest_history(SYMBOL, "1h", since=since, limit=25)
     assert [row["timestamp"] for row in history] == list(range(since, three_venues.as_of_ms + 1, HOUR_MS))
     now = await exchange.fetch_open_interest(SYMBOL)
-    longs = longs_in_coins(three_venues, "BTC")
+    longs = longs_in_coins(three_venues, "bybit", "BTC")
     assert now["openInterestAmount"] == pytest.approx(2 * longs, rel=1e-9)
     assert float(now["info"]["singleOpenInterest"]) == pytest.approx(longs, rel=1e-9)
 

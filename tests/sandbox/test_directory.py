@@ -27,11 +27,11 @@ def of_role(market: Market, role: str) -> pl.DataFrame:
     return true_roles(market).filter(pl.col("role") == role)
 
 
-def test_the_endpoint_tells_every_accounts_role_as_it_truly_is(info: InfoEndpoint) -> None:
+def test_the_endpoint_reports_every_accounts_role_as_it_truly_is(info: InfoEndpoint) -> None:
     for row in true_roles(info.market).to_dicts():
-        told = info.answer({"type": "userRole", "user": row["address"]})
-        assert told["role"] == row["role"]
-        assert told.get("data", {}).get("master") == row["master"]
+        result = info.answer({"type": "userRole", "user": row["address"]})
+        assert result["role"] == row["role"]
+        assert result.get("data", {}).get("master") == row["master"]
     assert info.answer({"type": "userRole", "user": "0x" + "0" * 40}) == {"role": "missing"}
 
 
@@ -51,11 +51,11 @@ def test_no_sub_account_or_vault_is_a_master_or_a_leader(info: InfoEndpoint) -> 
     assert set(led["leader"]) <= users
 
 
-def test_users_vaults_hold_nothing_on_the_builder_dex(crowd: Market) -> None:
-    vaults = of_role(crowd, "vault").filter(pl.col("relationship") == "normal")["address"].implode()
-    held = true_positions(crowd).filter(pl.col("address").is_in(vaults))
-    assert held.height > 0
-    assert set(held["dex"]) == {""}
+def test_users_vaults_hold_nothing_on_the_builder_dex(large_market: Market) -> None:
+    vaults = of_role(large_market, "vault").filter(pl.col("relationship") == "normal")["address"].implode()
+    holdings = true_positions(large_market).filter(pl.col("address").is_in(vaults))
+    assert holdings.height > 0
+    assert set(holdings["dex"]) == {""}
 
 
 def test_the_sub_accounts_of_all_masters_are_all_sub_accounts_with_their_states(info: InfoEndpoint) -> None:
@@ -112,14 +112,17 @@ def test_the_smallest_market_has_roles_too() -> None:
     assert set(true_roles(market)["role"]) == {"user", "vault", "subAccount"}
 
 
-async def test_the_leaderboard_lists_a_quarter_of_holders_all_profitable(crowd: Market) -> None:
-    async with serving(crowd) as server, httpx.AsyncClient() as client:
+async def test_the_leaderboard_lists_a_quarter_of_holders_all_profitable(large_market: Market) -> None:
+    async with serving(large_market) as server, httpx.AsyncClient() as client:
         rows = (await client.get(f"{server.base_url}/Mainnet/leaderboard")).json()["leaderboardRows"]
         assert server.weight_spent == 0
-    holders = set(true_positions(crowd)["address"])
+    holders = set(true_positions(large_market)["address"])
     listed = [row["ethAddress"] for row in rows]
     assert 0.2 < len(holders & set(listed)) / len(holders) <= 0.25
-    assert not set(listed) & {*of_role(crowd, "vault")["address"], *of_role(crowd, "subAccount")["address"]}
+    assert not set(listed) & {
+        *of_role(large_market, "vault")["address"],
+        *of_role(large_market, "subAccount")["address"],
+    }
     assert all(float(dict(row["windowPerformances"])["allTime"]["pnl"]) > 0 for row in rows)
     values = [float(row["accountValue"]) for row in rows]
     assert values == sorted(values, reverse=True)
@@ -152,8 +155,8 @@ def fills_of(info: InfoEndpoint, user: str) -> list[Json]:
             return fills
 
 
-def test_fills_lead_to_the_position_held(info: InfoEndpoint) -> None:
-    held = {(row["address"], row["coin"]): row["szi"] for row in true_positions(info.market).to_dicts()}
+def test_fills_lead_to_the_current_position(info: InfoEndpoint) -> None:
+    holdings = {(row["address"], row["coin"]): row["szi"] for row in true_positions(info.market).to_dicts()}
     followed = 0
     for user in addresses(info.market)[10:60]:
         sizes: dict[str, Decimal] = {}
@@ -162,7 +165,7 @@ def test_fills_lead_to_the_position_held(info: InfoEndpoint) -> None:
             assert sizes.get(fill["coin"], start) == start
             sizes[fill["coin"]] = start + Decimal(fill["sz"]) * (1 if fill["side"] == "B" else -1)
             followed += 1
-        assert all(float(size) == held.get((user, coin), 0.0) for coin, size in sizes.items())
+        assert all(float(size) == holdings.get((user, coin), 0.0) for coin, size in sizes.items())
     assert followed > 100
 
 
@@ -190,16 +193,16 @@ def test_every_true_liquidation_is_in_the_fills_of_its_account_and_of_the_other_
 ) -> None:
     true = true_liquidations(info.market)
     assert true.height > 20
-    told: dict[str, float] = {}
+    result: dict[str, float] = {}
     for user in set(true["address"]):
         for fill in fills_of(info, user):
             if fill.get("liquidation", {}).get("liquidatedUser") == user:
                 assert fill["dir"].startswith("Liquidated")
                 assert fill["liquidation"]["method"] in {"market", "backstop"}
                 assert fill["fee"] == "0.0"
-                told[user] = told.get(user, 0.0) + float(fill["px"]) * float(fill["sz"])
+                result[user] = result.get(user, 0.0) + float(fill["px"]) * float(fill["sz"])
     expected = dict(true.group_by("address").agg(pl.col("notional_usd").sum()).iter_rows())
-    assert told == pytest.approx(expected)
+    assert result == pytest.approx(expected)
     maker_fills = info.answer({"type": "userFillsByTime", "user": addresses(info.market)[0], "startTime": 0})
     seen = [fill for fill in maker_fills if "liquidation" in fill]
     assert all(fill["liquidation"]["liquidatedUser"] != addresses(info.market)[0] for fill in seen)

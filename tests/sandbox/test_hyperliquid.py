@@ -11,7 +11,7 @@ from hyperliquid.info import Info
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.population import MODE_NAMES
-from liqtruth.sandbox.public.candles import INTERVAL_MS
+from liqtruth.sandbox.public.record import INTERVAL_MS
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses, true_positions
 from tests.sandbox.wire import liquidation_px
@@ -35,14 +35,14 @@ def test_account_value_is_the_cash_leg_plus_the_signed_positions(
     info: InfoEndpoint, dex: str, summary: str
 ) -> None:
     for _, state in states(info, dex):
-        held = [row["position"] for row in state["assetPositions"]]
+        holdings = [row["position"] for row in state["assetPositions"]]
         if summary == "crossMarginSummary":
-            held = [position for position in held if position["leverage"]["type"] == "cross"]
-        signed = sum(Decimal(p["positionValue"]).copy_sign(Decimal(p["szi"])) for p in held)
+            holdings = [position for position in holdings if position["leverage"]["type"] == "cross"]
+        signed = sum(Decimal(p["positionValue"]).copy_sign(Decimal(p["szi"])) for p in holdings)
         shown = state[summary]
         assert Decimal(shown["accountValue"]) == Decimal(shown["totalRawUsd"]) + signed
-        assert Decimal(shown["totalNtlPos"]) == sum(Decimal(p["positionValue"]) for p in held)
-        assert Decimal(shown["totalMarginUsed"]) == sum(Decimal(p["marginUsed"]) for p in held)
+        assert Decimal(shown["totalNtlPos"]) == sum(Decimal(p["positionValue"]) for p in holdings)
+        assert Decimal(shown["totalMarginUsed"]) == sum(Decimal(p["marginUsed"]) for p in holdings)
 
 
 def test_every_price_follows_from_the_wire_within_a_billionth(info: InfoEndpoint) -> None:
@@ -91,8 +91,8 @@ def test_open_interest_is_what_the_longs_hold(info: InfoEndpoint) -> None:
 def isolated_margin(info: InfoEndpoint, user: str) -> Decimal:
     """What a user's isolated positions have posted, on both dexes."""
     asked = {"type": "clearinghouseState", "user": user}
-    held = [row for dex in ("", "xyz") for row in info.answer({**asked, "dex": dex})["assetPositions"]]
-    alone = [row["position"] for row in held if row["position"]["leverage"]["type"] == "isolated"]
+    holdings = [row for dex in ("", "xyz") for row in info.answer({**asked, "dex": dex})["assetPositions"]]
+    alone = [row["position"] for row in holdings if row["position"]["leverage"]["type"] == "isolated"]
     return sum((Decimal(position["marginUsed"]) for position in alone), Decimal(0))
 
 
@@ -147,10 +147,10 @@ def test_candles_of_any_interval_tile_the_same_path(info: InfoEndpoint) -> None:
     assert all(candles(name) for name in set(INTERVAL_MS) - {"6h"})
 
 
-def test_funding_comes_in_pages_of_five_hundred_from_the_start(crowd: Market) -> None:
-    info = InfoEndpoint(crowd)
+def test_funding_comes_in_pages_of_five_hundred_from_the_start(large_market: Market) -> None:
+    info = InfoEndpoint(large_market)
     rows = info.answer({"type": "fundingHistory", "coin": "SOL", "startTime": 0})
-    assert len(rows) == min(500, 24 * crowd.spec.days + 1)
+    assert len(rows) == min(500, 24 * large_market.spec.days + 1)
     steps = {later["time"] - row["time"] for row, later in pairwise(rows)}
     assert steps == {3_600_000}
     assert all(abs(float(row["fundingRate"])) < 0.04 for row in rows)
@@ -173,19 +173,19 @@ def test_a_plain_client_reads_an_account(server: SandboxServer) -> None:
     row = true_positions(server.market).row(0, named=True)
     asked = {"type": "clearinghouseState", "user": row["address"], "dex": row["dex"]}
     answer = httpx.post(f"{server.base_url}/info", json=asked)
-    held = {entry["position"]["coin"]: entry["position"] for entry in answer.json()["assetPositions"]}
-    assert float(held[row["coin"]]["szi"]) == row["szi"]
+    holdings = {entry["position"]["coin"]: entry["position"] for entry in answer.json()["assetPositions"]}
+    assert float(holdings[row["coin"]]["szi"]) == row["szi"]
     assert "synthetic" in answer.headers["server"]
 
 
 def test_the_exchanges_own_sdk_reads_it(server: SandboxServer) -> None:
     sdk = Info(server.base_url, skip_ws=True, perp_dexs=["", "xyz"], timeout=120)
     row = true_positions(server.market).filter(dex="").row(0, named=True)
-    held = {
+    holdings = {
         entry["position"]["coin"]: entry["position"]
         for entry in sdk.user_state(row["address"])["assetPositions"]
     }
-    assert float(held[row["coin"]]["szi"]) == row["szi"]
+    assert float(holdings[row["coin"]]["szi"]) == row["szi"]
     assert sdk.name_to_asset("xyz:TSLA") == 110000
     assert [dex and dex["name"] for dex in sdk.perp_dexs()] == [None, "xyz"]
     assert float(sdk.all_mids()[row["coin"]]) == row["mark_px"]

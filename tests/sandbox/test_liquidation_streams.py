@@ -33,7 +33,7 @@ def opened(server: SandboxServer, path: str) -> AbstractAsyncContextManager[Clie
     return connect(f"{server.stream_url}{path}", ping_interval=None, close_timeout=0.1, proxy=None)
 
 
-async def said(client: ClientConnection, message: Json) -> Json:
+async def answer_to(client: ClientConnection, message: Json) -> Json:
     await client.send(json.dumps(message))
     return json.loads(await asyncio.wait_for(client.recv(), 300))
 
@@ -113,8 +113,8 @@ def test_the_latest_of_each_coin_and_second_is_kept_and_nothing_else(
     )
     kept = latest_per_second(ForcedOrders(time, coin, lots, lots, lots > 0))
     wanted = {(column, ms // 1000): (ms, column, size) for ms, column, size in orders}
-    told = list(zip(kept.time_ms.tolist(), kept.coin.tolist(), kept.lots.tolist(), strict=True))
-    assert sorted(told) == sorted(wanted.values())
+    got = list(zip(kept.time_ms.tolist(), kept.coin.tolist(), kept.lots.tolist(), strict=True))
+    assert sorted(got) == sorted(wanted.values())
     assert kept.time_ms.tolist() == sorted(kept.time_ms.tolist())
 
 
@@ -137,37 +137,37 @@ def test_the_same_order_has_the_same_millisecond_whenever_it_is_asked(three_venu
 # --------------------------------------------------------------------------------------- raw protocols
 
 
-async def test_bybit_tells_every_liquidation_of_the_ledger(three_venues: Market) -> None:
+async def test_bybit_reports_every_liquidation_of_the_ledger(three_venues: Market) -> None:
     async with serving(three_venues) as server, opened(server, "/v5/public/linear") as client:
-        done = await said(client, {"op": "subscribe", "req_id": "1", "args": BYBIT_TOPICS})
+        done = await answer_to(client, {"op": "subscribe", "req_id": "1", "args": BYBIT_TOPICS})
         assert done["success"]
         server.advance(FOUR_HOURS_S)
         messages = await bybit_events(client)
-        told = [from_bybit(row) for message in messages for row in message["data"]]
-        assert len(told) > 20
-        assert sorted(told) == truth(server, "bybit")
+        got = [from_bybit(row) for message in messages for row in message["data"]]
+        assert len(got) > 20
+        assert sorted(got) == truth(server, "bybit")
         assert all(row["s"] in message["topic"] for message in messages for row in message["data"])
         assert all(row["T"] < message["ts"] for message in messages for row in message["data"])
 
 
-async def test_binance_tells_only_the_latest_order_per_symbol_and_second(three_venues: Market) -> None:
+async def test_binance_reports_only_the_latest_order_per_symbol_and_second(three_venues: Market) -> None:
     async with serving(three_venues) as server, opened(server, "/ws/!forceOrder@arr") as client:
         server.advance(FOUR_HOURS_S)
-        told = [from_binance(event) for event in await binance_events(client)]
+        got = [from_binance(event) for event in await binance_events(client)]
         every = truth(server, "binance")
-        assert sorted(told) == latest(every)
-        assert 0 < len(told) < len(every)
-        assert not Counter(told) - Counter(every)
+        assert sorted(got) == latest(every)
+        assert 0 < len(got) < len(every)
+        assert not Counter(got) - Counter(every)
 
 
-async def test_okx_tells_contracts_and_not_more_than_one_order_a_second(three_venues: Market) -> None:
+async def test_okx_reports_contracts_and_not_more_than_one_order_a_second(three_venues: Market) -> None:
     sizes = {"BTC": 0.01, "ETH": 0.1, "SOL": 1.0}
     async with serving(three_venues) as server, opened(server, "/ws/v5/public") as client:
-        assert (await said(client, {"op": "subscribe", "args": [OKX_ARG]}))["event"] == "subscribe"
+        assert (await answer_to(client, {"op": "subscribe", "args": [OKX_ARG]}))["event"] == "subscribe"
         server.advance(FOUR_HOURS_S)
-        told = [from_okx(row, sizes) for message in await okx_events(client) for row in message["data"]]
-        assert told
-        assert sorted(told) == latest(truth(server, "okx"))
+        got = [from_okx(row, sizes) for message in await okx_events(client) for row in message["data"]]
+        assert got
+        assert sorted(got) == latest(truth(server, "okx"))
 
 
 async def test_the_streams_of_one_symbol_and_the_combined_ones_tell_the_same(three_venues: Market) -> None:
@@ -189,15 +189,15 @@ async def test_the_streams_of_one_symbol_and_the_combined_ones_tell_the_same(thr
 async def test_binance_subscribes_and_unsubscribes_by_name(three_venues: Market) -> None:
     async with serving(three_venues) as server, opened(server, "/market/ws/0") as client:
         names = ["btcusdt@forceOrder", "ethusdt@forceOrder"]
-        assert await said(client, {"method": "SUBSCRIBE", "params": names, "id": 1}) == {
+        assert await answer_to(client, {"method": "SUBSCRIBE", "params": names, "id": 1}) == {
             "result": None,
             "id": 1,
         }
-        await said(client, {"method": "UNSUBSCRIBE", "params": names[:1], "id": 2})
-        listed = await said(client, {"method": "LIST_SUBSCRIPTIONS", "id": 3})
+        await answer_to(client, {"method": "UNSUBSCRIBE", "params": names[:1], "id": 2})
+        listed = await answer_to(client, {"method": "LIST_SUBSCRIPTIONS", "id": 3})
         assert names[1] in listed["result"]
         assert names[0] not in listed["result"]
-        assert "error" in await said(client, {"method": "DANCE", "id": 4})
+        assert "error" in await answer_to(client, {"method": "DANCE", "id": 4})
 
 
 async def test_what_cannot_be_subscribed_is_refused_in_each_venues_words(three_venues: Market) -> None:
@@ -206,14 +206,16 @@ async def test_what_cannot_be_subscribed_is_refused_in_each_venues_words(three_v
         opened(server, "/v5/public/linear") as bybit,
         opened(server, "/ws/v5/public") as okx,
     ):
-        refused = await said(bybit, {"op": "subscribe", "args": ["allLiquidation.NOPEUSDT"]})
+        refused = await answer_to(bybit, {"op": "subscribe", "args": ["allLiquidation.NOPEUSDT"]})
         assert (refused["success"], "handler not found" in refused["ret_msg"]) == (False, True)
-        assert not (await said(bybit, {"op": "dance"}))["success"]
-        assert (await said(okx, {"op": "subscribe", "args": [{"channel": "nothing"}]}))["code"] == "60018"
-        assert (await said(okx, "dance"))["code"] == "60012"
+        assert not (await answer_to(bybit, {"op": "dance"}))["success"]
+        assert (await answer_to(okx, {"op": "subscribe", "args": [{"channel": "nothing"}]}))[
+            "code"
+        ] == "60018"
+        assert (await answer_to(okx, "dance"))["code"] == "60012"
 
 
-async def test_the_handshake_says_that_it_is_synthetic(three_venues: Market) -> None:
+async def test_the_handshake_states_that_it_is_synthetic(three_venues: Market) -> None:
     async with serving(three_venues) as server:
         for path in ("/ws", "/ws/!forceOrder@arr", "/stream", "/v5/public/linear", "/ws/v5/public"):
             async with opened(server, path) as client:
@@ -299,14 +301,14 @@ async def test_ccxt_pro_watches_bybit_whose_side_is_the_positions(three_venues: 
         exchange = ccxt.pro.bybit({"enableRateLimit": False})
         exchange.urls["api"]["public"] = server.bybit_url
         exchange.urls["api"]["ws"]["public"]["linear"] = f"{server.stream_url}/v5/public/linear"
-        told = await watched(
+        got = await watched(
             exchange,
             server,
             "bybit",
             lambda api, symbols: [api.watch_liquidations(one) for one in symbols],
             POSITION_SIDES,
         )
-        assert told == truth(server, "bybit")
+        assert got == truth(server, "bybit")
 
 
 async def test_ccxt_pro_watches_okx_in_contracts(three_venues: Market) -> None:
@@ -314,14 +316,14 @@ async def test_ccxt_pro_watches_okx_in_contracts(three_venues: Market) -> None:
         exchange = ccxt.pro.okx({"enableRateLimit": False})
         exchange.urls["api"]["rest"] = server.okx_url
         exchange.urls["api"]["ws"] = f"{server.stream_url}/ws/v5"
-        told = await watched(
+        got = await watched(
             exchange,
             server,
             "okx",
             lambda api, symbols: [api.watch_liquidations_for_symbols(symbols)],
             ORDER_SIDES,
         )
-        assert told == latest(truth(server, "okx"))
+        assert got == latest(truth(server, "okx"))
 
 
 async def test_ccxt_pro_watches_binance_and_cannot_see_what_was_not_pushed(three_venues: Market) -> None:
@@ -330,12 +332,12 @@ async def test_ccxt_pro_watches_binance_and_cannot_see_what_was_not_pushed(three
         for name, version in (("fapiPublic", 1), ("fapiPublicV2", 2), ("fapiPublicV3", 3)):
             exchange.urls["api"][name] = f"{server.binance_url}/fapi/v{version}"
         exchange.urls["api"]["ws"]["linear"] = f"{server.stream_url}/ws"
-        told = await watched(
+        got = await watched(
             exchange,
             server,
             "binance",
             lambda api, symbols: [api.watch_liquidations_for_symbols(symbols)],
             ORDER_SIDES,
         )
-        assert told == latest(truth(server, "binance"))
-        assert len(told) < len(truth(server, "binance"))
+        assert got == latest(truth(server, "binance"))
+        assert len(got) < len(truth(server, "binance"))

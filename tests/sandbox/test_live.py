@@ -111,11 +111,11 @@ def test_whoever_is_below_maintenance_is_liquidatable(going_on: Market) -> None:
     )
     ledger.cash[cross] -= 10**9 * MICRO
     ledger.isolated_cash[alone] -= 10**9 * MICRO
-    told = {
+    found = {
         row["user"]: row["positionIndex"] for row in InfoEndpoint(ruined).answer({"type": "liquidatable"})
     }
     asset = alone[1] if alone[1] < 4 else 110_000
-    assert told == {
+    assert found == {
         ruined.addresses[cross]: "cross",
         ruined.addresses[alone[0]]: {"isolated": {"asset": asset}},
     }
@@ -141,8 +141,8 @@ def test_what_was_published_once_stays_as_it_was(going_on: Market) -> None:
 def test_open_interest_is_what_the_longs_hold_at_any_minute(going_on: Market) -> None:
     later = market_at(going_on, going_on.point + 2 * HOUR + 37)
     meta, contexts = InfoEndpoint(later).answer({"type": "metaAndAssetCtxs"})
-    held = true_positions(later).filter(pl.col("szi") > 0).group_by("coin").agg(pl.col("szi").sum())
-    longs = dict(held.iter_rows())
+    holdings = true_positions(later).filter(pl.col("szi") > 0).group_by("coin").agg(pl.col("szi").sum())
+    longs = dict(holdings.iter_rows())
     for asset, context in zip(meta["universe"], contexts, strict=True):
         assert float(context["openInterest"]) == pytest.approx(longs[asset["name"]], rel=1e-12)
 

@@ -46,28 +46,28 @@ def test_open_interest_rebuilt_from_the_tape_is_the_ledgers(market: Market, venu
     assert (rebuilt == result.long_lots).all()
 
 
-def test_nobody_is_below_maintenance_at_the_end(crowd: Market) -> None:
-    for result in (crowd.hyperliquid, crowd.binance):
+def test_nobody_is_below_maintenance_at_the_end(large_market: Market) -> None:
+    for result in (large_market.hyperliquid, large_market.binance):
         coins = result.ledger.lots.shape[1]
-        mark, oracle = crowd.path.mark_units[-1, :coins], crowd.path.oracle_units[-1, :coins]
+        mark, oracle = large_market.path.mark_units[-1, :coins], large_market.path.oracle_units[-1, :coins]
         due = result.ledger.cross_maintenance_usd(mark)
         assert (result.ledger.cross_equity_usd(mark, oracle)[due > 0] >= due[due > 0]).all()
-        held = result.ledger.isolated & (result.ledger.lots != 0)
+        holdings = result.ledger.isolated & (result.ledger.lots != 0)
         alone = result.ledger.rules.maintenance_usd(
-            np.abs(result.ledger.lots * mark) / MICRO, np.broadcast_to(result.ledger.table, held.shape)
+            np.abs(result.ledger.lots * mark) / MICRO, np.broadcast_to(result.ledger.table, holdings.shape)
         )
-        assert (result.ledger.isolated_equity_usd(mark)[held] >= alone[held]).all()
+        assert (result.ledger.isolated_equity_usd(mark)[holdings] >= alone[holdings]).all()
 
 
-def test_every_longs_price_lies_below_the_mark_and_every_shorts_above(crowd: Market) -> None:
+def test_every_longs_price_lies_below_the_mark_and_every_shorts_above(large_market: Market) -> None:
     for venue in ("hyperliquid", "binance"):
-        held = true_positions(crowd, venue).drop_nulls("liq_px")
+        holdings = true_positions(large_market, venue).drop_nulls("liq_px")
         side = pl.when(pl.col("szi") > 0).then(1).otherwise(-1)
-        assert held.select((side * (pl.col("mark_px") - pl.col("liq_px")) >= 0).all()).item()
+        assert holdings.select((side * (pl.col("mark_px") - pl.col("liq_px")) >= 0).all()).item()
 
 
-def test_open_interest_moves_both_ways(crowd: Market) -> None:
-    daily = crowd.hyperliquid.long_lots[::96, 0].astype(float)
+def test_open_interest_moves_both_ways(large_market: Market) -> None:
+    daily = large_market.hyperliquid.long_lots[::96, 0].astype(float)
     moves = np.diff(daily) / daily[:-1]
     assert moves.max() > 0.03
     assert moves.min() < -0.03
@@ -81,13 +81,13 @@ def test_volume_exceeds_every_change_of_open_interest(market: Market) -> None:
 
 def leverage_shares(market: Market) -> list[float]:
     """Share of notional by effective leverage: on cross the account's, on isolated the position's."""
-    ledger, held = market.hyperliquid.ledger, open_positions(market, market.hyperliquid)
-    notional = np.abs(held.exposure.szi) * held.exposure.mark_px
-    cross = ~ledger.isolated[held.account, held.coin]
+    ledger, holdings = market.hyperliquid.ledger, open_positions(market, market.hyperliquid)
+    notional = np.abs(holdings.exposure.szi) * holdings.exposure.mark_px
+    cross = ~ledger.isolated[holdings.account, holdings.coin]
     whole = np.zeros(ledger.cash.size)
-    np.add.at(whole, held.account[cross], notional[cross])
-    exposure = np.where(cross, whole[held.account], notional)
-    leverage = exposure / held.exposure.equity_usd
+    np.add.at(whole, holdings.account[cross], notional[cross])
+    exposure = np.where(cross, whole[holdings.account], notional)
+    leverage = exposure / holdings.exposure.equity_usd
     edges = [0, 3, 7, 15, np.inf]
     return [
         float(notional[(leverage >= low) & (leverage < high)].sum() / notional.sum())
@@ -95,54 +95,59 @@ def leverage_shares(market: Market) -> list[float]:
     ]
 
 
-def test_effective_leverage_is_spread_like_hyperliquids(crowd: Market) -> None:
+def test_effective_leverage_is_spread_like_hyperliquids(large_market: Market) -> None:
     """Stated 48/30/13/10 %; one moment of one path may be off by 12 points, as few dozen whales decide it."""
-    assert leverage_shares(crowd) == pytest.approx([0.48, 0.30, 0.13, 0.10], abs=0.12)
+    assert leverage_shares(large_market) == pytest.approx([0.48, 0.30, 0.13, 0.10], abs=0.12)
 
 
-def test_a_few_dozen_accounts_hold_about_half(crowd: Market) -> None:
-    by_account = true_positions(crowd).group_by("address").agg(pl.col("notional_usd").sum())
+def test_a_few_dozen_accounts_hold_about_half(large_market: Market) -> None:
+    by_account = true_positions(large_market).group_by("address").agg(pl.col("notional_usd").sum())
     ranked = by_account["notional_usd"].sort(descending=True)
     assert 0.4 < ranked[:60].sum() / ranked.sum() < 0.6
 
 
-def test_liquidations_are_a_few_percent_of_open_interest_a_day(crowd: Market) -> None:
-    liquidated = true_liquidations(crowd)["notional_usd"].sum() / crowd.spec.days
-    open_usd = true_positions(crowd)["notional_usd"].sum() / 2
+def test_liquidations_are_a_few_percent_of_open_interest_a_day(large_market: Market) -> None:
+    liquidated = true_liquidations(large_market)["notional_usd"].sum() / large_market.spec.days
+    open_usd = true_positions(large_market)["notional_usd"].sum() / 2
     assert 0.002 < liquidated / open_usd < 0.06
 
 
-def test_every_account_mode_and_both_margin_modes_hold_positions(crowd: Market) -> None:
-    held = true_positions(crowd)
-    assert set(held["account_mode"]) == set(MODE_NAMES)
-    assert set(held["margin_mode"]) == {"cross", "isolated"}
-    assert held.filter(pl.col("dex") == "xyz")["margin_mode"].unique().to_list() == ["isolated"]
-    assert held["address"].n_unique() < held.height
+def test_every_account_mode_and_both_margin_modes_hold_positions(large_market: Market) -> None:
+    holdings = true_positions(large_market)
+    assert set(holdings["account_mode"]) == set(MODE_NAMES)
+    assert set(holdings["margin_mode"]) == {"cross", "isolated"}
+    assert holdings.filter(pl.col("dex") == "xyz")["margin_mode"].unique().to_list() == ["isolated"]
+    assert holdings["address"].n_unique() < holdings.height
 
 
-def test_some_positions_cross_a_tier_on_the_way_and_some_are_grandfathered(crowd: Market) -> None:
-    held = open_positions(crowd, crowd.hyperliquid)
-    rules, exposure = crowd.hyperliquid.ledger.rules, held.exposure
-    ends = ~np.isnan(held.liq_px)
+def test_some_positions_cross_a_tier_on_the_way_and_some_are_grandfathered(large_market: Market) -> None:
+    holdings = open_positions(large_market, large_market.hyperliquid)
+    rules, exposure = large_market.hyperliquid.ledger.rules, holdings.exposure
+    ends = ~np.isnan(holdings.liq_px)
     now = rules.tier(np.abs(exposure.szi) * exposure.mark_px, exposure.table)
-    then = rules.tier(np.abs(exposure.szi) * np.nan_to_num(held.liq_px), exposure.table)
+    then = rules.tier(np.abs(exposure.szi) * np.nan_to_num(holdings.liq_px), exposure.table)
     assert (now[ends] != then[ends]).sum() >= 5
     assert (
-        true_positions(crowd).filter((pl.col("coin") == "HYPE") & (pl.col("max_leverage") == 50)).height > 0
+        true_positions(large_market)
+        .filter((pl.col("coin") == "HYPE") & (pl.col("max_leverage") == 50))
+        .height
+        > 0
     )
 
 
-def test_progress_is_told_from_zero_to_one() -> None:
-    told: list[float] = []
-    simulate(MarketSpec(accounts=20, days=1, cex_accounts=20, coins=("BTC",), builder_dex=False), told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1
+def test_progress_is_reported_from_zero_to_one() -> None:
+    found: list[float] = []
+    simulate(
+        MarketSpec(accounts=20, days=1, cex_accounts=20, coins=("BTC",), builder_dex=False), found.append
+    )
+    assert found == sorted(found)
+    assert found[-1] == 1
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [({"coins": ("NOPE",)}, "NOPE"), ({"accounts": 3}, "accounts"), ({"step_minutes": 7}, "step_minutes")],
 )
-def test_a_market_that_cannot_be_is_refused_by_name(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(SandboxRefused, match=said):
+def test_a_market_that_cannot_be_is_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(SandboxRefused, match=message):
         MarketSpec(**wrong)  # type: ignore[arg-type]

@@ -5,19 +5,19 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import polars as pl
 import pytest
 from ccxt.async_support import okx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.sandbox.market.assets import listed
-from liqtruth.sandbox.market.centralised import CENTRALISED
+from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.okx.query import CONTRACT_EXPONENT, Contract
-from liqtruth.sandbox.okx.rest import OkxApi
+from liqtruth.sandbox.market.population import CENTRALISED
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import true_positions
+from liqtruth.sandbox.venues.okx import OkxApi
+from liqtruth.sandbox.venues.okx_query import CONTRACT_EXPONENT, Contract
+from tests.sandbox.wire import longs_in_coins
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -43,11 +43,6 @@ def data(api: OkxApi, path: str, **query: str) -> Any:
     status, answer = api.respond(f"/api/v5/{path}", {"instId": "BTC-USDT-SWAP", **query})
     assert (status, answer["code"]) == (200, "0")
     return answer["data"]
-
-
-def longs_in_coins(market: Market, coin: str) -> float:
-    held = true_positions(market, "okx").filter(pl.col("coin") == coin)["szi"]
-    return float(held.clip(lower_bound=0).sum())
 
 
 @given(asset=COINS, lots=st.integers(0, 10**12))
@@ -80,7 +75,7 @@ async def test_ccxt_reads_open_interest_in_contracts(exchange: Any, three_venues
     history = await exchange.fetch_open_interest_history(SYMBOL, "1h", since=since, limit=25)
     assert [row["timestamp"] for row in history] == list(range(since, three_venues.as_of_ms + 1, HOUR_MS))
     now = await exchange.fetch_open_interest(SYMBOL)
-    longs = longs_in_coins(three_venues, "BTC")
+    longs = longs_in_coins(three_venues, "okx", "BTC")
     assert now["openInterestAmount"] * 0.01 == pytest.approx(longs, rel=1e-9)
     assert float(now["info"]["oiCcy"]) == pytest.approx(longs, rel=1e-9)
     assert history[-1]["openInterestAmount"] == now["openInterestAmount"]
@@ -102,7 +97,7 @@ async def test_ccxt_reads_funding_and_ratios(exchange: Any, three_venues: Market
     )
 
 
-async def test_ccxt_reads_tiers_in_contracts_where_it_says_notional(
+async def test_ccxt_reads_tiers_in_contracts_where_it_states_notional(
     exchange: Any, three_venues: Market
 ) -> None:
     tiers = await exchange.fetch_market_leverage_tiers(SYMBOL)
@@ -149,14 +144,14 @@ def test_bounds_are_exclusive(api: OkxApi, three_venues: Market) -> None:
     window = {"before": str(noon - 2 * HOUR_MS), "after": str(noon)}
     rows = data(api, "market/history-candles", bar="1H", **window)
     assert [int(row[0]) for row in rows] == [noon - HOUR_MS]
-    held = data(
+    holdings = data(
         api,
         "rubik/stat/contracts/open-interest-history",
         period="1H",
         begin=window["before"],
         end=window["after"],
     )
-    assert [int(row[0]) for row in held] == [noon - HOUR_MS]
+    assert [int(row[0]) for row in holdings] == [noon - HOUR_MS]
 
 
 def test_limits_are_okxs(api: OkxApi) -> None:
@@ -173,7 +168,7 @@ def test_recent_candles_stop_after_1440_bars_and_history_goes_on(api: OkxApi, th
     assert len(data(api, "market/history-candles", bar="1m", after=str(oldest))) == 100
 
 
-def test_days_open_at_midnight_in_the_east_unless_they_say_utc(api: OkxApi) -> None:
+def test_days_open_at_midnight_in_the_east_unless_they_state_utc(api: OkxApi) -> None:
     east = data(api, "market/history-candles", bar="1D")
     utc = data(api, "market/history-candles", bar="1Dutc")
     assert {int(row[0]) % DAY_MS for row in east} == {16 * HOUR_MS}
@@ -190,7 +185,7 @@ def test_statistics_of_a_coin_are_in_usd_and_kept_for_days(api: OkxApi, three_ve
     rows = data(api, "rubik/stat/contracts/open-interest-volume", ccy="BTC", period="5m")
     assert len(rows) == 2 * 288 + 1
     mark = three_venues.path.mark_px(three_venues.spec.assets)[-1, 0]
-    assert float(rows[0][1]) == pytest.approx(longs_in_coins(three_venues, "BTC") * mark, rel=1e-9)
+    assert float(rows[0][1]) == pytest.approx(longs_in_coins(three_venues, "okx", "BTC") * mark, rel=1e-9)
     ratios = data(api, "rubik/stat/contracts/long-short-account-ratio", ccy="BTC", period="1H")
     contract = data(api, "rubik/stat/contracts/long-short-account-ratio-contract", period="1H")
     assert ratios[:100] == contract[:100]

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
-from liqtruth.sandbox.openings import (
+from liqtruth.sandbox.truth import true_liquidations, true_positions
+from tests.markets import market_of
+from tests.openings import (
     CLOSED,
     LIQUIDATED,
     MOVED,
@@ -18,8 +20,6 @@ from liqtruth.sandbox.openings import (
     habits,
     watch,
 )
-from liqtruth.sandbox.truth import true_liquidations, true_positions
-from tests.markets import market_of
 
 VENUES = (HYPERLIQUID, "binance")
 SIGN = {"long": 1.0, "short": -1.0}
@@ -50,8 +50,8 @@ def test_what_is_still_open_is_what_the_ledger_holds(market: Market, watched: tu
     names = [asset.name for asset in market.venue(venue).rules.assets]
     column = np.array([names.index(name) for name in left["coin"]])
     scale = np.array([asset.lot_scale for asset in market.venue(venue).rules.assets])[column]
-    held = np.abs(ledger.lots[left["account"].to_numpy(), column]) / scale
-    assert left["coins"].to_numpy() == pytest.approx(held)
+    holdings = np.abs(ledger.lots[left["account"].to_numpy(), column]) / scale
+    assert left["coins"].to_numpy() == pytest.approx(holdings)
     assert left.height == np.count_nonzero(ledger.lots)
 
 

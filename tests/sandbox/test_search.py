@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liqtruth.sandbox.market.margin_rules import MarginRules, half_of_initial
+from liqtruth.sandbox.market.listings import MarginRules, half_of_initial
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import (
     HIGHEST_PX,
@@ -19,23 +19,23 @@ TIERED = MarginRules.build([half_of_initial([(0.0, 40), (1000.0, 20)])], [40])
 
 
 @pytest.mark.parametrize("venue", ["hyperliquid", "binance"])
-def test_every_price_is_a_root_of_equity_minus_maintenance(crowd: Market, venue: str) -> None:
-    result = getattr(crowd, venue)
-    held = open_positions(crowd, result)
-    found = ~np.isnan(held.liq_px)
-    px = np.where(found, held.liq_px, held.exposure.mark_px)
-    left = surplus_usd(result.ledger.rules, held.exposure, px)
-    scale = np.abs(held.exposure.szi) * px + np.abs(held.exposure.equity_usd)
+def test_every_price_is_a_root_of_equity_minus_maintenance(large_market: Market, venue: str) -> None:
+    result = getattr(large_market, venue)
+    holdings = open_positions(large_market, result)
+    found = ~np.isnan(holdings.liq_px)
+    px = np.where(found, holdings.liq_px, holdings.exposure.mark_px)
+    left = surplus_usd(result.ledger.rules, holdings.exposure, px)
+    scale = np.abs(holdings.exposure.szi) * px + np.abs(holdings.exposure.equity_usd)
     assert found.sum() > 100
     assert (np.abs(left[found]) / scale[found]).max() < 1e-9
 
 
-def test_where_no_price_was_found_the_ends_are_safe(crowd: Market) -> None:
-    held = open_positions(crowd, crowd.hyperliquid)
-    never = np.isnan(held.liq_px)
+def test_where_no_price_was_found_the_ends_are_safe(large_market: Market) -> None:
+    holdings = open_positions(large_market, large_market.hyperliquid)
+    never = np.isnan(holdings.liq_px)
     for px in (LOWEST_PX, HIGHEST_PX):
-        left = surplus_usd(crowd.hyperliquid.ledger.rules, held.exposure, np.full(never.size, px))
-        toward = (held.exposure.szi > 0) == (px == LOWEST_PX)
+        left = surplus_usd(large_market.hyperliquid.ledger.rules, holdings.exposure, np.full(never.size, px))
+        toward = (holdings.exposure.szi > 0) == (px == LOWEST_PX)
         assert (left[never & toward] >= 0).all()
         assert (left[~never & toward] < 0).all()
 
@@ -60,5 +60,5 @@ def test_a_bound_belongs_to_the_higher_tier_and_the_requirement_is_continuous() 
     assert TIERED.maintenance_usd(notional, table) == pytest.approx([12.5, 12.5, 12.5], abs=1e-6)
 
 
-def test_three_thousand_accounts_are_searched_without_a_loop_over_them(crowd: Market) -> None:
-    assert lines_run(lambda: open_positions(crowd, crowd.hyperliquid)) < 20_000
+def test_three_thousand_accounts_are_searched_without_a_loop_over_them(large_market: Market) -> None:
+    assert lines_run(lambda: open_positions(large_market, large_market.hyperliquid)) < 20_000

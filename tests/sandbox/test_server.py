@@ -1,4 +1,4 @@
-"""The server keeps the exchange's budget and goes wrong exactly as told."""
+"""The server keeps the exchange's budget and has exactly the faults asked for."""
 
 import os
 import signal
@@ -125,7 +125,7 @@ async def test_a_slow_server_lets_the_client_time_out(market: Market) -> None:
             await ask(client, server)
 
 
-def test_a_port_that_is_taken_is_said(market: Market) -> None:
+def test_a_port_that_is_taken_is_reported(market: Market) -> None:
     with (
         serving_in_thread(market) as server,
         pytest.raises(SandboxRefused, match=f"127.0.0.1:{server.port}"),

@@ -22,8 +22,8 @@ def test_clients_that_come_while_the_server_ends_are_let_go(market: Market, turn
             for _ in range(turns):
                 await asyncio.sleep(0)
 
-    with warnings.catch_warnings(record=True) as said, ExitStack() as clients:
+    with warnings.catch_warnings(record=True) as caught, ExitStack() as clients:
         warnings.simplefilter("always")
         asyncio.run(come_late(clients))
         gc.collect()
-    assert [str(one.message) for one in said if "unclosed" in str(one.message)] == []
+    assert [str(one.message) for one in caught if "unclosed" in str(one.message)] == []

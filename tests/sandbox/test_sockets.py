@@ -1,4 +1,4 @@
-"""The socket speaks the exchange's protocol, its trades are the ledger's, and it goes wrong exactly as told."""
+"""The socket speaks the exchange's protocol, its trades are the ledger's, and it has exactly the faults asked for."""
 
 import asyncio
 import json
@@ -32,8 +32,8 @@ async def opened(server: SandboxServer, *coins: str, kind: str = "trades") -> As
     async with connect(url, ping_interval=None, close_timeout=0.1, proxy=None) as client:
         for coin in coins:
             await client.send(json.dumps(subscribe(coin, kind)))
-            told = await heard(client)
-            assert told["channel"] == "subscriptionResponse"
+            found = await received(client)
+            assert found["channel"] == "subscriptionResponse"
         yield client
 
 
@@ -41,16 +41,16 @@ def subscribe(coin: str, kind: str = "trades", method: str = "subscribe") -> Jso
     return {"method": method, "subscription": {"type": kind, "coin": coin}}
 
 
-async def heard(client: ClientConnection, within_s: float = 300.0) -> Json:
+async def received(client: ClientConnection, within_s: float = 300.0) -> Json:
     return json.loads(await asyncio.wait_for(client.recv(), within_s))
 
 
 async def up_to_pong(client: ClientConnection) -> list[Json]:
     """All messages that the server sent before it answers a ping."""
     await client.send('{"method":"ping"}')
-    messages = [await heard(client)]
+    messages = [await received(client)]
     while messages[-1]["channel"] != "pong":
-        messages.append(await heard(client))
+        messages.append(await received(client))
     return messages[:-1]
 
 
@@ -58,18 +58,18 @@ def trades_in(messages: list[Json]) -> list[Json]:
     return [trade for message in messages if message["channel"] == "trades" for trade in message["data"]]
 
 
-def test_positions_at_a_later_time_are_those_read_earlier_and_the_trades_heard_between(
+def test_positions_at_a_later_time_are_those_read_earlier_and_the_trades_received_between(
     going_on: Market,
 ) -> None:
     def read(server: SandboxServer) -> dict[tuple[str, str], Decimal]:
-        held = {}
+        holdings = {}
         with httpx.Client(base_url=server.base_url) as client:
             for user in server.market.addresses:
                 for dex in ("", "xyz"):
                     asked = {"type": "clearinghouseState", "user": user, "dex": dex}
                     for row in client.post("/info", json=asked).json()["assetPositions"]:
-                        held[user, row["position"]["coin"]] = Decimal(row["position"]["szi"])
-        return held
+                        holdings[user, row["position"]["coin"]] = Decimal(row["position"]["szi"])
+        return holdings
 
     async def listen(server: SandboxServer) -> list[Json]:
         async with opened(server, *COINS) as client:
@@ -79,14 +79,14 @@ def test_positions_at_a_later_time_are_those_read_earlier_and_the_trades_heard_b
     with serving_in_thread(going_on, weight_per_minute=None) as server:
         sizes = read(server)
         start_ms = server.market.as_of_ms
-        told = asyncio.run(listen(server))
-        for trade in told:
+        found = asyncio.run(listen(server))
+        for trade in found:
             buyer, seller = trade["users"]
             coin, size = trade["coin"], Decimal(trade["sz"])
             sizes[buyer, coin] = sizes.get((buyer, coin), Decimal(0)) + size
             sizes[seller, coin] = sizes.get((seller, coin), Decimal(0)) - size
             assert start_ms < trade["time"] <= server.market.as_of_ms
-        assert len({trade["tid"] for trade in told}) == len(told) > 50
+        assert len({trade["tid"] for trade in found}) == len(found) > 50
         assert {key: size for key, size in sizes.items() if size} == read(server)
         true = {(row["address"], row["coin"]): row["szi"] for row in server.true_positions().to_dicts()}
         assert {key: float(size) for key, size in sizes.items() if size} == true
@@ -98,27 +98,27 @@ async def test_only_what_was_subscribed_comes_and_nothing_after_unsubscribing(go
         first = trades_in(await up_to_pong(client))
         assert {trade["coin"] for trade in first} == {"ETH"}
         await client.send(json.dumps(subscribe("ETH", method="unsubscribe")))
-        answer = await heard(client)
+        answer = await received(client)
         assert answer == {"channel": "subscriptionResponse", "data": subscribe("ETH", method="unsubscribe")}
         server.advance(HOUR_S)
         assert await up_to_pong(client) == []
 
 
-async def test_the_newest_trades_heard_are_the_recent_trades(going_on: Market) -> None:
+async def test_the_newest_trades_received_are_the_recent_trades(going_on: Market) -> None:
     async with (
         serving(going_on) as server,
         opened(server, "BTC") as client,
         httpx.AsyncClient() as http,
     ):
         server.advance(HOUR_S)
-        told = trades_in(await up_to_pong(client))
+        found = trades_in(await up_to_pong(client))
         answer = await http.post(f"{server.base_url}/info", json={"type": "recentTrades", "coin": "BTC"})
-        assert answer.json() == told[::-1][:10]
-        assert set(told[0]) == {"coin", "side", "px", "sz", "hash", "time", "tid", "users"}
+        assert answer.json() == found[::-1][:10]
+        assert set(found[0]) == {"coin", "side", "px", "sz", "hash", "time", "tid", "users"}
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         ('{"method":"subscribe","subscription":{"type":"trades","coin":"NOPE"}}', "Invalid subscription"),
         ('{"method":"subscribe","subscription":{"type":"everything"}}', "Invalid subscription"),
@@ -132,31 +132,31 @@ async def test_the_newest_trades_heard_are_the_recent_trades(going_on: Market) -
     ],
 )
 async def test_what_cannot_be_done_is_answered_on_the_error_channel_and_the_connection_lives(
-    going_on: Market, message: str, said: str
+    going_on: Market, message: str, expected: str
 ) -> None:
     async with serving(going_on) as server, opened(server, "BTC") as client:
         await client.send(message)
-        answer = await heard(client)
+        answer = await received(client)
         assert answer["channel"] == "error"
-        assert answer["data"].startswith(said)
+        assert answer["data"].startswith(expected)
         assert await up_to_pong(client) == []
 
 
 async def test_contexts_come_at_once_and_with_every_move_of_the_clock(going_on: Market) -> None:
     async with serving(going_on) as server, opened(server, "BTC", kind="activeAssetCtx") as client:
-        first = await heard(client)
+        first = await received(client)
         await client.send('{"method":"subscribe","subscription":{"type":"allDexsAssetCtxs"}}')
-        answer, everything = await heard(client), await heard(client)
+        answer, everything = await received(client), await received(client)
         assert answer["data"]["subscription"] == {"type": "allDexsAssetCtxs"}
         assert [dex for dex, _ in everything["data"]["ctxs"]] == ["", "xyz"]
         server.advance(60)
-        told = {message["channel"]: message["data"] for message in await up_to_pong(client)}
-        assert told["activeAssetCtx"]["coin"] == first["data"]["coin"] == "BTC"
-        assert told["activeAssetCtx"]["ctx"] != first["data"]["ctx"]
-        assert told["allDexsAssetCtxs"]["ctxs"][0][1][0] == told["activeAssetCtx"]["ctx"]
+        found = {message["channel"]: message["data"] for message in await up_to_pong(client)}
+        assert found["activeAssetCtx"]["coin"] == first["data"]["coin"] == "BTC"
+        assert found["activeAssetCtx"]["ctx"] != first["data"]["ctx"]
+        assert found["allDexsAssetCtxs"]["ctxs"][0][1][0] == found["activeAssetCtx"]["ctx"]
 
 
-async def test_a_client_that_says_nothing_is_closed_and_one_that_pings_is_not(going_on: Market) -> None:
+async def test_a_client_that_sends_nothing_is_closed_and_one_that_pings_is_not(going_on: Market) -> None:
     async with (
         serving(going_on, socket_idle_s=1.5) as server,
         opened(server) as quiet,
@@ -178,7 +178,7 @@ async def test_a_silent_death_leaves_the_connection_open_and_answers_nothing(goi
         await client.send('{"method":"ping"}')
         answered = await client.ping()
         with pytest.raises(TimeoutError):
-            await heard(client, 0.3)
+            await received(client, 0.3)
         assert not answered.done()
         faults.rate_silent = 0
         async with opened(server, *COINS) as again:
@@ -192,22 +192,22 @@ async def test_silence_falls_on_every_open_connection_for_good(going_on: Market)
         for client in (one, other):
             await client.send('{"method":"ping"}')
             with pytest.raises(TimeoutError):
-                await heard(client, 0.2)
+                await received(client, 0.2)
         server.faults.silence = False
         await one.send('{"method":"ping"}')
         with pytest.raises(TimeoutError):
-            await heard(one, 0.2)
+            await received(one, 0.2)
 
 
 async def test_a_drop_cuts_the_connection_without_a_close_frame(going_on: Market) -> None:
     async with serving(going_on, faults=Faults(rate_drop=1)) as server, opened(server, *COINS) as client:
         server.advance(HOUR_S)
         with pytest.raises(ConnectionClosed) as caught:
-            await heard(client)
+            await received(client)
         assert caught.value.rcvd is None
 
 
-async def told_with(market: Market, faults: Faults) -> list[list[tuple[int, int]]]:
+async def trades_with(market: Market, faults: Faults) -> list[list[tuple[int, int]]]:
     """Messages of two hours, each as the tid and time of its trades."""
     async with serving(market, faults=faults) as server, opened(server, *COINS) as client:
         server.advance(2 * HOUR_S)
@@ -218,31 +218,31 @@ async def told_with(market: Market, faults: Faults) -> list[list[tuple[int, int]
 async def test_faulty_messages_are_those_of_a_faultless_line_doubled_swapped_or_lost(
     going_on: Market,
 ) -> None:
-    clean = await told_with(going_on, Faults())
+    clean = await trades_with(going_on, Faults())
     counted = Counter(map(tuple, clean))
     assert max(counted.values()) == 1
-    doubled = Counter(map(tuple, await told_with(going_on, Faults(rate_duplicate=0.3, seed=1))))
+    doubled = Counter(map(tuple, await trades_with(going_on, Faults(rate_duplicate=0.3, seed=1))))
     assert set(doubled) == set(counted)
     assert set(doubled.values()) == {1, 2}
-    swapped = await told_with(going_on, Faults(rate_reorder=0.3, seed=1))
+    swapped = await trades_with(going_on, Faults(rate_reorder=0.3, seed=1))
     assert swapped != clean
     assert sorted(swapped) == sorted(clean)
     faults = Faults(rate_gap=0.1, gap_messages=2, seed=1)
-    lost = await told_with(going_on, faults)
+    lost = await trades_with(going_on, faults)
     assert len(lost) == pytest.approx(len(clean) - 2 * faults.met["gap"], abs=1)
     assert lost == [message for message in clean if message in lost]
 
 
 async def test_the_same_seed_gives_the_same_faults_on_the_socket(going_on: Market) -> None:
     rates = {"rate_duplicate": 0.1, "rate_reorder": 0.1, "rate_gap": 0.1}
-    first = await told_with(going_on, Faults(**rates, seed=4))
-    assert await told_with(going_on, Faults(**rates, seed=4)) == first
-    assert await told_with(going_on, Faults(**rates, seed=5)) != first
+    first = await trades_with(going_on, Faults(**rates, seed=4))
+    assert await trades_with(going_on, Faults(**rates, seed=4)) == first
+    assert await trades_with(going_on, Faults(**rates, seed=5)) != first
 
 
 async def test_a_skewed_clock_moves_the_times_of_trades_and_nothing_else(going_on: Market) -> None:
-    clean = await told_with(going_on, Faults())
-    skewed = await told_with(going_on, Faults(clock_skew_ms=-2500))
+    clean = await trades_with(going_on, Faults())
+    skewed = await trades_with(going_on, Faults(clock_skew_ms=-2500))
     assert skewed == [[(tid, time - 2500) for tid, time in message] for message in clean]
 
 
@@ -254,7 +254,7 @@ def test_socket_faults_do_not_disturb_those_of_requests() -> None:
 async def test_the_clock_runs_at_its_speed_and_stands_at_the_end(going_on: Market) -> None:
     async with serving(going_on, live_speed=3600) as server, opened(server, *COINS) as client:
         begun = server.now
-        assert (await heard(client))["channel"] == "trades"
+        assert (await received(client))["channel"] == "trades"
         assert server.now > begun
         server.live_speed = 1e6
         await asyncio.to_thread(_wait_until, lambda: server.now.timestamp() * 1000 >= server.ends_ms)

@@ -7,8 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from liqtruth.sandbox.http.faults import KINDS, SOCKET_KINDS, Faults
-from liqtruth.sandbox.http.spoiled import SPOILINGS, bomb, spoiled
+from liqtruth.sandbox.http.faults import KINDS, SOCKET_KINDS, SPOILINGS, Faults, bomb, spoiled
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving
 from liqtruth.sandbox.truth import addresses
@@ -41,7 +40,7 @@ def test_a_bomb_is_a_small_stream_of_much_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["redirect", "odd_retry_after", "bomb"])
-async def test_faults_of_transport_are_answered_as_they_say(small_market: Market, kind: str) -> None:
+async def test_faults_of_transport_are_answered_as_they_state(small_market: Market, kind: str) -> None:
     faults = Faults(**{f"rate_{kind}": 1.0}, bomb_bytes=2**20)  # type: ignore[arg-type]
     async with serving(small_market, faults=faults) as server, httpx.AsyncClient() as client:
         body = {"type": "meta"}

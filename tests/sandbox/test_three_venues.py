@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.centralised import CENTRALISED, public_tiers
 from liqtruth.sandbox.market.market import Live, Market, MarketSpec, market_at, simulate
+from liqtruth.sandbox.market.population import CENTRALISED
+from liqtruth.sandbox.market.venue import public_tiers
 from liqtruth.sandbox.public.series import PublicSeries
 from liqtruth.sandbox.truth import true_liquidations, true_positions
 
@@ -81,11 +82,11 @@ def test_what_was_published_once_stays_as_it_was(three_venues: Market, venue: st
 def near_share(market: Market, venue: str, within: float) -> float:
     """Share of notional, makers' left out, whose liquidation price is nearer to the mark than `within`."""
     makers = market.venue(venue).people.makers
-    held = true_positions(market, venue).filter(
+    holdings = true_positions(market, venue).filter(
         ~pl.col("address").is_in([f"{venue}-account-{row}" for row in range(makers)])
     )
-    distance = (held["liq_px"] / held["mark_px"] - 1).abs().fill_null(np.inf)
-    return float(held.filter(distance < within)["notional_usd"].sum() / held["notional_usd"].sum())
+    distance = (holdings["liq_px"] / holdings["mark_px"] - 1).abs().fill_null(np.inf)
+    return float(holdings.filter(distance < within)["notional_usd"].sum() / holdings["notional_usd"].sum())
 
 
 @pytest.mark.parametrize("within", [0.05, 0.10])
@@ -98,12 +99,12 @@ def test_bybits_traders_stand_nearer_to_liquidation_than_binances_and_those_than
 
 
 def test_bybit_goes_up_to_100x_and_is_mostly_isolated(three_venues: Market) -> None:
-    held = {venue: true_positions(three_venues, venue) for venue in VENUES}
-    isolated = {venue: float((rows["margin_mode"] == "isolated").mean()) for venue, rows in held.items()}
+    holdings = {venue: true_positions(three_venues, venue) for venue in VENUES}
+    isolated = {venue: float((rows["margin_mode"] == "isolated").mean()) for venue, rows in holdings.items()}
     assert isolated["bybit"] > 0.5 > isolated["binance"] > isolated["okx"]
-    most = {venue: rows["max_leverage"].max() for venue, rows in held.items()}
+    most = {venue: rows["max_leverage"].max() for venue, rows in holdings.items()}
     assert most == {"binance": 75, "bybit": 100, "okx": 50}
-    assert all((rows["leverage"] <= rows["max_leverage"]).all() for rows in held.values())
+    assert all((rows["leverage"] <= rows["max_leverage"]).all() for rows in holdings.values())
 
 
 def test_bybit_liquidates_the_most_and_okx_the_least(three_venues: Market) -> None:
@@ -119,9 +120,9 @@ def test_bybit_liquidates_the_most_and_okx_the_least(three_venues: Market) -> No
 def test_every_longs_price_lies_below_the_mark_and_every_shorts_above(
     three_venues: Market, venue: str
 ) -> None:
-    held = true_positions(three_venues, venue).drop_nulls("liq_px")
+    holdings = true_positions(three_venues, venue).drop_nulls("liq_px")
     side = pl.when(pl.col("szi") > 0).then(1).otherwise(-1)
-    assert held.select((side * (pl.col("mark_px") - pl.col("liq_px")) >= 0).all()).item()
+    assert holdings.select((side * (pl.col("mark_px") - pl.col("liq_px")) >= 0).all()).item()
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -137,10 +138,10 @@ def test_published_tiers_give_the_ledgers_maintenance(
 
 
 @pytest.mark.parametrize(
-    ("venues", "said"), [(("kraken",), "kraken"), ((), "some"), (("okx", "okx"), "once")]
+    ("venues", "message"), [(("kraken",), "kraken"), ((), "at least one"), (("okx", "okx"), "once")]
 )
-def test_venues_that_cannot_be_simulated_are_refused_by_name(venues: tuple[str, ...], said: str) -> None:
-    with pytest.raises(SandboxRefused, match=said):
+def test_venues_that_cannot_be_simulated_are_refused_by_name(venues: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SandboxRefused, match=message):
         MarketSpec(venues=venues)
 
 
@@ -149,9 +150,9 @@ def test_the_truth_of_a_venue_that_was_not_simulated_is_refused() -> None:
         accounts=20, days=1, cex_accounts=20, coins=("BTC",), builder_dex=False, step_minutes=60
     )
     market = simulate(spec)
-    for told in (true_positions, true_liquidations):
+    for found in (true_positions, true_liquidations):
         with pytest.raises(SandboxRefused, match=r"'okx'.*hyperliquid, binance"):
-            told(market, "okx")
+            found(market, "okx")
 
 
 def test_the_stated_populations_differ_where_it_matters() -> None:

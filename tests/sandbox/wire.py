@@ -3,6 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
+
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.truth import true_positions
+
 Tiers = list[tuple[Decimal, Decimal, Decimal]]
 
 
@@ -53,3 +58,9 @@ def liquidation_px(
     equity = Decimal(state["crossMarginSummary"]["accountValue"])
     other = Decimal(state["crossMaintenanceMarginUsed"]) - maintenance(value, table)
     return solved(szi, equity - other - signed, table)
+
+
+def longs_in_coins(market: Market, venue: str, coin: str) -> float:
+    """Of all positions of a venue: its open interest."""
+    sizes = true_positions(market, venue).filter(pl.col("coin") == coin)["szi"]
+    return float(sizes.clip(lower_bound=0).sum())

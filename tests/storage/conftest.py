@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 sys.path.insert(0, str(Path(__file__).parent))
 

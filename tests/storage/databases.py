@@ -12,7 +12,7 @@ from sqlalchemy import make_url, text
 from sqlmodel import SQLModel
 
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.settings import Settings
+from liqtruth.storage.store import Settings
 
 SERVER = os.environ.get("LIQTRUTH_DATABASE_URL") or os.environ.get(
     "LIQTRUTH_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test"

@@ -70,8 +70,8 @@ def test_a_column_of_any_type_is_read_or_refused(
     tmp_path: Path, kind: str, want: Callable[[pl.DataFrame, Path], pl.DataFrame]
 ) -> None:
     path = packed(tmp_path, {"x": ODD[kind]})
-    said = said_of(lambda: want(read_table(path), path))
-    assert said is None or "column 'x'" in said
+    message = refusal_of(lambda: want(read_table(path), path))
+    assert message is None or "column 'x'" in message
 
 
 @pytest.mark.parametrize("kind", TEXT)
@@ -91,7 +91,7 @@ def test_a_feed_with_any_type_in_any_column_is_read_or_refused(
 ) -> None:
     names = ("ts", "close", "volume", "symbol", "source")
     for path in (packed(tmp_path, {**BARS, name: ODD[kind]}, f"{name}.parquet") for name in names):
-        said_of(partial(import_feed, store, path, "okx", "BTC"))
+        refusal_of(partial(import_feed, store, path, "okx", "BTC"))
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -103,9 +103,9 @@ def test_positions_and_marks_with_any_type_in_any_column_are_read_or_refused(
     every = {ours: positions.get(ours, [None, None]) for ours in POSITIONS}
     for columns in (marks, positions, every):
         for name in (*columns, "side", "dex", "open_interest"):
-            told = {ours: pl.Series(values) for ours, values in columns.items()}
-            path = packed(tmp_path, {**told, name: ODD[kind]})
-            said_of(partial(rows_of, path))
+            found = {ours: pl.Series(values) for ours, values in columns.items()}
+            path = packed(tmp_path, {**found, name: ODD[kind]})
+            refusal_of(partial(rows_of, path))
 
 
 def rows_of(path: Path) -> pl.DataFrame:
@@ -117,7 +117,7 @@ def rows_of(path: Path) -> pl.DataFrame:
     return without_repetitions(typed_rows(table, known, path)[0], path)[0]
 
 
-def said_of(act: Callable[[], object]) -> str | None:
+def refusal_of(act: Callable[[], object]) -> str | None:
     """What it is refused with; null where it is not. Anything but a refusal passes through."""
     try:
         act()

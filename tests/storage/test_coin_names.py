@@ -19,8 +19,8 @@ from liqtruth.storage.files.coin_names import QUOTES, folded
     ],
 )
 def test_a_coin_of_many_names_is_one_coin(name: str) -> None:
-    told = folded(name, known=["BTC", "ETH"])
-    assert (told.coin, told.factor, told.dex, told.delivery) == ("BTC", 1.0, "", False)
+    found = folded(name, known=["BTC", "ETH"])
+    assert (found.coin, found.factor, found.dex, found.delivery) == ("BTC", 1.0, "", False)
     assert folded(name).coin == "BTC"
 
 
@@ -43,8 +43,8 @@ def test_a_coin_of_many_names_is_one_coin(name: str) -> None:
     ],
 )
 def test_coins_by_the_thousand_carry_their_factor(name: str, coin: str, factor: float) -> None:
-    told = folded(name)
-    assert (told.coin, told.factor) == (coin, factor)
+    found = folded(name)
+    assert (found.coin, found.factor) == (coin, factor)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_a_name_that_is_known_stays_and_its_case_is_the_known_one() -> None:
 
 
 def test_a_dex_is_part_of_the_name() -> None:
-    told = folded("xyz:TSLA")
-    assert (told.coin, told.dex) == ("xyz:TSLA", "xyz")
+    found = folded("xyz:TSLA")
+    assert (found.coin, found.dex) == ("xyz:TSLA", "xyz")
     assert folded("BTC").dex == ""
 
 
 @pytest.mark.parametrize(
     "name", ["BTCUSD_PERP", "BTC-USD-SWAP", "BTC/USD:BTC", "BTCUSD", "PI_XBTUSD", "BTC-PERPETUAL"]
 )
-def test_markets_margined_in_their_coin_say_so(name: str) -> None:
+def test_markets_margined_in_their_coin_state_it(name: str) -> None:
     assert folded(name).inverse
     assert folded(name).coin == "BTC"
 
@@ -81,7 +81,7 @@ def test_markets_margined_in_their_coin_say_so(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["BTCUSDT_260925", "BTC-USDT-260925", "BTC/USDT:USDT-260925", "BTC-26SEP25", "FI_XBTUSD_260925"]
 )
-def test_markets_that_end_on_a_day_say_so(name: str) -> None:
+def test_markets_that_end_on_a_day_state_it(name: str) -> None:
     assert folded(name).delivery
     assert folded(name).coin == "BTC"
 
@@ -137,11 +137,11 @@ def test_a_known_coin_is_found_behind_every_usual_spelling(coin: str) -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_a_coin_that_may_be_part_of_a_path_or_is_refused(name: str) -> None:
     try:
-        told = folded(name)
+        found = folded(name)
     except TableRefused:
         return
-    assert told.coin
-    assert told.coin.isprintable()
-    assert not set(told.coin) & set("/\\ ")
-    assert ".." not in told.coin
-    assert folded(told.coin).coin == told.coin or told.factor != 1.0 or told.coin == name.strip()
+    assert found.coin
+    assert found.coin.isprintable()
+    assert not set(found.coin) & set("/\\ ")
+    assert ".." not in found.coin
+    assert folded(found.coin).coin == found.coin or found.factor != 1.0 or found.coin == name.strip()

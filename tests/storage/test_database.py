@@ -10,8 +10,7 @@ from sqlmodel import SQLModel
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.database.connection import HEAD, MIGRATIONS, Database, current_revision
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.on_server import SERVER
 
 

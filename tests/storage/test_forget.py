@@ -20,9 +20,9 @@ IMPOSSIBLE = [datetime(2286, 11, 20, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UT
 def keep(store: Store, name: str, as_of: datetime, mark_px: float) -> None:
     """A reading with the mark and the margin tables of its moment, and an account that was read then."""
     store.lake.write_reading(reading(name, as_of), {"positions": positions("BTC", as_of)})
-    told = {"venue": "hyperliquid", "dex": "", "as_of": as_of}
-    store_markets(store.database, [Market(**told, coin="BTC", mark_px=mark_px)])
-    store_universe(store.database, Universe(**told, meta_json=b"{}"))
+    found = {"venue": "hyperliquid", "dex": "", "as_of": as_of}
+    store_markets(store.database, [Market(**found, coin="BTC", mark_px=mark_px)])
+    store_universe(store.database, Universe(**found, meta_json=b"{}"))
     account = Account(
         venue="hyperliquid",
         address=name,
@@ -41,15 +41,15 @@ def ids(store: Store) -> list[str]:
 
 def test_a_listed_reading_has_its_age(store: Store) -> None:
     keep(store, "old", datetime.now(UTC) - timedelta(days=100, hours=1), 60_000.0)
-    (told,) = stored_readings(store)
-    assert "(100 days ago)" in told.describe()[0]
+    (found,) = stored_readings(store)
+    assert "(100 days ago)" in found.describe()[0]
 
 
 def test_a_reading_goes_with_its_files_and_its_mark_and_the_others_stay(store: Store) -> None:
     keep(store, "good", NOON, 60_000.0)
     keep(store, "bad", NOON + timedelta(hours=1), 1.0)
-    (told,) = forget(store, ["bad"])
-    assert told.rows == {"mark of that time": 1}
+    (found,) = forget(store, ["bad"])
+    assert found.rows == {"mark of that time": 1}
     assert ids(store) == ["good"]
     assert [path.stem for path in store.lake.root.rglob("*.parquet")] == ["good"]
     with pytest.raises(NothingStored):

@@ -13,8 +13,7 @@ from test_lake import SCHEMA, series
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.errors import OtherDatabase
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 FIRST = "first.db"
 SECOND = "second.db"
@@ -45,23 +44,23 @@ def without_ids(folder: Path, database: Path) -> None:
 
 
 def test_lake_and_database_get_the_same_id_once(tmp_path: Path) -> None:
-    told = set()
+    found = set()
     for _ in range(3):
         with opened(tmp_path) as store, store.database.engine.connect() as connection:
             id_, settled = connection.execute(text("SELECT id, settled FROM lakeid")).one()
         assert settled
-        told |= {id_, (tmp_path / "lake" / "id").read_text().strip()}
-    assert len(told) == 1
+        found |= {id_, (tmp_path / "lake" / "id").read_text().strip()}
+    assert len(found) == 1
 
 
 def test_a_database_url_that_is_left_out_or_another_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
     before = with_files(tmp_path / "data", tmp_path / FIRST)
     assert len(before) == 2
     for other in (None, tmp_path / SECOND, None):
-        with pytest.raises(OtherDatabase) as told:
+        with pytest.raises(OtherDatabase) as found:
             opened(tmp_path / "data", other)
-        assert told.value.exit_code == 2
-        assert ("LIQTRUTH_DATABASE_URL" in str(told.value)) == (other is not None)
+        assert found.value.exit_code == 2
+        assert ("LIQTRUTH_DATABASE_URL" in str(found.value)) == (other is not None)
         assert not (other or tmp_path / "data" / "liqtruth.db").exists()
     assert files_of(tmp_path / "data") == before
     with opened(tmp_path / "data", tmp_path / FIRST) as store:
@@ -118,14 +117,14 @@ def test_a_store_of_before_is_not_taken_over_by_a_database_that_knows_other_file
     change(tmp_path / "data")
     other = tmp_path / (SECOND if files_of(tmp_path / "data") else FIRST)
     for _ in range(2):
-        with pytest.raises(OtherDatabase, match="move the files away") as told:
+        with pytest.raises(OtherDatabase, match="move the files away") as found:
             opened(tmp_path / "data", other)
-        assert len(str(told.value)) <= 300
+        assert len(str(found.value)) <= 300
     assert not (tmp_path / "data" / "lake" / "id").exists()
     assert len(before) == 2
 
 
-def test_files_that_no_database_knows_can_be_moved_away_as_the_refusal_says(tmp_path: Path) -> None:
+def test_files_that_no_database_knows_can_be_moved_away_as_the_refusal_states(tmp_path: Path) -> None:
     with_files(tmp_path / "data", tmp_path / FIRST)
     without_ids(tmp_path / "data", tmp_path / FIRST)
     with pytest.raises(OtherDatabase, match="move the files away"):
@@ -172,7 +171,7 @@ def emptied(file: Path) -> None:
 @pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b""), emptied])
 @pytest.mark.parametrize("has_mark", [True, False])
 @pytest.mark.parametrize("is_named", [True, False])
-def test_a_database_that_is_gone_or_empty_beside_a_lake_is_told_as_that(
+def test_a_database_that_is_gone_or_empty_beside_a_lake_is_reported_as_that(
     tmp_path: Path, harm: Callable[[Path], object], has_mark: bool, is_named: bool
 ) -> None:
     data, file = tmp_path / "data", tmp_path / "data" / "liqtruth.db"
@@ -182,10 +181,10 @@ def test_a_database_that_is_gone_or_empty_beside_a_lake_is_told_as_that(
     harm(file)
     was_there = file.exists()
     for _ in range(2):
-        with pytest.raises(OtherDatabase) as told:
+        with pytest.raises(OtherDatabase) as found:
             opened(data, file if is_named else None)
-        assert file.name in str(told.value)
-        assert ("LIQTRUTH_DATABASE_URL" in str(told.value)) == is_named
+        assert file.name in str(found.value)
+        assert ("LIQTRUTH_DATABASE_URL" in str(found.value)) == is_named
         assert file.exists() == was_there
     assert files_of(data) == before
     shutil.move(data / "lake", tmp_path / "away")

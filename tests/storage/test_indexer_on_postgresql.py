@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from databases import emptied
 
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 INDEXER = Path(__file__).parents[1] / "indexer"
 
@@ -33,11 +32,11 @@ def borrowed(name: str) -> dict[str, object]:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return {
-        f"{told}__{name}": test
-        for told, test in vars(module).items()
-        if told.startswith("test_")
+        f"{found}__{name}": test
+        for found, test in vars(module).items()
+        if found.startswith("test_")
         and "store" in inspect.signature(test).parameters
-        and "hundred" not in told
+        and "hundred" not in found
     }
 
 

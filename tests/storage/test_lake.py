@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from liqtruth.storage.database.tables import Partition, Reading, Scope
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.lake.lake import readings_until, write_parquet
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 START = datetime(2026, 8, 20, 22, tzinfo=UTC)
 SCHEMA = {"ts": pl.Datetime("ms", "UTC"), "rate": pl.Float64()}

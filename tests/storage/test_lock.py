@@ -18,17 +18,17 @@ import sys, time
 from pathlib import Path
 from liqtruth.storage.lock import alone
 with alone(Path(sys.argv[1]), "a watch"):
-    print("held", flush=True)
+    print("locked", flush=True)
     time.sleep(60)
 """
 
 
-def test_a_second_process_is_told_who_holds_it_until_that_one_is_killed(tmp_path: Path) -> None:
+def test_a_second_process_learns_who_holds_it_until_that_one_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "data" / "watch.lock"
     command = [sys.executable, "-c", HOLD, str(path)]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
+    assert holder.stdout.readline() == b"locked\n"
     with (
         pytest.raises(LiqtruthError, match=rf"a watch runs already on .*data \(process {holder.pid}\)"),
         alone(path, "a watch"),

@@ -11,8 +11,7 @@ from sqlalchemy import create_engine, text
 from test_lake import SCHEMA, series
 
 from liqtruth.storage.lake.manifest import folder_of
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 from tests.on_server import SERVER
 
 NAMES = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12) | st.text(
@@ -60,8 +59,8 @@ def test_series_of_any_coin_are_read_back_and_none_is_taken_for_another(store: S
     for number, coin in enumerate(COINS):
         store.lake.merge_series("funding", "binance", coin, series([2, 3], float(number)), ["ts"])
     for number, coin in enumerate(COINS):
-        held = store.lake.read_series("funding", "binance", coin, SCHEMA)
-        assert held["rate"].to_list() == [float(number)] * 2
+        holdings = store.lake.read_series("funding", "binance", coin, SCHEMA)
+        assert holdings["rate"].to_list() == [float(number)] * 2
     files = list((tmp_path / "data").rglob("*.parquet"))
     assert len(files) == len(COINS)
     assert {path.relative_to(store.lake.root).parts[:2] for path in files} == {("funding", "binance")}

@@ -88,7 +88,7 @@ def test_a_line_that_no_clock_of_ours_wrote_is_not_waited_for(tmp_path: Path) ->
     assert Pace(tmp_path / "line", clock=lambda: 5.0).reserve(2, 960, WINDOW_S) == 5.0
 
 
-def test_a_line_in_use_by_another_process_is_said_so_and_free_when_that_is_killed(tmp_path: Path) -> None:
+def test_a_line_in_use_by_another_process_is_reported_and_free_when_that_is_killed(tmp_path: Path) -> None:
     holder = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print(flush=True); time.sleep(99)"
     child = subprocess.Popen([sys.executable, "-c", holder, str(tmp_path / "line")], stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -101,7 +101,7 @@ def test_a_line_in_use_by_another_process_is_said_so_and_free_when_that_is_kille
     assert pace.reserve(2, 960, WINDOW_S) is not None
 
 
-def test_a_place_that_no_file_can_be_made_in_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_place_that_no_file_can_be_made_in_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for path in (tmp_path / "file" / "line", tmp_path / "link"):

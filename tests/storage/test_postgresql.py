@@ -17,6 +17,7 @@ from sqlmodel import Session, SQLModel, delete, select
 from test_lake import SCHEMA, positions, series
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.storage.database import connection
 from liqtruth.storage.database.connection import (
     HEAD,
     MIGRATIONS,
@@ -29,8 +30,7 @@ from liqtruth.storage.database.markets import last_market, store_markets, store_
 from liqtruth.storage.database.tables import Market, Reading, Scope, Sweep, Universe
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.settings import Settings
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
 
@@ -54,7 +54,7 @@ def market(coin: str, mark_px: float) -> Market:
 
 
 def end_connections(url: str) -> None:
-    """What a server does that is told to stop: every connection to the database is broken off."""
+    """A server that stops: every connection to the database is broken off."""
     with psycopg.connect(url, autocommit=True) as other:
         other.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -93,17 +93,20 @@ def test_every_way_to_write_the_url_means_the_one_driver(scheme: str) -> None:
     "url", ["mysql://desk:hunter2@h/liq", "postgresql+psycopg2://desk:hunter2@h/liq", "hunter2"]
 )
 def test_other_databases_are_refused_without_the_password(url: str) -> None:
-    with pytest.raises(BadInput, match="LIQTRUTH_DATABASE_URL") as told:
+    with pytest.raises(BadInput, match="LIQTRUTH_DATABASE_URL") as result:
         Database(url)
-    assert "hunter2" not in str(told.value)
+    assert "hunter2" not in str(result.value)
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:1/test", "127.0.0.1:5432/there_is_no_such_database"])
-def test_a_server_that_cannot_be_used_is_named_without_the_password(place: str, postgresql_url: str) -> None:
-    with pytest.raises(LiqtruthError, match=r"the database postgresql\+psycopg://postgres:\*\*\*@") as told:
+def test_a_server_that_cannot_be_used_is_named_without_the_password(
+    place: str, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "OPENING_PATIENCE_S", 0.1)
+    with pytest.raises(LiqtruthError, match=r"the database postgresql\+psycopg://postgres:\*\*\*@") as result:
         Database(f"postgresql://postgres:hunter2@{place}")
-    assert "hunter2" not in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "hunter2" not in str(result.value)
+    assert "\n" not in str(result.value)
 
 
 @pytest.mark.parametrize("scope", list(Scope))
@@ -126,7 +129,7 @@ def test_megabytes_of_bytes_come_back_as_they_were(database: Database) -> None:
     assert found.meta_json == meta
 
 
-def test_rows_told_again_replace_themselves(database: Database) -> None:
+def test_rows_that_come_again_replace_themselves(database: Database) -> None:
     store_markets(database, [market("BTC", 1.0), market("ETH", 1.0)])
     store_markets(database, [market("ETH", 2.0), market("BTC", 2.0), market("BTC", 3.0)])
     assert [last_market(database, "hl", coin).mark_px for coin in ("BTC", "ETH")] == [3.0, 2.0]  # type: ignore[union-attr]
@@ -141,7 +144,7 @@ def test_a_connection_that_broke_between_two_sessions_is_not_noticed(
         assert session.exec(select(Market.mark_px)).all() == [1.0]
 
 
-def test_a_connection_that_breaks_within_a_session_is_told_as_lost(
+def test_a_connection_that_breaks_within_a_session_is_reported_as_lost(
     database: Database, postgresql_url: str
 ) -> None:
     def broken_off() -> None:
@@ -150,9 +153,9 @@ def test_a_connection_that_breaks_within_a_session_is_told_as_lost(
             session.flush()
             end_connections(postgresql_url)
 
-    with pytest.raises(DatabaseLost, match="does not answer") as told:
+    with pytest.raises(DatabaseLost, match="does not answer") as result:
         broken_off()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(result.value)
     with database.session() as session:
         assert session.exec(select(Reading)).all() == []
 
@@ -212,7 +215,7 @@ def test_a_select_whose_server_goes_away_is_asked_again_and_earlier_rows_stay_as
 def test_what_was_written_in_a_session_is_not_lost_in_silence(
     database: Database, postgresql_url: str
 ) -> None:
-    """A select after it would begin a new transaction, without what the old one held."""
+    """A select after it would begin a new transaction, without the locks of the old one."""
 
     def write_and_read() -> None:
         with database.session() as session:

@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "an object of objects": ('{"a":{"b":1}}', "a JSON object of a"),
     "columns of different lengths": ('{"a":[1,2],"b":[1]}', "from 1 to 2 rows"),
     "lists of different lengths": ("[[1,2],[3,4],[5]]", "line 3 has 1 cells"),
-    "JSON lines that break off": ('{"a":1}\n{"a":', "line 2 is no row"),
+    "JSON lines that break off": ('{"a":1}\n{"a":', "line 2 is not a row"),
     "JSON that breaks off": ('[{"a":1},{"a"', "broken JSON"),
     "an object among lists": ('[[1,2],{"a":1}]', "item 2"),
     "deep nesting": ("[" * 100_000, "not a readable table"),
@@ -87,14 +87,14 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_table_that_is_broken_is_refused_where_it_is(kind: str) -> None:
-    content, said = REFUSED[kind]
-    assert said in refusal(content)
+    content, message = REFUSED[kind]
+    assert message in refusal(content)
 
 
-def test_a_header_in_mid_file_is_skipped_and_said() -> None:
-    told = read("a,b\n1,2\na,b\n3,4\r\na,b\n")
-    assert told.rows.to_dict(as_series=False) == {"a": ["1", "3"], "b": ["2", "4"]}
-    assert told.remarks == ("the header stands 2 more times in the file: skipped",)
+def test_a_header_in_mid_file_is_skipped_and_reported() -> None:
+    found = read("a,b\n1,2\na,b\n3,4\r\na,b\n")
+    assert found.rows.to_dict(as_series=False) == {"a": ["1", "3"], "b": ["2", "4"]}
+    assert found.remarks == ("the header stands 2 more times in the file: skipped",)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_a_header_in_mid_file_is_skipped_and_said() -> None:
     ],
 )
 def test_a_first_line_of_values_is_no_header(line: str, headed: bool) -> None:
-    told = read(f"{line}\n{line.replace('price', 'x').replace('25', '26')}\n")
-    assert told.headed == headed
-    assert headed or told.rows.columns == ["1", "2", "3"]
+    found = read(f"{line}\n{line.replace('price', 'x').replace('25', '26')}\n")
+    assert found.headed == headed
+    assert headed or found.rows.columns == ["1", "2", "3"]
 
 
 def test_a_number_of_json_is_never_rounded_and_one_too_large_is_refused_by_its_cell() -> None:
@@ -133,9 +133,9 @@ def test_whatever_the_cells_hold_a_quoted_table_reads_back(
     written = io.StringIO()
     writer = csv.writer(written, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([("one", "two", "three"), *rows])
-    told = parse_rows(written.getvalue().encode(), PATH)
+    found = parse_rows(written.getvalue().encode(), PATH)
     kept = [row for row in rows if row != ("one", "two", "three")]
-    assert [tuple(cell or "" for cell in row) for row in told.rows.rows()] == kept
+    assert [tuple(cell or "" for cell in row) for row in found.rows.rows()] == kept
 
 
 @given(st.integers(2, 6), st.integers(1, 8), st.data())
@@ -206,8 +206,8 @@ def test_a_cell_that_is_no_number_or_two_is_blamed_and_not_the_first_row(column:
 @given(st.floats(1e-12, 1e15), st.booleans())
 def test_a_number_with_marks_of_thousands_is_the_same_number(value: float, commaed: bool) -> None:
     text = f"{value:,.4f}"
-    told = text.translate(str.maketrans(",.", ".,")) if commaed else text
-    table = to_float(pl.DataFrame({"x": [told, "0,5" if commaed else "0.5"]}), ["x"], PATH)
+    found = text.translate(str.maketrans(",.", ".,")) if commaed else text
+    table = to_float(pl.DataFrame({"x": [found, "0,5" if commaed else "0.5"]}), ["x"], PATH)
     assert table["x"][0] == float(text.replace(",", ""))
 
 
@@ -224,9 +224,9 @@ UNITS = (1, 10**3, 10**6, 10**9)
         max_size=6,
     )
 )
-def test_every_time_of_a_column_is_read_in_its_own_unit(told: list[tuple[datetime, int]]) -> None:
-    moments = [moment.replace(microsecond=0, tzinfo=UTC) for moment, _ in told]
-    cells = [str(int(moment.timestamp()) * unit) for moment, (_, unit) in zip(moments, told, strict=True)]
+def test_every_time_of_a_column_is_read_in_its_own_unit(found: list[tuple[datetime, int]]) -> None:
+    moments = [moment.replace(microsecond=0, tzinfo=UTC) for moment, _ in found]
+    cells = [str(int(moment.timestamp()) * unit) for moment, (_, unit) in zip(moments, found, strict=True)]
     assert to_time(pl.DataFrame({"ts": cells}), "ts", PATH)["ts"].to_list() == moments
     numbers = pl.DataFrame({"ts": [int(cell) for cell in cells]})
     assert to_time(numbers, "ts", PATH)["ts"].to_list() == moments

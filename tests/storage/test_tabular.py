@@ -54,7 +54,7 @@ def test_parquet_is_read_by_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "empty"),
         (b'[{"szi": 1}, {"szi"', "not a readable table"),
@@ -62,9 +62,9 @@ def test_parquet_is_read_by_its_content(tmp_path: Path) -> None:
         (gzip.compress(CSV, mtime=0)[:30], "Compressed file ended"),
     ],
 )
-def test_a_broken_file_is_named_with_its_fault(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_broken_file_is_named_with_its_fault(tmp_path: Path, content: bytes, message: str) -> None:
     path = written(tmp_path, "broken.csv", content)
-    with pytest.raises(TableRefused, match=rf"broken\.csv.*{said}"):
+    with pytest.raises(TableRefused, match=rf"broken\.csv.*{message}"):
         read_table(path)
 
 

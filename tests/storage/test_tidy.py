@@ -43,13 +43,13 @@ def set_aside(root: Path) -> dict[str, bytes]:
 
 def test_files_are_moved_not_removed(store: Store, root: Path) -> None:
     before = day(timedelta(0))
-    told = store.lake.tidy(older_than=NOW)
-    assert told.files == 2
-    assert set(told.paths) == set(ORPHANS)
+    found = store.lake.tidy(older_than=NOW)
+    assert found.files == 2
+    assert set(found.paths) == set(ORPHANS)
     assert any(
         set_aside(root) == {f"{on}/{path}": it for path, it in ORPHANS.items()} for on in (before, day(NOW))
     )
-    assert any(told.aside in line and f"{KEPT.days} days" in line for line in told.describe())
+    assert any(found.aside in line and f"{KEPT.days} days" in line for line in found.describe())
     for coin in ("BTC", "..", "a/b"):
         assert store.lake.read_series("funding", "binance", coin, SCHEMA).height == 2
     assert store.lake.tidy(older_than=NOW).files == 0
@@ -59,8 +59,8 @@ def test_a_dry_run_moves_and_removes_nothing(store: Store, root: Path) -> None:
     expired = root.parent / ASIDE / day(KEPT + timedelta(days=2))
     expired.mkdir(parents=True)
     (expired / "old.parquet").write_bytes(b"old")
-    told = store.lake.tidy(older_than=NOW, dry=True)
-    assert (told.files, told.removed_files, told.removed_bytes) == (2, 1, 3)
+    found = store.lake.tidy(older_than=NOW, dry=True)
+    assert (found.files, found.removed_files, found.removed_bytes) == (2, 1, 3)
     assert all((root / path).exists() for path in ORPHANS)
     assert (expired / "old.parquet").exists()
 

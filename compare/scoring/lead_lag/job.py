@@ -19,13 +19,13 @@ from liqtruth.compare.scoring.lead_lag.lead_lag import SHUFFLES, Lead, lead_of
 from liqtruth.compare.scoring.realised.map_series import swept_by_map
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.compare.statistics.intervals import DAY_MS
-from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, note, texts
+from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored

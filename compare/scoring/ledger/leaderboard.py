@@ -20,8 +20,7 @@ from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, prec
 from liqtruth.compare.scoring.realised.windows import LEAST_EVENTS, Precision, Windows
 from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS, UNIFORM
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.synthetic import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 

@@ -15,12 +15,11 @@ from liqtruth.compare.scoring.ledger.ledger import Content, insert_new, open_for
 from liqtruth.compare.scoring.realised.map_series import SweptUsd, swept_by_distance, swept_by_map
 from liqtruth.compare.scoring.realised.windows import Windows, windows_of
 from liqtruth.estimator.model.baselines import TIERS, UNIFORM
-from liqtruth.estimator.moments import utc_text
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.text import counted, utc_text
 from liqtruth.storage.database.tables import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 

@@ -25,12 +25,12 @@ from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.moments import of_ms, utc_text
 from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes
+from liqtruth.heatmap.text import of_ms, utc_text
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

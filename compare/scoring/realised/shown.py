@@ -14,12 +14,11 @@ from liqtruth.compare.scoring.realised.job import HorizonScore, RealisedScore, S
 from liqtruth.compare.scoring.realised.scores import MapScore, SideScore, horizon_name
 from liqtruth.compare.scoring.realised.windows import Precision, Windows
 from liqtruth.compare.statistics.intervals import Estimate
-from liqtruth.estimator.moments import utc_text
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MODELS, SHORT, annotate_empty, themed
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import Note, of_codes, texts, without_codes
-from liqtruth.heatmap.text import usd
+from liqtruth.heatmap.text import usd, utc_text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -29,14 +29,13 @@ from liqtruth.compare.scoring.visits.visits import (
     visit_sentence,
 )
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.estimator.moments import hours, of_ms, utc_text
 from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD, model_series
 from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
-from liqtruth.heatmap.notes import Notes, note, of_codes, texts
-from liqtruth.heatmap.synthetic import SYNTHETIC_NOTES
+from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, note, of_codes, texts
+from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored

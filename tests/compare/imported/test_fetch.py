@@ -14,8 +14,8 @@ from liqtruth.compare.imported import fetch
 from liqtruth.compare.imported.fetch import Asked, fetch_map
 from liqtruth.compare.imported.read import read_map
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.files import facts_of
-from liqtruth.storage.settings import Settings
+from liqtruth.heatmap.writing import facts_of
+from liqtruth.storage.store import Settings
 from tests.compare.imported import layouts
 from tests.compare.imported.layouts import LONG_USD, SHORT_USD
 from tests.conftest import Run

@@ -20,8 +20,8 @@ from liqtruth.compare.imported.read import (
 )
 from liqtruth.compare.imported.vendor_map import Given
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, granularity
-from liqtruth.heatmap.drawing.captions import coverage_line
 from liqtruth.heatmap.drawing.notebook import series_html as page_of
+from liqtruth.heatmap.drawing.view import coverage_line
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
 from tests.compare.imported.layouts import AT, LEVELS, LONG_USD, MARK, SHORT_USD, written

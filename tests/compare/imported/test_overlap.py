@@ -16,7 +16,8 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import Reach, apart, common_reach, cut, lined_up, shift
 from liqtruth.compare.imported.read import read_map
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.heatmap import NOTHING, Heatmap, Origin
+from liqtruth.heatmap.heatmap import Heatmap, Origin
+from liqtruth.heatmap.levels import NOTHING
 from tests.compare.imported import layouts
 from tests.compare.imported.layouts import LONG_USD, SHORT_USD, written
 from tests.compare.maps import MANY, MARK, NOON, Level, levels_of_both, map_of
