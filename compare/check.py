@@ -29,7 +29,7 @@ from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.report import Sight
-from liqtruth.storage.net.urls import shown_url
+from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Store
 
 NAIVE: Final = "tiers"
