@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,9 +25,11 @@ from liqtruth.compare.imported.documents import (
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
-from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.notes import Notes, note
+
+if TYPE_CHECKING:
+    from liqtruth.estimator.model.leverage_model import LeverageModel
 
 SIDE_WORDS: Final = {"long": LONG, "longs": LONG, "l": LONG, "short": SHORT, "shorts": SHORT, "s": SHORT}
 TIER: Final = re.compile(r"l(\d{1,4})xUsd")
@@ -110,12 +112,14 @@ def read_datamaxi(answer: Answer) -> MapsInFile:
     )
 
 
-def leverage_model_of(answer: Answer) -> LeverageModel:
+def leverage_model_of(answer: Answer) -> "LeverageModel":
     """The leverages that DataMaxi+ states it assumes (`assumptions.tiers`), as a model of this program.
 
     Alike on both sides, of one turnover class; shares that sum to more than one are refused. Raises `VendorMapRefused`
     for a file that states none.
     """
+    from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
+
     body = answer.body
     found = body.get("assumptions") if isinstance(body, dict) else None
     assumed: Body = found if isinstance(found, dict) else {}
