@@ -35,6 +35,8 @@ SIDE_WORDS: Final = {"long": LONG, "longs": LONG, "l": LONG, "short": SHORT, "sh
 TIER: Final = re.compile(r"l(\d{1,4})xUsd")
 SUM_FITS: Final = 0.01
 """Relative, between the sum of the tiers and the total beside them."""
+MOST_POSITIONS: Final = 10_000_000
+"""In one level; no exchange has so many."""
 HYPERLIQUID: Final = "hyperliquid"
 
 Body = Mapping[str, Any]
@@ -173,6 +175,8 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
     )
     found = [row.get(f"{side}_count") for side in ("long", "short") for row in rows]
     counts = None if any(one is None for one in found) else amounts(found, "count of level", answer)
+    if counts is not None and (counts > MOST_POSITIONS).any():
+        raise answer.refuse(f"counts of levels must be at most {MOST_POSITIONS:,}, got {counts.max():g}")
     flagged = body.get("flagged_notional")
     notes: Notes = ()
     if flagged is not None and amounts([flagged], "flagged_notional", answer)[0] > 0:
