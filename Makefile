@@ -9,7 +9,7 @@ ROOMY := $(shell [ -w /dev/shm ] && [ $$(df -k --output=avail /dev/shm | tail -1
 ALONE := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST := $(ROOMY) $(ALONE) $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --benchmark-disable
 
-.PHONY: help install demo test fuzz postgresql lint types docs bench lock packages clean
+.PHONY: help install demo test fuzz postgresql lint types docs picture bench lock packages clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,11 +44,14 @@ types: .venv/installed ## check types
 	@mkdir -p .package && ln -sfn .. .package/liqtruth
 	$(BIN)/mypy
 
-docs: .venv/installed ## write docs/commands.md, and the outputs of pages with Python in them, from the program itself
+docs: .venv/installed ## write docs/commands.md and the outputs shown in README.md and docs/python.md, from the program
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.pages
 
-bench: .venv/installed ## print the figures of the README as ratios
+picture: demo ## draw docs/images/maps.png, the picture of the README, from the demo's data; needs Chromium
+	$(BIN)/python -m docs.picture
+
+bench: .venv/installed ## print the figures of docs/trust.md as ratios
 	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=min -o python_files="bench_*.py"
 
 lock: ## pin every dependency again, with hashes

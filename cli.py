@@ -1,56 +1,102 @@
-"""The command line: parse, call one function of a package, render. Packages are imported inside the commands, so
-that `liqtruth --help` loads none of them."""
+"""The command line: parse, call one function of a package, render. Packages are imported inside the commands, and a
+module of `commands/` when a line names its command, so that `liqtruth --help` loads none of them."""
 
 import errno
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from liqtruth.commands.calibrate import calibrate_app
-from liqtruth.commands.check import check
-from liqtruth.commands.compare import compare
-from liqtruth.commands.demo import demo
-from liqtruth.commands.feed import feed_app
-from liqtruth.commands.grammar import App, Group, refusal
-from liqtruth.commands.index import index_app
-from liqtruth.commands.map import map_app
-from liqtruth.commands.old_spellings import add_old_spellings
-from liqtruth.commands.options import GLOBALS
-from liqtruth.commands.sandbox import sandbox_app
-from liqtruth.commands.score import score_app
+from liqtruth.commands.grammar import App, Group
+from liqtruth.commands.refusals import refusal
 from liqtruth.commands.terminal import degrade_streams, mend_streams, say, say_error
-from liqtruth.commands.transfer import transfer
-from liqtruth.commands.validate import validate_app
-from liqtruth.commands.vendor_maps import add_vendor_maps
 
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
-"""What the system says of a path that cannot be right."""
+"""Errors of the system for a path that cannot be right."""
 
-ORDER = (
-    "check",
-    "index",
-    "feed",
-    "map",
-    "compare",
-    "calibrate",
-    "validate",
-    "transfer",
-    "score",
-    "sandbox",
-    "demo",
-)
-"""As one comes to need them."""
+COMMANDS: Final = {
+    "check": (
+        "check.check",
+        "Check maps against the chain: read the largest accounts, model the venues, compare, answer.",
+    ),
+    "index": ("index_stored.index_app", "Read actual Hyperliquid positions."),
+    "feed": ("feed.feed_app", "Collect the public aggregates of a venue."),
+    "map": ("vendor_maps.map_app", "Draw or export one heatmap."),
+    "compare": (
+        "compare.compare",
+        "Compare modelled heatmaps with the truth: where they diverge, and by how much.",
+    ),
+    "calibrate": (
+        "old_spellings.calibrate_app",
+        "Fit the leverage model on Hyperliquid's exact positions.",
+    ),
+    "validate": ("validate.validate_app", "Judge a calibrated model on maps that its fit has not seen."),
+    "transfer": (
+        "transfer.transfer",
+        "Calibrate a fitted leverage model to another venue by its liquidations.",
+    ),
+    "score": ("score.score_app", "Score maps on what came after them, and keep a ledger."),
+    "sandbox": ("sandbox.sandbox_app", "Serve a synthetic exchange whose truth is known."),
+    "demo": ("demo.demo", "Run the whole job on a synthetic exchange."),
+}
+"""In the order in which one comes to need them: where in `commands/` each stands, and its line of the help."""
+
+
+class Loading(MutableMapping[str, Any]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __init__(self, others: Mapping[str, Any]) -> None:
+        self.loaded = {**others}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.loaded:
+            module, attribute = COMMANDS[name][0].split(".")
+            self.loaded[name] = built(name, getattr(import_module(f"liqtruth.commands.{module}"), attribute))
+        return self.loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self.loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are not removed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**COMMANDS, **self.loaded})
+
+    def __len__(self) -> int:
+        return len({**COMMANDS, **self.loaded})
+
+
+def built(name: str, found: Any) -> Any:
+    """A group, or the command of a function, under its name."""
+    if not isinstance(found, App):
+        alone = App("")
+        alone.command(name)(found)
+        return typer.main.get_command(alone)
+    command = typer.main.get_group(found)
+    command.name = name
+    return command
 
 
 class Root(Group):
+    """`liqtruth` itself, whose help needs none of its commands."""
+
+    def __init__(self, commands: Mapping[str, Any], **more: Any) -> None:
+        super().__init__(**more)
+        self.commands = Loading(commands)
+
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(self.commands, key=ORDER.index)
+        return [*self.commands]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 app = App(
@@ -59,19 +105,6 @@ app = App(
     cls=Root,
     add_completion=True,
 )
-app.command("check")(check)
-app.add_typer(index_app, name="index")
-app.add_typer(feed_app, name="feed")
-app.add_typer(map_app, name="map")
-app.command("compare")(compare)
-app.add_typer(calibrate_app, name="calibrate")
-app.add_typer(validate_app, name="validate")
-app.command("transfer")(transfer)
-app.add_typer(score_app, name="score")
-app.add_typer(sandbox_app, name="sandbox")
-app.command("demo")(demo)
-add_vendor_maps(map_app)
-add_old_spellings(calibrate_app)
 
 
 @app.callback(invoke_without_command=True)
@@ -84,20 +117,20 @@ def root(
     ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    GLOBALS.data_dir = data_dir
     if show_version:
         from importlib.metadata import version
 
         say(f"liqtruth {version('liqtruth')}")
         raise typer.Exit
+    from liqtruth.commands.options import GLOBALS
+
+    GLOBALS.data_dir = data_dir
 
 
 def main() -> NoReturn:
     """Run the app; an error that a user can act on is one line on stderr and its exit code."""
     if not os.environ.get("PYTHONWARNINGS"):
-        warnings.simplefilter(
-            "ignore"
-        )  # a library's word to programmers, with a line of source, is for no user
+        warnings.simplefilter("ignore")  # warnings of libraries are for programmers
     mend_streams()
     degrade_streams()
     sys.exit(_exit_code(sys.argv[1:]))

@@ -7,15 +7,8 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import Coins, Samples, Seed, opened_store
-from liqtruth.commands.output import (
-    JsonOut,
-    Outputs,
-    PageOut,
-    progress,
-    say_lines,
-    show_summaries,
-    tell,
-)
+from liqtruth.commands.output import progress, say_lines, tell, tell_rows
+from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view, say
 
 TABLE_WIDTH = 110
@@ -32,7 +25,7 @@ def calibrate_fit(
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
     seed: Seed = 0,
 ) -> None:
-    """Fit leverage on pairs of exact positions and Hyperliquid's own public aggregates of the same moments.
+    """Fit leverage on exact positions and Hyperliquid's own public aggregates of the same moments.
 
     A model of an earlier fit with the same name is replaced. `liqtruth map model --model calibrated` draws with it. A
     fit on too few positions is written and shown, but not put into use, and the exit code is 1.
@@ -86,7 +79,7 @@ def calibrate_show(
 
 
 @calibrate_app.command("list")
-def calibrate_list(out: JsonOut) -> None:
+def calibrate_list(out: TableOut) -> None:
     """List the leverage models that maps can be drawn with: shipped ones and those of the data directory."""
     from liqtruth.compare.calibration.record import listed
     from liqtruth.compare.transfer.record import load as load_transfer
@@ -94,7 +87,7 @@ def calibrate_list(out: JsonOut) -> None:
     with opened_store() as store:
         data_dir = store.settings.data_dir
         models = listed(data_dir, lambda model_hash: load_transfer(data_dir, model_hash) is not None)
-    show_summaries(models, out)
+    tell_rows(models, out, lambda: say_lines(line for one in models for line in one.describe()))
 
 
 def _tell(result: Any, out: Outputs) -> None:
@@ -115,9 +108,9 @@ def _print(result: Any) -> None:
 def calibrate_diff(
     out: JsonOut,
     one: Annotated[str, typer.Argument(metavar="A", help="A leverage model, by name or file.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="The one to hold it against.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The model to compare it with.")],
 ) -> None:
-    """How two leverage models differ, band by band, and whether their intervals overlap."""
+    """Show how two leverage models differ, band by band, and whether their intervals overlap."""
     from liqtruth.compare.calibration.differences import (
         differences,
         differences_lines,

@@ -18,10 +18,11 @@ from liqtruth.commands.options import (
     StatsUrl,
     length_option,
     opened_store,
-    split_names,
 )
-from liqtruth.commands.output import Outputs, PageOut, Target, deliver
+from liqtruth.commands.output import deliver
+from liqtruth.commands.targets import Outputs, PageOut, Target
 from liqtruth.commands.terminal import print_view, say, text_console
+from liqtruth.commands.values import split_names
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, Watching
@@ -123,7 +124,7 @@ def answer(checked: "Sequence[Checked]", out: Outputs) -> None:
     from liqtruth.compare.divergence.report import write_report
     from liqtruth.compare.divergence.terminal import answer_view
 
-    if not out.asks("json"):
+    if not out.to_stdout:
         for one in checked:
             print_view(answer_view(one.comparison.divergence))
     targets = out.targets or (Target("html", PAGE),)
@@ -154,22 +155,22 @@ def _json(checked: "Sequence[Checked]") -> str:
 
 @contextmanager
 def watched() -> "Iterator[Watching]":
-    """Says on stderr whom it found, how much is seen so far, and which series came."""
+    """Shows on stderr whom it found, how much is seen so far, and which series came."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from liqtruth.compare.check import Watching
 
     console = text_console(err=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-    said_s = time.monotonic()
+    shown_s = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("looking for accounts", total=1.0)
 
         def on_read(sight: "Sight") -> None:
-            nonlocal said_s
+            nonlocal shown_s
             bar.update(task, description=seen(sight), completed=sight.least() or 0.0)
-            if not console.is_terminal and time.monotonic() - said_s >= STEP_S:
-                said_s = time.monotonic()
+            if not console.is_terminal and time.monotonic() - shown_s >= STEP_S:
+                shown_s = time.monotonic()
                 say(seen(sight), err=True)
 
         def on_found(discovery: "Discovery", accounts: int) -> None:

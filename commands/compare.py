@@ -1,23 +1,28 @@
-"""`liqtruth compare`: modelled heatmaps held against the truth."""
+"""`liqtruth compare`: modelled heatmaps measured against the truth."""
 
 from typing import Annotated
 
 import typer
 
 from liqtruth.commands.options import At, Coin, Window, opened_store
-from liqtruth.commands.output import PageOut, export_divergence
+from liqtruth.commands.output import export_divergence
+from liqtruth.commands.targets import DivergenceOut
 
 
 def compare(
     coin: Coin,
-    out: PageOut,
+    out: DivergenceOut,
     at: At = None,
-    truth: Annotated[str, typer.Option(help="The map to measure against.")] = "exact",
+    truth: Annotated[
+        str, typer.Option(metavar="exact|VENUE:MODEL|FILE", help="The map to measure against.")
+    ] = "exact",
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="VENUE:MODEL, may be repeated; default binance:tiers, binance:bell and, where a model was fitted, "
-            "binance:calibrated and hyperliquid:calibrated."
+            metavar="VENUE:MODEL|FILE",
+            help="A map to measure, may be repeated; default: binance:tiers, binance:bell and, where a model was "
+            "fitted, binance:calibrated and hyperliquid:calibrated.",
+            rich_help_panel="Model",
         ),
     ] = None,
     map_file: Annotated[
@@ -41,9 +46,10 @@ def compare(
         float, typer.Option(help="Clusters match within this many percent of price.")
     ] = 1.0,
 ) -> None:
-    """Where modelled heatmaps and the truth diverge.
+    """Compare modelled heatmaps with the truth: where they diverge, and by how much.
 
-    Beside them stands a map that knows only the mark: what is no better than that tells nothing.
+    A map that knows only the mark (the no-information baseline) is scored beside them: a model that is no better does
+    not know where liquidations are.
     """
     from liqtruth.compare.divergence.session import Files, compare_stored
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from liqtruth.commands.calibrate import fit_and_save
-from liqtruth.commands.options import parse_coin
 from liqtruth.commands.output import progress, say_lines
 from liqtruth.commands.sandbox import simulated
 from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.storage.store import Store
@@ -31,7 +31,7 @@ def demo(
     accounts: Annotated[int, typer.Option(min=50, help="Accounts on the synthetic exchange.")] = 3000,
     days: Annotated[int, typer.Option(min=2, max=120, help="Days of synthetic history.")] = 30,
 ) -> None:
-    """The whole job on a synthetic exchange.
+    """Run the whole job on a synthetic exchange.
 
     Sweeps it, fetches its series, fits leverage on other coins and earlier days, and writes how far naive maps and the
     calibrated ones are from the truth.
@@ -39,6 +39,7 @@ def demo(
     from liqtruth.storage.settings import Settings
     from liqtruth.storage.store import Store
 
+    check_coin(coin)
     market = simulated(earlier_days(days), seed=seed, accounts=accounts, days=days)
     with Store.open(Settings(data_dir=fresh(directory / "data"))) as store:
         read_wire(store, market, coin)
@@ -46,6 +47,14 @@ def demo(
         others = [name for name in market.spec.coins if name != coin]
         fitted = fit_unseen(store, others, [then.as_of for then in market.past], coin)
         compare(store, coin, days, ("calibrated", *NAIVE) if fitted else NAIVE, directory)
+
+
+def check_coin(coin: str) -> None:
+    """Raises `BadParameter` for a coin that the synthetic exchange has not; nothing of an earlier demo is lost."""
+    from liqtruth.sandbox.market.market import MarketSpec
+
+    if coin not in (coins := MarketSpec().coins):
+        raise typer.BadParameter(f"--coin must be one of {', '.join(coins)}, got {coin!r}")
 
 
 def earlier_days(days: int) -> list[int]:

@@ -9,22 +9,14 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import (
-    BaseUrl,
-    Coin,
-    Columns,
-    Days,
-    Log,
-    length_option,
-    opened_store,
-    parse_coin,
-    parse_coins,
-)
-from liqtruth.commands.output import JsonOut, say_lines, show, show_summaries, tell
+from liqtruth.commands.options import BaseUrl, Coin, Columns, Days, Log, length_option, opened_store
+from liqtruth.commands.output import say_lines, show, show_summaries, tell, tell_rows
+from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
+from liqtruth.commands.values import parse_coin, parse_coins
 
-STATUS_WIDTH = 120
-"""Columns that the table of the status needs; where less are given it goes past the edge instead of being cut."""
+TABLE_WIDTH = 120
+"""Columns that the tables need; into a pipe they are as wide, so that nothing is cut."""
 
 feed_app = App("Collect the public aggregates of a venue.")
 
@@ -56,7 +48,7 @@ def feed_fetch(
     """Fetch all series that venues give, several venues at once, from where the last fetch ended.
 
     A venue that fails stops no other: the rest is stored and shown, its reason printed, and the exit code is 3 (2 for
-    a coin that a venue named by you does not list; with 'all' that is only said). Run again to go on.
+    a coin that a venue named by you does not list; with 'all' that is only printed). Run again to go on.
     """
     from liqtruth.estimator.feeds.fetch import fetch_all
     from liqtruth.estimator.venues.table import venues_named
@@ -82,13 +74,13 @@ def feed_fetch(
 
 @feed_app.command("venues")
 def feed_venues(out: JsonOut) -> None:
-    """Show what each venue gives, how far back, how much of its liquidations it tells, and why it lacks the rest."""
+    """Show what each venue gives, how far back, what share of liquidations it reports, and why it lacks the rest."""
     from liqtruth.estimator.venues.capabilities import capabilities, venue_table, venue_words
 
     venues = capabilities()
 
     def shown() -> None:
-        print_view(venue_table(venues))
+        print_view(venue_table(venues), TABLE_WIDTH)
         for line in venue_words(venues):
             print_view(line)
 
@@ -112,7 +104,7 @@ def feed_import(
     columns: Columns = None,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Let rows take the place of many stored ones that say otherwise."),
+        typer.Option("--replace", help="Let rows replace many stored ones that differ from them."),
     ] = False,
 ) -> None:
     """Read series of a venue from files; what was recognised is printed.
@@ -156,8 +148,8 @@ def feed_watch(
 ) -> None:
     """Collect open interest, candles and liquidations from now on, also where a venue keeps no history.
 
-    A venue that fails stops no other and is asked again; Ctrl-C stores what is held and ends it; run again to go on.
-    The exit code is 3 where a part of what was asked for could not be read.
+    A venue that fails stops no other and is asked again; Ctrl-C stores what was collected and ends it; run again to go
+    on. The exit code is 3 where a part of what was asked for could not be read.
     """
     from liqtruth.estimator.feeds.watch import FeedWatchPlan, watch_feeds
     from liqtruth.estimator.venues.table import venues_named
@@ -177,7 +169,7 @@ def feed_watch(
 
 
 @feed_app.command("status")
-def feed_status_command(out: JsonOut) -> None:
+def feed_status_command(out: TableOut) -> None:
     """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
     from liqtruth.estimator.feeds.status import feed_status, status_table
 
@@ -187,8 +179,8 @@ def feed_status_command(out: JsonOut) -> None:
     def shown() -> None:
         if not status.series:
             return say("nothing is stored yet: `liqtruth feed fetch` or `liqtruth feed import` brings series")
-        print_view(status_table(status), STATUS_WIDTH)
+        print_view(status_table(status), TABLE_WIDTH)
         return say_lines(status.describe())
 
-    tell(status.series, out, shown)
+    tell_rows(status.series, out, shown)
     status.raise_if_partly()

@@ -1,26 +1,39 @@
-"""How a line is taken: options in groups, each given once, help under headings, near misses, one style of refusal."""
+"""How a line is taken: options in groups, each given once, and help under headings in one order."""
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import OptionInfo
 
+from liqtruth.commands.refusals import near_misses
+
+ARGUMENTS: Final = "Arguments"
 PLAIN: Final = "Options"
 """Heading of options that name none."""
+FIRST: Final = (ARGUMENTS, PLAIN)
+LAST: Final = ("Model", "Time", "Exchange", "Run", "Output")
+"""Headings of the help in the order of every command."""
 HELP_WIDTH: Final = 100
-COIN_LIKE: Final = re.compile(
-    r"(?:[a-z]+:)?(?:k?[A-Z0-9]{2,12}|[a-z0-9]{2,5})(?:[-/_:](?:PERP|SWAP|USD[TC]?))*"
-)
-ALIKE: Final = 0.7
-EXTRA: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*?)\)$")
-"""How typer says it."""
+WHOLE: Final = 1_000
+"""More characters than any first sentence of a command has."""
+TYPES: Final = {
+    "path": "PATH",
+    "int": "N",
+    "int range": "N",
+    "float": "NUMBER",
+    "float range": "NUMBER",
+    "str": "TEXT",
+    "list[str]": "TEXT",
+    "list[path]": "PATH",
+}
+"""What the help calls a value whose option names none."""
+TYPED: Final = re.compile(r" <(.+?)>$")
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -118,7 +131,7 @@ def _spread_of(annotation: Any) -> Spread | None:
 
 
 class App(typer.Typer):
-    """A group of commands whose help needs no rich, and whose lines are taken as this module says."""
+    """A group of commands whose help needs no rich, and whose lines are read as this module does."""
 
     def __init__(self, help: str, **more: Any) -> None:
         super().__init__(
@@ -154,19 +167,40 @@ class _Line:
         return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        sections: dict[str, list[Any]] = {"Arguments": [], PLAIN: []}
-        for param in self.get_params(ctx):  # type: ignore[attr-defined]
-            if (record := param.get_help_record(ctx)) is not None:
-                sections.setdefault(_heading(param), []).append(record)
-        for heading, records in sections.items():
-            if records:
-                with formatter.section(heading):
-                    formatter.write_dl(records)
+        for heading, params in under_headings(self.get_params(ctx)).items():  # type: ignore[attr-defined]
+            records = [(param, param.get_help_record(ctx)) for param in params]
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(_in_words(record[0], param), record[1]) for param, record in records if record]
+                )
+
+
+def under_headings(params: Iterable[Any]) -> dict[str, list[Any]]:
+    """What the help shows, by heading: arguments, options of no group, a command's own groups, the shared ones."""
+    found: dict[str, list[Any]] = {}
+    for param in params:
+        if not param.hidden:
+            found.setdefault(_heading(param), []).append(param)
+    return {heading: found[heading] for heading in sorted(found, key=_place)}
+
+
+def _place(heading: str) -> int:
+    """Groups that only one command has stand between the first and the last."""
+    return FIRST.index(heading) if heading in FIRST else len(FIRST) + 1 + (
+        LAST.index(heading) if heading in LAST else -1
+    )  # fmt: skip
+
+
+def _in_words(name: str, param: Any) -> str:
+    """The name of an option with `PATH` or `N` in place of typer's `<path>` or `<int range>`; an argument alone."""
+    if param.param_type_name == "argument":
+        return TYPED.sub("", name)
+    return TYPED.sub(lambda found: f" {TYPES.get(found[1], found[1].upper())}", name)
 
 
 def _heading(param: Any) -> str:
     if param.param_type_name == "argument":
-        return "Arguments"
+        return ARGUMENTS
     return getattr(param, "rich_help_panel", None) or PLAIN
 
 
@@ -174,7 +208,7 @@ class Command(_Line, TyperCommand):
     """A command whose options are given at most once, save those that are lists."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from liqtruth.commands.output import modern
+        from liqtruth.commands.targets import modern
 
         if any(param.name == "output" for param in self.params):
             args = modern(args)
@@ -187,6 +221,14 @@ class Group(_Line, TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The first sentence of each command, whole."""
+        shown = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(WHOLE)) for name, one in shown if one and not one.hidden]
+            )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         word = args[0]
@@ -204,126 +246,3 @@ def check_repeats(command: Any, ctx: Any, args: list[str]) -> None:
     for option in single:
         if single.count(option) > 1 and not option.count:
             raise typer.BadParameter("given twice, and it takes one value: give it once", ctx, option)
-
-
-# --------------------------------------------------------------------------------------- near misses
-
-
-def near_misses(group: Any, ctx: Any, args: Sequence[str]) -> list[tuple[list[str], list[str]]]:
-    """Lines that would be taken in place of `args`, as the words of a command and the rest; at most two."""
-    here, word, rest = ctx.command_path.split(), args[0], [*args[1:]]
-    names = [name for name, command in group.commands.items() if not command.hidden]
-    if close := get_close_matches(word.lower(), names, n=2, cutoff=ALIKE):
-        return [([*here, name], rest) for name in close]
-    root = ctx.find_root()
-    leaves = [*_leaves(root.command, [root.info_name])]
-    if named := [(path, rest) for path, _ in leaves if path[-1] == word.lower()]:
-        return named[:2]
-    if flags := [flag for param in group.params for flag in (*param.opts, "--help") if flag == f"--{word}"]:
-        return [([*here, flags[0]], [])]
-    if not COIN_LIKE.fullmatch(word):
-        return []
-    of_coins = [path for path, command in leaves if _takes_coin(command)]
-    inside = [path for path in of_coins if path[: len(here)] == here and len(here) > 1]
-    return [(path, [*args]) for path in inside[:1] or _one_a_group(of_coins)[:2]]
-
-
-def _leaves(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
-    """Every command that is shown, with the words that call it."""
-    children = getattr(command, "commands", None)
-    if children is None:
-        yield path, command
-        return
-    for name, child in children.items():
-        if not child.hidden:
-            yield from _leaves(child, [*path, name])
-
-
-def _takes_coin(command: Any) -> bool:
-    return any(param.name in ("coin", "coins") for param in command.params[:1])
-
-
-def _one_a_group(paths: Iterable[list[str]]) -> list[list[str]]:
-    """The first of each group, those of two words last: `map exact` before `compare`."""
-    first = {tuple(path[:2]): path for path in reversed([*paths])}
-    return sorted(first.values(), key=len, reverse=True)[::-1]
-
-
-# -------------------------------------------------------------------------------------- refusals
-
-
-def refusal(error: Any, arguments: Sequence[str]) -> str:
-    """One line for what the parser does not take: what must hold and what came, and where help is."""
-    context = getattr(error, "ctx", None)
-    said = _said(error, context, arguments)
-    return said if context is None or "did you mean" in said else f"{said}; see {context.command_path} --help"
-
-
-def _said(error: Any, context: Any, arguments: Sequence[str]) -> str:
-    kind, param = type(error).__name__, getattr(error, "param", None)
-    if kind == "NoSuchOption":
-        return _no_option(error, context)
-    if kind == "MissingParameter" and param is not None:
-        return f"{param.param_type_name} {_named(param)} is missing"
-    if kind == "BadParameter" and param is not None:
-        return f"{_named(param)} {_must(error, param, arguments)}"
-    if kind == "BadOptionUsage":
-        return f"{error.option_name} must be followed by a value"
-    if extra := EXTRA.match(str(error.message)):
-        return f"unexpected argument {extra[1]!r}{_instead(arguments)}"
-    return str(error.message).rstrip(".")
-
-
-def _instead(arguments: Sequence[str]) -> str:
-    return ": to write JSON to a file, -o FILE.json" if "--json" in arguments else ""
-
-
-def _no_option(error: Any, context: Any) -> str:
-    flag = error.option_name
-    shown = [] if context is None else [
-        name for param in context.command.get_params(context) if isinstance(param, TyperOption)
-        and not param.hidden for name in param.opts
-    ]  # fmt: skip
-    if close := get_close_matches(flag, shown, n=2, cutoff=0.6):
-        return f"no option {flag}: did you mean {' or '.join(close)}?"
-    root = None if context is None else context.find_root()
-    if root is not None and any(flag in param.opts for param in root.command.params):
-        after = context.command_path.removeprefix(f"{root.info_name} ")
-        return f"{flag} must stand before the command: `{root.info_name} {flag} … {after} …`"
-    return f"no option {flag}"
-
-
-def _named(param: Any) -> str:
-    return str(param.opts[0] if param.param_type_name == "option" else param.metavar or param.name.upper())
-
-
-def _must(error: Any, param: Any, arguments: Sequence[str]) -> str:
-    """Our own words as they are; for numbers and choices those of the parser in the same style."""
-    message, number = str(error.message).rstrip("."), param.type_descriptor.annotation
-    if message.startswith("given twice"):
-        return f"is {message}"
-    if message.startswith("must "):
-        return message
-    given = _given(param, arguments)
-    came = "" if given is None else f", got {given!r}"
-    if number in (int, float):
-        kind = "a whole number" if number is int else "a number"
-        return f"must be {kind}{_range(param.min, param.max)}{came}"
-    return f"cannot be used: {message}{came if given is not None and given not in message else ''}"
-
-
-def _range(least: float | None, most: float | None) -> str:
-    if least is None and most is None:
-        return ""
-    if most is None:
-        return f" of at least {least:g}"
-    return f" of at most {most:g}" if least is None else f" from {least:g} to {most:g}"
-
-
-def _given(param: Any, arguments: Sequence[str]) -> str | None:
-    """The word that was given for an option, behind it or after `=`."""
-    for position, word in enumerate(arguments):
-        flag, equals, value = word.partition("=")
-        if flag in (param.opts or ()):
-            return value if equals else next(iter(arguments[position + 1 : position + 2]), None)
-    return None

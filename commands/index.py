@@ -8,27 +8,21 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import (
-    At,
-    BaseUrl,
     Columns,
     Concurrency,
     Dexes,
     Exchange,
-    ExchangeOptions,
     Log,
     StatsUrl,
-    dexes_of,
     length_option,
     opened_store,
-    parse_coin,
-    parse_coins,
-    parse_days,
     settings,
-    split_names,
     time_option,
 )
-from liqtruth.commands.output import JsonOut, TableOut, export_frame, progress, show, show_summaries
+from liqtruth.commands.output import progress, show, show_summaries
+from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import say
+from liqtruth.commands.values import dexes_of, parse_coins, parse_days, split_names
 
 index_app = App("Read actual Hyperliquid positions.")
 
@@ -51,17 +45,19 @@ def index_import(
         list[Path] | None,
         typer.Option(help="Table of marks and open interest at the same moments; may be repeated."),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Whose account the JSON is; it does not say.")] = None,
-    dex: Annotated[str, typer.Option(help="Perp dex; the main one is ''.")] = "",
+    address: Annotated[
+        str | None, typer.Option(help="Whose account the JSON is, which it does not state.")
+    ] = None,
+    dex: Annotated[str, typer.Option(help="Perp dex, e.g. xyz; default: the main one.")] = "",
     columns: Columns = None,
     as_of: Annotated[
-        datetime | None, time_option("--as-of", help="When it was read, if it does not say.")
+        datetime | None, time_option("--as-of", help="When it was read, if it does not state it.")
     ] = None,
     census: Annotated[
         bool | None,
         typer.Option(
             "--census/--accounts",
-            help="The file lists everyone who holds anything at its moments, or some accounts; default: it tells.",
+            help="The file has all holders of its moments, or some accounts; default: decided by its times.",
         ),
     ] = None,
     keep_contradictions: Annotated[
@@ -213,48 +209,12 @@ def index_watch(
     )
     with opened_store() as store:
         run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)
-    say("stored; `liqtruth index status` says where it stands", err=True)
+    say("stored; `liqtruth index status` shows what is known", err=True)
 
 
 def say_metrics(_watch: Any, port: int | None) -> None:
     if port is not None:
         say(f"metrics: http://127.0.0.1:{port}/metrics", err=True)
-
-
-@index_app.command("status")
-def index_status(out: JsonOut) -> None:
-    """Accounts, positions, coverage per coin and side, ages, budget use, faults."""
-    from liqtruth.indexer.audit.status import status_of
-
-    with opened_store() as store:
-        show(status_of(store), out)
-
-
-@index_app.command("reconcile")
-def index_reconcile(out: JsonOut, at: At = None) -> None:
-    """Solve every position again and list those whose price is not the exchange's, with the reason."""
-    from liqtruth.indexer.audit.mismatch import mismatch_report
-
-    with opened_store() as store:
-        show(mismatch_report(store, at), out)
-
-
-@index_app.command("verify")
-def index_verify(
-    out: JsonOut,
-    address: Annotated[str, typer.Argument(help="Account, 0x and 40 hexadecimal digits.")],
-    dex: Dexes = "main",
-    base_url: BaseUrl = None,
-) -> None:
-    """Read one account through the official SDK and through our client, side by side."""
-    from liqtruth.indexer.audit.verify import verify
-    from liqtruth.indexer.info.budget import Budget
-
-    known, url = settings(), ExchangeOptions(base_url).url
-    budget = Budget.shared(known.weight_per_minute, url, known.data_dir)
-    report = verify(address, url, dexes_of(dex), timeout_s=known.request_timeout_s, budget=budget)
-    show(report, out)
-    report.raise_if_partly()
 
 
 @index_app.command("node")
@@ -266,7 +226,11 @@ def index_node(
     ] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Ask this endpoint for marks; else oracle prices stand in."),
+        typer.Option(
+            metavar="URL",
+            help="Ask this endpoint for marks; else oracle prices stand in.",
+            rich_help_panel="Exchange",
+        ),
     ] = None,
     tolerate: Annotated[
         bool, typer.Option("--tolerate", help="Store a state that contradicts the documented layout.")
@@ -280,6 +244,23 @@ def index_node(
         known = marks_of_endpoint(base_url, settings().request_timeout_s, data_dir=settings().data_dir)
     with opened_store() as store, progress("reading the state", 1.0) as advance:
         report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
+    show(report, out)
+    report.left_out.raise_any("the rest is stored")
+
+
+@index_app.command("fills")
+def index_fills(
+    out: JsonOut,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="node_fills or node_fills_by_block files or folders."),
+    ],
+) -> None:
+    """Read realised liquidations from a node's fills (plain, .gz or .lz4)."""
+    from liqtruth.indexer.node.fills import import_fills
+
+    with opened_store() as store:
+        report = import_fills(store, paths)
     show(report, out)
     report.left_out.raise_any("the rest is stored")
 
@@ -309,72 +290,3 @@ def index_candles(
         )
     show(report, out)
     report.raise_if_partly()
-
-
-@index_app.command("fills")
-def index_fills(
-    out: JsonOut,
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="node_fills or node_fills_by_block files or folders."),
-    ],
-) -> None:
-    """Read realised liquidations from a node's fills (plain, .gz or .lz4)."""
-    from liqtruth.indexer.node.fills import import_fills
-
-    with opened_store() as store:
-        report = import_fills(store, paths)
-    show(report, out)
-    report.left_out.raise_any("the rest is stored")
-
-
-@index_app.command("positions")
-def index_positions(
-    out: TableOut,
-    coin: Annotated[
-        str | None, typer.Option(parser=parse_coin, metavar="COIN", help="Only this coin.")
-    ] = None,
-    at: At = None,
-) -> None:
-    """Export the positions that are known, each with the exchange's and the solved liquidation price."""
-    from liqtruth.indexer.margin.checks import positions_table
-    from liqtruth.indexer.positions.readings import positions_as_of
-
-    with opened_store() as store:
-        frame = positions_as_of(store, at, coin)
-    export_frame(frame, out, positions_table)
-
-
-@index_app.command("tidy")
-def index_tidy(
-    out: JsonOut,
-    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; move and remove nothing.")] = False,
-) -> None:
-    """Set aside files that killed writers left in the data directory; nothing stored is touched.
-
-    They are files that nothing stored points to and that nobody wrote to for an hour. They lie in `set-aside` of the
-    data directory for seven days, and are then removed by the next `index tidy`.
-    """
-    with opened_store() as store:
-        show(store.lake.tidy(dry=dry), out)
-
-
-@index_app.command("forget")
-def index_forget(
-    out: JsonOut,
-    readings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[READING...]", help="Ids of readings; without any, all that are stored are listed."
-        ),
-    ] = None,
-    dry: Annotated[bool, typer.Option("--dry", help="Say what would go; remove nothing.")] = False,
-) -> None:
-    """Remove readings that were stored wrongly, with the marks of their moment; or list what is stored."""
-    from liqtruth.storage.forget import forget, stored_readings
-
-    with opened_store() as store:
-        told = forget(store, readings, dry) if readings else stored_readings(store)
-    show_summaries(told, out)
-    if not told and not out.targets:
-        say("no reading is stored")

@@ -7,30 +7,19 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import (
-    At,
-    Coin,
-    Weights,
-    WidthBps,
-    Window,
-    length_option,
-    opened_store,
+from liqtruth.commands.options import At, Coin, Weights, WidthBps, Window, length_option, opened_store
+from liqtruth.commands.output import export_frame, export_map, export_series, flattened
+from liqtruth.commands.targets import MapOut, Outputs, TableOut
+from liqtruth.commands.terminal import say
+from liqtruth.commands.values import (
+    check_range,
     parse_betas,
+    parse_choice,
     parse_duration,
     parse_numbers,
     parse_shares,
     split_names,
 )
-from liqtruth.commands.output import (
-    MapOut,
-    Outputs,
-    TableOut,
-    export_frame,
-    export_map,
-    export_series,
-    flattened,
-)
-from liqtruth.commands.terminal import say
 
 EXACT = "exact"
 OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
@@ -133,12 +122,13 @@ def map_exact(
     layer: Annotated[
         str | None,
         typer.Option(
+            parser=parse_choice("crowd", "whales"),
             metavar="crowd|whales",
             help="Only the crowd (each position with at most 0.3 % of open interest) or what whales hold above it.",
         ),
     ] = None,
 ) -> None:
-    """The exact heatmap of a coin: actual positions at their actual liquidation prices."""
+    """Draw the exact heatmap of a coin: actual positions at their actual liquidation prices."""
     from liqtruth.indexer.maps.views import exact_view
 
     if old.asked():
@@ -177,7 +167,7 @@ def _as_before(
 
 
 def say_moved(before: str, now: str) -> None:
-    """One line on stderr about a spelling that the next release does not know."""
+    """One line on stderr about a spelling that the next release no longer takes."""
     say(f"note: `liqtruth {before}` is now `liqtruth {now}`; the next release takes only that", err=True)
 
 
@@ -188,6 +178,7 @@ def map_joint(
     move: Annotated[
         str,
         typer.Option(
+            parser=parse_choice("parallel", "beta"),
             metavar="parallel|beta",
             help="How other coins move: parallel (all alike) or beta (by betas from stored candles).",
         ),
@@ -201,7 +192,7 @@ def map_joint(
     at: At = None,
     width_bps: WidthBps = 10.0,
 ) -> None:
-    """The exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
+    """Draw the exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
     from liqtruth.indexer.maps.views import joint_map
 
     with opened_store() as store:
@@ -211,7 +202,7 @@ def map_joint(
 
 @map_app.command("execution")
 def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 10.0) -> None:
-    """What meets the book first at each level: the first orders of the liquidations, not the positions behind them."""
+    """Draw what meets the order book first at each level: the first orders of liquidations, not whole positions."""
     from liqtruth.indexer.maps.execution import executable_map
 
     with opened_store() as store:
@@ -241,7 +232,7 @@ def map_history(
     at: At = None,
     width_bps: WidthBps = 10.0,
 ) -> None:
-    """Price against time: the exact heatmap at every step of the last days, or a modelled one."""
+    """Draw price against time: the exact heatmap at every step of the last days, or a modelled one."""
     with opened_store() as store:
         if model == EXACT:
             from liqtruth.indexer.maps.views import exact_history
@@ -272,7 +263,9 @@ def map_model(
     venue: Annotated[
         str,
         typer.Option(
-            metavar="NAME[,NAME]|all", help="Exchanges whose aggregates are modelled; all: every one stored."
+            metavar="NAME[,NAME]|all",
+            help="Exchanges whose aggregates are modelled; all: every one stored.",
+            rich_help_panel="Model",
         ),
     ] = "binance",
     model: Annotated[
@@ -288,7 +281,7 @@ def map_model(
     at: At = None,
     width_bps: WidthBps = 10.0,
 ) -> None:
-    """The modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
+    """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
     from liqtruth.compare.modelled import modelled_map
 
     if old.series is not None:
@@ -315,11 +308,14 @@ def map_positions(
     coin: Coin,
     out: TableOut,
     between: Annotated[
-        tuple[float, float], typer.Option(metavar="LOW HIGH", help="Liquidation prices from LOW up to HIGH.")
+        tuple[float, float],
+        typer.Option(
+            metavar="LOW HIGH", callback=check_range, help="Liquidation prices from LOW up to HIGH."
+        ),
     ],
     at: At = None,
 ) -> None:
-    """The positions behind a zone: leverage, margin left, distance, age, and what their accounts hold beside."""
+    """List the positions behind a zone: leverage, margin left, distance, age, and their accounts' other positions."""
     from liqtruth.indexer.maps.drilldown import drilldown_table, positions_between
 
     with opened_store() as store:

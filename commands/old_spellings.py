@@ -1,32 +1,29 @@
-"""Commands as they were spelled in the last release; they work for one more, with a line on stderr that says so."""
+"""Commands as they were spelled in the last release; they work for one more, with a note on stderr."""
 
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from liqtruth.commands.grammar import App
+from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.map import say_moved
-from liqtruth.commands.options import Samples, parse_coin
-from liqtruth.commands.output import PageOut
+from liqtruth.commands.options import Samples
+from liqtruth.commands.targets import PageOut
 from liqtruth.commands.transfer import transfer
 from liqtruth.commands.validate import Splits, validate_open_final, validate_run, validate_show
+from liqtruth.commands.values import parse_coin
 
 MaybeCoins = Annotated[list[str] | None, typer.Argument(parser=parse_coin, metavar="COIN")]
 
 
-def add_old_spellings(calibrate_app: App) -> None:
-    """Hidden commands of `liqtruth calibrate` that stand elsewhere now."""
-    calibrate_app.command("test", hidden=True)(calibrate_test)
-    calibrate_app.command("transfer", hidden=True)(calibrate_transfer)
-
-
+@calibrate_app.command("transfer", hidden=True)
 @wraps(transfer)
 def calibrate_transfer(**given: Any) -> None:
     say_moved("calibrate transfer", "transfer")
     transfer(**given)
 
 
+@calibrate_app.command("test", hidden=True)
 def calibrate_test(
     samples: Samples,
     splits: Splits,

@@ -1,10 +1,9 @@
-"""Options that several commands share, how their values are read, and the store that they open."""
+"""Options that several commands share, and the store that they open."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import wraps
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
@@ -12,136 +11,13 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.terminal import say
+from liqtruth.commands.values import parse_at, parse_coin, parse_days, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from liqtruth.storage.settings import Settings
     from liqtruth.storage.store import Store
 
 T = TypeVar("T")
-
-
-# ----------------------------------------------------------------------------------- values as text
-
-
-def refusing(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """`parse` whose `BadInput` and `ValueError` are said of the option that the text came from."""
-
-    @wraps(parse)
-    def parsed(text: str) -> T:
-        from liqtruth.heatmap.errors import BadInput
-
-        try:
-            return parse(text)
-        except (BadInput, ValueError, OverflowError) as error:
-            raise typer.BadParameter(str(error)) from error
-
-    return parsed
-
-
-@refusing
-def parse_time(text: str) -> datetime:
-    """ISO 8601; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"must be a time such as 2026-08-21T12:00Z, got {text!r}") from error
-
-
-def parse_at(text: str) -> datetime:
-    """As `parse_time`; a map of the future would be the map of now under another name."""
-    from liqtruth.storage.clock import AHEAD
-
-    moment = parse_time(text)
-    if moment > datetime.now(UTC) + AHEAD:
-        raise typer.BadParameter(f"must be a moment that was, got {text!r}, which is in the future; leave it out for "
-                                 "the latest")  # fmt: skip
-    return moment
-
-
-@refusing
-def parse_numbers(text: str) -> list[float]:
-    """Comma separated positive numbers."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or any(not number > 0 for number in numbers):
-        raise ValueError(f"must be positive numbers such as 25,50, got {text!r}")
-    return numbers
-
-
-@refusing
-def parse_duration(text: str) -> timedelta:
-    """`90m`, `48h`, `2w`, `1y`."""
-    from liqtruth.heatmap.durations import parse_duration as parse
-
-    return parse(text)
-
-
-def parse_days(least: int = 1, most: int = 36_500) -> Callable[[str], int]:
-    """Reads a number of days, or any length of time, rounded up to whole days."""
-
-    @refusing
-    def parsed(text: str) -> int:
-        from liqtruth.heatmap.durations import parse_duration as parse
-        from liqtruth.heatmap.errors import BadInput
-
-        try:
-            days = -(-parse(f"{text}d" if text.isdecimal() else text) // timedelta(days=1))
-        except BadInput:
-            days = 0
-        if not least <= days <= most:
-            raise ValueError(
-                f"must be days or a length of time such as 2w, from {least} to {most} days, got {text!r}"
-            )
-        return days
-
-    return parsed
-
-
-@refusing
-def parse_shares(text: str) -> tuple[float, float]:
-    """`5-100`: a range of percent, as shares."""
-    low, dash, high = text.partition("-")
-    wanted = f"must be a range of percent such as 5-100, got {text!r}"
-    try:
-        shares = float(low) / 100, float(high) / 100
-    except ValueError:
-        raise ValueError(wanted) from None
-    if not (dash and 0 <= shares[0] <= shares[1] <= 1):
-        raise ValueError(wanted)
-    return shares
-
-
-def parse_betas(text: str | None) -> dict[str, float]:
-    """`ETH=1.2,SOL=1.5`."""
-    try:
-        pairs = [pair.split("=") for pair in split_names(text or "")]
-        return {coin.strip(): float(beta) for coin, beta in pairs}
-    except ValueError as error:
-        raise typer.BadParameter(f"--betas must be written as ETH=1.2,SOL=1.5, got {text!r}") from error
-
-
-@refusing
-def parse_coin(text: str) -> str:
-    """Hyperliquid's name of a coin that others call BTC-PERP, btc or BTCUSDT; what it was taken for is told."""
-    from liqtruth.storage.files.coin_names import folded
-
-    name = folded(text)
-    if name.is_changed:
-        say(f"{name.given} is {name.coin}", err=True)
-    return name.coin
-
-
-def parse_coins(text: str | None) -> list[str]:
-    """Comma separated coins, each as `parse_coin`."""
-    return [parse_coin(name) for name in split_names(text or "")]
-
-
-def split_names(text: str) -> list[str]:
-    """Comma separated names."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def time_option(*names: str, help: str, heading: str = "Time") -> Any:
@@ -160,14 +36,14 @@ Coin = Annotated[
     typer.Argument(
         parser=parse_coin,
         metavar="COIN",
-        help="Coin as Hyperliquid names it, e.g. BTC or xyz:TSLA; names of other tools are folded.",
+        help="Coin as Hyperliquid names it, e.g. BTC or xyz:TSLA; BTC-PERP, btc and BTCUSDT are taken too.",
         show_default=False,
     ),
 ]
 Coins = Annotated[
     list[str],
     typer.Argument(
-        parser=parse_coin, metavar="COIN", help="Coins that are taken together, e.g. BTC ETH SOL.",
+        parser=parse_coin, metavar="COIN", help="One coin or several, e.g. BTC ETH SOL.",
         show_default=False,
     ),
 ]  # fmt: skip
@@ -176,7 +52,7 @@ At = Annotated[
     typer.Option(
         parser=parse_at,
         metavar="TIME",
-        help="As of this moment (UTC unless it says otherwise); default: latest.",
+        help="As of this moment, e.g. 2026-08-21T12:00Z (UTC without a zone); default: the latest.",
         rich_help_panel="Time",
     ),
 ]
@@ -186,7 +62,7 @@ Step = Annotated[timedelta, length_option("--step", help="Time between moments."
 Days = Annotated[
     Any, typer.Option(parser=parse_days(), metavar="DAYS", help="How far back: days, or 2w, 1y.")
 ]
-WidthBps = Annotated[float, typer.Option(help="Width of a price bin in basis points.")]
+WidthBps = Annotated[float, typer.Option(min=0.01, max=2000, help="Width of a price bin in basis points.")]
 Window = Annotated[
     str,
     typer.Option(
@@ -225,7 +101,7 @@ BaseUrl = Annotated[
 
 @dataclass(frozen=True)
 class ExchangeOptions(Options):
-    """Where and how fast an endpoint is asked."""
+    """Which endpoint is asked, and how fast."""
 
     heading: ClassVar[str] = "Exchange"
 
@@ -237,7 +113,7 @@ class ExchangeOptions(Options):
 
     @property
     def url(self) -> str:
-        """The info endpoint to ask: the one given, else the exchange's or what the environment says."""
+        """The info endpoint to ask: the one given, else the environment's or the exchange's."""
         return self.base_url or settings().hyperliquid_url
 
     @property
@@ -266,7 +142,9 @@ class LogOptions(Options):
 
     heading: ClassVar[str] = "Run"
 
-    length: Annotated[timedelta | None, length_option("--for", help="End after this long, e.g. 8h.")] = None
+    length: Annotated[
+        timedelta | None, length_option("--for", help="End after this long, e.g. 8h.", heading="Run")
+    ] = None
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False
 
@@ -294,34 +172,34 @@ class SampleOptions(Options):
     step: Step = "6h"  # type: ignore[assignment]
     least_coverage: Annotated[
         float,
-        typer.Option(min=0.01, max=1.0, help="Share of open interest that each side of a pair must cover."),
+        typer.Option(min=0.01, max=1.0, help="Share of open interest that each side of a sample must cover."),
     ] = 0.6
     aggregates: Annotated[
         str,
         typer.Option(
             metavar="VENUE",
-            help="Whose series are read; another venue stands in where Hyperliquid's were not kept.",
+            help="Whose series are read; another venue stands in where Hyperliquid's were not stored.",
         ),
     ] = "hyperliquid"
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=256, help="Processes of this machine that read pairs.")
+        int, typer.Option("--workers", min=1, max=256, help="Processes of this machine that read samples.")
     ] = 1
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Dask scheduler whose workers read pairs, e.g. tcp://10.0.0.5:8786."
+            metavar="ADDRESS", help="Dask scheduler whose workers read samples, e.g. tcp://10.0.0.5:8786."
         ),
     ] = None
 
     def gathered(self, store: "Store", coins: list[str]) -> Any:
-        """Every pair that the lake gives, under a progress bar."""
+        """Every sample that the lake gives, under a progress bar."""
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
         from liqtruth.compare.calibration.samples import Limits
         from liqtruth.compare.workers import Workers
         from liqtruth.estimator.model.leverage_model import leverage_model_named
 
-        with progress("pairs", 1.0) as advance:
+        with progress("samples", 1.0) as advance:
             return gather(
                 store,
                 coins,
@@ -337,12 +215,6 @@ class SampleOptions(Options):
 
 
 Samples = Annotated[SampleOptions, SampleOptions.spread()]
-
-
-def dexes_of(text: str) -> Any:
-    """`all`, or the names; the main dex is called `main` and has no name of its own."""
-    names = split_names(text)
-    return "all" if names == ["all"] else ["" if name == "main" else name for name in names] or [""]
 
 
 @dataclass

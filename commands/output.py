@@ -1,134 +1,17 @@
 """What commands print and write: text, tables, files, pictures, progress. Heavy packages are imported when used."""
 
-import inspect
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from liqtruth.commands.grammar import parameter
+from liqtruth.commands.targets import STDOUT, Outputs
 from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, text_console
 
 if TYPE_CHECKING:
     import polars as pl
 
     from liqtruth.heatmap.heatmap import Heatmap
-
-STDOUT: Final = "-"
-HEADING: Final = "Output"
-SUFFIXES: Final = {
-    ".json": "json", ".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".png": "png"
-}  # fmt: skip
-TEXTS: Final = ("json", "csv")
-"""What stdout takes; the others are files."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing to write: a form of `SUFFIXES`, and a file or `-`."""
-
-    form: str
-    place: str
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Everything that `-o` and `--json` asked for; nothing means what people read on the terminal."""
-
-    targets: tuple[Target, ...] = ()
-
-    def asks(self, *forms: str) -> bool:
-        return any(target.form in forms for target in self.targets)
-
-
-class OutputOption:
-    """`-o FILE` and `--json` of a command that can write these forms."""
-
-    def __init__(self, *forms: str) -> None:
-        self.forms = forms
-
-    def parameters(self) -> list[inspect.Parameter]:
-        *others, last = (f".{form}" for form in self.forms)
-        suffixes = f"{', '.join(others)} or {last}" if others else last
-        picture = " A picture needs Chromium (`make packages`)." if "png" in self.forms else ""
-        plain = " and csv:- CSV" if "csv" in self.forms else ""
-        output = typer.Option(
-            "--output", "-o", parser=self.parse, metavar="FILE", rich_help_panel=HEADING, show_default=False,
-            help=f"Write FILE, whose suffix chooses the format: {suffixes}; - is JSON{plain} on stdout. May be "
-            f"repeated.{picture}",
-        )  # fmt: skip
-        json = typer.Option("--json", help="Print JSON, as -o - does.", rich_help_panel=HEADING)
-        return [
-            parameter("output", Annotated[list[Any] | None, output], None),
-            parameter("json", Annotated[bool, json], False),
-        ]
-
-    def collect(self, given: Mapping[str, Any]) -> Outputs:
-        printed = (Target("json", STDOUT),) if given["json"] else ()
-        return Outputs((*(given["output"] or ()), *printed))
-
-    def parse(self, text: str) -> Target:
-        """`FILE`, `-`, or `FORM:FILE` where the name does not say."""
-        form, colon, place = text.partition(":")
-        if not (colon and form in SUFFIXES.values()):
-            form, place = ("json" if text == STDOUT else SUFFIXES.get(Path(text).suffix.lower(), "")), text
-        if form not in self.forms:
-            raise typer.BadParameter(f"must end in {self._offered()}, got {text!r}")
-        if place == STDOUT and form not in TEXTS:
-            raise typer.BadParameter(f"must name a file for .{form}, got {text!r}")
-        return Target(form, place)
-
-    def _offered(self) -> str:
-        *others, last = (f".{form}" for form in self.forms)
-        return f"{', '.join(others)} or {last}, or be -" if others else f"{last}, or be -"
-
-
-MapOut = Annotated[Outputs, OutputOption("json", "csv", "parquet", "html", "png")]
-TableOut = Annotated[Outputs, OutputOption("json", "csv", "parquet")]
-PageOut = Annotated[Outputs, OutputOption("json", "html")]
-JsonOut = Annotated[Outputs, OutputOption("json")]
-
-
-def modern(arguments: Sequence[str]) -> list[str]:
-    """The line with `--html FILE`, `--json FILE` and their like, as they were spelled before `-o`, as `-o` has it.
-
-    A word behind `--json` and `--csv` is their file where it looks like one; alone they print. Raises `BadParameter`
-    for a file whose suffix is another form's.
-    """
-    waiting, taken = [*arguments], list[str]()
-    while waiting:
-        word = waiting.pop(0)
-        flag, equals, value = word.partition("=")
-        form = flag.removeprefix("--")
-        if word == "--":
-            return [*taken, word, *waiting]
-        if not flag.startswith("--") or form not in SUFFIXES.values():
-            taken.append(word)
-        elif equals:
-            taken += ["-o", _old_target(form, value)]
-        elif waiting and (form not in TEXTS or _is_file(form, waiting[0])):
-            taken += ["-o", _old_target(form, waiting.pop(0))]
-        elif form in TEXTS:
-            taken += ["--json"] if form == "json" else ["-o", "csv:-"]
-        else:
-            raise typer.BadParameter(f"--{form} must be followed by a file: write -o FILE.{form}")
-    return taken
-
-
-def _is_file(form: str, word: str) -> bool:
-    suffix = Path(word).suffix.lower()
-    return word == STDOUT or suffix == f".{form}" or (os.sep in word and not suffix)
-
-
-def _old_target(form: str, place: str) -> str:
-    suffix = Path(place).suffix.lower()
-    if suffix and SUFFIXES.get(suffix) != form:
-        raise typer.BadParameter(f"--{form} must be followed by a .{form} file, got {place!r}")
-    return f"{form}:{place}"
 
 
 def deliver(
@@ -202,11 +85,40 @@ def tell(
     shown: Callable[[], None],
     write_page: Callable[[Any, Path], None] | None = None,
 ) -> None:
-    """The page and the JSON where they were asked for; without JSON what people read."""
+    """The page and the JSON where they were asked for; what people read, unless data go to stdout."""
     pages = {} if write_page is None else {"html": lambda path: write_page(result, path)}
     deliver(out, {"json": lambda: json_of(result)}, pages)
-    if not out.asks("json"):
+    if not out.to_stdout:
         shown()
+
+
+def tell_rows(rows: Sequence[Any], out: Outputs, shown: Callable[[], None]) -> None:
+    """Records as JSON or as a table with a row for each; what people read, unless data go to stdout."""
+    from liqtruth.storage.lake.parquet import write_parquet
+
+    deliver(
+        out,
+        {"json": lambda: json_of(rows), "csv": lambda: harmless(frame_of(rows)).write_csv()},
+        {"parquet": lambda path: write_parquet(frame_of(rows), path)},
+    )
+    if not out.to_stdout:
+        shown()
+
+
+def frame_of(rows: Sequence[Any]) -> "pl.DataFrame":
+    """Their fields as in JSON; what is a list or has fields of its own stays JSON text in its cell."""
+    import json
+
+    import polars as pl
+
+    def cell(value: Any) -> Any:
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+    records = json.loads(json_of(rows))
+    return pl.DataFrame(
+        [{name: cell(value) for name, value in record.items()} for record in records],
+        infer_schema_length=None,
+    )
 
 
 def say_lines(lines: Iterable[str]) -> None:
@@ -270,7 +182,7 @@ def export_series(series: Any, out: Outputs) -> None:
             "png": lambda path: figure.write_figure_png(series_figure.series_figure(series), path),
         },
     )
-    if not out.asks(*TEXTS):
+    if not out.to_stdout:
         _say_series(series)
         if not out.asks("html", "png"):
             say("-o FILE.html draws it")
@@ -287,7 +199,7 @@ def _say_series(series: Any) -> None:
 
 
 def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> None:
-    """The map in every form that was asked for; without JSON and CSV the view and `lines` for people."""
+    """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout."""
     from liqtruth.heatmap import files
     from liqtruth.heatmap.drawing import figure
 
@@ -301,7 +213,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
             "png": lambda path: figure.write_png(drawn, path),
         },
     )
-    if not out.asks(*TEXTS):
+    if not out.to_stdout:
         from liqtruth.heatmap.drawing.terminal import map_panel
 
         print_view(map_panel(drawn, bar_width=columns_for_bars()))
@@ -309,17 +221,23 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
 
 
 def export_divergence(result: Any, out: Outputs) -> None:
-    """The comparison as JSON and as a page; what people read where no JSON was asked for."""
+    """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
     from liqtruth.compare.divergence.divergence import to_json
-    from liqtruth.compare.divergence.report import write_report
+    from liqtruth.compare.divergence.report import curves_picture, write_report
+    from liqtruth.heatmap.drawing.figure import write_figure_png
+    from liqtruth.storage.lake.parquet import write_parquet
 
-    divergence = result.divergence
+    divergence, maps = result.divergence, (result.truth_map, result.model_maps)
     deliver(
         out,
-        {"json": lambda: to_json(divergence)},
-        {"html": lambda path: write_report(divergence, result.truth_map, result.model_maps, path)},
+        {"json": lambda: to_json(divergence), "csv": lambda: harmless(divergence.frame()).write_csv()},
+        {
+            "parquet": lambda path: write_parquet(divergence.frame(), path),
+            "html": lambda path: write_report(divergence, *maps, path),
+            "png": lambda path: write_figure_png(curves_picture(divergence, *maps), path),
+        },
     )
-    if not out.asks("json"):
+    if not out.to_stdout:
         from liqtruth.compare.divergence.terminal import divergence_view
 
         print_view(divergence_view(divergence))

@@ -1,5 +1,6 @@
 """`liqtruth sandbox`: a synthetic exchange whose truth is known."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from liqtruth.commands.grammar import App
 from liqtruth.commands.output import progress
 from liqtruth.commands.terminal import say
 
-sandbox_app = App("A synthetic exchange whose truth is known.")
+sandbox_app = App("Serve a synthetic exchange whose truth is known.")
 
 
 @sandbox_app.command("serve")
@@ -66,3 +67,4 @@ def announce(server: Any) -> None:
     for name, url in server.venue_urls.items():
         say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
     say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")
+    sys.stdout.flush()  # whoever reads it through a pipe waits for it

@@ -1,4 +1,4 @@
-"""`liqtruth score`: how maps did against the liquidations that came after them, and the ledger of forecasts."""
+"""`liqtruth score`: maps scored on the liquidations that came after them, and the ledger of forecasts."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -20,18 +20,24 @@ from liqtruth.commands.options import (
     opened_store,
     time_option,
 )
-from liqtruth.commands.output import JsonOut, Outputs, PageOut, progress, say_lines, show, tell
+from liqtruth.commands.output import progress, say_lines, show, tell, tell_rows
+from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view
+from liqtruth.commands.values import parse_share
 
 TABLE_WIDTH = 140
 """Columns that the tables need."""
 VISITS_WIDTH = 125
 
 score_app = App("Score maps on what came after them, and keep a ledger.")
-VenueOf = Annotated[str, typer.Option(metavar="NAME", help="Exchange whose market is mapped.")]
+VenueOf = Annotated[
+    str, typer.Option(metavar="NAME", help="Exchange whose market is mapped.", rich_help_panel="Model")
+]
 ModelOf = Annotated[
     str,
-    typer.Option(help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact."),
+    typer.Option(
+        help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact.", rich_help_panel="Model"
+    ),
 ]
 
 
@@ -50,13 +56,14 @@ def score_realised(
     coverage: Annotated[
         float | None,
         typer.Option(
+            parser=parse_share,
             metavar="SHARE",
-            help="Share of all liquidations that the venue's feed tells, where it does not say.",
+            help="Share of all liquidations that the venue's feed reports, where the venue does not state it.",
         ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Hold a map over time against the stored liquidations of the 15 min, 1 h and 2 h after each moment.
+    """Score a map over time on the stored liquidations of the 15 min, 1 h and 2 h after each moment.
 
     Predicted is what the map has in the range that the price swept, realised what was liquidated in it. The rank
     correlation is taken with the size of the move removed, and stands beside those of a map that knows only distance
@@ -94,11 +101,18 @@ def score_visits(
     out: PageOut,
     venue: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Exchange whose maps and prices are scored; default: binance."),
+        typer.Option(
+            metavar="NAME",
+            help="Exchange whose maps and prices are scored; default: binance.",
+            rich_help_panel="Model",
+        ),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps."),
+        typer.Option(
+            help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps.",
+            rich_help_panel="Model",
+        ),
     ] = "vintages",
     weights: Weights = None,
     start: Start = None,
@@ -113,7 +127,7 @@ def score_visits(
     ] = 0.25,
     seed: Seed = 0,
 ) -> None:
-    """Whether major zones are visited more often than their distance explains, and whether clusters align.
+    """Test whether major zones are visited more often than their distance explains, and whether clusters align.
 
     Where exact maps of Hyperliquid are stored beside the modelled ones, the three claims that are made of such maps
     are answered: how many hotspots are visited, how many clusters align, how far they deviate.
@@ -132,7 +146,7 @@ def score_leads(
     coin: Coin,
     out: PageOut,
     venue: Annotated[
-        str, typer.Option(metavar="NAME", help="Exchange whose realised liquidations are told early, or not.")
+        str, typer.Option(metavar="NAME", help="Exchange whose realised liquidations may follow.")
     ] = "binance",
     start: Start = None,
     end: End = None,
@@ -141,9 +155,9 @@ def score_leads(
     shuffles: Annotated[int, typer.Option(min=200, help="Shuffles of days for the null.")] = 400,
     seed: Seed = 0,
 ) -> None:
-    """Whether what price sweeps on Hyperliquid's exact map leads the liquidations of an exchange.
+    """Test whether what price sweeps on Hyperliquid's exact map leads the liquidations of an exchange.
 
-    Needs exact maps, prices and listened-to liquidations of the same time, on at least 6 days.
+    Needs exact maps, prices and observed liquidations of the same time, on at least 6 days.
     """
     from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
     from liqtruth.compare.scoring.lead_lag.shown import leads_table, write_page
@@ -166,17 +180,22 @@ def score_forecast(
     out: JsonOut,
     venue: VenueOf = "bybit",
     model: Annotated[
-        str, typer.Option(help="Any model of `liqtruth map model`; on hyperliquid also exact.")
+        str,
+        typer.Option(
+            help="Any model of `liqtruth map model`; on hyperliquid also exact.", rich_help_panel="Model"
+        ),
     ] = "vintages",
     weights: Weights = None,
-    horizon: Annotated[timedelta, length_option("--horizon", help="How far ahead it speaks.")] = "1h",  # type: ignore[assignment]
+    horizon: Annotated[
+        timedelta, length_option("--horizon", help="How far ahead the forecast reaches.")
+    ] = "1h",  # type: ignore[assignment]
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Store a map of the past; it stays marked as a replay for good."),
     ] = False,
     at: At = None,
 ) -> None:
-    """Keep the map of now in the ledger, before what it speaks of can be seen.
+    """Store the current map in the ledger, before its outcome can be known.
 
     The map may be at most ten minutes old, and at most a quarter of the horizon. Nothing that is stored is ever
     changed; a second forecast of the same moment, model and horizon is not added.
@@ -192,7 +211,7 @@ def score_forecast(
 def score_settle(out: JsonOut) -> None:
     """Score the forecasts whose horizon is over and whose prices and liquidations are stored, each exactly once.
 
-    The content of a forecast is held against its hash first; one that was changed is refused, and the exit code is 1.
+    The content of a forecast is checked against its hash first; one that was changed is refused with exit code 1.
     """
     from liqtruth.compare.scoring.ledger.settle import settle
 
@@ -204,16 +223,16 @@ def score_settle(out: JsonOut) -> None:
 
 @score_app.command("list")
 def score_list(
-    out: JsonOut,
+    out: TableOut,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     venue: Annotated[str | None, typer.Option(metavar="NAME", help="Only this exchange.")] = None,
 ) -> None:
-    """The ledger by model, market and horizon: forecasts, scores so far, and what is held against a model."""
+    """List the ledger by model, market and horizon: forecasts, scores so far, and why a model is flagged."""
     from liqtruth.compare.scoring.ledger.leaderboard import leaderboard, ledger_lines, ledger_table
 
     with opened_store() as store:
         rows = leaderboard(store, model, None if venue is None else [venue])
-    tell(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
+    tell_rows(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
 
 
 def _print(tables: Iterable[Any], lines: Iterable[str], width: int = TABLE_WIDTH) -> None:

@@ -113,7 +113,7 @@ def emit(data: str) -> None:
 def print_view(view: Any, at_least: int = 0) -> None:
     """Print a table or another view of rich; into a pipe, which has no edge, `at_least` so many columns wide.
 
-    A table whose figures would be cut at the edge of the terminal is told row by row.
+    A table whose figures would be cut at the edge of the terminal is printed row by row.
     """
     console = text_console()
     if _has_edge(console):
@@ -141,7 +141,11 @@ def _fitted(view: Any, console: "Console") -> Any:
         return view
     roomy = console.options.update(max_width=ROOMY)
     split = Measurement.get(console, roomy, view).minimum > console.width
-    return _told(view) if split or _cuts(view, console, console.width) > _cuts(view, console, ROOMY) else view
+    return (
+        _row_by_row(view)
+        if split or _cuts(view, console, console.width) > _cuts(view, console, ROOMY)
+        else view
+    )
 
 
 def _cuts(view: Any, console: "Console", width: int) -> int:
@@ -150,7 +154,7 @@ def _cuts(view: Any, console: "Console", width: int) -> int:
     return sum(segment.text.count("…") for line in lines for segment in line)
 
 
-def _told(table: Any) -> Any:
+def _row_by_row(table: Any) -> Any:
     """A table row by row: what its first column has, and under it every other column by name."""
     from rich.console import Group
     from rich.padding import Padding
@@ -162,8 +166,8 @@ def _told(table: Any) -> Any:
     for first, *others in rows:
         if first:
             parts.append(Text(f"{headers[0]} {first}".strip(), style="bold"))
-        said = (f"{name} {cell}".strip() for name, cell in zip(headers[1:], others, strict=True) if cell)
-        parts.append(Padding(Text(", ".join(said)), (0, 0, 0, 2)))
+        named = (f"{name} {cell}".strip() for name, cell in zip(headers[1:], others, strict=True) if cell)
+        parts.append(Padding(Text(", ".join(named)), (0, 0, 0, 2)))
     return Group(*parts, *([Text(_words(table.caption))] if table.caption else []))
 
 

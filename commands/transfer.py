@@ -1,4 +1,4 @@
-"""`liqtruth transfer`: carry a fitted leverage model over to another venue by its liquidations."""
+"""`liqtruth transfer`: calibrate a fitted leverage model to another venue by its liquidations."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.options import Coins, End, Seed, Start, length_option, opened_store
-from liqtruth.commands.output import PageOut, progress, tell
+from liqtruth.commands.output import progress, tell
+from liqtruth.commands.targets import PageOut
 from liqtruth.commands.terminal import say
+from liqtruth.commands.values import parse_share
 
 
 def transfer(
-    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose level to set, e.g. bybit.")],
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Venue to calibrate to, e.g. bybit.")],
     coins: Coins,
     out: PageOut,
     model: Annotated[str, typer.Option(metavar="NAME", help="The fitted leverage model.")] = "calibrated",
@@ -23,31 +25,33 @@ def transfer(
     coverage: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Share of all liquidations that the feed tells, where you know it."
+            parser=parse_share,
+            metavar="SHARE",
+            help="Share of all liquidations that the feed reports, where you know it.",
         ),
     ] = None,
     without_hyperliquid: Annotated[
         bool,
         typer.Option(
             "--without-hyperliquid",
-            help="Go without Hyperliquid's own liquidations: the model's bias stays in, errors are wider.",
+            help="Do without Hyperliquid's own liquidations: the model's bias stays in, errors are wider.",
         ),
     ] = False,
     horizon: Annotated[
         timedelta,
         length_option(
             "--horizon",
-            help="Length of a step, at most 2h: what stood at its start is held against what it liquidated.",
+            help="Length of a step, at most 2h: positions at its start are compared with what was liquidated in it.",
         ),
     ] = "1h",  # type: ignore[assignment]
     seed: Seed = 0,
 ) -> None:
-    """Carry a fitted leverage model over to another venue.
+    """Calibrate a fitted leverage model to another venue by its liquidations.
 
-    It goes by the liquidations that the venue reported.
-    What the same model mispredicts on Hyperliquid is divided out. Liquidations tell of positions near the mark: shares
-    of high leverages are corrected whole, of low ones hardly. The feed's coverage must be known: Bybit pushes every
-    liquidation; of another venue give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
+    Reported liquidations of the venue are compared with what the model predicts, and what the same model mispredicts
+    on Hyperliquid is divided out. Liquidations happen near the mark, so shares of high leverages are corrected in full
+    and those of low ones hardly. The feed's coverage must be known: Bybit pushes every liquidation; for another venue
+    give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
     """
     from liqtruth.compare.transfer.job import Asked
     from liqtruth.compare.transfer.job import transfer as carried_over

@@ -1,4 +1,4 @@
-"""`liqtruth validate`: what a calibrated model is worth on maps that its fit has not seen."""
+"""`liqtruth validate`: a calibrated model judged on maps that its fit has not seen."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import (
-    Coins,
-    SampleOptions,
-    Samples,
-    Seed,
-    opened_store,
-    parse_coin,
-    time_option,
-)
-from liqtruth.commands.output import Outputs, PageOut, progress, say_lines, tell
+from liqtruth.commands.options import Coins, SampleOptions, Samples, Seed, opened_store, time_option
+from liqtruth.commands.output import progress, say_lines, tell
+from liqtruth.commands.targets import Outputs, PageOut
 from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.compare.calibration.lake_samples import Gathered
@@ -46,10 +40,11 @@ class SplitOptions(Options):
         time_option(
             "--split-at",
             help="Fit on what was known before TIME and judge the rest, instead of the usual splits.",
+            heading="Splits",
         ),
     ] = None
     least_effective: Annotated[
-        float, typer.Option(min=0, help="Effective positions a side that a map needs to have a shape.")
+        float, typer.Option(min=0, help="Effective positions a side below which a map's shape is not judged.")
     ] = 50.0
 
 
@@ -85,7 +80,7 @@ def validate_show(
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="The saved result to show.")] = "proof",
     final: Annotated[
-        bool, typer.Option("--final", help="Show what the final window that was opened last came to.")
+        bool, typer.Option("--final", help="Show the result of the final window that was opened last.")
     ] = False,
 ) -> None:
     """Show a saved result again; nothing is computed."""

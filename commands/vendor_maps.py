@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import Coin, Columns, WidthBps, parse_at, parse_coin, settings
-from liqtruth.commands.output import MapOut, Outputs, deliver, export_map, export_series, json_of, say_lines
+from liqtruth.commands.grammar import Options
+from liqtruth.commands.map import map_app
+from liqtruth.commands.options import Coin, Columns, WidthBps, settings
+from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
+from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
+from liqtruth.commands.values import parse_at, parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile
@@ -35,6 +38,7 @@ class FileOptions(Options):
 File = Annotated[FileOptions, FileOptions.spread()]
 
 
+@map_app.command("import")
 def map_import(
     file: Annotated[
         str,
@@ -104,6 +108,7 @@ def write_model(content: bytes, path: Path) -> None:
     say(f"wrote {path}", err=True)
 
 
+@map_app.command("fetch")
 def map_fetch(
     vendor: Annotated[str, typer.Argument(metavar="VENDOR", help="coinglass or coinank.")],
     coin: Coin,
@@ -135,9 +140,3 @@ def map_fetch(
     file = fetch_map(settings(), vendor, Asked(coin, venue, kind, range_, model, symbol), base_url)
     say(f"stored {file}", err=True)
     export_map(open_maps(file, given_of(coin, mark=mark)).map(), out)
-
-
-def add_vendor_maps(app: App) -> None:
-    """The commands beside those of `liqtruth map`."""
-    app.command("import")(map_import)
-    app.command("fetch")(map_fetch)

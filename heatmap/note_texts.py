@@ -120,10 +120,34 @@ def _too_large(values: Values) -> str:
     return f"WARNING: open interest of {shown} USD, more than any single market has had: is its unit right?"
 
 
+def _implied_collateral(values: Values) -> str:
+    captured = values["captured_usd"]
+    shown = "none was captured" if captured is None else f"{captured:,.2f} was captured"
+    return (
+        f"{values['address']} on {values['dex']}: prices of {values['positions']} positions imply "
+        f"{values['implied_usd']:,.2f} USD of margin available, {shown}; the exchange's are kept"
+    )
+
+
+def _other_margin_table(values: Values) -> str:
+    also = f"; {counted(values['others'], 'other table')} would as well" if values["others"] else ""
+    return (
+        f"{values['coin']}: margin table {values['table']} instead of the listed one for "
+        f"{counted(values['positions'], 'position')}, because it gives the exchange's price{also}"
+    )
+
+
+def _margin_tables(values: Values) -> str:
+    earlier = f"{values['earlier']} earlier ones and " if values["earlier"] else ""
+    later = "; they are later than what was read" if values["later"] else ""
+    return f"margin tables of {values['dex']} as stored of {earlier}{', '.join(values['at'])}{later}"
+
+
 UNIT_CHANGE: Final = (
     "{before:,.6g} to {after:,.6g} coins at {at}, a factor of {factor:,.4g} that no volume explains"
 )
 LEFT_OUT: Final = "left out, the first of {first}"
+OTHER_MARKS: Final = "the source's are of another moment, or there are none"
 PRICES: Final = {True: "mark prices", False: "last prices, not marks"}
 
 TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
@@ -168,6 +192,47 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{count:counted:account} with cross positions that were not read: those are kept constant"
     ),
     "no_beta": "no beta of {coins:names}: taken as {taken:g}",
+    # files of positions
+    "implied_collateral": _implied_collateral,
+    "more_accounts": "and {count} more accounts like these",
+    "other_margin_table": _other_margin_table,
+    "more_tables": "and {count} more coins with another table",
+    "marks_by_margin": f"marks of {{count:counted:position}} follow from margin used and leverage: {OTHER_MARKS}",
+    "marks_by_profit": f"marks of {{count:counted:position}} follow from unrealised profit: {OTHER_MARKS}",
+    "closed_passed_over": "{count:counted:closed position} (size zero) passed over",
+    "margin_tables": _margin_tables,
+    "margin_tables_lacking": "no margin tables of {dex} are stored",
+    "no_margin_tables": "no margin tables: prices are the exchange's, unchecked; give --meta",
+    "account_not_named": "the answer does not name its account: called {label} (--address names it)",
+    "dated_as_given": "the answer has no time: {at} as given",
+    "dated_by_path": "the answer has no time: {at} as in its path; or --as-of",
+    "dated_by_file": "the answer has no time: {at}, when the file was changed; or --as-of",
+    "answers_repeated": "{count:,} answers are there twice, word for word",
+    "closed_positions": "{count:,} closed positions (size 0) passed over",
+    "files_not_read": "{count:,} other files not read: {names:names}",
+    "items_left_out": "{count:,} {kind} left out, e.g. {first}",
+    "meta_listed": "{assets} assets, {tables} tiered margin tables",
+    "of_dex": "of the dex {dex}",
+    "columns_not_used": "columns not used: {names:names}",
+    "coins_renamed": "names of coins: {names:names}",
+    "rows_of_size_zero": "{count} rows of size 0 left out",
+    "rows_repeated": "{count} rows repeated word for word left out",
+    "moments_are_censuses": (
+        "{count:,} moments: each is taken to list all accounts then; if each account has its own time, --accounts"
+    ),
+    "moments_of_accounts": (
+        "{count:,} moments: taken for accounts each as of its own time; if each moment lists all accounts, --census"
+    ),
+    "times_of_accounts": (
+        "{count:,} accounts have rows of several times: each account is taken as of its latest"
+    ),
+    "contradiction_kept": "kept as given: {where}",
+    "rows_contradict": "rows left out: {where}",
+    "cells_contradict": "cells of {column} left out: {where}",
+    "past_own_price": (
+        "{count:,} of {positions:,} positions ({share:percent} of their notional) are past their own liquidation "
+        "price: kept, the map books them at the mark"
+    ),
     # series of a venue, as they are
     "synthetic_series": "synthetic: fetched from the sandbox, not from an exchange",
     "no_volume": "{lacking} of {bars} bars have no volume: none is used",

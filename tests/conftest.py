@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 import certifi
 import pytest
@@ -51,7 +52,7 @@ LONGEST = (
 
 os.environ.pop("COLUMNS", None)  # processes of the test runner have one: tables take their edge from it
 
-# A property is a statement about values; on a shared machine its duration says nothing. The suite draws the same
+# A property is a statement about values; on a shared machine its duration means nothing. The suite draws the same
 # examples each time, so that a red run is the change's doing; `make fuzz` draws new ones, and more of them.
 settings.register_profile("liqtruth", deadline=None, derandomize=True, max_examples=15)
 settings.register_profile("fuzz", deadline=None, max_examples=300)
@@ -63,7 +64,7 @@ made: list[Path] = []
 
 
 def pytest_configure() -> None:
-    """A folder for the markets of this run; test processes are told of it by their environment."""
+    """A folder for the markets of this run; test processes find it by their environment."""
     if markets.FOLDER not in os.environ:
         made.append(Path(tempfile.mkdtemp(prefix="liqtruth-markets-")))
         os.environ[markets.FOLDER] = str(made[0])
@@ -109,10 +110,10 @@ def statements_of_schema() -> tuple[str, ...]:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         MIGRATED(connection, upgrade.HEAD)
-        told = connection.exec_driver_sql(
+        listed = connection.exec_driver_sql(
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
         )
-        statements = tuple(sql for (sql,) in told)
+        statements = tuple(sql for (sql,) in listed)
     engine.dispose()
     return (*statements, f"INSERT INTO alembic_version VALUES ('{upgrade.HEAD}')")
 
@@ -180,19 +181,26 @@ def started(line: list[str]) -> "subprocess.CompletedProcess[str]":
 
 
 def called(line: list[str]) -> "subprocess.CompletedProcess[str]":
+    out, err = io.StringIO(), io.StringIO()
+    code = called_with(line, out, err)
+    return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
+
+
+def called_with(line: list[str], out: TextIO, err: TextIO) -> int:
+    """The exit code of the program in this process, with these as its standard streams."""
     import structlog
 
     from liqtruth.cli import main
 
-    told, before = [io.StringIO(), io.StringIO()], sys.argv
+    before = sys.argv
     sys.argv = ["liqtruth", *line]
     try:
-        with redirect_stdout(told[0]), redirect_stderr(told[1]), pytest.raises(SystemExit) as end:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
             main()
     finally:
         sys.argv = before
         structlog.reset_defaults()
-    return subprocess.CompletedProcess(line, int(end.value.code or 0), *(text.getvalue() for text in told))
+    return int(end.value.code or 0)
 
 
 @pytest.fixture

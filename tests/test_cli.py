@@ -3,11 +3,16 @@
 import json
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.indexer.info import client
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
@@ -29,7 +34,7 @@ def test_the_version_is_printed(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "part"),
     [
         (["map", "exact", "BTC", "--at", "yesterday"], 2, "yesterday"),
         (["map", "model", "BTC", "--leverage", "25,-1"], 2, "25,-1"),
@@ -41,8 +46,8 @@ def test_the_version_is_printed(run: Run) -> None:
         (["feed", "import", "nowhere.csv", "--venue", "binance", "--coin", "BTC"], 2, "nowhere.csv"),
     ],
 )
-def test_a_bad_value_is_named(run: Run, words: list[str], code: int, said: str) -> None:
-    assert said in run(*words, code=code).stderr
+def test_a_bad_value_is_named(run: Run, words: list[str], code: int, part: str) -> None:
+    assert part in run(*words, code=code).stderr
 
 
 def test_an_empty_data_directory_says_what_to_run_first(run: Run) -> None:
@@ -50,7 +55,10 @@ def test_an_empty_data_directory_says_what_to_run_first(run: Run) -> None:
     assert "liqtruth feed" in one_line(run("map", "model", "BTC", code=1))
 
 
-def test_an_unreachable_host_is_one_line_and_exit_code_3(run: Run, tmp_path: Path) -> None:
+def test_an_unreachable_host_is_one_line_and_exit_code_3(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "Patience", partial(Patience, first_wait_s=0.01))
     (tmp_path / "addresses.txt").write_text("0x" + "1" * 40 + "\n")
     # Port 9 on loopback: nothing listens there.
     done = run(
@@ -60,6 +68,8 @@ def test_an_unreachable_host_is_one_line_and_exit_code_3(run: Run, tmp_path: Pat
         str(tmp_path / "addresses.txt"),
         "--base-url",
         "http://127.0.0.1:9",
+        "--weight-per-minute",
+        "0",
         code=3,
     )
     assert "http://127.0.0.1:9" in one_line(done)
@@ -87,13 +97,29 @@ def test_an_exchange_is_swept_fetched_and_drawn(
         assert sum(drawn["long_usd"]) > 0
         assert any("synthetic" in note for note in drawn["coverage"]["notes"])
 
+    files = [tmp_path / f"scores.{suffix}" for suffix in ("csv", "parquet", "json")]
+    asked = ["compare", "BTC", "--model", "binance:tiers", "--window", "3d"]
+    shown = run(*asked, *(word for file in files for word in ("-o", str(file)))).stdout
+    scores = pl.read_csv(files[0])
+    assert_frame_equal(scores, pl.read_parquet(files[1]), check_dtypes=False)
+    assert set(scores["model"]) == {"binance tiers"}
+    assert json.loads(files[2].read_text()) == json.loads(run(*asked, "--json").stdout)
+    assert shown == run(*asked).stdout, "files take nothing from the screen"
+
+
+def test_a_demo_of_a_coin_that_is_not_there_leaves_the_last_one_as_it_is(run: Run, tmp_path: Path) -> None:
+    before = tmp_path / "demo" / "data" / "kept"
+    before.mkdir(parents=True)
+    assert "DOGE" in one_line(run("demo", "--dir", str(tmp_path / "demo"), "--coin", "DOGE", code=2))
+    assert before.exists()
+
 
 def test_the_demo_calibrates_on_what_it_does_not_judge(run: Run, tmp_path: Path) -> None:
     """The fit is of other coins and earlier days; its map stands beside naive ones and is ranked with them."""
     place = tmp_path / "demo"
     done = run("demo", "--dir", str(place), "--accounts", "2200", "--days", "8")
-    for said in ("2,200 accounts read", "calibrated on ETH, HYPE, SOL", "SYNTHETIC", "mark only"):
-        assert said in done.stdout, done.stdout
+    for part in ("2,200 accounts read", "calibrated on ETH, HYPE, SOL", "SYNTHETIC", "mark only"):
+        assert part in done.stdout, done.stdout
     assert done.stderr.splitlines()[-1] == f"wrote {place / 'report.html'}"
     report = (place / "report.html").read_text()
     assert "SYNTHETIC" in report

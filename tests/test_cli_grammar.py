@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from liqtruth.cli import app
-from liqtruth.commands.output import OutputOption, Target, modern
+from liqtruth.commands.targets import OutputOption, Target, modern
 from tests.conftest import ROOT, Run
 
 
@@ -83,8 +83,8 @@ def test_one_line_writes_several_files(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
-        ("BTC", "`liqtruth compare BTC` or `liqtruth map exact BTC`"),
-        ("btc", "`liqtruth compare btc` or `liqtruth map exact btc`"),
+        ("BTC", "`liqtruth check BTC` or `liqtruth map exact BTC`"),
+        ("btc", "`liqtruth check btc` or `liqtruth map exact btc`"),
         ("map BTC", "`liqtruth map exact BTC`"),
         ("map BTC-PERP --at yesterday", "`liqtruth map exact BTC-PERP --at yesterday`"),
         ("score xyz:TSLA", "`liqtruth score realised xyz:TSLA`"),
@@ -104,12 +104,12 @@ def refused_by_name(run: Run, line: str) -> str:
     return refused(run, *line.split())
 
 
-def test_a_suggested_line_keeps_what_was_said_before_the_command_out(run: Run) -> None:
+def test_a_suggested_line_leaves_out_what_came_before_the_command(run: Run) -> None:
     assert refused(run, "frobnicate") == "no command 'frobnicate'; see liqtruth --help"
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "refusal"),
     [
         ("map exact BTC --jsn", "no option --jsn: did you mean --json?"),
         ("map exact BTC --zzz", "no option --zzz; see liqtruth map exact --help"),
@@ -122,20 +122,33 @@ def test_a_suggested_line_keeps_what_was_said_before_the_command_out(run: Run) -
         ("map exact BTC --json out",
          "unexpected argument 'out': to write JSON to a file, -o FILE.json; see liqtruth map exact --help"),
         ("map exact BTC --width-bps", "--width-bps must be followed by a value"),
-        ("map exact BTC --width-bps wide", "--width-bps must be a number, got 'wide'; see liqtruth map exact --help"),
+        ("map exact BTC --width-bps wide",
+         "--width-bps must be a number from 0.01 to 2000, got 'wide'; see liqtruth map exact --help"),
         ("sandbox serve --port=99999",
          "--port must be a whole number from 0 to 65535, got '99999'; see liqtruth sandbox serve --help"),
         ("sandbox serve --accounts 1",
          "--accounts must be a whole number of at least 10, got '1'; see liqtruth sandbox serve --help"),
         ("map exact BTC --at x --at y", "--at is given twice, and it takes one value: give it once; "
          "see liqtruth map exact --help"),
+        ("map exact BTC --width-bps 0",
+         "--width-bps must be a number from 0.01 to 2000, got '0'; see liqtruth map exact --help"),
+        ("map joint BTC --move sideways",
+         "--move must be parallel or beta, got 'sideways'; see liqtruth map joint --help"),
+        ("map positions BTC --between 9 1",
+         "--between must be a lower price and a higher one, neither negative, got 9 1; see liqtruth map positions "
+         "--help"),
+        ("map positions BTC --between 9 x",
+         "--between must be two numbers, got '9 x'; see liqtruth map positions --help"),
+        ("transfer bybit BTC --coverage 30",
+         "--coverage must be a share above 0 and at most 1, such as 0.3, got '30'; see liqtruth transfer --help"),
+        ("demo --coin DOGE", "--coin must be one of BTC, ETH, SOL, HYPE, got 'DOGE'; see liqtruth demo --help"),
         ("index candles --days 1",
          "--days must be days or a length of time such as 2w, from 2 to 200 days, got '1'; see liqtruth index candles "
          "--help"),
     ],
 )  # fmt: skip
-def test_a_refusal_says_what_must_hold_and_what_came(run: Run, line: str, said: str) -> None:
-    assert refused(run, *line.split()) == said
+def test_a_refusal_states_what_must_hold_and_what_came(run: Run, line: str, refusal: str) -> None:
+    assert refused(run, *line.split()) == refusal
 
 
 def test_every_command_answers_to_the_short_flag_too(run: Run) -> None:
@@ -144,12 +157,12 @@ def test_every_command_answers_to_the_short_flag_too(run: Run) -> None:
 
 
 def test_options_stand_under_headings_and_old_ones_are_not_shown(run: Run) -> None:
-    told = run("map", "exact", "--help").stdout
+    shown = run("map", "exact", "--help").stdout
     order = [
-        told.index(f"\n{heading}") for heading in ("Arguments:", "Options:", "Filters", "Output:", "Time:")
+        shown.index(f"\n{heading}") for heading in ("Arguments:", "Options:", "Filters", "Time:", "Output:")
     ]
     assert order == sorted(order)
-    assert not any(old in told for old in ("--joint", "--executable", "--series", "--html", "--csv "))
+    assert not any(old in shown for old in ("--joint", "--executable", "--series", "--html", "--csv "))
     assert "transfer" not in run("calibrate", "--help").stdout
 
 

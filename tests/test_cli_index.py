@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from liqtruth.indexer.info import client
+from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.hyperliquid.node_state import write_state
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
@@ -40,19 +44,33 @@ def watch_words(live: SandboxServer, listed: Path, *more: str) -> list[str]:
     return [*words, "--weight-per-minute", "0", "--log-json", *more]
 
 
+IN_A_HURRY = """
+from functools import partial
+from liqtruth.cli import main
+from liqtruth.indexer.watch import watch
+watch.Pace = partial(watch.Pace, plan_s=0.1, keep_s=0.5)
+main()
+"""
+"""The program with shorter waits between the steps of a watch, whose checkpoints these tests wait for."""
+
+
+def hurried(words: list[str], tmp_path: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", IN_A_HURRY, "--data-dir", str(tmp_path / "data"), *words]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
 def watched_until_all_is_read(words: list[str], tmp_path: Path) -> list[str]:
-    """The lines of a watch that is told to end, as a user does, when it says that it has read everybody."""
-    command = [sys.executable, "-m", "liqtruth.cli", "--data-dir", str(tmp_path / "data"), *words]
-    told: list[str] = []
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
+    """The lines of a watch that a user ends, once it has logged that it has read everybody."""
+    lines: list[str] = []
+    with hurried(words, tmp_path) as child:
         assert child.stderr is not None
         for line in child.stderr:
-            told.append(line)
+            lines.append(line)
             event = json.loads(line) if line.startswith("{") else {}
             if event.get("event") == "checkpoint written" and event["pairs_read"] == event["pairs"] > 0:
                 child.terminate()
     assert child.returncode == 0
-    return told
+    return lines
 
 
 OLD_AND_NEW = {
@@ -65,8 +83,8 @@ OLD_AND_NEW = {
 def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
     run: Run, live: SandboxServer, listed: Path, tmp_path: Path
 ) -> None:
-    told = watched_until_all_is_read(watch_words(live, listed, "--metrics-port", "0"), tmp_path)
-    assert any("metrics: http://127.0.0.1:" in line for line in told)
+    lines = watched_until_all_is_read(watch_words(live, listed, "--metrics-port", "0"), tmp_path)
+    assert any("metrics: http://127.0.0.1:" in line for line in lines)
     truth = live.true_positions()
     status = json.loads(run("index", "status", "--json").stdout)
     assert status["positions"] == truth.height
@@ -97,15 +115,7 @@ def test_a_watch_fills_the_book_and_everything_can_be_asked_of_it(
 def test_a_watch_that_was_killed_goes_on_without_loss_or_doubling(
     run: Run, live: SandboxServer, listed: Path, tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "liqtruth.cli",
-        "--data-dir",
-        str(tmp_path / "data"),
-        *watch_words(live, listed),
-    ]
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    child = hurried(watch_words(live, listed), tmp_path)
     assert child.stderr is not None
     kept = 0
     while not kept and (line := child.stderr.readline()):
@@ -149,7 +159,10 @@ def test_a_dry_sweep_of_all_dexes_counts_each_of_them(run: Run, live: SandboxSer
     assert every["weight_min"] > 2 * 2 * every["accounts"]
 
 
-def test_one_account_is_verified_through_the_sdk(run: Run, live: SandboxServer) -> None:
+def test_one_account_is_verified_through_the_sdk(
+    run: Run, live: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "Patience", partial(Patience, first_wait_s=0.01))
     holder = live.true_positions().filter(dex="")["address"][0]
     shown = run("index", "verify", holder, "--base-url", live.base_url).stdout
     assert holder[:10] in shown
@@ -180,16 +193,21 @@ def test_what_killed_writers_left_is_shown_and_then_set_aside(run: Run, tmp_path
     assert orphan.exists(), "a file of this hour may be about to be listed"
     os.utime(orphan, (0, 0))
     planned = json.loads(run("index", "tidy", "--dry", "--json").stdout)
-    told = json.loads(run("index", "tidy", "--json").stdout)
-    assert planned == {**told, "dry": True}
-    assert (told["files"], told["bytes"], told["paths"]) == (1, 10, ["positions/orphan.parquet"])
+    found = json.loads(run("index", "tidy", "--json").stdout)
+    assert planned == {**found, "dry": True}
+    assert (found["files"], found["bytes"], found["paths"]) == (1, 10, ["positions/orphan.parquet"])
     assert not orphan.exists()
-    assert (Path(told["aside"]) / "positions" / "orphan.parquet").read_bytes() == b"half of it"
+    assert (Path(found["aside"]) / "positions" / "orphan.parquet").read_bytes() == b"half of it"
 
 
-def test_a_reading_is_listed_and_then_forgotten(run: Run, live: SandboxServer, listed: Path) -> None:
+def test_a_reading_is_listed_and_then_forgotten(
+    run: Run, live: SandboxServer, listed: Path, tmp_path: Path
+) -> None:
     run("index", "sweep", "--addresses", str(listed), "--base-url", live.base_url, "--weight-per-minute", "0")
     (stored,) = json.loads(run("index", "forget", "--json").stdout)
+    run("index", "forget", "-o", str(tmp_path / "readings.csv"), "-o", str(tmp_path / "readings.parquet"))
+    assert pl.read_csv(tmp_path / "readings.csv").to_dicts() == [stored]
+    assert pl.read_parquet(tmp_path / "readings.parquet").to_dicts() == [stored]
     assert stored["id"] in run("index", "forget").stdout
     run("index", "forget", stored["id"], "--dry")
     run("map", "exact", "BTC")
@@ -207,7 +225,7 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "part"),
     [
         (["map", "positions", "BTC", "--between", "9", "1"], "9"),
         (["map", "exact", "BTC", "--holder-share", "5"], "such as 5-100, got '5'"),
@@ -222,8 +240,8 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
         (["index", "sweep", "--addresses", "nowhere.txt", "--dex", "main,xyz"], "nowhere.txt"),
     ],
 )
-def test_a_bad_value_is_named(run: Run, words: list[str], said: str) -> None:
-    assert said in run(*words, code=2).stderr
+def test_a_bad_value_is_named(run: Run, words: list[str], part: str) -> None:
+    assert part in run(*words, code=2).stderr
 
 
 @pytest.mark.parametrize("port", ["99999", "-1"])

@@ -32,9 +32,9 @@ def test_plain_text_that_fits_is_kept_but_for_its_white_space(text: str) -> None
 
 
 def test_a_long_error_keeps_what_is_wrong_and_the_remedy() -> None:
-    told = str(LiqtruthError(f"no map in {'x' * 10_000}; run `liqtruth feed fetch`"))
-    assert told.startswith("no map in xxx")
-    assert told.endswith("run `liqtruth feed fetch`")
+    text = str(LiqtruthError(f"no map in {'x' * 10_000}; run `liqtruth feed fetch`"))
+    assert text.startswith("no map in xxx")
+    assert text.endswith("run `liqtruth feed fetch`")
 
 
 @given(st.text())
@@ -106,7 +106,7 @@ def test_a_terminal_of_another_encoding_gets_all_the_lines(encoding: str) -> Non
     assert len(done.stdout.decode(encoding).splitlines()) > 12
 
 
-def test_a_reader_that_has_enough_ends_the_output_without_a_word() -> None:
+def test_a_reader_that_has_enough_ends_the_output_silently() -> None:
     script = f"{sys.executable} -m liqtruth.cli feed venues | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=ROOT, timeout=120)
     assert done.stderr == b""
@@ -125,24 +125,32 @@ def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory whose database is there, so that a process need not make it."""
+    place = tmp_path_factory.mktemp("made")
+    assert called(["--data-dir", str(place), "index", "status"]).returncode == 0
+    return place
+
+
 @pytest.mark.parametrize(
     "words", ["feed venues", "feed venues --json", "index status", "--version", "--help"]
 )
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-", ">/dev/full"])
-def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: str, closed: str) -> None:
-    done = shell(f"--data-dir {tmp_path} {words} {closed}")
+def test_output_that_cannot_be_written_is_an_error(made: Path, words: str, closed: str) -> None:
+    done = shell(f"--data-dir {made} {words} {closed}")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
 
 
-def test_a_closed_stderr_hides_errors_and_not_their_exit_code(tmp_path: Path) -> None:
-    done = shell(f"--data-dir {tmp_path} index import nothing.csv 2>&-")
+def test_a_closed_stderr_hides_errors_and_not_their_exit_code(made: Path) -> None:
+    done = shell(f"--data-dir {made} index import nothing.csv 2>&-")
     assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.parametrize(("asked", "lines"), [({}, 1), ({"PYTHONWARNINGS": "default"}, 2)])
-def test_a_warning_of_a_library_is_shown_only_where_python_is_told_to(
+def test_a_warning_of_a_library_is_shown_only_where_python_is_asked_to(
     tmp_path: Path, asked: dict[str, str], lines: int
 ) -> None:
     program = tmp_path / "warns.py"
@@ -189,7 +197,7 @@ def test_a_table_that_fits_stays_a_table(
     assert any("coin" in line and "figure" in line for line in lines)
 
 
-def test_a_table_that_does_not_fit_is_told_row_by_row_and_no_figure_is_cut(
+def test_a_table_that_does_not_fit_is_printed_row_by_row_and_no_figure_is_cut(
     table: Table, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = printed(table, 30, monkeypatch, capsys)

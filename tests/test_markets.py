@@ -19,13 +19,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_kept_market_is_what_simulating_it_gives_now_and_later() -> None:
-    told, (first, second) = simulate(SPEC), (market_of(SPEC), market_of(SPEC))
+    simulated, (first, second) = simulate(SPEC), (market_of(SPEC), market_of(SPEC))
     for kept in (first, second):
         assert kept.spec == SPEC
-        assert kept.addresses == told.addresses
-        assert np.array_equal(kept.trades.lots, told.trades.lots)
-        assert same_positions(kept, told)
-        assert same_positions(later(kept), later(told))
+        assert kept.addresses == simulated.addresses
+        assert np.array_equal(kept.trades.lots, simulated.trades.lots)
+        assert same_positions(kept, simulated)
+        assert same_positions(later(kept), later(simulated))
 
 
 def test_letting_time_pass_on_one_leaves_the_next_where_it_was(folder: Path) -> None:

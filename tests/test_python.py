@@ -101,10 +101,10 @@ def test_examples_give_what_they_show(name: str, lake: lt.Lake) -> None:
         "history": lake.model_series("BTC", last="1d", step="1h"),
     }
     test = doctest.DocTestParser().get_doctest(inspect.getdoc(found(name)) or "", names, name, None, None)
-    told: list[str] = []
-    failed, tried = doctest.DocTestRunner(optionflags=READABLE).run(test, out=told.append)
+    printed: list[str] = []
+    failed, tried = doctest.DocTestRunner(optionflags=READABLE).run(test, out=printed.append)
     assert tried > 0
-    assert failed == 0, "".join(told)
+    assert failed == 0, "".join(printed)
 
 
 # ---------------------------------------------------------------------------------------- pages

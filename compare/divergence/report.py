@@ -22,6 +22,7 @@ from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.drawing.captions import coverage_line, remainder_line
+from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, themed
@@ -29,6 +30,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.synthetic import SYNTHETIC_NOTE
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 
@@ -110,6 +112,18 @@ def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -
     figure.update_yaxes(title_text="of the side liquidated", range=[0, 103], ticksuffix=" %", zeroline=False)
     figure.add_vline(x=0, line_color=MARK, line_width=1.5)
     return figure
+
+
+def curves_picture(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap]) -> go.Figure:
+    """The curves as a file of their own, under the answer and, of the sandbox's data, with a note that says so."""
+    figure = curves_figure(truth, models, divergence.range_pct)
+    marked = [SYNTHETIC_NOTE] if divergence.synthetic else []
+    lines = wrapped([divergence.verdict, *marked])
+    heading = f"{divergence.coin}: model against {divergence.truth.label}"
+    return figure.update_layout(
+        title={"text": escape(heading), "subtitle": {"text": "<br>".join(map(escape, lines))}},
+        margin={"t": 90 + 16 * len(lines)},
+    )
 
 
 def number(value: float | None, digits: int = 2) -> str:

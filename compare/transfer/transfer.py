@@ -254,7 +254,7 @@ def _basis(
             f"{np.exp(sd):.2f} either way)"
         )
         if side.tilt.cut_to < 1:
-            yield f"{name} shares would sum to {1 / side.tilt.cut_to:.3f} of open interest: limited to the whole"
+            yield f"{name} shares would sum to {1 / side.tilt.cut_to:.3f} of open interest: held to the whole"
     yield f"liquidations tell of positions near the mark: shares below {NEAR_LEVERAGE:g}x are corrected in part"
     if reference is None:
         yield "Hyperliquid's liquidations are left out: the model's own bias is not removed"

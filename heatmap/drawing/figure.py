@@ -125,14 +125,16 @@ def write_png(heatmap: Heatmap, path: Path) -> None:
     write_figure_png(map_figure(heatmap), path)
 
 
-def write_figure_png(figure: go.Figure, path: Path) -> None:
-    """As `write_png`, of any figure."""
+def write_figure_png(
+    figure: go.Figure, path: Path, *, width: int = 1280, height: int = 880, scale: float = 1
+) -> None:
+    """As `write_png`, of any figure; `width` and `height` in pixels, each drawn `scale` times as fine."""
     try:
         import kaleido
 
         picture = kaleido.calc_fig_sync(
             figure.to_dict(),
-            opts={"format": "png", "width": 1280, "height": 880, "scale": 1},
+            opts={"format": "png", "width": width, "height": height, "scale": scale},
             kopts={"enable_sandbox": False, "timeout": 60},
         )
     except ImportError as error:

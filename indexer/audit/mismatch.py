@@ -30,6 +30,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks, check
@@ -212,7 +213,7 @@ class MismatchReport:
     usd_by_reason: dict[str, float]
     share_usd: float
     mismatches: tuple[Mismatch, ...]
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     stored: Checks = field(default_factory=Checks)
 
     def describe(self) -> list[str]:
@@ -254,10 +255,11 @@ def mismatch_report(store: Store, at: datetime | None = None) -> MismatchReport:
     assert isinstance(moment, datetime)
     dexes = known["dex"].unique().sort().to_list()
     tables, notes = stored_tables(store, dexes, known["as_of"].unique().to_list())
-    notes += [f"no margin tables of {dex or 'the main dex'} are stored" for dex in dexes if dex not in tables]
+    lacking = [dex or "the main dex" for dex in dexes if dex not in tables]
+    notes += [note("margin_tables_lacking", dex=dex) for dex in lacking]
     positions = conform(known, POSITIONS)
     checked = check(positions, tables)
-    notes += [str(table) for table in adopted_tables(checked)[:SHOWN]]
+    notes += [table.note for table in adopted_tables(checked)[:SHOWN]]
     found = mismatches_of(checked, tables, _marks_beside(store, positions, at))
     return _report(checked, found, moment, notes, Checks.of(positions))
 
@@ -272,7 +274,7 @@ def _marks_beside(store: Store, positions: pl.DataFrame, at: datetime | None) ->
 
 
 def _report(
-    checked: pl.DataFrame, found: pl.DataFrame, moment: datetime, notes: Sequence[str], stored: Checks
+    checked: pl.DataFrame, found: pl.DataFrame, moment: datetime, notes: Sequence[Note], stored: Checks
 ) -> MismatchReport:
     agree = checked.filter(pl.col("check").str.starts_with("agree"))
     worst = agree.select(pl.coalesce(relative_error(), "others_error").max()).item()

@@ -17,6 +17,7 @@ import msgspec
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.answers import (
     Answer,
@@ -60,8 +61,8 @@ OF_ANSWERS: Final = (
     *((f'"{name}"'.encode(), 2) for name in ("accountValue", "totalNtlPos", "totalRawUsd", "totalMarginUsed")),
 )  # fmt: skip
 """Fields of a position and of an answer, and how often it has each."""
-Moment = tuple[datetime, str]
-"""A moment and, where it is not the answer's own, where it is from."""
+Moment = tuple[datetime, Note | None]
+"""A moment and, where it is not the answer's own nor its wrapping's, a note on where it is from."""
 
 
 NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
@@ -137,12 +138,13 @@ def label_of(path: Path) -> str:
 
 def read_state(
     raw: bytes | msgspec.Raw, source: str, undated: Callable[[], Moment]
-) -> tuple[ClearinghouseState, str]:
+) -> tuple[ClearinghouseState, Note | None]:
     """The state, and where its time is from if not from the answer; `undated` is asked where it has none.
 
     Raises `WireError` naming the JSON path and the value, and `ImportRefused` for a time that no clock can show.
     """
-    how, raw = "", bytes(raw)
+    how: Note | None = None
+    raw = bytes(raw)
     sent = raw
     try:
         state = decode_clearinghouse_state(raw, source)
@@ -174,7 +176,7 @@ def _may_repeat(raw: bytes, state: ClearinghouseState) -> bool:
     )
 
 
-def _dated(raw: bytes | msgspec.Raw, undated: Callable[[], Moment]) -> tuple[bytes, str] | None:
+def _dated(raw: bytes | msgspec.Raw, undated: Callable[[], Moment]) -> tuple[bytes, Note | None] | None:
     """An answer without a time with one; nothing where it has one or is no answer."""
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
@@ -189,7 +191,7 @@ def _dated(raw: bytes | msgspec.Raw, undated: Callable[[], Moment]) -> tuple[byt
 def when(path: Path, as_of: datetime | None) -> Moment:
     """The moment of a file that does not say it, and where that moment is from; a date of the future is none."""
     if as_of is not None:
-        return as_of, f"the answer has no time: {as_of:%Y-%m-%dT%H:%M}Z as given"
+        return as_of, note("dated_as_given", at=f"{as_of:%Y-%m-%dT%H:%M}Z")
     if found := (DATE.search(path.name) or DATE.search(path.resolve().parent.name)):
         parts = [int(part) for part in found.groups() if part is not None]
         try:
@@ -197,13 +199,13 @@ def when(path: Path, as_of: datetime | None) -> Moment:
         except ValueError:
             moment = datetime.max.replace(tzinfo=UTC)
         if is_timely(moment):
-            return moment, f"the answer has no time: {moment:%Y-%m-%dT%H:%M}Z as in its path; or --as-of"
+            return moment, note("dated_by_path", at=f"{moment:%Y-%m-%dT%H:%M}Z")
     moment = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     if not is_timely(moment):
         raise ImportRefused(
             f"{path}: the answer has no time, and the file's is {moment:%Y-%m-%d}; give --as-of"
         )
-    return moment, f"the answer has no time: {moment:%Y-%m-%dT%H:%M}Z, when the file was changed; or --as-of"
+    return moment, note("dated_by_file", at=f"{moment:%Y-%m-%dT%H:%M}Z")
 
 
 def read_spot(path: Path) -> SpotClearinghouseState:

@@ -15,6 +15,7 @@ import msgspec
 import polars as pl
 
 from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state
@@ -70,7 +71,7 @@ class AccountsRead:
     positions: pl.DataFrame
     accounts: pl.DataFrame
     left_out: LeftOut
-    notes: list[str]
+    notes: list[Note]
 
 
 def read_accounts(entries: Iterable[Entry], asked: Asked) -> AccountsRead:
@@ -90,7 +91,7 @@ class _Gathering:
         self.repeated = 0
         self.closed = 0
         self.others: list[str] = []
-        self.notes: dict[str, None] = {}
+        self.notes: dict[Note, None] = {}
         self._batch: list[AccountReading] = []
         self._frames: list[tuple[pl.DataFrame, pl.DataFrame]] = []
         self._seen: dict[Key, int] = {}
@@ -134,17 +135,16 @@ class _Gathering:
 
     def _reading(self, answer: Answer) -> AccountReading:
         asked = self.asked
-        lines: list[str] = []
         address = answer.address or asked.label
         if address is None:
             raise ImportRefused("it does not name its account")
         if address != asked.label and not ADDRESS.fullmatch(address):
             raise ImportRefused(f"{address[:60]!r} is no address (0x and 40 hexadecimal digits)")
         state, how = read_state(answer.state, answer.where, lambda: _wrapped(answer) or asked.undated())
-        lines += [how] if how else []
+        if how is not None:
+            self.notes[how] = None
         self._check_as_of(state)
         dex = dex_of(state, answer.dex, asked.dex)
-        self.notes.update(dict.fromkeys(lines))
         return AccountReading(
             address=address.lower(),
             state=state,
@@ -204,20 +204,20 @@ class _Gathering:
         marks = asked.marks(sorted(positions["coin"].unique()), latest(positions))
         wrong, lines = contradicting_accounts(positions, str(asked.path), marks, asked.keep)
         if wrong.is_empty():
-            self.notes.update(dict.fromkeys(lines))
+            self.notes.update((note("contradiction_kept", where=line), None) for line in lines)
             return positions, accounts
         self.left_out.note_all("accounts that contradict themselves", lines)
         return _without(positions, wrong), _without(accounts, wrong)
 
-    def _notes(self) -> list[str]:
+    def _notes(self) -> list[Note]:
         notes = list(self.notes)
         if self.repeated:
-            notes.append(f"{self.repeated:,} answers are there twice, word for word")
+            notes.append(note("answers_repeated", count=self.repeated))
         if self.closed:
-            notes.append(f"{self.closed:,} closed positions (size 0) passed over")
+            notes.append(note("closed_positions", count=self.closed))
         if self.others:
-            named = ", ".join(self.others[:NAMED]) + (", ..." if len(self.others) > NAMED else "")
-            notes.append(f"{len(self.others):,} other files not read: {named}")
+            named = [*self.others[:NAMED], *(["..."] if len(self.others) > NAMED else [])]
+            notes.append(note("files_not_read", count=len(self.others), names=named))
         return notes
 
     def _refuse(self) -> None:
@@ -265,14 +265,14 @@ def _wrapped(answer: Answer) -> Moment | None:
     try:
         if isinstance(text, str) and not text.isdigit():
             moment = datetime.fromisoformat(text)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), ""
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), None
         seconds = 0.0 if text is None else float(text)
         while seconds > 1e11:
             seconds /= 1000
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return (moment, "") if moment >= EARLIEST else None
+    return (moment, None) if moment >= EARLIEST else None
 
 
 def _frame_of(keys: Sequence[Key]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.heatmap.text import percent
 from liqtruth.indexer.errors import ImportRefused
 
@@ -70,7 +71,7 @@ class Consistent:
 
     rows: pl.DataFrame
     left_out: int
-    notes: list[str]
+    notes: list[Note]
 
 
 def _off(a: pl.Expr, b: pl.Expr, most: float) -> pl.Expr:
@@ -241,7 +242,7 @@ def contradicting_accounts(
         return reported.select(ACCOUNT), []
     lines = [_line_of(one) for one in reported.iter_rows(named=True)]
     if keep:
-        return reported.select(ACCOUNT).clear(), [f"kept as given: {line}" for line in lines[:FEW_ROWS]]
+        return reported.select(ACCOUNT).clear(), lines[:FEW_ROWS]
     if 2 * reported.height > accounts:
         check, found = next((check, found) for check, found in wrong if found.height)
         of = f"{reported.height:,} of {accounts:,} accounts contradict themselves"
@@ -266,7 +267,8 @@ def without_contradictions(
     `ImportRefused` where most rows contradict themselves, unless `keep`.
     """
     rows = _with_references(rows, given, marks)
-    left_out, notes = 0, []
+    left_out = 0
+    notes: list[Note] = []
     for check in CHECKS:
         if not set(check.columns) <= set(rows.columns):
             continue
@@ -288,7 +290,7 @@ def without_contradictions(
 
 def _judged(
     check: Check, rows: pl.DataFrame, wrong: pl.DataFrame, given: Mapping[str, str], place: str, keep: bool
-) -> tuple[str, str]:
+) -> tuple[str, Note | None]:
     """What to leave out of the few, and the note on it; raises where they are most."""
     checked = rows.filter(check.of).height
     first = wrong.row(0, named=True)
@@ -297,19 +299,17 @@ def _judged(
     )
     where = f"{check.statement} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
-        return "nothing", f"kept as given: {where}"
+        return "nothing", note("contradiction_kept", where=where)
     if _are_most(wrong.height, checked) and check.is_plain(wrong):
         raise ImportRefused(
             f"{place}: {check.hint(wrong)}: {where}; correct it, map others with --columns, or {KEEP}"
         )
     if check.few == "nothing":
-        return "nothing", ""
-    what = (
-        "rows left out"
-        if check.few == "rows"
-        else f"cells of {given.get(check.columns[-1], check.columns[-1])} left out"
-    )
-    return check.few, f"{what}: {where}"
+        return "nothing", None
+    if check.few == "rows":
+        return check.few, note("rows_contradict", where=where)
+    column = given.get(check.columns[-1], check.columns[-1])
+    return check.few, note("cells_contradict", column=column, where=where)
 
 
 def _are_most(wrong: int, checked: int) -> bool:
@@ -348,21 +348,21 @@ def past_share(rows: pl.DataFrame) -> tuple[float, int, int]:
     return (float(past["notional_usd"].sum()) / total if total else 0.0), past.height, priced.height
 
 
-def _mostly_past(rows: pl.DataFrame, place: str, keep: bool) -> str:
+def _mostly_past(rows: pl.DataFrame, place: str, keep: bool) -> Note | None:
     if "liq_px_exchange" not in rows.columns:
-        return ""
+        return None
     return refuse_past(rows, place, keep)
 
 
-def refuse_past(rows: pl.DataFrame, place: str, keep: bool) -> str:
+def refuse_past(rows: pl.DataFrame, place: str, keep: bool) -> Note | None:
     """A note on positions past their own price; raises `ImportRefused` where they are more than `MOST_PAST` of the
     notional, unless `keep`."""
     share, past, priced = past_share(rows)
     if not past:
-        return ""
-    text = f"{past:,} of {priced:,} positions ({percent(share)} of their notional) are past their own liquidation price"
+        return None
     if share <= MOST_PAST or keep:
-        return f"{text}: kept, the map books them at the mark" + (" as given" if keep else "")
+        return note("past_own_price", count=past, positions=priced, share=share)
+    text = f"{past:,} of {priced:,} positions ({percent(share)} of their notional) are past their own liquidation price"
     raise ImportRefused(
         f"{place}: {text}; {_which_side(rows)}; correct the side, the mark or the price column, or {KEEP}"
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.notes import Note, note, sentence
 from liqtruth.heatmap.synthetic import source_of_file
 from liqtruth.indexer.discovery.address_book import check_address
 from liqtruth.indexer.errors import ImportRefused
@@ -198,7 +199,7 @@ def _prepare_answers(
     tables, notes = options.tables(sorted(read.accounts["dex"].unique()), read.accounts["as_of"].unique())
     positions = reconcile(read.positions, tables)
     if not tables:
-        notes.append("no margin tables: prices are the exchange's, unchecked; give --meta")
+        notes.append(note("no_margin_tables"))
     past = refuse_past(positions, str(path), options.keep)
     readings = reading_of_answers(path, asked.source, positions, read.accounts, options.census is True)
     summary = summarise(
@@ -216,28 +217,39 @@ def _prepare_answers(
         *read.notes,
         *notes,
         *([past] if past else []),
-        *read.left_out.describe(),
+        *_left_out_notes(read.left_out),
     ]
     return Prepared(
-        replace(summary, notes=(*lines, *notes_on_collateral(positions)), left_out=read.left_out.total),
+        replace(
+            summary,
+            notes=(*lines, *notes_on_collateral(positions)),
+            left_out=read.left_out.total,
+        ),
         readings,
     )
 
 
-def _owner_notes(read: AccountsRead) -> list[str]:
+def _left_out_notes(left_out: LeftOut) -> list[Note]:
+    return [
+        note("items_left_out", count=count, kind=kind, first=left_out.first[kind])
+        for kind, count in left_out.counts.items()
+    ]
+
+
+def _owner_notes(read: AccountsRead) -> list[Note]:
     labels = [one for one in read.accounts["address"].unique() if one.startswith("file:")]
-    return [f"the answer does not name its account: called {one} (--address names it)" for one in labels]
+    return [note("account_not_named", label=one) for one in labels]
 
 
 def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> Prepared:
-    as_of, how = (moment, "") if moment is not None else when(file.path, options.as_of)
+    as_of, how = (moment, None) if moment is not None else when(file.path, options.as_of)
     markets = [] if file.ctxs is None else markets_answered(file.meta, file.ctxs, file.dex, as_of)
     layout = "meta" if file.ctxs is None else "metaAndAssetCtxs"
-    notes = [f"{len(file.meta.universe)} assets, {len(file.meta.margin_tables)} tiered margin tables"]
-    notes += [f"of the dex {file.dex}"] if file.dex else []
+    notes = [note("meta_listed", assets=len(file.meta.universe), tables=len(file.meta.margin_tables))]
+    notes += [note("of_dex", dex=file.dex)] if file.dex else []
     missing = LeftOut()
     missing.note_all("assets, tables or values", file.meta.left_out)
-    notes += missing.describe()
+    notes += _left_out_notes(missing)
     summary = ImportSummary(
         file=str(file.path),
         kind="universe",
@@ -268,7 +280,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
     rows, text = without_repetitions(holdings.rows, path)
     if rows.is_empty():
         raise ImportRefused(f"{path}: no row holds a position")
-    notes = [*table.remarks, *notes, *holdings.notes, *text]
+    notes = [*map(sentence, table.remarks), *notes, *holdings.notes, *text]
     census = options.census if options.census is not None else exported or lists_everyone(rows)
     if not census:
         rows, text = with_times_of_accounts(rows)
@@ -284,7 +296,7 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
     if rows["as_of"].n_unique() > 1 and options.census is None and not exported:
         notes.append(taken_for(rows, census))
     if known.dropped:
-        notes.append(f"columns not used: {', '.join(known.dropped)}")
+        notes.append(note("columns_not_used", names=known.dropped))
     summary = summarise(
         path, "positions", known.layout, {**known.columns, **known.constants}, len(readings), rows,
         rows["address"].n_unique(), rows,
@@ -314,8 +326,8 @@ def _market_table(path: Path, table: TextTable, known: Recognised, options: Opti
         first=frame["as_of"].min(),  # type: ignore[arg-type]
         last=frame["as_of"].max(),  # type: ignore[arg-type]
         notes=(
-            *table.remarks,
-            *((f"columns not used: {', '.join(known.dropped)}",) if known.dropped else ()),
+            *map(sentence, table.remarks),
+            *((note("columns_not_used", names=known.dropped),) if known.dropped else ()),
         ),
     )
     return Prepared(summary, markets=markets)

@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
@@ -51,7 +52,7 @@ def typed_rows(
     as_of: datetime | None = None,
     dex: str = "",
     coins: Collection[str] = (),
-) -> tuple[pl.DataFrame, list[str]]:
+) -> tuple[pl.DataFrame, list[Note]]:
     """Positions under our names and units, with `row`, sizes signed and valued, and notes on names.
 
     `as_of` stands in where the table has no time; `dex` is whose the coins without prefix are; `coins` are names that
@@ -135,7 +136,7 @@ def _with_addresses(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
 
 def _with_coins(
     rows: pl.DataFrame, coins: Collection[str], dex: str, place: Place
-) -> tuple[pl.DataFrame, list[str]]:
+) -> tuple[pl.DataFrame, list[Note]]:
     """Coins in the exchange's names with their dex, sizes and prices turned by the name's factor; what was folded."""
     names = {given: _name(given, coins, rows, place) for given in rows["coin"].unique(maintain_order=True)}
     changed = [name for name in names.values() if name.is_changed]
@@ -151,7 +152,7 @@ def _with_coins(
     rows = rows.with_columns(dex=_dex(rows, dex, place)).drop("given_dex")
     more = len(changed) - SHOWN_NAMES
     words = [name.words() for name in changed[:SHOWN_NAMES]] + ([f"{more} more"] if more > 0 else [])
-    return rows, [f"names of coins: {', '.join(words)}"] if words else []
+    return rows, [note("coins_renamed", names=words)] if words else []
 
 
 def _name(given: str, coins: Collection[str], rows: pl.DataFrame, place: Place) -> CoinName:
@@ -238,7 +239,7 @@ def _exchange_read(rows: pl.DataFrame) -> pl.Expr:
     return pl.lit("liq_px_exchange" in rows.columns)
 
 
-def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
+def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[Note]]:
     """A `POSITIONS` frame of open positions, each once; raises `ImportRefused` for two rows of one position."""
     holdings = rows.filter(pl.col("szi") != 0)
     frame = holdings.with_columns(_null_if_zero(holdings)).pipe(conform, POSITIONS)
@@ -251,8 +252,8 @@ def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, l
             f"{path}: rows {one['row']} and {other['row']} both give the {one['coin']} position of "
             f"{one['address']} at {one['as_of']:%Y-%m-%dT%H:%M:%SZ}, and differ; remove one"
         )
-    left_out = ((rows.height - holdings.height, "of size 0"), (int(repeated.sum()), "repeated word for word"))
-    notes = [f"{count} rows {why} left out" for count, why in left_out if count]
+    left_out = {"rows_of_size_zero": rows.height - holdings.height, "rows_repeated": int(repeated.sum())}
+    notes = [note(code, count=count) for code, count in left_out.items() if count]
     return frame.filter(~repeated), notes
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from liqtruth.heatmap.drawing.captions import MORE_THAN_ALL, TOO_MUCH_USD
+from liqtruth.heatmap.notes import Note, Notes
 from liqtruth.heatmap.text import counted, percent, usd
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import MetaFile, read_meta
@@ -48,7 +49,7 @@ class Options:
 
     def tables(
         self, dexes: Sequence[str], at: datetime | Iterable[datetime]
-    ) -> tuple[dict[str, MarginTables], list[str]]:
+    ) -> tuple[dict[str, MarginTables], list[Note]]:
         """Margin tables as given, else as stored."""
         own = {dex: MarginTables.from_meta(file.meta) for dex, file in self.metas.items() if dex in dexes}
         stored, notes = stored_tables(self.store, [dex for dex in dexes if dex not in own], at)
@@ -106,7 +107,7 @@ class ImportSummary:
     statuses: dict[str, int] = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
     market_rows: int = 0
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     left_out: int = 0
     warnings: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.files.account_files import label_of
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, conform
 from liqtruth.indexer.positions.markets import VENUE
@@ -37,14 +38,9 @@ def lists_everyone(rows: pl.DataFrame) -> bool:
     return alone <= 0.5 and _carried_over(looks) >= SAME_ACCOUNTS
 
 
-def taken_for(rows: pl.DataFrame, census: bool) -> str:
+def taken_for(rows: pl.DataFrame, census: bool) -> Note:
     """A note on what the moments of a table were taken for, and how to state otherwise."""
-    moments = f"{rows['as_of'].n_unique():,} moments"
-    if census:
-        return f"{moments}: each is taken to list all accounts then; if each account has its own time, --accounts"
-    return (
-        f"{moments}: taken for accounts each as of its own time; if each moment lists all accounts, --census"
-    )
+    return note("moments_are_censuses" if census else "moments_of_accounts", count=rows["as_of"].n_unique())
 
 
 def _carried_over(looks: pl.DataFrame) -> float:
@@ -56,7 +52,7 @@ def _carried_over(looks: pl.DataFrame) -> float:
     return both / float(possible) if possible else 0.0
 
 
-def with_times_of_accounts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def with_times_of_accounts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Note]]:
     """The rows, where an account's rows have times of their own all as of its latest, and a note on that.
 
     Only where no position is there twice: otherwise each moment of an account is a look at it.
@@ -64,10 +60,8 @@ def with_times_of_accounts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]
     spread = rows.group_by(*PAIR).agg(pl.col("as_of").n_unique())["as_of"] > 1
     if not spread.any() or rows.select(pl.struct(POSITION).is_duplicated().any()).item():
         return rows, []
-    note = (
-        f"{int(spread.sum()):,} accounts have rows of several times: each account is taken as of its latest"
-    )
-    return rows.with_columns(pl.col("as_of").max().over(*PAIR)), [note]
+    latest_of_each = rows.with_columns(pl.col("as_of").max().over(*PAIR))
+    return latest_of_each, [note("times_of_accounts", count=int(spread.sum()))]
 
 
 def readings_of(path: Path, source: str, rows: pl.DataFrame, census: bool, whole: bool = False) -> Readings:

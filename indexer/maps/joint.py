@@ -29,7 +29,7 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Note, Notes, note, sentence, texts
+from liqtruth.heatmap.notes import Note, Notes, note, texts
 from liqtruth.heatmap.text import usd
 from liqtruth.indexer.maps.exact import VALUED_AT_MARK, map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
@@ -99,7 +99,7 @@ def joint_view(
         raise MissingData("a joint map needs margin tables and none are stored; `liqtruth index sweep`")
     backing = backing_of(known, tables)
     joint = joint_prices(known, backing, coin, betas)
-    lines = (*notes, *map(sentence, table_notes), *_remarks(joint, backing, coin, betas))
+    lines = (*notes, *table_notes, *_remarks(joint, backing, coin, betas))
     assumed = _assumptions(coin, betas)
     drawn = map_of_positions(_booked(joint, coin), coin, market, width_bps, lines, assumed)
     drawn = replace(drawn, model="joint")

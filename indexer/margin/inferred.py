@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.frames import POSITION
 from liqtruth.indexer.margin.solver import (
     ISOLATED,
@@ -141,14 +141,14 @@ def unsure_usd() -> pl.Expr:
     return pl.when(by_profit).then(2 * pl.col("szi").abs() * _half_digit(pl.col("entry_px"))).otherwise(0.0)
 
 
-def notes_on_marks(positions: pl.DataFrame) -> list[str]:
+def notes_on_marks(positions: pl.DataFrame) -> list[Note]:
     """How many marks of a reconciled frame are not the source's own, by what they were derived from."""
-    words = {BY_MARGIN: "margin used and leverage", BY_PROFIT: "unrealised profit"}
+    codes = {BY_MARGIN: "marks_by_margin", BY_PROFIT: "marks_by_profit"}
     counts = positions["mark_from"].drop_nulls().value_counts(sort=True)
     return [
-        f"marks of {counted(count, 'position')} follow from {words.get(reported, reported)}: "
-        "the source's are of another moment, or there are none"
-        for reported, count in counts.iter_rows()
+        Note(codes[made_from], {"count": count})
+        for made_from, count in counts.iter_rows()
+        if made_from in codes
     ]
 
 
@@ -262,12 +262,14 @@ class AdoptedTable:
     positions: int
     matching: int
 
-    def __str__(self) -> str:
-        others = self.matching - 1
-        also = f"; {counted(others, 'other table')} would as well" if others else ""
-        return (
-            f"{self.coin}: margin table {self.table_id} instead of the listed one for "
-            f"{counted(self.positions, 'position')}, because it gives the exchange's price{also}"
+    @property
+    def note(self) -> Note:
+        return note(
+            "other_margin_table",
+            coin=self.coin,
+            table=self.table_id,
+            positions=self.positions,
+            others=self.matching - 1,
         )
 
 

@@ -33,6 +33,7 @@ from typing import Final
 
 import polars as pl
 
+from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.checks import check
 from liqtruth.indexer.margin.inferred import adopted_tables, notes_on_marks
@@ -65,12 +66,15 @@ class ImpliedCollateral:
     captured_available_usd: float | None
     positions: int
 
-    def __str__(self) -> str:
-        captured = self.captured_available_usd
-        shown = "none was captured" if captured is None else f"{captured:,.2f} was captured"
-        return (
-            f"{self.address} on {self.dex or 'the main dex'}: prices of {self.positions} positions imply "
-            f"{self.implied_available_usd:,.2f} USD of margin available, {shown}; the exchange's are kept"
+    @property
+    def note(self) -> Note:
+        return note(
+            "implied_collateral",
+            address=self.address,
+            dex=self.dex or "the main dex",
+            positions=self.positions,
+            implied_usd=self.implied_available_usd,
+            captured_usd=self.captured_available_usd,
         )
 
 
@@ -276,17 +280,17 @@ def _unless_lost(group: list[str], value: pl.Expr) -> pl.Expr:
     return pl.when(~pl.col("lost").any().over(group)).then(value)
 
 
-def notes_on_collateral(positions: pl.DataFrame) -> list[str]:
+def notes_on_collateral(positions: pl.DataFrame) -> Notes:
     """What a reader must know of reconciled positions: collateral, tables and marks that follow from their prices."""
-    collateral = [str(note) for note in implied_collateral_notes(positions)]
-    tables = [str(note) for note in adopted_tables(positions)]
-    return [
-        *_few(collateral, "accounts like these"),
-        *_few(tables, "coins with another table"),
+    collateral = [one.note for one in implied_collateral_notes(positions)]
+    tables = [one.note for one in adopted_tables(positions)]
+    return (
+        *_few(collateral, "more_accounts"),
+        *_few(tables, "more_tables"),
         *notes_on_marks(positions),
-    ]
+    )
 
 
-def _few(notes: Sequence[str], what: str) -> list[str]:
-    more = len(notes) - SHOWN_NOTES
-    return [*notes[:SHOWN_NOTES], *([f"and {more} more {what}"] if more > 0 else [])]
+def _few(notes: Sequence[Note], more: str) -> list[Note]:
+    left = len(notes) - SHOWN_NOTES
+    return [*notes[:SHOWN_NOTES], *([Note(more, {"count": left})] if left > 0 else [])]

@@ -13,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 from sqlmodel import Session, func, select
 
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.text import stamp
 from liqtruth.indexer.frames import MARKETS, empty, from_columns
 from liqtruth.indexer.info.wire import AssetCtx, DexAnswer, Meta, decode_meta
@@ -91,10 +91,10 @@ def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:
 
 def stored_tables(
     store: Store, dexes: Sequence[str], at: datetime | Iterable[datetime]
-) -> tuple[Mapping[str, MarginTables], list[str]]:
-    """Margin tables of each dex as they were at `at`, one moment or several, and which ones those are, in words.
+) -> tuple[Mapping[str, MarginTables], list[Note]]:
+    """Margin tables of each dex as they were at `at`, one moment or several, and notes on which ones those are.
 
-    Where nothing was stored by then, the first that was stored later stand in, and the words state that.
+    Where nothing was stored by then, the first that was stored later stand in, and the note states that.
     """
     moments = [at] if isinstance(at, datetime) else sorted(set(at))
     tables, notes = {}, []
@@ -107,11 +107,14 @@ def stored_tables(
     return tables, notes
 
 
-def _note_on_tables(dex: str, stored: Sequence[datetime], first: datetime) -> str:
-    days = ", ".join(f"{one:%Y-%m-%dT%H:%M}Z" for one in stored[-SHOWN_DATES:])
-    more = f"{len(stored) - SHOWN_DATES} earlier ones and " if len(stored) > SHOWN_DATES else ""
-    later = "; they are later than what was read" if stored[0] > first else ""
-    return f"margin tables of {dex or 'the main dex'} as stored of {more}{days}{later}"
+def _note_on_tables(dex: str, stored: Sequence[datetime], first: datetime) -> Note:
+    return note(
+        "margin_tables",
+        dex=dex or "the main dex",
+        at=[f"{one:%Y-%m-%dT%H:%M}Z" for one in stored[-SHOWN_DATES:]],
+        earlier=max(len(stored) - SHOWN_DATES, 0),
+        later=stored[0] > first,
+    )
 
 
 def markets_beside(

@@ -11,6 +11,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
 from liqtruth.heatmap.left_out import LeftOut
+from liqtruth.heatmap.notes import Notes
 from liqtruth.heatmap.sides import BySide
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.info.budget import weight_of
@@ -162,7 +163,7 @@ class SweepReport:
     weight: int
     too_many_requests: int
     seconds: float
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     dexes: tuple[str, ...] = ("",)
     mode_changed: int = 0
     mismatches: dict[str, int] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.notes import Notes, note, sentence
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_book import read_addresses
 from liqtruth.indexer.info.budget import Budget, Patience
@@ -187,12 +187,13 @@ def _unread(crawl: Crawl) -> list[str]:
     ]
 
 
-def _notes(positions: pl.DataFrame, crawl: Crawl) -> list[str]:
-    return [
+def _notes(positions: pl.DataFrame, crawl: Crawl) -> Notes:
+    warning = crawl.client.clock_warning
+    return (
         *notes_on_collateral(positions),
-        *([f"{counted(crawl.closed, 'closed position')} (size zero) passed over"] if crawl.closed else []),
-        *([crawl.client.clock_warning] if crawl.client.clock_warning else []),
-    ]
+        *([note("closed_passed_over", count=crawl.closed)] if crawl.closed else []),
+        *([sentence(warning)] if warning else []),
+    )
 
 
 def _report(done: _Completed, crawl: Crawl, budget: Budget, resumed: int, seconds: float) -> SweepReport:
@@ -215,7 +216,7 @@ def _report(done: _Completed, crawl: Crawl, budget: Budget, resumed: int, second
         weight=budget.spent,
         too_many_requests=budget.refused,
         seconds=seconds,
-        notes=tuple(_notes(positions, crawl)),
+        notes=_notes(positions, crawl),
         dexes=tuple(name for name in crawl.tables if name not in crawl.lost),
         lost_dexes=crawl.lost,
         left_out=crawl.client.left_out,

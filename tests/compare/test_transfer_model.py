@@ -181,7 +181,7 @@ class TestSaid:
         done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
         assert done.record.long.cut_to < 1
         assert sum(sum(row) for row in done.model.long) == pytest.approx(1.0, abs=1e-6)
-        assert "limited to the whole" in done.model.note
+        assert "held to the whole" in done.model.note
 
     def test_its_figure_shades_what_is_extrapolated(self) -> None:
         own, reference = sample(WIDE, 0.3, 1), sample(BRACKETS, 0.0, 2)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from writers import RATES, frames, opened, rates, reading
 
+from liqtruth.indexer.files.imports import import_paths
 from liqtruth.storage.errors import FileDamaged, FileUnreadable
 from liqtruth.storage.store import Store
 
@@ -127,19 +129,29 @@ ADDRESS = "0x" + "ab" * 20
 TRUTH = f"time,coin,user,szi,entryPx,markPx,liquidationPx\n2026-08-01T00:00:00Z,BTC,{ADDRESS},1,100,101,60\n"
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A table, and a data directory into which it was imported."""
+    folder = tmp_path_factory.mktemp("imported")
+    (folder / "truth.csv").write_text(TRUTH)
+    with opened(folder / "data", None) as store:
+        import_paths(store, [folder / "truth.csv"])
+    return folder / "truth.csv", folder / "data"
+
+
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("remedy", ["import", "forget"])
-def test_both_remedies_of_a_damaged_reading_work(run: Run, tmp_path: Path, harm: Harm, remedy: str) -> None:
-    (tmp_path / "truth.csv").write_text(TRUTH)
-    words = ("index", "import", str(tmp_path / "truth.csv"))
-    run(*words)
-    run("map", "exact", "BTC", "--json")
+def test_both_remedies_of_a_damaged_reading_work(
+    run: Run, tmp_path: Path, imported: tuple[Path, Path], harm: Harm, remedy: str
+) -> None:
+    table, whole = imported
+    shutil.copytree(whole, tmp_path / "data")
     for path in (tmp_path / "data" / "lake").rglob("*.parquet"):
         harm(path)
     message = run("map", "exact", "BTC", code=1).stderr
     if remedy == "forget":
         run("index", "forget", message.split("index forget ")[1].strip())
-    run(*words)
+    run("index", "import", str(table))
     run("map", "exact", "BTC", "--json")
 
 

@@ -59,6 +59,15 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
         "unallowed": None,
     },
     "path_prices": {"verb": "visited", "by_marks": 0.5},
+    "implied_collateral": {
+        "address": "0xa",
+        "dex": "xyz",
+        "positions": 3,
+        "implied_usd": 1590.0,
+        "captured_usd": None,
+    },
+    "other_margin_table": {"coin": "BTC", "table": 51, "positions": 2, "others": 1},
+    "margin_tables": {"dex": "xyz", "at": ["2026-08-01T00:00Z"], "earlier": 2, "later": True},
     "coverage_unknown": {"words": ("the latest of each second", "unknown")},
 }
 """Values of the texts that are functions."""

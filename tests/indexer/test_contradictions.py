@@ -153,7 +153,7 @@ def test_a_few_leverages_that_can_be_none_are_left_out_of_their_rows(leverage: f
     table = honest(100, 7).with_columns(pl.col("leverage").cast(pl.Float64))
     found = holdings(pl.concat([table[:3].with_columns(leverage=pl.lit(leverage)), table[3:]]))
     assert found.rows["leverage"].head(4).to_list() == [None] * 3 + [table["leverage"][3]]
-    assert any("3 of 100" in note for note in found.notes)
+    assert any("3 of 100" in one.text for one in found.notes)
 
 
 @pytest.mark.parametrize(("share", "is_refused"), [(0.0, False), (0.04, False), (0.06, True), (0.5, True)])

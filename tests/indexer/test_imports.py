@@ -13,6 +13,7 @@ from info_endpoint import CTX, MARK_PX, META, NOW_MS, address_of, btc, state
 from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.notes import note, texts
 from liqtruth.heatmap.synthetic import any_synthetic
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
@@ -199,7 +200,7 @@ def test_names_in_common_use_are_known(store: Store, written: Written) -> None:
 
 def test_columns_that_are_not_used_are_named(store: Store, written: Written) -> None:
     path = written("p.csv", table(row(1)).replace("\n", ",mood\n", 1).replace(f"{T1}\n", f"{T1},good\n"))
-    assert any("mood" in note for note in imported(store, path).notes)
+    assert any("mood" in note for note in texts(imported(store, path).notes))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_semicolons_and_a_header_in_mid_file_are_read_and_reported(store: Store,
     content = table(row(1), HEADER, row(2)).replace(",", ";")
     summary = imported(store, written("p.csv", content))
     assert summary.positions == 2
-    assert any("header" in note for note in summary.notes)
+    assert any("header" in note for note in texts(summary.notes))
 
 
 def test_names_of_other_tools_are_folded_with_their_factor(store: Store, written: Written) -> None:
@@ -460,7 +461,7 @@ def test_accounts_without_address_are_distinguished_by_their_files(store: Store,
     paths = [written("one/state.json", content), written("two/state.json", content)]
     summaries = import_paths(store, paths)
     assert positions_as_of(store)["address"].to_list() == ["file:one/state", "file:two/state"]
-    assert "file:one/state (--address names it)" in summaries[0].notes[0]
+    assert note("account_not_named", label="file:one/state") == summaries[0].notes[0]
 
 
 def test_one_address_cannot_own_two_files(store: Store, written: Written) -> None:
@@ -484,7 +485,7 @@ def test_meta_gives_margin_tables_and_marks_and_is_remembered(store: Store, writ
     assert (found.mark_px, found.as_of.timestamp() * 1000) == (MARK_PX, NOW_MS)
     again = imported(store, path, address=address_of(1))
     assert again.statuses == {"agree": 1}
-    assert any("margin tables of the main dex as stored of 2026-08-21" in note for note in again.notes)
+    assert any("margin tables of the main dex as stored of 2026-08-21" in one.text for one in again.notes)
 
 
 def test_a_spot_state_tells_the_mode_and_the_pool(store: Store, written: Written) -> None:
@@ -504,9 +505,9 @@ def test_an_answer_without_time_is_dated_by_option_path_or_file(store: Store, wr
     assert imported(store, path, as_of=FIRST).last == FIRST
     by_path = imported(store, path)
     assert by_path.last == datetime(2026, 9, 6, tzinfo=UTC)
-    assert any("as in its path; or --as-of" in note for note in by_path.notes)
+    assert any(one.code == "dated_by_path" for one in by_path.notes)
     by_file = imported(store, written("plain/a.json", json.dumps(answer)))
-    assert any("when the file was changed" in note for note in by_file.notes)
+    assert any(one.code == "dated_by_file" for one in by_file.notes)
 
 
 @pytest.mark.parametrize(

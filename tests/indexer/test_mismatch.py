@@ -252,7 +252,7 @@ class TestReport:
         assert report.share_usd == pytest.approx(80e3 / (160e3 + 75e3 + 5e3 + 1e7 + 80e3 + 80e3))
         [found] = report.mismatches
         assert (found.address, found.explaining_table_id) == ("0xd", None)
-        assert any("margin table 10" in note for note in report.notes)
+        assert any("margin table 10" in note.text for note in report.notes)
 
     def test_it_says_what_collateral_would_explain(self, store: Store) -> None:
         facts = {"account_mode": None, "pooled_available_usd": None, "account_value_usd": 9_000.0}

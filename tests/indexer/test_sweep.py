@@ -359,7 +359,7 @@ async def test_a_clock_that_cannot_be_true_is_warned_of_and_not_used(
     endpoint.time = reported
     report = await swept(store, endpoint, addresses(3))
     assert report.failed == {}
-    assert sum("exchangeStatus" in note for note in report.notes) == 1
+    assert sum("exchangeStatus" in note.text for note in report.notes) == 1
 
 
 @pytest.mark.parametrize("kind", ["metaAndAssetCtxs", "clearinghouseState"])

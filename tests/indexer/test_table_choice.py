@@ -131,7 +131,7 @@ def test_adopted_tables_are_reported_with_how_many_would_have_done() -> None:
     frame = sent(holdings({"BTC": -2.0})).with_columns(coin=pl.lit("NEW"))
     [message] = adopted_tables(reconcile(frame, TABLES))
     assert (message.coin, message.table_id, message.positions, message.matching) == ("NEW", 40, 1, 2)
-    assert "1 other table would as well" in str(message)
+    assert message.note.values["others"] == 1
 
 
 class TestDated:
@@ -185,5 +185,5 @@ class TestDated:
         assert [row.as_of for row in found] == [self.JULY, self.JULY + timedelta(days=4)]
         tables, notes = stored_tables(store, ["", "xyz"], days)
         assert set(tables) == {""}
-        assert "later than what was read" in notes[0]
+        assert notes[0].values["later"]
         assert universes_at(store.database, "hyperliquid", ["flx"], days) == {"flx": []}

@@ -116,7 +116,7 @@ def test_collateral_that_was_not_captured_is_said_and_no_price_invented(recorded
     )[0]
     assert summary.statuses == {"differs": 3}
     assert any(
-        "imply 799,469.76 USD of margin available, 271,225.88 was captured" in n for n in summary.notes
+        "imply 799,469.76 USD of margin available, 271,225.88 was captured" in n for n in texts(summary.notes)
     )
     known = positions_as_of(store)
     assert known["liq_px"].equals(known["liq_px_exchange"].rename("liq_px"))
@@ -152,7 +152,7 @@ def test_a_recorded_position_with_a_wrong_type_is_left_out_and_named(
     path.write_text(json.dumps(answer))
     summary = import_paths(store, [path])[0]
     assert (summary.positions, summary.left_out) == (43, 1)
-    assert any("$.assetPositions[3].position.szi" in note for note in summary.notes)
+    assert any("$.assetPositions[3].position.szi" in note for note in texts(summary.notes))
 
 
 @pytest.mark.parametrize("with_markets", [True, False])
@@ -168,7 +168,9 @@ def test_nothing_recorded_contradicts_itself(recorded: Path, store: Store, with_
     summaries = import_paths(store, [*tables, *answers], market=markets if with_markets else ())
     assert [one.left_out for one in summaries] == [0] * len(summaries)
     assert [one.warnings for one in summaries] == [()] * len(summaries)
-    assert not any("left out" in note or "past their own" in note for one in summaries for note in one.notes)
+    assert not any(
+        "left out" in note or "past their own" in note for one in summaries for note in texts(one.notes)
+    )
 
 
 def test_portfolio_accounts_of_a_capture_are_read_with_mode_and_spot(recorded: Path, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""`liqtruth sandbox serve` announces what it serves, serves it, and ends when it is told to."""
+"""`liqtruth sandbox serve` announces what it serves, serves it, and ends when it is terminated."""
 
 import subprocess
 import sys
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
+from tests.conftest import called
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--port", "0", "--accounts", "20", "--days", "2")
@@ -45,7 +47,6 @@ def test_it_serves_the_venues_that_were_asked_for() -> None:
 
 
 def test_a_venue_that_is_not_there_is_refused_in_one_line() -> None:
-    with serve("--venues", "binance,kraken") as process:
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert errors.strip() == "error: no synthetic venue 'kraken'; there are binance, bybit, okx"
+    done = called(["sandbox", "serve", *SMALL, "--venues", "binance,kraken"])
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: no synthetic venue 'kraken'; there are binance, bybit, okx"

@@ -1,0 +1,106 @@
+"""`liqtruth index`: what is stored, whether its prices can be trusted, and what may go."""
+
+from typing import Annotated
+
+import typer
+
+from liqtruth.commands.index import index_app
+from liqtruth.commands.options import At, BaseUrl, Dexes, ExchangeOptions, opened_store, settings
+from liqtruth.commands.output import export_frame, say_lines, show, tell_rows
+from liqtruth.commands.targets import JsonOut, TableOut
+from liqtruth.commands.terminal import say
+from liqtruth.commands.values import dexes_of, parse_address, parse_coin
+
+
+@index_app.command("status")
+def index_status(out: JsonOut) -> None:
+    """Show accounts, positions, coverage per coin and side, ages, budget use, faults."""
+    from liqtruth.indexer.audit.status import status_of
+
+    with opened_store() as store:
+        show(status_of(store), out)
+
+
+@index_app.command("reconcile")
+def index_reconcile(out: JsonOut, at: At = None) -> None:
+    """Solve every position again and list those whose price is not the exchange's, with the reason."""
+    from liqtruth.indexer.audit.mismatch import mismatch_report
+
+    with opened_store() as store:
+        show(mismatch_report(store, at), out)
+
+
+@index_app.command("verify")
+def index_verify(
+    out: JsonOut,
+    address: Annotated[
+        str,
+        typer.Argument(
+            parser=parse_address, metavar="ADDRESS", help="Account, 0x and 40 hexadecimal digits."
+        ),
+    ],
+    dex: Dexes = "main",
+    base_url: BaseUrl = None,
+) -> None:
+    """Read one account through the official SDK and through our client, side by side."""
+    from liqtruth.indexer.audit.verify import verify
+    from liqtruth.indexer.info.budget import Budget
+
+    known, url = settings(), ExchangeOptions(base_url).url
+    budget = Budget.shared(known.weight_per_minute, url, known.data_dir)
+    report = verify(address, url, dexes_of(dex), timeout_s=known.request_timeout_s, budget=budget)
+    show(report, out)
+    report.raise_if_partly()
+
+
+@index_app.command("positions")
+def index_positions(
+    out: TableOut,
+    coin: Annotated[
+        str | None, typer.Option(parser=parse_coin, metavar="COIN", help="Only this coin.")
+    ] = None,
+    at: At = None,
+) -> None:
+    """Export the positions that are known, each with the exchange's and the solved liquidation price."""
+    from liqtruth.indexer.margin.checks import positions_table
+    from liqtruth.indexer.positions.readings import positions_as_of
+
+    with opened_store() as store:
+        frame = positions_as_of(store, at, coin)
+    if frame.is_empty() and not out.targets:
+        return say("no position is stored of what was asked for; `liqtruth index forget` lists what is")
+    return export_frame(frame, out, positions_table)
+
+
+@index_app.command("tidy")
+def index_tidy(
+    out: JsonOut,
+    dry: Annotated[bool, typer.Option("--dry", help="Print what would go; move and remove nothing.")] = False,
+) -> None:
+    """Set aside files that killed writers left in the data directory; nothing stored is touched.
+
+    They are files that nothing stored points to and that nobody wrote to for an hour. They lie in `set-aside` of the
+    data directory for seven days, and are then removed by the next `index tidy`.
+    """
+    with opened_store() as store:
+        show(store.lake.tidy(dry=dry), out)
+
+
+@index_app.command("forget")
+def index_forget(
+    out: TableOut,
+    readings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[READING...]", help="Ids of readings; without any, all that are stored are listed."
+        ),
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Print what would go; remove nothing.")] = False,
+) -> None:
+    """Remove readings that were stored wrongly, with the marks of their moment; or list what is stored."""
+    from liqtruth.storage.forget import forget, stored_readings
+
+    with opened_store() as store:
+        listed = forget(store, readings, dry) if readings else stored_readings(store)
+    lines = [line for one in listed for line in one.describe()] or ["no reading is stored"]
+    tell_rows(listed, out, lambda: say_lines(lines))
