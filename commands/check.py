@@ -42,9 +42,25 @@ def check(
     maps: Annotated[
         list[Path] | None,
         typer.Option(
-            "--map", metavar="FILE", help="A map to check, may be repeated.", rich_help_panel="Maps"
+            "--map",
+            metavar="FILE[#NAME]",
+            help="A map of anyone to check, may be repeated.",
+            rich_help_panel="Maps",
         ),
     ] = None,
+    mark: Annotated[
+        float | None,
+        typer.Option(
+            help="The price that splits longs and shorts, where --map does not state it.",
+            rich_help_panel="Maps",
+        ),
+    ] = None,
+    shift: Annotated[
+        bool,
+        typer.Option(
+            "--shift", help="See the levels of --map from the truth's mark.", rich_help_panel="Maps"
+        ),
+    ] = False,
     venue: Annotated[
         str,
         typer.Option(
@@ -102,6 +118,8 @@ def check(
         days=days,
         venue_url=venue_url,
         addresses=addresses or (),
+        mark_px=mark,
+        shift=shift,
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency

@@ -14,7 +14,7 @@ from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.session import make_map
+from liqtruth.compare.divergence.session import Files, make_map
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -37,8 +37,9 @@ NAIVE: Final = "tiers"
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """What is checked and what it may take. `maps` are files, `addresses` lists of accounts beside those that
-    are found; `venue_url` stands in for the hosts of all venues."""
+    """What is checked and what it may take. `maps` are files, with the `mark_px` of those that state none, whose levels
+    `shift` sees from the truth's mark; `addresses` are lists of accounts beside those that are found; `venue_url`
+    stands in for the hosts of all venues."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -48,6 +49,8 @@ class CheckPlan:
     days: int = 30
     venue_url: str | None = None
     addresses: Sequence[Path] = ()
+    mark_px: float | None = None
+    shift: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def _maps(
     store: Store, plan: CheckPlan, coin: str, truth: Heatmap
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps = [make_map(store, coin, path, None, "30d") for path in plan.maps]
+    maps = Files(plan.maps, plan.mark_px, plan.shift).maps(coin, truth)
     lacking = []
     for spec in _models(store, plan.venues):
         try:

@@ -93,11 +93,12 @@ def cut(heatmap: Heatmap, reach: Reach) -> Heatmap:
         (cut_off + beyond) / (whole + beyond) if whole + beyond > 0 else 0.0
         for cut_off, whole, beyond in zip(lost, sums, heatmap.beyond_usd, strict=True)
     )
-    low_pct, high_pct = own.common(reach).pct
+    whole_grid = grid.bins_each_way * grid.log_width
+    ends = own.common(reach).common(Reach(whole_grid, whole_grid))
     notes = heatmap.coverage.notes
     if max(shares) > 0:
+        low_pct, high_pct = ends.pct
         notes += (note("cut_to_common", low_pct=low_pct, high_pct=high_pct, shares=shares),)
-    ends = own.common(reach)
     return replace(
         heatmap,
         long_usd=kept[0],
@@ -105,10 +106,7 @@ def cut(heatmap: Heatmap, reach: Reach) -> Heatmap:
         beyond_usd=Sides(*(beyond + one for beyond, one in zip(heatmap.beyond_usd, lost, strict=True))),
         breakdown=None if heatmap.breakdown is None else _cut_rows(heatmap.breakdown, grid, within),
         bounds=None,
-        covers=(
-            heatmap.mark_px * float(np.exp(-min(ends.long, grid.bins_each_way * grid.log_width))),
-            heatmap.mark_px * float(np.exp(min(ends.short, grid.bins_each_way * grid.log_width))),
-        ),
+        covers=(heatmap.mark_px * float(np.exp(-ends.long)), heatmap.mark_px * float(np.exp(ends.short))),
         coverage=replace(heatmap.coverage, notes=notes),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,7 +17,6 @@ from liqtruth.compare.imported import coinank, coinglass, tables, vendors
 from liqtruth.compare.imported.documents import MOST_BYTES, Answer, decoded, opened
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.vendor_map import Given, heatmap_of, series_of
-from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap import files
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
@@ -27,6 +26,9 @@ from liqtruth.heatmap.text import moment_of
 from liqtruth.heatmap.writing import facts_of
 from liqtruth.storage.files.content import PARQUET, read_content
 from liqtruth.storage.files.tabular import parse_columns, parse_rows
+
+if TYPE_CHECKING:
+    from liqtruth.estimator.model.leverage_model import LeverageModel
 
 PART: Final = "#"
 """Between a file and the name of one of its maps."""
@@ -319,7 +321,7 @@ def _is_line(line: bytes) -> bool:
     return True
 
 
-def read_leverage_model(path: str | Path) -> LeverageModel:
+def read_leverage_model(path: str | Path) -> "LeverageModel":
     """The leverages that a vendor states it assumes, as a model; raises `VendorMapRefused` where it states none."""
     content = read_content(Path(path), MOST_BYTES)
     return vendors.leverage_model_of(opened(decoded(content, path), path))

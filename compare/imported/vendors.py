@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,14 +25,18 @@ from liqtruth.compare.imported.documents import (
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
-from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.notes import Notes, note
+
+if TYPE_CHECKING:
+    from liqtruth.estimator.model.leverage_model import LeverageModel
 
 SIDE_WORDS: Final = {"long": LONG, "longs": LONG, "l": LONG, "short": SHORT, "shorts": SHORT, "s": SHORT}
 TIER: Final = re.compile(r"l(\d{1,4})xUsd")
 SUM_FITS: Final = 0.01
 """Relative, between the sum of the tiers and the total beside them."""
+MOST_POSITIONS: Final = 10_000_000
+"""In one level; no exchange has so many."""
 HYPERLIQUID: Final = "hyperliquid"
 
 Body = Mapping[str, Any]
@@ -110,12 +114,14 @@ def read_datamaxi(answer: Answer) -> MapsInFile:
     )
 
 
-def leverage_model_of(answer: Answer) -> LeverageModel:
+def leverage_model_of(answer: Answer) -> "LeverageModel":
     """The leverages that DataMaxi+ states it assumes (`assumptions.tiers`), as a model of this program.
 
     Alike on both sides, of one turnover class; shares that sum to more than one are refused. Raises `VendorMapRefused`
     for a file that states none.
     """
+    from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance
+
     body = answer.body
     found = body.get("assumptions") if isinstance(body, dict) else None
     assumed: Body = found if isinstance(found, dict) else {}
@@ -169,6 +175,8 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
     )
     found = [row.get(f"{side}_count") for side in ("long", "short") for row in rows]
     counts = None if any(one is None for one in found) else amounts(found, "count of level", answer)
+    if counts is not None and (counts > MOST_POSITIONS).any():
+        raise answer.refuse(f"counts of levels must be at most {MOST_POSITIONS:,}, got {counts.max():g}")
     flagged = body.get("flagged_notional")
     notes: Notes = ()
     if flagged is not None and amounts([flagged], "flagged_notional", answer)[0] > 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
+from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map
@@ -79,6 +80,12 @@ def test_a_row_of_a_vendors_file_is_checked_like_any_map(
     assert found.range_pct < 11
     assert "moments_apart" in {one.code for one in found.caveats}
     assert checked.comparison.truth_map.covers is not None
+    unpriced = [str(written(tmp_path, layouts.coinank_heatmap(), "heatmap.json"))]
+    with pytest.raises(VendorMapRefused, match="--mark"):
+        check_coin(store, CheckPlan(**{**vars(plan), "maps": unpriced}), "BTC")
+    moved = CheckPlan(**{**vars(plan), "maps": unpriced, "mark_px": layouts.MARK, "shift": True})
+    found = check_coin(store, moved, "BTC").comparison.divergence
+    assert found.models[0].summary.mark_px == found.truth.mark_px
 
 
 def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: SandboxServer) -> None:

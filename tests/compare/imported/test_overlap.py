@@ -103,6 +103,8 @@ def test_a_side_that_one_map_lacks_has_no_score_there_and_takes_it_from_no_other
     assert found.models[0].scores.long.wasserstein_pct is not None
     assert found.models[0].scores.short.wasserstein_pct is None
     assert found.models[1].scores.wasserstein_pct == pytest.approx(0.0, abs=1e-6)
+    for note in found.truth.coverage.notes:
+        assert all(np.isfinite(value) for value in note.values.values() if isinstance(value, float))
 
 
 def test_lining_up_again_changes_nothing() -> None:

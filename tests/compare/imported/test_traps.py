@@ -298,6 +298,20 @@ CELLS = layouts.cells()
         (layouts.datamaxi(buckets=[{"price": 1.0, "side": "up", "totalUsd": 1}]), "long or short"),
         ({"lastPrice": MARK, "liqMapV2": {"60000": [[60_000]]}}, "each level"),
         ({"lastPrice": MARK, "liqMapV2": {"60000": 5}}, "no"),
+        (
+            layouts.oxarchive(
+                levels=[
+                    {
+                        "price": 1.0,
+                        "long_notional": 1,
+                        "short_notional": 0,
+                        "long_count": 1e15,
+                        "short_count": 0,
+                    }
+                ]
+            ),
+            "counts of levels",
+        ),
         (b"[" * 100_000, "not"),
         (b'{"prices": ' + b"[" * 5_000 + b"]" * 5_000 + b', "lastPrice": 1}', ""),
         (b'{"prices": [1, 2', "JSON"),
