@@ -35,8 +35,13 @@ class Files:
     mark_px: float | None = None
     shift: bool = False
 
+    def read(self, coin: str) -> list[Heatmap]:
+        """Each file once, however often it is named."""
+        return [read_map(path, coin=coin, mark=self.mark_px) for path in dict.fromkeys(self.paths)]
+
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
-        found = [read_map(path, coin=coin, mark=self.mark_px) for path in self.paths]
+        """As they are compared with this truth."""
+        found = self.read(coin)
         return [shift(one, truth.mark_px) for one in found] if self.shift else found
 
 
