@@ -214,6 +214,17 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "meta_listed": "{assets} assets, {tables} tiered margin tables",
     "of_dex": "of the dex {dex}",
     "columns_not_used": "columns not used: {names:names}",
+    "layout_lacks": "{layout} files do not have: {names:names}",
+    "scan_in_part": "a scan of mode {mode!r}, not full: taken for a reading of its accounts, not for a census",
+    "pages_missing": (
+        "{count:,} of {total} pages: taken for a reading of their accounts; all pages in one file are a census"
+    ),
+    "pages_not_numbered": (
+        "the file does not state that it lists every holder: taken for a reading of its accounts; if it does, --census"
+    ),
+    "margin_modes_unclear": "{count:counted:position} without a margin mode: not one of two leverages is filled",
+    "positions_again": "{count:counted:position} there again at a later time: the latest counts",
+    "rows_stated": "the file states {stated:,} positions and has {count:,}: is it whole?",
     "coins_renamed": "names of coins: {names:names}",
     "rows_of_size_zero": "{count} rows of size 0 left out",
     "rows_repeated": "{count} rows repeated word for word left out",
