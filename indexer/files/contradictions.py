@@ -186,7 +186,7 @@ CHECKS: Final = (
         pl.col("held_since").is_not_null(),
         pl.col("held_since") > pl.col("as_of") + AHEAD,
         "opened after it was read",
-        lambda rows: "another time of reading is wanted (--as-of), or the column seems to hold something else",
+        lambda rows: "another --as-of is wanted",
         few="cells",
     ),
     Check(
