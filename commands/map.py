@@ -7,7 +7,16 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import At, Coin, Weights, WidthBps, Window, length_option, opened_store
+from liqtruth.commands.options import (
+    At,
+    Clusters,
+    Coin,
+    Weights,
+    WidthBps,
+    Window,
+    length_option,
+    opened_store,
+)
 from liqtruth.commands.output import export_frame, export_map, export_series, flattened
 from liqtruth.commands.targets import MapOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
@@ -119,6 +128,7 @@ def map_exact(
     out: MapOut,
     at: At = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -144,7 +154,7 @@ def map_exact(
             holder_share=filters.holder_share,
             layer=layer,
         )
-    return export_map(drawn, out)
+    return export_map(drawn, out, clusters=clusters)
 
 
 def _as_before(
@@ -280,6 +290,7 @@ def map_model(
     window: Window = "30d",
     at: At = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
 ) -> None:
     """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
     from liqtruth.compare.modelled import modelled_map
@@ -300,7 +311,7 @@ def map_model(
             at=at,
             width_bps=width_bps,
         )
-    return export_map(drawn, out)
+    return export_map(drawn, out, clusters=clusters)
 
 
 @map_app.command("positions")

@@ -389,6 +389,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "empty_cells": "{count} empty cells count as zero",
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
     "column_of_file": "the column of {name}, {place} of {count} in the file",
+    "levels_of_total": "the levels hold {share:percent} of the {usd:usd} that the provider states in all",
     "not_in_buckets": "{usd:usd} is in no bucket: the vendor flags it as cross exposure of builder dexes",
     "stated_stale": "{vendor} itself marks the map as stale",
     "cut_to_common": (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from info_endpoint import NOW_MS, address_of, btc, state
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import answers_of_folder
 from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
 from liqtruth.indexer.files.answers import Answer, answers_of_document, answers_of_lines, is_lines
