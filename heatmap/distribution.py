@@ -171,7 +171,7 @@ def _heaviest_bin(heatmap: Heatmap, side: str) -> HeaviestBin | None:
     outward = heatmap.long_usd[:middle][::-1] if side == "long" else heatmap.short_usd[middle:]
     if not outward.any():
         return None
-    at = int(np.argmax(outward))
+    at = int(np.flatnonzero(outward >= outward.max() * (1 - ROUNDED))[0])
     place = middle - 1 - at if side == "long" else middle + at
     away = 100 * abs(float(heatmap.grid.centers[place]) / mark_px - 1)
     return HeaviestBin(float(edges[place]), float(edges[place + 1]), away, float(outward[at]))
@@ -244,8 +244,9 @@ def _cluster(
 
 
 def _holders(heatmap: Heatmap, side: str, low: int, high: int) -> tuple[int | None, float | None]:
-    """Positions and the largest one's notional; an exact map has one level per position, a model has none."""
-    if heatmap.source != "exact" or heatmap.breakdown is None:
+    """Positions and the largest one's notional; an exact map has one level per position, a model and a map of others
+    have none."""
+    if heatmap.source != "exact" or heatmap.breakdown is None or heatmap.origin is not None:
         return None, None
     rows = heatmap.breakdown.filter((pl.col("side") == side) & pl.col("bin").is_between(low, high))
     largest_usd = rows["largest_usd"].max()

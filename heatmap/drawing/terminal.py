@@ -26,6 +26,7 @@ from liqtruth.heatmap.text import STYLES, grade, price
 
 LONG: Final = "green"
 SHORT: Final = "red"
+ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
 SHOWN_CLUSTERS: Final = 5
 """Clusters of a side in a table."""
 UNKNOWN: Final = "-"
@@ -96,23 +97,22 @@ def _asymmetry(share: float | None) -> Text:
 
 def _clusters(heatmap: Heatmap, profile: MapProfile) -> Table:
     """Of each side the bin of most mass, then its clusters from the mark outward."""
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    for head in ("", "peak", "from mark", "from", "to", "mass", "of side", "positions", "largest"):
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for head in ("", "peak", "distance", "zone", "mass", "share", "held", "top"):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for side, style, sign in (("long", LONG, "-"), ("short", SHORT, "+")):
-        if (bin := profile.max_pain[side]) is not None:
-            peak = price((bin.low_px * bin.high_px) ** 0.5)
-            edges = (price(bin.low_px), price(bin.high_px))
+        if (heaviest := profile.max_pain[side]) is not None:
+            low_px, high_px = heaviest.low_px, heaviest.high_px
             table.add_row(
-                Text(f"{side} max pain", style=style), peak, f"{sign}{bin.distance_pct:.1f} %", *edges,
-                amount(heatmap, bin.mass_usd), "", "", "",
+                Text("max pain", style=style), price((low_px * high_px) ** 0.5),
+                f"{sign}{heaviest.distance_pct:.1f} %", f"{price(low_px)}-{price(high_px)}",
+                amount(heatmap, heaviest.mass_usd), "", "", "",
             )  # fmt: skip
         for one in sorted(_shown(profile, side), key=lambda cluster: cluster.peak_pct):
-            roles = {"nearest": profile.nearest[side], "largest": profile.largest[side]}
-            named = ", ".join(name for name, cluster in roles.items() if cluster == one)
+            roles = (one == profile.nearest[side], one == profile.largest[side])
             table.add_row(
-                Text(f"{side} {named}".strip(), style=style), price(one.peak_px), f"{sign}{one.peak_pct:.1f} %",
-                price(one.low_px), price(one.high_px), amount(heatmap, one.mass_usd),
+                Text(ROLES.get(roles, side), style=style), price(one.peak_px), f"{sign}{one.peak_pct:.1f} %",
+                f"{price(one.low_px)}-{price(one.high_px)}", amount(heatmap, one.mass_usd),
                 f"{100 * one.share_of_side:.0f} %", "" if one.positions is None else f"{one.positions:,}",
                 "" if one.largest_holder_share is None else f"{100 * one.largest_holder_share:.0f} %",
             )  # fmt: skip
@@ -128,7 +128,7 @@ def _shown(profile: MapProfile, side: str) -> list[Cluster]:
 
 def _left_out(profile: MapProfile) -> list[RenderableType]:
     shown = sum(len(_shown(profile, side)) for side in ("long", "short"))
-    lines = []
+    lines = ["share: of the side's mass; held: positions in it; top: the largest one's part of it"]
     if any(None in (one.long_usd, one.short_usd) for one in profile.balance):
         lines.append(f"{UNKNOWN}: the map has no prices so far away, or nothing there")
     if more := len(profile.clusters) - shown:
