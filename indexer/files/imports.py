@@ -24,6 +24,7 @@ from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,
     answers_of_folder,
+    as_json,
     kind_of,
     label_of,
     other_object,
@@ -138,7 +139,7 @@ def _prepare(path: Path, options: Options) -> Prepared:
     who = Answer(path.name, b"", address=options.address)
     if is_lines(head_of(path)):
         return _prepare_answers(path, answers_of_lines(lines_of(path), who), options, "JSON lines of answers")
-    content = read_content(path)
+    content = as_json(read_content(path))
     kind = kind_of(content)
     if kind == "answers":
         return _prepare_answers(path, answers_of_document(content, who), options, "JSON of answers")
@@ -317,6 +318,8 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
     readings = readings_of(path, source, rows, census, whole)
     if rows["as_of"].n_unique() > 1 and stated is None and not exported:
         notes.append(taken_for(rows, census))
+    if known.is_census is False and not census and rows["coin"].n_unique() == 1:
+        notes.append(note("one_coin_of_accounts", coin=rows["coin"][0]))
     if known.dropped:
         notes.append(note("columns_not_used", names=known.dropped))
     summary = summarise(

@@ -86,6 +86,7 @@ def _wrapped() -> Iterator[bytes]:
 def _batches() -> Iterator[bytes]:
     """Answers of several accounts in the order asked for, and as a provider sorts them."""
     states = {user: json.loads(_json({"type": "clearinghouseState", "user": user})) for user in _holders()}
+    yield repr(states).encode()
     asked = {"type": "batchClearinghouseStates", "users": [*states]}
     yield _dumped({"request": asked, "response": [*states.values()]})
     entries = [{"address": user, "data": state} for user, state in states.items()]

@@ -17,6 +17,7 @@ from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.store import Settings, Store
 from tests.conftest import Run
 from tests.indexer import provider_tables as tables
+from tests.indexer.info_endpoint import btc, state
 from tests.indexer.provider_tables import AT, HOLDINGS, MARK, coinglass_page, coinglass_row
 
 Import = Callable[..., dict[str, Any]]
@@ -244,6 +245,7 @@ def test_all_pages_are_a_census_and_anything_less_a_reading_of_accounts(
     summary = importing(content)
     assert known().height == left
     assert [one for one in codes(summary) if one.startswith("pages_")] == ([code] if code else [])
+    assert ("one_coin_of_accounts" in codes(summary)) == (code is not None)
 
 
 def test_a_position_on_two_pages_counts_once_as_last_seen(importing: Import, known: Known) -> None:
@@ -308,6 +310,26 @@ def test_positions_saved_from_ccxt_need_their_account(importing: Import, known: 
     assert found.select("address", "szi", "leverage", "margin_mode").row(0) == (
         HOLDINGS[0].address, 2.0, 20.0, "cross"
     )  # fmt: skip
+
+
+def test_what_the_python_sdk_printed_is_the_answer_itself(importing: Import, known: Known) -> None:
+    holding = HOLDINGS[0]
+    answer = state(btc(holding.szi, 45_000.0))
+    summary = importing(repr(answer), "--address", holding.address)
+    assert (summary["layout"], summary["accounts"]) == ("clearinghouseState", 1)
+    printed = known().drop("source", "reading_id")
+    assert printed.select("address", "szi", "liq_px_exchange").row(0) == (holding.address, 2.0, 45_000.0)
+    importing(answer, "--address", holding.address)
+    assert known().drop("source", "reading_id").equals(printed)
+    assert importing(repr({holding.address: answer}))["layout"] == "JSON of answers"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{'a': __import__('os')}", "{'a': [" + "[" * 5_000, "{'a': {1, 2}}", "{'assetPositions': nan}"],
+)
+def test_what_python_printed_of_something_else_is_refused(importing: Import, content: str) -> None:
+    assert "broken JSON" in importing(content, code=2)
 
 
 def test_a_table_of_the_sandbox_stays_synthetic_in_any_layout(importing: Import, known: Known) -> None:
