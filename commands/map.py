@@ -273,7 +273,8 @@ def map_model(
         typer.Option(
             help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
             "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
-            "climatology, persistence (the last two start from exact maps).",
+            "moving-average (tiers opened at the mean price of 72 h), climatology, persistence (these two start "
+            "from exact maps).",
             rich_help_panel="Model",
         ),
     ] = "tiers",

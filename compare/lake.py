@@ -122,8 +122,8 @@ class Lake:
         venue : str
             One exchange, several with commas, or `all`.
         model : str
-            `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`, `climatology`,
-            `persistence`.
+            `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`,
+            `moving-average`, `climatology`, `persistence`.
         window : str or timedelta
             How far back entries are modelled.
         weights : str, optional

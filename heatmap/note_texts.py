@@ -328,6 +328,13 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "by_volume": (
         "open interest is spread over entry prices as volume was in the window; none is older, none was closed"
     ),
+    "opened_at_mean": lambda values: (
+        "all is opened at {px:,.6g}, the mean price of the last {hours}{weighted}, {away:+.2%} from the mark".format(
+            **values,
+            hours=hours(values["window_s"]),
+            weighted=" weighted by volume" if values["by_volume"] else "",
+        )
+    ),
     "mean_shape": (
         "the mean shape of {maps} exact maps of hyperliquid {coin}, the latest of {at}, by distance"
     ),

@@ -7,24 +7,25 @@ from typing import Final
 import polars as pl
 
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import PLAIN, plain_map
+from liqtruth.estimator.model.baselines import AVERAGED, MOVING_AVERAGE, OF_SERIES, plain_map
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.series.series import load_series
+from liqtruth.estimator.series.series import load_series, window_named
 from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.text import format_duration
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
-ALONE = (VINTAGES, *MODELS, *PLAIN, CALIBRATED)
+ALONE = (VINTAGES, *MODELS, *OF_SERIES, CALIBRATED)
 """Models that need no exact map."""
 TOGETHER: Final = "+"
 """Between the names of venues in the name of their sum."""
@@ -171,9 +172,11 @@ def _draw(
     at: datetime | None,
     width_bps: float,
 ) -> Heatmap:
-    if model in PLAIN and (leverage or age):
+    if model in OF_SERIES and (leverage or age):
         raise BadInput(f"model {model} knows neither leverages nor ages: leave out --leverage and --age")
-    chosen = None if model in PLAIN else _weights(store, model, weights, venue)
+    chosen = None if model in OF_SERIES else _weights(store, model, weights, venue)
+    if model == MOVING_AVERAGE and window_named(window) < AVERAGED:
+        window = format_duration(AVERAGED)
     series = store.once(load_series, venue, coin, window, at)
     brackets = store.once(stored_brackets, venue, coin, series.as_of)
     if chosen is None:
