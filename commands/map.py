@@ -7,7 +7,16 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import At, Coin, Weights, WidthBps, Window, length_option, opened_store
+from liqtruth.commands.options import (
+    At,
+    Coin,
+    Weights,
+    WidthBps,
+    Window,
+    length_option,
+    opened_store,
+    time_option,
+)
 from liqtruth.commands.output import export_frame, export_map, export_series, flattened
 from liqtruth.commands.targets import MapOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
@@ -76,9 +85,13 @@ class PartOptions(Options):
     age: Annotated[
         str | None,
         typer.Option(
-            metavar="BAND[,BAND]",
-            help="Only what opened <4h, 4-24h, 1-7d or >7d ago; in a history also fresh (under a day) or stale.",
+            metavar="AGE[,AGE]",
+            help="Only what opened so long ago: <4h, 4-24h, 1-7d, >7d, fresh (under a day), stale, or any other such "
+            "as <90m or 4h-2d.",
         ),
+    ] = None
+    since: Annotated[
+        Any, time_option("--since", help="Only what opened after this moment.", heading="Model")
     ] = None
 
 
@@ -222,12 +235,17 @@ def map_history(
     model: Annotated[
         str,
         typer.Option(
-            help="exact, or calibrated, vintages, tiers or bell of one exchange.", rich_help_panel="Model"
+            help="exact, or calibrated, vintages, tiers or bell of one exchange or several.",
+            rich_help_panel="Model",
         ),
     ] = EXACT,
     venue: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Exchange of a modelled history.", rich_help_panel="Model"),
+        typer.Option(
+            metavar="NAME[,NAME]|all",
+            help="Exchanges of a modelled history, added up; all: every one stored.",
+            rich_help_panel="Model",
+        ),
     ] = "binance",
     at: At = None,
     width_bps: WidthBps = 10.0,
@@ -242,8 +260,19 @@ def map_history(
         else:
             from liqtruth.estimator.over_time.price_time import model_series
 
-            chosen: dict[str, Any] = {"weights": part.weights, "leverage": flattened(part.leverage)}
-            found = model_series(store, coin, venue, model, last, step, **chosen, age=part.age, at=at)
+            found = model_series(
+                store,
+                coin,
+                venue,
+                model,
+                last,
+                step,
+                weights=part.weights,
+                leverage=flattened(part.leverage),
+                age=part.age,
+                since=part.since,
+                at=at,
+            )
     export_series(found, out)
 
 
@@ -298,6 +327,7 @@ def map_model(
             weights=part.weights,
             leverage=flattened(part.leverage),
             age=split_names(part.age) if part.age else None,
+            since=part.since,
             at=at,
             width_bps=width_bps,
         )

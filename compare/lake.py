@@ -111,6 +111,7 @@ class Lake:
         weights: str | None = None,
         leverage: Sequence[float] | None = None,
         age: str | Sequence[str] | None = None,
+        since: Moment | None = None,
         at: Moment | None = None,
         width_bps: float = DEFAULT_WIDTH_BPS,
     ) -> Heatmap:
@@ -131,7 +132,9 @@ class Lake:
         leverage : sequence of float, optional
             Only these leverages.
         age : str or sequence of str, optional
-            Only what opened `<4h`, `4-24h`, `1-7d` or `>7d` ago.
+            Only what opened so long ago: `<4h`, `4-24h`, `1-7d`, `>7d`, or any other such as `<90m` or `4h-2d`.
+        since : datetime or str, optional
+            Only what opened after this moment.
         at : datetime or str, optional
             The moment; default: the end of the stored series.
         width_bps : float
@@ -160,6 +163,7 @@ class Lake:
             weights=weights,
             leverage=leverage,
             age=[age] if isinstance(age, str) else age,
+            since=_moment(since),
             at=_moment(at),
             width_bps=width_bps,
         )
@@ -216,24 +220,23 @@ class Lake:
         weights: str | None = None,
         leverage: Sequence[float] | None = None,
         age: str | Sequence[str] | None = None,
+        since: Moment | None = None,
         at: Moment | None = None,
     ) -> HeatmapSeries:
-        """Modelled heatmaps of one venue over time.
+        """Modelled heatmaps of one venue or several over time.
 
         Parameters
         ----------
         coin : str
         venue : str
-            One exchange.
+            One exchange, several with commas, or `all`.
         model : {"calibrated", "vintages", "tiers", "bell"}
         last : str or timedelta
             How far back from `at`.
         step : str or timedelta, optional
             Time between moments; default: by the length.
-        weights, leverage, at
+        weights, leverage, age, since, at
             As in `model_map`.
-        age : str or sequence of str, optional
-            As in `model_map`, and `fresh` (under a day) or `stale`.
 
         Returns
         -------
@@ -259,6 +262,7 @@ class Lake:
             weights=weights,
             leverage=leverage,
             age=age if age is None or isinstance(age, str) else ",".join(age),
+            since=_moment(since),
             at=_moment(at),
         )
 

@@ -344,6 +344,15 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by open interest"
     ),
     # price x time
+    "added_over_time": (
+        "venues are added by distance from their own last marks, around {mark_px:,.6g}, their mark weighted by open "
+        "interest"
+    ),
+    "venues_lack": "{count} of {moments} moments are not known: one of the venues has no bar there",
+    "shortest_history": "from {start}, where the history of {venue} begins",
+    "only_since": (
+        "only positions opened after {at} are shown; what a bar that holds this moment opened counts as after it"
+    ),
     "no_volume_clock": (
         "volume is not known throughout: the clock of turnover is that of |change of open interest|"
     ),

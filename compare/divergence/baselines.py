@@ -57,7 +57,6 @@ def rivals(
     if speaking is None or best_pct is None:
         return ()
     layer = next((one for one in layers if one.layer == speaking), None)
-    rows = results if layer is None else layer.baselines
-    return rivals_of(
-        [(row.model, one.scores.wasserstein_pct) for row, one in zip(results, rows, strict=True)], best_pct
-    )
+    scores = [one.scores for one in (results if layer is None else layer.baselines)]
+    pairs = zip(results, scores, strict=True)
+    return rivals_of([(one.model, found.wasserstein_pct) for one, found in pairs], best_pct)
