@@ -176,6 +176,8 @@ class Lake:
         step: Length | None = None,
         at: Moment | None = None,
         width_bps: float = DEFAULT_WIDTH_BPS,
+        since: Moment | None = None,
+        **filters: str | Sequence[str],
     ) -> HeatmapSeries:
         """Exact heatmaps over time.
 
@@ -190,6 +192,11 @@ class Lake:
             The last moment; default: the last reading.
         width_bps : float
             Width of a price bin in basis points.
+        since : datetime or str, optional
+            Only positions that were first seen after this moment.
+        **filters : str or sequence of str
+            Only positions of these `leverage_band`, `margin_mode`, `account_mode`, `account_size`, `age_band` or
+            `position_age` (`<4h`, `4h-2d`), labelled as in a map's breakdown.
 
         Returns
         -------
@@ -207,7 +214,17 @@ class Lake:
         5
         """
         every = None if step is None else _length(step)
-        return exact_history(self._store, _coin(coin), _length(last), every, _moment(at), width_bps)
+        chosen = {name: [one] if isinstance(one, str) else list(one) for name, one in filters.items()}
+        return exact_history(
+            self._store,
+            _coin(coin),
+            _length(last),
+            every,
+            _moment(at),
+            width_bps,
+            filters=chosen,
+            since=_moment(since),
+        )
 
     def model_series(
         self,
