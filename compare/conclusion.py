@@ -197,7 +197,8 @@ def _baselines(found: Conclusion) -> list[str]:
         if one.stands == "beaten"
     ]
     if beaten and found.code == "nearest":
-        said.append(f"It is nearer than {' and '.join(beaten)}.")
+        *first, last = beaten
+        said.append(f"It is nearer than {', '.join(first)}{' and ' if first else ''}{last}.")
     return said
 
 
