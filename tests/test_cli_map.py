@@ -100,7 +100,7 @@ def test_a_history_of_all_venues_takes_the_filters_of_a_map(run: Run, data_dir: 
     page = tmp_path / "all.html"
     shown = run(*common, "--venue", "all", *part, "-o", str(page)).stdout
     assert "only positions of age <4h are shown" in shown
-    assert "hyperliquid+okx" in page.read_text()
+    assert "okx+hyperliquid" in page.read_text()
     files = {name: tmp_path / f"{name}.csv" for name in ("all", "hyperliquid", "okx")}
     for name, path in files.items():
         run(*common, "--venue", name, *part, "-o", str(path))
