@@ -186,7 +186,7 @@ def barred_values(why: Barred) -> dict[str, Any]:
 
 def _baselines(found: Conclusion) -> list[str]:
     """One sentence for each baseline that the best map does not beat, and one for those that it does."""
-    said = [
+    sentences = [
         f"{_capital(RIVALS.get(one.model, one.model))} is {STANDINGS[one.stands]}: {one.off_pct:.1f} %."
         for one in found.baselines
         if one.stands != "beaten"
@@ -198,8 +198,8 @@ def _baselines(found: Conclusion) -> list[str]:
     ]
     if beaten and found.code == "nearest":
         *first, last = beaten
-        said.append(f"It is nearer than {', '.join(first)}{' and ' if first else ''}{last}.")
-    return said
+        sentences.append(f"{found.label} is nearer than {', '.join(first)}{' and ' if first else ''}{last}.")
+    return sentences
 
 
 def _capital(text: str) -> str:

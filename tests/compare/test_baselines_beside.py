@@ -85,7 +85,9 @@ def test_a_baseline_that_is_farther_is_stated_of_a_map_that_is_better_than_the_m
     found = beside.conclusion
     assert found is not None
     assert found.code == "nearest"
-    assert "It is nearer than a map that only follows the mean price of three days (" in beside.verdict
+    assert (
+        "binance mine is nearer than a map that only follows the mean price of three days (" in beside.verdict
+    )
 
 
 def test_of_several_maps_the_best_is_called_the_nearest_of_those_that_are_no_baselines() -> None:
