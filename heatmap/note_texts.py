@@ -342,6 +342,13 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "by_volume": (
         "open interest is spread over entry prices as volume was in the window; none is older, none was closed"
     ),
+    "opened_at_mean": lambda values: (
+        "all is opened at {px:,.6g}, the mean price of the last {hours}{weighted}, {away:+.2%} from the mark".format(
+            **values,
+            hours=hours(values["window_s"]),
+            weighted=" weighted by volume" if values["by_volume"] else "",
+        )
+    ),
     "mean_shape": (
         "the mean shape of {maps} exact maps of hyperliquid {coin}, the latest of {at}, by distance"
     ),
@@ -351,6 +358,15 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by open interest"
     ),
     # price x time
+    "added_over_time": (
+        "venues are added by distance from their own last marks, around {mark_px:,.6g}, their mark weighted by open "
+        "interest"
+    ),
+    "venues_lack": "{count} of {moments} moments are not known: one of the venues has no bar there",
+    "shortest_history": "from {start}, where the history of {venue} begins",
+    "only_since": (
+        "only positions opened after {at} are shown; what a bar that holds this moment opened counts as after it"
+    ),
     "no_volume_clock": (
         "volume is not known throughout: the clock of turnover is that of |change of open interest|"
     ),
