@@ -8,7 +8,7 @@ import pytest
 from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.errors import LiqtruthError, MissingData
 from liqtruth.heatmap.files import write_map
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
@@ -112,6 +112,17 @@ def test_a_venue_that_nobody_knows_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(UnknownChoice):
         gathered(store, served, CheckPlan(coins=["BTC"], venues=["binanse"]))
+
+
+def test_a_map_file_that_is_refused_is_refused_before_anything_is_read(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    requests = served.requests["clearinghouseState"]
+    with pytest.raises(LiqtruthError, match="no such file"):
+        gathered(store, served, CheckPlan(coins=["BTC"], maps=[str(tmp_path / "none.json")], venues=[]))
+    assert served.requests["clearinghouseState"] == requests
+    with pytest.raises(NothingStored):
+        check_coin(store, CheckPlan(["BTC"]), "BTC")
 
 
 def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
