@@ -136,9 +136,7 @@ async def _ended(task: asyncio.Task[None], stopped: asyncio.Event, within_s: flo
     stop = asyncio.create_task(stopped.wait())
     try:
         with interrupted(stopped.set):
-            await asyncio.wait(
-                {task, stop}, timeout=max(0.0, within_s), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({task, stop}, timeout=max(0.0, within_s), return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.cancel()
 
