@@ -22,7 +22,7 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.text import format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
@@ -33,6 +33,8 @@ from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Store
 
 NAIVE: Final = "tiers"
+MARKS_APART: Final = 3.0
+"""A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
 
 @dataclass(frozen=True)
@@ -194,8 +196,12 @@ def _maps(
     store: Store, plan: CheckPlan, coin: str, truth: Heatmap
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps = _files(plan).maps(coin, truth)
-    lacking = []
+    maps, lacking = list[Heatmap](), list[tuple[str, str]]()
+    for one in _files(plan).maps(coin, truth):
+        if (why := _of_another_coin(one, truth)) is None:
+            maps.append(one)
+        else:
+            lacking.append((one.label, why))
     for spec in _models(store, plan.venues):
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, format_duration(timedelta(days=plan.days))))
@@ -204,6 +210,15 @@ def _maps(
                 raise
             lacking.append((spec, str(error)))
     return maps, lacking
+
+
+def _of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
+    """Why a file is no map of the truth's coin: it says so, or its mark is another coin's; null where it may be one."""
+    if given.coin != truth.coin:
+        return f"a map of {given.coin}"
+    if 1 / MARKS_APART < given.mark_px / truth.mark_px < MARKS_APART:
+        return None
+    return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
 
 
 def _files(plan: CheckPlan) -> Files:

@@ -345,6 +345,10 @@ class Heatmap:
 
         return map_figure(self)
 
+    def __repr__(self) -> str:
+        about = f"{self.coin} {self.label} of {self.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        return f"<Heatmap {about}, mark {self.mark_px:.6g}, {self.grid.bins} bins>"
+
     def _repr_html_(self) -> str:
         from liqtruth.heatmap.drawing.notebook import map_html
 

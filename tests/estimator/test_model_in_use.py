@@ -207,8 +207,9 @@ def test_a_venue_has_bounds_only_where_the_model_was_fitted_or_levelled_to_it() 
     for model, venue in ((fitted(), "okx"), (levelled, "binance"), (levelled, "hyperliquid")):
         made = drawn(model, venue)
         assert made.bounds is None
-        assert f"no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})" in shown_notes(
-            made
+        assert (
+            f"no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
+            in shown_notes(made)
         )
 
 
