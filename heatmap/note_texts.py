@@ -303,7 +303,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "leverage_model": "{model}",
     "own_shares": "with the shares that were fitted for {coin} itself",
-    "not_levelled": "not levelled to {venue}: shape carried over, level is {whose}'s",
+    "not_levelled": "not calibrated to {venue}: shape and level are {whose}'s",
     "volatility_unknown": (
         "leverage is taken by volatility, which is not known here: as of a market of {reference:.0%} a day"
     ),
@@ -313,7 +313,9 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
     ),
     "only_leverage": "only leverage {bands:names} is shown",
-    "unbounded_not_levelled": ("no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})"),
+    "unbounded_not_levelled": (
+        "no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
+    ),
     "unbounded": "no bounds: the model was not validated on any held-out map",
     # what a model assumes of a market
     "brackets": "{source}",

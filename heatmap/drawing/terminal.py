@@ -49,7 +49,7 @@ def map_panel(
         parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
     else:
         parts.append(_bars(heatmap, view, bar_width))
-    parts += [Text(line, style="dim") for line in side_notes(heatmap)]
+    parts += [Text(line, style="dim") for line in side_notes(heatmap, view)]
     return Group(*parts)
 
 
