@@ -13,16 +13,16 @@ from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.session import Files, make_map
+from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.compare.imported.read import read_map
-from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
+from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.text import format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
@@ -33,6 +33,8 @@ from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import HYPERLIQUID_URL, Store
 
 NAIVE: Final = "tiers"
+MARKS_APART: Final = 3.0
+"""A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class Checked:
 def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
     """Read accounts and series until the plan's coverage, its time or an interrupt; nothing that fails stops the rest.
 
-    Raises `UnknownCoin` and `BadInput` for what cannot be asked, and what `Files.read` does, before any host is asked.
+    Raises `UnknownCoin` and `BadInput` for what cannot be asked, and what a map file is refused for: nobody should wait
+    minutes to be told of a misspelt name.
     """
     venues = [fetchable(name) for name in dict.fromkeys(plan.venues)]
     for coin in plan.coins:
@@ -116,7 +119,7 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
 
     async def series() -> None:
         url = plan.venue_url or await _own_url(store, endpoint)
-        await asyncio.gather(*(one(venue.name, coin, url) for coin in plan.coins for venue in venues))
+        await all_of([one(venue.name, coin, url) for coin in plan.coins for venue in venues])
 
     async def one(venue: str, coin: str, url: str | None) -> None:
         summary = await fetching(
@@ -197,6 +200,8 @@ async def _accounts(
     if report.swept is None and report.ended == "time":
         url = shown_url(endpoint.url)
         gathered.failed.append(f"no account was read from {url} within {plan.within_s:g} s")
+    elif report.swept is None and report.ended == "stopped" and not report.fresh:
+        gathered.failed.append("stopped before any account was read")
     gathered.failed.extend(report.lacking)
     return report
 
@@ -209,9 +214,11 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     if not maps:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
-    notes = [note("not_compared", missing=[one]) for one in lacking]
+    window = format_duration(timedelta(days=plan.days))
+    baselines, without = baseline_maps(view, coin, truth.as_of, window, plan.venues, (truth, *maps))
+    notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
     truth, drawn, within, _ = lined_up(truth, maps, crowd)
-    found = compare_maps(truth, drawn, crowd=within, notes=notes)
+    found = compare_maps(truth, drawn, crowd=within, notes=notes, baselines=baselines)
     return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
 
 
@@ -219,9 +226,13 @@ def _maps(
     store: Store, plan: CheckPlan, coin: str, truth: Heatmap
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps = plan.files_of(coin).maps(coin, truth)
-    lacking = []
-    for spec in _models(store, dict.fromkeys(plan.venues)):
+    maps, lacking = list[Heatmap](), list[tuple[str, str]]()
+    for one in plan.files_of(coin).maps(coin, truth):
+        if (why := _of_another_coin(one, truth)) is None:
+            maps.append(one)
+        else:
+            lacking.append((one.label, why))
+    for spec in _models(store, plan.venues):
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, format_duration(timedelta(days=plan.days))))
         except LiqtruthError as error:
@@ -229,6 +240,15 @@ def _maps(
                 raise
             lacking.append((spec, str(error)))
     return maps, lacking
+
+
+def _of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
+    """Why a file is no map of the truth's coin: it says so, or its mark is another coin's; null where it may be one."""
+    if given.coin != truth.coin:
+        return f"a map of {given.coin}"
+    if 1 / MARKS_APART < given.mark_px / truth.mark_px < MARKS_APART:
+        return None
+    return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
 
 
 def _models(store: Store, venues: Iterable[str]) -> list[str]:
