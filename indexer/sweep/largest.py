@@ -160,7 +160,7 @@ async def _found(
         sight.begin(answers, _positions_of(store, sight.coins, _fresh(store, sight.coins, now)))
         if sight.stop.is_set():
             return now, None
-        sources = [
+        sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
             ("leaderboard", _limited(partial(leaderboard, endpoint.stats_url), LEADERBOARD_MAY * within_s)),
             ("vaults", _limited(partial(vaults, client, endpoint.stats_url, 0), VAULTS_MAY * within_s)),
             ("recent trades", partial(recent_trades, client, sight.coins)),
