@@ -33,6 +33,8 @@ PRICES: Final = (1e-12, 1e12)
 MOST: Final = 1e24
 """Amounts are in units of each vendor's own; none is larger."""
 LONGEST_SHOWN: Final = 40
+LONGEST_NAME: Final = 60
+"""Of an exchange or a map in a file."""
 STATED: Final = ("message", "msg")
 """Where an answer states in words what is wrong."""
 
@@ -222,6 +224,14 @@ def indices(values: FloatArray, size: int, what: str, answer: Answer) -> IntArra
             f"{what} of cell {at + 1} must be an index from 0 to {size - 1}, got {values[at]:g}"
         )
     return values.astype(np.int64)
+
+
+def check_name(name: str, place: str) -> None:
+    """Names stand in tables, titles and files: raises for one that is too long, or has what moves a cursor."""
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise VendorMapRefused(
+            f"{place}: names must have at most {LONGEST_NAME} printable characters, got {_short(name)}"
+        )
 
 
 def price_of(value: Any, what: str, answer: Answer) -> float | None:

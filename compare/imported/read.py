@@ -14,7 +14,7 @@ import msgspec
 
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported import coinank, coinglass, tables, vendors
-from liqtruth.compare.imported.documents import MOST_BYTES, Answer, decoded, opened
+from liqtruth.compare.imported.documents import MOST_BYTES, Answer, check_name, decoded, opened
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.vendor_map import Given, heatmap_of, series_of
 from liqtruth.heatmap import files
@@ -276,7 +276,14 @@ def open_maps(path: Path, given: Given, width_bps: float = DEFAULT_WIDTH_BPS) ->
 
 
 def maps_of(content: bytes, path: Path, columns: Mapping[str, str] = {}) -> MapsInFile:
-    """The maps of what `read_content` gave."""
+    """The maps of what `read_content` gave; raises also where one has a name that cannot be shown."""
+    found = _maps_of(content, path, columns)
+    for name in found.names:
+        check_name(name, str(path))
+    return found
+
+
+def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFile:
     if not content.startswith(PARQUET) and content.lstrip()[:1] in (b"{", b"["):
         answer = _answer(content, path)
         layout = (

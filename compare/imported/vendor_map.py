@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported.documents import Answer
+from liqtruth.compare.imported.documents import Answer, check_name
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, split, spread
 from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
@@ -200,8 +200,9 @@ def coin_of(found: VendorMap, given: Given) -> tuple[str, float]:
 
 
 def venue_of(found: VendorMap, given: Given) -> str:
-    """In lower case, as this program calls it."""
+    """In lower case, as this program calls it; raises where it is no name."""
     name = (found.venue or given.venue or UNKNOWN_VENUE).strip().lower()
+    check_name(name, found.answer.place)
     return VENUES.get(name, name)
 
 

@@ -349,3 +349,16 @@ def test_a_map_of_this_program_is_not_a_vendors(tmp_path: Path) -> None:
     write_map(read_map(written(tmp_path, layouts.coinank_by_leverage())), tmp_path / "own.json")
     with pytest.raises(VendorMapRefused, match="it holds one map"):
         read_maps(tmp_path / "own.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\x1b[31mRED\x07", "\u202egnp"])
+def test_a_name_that_a_terminal_or_a_table_cannot_show_is_refused(tmp_path: Path, name: str) -> None:
+    by_exchange = layouts.coinank_by_exchange()
+    by_exchange["data"][name] = by_exchange["data"]["Binance"]
+    alone = layouts.coinglass_heatmap()
+    alone["data"]["instrument"] = {"exName": name, "baseAsset": "BTC"}
+    for document in (by_exchange, alone):
+        with pytest.raises(VendorMapRefused, match="printable") as refused:
+            read_map(written(tmp_path, document), coin="BTC")
+        assert len(str(refused.value)) <= 300
+        assert str(refused.value).isprintable()
