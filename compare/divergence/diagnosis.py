@@ -3,7 +3,7 @@
 Tried are: its sides exchanged, all distances from the mark multiplied (a leverage that is assumed too high puts
 liquidations too near by about as much), and all prices moved (a map of another moment, or centred on another price).
 Beside them single clusters: that only the map has, that it lacks, and that are one holder's. Nothing is said of a
-change that gains less than the truth's own noise.
+change that gains less than the truth's own noise, or less than what is not read of the truth could undo.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,6 +47,9 @@ class _Change:
     value: float
     off_pct: float
 
+    def applied(self, model: "_Axis") -> "_Axis":
+        return _changed(model, self.code, self.value)
+
 
 def diagnose(
     truth: Heatmap,
@@ -65,9 +68,18 @@ def diagnose(
     found: list[Note] = []
     if off_pct is not None:
         best = min(_changes(part, wanted, range_pct), key=lambda one: one.off_pct, default=None)
-        if best is not None and _explains(off_pct, best.off_pct, floor_pct):
+        if best is not None and _explains(*_at_least(truth, wanted, part, best, range_pct), floor_pct):
             found.append(note(best.code, value=best.value, off_pct=off_pct, then_pct=best.off_pct))
     return (*found, *_clusters(truth, model, pairs))
+
+
+def _at_least(
+    truth: Heatmap, wanted: Shares, model: "_Axis", change: "_Change", range_pct: float
+) -> tuple[float, float]:
+    """W1 before and after the change, were all that is not read of the truth where it suits the map best."""
+    unread = [_unseen(truth, side) for side in SIDES]
+    found = [_off(wanted, one.shares(range_pct), range_pct, unread) for one in (model, change.applied(model))]
+    return found[0] or 0.0, found[1] or 0.0
 
 
 def _explains(off_pct: float, then_pct: float, floor_pct: float | None) -> bool:
@@ -109,32 +121,37 @@ class _Axis:
         return _Axis(self.at + np.log1p(shift_pct / 100), self.mass_usd)
 
 
-def _off(wanted: Shares, shares: Shares, range_pct: float) -> float | None:
-    """W1, mean of the sides, in percent of price; null where a side of either is empty, as the score itself is."""
+def _off(
+    wanted: Shares, shares: Shares, range_pct: float, unread: Sequence[float] = (0.0, 0.0)
+) -> float | None:
+    """W1, mean of the sides, in percent of price; null where a side of either is empty, as the score itself is.
+
+    With shares of the sides `unread`, the least that it can be, wherever those are.
+    """
     found = []
-    for side, truth, other in zip(SIDES, wanted, shares, strict=True):
+    for side, truth, other, rest in zip(SIDES, wanted, shares, unread, strict=True):
         if truth is None or other is None:
             return None
-        found.append(100 * float(log_distance(range_pct, side)) * float(np.mean(np.abs(truth - other))))
+        least = (1 - rest) * truth
+        gap = np.maximum(np.maximum(least - other, other - least - rest), 0.0)
+        found.append(100 * float(log_distance(range_pct, side)) * float(np.mean(gap)))
     return float(np.mean(found))
 
 
+def _changed(model: _Axis, code: str, value: float) -> _Axis:
+    if code == "looks_mirrored":
+        return model.mirrored()
+    return model.scaled(value) if code == "looks_scaled" else model.moved(value)
+
+
 def _changes(model: _Axis, wanted: Shares, range_pct: float) -> Iterator[_Change]:
-    changes = [
-        ("looks_mirrored", 0.0, model.mirrored()),
-        *(
-            ("looks_scaled", float(factor), model.scaled(factor))
-            for factor in FACTORS
-            if abs(np.log(factor)) >= np.log(LEAST_FACTOR)
-        ),
-        *(
-            ("looks_moved", float(shift), model.moved(shift))
-            for shift in SHIFTS_PCT
-            if abs(shift) >= LEAST_SHIFT_PCT
-        ),
+    tried = [
+        ("looks_mirrored", 0.0),
+        *(("looks_scaled", float(one)) for one in FACTORS if abs(np.log(one)) >= np.log(LEAST_FACTOR)),
+        *(("looks_moved", float(one)) for one in SHIFTS_PCT if abs(one) >= LEAST_SHIFT_PCT),
     ]
-    for code, value, changed in changes:
-        off_pct = _off(wanted, changed.shares(range_pct), range_pct)
+    for code, value in tried:
+        off_pct = _off(wanted, _changed(model, code, value).shares(range_pct), range_pct)
         if off_pct is not None:
             yield _Change(code, value, off_pct)
 

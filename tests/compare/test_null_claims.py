@@ -130,3 +130,22 @@ def test_what_the_unread_rest_of_the_truth_may_hold_is_no_phantom() -> None:
     codes = [{one.code for one in found.models[0].diagnosis} for found in (whole, part)]
     assert "phantom_cluster" in codes[0]
     assert "phantom_cluster" not in codes[1]
+
+
+def test_a_right_map_is_not_said_to_be_wrong_where_only_the_largest_were_read() -> None:
+    """Large accounts lie farther from the mark than small ones; a check reads them first and may end half way."""
+    named, spoken = 0, 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        size = rng.normal(0, 1.3, 4000)
+        away = np.clip(8 * np.exp(rng.normal(0, 0.7, 4000) + 0.35 * size), 0.1, 49)
+        usd = np.exp(11 + size)
+        rows = [(("long", "short")[n % 2], float(away[n]), float(usd[n])) for n in np.argsort(-usd)]
+        read = int(np.searchsorted(np.cumsum(np.sort(usd)[::-1]), 0.5 * usd.sum()))
+        truth = map_of(rows[:read], open_interest_usd=float(usd.sum() / 2))
+        found = compare_maps(truth, [map_of(rows, model="right")])
+        assert found.conclusion is not None
+        spoken += found.conclusion.layer is not None
+        named += bool({one.code for one in found.models[0].diagnosis} & CHANGES)
+    assert spoken
+    assert not named
