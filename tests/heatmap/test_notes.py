@@ -55,6 +55,8 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
         "floor_pct": 1.5,
     },
     "not_compared": {"missing": (("binance:calibrated", "no candles"), ("hyperliquid:calibrated", "no fit"))},
+    "baselines_missing": {"missing": (("climatology", "no exact map"), ("persistence", "no candles"))},
+    "opened_at_mean": {"px": 81_004.0, "window_s": 259_200.0, "by_volume": True, "away": -0.0125},
     "not_ranked": {"label": "binance m1", "why": "no_record", "fit": "mine"},
     "open_interest_too_large": {"usd": 2e11},
     "scaled": {"scale": 1.25, "coordinate": "of-maximum", "here": 50.0, "reference": 40.0, "unlevered": 0.1},
