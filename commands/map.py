@@ -9,6 +9,7 @@ import typer
 from liqtruth.commands.grammar import App, Options
 from liqtruth.commands.options import (
     At,
+    Clusters,
     Coin,
     Weights,
     WidthBps,
@@ -136,6 +137,7 @@ def map_exact(
     out: MapOut,
     at: At = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -163,7 +165,7 @@ def map_exact(
             since=since,
             layer=layer,
         )
-    return export_map(drawn, out)
+    return export_map(drawn, out, clusters=clusters)
 
 
 def _as_before(
@@ -352,6 +354,7 @@ def map_model(
     window: Window = "30d",
     at: At = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
 ) -> None:
     """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
     from liqtruth.compare.modelled import modelled_map
@@ -373,7 +376,7 @@ def map_model(
             at=at,
             width_bps=width_bps,
         )
-    return export_map(drawn, out)
+    return export_map(drawn, out, clusters=clusters)
 
 
 @map_app.command("positions")

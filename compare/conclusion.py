@@ -241,7 +241,11 @@ def _against(found: Conclusion) -> str:
 
 
 def _at_best(found: Conclusion) -> str:
-    return "" if found.floor_pct is None else f" (a perfect model by about {found.floor_pct:.1f} %)"
+    if found.floor_pct is None:
+        return ""
+    perfect = f"a perfect model would be by about {found.floor_pct:.1f} %"
+    near = found.off_pct is not None and found.off_pct <= found.floor_pct
+    return f" ({'no further than chance alone: ' if near else ''}{perfect})"
 
 
 def _moment(at: datetime | None) -> str:

@@ -210,6 +210,11 @@ class HeatmapSeries:
 
         return series_figure(self)
 
+    def __repr__(self) -> str:
+        return (
+            f"<HeatmapSeries {self.coin} {self.venue} {self.model or self.source}, {len(self.times)} moments>"
+        )
+
     def _repr_html_(self) -> str:
         from liqtruth.heatmap.drawing.notebook import series_html
 

@@ -50,8 +50,8 @@ def test_on_the_venue_of_the_fit_the_map_has_bounds_everywhere_it_is_written(
 def test_on_another_venue_it_has_none_until_the_model_is_calibrated_there(run: Run, data_dir: Path) -> None:
     save(data_dir, fitted())
     shown = model(run, "okx")
-    assert "not levelled to okx" in shown
-    assert "no bounds: the model is not levelled to okx" in " ".join(shown.split())
+    assert "not calibrated to okx" in shown
+    assert "no bounds: the model is not calibrated to okx" in " ".join(shown.split())
     assert json.loads(model(run, "okx", "--json"))["bounds"] is None
     save(data_dir, fitted("calibrated-okx", kind="transferred", correction=correction_of("okx")))
     assert "80 % range" in model(run, "okx")

@@ -23,6 +23,7 @@ from liqtruth.compare.statistics.scores import (
     Gap,
     Judged,
     Scores,
+    gap_sentence,
 )
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import Coverage
@@ -179,6 +180,21 @@ class Divergence:
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
     baselines: tuple[BaselineResult, ...] = ()
+
+    @property
+    def of_given(self) -> list[str]:
+        """How each map that was given as a file stands, but for the one that the verdict is about: whoever asks of a
+        map wants to be told of it. Empty where no layer may speak."""
+        if self.conclusion is None or self.conclusion.layer is None:
+            return []
+        spoken = next((one for one in self.layers if one.layer == self.conclusion.layer), None)
+        lines = []
+        for at, result in enumerate(self.models):
+            label = result.summary.label
+            if result.summary.source == "imported" and label != self.conclusion.label:
+                gap = gap_sentence(result.gaps if spoken is None else spoken.models[at].gaps, label)
+                lines.append(f"{result.verdict[0].upper()}{result.verdict[1:]}. {gap}".strip())
+        return lines
 
     @property
     def caveat(self) -> str:

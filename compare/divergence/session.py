@@ -40,8 +40,12 @@ class Files:
     shift: bool = False
 
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
-        found = [read_map(path, coin=coin, mark=self.mark_px) for path in self.paths]
+        found = self.read(coin)
         return [shift(one, truth.mark_px) for one in found] if self.shift else found
+
+    def read(self, coin: str) -> list[Heatmap]:
+        """As the files have them; raises what `read_map` does."""
+        return [read_map(path, coin=coin, mark=self.mark_px) for path in self.paths]
 
 
 NO_FILES: Final = Files()

@@ -73,6 +73,8 @@ def _answer(divergence: Divergence, now: datetime | None) -> Panel:
     if divergence.synthetic:
         heading += " (SYNTHETIC MARKET)"
     body = Text(divergence.verdict, style="bold")
+    for line in divergence.of_given:
+        body.append(f"\n{line}", style="not bold")
     aged = as_of(divergence.as_of, now)
     beside = f", {SYNTHETIC_NOTE}" if divergence.synthetic else ""
     body.append(f"\n{aged}{beside}", style=f"not bold {STYLES[grade(divergence.as_of, now)]}")

@@ -171,7 +171,7 @@ def _check_values(marked: pl.DataFrame, name: str, chosen: Sequence[str]) -> Non
     there = marked[name].drop_nulls().unique().sort().to_list()
     for value in chosen:
         if marked.height and value not in there:
-            raise BadInput(f"no position has {name} {value!r}; there are {', '.join(there)}")
+            raise BadInput(f"no position has {name} {value!r}; known here: {', '.join(there)}")
 
 
 def _check_range(low_px: float, high_px: float) -> None:

@@ -192,7 +192,7 @@ def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) ->
     ("wanted", "reported"),
     [
         ({"size": "x"}, "no filter 'size'; there are leverage_band"),
-        ({"margin_mode": "isolate"}, "no position has margin_mode 'isolate'; there are cross, isolated"),
+        ({"margin_mode": "isolate"}, "no position has margin_mode 'isolate'; known here: cross, isolated"),
         ({"holder_share": (1.0, 0.1)}, "no range of shares"),
     ],
 )
