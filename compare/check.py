@@ -14,7 +14,7 @@ from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.session import Files, make_map
+from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -186,9 +186,11 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     if not maps:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
-    notes = [note("not_compared", missing=[one]) for one in lacking]
+    window = format_duration(timedelta(days=plan.days))
+    baselines, without = baseline_maps(view, coin, truth.as_of, window, plan.venues, (truth, *maps))
+    notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
     truth, drawn, within, _ = lined_up(truth, maps, crowd)
-    found = compare_maps(truth, drawn, crowd=within, notes=notes)
+    found = compare_maps(truth, drawn, crowd=within, notes=notes, baselines=baselines)
     return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
 
 

@@ -97,7 +97,8 @@ class Mirror {
     this.draw();
   }
 }
-document.addEventListener("DOMContentLoaded", () => {
+document.addEventListener("DOMContentLoaded", async () => {
+  await unpacked;
   const mirrors = [...document.querySelectorAll(".mirror")].map((place) => new Mirror(place));
   const draw = () => mirrors.forEach((one) => one.draw());
   draw();
