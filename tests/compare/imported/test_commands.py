@@ -72,7 +72,7 @@ def test_levels_that_another_provider_has_read_are_a_truth(run: Run, tmp_path: P
     assert noted["exact_of"] == {"provider": "0xarchive"}
     assert noted["not_in_buckets"] == {"usd": 5e5}
     assert noted["levels_of_total"]["share"] == pytest.approx(15 / 24)
-    assert [one["summary"]["label"] for one in found["models"]] == ["unknown coinank"]
+    assert [one["summary"]["label"] for one in found["models"]] == ["coinank"]
     shown = " ".join(run(*words).stdout.split())
     assert "model against hyperliquid 0xarchive" in shown
     assert "positions as 0xarchive has read them" in shown
@@ -162,7 +162,7 @@ def test_a_vendors_file_is_compared_like_any_map(run: Run, truth: str, tmp_path:
     path = written(tmp_path, layouts.coinglass_heatmap())
     found = json.loads(run("compare", "BTC", "--truth", truth, "--map", str(path), "--json").stdout)
     (model,) = found["models"]
-    assert model["summary"]["label"] == "unknown coinglass"
+    assert model["summary"]["label"] == "coinglass"
     assert model["summary"]["source"] == "imported"
     assert found["range_pct"] == pytest.approx(10.3, abs=0.2)
     assert {"cut_to_common", "unit_unknown"} <= {one["code"] for one in found["notes"]}
@@ -175,7 +175,7 @@ def test_the_terminal_shows_no_dollars_of_a_unit_that_is_not_known(
 ) -> None:
     path = written(tmp_path, layouts.coinglass_heatmap())
     shown = run("compare", "BTC", "--truth", truth, "--map", str(path)).stdout
-    (row,) = (line for line in shown.splitlines() if "unknown coinglass  2" in line)
+    (row,) = (line for line in shown.splitlines() if line.split()[:2] == ["coinglass", "2026-08-20"])
     assert "9M" in row
     assert "$" not in row
 
@@ -212,5 +212,5 @@ def test_the_report_of_a_vendors_map_is_a_page(run: Run, truth: str, tmp_path: P
     path, page = written(tmp_path, layouts.coinank_by_leverage()), tmp_path / "report.html"
     run("compare", "BTC", "--truth", truth, "--map", str(path), "-o", str(page))
     text = page.read_text()
-    assert "unknown coinank" in text
+    assert "coinank" in text
     assert "compared from -10" in text
