@@ -129,17 +129,22 @@ def check(
         if not offline:
             with watched() as watching:
                 gathered = gather(store, plan, endpoint, watching)
-        try:
-            checked = [check_coin(store, plan, coin) for coin in plan.coins]
-        except MissingData as error:
-            if not gathered.failed:
-                raise
-            raise SourceUnreachable(f"{'; '.join(gathered.failed)}; and {error}") from error
-    for line in gathered.describe():
-        say(line, err=True)
+        for line in gathered.describe():
+            say(line, err=True)
+        checked, missing = [], list[MissingData]()
+        for coin in plan.coins:
+            try:
+                checked.append(check_coin(store, plan, coin))
+            except MissingData as error:
+                missing.append(error)
+    if not checked and not gathered.failed:
+        raise missing[0]
+    lacking = [*gathered.failed, *map(str, missing)]
+    if not checked:
+        raise SourceUnreachable("; and ".join(lacking))
     answer(checked, out)
-    if gathered.failed:
-        raise PartlyRead(f"not all could be read: {'; '.join(gathered.failed)}")
+    if lacking:
+        raise PartlyRead(f"not all could be read: {'; '.join(lacking)}")
 
 
 def answer(checked: "Sequence[Checked]", out: Outputs) -> None:

@@ -39,13 +39,14 @@ class Files:
     mark_px: float | None = None
     shift: bool = False
 
+    def read(self, coin: str) -> list[Heatmap]:
+        """As the files have them, each once, however often it is named; raises what `read_map` does."""
+        return [read_map(path, coin=coin, mark=self.mark_px) for path in dict.fromkeys(self.paths)]
+
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
+        """As they are compared with this truth."""
         found = self.read(coin)
         return [shift(one, truth.mark_px) for one in found] if self.shift else found
-
-    def read(self, coin: str) -> list[Heatmap]:
-        """As the files have them; raises what `read_map` does."""
-        return [read_map(path, coin=coin, mark=self.mark_px) for path in self.paths]
 
 
 NO_FILES: Final = Files()
