@@ -16,6 +16,7 @@ from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import Files, make_map
 from liqtruth.compare.imported.overlap import lined_up
+from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -38,8 +39,8 @@ NAIVE: Final = "tiers"
 @dataclass(frozen=True)
 class CheckPlan:
     """What is checked and what it may take. `maps` are files, with the `mark_px` of those that state none, whose levels
-    `shift` sees from the truth's mark; `addresses` are lists of accounts beside those that are found; `venue_url`
-    stands in for the hosts of all venues."""
+    `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
+    beside those that are found; `venue_url` stands in for the hosts of all venues."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -51,6 +52,7 @@ class CheckPlan:
     addresses: Sequence[Path] = ()
     mark_px: float | None = None
     shift: bool = False
+    picture: PictureGiven | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _maps(
     store: Store, plan: CheckPlan, coin: str, truth: Heatmap
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps = Files(plan.maps, plan.mark_px, plan.shift).maps(coin, truth)
+    maps = Files(plan.maps, plan.mark_px, plan.shift, plan.picture).maps(coin, truth)
     lacking = []
     for spec in _models(store, plan.venues):
         try:

@@ -10,6 +10,7 @@ from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import lined_up, shift
 from liqtruth.compare.imported.read import names_file, read_map
+from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -28,15 +29,16 @@ FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VE
 
 @dataclass(frozen=True)
 class Files:
-    """Map files to compare, `FILE` or `FILE#NAME`: the price that splits sides where a file states none, and whether
-    their levels are to be seen from the truth's mark."""
+    """Map files to compare, `FILE` or `FILE#NAME`: the price that splits sides where a file states none, whether
+    their levels are to be seen from the truth's mark, and where things are in screenshots."""
 
     paths: Sequence[str] = ()
     mark_px: float | None = None
     shift: bool = False
+    picture: PictureGiven | None = None
 
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
-        found = [read_map(path, coin=coin, mark=self.mark_px) for path in self.paths]
+        found = [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in self.paths]
         return [shift(one, truth.mark_px) for one in found] if self.shift else found
 
 
