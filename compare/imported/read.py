@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -257,6 +257,10 @@ def given_of(
     """What a user states of a file."""
     mapping = parse_columns(columns) if isinstance(columns, str) or columns is None else dict(columns)
     if isinstance(picture, Mapping):
+        if unknown := set(picture) - {one.name for one in fields(PictureGiven)}:
+            raise VendorMapRefused(
+                f"a picture has prices, palette, column and bar, got {sorted(unknown)[0]!r}"
+            )
         lines = picture.get("prices", {})
         picture = PictureGiven(**{**picture, "prices": tuple(dict(lines).items())})
     moment = None if as_of is None else moment_of(as_of)
