@@ -78,8 +78,8 @@ class Ledger:
         say("\nall seeds")
         for wanted, found in self.rows.items():
             figures = ", ".join(f"{figure:.2f}" for figure, _ in found)
-            held = sum(holds for _, holds in found)
-            say(f"  {wanted}: {figures} - {as_verdict(held == len(found))} ({held} of {len(found)})")
+            holding = sum(holds for _, holds in found)
+            say(f"  {wanted}: {figures} - {as_verdict(holding == len(found))} ({holding} of {len(found)})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,22 +194,22 @@ def judge(split: str, found: SideFindings, cells: Cells, ledger: Ledger) -> None
 
 def judge_leverage(pairs: Sequence[Sample], pooled: PooledFit, ledger: Ledger) -> None:
     """Of the crowd's mass within reach, what the pooled fit on all pairs draws per band against exact entries."""
-    prior, held = leverage_model_named(), []
+    prior, inside = leverage_model_named(), []
     say(f"  leverage of what stands, in open interest ({pooled.fitted_.coordinate}): drawn [95 %], measured")
     for side in SIDES:
         spread = spread_of(pooled.fitted_.of(side), coins_of(pairs), seed=0)
         for band in implied_leverage(pairs, pooled.fitted_, side, prior, spread):
             if band.band in JUDGED_BANDS:
-                held.append(bool(band.inside))
+                inside.append(bool(band.inside))
                 say(
                     f"    {side:<6}{band.band:<7} {band.drawn:.4f} [{known(band.low):.4f}, {known(band.high):.4f}], "
                     f"{known(band.measured):.4f} - {'inside' if band.inside else 'outside'}"
                 )
     ledger.note(
         "measured leverage shares inside their 95 % intervals",
-        float(np.mean(held)),
-        all(held),
-        f"{sum(held)} of {len(held)}",
+        float(np.mean(inside)),
+        all(inside),
+        f"{sum(inside)} of {len(inside)}",
     )
 
 
@@ -253,15 +253,17 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told.add_argument("seeds", type=int, nargs="*", default=list(SEEDS))
-    told.add_argument("--accounts", type=int, default=ACCOUNTS)
-    told.add_argument("--days", type=int, default=DAYS)
-    told.add_argument(
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("seeds", type=int, nargs="*", default=list(SEEDS))
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument(
         "--gate", type=float, default=GATE, help="effective positions of a side of the crowd's map"
     )
-    told.add_argument("--keep", type=Path, help="folder that keeps the pairs of a seed")
-    asked = told.parse_args()
+    parser.add_argument("--keep", type=Path, help="folder that keeps the pairs of a seed")
+    asked = parser.parse_args()
     ledger = Ledger()
     for seed in asked.seeds:
         run_seed(seed, pairs_kept(seed, asked.accounts, asked.days, asked.keep), asked.gate, ledger)

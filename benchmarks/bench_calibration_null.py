@@ -57,7 +57,7 @@ HELD_H: Final = 40.0
 MEDIAN_OF_HIGHEST, SPREAD = 0.35, 0.7
 """Log-normal leverage of what is opened, in parts of the coin's highest."""
 NOWHERE: Final = 0.3
-"""Part of what is held that no price liquidates."""
+"""Part of open positions that no price liquidates."""
 HOLDERS: Final = 400
 RENEWED_PER_DAY: Final = 0.15
 MEDIAN_AWAY, AWAY_SPREAD = 0.18, 0.8
@@ -137,12 +137,12 @@ def _market(
     by_coin = []
     for coin, highest in COINS.items():
         path, brackets = Hours.of(rng), _brackets(coin, highest)
-        held = holdings_on(path, hours, highest)
+        holdings_then = holdings_on(path, hours, highest)
         by_coin.append(
             [
                 sample_of(coin, path.until(hour), venue_named("hyperliquid"), positions, PRIOR, brackets,
                         coordinates=COORDINATES)
-                for hour, positions in zip(hours, held, strict=True)
+                for hour, positions in zip(hours, holdings_then, strict=True)
             ]
         )  # fmt: skip
     return [pair for day in zip(*by_coin, strict=True) for pair in day]
@@ -218,9 +218,9 @@ def _moved(pairs: Sequence[Sample], days: IntArray, steps: IntArray) -> list[Sam
 def _with_positions(pair: Sample, other: Sample) -> Sample:
     """At the distances from the mark at which they are on the other pair."""
     for side in SIDES:
-        held: Holdings = other.of(side).holdings
+        holdings: Holdings = other.of(side).holdings
         scale = pair.mark_px / other.mark_px
-        moved = replace(held, px=held.px * scale, entry_px=held.entry_px * scale)
+        moved = replace(holdings, px=holdings.px * scale, entry_px=holdings.entry_px * scale)
         pair = replace(pair, **{side: replace(pair.of(side), holdings=moved)})
     return pair
 
@@ -234,10 +234,10 @@ class Tally:
     lows: list[list[float]] = field(default_factory=list)
 
     def add(self, found: SplitFindings) -> None:
-        told = [found.main("crowd").gain(rival) for rival in RIVALS]
+        gains = [found.main("crowd").gain(rival) for rival in RIVALS]
         self.claims.append(bool(found.skill))
-        self.gains.append([np.nan if one is None else one.gain for one in told])
-        self.lows.append([np.nan if one is None or one.low is None else one.low for one in told])
+        self.gains.append([np.nan if one is None else one.gain for one in gains])
+        self.lows.append([np.nan if one is None or one.low is None else one.low for one in gains])
 
     def text(self) -> str:
         alone = (np.array(self.lows) > 0).sum(axis=0)
@@ -273,9 +273,9 @@ def as_rate(claims: Sequence[bool]) -> str:
     """The rate and, by Clopper and Pearson, what it is at most with 95 % confidence."""
     from scipy.stats import beta
 
-    held, count = sum(claims), len(claims)
-    most = 1.0 if held == count else float(beta.ppf(0.95, held + 1, count - held))
-    return f"{held} of {count} ({held / count:.1%}, at most {most:.1%})"
+    claimed, count = sum(claims), len(claims)
+    most = 1.0 if claimed == count else float(beta.ppf(0.95, claimed + 1, count - claimed))
+    return f"{claimed} of {count} ({claimed / count:.1%}, at most {most:.1%})"
 
 
 def say(line: str) -> None:
@@ -284,10 +284,12 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told.add_argument("markets", nargs="*", default=list(MARKETS), help=f"of {', '.join(MARKETS)}")
-    told.add_argument("--seeds", type=int, default=100)
-    asked = told.parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("markets", nargs="*", default=list(MARKETS), help=f"of {', '.join(MARKETS)}")
+    parser.add_argument("--seeds", type=int, default=100)
+    asked = parser.parse_args()
     for name in asked.markets:
         run_market(name, asked.seeds)
 

@@ -76,13 +76,13 @@ def answer(rng: np.random.Generator) -> dict[str, Any]:
         "totalRawUsd": f"{rng.normal(0, 1e5):.6f}",
         "totalMarginUsed": f"{rng.lognormal(8, 2):.6f}",
     }
-    held = [{"type": "oneWay", "position": position(rng)} for _ in range(1 + rng.poisson(3))]
+    positions = [{"type": "oneWay", "position": position(rng)} for _ in range(1 + rng.poisson(3))]
     return {
         "marginSummary": summary,
         "crossMarginSummary": summary,
         "crossMaintenanceMarginUsed": f"{rng.lognormal(5, 2):.6f}",
         "withdrawable": "0.0",
-        "assetPositions": held,
+        "assetPositions": positions,
         "time": TIME_MS,
     }
 
@@ -126,26 +126,26 @@ def looped(answers: list[bytes]) -> pl.DataFrame:
         state = json.loads(raw)
         as_of = datetime.fromtimestamp(state["time"] / 1000, UTC)
         for entry in state["assetPositions"]:
-            held = entry["position"]
-            szi, value, px = float(held["szi"]), float(held["positionValue"]), held["liquidationPx"]
-            raw_usd = held["leverage"].get("rawUsd")
+            own = entry["position"]
+            szi, value, px = float(own["szi"]), float(own["positionValue"]), own["liquidationPx"]
+            raw_usd = own["leverage"].get("rawUsd")
             rows.append(
                 {
                     "address": f"0x{number:040x}",
                     "dex": "",
-                    "coin": held["coin"],
+                    "coin": own["coin"],
                     "szi": szi,
-                    "entry_px": float(held["entryPx"]),
+                    "entry_px": float(own["entryPx"]),
                     "mark_px": value / abs(szi) if value > 0 else None,
                     "notional_usd": value,
-                    "margin_mode": held["leverage"]["type"],
-                    "leverage": float(held["leverage"]["value"]),
-                    "max_leverage": float(held["maxLeverage"]),
-                    "margin_used_usd": float(held["marginUsed"]),
+                    "margin_mode": own["leverage"]["type"],
+                    "leverage": float(own["leverage"]["value"]),
+                    "max_leverage": float(own["maxLeverage"]),
+                    "margin_used_usd": float(own["marginUsed"]),
                     "isolated_raw_usd": None if raw_usd is None else float(raw_usd),
                     "account_value_usd": float(state["crossMarginSummary"]["accountValue"]),
                     "cross_maintenance_usd": float(state["crossMaintenanceMarginUsed"]),
-                    "unrealized_pnl_usd": float(held["unrealizedPnl"]),
+                    "unrealized_pnl_usd": float(own["unrealizedPnl"]),
                     "liq_px_exchange": None if px is None else float(px),
                     "exchange_read": True,
                     "as_of": as_of,

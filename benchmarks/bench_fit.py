@@ -125,10 +125,10 @@ def looped(pairs: list[Sample]) -> FloatArray:
 def _solution(matrix: FloatArray, right: FloatArray, prior: FloatArray) -> FloatArray:
     classes, nodes = prior.shape
     bend = np.diff(np.eye(nodes), n=2, axis=0)
-    held = np.kron(np.eye(classes), BEND**2 * bend.T @ bend + RIDGE**2 * np.eye(nodes)) * matrix.trace()
-    held /= len(matrix)
-    upper = cholesky(matrix + held)
-    weight = nnls(upper, solve_triangular(upper, right + held @ prior.ravel(), trans="T"))[0]
+    penalty = np.kron(np.eye(classes), BEND**2 * bend.T @ bend + RIDGE**2 * np.eye(nodes)) * matrix.trace()
+    penalty /= len(matrix)
+    upper = cholesky(matrix + penalty)
+    weight = nnls(upper, solve_triangular(upper, right + penalty @ prior.ravel(), trans="T"))[0]
     assert weight.sum() <= 1.0, "the loop leaves the bound on the sum out"
     return np.asarray(weight)
 

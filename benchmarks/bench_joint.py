@@ -97,8 +97,8 @@ def accounts(positions: pl.DataFrame) -> list[tuple[str, float, list[Leg]]]:
     ).rows()
     tiers = {f"C{n}": tiers_of(n)[1] for n in range(COINS)}
     found = []
-    for address, held in groupby(rows, key=lambda row: row[0]):
-        own = list(held)
+    for address, group in groupby(rows, key=lambda row: row[0]):
+        own = list(group)
         legs = [
             (usd, 1.0 if szi > 0 else -1.0, BETAS.get(coin, 1.0), tiers[coin]) for _, _, usd, szi, coin in own
         ]

@@ -99,8 +99,8 @@ def run(server: SandboxServer, folder: Path, speed: float, wall_s: float) -> int
         [sys.executable, "-m", "benchmarks.bench_long_feed_watch", *words], stdout=subprocess.PIPE, text=True
     )
     memory, busiest = followed(child, server, ROUND_S / speed)
-    told, _ = child.communicate()
-    echo(told, nl=False)
+    shown, _ = child.communicate()
+    echo(shown, nl=False)
     echo(f"ended with {child.returncode} after {server.now - server.market.spec.ends} of the market's time")
     echo(f"misbehaved {server.misbehaviour.met.total()} times, dropped {server.faults.met.get('drop', 0)}:")
     echo("  " + ", ".join(f"{count} {kind}" for kind, count in sorted(server.misbehaviour.met.items())))

@@ -44,7 +44,7 @@ SPENT_PER_MINUTE = 9_600
 FLAT = 0.05
 WARM_UP = 0.25
 HONEST = 0.05
-"""Coverage of the whole market may be told this much too high: who closed a position since it was read still counts,
+"""Coverage of the whole market may be stated this much too high: who closed a position since it was read still counts,
 and a second of reading is minutes of the market here."""
 
 
@@ -53,7 +53,7 @@ class Seen:
     """What was measured while the watch ran."""
 
     rss_mb: list[float] = field(default_factory=list)
-    told: list[float] = field(default_factory=list)
+    stated: list[float] = field(default_factory=list)
     highest: list[float] = field(default_factory=list)
     right: list[float] = field(default_factory=list)
     deaths: int = 0
@@ -95,21 +95,25 @@ def rss_mb(process: int) -> float:
 
 
 def look(store: Store, server: SandboxServer, seen: Seen) -> None:
-    """Coverage as it is told (of the whole market, and the most of any coin and side), and the share of true notional
+    """Coverage as it is stated (of the whole market, and the most of any coin and side), and the share of true notional
     that is known rightly."""
     truth = server.true_positions()
     known = positions_as_of(store)
     if known.is_empty():
         return
-    told = coverage_of(store, known)
-    shares = [share for coin in told for share in (coin.long_share, coin.short_share) if share is not None]
-    held = truth.select("address", "coin", "szi", usd=pl.col("szi").abs() * pl.col("mark_px"))
-    both = held.join(known.select("address", "coin", read="szi"), on=["address", "coin"], how="left")
+    coverage = coverage_of(store, known)
+    shares = [
+        share for coin in coverage for share in (coin.long_share, coin.short_share) if share is not None
+    ]
+    open_positions = truth.select("address", "coin", "szi", usd=pl.col("szi").abs() * pl.col("mark_px"))
+    both = open_positions.join(
+        known.select("address", "coin", read="szi"), on=["address", "coin"], how="left"
+    )
     right = ((pl.col("read") / pl.col("szi") - 1).abs() < 0.01).fill_null(False)
     usd = both.select(right=pl.col("usd").filter(right).sum(), total=pl.col("usd").sum()).row(0)
     seen.highest.append(max(shares, default=0.0))
-    known_usd = sum(coin.long_usd + coin.short_usd for coin in told if coin.open_interest_usd)
-    seen.told.append(known_usd / (2 * sum(coin.open_interest_usd or 0.0 for coin in told)))
+    known_usd = sum(coin.long_usd + coin.short_usd for coin in coverage if coin.open_interest_usd)
+    seen.stated.append(known_usd / (2 * sum(coin.open_interest_usd or 0.0 for coin in coverage)))
     seen.right.append(usd[0] / usd[1])
 
 
@@ -173,26 +177,28 @@ def main() -> int:
     asked.add_argument("--accounts", type=int, default=300)
     asked.add_argument("--seed", type=int, default=7)
     asked.add_argument("--child", nargs=3, metavar=("URL", "FOLDER", "FACTOR"))
-    told = asked.parse_args()
-    if told.child:
-        watch(told.child[0], told.child[1], float(told.child[2]))
+    options = asked.parse_args()
+    if options.child:
+        watch(options.child[0], options.child[1], float(options.child[2]))
         return 0
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # clients that hang up are what is meant here
-    seen, server = measure(told.hours, told.minutes, told.share, told.accounts, told.seed)
+    seen, server = measure(options.hours, options.minutes, options.share, options.accounts, options.seed)
     earned = server.count_429 - sum(server.faults.met.get(kind, 0) for kind in ("429", "odd_retry_after"))
     holds = {
         f"deaths: {seen.deaths}, exit {seen.code} within {seen.end_s:.1f} s": not seen.deaths
         and not seen.code,
         f"memory: {seen.rss_mb[-1]:.0f} MB, {100 * seen.growth:+.1f} % since the warm-up": seen.growth < FLAT,
         f"answers of 429 that were earned: {earned}": earned == 0,
-        f"coverage told: {100 * min(seen.told, default=0):.1f} to {100 * max(seen.told, default=0):.1f} % of open "
-        f"interest (of one coin and side at most {100 * max(seen.highest, default=0):.1f} %)": bool(seen.told)
-        and max(seen.told) < 1 + HONEST,
+        f"coverage: {100 * min(seen.stated, default=0):.1f} to {100 * max(seen.stated, default=0):.1f} % of open "
+        f"interest (of one coin and side at most {100 * max(seen.highest, default=0):.1f} %)": bool(
+            seen.stated
+        )
+        and max(seen.stated) < 1 + HONEST,
         f"known to within 1 %: {100 * min(seen.right[1:], default=0):.1f} % of notional at the least, "
         f"{100 * seen.right[-1]:.1f} % at the end": True,
     }
-    for said, is_so in holds.items():
-        say(f"{'holds' if is_so else 'FAILS'}  {said}")
+    for statement, is_so in holds.items():
+        say(f"{'holds' if is_so else 'FAILS'}  {statement}")
     return 0 if all(holds.values()) else 1
 
 

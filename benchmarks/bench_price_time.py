@@ -28,8 +28,8 @@ def market() -> Bars:
     opened = np.append(close[0], close[:-1])
     high = np.maximum(opened, close) * np.exp(np.abs(rng.normal(0, 0.0005, count)))
     low = np.minimum(opened, close) * np.exp(-np.abs(rng.normal(0, 0.0005, count)))
-    held = 80_000 * np.exp(np.cumsum(rng.normal(0, 0.002, count + 1)))
-    return Bars(high, low, close, held, volume=rng.lognormal(6, 1, count))
+    open_interest = 80_000 * np.exp(np.cumsum(rng.normal(0, 0.002, count + 1)))
+    return Bars(high, low, close, open_interest, volume=rng.lognormal(6, 1, count))
 
 
 BARS: Final = market()

@@ -48,11 +48,11 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True)
 class Ratio:
-    """Modelled over true on one side of one seed: logarithm, that of the source, and the 80 % error that is told."""
+    """Modelled over true on one side of one seed: logarithm, that of the source, and the 80 % error that is stated."""
 
     log: float
     log_of_source: float
-    told: float
+    stated: float
 
     @property
     def holds(self) -> bool:
@@ -60,8 +60,8 @@ class Ratio:
 
     @property
     def is_reported(self) -> bool:
-        """Whether what is not the source's own error lies within the interval that is told."""
-        return abs(self.log - self.log_of_source) <= self.told
+        """Whether what is not the source's own error lies within the stated interval."""
+        return abs(self.log - self.log_of_source) <= self.stated
 
 
 Case = tuple[str, float, str]
@@ -71,11 +71,11 @@ Ratios = dict[tuple[str, str, float, str], list[Ratio]]
 
 
 def observed_on(venue: ShiftedVenue, coin: str, coverage: float) -> Liquidations:
-    told, first_ms = venue.told(coverage, coin), int(venue.series(coin).start.timestamp() * 1000)
+    reported, first_ms = venue.reported(coverage, coin), int(venue.series(coin).start.timestamp() * 1000)
     return Liquidations(
         coin=coin,
-        long=side_of(told, "long"),
-        short=side_of(told, "short"),
+        long=side_of(reported, "long"),
+        short=side_of(reported, "short"),
         spans_ms=np.array([[first_ms + day * DAY_MS for day in OBSERVED_DAYS]]),
         synthetic=True,
     )
@@ -155,8 +155,10 @@ def told_error(done: Transferred | None, side: str, reach_pct: float) -> float:
 def ways(venue: ShiftedVenue, model: LeverageModel, reference: Sample) -> dict[str, Transferred | None]:
     """Transfers by how they were made; null: none."""
 
-    def over(coverage: float, held: Sample | None = reference) -> Transferred:
-        return carried_over(model, sample(venue, model, coverage), held, coverage=coverage, name="carried")
+    def over(coverage: float, reference_sample: Sample | None = reference) -> Transferred:
+        return carried_over(
+            model, sample(venue, model, coverage), reference_sample, coverage=coverage, name="carried"
+        )
 
     return {
         "as fitted": None,
@@ -169,7 +171,7 @@ def ways(venue: ShiftedVenue, model: LeverageModel, reference: Sample) -> dict[s
 def print_pooled(pooled: Ratios, seeds: tuple[int, ...]) -> None:
     say(
         f"seeds {seeds}: modelled over true, geometric mean; how many lie within 30 %; mean |log|; and how many lie "
-        "within the 80 % interval that is told, the source's own error divided out"
+        "within the 80 % stated interval, the source's own error divided out"
     )
     for layer in LAYERS:
         for reach in REACHES_PCT:
@@ -182,9 +184,9 @@ def print_pooled(pooled: Ratios, seeds: tuple[int, ...]) -> None:
 
 def as_text(ratios: list[Ratio]) -> str:
     logs = np.array([one.log for one in ratios])
-    held = f"{np.exp(logs.mean()):.2f}  {sum(one.holds for one in ratios)} of {logs.size}  {np.abs(logs).mean():.2f}"
-    told = sum(one.is_reported for one in ratios if one.told)
-    return f"{held}  {told} of {logs.size}" if any(one.told for one in ratios) else held
+    line = f"{np.exp(logs.mean()):.2f}  {sum(one.holds for one in ratios)} of {logs.size}  {np.abs(logs).mean():.2f}"
+    within = sum(one.is_reported for one in ratios if one.stated)
+    return f"{line}  {within} of {logs.size}" if any(one.stated for one in ratios) else line
 
 
 def say(line: str) -> None:

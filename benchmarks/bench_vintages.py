@@ -32,9 +32,9 @@ def market(request: pytest.FixtureRequest) -> tuple[Bars, int]:
     scale = math.sqrt(step_s / 300)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.0015 * scale, count)))
     before = np.append(100.0, close[:-1])
-    held = 1e5 * np.exp(np.cumsum(rng.normal(0, 0.001 * scale, count + 1)))
+    open_interest = 1e5 * np.exp(np.cumsum(rng.normal(0, 0.001 * scale, count + 1)))
     high, low = np.maximum(before, close) * 1.0005, np.minimum(before, close) * 0.9995
-    return Bars(high, low, close, held, rng.lognormal(5, 1, count)), step_s
+    return Bars(high, low, close, open_interest, rng.lognormal(5, 1, count)), step_s
 
 
 def turned(bars: Bars, step_s: int) -> Lots:

@@ -1,9 +1,9 @@
-"""Every machine-readable output of the command line, recorded, and two such recordings held against each other.
+"""Every machine-readable output of the command line, recorded, and two such recordings compared.
 
 For a change that must change nothing. `build` makes stored markets and a node's state (synthetic) once; `record` runs
 `outputs_commands.txt` and the commands of `../shared/cases` through any `liqtruth`, and keeps exit code, stdout and
 written files of each; `compare` ends 1 where two recordings differ. Inputs that others recorded are read from
-`../shared`. Pages and pictures are not looked at, and of what is told on stderr only the reason of a failure.
+`../shared`. Pages and pictures are not looked at, and of stderr only the reason of a failure.
 
     python benchmarks/outputs.py build INPUTS
     python benchmarks/outputs.py record BEFORE --inputs INPUTS --liqtruth OLD/.venv/bin/liqtruth
@@ -61,8 +61,8 @@ def build(folder: Path) -> None:
                 test_calibration_lake.stored_reading(store, series, bar)
         brackets = stored_brackets(store, venue_named("hyperliquid"), coin, series.as_of)
         model = transferred_markets.fitted_model()
-        told = transferred_markets.liquidated(series, model, brackets, (0.4, 0.0, 0.0), seed=1)
-        transferred_markets.store_liquidations(store, "hyperliquid", told)
+        reported = transferred_markets.liquidated(series, model, brackets, (0.4, 0.0, 0.0), seed=1)
+        transferred_markets.store_liquidations(store, "hyperliquid", reported)
         transferred_markets.store_listening(store, "hyperliquid", series.start, series.as_of)
         transferred_markets.store_market(store, "bybit", random_series(2), (-0.2, 0.0, 0.0), seed=2)
     with Store.open(Settings(data_dir=folder / "scored")) as store:
@@ -91,10 +91,10 @@ class Group:
         self.written()
         for line in self.lines:
             first, *others = line.split(" | ")
-            done = told = self.called(first)
+            done = first_done = self.called(first)
             while done.returncode == 2 and others:
                 done = self.called(others.pop(0))
-            self.keep(first, told if done.returncode == 2 else done)
+            self.keep(first, first_done if done.returncode == 2 else done)
         data = self.place / "data"
         for path in (path for pattern in STORED for path in data.glob(pattern)):
             target = self.kept / "stored" / path.relative_to(data)
@@ -102,7 +102,7 @@ class Group:
             shutil.copyfile(path, target)
 
     def called(self, command: str) -> "subprocess.CompletedProcess[str]":
-        """Paths are relative, so that none of the machine is told; the real exchange is out of reach."""
+        """Paths are relative, so that none of the machine is in them; the real exchange is out of reach."""
         line = [str(self.liqtruth), "--data-dir", "data", *shlex.split(filled(command, self.words))]
         env = {name: value for name, value in os.environ.items() if not name.startswith("LIQTRUTH_")}
         env |= {"LIQTRUTH_HYPERLIQUID_URL": self.words["url"]}
@@ -207,7 +207,7 @@ def served(liqtruth: Path, work: Path) -> Iterator[tuple[str, Path]]:
         assert process.stdout is not None
         try:
             url = next(
-                (re.search(r"http://127[\d.:]+", told) for told in process.stdout if "/info" in told), None
+                (re.search(r"http://127[\d.:]+", line) for line in process.stdout if "/info" in line), None
             )
             if url is None:
                 raise SystemExit("the synthetic exchange ended before it announced itself")

@@ -46,14 +46,14 @@ class Found:
 
 
 def compare(old: Path, new: Path, renames: Mapping[str, str]) -> bool:
-    """Whether both recordings say the same; every file that differs is told on stdout."""
+    """Whether both recordings say the same; every file that differs is named on stdout."""
     names = sorted({path.relative_to(one) for one in (old, new) for path in one.rglob("*") if path.is_file()})
     total, files = Found(), 0
     for name in names:
         before, found = len(total.lines), total
         if (old / name).exists() and (new / name).exists():
-            told = (old / name).parent / "command.txt"
-            command = told.read_text().strip() if told.exists() else "stored"
+            command_file = (old / name).parent / "command.txt"
+            command = command_file.read_text().strip() if command_file.exists() else "stored"
             differ(renamed(read(old / name), renames), read(new / name), "", command, found)
         else:
             found.lines.append(f"only in {old if (old / name).exists() else new}")
@@ -75,8 +75,8 @@ def read(path: Path) -> Any:
     if path.suffix == ".parquet":
         return table(pl.read_parquet(path), pl.read_parquet_metadata(path).get("liqtruth", ""))
     if path.suffix == ".csv" or path.with_name("command.txt").read_text().strip().endswith("--csv"):
-        told = path.read_text()
-        header, _, rest = told.partition("\n") if told.startswith("#") else ("", "", told)
+        text = path.read_text()
+        header, _, rest = text.partition("\n") if text.startswith("#") else ("", "", text)
         frame = pl.read_csv(rest.encode(), infer_schema_length=None) if rest.strip() else pl.DataFrame()
         return table(frame, header.removeprefix("#"))
     return path.read_text().splitlines()

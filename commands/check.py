@@ -215,6 +215,8 @@ def series_line(report: "FetchReport") -> str:
 
 def seen(sight: "Sight") -> str:
     """How far the reading is: an unseen rest of 20 % can change any share of its side by 20 points at most."""
+    from liqtruth.heatmap.text import counted
+
     parts = []
     for coin in sight.coins:
         share = sight.share(coin)
@@ -226,4 +228,4 @@ def seen(sight: "Sight") -> str:
             f"{coin}: longs {100 * share.long:.0f} %, shorts {100 * share.short:.0f} % of open interest seen, "
             f"shares within ±{rest.long:.0f}/{rest.short:.0f} points"
         )
-    return f"{sight.accounts:,} accounts; " + "; ".join(parts)
+    return f"{counted(sight.accounts, 'account')}; " + "; ".join(parts)

@@ -156,11 +156,12 @@ def compare(store: "Store", plan: "CheckPlan", coin: str, directory: Path) -> No
     """The exact map against the vendor's and against models of both venues: the answer, and the report."""
     from liqtruth.compare import check
     from liqtruth.heatmap.drawing.figure import write_html
+    from liqtruth.indexer.maps.exact import exact_map
 
     with progress("comparing", 2) as advance:
         checked = check.check_coin(store, plan, coin)
         advance(1)
-        write_html(checked.comparison.truth_map, directory / "map.html")
+        write_html(exact_map(store.view(), coin), directory / "map.html")
     say(f"wrote {directory / 'map.html'}", err=True)
     divergence = checked.comparison.divergence
     answer([checked], Outputs((Target("html", str(directory / "report.html")),)))

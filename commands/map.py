@@ -7,7 +7,17 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import At, Coin, Weights, WidthBps, Window, length_option, opened_store
+from liqtruth.commands.options import (
+    At,
+    Clusters,
+    Coin,
+    Weights,
+    WidthBps,
+    Window,
+    length_option,
+    opened_store,
+    time_option,
+)
 from liqtruth.commands.output import export_frame, export_map, export_series, flattened
 from liqtruth.commands.targets import MapOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
@@ -32,6 +42,9 @@ def only(help: str) -> Any:
     return typer.Option(metavar="A[,B]", help=help)
 
 
+Since = Annotated[Any, time_option("--since", help="Only what opened after this moment.", heading="Filters")]
+
+
 @dataclass(frozen=True)
 class FilterOptions(Options):
     """Which positions are on an exact map."""
@@ -46,7 +59,10 @@ class FilterOptions(Options):
     account_size: Annotated[str | None, only("Only <100k, 100k-1M, 1M-10M or >10M.")] = None
     age_band: Annotated[str | None, only("Only readings <1h, 1-4h, 4-24h, 1-7d or >7d old.")] = None
     position_age: Annotated[
-        str | None, only("Only positions first seen <4h, 4-24h, 1-7d or >7d ago, or unknown.")
+        str | None,
+        only(
+            "Only positions first seen <4h, 4-24h, 1-7d, >7d or any other length ago (<90m, 4h-2d), or unknown."
+        ),
     ] = None
     holder_share: Annotated[
         Any,
@@ -76,10 +92,12 @@ class PartOptions(Options):
     age: Annotated[
         str | None,
         typer.Option(
-            metavar="BAND[,BAND]",
-            help="Only what opened <4h, 4-24h, 1-7d or >7d ago; in a history also fresh (under a day) or stale.",
+            metavar="AGE[,AGE]",
+            help="Only what opened so long ago: <4h, 4-24h, 1-7d, >7d, fresh (under a day), stale, or any other such "
+            "as <90m or 4h-2d.",
         ),
     ] = None
+    since: Since = None
 
 
 Hidden = Annotated[str | None, typer.Option(hidden=True)]
@@ -119,6 +137,7 @@ def map_exact(
     out: MapOut,
     at: At = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -127,12 +146,13 @@ def map_exact(
             help="Only the crowd (each position with at most 0.3 % of open interest) or what whales hold above it.",
         ),
     ] = None,
+    since: Since = None,
 ) -> None:
     """Draw the exact heatmap of a coin: actual positions at their actual liquidation prices."""
     from liqtruth.indexer.maps.views import exact_view
 
     if old.asked():
-        whole = not (filters.values() or filters.holder_share or layer)
+        whole = not (filters.values() or filters.holder_share or layer or since)
         return _as_before(old, whole, coin, at, width_bps, out)
     with opened_store() as store:
         drawn = exact_view(
@@ -142,9 +162,10 @@ def map_exact(
             width_bps,
             filters=filters.values(),
             holder_share=filters.holder_share,
+            since=since,
             layer=layer,
         )
-    return export_map(drawn, out)
+    return export_map(drawn, out, clusters=clusters)
 
 
 def _as_before(
@@ -159,7 +180,14 @@ def _as_before(
     say_moved(f"map exact --{OLD_FLAGS[name]}", f"map {name}")
     if name == "history":
         return map_history(
-            coin, PartOptions(), out, last=old.series, step=old.step, at=at, width_bps=width_bps
+            coin,
+            PartOptions(),
+            FilterOptions(),
+            out,
+            last=old.series,
+            step=old.step,
+            at=at,
+            width_bps=width_bps,
         )
     if name == "joint":
         return map_joint(coin, out, old.joint or "parallel", old.betas, at, width_bps)
@@ -214,6 +242,7 @@ def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 
 def map_history(
     coin: Coin,
     part: Part,
+    filters: Filters,
     out: MapOut,
     last: Annotated[timedelta, length_option("--last", help="How far back, e.g. 48h or 7d.")] = "7d",  # type: ignore[assignment]
     step: Annotated[
@@ -222,12 +251,17 @@ def map_history(
     model: Annotated[
         str,
         typer.Option(
-            help="exact, or calibrated, vintages, tiers or bell of one exchange.", rich_help_panel="Model"
+            help="exact, or calibrated, vintages, tiers or bell of one exchange or several.",
+            rich_help_panel="Model",
         ),
     ] = EXACT,
     venue: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Exchange of a modelled history.", rich_help_panel="Model"),
+        typer.Option(
+            metavar="NAME[,NAME]|all",
+            help="Exchanges of a modelled history, added up; all: every one stored.",
+            rich_help_panel="Model",
+        ),
     ] = "binance",
     at: At = None,
     width_bps: WidthBps = 10.0,
@@ -237,21 +271,60 @@ def map_history(
         if model == EXACT:
             from liqtruth.indexer.maps.views import exact_history
 
-            _refuse_part(part)
-            found = exact_history(store, coin, last, step, at, width_bps)
+            found = exact_history(
+                store,
+                coin,
+                last,
+                step,
+                at,
+                width_bps,
+                filters=exact_filters(part, filters),
+                holder_share=filters.holder_share,
+                since=part.since,
+            )
         else:
             from liqtruth.estimator.over_time.price_time import model_series
 
-            chosen: dict[str, Any] = {"weights": part.weights, "leverage": flattened(part.leverage)}
-            found = model_series(store, coin, venue, model, last, step, **chosen, age=part.age, at=at)
+            _refuse_filters(filters)
+            found = model_series(
+                store,
+                coin,
+                venue,
+                model,
+                last,
+                step,
+                weights=part.weights,
+                leverage=flattened(part.leverage),
+                age=part.age,
+                since=part.since,
+                at=at,
+            )
     export_series(found, out)
 
 
-def _refuse_part(part: PartOptions) -> None:
+def exact_filters(part: PartOptions, filters: FilterOptions) -> dict[str, list[str]]:
+    """Filters of an exact history: `--age` is the time since a position was first seen."""
     from liqtruth.heatmap.errors import BadInput
 
-    if given := [f"--{name}" for name, value in vars(part).items() if value]:
-        raise BadInput(f"{given[0]} must come with a model: give --model, or leave it out for exact maps")
+    for name in ("weights", "leverage"):
+        if getattr(part, name):
+            instead = ", or --leverage-band for exact maps" if name == "leverage" else ""
+            raise BadInput(
+                f"--{name} must come with a model: give --model{instead}, or leave it out for exact maps"
+            )
+    found = filters.values()
+    if part.age and filters.position_age:
+        raise BadInput("--age and --position-age are the same of exact maps: give one of them")
+    return {**found, "position_age": split_names(part.age)} if part.age else found
+
+
+def _refuse_filters(filters: FilterOptions) -> None:
+    from liqtruth.heatmap.errors import BadInput
+
+    if given := [name.replace("_", "-") for name, value in vars(filters).items() if value]:
+        raise BadInput(
+            f"--{given[0]} must come with exact maps, got it with --model: take --leverage, --age or --since"
+        )
 
 
 @map_app.command("model")
@@ -273,20 +346,22 @@ def map_model(
         typer.Option(
             help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
             "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
-            "climatology, persistence (the last two start from exact maps).",
+            "moving-average (tiers opened at the mean price of 72 h), climatology, persistence (these two start "
+            "from exact maps).",
             rich_help_panel="Model",
         ),
     ] = "tiers",
     window: Window = "30d",
     at: At = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
 ) -> None:
     """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
     from liqtruth.compare.modelled import modelled_map
 
     if old.series is not None:
         say_moved("map model --series", f"map history --model {model}")
-        return map_history(coin, part, out, old.series, old.step, model, venue, at)
+        return map_history(coin, part, FilterOptions(), out, old.series, old.step, model, venue, at)
     with opened_store() as store:
         drawn = modelled_map(
             store,
@@ -297,10 +372,11 @@ def map_model(
             weights=part.weights,
             leverage=flattened(part.leverage),
             age=split_names(part.age) if part.age else None,
+            since=part.since,
             at=at,
             width_bps=width_bps,
         )
-    return export_map(drawn, out)
+    return export_map(drawn, out, clusters=clusters)
 
 
 @map_app.command("positions")

@@ -62,6 +62,14 @@ Step = Annotated[timedelta, length_option("--step", help="Time between moments."
 Days = Annotated[
     Any, typer.Option(parser=parse_days(), metavar="DAYS", help="How far back: days, or 2w, 1y.")
 ]
+Clusters = Annotated[
+    bool,
+    typer.Option(
+        "--clusters",
+        help="Also longs against shorts within 2, 5 and 10 %, max pain, and the clusters; in JSON as `profile`.",
+        rich_help_panel="Output",
+    ),
+]
 WidthBps = Annotated[float, typer.Option(min=0.01, max=2000, help="Width of a price bin in basis points.")]
 Window = Annotated[
     str,

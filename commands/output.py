@@ -198,14 +198,19 @@ def _say_series(series: Any) -> None:
     say_lines(series.describe())
 
 
-def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> None:
-    """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout."""
+def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), clusters: bool = False) -> None:
+    """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout.
+
+    `clusters` adds its balance, max pain and clusters: tables for people, the key `profile` in JSON.
+    """
     from liqtruth.heatmap import files
+    from liqtruth.heatmap.distribution import profile_of
     from liqtruth.heatmap.drawing import figure
 
+    profile = profile_of(drawn) if clusters else None
     deliver(
         out,
-        {"json": lambda: files.to_json(drawn), "csv": lambda: files.to_csv(drawn)},
+        {"json": lambda: files.to_json(drawn, profile), "csv": lambda: files.to_csv(drawn)},
         {
             "csv": lambda path: files.write_csv(drawn, path),
             "parquet": lambda path: files.write_parquet(drawn, path),
@@ -214,9 +219,11 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = ()) -> Non
         },
     )
     if not out.to_stdout:
-        from liqtruth.heatmap.drawing.terminal import map_panel
+        from liqtruth.heatmap.drawing.terminal import map_panel, profile_panel
 
         print_view(map_panel(drawn, bar_width=columns_for_bars()))
+        if profile is not None:
+            print_view(profile_panel(drawn, profile))
         say_lines(lines)
 
 

@@ -93,7 +93,7 @@ def _no_option(error: Any, context: Any) -> str:
         name for param in context.command.get_params(context) if isinstance(param, TyperOption)
         and not param.hidden for name in param.opts
     ]  # fmt: skip
-    if close := get_close_matches(flag, shown, n=2, cutoff=0.6):
+    if close := get_close_matches(flag, shown, n=2, cutoff=0.7):
         return f"no option {flag}: did you mean {' or '.join(close)}?"
     root = None if context is None else context.find_root()
     if root is not None and any(flag in param.opts for param in root.command.params):

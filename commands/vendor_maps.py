@@ -9,7 +9,7 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.map import map_app
-from liqtruth.commands.options import Coin, Columns, Picture, WidthBps, settings
+from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps, settings
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
@@ -61,6 +61,7 @@ def map_import(
         ),
     ] = None,
     width_bps: WidthBps = 10.0,
+    clusters: Clusters = False,
 ) -> None:
     """A map that someone else made, from a file: Coinglass, CoinAnk, Hyblock and others, or a table of price and usd.
 
@@ -72,7 +73,7 @@ def map_import(
 
     path, part = parted(file)
     if is_own(path) and not (listed or series or leverage_model):
-        return export_map(read_map(path), out)
+        return export_map(read_map(path), out, clusters=clusters)
     if leverage_model is not None:
         write_model(read_leverage_model(path).to_json(), leverage_model)
     maps = open_maps(
@@ -84,7 +85,7 @@ def map_import(
         return list_maps(maps.held, out)
     if series:
         return export_series(maps.series(), out)
-    return export_map(maps.map(name or part), out)
+    return export_map(maps.map(name or part), out, clusters=clusters)
 
 
 def list_maps(held: "MapsInFile", out: Outputs) -> None:

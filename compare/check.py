@@ -14,26 +14,28 @@ from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.session import Files, make_map
+from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.compare.imported.vendor_map import PictureGiven
-from liqtruth.estimator.feeds.fetch import FetchReport, fetchable, fetching
+from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.text import format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.maps.exact import whole_and_layer
-from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
+from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, interrupted, read_largest
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Store
 
 NAIVE: Final = "tiers"
+MARKS_APART: Final = 3.0
+"""A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,17 @@ class Checked:
 def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
     """Read accounts and series until the plan's coverage, its time or an interrupt; nothing that fails stops the rest.
 
-    Raises `UnknownCoin` and `BadInput` for what cannot be asked.
+    Raises `UnknownCoin` and `BadInput` for what cannot be asked, and what a map file is refused for: nobody should wait
+    minutes to be told of a misspelt name.
     """
     venues = [fetchable(name) for name in plan.venues]
+    for coin in plan.coins:
+        _files(plan).read(coin)
     gathered, urls = Gathered(), list[str | None]()
 
     async def series() -> None:
         urls.append(plan.venue_url or await _own_url(store, endpoint))
-        await asyncio.gather(*(one(venue.name, coin) for coin in plan.coins for venue in venues))
+        await all_of([one(venue.name, coin) for coin in plan.coins for venue in venues])
 
     async def one(venue: str, coin: str) -> None:
         summary = await fetching(
@@ -114,10 +119,13 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
         fetched = asyncio.create_task(series())
         try:
             gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered)
-            stopped = gathered.accounts is not None and gathered.accounts.ended == "stopped"
-            await asyncio.wait({fetched}, timeout=0 if stopped else max(0.0, ends_s - loop.time()))
+            stopped = asyncio.Event()
+            if gathered.accounts is not None and gathered.accounts.ended == "stopped":
+                stopped.set()
+            await _ended(fetched, stopped, ends_s - loop.time())
             if not fetched.done():
-                gathered.failed.append(f"series not read to their end within {plan.within_s:g} s")
+                why = "stopped before that" if stopped.is_set() else f"{plan.within_s:g} s were over"
+                gathered.failed.append(f"series not read to their end: {why}")
         finally:
             fetched.cancel()
             with suppress(asyncio.CancelledError):
@@ -125,6 +133,16 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
 
     asyncio.run(run())
     return gathered
+
+
+async def _ended(task: asyncio.Task[None], stopped: asyncio.Event, within_s: float) -> None:
+    """Wait until the task is done, the time is up or Ctrl-C sets `stopped`."""
+    stop = asyncio.create_task(stopped.wait())
+    try:
+        with interrupted(stopped.set):
+            await asyncio.wait({task, stop}, timeout=max(0.0, within_s), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.cancel()
 
 
 async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
@@ -157,6 +175,8 @@ async def _accounts(
     if report.swept is None and report.ended == "time":
         url = shown_url(endpoint.url)
         gathered.failed.append(f"no account was read from {url} within {plan.within_s:g} s")
+    elif report.swept is None and report.ended == "stopped" and not report.fresh:
+        gathered.failed.append("stopped before any account was read")
     return report
 
 
@@ -168,9 +188,11 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     if not maps:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
-    notes = [note("not_compared", missing=[one]) for one in lacking]
+    window = format_duration(timedelta(days=plan.days))
+    baselines, without = baseline_maps(view, coin, truth.as_of, window, plan.venues, (truth, *maps))
+    notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
     truth, drawn, within, _ = lined_up(truth, maps, crowd)
-    found = compare_maps(truth, drawn, crowd=within, notes=notes)
+    found = compare_maps(truth, drawn, crowd=within, notes=notes, baselines=baselines)
     return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
 
 
@@ -178,8 +200,12 @@ def _maps(
     store: Store, plan: CheckPlan, coin: str, truth: Heatmap
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps = Files(plan.maps, plan.mark_px, plan.shift, plan.picture).maps(coin, truth)
-    lacking = []
+    maps, lacking = list[Heatmap](), list[tuple[str, str]]()
+    for one in _files(plan).maps(coin, truth):
+        if (why := _of_another_coin(one, truth)) is None:
+            maps.append(one)
+        else:
+            lacking.append((one.label, why))
     for spec in _models(store, plan.venues):
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, format_duration(timedelta(days=plan.days))))
@@ -188,6 +214,19 @@ def _maps(
                 raise
             lacking.append((spec, str(error)))
     return maps, lacking
+
+
+def _of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
+    """Why a file is no map of the truth's coin: it says so, or its mark is another coin's; null where it may be one."""
+    if given.coin != truth.coin:
+        return f"a map of {given.coin}"
+    if 1 / MARKS_APART < given.mark_px / truth.mark_px < MARKS_APART:
+        return None
+    return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
+
+
+def _files(plan: CheckPlan) -> Files:
+    return Files(plan.maps, plan.mark_px, plan.shift, plan.picture)
 
 
 def _models(store: Store, venues: Iterable[str]) -> list[str]:

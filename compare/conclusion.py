@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
-from liqtruth.compare.statistics.scores import SAME_SKILL, Gap, comparison, gap_sentence
+from liqtruth.compare.statistics.scores import PERFECT, SAME_SKILL, Gap, comparison, gap_sentence
+from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.notes import note
 
@@ -19,6 +20,7 @@ RAW: Final = "raw"
 CROWD: Final = "crowd"
 
 BarCode = Literal["saw_this_moment", "fails_its_gate", "no_record"]
+Standing = Literal["nearer", "as_near", "beaten"]
 Code = Literal["nearest", "none_beats_mark", "too_few_positions", "none_scored", "none_ranked"]
 
 
@@ -46,10 +48,20 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """A baseline beside the best map: its mean W1 in percent of price, and whether it is `nearer`, `as_near` or
+    `beaten`."""
+
+    model: str
+    off_pct: float
+    stands: Standing
+
+
+@dataclass(frozen=True)
 class Conclusion:
     """The answer as data. `layer` is the one that speaks, null where none may; `label` the model that is nearest of
     `ranked` models; `effective` the numbers of longs and shorts that the gate was applied to, where they are known,
-    `of_layer` whose they are.
+    `of_layer` whose they are. `baselines` are maps that anyone has for free, nearest first; none of them is ranked.
     """
 
     code: Code
@@ -65,6 +77,7 @@ class Conclusion:
     of_layer: str = RAW
     undefined: str | None = None
     barred: tuple[str, ...] = ()
+    baselines: tuple[Rival, ...] = ()
 
 
 def barred(training: Training | None, coin: str, at: datetime) -> Barred | None:
@@ -123,9 +136,23 @@ def concluded(
     )
 
 
+def rivals_of(baselines: Sequence[tuple[str, float | None]], best_pct: float) -> tuple[Rival, ...]:
+    """Models and their mean W1 beside that of the best map; what has no score is left out."""
+    found = [Rival(model, off, _stands(off, best_pct)) for model, off in baselines if off is not None]
+    return tuple(sorted(found, key=lambda one: one.off_pct))
+
+
+def _stands(off_pct: float, best_pct: float) -> Standing:
+    """Differences of up to `SAME_SKILL` are none, as in skills."""
+    farther = max(off_pct, best_pct)
+    if farther <= PERFECT or abs(off_pct - best_pct) <= SAME_SKILL * farther:
+        return "as_near"
+    return "nearer" if off_pct < best_pct else "beaten"
+
+
 def in_words(found: Conclusion) -> str:
-    """The conclusion in one to three sentences."""
-    parts = [CONCLUSIONS[found.code](found)]
+    """The conclusion in a few sentences."""
+    parts = [CONCLUSIONS[found.code](found), *_baselines(found)]
     if found.gap is not None and found.label is not None:
         parts.append(gap_sentence((found.gap,), found.label))
     return " ".join(part for part in parts if part)
@@ -157,10 +184,34 @@ def barred_values(why: Barred) -> dict[str, Any]:
     return {"fit": why.fit, **span, "effective": why.effective_positions, "enough": ENOUGH}
 
 
+def _baselines(found: Conclusion) -> list[str]:
+    """One sentence for each baseline that the best map does not beat, and one for those that it does."""
+    sentences = [
+        f"{_capital(RIVALS.get(one.model, one.model))} is {STANDINGS[one.stands]}: {one.off_pct:.1f} %."
+        for one in found.baselines
+        if one.stands != "beaten"
+    ]
+    beaten = [
+        f"{RIVALS.get(one.model, one.model)} ({one.off_pct:.1f} %)"
+        for one in found.baselines
+        if one.stands == "beaten"
+    ]
+    if beaten and found.code == "nearest":
+        *first, last = beaten
+        sentences.append(f"{found.label} is nearer than {', '.join(first)}{' and ' if first else ''}{last}.")
+    return sentences
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _nearest(found: Conclusion) -> str:
+    beside = any(one.stands == "nearer" for one in found.baselines)
+    among = ", the nearest of the maps that are not baselines," if beside and found.ranked > 1 else ""
     return (
-        f"{_against(found)}{found.label} is off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map "
-        f"that knows only the mark by {found.null_pct:.1f} %: better."
+        f"{_against(found)}{found.label}{among} is off by {found.off_pct:.1f} % of price on "
+        f"average{_at_best(found)}, a map that knows only the mark by {found.null_pct:.1f} %: better."
     )
 
 
@@ -190,7 +241,11 @@ def _against(found: Conclusion) -> str:
 
 
 def _at_best(found: Conclusion) -> str:
-    return "" if found.floor_pct is None else f" (a perfect model by about {found.floor_pct:.1f} %)"
+    if found.floor_pct is None:
+        return ""
+    perfect = f"a perfect model would be by about {found.floor_pct:.1f} %"
+    near = found.off_pct is not None and found.off_pct <= found.floor_pct
+    return f" ({'no further than chance alone: ' if near else ''}{perfect})"
 
 
 def _moment(at: datetime | None) -> str:
@@ -206,6 +261,12 @@ CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
         f"No model may be ranked here: {', '.join(found.barred)} is no test of its own fit."
     ),
 }
+RIVALS: Final = {
+    MOVING_AVERAGE: "a map that only follows the mean price of three days",
+    CLIMATOLOGY: "the mean of earlier exact maps",
+    PERSISTENCE: "the exact map of a day before",
+}
+STANDINGS: Final[dict[Standing, str]] = {"nearer": "nearer", "as_near": "as near", "beaten": "farther"}
 MARKS: Final[dict[BarCode, str]] = {
     "saw_this_moment": "saw this moment",
     "fails_its_gate": "fit fails its gate",

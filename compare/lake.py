@@ -111,6 +111,7 @@ class Lake:
         weights: str | None = None,
         leverage: Sequence[float] | None = None,
         age: str | Sequence[str] | None = None,
+        since: Moment | None = None,
         at: Moment | None = None,
         width_bps: float = DEFAULT_WIDTH_BPS,
     ) -> Heatmap:
@@ -122,8 +123,8 @@ class Lake:
         venue : str
             One exchange, several with commas, or `all`.
         model : str
-            `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`, `climatology`,
-            `persistence`.
+            `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`,
+            `moving-average`, `climatology`, `persistence`.
         window : str or timedelta
             How far back entries are modelled.
         weights : str, optional
@@ -131,7 +132,9 @@ class Lake:
         leverage : sequence of float, optional
             Only these leverages.
         age : str or sequence of str, optional
-            Only what opened `<4h`, `4-24h`, `1-7d` or `>7d` ago.
+            Only what opened so long ago: `<4h`, `4-24h`, `1-7d`, `>7d`, or any other such as `<90m` or `4h-2d`.
+        since : datetime or str, optional
+            Only what opened after this moment.
         at : datetime or str, optional
             The moment; default: the end of the stored series.
         width_bps : float
@@ -160,6 +163,7 @@ class Lake:
             weights=weights,
             leverage=leverage,
             age=[age] if isinstance(age, str) else age,
+            since=_moment(since),
             at=_moment(at),
             width_bps=width_bps,
         )
@@ -172,6 +176,8 @@ class Lake:
         step: Length | None = None,
         at: Moment | None = None,
         width_bps: float = DEFAULT_WIDTH_BPS,
+        since: Moment | None = None,
+        **filters: str | Sequence[str],
     ) -> HeatmapSeries:
         """Exact heatmaps over time.
 
@@ -186,6 +192,11 @@ class Lake:
             The last moment; default: the last reading.
         width_bps : float
             Width of a price bin in basis points.
+        since : datetime or str, optional
+            Only positions that were first seen after this moment.
+        **filters : str or sequence of str
+            Only positions of these `leverage_band`, `margin_mode`, `account_mode`, `account_size`, `age_band` or
+            `position_age` (`<4h`, `4h-2d`), labelled as in a map's breakdown.
 
         Returns
         -------
@@ -203,7 +214,17 @@ class Lake:
         5
         """
         every = None if step is None else _length(step)
-        return exact_history(self._store, _coin(coin), _length(last), every, _moment(at), width_bps)
+        chosen = {name: [one] if isinstance(one, str) else list(one) for name, one in filters.items()}
+        return exact_history(
+            self._store,
+            _coin(coin),
+            _length(last),
+            every,
+            _moment(at),
+            width_bps,
+            filters=chosen,
+            since=_moment(since),
+        )
 
     def model_series(
         self,
@@ -216,24 +237,23 @@ class Lake:
         weights: str | None = None,
         leverage: Sequence[float] | None = None,
         age: str | Sequence[str] | None = None,
+        since: Moment | None = None,
         at: Moment | None = None,
     ) -> HeatmapSeries:
-        """Modelled heatmaps of one venue over time.
+        """Modelled heatmaps of one venue or several over time.
 
         Parameters
         ----------
         coin : str
         venue : str
-            One exchange.
+            One exchange, several with commas, or `all`.
         model : {"calibrated", "vintages", "tiers", "bell"}
         last : str or timedelta
             How far back from `at`.
         step : str or timedelta, optional
             Time between moments; default: by the length.
-        weights, leverage, at
+        weights, leverage, age, since, at
             As in `model_map`.
-        age : str or sequence of str, optional
-            As in `model_map`, and `fresh` (under a day) or `stale`.
 
         Returns
         -------
@@ -259,6 +279,7 @@ class Lake:
             weights=weights,
             leverage=leverage,
             age=age if age is None or isinstance(age, str) else ",".join(age),
+            since=_moment(since),
             at=_moment(at),
         )
 

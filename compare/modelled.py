@@ -26,8 +26,10 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap, Training
-from liqtruth.indexer.maps.exact import exact_map
+from liqtruth.indexer.maps.exact import map_of_positions
+from liqtruth.indexer.positions.catalogue import check_coin
 from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.positions.readings import CoinKnown, coin_over_time
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -43,6 +45,7 @@ class MapOptions(TypedDict, total=False):
     weights: str | None
     leverage: Sequence[float] | None
     age: Sequence[str] | None
+    since: datetime | None
     at: datetime | None
     width_bps: float
 
@@ -60,9 +63,9 @@ def modelled_map(
         drawn = model_map(store, coin, venue, model, window, **options)
     elif model not in EXACT_BASED:
         raise UnknownChoice("model", model, (*ALONE, *EXACT_BASED))
-    elif weights or options.get("leverage") or options.get("age"):
+    elif weights or options.get("leverage") or options.get("age") or options.get("since"):
         raise BadInput(
-            f"model {model} has neither weights nor ages: leave out --weights, --leverage and --age"
+            f"model {model} has neither weights nor ages: leave out --weights, --leverage, --age and --since"
         )
     else:
         width_bps = options.get("width_bps", DEFAULT_WIDTH_BPS)
@@ -120,11 +123,8 @@ def _weights_name(model: str, weights: str | None) -> str | None:
 def exact_maps(store: Store, coin: str, at: datetime, most: int) -> tuple[Heatmap, ...]:
     """Exact maps known a day before `at` and on the days before that, latest first, each reading once."""
     found: dict[datetime, Heatmap] = {}
-    for day in range(most):
-        try:
-            drawn = store.once(exact_map, coin, at - EARLIER * (day + 1))
-        except NothingStored:
-            break
+    for known in store.once(_known_before, coin, at)[:most]:
+        drawn = map_of_positions(known.positions, coin, known.market, notes=known.notes)
         found.setdefault(drawn.as_of, drawn)
     if not found:
         raise NothingStored(
@@ -132,3 +132,10 @@ def exact_maps(store: Store, coin: str, at: datetime, most: int) -> tuple[Heatma
             "`liqtruth index sweep` or `liqtruth index import` brings exact positions"
         )
     return tuple(found.values())
+
+
+def _known_before(store: Store, coin: str, at: datetime) -> tuple[CoinKnown, ...]:
+    """What was known a day before `at` and on `SHAPES` days in all, latest first, read together."""
+    check_coin(store, coin)
+    moments = [at - EARLIER * (day + 1) for day in reversed(range(SHAPES))]
+    return tuple(reversed([one for one in coin_over_time(store, coin, moments) if one is not None]))

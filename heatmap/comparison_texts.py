@@ -155,6 +155,11 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "not_compared": lambda values: (
         f"not compared: {'; '.join(f'{spec} ({reason})' for spec, reason in values['missing'])}"
     ),
+    "baselines_missing": lambda values: (
+        "no baseline of "
+        + "; ".join(f"{model} ({reason})" for model, reason in values["missing"])
+        + ": beside the scores stands only what could be made"
+    ),
     "not_ranked": lambda values: f"{values['label']} is not ranked: {BARRED[values['why']].format(**values)}",
     **BARRED,
     # what maps are compared with: prices and realised liquidations

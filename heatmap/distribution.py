@@ -1,10 +1,10 @@
-"""Where a map's mass lies: by distance from the mark, in bands, and in clusters.
+"""Where a map's mass lies: by distance from the mark, in bands, and in clusters; and all of that about one map.
 
 Distances are read off the cumulative curve, so that they do not depend on the bins. A cluster is a contiguous price
 zone where one side's liquidations stand out from what surrounds them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -23,6 +23,10 @@ PROMINENCE: Final = 0.10
 """A peak counts when it rises by this share of the side's highest peak above the valleys beside it."""
 FLANK: Final = 0.10
 """A zone ends where the smoothed map has fallen to this share of its peak, or in the valley to the next zone."""
+SIDES: Final = ("long", "short")
+ROUNDED: Final = 1e-6
+WITHIN_PCT: Final = (2.0, 5.0, 10.0)
+"""Distances from the mark within which longs and shorts are weighed against each other."""
 
 
 def mass_within(heatmap: Heatmap, distance_pct: ArrayLike, side: str) -> FloatArray:
@@ -93,6 +97,86 @@ def largest(clusters: Sequence[Cluster], side: str) -> Cluster | None:
     return max((c for c in clusters if c.side == side), key=lambda c: c.mass_usd, default=None)
 
 
+@dataclass(frozen=True)
+class Balance:
+    """What a move of `within_pct` percent liquidates on either side; null where the map has no prices so far away.
+
+    `net_usd` is long minus short, `asymmetry` that as a share of both: 1 is all long, -1 all short.
+    """
+
+    within_pct: float
+    long_usd: float | None
+    short_usd: float | None
+    net_usd: float | None
+    asymmetry: float | None
+
+
+@dataclass(frozen=True)
+class HeaviestBin:
+    """The bin of one side with the most mass; of several the nearest to the mark."""
+
+    low_px: float
+    high_px: float
+    distance_pct: float
+    mass_usd: float
+
+
+@dataclass(frozen=True)
+class MapProfile:
+    """One map in figures. By side (`long`, `short`) its heaviest bin (max pain), its nearest and its largest cluster,
+    null where a side has none; `clusters` are all, heaviest first; `net_usd` is long minus short per bin."""
+
+    balance: tuple[Balance, ...]
+    max_pain: Mapping[str, HeaviestBin | None]
+    nearest: Mapping[str, Cluster | None]
+    largest: Mapping[str, Cluster | None]
+    clusters: tuple[Cluster, ...]
+    net_usd: tuple[float, ...]
+
+
+def profile_of(heatmap: Heatmap) -> MapProfile:
+    """The figures of a map of any source."""
+    found = find_clusters(heatmap)
+    return MapProfile(
+        balance=tuple(_balance(heatmap, one) for one in WITHIN_PCT),
+        max_pain={side: _heaviest_bin(heatmap, side) for side in SIDES},
+        nearest={side: nearest(found, side) for side in SIDES},
+        largest={side: largest(found, side) for side in SIDES},
+        clusters=tuple(found),
+        net_usd=tuple(heatmap.net_usd.tolist()),
+    )
+
+
+def _balance(heatmap: Heatmap, within_pct: float) -> Balance:
+    low_px, high_px = _known_prices(heatmap)
+    moved = heatmap.mark_px * within_pct / 100
+    long = float(mass_within(heatmap, within_pct, "long")) if low_px <= heatmap.mark_px - moved else None
+    short = float(mass_within(heatmap, within_pct, "short")) if high_px >= heatmap.mark_px + moved else None
+    if long is None or short is None:
+        return Balance(within_pct, long, short, None, None)
+    return Balance(
+        within_pct, long, short, long - short, (long - short) / (long + short) if long + short else None
+    )
+
+
+def _known_prices(heatmap: Heatmap) -> tuple[float, float]:
+    """The lowest and the highest price of which the map states what is there, within a millionth."""
+    edges = heatmap.grid.edges
+    low_px, high_px = heatmap.covers or (float(edges[0]), float(edges[-1]))
+    return max(low_px, float(edges[0])) * (1 - ROUNDED), min(high_px, float(edges[-1])) * (1 + ROUNDED)
+
+
+def _heaviest_bin(heatmap: Heatmap, side: str) -> HeaviestBin | None:
+    middle, edges, mark_px = heatmap.grid.bins_each_way, heatmap.grid.edges, heatmap.mark_px
+    outward = heatmap.long_usd[:middle][::-1] if side == "long" else heatmap.short_usd[middle:]
+    if not outward.any():
+        return None
+    at = int(np.flatnonzero(outward >= outward.max() * (1 - ROUNDED))[0])
+    place = middle - 1 - at if side == "long" else middle + at
+    away = 100 * abs(float(heatmap.grid.centers[place]) / mark_px - 1)
+    return HeaviestBin(float(edges[place]), float(edges[place + 1]), away, float(outward[at]))
+
+
 def _zones(mass: FloatArray, smoothing_bins: float, prominence: float) -> list[tuple[int, int, int]]:
     """First bin, peak bin and last bin of each zone; zones do not overlap and begin and end with mass."""
     if not mass.any():
@@ -160,8 +244,9 @@ def _cluster(
 
 
 def _holders(heatmap: Heatmap, side: str, low: int, high: int) -> tuple[int | None, float | None]:
-    """Positions and the largest one's notional; an exact map has one level per position, a model has none."""
-    if heatmap.source != "exact" or heatmap.breakdown is None:
+    """Positions and the largest one's notional; an exact map has one level per position, a model and a map of others
+    have none."""
+    if heatmap.source != "exact" or heatmap.breakdown is None or heatmap.origin is not None:
         return None, None
     rows = heatmap.breakdown.filter((pl.col("side") == side) & pl.col("bin").is_between(low, high))
     largest_usd = rows["largest_usd"].max()

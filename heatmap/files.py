@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
+from liqtruth.heatmap.distribution import MapProfile
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Source, Training
@@ -110,14 +111,15 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
     }
 
 
-def to_json(heatmap: Heatmap) -> str:
-    """The map as JSON, with the edges of its bins; the same map gives the same bytes."""
+def to_json(heatmap: Heatmap, profile: MapProfile | None = None) -> str:
+    """The map as JSON, with the edges of its bins and its `profile`, where given; the same map gives the same bytes."""
     bins = {
         "edges_px": heatmap.grid.edges.tolist(),
         "long_usd": heatmap.long_usd.tolist(),
         "short_usd": heatmap.short_usd.tolist(),
     }
-    return json.dumps({**about(heatmap), **bins}, ensure_ascii=False, allow_nan=False)
+    beside = {} if profile is None else {"profile": asdict(profile)}
+    return json.dumps({**about(heatmap), **bins, **beside}, ensure_ascii=False, allow_nan=False)
 
 
 def from_json(text: str, place: str = "JSON") -> Heatmap:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Source = Literal["exact", "modelled", "imported"]
+UNKNOWN_VENUE: Final = "unknown"
+"""Of a map whose file does not state where its positions are."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ class Heatmap:
     @property
     def label(self) -> str:
         """Short name: `hyperliquid exact`, `binance tiers`, `binance tiers (only leverage 15-30x)`."""
-        name = f"{self.venue} {self.model or self.source}"
+        made = self.model or self.source
+        name = made if self.venue == UNKNOWN_VENUE else f"{self.venue} {made}"
         return f"{name} ({self.filtered_by})" if self.only else name
 
     @property
@@ -341,6 +344,10 @@ class Heatmap:
         from liqtruth.heatmap.drawing.figure import map_figure
 
         return map_figure(self)
+
+    def __repr__(self) -> str:
+        about = f"{self.coin} {self.label} of {self.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        return f"<Heatmap {about}, mark {self.mark_px:.6g}, {self.grid.bins} bins>"
 
     def _repr_html_(self) -> str:
         from liqtruth.heatmap.drawing.notebook import map_html

@@ -214,6 +214,20 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "meta_listed": "{assets} assets, {tables} tiered margin tables",
     "of_dex": "of the dex {dex}",
     "columns_not_used": "columns not used: {names:names}",
+    "layout_lacks": "{layout} files do not have: {names:names}",
+    "scan_in_part": "a scan of mode {mode!r}, not full: taken for a reading of its accounts, not for a census",
+    "pages_missing": (
+        "{count:,} of {total} pages: taken for a reading of their accounts; all pages in one file are a census"
+    ),
+    "pages_not_numbered": (
+        "the file does not state that it lists every holder: taken for a reading of its accounts; if it does, --census"
+    ),
+    "one_coin_of_accounts": (
+        "a reading of accounts that lists {coin} alone: other coins that they were known to hold are no longer known"
+    ),
+    "margin_modes_unclear": "{count:counted:position} without a margin mode: not one of two leverages is filled",
+    "positions_again": "{count:counted:position} there again at a later time: the latest counts",
+    "rows_stated": "the file states {stated:,} positions and has {count:,}: is it whole?",
     "coins_renamed": "names of coins: {names:names}",
     "rows_of_size_zero": "{count} rows of size 0 left out",
     "rows_repeated": "{count} rows repeated word for word left out",
@@ -289,7 +303,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "leverage_model": "{model}",
     "own_shares": "with the shares that were fitted for {coin} itself",
-    "not_levelled": "not levelled to {venue}: shape carried over, level is {whose}'s",
+    "not_levelled": "not calibrated to {venue}: shape and level are {whose}'s",
     "volatility_unknown": (
         "leverage is taken by volatility, which is not known here: as of a market of {reference:.0%} a day"
     ),
@@ -299,7 +313,9 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
     ),
     "only_leverage": "only leverage {bands:names} is shown",
-    "unbounded_not_levelled": ("no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})"),
+    "unbounded_not_levelled": (
+        "no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
+    ),
     "unbounded": "no bounds: the model was not validated on any held-out map",
     # what a model assumes of a market
     "brackets": "{source}",
@@ -328,6 +344,13 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "by_volume": (
         "open interest is spread over entry prices as volume was in the window; none is older, none was closed"
     ),
+    "opened_at_mean": lambda values: (
+        "all is opened at {px:,.6g}, the mean price of the last {hours}{weighted}, {away:+.2%} from the mark".format(
+            **values,
+            hours=hours(values["window_s"]),
+            weighted=" weighted by volume" if values["by_volume"] else "",
+        )
+    ),
     "mean_shape": (
         "the mean shape of {maps} exact maps of hyperliquid {coin}, the latest of {at}, by distance"
     ),
@@ -337,6 +360,15 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by open interest"
     ),
     # price x time
+    "added_over_time": (
+        "venues are added by distance from their own last marks, around {mark_px:,.6g}, their mark weighted by open "
+        "interest"
+    ),
+    "venues_lack": "{count} of {moments} moments are not known: one of the venues has no bar there",
+    "shortest_history": "from {start}, where the history of {venue} begins",
+    "only_since": (
+        "only positions opened after {at} are shown; what a bar that holds this moment opened counts as after it"
+    ),
     "no_volume_clock": (
         "volume is not known throughout: the clock of turnover is that of |change of open interest|"
     ),
@@ -378,6 +410,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "empty_cells": "{count} empty cells count as zero",
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
     "column_of_file": "the column of {name}, {place} of {count} in the file",
+    "levels_of_total": "the levels hold {share:percent} of the {usd:usd} that the provider states in all",
     "not_in_buckets": "{usd:usd} is in no bucket: the vendor flags it as cross exposure of builder dexes",
     "stated_stale": "{vendor} itself marks the map as stale",
     "picture_read": lambda values: (

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "liqtruth.heatmap_series/1"
 """Of the facts beside the rows of a series."""
+LEFT_OUT: Final = ("only_leverage", "only_age", "only_since", "venues_lack", "shortest_history")
+"""Codes of the notes of what a series does not show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +166,12 @@ class HeatmapSeries:
                 text for one in known for text in texts(of_codes(one.notes, SYNTHETIC_NOTES))
             )
         lines += [f"input: {finding}" for finding in self.quality]
-        lines += texts(of_codes(self.assumptions, ("only_leverage", "only_age")))
+        lines += texts(
+            of_codes(
+                self.assumptions,
+                ("only_leverage", "only_age", "only_since", "venues_lack", "shortest_history"),
+            )
+        )
         return lines
 
     @property
@@ -202,6 +209,11 @@ class HeatmapSeries:
         from liqtruth.heatmap.drawing.series_figure import series_figure
 
         return series_figure(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<HeatmapSeries {self.coin} {self.venue} {self.model or self.source}, {len(self.times)} moments>"
+        )
 
     def _repr_html_(self) -> str:
         from liqtruth.heatmap.drawing.notebook import series_html

@@ -119,7 +119,7 @@ def test_the_demo_calibrates_on_what_it_does_not_judge(run: Run, tmp_path: Path)
     done = run("demo", "--dir", str(place), "--accounts", "2200", "--days", "8")
     for part in (
         "2,203 of 2,203 accounts read",
-        "unknown coinglass",
+        "coinglass",
         "calibrated on ETH, HYPE, SOL",
         "SYNTHETIC",
         "mark only",

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from liqtruth.storage.store import Settings, Store
@@ -49,8 +50,8 @@ def test_on_the_venue_of_the_fit_the_map_has_bounds_everywhere_it_is_written(
 def test_on_another_venue_it_has_none_until_the_model_is_calibrated_there(run: Run, data_dir: Path) -> None:
     save(data_dir, fitted())
     shown = model(run, "okx")
-    assert "not levelled to okx" in shown
-    assert "no bounds: the model is not levelled to okx" in " ".join(shown.split())
+    assert "not calibrated to okx" in shown
+    assert "no bounds: the model is not calibrated to okx" in " ".join(shown.split())
     assert json.loads(model(run, "okx", "--json"))["bounds"] is None
     save(data_dir, fitted("calibrated-okx", kind="transferred", correction=correction_of("okx")))
     assert "80 % range" in model(run, "okx")
@@ -90,3 +91,40 @@ def test_a_filtered_series_names_its_filter_and_its_age(run: Run, data_dir: Path
     shown = model(run, "okx", "--series", "1d", "--leverage", "25", name="tiers")
     assert "only leverage" in shown
     assert "days ago)" in shown.splitlines()[0]
+
+
+def test_a_history_of_all_venues_takes_the_filters_of_a_map(run: Run, data_dir: Path, tmp_path: Path) -> None:
+    """The sum of both venues, on one grid; the picture is written as for one."""
+    common = ("map", "history", "SOL", "--model", "tiers", "--last", "12h", "--step", "1h")
+    part = ("--leverage", "5,25", "--age", "<4h")
+    page = tmp_path / "all.html"
+    shown = run(*common, "--venue", "all", *part, "-o", str(page)).stdout
+    assert "only positions of age <4h are shown" in shown
+    assert "okx+hyperliquid" in page.read_text()
+    files = {name: tmp_path / f"{name}.csv" for name in ("all", "hyperliquid", "okx")}
+    for name, path in files.items():
+        run(*common, "--venue", name, *part, "-o", str(path))
+    sums = {
+        name: pl.read_csv(path, comment_prefix="#")
+        .group_by("time")
+        .agg(pl.col("notional_usd").sum())
+        .sort("time")
+        for name, path in files.items()
+    }
+    every, one, other = (sums[name]["notional_usd"].to_list() for name in files)
+    assert every == pytest.approx([a + b for a, b in zip(one, other, strict=True)], rel=1e-4)
+
+
+def test_filters_of_the_other_kind_of_history_are_refused_with_the_one_to_take(
+    run: Run, data_dir: Path
+) -> None:
+    refused = run("map", "history", "SOL", "--model", "tiers", "--margin-mode", "cross", code=2).stderr
+    assert "--margin-mode must come with exact maps" in refused
+    refused = run("map", "history", "SOL", "--leverage", "25", code=2).stderr
+    assert "--leverage must come with a model: give --model, or --leverage-band for exact maps" in refused
+    refused = run("map", "history", "SOL", "--age", "<4h", "--position-age", "<4h", code=2).stderr
+    assert "--age and --position-age are the same" in refused
+    refused = run(
+        "map", "model", "SOL", "--venue", "okx", "--since", "2026-08-22T00:00Z", "--model", "uniform", code=2
+    )
+    assert "leave out --leverage, --age and --since" in refused.stderr

@@ -158,6 +158,14 @@ def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "typo").exists()
 
 
+def test_maps_and_comparisons_are_a_line_at_a_prompt(lake: lt.Lake) -> None:
+    truth, model = lake.exact_map("BTC"), lake.model_map("BTC", window="3d")
+    assert repr(truth).startswith("<Heatmap BTC hyperliquid exact of 20")
+    assert repr(lake.exact_series("BTC", last="4h")).startswith("<HeatmapSeries BTC hyperliquid exact, ")
+    found = lt.compare(truth, model)
+    assert repr(found) == f"<Comparison of BTC: {found.verdict}>"
+
+
 def test_maps_and_comparisons_show_themselves_without_script(lake: lt.Lake) -> None:
     truth, model = lake.exact_map("BTC"), lake.model_map("BTC", window="3d")
     shown = [truth, model, lake.exact_series("BTC", last="4h"), lake.model_series("BTC", last="4h")]

@@ -176,7 +176,7 @@ class LeverageFit:
         return (
             f"{whose}fitted on exact positions of {self.venue} {', '.join(sorted({pair.coin for pair in pairs}))}, "
             f"{min(times):%Y-%m-%dT%H:%MZ} to {max(times):%Y-%m-%dT%H:%MZ}: "
-            f"{len(pairs)} pairs, {coverage.min():.0%} to {coverage.max():.0%} of open interest covered, "
+            f"{len(pairs)} samples, {coverage.min():.0%} to {coverage.max():.0%} of open interest covered, "
             f"{effective:.0f} effective positions a side (median) with each cut at "
             f"{LARGEST_SHARE:.1%} of open interest; {IN_WORDS[self.pooled_.fitted_.coordinate]}; "
             f"{nodes[0]:.3g}x to {nodes[-1]:.3g}x is fitted, other leverages are the prior's{beside}"

@@ -76,6 +76,9 @@ class Comparison:
         """
         return curves_figure(self.truth_map, self.model_maps, self.divergence.range_pct)
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.divergence.coin}: {self.verdict}>"
+
     def _repr_html_(self) -> str:
         found = self.divergence
         rows = [

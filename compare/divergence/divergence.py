@@ -23,6 +23,7 @@ from liqtruth.compare.statistics.scores import (
     Gap,
     Judged,
     Scores,
+    gap_sentence,
 )
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import Coverage
@@ -102,6 +103,18 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
+class BaselineResult:
+    """A map that anyone has for free, against the whole truth; `ranked` where the truth has enough positions."""
+
+    model: str
+    label: str
+    scores: Scores
+    skill: float | None
+    assumptions: Notes = ()
+    ranked: bool = True
+
+
+@dataclass(frozen=True)
 class LayerScore:
     """One model against one layer of the truth; `skill` is that of the mean Wasserstein-1 of both sides. It ranks the
     model only where `ranked`."""
@@ -125,6 +138,7 @@ class LayerResult:
     says: str
     null_scores: Scores
     models: tuple[LayerScore, ...]
+    baselines: tuple[LayerScore, ...] = ()
 
     @property
     def effective(self) -> str:
@@ -138,7 +152,7 @@ class Divergence:
     beside the verdict.
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
-    not at hand. `verdict` is `conclusion` in words.
+    not at hand. `verdict` is `conclusion` in words. `baselines` are maps that anyone has for free, beside the models.
 
     Examples
     --------
@@ -165,6 +179,22 @@ class Divergence:
     remarks: Notes
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
+    baselines: tuple[BaselineResult, ...] = ()
+
+    @property
+    def of_given(self) -> list[str]:
+        """How each map that was given as a file stands, but for the one that the verdict is about: whoever asks of a
+        map wants to be told of it. Empty where no layer may speak."""
+        if self.conclusion is None or self.conclusion.layer is None:
+            return []
+        spoken = next((one for one in self.layers if one.layer == self.conclusion.layer), None)
+        lines = []
+        for at, result in enumerate(self.models):
+            label = result.summary.label
+            if result.summary.source == "imported" and label != self.conclusion.label:
+                gap = gap_sentence(result.gaps if spoken is None else spoken.models[at].gaps, label)
+                lines.append(f"{result.verdict[0].upper()}{result.verdict[1:]}. {gap}".strip())
+        return lines
 
     @property
     def caveat(self) -> str:
@@ -219,6 +249,8 @@ def to_json(divergence: Divergence) -> str:
 def _notes(divergence: Divergence) -> Iterator[Note]:
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         yield from (*summary.coverage.notes, *summary.assumptions)
+    for baseline in divergence.baselines:
+        yield from baseline.assumptions
     yield from (*divergence.caveats, *divergence.remarks)
     for result in divergence.models:
         yield from result.diagnosis

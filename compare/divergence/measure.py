@@ -26,6 +26,7 @@ from liqtruth.compare.conclusion import (
     standing_text,
 )
 from liqtruth.compare.divergence.assignment import assign_clusters
+from liqtruth.compare.divergence.baselines import baseline_results, layer_scores, rivals, scored_baselines
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
 from liqtruth.compare.divergence.diagnosis import diagnose
 from liqtruth.compare.divergence.divergence import (
@@ -82,10 +83,12 @@ def compare_maps(
     *,
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
+    baselines: Sequence[Heatmap] = (),
 ) -> Divergence:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
 
-    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps. Raises
+    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `baselines` are
+    scored beside the models and not ranked among them. Raises
     `NothingToCompare` without models or with a tolerance that is no distance.
     """
     if not models:
@@ -100,7 +103,7 @@ def compare_maps(
     null_scores = score(truth, null, range_pct)
     grains = granularity(truth, range_pct)
     bars = [barred(model.training, truth.coin, truth.as_of) for model in models]
-    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct, bars)
+    layers = () if crowd is None else layer_results(truth, crowd, models, range_pct, bars, baselines)
     speaking = _speaking(grains, layers)
     results = tuple(
         _result(truth, model, null_scores, tolerance_pct, range_pct, bar, speaks=speaking == RAW)
@@ -110,6 +113,10 @@ def compare_maps(
     of_layer = RAW if speaking == RAW or not layers else CROWD
     judged_by = crowd if speaking == CROWD else truth
     conclusion = concluded(speaking, scored, null_pct, floor_pct, of_positions, of_layer)
+    free = baseline_results(
+        scored_baselines(truth, models, baselines, range_pct), null_scores, ranked=speaking == RAW
+    )
+    conclusion = replace(conclusion, baselines=rivals(speaking, free, layers, conclusion.off_pct))
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
@@ -138,6 +145,7 @@ def compare_maps(
         remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *notes),
         layers=layers,
         conclusion=conclusion,
+        baselines=free,
     )
 
 
@@ -147,17 +155,24 @@ def layer_results(
     models: Sequence[Heatmap],
     range_pct: float,
     bars: Sequence[Barred | None] = (),
+    baselines: Sequence[Heatmap] = (),
 ) -> tuple[LayerResult, ...]:
     """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` are per model why it is
     not ranked; by default all are."""
     all_bars = bars or [None] * len(models)
     return tuple(
-        layer_result(name, truth, models, range_pct, all_bars) for name, truth in ((RAW, raw), (CROWD, crowd))
+        layer_result(name, truth, models, range_pct, all_bars, baselines)
+        for name, truth in ((RAW, raw), (CROWD, crowd))
     )
 
 
 def layer_result(
-    name: str, truth: Heatmap, models: Sequence[Heatmap], range_pct: float, bars: Sequence[Barred | None]
+    name: str,
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    range_pct: float,
+    bars: Sequence[Barred | None],
+    baselines: Sequence[Heatmap] = (),
 ) -> LayerResult:
     """All models against one truth."""
     grains = granularity(truth, range_pct)
@@ -174,6 +189,7 @@ def layer_result(
             _scored(truth, model, range_pct, null, ranked=enough and bar is None)
             for model, bar in zip(models, bars, strict=True)
         ),
+        baselines=layer_scores(scored_baselines(truth, models, baselines, range_pct), null, ranked=enough),
     )
 
 

@@ -56,7 +56,7 @@ def render_report(
         synthetic=divergence.synthetic,
         age=ages[0],
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
-        answer=[divergence.verdict],
+        answer=[divergence.verdict, *divergence.of_given],
         caveat=divergence.caveat,
         notes=texts(divergence.remarks),
         d=divergence,

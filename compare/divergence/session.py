@@ -1,7 +1,7 @@
 """From what is stored to a divergence: build the truth and the models of one moment, then compare them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,8 +13,10 @@ from liqtruth.compare.imported.read import names_file, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
+from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
+from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
-from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
@@ -25,6 +27,8 @@ from liqtruth.storage.store import Store
 DEFAULT_MODELS: Final = ("binance:tiers", "binance:bell")
 FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VENUE))
 """Beside the others where a leverage model was fitted and the venue's series are stored."""
+BASELINES: Final = (MOVING_AVERAGE, CLIMATOLOGY, PERSISTENCE)
+"""What stands beside the scores where it can be made: the first needs a venue's candles, the others exact maps."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,12 @@ class Files:
     picture: PictureGiven | None = None
 
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
-        found = [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in self.paths]
+        found = self.read(coin)
         return [shift(one, truth.mark_px) for one in found] if self.shift else found
+
+    def read(self, coin: str) -> list[Heatmap]:
+        """As the files have them; raises what `read_map` does."""
+        return [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in self.paths]
 
 
 NO_FILES: Final = Files()
@@ -60,7 +68,8 @@ def compare_stored(
 
     `truth` and `models` are `exact`, `VENUE:MODEL`, or the path of a map file. Raises `BadInput` for another
     spelling and whatever the makers raise where data are missing. Without `models` and `files` they are
-    `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made.
+    `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made. Baselines stand beside them where the data for
+    them are stored.
     """
     view = store.view()
     truth_map, crowd = _truth(view, coin, truth, at, window)
@@ -72,9 +81,44 @@ def compare_stored(
     if not (models or files.paths):
         fitted, notes = _fitted_maps(view, coin, moment, window)
         maps += fitted
+    baselines, lacking = baseline_maps(view, coin, moment, window, venues_of(maps), (truth_map, *maps))
     truth_map, drawn, crowd, _ = lined_up(truth_map, maps, crowd)
-    found = compare_maps(truth_map, drawn, tolerance_pct, crowd=crowd, notes=notes)
+    found = compare_maps(
+        truth_map, drawn, tolerance_pct, crowd=crowd, notes=(*notes, *lacking), baselines=baselines
+    )
     return Comparison(found, truth_map, drawn)
+
+
+def baseline_maps(
+    store: Store,
+    coin: str,
+    at: datetime,
+    window: str,
+    venues: Iterable[str],
+    compared: Sequence[Heatmap] = (),
+) -> tuple[tuple[Heatmap, ...], Notes]:
+    """Each of `BASELINES` of the first of `venues`, then of Hyperliquid, that has what it takes, and one note of those
+    that cannot be made. A model that is among `compared` is not made again."""
+    found, missing = [], []
+    for model in BASELINES:
+        if any(model == one.model for one in compared):
+            continue
+        candidates = (VENUE,) if model == PERSISTENCE else tuple(dict.fromkeys((*venues, VENUE)))
+        reasons = []
+        for venue in candidates:
+            try:
+                found.append(modelled_map(store, coin, venue, model, window, at=at))
+                break
+            except LiqtruthError as error:
+                reasons.append(str(error))
+        else:
+            missing.append((model, reasons[0]))
+    return tuple(found), (note("baselines_missing", missing=missing),) if missing else ()
+
+
+def venues_of(maps: Sequence[Heatmap]) -> list[str]:
+    """Venues of modelled maps, in their order."""
+    return [name for one in maps if one.source == "modelled" for name in one.venue.split(TOGETHER)]
 
 
 def _truth(

@@ -56,7 +56,7 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
 
 def answer_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
     """The answer, the maps, and how each stands to the truth and its crowd, without what is behind it."""
-    layers = [_layers(divergence)] if divergence.layers else []
+    layers = [_layers(divergence)] if divergence.layers else _baselines(divergence)
     return Group(_answer(divergence, now), _maps(divergence, now), *layers, *_diagnoses(divergence))
 
 
@@ -73,6 +73,8 @@ def _answer(divergence: Divergence, now: datetime | None) -> Panel:
     if divergence.synthetic:
         heading += " (SYNTHETIC MARKET)"
     body = Text(divergence.verdict, style="bold")
+    for line in divergence.of_given:
+        body.append(f"\n{line}", style="not bold")
     aged = as_of(divergence.as_of, now)
     beside = f", {SYNTHETIC_NOTE}" if divergence.synthetic else ""
     body.append(f"\n{aged}{beside}", style=f"not bold {STYLES[grade(divergence.as_of, now)]}")
@@ -140,6 +142,9 @@ def _layers(divergence: Divergence) -> Table:
     table.add_row("noise floor", *floors, end_section=True)
     null = [_figure("wasserstein_pct", layer.null_scores.wasserstein_pct) for layer in layers]
     table.add_row("mark only", *null)
+    for baseline, *free in zip(divergence.baselines, *(layer.baselines for layer in layers), strict=True):
+        shown = (_graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked) for row in free)
+        table.add_row(Text(f"{baseline.label} (baseline)", style="dim"), *shown)
     for result, *rows in zip(divergence.models, *(layer.models for layer in layers), strict=True):
         mark = MARKS[result.barred.code] if result.barred else ""
         figures = (
@@ -147,6 +152,21 @@ def _layers(divergence: Divergence) -> Table:
         )
         table.add_row(Text(rows[0].label), *figures)
     return _captioned(_folding(table), "\n".join(layer.says for layer in layers))
+
+
+def _baselines(divergence: Divergence) -> list[Table]:
+    """Where the truth has no layers: baselines and models against the whole map."""
+    if not divergence.baselines:
+        return []
+    table = _table("Beside baselines: W1, mean of sides", "", "W1")
+    table.add_row("mark only", _figure("wasserstein_pct", divergence.null_scores.wasserstein_pct))
+    for free in divergence.baselines:
+        shown = _graded(free.scores.wasserstein_pct, free.skill, ranked=free.ranked)
+        table.add_row(Text(f"{free.label} (baseline)", style="dim"), shown)
+    for result in divergence.models:
+        shown = _graded(result.scores.wasserstein_pct, result.skill, ranked=result.ranked)
+        table.add_row(Text(result.summary.label), shown)
+    return [_folding(table)]
 
 
 def _bands(divergence: Divergence, chosen: slice) -> Table:

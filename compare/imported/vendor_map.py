@@ -18,7 +18,7 @@ from liqtruth.compare.imported.documents import Answer
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, split, spread
 from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin
+from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap, Origin
 from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.series import HeatmapSeries
@@ -35,7 +35,6 @@ MOST_COLUMNS: Final = 4000
 """Moments of a series; more are no map over time."""
 WHOLE: Final = "all"
 """Name of the sum of a file's maps."""
-UNKNOWN_VENUE: Final = "unknown"
 VENUES: Final = {"okex": "okx", "huobi": "htx", "gate.io": "gate", "gateio": "gate"}
 """Other names of venues, in lower case."""
 

@@ -40,6 +40,8 @@ MOST_POSITIONS: Final = 10_000_000
 HYPERLIQUID: Final = "hyperliquid"
 
 Body = Mapping[str, Any]
+SAME_TOTAL: Final = 1e-3
+"""Levels and a stated total this close are the same, rounded."""
 
 
 def sides_of(words: list[Any], answer: Answer) -> IntArray:
@@ -181,6 +183,7 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
     notes: Notes = ()
     if flagged is not None and amounts([flagged], "flagged_notional", answer)[0] > 0:
         notes = (note("not_in_buckets", usd=float(flagged)),)
+    notes += _share_of_total(float(long.sum() + short.sum()), answer)
     return MapsInFile.of_one(
         VendorMap(
             answer,
@@ -201,6 +204,16 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
             notes=notes,
         )
     )  # fmt: skip
+
+
+def _share_of_total(in_levels: float, answer: Answer) -> Notes:
+    """A note where the levels are not all that the provider states to have read."""
+    totals = [answer.body.get(f"total_{side}") for side in ("long", "short")]
+    if any(one is None for one in totals):
+        return ()
+    total = float(amounts(totals, "total_long and total_short", answer).sum())
+    share = in_levels / total if total > 0 else 0.0
+    return () if abs(share - 1) < SAME_TOTAL else (note("levels_of_total", share=share, usd=total),)
 
 
 # ---------------------------------------------------------------------------------------- Undertow

@@ -5,10 +5,10 @@ off is gone on with by the next one. A venue that fails stops no other, a series
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from liqtruth.estimator.errors import SourceUnreachable, UnknownChoice, UnknownMarket
 from liqtruth.estimator.feeds.backfill import FetchedSeries, SeriesJob
@@ -19,6 +19,7 @@ from liqtruth.heatmap.errors import ROWS, BadInput, LiqtruthError, PartlyRead
 from liqtruth.heatmap.text import parse_duration
 from liqtruth.storage.store import Store
 
+T = TypeVar("T")
 FINE_DAYS: Final = 5
 """Up to here the default bar is five minutes, beyond it an hour."""
 
@@ -155,7 +156,22 @@ async def fetching(
         progress(venue.name, 1.0)
         return report
 
-    return FetchSummary(tuple(await asyncio.gather(*(one(*step) for step in steps))))
+    return FetchSummary(tuple(await all_of([one(*step) for step in steps])))
+
+
+async def all_of(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What they give, at once. Where it is cancelled or one fails, all have ended, and closed their connections, before
+    it raises; `gather` alone waits for the first."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    except Exception:
+        for task in tasks:
+            task.cancel()
+        raise
+    finally:
+        if tasks:  # a second cancel would break off their closing
+            await asyncio.wait(tasks)
 
 
 def _nothing(

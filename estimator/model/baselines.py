@@ -1,11 +1,12 @@
 """What a model has to beat: maps that take little or nothing from the accounting of open interest.
 
-`uniform` and `volume-profile` need a venue's series. `climatology` and `persistence` need exact maps; they are plain
-functions of heatmaps, and who has such maps calls them. Like all models they account for the whole open interest and
-leave nothing at prices that the market has been at.
+`uniform`, `volume-profile` and `moving-average` need a venue's series. `climatology` and `persistence` need exact maps;
+they are plain functions of heatmaps, and who has such maps calls them. Like all models they account for the
+whole open interest and leave nothing at prices that the market has been at.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,11 @@ UNIFORM: Final = "uniform"
 UNIFORM_REACH: Final = 0.30
 """`uniform` spreads each side evenly in log price over this much from the mark."""
 PLAIN: Final = (UNIFORM, "volume-profile")
+MOVING_AVERAGE: Final = "moving-average"
+AVERAGED: Final = timedelta(hours=72)
+"""Time before the map's moment over which `moving-average` takes the mean price."""
+OF_SERIES: Final = (*PLAIN, MOVING_AVERAGE)
+"""All that `plain_map` draws; a validation counts only `PLAIN` among a model's rivals."""
 
 ROUNDING: Final = 1e-12
 
@@ -43,7 +49,7 @@ Placed = tuple[FloatArray, float]
 def plain_map(
     model: str, series: MarketSeries, venue: Venue, coin: str, brackets: Brackets, width_bps: float
 ) -> Heatmap:
-    """`uniform` or `volume-profile`; raises `MissingData` where the series lack volume."""
+    """One of `OF_SERIES`; `volume-profile` raises `MissingData` where the series lack volume."""
     grid = PriceGrid.around(series.mark_px, width_bps)
     if model == UNIFORM:
         reach = note("uniform", reach=UNIFORM_REACH)
@@ -54,6 +60,10 @@ def plain_map(
         note("weights", weights=weights.note),
         note("brackets", source=brackets.source),
     )
+    if model == MOVING_AVERAGE:
+        px, about = mean_price(series)
+        placed = _opened_at(px, series, brackets, grid)
+        return _drawn(model, series, venue, coin, grid, placed, (about, *notes[1:]))
     profile = _volume_profile(series, venue, coin, brackets, grid)
     return _drawn(model, series, venue, coin, grid, profile, notes)
 
@@ -97,6 +107,40 @@ def _volume_profile(
             float(side.swept[0] @ weights.weight),
         )
     )
+
+
+def mean_price(series: MarketSeries) -> tuple[float, Note]:
+    """The mean price of the bars that ended in the last `AVERAGED`, weighted by volume where that is known, and a note
+    of its window and its distance from the mark. A bar's price is the mean of its high, low and close."""
+    bars = series.bars
+    first_ms = series.as_of.timestamp() * 1000 - AVERAGED / timedelta(milliseconds=1)
+    within = series.end_ms > first_ms
+    if not within.any():
+        within[-1] = True
+    price = (bars.high + bars.low + bars.close)[within] / 3
+    volume = None if bars.volume is None else bars.volume[within]
+    by_volume = volume is not None and bool(volume.sum() > 0)
+    px = float(np.average(price, weights=volume if by_volume else None))
+    began_ms = series.start.timestamp() * 1000 if within[0] else float(series.end_ms[~within][-1])
+    window_s = series.as_of.timestamp() - max(began_ms, first_ms) / 1000
+    away = px / series.mark_px - 1
+    return px, note("opened_at_mean", px=px, window_s=window_s, by_volume=by_volume, away=away)
+
+
+def _opened_at(px: float, series: MarketSeries, brackets: Brackets, grid: PriceGrid) -> BySide[Placed]:
+    """The tiers of both sides, all entered at one price."""
+    weights = tiers().up_to(brackets.highest_leverage(POSITION_USD))
+    share = weights.weight * float(series.bars.open_interest[-1] > 0)
+    masses = []
+    for side in (LONG, SHORT):
+        factors = liquidation_factors(brackets, weights.leverage, side)
+        mass = np.zeros(grid.bins + 3)
+        steps = np.log(px * factors[factors > 0] / grid.mark_px) / grid.log_width + grid.bins_each_way
+        place = np.clip(np.floor(steps + ROUNDING).astype(np.int64), -1, grid.bins) + 1
+        np.add.at(mass, place, share[factors > 0])
+        mass[-1] = share[factors <= 0].sum()
+        masses.append(mass)
+    return _cleared(masses[0], masses[1], grid, *_last_range(series))
 
 
 def climatology(

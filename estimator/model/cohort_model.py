@@ -7,6 +7,7 @@ went. `estimator.model.maps` feeds it from the store.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final, Self
 
@@ -28,12 +29,16 @@ from liqtruth.estimator.model.response_matrix import (
 from liqtruth.estimator.model.turnover import Activity, Turnover, activity, turn_over
 from liqtruth.estimator.series.series import MarketSeries, rounding_share
 from liqtruth.estimator.venues.table import Venue
+from liqtruth.heatmap.ages import OFFERED, AgeRange, age_range, in_order
+from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import SIDES, BySide, Sides, TwoSided
 from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.text import utc_text
 
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
+MS: Final = timedelta(milliseconds=1)
 AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
 NULL_PARTS: Final = ("before_window", "swept", "unassigned", "unallowed")
 """Parts of a `Balance` that have no place on the map."""
@@ -124,14 +129,7 @@ class CohortModel:
         )
         self.clock_ = activity(bars.open_interest, bars.volume, step_s(series))
         self.turnover_ = turn_over(bars.open_interest, self.clock_.coins, self.shares_.rates)
-        self.response_matrix_ = build_response_matrix(
-            bars,
-            Lots.of(bars.open_interest, self.turnover_),
-            age_bands(series),
-            len(AGE_BANDS),
-            self.shares_.factors(self.brackets_, self.position_usd),
-            PriceGrid.around(series.mark_px, self.width_bps),
-        )
+        self.response_matrix_ = self._matrix(Lots.of(bars.open_interest, self.turnover_))
         self.balance_ = BySide.each(self._balance)
         open_interest = float(bars.open_interest[-1])
         self.null_ = Sides(
@@ -139,24 +137,53 @@ class CohortModel:
         )
         return self
 
-    def heatmap(
-        self, *, leverage: Sequence[float] | None = None, age: Sequence[str] | None = None
-    ) -> Heatmap:
-        """The map, or its part in the bands of these leverages and in these `AGE_BANDS`; only the whole has bounds.
+    def _matrix(self, lots: Lots) -> ResponseMatrix:
+        series = self.series_
+        factors = self.shares_.factors(self.brackets_, self.position_usd)
+        grid = PriceGrid.around(series.mark_px, self.width_bps)
+        return build_response_matrix(series.bars, lots, age_bands(series), len(AGE_BANDS), factors, grid)
 
-        Raises `UnknownChoice` for a leverage or an age without a band.
+    def heatmap(
+        self,
+        *,
+        leverage: Sequence[float] | None = None,
+        age: Sequence[str] | None = None,
+        since: datetime | None = None,
+    ) -> Heatmap:
+        """The map, or its part in the bands of these leverages, of these ages (`heatmap.ages`) and opened after
+        `since`; only the whole has bounds. A bar's openings are of the age of its end.
+
+        Raises `UnknownChoice` for a leverage without a band and for what is no age, `BadInput` for ages that overlap
+        and for a moment that is not before the map's.
         """
-        series, grid = self.series_, self.response_matrix_.grid
+        series = self.series_
+        if since is not None or any(name not in AGE_BANDS for name in age or ()):
+            kept = kept_bars(series, age, since)
+            lots = Lots.of(series.bars.open_interest, self.turnover_)
+            matrix = self._matrix(replace(lots, left=lots.left * kept[:, None]))
+            only: dict[str, tuple[str, ...]] = {"age_band": tuple(age)} if age else {}
+            only |= {"since": (utc_text(since),)} if since else {}
+            whole = replace(self._drawn(matrix), only=only)
+            wanted = wanted_bands(self.shares_, leverage, None)
+            return whole.filter(**wanted) if wanted else whole
+        drawn = self._drawn(self.response_matrix_)
+        wanted = wanted_bands(self.shares_, leverage, age)
+        if wanted:
+            return drawn.filter(**wanted)
+        return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
+
+    def _drawn(self, matrix: ResponseMatrix) -> Heatmap:
+        series = self.series_
         usd = float(series.bars.open_interest[-1]) * series.mark_px
         bands = (self.shares_.band, AGE_BANDS)
         frame = broken_down(
-            {side: self._columns(side).weighted(self._weight(side)) * usd for side in SIDES},
+            {side: matrix.of(side).weighted(self._weight(side)) * usd for side in SIDES},
             *bands,
             self.venue_.name,
         )
-        drawn = Heatmap.from_breakdown(
+        return Heatmap.from_breakdown(
             frame,
-            grid,
+            matrix.grid,
             coin=self.coin_,
             venue=self.venue_.name,
             source="modelled",
@@ -166,10 +193,6 @@ class CohortModel:
             assumptions=self._assumptions(),
             quality=series.quality,
         )
-        wanted = wanted_bands(self.shares_, leverage, age)
-        if wanted:
-            return drawn.filter(**wanted)
-        return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
 
     def _columns(self, side: str) -> Columns:
         return self.response_matrix_.long if side == "long" else self.response_matrix_.short
@@ -247,6 +270,39 @@ def age_bands(series: MarketSeries) -> IntArray:
     """Index into `AGE_BANDS` per bar, by the time from the bar's end to the map's moment."""
     age_h = (series.as_of.timestamp() * 1000 - series.end_ms) / 3.6e6
     return np.searchsorted(AGE_EDGES_H, age_h, side="right")
+
+
+def ages_named(names: Sequence[str]) -> tuple[AgeRange, ...]:
+    """Youngest first; raises `UnknownChoice`, and `BadInput` where they overlap."""
+    found = []
+    for name in names:
+        one = age_range(name)
+        if one is None:
+            raise UnknownChoice("age", name, OFFERED)
+        found.append(one)
+    return in_order(found)
+
+
+def kept_bars(series: MarketSeries, age: Sequence[str] | None, since: datetime | None) -> FloatArray:
+    """1 for bars whose end is of one of the ages and after `since`, else 0; raises as `ages_named`."""
+    now_ms, kept = series.as_of.timestamp() * 1000, np.ones(len(series.end_ms))
+    if since is not None:
+        refuse_later(since, series.as_of)
+        kept *= series.end_ms > since.timestamp() * 1000
+    if age:
+        age_ms = now_ms - series.end_ms
+        inside = np.zeros(len(kept), dtype=bool)
+        for one in ages_named(age):
+            young, old = (np.inf if edge is None else edge / MS for edge in (one.youngest, one.oldest))
+            inside |= (age_ms >= young) & (age_ms < old)
+        kept *= inside
+    return kept
+
+
+def refuse_later(since: datetime, end: datetime) -> None:
+    """Raises `BadInput` where nothing can have been opened since."""
+    if since >= end:
+        raise BadInput(f"--since must be before the map's moment, {utc_text(end)}, got {utc_text(since)}")
 
 
 def wanted_bands(

@@ -7,24 +7,25 @@ from typing import Final
 import polars as pl
 
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import PLAIN, plain_map
+from liqtruth.estimator.model.baselines import AVERAGED, MOVING_AVERAGE, OF_SERIES, plain_map
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.series.series import load_series
+from liqtruth.estimator.series.series import load_series, window_named
 from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.text import format_duration
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
-ALONE = (VINTAGES, *MODELS, *PLAIN, CALIBRATED)
+ALONE = (VINTAGES, *MODELS, *OF_SERIES, CALIBRATED)
 """Models that need no exact map."""
 TOGETHER: Final = "+"
 """Between the names of venues in the name of their sum."""
@@ -59,7 +60,7 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         as_of=first.as_of,
         coverage=_coverage(maps, open_interest, whole),
         assumptions=_assumptions(maps, mark_px),
-        quality=_merged_notes([drawn.quality for drawn in maps], maps),
+        quality=merged_notes([drawn.quality for drawn in maps], _venues(maps)),
         only=first.only,
     )
 
@@ -69,23 +70,32 @@ def _coverage(maps: Sequence[Heatmap], open_interest: Sequence[float], whole: fl
         note("venue_share", venue=drawn.venue, share=part / whole, usd=part, mark_px=drawn.mark_px)
         for drawn, part in zip(maps, open_interest, strict=True)
     )
-    ages = [drawn.coverage.oldest_age_s for drawn in maps if drawn.coverage.oldest_age_s is not None]
-    seen = [drawn.coverage.seen_usd for drawn in maps]
+    return added_coverage([drawn.coverage for drawn in maps], _venues(maps), shares)
+
+
+def added_coverage(coverages: Sequence[Coverage], venues: Sequence[str], notes: Notes) -> Coverage:
+    """What venues have seen of their open interest together; `notes` come before their own."""
+    ages = [one.oldest_age_s for one in coverages if one.oldest_age_s is not None]
+    seen = [one.seen_usd for one in coverages]
     return Coverage(
-        open_interest_usd=whole,
+        open_interest_usd=sum(one.open_interest_usd or 0.0 for one in coverages),
         seen_usd=Sides(sum(side.long for side in seen), sum(side.short for side in seen)),
         oldest_age_s=max(ages, default=None),
-        notes=(*shares, *_merged_notes([drawn.coverage.notes for drawn in maps], maps)),
-        synthetic=any(drawn.synthetic for drawn in maps),
+        notes=(*notes, *merged_notes([one.notes for one in coverages], venues)),
+        synthetic=any(one.synthetic for one in coverages),
     )
 
 
-def _merged_notes(notes: Sequence[Notes], maps: Sequence[Heatmap]) -> Notes:
+def _venues(maps: Sequence[Heatmap]) -> list[str]:
+    return [drawn.venue for drawn in maps]
+
+
+def merged_notes(notes: Sequence[Notes], venues: Sequence[str]) -> Notes:
     """What all venues share once, the rest with its venue."""
     common = [line for line in notes[0] if all(line in lines for lines in notes)]
     own = [
-        line.of(drawn.venue)
-        for drawn, lines in zip(maps, notes, strict=True)
+        line.of(venue)
+        for venue, lines in zip(venues, notes, strict=True)
         for line in lines
         if line not in common
     ]
@@ -94,7 +104,7 @@ def _merged_notes(notes: Sequence[Notes], maps: Sequence[Heatmap]) -> Notes:
 
 def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> Notes:
     placed = note("added_by_distance", mark_px=mark_px)
-    return (placed, *_merged_notes([drawn.assumptions for drawn in maps], maps))
+    return (placed, *merged_notes([drawn.assumptions for drawn in maps], _venues(maps)))
 
 
 def model_map(
@@ -107,15 +117,17 @@ def model_map(
     weights: str | None = None,
     leverage: Sequence[float] | None = None,
     age: Sequence[str] | None = None,
+    since: datetime | None = None,
     at: datetime | None = None,
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> Heatmap:
     """The map of `model` on what is stored of `venue`: a name, several with commas, or `all` that have series.
 
     `weights` names the leverage model of `vintages`; `calibrated` is `vintages` with the fitted model in use.
-    `leverage` and `age` keep only those bands. Several venues are taken at one moment, the latest that all of them
-    reach. Raises `UnknownChoice` for another venue, model, window, leverage or age; `MissingData` where no model was
-    fitted, `NothingStored` and `StaleSeries` where the series do not reach `at`.
+    `leverage` and `age` (`heatmap.ages`) keep only those bands, `since` what was opened after that moment. Several
+    venues are taken at one moment, the latest that all of them reach. Raises `UnknownChoice` for another venue, model,
+    window, leverage or age; `MissingData` where no model was fitted, `NothingStored` and `StaleSeries` where the series
+    do not reach `at`.
     """
     if model not in ALONE:
         raise UnknownChoice("model", model, ALONE)
@@ -123,7 +135,7 @@ def model_map(
         raise BadInput(f"model {model} has its own weights; --weights is for --model {VINTAGES}")
 
     def draw(market: Venue, moment: datetime | None) -> Heatmap:
-        return _draw(store, coin, market, model, window, weights, leverage, age, moment, width_bps)
+        return _draw(store, coin, market, model, window, weights, (leverage, age, since), moment, width_bps)
 
     chosen = stored_venues(store, coin) if venue.strip() == "all" else named_venues(venue)
     if len(chosen) == 1:
@@ -166,21 +178,25 @@ def _draw(
     model: str,
     window: str,
     weights: str | None,
-    leverage: Sequence[float] | None,
-    age: Sequence[str] | None,
+    part: tuple[Sequence[float] | None, Sequence[str] | None, datetime | None],
     at: datetime | None,
     width_bps: float,
 ) -> Heatmap:
-    if model in PLAIN and (leverage or age):
-        raise BadInput(f"model {model} knows neither leverages nor ages: leave out --leverage and --age")
-    chosen = None if model in PLAIN else _weights(store, model, weights, venue)
+    if model in OF_SERIES and any(part):
+        raise BadInput(
+            f"model {model} knows neither leverages nor ages: leave out --leverage, --age and --since"
+        )
+    chosen = None if model in OF_SERIES else _weights(store, model, weights, venue)
+    if model == MOVING_AVERAGE and window_named(window) < AVERAGED:
+        window = format_duration(AVERAGED)
     series = store.once(load_series, venue, coin, window, at)
     brackets = store.once(stored_brackets, venue, coin, series.as_of)
     if chosen is None:
         return plain_map(model, series, venue, coin, brackets, width_bps)
     name = CALIBRATED if model == CALIBRATED else VINTAGES
     assumed = CohortModel(chosen, width_bps=width_bps, brackets=brackets, name=name)
-    return assumed.fit(series, venue, coin).heatmap(leverage=leverage, age=age)
+    leverage, age, since = part
+    return assumed.fit(series, venue, coin).heatmap(leverage=leverage, age=age, since=since)
 
 
 def _weights(store: Store, model: str, weights: str | None, venue: Venue) -> LeverageModel | LeverageWeights:

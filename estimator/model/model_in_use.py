@@ -53,7 +53,7 @@ def use(data_dir: Path, name: str) -> LeverageModel:
     if model.correction is not None:
         source = model.correction.source_model
         raise BadInput(
-            f"{name} is levelled to {model.correction.venue} alone: use {source}, which it came from"
+            f"{name} is calibrated to {model.correction.venue} alone: use {source}, which it came from"
         )
     write_atomically(data_dir / "models" / IN_USE, f"{name}\n")
     return model
@@ -78,7 +78,7 @@ def is_fitted(data_dir: Path) -> bool:
 
 
 def calibrated_model(data_dir: Path | None, venue: str) -> LeverageModel:
-    """The model in use, as it is levelled to `venue`; raises `MissingData` with the remedy where none was fitted."""
+    """The model in use, as it is calibrated to `venue`; raises `MissingData` with the remedy where none was fitted."""
     name = CALIBRATED if data_dir is None else in_use(data_dir)
     known = known_models(data_dir)
     if name not in known:
@@ -94,7 +94,7 @@ def calibrated_model(data_dir: Path | None, venue: str) -> LeverageModel:
 
 
 def is_levelled(model: LeverageModel, venue: str) -> bool:
-    """Whether the model's level is this venue's: it was fitted there, or levelled to it."""
+    """Whether the model's level is this venue's: it was fitted there, or calibrated to it."""
     return model.correction.venue == venue if model.correction is not None else venue == TRAINED_ON
 
 

@@ -8,21 +8,24 @@ from typing import Final
 import numpy as np
 
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
+from liqtruth.estimator.model.cohort_model import refuse_later
 from liqtruth.estimator.model.leverage import bands_among
+from liqtruth.estimator.model.maps import named_venues, stored_venues
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
-from liqtruth.estimator.model.turnover import activity, turn_over
+from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
+from liqtruth.estimator.over_time.several_venues import added_series
 from liqtruth.estimator.over_time.time_evolution import PriceTime, price_time
 from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
 from liqtruth.estimator.series.time_line import Bars
-from liqtruth.estimator.venues.table import Venue, venue_named
+from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import NOTHING, Sides
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes
 from liqtruth.heatmap.series import Candles, HeatmapSeries
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.text import of_ms, utc_text
 from liqtruth.storage.store import Store
 
 SHORTEST_LEAD: Final = timedelta(days=3)
@@ -44,36 +47,59 @@ def model_series(
     weights: Weights | None = None,
     leverage: Sequence[float] | None = None,
     age: str | None = None,
+    since: datetime | None = None,
     at: datetime | None = None,
 ) -> HeatmapSeries:
     """The heatmap of `model` at every `step` of the last `series` before `at` (default: the last stored bar's end).
 
-    `weights` are a leverage model, its name or file (model `vintages`) or a baseline's own; `leverage` keeps the bands
-    of those leverages, `age` one or several of `AGES`. As much again before the span, at least 3 and at most 30 days,
-    is read as warm-up where it is stored. Raises `UnknownChoice` for an unknown name, `BadInput` for a span or step
-    that is too short or too long, `MissingData` for `calibrated` where no model was fitted, `NothingStored` and
-    `StaleSeries` as `load_series` does.
+    `venue` is a name, several with commas, or `all` that have series: their sum, up to the last moment that all of them
+    reach. `weights` are a leverage model, its name or file (model `vintages`) or a baseline's own; `leverage` keeps the
+    bands of those leverages, `age` one or several of `heatmap.ages` with commas, `since` what was opened after that
+    moment. As much again before the span, at least 3 and at most 30 days, is read as warm-up where it is stored. Raises
+    `UnknownChoice` for an unknown name, `BadInput` for a span or step that is too short or too long, `MissingData` for
+    `calibrated` where no model was fitted, `NothingStored` and `StaleSeries` as `load_series` does.
     """
-    if venue == "all" or "," in venue:
-        raise BadInput(f"a history is of one venue, got {venue!r}: name one")
-    market = venue_named(venue)
-    loaded = store.once(load_series, market, coin, _window_for(series), at)
-    known = store.once(stored_brackets, market, coin, loaded.as_of)
-    shares = node_shares(
-        model,
-        weights,
-        known,
-        POSITION_USD,
-        store.settings.data_dir,
-        venue=market.name,
-        coin=coin,
-        daily_volatility=daily_volatility(loaded.bars.close, bar_s(loaded)),
-    )
-    only: dict[str, tuple[str, ...]] = {} if age is None else {"age_band": tuple(age.split(","))}
-    if leverage:
-        only["leverage_band"] = tuple(bands_among(shares.model, shares.band, leverage))
-        shares = shares.only(leverage)
-    return replace(drawn_series(loaded, shares, known, market, coin, series, step, age), only=only)
+    markets = stored_venues(store, coin) if venue.strip() == "all" else named_venues(venue)
+    loaded = _loaded(store, markets, coin, _window_for(series), at)
+    end = min(of_ms(int(one.end_ms[-1])) for one in loaded)
+    steps = [clock_of(one, series, step, end).step for one in loaded]
+    reach = max(_reach_of(one.bars) for one in loaded)
+    drawn = []
+    for market, one in zip(markets, loaded, strict=True):
+        known = store.once(stored_brackets, market, coin, one.as_of)
+        shares = node_shares(
+            model,
+            weights,
+            known,
+            POSITION_USD,
+            store.settings.data_dir,
+            venue=market.name,
+            coin=coin,
+            daily_volatility=daily_volatility(one.bars.close, bar_s(one)),
+        )
+        only: dict[str, tuple[str, ...]] = {} if age is None else {"age_band": tuple(age.split(","))}
+        if since is not None:
+            only["since"] = (utc_text(since),)
+        if leverage:
+            only["leverage_band"] = tuple(bands_among(shares.model, shares.band, leverage))
+            shares = shares.only(leverage)
+        made = drawn_series(
+            one, shares, known, market, coin, series, max(steps), age, since=since, end=end, reach=reach
+        )
+        drawn.append(replace(made, only=only))
+    return added_series(drawn) if len(drawn) > 1 else drawn[0]
+
+
+def _loaded(
+    store: Store, markets: Sequence[Venue], coin: str, window: str, at: datetime | None
+) -> list[MarketSeries]:
+    """Series of every venue up to the last moment that all of them reach."""
+    loaded = [store.once(load_series, market, coin, window, at) for market in markets]
+    end = min(of_ms(int(one.end_ms[-1])) for one in loaded)
+    return [
+        one if one.as_of == end or len(loaded) == 1 else store.once(load_series, market, coin, window, end)
+        for market, one in zip(markets, loaded, strict=True)
+    ]
 
 
 def drawn_series(
@@ -85,16 +111,24 @@ def drawn_series(
     span: timedelta,
     step: timedelta | None = None,
     age: str | None = None,
+    *,
+    since: datetime | None = None,
+    end: datetime | None = None,
+    reach: float = 0.0,
 ) -> HeatmapSeries:
-    """`model_series` of series that are at hand already."""
-    clock = clock_of(loaded, span, step)
-    grid = _grid_of(loaded.bars)
+    """`model_series` of series that are at hand already; moments count back from `end`, and the grid reaches at least
+    `reach` in log price."""
+    clock = clock_of(loaded, span, step, end)
+    grid = PriceGrid.around(
+        float(loaded.bars.close[-1]), DEFAULT_WIDTH_BPS, max(reach, _reach_of(loaded.bars))
+    )
     _refuse_too_many(len(shares.rates) * clock.end_ms.size * grid.bins, clock.step)
     bars = loaded.bars
     active = activity(bars.open_interest, bars.volume, bar_s(loaded))
+    turnover = turn_over(bars.open_interest, active.coins, shares.rates)
     mass = price_time(
         bars,
-        turn_over(bars.open_interest, active.coins, shares.rates),
+        turnover if since is None else _opened_since(turnover, loaded, since),
         shares.factors(brackets, POSITION_USD),
         (shares.long, shares.short),
         clock.steps,
@@ -106,9 +140,17 @@ def drawn_series(
         *(() if not shares.rates.any() or active.by_volume else (
             note("no_volume_clock"),)),
         *_assumptions(loaded, brackets, clock, grid, age),
+        *(() if since is None else (note("only_since", at=utc_text(since)),)),
     )  # fmt: skip
     synthetic = loaded.synthetic or shares.synthetic
     return _shown(mass, loaded, clock, grid, notes, synthetic, (coin, venue.name, shares.model))
+
+
+def _opened_since(turnover: Turnover, loaded: MarketSeries, since: datetime) -> Turnover:
+    """The same closings, but nothing opened in bars that had ended by `since`."""
+    refuse_later(since, loaded.as_of)
+    later = loaded.end_ms > since.timestamp() * 1000
+    return replace(turnover, openings=turnover.openings * later[:, None])
 
 
 def _window_for(span: timedelta) -> str:
@@ -122,13 +164,13 @@ def _window_for(span: timedelta) -> str:
     return min((name for name in WINDOWS if WINDOWS[name] >= wanted), key=WINDOWS.__getitem__)
 
 
-def _grid_of(bars: Bars) -> PriceGrid:
-    """Around the last mark, as far as a single map's and beyond every price of the path."""
+def _reach_of(bars: Bars) -> float:
+    """Log price from the last mark: as far as a single map's grid and beyond every price of the path."""
     mark = float(bars.close[-1])
     lows = bars.low if bars.swept_low is None else np.minimum(bars.low, bars.swept_low)
     highs = bars.high if bars.swept_high is None else np.maximum(bars.high, bars.swept_high)
     path = max(float(np.log(highs.max() / mark)), float(np.log(mark / lows.min())))
-    return PriceGrid.around(mark, DEFAULT_WIDTH_BPS, max(DEFAULT_REACH, path + ROOM))
+    return max(DEFAULT_REACH, path + ROOM)
 
 
 def _refuse_too_many(cells: int, step: timedelta) -> None:

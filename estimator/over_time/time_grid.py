@@ -2,33 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.cohort_model import ages_named
 from liqtruth.estimator.over_time.time_evolution import EVERY_AGE, AgeBand, Steps
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.text import hours, of_ms
 
+HOUR: Final = timedelta(hours=1)
 COLUMNS: Final = 360
 """A step that is not given is the shortest round one that makes at most so many columns."""
 ROUND_STEPS: Final = tuple(
     timedelta(minutes=minutes) for minutes in (5, 10, 15, 30, 60, 120, 240, 480, 720, 1440)
 )
-
-AGES: Final = {
-    "<4h": (0.0, 4.0),
-    "4-24h": (4.0, 24.0),
-    "1-7d": (24.0, 168.0),
-    ">7d": (168.0, None),
-    "fresh": (0.0, 24.0),
-    "stale": (24.0, None),
-}
-"""Hours since opening, from and up to; `fresh` and `stale` part all positions at a day."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,37 +38,33 @@ class Clock:
         return tuple(of_ms(int(end)) for end in self.end_ms[self.lead :])
 
     def age_bands(self, names: str | None) -> tuple[AgeBand, ...]:
-        """One or several of `AGES` with commas, in steps.
+        """Ages with commas (`heatmap.ages`), in steps.
 
         Raises `UnknownChoice`, and `BadInput` where they overlap or an edge is no multiple of the step.
         """
         if names is None:
             return (EVERY_AGE,)
-        bands = sorted(
-            (self._age_band(name.strip()) for name in names.split(",")), key=lambda band: band.youngest
-        )
-        for band, later in pairwise(bands):
-            if band.oldest is None or band.oldest > later.youngest:
-                raise BadInput(f"ages {names!r} overlap: take fresh or stale alone, or the bands once each")
-        return tuple(bands)
-
-    def _age_band(self, name: str) -> AgeBand:
-        if name not in AGES:
-            raise UnknownChoice("age", name, AGES)
-        youngest, oldest = AGES[name]
-        return AgeBand(
-            self._in_steps(youngest, name), None if oldest is None else self._in_steps(oldest, name)
+        return tuple(
+            AgeBand(
+                self._in_steps(one.youngest, one.name),
+                None if one.oldest is None else self._in_steps(one.oldest, one.name),
+            )
+            for one in ages_named(names.split(","))
         )
 
-    def _in_steps(self, age_h: float, name: str) -> int:
-        count, rest = divmod(timedelta(hours=age_h), self.step)
+    def _in_steps(self, age: timedelta, name: str) -> int:
+        count, rest = divmod(age, self.step)
         if rest:
-            raise BadInput(f"age {name} needs a --step that divides {age_h:g} h, not {hours(self.step)}")
+            length = f"{age / HOUR:g} h" if age >= HOUR else f"{age / timedelta(minutes=1):g} min"
+            raise BadInput(f"age {name} needs a --step that divides {length}, got {in_words(self.step)}")
         return count
 
 
-def clock_of(loaded: MarketSeries, span: timedelta, step: timedelta | None) -> Clock:
-    """Steps back from the end of the series to its first bar; raises `BadInput` for a step that is not positive."""
+def clock_of(
+    loaded: MarketSeries, span: timedelta, step: timedelta | None, end: datetime | None = None
+) -> Clock:
+    """Steps back from `end` (default: that of the last bar) to the first bar; raises `BadInput` for a step that is not
+    positive."""
     bar = timedelta(seconds=bar_s(loaded))
     chosen = _default_step(span, bar) if step is None else step
     if not timedelta(0) < chosen <= span or chosen < bar:
@@ -86,7 +72,8 @@ def clock_of(loaded: MarketSeries, span: timedelta, step: timedelta | None) -> C
             f"a step of {in_words(chosen)} does not fit a span of {in_words(span)} on bars of {in_words(bar)}: "
             "it is at least a bar and at most the span"
         )
-    last, step_ms = int(loaded.end_ms[-1]), round(chosen / timedelta(milliseconds=1))
+    last = int(loaded.end_ms[-1]) if end is None else round(end.timestamp() * 1000)
+    step_ms = round(chosen / timedelta(milliseconds=1))
     count = (last - int(loaded.end_ms[0])) // step_ms + 1
     ends = last - step_ms * np.arange(count)[::-1]
     lead = max(0, count - (span // chosen))

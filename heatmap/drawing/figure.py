@@ -93,7 +93,7 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
 def _captions(heatmap: Heatmap) -> list[str]:
     """Lines under the heading; bounds are what a trader looks for, so they are as bright as the heading."""
     bright = [f'<span style="color:{INK}">{escape(line)}</span>' for line in bounds_lines(heatmap)]
-    head, rest = wrapped(head_lines(heatmap)), wrapped(side_notes(heatmap))
+    head, rest = wrapped(head_lines(heatmap)), wrapped(side_notes(heatmap, zoomed(heatmap, BARS_EACH_WAY)))
     color = AGE_COLORS[grade(data_moment(heatmap))]
     aged = f'<span style="color:{color}">when drawn: {escape(age_line(heatmap))}</span>'
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
@@ -111,7 +111,7 @@ def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
         age=map_age(heatmap, now),
         about=head_lines(heatmap),
         sections=[Section(table=moved), Section(figures={"map": map_figure(heatmap, captioned=False)})],
-        notes=(*side_notes(heatmap), *texts(heatmap.assumptions)),
+        notes=(*side_notes(heatmap, zoomed(heatmap, BARS_EACH_WAY)), *texts(heatmap.assumptions)),
         notes_heading="What is not drawn, and what it rests on",
     )
 

@@ -6,6 +6,8 @@ dark or light of its reader, and computes its age whenever it is opened. The sam
 
 from __future__ import annotations
 
+import gzip
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 SYNTHETIC_BADGE: Final = "SYNTHETIC MARKET: from the sandbox, not from an exchange"
 FIGURE_PX: Final = 450
+PACKED: Final = 4
+"""Level of gzip from which on a page gets smaller by 4 % for twice the time."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +101,22 @@ def render(
     **context: Any,
 ) -> str:
     """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more."""
-    from plotly.offline import get_plotlyjs
-
     environment = _environment(package)
     environment.filters.update(filters or {})
     filled: str = environment.get_template(template).render(
         title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=list(about),
         answer=list(answer), caveat=caveat, sections=list(sections), notes=list(dict.fromkeys(notes)),
-        notes_heading=notes_heading, plotlyjs=get_plotlyjs(), variables=theme.VARIABLES, light=theme.light_colors(),
+        notes_heading=notes_heading, plotlyjs=_packed_plotly(), variables=theme.VARIABLES, light=theme.light_colors(),
         font=theme.FONT, mirrored=mirrored, **context,
     )  # fmt: skip
     return filled
+
+
+def _packed_plotly() -> str:
+    """plotly.js as a page carries it: in a third of its size, and unpacked by the browser."""
+    from plotly.offline import get_plotlyjs
+
+    return b64encode(gzip.compress(get_plotlyjs().encode(), PACKED, mtime=0)).decode()
 
 
 def write_page(path: Path, title: str, **parts: Any) -> None:

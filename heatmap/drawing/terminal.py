@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from liqtruth.heatmap.distribution import Balance, Cluster, MapProfile
 from liqtruth.heatmap.drawing.view import (
     View,
     age_line,
@@ -25,6 +26,10 @@ from liqtruth.heatmap.text import STYLES, grade, price
 
 LONG: Final = "green"
 SHORT: Final = "red"
+ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
+SHOWN_CLUSTERS: Final = 5
+"""Clusters of a side in a table."""
+UNKNOWN: Final = "-"
 EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
@@ -44,7 +49,7 @@ def map_panel(
         parts.append(Text(f"\nno liquidation within {reach:.0f} % of the mark\n", style="yellow"))
     else:
         parts.append(_bars(heatmap, view, bar_width))
-    parts += [Text(line, style="dim") for line in side_notes(heatmap)]
+    parts += [Text(line, style="dim") for line in side_notes(heatmap, view)]
     return Group(*parts)
 
 
@@ -57,6 +62,78 @@ def _moves(heatmap: Heatmap) -> Table:
     for move, (moved, *amounts) in rows:
         table.add_row(Text(moved, style=LONG if move.side == "long" else SHORT), *amounts)
     return table
+
+
+def profile_panel(heatmap: Heatmap, profile: MapProfile) -> RenderableType:
+    """Longs against shorts by distance, and the clusters of each side with the bin of most mass; fits 80 columns."""
+    return Group(
+        Text(""), _balances(heatmap, profile), Text(""), _clusters(heatmap, profile), *_left_out(profile)
+    )
+
+
+def _balances(heatmap: Heatmap, profile: MapProfile) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for head in ("within", "longs", "shorts", "long minus short", "asymmetry"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in profile.balance:
+        amounts = (
+            UNKNOWN if value is None else amount(heatmap, value) for value in (one.long_usd, one.short_usd)
+        )
+        table.add_row(f"{one.within_pct:g} %", *amounts, _net(heatmap, one), _asymmetry(one.asymmetry))
+    return table
+
+
+def _net(heatmap: Heatmap, one: Balance) -> str:
+    if one.net_usd is None:
+        return UNKNOWN
+    return f"{'-' if one.net_usd < 0 else '+'}{amount(heatmap, abs(one.net_usd))}"
+
+
+def _asymmetry(share: float | None) -> Text:
+    if share is None:
+        return Text(UNKNOWN)
+    return Text(f"{100 * share:+.0f} %", style=LONG if share > 0 else SHORT if share < 0 else "")
+
+
+def _clusters(heatmap: Heatmap, profile: MapProfile) -> Table:
+    """Of each side the bin of most mass, then its clusters from the mark outward."""
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for head in ("", "peak", "distance", "zone", "mass", "share", "held", "top"):
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    for side, style, sign in (("long", LONG, "-"), ("short", SHORT, "+")):
+        if (heaviest := profile.max_pain[side]) is not None:
+            low_px, high_px = heaviest.low_px, heaviest.high_px
+            table.add_row(
+                Text("max pain", style=style), price((low_px * high_px) ** 0.5),
+                f"{sign}{heaviest.distance_pct:.1f} %", f"{price(low_px)}-{price(high_px)}",
+                amount(heatmap, heaviest.mass_usd), "", "", "",
+            )  # fmt: skip
+        for one in sorted(_shown(profile, side), key=lambda cluster: cluster.peak_pct):
+            roles = (one == profile.nearest[side], one == profile.largest[side])
+            table.add_row(
+                Text(ROLES.get(roles, side), style=style), price(one.peak_px), f"{sign}{one.peak_pct:.1f} %",
+                f"{price(one.low_px)}-{price(one.high_px)}", amount(heatmap, one.mass_usd),
+                f"{100 * one.share_of_side:.0f} %", "" if one.positions is None else f"{one.positions:,}",
+                "" if one.largest_holder_share is None else f"{100 * one.largest_holder_share:.0f} %",
+            )  # fmt: skip
+    return table
+
+
+def _shown(profile: MapProfile, side: str) -> list[Cluster]:
+    """The heaviest clusters of a side, and its nearest."""
+    mine = [one for one in profile.clusters if one.side == side]
+    near = profile.nearest[side]
+    return mine[:SHOWN_CLUSTERS] + ([near] if near is not None and near not in mine[:SHOWN_CLUSTERS] else [])
+
+
+def _left_out(profile: MapProfile) -> list[RenderableType]:
+    shown = sum(len(_shown(profile, side)) for side in ("long", "short"))
+    lines = ["share: of the side's mass; held: positions in it; top: the largest one's part of it"]
+    if any(None in (one.long_usd, one.short_usd) for one in profile.balance):
+        lines.append(f"{UNKNOWN}: the map has no prices so far away, or nothing there")
+    if more := len(profile.clusters) - shown:
+        lines.append(f"{more} smaller clusters are not shown; --json has them")
+    return [Text(line, style="dim") for line in lines]
 
 
 def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:

@@ -12,7 +12,7 @@ import numpy as np
 
 from liqtruth.heatmap.bounds import Move, moves
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts, without_codes
@@ -94,15 +94,17 @@ def _pool(mass: FloatArray, bars: int, pooled: int) -> FloatArray:
 
 
 def kind(heatmap: Heatmap) -> str:
-    """`exact positions`, `model tiers`, `imported map`."""
-    return f"{KIND[heatmap.source]} {heatmap.model}".strip()
+    """`exact positions`, `exact positions, crowd`, `model tiers`, `imported map coinank`."""
+    between = ", " if heatmap.source == "exact" and heatmap.model else " "
+    return f"{KIND[heatmap.source]}{between}{heatmap.model}".strip()
 
 
 def title(heatmap: Heatmap) -> str:
     """Coin, venue, kind, filter, moment and mark."""
     only = f"{heatmap.filtered_by}, " if heatmap.only else ""
+    where = "a venue that is not stated" if heatmap.venue == UNKNOWN_VENUE else heatmap.venue
     return (
-        f"{heatmap.coin} on {heatmap.venue}: {kind(heatmap)}, {only}{heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{heatmap.coin} on {where}: {kind(heatmap)}, {only}{heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
         f"mark {price(heatmap.mark_px)}"
     )
 
@@ -214,9 +216,19 @@ def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
     return () if bounds is None else tuple(move.text(bounds.level) for move in moves(bounds))
 
 
-def side_notes(heatmap: Heatmap) -> tuple[str, ...]:
-    """What is not drawn, what a fitted model does not know here, what was found wrong with the input, and the notes of
-    the coverage that is not in `head_lines`."""
+def outside_line(heatmap: Heatmap, view: View) -> str:
+    """Mass of the grid that lies past the picture's ends; empty where there is none."""
+    drawn = Sides(float(view.long_usd.sum()), float(view.short_usd.sum()))
+    past = Sides(float(heatmap.long_usd.sum()) - drawn.long, float(heatmap.short_usd.sum()) - drawn.short)
+    if max(past) <= 1e-9 * heatmap.in_grid_usd.total:
+        return ""
+    low, high = (100 * (view.edges[end] / heatmap.mark_px - 1) for end in (0, -1))
+    return f"past the ends of the picture, {low:+.0f} and {high:+.0f} %: {_sides(heatmap, past)}"
+
+
+def side_notes(heatmap: Heatmap, view: View | None = None) -> tuple[str, ...]:
+    """What is not drawn (of the picture `view` also what lies past its ends), what a fitted model does not know here,
+    what was found wrong with the input, and the notes of the coverage that is not in `head_lines`."""
     bounds = heatmap.bounds
     bounds_note = (
         ()
@@ -226,7 +238,8 @@ def side_notes(heatmap: Heatmap) -> tuple[str, ...]:
     lacking = texts(of_codes(heatmap.assumptions, LACKING))
     found = tuple(f"input: {finding}" for finding in heatmap.quality)
     notes = texts(without_codes(heatmap.coverage.notes, ABOUT_LAYERS))
-    return (remainder_line(heatmap), *bounds_note, *lacking, *found, *notes)
+    outside = outside_line(heatmap, view) if view is not None else ""
+    return (remainder_line(heatmap), *filter(None, [outside]), *bounds_note, *lacking, *found, *notes)
 
 
 def _sides(heatmap: Heatmap, amounts: Sides) -> str:

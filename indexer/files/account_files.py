@@ -5,6 +5,8 @@ else a label made of the file's name; the moment is the answer's own `time`, els
 else a date in the file's path, else the file's modification time. Which of them it was is in the notes.
 """
 
+import ast
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -67,6 +69,8 @@ Moment = tuple[datetime, Note | None]
 
 NAMED_FILE: Final = re.compile(r"(0x[0-9a-fA-F]{40})\b.*\.json", re.IGNORECASE)
 LARGEST_ANSWER: Final = 2**22
+PRINTED: Final = re.compile(rb"\s*\[?\s*\{\s*'")
+"""The beginning of a dictionary, or of a list of some, as Python prints it: names in single quotes."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,16 @@ def kind_of(content: bytes) -> str:
             return "metaAndAssetCtxs"
         return "answers" if _is_list_of_answers(content) else ""
     return ""
+
+
+def as_json(content: bytes) -> bytes:
+    """What a Python program printed of an answer (`print(info.user_state(...))`) as JSON; anything else as it is."""
+    if not PRINTED.match(content) or len(content) > LARGEST_ANSWER:
+        return content
+    try:
+        return json.dumps(ast.literal_eval(content.strip().decode()), allow_nan=False).encode()
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return content
 
 
 def _is_list_of_answers(content: bytes) -> bool:

@@ -59,6 +59,9 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
     wallet: Raw = Raw()
     account: Raw = Raw()
     addr: Raw = Raw()
+    users: Raw = Raw()
+    addresses: Raw = Raw()
+    wallets: Raw = Raw()
     sub_account_user: Raw = Raw()
     dex: Raw = Raw()
     state: Raw = Raw()
@@ -86,6 +89,8 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
     margin_summary: Raw = Raw()
     time: Raw = Raw()
     as_of: Raw = msgspec.field(default=Raw(), name="as_of")
+    successful_states: Raw = msgspec.field(default=Raw(), name="successful_states")
+    failed_wallets: Raw = msgspec.field(default=Raw(), name="failed_wallets")
     captured_at: Raw = msgspec.field(default=Raw(), name="captured_at")
     snake_state: Raw = msgspec.field(default=Raw(), name="clearinghouse_state")
     snake_spot: Raw = msgspec.field(default=Raw(), name="spot_clearinghouse_state")
@@ -104,9 +109,11 @@ class Wrapping(msgspec.Struct, gc=False, rename="camel"):
 
 
 OWNERS: Final = ("address", "user", "wallet", "sub_account_user", "account", "addr")
+ASKED: Final = ("users", "addresses", "wallets")
+"""Accounts of a batch, whose answers are in the order in which they were asked for."""
 STATES: Final = ("clearinghouse_state", "snake_state", "state", "perp", "response", "result")
 MANY: Final = ("clearinghouse_states", "dex_to_clearinghouse_state", "states", "perp_dex_states")
-LISTS: Final = ("snapshots", "accounts", "results")
+LISTS: Final = ("snapshots", "accounts", "results", "successful_states")
 SPOTS: Final = ("spot_clearinghouse_state", "snake_spot", "spot_state", "spot")
 MODES: Final = ("user_abstraction", "snake_mode", "abstraction", "mode")
 TIMES: Final = ("time", "as_of", "timestamp", "ts", "captured_at", "server_time")
@@ -124,7 +131,7 @@ def holds_answers(document: bytes | Raw) -> bool:
     """Whether a JSON object is one answer or wraps some; false for the row of a table and anything else."""
     try:
         entry = _wrapping.decode(document)
-        if entry.data and (entry.channel or entry.first_of(*OWNERS)):
+        if entry.data and (entry.channel or entry.first_of(*OWNERS) or _asked(entry)):
             return True
         if entry.first_of("asset_positions") or (entry.margin_summary and _opens(entry.margin_summary, b"{")):
             return True
@@ -268,7 +275,11 @@ def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
     channel = _text(wrapping.first_of("channel"))
     if channel in NO_POSITIONS and not (wrapping.data and b"assetPositions" in bytes(wrapping.data)):
         return  # nothing was lost: such frames hold no positions
-    if inner := wrapping.first_of("data", *STATES):
+    yield from _failed(wrapping, who)
+    users, batch = _asked(wrapping), wrapping.first_of("data", *STATES, *MANY, *LISTS)
+    if users and batch and _opens(batch, b"["):
+        yield from _of_batch(users, batch, who, depth)
+    elif inner := wrapping.first_of("data", *STATES):
         yield from unwrapped(replace(who, state=inner), depth + 1)
     elif listed := wrapping.first_of(*LISTS):
         for number, inner in enumerate(_list.decode(listed), 1):
@@ -278,6 +289,37 @@ def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
             yield from unwrapped(replace(who, state=state, dex=who.dex if dex is None else dex), depth + 1)
     else:
         yield from _by_address(who, depth)
+
+
+def _asked(wrapping: Wrapping) -> list[str | None]:
+    """The accounts that a batch was asked of, as the file states them beside the answers."""
+    request = wrapping.first_of("request")
+    for one in (wrapping, *([_wrapping.decode(request)] if request else [])):
+        if (listed := one.first_of(*ASKED)) and _opens(listed, b"["):
+            return [_text(user) for user in _list.decode(listed)]
+    return []
+
+
+def _failed(wrapping: Wrapping, who: Answer) -> Iterator[Entry]:
+    """Accounts that the provider itself could not read."""
+    if (listed := wrapping.first_of("failed_wallets")) and _opens(listed, b"["):
+        for number, one in enumerate(_list.decode(listed), 1):
+            yield Unread(
+                f"{who.where}: failed wallet {number}", f"its sender could not read it: {_start(one)}"
+            )
+
+
+def _of_batch(users: list[str | None], answers: Raw, who: Answer, depth: int) -> Iterator[Entry]:
+    """The answers of a batch, each with its account; raises `ValueError` where they are not as many."""
+    states = _list.decode(answers)
+    if len(states) != len(users):
+        raise ValueError(f"answers must be as many as users, got {len(states)} and {len(users)}")
+    for number, (user, state) in enumerate(zip(users, states, strict=True), 1):
+        where = f"{who.where}: answer {number}"
+        if state == NULL:
+            yield Unread(where, f"null, not a state, of {user}")
+        else:
+            yield from unwrapped(replace(who, where=where, address=user, state=state), depth + 1)
 
 
 def _by_dex(many: Raw) -> list[tuple[str | None, Raw]]:

@@ -9,13 +9,14 @@ Columnar; stores nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.text import AHEAD, percent
 from liqtruth.indexer.errors import ImportRefused
 
 KEEP: Final = "--keep-contradictions"
@@ -181,6 +182,14 @@ CHECKS: Final = (
         few="cells",
     ),
     Check(
+        ("as_of", "held_since"),
+        pl.col("held_since").is_not_null(),
+        pl.col("held_since") > pl.col("as_of") + AHEAD,
+        "opened after it was read",
+        lambda rows: "another --as-of is wanted",
+        few="cells",
+    ),
+    Check(
         ("szi", "entry_px", "unrealized_pnl_usd"),
         SOUND & (GAIN.abs() > MOVED * pl.col("notional_usd")),
         (pl.col("unrealized_pnl_usd") + GAIN).abs() < 0.2 * GAIN.abs(),
@@ -295,7 +304,9 @@ def _judged(
     checked = rows.filter(check.of).height
     first = wrong.row(0, named=True)
     cells = ", ".join(
-        f"{given[one]} {first[one]:.6g}" for one in check.columns if one in given and first[one] is not None
+        f"{given[one]} {_shown(first[one])}"
+        for one in check.columns
+        if one in given and first[one] is not None
     )
     where = f"{check.statement} in {wrong.height:,} of {checked:,} rows (row {first['row']}: {cells})"
     if keep:
@@ -310,6 +321,10 @@ def _judged(
         return check.few, note("rows_contradict", where=where)
     column = given.get(check.columns[-1], check.columns[-1])
     return check.few, note("cells_contradict", column=column, where=where)
+
+
+def _shown(cell: float | datetime) -> str:
+    return f"{cell:%Y-%m-%dT%H:%M}Z" if isinstance(cell, datetime) else f"{cell:.6g}"
 
 
 def _are_most(wrong: int, checked: int) -> bool:

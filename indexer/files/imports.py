@@ -24,6 +24,7 @@ from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,
     answers_of_folder,
+    as_json,
     kind_of,
     label_of,
     other_object,
@@ -35,7 +36,12 @@ from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_acc
 from liqtruth.indexer.files.answers import Answer, Entry, answers_of_document, answers_of_lines, is_lines
 from liqtruth.indexer.files.contradictions import refuse_past, without_contradictions
 from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognised
-from liqtruth.indexer.files.position_rows import markets_of_table, typed_rows, without_repetitions
+from liqtruth.indexer.files.position_rows import (
+    last_of_each,
+    markets_of_table,
+    typed_rows,
+    without_repetitions,
+)
 from liqtruth.indexer.files.summary import ImportSummary, Options, coverage_warnings, metas_of, summarise
 from liqtruth.indexer.files.table_readings import (
     Readings,
@@ -51,9 +57,12 @@ from liqtruth.indexer.positions.markets import market_rows, markets_answered, un
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Universe
 from liqtruth.storage.files.content import head_of, lines_of, read_content
+from liqtruth.storage.files.json_rows import holds_rows
 from liqtruth.storage.files.tabular import TextTable, parse_rows, read_rows
 from liqtruth.storage.store import Store
 
+OF_ERRORS = ("code", "msg", "data", "success", "message")
+"""Fields of an answer that has no rows, those of Coinglass' API among them."""
 READABLE = "what can be read is a clearinghouseState, meta or metaAndAssetCtxs answer, or a table of rows"
 
 
@@ -130,7 +139,7 @@ def _prepare(path: Path, options: Options) -> Prepared:
     who = Answer(path.name, b"", address=options.address)
     if is_lines(head_of(path)):
         return _prepare_answers(path, answers_of_lines(lines_of(path), who), options, "JSON lines of answers")
-    content = read_content(path)
+    content = as_json(read_content(path))
     kind = kind_of(content)
     if kind == "answers":
         return _prepare_answers(path, answers_of_document(content, who), options, "JSON of answers")
@@ -145,13 +154,21 @@ def _prepare(path: Path, options: Options) -> Prepared:
         raise ImportRefused(
             f"{path}: a `spotClearinghouseState` answer; give it as --spot beside its account"
         )
-    if fields := other_object(content):
+    if (fields := other_object(content)) and not holds_rows(content):
         raise ImportRefused(f"{path}: a JSON object of {fields}: {READABLE}")
     table = parse_rows(content, path)
+    _refuse_error(table, path)
     known = recognised(table, options.columns, path)
     if known.kind == "markets":
         return _market_table(path, table, known, options)
     return _prepare_positions(path, table, known, options)
+
+
+def _refuse_error(table: TextTable, path: Path) -> None:
+    """Raise `ImportRefused` for an answer that states why it has no rows."""
+    if table.rows.height == 1 and {"code", "msg"} <= set(table.rows.columns) <= {*OF_ERRORS}:
+        code, text = (str(table.rows[name][0])[:80] for name in ("code", "msg"))
+        raise ImportRefused(f"{path}: the answer must hold positions, got an error (code {code!r}): {text!r}")
 
 
 def _refuse_shared_owner(prepared: Sequence[Prepared], options: Options) -> None:
@@ -267,7 +284,9 @@ def _prepare_meta(file: MetaFile, options: Options, moment: datetime | None) -> 
 
 def _prepare_positions(path: Path, table: TextTable, known: Recognised, options: Options) -> Prepared:
     exported = known.layout == EXPORT.name
-    rows, notes = typed_rows(table.rows, known, path, options.as_of, options.dex, options.coins)
+    moment, how = (options.as_of, None) if known.is_dated else when(path, options.as_of)
+    rows, notes = typed_rows(table.rows, known, path, moment, options.dex, options.coins)
+    notes = [*known.notes, *([how] if how else []), *notes]
     at, source = latest(rows), source_of_file(source_of(path), table.rows)
     given = {
         **known.columns,
@@ -279,8 +298,12 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
     rows, text = without_repetitions(holdings.rows, path)
     if rows.is_empty():
         raise ImportRefused(f"{path}: no row holds a position")
+    if known.is_census is not None:
+        rows, later = last_of_each(rows)
+        text += later
     notes = [*map(sentence, table.remarks), *notes, *holdings.notes, *text]
-    census = options.census if options.census is not None else exported or lists_everyone(rows)
+    stated = options.census if options.census is not None else known.is_census
+    census = stated if stated is not None else exported or lists_everyone(rows)
     if not census:
         rows, text = with_times_of_accounts(rows)
         notes += text
@@ -291,9 +314,12 @@ def _prepare_positions(path: Path, table: TextTable, known: Recognised, options:
             [reconcile(part, tables) for part in rows.partition_by("as_of", maintain_order=True)]
         )
         notes += text
-    readings = readings_of(path, source, rows, census, whole=exported)
-    if rows["as_of"].n_unique() > 1 and options.census is None and not exported:
+    whole = exported or (census and known.is_census is not None)
+    readings = readings_of(path, source, rows, census, whole)
+    if rows["as_of"].n_unique() > 1 and stated is None and not exported:
         notes.append(taken_for(rows, census))
+    if known.is_census is False and not census and rows["coin"].n_unique() == 1:
+        notes.append(note("one_coin_of_accounts", coin=rows["coin"][0]))
     if known.dropped:
         notes.append(note("columns_not_used", names=known.dropped))
     summary = summarise(

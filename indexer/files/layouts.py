@@ -2,18 +2,21 @@
 
 Never calls the exchange and stores nothing: a table becomes a checked frame, or is refused with the row (1 = first
 data row), the column and the value. Three ways to know a column, in this order: `--columns ours=theirs` (`ours=:value`
-is the same in every row, `ours=-` leaves a column out), a layout seen before, a name in common use or our own. Rows
+is the same in every row, `ours=-` leaves a column out), a layout seen before (`PROVIDERS` among them: other people's
+exports, with what they lack and whom they list), a name in common use or our own. Rows
 that hold nothing (size 0) and exact repetitions are left out and counted; two different rows for one account, coin and
 moment are refused, because one of them is wrong.
 """
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from liqtruth.heatmap.notes import Note
 from liqtruth.indexer.errors import ImportRefused
+from liqtruth.indexer.files.providers import PROVIDERS, RECOGNISED_BY, Provider, lacks
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.storage.files.tabular import Layout, TextTable, recognise, shortened
 
@@ -112,13 +115,19 @@ class Place:
 @dataclass(frozen=True)
 class Recognised:
     """What a table was taken for: `columns` maps ours to theirs, `constants` ours to the value of every row, `dropped`
-    are the columns of theirs that are not used."""
+    are the columns of theirs that are not used.
+
+    Of a provider's table `is_census` says whether it lists everyone (null: not known), `is_dated` whether it has times.
+    """
 
     kind: str
     layout: str
     columns: Mapping[str, str]
     constants: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    is_census: bool | None = None
+    is_dated: bool = True
+    notes: tuple[Note, ...] = ()
 
 
 def recognise_table(header: Sequence[str], asked: Mapping[str, str], place: Path) -> Recognised:
@@ -126,12 +135,33 @@ def recognise_table(header: Sequence[str], asked: Mapping[str, str], place: Path
     reported = _checked_names(asked)
     constants = {ours: value[1:] for ours, value in reported.items() if value.startswith(CONSTANT)}
     mapped = {ours: theirs for ours, theirs in reported.items() if theirs != ABSENT and ours not in constants}
-    kind, layout, columns = _found(header, mapped, constants, place)
+    provider = recognise(header, PROVIDERS)
+    if isinstance(provider, Provider) and not recognise(header, (EXPORT, RECORDED)):
+        if provider.kind != "positions":
+            raise ImportRefused(
+                f"{place}: {provider.name}: what was opened and closed, not positions at one time"
+            )
+        constants = {
+            **{one: it for one, it in provider.constants.items() if one not in reported},
+            **constants,
+        }
+        kind, layout = provider.kind, provider.name
+        columns = {**provider.mapping(header), **mapped}
+    else:
+        kind, layout, columns = _found(header, mapped, constants, place)
+        provider = None
     columns = {ours: theirs for ours, theirs in columns.items() if ours not in reported or ours in mapped}
     if lacking := () if kind == "markets" else _lacking_for_positions({**columns, **constants}):
-        raise ImportRefused(f"{place}: nothing is left for {' or '.join(lacking)}; --columns left it out")
+        if set(lacking) & reported.keys():
+            raise ImportRefused(f"{place}: nothing is left for {' or '.join(lacking)}; --columns left it out")
+        raise ImportRefused(f"{place}: {layout} have no {lacking[0]}; give it: --columns {lacking[0]}=:VALUE")
     dropped = tuple(name for name in header if name not in columns.values())
-    return Recognised(kind, layout, columns, constants, dropped)
+    columns = {ours: theirs for ours, theirs in columns.items() if ours not in RECOGNISED_BY}
+    known = Recognised(kind, layout, columns, constants, dropped)
+    if provider is None:
+        return known
+    there = {*known.columns, *known.constants}
+    return replace(known, is_dated="as_of" in there, notes=lacks(layout, there))
 
 
 def _found(
@@ -193,4 +223,9 @@ def recognised(table: TextTable, columns: Mapping[str, str], path: Path) -> Reco
             f"{path}: has no header line; add one, e.g. address,coin,szi,notional,liq_px,ts, or number the columns: "
             "--columns address=1,coin=2,..."
         )
-    return recognise_table(table.rows.columns, columns, path)
+    known = recognise_table(table.rows.columns, columns, path)
+    provider = next((one for one in PROVIDERS if one.name == known.layout), None)
+    if provider is None or table.rows.is_empty():
+        return known
+    is_census, notes = provider.lists(table)
+    return replace(known, is_census=is_census, notes=(*known.notes, *notes))

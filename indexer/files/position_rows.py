@@ -16,7 +16,7 @@ from liqtruth.heatmap.notes import Note, note
 from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import Place, Recognised
-from liqtruth.indexer.frames import MARKETS, POSITIONS, conform
+from liqtruth.indexer.frames import MARKETS, POSITION, POSITIONS, conform
 from liqtruth.indexer.margin.inferred import with_server_marks
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.coin_names import CoinName, folded
@@ -24,12 +24,15 @@ from liqtruth.storage.files.tabular import select_columns, to_float, to_kind, to
 
 SHORTS: Final = ("short", "sell", "s", "a", "ask")
 LONGS: Final = ("long", "buy", "l", "b", "bid")
-FLOATS: Final = tuple(name for name, dtype in POSITIONS.items() if dtype == pl.Float64())
+OF_MODES: Final = ("cross_leverage", "isolated_leverage")
+"""Leverage in a column of its margin mode: the one that is filled states both."""
+FLOATS: Final = (*(name for name, dtype in POSITIONS.items() if dtype == pl.Float64()), *OF_MODES)
+TIMES: Final = ("as_of", "held_since")
 TEXTS: Final = (
     *(name for name, dtype in POSITIONS.items() if dtype == pl.String()),
     *("side", "exchange_read"),
 )
-OTHERS: Final = tuple(name for name in POSITIONS if name not in (*FLOATS, *TEXTS, "as_of"))
+OTHERS: Final = tuple(name for name in POSITIONS if name not in (*FLOATS, *TEXTS, *TIMES))
 KEY: Final = ("address", "dex", "coin", "as_of")
 PRICES: Final = ("entry_px", "mark_px", "liq_px_exchange")
 MARKET_FLOATS: Final = ("mark_px", "open_interest", "funding_rate")
@@ -63,11 +66,11 @@ def typed_rows(
     rows = _timed(rows, place, as_of)
     for name in ("address", "coin"):
         refuse_rows(rows, pl.col(name).fill_null("").str.strip_chars() == "", name, "is empty", place)
-    rows = _margin_mode(rows, place)
+    rows, notes = _with_leverage(_margin_mode(rows, place))
     rows = _with_addresses(rows, place)
-    rows, notes = _with_coins(rows, coins, dex, place)
+    rows, renamed = _with_coins(rows, coins, dex, place)
     rows = _valued(_signed_sizes(rows, place), place)
-    return rows.with_columns(exchange_read=_exchange_read(rows)), notes
+    return rows.with_columns(exchange_read=_exchange_read(rows)), [*notes, *renamed]
 
 
 def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], place: Place) -> pl.DataFrame:
@@ -80,11 +83,13 @@ def _selected(table: pl.DataFrame, known: Recognised, numbers: Sequence[str], pl
             table = to_float(table, [theirs], place.path)
         elif theirs in table.columns and ours == "as_of":
             table = to_time(table, theirs, place.path)
+        elif theirs in table.columns and ours == "held_since":
+            table = to_time(_without_placeholders(table, theirs), theirs, place.path, may_be_empty=True)
     rows = select_columns(table, place.columns, place.path).with_row_index("row", offset=1)
     for ours, value in known.constants.items():
         rows = rows.with_columns(pl.lit(value).alias(ours))
         rows = to_float(rows, [ours], place.path) if ours in numbers else rows
-        rows = to_time(rows, ours, place.path) if ours == "as_of" else rows
+        rows = to_time(rows, ours, place.path) if ours in TIMES else rows
     for name in OTHERS:
         rows = (
             to_kind(rows, name, POSITIONS[name], place.path, place.columns) if name in rows.columns else rows
@@ -120,6 +125,20 @@ def _margin_mode(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
     wrong = ~pl.col("margin_mode").is_in(["cross", "isolated"])
     refuse_rows(rows, wrong, "margin_mode", "is neither cross nor isolated", place)
     return rows
+
+
+def _with_leverage(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Note]]:
+    """Leverage and margin mode of the one column of `OF_MODES` that is filled; where both are, neither is known."""
+    if not set(OF_MODES) <= set(rows.columns):
+        return rows, []
+    cross, isolated = ((pl.col(name) > 0).fill_null(False) for name in OF_MODES)
+    one = cross != isolated
+    rows = rows.with_columns(
+        leverage=pl.when(one).then(pl.when(cross).then("cross_leverage").otherwise("isolated_leverage")),
+        margin_mode=pl.when(one).then(pl.when(cross).then(pl.lit("cross")).otherwise(pl.lit("isolated"))),
+    )
+    unknown = rows.select((~one).sum()).item()
+    return rows, [note("margin_modes_unclear", count=unknown)] if unknown else []
 
 
 def _with_addresses(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
@@ -172,7 +191,7 @@ def _name(given: str, coins: Collection[str], rows: pl.DataFrame, place: Place) 
 def _dex(rows: pl.DataFrame, dex: str, place: Place) -> pl.Expr:
     """The coin's prefix, else what the table names, else `dex`; refused where they contradict one another."""
     asked = "" if dex == "main" else dex
-    reported = pl.col("given_dex").str.strip_chars().replace({"main": ""})
+    reported = pl.col("given_dex").str.strip_chars().replace(dict.fromkeys(("main", *NO_VALUE), ""))
     prefix = pl.col("coin").str.extract("^([^:]+):")
     named = rows.with_columns(dex=reported)
     refuse_rows(named, (reported != prefix), "dex", "is not the dex of its coin's prefix", place)
@@ -255,6 +274,13 @@ def without_repetitions(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, l
     left_out = {"rows_of_size_zero": rows.height - holdings.height, "rows_repeated": int(repeated.sum())}
     notes = [note(code, count=count) for code, count in left_out.items() if count]
     return frame.filter(~repeated), notes
+
+
+def last_of_each(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Note]]:
+    """Of a list whose rows have times of their own each position once, as last seen: pages move while they are read."""
+    once = rows.sort("as_of", maintain_order=True).unique(POSITION, keep="last", maintain_order=True)
+    again = rows.height - once.height
+    return once, [note("positions_again", count=again)] if again else []
 
 
 def _null_if_zero(rows: pl.DataFrame) -> list[pl.Expr]:

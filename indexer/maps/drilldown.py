@@ -14,9 +14,10 @@ import polars as pl
 from rich.table import Table
 from sqlmodel import select
 
+from liqtruth.heatmap.ages import AgeRange, age_range, in_order
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.text import age, counted, price, usd
-from liqtruth.indexer.maps.exact import describe
+from liqtruth.indexer.maps.exact import AGE_LABELS, describe
 from liqtruth.indexer.margin.checks import SHOWN, short_address
 from liqtruth.indexer.margin.pools import Backing, backing_of
 from liqtruth.indexer.margin.tables import MarginTables
@@ -48,6 +49,7 @@ BACKSTOP: Final = re.compile("0x40{35}[0-9a-f]{4}")
 """A builder dex's backstop takes over at the address 0x4000...00 plus the number of the dex."""
 
 FILTERS: Final = ("leverage_band", "margin_mode", "account_mode", "account_size", "age_band", "position_age")
+POSITION_AGE: Final = "position_age"
 
 
 def positions_between(
@@ -81,6 +83,9 @@ def filtered_positions(
     positions: pl.DataFrame,
     *,
     holder_share: tuple[float, float] | None = None,
+    since: datetime | None = None,
+    at: datetime | None = None,
+    strict: bool = True,
     **wanted: str | Sequence[str],
 ) -> pl.DataFrame:
     """Rows of a `POSITIONS` frame whose bands have the wanted values; the columns stay as they are.
@@ -89,18 +94,29 @@ def filtered_positions(
     ----------
     holder_share : (low, high), optional
         Keep holders whose part of the coin's notional on their side lies in [low, high]; (0.05, 1) the large ones.
+    since : datetime, optional
+        Keep positions that were first seen after this moment.
+    at : datetime, optional
+        The moment from which ages count; default: the last reading.
+    strict : bool
+        Whether a value that no position has is an error.
     wanted : value or values by name
-        One of `FILTERS`, labelled as in the map's breakdown.
+        One of `FILTERS`, labelled as in the map's breakdown; `position_age` also any of `heatmap.ages`.
 
     Raises `BadInput` for another name, for a value that no position has, and for a share that is no range.
     """
-    marked = _banded(positions)
+    marked = _banded(positions, at)
     for name, values in wanted.items():
         if name not in FILTERS:
             raise BadInput(f"no filter {name!r}; there are {', '.join(FILTERS)} and holder_share")
         chosen = [values] if isinstance(values, str) else list(values)
-        _check_values(marked, name, chosen)
-        marked = marked.filter(pl.col(name).is_in(chosen))
+        ages = _free_ages(chosen) if name == POSITION_AGE else ()
+        if strict:
+            _check_values(marked, name, [one for one in chosen if one not in [age.name for age in ages]])
+        held = [_held(age) for age in ages]
+        marked = marked.filter(pl.any_horizontal(pl.col(name).is_in(chosen), *held))
+    if since is not None:
+        marked = marked.filter(pl.col("held_since") > since)
     if holder_share is not None:
         low, high = holder_share
         if not 0 <= low <= high:
@@ -109,13 +125,36 @@ def filtered_positions(
     return positions[marked["row"]]
 
 
-def _banded(positions: pl.DataFrame) -> pl.DataFrame:
+def _free_ages(names: Sequence[str]) -> tuple[AgeRange, ...]:
+    """Those that are no band of the breakdown; raises `BadInput` where any of the names overlap."""
+    found = [one for one in map(age_range, names) if one is not None]
+    in_order(found)
+    return tuple(one for one in found if one.name not in AGE_LABELS)
+
+
+def _held(age: AgeRange) -> pl.Expr:
+    held_s, low_s = pl.col("held_s"), age.youngest.total_seconds()
+    inside = (
+        held_s >= low_s
+        if age.oldest is None
+        else held_s.is_between(low_s, age.oldest.total_seconds(), closed="left")
+    )
+    return inside.fill_null(False)
+
+
+def _banded(positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
     """Row number, bands, and the holder's share of the coin's notional on the position's side."""
     if positions.is_empty():
         return pl.DataFrame(
-            schema={"row": pl.UInt32, **dict.fromkeys(FILTERS, pl.String), "holder_share": pl.Float64}
+            schema={
+                "row": pl.UInt32,
+                **dict.fromkeys(FILTERS, pl.String),
+                "holder_share": pl.Float64,
+                "held_s": pl.Float64,
+                "held_since": pl.Datetime("ms", "UTC"),
+            }
         )
-    last = positions["as_of"].max()
+    last = at or positions["as_of"].max()
     assert isinstance(last, datetime)
     # Bands need no price: described at a mark of 1, so that frames of several coins can be filtered as well.
     own = pl.coalesce(positions["notional_usd"], positions["szi"].abs() * positions["mark_px"])
@@ -124,7 +163,7 @@ def _banded(positions: pl.DataFrame) -> pl.DataFrame:
         .with_row_index("row")
         .with_columns(own_usd=own)
         .with_columns(holder_share=pl.col("own_usd") / pl.col("own_usd").sum().over("coin", "side"))
-        .select("row", *FILTERS, "holder_share", "coin", "side")
+        .select("row", *FILTERS, "holder_share", "held_s", "held_since", "coin", "side")
     )
 
 
@@ -132,7 +171,7 @@ def _check_values(marked: pl.DataFrame, name: str, chosen: Sequence[str]) -> Non
     there = marked[name].drop_nulls().unique().sort().to_list()
     for value in chosen:
         if marked.height and value not in there:
-            raise BadInput(f"no position has {name} {value!r}; there are {', '.join(there)}")
+            raise BadInput(f"no position has {name} {value!r}; known here: {', '.join(there)}")
 
 
 def _check_range(low_px: float, high_px: float) -> None:

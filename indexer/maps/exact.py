@@ -9,7 +9,7 @@ Maps over time (`exact_series`) are on one price grid. Each moment shows what wa
 old it had become. Moments before the first reading stay unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +19,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, filtered_by
 from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
 from liqtruth.heatmap.levels import NOTHING, SIDE, Sides, count_crossed
 from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
@@ -28,6 +28,7 @@ from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import CoinKnown, Readings, coin_as_of, coin_over_time
 from liqtruth.storage.database.tables import Market
+from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 DIMENSIONS: Final = (
@@ -38,6 +39,8 @@ DIMENSIONS: Final = (
     "age_band",
     "position_age",
 )
+AGE_LABELS: Final = ("<4h", "4-24h", "1-7d", ">7d")
+"""Of `position_age`, beside `unknown`."""
 STALE_AGE_S: Final = 6 * 3600.0
 
 VALUED_AT_MARK: Final = note("valued_at_mark")
@@ -133,19 +136,25 @@ def exact_series(
     step: timedelta,
     width_bps: float = DEFAULT_WIDTH_BPS,
     earlier: Readings | None = None,
+    part: "Part | None" = None,
 ) -> HeatmapSeries:
     """Exact maps at `start`, `start + step`, ... up to `end`, on a grid around the last mark.
 
     The grid reaches as far from every moment's mark as a single map's. Raises `BadInput` for times that are no
-    series, `UnknownCoin`, and `NothingStored` where nothing was read by `end`. `earlier` is what was read of the coin.
+    series, `UnknownCoin`, and `NothingStored` where nothing was read by `end`, or where no position is of `part` at any
+    moment. `earlier` is what was read of the coin.
     """
     times = moments(start, end, step)
     check_coin(store, coin)
     found = coin_over_time(store, coin, times, earlier)
-    known = [None if one is None else _levels(one) for one in found]
+    known = [
+        None if one is None else _levels(one, part, moment) for one, moment in zip(found, times, strict=True)
+    ]
     marks = np.array([np.nan if levels is None else levels.mark_px for levels in known])
     if np.isnan(marks).all():
         raise no_positions(coin, end)
+    if part is not None and all(levels is None or levels.rows.is_empty() for levels in known):
+        raise NothingStored(f"no position of {coin} passes at any moment: {filtered_by(part.only)}")
     grid = _common_grid(marks, width_bps)
     rows = [_placed(levels, grid) for levels in known]
     return HeatmapSeries(
@@ -161,6 +170,7 @@ def exact_series(
         never_usd=tuple(row[3] for row in rows),
         coverage=tuple(None if levels is None else levels.coverage for levels in known),
         assumptions=(*ASSUMPTIONS, note("earlier_reading_stands")),
+        only={} if part is None else part.only,
     )
 
 
@@ -180,13 +190,30 @@ def moments(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, 
     return tuple(start + n * step for n in range(count))
 
 
-def _levels(known: CoinKnown) -> PlacedLevels:
-    """As a map of that moment has them, with their age at the moment."""
+@dataclass(frozen=True)
+class Part:
+    """Which positions a series shows: `keep` takes those of a moment and the moment, `only` names the filters."""
+
+    keep: Callable[[pl.DataFrame, datetime], pl.DataFrame]
+    only: Mapping[str, tuple[str, ...]]
+
+
+def _levels(known: CoinKnown, part: Part | None, moment: datetime) -> PlacedLevels:
+    """As a map of that moment has them, with their age at the moment; of a part, with the coverage of the whole."""
     levels = levels_of(known.positions, known.market, known.notes)
     oldest = known.positions["age_s"].max()
     assert isinstance(oldest, float)
     coverage = replace(levels.coverage, oldest_age_s=oldest)
-    return replace(levels, rows=levels.rows.select("side", "px", "notional_usd"), coverage=coverage)
+    rows = levels.rows
+    if part is not None:
+        kept = part.keep(known.positions, moment)
+        valued = describe(kept, levels.mark_px, levels.as_of)
+        rows = valued.filter(pl.col("status") != "unknown_collateral")
+        counted = note(
+            "part_kept", filter=filtered_by(part.only), count=kept.height, positions=known.positions.height
+        )
+        coverage = replace(coverage, notes=(counted, *coverage.notes))
+    return replace(levels, rows=rows.select("side", "px", "notional_usd"), coverage=coverage)
 
 
 def _common_grid(marks: FloatArray, width_bps: float) -> PriceGrid:
@@ -266,7 +293,7 @@ def describe(positions: pl.DataFrame, mark_px: float, as_of: datetime) -> pl.Dat
         _band("age_s", [3600, 4 * 3600, 86400, 7 * 86400], ["<1h", "1-4h", "4-24h", "1-7d", ">7d"]).alias(
             "age_band"
         ),
-        _band("held_s", [4 * 3600, 86400, 7 * 86400], ["<4h", "4-24h", "1-7d", ">7d"]).alias("position_age"),
+        _band("held_s", [4 * 3600, 86400, 7 * 86400], list(AGE_LABELS)).alias("position_age"),
     )
 
 

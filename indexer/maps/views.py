@@ -5,15 +5,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import polars as pl
+
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LAYERS
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.text import utc_text
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
-from liqtruth.indexer.maps.exact import exact_map, exact_series, latest_of, map_of_positions, part_of_map
+from liqtruth.indexer.maps.exact import (
+    Part,
+    exact_map,
+    exact_series,
+    latest_of,
+    map_of_positions,
+    part_of_map,
+)
 from liqtruth.indexer.maps.joint import PARALLEL, joint_view
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.readings import Readings, coin_as_of
@@ -35,16 +45,17 @@ def exact_view(
     *,
     filters: Filters | None = None,
     holder_share: tuple[float, float] | None = None,
+    since: datetime | None = None,
     layer: str | None = None,
 ) -> Heatmap:
     """The exact map: whole, of the positions that pass the filters, or one of `LAYERS`; raises as `exact_map` does."""
     if layer not in (None, *LAYERS):
         raise BadInput(f"the layer must be {' or '.join(LAYERS)}, got {layer!r}")
-    filtered = bool(filters) or holder_share is not None
+    filtered = bool(filters) or holder_share is not None or since is not None
     if filtered and layer is not None:
         raise BadInput("filters and --layer each make a map of their own; choose one")
     if filtered:
-        return filtered_map(store, coin, at, width_bps, filters or {}, holder_share)
+        return filtered_map(store, coin, at, width_bps, filters or {}, holder_share, since)
     return exact_map(store, coin, at, width_bps, layer)
 
 
@@ -55,14 +66,14 @@ def filtered_map(
     width_bps: float,
     filters: Filters,
     holder_share: tuple[float, float] | None,
+    since: datetime | None = None,
 ) -> Heatmap:
     """Only positions that pass the filters; the coverage is the whole map's, and the map says which part it is."""
     positions, market, notes = coin_as_of(store, coin, at)
-    kept = filtered_positions(positions, holder_share=holder_share, **filters)
-    only = {name: tuple(values) for name, values in filters.items()}
-    if holder_share is not None:
-        low, high = holder_share
-        only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
+    kept = filtered_positions(
+        positions, holder_share=holder_share, since=since, at=None, strict=True, **filters
+    )
+    only = named_filters(filters, holder_share, since)
     if kept.is_empty():
         asked = "; ".join(f"{name.replace('_', ' ')} {' or '.join(values)}" for name, values in only.items())
         raise NothingStored(f"no position of {coin} passes: {asked}")
@@ -70,6 +81,19 @@ def filtered_map(
     part = replace(part, only=only)
     stated = note("part_kept", filter=part.filtered_by, count=kept.height, positions=positions.height)
     return part_of_map(whole, part, (stated, *whole.coverage.notes), stated)
+
+
+def named_filters(
+    filters: Filters, holder_share: tuple[float, float] | None, since: datetime | None
+) -> dict[str, tuple[str, ...]]:
+    """Filters as `Heatmap.only` has them."""
+    only = {name: tuple(values) for name, values in filters.items()}
+    if holder_share is not None:
+        low, high = holder_share
+        only["holder_share"] = (f"{100 * low:g}-{100 * high:g} %",)
+    if since is not None:
+        only["since"] = (utc_text(since),)
+    return only
 
 
 def joint_map(
@@ -101,12 +125,25 @@ def exact_history(
     step: timedelta | None = None,
     at: datetime | None = None,
     width_bps: float = DEFAULT_WIDTH_BPS,
+    *,
+    filters: Filters | None = None,
+    holder_share: tuple[float, float] | None = None,
+    since: datetime | None = None,
 ) -> HeatmapSeries:
-    """Whole maps over the `length` before `at` (default: the last reading), by default `STEPS` of them."""
+    """Maps over the `length` before `at` (default: the last reading), by default `STEPS` of them: whole, or of the
+    positions that pass the filters. Ages count from each moment, `since` stays where it is."""
     check_coin(store, coin)
     now = Readings(store, coin)
     end = at or _latest(now, coin)
-    return exact_series(store, coin, end - length, end, step or length / STEPS, width_bps, now)
+    only = named_filters(filters or {}, holder_share, since)
+
+    def keep(positions: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+        return filtered_positions(
+            positions, holder_share=holder_share, since=since, at=moment, strict=False, **(filters or {})
+        )
+
+    part = Part(keep, only) if only else None
+    return exact_series(store, coin, end - length, end, step or length / STEPS, width_bps, now, part)
 
 
 def _latest(now: Readings, coin: str) -> datetime:

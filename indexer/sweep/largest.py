@@ -103,7 +103,7 @@ async def read_largest(
 
     timer = asyncio.get_running_loop().call_later(within_s, end, "time")
     try:
-        with _interrupted(partial(end, "stopped")):
+        with interrupted(partial(end, "stopped")):
             now, discovery = await _unless(sight.stop, _found(store, sight, endpoint, files)) or (None, None)
             fresh = set() if now is None else _fresh(store, now)
             ranked = [] if discovery is None else largest_first(store, discovery)
@@ -224,7 +224,7 @@ def _dexes(coins: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _interrupted(stop: Callable[[], None]) -> Iterator[None]:
+def interrupted(stop: Callable[[], None]) -> Iterator[None]:
     """The first Ctrl-C calls `stop`, the second interrupts as ever."""
     loop = asyncio.get_running_loop()
     if threading.current_thread() is not threading.main_thread():

@@ -123,7 +123,7 @@ class Sight:
         if not total:
             return None
         sizes = np.fromiter(self._sizes[coin].values(), np.float64)
-        return BySide(float(sizes[sizes > 0].sum() / total), float(-sizes[sizes < 0].sum() / total))
+        return BySide(float(sizes[sizes > 0].sum() / total), float(abs(sizes[sizes < 0].sum()) / total))
 
     def least(self) -> float | None:
         """The smaller share of all coins and sides; null where no coin's open interest is known."""

@@ -102,11 +102,15 @@ def _with_point(column: pl.Series, shown: str, place: Path) -> pl.Series:
 
 
 def to_time(
-    table: pl.DataFrame, name: str, place: Path, theirs: Mapping[str, str] | None = None
+    table: pl.DataFrame,
+    name: str,
+    place: Path,
+    theirs: Mapping[str, str] | None = None,
+    may_be_empty: bool = False,
 ) -> pl.DataFrame:
     """Cast to UTC milliseconds from ISO text or epoch s, ms, us or ns, cell by cell; raises `TableRefused`.
 
-    Times before 2020 or of the future (`heatmap.text`) are not believed.
+    Times before 2020 or of the future (`heatmap.text`) are not believed. Empty cells are refused unless `may_be_empty`.
     """
     column = table[name]
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
@@ -122,6 +126,9 @@ def to_time(
         times = _of_epoch(column.cast(pl.Float64, strict=False))
     now = datetime.now(UTC)
     wrong = times.is_null() | ~times.is_between(EARLIEST, now + AHEAD).fill_null(False)
+    if may_be_empty:
+        filled = column.is_not_null()
+        wrong &= filled & (column.str.strip_chars() != "") if column.dtype == pl.String else filled
     refuse_first(place, (theirs or {}).get(name, name), column, wrong, expected_time(now))
     return table.with_columns(times.alias(name))
 

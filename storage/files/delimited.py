@@ -26,19 +26,24 @@ NEWLINE, QUOTE, RETURN = b"\n"[0], b'"'[0], b"\r"[0]
 NUMBER: Final = re.compile(r"[+-]?(\d[\d.,' ]*|\.\d+)([eE][+-]?\d+)?%?")
 MOMENT: Final = re.compile(r"20\d\d[-/]\d\d[-/]\d\d([ T]\d\d:\d\d.*)?|1[5-9]\d{8}(\d{3}){0,3}(\.\d+)?")
 NOTHING: Final = ("", "none", "null", "nan", "true", "false")
+STATED_NAME: Final = re.compile(r"[A-Za-z]\w*")
+OF_ALL_ROWS: Final = "#"
+"""Begins the names of columns whose one value stands above the header."""
 
 
 @dataclass(frozen=True)
 class TextTable:
     """Rows with all cells as text; what was repaired. Columns without a header are called 1, 2, 3, ...
 
-    `beside` is text that stands beside the rows and applies to all of them: the symbol in an answer.
+    `beside` is text that stands beside the rows and applies to all of them: the symbol in an answer. `answers` are the
+    plain values beside the rows of each answer that they are of, its page numbers among them.
     """
 
     rows: pl.DataFrame
     headed: bool
     remarks: tuple[str, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[Mapping[str, str], ...] = ()
 
 
 def numbered(width: int) -> list[str]:
@@ -75,11 +80,16 @@ def check_size(rows: int, columns: int, path: Path) -> None:
 
 
 def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) -> TextTable:
-    """The table that UTF-8 text holds; raises `TableRefused` naming file and line."""
+    """The table that UTF-8 text holds; raises `TableRefused` naming file and line.
+
+    What a first line `#name,value,name,value,...` states becomes columns `#name`, the same in every row.
+    """
     text = content.replace(b"\r", b"\n") if b"\n" not in content else content
+    stated, text = _stated_above(text)
     if separator is None:
         separator, text = _separator(text)
     lines = _Lines.of(text, separator, path)
+    lines.numbers = lines.numbers + bool(stated)
     first = lines.cells_of(0, separator)
     headed = is_header(first)
     names = names_of(first, path) if headed else numbered(len(first))
@@ -90,7 +100,27 @@ def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) 
     rows = _read(lines.text_of(keep), names, separator, int(keep.sum()), path)
     repeated = int((~keep).sum()) - headed
     remarks = (f"the header stands {repeated} more times in the file: skipped",) if repeated else ()
-    return TextTable(rows, headed, remarks)
+    for name in names:
+        stated.pop(name, None)
+    check_size(rows.height, rows.width + len(stated), path)
+    return TextTable(
+        rows.with_columns(pl.lit(cell).alias(name) for name, cell in stated.items()), headed, remarks
+    )
+
+
+def _stated_above(text: bytes) -> tuple[dict[str, str], bytes]:
+    """By their columns' names the values of a first line that pairs names with values, and the text below it."""
+    end = text.find(b"\n", 0, LONGEST_HEADER)
+    if not text.startswith(OF_ALL_ROWS.encode()) or not text[end:].strip() or end < 0:
+        return {}, text
+    cells = [cell.strip() for cell in text[1:end].decode().split(",")]
+    names, values = cells[::2], cells[1::2]
+    paired = len(names) == len(values) and len(set(names)) == len(names)
+    if not paired or not all(map(STATED_NAME.fullmatch, names)):
+        return {}, text
+    if not any(NUMBER.fullmatch(value) or MOMENT.fullmatch(value) for value in values):
+        return {}, text  # a header
+    return {OF_ALL_ROWS + name: value for name, value in zip(names, values, strict=True)}, text[end + 1 :]
 
 
 def _separator(text: bytes) -> tuple[bytes, bytes]:

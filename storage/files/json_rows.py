@@ -1,4 +1,5 @@
-"""Rows of JSON documents: lists of objects, lists of lists, JSON lines, columns by name, or any of these in an answer.
+"""Rows of JSON documents: lists of objects, lists of lists, JSON lines, columns by name, or any of these in an answer,
+also in answers of several pages.
 
 Cells stay the text that the document has, so that a number is never rounded, and one that is too large is refused by
 row and column like any other.
@@ -58,6 +59,49 @@ def parse_json(content: bytes, path: Path) -> TextTable:
         raise TableRefused(f"{path}: not a readable table: {error}") from None
 
 
+def holds_rows(content: bytes) -> bool:
+    """Whether a JSON object is an answer round one list of objects, at most three deep."""
+    try:
+        return _page_of(content) is not None
+    except NOT_DECODED:
+        return False
+
+
+def _page_of(row: Raw | bytes) -> tuple[list[Raw], dict[str, str]] | None:
+    """The rows of an answer that holds one list, of objects or empty, and the plain values beside it."""
+    fields = OF_OBJECT.decode(row)
+    lists = list(_lists(fields, DEEPEST))
+    if len(lists) != 1 or any(_begins(one) != b"{" for one in lists[0][:1]):
+        return None
+    return lists[0], dict(_plain_values(fields, DEEPEST))
+
+
+def _plain_values(fields: dict[str, Raw], depth: int) -> Iterator[tuple[str, str]]:
+    for name, value in fields.items():
+        if _begins(value) == b"{" and depth > 1:
+            yield from _plain_values(OF_OBJECT.decode(value), depth - 1)
+        elif _begins(value) not in b"[{" and (text := _cell(value)) is not None:
+            yield name, text
+
+
+def _pages_of(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable | None:
+    """The rows of all pages, where each item is an answer with its rows in `data`; null where the first is none."""
+    if b'"data"' not in bytes(rows[0]) or "data" not in OF_OBJECT.decode(rows[0]):
+        return None
+    if _page_of(rows[0]) is None:
+        return None
+    inner, answers = list[Raw](), list[dict[str, str]]()
+    for place, row in enumerate(rows):
+        page = _page_of(row) if _begins(row) == b"{" else None
+        if page is None:
+            raise TableRefused(f"{path}: {unit} {place + 1} must be a page of rows like the first")
+        inner += page[0]
+        answers.append(page[1])
+    if not inner:
+        raise TableRefused(f"{path}: not a readable table: its pages have no rows")
+    return TextTable(_of_objects(inner, path, "row"), headed=True, answers=tuple(answers))
+
+
 def _is_whole(line: bytes) -> bool:
     try:
         OF_RAW.decode(line)
@@ -81,7 +125,11 @@ def _document(content: bytes, path: Path) -> TextTable:
         return _columns(fields, path)
     if len(lists) != 1:
         raise TableRefused(f"{path}: a JSON object of {_some(fields)} with {len(lists)} lists: {WANTED}")
-    return replace(_table(lists[0], path, "item"), beside=dict(_texts(fields, DEEPEST)))
+    return replace(
+        _table(lists[0], path, "item"),
+        beside=dict(_texts(fields, DEEPEST)),
+        answers=(dict(_plain_values(fields, DEEPEST)),),
+    )
 
 
 def _texts(fields: dict[str, Raw], depth: int) -> Iterator[tuple[str, str]]:
@@ -126,6 +174,8 @@ def _table(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:
     if _begins(rows[0]) == b"[":
         return _of_lists(rows, path, unit)
     if _begins(rows[0]) == b"{":
+        if (pages := _pages_of(rows, path, unit)) is not None:
+            return pages
         return TextTable(_of_objects(rows, path, unit), headed=True)
     raise TableRefused(f"{path}: {unit} 1 is neither an object nor a list; {WANTED}")
 

@@ -318,7 +318,7 @@ class TestFiles:
         assert load(data_dir, "calibrated") == (made.model, made.record)
         assert leverage_model_named("calibrated", data_dir) == made.model
         assert made.model.kind == "fitted"
-        assert "6 pairs, 100% to 100% of open interest covered" in made.model.note
+        assert "6 samples, 100% to 100% of open interest covered" in made.model.note
 
     def test_a_model_changed_since_has_no_record(self, store: Store, made: Calibrated) -> None:
         data_dir = store.settings.data_dir

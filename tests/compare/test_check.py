@@ -8,7 +8,7 @@ import pytest
 from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.heatmap.errors import MissingData
+from liqtruth.heatmap.errors import LiqtruthError, MissingData
 from liqtruth.heatmap.files import write_map
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
@@ -88,6 +88,20 @@ def test_a_row_of_a_vendors_file_is_checked_like_any_map(
     assert found.models[0].summary.mark_px == found.truth.mark_px
 
 
+def test_a_map_of_one_coin_is_compared_with_that_coin_alone(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    given = tmp_path / "btc.csv"
+    plan = CheckPlan(coins=["BTC", "ETH"], venues=["binance"], coverage=0.15, days=5)
+    gathered(store, served, plan)
+    mark = exact_map(store, "BTC").mark_px
+    given.write_text("price,usd\n" + "\n".join(f"{mark * at},{1e6}" for at in (0.9, 0.95, 1.05, 1.1)))
+    asked = CheckPlan(**{**vars(plan), "maps": [str(given)], "mark_px": mark})
+    assert len(labels(store, asked)) == 3
+    assert len(labels(store, asked, "ETH")) == 2
+    assert len(check_coin(store, asked, "ETH").lacking) == 1
+
+
 def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: SandboxServer) -> None:
     plan = CheckPlan(coins=["BTC"], venues=["binance"], coverage=0.3, days=5, within_s=20.0)
     gathered(store, served, plan)
@@ -112,6 +126,17 @@ def test_a_venue_that_nobody_knows_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(UnknownChoice):
         gathered(store, served, CheckPlan(coins=["BTC"], venues=["binanse"]))
+
+
+def test_a_map_file_that_is_refused_is_refused_before_anything_is_read(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    requests = served.requests["clearinghouseState"]
+    with pytest.raises(LiqtruthError, match="no such file"):
+        gathered(store, served, CheckPlan(coins=["BTC"], maps=[str(tmp_path / "none.json")], venues=[]))
+    assert served.requests["clearinghouseState"] == requests
+    with pytest.raises(NothingStored):
+        check_coin(store, CheckPlan(["BTC"]), "BTC")
 
 
 def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(

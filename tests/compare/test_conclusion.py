@@ -160,6 +160,20 @@ def test_a_barred_fit_that_is_nearest_is_shown_and_marked_and_does_not_headline(
     assert (left_out.values["label"], left_out.values["why"]) == ("binance m1", "saw_this_moment")
 
 
+def test_a_given_map_that_is_not_the_nearest_has_its_own_line_on_the_screen_and_on_the_page() -> None:
+    truth = map_of(MANY, open_interest_usd=OI_USD)
+    given, model = map_of(FAR, source="imported", model="mine"), map_of(MANY, venue="binance", model="m0")
+    found = compare_maps(truth, [given, model], crowd=map_of(MANY, open_interest_usd=OI_USD))
+    (line,) = found.of_given
+    assert line.startswith(f"{given.label[0].upper()}{given.label[1:]} is off by")
+    assert line in " ".join(shown(found).replace("│", " ").split())
+    assert line in words(render_report(found, truth, [given, model]))
+    assert not compare_maps(truth, [given], crowd=None).of_given, "the verdict is about it already"
+    assert not compare_maps(map_of(TRUTH), [given, model]).of_given, (
+        "too few positions say nothing of it either"
+    )
+
+
 def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_stated_is_how_alike_maps_are() -> None:
     truth = map_of(TRUTH, source="imported")
     found = compare_maps(truth, [map_of(NEAR, venue="binance", model="m0")])

@@ -43,8 +43,10 @@ PHONE_PX = 390
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
 MEASURE = """<!doctype html><body>{frames}<script>
-addEventListener("load", () => {{
+addEventListener("load", async () => {{
   for (const frame of document.querySelectorAll("iframe")) {{
+    await frame.contentWindow.eval("unpacked");
+    await new Promise((drawn) => setTimeout(drawn, 200));
     const page = frame.contentDocument;
     frame.title = page.documentElement.scrollWidth + " " + page.querySelectorAll(".figure, .drawn").length
       + " " + page.querySelectorAll(":is(.figure, .drawn) svg.main-svg:first-child").length;

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.estimator.model.baselines import PLAIN, climatology, persistence, plain_map
-from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.baselines import OF_SERIES, climatology, mean_price, persistence, plain_map
+from liqtruth.estimator.model.brackets import LONG, Brackets, liquidation_factors
 from liqtruth.estimator.model.cohort_model import estimate
 from liqtruth.estimator.model.leverage import bell, tiers
 from liqtruth.estimator.model.leverage_model import leverage_model_named
@@ -19,12 +19,13 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import NOTHING
+from liqtruth.heatmap.notes import of_codes
 from tests.estimator.markets import START, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")
 FLAT = Brackets.flat("X", 0.005, 125, "half a percent, for the test")
 WEIGHTS = {"vintages": leverage_model_named(), "tiers": tiers(), "bell": bell()}
-MODELS = (*WEIGHTS, *PLAIN, "climatology", "persistence")
+MODELS = (*WEIGHTS, *OF_SERIES, "climatology", "persistence")
 
 
 def earlier_map(bars: Bars) -> Heatmap:
@@ -38,7 +39,7 @@ def drawn(model: str, bars: Bars) -> Heatmap:
     series = series_of(bars)
     if model in WEIGHTS:
         return estimate(series, WEIGHTS[model], OKX, "X", brackets=FLAT).heatmap
-    if model in PLAIN:
+    if model in OF_SERIES:
         return plain_map(model, series, OKX, "X", FLAT, 10.0)
     if model == "climatology":
         return climatology([earlier_map(bars)], series, OKX, "X", 10.0)
@@ -77,6 +78,40 @@ def test_uniform_is_even_in_log_price_over_thirty_percent() -> None:
     density = made.long_usd[inside] / np.diff(np.log(edges))[inside]
     assert density == pytest.approx(3000 / 0.3)
     assert made.total_usd == pytest.approx((3000, 3000))
+
+
+def test_a_moving_average_holds_the_tiers_of_one_price() -> None:
+    """At a mean of 100 with 1 % maintenance 5x longs are liquidated near 80: the mark's own move changes nothing."""
+    calm = bars_of([(100, 100, 100)] * 71 + [(101, 101, 101)], [30] * 73)
+    made = drawn("moving-average", calm)
+    (about,) = of_codes(made.assumptions, ["opened_at_mean"])
+    mean = (71 * 100 + 101) / 72
+    assert about.values["px"] == pytest.approx(mean)
+    assert about.values["window_s"] == 72 * 3600
+    assert about.values["away"] == pytest.approx(mean / 101 - 1)
+    assert "mean price of the last 3.0 days" in about.text
+    levels = liquidation_factors(FLAT, tiers().leverage, LONG) * mean
+    for level in levels[(levels > 0) & (levels < 101)]:
+        near = slice(made.grid.bin_of(level) - 1, made.grid.bin_of(level) + 2)
+        assert made.long_usd[near].sum() >= 30 * 101 / 6 * (1 - 1e-9)
+    assert np.count_nonzero(made.long_usd) + np.count_nonzero(made.short_usd) <= 12
+
+
+def test_a_moving_average_is_weighted_by_volume_where_it_is_known_and_forgets_after_three_days() -> None:
+    bars = bars_of([(50, 50, 50)] * 10 + [(100, 100, 100)] * 36 + [(110, 110, 110)] * 36, [30] * 83)
+    plain, _ = mean_price(series_of(bars))
+    weighted, about = mean_price(series_of(replace(bars, volume=np.append(np.ones(46), np.full(36, 3.0)))))
+    assert plain == pytest.approx(105)
+    assert weighted == pytest.approx((100 + 3 * 110) / 4)
+    assert about.values["by_volume"]
+    assert "weighted by volume" in about.text
+
+
+@given(random_bars())
+def test_the_mean_price_lies_within_what_the_bars_have_seen(bars: Bars) -> None:
+    px, about = mean_price(series_of(bars))
+    assert bars.low.min() * (1 - 1e-9) <= px <= bars.high.max() * (1 + 1e-9)
+    assert about.values["window_s"] <= 72 * 3600
 
 
 def test_volume_profile_without_volume_is_refused_with_the_reason() -> None:

@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.cohort_model import AGE_BANDS, Balance, Estimate, age_bands, estimate
+from liqtruth.estimator.model.cohort_model import (
+    AGE_BANDS,
+    Balance,
+    CohortModel,
+    Estimate,
+    age_bands,
+    estimate,
+)
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
 from liqtruth.estimator.model.maps import model_map
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.estimator.markets import bars_of, random_bars, series_of
@@ -99,6 +108,53 @@ def test_one_birth_lies_at_the_liquidation_prices_of_its_three_entries() -> None
     grid = made.heatmap.grid
     assert made.heatmap.beyond_usd == pytest.approx((20 * 20, 0))
     assert made.heatmap.short_usd[grid.bin_of(32 * 1.1 / 1.005)] == pytest.approx(200)
+
+
+@given(random_bars(), models, st.integers(1, 26))
+def test_an_age_of_any_length_and_its_complement_are_the_whole_map(
+    bars: Bars, weights: LeverageWeights, hours: int
+) -> None:
+    model = CohortModel(weights, brackets=FLAT).fit(series_of(bars), OKX, "X")
+    whole = model.heatmap()
+    young, old = (model.heatmap(age=[f"{sign}{60 * hours}m"]) for sign in "<>")
+    dust = 1e-9 * max(whole.total_usd)
+    for mine, rest, all_of_it in zip(young.total_usd, old.total_usd, whole.total_usd, strict=True):
+        assert mine + rest == pytest.approx(all_of_it, abs=dust)
+    assert young.long_usd + old.long_usd == pytest.approx(whole.long_usd, abs=dust)
+    assert young.coverage == whole.coverage
+    assert young.only == {"age_band": (f"<{60 * hours}m",)}
+    assert model.heatmap(age=["<4h"]).long_usd == pytest.approx(
+        model.heatmap(age=["<240m"]).long_usd, abs=dust
+    )
+
+
+@given(random_bars(), models, st.integers(1, 26))
+def test_since_a_moment_is_the_age_below_the_time_from_then(
+    bars: Bars, weights: LeverageWeights, hours: int
+) -> None:
+    series = series_of(bars)
+    model = CohortModel(weights, brackets=FLAT).fit(series, OKX, "X")
+    since = model.heatmap(since=series.as_of - timedelta(hours=hours))
+    young = model.heatmap(age=[f"<{hours}h"])
+    dust = 1e-9 * max(model.heatmap().total_usd)
+    assert since.long_usd == pytest.approx(young.long_usd, abs=dust)
+    assert since.short_usd == pytest.approx(young.short_usd, abs=dust)
+    assert since.total_usd == pytest.approx(tuple(young.total_usd), abs=dust)
+    assert "since" in since.filtered_by
+
+
+def test_filters_combine_and_what_is_none_is_refused() -> None:
+    series = series_of(bars_of([(99, 101, 100)] * 8, [10, 20, 30, 40, 50, 60, 70, 80, 90]))
+    model = CohortModel(tiers(), brackets=FLAT).fit(series, OKX, "X")
+    both = model.heatmap(leverage=[5], age=["<90m"], since=series.as_of - timedelta(hours=3))
+    assert set(both.only) == {"leverage_band", "age_band", "since"}
+    assert 0 < both.total_usd.long < model.heatmap(age=["<90m"]).total_usd.long
+    with pytest.raises(UnknownChoice, match="unknown age 'old'; known: <4h, 4-24h"):
+        model.heatmap(age=["old"])
+    with pytest.raises(BadInput, match="overlap"):
+        model.heatmap(age=["<90m", "<4h"])
+    with pytest.raises(BadInput, match="--since must be before"):
+        model.heatmap(since=series.as_of)
 
 
 def test_ages_are_counted_from_the_end_of_a_bar() -> None:

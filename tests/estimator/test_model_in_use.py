@@ -70,7 +70,7 @@ def test_only_a_fitted_model_of_all_venues_can_be_chosen(tmp_path: Path) -> None
         use(tmp_path, "none")
     with pytest.raises(BadInput, match="prior is a prior, not fitted"):
         use(tmp_path, "prior")
-    with pytest.raises(BadInput, match="levelled to okx alone: use calibrated"):
+    with pytest.raises(BadInput, match="calibrated to okx alone: use calibrated"):
         use(tmp_path, "calibrated-okx")
     assert in_use(tmp_path) == "calibrated"
 
@@ -101,11 +101,11 @@ def test_a_venue_takes_the_model_that_was_levelled_to_it_and_only_that_venue_doe
 
 def test_that_a_level_is_another_venues_is_reported_and_only_then() -> None:
     levelled = fitted(kind="transferred", correction=correction_of("okx"))
-    carried = "not levelled to binance: shape carried over, level is"
+    carried = "not calibrated to binance: shape and level are"
     assert any(line == f"{carried} Hyperliquid's" for line in share_notes(fitted(), "binance"))
     assert any(line == f"{carried} okx's" for line in share_notes(levelled, "binance"))
     for model, venue in ((fitted(), "hyperliquid"), (levelled, "okx"), (leverage_model_named(), "binance")):
-        assert not [line for line in share_notes(model, venue) if "not levelled" in line]
+        assert not [line for line in share_notes(model, venue) if "not calibrated" in line]
     assert is_levelled(fitted(), "hyperliquid")
     assert not is_levelled(levelled, "hyperliquid")
 
@@ -126,7 +126,7 @@ def test_over_time_it_has_the_same_name_and_states_the_same(store: Store) -> Non
     save(store.settings.data_dir, fitted())
     series = model_series(store, "SOL", "okx", "calibrated", timedelta(days=1), timedelta(hours=6))
     assert series.model == "calibrated"
-    assert any(line.startswith("not levelled to okx") for line in series.describe())
+    assert any(line.startswith("not calibrated to okx") for line in series.describe())
 
 
 def test_weights_cannot_be_named_beside_it(store: Store) -> None:
@@ -143,7 +143,7 @@ def test_a_correction_is_of_the_venue_it_names(tmp_path: Path) -> None:
     save(tmp_path, fitted(), fitted("calibrated-okx", kind="transferred", correction=correction_of("bybit")))
     model = calibrated_model(tmp_path, "okx")
     assert isinstance(model.correction, Correction)
-    assert any("level is bybit's" in line for line in share_notes(model, "okx"))
+    assert any("level are bybit's" in line for line in share_notes(model, "okx"))
 
 
 def test_a_name_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -207,8 +207,9 @@ def test_a_venue_has_bounds_only_where_the_model_was_fitted_or_levelled_to_it() 
     for model, venue in ((fitted(), "okx"), (levelled, "binance"), (levelled, "hyperliquid")):
         made = drawn(model, venue)
         assert made.bounds is None
-        assert f"no bounds: the model is not levelled to {venue} (liqtruth transfer {venue})" in shown_notes(
-            made
+        assert (
+            f"no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
+            in shown_notes(made)
         )
 
 

@@ -15,13 +15,14 @@ from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
 from liqtruth.estimator.model.node_shares import NodeShares, node_shares
 from liqtruth.estimator.over_time.price_time import drawn_series, model_series
-from liqtruth.estimator.over_time.time_grid import AGES, clock_of
+from liqtruth.estimator.over_time.time_grid import clock_of
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import note, sentence, texts
+from liqtruth.heatmap.notes import note, of_codes, sentence, texts
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
 from tests.estimator.markets import HOUR, bars_of, random_bars, series_of
 
@@ -228,10 +229,12 @@ class TestRecorded:
         assert late.open_interest_usd == pytest.approx(then.open_interest_usd)
         assert [*late.seen_usd] == pytest.approx([*then.seen_usd], rel=1e-2)
 
-    @pytest.mark.parametrize("venues", ["all", "okx,binance"])
-    def test_several_venues_at_once_are_refused(self, okx: Store, venues: str) -> None:
-        with pytest.raises(BadInput, match=f"a history is of one venue, got '{venues}'"):
-            model_series(okx, "SOL", venues, "tiers", timedelta(days=1))
+    def test_all_venues_are_those_that_are_stored(self, okx: Store) -> None:
+        alone, every = (model_series(okx, "SOL", name, "tiers", timedelta(days=1)) for name in ("okx", "all"))
+        assert np.array_equal(every.long_usd, alone.long_usd)
+        assert every.venue == "okx"
+        with pytest.raises(NothingStored, match="binance"):
+            model_series(okx, "SOL", "okx,binance", "tiers", timedelta(days=1))
 
     def test_a_span_that_is_none_is_refused(self, okx: Store) -> None:
         with pytest.raises(BadInput, match=r"a series of 200\.0 days must be longer than zero"):
@@ -240,5 +243,43 @@ class TestRecorded:
             model_series(okx, "SOL", "okx", "vintages", timedelta(days=20), timedelta(minutes=5))
 
 
-def test_every_age_has_hours() -> None:
-    assert all(oldest is None or youngest < oldest for youngest, oldest in AGES.values())
+@settings(max_examples=12, deadline=None)
+@given(random_bars(at_most=15), st.integers(1, 12), st.sampled_from(MODELS))
+def test_an_age_of_any_length_and_its_complement_are_the_whole(bars: Bars, hours: int, model: str) -> None:
+    market = series_of(bars)
+    young, old = (drawn(market, model, len(bars.close), age=age) for age in (f"<{hours}h", f">{hours}h"))
+    whole = holdings(drawn(market, model, len(bars.close)))
+    assert holdings(young) + holdings(old) == pytest.approx(
+        whole, rel=1e-9, abs=1e-9 * float(whole.max()) + 1e-9
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(random_bars(at_most=15), st.integers(0, 14), st.sampled_from(MODELS))
+def test_what_opened_since_a_moment_is_younger_than_the_time_since_then(
+    bars: Bars, hours: int, model: str
+) -> None:
+    """At the last moment; before it the anchor stays where it is, while an age moves along."""
+    market, count = series_of(bars), len(bars.close)
+    if hours >= count:
+        return
+    since = market.as_of - (hours + 1) * HOUR
+    anchored = drawn(market, model, count, since=since)
+    young = drawn(market, model, count, age=f"<{hours + 1}h")
+    whole = holdings(drawn(market, model, count))
+    dust = 1e-9 * float(whole.max()) + 1e-9
+    assert holdings(anchored)[-1] == pytest.approx(holdings(young)[-1], rel=1e-9, abs=dust)
+    before = sum(moment <= since for moment in anchored.times)
+    assert not holdings(anchored)[:before].any()
+    assert np.all(holdings(anchored) <= whole + dust)
+    assert anchored.coverage[-1].open_interest_usd == pytest.approx(  # type: ignore[union-attr]
+        bars.open_interest[-1] * bars.close[-1]
+    )
+
+
+def test_a_moment_that_is_not_before_the_series_ends_is_refused() -> None:
+    market = a_day_of_bars()
+    with pytest.raises(BadInput, match="--since must be before the map's moment"):
+        drawn(market, since=market.as_of)
+    (noted,) = of_codes(drawn(market, since=market.as_of - HOUR).assumptions, ["only_since"])
+    assert noted.text in drawn(market, since=market.as_of - HOUR).describe()

@@ -22,6 +22,7 @@ from liqtruth.sandbox.venues.binance import BinanceApi
 from tests.compare.imported import layouts
 from tests.conftest import RECORDED
 from tests.heatmap.maps import plain
+from tests.indexer import provider_tables
 from tests.markets import market_of
 
 LONGEST: Final = 20_000
@@ -46,6 +47,7 @@ def seeds() -> dict[str, list[bytes]]:
         "account answer": [
             *(_json({"type": "clearinghouseState", "user": user}) for user in _holders()),
             *_wrapped(),
+            *_batches(),
         ],
         "meta answer": [_json({"type": "metaAndAssetCtxs"}), _json({"type": "meta"})],
         "spot answer": [_json({"type": "spotClearinghouseState", "user": user}) for user in _holders()],
@@ -79,6 +81,16 @@ def _wrapped() -> Iterator[bytes]:
     yield b"\n".join(_dumped({"channel": "webData2", "data": entry}) for entry in entries)
     yield _dumped(entries)
     yield _dumped(states)
+
+
+def _batches() -> Iterator[bytes]:
+    """Answers of several accounts in the order asked for, and as a provider sorts them."""
+    states = {user: json.loads(_json({"type": "clearinghouseState", "user": user})) for user in _holders()}
+    yield repr(states).encode()
+    asked = {"type": "batchClearinghouseStates", "users": [*states]}
+    yield _dumped({"request": asked, "response": [*states.values()]})
+    entries = [{"address": user, "data": state} for user, state in states.items()]
+    yield _dumped({"jsonrpc": "2.0", "result": {"successful_states": entries, "failed_wallets": [ADDRESS]}})
 
 
 @cache
@@ -145,6 +157,11 @@ def _positions() -> Iterator[bytes]:
         liqPx="liq_px" if "liq_px" in rows.columns else pl.lit(None, pl.Float64),
         ts=pl.lit("2026-08-21T11:01:45Z"),
     )
+    yield provider_tables.hypertracker().encode()
+    yield provider_tables.packed_scan()
+    yield _dumped(provider_tables.coinglass_page(provider_tables.coinglass_list()))
+    yield provider_tables.lines(provider_tables.coinglass_pages()).encode()
+    yield _dumped(provider_tables.coinglass_list())
     yield named.write_csv().encode()
     yield named.write_ndjson().encode()
     yield named.write_json().encode()

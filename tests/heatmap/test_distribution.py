@@ -1,5 +1,6 @@
 """Where mass lies: by distance whatever the bins, and in clusters with the mass, edges and holders of their bins."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from liqtruth.heatmap.distribution import (
     mass_within,
     nearest,
     nearest_mass_pct,
+    profile_of,
 )
 from liqtruth.heatmap.grid import PriceGrid
 from tests.heatmap.maps import (
@@ -224,3 +226,54 @@ def test_beyond_the_grid_the_curve_stays_at_the_mass_in_the_grid() -> None:
 
 def test_a_bin_that_touches_the_mark_is_at_distance_zero_and_an_empty_side_has_none() -> None:
     assert nearest_mass_pct(map_of([("long", at(-0.0005), 1.0)])) == (0.0, None)
+
+
+# ------------------------------------------------------------------------------------ one map alone
+
+
+@given(levels_off_the_edges(GRID, crossed=False))
+def test_the_balance_is_what_moves_liquidate_on_either_side(levels: list[Level]) -> None:
+    built = map_of(levels)
+    for one in profile_of(built).balance:
+        long, short = (float(mass_within(built, one.within_pct, name)) for name in ("long", "short"))
+        assert (one.long_usd, one.short_usd) == (long, short)
+        assert one.net_usd == pytest.approx(long - short)
+        if long + short > 0:
+            assert one.asymmetry == pytest.approx((long - short) / (long + short))
+            assert one.asymmetry is not None
+            assert -1 <= one.asymmetry <= 1
+        else:
+            assert one.asymmetry is None
+
+
+@given(levels_off_the_edges(GRID, crossed=False))
+def test_max_pain_is_the_bin_with_the_most_of_its_side(levels: list[Level]) -> None:
+    built = map_of(levels)
+    for name, mass in (("long", built.long_usd), ("short", built.short_usd)):
+        heaviest = profile_of(built).max_pain[name]
+        if heaviest is None:
+            assert not mass.any()
+        else:
+            assert heaviest.mass_usd == pytest.approx(mass.max())
+            assert (heaviest.high_px <= MARK * (1 + 1e-9)) == (name == "long")
+
+
+def test_net_is_long_minus_short_and_roles_are_among_the_clusters() -> None:
+    built = map_of([("long", NINETY, 3.0), ("long", EIGHTY, 5.0), ("short", mid_bin(110.0, GRID), 2.0)])
+    profile = profile_of(built)
+    assert sum(profile.net_usd) == pytest.approx(3 + 5 - 2)
+    near, far = profile.nearest["long"], profile.largest["long"]
+    assert near is not None
+    assert far is not None
+    assert (near.mass_usd, far.mass_usd) == (3.0, 5.0)
+    assert profile.nearest["short"] == profile.largest["short"]
+    assert {near, far} <= set(profile.clusters)
+
+
+def test_what_a_map_does_not_cover_is_not_known_rather_than_empty() -> None:
+    built = replace(map_of([("long", 97.0, 4.0), ("short", 103.0, 1.0)]), covers=(96.0, 120.0))
+    two, five, ten = profile_of(built).balance
+    assert (two.long_usd, two.short_usd, two.asymmetry) == (0.0, 0.0, None)
+    assert (five.long_usd, five.net_usd, five.asymmetry) == (None, None, None)
+    assert five.short_usd == pytest.approx(1.0)
+    assert ten.long_usd is None

@@ -26,8 +26,10 @@ OTHER = map_of(
 """Of another mark and another width of bins: 4 % below, 2 % above."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ASK = """<!doctype html><body><iframe src="page.html" width="900" height="900"></iframe><script>
-addEventListener("load", () => {
-  const page = document.querySelector("iframe").contentDocument, found = {};
+addEventListener("load", async () => {
+  const frame = document.querySelector("iframe"), page = frame.contentDocument, found = {};
+  await frame.contentWindow.eval("unpacked");
+  await new Promise((drawn) => setTimeout(drawn, 200));
   for (const button of page.querySelectorAll("[data-pct]")) {
     button.click();
     found[button.dataset.pct] = page.querySelector(".drawn").data.filter((one) => one.type == "bar")

@@ -34,6 +34,8 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "only_crowd": {"shares": (0.5, 0.25), **CUT},
     "only_whales": {"shares": (0.5, 0.25), **CUT, "cut_usd": (3e5, 6e5), "of_open_interest": False},
     "truth_is_incomplete": {"long": 0.5, "short": 0.25, "empty_pct": 10.0},
+    "opened_at_mean": {"px": 81_000.0, "window_s": 259_200.0, "by_volume": True, "away": 0.0125},
+    "baselines_missing": {"missing": (("moving-average", "no candles"), ("persistence", "no reading"))},
     "looks_mirrored": {"value": 0.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_moved": {"value": -2.5, "off_pct": 4.0, "then_pct": 1.0},
@@ -78,6 +80,17 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "other_margin_table": {"coin": "BTC", "table": 51, "positions": 2, "others": 1},
     "margin_tables": {"dex": "xyz", "at": ["2026-08-01T00:00Z"], "earlier": 2, "later": True},
     "coverage_unknown": {"words": ("the latest of each second", "unknown")},
+    "picture_read": {
+        "form": "PNG",
+        "width": 1280,
+        "height": 800,
+        "first": 1174,
+        "last": 1178,
+        "palette": "magma",
+        "bar": (32, 419, 32, 100),
+    },
+    "picture_axis": {"rows": 659, "step_px": 39.4, "step_pct": 0.046, "is_log": False},
+    "picture_accuracy": {"w1_pct": 0.02, "floor": 0.01},
 }
 """Values of the texts that are functions."""
 SAMPLES: Mapping[str, Any] = {

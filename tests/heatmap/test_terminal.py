@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from liqtruth.heatmap.drawing.terminal import blocks, map_panel
+from liqtruth.heatmap.distribution import profile_of
+from liqtruth.heatmap.drawing.terminal import blocks, map_panel, profile_panel
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
@@ -27,6 +28,12 @@ def rendered(heatmap: Heatmap, rows: int = 30) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
+def profile_lines(heatmap: Heatmap) -> list[str]:
+    console = Console(width=80, file=io.StringIO(), color_system=None, legacy_windows=False)
+    console.print(profile_panel(heatmap, profile_of(heatmap)))
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
 def bars(lines: list[str]) -> list[str]:
     return [line for line in lines if " % " in line and ("█" in line or line.lstrip()[0].isdigit())]
 
@@ -38,6 +45,25 @@ def test_any_map_fits_eighty_columns_with_nothing_cut_off(levels: list[Level], m
     lines = rendered(map_of(moved, PriceGrid.around(mark_px)))
     assert all(cell_len(line) <= 80 for line in lines)
     assert "…" not in "".join(lines)
+
+
+@settings(max_examples=20)
+@given(any_levels, st.sampled_from([0.0123457, 3.5, 100.0, 63_123.5, 999_999.0, 1_234_567.0]))
+def test_the_profile_of_any_map_fits_eighty_columns_with_nothing_cut_off(
+    levels: list[Level], mark_px: float
+) -> None:
+    moved = [(side, px and px * mark_px / 100, usd) for side, px, usd in levels]
+    lines = profile_lines(map_of(moved, PriceGrid.around(mark_px)))
+    assert all(cell_len(line) <= 80 for line in lines)
+    assert "…" not in "".join(lines)
+
+
+def test_the_profile_shows_who_would_be_liquidated_more_and_where() -> None:
+    text = " ".join(" ".join(profile_lines(TWO)).split())
+    assert "5 % $0 $0 +$0 -" in text
+    assert "10 % $2M $1M +$1M +33 %" in text
+    assert "max pain 93.0099 -7.0 % 92.9635-93.0564 $2M" in text
+    assert "near & largest 107.946 +7.9 % 107.892-108 $1M 100 % 1 100 %" in text
 
 
 def test_the_panel_shows_mark_sides_and_coverage() -> None:

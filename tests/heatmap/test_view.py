@@ -13,6 +13,7 @@ from liqtruth.heatmap.drawing.view import (
     coverage_line,
     head_lines,
     kind,
+    outside_line,
     position_counts,
     reach_bins,
     remainder_line,
@@ -21,7 +22,7 @@ from liqtruth.heatmap.drawing.view import (
     zoomed,
 )
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import note, sentence, texts
 from tests.heatmap.maps import MARK, Level, any_levels, at, levels_off_the_edges, map_of, widths
@@ -41,7 +42,14 @@ def test_the_title_names_coin_venue_kind_moment_and_mark() -> None:
 
 def test_the_kind_names_the_model_where_there_is_one() -> None:
     assert kind(replace(MAP, source="modelled", model="tiers")) == "model tiers"
+    assert kind(replace(MAP, model="crowd")) == "exact positions, crowd"
     assert kind(replace(MAP, source="imported")) == "imported map"
+
+
+def test_a_map_whose_venue_is_not_stated_is_not_named_by_one() -> None:
+    nowhere = replace(MAP, source="imported", venue=UNKNOWN_VENUE, model="coinank")
+    assert title(nowhere).startswith("BTC on a venue that is not stated: imported map coinank")
+    assert nowhere.label == "coinank"
 
 
 def test_the_label_is_venue_and_model_or_source() -> None:
@@ -69,6 +77,17 @@ def test_positions_accounts_and_age_are_reported_where_they_are_known() -> None:
 def test_what_is_not_drawn_is_reported_per_side() -> None:
     message = remainder_line(MAP)
     assert message == "not drawn: no price liquidates $0 long / $3M short; off the grid $0 long / $2M short"
+
+
+def test_a_picture_that_ends_before_its_map_states_what_lies_past_its_ends() -> None:
+    far = map_of([("long", 99.0, 1e6), ("long", 60.0, 1e3), ("short", 104.0, 2e6)], PriceGrid.around(100.0))
+    view = zoomed(far, 15)
+    line = outside_line(far, view)
+    assert line.startswith("past the ends of the picture, -")
+    assert line.endswith(": $1k long / $0 short")
+    assert side_notes(far, view)[:2] == (remainder_line(far), line)
+    near = map_of([("long", 99.0, 1e6)], PriceGrid.around(100.0))
+    assert not outside_line(near, zoomed(near, 15))
 
 
 def test_unknown_collateral_and_crossed_positions_are_reported_only_where_there_are_some() -> None:

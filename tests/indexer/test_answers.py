@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from info_endpoint import NOW_MS, address_of, btc, state
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import answers_of_folder
 from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
 from liqtruth.indexer.files.answers import Answer, answers_of_document, answers_of_lines, is_lines
@@ -73,6 +74,24 @@ WRAPPINGS: dict[str, Callable[[States], bytes]] = {
     "by address, wrapped": lambda states: json.dumps(
         {a: {"clearinghouseState": s} for a, s in states.items()}
     ).encode(),
+    "a batch with its request": lambda states: json.dumps(
+        {
+            "request": {"type": "batchClearinghouseStates", "users": [*states]},
+            "response": [*states.values()],
+        }
+    ).encode(),
+    "a batch with its accounts": lambda states: json.dumps(
+        {"users": [*states], "states": [*states.values()]}
+    ).encode(),
+    "a batch by JSON-RPC": lambda states: json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "result": {
+                "successful_states": [{"address": a, "data": s} for a, s in states.items()],
+                "failed_wallets": [],
+            },
+        }
+    ).encode(),
     "snapshots": lambda states: json.dumps(
         {"snapshots": [{"user": a, "clearinghouse_state": s} for a, s in states.items()]}
     ).encode(),
@@ -126,6 +145,28 @@ def test_every_wrapping_gives_the_accounts_that_were_wrapped(wrapping: str, stat
         for address, answer in states.items()
         for one in answer["assetPositions"]
     )
+
+
+def test_a_batch_loses_only_the_accounts_that_it_has_no_state_of() -> None:
+    asked_of = [address_of(n) for n in (1, 2, 3)]
+    states = [state(btc(1.0, 45_000.0)), None, state(btc(-2.0, 61_000.0))]
+    found = read(json.dumps({"users": asked_of, "states": states}).encode())
+    assert sorted(found.accounts["address"]) == [address_of(1), address_of(3)]
+    assert found.left_out.counts == {"accounts": 1}
+    failed = {
+        "result": {
+            "successful_states": [{"address": asked_of[0], "data": states[0]}],
+            "failed_wallets": [{"address": asked_of[1], "error": "timeout"}, asked_of[2]],
+        }
+    }
+    found = read(json.dumps(failed).encode())
+    assert (found.accounts["address"].to_list(), found.left_out.total) == ([address_of(1)], 2)
+
+
+def test_a_batch_with_fewer_answers_than_accounts_is_refused() -> None:
+    content = json.dumps({"users": [address_of(1), address_of(2)], "states": [state()]}).encode()
+    with pytest.raises(ImportRefused, match="answers must be as many as users, got 1 and 2"):
+        read(content)
 
 
 def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:

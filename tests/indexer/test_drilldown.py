@@ -1,10 +1,12 @@
 """The positions behind a stretch of the map, and those that match a filter."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import UnknownCoin
@@ -138,6 +140,43 @@ def test_filters_combine_and_none_changes_nothing(mixed: pl.DataFrame) -> None:
     assert filtered_positions(mixed.clear(), margin_mode="cross").is_empty()
 
 
+AGED_H = [0.5, 1.5, 30.0, 200.0, None]
+"""Hours since each position of `mixed` was first seen; of the last it is not known."""
+
+
+@pytest.fixture
+def aged(mixed: pl.DataFrame) -> pl.DataFrame:
+    last = mixed["as_of"].max()
+    assert isinstance(last, datetime)
+    seen = [None if hours is None else last - timedelta(hours=hours) for hours in AGED_H]
+    return mixed.with_columns(held_since=pl.Series(seen, dtype=mixed.schema["held_since"]))
+
+
+@given(st.integers(1, 20_000))
+def test_an_age_of_any_length_its_complement_and_the_unknown_are_all_positions(minutes: int) -> None:
+    mixed = frame_of(PEOPLE)
+    seen = [None if hours is None else NOON - timedelta(hours=hours) for hours in AGED_H]
+    aged = mixed.with_columns(held_since=pl.Series(seen, dtype=mixed.schema["held_since"]))
+    young, old, unknown = (
+        filtered_positions(aged, strict=False, at=NOON, position_age=one)
+        for one in (f"<{minutes}m", f">{minutes}m", "unknown")
+    )
+    assert young.height == sum(hours is not None and hours * 60 < minutes for hours in AGED_H)
+    assert (unknown.height, young.height + old.height) == (1, 4)
+    since = filtered_positions(aged, since=NOON - timedelta(minutes=minutes))
+    assert since.equals(young) or any(hours is not None and hours * 60 == minutes for hours in AGED_H)
+
+
+def test_ages_of_any_length_stand_beside_the_bands(aged: pl.DataFrame) -> None:
+    assert filtered_positions(aged, position_age=["<90m", ">7d"]).height == 2
+    assert filtered_positions(aged, position_age=["90m-2d", "unknown"]).height == 3
+    assert filtered_positions(aged, position_age="<4h").height == 2
+    with pytest.raises(BadInput, match="overlap"):
+        filtered_positions(aged, position_age=["<90m", "<4h"])
+    with pytest.raises(BadInput, match="no position has position_age 'old'"):
+        filtered_positions(aged, position_age="old")
+
+
 def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) -> None:
     large = filtered_positions(mixed, holder_share=(0.5, 1.0))
     assert set(large.select("address", "coin").rows()) == {
@@ -153,7 +192,7 @@ def test_large_holders_of_a_side_can_be_kept_or_left_out(mixed: pl.DataFrame) ->
     ("wanted", "reported"),
     [
         ({"size": "x"}, "no filter 'size'; there are leverage_band"),
-        ({"margin_mode": "isolate"}, "no position has margin_mode 'isolate'; there are cross, isolated"),
+        ({"margin_mode": "isolate"}, "no position has margin_mode 'isolate'; known here: cross, isolated"),
         ({"holder_share": (1.0, 0.1)}, "no range of shares"),
     ],
 )

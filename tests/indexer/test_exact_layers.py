@@ -42,7 +42,7 @@ def test_a_layer_says_what_it_is_and_how_much_of_the_mass(swept: Store) -> None:
     assert message == whales.coverage.notes[0]
     assert whales.coverage.share == whole.coverage.share, "coverage is the whole map's"
     assert whales.label == "hyperliquid whales"
-    assert "exact positions whales" in title(whales)
+    assert "exact positions, whales" in title(whales)
 
 
 @pytest.mark.parametrize(

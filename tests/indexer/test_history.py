@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.maps.exact import exact_map, exact_series
+from liqtruth.indexer.maps.views import exact_history, exact_view
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.indexer.margined import MARKS, NOON, Holder, Holding, stow
@@ -93,3 +95,59 @@ def test_times_that_are_no_series_are_refused(stowed: Store) -> None:
         exact_series(stowed, "BTX", NOON, NOON, HOUR)
     with pytest.raises(NothingStored, match="no positions of BTC are stored by"):
         exact_series(stowed, "BTC", NOON - 2 * HOUR, NOON - HOUR, HOUR)
+
+
+SEEN = pl.when(pl.col("szi") < 0).then(pl.lit(NOON + 2 * HOUR, pl.Datetime("ms", "UTC")))
+
+
+@pytest.fixture
+def opened(store: Store) -> Store:
+    """One long from the beginning, a short that was opened between two readings."""
+    stow(store, [LONG], NOON)
+    stow(store, [LONG, SHORT], NOON + 2 * HOUR, held_since=SEEN)
+    stow(store, [LONG, SHORT], NOON + 6 * HOUR, held_since=SEEN)
+    return store
+
+
+def total(series: HeatmapSeries) -> np.ndarray:
+    """All that has a place at each moment, longs and shorts."""
+    rest = [
+        [sum(pair) for pair in zip(*both, strict=True)]
+        for both in zip(series.beyond_usd, series.never_usd, strict=True)
+    ]
+    return np.stack([series.long_usd.sum(axis=1), series.short_usd.sum(axis=1)], axis=1) + np.array(rest)
+
+
+def test_filters_hold_over_time_and_parts_add_up(opened: Store) -> None:
+    def part(**filters: str) -> np.ndarray:
+        chosen = {name: [value] for name, value in filters.items()}
+        return total(exact_history(opened, "BTC", 6 * HOUR, HOUR, NOON + 6 * HOUR, filters=chosen))
+
+    whole = part()
+    bands = [part(position_age=one) for one in ("<150m", ">150m", "unknown")]
+    assert sum(bands) == pytest.approx(whole)
+    assert bands[0][:, 1] == pytest.approx([0, 0, 50_000, 50_000, 50_000, 0, 0]), "it ages with the moments"
+    assert part(margin_mode="cross") == pytest.approx(whole)
+
+
+def test_since_stays_where_it_is_while_ages_move_along(opened: Store) -> None:
+    """The short was first seen two hours after noon: it stays in what was opened since noon."""
+    since = exact_history(opened, "BTC", 6 * HOUR, HOUR, NOON + 6 * HOUR, since=NOON)
+    young = exact_history(opened, "BTC", 6 * HOUR, HOUR, NOON + 6 * HOUR, filters={"position_age": ["<6h"]})
+    assert total(since)[:, 1] == pytest.approx([0, 0, 50_000, 50_000, 50_000, 50_000, 50_000])
+    assert total(since)[-1] == pytest.approx(total(young)[-1])
+    assert total(since)[:, 0] == pytest.approx(0), "how long the other one has been open is not known"
+    assert since.only == {"since": (f"{NOON:%Y-%m-%dT%H:%MZ}",)}
+    known = since.coverage[-1]
+    assert known is not None
+    assert known.notes[0].values["count"] == 1
+    assert known.seen_usd == exact_map(opened, "BTC").coverage.seen_usd
+    alone = exact_view(opened, "BTC", since=NOON)
+    assert alone.total_usd == pytest.approx(tuple(total(since)[-1]))
+
+
+def test_a_part_that_is_empty_at_every_moment_is_refused(opened: Store) -> None:
+    with pytest.raises(
+        NothingStored, match="no position of BTC passes at any moment: only position age >20d"
+    ):
+        exact_history(opened, "BTC", 6 * HOUR, HOUR, NOON + 6 * HOUR, filters={"position_age": [">20d"]})

@@ -48,11 +48,14 @@ class Mirror {
   }
   traces(map, axis) {
     return ["long", "short"].flatMap((side) => {
-      const {x, y, width, text, line} = this.bars(map, side), base = color(side);
+      const {x, y, width, text, line} = this.bars(map, side), base = color(side), left = axis == "", last = line.x.length - 1;
+      line.y[last] = Math.min(this.high, Math.max(this.low, line.y[last]));
+      const reached = line.x.map((share, at) => at == last ? share.toFixed(0) + " %" : "");
+      const inward = line.x[last] > 80 == left ? "right" : "left";
       return [
         {type: "bar", orientation: "h", x, y, width, hovertext: text, hoverinfo: "text", marker: {color: base}, xaxis: "x" + axis,
           showlegend: false},
-        {type: "scatter", mode: "lines", x: line.x, y: line.y, xaxis: "x" + (axis == "" ? "3" : "4"), hoverinfo: "skip",
+        {type: "scatter", mode: "lines+text", text: reached, textposition: (side == "long" ? "top " : "bottom ") + inward, textfont: {color: base}, x: line.x, y: line.y, xaxis: "x" + (axis == "" ? "3" : "4"), hoverinfo: "skip",
           showlegend: false, line: {color: base, width: 1.5, dash: "dot"}},
       ];
     });
@@ -94,7 +97,8 @@ class Mirror {
     this.draw();
   }
 }
-document.addEventListener("DOMContentLoaded", () => {
+document.addEventListener("DOMContentLoaded", async () => {
+  await unpacked;
   const mirrors = [...document.querySelectorAll(".mirror")].map((place) => new Mirror(place));
   const draw = () => mirrors.forEach((one) => one.draw());
   draw();

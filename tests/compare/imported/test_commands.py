@@ -58,6 +58,49 @@ def test_what_is_written_is_what_python_reads(run: Run, tmp_path: Path) -> None:
     assert json.loads(again.stdout) == json.loads(own.read_text())
 
 
+def test_levels_that_another_provider_has_read_are_a_truth(run: Run, tmp_path: Path) -> None:
+    truth = written(tmp_path, layouts.oxarchive(flagged_notional=5e5, total_long=2 * LONG_USD), "levels.json")
+    other = written(tmp_path, layouts.coinank_by_leverage(), "map.json")
+    words = ("compare", "BTC", "--truth", str(truth), "--map", str(other))
+    found = json.loads(run(*words, "--json").stdout)
+    assert found["truth"]["label"] == "hyperliquid 0xarchive"
+    assert (found["truth"]["source"], found["truth"]["mark_px"]) == ("exact", MARK)
+    assert found["truth"]["in_grid_usd"] == pytest.approx([LONG_USD, SHORT_USD])
+    assert found["truth"]["coverage"]["positions"] == len(layouts.LEVELS)
+    assert found["truth"]["coverage"]["open_interest_usd"] is None
+    noted = {one["code"]: one["values"] for one in found["notes"]}
+    assert noted["exact_of"] == {"provider": "0xarchive"}
+    assert noted["not_in_buckets"] == {"usd": 5e5}
+    assert noted["levels_of_total"]["share"] == pytest.approx(15 / 24)
+    assert [one["summary"]["label"] for one in found["models"]] == ["coinank"]
+    shown = " ".join(run(*words).stdout.split())
+    assert "model against hyperliquid 0xarchive" in shown
+    assert "positions as 0xarchive has read them" in shown
+    assert "open interest is unknown" in shown
+
+
+def test_clusters_of_one_map_alone_are_a_table_and_a_key(run: Run, tmp_path: Path) -> None:
+    path, target = written(tmp_path, layouts.oxarchive()), tmp_path / "own.json"
+    words = ("map", "import", str(path), "--coin", "BTC")
+    profile = json.loads(run(*words, "--clusters", "--json").stdout)["profile"]
+    assert [one["within_pct"] for one in profile["balance"]] == [2, 5, 10]
+    ten = profile["balance"][-1]
+    assert (ten["long_usd"], ten["short_usd"]) == (pytest.approx(LONG_USD), pytest.approx(SHORT_USD))
+    assert ten["asymmetry"] == pytest.approx((LONG_USD - SHORT_USD) / (LONG_USD + SHORT_USD))
+    assert sum(profile["net_usd"]) == pytest.approx(LONG_USD - SHORT_USD)
+    assert profile["largest"]["long"]["mass_usd"] == pytest.approx(
+        max(usd for px, usd in layouts.LEVELS if px < MARK)
+    )
+    assert profile["clusters"][0]["positions"] is None, "a provider's levels do not name their holders"
+    shown = " ".join(run(*words, "--clusters", "-o", str(target)).stdout.split())
+    assert "10 % $9M $6M +$3M +20 %" in shown
+    assert "max pain" in shown
+    assert same(lt.read_map(target), read_map(path, coin="BTC")), (
+        "the key is passed over when it is read back"
+    )
+    assert "profile" not in json.loads(run(*words, "--json").stdout)
+
+
 def test_a_map_of_this_program_is_shown_too(run: Run, truth: str) -> None:
     assert "BTC on hyperliquid: exact positions" in run("map", "import", truth).stdout
     assert "it holds one map" in run("map", "import", truth, "--list", code=2).stderr
@@ -119,7 +162,7 @@ def test_a_vendors_file_is_compared_like_any_map(run: Run, truth: str, tmp_path:
     path = written(tmp_path, layouts.coinglass_heatmap())
     found = json.loads(run("compare", "BTC", "--truth", truth, "--map", str(path), "--json").stdout)
     (model,) = found["models"]
-    assert model["summary"]["label"] == "unknown coinglass"
+    assert model["summary"]["label"] == "coinglass"
     assert model["summary"]["source"] == "imported"
     assert found["range_pct"] == pytest.approx(10.3, abs=0.2)
     assert {"cut_to_common", "unit_unknown"} <= {one["code"] for one in found["notes"]}
@@ -132,7 +175,7 @@ def test_the_terminal_shows_no_dollars_of_a_unit_that_is_not_known(
 ) -> None:
     path = written(tmp_path, layouts.coinglass_heatmap())
     shown = run("compare", "BTC", "--truth", truth, "--map", str(path)).stdout
-    (row,) = (line for line in shown.splitlines() if "unknown coinglass  2" in line)
+    (row,) = (line for line in shown.splitlines() if line.split()[:2] == ["coinglass", "2026-08-20"])
     assert "9M" in row
     assert "$" not in row
 
@@ -169,5 +212,5 @@ def test_the_report_of_a_vendors_map_is_a_page(run: Run, truth: str, tmp_path: P
     path, page = written(tmp_path, layouts.coinank_by_leverage()), tmp_path / "report.html"
     run("compare", "BTC", "--truth", truth, "--map", str(path), "-o", str(page))
     text = page.read_text()
-    assert "unknown coinank" in text
+    assert "coinank" in text
     assert "compared from -10" in text
