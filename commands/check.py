@@ -132,17 +132,22 @@ def check(
         if not offline:
             with watched() as watching:
                 gathered = gather(store, plan, endpoint, watching)
-        try:
-            checked = [check_coin(store, plan, coin) for coin in plan.coins]
-        except MissingData as error:
-            if not gathered.failed:
-                raise
-            raise SourceUnreachable(f"{'; '.join(gathered.failed)}; and {error}") from error
-    for line in gathered.describe():
-        say(line, err=True)
+        for line in gathered.describe():
+            say(line, err=True)
+        checked, missing = [], list[MissingData]()
+        for coin in plan.coins:
+            try:
+                checked.append(check_coin(store, plan, coin))
+            except MissingData as error:
+                missing.append(error)
+    if not checked and not gathered.failed:
+        raise missing[0]
+    lacking = [*gathered.failed, *map(str, missing)]
+    if not checked:
+        raise SourceUnreachable("; and ".join(lacking))
     answer(checked, out)
-    if gathered.failed:
-        raise PartlyRead(f"not all could be read: {'; '.join(gathered.failed)}")
+    if lacking:
+        raise PartlyRead(f"not all could be read: {'; '.join(lacking)}")
 
 
 def answer(checked: "Sequence[Checked]", out: Outputs) -> None:
@@ -182,12 +187,16 @@ def _json(checked: "Sequence[Checked]") -> str:
 @contextmanager
 def watched() -> "Iterator[Watching]":
     """Shows on stderr whom it found, how much is seen so far, and which series came."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from liqtruth.compare.check import Watching
 
     console = text_console(err=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )  # the text of a coin fits 80
     shown_s = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("looking for accounts", total=1.0)
@@ -225,7 +234,7 @@ def seen(sight: "Sight") -> str:
             continue
         rest = share.map(lambda one: 100 * max(0.0, 1 - one))
         parts.append(
-            f"{coin}: longs {100 * share.long:.0f} %, shorts {100 * share.short:.0f} % of open interest seen, "
-            f"shares within ±{rest.long:.0f}/{rest.short:.0f} points"
+            f"{coin}: longs {100 * share.long:.0f} %, shorts {100 * share.short:.0f} % of OI, "
+            f"±{rest.long:.0f}/{rest.short:.0f} points"
         )
     return f"{counted(sight.accounts, 'account')}; " + "; ".join(parts)

@@ -6,7 +6,6 @@ the comparison and named. What was read is stored, so that the next check begins
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
 from liqtruth.compare.imported.overlap import lined_up
+from liqtruth.compare.imported.read import read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -31,7 +31,7 @@ from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, interrupted, read_largest
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.net.answers import shown_url
-from liqtruth.storage.store import Store
+from liqtruth.storage.store import HYPERLIQUID_URL, Store
 
 NAIVE: Final = "tiers"
 MARKS_APART: Final = 3.0
@@ -55,6 +55,22 @@ class CheckPlan:
     mark_px: float | None = None
     shift: bool = False
     picture: PictureGiven | None = None
+
+    def files_of(self, coin: str) -> Files:
+        """The maps to check of one coin: of several coins, a file that is of another one is left to that."""
+        paths = [path for path in self.maps if not self._is_of_another(path, coin)]
+        return Files(paths, self.mark_px, self.shift, self.picture)
+
+    def _is_of_another(self, path: str, coin: str) -> bool:
+        others = [one for one in self.coins if one != coin]
+        return any(self._is_of(other, path) for other in others) and not self._is_of(coin, path)
+
+    def _is_of(self, coin: str, path: str) -> bool:
+        """Whether the file can be read as a map of the coin."""
+        try:
+            return read_map(path, coin=coin, mark=self.mark_px, picture=self.picture).coin == coin
+        except LiqtruthError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -95,18 +111,18 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
     Raises `UnknownCoin` and `BadInput` for what cannot be asked, and what a map file is refused for: nobody should wait
     minutes to be told of a misspelt name.
     """
-    venues = [fetchable(name) for name in plan.venues]
+    venues = [fetchable(name) for name in dict.fromkeys(plan.venues)]
     for coin in plan.coins:
-        _files(plan).read(coin)
-    gathered, urls = Gathered(), list[str | None]()
+        plan.files_of(coin).read(coin)
+    gathered = Gathered()
 
     async def series() -> None:
-        urls.append(plan.venue_url or await _own_url(store, endpoint))
-        await all_of([one(venue.name, coin) for coin in plan.coins for venue in venues])
+        url = plan.venue_url or await _own_url(store, endpoint)
+        await all_of([one(venue.name, coin, url) for coin in plan.coins for venue in venues])
 
-    async def one(venue: str, coin: str) -> None:
+    async def one(venue: str, coin: str, url: str | None) -> None:
         summary = await fetching(
-            store, [fetchable(venue)], coin, plan.days, base_url=urls[0], unlisted_fails=False
+            store, [fetchable(venue)], coin, plan.days, base_url=url, unlisted_fails=False
         )
         for report in summary.reports:
             gathered.series.append(report)
@@ -116,37 +132,45 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
     async def run() -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + plan.within_s
+        stopped = asyncio.Event()
         fetched = asyncio.create_task(series())
+        stopping = asyncio.create_task(stopped.wait())
         try:
             gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered)
-            stopped = asyncio.Event()
             if gathered.accounts is not None and gathered.accounts.ended == "stopped":
                 stopped.set()
-            await _ended(fetched, stopped, ends_s - loop.time())
-            if not fetched.done():
-                why = "stopped before that" if stopped.is_set() else f"{plan.within_s:g} s were over"
-                gathered.failed.append(f"series not read to their end: {why}")
+            with interrupted(stopped.set):
+                left_s = 0.0 if stopped.is_set() else max(0.0, ends_s - loop.time())
+                await asyncio.wait({fetched, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            fetched.cancel()
-            with suppress(asyncio.CancelledError):
-                await fetched
+            stopping.cancel()
+            gathered.failed.extend(await _ended(fetched, plan, by_hand=stopped.is_set()))
 
     asyncio.run(run())
     return gathered
 
 
-async def _ended(task: asyncio.Task[None], stopped: asyncio.Event, within_s: float) -> None:
-    """Wait until the task is done, the time is up or Ctrl-C sets `stopped`."""
-    stop = asyncio.create_task(stopped.wait())
+async def _ended(fetched: asyncio.Task[None], plan: CheckPlan, *, by_hand: bool) -> list[str]:
+    """Why series are not whole; ends the task. Raises its error where the question was wrong."""
+    unfinished = not fetched.done()
+    fetched.cancel()
     try:
-        with interrupted(stopped.set):
-            await asyncio.wait({task, stop}, timeout=max(0.0, within_s), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stop.cancel()
+        await fetched
+    except asyncio.CancelledError:
+        pass
+    except LiqtruthError as error:
+        if error.exit_code == 2:
+            raise
+        return [str(error)]
+    if not unfinished:
+        return []
+    return [f"series not read to their end {'before the stop' if by_hand else f'within {plan.within_s:g} s'}"]
 
 
 async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
     """A synthetic exchange has venues of its own, at the same endpoint: those of the world are other markets."""
+    if endpoint.url == HYPERLIQUID_URL:
+        return None
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     async with InfoClient(
         endpoint.url, budget, store.settings.request_timeout_s, 1, endpoint.patience
@@ -177,6 +201,7 @@ async def _accounts(
         gathered.failed.append(f"no account was read from {url} within {plan.within_s:g} s")
     elif report.swept is None and report.ended == "stopped" and not report.fresh:
         gathered.failed.append("stopped before any account was read")
+    gathered.failed.extend(report.lacking)
     return report
 
 
@@ -201,7 +226,7 @@ def _maps(
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
     maps, lacking = list[Heatmap](), list[tuple[str, str]]()
-    for one in _files(plan).maps(coin, truth):
+    for one in plan.files_of(coin).maps(coin, truth):
         if (why := _of_another_coin(one, truth)) is None:
             maps.append(one)
         else:
@@ -223,10 +248,6 @@ def _of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
     if 1 / MARKS_APART < given.mark_px / truth.mark_px < MARKS_APART:
         return None
     return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
-
-
-def _files(plan: CheckPlan) -> Files:
-    return Files(plan.maps, plan.mark_px, plan.shift, plan.picture)
 
 
 def _models(store: Store, venues: Iterable[str]) -> list[str]:

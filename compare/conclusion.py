@@ -11,7 +11,14 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
-from liqtruth.compare.statistics.scores import PERFECT, SAME_SKILL, Gap, comparison, gap_sentence
+from liqtruth.compare.statistics.scores import (
+    BY_CHANCE,
+    PERFECT,
+    SAME_SKILL,
+    Gap,
+    comparison,
+    gap_sentence,
+)
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.notes import note
@@ -21,7 +28,7 @@ CROWD: Final = "crowd"
 
 BarCode = Literal["saw_this_moment", "fails_its_gate", "no_record"]
 Standing = Literal["nearer", "as_near", "beaten"]
-Code = Literal["nearest", "none_beats_mark", "too_few_positions", "none_scored", "none_ranked"]
+Code = Literal["nearest", "by_chance", "none_beats_mark", "too_few_positions", "none_scored", "none_ranked"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Barred:
 
 @dataclass(frozen=True)
 class Scored:
-    """One model on the layer that speaks: mean W1 of the sides in percent of price, and its skill against the mark."""
+    """One model on the layer that speaks: mean W1 of the sides in percent of price, and its skill against the mark;
+    `chance` is that of a map which knows nothing to be as near, null where it was not asked for."""
 
     label: str
     off_pct: float | None
@@ -45,6 +53,12 @@ class Scored:
     undefined: str | None
     gaps: tuple[Gap, ...]
     barred: Barred | None
+    chance: float | None = None
+
+    @property
+    def lucky(self) -> bool:
+        """Whether it is no nearer to the truth than chance may bring a map."""
+        return self.chance is not None and self.chance > BY_CHANCE
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,7 @@ class Conclusion:
     of_layer: str = RAW
     undefined: str | None = None
     barred: tuple[str, ...] = ()
+    chance: float | None = None
     baselines: tuple[Rival, ...] = ()
 
 
@@ -121,8 +136,9 @@ def concluded(
         code: Code = "none_scored" if free else "none_ranked"
         return Conclusion(code, layer, effective=effective, undefined=why, barred=silenced)
     best = max(scored, key=lambda model: model.skill or 0.0)
+    beats = (best.skill or 0.0) > SAME_SKILL
     return Conclusion(
-        "none_beats_mark" if (best.skill or 0.0) <= SAME_SKILL else "nearest",
+        "none_beats_mark" if not beats else "by_chance" if best.lucky else "nearest",
         layer,
         best.label,
         len(free),
@@ -133,6 +149,7 @@ def concluded(
         max(best.gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None),
         effective,
         barred=silenced,
+        chance=best.chance,
     )
 
 
@@ -169,8 +186,13 @@ def standing_text(layer: str | None, model: Scored, null_pct: float | None) -> s
     against = "" if layer == RAW else "against the crowd of the truth "
     return (
         f"{against}{model.label} is off by {model.off_pct:.1f} % of price on average, a map that knows only the "
-        f"mark by {null_pct:.1f} %: {comparison(model.skill)}"
+        f"mark by {null_pct:.1f} %: {_compared(model)}"
     )
+
+
+def _compared(model: Scored) -> str:
+    beats = (model.skill or 0.0) > SAME_SKILL
+    return "no nearer than by chance" if beats and model.lucky else comparison(model.skill or 0.0)
 
 
 def barred_text(why: Barred) -> str:
@@ -215,6 +237,14 @@ def _nearest(found: Conclusion) -> str:
     )
 
 
+def _by_chance(found: Conclusion) -> str:
+    return (
+        f"{_against(found)}{found.label} is off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map "
+        f"that knows only the mark by {found.null_pct:.1f} %: no nearer than by chance, since with its levels "
+        f"anywhere on their sides it does as well in {100 * (found.chance or 0.0):.0f} % of draws."
+    )
+
+
 def _none_beats(found: Conclusion) -> str:
     failed = "no model beats" if found.ranked > 1 else "the model does not beat"
     failed = failed.capitalize() if found.layer == RAW else failed
@@ -254,6 +284,7 @@ def _moment(at: datetime | None) -> str:
 
 CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
     "nearest": _nearest,
+    "by_chance": _by_chance,
     "none_beats_mark": _none_beats,
     "too_few_positions": _too_few,
     "none_scored": lambda found: f"No model could be scored: {found.undefined or 'its score is undefined'}.",

@@ -156,9 +156,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         f"not compared: {'; '.join(f'{spec} ({reason})' for spec, reason in values['missing'])}"
     ),
     "baselines_missing": lambda values: (
-        "no baseline of "
+        "baselines that could not be made: "
         + "; ".join(f"{model} ({reason})" for model, reason in values["missing"])
-        + ": beside the scores stands only what could be made"
     ),
     "not_ranked": lambda values: f"{values['label']} is not ranked: {BARRED[values['why']].format(**values)}",
     **BARRED,

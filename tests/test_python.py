@@ -206,7 +206,12 @@ def test_the_crowd_lets_a_comparison_of_maps_speak_as_one_by_name_does(lake: lt.
     truth, crowd = lake.exact_map("BTC"), lake.exact_map("BTC", layer="crowd")
     model = lake.model_map("BTC", window="3d", at=truth.as_of)
     named = lake.compare("BTC", models=["binance:tiers"], window=timedelta(days=3))
-    assert lt.compare(truth, model, crowd=crowd).divergence == named.divergence
+    asked = [one.label.split() for one in named.divergence.baselines]
+    assert ["binance", "moving-average"] in asked
+    free = [
+        lake.model_map("BTC", venue=venue, model=name, window="3d", at=truth.as_of) for venue, name in asked
+    ]
+    assert lt.compare(truth, model, crowd=crowd, baselines=free).divergence == named.divergence
     assert lt.compare(truth, model).divergence.layers == ()
 
 

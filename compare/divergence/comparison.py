@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -102,7 +103,11 @@ def _figure(value: float | None) -> str:
 
 
 def compare(
-    truth: Heatmap, *models: Heatmap, tolerance_pct: float = 1.0, crowd: Heatmap | None = None
+    truth: Heatmap,
+    *models: Heatmap,
+    tolerance_pct: float = 1.0,
+    crowd: Heatmap | None = None,
+    baselines: Sequence[Heatmap] = (),
 ) -> Comparison:
     """Measure models against a truth, each beside a map that knows only the mark.
 
@@ -117,6 +122,9 @@ def compare(
     crowd : Heatmap, optional
         The truth's crowd (`lake.exact_map(coin, layer="crowd")`): where the whole truth rests on too few large
         positions, conclusions are drawn from it. `lake.compare` adds it by itself.
+    baselines : sequence of Heatmap, optional
+        Scored beside the models and not ranked among them (`lake.model_map(coin, model="moving-average")`).
+        `lake.compare` adds those that can be made.
 
     Returns
     -------
@@ -135,4 +143,5 @@ def compare(
     """
     if models:
         truth, models, crowd, _ = lined_up(truth, models, crowd)
-    return Comparison(compare_maps(truth, models, tolerance_pct, crowd=crowd), truth, models)
+    found = compare_maps(truth, models, tolerance_pct, crowd=crowd, baselines=baselines)
+    return Comparison(found, truth, models)

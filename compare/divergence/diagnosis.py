@@ -110,15 +110,13 @@ class _Axis:
 
 
 def _off(wanted: Shares, shares: Shares, range_pct: float) -> float | None:
-    """W1, mean of the sides, in percent of price; null where a side of the truth is empty on the map, or both are."""
+    """W1, mean of the sides, in percent of price; null where a side of either is empty, as the score itself is."""
     found = []
     for side, truth, other in zip(SIDES, wanted, shares, strict=True):
-        if truth is None:
-            continue
-        if other is None:
+        if truth is None or other is None:
             return None
         found.append(100 * float(log_distance(range_pct, side)) * float(np.mean(np.abs(truth - other))))
-    return float(np.mean(found)) if found else None
+    return float(np.mean(found))
 
 
 def _changes(model: _Axis, wanted: Shares, range_pct: float) -> Iterator[_Change]:
@@ -154,10 +152,19 @@ def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> I
 
 def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> Iterator[Note]:
     beside = _share_between(other, side, zone.low_px / own.mark_px, zone.high_px / own.mark_px)
+    unseen = _unseen(other, side) if code == "phantom_cluster" else 0.0
+    if beside * (1 - unseen) + unseen >= zone.share_of_side:
+        return  # what was not read of the truth may all lie there
     if zone.share_of_side >= LARGE_SHARE and beside < MINOR * zone.share_of_side:
         values = {"side": side, "px": zone.peak_px, "share": zone.share_of_side, "beside": beside}
         held = {"holder": zone.largest_holder_share} if code == "missed_holder" else {}
         yield note(code, **values, **held)
+
+
+def _unseen(truth: Heatmap, side: str) -> float:
+    """Share of a side's open interest that the truth lacks; 0 where that is not known."""
+    share = truth.coverage.share
+    return 0.0 if share is None else float(np.clip(1 - share.of(side), 0.0, 1.0))
 
 
 def _share_between(heatmap: Heatmap, side: str, low: float, high: float) -> float:

@@ -56,6 +56,7 @@ from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularit
 from liqtruth.compare.statistics.scores import (
     PERFECT,
     Scores,
+    chance_of,
     judge,
     score,
     share_above,
@@ -111,7 +112,11 @@ def compare_maps(
     )
     scored, null_pct, floor_pct, of_positions = _on_layer(speaking, results, layers, null_scores, grains)
     of_layer = RAW if speaking == RAW or not layers else CROWD
-    judged_by = crowd if speaking == CROWD else truth
+    judged_by = crowd if speaking == CROWD and crowd is not None else truth
+    scored = [
+        replace(one, chance=None if speaking is None else chance_of(judged_by, model, range_pct))
+        for one, model in zip(scored, models, strict=True)
+    ]
     conclusion = concluded(speaking, scored, null_pct, floor_pct, of_positions, of_layer)
     free = baseline_results(
         scored_baselines(truth, models, baselines, range_pct), null_scores, ranked=speaking == RAW

@@ -41,13 +41,15 @@ class Files:
     shift: bool = False
     picture: PictureGiven | None = None
 
+    def read(self, coin: str) -> list[Heatmap]:
+        """As the files have them, each once, however often it is named; raises what `read_map` does."""
+        paths = dict.fromkeys(self.paths)
+        return [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in paths]
+
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
+        """As they are compared with this truth."""
         found = self.read(coin)
         return [shift(one, truth.mark_px) for one in found] if self.shift else found
-
-    def read(self, coin: str) -> list[Heatmap]:
-        """As the files have them; raises what `read_map` does."""
-        return [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in self.paths]
 
 
 NO_FILES: Final = Files()

@@ -156,11 +156,11 @@ def lined_up(
 ) -> tuple[Heatmap, tuple[Heatmap, ...], Heatmap | None, Notes]:
     """Maps cut to the range that all of them cover, and what the headline must state of how far apart they are.
 
-    Maps that cover all prices stay as they are. The same maps again give the same.
+    Maps that cover all prices stay as they are; those of one label are numbered. The same maps again give the same.
     """
     whose: dict[Note, list[str]] = {}
     noted = []
-    for model in models:
+    for model in _told_apart(models):
         about = apart(truth, model)
         for one in about:
             whose.setdefault(one, []).append(model.label)
@@ -171,6 +171,20 @@ def lined_up(
     cuts = [cut(one, reach) for one in (truth, *noted)]
     found = tuple(one.of(", ".join(dict.fromkeys(labels))) for one, labels in whose.items())
     return cuts[0], tuple(cuts[1:]), None if crowd is None else cut(crowd, reach), found
+
+
+def _told_apart(maps: Sequence[Heatmap]) -> list[Heatmap]:
+    """A second map of the same label is number 2, so that what is stated of one is not taken for the other's."""
+    found: list[Heatmap] = []
+    labels: set[str] = set()
+    for one in maps:
+        named, number = one, 1
+        while named.label in labels:
+            number += 1
+            named = replace(one, model=f"{one.model or one.source} ({number})")
+        labels.add(named.label)
+        found.append(named)
+    return found
 
 
 def shift(heatmap: Heatmap, mark_px: float) -> Heatmap:

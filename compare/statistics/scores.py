@@ -16,6 +16,7 @@ from liqtruth.compare.statistics.distances import (
     both_curve,
     distance_pct,
     jensen_shannon,
+    log_distance,
     side_curve,
     smoothed_jensen_shannon,
     wasserstein_pct,
@@ -28,6 +29,12 @@ from liqtruth.heatmap.text import percent
 
 SAME_SKILL: Final = 0.05
 """Skills nearer to zero than this are called no better."""
+BY_CHANCE: Final = 0.03
+"""A score that maps which know nothing reach more often than this is luck: then at most 5 % of them are called better
+(`tests/compare/test_null_claims.py`), though no real map is quite as likely at one distance as at another."""
+DRAWS: Final = 64
+"""A side."""
+POINTS: Final = 500
 NOT_RANKED: Final = "not ranked"
 PERFECT: Final = 1e-9
 """A null whose score is below this is right to rounding: no model can beat it, and a ratio to it means nothing."""
@@ -88,6 +95,29 @@ def score(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> Score
         share_above=above,
         share_above_error=None if above is None or wanted is None else abs(above - wanted),
     )
+
+
+def chance_of(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> float | None:
+    """Share of draws in which the model is at least as near to the truth (W1, mean of sides) once the levels of each
+    side are moved on by a random distance, round from the end of the range to the mark.
+
+    What a map knows of where liquidations are is lost by that, how lumpy it is stays: of maps that know nothing,
+    about as many per cent have a chance below a figure as it says. Null where a side of either is empty.
+    """
+    moved = []
+    for side in SIDES:
+        curves = [side_curve(heatmap, side, range_pct) for heatmap in (truth, model)]
+        if any(curve.empty for curve in curves):
+            return None
+        away = np.linspace(0.0, range_pct, POINTS + 1)
+        wanted, reached = (curve.share(log_distance(away, side)) for curve in curves)
+        ends = np.interp((away + range_pct * np.arange(DRAWS)[:, None] / DRAWS) % range_pct, away, reached)
+        turned = (away + range_pct * np.arange(DRAWS)[:, None] / DRAWS) >= range_pct
+        shares = ends + turned - ends[:, :1]
+        gaps = np.abs(shares - wanted)
+        moved.append(((gaps[:, 1:] + gaps[:, :-1]) / 2 * np.diff(log_distance(away, side))).sum(axis=1))
+    both = moved[0][:, None] + moved[1][None, :]
+    return float(np.mean(both <= both[0, 0]))
 
 
 def share_above(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> float | None:

@@ -248,8 +248,8 @@ def drilldown_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
     total = usd(float(frame["notional_usd"].sum()))
     caption = f"{min(frame.height, rows)} largest of {counted(frame.height, 'position')}, {total} in all"
     table = Table(caption=caption, caption_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("address", no_wrap=True)
-    for name in ("notional", "liq.", "away", "lev.", "margin left", "others", "age"):
+    table.add_column("address")  # its label may go below it, so that no figure is cut off at 80 columns
+    for name in ("notional", "liq.", "away", "lev.", "margin\nleft", "others", "age"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("mode", no_wrap=True)
     for row in frame.head(rows).iter_rows(named=True):

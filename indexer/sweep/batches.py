@@ -9,7 +9,8 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Final, Self
 
 import polars as pl
@@ -23,6 +24,8 @@ from liqtruth.storage.lake.parquet import gone, read_parquet, unique, write_parq
 from liqtruth.storage.store import Store
 
 FOLDER: Final = "sweeps"
+ABANDONED: Final = timedelta(days=1)
+"""A sweep that nobody resumes and that began longer ago was broken off."""
 UNDER_WAY: Final = "the same sweep is under way in another process; wait for it to end"
 
 
@@ -61,6 +64,22 @@ class SweepParts:
                 cls(store, sweep).drop()
         elif unfinished:
             return cls._resumed(store, unfinished[0])
+        return cls._begun(store, key, addresses, dex, shown)
+
+    @classmethod
+    def alone(cls, store: Store, name: str, addresses: Sequence[str], dex: str, shown: str) -> Self:
+        """A sweep that is never resumed, beside any others of that name under way; what earlier ones left behind is
+        removed."""
+        key = sweep_key([name], dex, shown)
+        query = select(Sweep).where(col(Sweep.id).startswith(key), col(Sweep.finished_at).is_(None))
+        with store.database.session() as session:
+            left = session.exec(query.where(Sweep.started_at < datetime.now(UTC) - ABANDONED)).all()
+        for sweep in left:
+            cls(store, sweep).drop()
+        return cls._begun(store, f"{key}{token_hex(4)}", addresses, dex, shown)
+
+    @classmethod
+    def _begun(cls, store: Store, key: str, addresses: Sequence[str], dex: str, shown: str) -> Self:
         now = datetime.now(UTC)
         sweep_id = f"{key}-{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}"
         sweep = Sweep(id=sweep_id, base_url=shown, dex=dex, accounts=len(addresses), started_at=now)

@@ -7,7 +7,7 @@ book knows already; in which order, from what was last read of each, else from w
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,12 +19,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
+from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
-from liqtruth.indexer.discovery.sources import leaderboard, listed, recent_trades, vaults
+from liqtruth.indexer.discovery.sources import Found, leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
@@ -37,6 +38,8 @@ from liqtruth.storage.store import Store
 
 T = TypeVar("T")
 
+LEADERBOARD_MAY, VAULTS_MAY = 0.5, 0.25
+"""Shares of the time after which a list that has not come is done without."""
 FRESH: Final = timedelta(minutes=15)
 """An account that was read so recently is not read again."""
 
@@ -45,6 +48,7 @@ ENDS: Final = {
     "coverage": "the coverage that was asked for is reached",
     "time": "the time is up",
     "stopped": "stopped",
+    "broken": "the exchange did not answer any more",
     "all": "all that are known",
 }
 
@@ -60,6 +64,13 @@ class LargestReport:
     fresh: int
     accounts: int
     ended: str
+
+    @property
+    def lacking(self) -> list[str]:
+        """What could not be read: lists of accounts, and accounts, each with a reason."""
+        found = () if self.discovery is None else self.discovery.found
+        lists = [f"{one.source} ({one.problems[0]})" for one in found if one.problems]
+        return [*lists, *(() if self.swept is None else self.swept.lacking)]
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -104,8 +115,9 @@ async def read_largest(
     timer = asyncio.get_running_loop().call_later(within_s, end, "time")
     try:
         with interrupted(partial(end, "stopped")):
-            now, discovery = await _unless(sight.stop, _found(store, sight, endpoint, files)) or (None, None)
-            fresh = set() if now is None else _fresh(store, now)
+            finding = _found(store, sight, endpoint, files, within_s)
+            now, discovery = await _unless(sight.stop, finding) or (None, None)
+            fresh = set() if now is None else _fresh(store, coins, now)
             ranked = [] if discovery is None else largest_first(store, discovery)
             ranked = [address for address in ranked if address not in fresh]
             if discovery is not None:
@@ -114,6 +126,8 @@ async def read_largest(
     finally:
         timer.cancel()
     reason = ended[0] if ended else "coverage" if sight.stop.is_set() else "all"
+    if reason == "all" and swept is not None and swept.broken:
+        reason = "broken"
     shares = {coin: sight.share(coin) for coin in coins}
     return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason)
 
@@ -130,7 +144,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 
 async def _found(
-    store: Store, sight: Sight, endpoint: Endpoint, files: Sequence[Path]
+    store: Store, sight: Sight, endpoint: Endpoint, files: Sequence[Path], within_s: float
 ) -> tuple[datetime, Discovery | None]:
     """The exchange's time, and whom the cheap sources name: the lists cost no weight, the trades 20 a coin.
 
@@ -143,16 +157,29 @@ async def _found(
         now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
         answers, _ = await read_dexes(client, await find_dexes(client, _dexes(sight.coins)))
         _check_listed(sight.coins, answers)
-        sight.begin(answers, _positions_of(store, sight.coins, _fresh(store, now)))
+        sight.begin(answers, _positions_of(store, sight.coins, _fresh(store, sight.coins, now)))
         if sight.stop.is_set():
             return now, None
-        sources = [
-            ("leaderboard", partial(leaderboard, endpoint.stats_url)),
-            ("vaults", partial(vaults, client, endpoint.stats_url, 0)),
+        sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
+            ("leaderboard", _limited(partial(leaderboard, endpoint.stats_url), LEADERBOARD_MAY * within_s)),
+            ("vaults", _limited(partial(vaults, client, endpoint.stats_url, 0), VAULTS_MAY * within_s)),
             ("recent trades", partial(recent_trades, client, sight.coins)),
             *((path.name, partial(listed, path)) for path in files),
         ]
         return now, await discover(store, sources, now)
+
+
+def _limited(source: Callable[[], Awaitable[Found]], limit_s: float) -> Callable[[], Awaitable[Found]]:
+    """Fails where it takes longer, so that there is time left to read accounts that are known otherwise."""
+
+    async def limited() -> Found:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await source()
+        except TimeoutError:
+            raise SourceUnreachable(f"no whole answer within {limit_s:.3g} s") from None
+
+    return limited
 
 
 def _check_listed(coins: Sequence[str], answers: Mapping[str, DexAnswer]) -> None:
@@ -175,7 +202,6 @@ async def _swept(store: Store, ranked: Sequence[str], endpoint: Endpoint, sight:
             dexes=_dexes(sight.coins),
             weight_per_minute=endpoint.weight_per_minute,
             concurrency=endpoint.concurrency,
-            restart=True,
             patience=endpoint.patience,
             sight=sight,
         )
@@ -206,9 +232,13 @@ def largest_first(store: Store, discovery: Discovery) -> list[str]:
     return known["address"].gather(order).to_list()
 
 
-def _fresh(store: Store, now: datetime) -> set[str]:
-    """Accounts that were read within `FRESH`."""
-    return set(book(store).filter(pl.col("last_read_at") >= now - FRESH)["address"])
+def _fresh(store: Store, coins: Sequence[str], now: datetime) -> set[str]:
+    """Accounts of which a reading within `FRESH` is stored in every dex of the coins."""
+    dexes = _dexes(coins)
+    read = Readings(store).accounts()
+    read = read.filter((pl.col("as_of") >= now - FRESH) & pl.col("dex").is_in(dexes))
+    counted = read.group_by("address").agg(pl.col("dex").n_unique())
+    return set(counted.filter(pl.col("dex") == len(dexes))["address"])
 
 
 def _positions_of(store: Store, coins: Sequence[str], accounts: set[str]) -> pl.DataFrame | None:
@@ -235,8 +265,10 @@ def interrupted(stop: Callable[[], None]) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
         stop()
 
+    before = signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGINT, once)
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)

@@ -143,7 +143,7 @@ class SweepReport:
     `dex` is the comma-separated list of `dexes`, the main one being empty. `failed` maps the accounts that could not be
     read to the reason, `lost_dexes` the dexes, `left_out` counts items of answers, `mismatches` maps the reasons of
     `indexer.audit.mismatch` to numbers of positions; `mode_changed` counts accounts whose mode was remembered
-    otherwise.
+    otherwise; `broken` where the host was gone before the end.
     """
 
     reading_id: str
@@ -169,18 +169,23 @@ class SweepReport:
     checks: Checks = field(default_factory=Checks)
     lost_dexes: dict[str, str] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
+    broken: bool = False
 
     def raise_if_partly(self) -> None:
         """Raise `PartlyRead` where an account, a dex or an item of an answer could not be read."""
-        lacking = [
+        if self.lacking:
+            raise PartlyRead(
+                f"could not be read: {'; '.join(self.lacking)}; the rest is stored, sweep again later"
+            )
+
+    @property
+    def lacking(self) -> list[str]:
+        """What could not be read, each with a reason."""
+        return [
             *([f"{counted(len(self.failed), 'account')} ({_first(self.failed)})"] if self.failed else []),
             *(f"dex {name or 'main'} ({why})" for name, why in self.lost_dexes.items()),
             *self.left_out.describe(),
         ]
-        if lacking:
-            raise PartlyRead(
-                f"could not be read: {'; '.join(lacking)}; the rest is stored, sweep again later"
-            )
 
     def describe(self) -> list[str]:
         """Lines for people."""

@@ -40,6 +40,8 @@ from liqtruth.storage.store import Store
 __all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "plan_of", "read_addresses", "sweep"]
 
 BATCH_ACCOUNTS: Final = 500
+AS_SEEN: Final = "as seen"
+"""Name of sweeps that end when enough is seen."""
 
 
 async def sweep(
@@ -63,7 +65,8 @@ async def sweep(
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
-    `sight` sees each account as it comes, and may end the sweep: what was read until then is the reading.
+    `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
+    ended, or the host was gone, is the reading.
     """
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     started_s = time.monotonic()
@@ -74,7 +77,11 @@ async def sweep(
         names = await find_dexes(client, [dex] if dexes is None else dexes)
         answers, lost = await read_dexes(client, names)
         await client.reported_time_s()
-        parts = SweepParts.resume(store, listed, ",".join(names), base_url, client.shown_url, restart)
+        parts = (
+            SweepParts.resume(store, listed, ",".join(names), base_url, client.shown_url, restart)
+            if sight is None
+            else SweepParts.alone(store, AS_SEEN, listed, ",".join(names), client.shown_url)
+        )
         resumed = len(parts.stored)
         crawl = Crawl(
             client=client,
@@ -91,15 +98,26 @@ async def sweep(
         if sight is not None:
             sight.begin(answers)
             crawl.on_read, crawl.stop = sight.take, sight.stop
-        await crawl.run([address for address in listed if address not in parts.stored])
+        broken = await _read_all(crawl, [address for address in listed if address not in parts.stored])
+    if broken is not None and (sight is None or not parts.stored):
+        raise broken
     if not parts.stored:
         if crawl.stop.is_set():
             raise NothingStored("no account was read before the sweep was ended")
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
-    report = _report(done, crawl, budget, resumed, time.monotonic() - started_s)
+    report = _report(done, crawl, budget, resumed, time.monotonic() - started_s, broken)
     parts.finish()
     return report
+
+
+async def _read_all(crawl: Crawl, addresses: Sequence[str]) -> SourceUnreachable | None:
+    """The error where the host was gone before the end."""
+    try:
+        await crawl.run(addresses)
+    except SourceUnreachable as error:
+        return error
+    return None
 
 
 async def plan_of(
@@ -196,7 +214,14 @@ def _notes(positions: pl.DataFrame, crawl: Crawl) -> Notes:
     )
 
 
-def _report(done: _Completed, crawl: Crawl, budget: Budget, resumed: int, seconds: float) -> SweepReport:
+def _report(
+    done: _Completed,
+    crawl: Crawl,
+    budget: Budget,
+    resumed: int,
+    seconds: float,
+    broken: SourceUnreachable | None,
+) -> SweepReport:
     reading, positions = done.reading, done.positions
     counts = positions.group_by("status").len().sort("len", "status", descending=[True, False])
     return SweepReport(
@@ -223,4 +248,5 @@ def _report(done: _Completed, crawl: Crawl, budget: Budget, resumed: int, second
         mode_changed=len(crawl.changed),
         mismatches=count_reasons(done.mismatches),
         checks=Checks.of(positions),
+        broken=broken is not None,
     )

@@ -138,7 +138,7 @@ def test_maps_that_know_neither_coverage_nor_positions_are_reported_too() -> Non
     model = map_of(NEAR, venue="binance", model="tiers")
     expected = words(render_report(compare_maps(truth, [model]), truth, [model]))
     assert "truth covers, of open interestunknown" in expected
-    assert "positions that shape the truth" not in expected
+    assert "positions that shape the whole truth" not in expected
 
 
 def test_a_report_is_written_whole_or_not_at_all(

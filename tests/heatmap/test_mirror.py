@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -41,6 +42,12 @@ addEventListener("load", async () => {
   page.querySelector("[data-pct='50']").click();
   page.querySelector("[data-unit=usd]").click();
   found.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
+  const zoomed = (low, high) => {
+    page.querySelector(".drawn").emit("plotly_relayout", {"yaxis.range[0]": low, "yaxis.range[1]": high});
+    return page.querySelector(".drawn").data.filter((one) => one.type == "bar").map(({y}) => [...y]);
+  };
+  found.away = zoomed(120, 140);
+  found.below_zero = zoomed(-20, 140);
   document.title = JSON.stringify(found);
 });
 </script>"""
@@ -111,6 +118,28 @@ def test_bars_of_each_zoom_hold_what_lies_in_it_and_none_crosses_the_mark(
         assert sum(bars["x"]) == pytest.approx(100 * share_within(built, side, pct), abs=0.1)
         for y, width in zip(bars["y"], bars["width"], strict=True):
             assert (y + width / 2 <= 100) if side == "long" else (y - width / 2 >= 100)
+
+
+@pytest.mark.parametrize("pct", RANGES_PCT)
+def test_bars_of_maps_with_other_bins_are_of_one_width(drawn: dict[str, Any], pct: int) -> None:
+    """In price of the axis, so that a wide bin does not look like more."""
+    pitches = [
+        np.log((y + width / 1.8) / (y - width / 1.8))
+        for bars in drawn[str(pct)]
+        for y, width in zip(bars["y"], bars["width"], strict=True)
+    ]
+    assert pitches == pytest.approx([pitches[0]] * len(pitches), rel=1e-6)
+
+
+def test_zoomed_away_from_the_mark_only_what_is_seen_is_drawn(drawn: dict[str, Any]) -> None:
+    """What is between the mark and there would make the scale of the bars."""
+    drawn_at = [y for bars in drawn["away"] for y in bars]
+    assert len(drawn_at) == 1
+    assert drawn_at == pytest.approx([135.0], abs=0.5)
+
+
+def test_an_axis_that_is_drawn_below_zero_still_has_its_bars(drawn: dict[str, Any]) -> None:
+    assert sum(map(len, drawn["below_zero"])) >= 4
 
 
 def share_within(built: Heatmap, side: str, pct: float) -> float:

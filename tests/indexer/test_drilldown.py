@@ -1,5 +1,6 @@
 """The positions behind a stretch of the map, and those that match a filter."""
 
+import io
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -7,10 +8,12 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.maps.drilldown import DRILLDOWN, filtered_positions, positions_between
+from liqtruth.indexer.maps.drilldown import DRILLDOWN, drilldown_table, filtered_positions, positions_between
 from liqtruth.indexer.maps.exact import describe, exact_map
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Account
@@ -201,3 +204,17 @@ def test_unknown_filters_and_values_are_refused(
 ) -> None:
     with pytest.raises(BadInput, match=reported):
         filtered_positions(mixed, **wanted)  # type: ignore[arg-type]
+
+
+def test_no_figure_of_the_table_is_cut_off_at_80_columns(store: Store) -> None:
+    stow(store, PEOPLE)
+    with store.database.session() as session:
+        session.add(
+            Account(venue=VENUE, address="0xhedged", source="test", first_seen_at=NOON, label="sub-account")
+        )
+    out = io.StringIO()
+    found = positions_between(store, "BTC", 1.0, 2 * BTC, at=NOON + timedelta(minutes=5))
+    Console(file=out, width=80, color_system=None).print(drilldown_table(found))
+    assert out.getvalue().count("…") == found.height, "only of addresses"
+    assert "sub-account" in out.getvalue()
+    assert all(cell_len(line) <= 80 for line in out.getvalue().splitlines())

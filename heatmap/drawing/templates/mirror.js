@@ -2,6 +2,12 @@ const BARS = 80, NAMES = {long: "longs", short: "shorts"};
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 const digits = (x) => x.toLocaleString("en", {maximumSignificantDigits: 6});
 const dollars = (k) => k >= 1e6 ? (k / 1e6).toPrecision(3) + "B" : k >= 1e3 ? (k / 1e3).toPrecision(3) + "M" : k.toPrecision(3) + "k";
+const within = (values, from, to) => {
+  let sum = 0;
+  for (let bin = Math.floor(from + 1e-9); bin < Math.min(to - 1e-9, values.length); bin += 1)
+    sum += values[bin] * (Math.min(bin + 1, to) - Math.max(bin, from));
+  return sum;
+};
 class Mirror {
   constructor(place) {
     this.place = place;
@@ -24,18 +30,22 @@ class Mirror {
   bars(map, side) {
     const sign = side == "long" ? -1 : 1, mass = map[side], mark = this.data.mark;
     const total = mass.reduce((sum, one) => sum + one, 0) || 1;
-    const pooled = Math.max(1, Math.round(Math.log(this.high / this.low) / BARS / map.width));
+    // As wide as those of the coarser map, so that lengths can be compared.
+    const widest = Math.max(this.data.truth.width, this.data.maps[this.chosen].width);
+    const pitch = widest * Math.max(1, Math.round(Math.log(this.high / this.low) / BARS / widest));
+    const counts = map.counts && map.counts[side];
     const bars = {x: [], y: [], width: [], text: [], line: {x: [0], y: [mark]}};
     let reached = 0;
-    for (let at = 0; at < mass.length; at += pooled) {
-      const sum = mass.slice(at, at + pooled).reduce((all, one) => all + one, 0);
-      const ends = [at, at + pooled].map((bin) => mark * Math.exp(sign * bin * map.width));
+    for (let at = 0; at * pitch < mass.length * map.width - 1e-9; at += 1) {
+      const bins = [at, at + 1].map((bar) => bar * pitch / map.width);
+      const sum = within(mass, ...bins);
+      const ends = [at, at + 1].map((bar) => mark * Math.exp(sign * bar * pitch));
       if (sign > 0 ? ends[0] > this.high : ends[0] < this.low) break;
       reached += sum;
       bars.line.x.push(100 * reached / total);
       bars.line.y.push(ends[1]);
-      if (!sum) continue;
-      const count = map.counts ? map.counts[side].slice(at, at + pooled).reduce((all, one) => all + one, 0) : 0;
+      if (!sum || (sign > 0 ? ends[1] <= this.low : ends[1] >= this.high)) continue;
+      const count = counts ? Math.round(within(counts, ...bins)) : 0;
       bars.x.push(this.unit == "usd" ? sum * 1e3 : 100 * sum / total);
       bars.y.push((ends[0] + ends[1]) / 2);
       bars.width.push(Math.abs(ends[1] - ends[0]) * 0.9);
@@ -92,7 +102,10 @@ class Mirror {
   }
   zoomed(change) {
     if (change["yaxis.autorange"]) this.show(50);
-    else if (change["yaxis.range[0]"] !== undefined) [this.low, this.high, this.pct] = [change["yaxis.range[0]"], change["yaxis.range[1]"], 0];
+    else if (change["yaxis.range[0]"] !== undefined) {
+      const least = this.data.mark / 1000, [one, other] = [change["yaxis.range[0]"], change["yaxis.range[1]"]];
+      [this.low, this.high, this.pct] = [Math.max(Math.min(one, other), least), Math.max(one, other, 2 * least), 0];
+    }
     else return;
     this.draw();
   }
