@@ -15,6 +15,7 @@ from liqtruth.commands.options import (
     Concurrency,
     Days,
     Exchange,
+    Picture,
     StatsUrl,
     length_option,
     opened_store,
@@ -39,6 +40,7 @@ def check(
     coins: Coins,
     exchange: Exchange,
     out: PageOut,
+    picture: Picture,
     maps: Annotated[
         list[Path] | None,
         typer.Option(
@@ -120,6 +122,7 @@ def check(
         addresses=addresses or (),
         mark_px=mark,
         shift=shift,
+        picture=picture.given,
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import At, Coin, Window, opened_store
+from liqtruth.commands.options import At, Coin, Picture, Window, opened_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 
@@ -12,6 +12,7 @@ from liqtruth.commands.targets import DivergenceOut
 def compare(
     coin: Coin,
     out: DivergenceOut,
+    picture: Picture,
     at: At = None,
     truth: Annotated[
         str, typer.Option(metavar="exact|VENUE:MODEL|FILE", help="The map to measure against.")
@@ -53,7 +54,7 @@ def compare(
     """
     from liqtruth.compare.divergence.session import Files, compare_stored
 
-    files = Files(map_file or (), mark, shift)
+    files = Files(map_file or (), mark, shift, picture.given)
     with opened_store() as store:
         result = compare_stored(
             store,

@@ -14,6 +14,7 @@ from liqtruth.commands.terminal import say
 from liqtruth.commands.values import parse_at, parse_coin, parse_days, parse_duration, parse_time
 
 if TYPE_CHECKING:
+    from liqtruth.compare.imported.vendor_map import PictureGiven
     from liqtruth.storage.store import Settings, Store
 
 T = TypeVar("T")
@@ -97,6 +98,51 @@ Dexes = Annotated[
 
 
 # ------------------------------------------------------------------------------------- groups
+
+
+@dataclass(frozen=True)
+class PictureOptions(Options):
+    """Where things are in a screenshot of a map."""
+
+    heading: ClassVar[str] = "Where a map is a picture"
+
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PRICE@Y",
+            help="A price and the row of pixels, from the top, where its line is; at least two, near both ends.",
+        ),
+    ] = None
+    palette: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Its colours: coinglass (viridis), magma or ours; default: whichever fit."
+        ),
+    ] = None
+    column: Annotated[
+        int | None,
+        typer.Option(metavar="X", help="The column of pixels to read; default: the last of the plot."),
+    ] = None
+    bar: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X1,Y1,X2,Y2", help="Ends of its colour bar, from none to the most; default: found."
+        ),
+    ] = None
+
+    @property
+    def given(self) -> "PictureGiven | None":
+        """Null where no map is a picture."""
+        from liqtruth.compare.imported.pictures.picture import picture_given
+
+        return picture_given(self.price or (), self.palette, self.column, self.bar) if self._any else None
+
+    @property
+    def _any(self) -> bool:
+        return any(one is not None for one in (self.price, self.palette, self.column, self.bar))
+
+
+Picture = Annotated[PictureOptions, PictureOptions.spread()]
 
 BaseUrl = Annotated[
     str | None,

@@ -9,7 +9,7 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.map import map_app
-from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, settings
+from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps, settings
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
@@ -42,9 +42,10 @@ File = Annotated[FileOptions, FileOptions.spread()]
 def map_import(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE[#NAME]", help="A vendor's map: JSON, CSV or Parquet, packed or not."),
+        typer.Argument(metavar="FILE[#NAME]", help="A vendor's map: JSON, CSV or Parquet, or a picture."),
     ],
     given: File,
+    picture: Picture,
     out: MapOut,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which map of the file; default: the one it is about.")
@@ -64,7 +65,8 @@ def map_import(
 ) -> None:
     """A map that someone else made, from a file: Coinglass, CoinAnk, Hyblock and others, or a table of price and usd.
 
-    The layout is recognised by its structure. What the file states goes before what is given.
+    The layout is recognised by its structure. What the file states goes before what is given. Of a screenshot
+    (PNG, JPEG, WebP) the last column is read by its colours, between price lines that are given.
     """
     from liqtruth.compare.imported.read import given_of, open_maps, parted, read_leverage_model
     from liqtruth.heatmap.files import is_own, read_map
@@ -75,7 +77,9 @@ def map_import(
     if leverage_model is not None:
         write_model(read_leverage_model(path).to_json(), leverage_model)
     maps = open_maps(
-        path, given_of(given.coin, given.venue, given.mark, given.as_of, given.columns), width_bps
+        path,
+        given_of(given.coin, given.venue, given.mark, given.as_of, given.columns, picture.given),
+        width_bps,
     )
     if listed:
         return list_maps(maps.held, out)

@@ -16,6 +16,7 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.compare.imported.read import read_map
+from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -40,8 +41,8 @@ MARKS_APART: Final = 3.0
 @dataclass(frozen=True)
 class CheckPlan:
     """What is checked and what it may take. `maps` are files, with the `mark_px` of those that state none, whose levels
-    `shift` sees from the truth's mark; `addresses` are lists of accounts beside those that are found; `venue_url`
-    stands in for the hosts of all venues."""
+    `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
+    beside those that are found; `venue_url` stands in for the hosts of all venues."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -53,25 +54,23 @@ class CheckPlan:
     addresses: Sequence[Path] = ()
     mark_px: float | None = None
     shift: bool = False
+    picture: PictureGiven | None = None
 
     def files_of(self, coin: str) -> Files:
         """The maps to check of one coin: of several coins, a file that is of another one is left to that."""
         paths = [path for path in self.maps if not self._is_of_another(path, coin)]
-        return Files(paths, self.mark_px, self.shift)
+        return Files(paths, self.mark_px, self.shift, self.picture)
 
     def _is_of_another(self, path: str, coin: str) -> bool:
         others = [one for one in self.coins if one != coin]
-        return not _is_of(coin, path, self.mark_px) and any(
-            _is_of(other, path, self.mark_px) for other in others
-        )
+        return any(self._is_of(other, path) for other in others) and not self._is_of(coin, path)
 
-
-def _is_of(coin: str, path: str, mark_px: float | None) -> bool:
-    """Whether the file can be read as a map of the coin."""
-    try:
-        return read_map(path, coin=coin, mark=mark_px).coin == coin
-    except LiqtruthError:
-        return False
+    def _is_of(self, coin: str, path: str) -> bool:
+        """Whether the file can be read as a map of the coin."""
+        try:
+            return read_map(path, coin=coin, mark=self.mark_px, picture=self.picture).coin == coin
+        except LiqtruthError:
+            return False
 
 
 @dataclass(frozen=True)

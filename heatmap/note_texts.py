@@ -413,6 +413,28 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "levels_of_total": "the levels hold {share:percent} of the {usd:usd} that the provider states in all",
     "not_in_buckets": "{usd:usd} is in no bucket: the vendor flags it as cross exposure of builder dexes",
     "stated_stale": "{vendor} itself marks the map as stale",
+    "picture_read": lambda values: (
+        f"read from a picture ({values['form']}, {values['width']} x {values['height']} pixels): its columns "
+        f"{values['first']} to {values['last']}, by the colours of {values['palette']}"
+        + (f" at {','.join(map(str, values['bar']))}" if values["bar"] else "")
+        + ", taken as even from none to the most"
+    ),
+    "picture_axis": lambda values: (
+        f"{values['rows']} rows of pixels on {'a logarithmic' if values['is_log'] else 'an even'} axis: one is "
+        f"{values['step_px']:,.6g} ({values['step_pct']:.3f} % of price), and nothing finer is known"
+    ),
+    "picture_accuracy": lambda values: (
+        f"what was read, drawn and read again in the same colours, is {values['w1_pct']:.3f} % of price off (W1)"
+        + (
+            f"; less than {values['floor']:.1%} of the most cannot be told from none"
+            if values["floor"] > 0
+            else ""
+        )
+    ),
+    "picture_left_out": (
+        "of {rows} rows of pixels {left_out} have no colour of the palette (candles, lines, text) and count as none; "
+        "{filled} more are filled from their neighbours"
+    ),
     "cut_to_common": (
         "compared from {low_pct:+.1f} to {high_pct:+.1f} % of the mark, the range that all maps cover; cut off: "
         "{shares:by_side} mass"

@@ -10,6 +10,7 @@ from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import lined_up, shift
 from liqtruth.compare.imported.read import names_file, read_map
+from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
@@ -32,16 +33,18 @@ BASELINES: Final = (MOVING_AVERAGE, CLIMATOLOGY, PERSISTENCE)
 
 @dataclass(frozen=True)
 class Files:
-    """Map files to compare, `FILE` or `FILE#NAME`: the price that splits sides where a file states none, and whether
-    their levels are to be seen from the truth's mark."""
+    """Map files to compare, `FILE` or `FILE#NAME`: the price that splits sides where a file states none, whether
+    their levels are to be seen from the truth's mark, and where things are in screenshots."""
 
     paths: Sequence[str] = ()
     mark_px: float | None = None
     shift: bool = False
+    picture: PictureGiven | None = None
 
     def read(self, coin: str) -> list[Heatmap]:
         """As the files have them, each once, however often it is named; raises what `read_map` does."""
-        return [read_map(path, coin=coin, mark=self.mark_px) for path in dict.fromkeys(self.paths)]
+        paths = dict.fromkeys(self.paths)
+        return [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in paths]
 
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
         """As they are compared with this truth."""

@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +16,8 @@ from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported import coinank, coinglass, tables, vendors
 from liqtruth.compare.imported.documents import MOST_BYTES, Answer, check_name, decoded, opened
 from liqtruth.compare.imported.maps_in_file import MapsInFile
-from liqtruth.compare.imported.vendor_map import Given, heatmap_of, series_of
+from liqtruth.compare.imported.pictures.picture import is_picture, read_picture
+from liqtruth.compare.imported.vendor_map import Given, PictureGiven, heatmap_of, series_of
 from liqtruth.heatmap import files
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
@@ -44,6 +45,10 @@ SUFFIXES: Final = (
     ".zst",
     ".lz4",
     ".zip",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
 )
 """By which a word is taken for a file that need not be there; what is in the file follows from its content."""
 
@@ -125,13 +130,14 @@ def read_map(
     mark: float | None = None,
     as_of: datetime | str | None = None,
     columns: Mapping[str, str] | str | None = None,
+    picture: PictureGiven | Mapping[str, Any] | None = None,
 ) -> Heatmap:
     """Read a map from a file: one that this program wrote, or a vendor's in any layout that is known.
 
     Parameters
     ----------
     path : str or Path
-        JSON, CSV or Parquet, packed or not. `FILE#NAME` names one of several maps in a file.
+        JSON, CSV or Parquet, packed or not, or a screenshot. `FILE#NAME` names one of several maps in a file.
     name : str, optional
         Which map of the file; default: the one it is about, e.g. the last column of a heatmap.
     coin, venue : str, optional
@@ -142,6 +148,9 @@ def read_map(
         The map's moment, where the file does not state it; default: the file's own time.
     columns : mapping or str, optional
         Columns of a table that is not recognised, ours to theirs: `{"price": "px", "usd": "liq"}`.
+    picture : mapping, optional
+        Where things are in a screenshot, in pixels: prices by row, and if need be the palette, the column, and the ends
+        of the colour bar: `{"prices": {92_000: 140, 78_000: 690}, "palette": "coinglass"}`.
 
     Returns
     -------
@@ -162,7 +171,7 @@ def read_map(
     file, part = parted(path)
     if files.is_own(file):
         return files.read_map(file)
-    given = given_of(coin, venue, mark, as_of, columns)
+    given = given_of(coin, venue, mark, as_of, columns, picture)
     return open_maps(file, given).map(name or part)
 
 
@@ -243,10 +252,19 @@ def given_of(
     mark: float | None = None,
     as_of: datetime | str | None = None,
     columns: Mapping[str, str] | str | None = None,
+    picture: PictureGiven | Mapping[str, Any] | None = None,
 ) -> Given:
     """What a user states of a file."""
     mapping = parse_columns(columns) if isinstance(columns, str) or columns is None else dict(columns)
-    return Given(coin, venue, mark, None if as_of is None else moment_of(as_of), mapping)
+    if isinstance(picture, Mapping):
+        if unknown := set(picture) - {one.name for one in fields(PictureGiven)}:
+            raise VendorMapRefused(
+                f"a picture has prices, palette, column and bar, got {sorted(unknown)[0]!r}"
+            )
+        lines = picture.get("prices", {})
+        picture = PictureGiven(**{**picture, "prices": tuple(dict(lines).items())})
+    moment = None if as_of is None else moment_of(as_of)
+    return Given(coin, venue, mark, moment, mapping, picture=picture)
 
 
 def parted(path: str | Path) -> tuple[Path, str | None]:
@@ -270,9 +288,11 @@ def open_maps(path: Path, given: Given, width_bps: float = DEFAULT_WIDTH_BPS) ->
         raise VendorMapRefused(
             f"{path}: must be a vendor's file, got a map of this program: it holds one map"
         )
-    content = read_content(path, MOST_BYTES)
-    given = _with_facts(path, given)
-    return ReadMaps(maps_of(content, path, given.columns), given, str(path), width_bps)
+    if is_picture(path):
+        held = read_picture(path, given.picture)
+    else:
+        held = maps_of(read_content(path, MOST_BYTES), path, given.columns)
+    return ReadMaps(held, _with_facts(path, given), str(path), width_bps)
 
 
 def maps_of(content: bytes, path: Path, columns: Mapping[str, str] = {}) -> MapsInFile:

@@ -39,6 +39,17 @@ VENUES: Final = {"okex": "okx", "huobi": "htx", "gate.io": "gate", "gateio": "ga
 """Other names of venues, in lower case."""
 
 
+@dataclass(frozen=True)
+class PictureGiven:
+    """What the user states of a picture, in pixels from its upper left: `prices` are prices of lines and the rows they
+    are drawn at, `bar` the ends of the colour bar, from none to the most."""
+
+    prices: tuple[tuple[float, float], ...] = ()
+    palette: str | None = None
+    column: int | None = None
+    bar: tuple[int, int, int, int] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Given:
     """What the user states of a file; what the file states itself goes before it."""
@@ -50,6 +61,7 @@ class Given:
     columns: Mapping[str, str] = field(default_factory=dict)
     file_time: datetime | None = None
     """The moment of a file that states none."""
+    picture: PictureGiven | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,6 +80,17 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "other_margin_table": {"coin": "BTC", "table": 51, "positions": 2, "others": 1},
     "margin_tables": {"dex": "xyz", "at": ["2026-08-01T00:00Z"], "earlier": 2, "later": True},
     "coverage_unknown": {"words": ("the latest of each second", "unknown")},
+    "picture_read": {
+        "form": "PNG",
+        "width": 1280,
+        "height": 800,
+        "first": 1174,
+        "last": 1178,
+        "palette": "magma",
+        "bar": (32, 419, 32, 100),
+    },
+    "picture_axis": {"rows": 659, "step_px": 39.4, "step_pct": 0.046, "is_log": False},
+    "picture_accuracy": {"w1_pct": 0.02, "floor": 0.01},
 }
 """Values of the texts that are functions."""
 SAMPLES: Mapping[str, Any] = {

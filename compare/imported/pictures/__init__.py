@@ -1,0 +1,1 @@
+"""Maps read from screenshots by their colours."""
