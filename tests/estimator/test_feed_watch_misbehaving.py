@@ -69,7 +69,7 @@ def test_answers_spoiled_in_any_way_are_named_and_the_next_sound_ones_are_stored
 def test_venues_that_misbehave_all_the_time_are_all_collected_and_come_back(
     store: Store, spoiling: SandboxServer
 ) -> None:
-    spoiling.misbehaviour.rate, spoiling.misbehaviour.socket_rate = 0.2, 0.3
+    spoiling.misbehaviour.rate, spoiling.misbehaviour.socket_rate = 0.4, 0.3
     spoiled, _ = watched(store, chosen(spoiling, rounds=5))
     assert spoiled.exit_code == 3
     assert all(venue.rounds == 5 for venue in spoiled.venues)

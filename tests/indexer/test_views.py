@@ -77,5 +77,5 @@ def test_filters_and_a_layer_exclude_one_another(swept: Store) -> None:
 
 
 def test_a_filter_that_nobody_passes_names_what_there_is(swept: Store) -> None:
-    with pytest.raises(BadInput, match="'leveraged'; there are"):
+    with pytest.raises(BadInput, match="leveraged"):
         exact_view(swept, "BTC", filters={"margin_mode": ["leveraged"]})
