@@ -137,6 +137,14 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "missed: {share:percent0} of the truth's {side}s near {px:,.6g}, of which one holder has {holder:percent0}: no "
         "model of a crowd can know it"
     ),
+    "missed_by_several": lambda values: (
+        f"missed: {percent(values['share'], 0)} of the truth's {values['side']}s near {values['px']:,.6g}"
+        + (
+            f", of which one holder has {percent(values['holder'], 0)}"
+            if values["holder"] is not None
+            else ""
+        )
+    ),
     "never_liquidated": (
         "{count:,} of {positions:,} positions have no liquidation price ({long_usd:usd} long, {short_usd:usd} short): "
         "no move liquidates them"

@@ -6,7 +6,7 @@ Beside them single clusters: that only the map has, that it lacks, and that are 
 change that gains less than the truth's own noise, or less than what is not read of the truth could undo.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,7 @@ MINOR: Final = 0.2
 """A cluster is a phantom where the truth has less than this part of its share within it."""
 ONE_HOLDER: Final = 0.5
 POINTS: Final = 500
+MISSED: Final = ("missed_cluster", "missed_holder")
 
 Shares = Sequence[FloatArray | None]
 """Cumulative shares of longs and of shorts; null where a side is empty."""
@@ -80,6 +81,24 @@ def _at_least(
     unread = [_unseen(truth, side) for side in SIDES]
     found = [_off(wanted, one.shares(range_pct), range_pct, unread) for one in (model, change.applied(model))]
     return found[0] or 0.0, found[1] or 0.0
+
+
+def by_maps(diagnoses: Mapping[str, Notes]) -> list[tuple[str, Note]]:
+    """Each finding with the labels of its maps; what several maps miss is one finding."""
+    labels: dict[Note, list[str]] = {}
+    missed: dict[tuple[str, float], Note] = {}
+    for label, notes in diagnoses.items():
+        for one in notes:
+            if one.code in MISSED:
+                one = missed.setdefault((one.values["side"], one.values["px"]), one)
+            labels.setdefault(one, []).append(label)
+    return [(", ".join(whose), _of_several(one) if len(whose) > 1 else one) for one, whose in labels.items()]
+
+
+def _of_several(missed: Note) -> Note:
+    """Without what each map has there."""
+    values = {name: missed.values.get(name) for name in ("side", "px", "share", "holder")}
+    return note("missed_by_several", **values)
 
 
 def _explains(off_pct: float, then_pct: float, floor_pct: float | None) -> bool:

@@ -86,7 +86,8 @@ class ModelResult:
     """One model against the whole truth; `skill` is that of the mean Wasserstein-1 of both sides. Only where `ranked`
     does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
     of the layer that speaks. `pairs` are the clusters with the largest shares of both maps, one to one;
-    `diagnosis` is what seems to be wrong with the model, empty where it is not ranked."""
+    `diagnosis` is what seems to be wrong with the model, empty where it is not ranked; `by_chance` where it is no
+    nearer than a map that knows nothing may be, so that no figure of it may be called better."""
 
     summary: MapSummary
     scores: Scores
@@ -100,6 +101,7 @@ class ModelResult:
     barred: Barred | None = None
     pairs: tuple[ClusterPair, ...] = ()
     diagnosis: Notes = ()
+    by_chance: bool = False
 
 
 @dataclass(frozen=True)

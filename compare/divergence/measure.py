@@ -143,6 +143,7 @@ def compare_maps(
                 diagnosis=()
                 if speaking is None or result.barred
                 else diagnose(truth, model, range_pct, floor_pct, result.pairs, judged_by),
+                by_chance=one.lucky,
             )
             for result, one, model in zip(results, scored, models, strict=True)
         ),

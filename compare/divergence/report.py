@@ -15,6 +15,7 @@ import numpy as np
 
 from liqtruth.compare.conclusion import CROWD, MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.divergence.diagnosis import by_maps
 from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
 from liqtruth.compare.divergence.measure import LABEL, null_of
@@ -63,6 +64,7 @@ def render_report(
         mirrored=mirror(truth, models),
         curves=panel("curves", curves_figure(truth, models, divergence.range_pct)),
         captions=[(coverage_line(heatmap), remainder_line(heatmap)) for heatmap in (truth, *models)],
+        off=by_maps({result.summary.label: result.diagnosis for result in divergence.models}),
         score_rows=list(zip(*(result.judged for result in divergence.models), strict=True)),
         reasons=undefined_reasons(divergence),
         aged=ages,

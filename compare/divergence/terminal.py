@@ -12,6 +12,7 @@ from rich.text import Text
 
 from liqtruth.compare.conclusion import MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.divergence.diagnosis import by_maps
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
@@ -62,9 +63,8 @@ def answer_view(divergence: Divergence, now: datetime | None = None) -> Renderab
 
 def _diagnoses(divergence: Divergence) -> list[RenderableType]:
     """What seems to be wrong with each map; nothing where nothing is."""
-    lines = [
-        f"{result.summary.label}: {text}" for result in divergence.models for text in texts(result.diagnosis)
-    ]
+    found = by_maps({result.summary.label: result.diagnosis for result in divergence.models})
+    lines = [f"{labels}: {one.text}" for labels, one in found]
     return [Text("What is off", style="bold"), _bullets(lines)] if lines else []
 
 
@@ -148,7 +148,14 @@ def _layers(divergence: Divergence) -> Table:
     for result, *rows in zip(divergence.models, *(layer.models for layer in layers), strict=True):
         mark = MARKS[result.barred.code] if result.barred else ""
         figures = (
-            _graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked, mark=mark) for row in rows
+            _graded(
+                row.scores.wasserstein_pct,
+                row.skill,
+                ranked=row.ranked,
+                mark=mark,
+                by_chance=result.by_chance,
+            )
+            for row in rows
         )
         table.add_row(Text(rows[0].label), *figures)
     return _captioned(_folding(table), "\n".join(layer.says for layer in layers))
@@ -164,7 +171,9 @@ def _baselines(divergence: Divergence) -> list[Table]:
         shown = _graded(free.scores.wasserstein_pct, free.skill, ranked=free.ranked)
         table.add_row(Text(f"{free.label} (baseline)", style="dim"), shown)
     for result in divergence.models:
-        shown = _graded(result.scores.wasserstein_pct, result.skill, ranked=result.ranked)
+        shown = _graded(
+            result.scores.wasserstein_pct, result.skill, ranked=result.ranked, by_chance=result.by_chance
+        )
         table.add_row(Text(result.summary.label), shown)
     return [_folding(table)]
 
@@ -193,7 +202,7 @@ def _scores(results: Sequence[ModelResult]) -> Table:
         table.add_row(
             _score_name(*key),
             _figure(rows[0].score, rows[0].null),
-            *(_judged(row) for row in rows),
+            *(_judged(row, result.by_chance) for row, result in zip(rows, results, strict=True)),
             end_section=key in SECTION_ENDS,
             style="bold" if key == ("wasserstein_pct", "mean") else "",
         )
@@ -206,21 +215,29 @@ def _score_name(score: str, side: str) -> str:
     return f"{NAMES[score]}, {BOTH_SIDES.get(side, side)}"
 
 
-def _judged(row: Judged) -> Text:
-    return _graded(row.model, row.skill, row.score, ranked=row.ranked)
+def _judged(row: Judged, by_chance: bool) -> Text:
+    return _graded(row.model, row.skill, row.score, ranked=row.ranked, by_chance=by_chance)
 
 
 def _graded(
-    value: float | None, skill: float | None, score: str = "wasserstein_pct", *, ranked: bool, mark: str = ""
+    value: float | None,
+    skill: float | None,
+    score: str = "wasserstein_pct",
+    *,
+    ranked: bool,
+    mark: str = "",
+    by_chance: bool = False,
 ) -> Text:
     """A score, and in words how it stands to that of the map that knows only the mark; or, where it ranks no model, at
-    most why."""
+    most why. What chance may bring is not called better."""
     figure = _figure(score, value)
     if not ranked:
         return Text(f"{figure} {mark}".strip(), style="dim")
     if skill is None:
         return Text(figure, style="dim")
     word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
+    if word == "better" and by_chance:
+        return Text(f"{figure} by chance", style="dim")
     style = {"better": "green", "worse": "red"}.get(word, "yellow")
     return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", style))
 

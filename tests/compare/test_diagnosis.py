@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from liqtruth.compare.divergence.assignment import assign_clusters
-from liqtruth.compare.divergence.diagnosis import diagnose
+from liqtruth.compare.divergence.diagnosis import by_maps, diagnose
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
 from liqtruth.heatmap.distribution import find_clusters
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import note
 from tests.compare.maps import TRUTH, Level, crowd, map_of
 
 RANGE_PCT = 50.0
@@ -92,3 +93,16 @@ def test_a_comparison_that_may_speak_carries_its_diagnosis() -> None:
     half = changed(MANY, lambda side, away: (side, away / 2))
     [result] = compare_maps(map_of(MANY), [map_of(half, model="near")]).models
     assert result.diagnosis[0].code == "looks_scaled"
+
+
+def test_what_several_maps_miss_is_one_finding_of_all_of_them() -> None:
+    values = {"side": "long", "px": 60_894.4, "share": 0.11}
+    missed = note("missed_cluster", **values, beside=0.0)
+    other = note("missed_holder", **values, beside=0.01, holder=0.6)
+    alone = note("looks_mirrored", value=0.0, off_pct=4.0, then_pct=1.0)
+    found = by_maps({"a": (alone, missed), "b": (other,), "c": ()})
+    assert [(labels, one.code) for labels, one in found] == [
+        ("a", "looks_mirrored"),
+        ("a, b", "missed_by_several"),
+    ]
+    assert by_maps({"a": (missed,)}) == [("a", missed)]

@@ -36,6 +36,7 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "truth_is_incomplete": {"long": 0.5, "short": 0.25, "empty_pct": 10.0},
     "opened_at_mean": {"px": 81_000.0, "window_s": 259_200.0, "by_volume": True, "away": 0.0125},
     "baselines_missing": {"missing": (("moving-average", "no candles"), ("persistence", "no reading"))},
+    "missed_by_several": {"side": "long", "px": 60_894.4, "share": 0.11, "holder": None},
     "looks_mirrored": {"value": 0.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_moved": {"value": -2.5, "off_pct": 4.0, "then_pct": 1.0},
