@@ -46,6 +46,7 @@ def demo(
     from liqtruth.storage.store import Settings, Store
 
     check_coin(coin)
+    say(f"a synthetic exchange of {accounts:,} accounts and {days} days, which trade first")
     market = simulated(earlier_days(days), seed=seed, accounts=accounts, days=days)
     with Store.open(Settings(data_dir=fresh(directory / "data"))) as store:
         plan = read_wire(store, market, coin, directory)

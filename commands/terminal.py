@@ -65,8 +65,8 @@ def plain(text: str) -> str:
 
 
 def say(line: str, err: bool = False) -> None:
-    """Print text that may hold names of others."""
-    print(plain(line), file=sys.stderr if err else sys.stdout)
+    """Print text that may hold names of others; at once, as whoever reads through a pipe waits for it too."""
+    print(plain(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def say_error(text: object) -> None:
