@@ -15,6 +15,7 @@ from liqtruth.commands.options import (
     Concurrency,
     Days,
     Exchange,
+    MapFiles,
     Picture,
     StatsUrl,
     length_option,
@@ -40,29 +41,8 @@ def check(
     coins: Coins,
     exchange: Exchange,
     out: PageOut,
+    given: MapFiles,
     picture: Picture,
-    maps: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--map",
-            metavar="FILE[#NAME]",
-            help="A map of anyone to check, may be repeated.",
-            rich_help_panel="Maps",
-        ),
-    ] = None,
-    mark: Annotated[
-        float | None,
-        typer.Option(
-            help="The price that splits longs and shorts, where --map does not state it.",
-            rich_help_panel="Maps",
-        ),
-    ] = None,
-    shift: Annotated[
-        bool,
-        typer.Option(
-            "--shift", help="See the levels of --map from the truth's mark.", rich_help_panel="Maps"
-        ),
-    ] = False,
     venue: Annotated[
         str,
         typer.Option(
@@ -113,15 +93,15 @@ def check(
 
     plan = CheckPlan(
         coins=tuple(dict.fromkeys(coins)),
-        maps=[str(path) for path in maps or ()],
+        maps=given.maps or (),
         venues=[] if venue == "none" else split_names(venue),
         within_s=within.total_seconds(),
         coverage=coverage / 100,
         days=days,
         venue_url=venue_url,
         addresses=addresses or (),
-        mark_px=mark,
-        shift=shift,
+        mark_px=given.mark,
+        shift=given.shift,
         picture=picture.given,
     )
     endpoint = Endpoint(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import At, Coin, Picture, Window, opened_store
+from liqtruth.commands.options import At, Coin, MapFiles, Picture, Window, opened_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 
@@ -12,6 +12,7 @@ from liqtruth.commands.targets import DivergenceOut
 def compare(
     coin: Coin,
     out: DivergenceOut,
+    given: MapFiles,
     picture: Picture,
     at: At = None,
     truth: Annotated[
@@ -26,22 +27,6 @@ def compare(
             rich_help_panel="Model",
         ),
     ] = None,
-    map_file: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FILE[#NAME]",
-            help="A map file of anyone, read as by `map import`; may be repeated. #NAME chooses one of several maps.",
-        ),
-    ] = None,
-    mark: Annotated[
-        float | None,
-        typer.Option(help="The price that splits longs and shorts, where --map does not state it."),
-    ] = None,
-    shift: Annotated[
-        bool,
-        typer.Option("--shift", help="See the levels of --map from the truth's mark instead of their own."),
-    ] = False,
     window: Window = "30d",
     tolerance_pct: Annotated[
         float, typer.Option(help="Clusters match within this many percent of price.")
@@ -54,7 +39,7 @@ def compare(
     """
     from liqtruth.compare.divergence.session import Files, compare_stored
 
-    files = Files(map_file or (), mark, shift, picture.given)
+    files = Files(given.maps or (), given.mark, given.shift, picture.given)
     with opened_store() as store:
         result = compare_stored(
             store,

@@ -101,6 +101,33 @@ Dexes = Annotated[
 
 
 @dataclass(frozen=True)
+class MapFileOptions(Options):
+    """Map files of anyone."""
+
+    heading: ClassVar[str] = "Maps"
+
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FILE[#NAME]",
+            help="A map file of anyone, read as by `map import`; may be repeated. #NAME chooses one of several maps.",
+        ),
+    ] = None
+    mark: Annotated[
+        float | None,
+        typer.Option(help="The price that splits longs and shorts, where --map does not state it."),
+    ] = None
+    shift: Annotated[
+        bool,
+        typer.Option("--shift", help="See the levels of --map from the truth's mark instead of their own."),
+    ] = False
+
+
+MapFiles = Annotated[MapFileOptions, MapFileOptions.spread()]
+
+
+@dataclass(frozen=True)
 class PictureOptions(Options):
     """Where things are in a screenshot of a map."""
 

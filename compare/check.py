@@ -11,10 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.measure import compare_maps
+from liqtruth.compare.divergence.comparison import Comparison, compared
 from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
-from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.compare.imported.read import read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
@@ -55,6 +53,11 @@ class CheckPlan:
     mark_px: float | None = None
     shift: bool = False
     picture: PictureGiven | None = None
+
+    @property
+    def window(self) -> str:
+        """How far back the venues are modelled."""
+        return format_duration(timedelta(days=self.days))
 
     def files_of(self, coin: str) -> Files:
         """The maps to check of one coin: of several coins, a file that is of another one is left to that."""
@@ -213,12 +216,10 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     if not maps:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
-    window = format_duration(timedelta(days=plan.days))
-    baselines, without = baseline_maps(view, coin, truth.as_of, window, plan.venues, (truth, *maps))
+    baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, plan.venues, (truth, *maps))
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
-    truth, drawn, within, _ = lined_up(truth, maps, crowd)
-    found = compare_maps(truth, drawn, crowd=within, notes=notes, baselines=baselines)
-    return Checked(coin, Comparison(found, truth, drawn), tuple(spec for spec, _ in lacking))
+    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines)
+    return Checked(coin, found, tuple(spec for spec, _ in lacking))
 
 
 def _maps(
@@ -233,7 +234,7 @@ def _maps(
             lacking.append((one.label, why))
     for spec in _models(store, plan.venues):
         try:
-            maps.append(make_map(store, coin, spec, truth.as_of, format_duration(timedelta(days=plan.days))))
+            maps.append(make_map(store, coin, spec, truth.as_of, plan.window))
         except LiqtruthError as error:
             if error.exit_code == 2:
                 raise

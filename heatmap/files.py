@@ -217,29 +217,8 @@ def write_map(heatmap: Heatmap, path: str | Path) -> None:
 
 
 def read_map(path: str | Path) -> Heatmap:
-    """Read what `write_map` or `liqtruth map` wrote.
-
-    Parameters
-    ----------
-    path : str or Path
-        Ends in `.json`, `.csv` or `.parquet`.
-
-    Returns
-    -------
-    Heatmap
-        Equal to what was written in every bit.
-
-    Raises
-    ------
-    MapFileError
-        Naming the file and what is wrong with it.
-
-    Examples
-    --------
-    >>> lt.write_map(truth, "btc.json")
-    >>> lt.read_map("btc.json").label
-    'hyperliquid exact'
-    """
+    """What `write_map` or `liqtruth map` wrote, equal in every bit; raises `MapFileError` naming the file and what is
+    wrong with it."""
     path = Path(path)
     try:
         _check_size(path)

@@ -15,7 +15,7 @@ from liqtruth.compare.divergence.report import curves_figure
 from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -141,7 +141,20 @@ def compare(
     >>> found.frame().filter(score="wasserstein_pct", side="mean")["model"].to_list()
     ['binance tiers']
     """
+    return compared(truth, models, tolerance_pct, crowd=crowd, baselines=baselines)
+
+
+def compared(
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    tolerance_pct: float = 1.0,
+    *,
+    crowd: Heatmap | None = None,
+    notes: Sequence[Note] = (),
+    baselines: Sequence[Heatmap] = (),
+) -> Comparison:
+    """As `compare_maps`, with the maps as they are drawn: cut to what all of them cover."""
     if models:
         truth, models, crowd, _ = lined_up(truth, models, crowd)
-    found = compare_maps(truth, models, tolerance_pct, crowd=crowd, baselines=baselines)
-    return Comparison(found, truth, models)
+    found = compare_maps(truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines)
+    return Comparison(found, truth, tuple(models))

@@ -1,18 +1,15 @@
 """From what is stored to a divergence: build the truth and the models of one moment, then compare them."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.imported.overlap import lined_up, shift
+from liqtruth.compare.divergence.comparison import Comparison, compared
+from liqtruth.compare.imported.overlap import shift
 from liqtruth.compare.imported.read import names_file, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import modelled_map
-from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -21,7 +18,6 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.store import Store
 
 DEFAULT_MODELS: Final = ("binance:tiers", "binance:bell")
@@ -84,11 +80,9 @@ def compare_stored(
         fitted, notes = _fitted_maps(view, coin, moment, window)
         maps += fitted
     baselines, lacking = baseline_maps(view, coin, moment, window, venues_of(maps), (truth_map, *maps))
-    truth_map, drawn, crowd, _ = lined_up(truth_map, maps, crowd)
-    found = compare_maps(
-        truth_map, drawn, tolerance_pct, crowd=crowd, notes=(*notes, *lacking), baselines=baselines
+    return compared(
+        truth_map, maps, tolerance_pct, crowd=crowd, notes=(*notes, *lacking), baselines=baselines
     )
-    return Comparison(found, truth_map, drawn)
 
 
 def baseline_maps(
@@ -155,21 +149,3 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
     if not (venue and colon and model):
         raise BadInput(f"a map must be exact, VENUE:MODEL (e.g. binance:tiers) or a map file, got {spec!r}")
     return modelled_map(store, coin, venue, model, window, at=at)
-
-
-def read_exchange(
-    store: Store,
-    coin: str,
-    addresses: Sequence[str],
-    hyperliquid_url: str,
-    binance_url: str,
-    *,
-    days: int,
-    on_progress: Callable[[float], None] | None = None,
-) -> SweepReport:
-    """Sweep the accounts without a rate limit, and fetch the venue's series of so many days."""
-    report = asyncio.run(
-        sweep(store, addresses, base_url=hyperliquid_url, weight_per_minute=0, on_progress=on_progress)
-    )
-    fetch(store, "binance", coin, days, base_url=binance_url)
-    return report

@@ -116,8 +116,7 @@ async def read_largest(
     try:
         with interrupted(partial(end, "stopped")):
             finding = _found(store, sight, endpoint, files, within_s)
-            now, discovery = await _unless(sight.stop, finding) or (None, None)
-            fresh = set() if now is None else _fresh(store, coins, now)
+            fresh, discovery = await _unless(sight.stop, finding) or (set[str](), None)
             ranked = [] if discovery is None else largest_first(store, discovery)
             ranked = [address for address in ranked if address not in fresh]
             if discovery is not None:
@@ -145,10 +144,10 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 async def _found(
     store: Store, sight: Sight, endpoint: Endpoint, files: Sequence[Path], within_s: float
-) -> tuple[datetime, Discovery | None]:
-    """The exchange's time, and whom the cheap sources name: the lists cost no weight, the trades 20 a coin.
+) -> tuple[set[str], Discovery | None]:
+    """Accounts that were read just now, and whom the cheap sources name: lists cost no weight, trades 20 a coin.
 
-    Null where what was read just now suffices already.
+    Null where those that were read suffice already.
     """
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     async with InfoClient(
@@ -157,16 +156,17 @@ async def _found(
         now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
         answers, _ = await read_dexes(client, await find_dexes(client, _dexes(sight.coins)))
         _check_listed(sight.coins, answers)
-        sight.begin(answers, _positions_of(store, sight.coins, _fresh(store, sight.coins, now)))
+        fresh = _fresh(store, sight.coins, now)
+        sight.begin(answers, _positions_of(store, sight.coins, fresh))
         if sight.stop.is_set():
-            return now, None
+            return fresh, None
         sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
             ("leaderboard", _limited(partial(leaderboard, endpoint.stats_url), LEADERBOARD_MAY * within_s)),
             ("vaults", _limited(partial(vaults, client, endpoint.stats_url, 0), VAULTS_MAY * within_s)),
             ("recent trades", partial(recent_trades, client, sight.coins)),
             *((path.name, partial(listed, path)) for path in files),
         ]
-        return now, await discover(store, sources, now)
+        return fresh, await discover(store, sources, now)
 
 
 def _limited(source: Callable[[], Awaitable[Found]], limit_s: float) -> Callable[[], Awaitable[Found]]:

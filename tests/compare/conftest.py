@@ -1,13 +1,15 @@
 """What several tests of comparisons share."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.session import compare_stored, read_exchange
-from liqtruth.indexer.sweep.sweep import SweepReport
+from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.estimator.feeds.fetch import fetch
+from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
@@ -31,13 +33,13 @@ def exchange(
     """`small_market`, read once; whoever adds to the store takes it out again."""
     progress: list[float] = []
     with Store.open(Settings(data_dir=tmp_path_factory.mktemp("exchange"))) as store:
-        swept = read_exchange(
+        reading = sweep(
             store,
-            "BTC",
             addresses(small_market),
-            served.base_url,
-            served.binance_url,
-            days=3,
+            base_url=served.base_url,
+            weight_per_minute=0,
             on_progress=progress.append,
         )
+        swept = asyncio.run(reading)
+        fetch(store, "binance", "BTC", 3, base_url=served.binance_url)
         yield ExchangeRead(store, swept, tuple(progress), compare_stored(store, "BTC", window="3d"))
