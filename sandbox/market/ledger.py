@@ -103,6 +103,12 @@ class Ledger:
         """Accounts must be distinct."""
         self.cash[account] += np.rint(usd * MICRO).astype(np.int64)
 
+    def post(self, account: Ints, coin: Ints, usd: Floats) -> None:
+        """From the account's cash to isolated margin, or back where negative; pairs must be distinct."""
+        moved = np.rint(usd * MICRO).astype(np.int64)
+        self.isolated_cash[account, coin] += moved
+        np.subtract.at(self.cash, account, moved)
+
     def pay_funding(self, rate: Floats, oracle: Ints) -> None:
         """Longs pay a positive rate on the oracle notional; into the leg that carries the position."""
         due = np.rint(self.lots * (oracle * rate)).astype(np.int64)

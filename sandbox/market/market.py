@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from liqtruth.sandbox.errors import SandboxRefused
+from liqtruth.sandbox.market.families import DEFAULT, check_population, drawn_mix
 from liqtruth.sandbox.market.ledger import Ledger
 from liqtruth.sandbox.market.listings import (
     BUILDER_ASSET,
@@ -29,6 +30,7 @@ from liqtruth.sandbox.market.population import (
     HYPERLIQUID_MIX,
     Centralised,
     Population,
+    TraderType,
     draw_addresses,
     draw_population,
 )
@@ -46,6 +48,7 @@ class MarketSpec:
 
     `live_hours` go on after `ends`, where serving starts; another number of them is another market altogether.
     `venues` are the centralised ones, with `cex_accounts` each; one more of them changes none of the others.
+    `population` is one of `families.POPULATIONS`: every venue draws its own figures out of the same one.
     """
 
     seed: int = 7
@@ -58,10 +61,12 @@ class MarketSpec:
     ends: datetime = datetime(2026, 9, 1, tzinfo=UTC)
     live_hours: int = 0
     venues: tuple[str, ...] = (BINANCE,)
+    population: str = DEFAULT
 
     def __post_init__(self) -> None:
         listed(self.coins)
         _check_venues(self.venues)
+        check_population(self.population)
         for name, least in (
             ("seed", 0),
             ("accounts", 10),
@@ -167,11 +172,9 @@ def simulate(
     minutes = spec.history_minutes + 60 * spec.live_hours
     end_ms = int(spec.ends.timestamp() * 1000) + 3_600_000 * spec.live_hours
     path = simulate_path(path_seed, spec.assets, minutes, end_ms)
-    people = draw_population(people_seed, HYPERLIQUID_MIX, spec.accounts, spec.assets)
-    cex_people = {
-        kind.name: draw_population(seeds[kind.seeds[0]], kind.mix, spec.cex_accounts, listed(spec.coins))
-        for kind in _kinds(spec)
-    }
+    mix, highest = people_of(spec, HYPERLIQUID), [scaled_tiers(asset.table_id)[0][1] for asset in spec.assets]
+    people = draw_population(people_seed, mix, spec.accounts, spec.assets, highest)
+    cex_people = {kind.name: _their_people(spec, kind, seeds[kind.seeds[0]]) for kind in _kinds(spec)}
     rules = _hyperliquid_rules(people_seed, spec, people)
     venues = {HYPERLIQUID: Venue(rules, people, path, spec.step_minutes, venue_seed)}
     for kind in _kinds(spec):
@@ -189,6 +192,19 @@ def at_earlier(market: Market, venue: str, point: int, ledger: Ledger) -> Market
     """The market at a minute point of its history at which `venue`, which alone is in it, had this ledger."""
     known = {venue: market.venue(venue).until(point, ledger)}
     return replace(market, path=market.path.until(point), venues=known)
+
+
+def people_of(spec: MarketSpec, venue: str) -> tuple[TraderType, ...]:
+    """The types of trader on one venue, as the market's seed draws them."""
+    names = (HYPERLIQUID, *CENTRALISED)
+    stated = HYPERLIQUID_MIX if venue == HYPERLIQUID else CENTRALISED[venue].mix
+    return drawn_mix(spec.population, stated, np.random.default_rng([spec.seed, 30, names.index(venue)]))
+
+
+def _their_people(spec: MarketSpec, kind: Centralised, rng: np.random.Generator) -> Population:
+    assets = listed(spec.coins)
+    highest = [float(kind.max_leverage)] * len(assets)
+    return draw_population(rng, people_of(spec, kind.name), spec.cex_accounts, assets, highest)
 
 
 def _check_venues(venues: tuple[str, ...]) -> None:

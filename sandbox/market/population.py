@@ -8,7 +8,7 @@ price path, list the same coins and settle in USDT; each has a ledger of its own
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,37 @@ Flags = NDArray[np.bool_]
 STANDARD, DISABLED, UNIFIED, PORTFOLIO, ABSTRACTION = range(5)
 MODE_NAMES: Final = ("default", "disabled", "unifiedAccount", "portfolioMargin", "dexAbstraction")
 MAKER_MODES: Final = (0.4, 0.6, 0.0, 0.0, 0.0)
+Anchor = Literal["absolute", "of-maximum", "of-volatility"]
+ADDS_PER_HOUR: Final = 0.008
 
 
 @dataclass(frozen=True)
 class LeverageMix:
     """Log-normal distribution of the leverage an account aims at when it opens: notional over its equity (cross)
-    or over the posted margin (isolated)."""
+    or over the posted margin (isolated). `median` is a leverage, a part of the coin's highest, or the share of
+    equity that a day's volatility moves, as `Habits.anchor` says."""
 
     median: float
     sigma: float
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What else tells one population from another.
+
+    `tiered` settings are whole steps (3, 5, 10, ...); `used` is the median part of its equity that an account backs
+    cross positions with, so that it stands at `used` times its setting. `adds_margin`, `withdraws` and `resizes` are
+    shares of accounts: those that add margin to isolated positions, take profits out of the collateral, and enlarge or
+    cut cross positions until their leverage is what it was.
+    """
+
+    anchor: Anchor = "absolute"
+    tiered: bool = False
+    used: float = 1.0
+    adds_per_hour: float = ADDS_PER_HOUR
+    adds_margin: float = 0.0
+    withdraws: float = 0.0
+    resizes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,7 @@ class TraderType:
     stop_share: float
     long_bias: float
     modes: tuple[float, float, float, float, float]
+    habits: Habits = Habits()
 
 
 HYPERLIQUID_MIX: Final = (
@@ -123,7 +146,8 @@ CENTRALISED: Final[Mapping[str, Centralised]] = {
 
 @dataclass(frozen=True)
 class Population:
-    """Rows are accounts: first the market makers (row 0 is the liquidator vault), then the traders."""
+    """Rows are accounts: first the market makers (row 0 is the liquidator vault), then the traders. `leverage_median`
+    and `preference` have a column per coin; for the others see `TraderType` and `Habits`."""
 
     kind: Ints
     kind_names: tuple[str, ...]
@@ -138,6 +162,12 @@ class Population:
     stop_share: Floats
     long_bias: Floats
     preference: Floats
+    tiered: Flags
+    used: Floats
+    adds_per_hour: Floats
+    adds_margin: Flags
+    withdraws: Flags
+    resizes: Flags
 
     @property
     def size(self) -> int:
@@ -145,20 +175,27 @@ class Population:
 
 
 def draw_population(
-    rng: np.random.Generator, mix: Sequence[TraderType], accounts: int, assets: Sequence[Asset]
+    rng: np.random.Generator,
+    mix: Sequence[TraderType],
+    accounts: int,
+    assets: Sequence[Asset],
+    highest: Sequence[float] = (),
 ) -> Population:
-    """Exactly the stated shares of each type (rounded); equity, leverage and habits drawn per account."""
+    """Exactly the stated shares of each type (rounded); equity, leverage and habits drawn per account. `highest` is
+    the leverage that each asset allows, needed where settings are scaled by it."""
     makers = min(8, max(2, accounts // 150))
     counts = _counts(mix, accounts - makers)
     kind = np.repeat(np.arange(len(mix) + 1), [makers, *counts])
     own_leverage = np.exp(0.4 * rng.standard_normal(accounts))
+    median = _per_kind(kind, [1.0, *(trader.leverage.median for trader in mix)]) * own_leverage
+    habits = (Habits(), *(trader.habits for trader in mix))
     return Population(
         kind=kind,
         kind_names=("market_maker", *(trader.name for trader in mix)),
         makers=makers,
         mode=_modes(rng, mix, kind),
         equity_usd=_equity(rng, mix, kind),
-        leverage_median=_per_kind(kind, [1.0, *(trader.leverage.median for trader in mix)]) * own_leverage,
+        leverage_median=median[:, None] * _scales(habits, assets, highest)[kind],
         leverage_sigma=_per_kind(kind, [0.0, *(trader.leverage.sigma for trader in mix)]),
         isolated_share=_per_kind(kind, [0.0, *(trader.isolated_share for trader in mix)]),
         entries_per_day=_per_kind(kind, [0.0, *(trader.entries_per_day for trader in mix)]),
@@ -167,6 +204,12 @@ def draw_population(
         long_bias=_per_kind(kind, [0.0, *(trader.long_bias for trader in mix)])
         + 0.6 * rng.standard_normal(accounts),
         preference=_preferences(rng, accounts, assets),
+        tiered=np.array([one.tiered for one in habits])[kind],
+        used=_used(rng, _per_kind(kind, [one.used for one in habits])),
+        adds_per_hour=_per_kind(kind, [one.adds_per_hour for one in habits]),
+        adds_margin=_some(rng, _per_kind(kind, [one.adds_margin for one in habits])),
+        withdraws=_some(rng, _per_kind(kind, [one.withdraws for one in habits])),
+        resizes=_some(rng, _per_kind(kind, [one.resizes for one in habits])),
     )
 
 
@@ -177,10 +220,35 @@ def draw_addresses(rng: np.random.Generator, accounts: int) -> list[str]:
 
 
 def _counts(mix: Sequence[TraderType], traders: int) -> list[int]:
-    """At least one of each type; the first type takes the remainder."""
+    """At least one of each type where there are enough accounts; the largest type takes the remainder."""
     counts = [max(1, round(trader.share * traders)) for trader in mix]
-    counts[0] += traders - sum(counts)
+    while sum(counts) > traders:
+        counts[int(np.argmax(counts))] -= 1
+    counts[int(np.argmax(counts))] += traders - sum(counts)
     return counts
+
+
+def _scales(habits: Sequence[Habits], assets: Sequence[Asset], highest: Sequence[float]) -> Floats:
+    """What the stated medians are multiplied by to be leverages, per type and asset."""
+    scales = {
+        "absolute": np.ones(len(assets)),
+        "of-maximum": np.array(highest),
+        "of-volatility": np.array([np.sqrt(365.0) / asset.year_vol for asset in assets]),
+    }
+    return np.stack([scales[one.anchor] for one in habits])
+
+
+def _used(rng: np.random.Generator, median: Floats) -> Floats:
+    """Nothing is drawn where everybody uses all."""
+    if (median == 1.0).all():
+        return median
+    drawn = median * np.exp(0.5 * rng.standard_normal(median.size))
+    return np.where(median == 1.0, 1.0, np.clip(drawn, 0.02, 1.0))
+
+
+def _some(rng: np.random.Generator, share: Floats) -> Flags:
+    """Nothing is drawn where nobody is meant."""
+    return rng.random(share.size) < share if share.any() else np.zeros(share.size, np.bool_)
 
 
 def _per_kind(kind: Ints, values: Sequence[float]) -> Floats:

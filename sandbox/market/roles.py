@@ -77,7 +77,9 @@ def _vault_rows(rng: np.random.Generator, market: Market) -> Ints:
     result = end.hyperliquid
     people, tape = result.people, result.tape
     abroad = np.unique(tape.account[result.rules.isolated_only[tape.coin]])
-    kinds = [people.kind_names.index(name) for name in ("discretionary", "whale")]
+    kinds = [
+        place for place, name in enumerate(people.kind_names) if name.endswith(("discretionary", "whale"))
+    ]
     able = np.setdiff1d(np.flatnonzero(np.isin(people.kind, kinds)), abroad)
     count = max(1, round(VAULT_SHARE * (people.size - people.makers)))
     return np.sort(rng.permutation(able)[:count])

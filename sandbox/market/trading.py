@@ -12,30 +12,31 @@ from liqtruth.sandbox.market.listings import Floats, Ints, row_sums
 from liqtruth.sandbox.market.population import Flags, Population
 
 HOLD_SIGMA = 1.1
-ADD_CHANCE = 0.008
 TRIM_CHANCE = 0.006
-MARGIN_CALL = 2.0
-TOP_UP_CHANCE = 0.25
-CUT_CHANCE = 0.35
-RESTART_CHANCE = 0.06
 SMALLEST_ORDER_USD = 25.0
 MARGIN_USE = 0.45
+TIERS = np.array([1.0, 2, 3, 5, 10, 20, 25, 40, 50, 75, 100])
+"""Leverage settings of those who choose in steps."""
 
 
 @dataclass
 class Plans:
-    """What holders intend with each open position: when to leave, where to stop, where to take profit."""
+    """What holders intend with each open position: when to leave, where to stop, where to take profit; and the leverage
+    at which they last left their cross account (`whole`) and each isolated position (`alone`)."""
 
     expires: Ints
     stop: Floats
     take: Floats
+    whole: Floats
+    alone: Floats
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> "Plans":
-        return cls(np.zeros(shape, np.int64), np.full(shape, np.inf), np.full(shape, np.inf))
+        never = np.full(shape, np.inf)
+        return cls(np.zeros(shape, np.int64), never, never.copy(), np.zeros(shape[0]), np.zeros(shape))
 
     def copy(self) -> "Plans":
-        return Plans(self.expires.copy(), self.stop.copy(), self.take.copy())
+        return Plans(*(getattr(self, name).copy() for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Intent:
-    """Which coins an account wants to open, and where it adds to what it has."""
+    """Which coins an account wants to open, and where it adds to what it has: `more` of it, nan where it has no figure
+    in mind."""
 
     opening: Flags
     adding: Flags
+    more: Floats
 
 
 @dataclass(frozen=True)
@@ -79,26 +82,29 @@ def decide(
     plans: Plans,
     rows: Ints,
     now: Moment,
-    cutting: Flags,
+    resize: Floats,
 ) -> Orders:
-    """Orders of `rows`, those `cutting` halve what they hold on cross; plans of positions that open are written."""
+    """Orders of `rows`; what they hold on cross is to be `resize` times as much. Plans of positions that open are
+    written."""
     draws = rng.random((4, rows.size, now.mark.size))
     lots = ledger.lots[rows]
     leaving = _leaving(ledger, plans, rows, now, draws)
-    leaving = np.where(
-        cutting[:, None] & ~ledger.isolated[rows] & (lots != 0), np.maximum(leaving, 0.5), leaving
-    )
     flat = lots == 0
+    whole = ~ledger.isolated[rows] & ~flat
+    less = np.where(whole, 1 - resize[:, None], 0.0)
+    leaving = np.where(less > 0, np.maximum(leaving, less), leaving)
+    more = np.where(less < 0, -less, np.nan)
     opening = flat & (draws[2] < _entry_chance(people, rows, now))
-    adding = ~flat & (leaving == 0) & (draws[3] < ADD_CHANCE)
+    adding = ~flat & (leaving == 0) & ((draws[3] < people.adds_per_hour[rows][:, None]) | (less < 0))
     left, coin = np.nonzero(leaving)
     sold = -np.sign(lots[left, coin]) * np.ceil(np.abs(lots[left, coin]) * leaving[left, coin]).astype(
         np.int64
     )
     busy = np.flatnonzero(row_sums(opening | adding))
-    more = _enlarge(rng, people, ledger, plans, rows[busy], now, Intent(opening[busy], adding[busy]))
+    intent = Intent(opening[busy], adding[busy], more[busy])
+    larger = _enlarge(rng, people, ledger, plans, rows[busy], now, intent)
     exits = Fills(rows[left], coin, sold, now.mark[coin])
-    return _joined(exits, more)
+    return _joined(exits, larger)
 
 
 def _joined(exits: Fills, more: Orders) -> Orders:
@@ -177,23 +183,35 @@ def _wanted_usd(
     due = ledger.cross_maintenance_usd(now.mark, rows)[:, None]
     free = np.maximum(equity - 2 * due, 0) / np.maximum(row_sums(opening), 1)[:, None]
     position_usd = np.abs(ledger.lots[rows] * now.mark) / MICRO
-    target = people.leverage_median[rows][:, None] * np.exp(people.leverage_sigma[rows][:, None] * noise)
-    target = np.clip(target, 0.2, ledger.max_leverage[rows])
+    target = _target(people, ledger, rows, noise)
     alone = (draws[0] < people.isolated_share[rows][:, None]) | now.isolated_only
     isolated = np.where(opening, alone, ledger.isolated[rows])
     alone_usd = free * (0.1 + 0.4 * draws[1]) * np.maximum(np.rint(target), 1)
-    shared_usd = np.maximum(target * equity - row_sums(position_usd)[:, None], 0)
+    used = people.used[rows][:, None]
+    shared_usd = np.maximum(target * used * equity - row_sums(position_usd)[:, None], 0)
     opened_usd = np.where(isolated, alone_usd, shared_usd)
-    added_usd = np.where(intent.adding, position_usd * (0.2 + 0.4 * draws[1]), 0.0)
+    more = np.where(np.isnan(intent.more), 0.2 + 0.4 * draws[1], intent.more)
+    added_usd = np.where(intent.adding, position_usd * more, 0.0)
     wanted = np.minimum(
         np.where(opening, opened_usd, added_usd), np.maximum(now.largest_usd - position_usd, 0)
     )
     wanted, rate = _affordable(ledger, rows, wanted, position_usd, equity, due)
     allowed = np.maximum(np.floor(np.minimum(ledger.max_leverage[rows], 0.5 / rate)), 1)
-    asked = np.where(isolated, np.rint(target), np.ceil(1.2 * target + 15 * draws[2] ** 2))
+    exactly = isolated | people.tiered[rows][:, None]
+    asked = np.where(exactly, np.rint(target), np.ceil(1.2 * target * used + 15 * draws[2] ** 2))
     setting = np.where(opening, np.clip(asked, 1, allowed), ledger.leverage[rows]).astype(np.int64)
     wanted = np.where(isolated, np.minimum(wanted, 0.8 * free * setting), wanted)
     return np.where(wanted >= SMALLEST_ORDER_USD, wanted, 0.0), isolated, setting
+
+
+def _target(people: Population, ledger: Ledger, rows: Ints, noise: Floats) -> Floats:
+    """Leverage that each account has in mind per coin, at most what the coin allows; in steps for those who like them."""
+    target = people.leverage_median[rows] * np.exp(people.leverage_sigma[rows][:, None] * noise)
+    tiered = people.tiered[rows]
+    if tiered.any():
+        place = np.searchsorted(np.sqrt(TIERS[1:] * TIERS[:-1]), target)
+        target = np.where(tiered[:, None], TIERS[place], target)
+    return np.asarray(np.clip(target, 0.2, ledger.max_leverage[rows]))
 
 
 def _affordable(
@@ -224,38 +242,6 @@ def _plan(
         hours *= draws[0][opens]
     plans.expires[where] = now.step + np.maximum(hours * now.steps_per_hour, 1).astype(np.int64)
     stops = draws[0][opens] < people.stop_share[where[0]]
-    width = 0.3 / np.maximum(people.leverage_median[where[0]], 1.5) * np.exp(0.5 * noise[opens])
+    width = 0.3 / np.maximum(people.leverage_median[where], 1.5) * np.exp(0.5 * noise[opens])
     plans.stop[where] = np.where(stops, width, np.inf)
     plans.take[where] = np.where(draws[1][opens] < 0.5, 2 * width, np.inf)
-
-
-def manage_capital(
-    rng: np.random.Generator, people: Population, ledger: Ledger, rows: Ints, now: Moment
-) -> Flags:
-    """Margin calls are answered with deposits or, in the rows returned, by cutting positions; broke accounts
-    start again, rich idle ones withdraw."""
-    draw = rng.random(rows.size)
-    start = people.equity_usd[rows]
-    equity = ledger.cross_equity_usd(now.mark, now.oracle, rows)
-    due = ledger.cross_maintenance_usd(now.mark, rows)
-    idle = row_sums(ledger.lots[rows] != 0) == 0
-    called = (due > 0) & (equity < MARGIN_CALL * due)
-    restart = idle & ((equity < 0.3 * start) | (equity > 2.5 * start)) & (draw < RESTART_CHANCE)
-    deposits = called & (draw < TOP_UP_CHANCE)
-    ledger.deposit(rows, np.where(deposits, 0.3 * start, np.where(restart, start - equity, 0.0)))
-    return called & (draw > 1 - CUT_CHANCE)
-
-
-def fund_makers(ledger: Ledger, makers: int, now: Moment, leverage: float = 1.2) -> None:
-    """Makers add capital whenever their gross exposure passes `leverage`; half of it to thin isolated margin."""
-    rows = np.arange(makers)
-    gross = np.abs(ledger.lots[:makers] * now.mark).sum(axis=1) / MICRO
-    equity = ledger.cross_equity_usd(now.mark, now.oracle, slice(0, makers))
-    ledger.deposit(rows, np.maximum(gross / leverage - equity, 0))
-    alone = np.where(ledger.isolated[:makers], np.abs(ledger.lots[:makers] * now.mark), 0)
-    own = ledger.isolated_cash[:makers] + np.where(
-        ledger.isolated[:makers], ledger.lots[:makers] * now.mark, 0
-    )
-    short = np.maximum(alone // 2 - own, 0)
-    ledger.isolated_cash[:makers] += short
-    ledger.cash[:makers] -= short.sum(axis=1)

@@ -12,12 +12,13 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.sandbox.market.collateral import fund_makers, manage_capital, remember
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO, TRADE, Fills, Ledger, Tape
 from liqtruth.sandbox.market.liquidation import Window, accounts_at_risk, liquidate
 from liqtruth.sandbox.market.listings import Asset, Floats, Ints, MarginRules
 from liqtruth.sandbox.market.population import PORTFOLIO, Centralised, Flags, Population
 from liqtruth.sandbox.market.price import PricePath, reverting, smooth
-from liqtruth.sandbox.market.trading import Moment, Orders, Plans, decide, fund_makers, manage_capital
+from liqtruth.sandbox.market.trading import Moment, Orders, Plans, decide
 
 CONTRARIAN = 2.5
 LARGEST_SHARE = 0.05
@@ -210,9 +211,10 @@ class Venue:
 
     def _decide(self, rows: Ints, step: int, first: bool = False) -> None:
         now = self._moment(step, first)
-        cutting = manage_capital(self.rng, self.people, self.ledger, rows, now)
-        orders = decide(self.rng, self.people, self.ledger, self.plans, rows, now, cutting)
+        resize = manage_capital(self.rng, self.people, self.ledger, self.plans, rows, now)
+        orders = decide(self.rng, self.people, self.ledger, self.plans, rows, now, resize)
         self._trade(orders, np.full(orders.opens.size, step * self.step_minutes))
+        remember(self.ledger, self.plans, np.unique(orders.fills.account), now)
         fund_makers(self.ledger, self.people.makers, now)
 
     def _trade(self, orders: Orders, point: Ints) -> None:
