@@ -113,7 +113,9 @@ def _follow(
     """Profits are taken out of the collateral; returned is by how much size is to follow equity."""
     looks = rng.random(rows.size) < FOLLOW_CHANCE
     gross, equity = _whole(ledger, rows, now)
-    wanted = np.where(plans.whole[rows] > 0, gross / np.where(plans.whole[rows] > 0, plans.whole[rows], 1.0), 0)
+    wanted = np.where(
+        plans.whole[rows] > 0, gross / np.where(plans.whole[rows] > 0, plans.whole[rows], 1.0), 0
+    )
     richer = np.where(wanted > 0, equity / np.where(wanted > 0, wanted, 1.0), 1.0)
     out = looks & people.withdraws[rows]
     ledger.deposit(rows, np.where(out & (richer > TOLERATED), wanted - equity, 0.0))
@@ -125,7 +127,10 @@ def _follow(
 
 def _take_out(ledger: Ledger, plans: Plans, rows: Ints, now: Moment) -> None:
     """Isolated positions in profit give back to the account what they had not when they were left."""
-    backing, notional = ledger.isolated_equity_usd(now.mark, rows), np.abs(ledger.lots[rows] * now.mark) / MICRO
+    backing, notional = (
+        ledger.isolated_equity_usd(now.mark, rows),
+        np.abs(ledger.lots[rows] * now.mark) / MICRO,
+    )
     left = plans.alone[rows]
     wanted = np.where(left > 0, notional / np.where(left > 0, left, 1.0), np.inf)
     row, coin = np.nonzero(backing > TOLERATED * wanted)

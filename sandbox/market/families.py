@@ -77,8 +77,8 @@ OF_MAXIMUM: Final = Family(
     "of-maximum",
     False,
     {
-        "retail": Ranges((0.55, 0.70), (0.25, 0.6), (0.5, 0.9), (0.4, 1.0), (0.15, 0.4), (0.8, 1.8), (8, 24), (0.4, 0.6),
-                         adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.2)),
+        "retail": Ranges((0.55, 0.70), (0.25, 0.6), (0.5, 0.9), (0.4, 1.0), (0.15, 0.4), (0.8, 1.8), (8, 24),
+                         (0.4, 0.6), adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.2)),
         "discretionary": Ranges((0.20, 0.30), (0.10, 0.25), (0.5, 0.8), (0.4, 1.0), (0.1, 0.3), (0.5, 0.9), (24, 60),
                                 (0.3, 0.5), adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.3)),
         "whale": Ranges((0.04, 0.08), (0.06, 0.15), (0.5, 0.8), (0.4, 1.0), (0.05, 0.15), (0.3, 0.5), (60, 150),
@@ -132,7 +132,9 @@ def _drawn(family: Family, stated: TraderType, part: float, rng: np.random.Gener
     found = {name: _between(rng, getattr(ranges, name)) for name in Ranges.__annotations__}
     leverage = LeverageMix(found.pop("median"), found.pop("sigma"))
     share = part * found.pop("share")
-    own = {name: found.pop(name) for name in ("isolated_share", "entries_per_day", "hold_hours", "stop_share")}
+    own = {
+        name: found.pop(name) for name in ("isolated_share", "entries_per_day", "hold_hours", "stop_share")
+    }
     return replace(
         stated,
         name=f"{family.anchor} {stated.name}",

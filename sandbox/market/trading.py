@@ -205,7 +205,7 @@ def _wanted_usd(
 
 
 def _target(people: Population, ledger: Ledger, rows: Ints, noise: Floats) -> Floats:
-    """Leverage that each account has in mind per coin, at most what the coin allows; in steps for those who like them."""
+    """Leverage that each account has in mind per coin, at most what the coin allows; in steps where it is tiered."""
     target = people.leverage_median[rows] * np.exp(people.leverage_sigma[rows][:, None] * noise)
     tiered = people.tiered[rows]
     if tiered.any():

@@ -1,12 +1,12 @@
 """A synthetic market of several coins whose every position is known, as pairs of calibration: one per coin and day.
 
-The population is the sandbox's own for Hyperliquid (retail and discretionary traders, whales and hedgers, cross and
+The population is one of the sandbox's for Hyperliquid (retail and discretionary traders, whales and hedgers, cross and
 isolated), the price paths of its coins move together, and none of it follows the estimator's model. Positions and
 series are taken from the ledger and its record; that the served feed says the same is tested elsewhere.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -24,12 +24,10 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.sandbox.market.listings import HYPERLIQUID_TIERS, listed
-from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
+from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec, simulate
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_positions
 from tests.estimator.known_truth import series_of
-from tests.markets import market_of
-from tests.openings import watch
 
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE")
 ACCOUNTS: Final = 12_000
@@ -39,30 +37,50 @@ WINDOW_DAYS: Final = 30
 HALF_OF_INITIAL: Final = 0.5
 
 
-def samples_of_market(
-    seed: int,
-    accounts: int = ACCOUNTS,
-    days: int = DAYS,
-    coins: tuple[str, ...] = COINS,
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a pair of calibration is made of, whatever model it is made for."""
+
+    coin: str
+    series: MarketSeries
+    positions: pl.DataFrame
+    brackets: Brackets
+
+
+def seen_on(
+    spec: MarketSpec,
     first: int = FIRST_DAY,
     every: int = 1,
     window_days: int = WINDOW_DAYS,
-    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> list[Seen]:
+    """Deterministic. Each coin at the end of every `every`-th day from the `first` to the last of the history, read
+    from bars of the last `window_days`; days in order, coins in theirs."""
+    market = simulate(spec, on_progress, range(first, spec.days + 1, every))
+    whole = Record(market, market.venue(HYPERLIQUID))
+    return [one for then in market.past for one in _seen_then(then, whole, window_days)]
+
+
+def samples_of(
+    seen: Sequence[Seen],
     prior: LeverageModel | None = None,
     coordinates: Sequence[Coordinate] = COORDINATES,
 ) -> list[Sample]:
-    """Deterministic. Each coin at the end of every `every`-th day from the `first` to the last of the history, read
-    from bars of the last `window_days`; days in order, coins in theirs."""
-    spec = MarketSpec(
-        seed=seed, accounts=accounts, cex_accounts=10, days=days, coins=coins, builder_dex=False
-    )
-    market, model = market_of(spec), prior or leverage_model_named()
-    whole = Record(market, market.venue(HYPERLIQUID))
+    """A pair of each, for the classes and nodes of `prior`."""
+    model, venue = prior or leverage_model_named(), venue_named(HYPERLIQUID)
     return [
-        pair
-        for then in watch(market, HYPERLIQUID, range(first, days + 1, every)).then
-        for pair in _pairs_of_day(then, whole, window_days, model, coordinates)
+        sample_of(one.coin, one.series, venue, one.positions, model, one.brackets, coordinates=coordinates)
+        for one in seen
     ]
+
+
+def samples_of_market(seed: int, accounts: int = ACCOUNTS, days: int = DAYS) -> list[Sample]:
+    """The default population on six coins, a pair of each at the end of every day from the first that has enough
+    history."""
+    spec = MarketSpec(
+        seed=seed, accounts=accounts, cex_accounts=10, days=days, coins=COINS, builder_dex=False
+    )
+    return samples_of(seen_on(spec))
 
 
 def half_of_initial(coin: str) -> Brackets:
@@ -90,24 +108,15 @@ def whales_part(pair: Sample, side: str) -> float:
     return 1.0 - float(pair.of(side).holdings.kept)
 
 
-def _pairs_of_day(
-    then: Market,
-    whole: Record,
-    window_days: int,
-    prior: LeverageModel,
-    coordinates: Sequence[Coordinate],
-) -> list[Sample]:
+def _seen_then(then: Market, whole: Record, window_days: int) -> list[Seen]:
     stored = true_positions(then, HYPERLIQUID)
     record = Record.following(whole, then, then.venue(HYPERLIQUID))
     return [
-        sample_of(
+        Seen(
             coin,
             last_days(series_of(record, column), window_days),
-            venue_named(HYPERLIQUID),
             stored.filter(pl.col("coin") == coin),
-            prior,
             half_of_initial(coin),
-            coordinates=coordinates,
         )
         for column, coin in enumerate(then.spec.coins)
     ]
