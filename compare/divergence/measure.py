@@ -12,8 +12,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-
 from liqtruth.compare.conclusion import (
     CROWD,
     RAW,
@@ -26,7 +24,13 @@ from liqtruth.compare.conclusion import (
     standing_text,
 )
 from liqtruth.compare.divergence.assignment import assign_clusters
-from liqtruth.compare.divergence.baselines import baseline_results, layer_scores, rivals, scored_baselines
+from liqtruth.compare.divergence.baselines import (
+    baseline_results,
+    layer_scores,
+    null_of,
+    rivals,
+    scored_baselines,
+)
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
 from liqtruth.compare.divergence.diagnosis import diagnose
 from liqtruth.compare.divergence.divergence import (
@@ -46,7 +50,6 @@ from liqtruth.compare.divergence.matching import (
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.compare.imported.overlap import common_reach, lined_up
 from liqtruth.compare.statistics.distances import (
-    RANGE_PCT,
     band_bounds_pct,
     band_mass_usd,
     common_range_pct,
@@ -65,16 +68,12 @@ from liqtruth.compare.statistics.scores import (
 )
 from liqtruth.heatmap.distribution import find_clusters, nearest_mass_pct
 from liqtruth.heatmap.drawing.view import data_moment
-from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
-from liqtruth.heatmap.levels import SIDES, Sides
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Note
 
 CLUSTERS_KEPT: Final = 10
-MODEL: Final = "distance-only"
-LABEL: Final = "knows only the mark"
-ASSUMED: Final = note("distance_only", within_pct=RANGE_PCT)
-SAYS: Final = ASSUMED.text
 
 
 def compare_maps(
@@ -223,36 +222,6 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
     )
 
 
-def null_of(heatmap: Heatmap) -> Heatmap:
-    """The null map around this map's mark: half of its mass on each side, spread evenly by distance in percent.
-
-    The default grid, not the map's own: neither bins nor reach of the truth may leak into what knows nothing. How
-    the truth splits into sides does not either, hence the halves.
-    """
-    grid = PriceGrid.around(heatmap.mark_px)
-    half_usd = heatmap.in_grid_usd.total / 2
-    low, high = _range(heatmap)
-    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, low, high))
-    width = np.abs(np.diff(distance))
-    below = np.arange(grid.bins) < grid.bins_each_way
-    return Heatmap(
-        coin=heatmap.coin,
-        venue="null",
-        source="modelled",
-        model=MODEL,
-        as_of=heatmap.as_of,
-        grid=grid,
-        long_usd=_spread(width * below, half_usd),
-        short_usd=_spread(width * ~below, half_usd),
-        beyond_usd=Sides(0.0, 0.0),
-        never_usd=Sides(0.0, 0.0),
-        coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
-        assumptions=(
-            ASSUMED if heatmap.covers is None else note("distance_only", within_pct=100 * max(-low, high)),
-        ),
-    )
-
-
 def _result(
     truth: Heatmap,
     model: Heatmap,
@@ -366,18 +335,3 @@ def _gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
         f"{name}: too few positions for any claim about shape (effective {numbers}; {ENOUGH:.0f} a side are needed): "
         "scores here rank no model"
     )
-
-
-def _range(heatmap: Heatmap) -> tuple[float, float]:
-    """Signed ends of what is scored, as shares of the mark: those of the map where it covers less."""
-    end = RANGE_PCT / 100
-    if heatmap.covers is None:
-        return -end, end
-    low, high = (px / heatmap.mark_px - 1 for px in heatmap.covers)
-    return max(low, -end), min(high, end)
-
-
-def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
-    """Nothing on a side that is not covered."""
-    whole = width.sum()
-    return np.asarray(width / whole * mass_usd if whole > 0 else width, dtype=np.float64)

@@ -15,10 +15,10 @@ import numpy as np
 
 from liqtruth.compare.conclusion import CROWD, MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.divergence.baselines import LABEL, null_of
 from liqtruth.compare.divergence.diagnosis import by_maps
 from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
-from liqtruth.compare.divergence.measure import LABEL, null_of
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from liqtruth.compare.conclusion import MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
 from liqtruth.compare.divergence.diagnosis import by_maps
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
-from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
 from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
