@@ -66,8 +66,17 @@ Clusters = Annotated[
     bool,
     typer.Option(
         "--clusters",
-        help="Also longs against shorts within 2, 5 and 10 %, max pain, and the clusters; in JSON as `profile`.",
+        help="Also longs against shorts within 2, 5 and 10 %, max pain, and the clusters with their distance in ATR, "
+        "neighbours and leverages; in JSON as `profile`.",
         rich_help_panel="Output",
+    ),
+]
+Windows = Annotated[
+    bool,
+    typer.Option(
+        "--windows",
+        help="Also which windows (24 h, 7 d, 30 d) of each model show a cluster: three more maps of each.",
+        rich_help_panel="Model",
     ),
 ]
 WidthBps = Annotated[float, typer.Option(min=0.01, max=2000, help="Width of a price bin in basis points.")]

@@ -11,6 +11,7 @@ from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, 
 if TYPE_CHECKING:
     import polars as pl
 
+    from liqtruth.heatmap.cluster_facts import MapFacts
     from liqtruth.heatmap.heatmap import Heatmap
 
 
@@ -198,10 +199,17 @@ def _say_series(series: Any) -> None:
     say_lines(series.describe())
 
 
-def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), clusters: bool = False) -> None:
+def export_map(
+    drawn: "Heatmap",
+    out: Outputs,
+    lines: Iterable[str] = (),
+    clusters: bool = False,
+    facts: "MapFacts | None" = None,
+) -> None:
     """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout.
 
-    `clusters` adds its balance, max pain and clusters: tables for people, the key `profile` in JSON.
+    `clusters` adds its balance, max pain and clusters: tables for people, the key `profile` in JSON; `facts` of the
+    clusters stand with them.
     """
     from liqtruth.heatmap import files
     from liqtruth.heatmap.distribution import profile_of
@@ -210,7 +218,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), cluste
     profile = profile_of(drawn) if clusters else None
     deliver(
         out,
-        {"json": lambda: files.to_json(drawn, profile), "csv": lambda: files.to_csv(drawn)},
+        {"json": lambda: files.to_json(drawn, profile, facts), "csv": lambda: files.to_csv(drawn)},
         {
             "csv": lambda path: files.write_csv(drawn, path),
             "parquet": lambda path: files.write_parquet(drawn, path),
@@ -223,7 +231,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), cluste
 
         print_view(map_panel(drawn, bar_width=columns_for_bars()))
         if profile is not None:
-            print_view(profile_panel(drawn, profile))
+            print_view(profile_panel(drawn, profile, facts))
         say_lines(lines)
 
 

@@ -228,6 +228,12 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as far "
         "in units of the three days before"
     ),
+    # what is not known of clusters
+    "atr_unknown": (
+        "distances in ATR are empty: no 60 h of candles of {venues:names} of at most 4 h are stored up to this moment"
+    ),
+    "market_unknown": "{what:names} of {venue} over 24 h: empty, not stored for that time",
+    "depth_not_stored": "resting depth between the mark and a cluster is empty: no order books are stored",
     # what samples of a fit rest on
     "aggregates_stand_in": (
         "aggregates of {venue} stand in for Hyperliquid's own, at its level of open interest"
