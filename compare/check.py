@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison, compared
-from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
+from liqtruth.compare.divergence.session import Files, around_maps, baseline_maps, make_map
 from liqtruth.compare.imported.read import read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
@@ -218,7 +218,8 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
     baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, plan.venues, (truth, *maps))
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
-    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines)
+    around = around_maps(view, coin, (truth, *maps))
+    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines, around=around)
     return Checked(coin, found, tuple(spec for spec, _ in lacking))
 
 

@@ -16,7 +16,7 @@ from liqtruth.heatmap.notes import Notes, note, texts
 from liqtruth.heatmap.text import percent
 
 STACKED_PCT: Final = 2.0
-"""Another cluster of the same side begins within so many percent of price."""
+"""Another cluster of the same side has its peak within so many percent of price."""
 ATR_BOUNDS: Final = (1.0, 2.0)
 AtrClass = Literal["<1", "1-2", ">2"]
 ATR_CLASSES: Final[tuple[AtrClass, ...]] = ("<1", "1-2", ">2")
@@ -126,9 +126,9 @@ def atr_class(distance_pct: float, atr_pct: float | None) -> AtrClass | None:
 
 
 def is_stacked(cluster: Cluster, beside: Sequence[Cluster]) -> bool:
-    """Whether another cluster of its side begins within `STACKED_PCT`."""
+    """Whether another cluster of its side has its peak within `STACKED_PCT`; the zones of a map may all touch."""
     return any(
-        other is not cluster and other.side == cluster.side and _gap_pct(cluster, other) <= STACKED_PCT
+        other is not cluster and other.side == cluster.side and _apart_pct(cluster, other) <= STACKED_PCT
         for other in beside
     )
 
@@ -190,7 +190,6 @@ def _inside(low_px: float, high_px: float) -> list[float]:
     return [low_px * (1 + 1e-9), high_px * (1 - 1e-9)]
 
 
-def _gap_pct(one: Cluster, other: Cluster) -> float:
-    """Between the edges of two zones, percent of the nearer one's price; 0 where they touch."""
-    low, high = (one, other) if one.low_px < other.low_px else (other, one)
-    return max(0.0, 100 * (high.low_px / low.high_px - 1))
+def _apart_pct(one: Cluster, other: Cluster) -> float:
+    low, high = sorted((one.peak_px, other.peak_px))
+    return 100 * (high / low - 1)

@@ -28,8 +28,8 @@ UNLIKE: Final = 10.0
 
 @dataclass(frozen=True)
 class Zone:
-    """A cluster of one map; distances are percent of its own mark. `stacked` where another of its side begins within
-    2 % of price; `largest_holder_share` is null where the map does not know positions."""
+    """A cluster of one map; distances are percent of its own mark. `stacked` where another of its side has its peak
+    within 2 % of price; `largest_holder_share` is null where the map does not know positions."""
 
     low_px: float
     high_px: float

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import curves_figure
@@ -152,9 +153,14 @@ def compared(
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
+    around: Around = NOTHING_AROUND,
 ) -> Comparison:
-    """As `compare_maps`, with the maps as they are drawn: cut to what all of them cover."""
+    """As `compare_maps`, with the maps as they are drawn: cut to what all of them cover; and with every cluster of
+    them, and what is known `around` it."""
     if models:
         truth, models, crowd, _ = lined_up(truth, models, crowd)
+    notes = (*notes, *around.lacking)
     found = compare_maps(truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines)
+    rows = cluster_rows((truth, *models), tolerance_pct, found.range_pct, around)
+    found = replace(found, clusters=rows, markets=tuple(around.markets.values()))
     return Comparison(found, truth, tuple(models))

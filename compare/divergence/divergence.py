@@ -14,6 +14,7 @@ from liqtruth.compare.conclusion import (
     Conclusion,
 )
 from liqtruth.compare.divergence.assignment import ClusterPair
+from liqtruth.compare.divergence.consensus import ClusterRow
 from liqtruth.compare.divergence.matching import (
     ClusterMatch,
     Recall,
@@ -25,6 +26,7 @@ from liqtruth.compare.statistics.scores import (
     Scores,
     gap_sentence,
 )
+from liqtruth.heatmap.cluster_facts import Surroundings
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import Sides
@@ -155,6 +157,7 @@ class Divergence:
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
     not at hand. `verdict` is `conclusion` in words. `baselines` are maps that anyone has for free, beside the models.
+    `clusters` are those of all maps, each once, `markets` what is stored of the maps' venues.
 
     Examples
     --------
@@ -182,6 +185,8 @@ class Divergence:
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
     baselines: tuple[BaselineResult, ...] = ()
+    clusters: tuple[ClusterRow, ...] = ()
+    markets: tuple[Surroundings, ...] = ()
 
     @property
     def of_given(self) -> list[str]:
@@ -254,5 +259,7 @@ def _notes(divergence: Divergence) -> Iterator[Note]:
     for baseline in divergence.baselines:
         yield from baseline.assumptions
     yield from (*divergence.caveats, *divergence.remarks)
+    for market in divergence.markets:
+        yield from market.lacking
     for result in divergence.models:
         yield from result.diagnosis

@@ -13,11 +13,13 @@ from rich.text import Text
 from liqtruth.compare.conclusion import MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
+from liqtruth.compare.divergence.consensus import clusters_table
 from liqtruth.compare.divergence.diagnosis import by_maps
 from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.cluster_facts import surroundings_line
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
@@ -46,6 +48,8 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
         chosen = slice(start, start + MODELS_ABREAST)
         parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
     parts += [_legend(divergence)]
+    if divergence.clusters:
+        parts += [clusters_table(divergence.clusters, 1 + len(divergence.models)), *_markets(divergence)]
     parts += [
         _clusters(result, divergence.tolerance_pct)
         for result in divergence.models
@@ -59,6 +63,12 @@ def answer_view(divergence: Divergence, now: datetime | None = None) -> Renderab
     """The answer, the maps, and how each stands to the truth and its crowd, without what is behind it."""
     layers = [_layers(divergence)] if divergence.layers else _baselines(divergence)
     return Group(_answer(divergence, now), _maps(divergence, now), *layers, *_diagnoses(divergence))
+
+
+def _markets(divergence: Divergence) -> list[Text]:
+    """What is known of the market of each venue."""
+    lines = ((market.venue, surroundings_line(market)) for market in divergence.markets)
+    return [Text(f"{venue}: {line}", style="dim") for venue, line in lines if line]
 
 
 def _diagnoses(divergence: Divergence) -> list[RenderableType]:
