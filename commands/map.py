@@ -19,7 +19,7 @@ from liqtruth.commands.options import (
     opened_store,
     time_option,
 )
-from liqtruth.commands.output import export_frame, export_map, export_series, flattened
+from liqtruth.commands.output import export_frame, export_map, export_moved, export_series, flattened
 from liqtruth.commands.targets import MapOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import (
@@ -328,6 +328,39 @@ def _refuse_filters(filters: FilterOptions) -> None:
         raise BadInput(
             f"--{given[0]} must come with exact maps, got it with --model: take --leverage, --age or --since"
         )
+
+
+@map_app.command("moved")
+def map_moved(
+    coin: Coin,
+    out: TableOut,
+    start: Annotated[
+        Any, time_option("--from", help="Earlier moment; default: 24 h before the later.")
+    ] = None,
+    end: Annotated[Any, time_option("--to", help="Later moment; default: the latest.")] = None,
+    model: Annotated[
+        str, typer.Option(help="exact, or a model as of `map model`.", rich_help_panel="Model")
+    ] = EXACT,
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME]|all",
+            help="Exchanges whose aggregates are modelled.",
+            rich_help_panel="Model",
+        ),
+    ] = "binance",
+    window: Window = "30d",
+) -> None:
+    """List what became of clusters between two moments: born, grew, shrank, consumed by the price, closed, moved.
+
+    Exact clusters are followed by their accounts, modelled ones by their place.
+    """
+    from liqtruth.compare.moved.job import MovedPlan, moved_stored
+    from liqtruth.compare.moved.shown import moved_view
+
+    with opened_store() as store:
+        found = moved_stored(store, MovedPlan(coin, start, end, model, venue, window))
+    export_moved(found, out, moved_view)
 
 
 @map_app.command("model")

@@ -148,6 +148,19 @@ def export_frame(
         print_view(table(frame))
 
 
+def export_moved(moved: Any, out: Outputs, view: Callable[[Any], Any]) -> None:
+    """What became of clusters: all of it as JSON, a row per cluster as a table, the view for people."""
+    from liqtruth.storage.lake.parquet import write_parquet
+
+    deliver(
+        out,
+        {"json": lambda: json_of(moved), "csv": lambda: harmless(moved.frame()).write_csv()},
+        {"parquet": lambda path: write_parquet(moved.frame(), path)},
+    )
+    if not out.to_stdout:
+        print_view(view(moved))
+
+
 def harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
     """For a spreadsheet: text cells that it would take for a formula begin with an apostrophe."""
     import polars as pl

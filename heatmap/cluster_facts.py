@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note, texts
 from liqtruth.heatmap.text import percent
@@ -152,9 +153,7 @@ def leverage_shares(heatmap: Heatmap, cluster: Cluster) -> tuple[LeverageShare, 
     accounts there, which are something else."""
     if heatmap.source != "modelled" or LEVERAGE not in heatmap.dimensions or heatmap.breakdown is None:
         return ()
-    low, high = heatmap.grid.bin_of(
-        _inside(cluster.low_px, cluster.high_px)
-    )  # edges are rounded: look for the middles
+    low, high = bins_of(heatmap.grid, cluster)
     rows = (
         heatmap.breakdown.filter((pl.col("side") == cluster.side) & pl.col("bin").is_between(low, high))
         .group_by(LEVERAGE)
@@ -164,6 +163,12 @@ def leverage_shares(heatmap: Heatmap, cluster: Cluster) -> tuple[LeverageShare, 
     )
     whole = float(rows["notional_usd"].sum())
     return tuple(LeverageShare(band, usd / whole) for band, usd in rows.iter_rows())
+
+
+def bins_of(grid: PriceGrid, cluster: Cluster) -> tuple[int, int]:
+    """First and last bin of a cluster on its map's grid; its edges are those of bins, rounded."""
+    low, high = grid.bin_of([cluster.low_px * (1 + 1e-9), cluster.high_px * (1 - 1e-9)])
+    return int(low), int(high)
 
 
 def surroundings_line(about: Surroundings) -> str:
@@ -184,10 +189,6 @@ def _known_of(about: Surroundings) -> Iterator[str]:
         yield f"funding 24 h {about.funding_24h_pct:+.3f} %"
     if about.open_interest_24h_pct is not None:
         yield f"open interest 24 h {about.open_interest_24h_pct:+.1f} %"
-
-
-def _inside(low_px: float, high_px: float) -> list[float]:
-    return [low_px * (1 + 1e-9), high_px * (1 - 1e-9)]
 
 
 def _apart_pct(one: Cluster, other: Cluster) -> float:

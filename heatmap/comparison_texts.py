@@ -234,6 +234,28 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "market_unknown": "{what:names} of {venue} over 24 h: empty, not stored for that time",
     "depth_not_stored": "resting depth between the mark and a cluster is empty: no order books are stored",
+    # what became of clusters
+    "moved_by_accounts": lambda values: (
+        "clusters are followed by their accounts, in coins at the later mark: a move of price is no flow; what is gone "
+        + (
+            "was liquidated where that was recorded, else closed"
+            if values["by_records"]
+            else "was liquidated where the price reached its liquidation price, else closed"
+        )
+    ),
+    "moved_by_place": (
+        "clusters are followed by their place, within 1 % of price, at the later mark: a model knows no accounts, so "
+        "only net changes are known; what was lost is liquidated as far as the price reached it, else closed"
+    ),
+    "moved_read": (
+        "{before:counted:position} known then and {after:counted:position} now: whoever was read only later counts as "
+        "opened"
+    ),
+    "moved_path": "prices between: bars of {bar_min:g} min of {venue}, which cover {covered:percent0} of the time",
+    "moved_marks_alone": (
+        "no candles of {venue} are stored between the moments: prices beyond both marks are not known to have been "
+        "reached"
+    ),
     # what samples of a fit rest on
     "aggregates_stand_in": (
         "aggregates of {venue} stand in for Hyperliquid's own, at its level of open interest"
