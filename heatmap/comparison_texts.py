@@ -256,6 +256,7 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "no candles of {venue} are stored between the moments: prices beyond both marks are not known to have been "
         "reached"
     ),
+    "not_grouped": "visits by {by} are not known: {why}",
     # what samples of a fit rest on
     "aggregates_stand_in": (
         "aggregates of {venue} stand in for Hyperliquid's own, at its level of open interest"
