@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Dialect, Index, LargeBinary, Table, UniqueConstraint, func
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import DateTime, TypeDecorator
 from sqlmodel import Field, Session, SQLModel, select
 
@@ -233,11 +233,19 @@ def different(session: Session, column: Any, *where: Any) -> list[str]:
 
 
 def _statement(session: Session, table: Table, key: Sequence[str], replace: bool) -> Any:
-    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    insert = made(table)
+    insert = _insert(session)(table)
     if not replace:
         return insert.on_conflict_do_nothing(index_elements=list(key))
     changed = {
         column.name: insert.excluded[column.name] for column in table.columns if column.name not in key
     }
     return insert.on_conflict_do_update(index_elements=list(key), set_=changed)
+
+
+def _insert(session: Session) -> Any:
+    """PostgreSQL's dialect is loaded where it is used: most databases are a file."""
+    if session.get_bind().dialect.name != "postgresql":
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert

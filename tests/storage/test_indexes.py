@@ -1,4 +1,4 @@
-"""No question reads through the manifest or the markets: SQLite says so itself of each statement that a command runs."""
+"""No question reads through the manifest or the markets: SQLite says so of each statement that a command runs."""
 
 import re
 from collections.abc import Callable, Iterator
