@@ -103,9 +103,10 @@ def clusters_by_window(
 def map_facts(
     store: Store, heatmap: Heatmap, windows: Mapping[str, Sequence[Cluster]] | None = None
 ) -> MapFacts:
-    """What is known of each cluster of a map from what is stored of its venue, and the windows that show it; in the
-    order of `find_clusters`."""
-    around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of)
+    """What is known of each cluster of a map from what is stored of its venue (average true ranges of any), and the
+    windows that show it; in the order of `find_clusters`."""
+    others = [venue for venue, coin in store.lake.series_coins("candles") if coin == heatmap.coin]
+    around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of, others)
     return cluster_facts(heatmap, find_clusters(heatmap), around, windows)
 
 

@@ -248,8 +248,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "only net changes are known; what was lost is liquidated as far as the price reached it, else closed"
     ),
     "moved_read": (
-        "{before:counted:position} known then and {after:counted:position} now: whoever was read only later counts as "
-        "opened"
+        "{before:counted:position} known then and {after:counted:position} now, {again:,} of them read since: whoever "
+        "was not is taken to have stayed, and who was read only later to have opened"
     ),
     "moved_path": "prices between: bars of {bar_min:g} min of {venue}, which cover {covered:percent0} of the time",
     "moved_marks_alone": (

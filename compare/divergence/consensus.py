@@ -36,6 +36,7 @@ from liqtruth.heatmap.text import percent, price
 KEPT: Final = 20
 """Clusters with the largest share of their side."""
 SHOWN: Final = 12
+MOST_OF_IT: Final = 0.5
 ByWindow = Mapping[str, Sequence[Cluster]]
 """Clusters of one model by how far back it looks."""
 
@@ -225,10 +226,12 @@ def outward(rows: Sequence[ClusterRow]) -> list[ClusterRow]:
 def beside_text(row: ClusterRow) -> str:
     """`only binance; stacked; 24h 7d; 7-15x 60 %`: what is particular about a cluster."""
     shown = sorted({window for found in row.windows.values() for window in found}, key=WINDOWS_ASKED.index)
+    holder = row.largest_holder_share
     parts = (
         f"only {row.venues[0]}" if row.alone else "",
         "stacked" if row.stacked else "",
         " ".join(shown),
         leverage_text(row.leverage, 1),
+        f"one holder {percent(holder, 0)}" if holder is not None and holder >= MOST_OF_IT else "",
     )
     return "; ".join(part for part in parts if part)

@@ -75,7 +75,8 @@ def _exact(store: Store, plan: MovedPlan) -> Moved:
     recorded = _recorded(store, before, after)
     between = Between(between.low_px, between.high_px, recorded)
     clusters, elsewhere = follow(_snapshot(first, before), _snapshot(last, after), between)
-    read = note("moved_read", before=first.positions.height, after=last.positions.height)
+    again = int((last.positions["as_of"] > before.as_of).sum())
+    read = note("moved_read", before=first.positions.height, after=last.positions.height, again=again)
     by = note("moved_by_accounts", by_records=recorded is not None)
     return _report(before, after, between, "accounts", (clusters, elsewhere), (by, read, *notes))
 
