@@ -69,7 +69,7 @@ def balance(flows: Flows) -> float:
     return came - flows.closed.usd - flows.liquidated.usd - flows.moved_out.usd - flows.end.usd
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     books, books, st.sampled_from([90.0, 100.0, 115.0]), st.sampled_from([QUIET, FAR, Between(92.0, 104.0)])
 )

@@ -43,14 +43,20 @@ def stored(market: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> It
         yield opened
 
 
+@pytest.fixture(scope="module")
+def tiers(stored: Store) -> VisitReport:
+    """Scored once for all tests that look at it."""
+    return scored(stored)
+
+
 def scored(store: Store, model: str = "tiers", **more: object) -> VisitReport:
     venue = None if model == "exact" else "hyperliquid"
     return visits_stored(store, VisitPlan(COIN, venue, model, **more))  # type: ignore[arg-type]
 
 
 class TestStored:
-    def test_a_model_is_scored_beside_exact_maps(self, stored: Store, market: MarketSeries) -> None:
-        found = scored(stored)
+    def test_a_model_is_scored_beside_exact_maps(self, tiers: VisitReport, market: MarketSeries) -> None:
+        found = tiers
         assert found.synthetic
         assert found.end == market.as_of
         assert found.start >= market.start + timedelta(days=3), "the first days are warm-up"
@@ -73,8 +79,10 @@ class TestStored:
         assert found.alignment is None
         assert found.claims[1].verdict.text == "not known, because these are the exact maps: score a model"
 
-    def test_zones_are_split_by_distance_in_atr_by_stacking_and_by_windows(self, stored: Store) -> None:
-        found = scored(stored)
+    def test_zones_are_split_by_distance_in_atr_by_stacking_and_by_windows(
+        self, stored: Store, tiers: VisitReport
+    ) -> None:
+        found = tiers
         day = next(row for row in found.visits if row.horizon_h == 24 and row.side == "both")
         for by in ("stacking", "confluence"):
             zones = [row.visits.zones for row in found.groups if row.by == by and row.visits.horizon_h == 24]
@@ -159,10 +167,12 @@ class TestCommand:
         assert "http://" not in html.split("</script>")[-1]
         assert html.count("70-85 % of clusters align") == 1
 
-    def test_a_page_is_the_same_for_the_same_input(self, stored: Store, tmp_path: Path) -> None:
+    def test_a_page_is_the_same_for_the_same_input(
+        self, stored: Store, tiers: VisitReport, tmp_path: Path
+    ) -> None:
         pages = [tmp_path / name for name in ("one.html", "two.html")]
-        for page in pages:
-            write_page(scored(stored), page)
+        for page, report in zip(pages, (tiers, scored(stored)), strict=True):
+            write_page(report, page)
         assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
