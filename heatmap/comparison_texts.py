@@ -236,16 +236,17 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "depth_not_stored": "resting depth between the mark and a cluster is empty: no order books are stored",
     # what became of clusters
     "moved_by_accounts": lambda values: (
-        "clusters are followed by their accounts, in coins at the later mark: a move of price is no flow; what is gone "
+        "clusters are followed by their accounts, in coins at the later mark: a move of price is no flow; "
         + (
-            "was liquidated where that was recorded, else closed"
+            "consumed: its liquidation was recorded"
             if values["by_records"]
-            else "was liquidated where the price reached its liquidation price, else closed"
+            else f"consumed: gone after the price came to its liquidation price between two of {values['readings']} "
+            "readings; whoever closed just before that is in it, so that less may have been liquidated"
         )
     ),
     "moved_by_place": (
         "clusters are followed by their place, within 1 % of price, at the later mark: a model knows no accounts, so "
-        "only net changes are known; what was lost is liquidated as far as the price reached it, else closed"
+        "only net changes are known; what was lost is consumed as far as the price reached it, else closed"
     ),
     "moved_read": (
         "{before:counted:position} known then and {after:counted:position} now, {again:,} of them read since: whoever "

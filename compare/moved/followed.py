@@ -1,12 +1,15 @@
 """Exact clusters followed by their accounts.
 
-An account's position at both moments, on the same side, is the same position: what of it is gone was liquidated where
-records of liquidations or the price say so, else closed. Two clusters are one where the coins that the same accounts
-have in both are at least half of the smaller, and half of what is left of the earlier; pairs are assigned so that the
-coins in common are most.
+An account's position at both moments, on the same side, is the same position. What of it is gone is consumed where it
+is known to have been liquidated or, without such records, where the price came to its liquidation price between two
+readings; else it was closed. The more readings there are, the less that closed before the price came counts as
+consumed.
+
+Two clusters are one where the coins that the same accounts have in both are at least half of the smaller, and half of
+what is left of the earlier; pairs are assigned so that the coins in common are most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,10 +28,8 @@ PLACED: Final[dict[str, pl.DataType]] = {
     "cluster": pl.Int64(),
 }  # fmt: skip
 """Positions with the cluster that they are in; -1 in none."""
-LIQUIDATED: Final[dict[str, pl.DataType]] = {
-    "address": pl.String(), "side": SIDE, "liquidated": pl.Float64(),
-}  # fmt: skip
-"""Coins of each account that were liquidated between two moments, as recorded."""
+CONSUMED: Final[dict[str, pl.DataType]] = {"address": pl.String(), "side": SIDE, "consumed": pl.Float64()}
+"""Coins of each account that were consumed between two moments."""
 IN_COMMON: Final = 0.5
 NONE: Final = -1
 
@@ -58,12 +59,12 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Between:
-    """What happened between the moments: the range of prices, and who was liquidated as far as that was recorded
-    (`LIQUIDATED`; null where it was not, so that prices decide)."""
+    """What happened between the moments: the range of prices, and what was consumed of whom (`CONSUMED`; where it is
+    null, whatever is gone at a liquidation price within the range)."""
 
     low_px: float
     high_px: float
-    liquidated: pl.DataFrame | None = None
+    consumed: pl.DataFrame | None = None
 
 
 def follow(before: Snapshot, after: Snapshot, between: Between) -> tuple[tuple[MovedCluster, ...], Flows]:
@@ -83,21 +84,39 @@ def follow(before: Snapshot, after: Snapshot, between: Between) -> tuple[tuple[M
     return largest_first(clusters), flows[-1]
 
 
+def consumed_between(
+    readings: Sequence[pl.DataFrame], prices: Callable[[int], tuple[float, float]]
+) -> pl.DataFrame:
+    """Coins of each account that were gone at a reading after the price had come to their liquidation price since the
+    reading before: `CONSUMED`. Readings are levels (`address`, `dex`, `side`, `szi`, `px`) in order of time; `prices`
+    gives the lowest and the highest price between a reading and the next by its place."""
+    placed = [
+        one.select(*KEY, "px", coins=pl.col("szi").abs(), cluster=pl.lit(NONE, pl.Int64)) for one in readings
+    ]
+    parts = [
+        _joined(placed[at], placed[at + 1], Between(*prices(at))).select(*CONSUMED)
+        for at in range(len(placed) - 1)
+    ]
+    return pl.concat(parts).group_by("address", "side").agg(pl.col("consumed").sum())
+
+
 def _joined(before: pl.DataFrame, after: pl.DataFrame, between: Between) -> pl.DataFrame:
-    """Positions of either moment in one row each: coins before and after, kept, and lost as liquidated or closed."""
+    """Positions of either moment in one row each: coins before and after, kept, lost, and what of that is consumed."""
     both = before.join(after, on=KEY, how="full", coalesce=True, suffix="_after").with_columns(
         pl.col("coins", "coins_after").fill_null(0.0), pl.col("cluster", "cluster_after").fill_null(NONE)
     )
     kept = both.with_columns(kept=pl.min_horizontal("coins", "coins_after")).with_columns(
         lost=pl.col("coins") - pl.col("kept"), opened=pl.col("coins_after") - pl.col("kept")
     )
-    if between.liquidated is None:
-        reached = pl.when(pl.col("side") == "long").then(pl.col("px") >= between.low_px).otherwise(
-            pl.col("px") <= between.high_px
-        )  # fmt: skip
-        return kept.with_columns(liquidated=pl.when(reached.fill_null(False)).then("lost").otherwise(0.0))
-    recorded = kept.join(between.liquidated, on=["address", "side"], how="left")
-    return recorded.with_columns(liquidated=pl.min_horizontal("lost", pl.col("liquidated").fill_null(0.0)))
+    if between.consumed is None:
+        reached = (
+            pl.when(pl.col("side") == "long")
+            .then(pl.col("px") >= between.low_px)
+            .otherwise(pl.col("px") <= between.high_px)
+        )
+        return kept.with_columns(consumed=pl.when(reached.fill_null(False)).then("lost").otherwise(0.0))
+    known = kept.join(between.consumed, on=["address", "side"], how="left")
+    return known.with_columns(consumed=pl.min_horizontal("lost", pl.col("consumed").fill_null(0.0)))
 
 
 def _pairs(mine: pl.DataFrame, before: Sequence[Cluster], after: Sequence[Cluster]) -> dict[int, int]:
@@ -159,8 +178,8 @@ def _flows(
         amounts(old, mine["coins"].to_numpy()),
         amounts(new, mine["opened"].to_numpy()),
         amounts(new, np.where(moves, kept, 0.0)),
-        amounts(old, (mine["lost"] - mine["liquidated"]).to_numpy()),
-        amounts(old, mine["liquidated"].to_numpy()),
+        amounts(old, (mine["lost"] - mine["consumed"]).to_numpy()),
+        amounts(old, mine["consumed"].to_numpy()),
         amounts(old, np.where(moves, kept, 0.0)),
         amounts(new, mine["coins_after"].to_numpy()),
         amounts(old, np.where(moves & _in_old_zone(mine, before), kept, 0.0)),

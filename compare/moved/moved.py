@@ -1,7 +1,7 @@
 """What became of the clusters of a map between two moments: each with where its mass came from and where it went.
 
 All amounts are at the mark of the later moment, so that a move of price is no flow. Of every cluster, and of what is in
-none (`elsewhere`), start + opened + moved in = closed + liquidated + moved out + end.
+none (`elsewhere`), start + opened + moved in = closed + consumed + moved out + end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Fate = Literal["born", "grew", "stayed", "shrank", "consumed", "closed", "moved"
 FATES: Final[tuple[Fate, ...]] = (
     "born", "grew", "stayed", "shrank", "consumed", "closed", "moved", "faded",
 )  # fmt: skip
-FLOWS: Final = ("start", "opened", "moved_in", "closed", "liquidated", "moved_out", "end")
+FLOWS: Final = ("start", "opened", "moved_in", "closed", "consumed", "moved_out", "end")
 FRAME: Final[Mapping[str, pl.DataType]] = {
     "fate": pl.String(),
     "side": pl.String(),
@@ -53,14 +53,15 @@ class Amount:
 
 @dataclass(frozen=True)
 class Flows:
-    """What a cluster had, what came, what left and what it has. `still_there` is the part of `moved_out` that is
-    liquidated within the old zone still, which no longer stands out."""
+    """What a cluster had, what came, what left and what it has. `consumed` is gone as the price came to it: liquidated,
+    or closed just before where liquidations are not recorded (`Moved.notes`). `still_there` is the part of `moved_out`
+    that is liquidated within the old zone still, which no longer stands out."""
 
     start: Amount
     opened: Amount
     moved_in: Amount
     closed: Amount
-    liquidated: Amount
+    consumed: Amount
     moved_out: Amount
     end: Amount
     still_there: Amount
@@ -70,7 +71,7 @@ class Flows:
 class MovedCluster:
     """One cluster: `before` is null where it was born, `after` where it is gone.
 
-    `consumed`, `closed`, `moved` and `faded` are clusters that are gone: most of their mass was liquidated, was closed,
+    `consumed`, `closed`, `moved` and `faded` are clusters that are gone: most of their mass was consumed, was closed,
     is liquidated at another price now, or is there still without standing out."""
 
     fate: Fate
@@ -126,7 +127,7 @@ def fate_of(flows: Flows, before: Cluster | None, after: Cluster | None) -> Fate
         change = flows.end.usd / flows.start.usd - 1
         return "stayed" if abs(change) <= SAME else "grew" if change > 0 else "shrank"
     parts: tuple[tuple[Fate, float], ...] = (
-        ("consumed", flows.liquidated.usd),
+        ("consumed", flows.consumed.usd),
         ("closed", flows.closed.usd),
         ("moved", flows.moved_out.usd - flows.still_there.usd),
         ("faded", flows.still_there.usd),

@@ -24,7 +24,7 @@ def follow_places(
 ) -> tuple[tuple[MovedCluster, ...], Flows]:
     """Every cluster of both maps once, the largest first, and what is in none.
 
-    Only net changes are known: what a cluster lost is liquidated as far as the price reached it, else closed."""
+    Only net changes are known: what a cluster lost is consumed as far as the price reached it, else closed."""
     old, new = find_clusters(before), find_clusters(after)
     scale = after.mark_px / before.mark_px
     found = []
@@ -38,9 +38,9 @@ def follow_places(
 
 def _net(start: float, end: float, reached: float) -> Flows:
     lost = max(start - end, 0.0)
-    liquidated = min(lost, reached)
+    consumed = min(lost, reached)
     return Flows(
-        Amount(start), Amount(max(end - start, 0.0)), NOTHING, Amount(lost - liquidated), Amount(liquidated), NOTHING,
+        Amount(start), Amount(max(end - start, 0.0)), NOTHING, Amount(lost - consumed), Amount(consumed), NOTHING,
         Amount(end), NOTHING,
     )  # fmt: skip
 

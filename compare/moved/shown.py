@@ -45,7 +45,7 @@ def moved_lines(moved: Moved) -> Iterator[str]:
 def moved_table(moved: Moved) -> Table:
     """The largest clusters as prices fall: where each was and is, and its flows in USD at the later mark."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in ("", "", "peak", "now at", "had", "came", "closed", "liq.", "moved", "has"):
+    for head in ("", "", "peak", "now at", "had", "came", "closed", "reached", "moved", "has"):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     shown = sorted(moved.clusters[:SHOWN], key=lambda one: -_peak_px(one))
     for one in shown:
@@ -69,7 +69,7 @@ def _flow_cells(one: MovedCluster) -> list[str]:
         flows.start.usd,
         came,
         flows.closed.usd,
-        flows.liquidated.usd,
+        flows.consumed.usd,
         flows.moved_out.usd,
         flows.end.usd,
     )
@@ -88,8 +88,6 @@ def _amounts(fate: Fate, found: tuple[MovedCluster, ...]) -> str:
         return f"{usd(start)} then, {usd(end)} now"
     if fate == "born":
         return f"{usd(end)} now"
-    liquidated, closed = (
-        sum(vars(one.flows)[name].usd for one in found) for name in ("liquidated", "closed")
-    )
-    rest = usd(max(start - liquidated - closed, 0.0))
-    return f"{usd(start)} then: {usd(liquidated)} liquidated, {usd(closed)} closed, {rest} elsewhere now"
+    consumed, closed = (sum(vars(one.flows)[name].usd for one in found) for name in ("consumed", "closed"))
+    rest = usd(max(start - consumed - closed, 0.0))
+    return f"{usd(start)} then: {usd(consumed)} consumed, {usd(closed)} closed, {rest} elsewhere now"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from liqtruth.compare.moved.followed import LIQUIDATED, Between, Snapshot, follow
+from liqtruth.compare.moved.followed import CONSUMED, Between, Snapshot, consumed_between, follow
 from liqtruth.compare.moved.job import MovedPlan, moved_stored
 from liqtruth.compare.moved.moved import FRAME, Flows, MovedCluster
 from liqtruth.compare.moved.placed import follow_places
@@ -66,7 +66,7 @@ def moved(
 
 def balance(flows: Flows) -> float:
     came = flows.start.usd + flows.opened.usd + flows.moved_in.usd
-    return came - flows.closed.usd - flows.liquidated.usd - flows.moved_out.usd - flows.end.usd
+    return came - flows.closed.usd - flows.consumed.usd - flows.moved_out.usd - flows.end.usd
 
 
 @settings(max_examples=30)
@@ -108,21 +108,31 @@ def fate_of_zone(after: dict[int, Held], between: Between = QUIET, mark_px: floa
 def test_a_cluster_whose_accounts_closed_is_closed_and_not_consumed() -> None:
     found = fate_of_zone({}, Between(93.0, 101.0))
     assert found.fate == "closed"
-    assert (found.flows.closed.positions, found.flows.liquidated.usd) == (5, 0.0)
+    assert (found.flows.closed.positions, found.flows.consumed.usd) == (5, 0.0)
 
 
 def test_a_cluster_that_the_price_went_through_is_consumed() -> None:
     found = fate_of_zone({}, Between(91.0, 101.0), mark_px=96.0)
     assert found.fate == "consumed"
-    assert found.flows.liquidated.usd == pytest.approx(5 * 50 * 96.0)
+    assert found.flows.consumed.usd == pytest.approx(5 * 50 * 96.0)
 
 
 def test_records_of_liquidations_go_before_the_price() -> None:
     """The price went through; but only one account is recorded as liquidated, the others had closed before."""
-    rows = pl.DataFrame([("0x0", "long", 50.0)], schema=LIQUIDATED, orient="row")
+    rows = pl.DataFrame([("0x0", "long", 50.0)], schema=CONSUMED, orient="row")
     found = fate_of_zone({}, Between(80.0, 101.0, rows))
     assert found.fate == "closed"
-    assert (found.flows.liquidated.positions, found.flows.closed.positions) == (1, 4)
+    assert (found.flows.consumed.positions, found.flows.closed.positions) == (1, 4)
+
+
+def test_who_had_closed_at_an_earlier_reading_is_not_consumed_by_a_later_price() -> None:
+    """Two close before the second reading, three are there still when the price comes."""
+    three = {who: held for who, held in ZONE.items() if who > 1}
+    readings = [snapshot({**book, **OTHERS}).levels for book in (ZONE, three, {})]
+    gone = consumed_between(readings, lambda at: ((99.0, 101.0), (91.0, 101.0))[at])
+    assert sorted(gone.filter(pl.col("consumed") > 0)["address"]) == ["0x2", "0x3", "0x4"]
+    found = fate_of_zone({}, Between(91.0, 101.0, gone))
+    assert (found.fate, found.flows.closed.positions) == ("consumed", 2)
 
 
 def test_accounts_that_added_collateral_take_their_cluster_with_them() -> None:

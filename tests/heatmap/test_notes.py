@@ -80,7 +80,7 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     },
     "other_margin_table": {"coin": "BTC", "table": 51, "positions": 2, "others": 1},
     "margin_tables": {"dex": "xyz", "at": ["2026-08-01T00:00Z"], "earlier": 2, "later": True},
-    "moved_by_accounts": {"by_records": False},
+    "moved_by_accounts": {"by_records": False, "readings": 24},
     "coverage_unknown": {"words": ("the latest of each second", "unknown")},
     "picture_read": {
         "form": "PNG",
