@@ -21,6 +21,9 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import SIDE
 from liqtruth.heatmap.notes import of_codes
+from liqtruth.indexer.frames import LIQUIDATIONS, conform
+from liqtruth.indexer.node.fills import KEY
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.maps import MARK, frame, map_of, sides
@@ -218,6 +221,21 @@ class TestStored:
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert all(len(line) <= 80 for line in text.splitlines())
         assert "…" not in text
+
+    def test_recorded_liquidations_decide_where_they_cover_the_time(self, market: Store) -> None:
+        plain = moved_stored(market, MovedPlan(COIN))
+        hours = round((plain.after_at - plain.before_at) / timedelta(hours=1))
+        times = [plain.before_at + timedelta(hours=n) for n in range(hours + 1)]
+        rows = conform(
+            pl.DataFrame({"ts": times, "address": "0xelse", "coin": "ETH", "side": "long", "size": 1.0}),
+            LIQUIDATIONS,
+        )
+        market.lake.merge_series("liquidations", VENUE, "ETH", rows, KEY, "a test")
+        found = moved_stored(market, MovedPlan(COIN))
+        [by] = of_codes(found.notes, {"moved_by_accounts"})
+        assert by.values["by_records"]
+        assert all(one.flows.consumed.usd == 0 for one in found.clusters), "nobody of this coin is recorded"
+        assert not of_codes(plain.notes, {"moved_by_accounts"})[0].values["by_records"]
 
     def test_a_model_is_followed_by_place(self, market: Store) -> None:
         found = moved_stored(market, MovedPlan(COIN, model="tiers", venue="hyperliquid"))

@@ -64,6 +64,18 @@ def test_what_is_not_known_is_no_group() -> None:
     assert all(answer.verdict.code == "claim_unknown" for answer in found)
 
 
+def test_a_group_without_zones_is_told_from_a_map_without_prices() -> None:
+    path, times, mark = walk(6, days=12)
+    zones = replace(
+        random_zones(6, times, mark, weekly=False), stacked=np.zeros((2, times.size, 3), dtype=np.bool_)
+    )
+    rows = {
+        (row.group, row.visits.horizon_h): row.visits.why
+        for row in score_groups(zones, path, Marks(np.full(times.size, np.nan)), tolerance_pct=TOLERANCE_PCT)
+    }
+    assert rows["stacked", 24] == "there is no such zone on a map that has prices for 24 h after it"
+
+
 def test_windows_count_where_they_have_a_zone_within_a_percent_of_price_at_the_same_moment() -> None:
     times = np.array([0, 1, 2])
     mark = np.full(3, 100.0)

@@ -147,8 +147,7 @@ def _of_group(
             claim.text, measured, None, None, None, note("claim_unknown", why=why.get(by, NOT_SPLIT))
         )
     found = rows[0].weighted
-    lacks = rows[0].why if rows[0].zones else f"no major zone is in the group: {name}"
-    return _answer(claim, measured, (found.visited, found.expected, found.difference), 100.0, lacks)
+    return _answer(claim, measured, (found.visited, found.expected, found.difference), 100.0, rows[0].why)
 
 
 def _of_moves(claim: Claim, found: MoveRow | None) -> Answer:

@@ -259,6 +259,8 @@ class Horizon:
     def _why(self, found: Compared, moments: int) -> str:
         length = in_days(self.horizon_h)
         if found.visited is None:
+            if self.moments.any():
+                return f"there is no such zone on a map that has prices for {length} after it"
             return f"no map has prices for {length} after it"
         if found.expected is None:
             return (
