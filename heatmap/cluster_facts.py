@@ -134,18 +134,19 @@ def is_stacked(cluster: Cluster, beside: Sequence[Cluster]) -> bool:
     )
 
 
+def is_shown(cluster: Cluster, others: Sequence[Cluster], tolerance_pct: float) -> bool:
+    """Whether any of the others is of the same side and has its peak within the tolerance of this one's, each by
+    distance from its own mark."""
+    return any(
+        one.side == cluster.side and abs(one.peak_pct - cluster.peak_pct) <= tolerance_pct for one in others
+    )
+
+
 def shown_in(
     cluster: Cluster, windows: Mapping[str, Sequence[Cluster]], tolerance_pct: float
 ) -> tuple[str, ...]:
-    """Names of the windows that have a cluster of the same side whose peak is within the tolerance of this one's."""
-    return tuple(
-        name
-        for name, others in windows.items()
-        if any(
-            one.side == cluster.side and abs(one.peak_pct - cluster.peak_pct) <= tolerance_pct
-            for one in others
-        )
-    )
+    """Names of the windows that show this cluster."""
+    return tuple(name for name, others in windows.items() if is_shown(cluster, others, tolerance_pct))
 
 
 def leverage_shares(heatmap: Heatmap, cluster: Cluster) -> tuple[LeverageShare, ...]:

@@ -1,7 +1,7 @@
 """Every cluster of the compared maps once, with what is known of it and which maps, venues and windows show it.
 
-A cluster stands in the first map that has it, the truth before the models; another map shows it where it has one that
-agrees with it, one to one (`assignment`), within the tolerance.
+A cluster stands in the first map that has it, the truth before the models; another map shows it where it has one of the
+same side whose peak is within the tolerance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.matching import covered_share, in_range
 from liqtruth.compare.modelled import WINDOWS_ASKED
 from liqtruth.estimator.model.maps import TOGETHER
@@ -23,6 +22,7 @@ from liqtruth.heatmap.cluster_facts import (
     Surroundings,
     atr_class,
     in_atr,
+    is_shown,
     is_stacked,
     leverage_shares,
     leverage_text,
@@ -97,16 +97,10 @@ def cluster_rows(
 ) -> tuple[ClusterRow, ...]:
     """The largest by share of their side first, at most `KEPT`; the first of `maps` is the truth."""
     found = [in_range(find_clusters(one), range_pct) for one in maps]
-    agreeing = [
-        {other: _agreed(mine, theirs, tolerance_pct, range_pct) for other, theirs in enumerate(found)}
-        for mine in found
-    ]
     rows = []
     for at, (heatmap, clusters) in enumerate(zip(maps, found, strict=True)):
         for cluster in clusters:
-            showing = [
-                other for other in range(len(maps)) if other == at or _key(cluster) in agreeing[at][other]
-            ]
+            showing = [one for one, theirs in enumerate(found) if is_shown(cluster, theirs, tolerance_pct)]
             if showing[0] == at:
                 others = (theirs for other, theirs in enumerate(found) if other != at)
                 luck = 1 + sum(_chance(cluster, theirs, tolerance_pct, range_pct) for theirs in others)
@@ -115,19 +109,20 @@ def cluster_rows(
     return tuple(sorted(rows, key=lambda row: -row.share_of_side)[:KEPT])
 
 
-def consensus_sentence(rows: Sequence[ClusterRow], maps: int) -> str:
-    """How many of the clusters all maps show, and how many a single venue alone; and how many maps show one on average,
-    beside what chance gives."""
+def consensus_sentence(rows: Sequence[ClusterRow], truth: str, maps: int) -> str:
+    """How many of the clusters all maps show, and how many a single venue alone; and how many of the other maps show
+    one of the map `truth` on average, beside what chance gives: of those of others only the rest is listed."""
     everywhere = sum(len(row.shown_by) == maps for row in rows)
     alone = sum(bool(row.alone) for row in rows)
     of_one = f", a single venue alone {alone}" if any(row.alone is not None for row in rows) else ""
-    shown, luck = (
-        sum(values) / max(len(rows), 1)
-        for values in ([len(row.shown_by) for row in rows], [row.by_chance for row in rows])
-    )
+    mine = [row for row in rows if row.map == truth]
+    if not mine:
+        return f"of {len(rows)} clusters all {maps} maps show {everywhere}{of_one}"
+    shown = sum(len(row.shown_by) - 1 for row in mine) / len(mine)
+    luck = sum(row.by_chance - 1 for row in mine) / len(mine)
     return (
-        f"of {len(rows)} clusters all {maps} maps show {everywhere}{of_one}; on average {shown:.1f} maps show one, "
-        f"{luck:.1f} if they lay anywhere"
+        f"of {len(rows)} clusters all {maps} maps show {everywhere}{of_one}; those of {truth} are shown by {shown:.1f} "
+        f"of {maps - 1} others on average, by {luck:.1f} if these lay anywhere"
     )
 
 
@@ -136,23 +131,11 @@ def venues_of_map(heatmap: Heatmap) -> tuple[str, ...]:
     return () if heatmap.venue == UNKNOWN_VENUE else tuple(heatmap.venue.split(TOGETHER))
 
 
-def _agreed(
-    mine: Sequence[Cluster], theirs: Sequence[Cluster], tolerance_pct: float, range_pct: float
-) -> set[tuple[str, float]]:
-    """Those of `mine` that have one of `theirs` within the tolerance, one to one."""
-    pairs = assign_clusters(mine, theirs, tolerance_pct, range_pct)
-    return {(pair.side, pair.truth.peak_px) for pair in pairs if pair.fate == "agreed" and pair.truth}
-
-
 def _chance(cluster: Cluster, others: Sequence[Cluster], tolerance_pct: float, range_pct: float) -> float:
     """Share of the cluster's side that lies within the tolerance of clusters of another map."""
     return covered_share(
         [one.peak_pct for one in others if one.side == cluster.side], tolerance_pct, range_pct
     )
-
-
-def _key(cluster: Cluster) -> tuple[str, float]:
-    return cluster.side, cluster.peak_px
 
 
 def _row(
@@ -198,7 +181,7 @@ def _venues(maps: Iterable[Heatmap]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for one in maps for name in venues_of_map(one)))
 
 
-def clusters_table(rows: Sequence[ClusterRow], maps: int) -> Table:
+def clusters_table(rows: Sequence[ClusterRow], truth: str, maps: int) -> Table:
     """The largest clusters from the mark outward, shorts above longs; fits 80 columns."""
     title = Text("\nClusters of all maps", style="bold")
     table = Table(
@@ -214,7 +197,10 @@ def clusters_table(rows: Sequence[ClusterRow], maps: int) -> Table:
             "-" if row.distance_atr is None else f"{row.distance_atr:.1f}", percent(row.share_of_side, 0),
             f"{len(row.shown_by)} of {maps} ({row.by_chance:.1f})", beside_text(row),
         )  # fmt: skip
-    table.caption, table.caption_justify = Text(consensus_sentence(rows, maps), style="dim italic"), "left"
+    table.caption, table.caption_justify = (
+        Text(consensus_sentence(rows, truth, maps), style="dim italic"),
+        "left",
+    )
     return table
 
 

@@ -49,7 +49,10 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
         parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
     parts += [_legend(divergence)]
     if divergence.clusters:
-        parts += [clusters_table(divergence.clusters, 1 + len(divergence.models)), *_markets(divergence)]
+        parts += [
+            clusters_table(divergence.clusters, divergence.truth.label, 1 + len(divergence.models)),
+            *_markets(divergence),
+        ]
     parts += [
         _clusters(result, divergence.tolerance_pct)
         for result in divergence.models

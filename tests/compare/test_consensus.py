@@ -58,7 +58,7 @@ def test_one_venue_alone_is_told_from_maps_of_several() -> None:
     assert rows[5].venues == ("hyperliquid", "binance")
     assert (rows[5].alone, rows[20].alone, rows[30].alone) == (False, True, True)
     assert rows[30].shown_by == ("binance tiers", "binance bell")
-    assert "a single venue alone 2" in consensus_sentence([*rows.values()], 3)
+    assert "a single venue alone 2" in consensus_sentence([*rows.values()], truth.label, 3)
     assert all(row.alone is None for row in rows_of(*twins)), "of one venue nothing is told"
 
 
@@ -74,14 +74,17 @@ def test_distances_are_in_the_market_of_the_map_and_windows_of_each_model_that_s
 
 
 def test_clusters_that_lie_anywhere_are_shown_by_as_many_maps_as_chance_gives() -> None:
-    """Maps of single clusters, drawn over the whole range without a look at each other."""
+    """Maps of three clusters, drawn over the whole range without a look at each other."""
     draw = np.random.default_rng(3)
     shown, luck = [], []
-    for places in draw.uniform(1.5, 48.5, (60, 4)):
-        maps = [map_of([("long", away, 1e6)], venue=f"v{n}", model="m") for n, away in enumerate(places)]
-        first = next(row for row in rows_of(*maps) if row.map == maps[0].label)
-        shown.append(len(first.shown_by) - 1)
-        luck.append(first.by_chance - 1)
+    for places in draw.uniform(1.5, 48.5, (60, 4, 3)):
+        maps = [
+            map_of([("long", away, 1e6) for away in three], venue=f"v{n}", model="m")
+            for n, three in enumerate(places)
+        ]
+        mine = [row for row in rows_of(*maps) if row.map == maps[0].label]
+        shown.append(sum(len(row.shown_by) - 1 for row in mine))
+        luck.append(sum(row.by_chance - 1 for row in mine))
     error = np.std(np.array(shown) - np.array(luck)) / np.sqrt(len(shown))
     assert abs(np.mean(shown) - np.mean(luck)) < 3 * error
 
@@ -97,7 +100,7 @@ def test_a_comparison_carries_them_and_states_what_is_empty_once() -> None:
     assert content["clusters"][0]["distance_atr"] is None
     assert [market["venue"] for market in content["markets"]] == ["hyperliquid", "binance"]
     console = Console(width=80, file=io.StringIO(), color_system=None, legacy_windows=False)
-    console.print(clusters_table(found.clusters, 2))
+    console.print(clusters_table(found.clusters, truth.label, 2))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert all(len(line) <= 80 for line in lines)
     assert "1 of 2 (1.0)" in "\n".join(lines)
