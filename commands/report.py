@@ -93,7 +93,7 @@ def report(
         days=days,
         mark_px=given.mark,
         shift=given.shift,
-        picture=picture.given,
+        picture=picture.given(given.maps or ()),
         models=tuple(dict.fromkeys(model or ())),
         at=at,
     )

@@ -13,7 +13,7 @@ from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison, compared
 from liqtruth.compare.divergence.session import Files, baseline_maps, make_map, venues_of
-from liqtruth.compare.imported.read import read_map
+from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -74,7 +74,8 @@ class CheckPlan:
     def _is_of(self, coin: str, path: str) -> bool:
         """Whether the file can be read as a map of the coin."""
         try:
-            return read_map(path, coin=coin, mark=self.mark_px, picture=self.picture).coin == coin
+            picture = picture_of(path, self.picture)
+            return read_map(path, coin=coin, mark=self.mark_px, picture=picture).coin == coin
         except LiqtruthError:
             return False
 
