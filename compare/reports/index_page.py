@@ -6,7 +6,7 @@ figures are subtracted only where both were measured in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -51,7 +51,7 @@ def write_index(folder: Path, now: datetime | None = None) -> Reports:
         TITLE,
         synthetic=any(one.content.synthetic for one in reports.past),
         age=None if latest is None else age_of(latest, now, lead="latest:"),
-        about=[f"{counted(len(reports.past), 'report')} of {', '.join(by_coin) or 'no coin'}"],
+        about=[_counts(reports, by_coin)],
         sections=[*_sections(by_coin, folder, now)],
         notes=[*_remarks(reports)],
         notes_heading="What is not here",
@@ -171,6 +171,11 @@ def _history(past: Sequence[Past], folder: Path) -> Table:
         *(f"{name}: W1, 5 / 10 %" for name in names),
     )
     return Table(heads, rows)
+
+
+def _counts(reports: Reports, coins: Iterable[str]) -> str:
+    unread = f"; {counted(len(reports.broken), 'file')} could not be read" if reports.broken else ""
+    return f"{counted(len(reports.past), 'report')} of {', '.join(coins) or 'no coin'}{unread}"
 
 
 def _remarks(reports: Reports) -> Iterator[str]:

@@ -248,6 +248,7 @@ class TestFolder:
         assert [one.content.as_of for one in reports.past] == [NOON, NOON + timedelta(days=1)]
         (broken,) = reports.broken
         assert broken.startswith("BTC/2026-08-22T120000Z.json: must be the JSON of a report")
+        assert "2 reports of BTC; 1 file could not be read" in page
         assert "Not read: BTC/2026-08-22T120000Z.json" in page
         assert 'href="BTC/2026-08-20T120000Z.json"' in page
         assert ".html" not in page.split("<body>")[1]  # a page that is not there has no link
