@@ -103,11 +103,11 @@ def report(
         for line in write_index(folder).broken:
             say(f"left out of the index: {line}", err=True)
         say(f"wrote {folder / INDEX}", err=True)
+    for coin, why in run.failed if run.made else run.failed[1:]:
+        say(f"{coin} has no report: {why}", err=True)
     if not run.made:
         raise run.failed[0][1]
-    for coin, why in run.failed:
-        say(f"{coin} has no report: {why}", err=True)
-    lines = [one.describe() for one in run.held(fail_if or (), datetime.now(UTC))]
+    lines = [one.describe() for one in run.held(tuple(dict.fromkeys(fail_if or ())), datetime.now(UTC))]
     for line in lines[1:]:
         say(line, err=True)
     if lines:

@@ -12,6 +12,7 @@ from liqtruth.commands.grammar import App
 from liqtruth.commands.output import progress
 from liqtruth.commands.terminal import say
 
+HOST: Final = "127.0.0.1"
 STEP_S: Final = 3.0
 """Between lines of progress where no bar can be drawn."""
 
@@ -47,9 +48,11 @@ def sandbox_serve(
 ) -> None:
     """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
     from liqtruth.sandbox import truth
+    from liqtruth.sandbox.http.connections import check_free
     from liqtruth.sandbox.server import serve_forever
 
     listed = tuple(name.strip() for name in venues.split(",") if name.strip())
+    check_free(HOST, port)
     market = simulated(
         begins=f"a synthetic exchange of {accounts:,} accounts and {days} days, which trade before it is served",
         seed=seed,
@@ -61,7 +64,7 @@ def sandbox_serve(
     if addresses is not None:
         addresses.write_text("\n".join(truth.addresses(market)) + "\n")
     speed = live_speed if live_hours else None
-    serve_forever(market, "127.0.0.1", port, weight_per_minute or None, on_ready=announce, live_speed=speed)
+    serve_forever(market, HOST, port, weight_per_minute or None, on_ready=announce, live_speed=speed)
 
 
 def simulated(past_days: Sequence[int] = (), begins: str = "", **spec: Any) -> Any:

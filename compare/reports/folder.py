@@ -79,6 +79,8 @@ def read_reports(folder: Path) -> Reports:
             place = Place(coin / stem)
             try:
                 past.append(Past(place, _read(place.file(".json"), folder)))
+            except FileNotFoundError:  # removed since it was listed
+                continue
             except LiqtruthError as error:
                 broken.append(str(error))
     return Reports(tuple(past), tuple(broken), older)
@@ -117,5 +119,7 @@ def _read(file: Path, folder: Path) -> Content:
         if file.stat().st_size > MOST_BYTES:
             raise LiqtruthError(f"{shown}: must be at most {MOST_BYTES // 2**20} MB to be a report")
         return read_content(file.read_bytes(), shown)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise LiqtruthError(f"{shown}: cannot be read: {error.strerror}") from error

@@ -162,9 +162,12 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     assert answer.stdout.startswith("BTC: ")
     names = ["BTC.csv", "BTC.html", "BTC.json", "reports.html"]
     assert sorted(f"{one.parent.name}{one.suffix}" for one in reports.rglob("*.*")) == names
-    failed = run(*line, "--fail-if", "w1 > 1000", "--fail-if", "coverage < 99", code=1).stderr
-    assert "BTC, binance tiers: w1 is not known (too few positions to judge by)" in failed
+    models = ("--model", "binance:bell", "--model", "okx:tiers", "--keep", "1")
+    failed = run(*line, *models, "--fail-if", "w1 > 1000", "--fail-if", "coverage < 99", code=1).stderr
+    assert "BTC, binance bell: w1 is not known (too few positions to judge by)" in failed
+    assert "BTC, okx:tiers: w1 is not known (it could not be compared)" in failed
     assert "BTC: coverage is" in failed
+    assert len([*reports.rglob("*.*")]) == 4
     run("report", "BTCC", "-o", str(tmp_path / "none"), code=2)
     assert not (tmp_path / "none").exists()
     run("check", "BTC", "--offline", "--venue", "none", code=1)
