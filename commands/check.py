@@ -102,7 +102,7 @@ def check(
         addresses=addresses or (),
         mark_px=given.mark,
         shift=given.shift,
-        picture=picture.given,
+        picture=picture.given(given.maps or ()),
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency

@@ -40,7 +40,7 @@ def compare(
     """
     from liqtruth.compare.divergence.session import Files, compare_stored
 
-    files = Files(given.maps or (), given.mark, given.shift, picture.given)
+    files = Files(given.maps or (), given.mark, given.shift, picture.given(given.maps or ()))
     with opened_store() as store:
         result = compare_stored(
             store,

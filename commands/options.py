@@ -1,6 +1,6 @@
 """Options that several commands share, and the store that they open."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -166,12 +166,16 @@ class PictureOptions(Options):
         ),
     ] = None
 
-    @property
-    def given(self) -> "PictureGiven | None":
-        """Null where no map is a picture."""
+    def given(self, maps: Sequence[str]) -> "PictureGiven | None":
+        """Null where nothing is stated; refused where none of the files is a picture."""
         from liqtruth.compare.imported.pictures.picture import picture_given
+        from liqtruth.compare.imported.read import check_picture
 
-        return picture_given(self.price or (), self.palette, self.column, self.bar) if self._any else None
+        if not self._any:
+            return None
+        found = picture_given(self.price or (), self.palette, self.column, self.bar)
+        check_picture(maps, found)
+        return found
 
     @property
     def _any(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from liqtruth.commands.targets import STDOUT, Outputs
 from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, text_console
+from liqtruth.heatmap.writing import harmless
 
 if TYPE_CHECKING:
     import polars as pl
@@ -159,24 +160,6 @@ def export_moved(moved: Any, out: Outputs, view: Callable[[Any], Any]) -> None:
     )
     if not out.to_stdout:
         print_view(view(moved))
-
-
-def harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """For a spreadsheet: text cells that it would take for a formula begin with an apostrophe."""
-    import polars as pl
-
-    return frame.with_columns(
-        pl.when(_is_formula(pl.col(name))).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
-        for name, kind in frame.schema.items()
-        if kind == pl.String
-    )
-
-
-def _is_formula(text: "pl.Expr") -> "pl.Expr":
-    import polars as pl
-
-    number = text.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
-    return text.str.contains(r"^\s*[=+\-@]") & ~number
 
 
 def export_series(series: Any, out: Outputs) -> None:

@@ -73,13 +73,14 @@ def map_import(
     from liqtruth.heatmap.files import is_own, read_map
 
     path, part = parted(file)
+    shown = picture.given([file])
     if is_own(path) and not (listed or series or leverage_model):
         return export_made(read_map(path), out, clusters)
     if leverage_model is not None:
         write_model(read_leverage_model(path).to_json(), leverage_model)
     maps = open_maps(
         path,
-        given_of(given.coin, given.venue, given.mark, given.as_of, given.columns, picture.given),
+        given_of(given.coin, given.venue, given.mark, given.as_of, given.columns, shown),
         width_bps,
     )
     if listed:

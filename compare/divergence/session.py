@@ -8,7 +8,7 @@ from typing import Final
 from liqtruth.compare.divergence.comparison import Comparison, compared
 from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.imported.overlap import shift
-from liqtruth.compare.imported.read import names_file, read_map
+from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
 from liqtruth.compare.observed.surroundings import surroundings_of
@@ -42,7 +42,10 @@ class Files:
     def read(self, coin: str) -> list[Heatmap]:
         """As the files have them, each once, however often it is named; raises what `read_map` does."""
         paths = dict.fromkeys(self.paths)
-        return [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in paths]
+        return [
+            read_map(path, coin=coin, mark=self.mark_px, picture=picture_of(path, self.picture))
+            for path in paths
+        ]
 
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
         """As they are compared with this truth."""

@@ -165,11 +165,11 @@ class CohortModel:
             only |= {"since": (utc_text(since),)} if since else {}
             whole = replace(self._drawn(matrix), only=only)
             wanted = wanted_bands(self.shares_, leverage, None)
-            return whole.filter(**wanted) if wanted else whole
+            return whole.part(wanted) if wanted else whole
         drawn = self._drawn(self.response_matrix_)
         wanted = wanted_bands(self.shares_, leverage, age)
         if wanted:
-            return drawn.filter(**wanted)
+            return drawn.part(wanted)
         return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
 
     def _drawn(self, matrix: ResponseMatrix) -> Heatmap:
