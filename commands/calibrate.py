@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import Coins, Samples, Seed, opened_store
+from liqtruth.commands.options import At, Coins, Samples, Seed, opened_store
 from liqtruth.commands.output import progress, say_lines, tell, tell_rows
 from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view, say
@@ -102,6 +102,46 @@ def _print(result: Any) -> None:
 
     print_view(shown_table(result), TABLE_WIDTH)
     say_lines(shown_lines(result))
+
+
+@calibrate_app.command("census")
+def calibrate_census(
+    coins: Coins,
+    out: PageOut,
+    at: At = None,
+    save: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Also write it as a leverage model: `map model --weights NAME`."),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Count which effective leverages stand, straight from stored positions and without any model.
+
+    From entry and from the mark to liquidation, by side, size, the coin's maximum and margin mode, with intervals,
+    beside what maps assume.
+    """
+    from liqtruth.compare.census.as_model import census_model, save_census
+    from liqtruth.compare.census.census import census_of, counted_coin
+    from liqtruth.compare.census.shown import write_page
+
+    with opened_store() as store:
+        counted = [counted_coin(store, coin, at) for coin in dict.fromkeys(coins)]
+        data_dir = store.settings.data_dir
+    census = census_of(counted, seed)
+    tell(census, out, lambda: _print_census(census), write_page)
+    if save is not None:
+        path = save_census(data_dir, census_model(census, [one.rows for one in counted], save))
+        say(f"wrote {path}", err=True)
+
+
+def _print_census(census: Any) -> None:
+    from liqtruth.compare.census.shown import census_lines, census_table, groups_table
+
+    print_view(census_table(census), TABLE_WIDTH)
+    groups = groups_table(census)
+    if groups is not None:
+        print_view(groups, TABLE_WIDTH)
+    say_lines(census_lines(census))
 
 
 @calibrate_app.command("diff")

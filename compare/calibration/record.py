@@ -136,7 +136,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     def describe(self) -> tuple[str, ...]:
         parts = [self.note, *(("in use",) if self.in_use else ())]
-        if self.kind != "prior":
+        if self.kind not in ("prior", "census"):
             parts.append(f"record of its {self.record}" if self.record else "no record of how it was made")
         if self.passes is False:
             parts.append("fails the gate of a fit")
