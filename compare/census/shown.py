@@ -163,9 +163,7 @@ def _sections(census: Census) -> Iterator[page.Section]:
         "95 % intervals; diamonds: what maps assume.",
         figures={f"{side}-bands": (f"{side.capitalize()}s", bands_figure(census, side)) for side in SIDES},
     )
-    yield page.Section(
-        "All positions", table=_page_table([row for row in census.rows if row.grouping == ALL])
-    )
+    yield page.Section("All positions", table=_page_table(_rows_of(census, ALL)))
     for grouping in GROUPINGS:
         rows = [row for row in _rows_of(census, grouping) if row.layer == "capped"]
         if rows:
