@@ -1,15 +1,18 @@
 """`liqtruth calibrate`: fit the leverage model on exact positions, and look at what was fitted."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import At, Coins, Samples, Seed, opened_store
+from liqtruth.commands.options import At, Coins, SampleOptions, Samples, Seed, opened_store
 from liqtruth.commands.output import progress, say_lines, tell, tell_rows
 from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view, say
+
+if TYPE_CHECKING:
+    from liqtruth.storage.store import Store
 
 TABLE_WIDTH = 110
 """Columns that the table of a distribution needs."""
@@ -23,6 +26,13 @@ def calibrate_fit(
     samples: Samples,
     out: PageOut,
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
+    truth: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit on this exact map or table of banded sums instead of stored positions; may be repeated.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Fit leverage on exact positions and Hyperliquid's own public aggregates of the same moments.
@@ -34,11 +44,27 @@ def calibrate_fit(
     from liqtruth.compare.calibration.shown import shown
 
     with opened_store() as store:
-        fitted, path = fit_and_save(store.settings.data_dir, samples.gathered(store, coins), name, seed)
+        fitted, path = fitted_on(store, coins, samples, truth or [], name, seed)
     _tell(shown(fitted.model, fitted.record), out)
     say(f"wrote {path}", err=True)
     if not fitted.record.passes:
         raise FitFailsItsGate(name, fitted.record)
+
+
+def fitted_on(
+    store: "Store", coins: list[str], samples: SampleOptions, truth: list[Path], name: str, seed: int
+) -> tuple[Any, Path]:
+    """The fit on stored positions, on maps, or on banded sums, and where it was written."""
+    from liqtruth.compare.calibration.record import fit_to_save, save
+    from liqtruth.compare.truths.given import banded, fit_to_bands, gathered_maps
+
+    data_dir, wanted = store.settings.data_dir, samples.wanted
+    if not truth:
+        return fit_and_save(data_dir, samples.gathered(store, coins), name, seed)
+    if banded(truth):
+        fitted = fit_to_save(data_dir, fit_to_bands(store, truth, coins, name, seed=seed, **wanted))
+        return fitted, save(data_dir, fitted)
+    return fit_and_save(data_dir, gathered_maps(store, truth, coins, **wanted), name, seed)
 
 
 def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: int = 0) -> tuple[Any, Path]:

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import percent, usd
+from liqtruth.heatmap.text import counted, percent, usd
 
 Values = Mapping[str, Any]
 
@@ -249,6 +249,22 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "window_judged_before": (
         "days of the final window were judged before, as {split} of the validation {validation!r} of {made}: they are "
         "not new"
+    ),
+    "effective_of_bins": (
+        "the truth is {maps:counted:map} without single positions: each bin counts as one, so that effective positions "
+        "are too many where a map was smoothed, and the gate of a fit is not passed by them"
+    ),
+    "banded_truth": lambda values: (
+        f"the truth is {counted(values['samples'], 'sample')} of banded sums (bands end at "
+        f"{', '.join(f'{at:g}' for at in values['ends'])} %): they tell level and shares, not shape, and large "
+        "positions are not cut"
+    ),
+    "effective_unknown": (
+        "the effective sample size of the sums is not known, so that the gate of a fit is not passed"
+    ),
+    "banded_curves": (
+        "cumulative sums of blocks of coin and day left out: mean |ln ratio| {fitted:.2f}, equal-weight tiers "
+        "{rival:.2f}"
     ),
     # a census of leverage
     "census_stands": (
