@@ -137,7 +137,7 @@ def calibrate_census(
     at: At = None,
     save: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Also write it as a leverage model: `map model --weights NAME`."),
+        typer.Option(metavar="NAME", help="Also write it as a leverage model: `map model --model NAME`."),
     ] = None,
     seed: Seed = 0,
 ) -> None:

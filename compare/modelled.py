@@ -17,7 +17,7 @@ from liqtruth.estimator.model.baselines import (
     climatology,
     persistence,
 )
-from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
+from liqtruth.estimator.model.leverage_model import DEFAULT, known_models, leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -54,11 +54,15 @@ def modelled_map(
     store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
 ) -> Heatmap:
     """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
+    The name of a leverage model stands for `vintages` with it.
 
     Raises `BadInput` for `persistence` of another venue than Hyperliquid, `NothingStored` without an exact map that is
     old enough. A model that has done worse than its baselines on realised liquidations has a note of it in `quality`.
     """
     model, weights = FORMER_NAMES.get(model, model), options.get("weights")
+    if weights is None and _names_weights(store, model):
+        model, weights = VINTAGES, model
+        options["weights"] = weights
     if model in ALONE:
         drawn = model_map(store, coin, venue, model, window, **options)
     elif model not in EXACT_BASED:
@@ -76,6 +80,11 @@ def modelled_map(
         quality=(*drawn.quality, *against),
         training=_training(store.settings.data_dir, drawn.venue.split(TOGETHER), model, weights),
     )
+
+
+def _names_weights(store: Store, model: str) -> bool:
+    """Whether it is a leverage model, and no model of maps."""
+    return model not in (*ALONE, *EXACT_BASED) and model in known_models(store.settings.data_dir)
 
 
 def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | None) -> Training | None:

@@ -18,6 +18,8 @@ from liqtruth.compare.census.as_model import census_model, node_shares
 from liqtruth.compare.census.census import census_of, counted_coin
 from liqtruth.compare.census.figures import CELLS, FEWEST, LAYERS, CensusRow, cell_of, census_figures
 from liqtruth.compare.census.leverages import CENSUS_ROWS, effective_leverage
+from liqtruth.compare.modelled import modelled_map
+from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_price
 from liqtruth.estimator.model.leverage import band_of
 from liqtruth.estimator.model.leverage_model import leverage_model_named
@@ -178,6 +180,14 @@ class TestOnAnExchange:
             drawn = leverage_model_named("counted", exchange.store.settings.data_dir)
             assert (drawn.kind, drawn.provenance.synthetic) == ("census", True)
             assert "turnover class they are in is not seen" in drawn.note
+            by_name, by_weights = (
+                modelled_map(exchange.store, "BTC", "binance", "counted", "3d"),
+                modelled_map(exchange.store, "BTC", "binance", "vintages", "3d", weights="counted"),
+            )
+            assert (by_name.long_usd == by_weights.long_usd).all()
+            assert by_name.long_usd.any()
+            with pytest.raises(UnknownChoice):
+                modelled_map(exchange.store, "BTC", "binance", "uncounted", "3d")
         finally:
             model.unlink()
         assert "SYNTHETIC MARKET" in page.read_text()
