@@ -3,7 +3,7 @@
 When that was is stated by `compare.observed.coverage`. Half-open windows (from, until].
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Self
 
@@ -58,7 +58,7 @@ class Liquidations(TwoSided[Side]):
     short: Side
     spans_ms: IntArray
     synthetic: bool
-    by_days: bool = False
+    by_days: bool = field(default=False, kw_only=True)
 
     def observed(self, from_ms: IntArray, until_ms: IntArray) -> NDArray[np.bool_]:
         """Whether each window was observed for at least `LEAST_OBSERVED` of it."""
@@ -86,8 +86,8 @@ class Liquidations(TwoSided[Side]):
 class Realised(Liquidations):
     """Liquidations to score by; `coverage`, the share of all that is reported, is null where unknown."""
 
-    coverage: float | None = None
-    notes: Notes = ()
+    coverage: float | None
+    notes: Notes
 
 
 def _within_bars(side: Side, path: MarkPath) -> Side:
@@ -111,7 +111,7 @@ def load_liquidations(
     spans = clipped(spans_observed(store, venue.name, coin), start, end)
     long, short = _sides(store, venue, coin, start, end)
     by_days = not _listening(store, venue, coin).height and venue.name != VENUE
-    return Liquidations(coin, long, short, spans, _is_synthetic(store, venue, coin), by_days)
+    return Liquidations(coin, long, short, spans, _is_synthetic(store, venue, coin), by_days=by_days)
 
 
 def _listening(store: Store, venue: Venue, coin: str, end: datetime | None = None) -> pl.DataFrame:
@@ -148,9 +148,9 @@ def load_realised(
         short,
         spans,
         _is_synthetic(store, venue, coin),
-        listening.is_empty() and not on_chain,
         share,
         (known_by, *span_notes(events, listening, spans, on_chain)),
+        by_days=listening.is_empty() and not on_chain,
     )
 
 
