@@ -80,13 +80,23 @@ def census_figures(rows: pl.DataFrame, seed: int = 0, draws: int = DRAWS) -> tup
     """Figures of `CENSUS_ROWS`, all together first, then by each of `GROUPINGS` that has more than one group."""
     account = rows["account"].rank("dense").cast(pl.Int64).to_numpy() - 1
     measured = [anchor for anchor in ANCHORS if rows[anchor].is_not_null().any()]
-    found: list[CensusRow] = []
-    for grouping in (ALL, *(name for name in GROUPINGS if rows[name].n_unique() > 1)):
-        names, group = _groups(rows, grouping)
-        for anchor, layer in product(measured, LAYERS):
-            table = _Table.of(rows, account, (names, group), anchor, layer)
-            found += table.figures(grouping, seed, draws)
-    return tuple(found)
+    groupings = (ALL, *(name for name in GROUPINGS if rows[name].n_unique() > 1))
+    tables = [
+        _Table.of(rows, account, grouping, anchor, layer)
+        for grouping, anchor, layer in product(groupings, measured, LAYERS)
+    ]
+    drawn = _drawn([table.sums for table in tables], seed, draws)
+    return tuple(row for table, sums in zip(tables, drawn, strict=True) for row in table.figures(sums))
+
+
+def _drawn(tables: Sequence["csr_array"], seed: int, draws: int) -> list[FloatArray]:
+    """Sums of all accounts once, then of accounts drawn again, (1 + draws, sums) per table; some draws at a time."""
+    parts: list[list[FloatArray]] = [[np.asarray(table.sum(axis=1), np.float64)[None, :]] for table in tables]
+    for start in range(0, draws, AT_ONCE):
+        times = times_drawn(tables[0].shape[1], seed + start, min(AT_ONCE, draws - start))
+        for part, table in zip(parts, tables, strict=True):
+            part.append((table @ times.T).T)
+    return [np.concatenate(part) for part in parts]
 
 
 def cell_of(leverage: FloatArray) -> IntArray:
@@ -100,6 +110,7 @@ class _Table:
     """Positions of one layer, measured from one anchor: `place` of each is its group's number times two, plus its
     side's; `sums` (groups x sides x `SUMS`, accounts) in USD."""
 
+    grouping: str
     names: Sequence[str]
     anchor: str
     layer: str
@@ -114,19 +125,20 @@ class _Table:
         cls,
         rows: pl.DataFrame,
         account: IntArray,
-        groups: tuple[Sequence[str], IntArray],
+        grouping: str,
         anchor: str,
         layer: str,
     ) -> "_Table":
         from scipy.sparse import coo_array
 
-        names, group = groups
+        names, group = _groups(rows, grouping)
         place = 2 * group + (rows["side"] == SIDES[1]).cast(pl.Int64).to_numpy()
         position, part = _parts(rows, anchor)
         at = (place[position] * SUMS + part, account[position])
         shape = (2 * len(names) * SUMS, int(account.max()) + 1)
         sums = coo_array((rows[layer].to_numpy()[position], at), shape=shape).tocsr()
         return cls(
+            grouping,
             names,
             anchor,
             layer,
@@ -137,17 +149,11 @@ class _Table:
             sums,
         )
 
-    def figures(self, grouping: str, seed: int, draws: int) -> Iterator[CensusRow]:
-        drawn = np.concatenate([self.sums.sum(axis=1)[None, :], *self._drawn(seed, draws)])
-        drawn = drawn.reshape(len(drawn), -1, SUMS)
+    def figures(self, drawn: FloatArray) -> Iterator[CensusRow]:
+        """By sums of all accounts (the first row) and of accounts drawn again, (draws, groups x sides x `SUMS`)."""
+        by_group = drawn.reshape(len(drawn), -1, SUMS)
         for place, (group, side) in enumerate(product(self.names, SIDES)):
-            yield self._row((grouping, group, side), place, drawn[:, place])
-
-    def _drawn(self, seed: int, draws: int) -> Iterator[FloatArray]:
-        """Sums of accounts drawn again, (draws, groups x sides x `SUMS`), some draws at a time."""
-        for start in range(0, draws, AT_ONCE):
-            count = min(AT_ONCE, draws - start)
-            yield (self.sums @ times_drawn(self.sums.shape[1], seed + start, count).T).T
+            yield self._row((self.grouping, group, side), place, by_group[:, place])
 
     def _row(self, group: tuple[str, str, str], place: int, drawn: FloatArray) -> CensusRow:
         chosen = self.place == place
