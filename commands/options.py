@@ -284,11 +284,17 @@ class SampleOptions(Options):
         ),
     ] = None
 
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What a sample must have at least, and whose series are read."""
+        from liqtruth.compare.calibration.samples import Limits
+
+        return {"limits": Limits(least_coverage=self.least_coverage), "aggregates": self.aggregates}
+
     def gathered(self, store: "Store", coins: list[str]) -> Any:
         """Every sample that the lake gives, under a progress bar."""
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
-        from liqtruth.compare.calibration.samples import Limits
         from liqtruth.compare.workers import Workers
         from liqtruth.estimator.model.leverage_model import leverage_model_named
 
@@ -300,8 +306,7 @@ class SampleOptions(Options):
                 start=self.start,
                 end=self.end,
                 step=self.step,
-                limits=Limits(least_coverage=self.least_coverage),
-                aggregates=self.aggregates,
+                **self.wanted,
                 workers=Workers(self.workers, self.cluster),
                 on_progress=advance,
             )

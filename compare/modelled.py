@@ -18,7 +18,7 @@ from liqtruth.estimator.model.baselines import (
     climatology,
     persistence,
 )
-from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
+from liqtruth.estimator.model.leverage_model import DEFAULT, known_models, leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -59,11 +59,15 @@ def modelled_map(
     store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
 ) -> Heatmap:
     """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
+    The name of a leverage model stands for `vintages` with it.
 
     Raises `BadInput` for `persistence` of another venue than Hyperliquid, `NothingStored` without an exact map that is
     old enough. A model that has done worse than its baselines on realised liquidations has a note of it in `quality`.
     """
     model, weights = FORMER_NAMES.get(model, model), options.get("weights")
+    if weights is None and _names_weights(store, model):
+        model, weights = VINTAGES, model
+        options["weights"] = weights
     if model in ALONE:
         drawn = model_map(store, coin, venue, model, window, **options)
     elif model not in EXACT_BASED:
@@ -108,6 +112,11 @@ def map_facts(
     others = [venue for venue, coin in store.lake.series_coins("candles") if coin == heatmap.coin]
     around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of, others)
     return cluster_facts(heatmap, find_clusters(heatmap), around, windows)
+
+
+def _names_weights(store: Store, model: str) -> bool:
+    """Whether it is a leverage model, and no model of maps."""
+    return model not in (*ALONE, *EXACT_BASED) and model in known_models(store.settings.data_dir)
 
 
 def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | None) -> Training | None:

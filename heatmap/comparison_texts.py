@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.text import counted, percent, usd
 
 Values = Mapping[str, Any]
 
@@ -25,6 +25,13 @@ def _truth_covers(values: Values) -> str:
 
 def _open_interest(values: Values) -> str:
     return f"{percent(values['long'])} of long and {percent(values['short'])} of short open interest"
+
+
+def _census_incomplete(values: Values) -> str:
+    whose = ": large accounts, and no census of the others" if values["large"] else ""
+    return (
+        f"{_open_interest(values)} was read, half of its positions above {usd(values['middle_usd'])}{whose}"
+    )
 
 
 def _nothing_near(values: Values) -> str:
@@ -272,6 +279,49 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "window_judged_before": (
         "days of the final window were judged before, as {split} of the validation {validation!r} of {made}: they are "
         "not new"
+    ),
+    "effective_of_bins": (
+        "the truth is {maps:counted:map} without single positions: each bin counts as one, so that effective positions "
+        "are too many where a map was smoothed, and the gate of a fit is not passed by them"
+    ),
+    "banded_truth": lambda values: (
+        f"the truth is {counted(values['samples'], 'sample')} of banded sums (bands end at "
+        f"{', '.join(f'{at:g}' for at in values['ends'])} %): they tell level and shares, not shape, and large "
+        "positions are not cut"
+    ),
+    "effective_unknown": (
+        "the effective sample size of the sums is not known, so that the gate of a fit is not passed"
+    ),
+    "banded_curves": (
+        "cumulative sums of blocks of coin and day left out: mean |ln ratio| {fitted:.2f}, equal-weight tiers "
+        "{rival:.2f}"
+    ),
+    # a census of leverage
+    "census_stands": (
+        "of what stands, not of what was opened: high leverages are liquidated first and are rarer here; a cross "
+        "position's distance rests on all collateral of its account"
+    ),
+    "census_of_several": "coins are counted together by notional: the largest weigh most",
+    "census_incomplete": _census_incomplete,
+    "census_coverage_unknown": (
+        "open interest is unknown, and so is the share of it that was read; half of the positions are above "
+        "{middle_usd:usd}"
+    ),
+    "census_few": (
+        "rests on {effective:.0f} effective accounts on one side; below {enough:.0f} a shape says little about "
+        "other accounts"
+    ),
+    "census_no_entries": "no entry prices were read: leverage is measured from the mark alone",
+    "census_all_priced": (
+        "all {positions:counted:position} have a liquidation price: a source that leaves the others out looks the same"
+    ),
+    "census_maintenance": lambda values: (
+        f"no margin table is stored (`--meta` of `index import`): maintenance is half of the initial margin at "
+        f"{values['highest']:g}x{'' if values['known'] else ', which is assumed'}"
+    ),
+    "census_as_model": (
+        "leverages that stand, measured from {anchor} to liquidation, each position with at most {cut:.1%} of open "
+        "interest; which turnover class they are in is not seen and taken from {prior}"
     ),
     # whether a claim holds
     "claim_holds": "holds",

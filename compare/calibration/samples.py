@@ -106,7 +106,8 @@ class Recent:
 @dataclass(frozen=True, eq=False)
 class Sample(TwoSided[SideSample]):
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
-    classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
+    classes that opened before the series begin, `daily_volatility` that of the series' log returns, `oi_step_s` the
+    usual time between values of open interest (zero: unknown)."""
 
     coin: str
     as_of: datetime
@@ -120,6 +121,7 @@ class Sample(TwoSided[SideSample]):
     recent: Recent
     long: SideSample
     short: SideSample
+    oi_step_s: float = 0.0
 
     @property
     def day(self) -> int:
@@ -179,6 +181,7 @@ def sample_of(
         recent=Recent.of(series),
         long=long,
         short=short,
+        oi_step_s=series.oi_step_s,
     )
 
 

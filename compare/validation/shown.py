@@ -24,6 +24,7 @@ from liqtruth.compare.validation.verdicts import (
     proves_little,
     recall_line,
     rival_line,
+    rival_name,
     setting_lines,
     skill_line,
     span,
@@ -72,7 +73,7 @@ def split_rows(split: SplitFindings) -> Iterator[tuple[str, ...]]:
         for score in scores:
             gain = score.gain(name)
             cells += [number(score.means[name]), "" if gain is None else span(gain)]
-        yield name, *cells
+        yield rival_name(split, name), *cells
     floors = [cell for score in scores for cell in (number(score.floor), "")]
     yield NOISE_FLOOR, *floors
 
@@ -144,7 +145,7 @@ def _doubtful(split: SplitFindings, layer: str) -> Iterator[str]:
         gain for gain in split.main(layer).gains if gain.low is None or gain.low <= 0 <= (gain.high or 0.0)
     ]
     if gains:
-        doubtful = [f"{gain.rival}, {span(gain)}" for gain in gains]
+        doubtful = [f"{rival_name(split, gain.rival)}, {span(gain)}" for gain in gains]
         yield f"{split.name}, {layer}: not shown to be nearer than {'; '.join(doubtful)}"
 
 

@@ -134,7 +134,7 @@ class LeverageModel(
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
     name: str
-    kind: Literal["prior", "fitted", "transferred"]
+    kind: Literal["prior", "census", "fitted", "transferred"]
     provenance: Provenance
     rates: tuple[float, ...]
     leverage: tuple[float, ...]

@@ -148,10 +148,12 @@ class TestPairs:
     def test_nothing_left_is_one_line_with_figures_and_remedy(
         self, store: Store, market: MarketSeries
     ) -> None:
+        """The cause is that of the moments that were read, however few they are."""
         stored_series(store, market)
-        stored_reading(store, market, 200, coverage=0.3)
+        for bar in (200, 300):
+            stored_reading(store, market, bar, coverage=0.3)
         with pytest.raises(
-            MissingData, match=r"no pair of SOL is left of 1 moments; SOL 1 times: 30% .*feed watch hyper"
+            MissingData, match=r"no pair of SOL is left of 17 moments; SOL 2 times: 30% .*feed watch hyper"
         ):
             gathered(store)
 

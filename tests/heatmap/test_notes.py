@@ -41,6 +41,9 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_moved": {"value": -2.5, "off_pct": 4.0, "then_pct": 1.0},
     "truth_covers": {"label": "hyperliquid exact", "long": 0.5, "short": 0.25, "positions": 1590},
+    "banded_truth": {"samples": 4, "ends": (2.0, 5.0)},
+    "census_incomplete": {"long": 0.5, "short": 0.25, "middle_usd": 2e6, "large": True},
+    "census_maintenance": {"known": False, "highest": 50.0},
     "nothing_near": {
         "label": "hyperliquid exact",
         "near_pct": 10.0,
