@@ -37,6 +37,8 @@ IN_WORDS: Final[Mapping[Coordinate, str]] = {
     "leverage": "coins share the leverages as they stand",
     "of-maximum": "coins share leverage as a part of their highest, here as on a market of 40x",
     "of-volatility": "coins share leverage times volatility, here as on a market of 3 % a day",
+    "mixed": "a part of leverage is the same on all coins, a part goes by their highest (here as on a market of 40x), "
+    "a part keeps its distance from the mark",
 }
 
 
@@ -224,7 +226,7 @@ class LeverageFit:
             fit.prior_scale,
             fit.at_most_one,
             implied_leverage(pairs, fitted, side, self.prior, spread),
-            entry_check(pairs, side, self.model_.shares(side), self.prior.rates),
+            entry_check(pairs, side, self.model_.class_shares(side), self.prior.rates),
         )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
-from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -32,6 +32,9 @@ RIDGE: Final = 0.03
 VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
+MAINTENANCE: Final = 2.0
+"""Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
+liquidation as twice that leverage would be."""
 SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
 AT_ONCE: Final = 128
@@ -119,16 +122,24 @@ class SideFit:
 def separable(
     pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
 ) -> BoolArray:
-    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some
-    pair, with mass within reach."""
+    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some pair, with mass
+    within reach. What follows the mark is bounded by maintenance alone: by `MAINTENANCE` times the highest."""
     nodes = np.array(model.leverage)
     within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)
     for pair in pairs:
-        own = nodes_on(model, coordinate, pair.highest_leverage, pair.daily_volatility)
-        within |= (own >= LEAST_LEVERAGE) & (own <= pair.highest_leverage)
+        for name, times in reaching(coordinate):
+            own = nodes_on(model, name, pair.highest_leverage, pair.daily_volatility)
+            within |= (own >= LEAST_LEVERAGE) & (own <= times * pair.highest_leverage)
         for side in (pair.long, pair.short):
-            seen += side.columns[coordinate].sum(axis=0).reshape(-1, nodes.size).max(axis=0)
+            seen += side.response(coordinate).sum(axis=0).reshape(-1, nodes.size).max(axis=0)
     return np.asarray(within & (seen > SEEN_LEAST))
+
+
+def reaching(coordinate: Coordinate) -> tuple[tuple[Coordinate, float], ...]:
+    """Coordinates of the rows of a model, and up to how many times the highest leverage each places anything."""
+    if coordinate != MIXED:
+        return ((coordinate, 1.0),)
+    return (*((name, 1.0) for name in MIXED_OF), (MIXED_OF[-1], MAINTENANCE))
 
 
 def fit_side(
@@ -208,7 +219,7 @@ class _Data:
         fixed = prior.ravel()[others].astype(np.float32)
         columns, rest = [], []
         for side in sides:
-            drawn = side.columns[coordinate]
+            drawn = side.response(coordinate)
             columns.append(smoothed(drawn.take(chosen, axis=1)))
             rest.append(drawn.take(others, axis=1) @ fixed)
         return cls(np.stack(columns), smoothed(np.stack(rest).T).T, smoothed(np.stack(targets).T).T)
