@@ -173,7 +173,9 @@ class LeverageModel(
     def class_shares(self, side: str) -> FloatArray:
         """Sum over nodes and coordinates per turnover class, shape (classes,), without what follows the mark."""
         each = self.shares(side).sum(axis=1)
-        return each if self.coordinate != MIXED else each[:-1].reshape(len(MIXED_OF), -1).sum(axis=0)
+        if self.coordinate == MIXED:
+            each = each[:-1].reshape(len(MIXED_OF), -1).sum(axis=0)
+        return np.asarray(each)
 
     def in_coordinate(self, coordinate: Coordinate) -> "LeverageModel":
         """The same shares where all coordinates agree. Into a mixture: equal parts in each, nothing at the mark; out of
@@ -200,8 +202,11 @@ class LeverageModel(
 
     def scale(self, highest_leverage: float, daily_volatility: float) -> float:
         """What the nodes are multiplied by on a market of this highest leverage and standard deviation of a day's log
-        return; of a mixed model, those of its rows that are of the highest leverage."""
-        if self.coordinate in ("of-maximum", MIXED):
+        return; of a mixed model those of its last coordinate, never upwards: no market that it was fitted on allowed
+        more than the reference."""
+        if self.coordinate == MIXED:
+            return min(highest_leverage / REFERENCE_MAXIMUM, 1.0)
+        if self.coordinate == "of-maximum":
             return highest_leverage / REFERENCE_MAXIMUM
         if self.coordinate == "of-volatility":
             return REFERENCE_VOLATILITY / daily_volatility if daily_volatility > 0 else 1.0

@@ -203,7 +203,7 @@ def _merged(model: LeverageModel, highest: float) -> tuple[FloatArray, BySide[Fl
     """As `_scaled`, of all coordinates of a mixture together, ascending; where all have the same nodes, each once."""
     classes, count = len(model.rates), len(model.leverage)
     parts = [slice(start, start + classes) for start in range(0, len(MIXED_OF) * classes, classes)]
-    scales = [model.in_coordinate(name).scale(highest, 0.0) for name in MIXED_OF]
+    scales = (1.0, model.scale(highest, 0.0))
     if len(set(scales)) == 1:
         together = BySide.each(lambda side: np.sum([model.shares(side)[part] for part in parts], axis=0))
         return _scaled(model, scales[0])[0], together, None
