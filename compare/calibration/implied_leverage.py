@@ -29,10 +29,13 @@ from liqtruth.compare.statistics.map_scores import BIN, BINS, REACH
 from liqtruth.compare.statistics.map_scores import EDGES as MAP_EDGES
 from liqtruth.estimator.model.leverage_model import MIXED, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 
 EDGES: Final = (0.0, 3.0, 7.0, 15.0, 30.0, 40.0, float("inf"))
 BANDS: Final = ("0-3x", "3-7x", "7-15x", "15-30x", "30-40x", "40x+")
 LEVEL: Final = 0.95
+BARELY: Final = 1e-3
+"""Part of the mass that says nothing of a leverage: rounding, a single small position."""
 
 
 class ImpliedLeverageBand(msgspec.Struct, frozen=True):
@@ -104,6 +107,30 @@ def entry_leverage(entry_px: FloatArray, px: FloatArray, maintenance_rate: float
     return np.asarray(np.divide(1.0, margin, out=np.full(margin.shape, np.nan), where=margin > 0))
 
 
+def observed_to(pairs: Sequence[Sample], fitted: Fitted, model: LeverageModel) -> float | None:
+    """Leverage above which no more than `BARELY` of the mass within reach lies, of any pair and side, in the fit's
+    coordinate (as seen from the mark where it is mixed); null where positions show none. Above it nothing was seen."""
+    found = [_highest(pair, side, fitted, model) for pair in pairs for side in SIDES]
+    return max((one for one in found if one is not None), default=None)
+
+
+def _highest(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) -> float | None:
+    holdings = pair.of(side).holdings
+    near = (holdings.away < REACH) & np.isfinite(holdings.px)
+    from_px = (
+        np.full(int(near.sum()), pair.mark_px) if fitted.coordinate == MIXED else holdings.entry_px[near]
+    )
+    own = entry_leverage(from_px, holdings.px[near], 0.5 / pair.highest_leverage, side)
+    known = np.isfinite(own)
+    mass = holdings.crowd[near][known]
+    if not mass.sum() > 0:
+        return None
+    nodes = nodes_on(model, fitted.coordinate, pair.highest_leverage, pair.daily_volatility)
+    order = np.argsort(own[known])
+    place = np.searchsorted(np.cumsum(mass[order]), (1 - BARELY) * mass.sum())
+    return float(own[known][order][min(place, len(order) - 1)] * (model.leverage[-1] / nodes[-1]))
+
+
 def entry_check(
     pairs: Sequence[Sample], side: str, shares: FloatArray, rates: Sequence[float]
 ) -> EntryCheck | None:
@@ -152,7 +179,7 @@ def _bands_from_mark(pair: Sample, side: str) -> FloatArray:
     px = np.exp(sign * (MAP_EDGES[:-1] + BIN / 2))
     leverage = np.nan_to_num(entry_leverage(np.ones(BINS), px, 0.5 / pair.highest_leverage, side), nan=np.inf)
     place = np.searchsorted(EDGES[1:-1], leverage, side="right")
-    return (place[:, None] == np.arange(len(BANDS))).astype(np.float64)
+    return np.asarray(place[:, None] == np.arange(len(BANDS)), dtype=np.float64)
 
 
 def _distance_pct(truth: FloatArray, model: FloatArray) -> float:

@@ -120,7 +120,8 @@ class Recent:
 @dataclass(frozen=True, eq=False)
 class Sample(TwoSided[SideSample]):
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
-    classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
+    classes that opened before the series begin, `daily_volatility` that of the series' log returns; `assumed_maximum`
+    where the coin's highest leverage is not known and a default stands for it."""
 
     coin: str
     as_of: datetime
@@ -134,6 +135,7 @@ class Sample(TwoSided[SideSample]):
     recent: Recent
     long: SideSample
     short: SideSample
+    assumed_maximum: bool = False
 
     @property
     def day(self) -> int:
@@ -166,8 +168,8 @@ def sample_of(
     _check_mark(series.mark_px, positions)
     highest = brackets.highest_leverage(POSITION_USD)
     mixed = MIXED in coordinates
-    apart = [name for name in (*coordinates, *(MIXED_OF if mixed else ())) if name != MIXED]
-    models = {
+    apart: list[Coordinate] = [name for name in (*coordinates, *(MIXED_OF if mixed else ())) if name != MIXED]
+    models: dict[Coordinate, CohortModel] = {
         name: CohortModel(prior.in_coordinate(name), width_bps=GRID_WIDTH_BPS, brackets=brackets).fit(
             series, venue, coin
         )
@@ -201,6 +203,7 @@ def sample_of(
         recent=Recent.of(series),
         long=long,
         short=short,
+        assumed_maximum=brackets.assumed,
     )
 
 

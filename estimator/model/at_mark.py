@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
@@ -41,12 +42,12 @@ class Reach:
         far[without_end] = 2 * own[without_end] - edges[1:][without_end]
         return cls(edges[1:], far)
 
-    def within(self, distance: FloatArray) -> FloatArray:
+    def within(self, distance: ArrayLike) -> FloatArray:
         """Part of each node within log distances (k,) from the mark, shape (nodes, k)."""
         placed = self.far > 0
         near, far = (np.where(placed & np.isfinite(end), end, 0.0) for end in (self.near, self.far))
         width = np.maximum(far - near, np.finfo(float).eps)
-        part = np.clip((distance - near[:, None]) / width[:, None], 0.0, 1.0)
+        part = np.clip((np.asarray(distance) - near[:, None]) / width[:, None], 0.0, 1.0)
         return np.asarray(part * (placed & np.isfinite(self.far))[:, None])
 
     @property

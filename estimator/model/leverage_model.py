@@ -27,6 +27,12 @@ SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
 DEFAULT: Final = "prior"
 """The model that is taken where none is named."""
+TOWARDS: Final = "population"
+"""The model whose classes and nodes a fit has, and whose shares it keeps where data tell nothing."""
+ALIASES: Final = {"large-accounts": DEFAULT}
+"""Further names of shipped models: the published figures are weighted by capital, so they are of large accounts."""
+RESERVED: Final = (DEFAULT, TOWARDS, *ALIASES)
+"""Names that no other model takes."""
 
 REFERENCE_MAXIMUM: Final = 40.0
 REFERENCE_VOLATILITY: Final = 0.03
@@ -274,9 +280,11 @@ def leverage_model_named(name: str | None = None, data_dir: Path | None = None) 
     Raises `UnknownChoice` with the known names, `BadInput` for a file that cannot be used.
     """
     wanted = name or DEFAULT
+    known = {} if wanted.endswith(".json") else known_models(data_dir)
+    if wanted not in known:
+        wanted = ALIASES.get(wanted, wanted)
     if wanted.endswith(".json"):
         return _read(Path(wanted))
-    known = known_models(data_dir)
     if wanted not in known:
         raise UnknownChoice("leverage model", wanted, [*known, "or a file ending in .json"])
     return known[wanted]
