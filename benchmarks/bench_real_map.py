@@ -1,6 +1,6 @@
 """How far maps are from the one public map of a whole population: BTC on Hyperliquid, 2026-04-05 (recorded).
 
-Wasserstein-1 in percent of price of the crowd's layer, mean of both sides (long/short beside it), within 10, 25 and 50 %
+Wasserstein-1 in percent of price of the crowd, mean of both sides (long/short beside it), within 10, 25 and 50 %
 of the mark, and the noise floor. Open interest is a stand-in, the positions are one moment's: it checks shipped models,
 nothing is fitted on it and nothing is claimed from it alone. `--model` adds leverage models, by name or file.
 

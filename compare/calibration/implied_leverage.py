@@ -134,7 +134,7 @@ def _highest(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) -> f
 def entry_check(
     pairs: Sequence[Sample], side: str, shares: FloatArray, rates: Sequence[float]
 ) -> EntryCheck | None:
-    """Over all pairs whose positions show entries; `shares` (classes, nodes) weigh the classes. Null without any."""
+    """Over all pairs whose positions show entries; `shares` (classes,) weigh the classes. Null without any."""
     known = [pair.of(side) for pair in pairs]
     found = [
         (entry_map(one.holdings, pair.mark_px), one.entries) for one, pair in zip(known, pairs, strict=True)
@@ -144,7 +144,7 @@ def entry_check(
         return None
     truth, columns = (np.stack(part) for part in zip(*usable, strict=True))
     each = {f"{rate:g}": _distance_pct(truth, columns[:, :, place]) for place, rate in enumerate(rates)}
-    return EntryCheck(_distance_pct(truth, columns @ shares.sum(axis=1)), each)
+    return EntryCheck(_distance_pct(truth, columns @ shares), each)
 
 
 def _measured_of(pair: Sample, side: str, fitted: Fitted, model: LeverageModel) -> FloatArray | None:

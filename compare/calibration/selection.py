@@ -28,6 +28,8 @@ from liqtruth.heatmap.levels import SIDES, TwoSided
 
 FEWEST_MIXED: Final = 2
 """Coins that show what goes by the coin and what does not."""
+FEWEST_CLEAR: Final = 3
+"""Coins from which differences between coordinates have a standard error that means something."""
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
 FEWEST: Final = 2
@@ -154,7 +156,11 @@ def choose_coordinate(
         for name, values in away.items()
     )
     error = _mean_error(away[fallback] - away[nearest])
-    clear = error is not None and float((away[fallback] - away[nearest]).mean()) > error
+    clear = (
+        error is not None
+        and len(judged) >= FEWEST_CLEAR
+        and float((away[fallback] - away[nearest]).mean()) > error
+    )
     return chosen[nearest if clear else fallback], table
 
 
