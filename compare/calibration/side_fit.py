@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
+from liqtruth.compare.statistics.non_negative import non_negative
 from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -52,10 +53,11 @@ class Normal:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Normal equations per block: `matrix` (blocks, columns, columns), `right` (blocks, columns), `pairs` (blocks,)."""
+    """Normal equations per block: `matrix` (blocks, columns, columns) in single precision, which their products have,
+    `right` (blocks, columns), `pairs` (blocks,)."""
 
     names: tuple[str, ...]
-    matrix: FloatArray
+    matrix: NDArray[np.float32]
     right: FloatArray
     pairs: IntArray
 
@@ -63,7 +65,7 @@ class Blocks:
         """All blocks, each so many times (default once)."""
         count = np.ones(len(self.names), np.int64) if times is None else times
         return Normal(
-            np.tensordot(count.astype(np.float64), self.matrix, 1),
+            np.tensordot(count.astype(self.matrix.dtype), self.matrix, 1).astype(np.float64),
             count.astype(np.float64) @ self.right,
             int(count @ self.pairs),
         )
@@ -100,7 +102,8 @@ class SideFit:
         """Shares from each block as often as in `times`, under the variances of the last round."""
         if self.blocks is None or not times.any():
             return self.prior
-        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free])
+        guess = self.shares[:, self.free]
+        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free], guess=guess)
         return completed(weight, self.prior, self.free)[0]
 
     def without(self, *coins: str) -> FloatArray:
@@ -168,18 +171,22 @@ def fit_side(
     return SideFit(shares, free, prior, scale, bound, data.blocks(blocks, *weighed))
 
 
-def solved(normal: Normal, prior: FloatArray, ridge: float = RIDGE) -> tuple[FloatArray, bool]:
-    """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed."""
-    from scipy.linalg import cholesky, solve_triangular
-    from scipy.optimize import brentq, nnls
+def solved(
+    normal: Normal, prior: FloatArray, ridge: float = RIDGE, guess: FloatArray | None = None
+) -> tuple[FloatArray, bool]:
+    """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
+    `guess` are those of a problem like it."""
+    from scipy.optimize import brentq
 
     matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
     penalty = _penalty(normal, prior.shape, ridge)
-    upper = cholesky(matrix + penalty)
-    right = towards + penalty @ prior.ravel()
+    whole, right = matrix + penalty, towards + penalty @ prior.ravel()
+    found = prior.ravel() if guess is None else guess.ravel()
 
     def at(price: float) -> FloatArray:
-        return np.asarray(nnls(upper, solve_triangular(upper, right - price, trans="T"))[0])
+        nonlocal found
+        found = non_negative(whole, right - price, found)
+        return found
 
     weight = at(0.0)
     if weight.sum() <= 1.0:
@@ -234,7 +241,7 @@ class _Data:
         each = [self._normal(rows, modelled, scale) for rows in members.values()]
         return Blocks(
             tuple(members),
-            np.stack([one.matrix for one in each]),
+            np.stack([one.matrix.astype(np.float32) for one in each]),
             np.stack([one.right for one in each]),
             np.array([one.pairs for one in each]),
         )
