@@ -206,10 +206,11 @@ def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[F
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Smoothed `columns` (pairs, bins, free columns) in single precision; what the prior's nodes draw, `rest`, and
-    the targets, both (pairs, bins)."""
+    """Smoothed `columns` (pairs, bins, filled columns) in single precision; which of the free columns place anything
+    (`filled`); what the prior's nodes draw, `rest`, and the targets, both (pairs, bins)."""
 
     columns: NDArray[np.float32]
+    filled: BoolArray
     rest: FloatArray
     targets: FloatArray
 
@@ -224,15 +225,15 @@ class _Data:
     ) -> "_Data":
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         fixed = prior.ravel()[others].astype(np.float32)
-        columns, rest = [], []
-        for side in sides:
-            drawn = side.response(coordinate)
-            columns.append(smoothed(drawn.take(chosen, axis=1)))
-            rest.append(drawn.take(others, axis=1) @ fixed)
-        return cls(np.stack(columns), smoothed(np.stack(rest).T).T, smoothed(np.stack(targets).T).T)
+        drawn = [side.response(coordinate) for side in sides]
+        filled = np.any([one.any(axis=0)[chosen] for one in drawn], axis=0)
+        columns = np.stack([smoothed(one.take(chosen[filled], axis=1)) for one in drawn])
+        rest = np.stack([one.take(others, axis=1) @ fixed for one in drawn])
+        return cls(columns, filled, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
 
     def drawn(self, weight: FloatArray, scale: float) -> FloatArray:
-        return np.asarray(self.columns @ weight.ravel().astype(np.float32) + scale * self.rest)
+        own = weight.ravel()[self.filled].astype(np.float32)
+        return np.asarray(self.columns @ own + scale * self.rest)
 
     def blocks(self, names: Sequence[str], modelled: FloatArray, scale: float) -> Blocks:
         members: dict[str, list[int]] = {}
@@ -259,8 +260,10 @@ class _Data:
         root = 1.0 / np.sqrt(modelled[chosen] + floor)
         wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
         flat = (self.columns[chosen] * root[:, :, None].astype(np.float32)).reshape(-1, self.columns.shape[2])
-        matrix = (flat.T @ flat).astype(np.float64)
-        return Normal(matrix, wanted.ravel() @ flat.astype(np.float64), len(rows))
+        matrix, right = np.zeros((self.filled.size, self.filled.size)), np.zeros(self.filled.size)
+        matrix[np.ix_(self.filled, self.filled)] = flat.T @ flat
+        right[self.filled] = wanted.ravel() @ flat.astype(np.float64)
+        return Normal(matrix, right, len(rows))
 
 
 def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
