@@ -226,8 +226,8 @@ class _Data:
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         fixed = prior.ravel()[others].astype(np.float32)
         drawn = [side.response(coordinate) for side in sides]
-        filled = np.any([one.any(axis=0)[chosen] for one in drawn], axis=0)
-        columns = np.stack([smoothed(one.take(chosen[filled], axis=1)) for one in drawn])
+        filled: BoolArray = np.stack([np.abs(one).max(axis=0)[chosen] for one in drawn]).max(axis=0) > 0
+        columns = np.stack([smoothed(one.take(chosen[filled], axis=1)) for one in drawn], dtype=np.float32)
         rest = np.stack([one.take(others, axis=1) @ fixed for one in drawn])
         return cls(columns, filled, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
 
@@ -259,7 +259,8 @@ class _Data:
         chosen = slice(rows[0], rows[-1] + 1) if isinstance(rows, range) else rows
         root = 1.0 / np.sqrt(modelled[chosen] + floor)
         wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
-        flat = (self.columns[chosen] * root[:, :, None].astype(np.float32)).reshape(-1, self.columns.shape[2])
+        flat = self.columns[chosen] * root[:, :, None].astype(np.float32)
+        flat = flat.reshape(root.size, self.columns.shape[2])
         matrix, right = np.zeros((self.filled.size, self.filled.size)), np.zeros(self.filled.size)
         matrix[np.ix_(self.filled, self.filled)] = flat.T @ flat
         right[self.filled] = wanted.ravel() @ flat.astype(np.float64)
