@@ -296,13 +296,13 @@ class SampleOptions(Options):
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
         from liqtruth.compare.workers import Workers
-        from liqtruth.estimator.model.leverage_model import leverage_model_named
+        from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
 
         with progress("samples", 1.0) as advance:
             return gather(
                 store,
                 coins,
-                leverage_model_named(),
+                leverage_model_named(TOWARDS),
                 start=self.start,
                 end=self.end,
                 step=self.step,

@@ -106,12 +106,13 @@ def _not_on_map(values: Values) -> str:
 def _scaled(values: Values) -> str:
     by = (
         "the highest leverage, {here:g}x where the model's is {reference:g}x"
-        if values["coordinate"] == "of-maximum"
+        if values["coordinate"] != "of-volatility"
         else "volatility, {here:.2%} a day where the model's is {reference:.0%}"
     ).format(**values)
     unlevered = values["unlevered"]
     floored = f"; what falls below 1x ({unlevered:.1%} of shares) is set to 1x" if unlevered > 0 else ""
-    return f"leverages are {values['scale']:.3g} times the model's, by {by}{floored}"
+    which = "leverages that go by the coin" if values["coordinate"] == "mixed" else "leverages"
+    return f"{which} are {values['scale']:.3g} times the model's, by {by}{floored}"
 
 
 def _too_large(values: Values) -> str:
@@ -311,6 +312,13 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "turnover_classes": "{count} turnover classes at {rates:rates} times the market's activity",
     "above_highest": (
         "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
+    ),
+    "follows_the_mark": (
+        "of open interest {share:by_side} keeps its distance from the mark, whatever its entry: of no age, never swept"
+    ),
+    "ageless": (
+        "what follows the mark (of open interest {share:by_side}) is of no age: a part by age or since a moment leaves "
+        "it out"
     ),
     "only_leverage": "only leverage {bands:names} is shown",
     "unbounded_not_levelled": (

@@ -76,8 +76,9 @@ class FitRecord(
     kw_only=True,
     forbid_unknown_fields=True,
 ):
-    """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell,
-    `coverage` the mean share of open interest that was seen, long then short."""
+    """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell: what
+    lies above `observed_to` of it is extrapolation (null where positions show no leverage). `coverage` is the mean
+    share of open interest that was seen, long then short."""
 
     schema: Literal["liqtruth.leverage_fit/2"] = SCHEMA
     model: str
@@ -97,6 +98,7 @@ class FitRecord(
     pairs: tuple[SampleRow, ...]
     refused: tuple[str, ...]
     notes: Notes = ()
+    observed_to: float | None = None
 
     @property
     def effective_positions(self) -> float:

@@ -51,15 +51,19 @@ class Brackets:
     rate: FloatArray
     max_leverage: FloatArray
     source: str
+    assumed: bool = False
+    """Nothing is known of the market: neither rates nor the highest leverage are anyone's."""
 
     def __post_init__(self) -> None:
         if self.floor_usd[0] != 0 or np.any(np.diff(self.floor_usd) <= 0) or np.any(np.diff(self.rate) < 0):
             raise BadInput(f"brackets of {self.symbol} must start at 0 and ascend in notional and rate")
 
     @classmethod
-    def flat(cls, symbol: str, rate: float, max_leverage: float, source: str) -> Self:
+    def flat(
+        cls, symbol: str, rate: float, max_leverage: float, source: str, *, assumed: bool = False
+    ) -> Self:
         """One bracket for every size."""
-        return cls(symbol, np.zeros(1), np.array([rate]), np.array([max_leverage]), source)
+        return cls(symbol, np.zeros(1), np.array([rate]), np.array([max_leverage]), source, assumed)
 
     @cached_property
     def amount_usd(self) -> FloatArray:
@@ -126,7 +130,7 @@ def brackets_of(venue: Venue, coin: str, tiers: pl.DataFrame | None = None) -> B
             f"no maintenance brackets of {venue.name} {symbol} are known: "
             f"{FALLBACK_RATE:.1%} maintenance and at most {FALLBACK_MAX_LEVERAGE:g}x assumed{unusable}"
         )
-        return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, note)
+        return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, note, assumed=True)
     source = f"maintenance brackets of {venue.name} {symbol}, {facts_date(venue.facts)}{unusable}"
     return _of_tiers(symbol, rows, source)
 

@@ -196,6 +196,7 @@ class TestCommands:
         found = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
         assert {one["name"]: one["kind"] for one in json.loads(found.stdout)} == {
             "prior": "prior",
+            "population": "prior",
             "calibrated": "fitted",
         }
 
@@ -248,7 +249,11 @@ class TestGate:
         self, thin: Path, store: Store, tmp_path: Path
     ) -> None:
         assert self.fit("--name", "mine") == 1
-        assert {one.name: one.in_use for one in listed(thin)} == {"mine": False, "prior": False}
+        assert {one.name: one.in_use for one in listed(thin)} == {
+            "mine": False,
+            "prior": False,
+            "population": False,
+        }
         drawn = modelled_map(store, COIN, VENUE, "vintages", weights="mine")
         record = load(thin, "mine")[1]
         assert record is not None
