@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import At, Coin, MapFiles, Picture, Window, opened_store
+from liqtruth.commands.options import At, Coin, MapFiles, Picture, Range, Window, opened_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 
@@ -31,6 +31,7 @@ def compare(
     tolerance_pct: Annotated[
         float, typer.Option(help="Clusters match within this many percent of price.")
     ] = 1.0,
+    within_pct: Range = "25",
 ) -> None:
     """Compare modelled heatmaps with the truth: where they diverge, and by how much.
 
@@ -50,5 +51,6 @@ def compare(
             files=files,
             window=window,
             tolerance_pct=tolerance_pct,
+            within_pct=float(within_pct),
         )
     export_divergence(result, out)

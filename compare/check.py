@@ -15,6 +15,7 @@ from liqtruth.compare.divergence.comparison import Comparison, compared
 from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
 from liqtruth.compare.imported.read import read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -40,7 +41,8 @@ MARKS_APART: Final = 3.0
 class CheckPlan:
     """What is checked and what it may take. `maps` are files, with the `mark_px` of those that state none, whose levels
     `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
-    beside those that are found; `venue_url` stands in for the hosts of all venues."""
+    beside those that are found; `venue_url` stands in for the hosts of all venues. Conclusions
+    are drawn within `within_pct` of the mark."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -53,6 +55,7 @@ class CheckPlan:
     mark_px: float | None = None
     shift: bool = False
     picture: PictureGiven | None = None
+    within_pct: float = HEADLINE_PCT
 
     @property
     def window(self) -> str:
@@ -218,7 +221,7 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
     baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, plan.venues, (truth, *maps))
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
-    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines)
+    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines, within_pct=plan.within_pct)
     return Checked(coin, found, tuple(spec for spec, _ in lacking))
 
 

@@ -117,6 +117,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "nothing_near": _nothing_near,
     "nothing_near_on_side": _nothing_near_on_side,
     "few_positions": _few_positions,
+    "ranked_on_common": (
+        "maps are ranked within {range_pct:.3g} % of the mark, since {label} covers no more; each map's own figures "
+        "reach as far as it does"
+    ),
     "narrowest_grid": (
         "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
     ),
@@ -151,7 +155,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "collateral_unknown": "{usd:usd} is not on the map: its collateral was not captured",
     "out_of_range": (
-        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away and are not scored"
+        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away: "
+        "outside the range of the headline"
     ),
     "oldest_position": "the oldest position was read {age_s:age} before the map's moment",
     "basis": "the mark is {bps:+.0f} bps from the truth's; distances are from each map's own mark",

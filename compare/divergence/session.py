@@ -10,6 +10,7 @@ from liqtruth.compare.imported.overlap import shift
 from liqtruth.compare.imported.read import names_file, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import modelled_map
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -61,6 +62,7 @@ def compare_stored(
     files: Files = NO_FILES,
     window: str = "30d",
     tolerance_pct: float = 1.0,
+    within_pct: float = HEADLINE_PCT,
 ) -> Comparison:
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
@@ -81,7 +83,13 @@ def compare_stored(
         maps += fitted
     baselines, lacking = baseline_maps(view, coin, moment, window, venues_of(maps), (truth_map, *maps))
     return compared(
-        truth_map, maps, tolerance_pct, crowd=crowd, notes=(*notes, *lacking), baselines=baselines
+        truth_map,
+        maps,
+        tolerance_pct,
+        crowd=crowd,
+        notes=(*notes, *lacking),
+        baselines=baselines,
+        within_pct=within_pct,
     )
 
 
