@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.text import hours, percent
 
 Values = Mapping[str, Any]
 
@@ -130,6 +130,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "looks_moved": lambda values: (
         f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "
         "or centred on another price than the mark"
+    ),
+    "looks_centred_on_mean": lambda values: (
+        f"it looks centred on {values['px']:,.6g}, the mean price of the last {hours(values['window_s'])} and "
+        f"{values['away']:+.1%} from the mark: it fits best moved by {values['value']:+.1f} % ({_instead(values)})"
     ),
     "phantom_cluster": (
         "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"

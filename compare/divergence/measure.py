@@ -26,7 +26,7 @@ from liqtruth.compare.conclusion import (
 from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters
 from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, reach_remarks, remarks
-from liqtruth.compare.divergence.diagnosis import diagnose
+from liqtruth.compare.divergence.diagnosis import diagnose, on_mean
 from liqtruth.compare.divergence.divergence import (
     SCHEMA,
     Band,
@@ -70,7 +70,7 @@ from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes
+from liqtruth.heatmap.notes import Note, Notes, of_codes
 
 CLUSTERS_KEPT: Final = 10
 
@@ -144,6 +144,8 @@ def compare_maps(
         )
         for each in zip(whole[2], results, scored, headline.models, strict=True)
     ]
+    means = of_codes((one for baseline in baselines for one in baseline.assumptions), ("opened_at_mean",))
+    own = [replace(one, diagnosis=on_mean(one.diagnosis, means)) for one in own]
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,

@@ -39,6 +39,14 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "missed_by_several": {"side": "long", "px": 60_894.4, "share": 0.11, "holder": None},
     "looks_mirrored": {"value": 0.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},
+    "looks_centred_on_mean": {
+        "value": -2.5,
+        "off_pct": 4.0,
+        "then_pct": 1.0,
+        "px": 83_000.0,
+        "window_s": 259_200.0,
+        "away": 0.025,
+    },
     "looks_moved": {"value": -2.5, "off_pct": 4.0, "then_pct": 1.0},
     "truth_covers": {"label": "hyperliquid exact", "long": 0.5, "short": 0.25, "positions": 1590},
     "nothing_near": {
