@@ -89,7 +89,12 @@ def _within_ranges(divergence: Divergence) -> list[Table]:
         table.add_row(label, *(range_cell(result, result.baselines[at]) for result in results))
     for at, one in enumerate(own.models):
         table.add_row(Text(one.label), *(range_cell(result, result.models[at]) for result in results))
-    return [_captioned(_folding(table), f"W1, both sides; * the range of the answer; truth: {own.layer}")]
+    return [
+        _captioned(
+            _folding(table),
+            f"W1, both sides; truth: {own.layer}; the answer is of {divergence.range_pct:.3g} %",
+        )
+    ]
 
 
 def _diagnoses(divergence: Divergence) -> list[RenderableType]:
