@@ -34,6 +34,7 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "only_crowd": {"shares": (0.5, 0.25), **CUT},
     "only_whales": {"shares": (0.5, 0.25), **CUT, "cut_usd": (3e5, 6e5), "of_open_interest": False},
     "truth_is_incomplete": {"long": 0.5, "short": 0.25, "empty_pct": 10.0},
+    "leverage_lacking": {"venue": "okx", "leverages": (75.0, 100.0)},
     "opened_at_mean": {"px": 81_000.0, "window_s": 259_200.0, "by_volume": True, "away": 0.0125},
     "baselines_missing": {"missing": (("moving-average", "no candles"), ("persistence", "no reading"))},
     "missed_by_several": {"side": "long", "px": 60_894.4, "share": 0.11, "holder": None},
