@@ -41,7 +41,8 @@ def whole_and_crowd() -> tuple[Heatmap, Heatmap]:
 
 @pytest.fixture(scope="module")
 def divergence(whole_and_crowd: tuple[Heatmap, Heatmap]) -> Divergence:
-    return compare_maps(whole_and_crowd[0], MODELS, crowd=whole_and_crowd[1])
+    """Within 50 %, where the positions lie: within 25 % the better of two is no nearer than by chance."""
+    return compare_maps(whole_and_crowd[0], MODELS, crowd=whole_and_crowd[1], within_pct=50.0)
 
 
 def shown(divergence: Divergence, width: int = 80) -> str:
