@@ -17,6 +17,7 @@ from liqtruth.commands.options import (
     Exchange,
     MapFiles,
     Picture,
+    Range,
     StatsUrl,
     length_option,
     opened_store,
@@ -80,6 +81,7 @@ def check(
         ),
     ] = None,
     concurrency: Concurrency = 16,
+    within_pct: Range = "25",
 ) -> None:
     """Check maps against the chain: read the largest accounts, model the venues, compare, answer.
 
@@ -103,6 +105,7 @@ def check(
         mark_px=given.mark,
         shift=given.shift,
         picture=picture.given(given.maps or ()),
+        within_pct=float(within_pct),
     )
     endpoint = Endpoint(
         exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import At, Coin, MapFiles, Picture, Window, Windows, opened_store
+from liqtruth.commands.options import At, Coin, MapFiles, Picture, Range, Window, Windows, opened_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 
@@ -32,6 +32,7 @@ def compare(
         float, typer.Option(help="Clusters match within this many percent of price.")
     ] = 1.0,
     windows: Windows = False,
+    within_pct: Range = "25",
 ) -> None:
     """Compare modelled heatmaps with the truth: where they diverge, and by how much.
 
@@ -52,5 +53,6 @@ def compare(
             window=window,
             tolerance_pct=tolerance_pct,
             windows=windows,
+            within_pct=float(within_pct),
         )
     export_divergence(result, out)

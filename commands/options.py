@@ -11,7 +11,14 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_at, parse_coin, parse_days, parse_duration, parse_time
+from liqtruth.commands.values import (
+    parse_at,
+    parse_choice,
+    parse_coin,
+    parse_days,
+    parse_duration,
+    parse_time,
+)
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven
@@ -103,6 +110,17 @@ Columns = Annotated[
 ]
 Dexes = Annotated[
     str, typer.Option("--dex", help="Perp dexes, comma separated: 'main', builder dexes by name, or 'all'.")
+]
+
+
+Range = Annotated[
+    Any,
+    typer.Option(
+        "--range",
+        parser=parse_choice("10", "25", "50"),
+        metavar="10|25|50",
+        help="Conclude from what lies within so many percent of the mark; scores within the others stand beside it.",
+    ),
 ]
 
 

@@ -15,6 +15,7 @@ from liqtruth.compare.divergence.comparison import Comparison, compared
 from liqtruth.compare.divergence.session import Files, around_maps, baseline_maps, make_map, venues_of
 from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -41,7 +42,8 @@ class CheckPlan:
     """What is checked and what it may take. `maps` are files, with the `mark_px` of those that state none, whose levels
     `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
     beside those that are found; `venue_url` stands in for the hosts of all venues. `models` are compared in place of
-    those of the venues, `at` is the moment of what is stored, by default the latest."""
+    those of the venues, `at` is the moment of what is stored, by default the latest. Conclusions are drawn within
+    `within_pct` of the mark."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -56,6 +58,7 @@ class CheckPlan:
     picture: PictureGiven | None = None
     models: Sequence[str] = ()
     at: datetime | None = None
+    within_pct: float = HEADLINE_PCT
 
     @property
     def window(self) -> str:
@@ -223,8 +226,15 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     venues = venues_of(maps) if plan.models else plan.venues
     baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
-    around = around_maps(view, coin, (truth, *maps))
-    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines, around=around)
+    found = compared(
+        truth,
+        maps,
+        crowd=crowd,
+        notes=notes,
+        baselines=baselines,
+        around=around_maps(view, coin, (truth, *maps)),
+        within_pct=plan.within_pct,
+    )
     return Checked(coin, found, tuple(spec for spec, _ in lacking))
 
 

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import counted, percent, usd
+from liqtruth.heatmap.text import counted, hours, percent, usd
 
 Values = Mapping[str, Any]
 
@@ -124,6 +124,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "nothing_near": _nothing_near,
     "nothing_near_on_side": _nothing_near_on_side,
     "few_positions": _few_positions,
+    "ranked_on_common": (
+        "maps are ranked within {range_pct:.3g} % of the mark, since {label} covers no more; each map's own figures "
+        "reach as far as it does"
+    ),
     "narrowest_grid": (
         "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
     ),
@@ -133,6 +137,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "looks_moved": lambda values: (
         f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "
         "or centred on another price than the mark"
+    ),
+    "looks_centred_on_mean": lambda values: (
+        f"it looks centred on {values['px']:,.6g}, the mean price of the last {hours(values['window_s'])} and "
+        f"{values['away']:+.1%} from the mark: it fits best moved by {values['value']:+.1f} % ({_instead(values)})"
     ),
     "phantom_cluster": (
         "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
@@ -158,7 +166,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "collateral_unknown": "{usd:usd} is not on the map: its collateral was not captured",
     "out_of_range": (
-        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away and are not scored"
+        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away: "
+        "outside the range of the headline"
     ),
     "oldest_position": "the oldest position was read {age_s:age} before the map's moment",
     "basis": "the mark is {bps:+.0f} bps from the truth's; distances are from each map's own mark",

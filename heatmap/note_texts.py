@@ -352,6 +352,9 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "by_volume": (
         "open interest is spread over entry prices as volume was in the window; none is older, none was closed"
     ),
+    "leverage_lacking": lambda values: (
+        f"{values['venue']} has no {' or '.join(f'{one:g}x' for one in values['leverages'])}: left out there"
+    ),
     "opened_at_mean": lambda values: (
         "all is opened at {px:,.6g}, the mean price of the last {hours}{weighted}, {away:+.2%} from the mark".format(
             **values,

@@ -12,6 +12,7 @@ from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
 from liqtruth.compare.observed.surroundings import surroundings_of
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -67,6 +68,7 @@ def compare_stored(
     window: str = "30d",
     tolerance_pct: float = 1.0,
     windows: bool = False,
+    within_pct: float = HEADLINE_PCT,
 ) -> Comparison:
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
@@ -96,6 +98,7 @@ def compare_stored(
         notes=(*notes, *lacking),
         baselines=baselines,
         around=around,
+        within_pct=within_pct,
     )
 
 

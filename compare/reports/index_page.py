@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from liqtruth.compare.divergence.measure import LABEL
+from liqtruth.compare.divergence.baselines import LABEL
 from liqtruth.compare.reports.conditions import FIGURES, Value
 from liqtruth.compare.reports.content import Content
 from liqtruth.compare.reports.folder import SHOWN, Past, Reports, read_reports

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
 from liqtruth.compare.validation.findings import BOTH, SplitFindings
@@ -41,7 +42,7 @@ NOISE_FLOOR = "noise floor"
 SCORE_WORDS: Final = {
     "jensen_shannon": "the smoothed shape",
     "fractions_1pct": "the share of each zone of 1 %",
-    "mass": "the mass within 25 %",
+    "mass": f"the mass within {HEADLINE_PCT:g} %",
     "curve_2pct": "what a move of 2 % liquidates",
     "curve_5pct": "what a move of 5 % liquidates",
     "curve_10pct": "what a move of 10 % liquidates",
