@@ -11,6 +11,7 @@ from liqtruth.commands.options import (
     Columns,
     Concurrency,
     Dexes,
+    Evm,
     Exchange,
     Log,
     StatsUrl,
@@ -169,6 +170,32 @@ def index_find(
             files=addresses or (),
             weight_per_minute=exchange.budget,
         )
+    show(report, out)
+    report.raise_if_partly()
+
+
+@index_app.command("size")
+def index_size(
+    exchange: Exchange,
+    evm: Evm,
+    out: JsonOut,
+    addresses: Annotated[
+        list[Path] | None,
+        typer.Option(help="The accounts of this file; may be repeated. Default: all of the address book."),
+    ] = None,
+    dex: Dexes = "all",
+) -> None:
+    """Size accounts through HyperEVM: how much each holds in every dex, hundreds of accounts a request."""
+    from liqtruth.indexer.evm.sized import known_addresses, size_through
+
+    endpoint = evm.endpoint(exchange, beside=True)
+    assert endpoint is not None
+    with opened_store() as store:
+        listed = known_addresses(store, addresses)
+        with progress("sizing accounts", 1.0) as advance:
+            report = size_through(
+                store, listed, endpoint, exchange.url, exchange.budget, dexes_of(dex), on_progress=advance
+            )
     show(report, out)
     report.raise_if_partly()
 
