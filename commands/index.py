@@ -97,6 +97,7 @@ def index_import(
 @index_app.command("sweep")
 def index_sweep(
     exchange: Exchange,
+    evm: Evm,
     out: JsonOut,
     addresses: Annotated[
         Path, typer.Option(help="File with one address a line, or a CSV with an address column.")
@@ -136,6 +137,7 @@ def index_sweep(
                 concurrency=concurrency,
                 restart=restart,
                 on_progress=advance,
+                evm=evm.endpoint(exchange),
             )
         )
     show(report, out)
@@ -203,6 +205,7 @@ def index_size(
 @index_app.command("watch")
 def index_watch(
     exchange: Exchange,
+    evm: Evm,
     log: Log,
     addresses: Annotated[
         Path | None, typer.Option(help="Accounts to know from the start, one a line; the tape finds more.")
@@ -233,6 +236,7 @@ def index_watch(
         metrics_port=metrics_port,
         for_s=log.for_s,
         pace=Pace(book_s=book_every.total_seconds()),
+        evm=evm.endpoint(exchange),
     )
     with opened_store() as store:
         run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)

@@ -1,8 +1,10 @@
 """HyperEVM: sizes equal the truth, batches adapt, a bad read costs itself, and what differs is not used."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -30,11 +32,16 @@ from liqtruth.indexer.evm.sized import sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint, SizeReport, SizesRefused, size
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
+from liqtruth.indexer.sweep.report import Sight
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.indexer.watch.crawl_queue import CrawlQueue
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.hyperliquid.evm import EvmNode
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.store import Store
+from tests.conftest import Run
 from tests.loopback import answering
 
 T = TypeVar("T")
@@ -192,7 +199,7 @@ def test_a_chain_without_multicall_is_named() -> None:
         asyncio.run(run())
 
 
-def test_its_budget_is_not_the_info_endpoints(tmp_path: object, store: Store) -> None:
+def test_its_budget_is_not_the_info_endpoints(store: Store) -> None:
     folder = store.settings.data_dir
     one, other = Budget.shared(960, "http://h:1", folder), evm_budget(100, "http://h:1/evm", folder)
     one.hold(60.0)
@@ -260,3 +267,54 @@ def test_sizes_that_are_not_had_leave_the_order_as_it_was(
     report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK))
     assert report.ended == "coverage"
     assert "chain 1" in report.describe()[0]
+
+
+def test_a_sweep_reads_the_largest_first_and_everyone(store: Store, served: SandboxServer) -> None:
+    """With one request at a time the order of readings is the order of asking."""
+    listed = [*served.market.addresses[:60], *EMPTY[:20]]
+    seen: list[str] = []
+
+    class Noting(Sight):
+        def take(self, readings: Sequence[AccountReading]) -> None:
+            seen.append(readings[0].address)
+            super().take(readings)
+
+    async def run() -> None:
+        evm = EvmEndpoint(served.evm_url, None, patience=QUICK)
+        await sweep(
+            store,
+            listed,
+            base_url=served.base_url,
+            dexes=["", "xyz"],
+            weight_per_minute=None,
+            concurrency=1,
+            sight=Noting(["BTC"], 2.0),
+            evm=evm,
+        )
+
+    asyncio.run(run())
+    truth = true_sizes(served)
+    order = list(dict.fromkeys(seen))
+    assert sorted(order) == sorted(listed)
+    sizes = [truth.get(address, 0.0) for address in order]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_watch_expects_what_was_sized(served: SandboxServer) -> None:
+    queue = CrawlQueue()
+    queue.add([("0xa", ""), ("0xb", ""), ("0xc", "")])
+    unknown = queue.candidates(0.0).expected_usd[2]
+    queue.note_sizes("", pl.DataFrame({"address": ["0xa", "0xb"], "sized_usd": [5e6, 0.0]}))
+    assert queue.candidates(0.0).expected_usd.tolist() == [5e6, 1.0, unknown]
+
+
+def test_the_command_sizes_a_list_and_names_what_is_missing(
+    run: Run, served: SandboxServer, tmp_path: Path
+) -> None:
+    listed = tmp_path / "accounts.txt"
+    listed.write_text("\n".join(served.market.addresses))
+    asked = ["index", "size", "--base-url", served.base_url, "--evm-requests-per-minute", "0"]
+    shown = json.loads(run(*asked, "--addresses", str(listed), "-o", "-", "--weight-per-minute", "0").stdout)
+    assert shown["holders"] == len(true_sizes(served))
+    assert shown["first_block"] == shown["last_block"]
+    assert "no account is known" in run(*asked, code=1).stderr
