@@ -21,7 +21,9 @@ from liqtruth.indexer.evm.client import CallRefused, EvmClient
 FIRST: Final = 200
 MOST: Final = 1_000
 GROWTH: Final = 8
-"""A batch that went through lets the next ones be larger by one in so many."""
+"""A batch that went through lets the next ones be larger by one in so many, at most half way to what was refused."""
+WORTH_TRYING: Final = 16
+"""A refused batch costs two requests: nothing is tried for less than one in so many."""
 LAG_BLOCKS: Final = 100
 """Some seconds of HyperCore: answers that were on their way at once may come in another order."""
 MOST_REFUSED_ALONE: Final = 20
@@ -147,5 +149,6 @@ class BatchReader:
         self.behind += batch.block < self._newest - LAG_BLOCKS
         self._newest = max(self._newest, batch.block)
         self._went = max(self._went, count)
-        if count >= self.size:
-            self.size = min(self.size + max(self.size // GROWTH, 1), self.most)
+        room = self.most - self.size
+        if count >= self.size and room > self.size // WORTH_TRYING:
+            self.size += max(min(self.size // GROWTH, room // 2), 1)
