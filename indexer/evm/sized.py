@@ -24,7 +24,7 @@ RECENT: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class SizedFirst:
-    """What sizing before a reading came to: a report, or the reason why there is none."""
+    """What sizing before a reading came to: a report, or the reason why there is none or only sizes are used."""
 
     report: SizeReport | None
     problem: str = ""
@@ -33,7 +33,7 @@ class SizedFirst:
         """Lines for people."""
         if self.report is None:
             return [f"not sized through HyperEVM: {self.problem}"]
-        return self.report.describe()[:1]
+        return [*self.report.describe()[:1], *([self.problem] if self.problem else [])]
 
 
 def known_addresses(store: Store, files: Sequence[Path] | None) -> list[str]:

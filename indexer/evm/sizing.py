@@ -131,7 +131,7 @@ async def size(
     """
     started_s = time.monotonic()
     listed = list(dict.fromkeys(address.lower() for address in addresses))
-    numbers = await _numbers(info, dexes)
+    numbers = await numbers_of(info, dexes)
     await info.reported_time_s()
     budget = evm_budget(evm.requests_per_minute, evm.url, store.settings.data_dir)
     timeout_s = store.settings.request_timeout_s
@@ -174,7 +174,7 @@ async def size(
         )
 
 
-async def _numbers(info: InfoClient, dexes: Sequence[str]) -> dict[str, int]:
+async def numbers_of(info: InfoClient, dexes: Sequence[str]) -> dict[str, int]:
     """By which number each dex is asked for: its place in the exchange's list, 0 for the main one."""
     if list(dexes) == [MAIN]:
         return {MAIN: 0}

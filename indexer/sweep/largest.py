@@ -2,7 +2,8 @@
 
 Who they are comes from the leaderboard, the vaults' list and the newest trades of the coins, beside what the address
 book knows already; in which order, from what HyperEVM says that each holds, else from what was last read of it, else
-from what its hints let expect (`SizePrior`). Who was sized and holds nothing is not read.
+from what its hints let expect (`SizePrior`). Who was sized and holds nothing of the coins
+is not read.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
@@ -20,7 +21,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.address_book import book
@@ -28,6 +29,7 @@ from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
 from liqtruth.indexer.discovery.sources import Found, leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.evm.coins import coin_notional
 from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
@@ -158,7 +160,13 @@ async def _ranked(
         may_s = SIZING_MAY * within_s
         sized = await size_first(store, ranked, endpoint.evm, client, dexes, within_s=may_s, stop=sight.stop)
         now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-    return largest_first(store, discovery, sized_notional(store, dexes, now, RECENT)), sized
+        sizes = sized_notional(store, dexes, now, RECENT)
+        if sized.report is not None and not sight.stop.is_set():
+            try:
+                sizes = await coin_notional(store, sizes, endpoint.evm, client, dexes, sight.coins)
+            except LiqtruthError as error:
+                sized = replace(sized, problem=f"ordered by all coins together: {error}")
+    return largest_first(store, discovery, sizes), sized
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -32,7 +32,8 @@ class EvmNode:
     most_bytes: int = 1_000_000
     lag_blocks: int = 0
     usd_scale: int = 1
-    """By which amounts in USD are multiplied: another unit than is documented."""
+    """By which amounts in USD are multiplied: another unit than is documented; `lot_scale` does it to sizes."""
+    lot_scale: int = 1
 
 
 class Refused(Exception):
@@ -130,7 +131,7 @@ class EvmEndpoint:
             return [0, 0, 0, 0, 0]
         isolated = bool(ledger.isolated[row, column])
         return [
-            int(ledger.lots[row, column]),
+            self.node.lot_scale * int(ledger.lots[row, column]),
             self.node.usd_scale * abs(int(ledger.cost[row, column])),
             self.node.usd_scale * int(ledger.isolated_cash[row, column]) * isolated,
             int(ledger.leverage[row, column]),

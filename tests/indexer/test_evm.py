@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.evm.abi import (
     ACCOUNT_MARGIN_SUMMARY,
     AGGREGATE3,
@@ -171,6 +172,18 @@ def test_a_node_that_runs_nothing_is_given_up(served: SandboxServer, node: EvmNo
     assert served.requests["/evm"] < 60
 
 
+def test_a_node_that_lags_behind_another_one_is_counted(served: SandboxServer, node: EvmNode) -> None:
+    async def act(client: EvmClient) -> list[int]:
+        reader, behind = BatchReader(client), []
+        arguments = np.concatenate([number_words(np.array([0])), address_words(EMPTY[:1])], axis=1)
+        for node.lag_blocks in (0, 20, 0, 500, 0):
+            await reader.read(ACCOUNT_MARGIN_SUMMARY, arguments)
+            behind.append(reader.behind)
+        return behind
+
+    assert asked(served.evm_url, act) == [0, 0, 0, 1, 1]
+
+
 def test_faults_on_the_way_are_asked_again(served: SandboxServer) -> None:
     served.faults = Faults(rate_500=0.1, rate_truncated=0.1, rate_429=0.1, rate_html=0.05, seed=3)
     answers, _ = read_margins(served, [0] * len(EMPTY), EMPTY, size=40)
@@ -250,14 +263,21 @@ def read(store: Store, served: SandboxServer, evm: EvmEndpoint | None, target: f
     return asyncio.run(read_largest(store, ["BTC"], endpoint, target=target))
 
 
-def test_whoever_is_sized_is_read_largest_first_and_empty_accounts_are_not_read(
-    store: Store, served: SandboxServer
-) -> None:
+def test_who_holds_nothing_of_the_coin_is_not_read(store: Store, served: SandboxServer) -> None:
     report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK), target=1.1)
+    known = served.true_positions().filter(coin="BTC")["address"].is_in(book(store)["address"].to_list())
+    assert report.ended == "all"
+    assert report.accounts == known.sum() < book(store).height
+
+
+def test_positions_in_another_unit_order_nothing(store: Store, served: SandboxServer, node: EvmNode) -> None:
+    """Everyone who holds anything is read then, largest in all coins first."""
+    node.lot_scale = 1000
+    report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK))
     assert report.sized is not None
     assert report.sized.report is not None
-    assert report.ended == "all"
-    assert report.accounts == report.sized.report.holders < report.sized.report.accounts
+    assert report.accounts == report.sized.report.holders
+    assert "exceed the notional of their account" in report.describe()[1]
 
 
 def test_sizes_that_are_not_had_leave_the_order_as_it_was(
