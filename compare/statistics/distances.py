@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from liqtruth.heatmap.distribution import BANDS
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.smoothing import gaussian
 
 RANGE_PCT: Final = 50.0
 """What lies further from the mark than this is not scored."""
@@ -127,11 +128,9 @@ def smoothed_jensen_shannon(a: Curve, b: Curve, smoothing_pct: float = SMOOTHING
 
 def smoothed_density(curve: Curve, smoothing_pct: float = SMOOTHING_PCT) -> FloatArray:
     """Shares per `STEP` of log distance, smoothed; reflected at both ends, so that they still sum to one."""
-    from scipy.ndimage import gaussian_filter1d
-
     steps = max(1, round((curve.at[-1] - curve.at[0]) / STEP))
     shares = np.diff(curve.share(np.linspace(curve.at[0], curve.at[-1], steps + 1)))
-    return np.asarray(gaussian_filter1d(shares, smoothing_pct / 100 / STEP), dtype=np.float64)
+    return gaussian(shares, smoothing_pct / 100 / STEP, reflect=True)
 
 
 def _entropy_to(p: FloatArray, q: FloatArray) -> float:
