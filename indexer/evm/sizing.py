@@ -124,7 +124,8 @@ async def size(
     on_progress: Callable[[int], None] = lambda done: None,
     stop: asyncio.Event | None = None,
 ) -> SizeReport:
-    """Size `addresses` in each of `dexes`, in their order, until `stop` is set; and store the sizes.
+    """Size `addresses` in each of `dexes`, in their order, until `stop` is set; those of a dex are stored when
+    it is done.
 
     `on_progress` gets how many pairs of account and dex are done. Raises `SourceUnreachable` where either door does not
     answer, `SizesRefused` where they differ, `BadInput` for a node of another chain.
@@ -135,7 +136,7 @@ async def size(
     await info.reported_time_s()
     budget = evm_budget(evm.requests_per_minute, evm.url, store.settings.data_dir)
     timeout_s = store.settings.request_timeout_s
-    frames = []
+    frames, checked = [], 0
     async with EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience) as client:
         reader, who = BatchReader(client), address_words(listed)
         for place, dex in enumerate(dexes):
@@ -147,13 +148,10 @@ async def size(
                 stop,
             )
             frames.append(_frame(listed, dex, answers, info.now_s - time.time()))
+            checked = checked or await _checked(info, frames[-1], client.shown_url)
+            store.lake.merge_series(DATASET, VENUE, ALL_COINS, frames[-1], ("address", "dex"), client.source)
         sizes = pl.concat(frames)
-        largest = sizes.filter(pl.col("notional_usd") > 0).sort("notional_usd", descending=True)
-        checked = largest.head(CHECKED)
-        differs = await disagreement(info, checked)
-        if differs:
-            raise SizesRefused("accountMarginSummary", client.shown_url, differs)
-        store.lake.merge_series(DATASET, VENUE, ALL_COINS, sizes, ("address", "dex"), client.source)
+        largest = _largest(sizes)
         return SizeReport(
             source=client.source,
             accounts=len(listed),
@@ -168,10 +166,24 @@ async def size(
             refused=reader.refused,
             behind=reader.behind,
             batch=reader.size,
-            checked=checked.height,
+            checked=checked,
             seconds=time.monotonic() - started_s,
             largest=largest.head(SHOWN).select("address", "dex", "notional_usd", "raw_usd").to_dicts(),
         )
+
+
+async def _checked(info: InfoClient, sizes: pl.DataFrame, shown_url: str) -> int:
+    """How many accounts both doors show alike; raises `SizesRefused` where most are not."""
+    some = _largest(sizes).head(CHECKED)
+    differs = await disagreement(info, some)
+    if differs:
+        raise SizesRefused("accountMarginSummary", shown_url, differs)
+    return some.height
+
+
+def _largest(sizes: pl.DataFrame) -> pl.DataFrame:
+    """Those that hold something, largest first."""
+    return sizes.filter(pl.col("notional_usd") > 0).sort("notional_usd", descending=True)
 
 
 async def numbers_of(info: InfoClient, dexes: Sequence[str]) -> dict[str, int]:
