@@ -14,6 +14,7 @@ from liqtruth.commands.options import (
     Coins,
     Concurrency,
     Days,
+    Evm,
     Exchange,
     MapFiles,
     Picture,
@@ -41,6 +42,7 @@ STEP_S: Final = 10.0
 def check(
     coins: Coins,
     exchange: Exchange,
+    evm: Evm,
     out: PageOut,
     given: MapFiles,
     picture: Picture,
@@ -108,7 +110,11 @@ def check(
         within_pct=float(within_pct),
     )
     endpoint = Endpoint(
-        exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency
+        exchange.url,
+        stats_url or stats_host(exchange.base_url),
+        exchange.budget,
+        concurrency,
+        evm=None if offline else evm.endpoint(exchange),
     )
     with opened_store() as store:
         gathered = Gathered()

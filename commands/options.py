@@ -22,6 +22,7 @@ from liqtruth.commands.values import (
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven
+    from liqtruth.indexer.evm.sizing import EvmEndpoint
     from liqtruth.storage.store import Settings, Store
 
 T = TypeVar("T")
@@ -232,6 +233,37 @@ class ExchangeOptions(Options):
         """Weight a minute; 0 means no limit."""
         return settings().weight_per_minute if self.weight_per_minute is None else self.weight_per_minute
 
+
+@dataclass(frozen=True)
+class EvmOptions(Options):
+    """Whether accounts are sized through HyperEVM first, and how fast."""
+
+    heading: ClassVar[str] = "HyperEVM"
+
+    evm_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="JSON-RPC of HyperEVM, by which accounts are sized; default: the public node, unless"
+            " --base-url is given.",
+        ),
+    ] = None
+    evm_requests_per_minute: Annotated[
+        int, typer.Option(min=0, help="Requests a minute; 0 lifts the limit (own node).")
+    ] = 100
+
+    def endpoint(self, exchange: ExchangeOptions, beside: bool = False) -> "EvmEndpoint | None":
+        """Null where neither it nor the exchange itself is asked; `beside` takes `/evm` of any other endpoint."""
+        from liqtruth.indexer.evm.client import MAINNET_URL
+        from liqtruth.indexer.evm.sizing import EvmEndpoint
+        from liqtruth.storage.store import HYPERLIQUID_URL
+
+        own = MAINNET_URL if exchange.url == HYPERLIQUID_URL else None
+        url = self.evm_url or own or (f"{exchange.url.rstrip('/')}/evm" if beside else None)
+        return None if url is None else EvmEndpoint(url, self.evm_requests_per_minute)
+
+
+Evm = Annotated[EvmOptions, EvmOptions.spread()]
 
 StatsUrl = Annotated[
     str | None,
