@@ -32,6 +32,10 @@ COMMANDS: Final = {
         "compare.compare",
         "Compare modelled heatmaps with the truth: where they diverge, and by how much.",
     ),
+    "report": (
+        "report.report",
+        "Compare what is stored of each coin, and keep a page, a JSON and a CSV of it beside earlier ones.",
+    ),
     "calibrate": (
         "old_spellings.calibrate_app",
         "Fit the leverage model on Hyperliquid's exact positions.",

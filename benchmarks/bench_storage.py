@@ -31,6 +31,10 @@ NOON: Final = datetime(2026, 9, 6, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def snapshot() -> pl.DataFrame:
+    return drawn_snapshot()
+
+
+def drawn_snapshot() -> pl.DataFrame:
     """As swept: a few coins hold most rows, numbers have the exchange's decimals, prices are the solver's."""
     rng = np.random.default_rng(20260906)
     owner = np.sort(rng.integers(0, ACCOUNTS, ROWS))

@@ -1,15 +1,18 @@
 """`liqtruth calibrate`: fit the leverage model on exact positions, and look at what was fitted."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import Coins, Samples, Seed, opened_store
+from liqtruth.commands.options import At, Coins, SampleOptions, Samples, Seed, opened_store
 from liqtruth.commands.output import progress, say_lines, tell, tell_rows
 from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view, say
+
+if TYPE_CHECKING:
+    from liqtruth.storage.store import Store
 
 TABLE_WIDTH = 110
 """Columns that the table of a distribution needs."""
@@ -23,6 +26,13 @@ def calibrate_fit(
     samples: Samples,
     out: PageOut,
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fitted model.")] = "calibrated",
+    truth: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit on this exact map or table of banded sums instead of stored positions; may be repeated.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Fit leverage on exact positions and Hyperliquid's own public aggregates of the same moments.
@@ -34,21 +44,37 @@ def calibrate_fit(
     from liqtruth.compare.calibration.shown import shown
 
     with opened_store() as store:
-        fitted, path = fit_and_save(store.settings.data_dir, samples.gathered(store, coins), name, seed)
+        fitted, path = fitted_on(store, coins, samples, truth or [], name, seed)
     _tell(shown(fitted.model, fitted.record), out)
     say(f"wrote {path}", err=True)
     if not fitted.record.passes:
         raise FitFailsItsGate(name, fitted.record)
 
 
+def fitted_on(
+    store: "Store", coins: list[str], samples: SampleOptions, truth: list[Path], name: str, seed: int
+) -> tuple[Any, Path]:
+    """The fit on stored positions, on maps, or on banded sums, and where it was written."""
+    from liqtruth.compare.calibration.record import fit_to_save, save
+    from liqtruth.compare.truths.given import banded, fit_to_bands, gathered_maps
+
+    data_dir, wanted = store.settings.data_dir, samples.wanted
+    if not truth:
+        return fit_and_save(data_dir, samples.gathered(store, coins), name, seed)
+    if banded(truth):
+        fitted = fit_to_save(data_dir, fit_to_bands(store, truth, coins, name, seed=seed, **wanted))
+        return fitted, save(data_dir, fitted)
+    return fit_and_save(data_dir, gathered_maps(store, truth, coins, **wanted), name, seed)
+
+
 def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: int = 0) -> tuple[Any, Path]:
     """The fit under a progress bar, as it was written, and where; one that fails its gate replaces nothing in use."""
     from liqtruth.compare.calibration.leverage_fit import LeverageFit
     from liqtruth.compare.calibration.record import fit_to_save, save
-    from liqtruth.estimator.model.leverage_model import leverage_model_named
+    from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
 
     with progress("fit", 1.0) as advance:
-        fit = LeverageFit(leverage_model_named(), name=name, seed=seed).fit(gathered, advance)
+        fit = LeverageFit(leverage_model_named(TOWARDS), name=name, seed=seed).fit(gathered, advance)
     fitted = fit_to_save(data_dir, fit.calibrated_)
     return fitted, save(data_dir, fitted)
 
@@ -102,6 +128,46 @@ def _print(result: Any) -> None:
 
     print_view(shown_table(result), TABLE_WIDTH)
     say_lines(shown_lines(result))
+
+
+@calibrate_app.command("census")
+def calibrate_census(
+    coins: Coins,
+    out: PageOut,
+    at: At = None,
+    save: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Also write it as a leverage model: `map model --model NAME`."),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Count which effective leverages stand, straight from stored positions and without any model.
+
+    From entry and from the mark to liquidation, by side, size, the coin's maximum and margin mode, with intervals,
+    beside what maps assume.
+    """
+    from liqtruth.compare.census.as_model import census_model, save_census
+    from liqtruth.compare.census.census import census_of, counted_coin
+    from liqtruth.compare.census.shown import write_page
+
+    with opened_store() as store:
+        counted = [counted_coin(store, coin, at) for coin in dict.fromkeys(coins)]
+        data_dir = store.settings.data_dir
+    census = census_of(counted, seed)
+    tell(census, out, lambda: _print_census(census), write_page)
+    if save is not None:
+        path = save_census(data_dir, census_model(census, [one.rows for one in counted], save))
+        say(f"wrote {path}", err=True)
+
+
+def _print_census(census: Any) -> None:
+    from liqtruth.compare.census.shown import census_lines, census_table, groups_table
+
+    print_view(census_table(census), TABLE_WIDTH)
+    groups = groups_table(census)
+    if groups is not None:
+        print_view(groups, TABLE_WIDTH)
+    say_lines(census_lines(census))
 
 
 @calibrate_app.command("diff")

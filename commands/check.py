@@ -14,9 +14,11 @@ from liqtruth.commands.options import (
     Coins,
     Concurrency,
     Days,
+    Evm,
     Exchange,
     MapFiles,
     Picture,
+    Range,
     StatsUrl,
     length_option,
     opened_store,
@@ -40,6 +42,7 @@ STEP_S: Final = 10.0
 def check(
     coins: Coins,
     exchange: Exchange,
+    evm: Evm,
     out: PageOut,
     given: MapFiles,
     picture: Picture,
@@ -80,6 +83,7 @@ def check(
         ),
     ] = None,
     concurrency: Concurrency = 16,
+    within_pct: Range = "25",
 ) -> None:
     """Check maps against the chain: read the largest accounts, model the venues, compare, answer.
 
@@ -102,10 +106,15 @@ def check(
         addresses=addresses or (),
         mark_px=given.mark,
         shift=given.shift,
-        picture=picture.given,
+        picture=picture.given(given.maps or ()),
+        within_pct=float(within_pct),
     )
     endpoint = Endpoint(
-        exchange.url, stats_url or stats_host(exchange.base_url), exchange.budget, concurrency
+        exchange.url,
+        stats_url or stats_host(exchange.base_url),
+        exchange.budget,
+        concurrency,
+        evm=None if offline else evm.endpoint(exchange),
     )
     with opened_store() as store:
         gathered = Gathered()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import At, Coin, MapFiles, Picture, Window, opened_store
+from liqtruth.commands.options import At, Coin, MapFiles, Picture, Range, Window, Windows, opened_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 
@@ -31,6 +31,8 @@ def compare(
     tolerance_pct: Annotated[
         float, typer.Option(help="Clusters match within this many percent of price.")
     ] = 1.0,
+    windows: Windows = False,
+    within_pct: Range = "25",
 ) -> None:
     """Compare modelled heatmaps with the truth: where they diverge, and by how much.
 
@@ -39,7 +41,7 @@ def compare(
     """
     from liqtruth.compare.divergence.session import Files, compare_stored
 
-    files = Files(given.maps or (), given.mark, given.shift, picture.given)
+    files = Files(given.maps or (), given.mark, given.shift, picture.given(given.maps or ()))
     with opened_store() as store:
         result = compare_stored(
             store,
@@ -50,5 +52,7 @@ def compare(
             files=files,
             window=window,
             tolerance_pct=tolerance_pct,
+            windows=windows,
+            within_pct=float(within_pct),
         )
     export_divergence(result, out)

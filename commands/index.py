@@ -11,6 +11,7 @@ from liqtruth.commands.options import (
     Columns,
     Concurrency,
     Dexes,
+    Evm,
     Exchange,
     Log,
     StatsUrl,
@@ -96,6 +97,7 @@ def index_import(
 @index_app.command("sweep")
 def index_sweep(
     exchange: Exchange,
+    evm: Evm,
     out: JsonOut,
     addresses: Annotated[
         Path, typer.Option(help="File with one address a line, or a CSV with an address column.")
@@ -135,6 +137,7 @@ def index_sweep(
                 concurrency=concurrency,
                 restart=restart,
                 on_progress=advance,
+                evm=evm.endpoint(exchange),
             )
         )
     show(report, out)
@@ -173,9 +176,36 @@ def index_find(
     report.raise_if_partly()
 
 
+@index_app.command("size")
+def index_size(
+    exchange: Exchange,
+    evm: Evm,
+    out: JsonOut,
+    addresses: Annotated[
+        list[Path] | None,
+        typer.Option(help="The accounts of this file; may be repeated. Default: all of the address book."),
+    ] = None,
+    dex: Dexes = "all",
+) -> None:
+    """Size accounts through HyperEVM: how much each holds in every dex, hundreds of accounts a request."""
+    from liqtruth.indexer.evm.sized import known_addresses, size_through
+
+    endpoint = evm.endpoint(exchange, beside=True)
+    assert endpoint is not None
+    with opened_store() as store:
+        listed = known_addresses(store, addresses)
+        with progress("sizing accounts", 1.0) as advance:
+            report = size_through(
+                store, listed, endpoint, exchange.url, exchange.budget, dexes_of(dex), on_progress=advance
+            )
+    show(report, out)
+    report.raise_if_partly()
+
+
 @index_app.command("watch")
 def index_watch(
     exchange: Exchange,
+    evm: Evm,
     log: Log,
     addresses: Annotated[
         Path | None, typer.Option(help="Accounts to know from the start, one a line; the tape finds more.")
@@ -206,6 +236,7 @@ def index_watch(
         metrics_port=metrics_port,
         for_s=log.for_s,
         pace=Pace(book_s=book_every.total_seconds()),
+        evm=evm.endpoint(exchange),
     )
     with opened_store() as store:
         run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)

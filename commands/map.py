@@ -14,11 +14,12 @@ from liqtruth.commands.options import (
     Weights,
     WidthBps,
     Window,
+    Windows,
     length_option,
     opened_store,
     time_option,
 )
-from liqtruth.commands.output import export_frame, export_map, export_series, flattened
+from liqtruth.commands.output import export_frame, export_map, export_moved, export_series, flattened
 from liqtruth.commands.targets import MapOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import (
@@ -149,6 +150,7 @@ def map_exact(
     since: Since = None,
 ) -> None:
     """Draw the exact heatmap of a coin: actual positions at their actual liquidation prices."""
+    from liqtruth.compare.modelled import map_facts
     from liqtruth.indexer.maps.views import exact_view
 
     if old.asked():
@@ -165,7 +167,8 @@ def map_exact(
             since=since,
             layer=layer,
         )
-    return export_map(drawn, out, clusters=clusters)
+        facts = map_facts(store, drawn) if clusters else None
+    return export_map(drawn, out, clusters=clusters, facts=facts)
 
 
 def _as_before(
@@ -327,6 +330,39 @@ def _refuse_filters(filters: FilterOptions) -> None:
         )
 
 
+@map_app.command("moved")
+def map_moved(
+    coin: Coin,
+    out: TableOut,
+    start: Annotated[
+        Any, time_option("--from", help="Earlier moment; default: 24 h before the later.")
+    ] = None,
+    end: Annotated[Any, time_option("--to", help="Later moment; default: the latest.")] = None,
+    model: Annotated[
+        str, typer.Option(help="exact, or a model as of `map model`.", rich_help_panel="Model")
+    ] = EXACT,
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME]|all",
+            help="Exchanges whose aggregates are modelled.",
+            rich_help_panel="Model",
+        ),
+    ] = "binance",
+    window: Window = "30d",
+) -> None:
+    """List what became of clusters between two moments: born, grew, shrank, consumed by the price, closed, moved.
+
+    Exact clusters are followed by their accounts, modelled ones by their place.
+    """
+    from liqtruth.compare.moved.job import MovedPlan, moved_stored
+    from liqtruth.compare.moved.shown import moved_view
+
+    with opened_store() as store:
+        found = moved_stored(store, MovedPlan(coin, start, end, model, venue, window))
+    export_moved(found, out, moved_view)
+
+
 @map_app.command("model")
 def map_model(
     coin: Coin,
@@ -355,28 +391,31 @@ def map_model(
     at: At = None,
     width_bps: WidthBps = 10.0,
     clusters: Clusters = False,
+    windows: Windows = False,
 ) -> None:
     """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
-    from liqtruth.compare.modelled import modelled_map
+    from liqtruth.compare.modelled import clusters_by_window, map_facts, modelled_map
 
     if old.series is not None:
         say_moved("map model --series", f"map history --model {model}")
         return map_history(coin, part, FilterOptions(), out, old.series, old.step, model, venue, at)
     with opened_store() as store:
-        drawn = modelled_map(
-            store,
-            coin,
-            venue,
-            model,
-            window,
-            weights=part.weights,
-            leverage=flattened(part.leverage),
-            age=split_names(part.age) if part.age else None,
-            since=part.since,
-            at=at,
-            width_bps=width_bps,
+        store = store.view()
+        chosen = {
+            "weights": part.weights,
+            "leverage": flattened(part.leverage),
+            "age": split_names(part.age) if part.age else None,
+            "since": part.since,
+            "width_bps": width_bps,
+        }
+        drawn = modelled_map(store, coin, venue, model, window, **chosen, at=at)
+        shown = (
+            clusters_by_window(store, coin, venue, model, **{**chosen, "at": drawn.as_of})
+            if windows
+            else None
         )
-    return export_map(drawn, out, clusters=clusters)
+        facts = map_facts(store, drawn, shown) if clusters or windows else None
+    return export_map(drawn, out, clusters=clusters or windows, facts=facts)
 
 
 @map_app.command("positions")

@@ -1,6 +1,6 @@
 """Options that several commands share, and the store that they open."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +11,18 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_at, parse_coin, parse_days, parse_duration, parse_time
+from liqtruth.commands.values import (
+    parse_at,
+    parse_choice,
+    parse_coin,
+    parse_days,
+    parse_duration,
+    parse_time,
+)
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven
+    from liqtruth.indexer.evm.sizing import EvmEndpoint
     from liqtruth.storage.store import Settings, Store
 
 T = TypeVar("T")
@@ -66,8 +74,17 @@ Clusters = Annotated[
     bool,
     typer.Option(
         "--clusters",
-        help="Also longs against shorts within 2, 5 and 10 %, max pain, and the clusters; in JSON as `profile`.",
+        help="Also longs against shorts within 2, 5 and 10 %, max pain, and the clusters with their distance in ATR, "
+        "neighbours and leverages; in JSON as `profile`.",
         rich_help_panel="Output",
+    ),
+]
+Windows = Annotated[
+    bool,
+    typer.Option(
+        "--windows",
+        help="Also which windows (24 h, 7 d, 30 d) of each model show a cluster: three more maps of each.",
+        rich_help_panel="Model",
     ),
 ]
 WidthBps = Annotated[float, typer.Option(min=0.01, max=2000, help="Width of a price bin in basis points.")]
@@ -94,6 +111,17 @@ Columns = Annotated[
 ]
 Dexes = Annotated[
     str, typer.Option("--dex", help="Perp dexes, comma separated: 'main', builder dexes by name, or 'all'.")
+]
+
+
+Range = Annotated[
+    Any,
+    typer.Option(
+        "--range",
+        parser=parse_choice("10", "25", "50"),
+        metavar="10|25|50",
+        help="Conclude from what lies within so many percent of the mark; scores within the others stand beside it.",
+    ),
 ]
 
 
@@ -157,12 +185,16 @@ class PictureOptions(Options):
         ),
     ] = None
 
-    @property
-    def given(self) -> "PictureGiven | None":
-        """Null where no map is a picture."""
+    def given(self, maps: Sequence[str]) -> "PictureGiven | None":
+        """Null where nothing is stated; refused where none of the files is a picture."""
         from liqtruth.compare.imported.pictures.picture import picture_given
+        from liqtruth.compare.imported.read import check_picture
 
-        return picture_given(self.price or (), self.palette, self.column, self.bar) if self._any else None
+        if not self._any:
+            return None
+        found = picture_given(self.price or (), self.palette, self.column, self.bar)
+        check_picture(maps, found)
+        return found
 
     @property
     def _any(self) -> bool:
@@ -201,6 +233,37 @@ class ExchangeOptions(Options):
         """Weight a minute; 0 means no limit."""
         return settings().weight_per_minute if self.weight_per_minute is None else self.weight_per_minute
 
+
+@dataclass(frozen=True)
+class EvmOptions(Options):
+    """Whether accounts are sized through HyperEVM first, and how fast."""
+
+    heading: ClassVar[str] = "HyperEVM"
+
+    evm_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="JSON-RPC of HyperEVM, by which accounts are sized; default: the public node, unless"
+            " --base-url is given.",
+        ),
+    ] = None
+    evm_requests_per_minute: Annotated[
+        int, typer.Option(min=0, help="Requests a minute; 0 lifts the limit (own node).")
+    ] = 100
+
+    def endpoint(self, exchange: ExchangeOptions, beside: bool = False) -> "EvmEndpoint | None":
+        """Null where neither it nor the exchange itself is asked; `beside` takes `/evm` of any other endpoint."""
+        from liqtruth.indexer.evm.client import MAINNET_URL
+        from liqtruth.indexer.evm.sizing import EvmEndpoint
+        from liqtruth.storage.store import HYPERLIQUID_URL
+
+        own = MAINNET_URL if exchange.url == HYPERLIQUID_URL else None
+        url = self.evm_url or own or (f"{exchange.url.rstrip('/')}/evm" if beside else None)
+        return None if url is None else EvmEndpoint(url, self.evm_requests_per_minute)
+
+
+Evm = Annotated[EvmOptions, EvmOptions.spread()]
 
 StatsUrl = Annotated[
     str | None,
@@ -271,24 +334,29 @@ class SampleOptions(Options):
         ),
     ] = None
 
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What a sample must have at least, and whose series are read."""
+        from liqtruth.compare.calibration.samples import Limits
+
+        return {"limits": Limits(least_coverage=self.least_coverage), "aggregates": self.aggregates}
+
     def gathered(self, store: "Store", coins: list[str]) -> Any:
         """Every sample that the lake gives, under a progress bar."""
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
-        from liqtruth.compare.calibration.samples import Limits
         from liqtruth.compare.workers import Workers
-        from liqtruth.estimator.model.leverage_model import leverage_model_named
+        from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
 
         with progress("samples", 1.0) as advance:
             return gather(
                 store,
                 coins,
-                leverage_model_named(),
+                leverage_model_named(TOWARDS),
                 start=self.start,
                 end=self.end,
                 step=self.step,
-                limits=Limits(least_coverage=self.least_coverage),
-                aggregates=self.aggregates,
+                **self.wanted,
                 workers=Workers(self.workers, self.cluster),
                 on_progress=advance,
             )

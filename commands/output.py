@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from liqtruth.commands.targets import STDOUT, Outputs
 from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, text_console
+from liqtruth.heatmap.writing import harmless
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from liqtruth.heatmap.cluster_facts import MapFacts
     from liqtruth.heatmap.heatmap import Heatmap
 
 
@@ -147,22 +149,17 @@ def export_frame(
         print_view(table(frame))
 
 
-def harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """For a spreadsheet: text cells that it would take for a formula begin with an apostrophe."""
-    import polars as pl
+def export_moved(moved: Any, out: Outputs, view: Callable[[Any], Any]) -> None:
+    """What became of clusters: all of it as JSON, a row per cluster as a table, the view for people."""
+    from liqtruth.storage.lake.parquet import write_parquet
 
-    return frame.with_columns(
-        pl.when(_is_formula(pl.col(name))).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
-        for name, kind in frame.schema.items()
-        if kind == pl.String
+    deliver(
+        out,
+        {"json": lambda: json_of(moved), "csv": lambda: harmless(moved.frame()).write_csv()},
+        {"parquet": lambda path: write_parquet(moved.frame(), path)},
     )
-
-
-def _is_formula(text: "pl.Expr") -> "pl.Expr":
-    import polars as pl
-
-    number = text.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
-    return text.str.contains(r"^\s*[=+\-@]") & ~number
+    if not out.to_stdout:
+        print_view(view(moved))
 
 
 def export_series(series: Any, out: Outputs) -> None:
@@ -198,10 +195,17 @@ def _say_series(series: Any) -> None:
     say_lines(series.describe())
 
 
-def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), clusters: bool = False) -> None:
+def export_map(
+    drawn: "Heatmap",
+    out: Outputs,
+    lines: Iterable[str] = (),
+    clusters: bool = False,
+    facts: "MapFacts | None" = None,
+) -> None:
     """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout.
 
-    `clusters` adds its balance, max pain and clusters: tables for people, the key `profile` in JSON.
+    `clusters` adds its balance, max pain and clusters: tables for people, the key `profile` in JSON; `facts` of the
+    clusters stand with them.
     """
     from liqtruth.heatmap import files
     from liqtruth.heatmap.distribution import profile_of
@@ -210,7 +214,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), cluste
     profile = profile_of(drawn) if clusters else None
     deliver(
         out,
-        {"json": lambda: files.to_json(drawn, profile), "csv": lambda: files.to_csv(drawn)},
+        {"json": lambda: files.to_json(drawn, profile, facts), "csv": lambda: files.to_csv(drawn)},
         {
             "csv": lambda path: files.write_csv(drawn, path),
             "parquet": lambda path: files.write_parquet(drawn, path),
@@ -223,7 +227,7 @@ def export_map(drawn: "Heatmap", out: Outputs, lines: Iterable[str] = (), cluste
 
         print_view(map_panel(drawn, bar_width=columns_for_bars()))
         if profile is not None:
-            print_view(profile_panel(drawn, profile))
+            print_view(profile_panel(drawn, profile, facts))
         say_lines(lines)
 
 

@@ -1,15 +1,20 @@
 """`liqtruth sandbox`: a synthetic exchange whose truth is known."""
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.output import progress
 from liqtruth.commands.terminal import say
+
+HOST: Final = "127.0.0.1"
+STEP_S: Final = 3.0
+"""Between lines of progress where no bar can be drawn."""
 
 sandbox_app = App("Serve a synthetic exchange whose truth is known.")
 
@@ -43,27 +48,55 @@ def sandbox_serve(
 ) -> None:
     """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
     from liqtruth.sandbox import truth
+    from liqtruth.sandbox.http.connections import check_free
     from liqtruth.sandbox.server import serve_forever
 
     listed = tuple(name.strip() for name in venues.split(",") if name.strip())
-    market = simulated(seed=seed, accounts=accounts, days=days, live_hours=live_hours, venues=listed)
+    check_free(HOST, port)
+    market = simulated(
+        begins=f"a synthetic exchange of {accounts:,} accounts and {days} days, which trade before it is served",
+        seed=seed,
+        accounts=accounts,
+        days=days,
+        live_hours=live_hours,
+        venues=listed,
+    )
     if addresses is not None:
         addresses.write_text("\n".join(truth.addresses(market)) + "\n")
     speed = live_speed if live_hours else None
-    serve_forever(market, "127.0.0.1", port, weight_per_minute or None, on_ready=announce, live_speed=speed)
+    serve_forever(market, HOST, port, weight_per_minute or None, on_ready=announce, live_speed=speed)
 
 
-def simulated(past_days: Sequence[int] = (), **spec: Any) -> Any:
-    """Run the synthetic market under a progress bar; `past_days` are kept beside its last moment."""
+def simulated(past_days: Sequence[int] = (), begins: str = "", **spec: Any) -> Any:
+    """Run the synthetic market under a progress bar, or with a line now and then where none can be drawn; `past_days`
+    are kept beside its last moment, `begins` is printed once the spec is accepted."""
     from liqtruth.sandbox.market.market import MarketSpec, simulate
 
+    asked = MarketSpec(**spec)
+    if begins:
+        say(begins, err=True)
     with progress("simulating a market (synthetic)", 1.0) as advance:
-        return simulate(MarketSpec(**spec), advance, past_days)
+        return simulate(asked, in_lines(advance, "simulated"), past_days)
+
+
+def in_lines(advance: Callable[[float], None], what: str) -> Callable[[float], None]:
+    """`advance`, which also prints every `STEP_S` how far it is where stderr is no terminal."""
+    shown_s = time.monotonic()
+
+    def advanced(done: float) -> None:
+        nonlocal shown_s
+        advance(done)
+        if time.monotonic() - shown_s >= STEP_S and not sys.stderr.isatty():
+            shown_s = time.monotonic()
+            say(f"{what} {done:.0%}", err=True)
+
+    return advanced
 
 
 def announce(server: Any) -> None:
     say(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
     say(f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}")
+    say(f"  HyperEVM:    {server.evm_url}    try: liqtruth index size --base-url {server.base_url}")
     for name, url in server.venue_urls.items():
         say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
     say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")

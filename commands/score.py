@@ -129,8 +129,8 @@ def score_visits(
 ) -> None:
     """Test whether major zones are visited more often than their distance explains, and whether clusters align.
 
-    Where exact maps of Hyperliquid are stored beside the modelled ones, the three claims that are made of such maps
-    are answered: how many hotspots are visited, how many clusters align, how far they deviate.
+    Zones are split by distance in ATR, by stacking and by how many windows (24 h, 7 d, 30 d) show them, and the claims
+    that are made of such maps are answered beside chance. Those on alignment need exact maps of Hyperliquid.
     """
     from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
     from liqtruth.compare.scoring.visits.shown import visits_view, write_page

@@ -9,7 +9,7 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.map import map_app
-from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps, settings
+from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps, opened_store, settings
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
@@ -17,6 +17,7 @@ from liqtruth.commands.values import parse_at, parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile
+    from liqtruth.heatmap.heatmap import Heatmap
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,32 @@ def map_import(
     from liqtruth.heatmap.files import is_own, read_map
 
     path, part = parted(file)
+    shown = picture.given([file])
     if is_own(path) and not (listed or series or leverage_model):
-        return export_map(read_map(path), out, clusters=clusters)
+        return export_made(read_map(path), out, clusters)
     if leverage_model is not None:
         write_model(read_leverage_model(path).to_json(), leverage_model)
     maps = open_maps(
         path,
-        given_of(given.coin, given.venue, given.mark, given.as_of, given.columns, picture.given),
+        given_of(given.coin, given.venue, given.mark, given.as_of, given.columns, shown),
         width_bps,
     )
     if listed:
         return list_maps(maps.held, out)
     if series:
         return export_series(maps.series(), out)
-    return export_map(maps.map(name or part), out, clusters=clusters)
+    return export_made(maps.map(name or part), out, clusters)
+
+
+def export_made(drawn: "Heatmap", out: Outputs, clusters: bool) -> None:
+    """A map of anyone; facts of its clusters are from what is stored here of its market."""
+    if not clusters:
+        return export_map(drawn, out)
+    from liqtruth.compare.modelled import map_facts
+
+    with opened_store() as store:
+        facts = map_facts(store, drawn)
+    return export_map(drawn, out, clusters=True, facts=facts)
 
 
 def list_maps(held: "MapsInFile", out: Outputs) -> None:

@@ -7,14 +7,15 @@ the comparison and named. What was read is stored, so that the next check begins
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison, compared
-from liqtruth.compare.divergence.session import Files, baseline_maps, make_map
-from liqtruth.compare.imported.read import read_map
+from liqtruth.compare.divergence.session import Files, around_maps, baseline_maps, make_map, venues_of
+from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
@@ -40,7 +41,9 @@ MARKS_APART: Final = 3.0
 class CheckPlan:
     """What is checked and what it may take. `maps` are files, with the `mark_px` of those that state none, whose levels
     `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
-    beside those that are found; `venue_url` stands in for the hosts of all venues."""
+    beside those that are found; `venue_url` stands in for the hosts of all venues. `models` are compared in place of
+    those of the venues, `at` is the moment of what is stored, by default the latest. Conclusions are drawn within
+    `within_pct` of the mark."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -53,6 +56,9 @@ class CheckPlan:
     mark_px: float | None = None
     shift: bool = False
     picture: PictureGiven | None = None
+    models: Sequence[str] = ()
+    at: datetime | None = None
+    within_pct: float = HEADLINE_PCT
 
     @property
     def window(self) -> str:
@@ -71,7 +77,8 @@ class CheckPlan:
     def _is_of(self, coin: str, path: str) -> bool:
         """Whether the file can be read as a map of the coin."""
         try:
-            return read_map(path, coin=coin, mark=self.mark_px, picture=self.picture).coin == coin
+            picture = picture_of(path, self.picture)
+            return read_map(path, coin=coin, mark=self.mark_px, picture=picture).coin == coin
         except LiqtruthError:
             return False
 
@@ -211,14 +218,23 @@ async def _accounts(
 def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     """Compare what is stored of one coin; raises `NothingStored` without positions, `MissingData` without any map."""
     view = store.view()
-    truth, crowd = whole_and_layer(view, coin, "crowd")
+    truth, crowd = whole_and_layer(view, coin, "crowd", plan.at)
     maps, lacking = _maps(view, plan, coin, truth)
     if not maps:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
-    baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, plan.venues, (truth, *maps))
+    venues = venues_of(maps) if plan.models else plan.venues
+    baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
-    found = compared(truth, maps, crowd=crowd, notes=notes, baselines=baselines)
+    found = compared(
+        truth,
+        maps,
+        crowd=crowd,
+        notes=notes,
+        baselines=baselines,
+        around=around_maps(view, coin, (truth, *maps)),
+        within_pct=plan.within_pct,
+    )
     return Checked(coin, found, tuple(spec for spec, _ in lacking))
 
 
@@ -232,7 +248,7 @@ def _maps(
             maps.append(one)
         else:
             lacking.append((one.label, why))
-    for spec in _models(store, plan.venues):
+    for spec in plan.models or _models(store, plan.venues):
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, plan.window))
         except LiqtruthError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
 from liqtruth.compare.statistics.scores import (
     BY_CHANCE,
@@ -22,13 +23,22 @@ from liqtruth.compare.statistics.scores import (
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.text import percent
 
 RAW: Final = "raw"
 CROWD: Final = "crowd"
 
 BarCode = Literal["saw_this_moment", "fails_its_gate", "no_record"]
 Standing = Literal["nearer", "as_near", "beaten"]
-Code = Literal["nearest", "by_chance", "none_beats_mark", "too_few_positions", "none_scored", "none_ranked"]
+Code = Literal[
+    "nearest",
+    "by_chance",
+    "cannot_be_told",
+    "none_beats_mark",
+    "too_few_positions",
+    "none_scored",
+    "none_ranked",
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ class Barred:
 @dataclass(frozen=True)
 class Scored:
     """One model on the layer that speaks: mean W1 of the sides in percent of price, and its skill against the mark;
-    `chance` is that of a map which knows nothing to be as near, null where it was not asked for."""
+    `chance` is that of a map which knows nothing to be as near, null where it was not asked for. `turned_at` is
+    the coverage of open interest at which what was not read could turn whether it beats the mark, null where not."""
 
     label: str
     off_pct: float | None
@@ -54,6 +65,7 @@ class Scored:
     gaps: tuple[Gap, ...]
     barred: Barred | None
     chance: float | None = None
+    turned_at: float | None = None
 
     @property
     def lucky(self) -> bool:
@@ -75,7 +87,8 @@ class Rival:
 class Conclusion:
     """The answer as data. `layer` is the one that speaks, null where none may; `label` the model that is nearest of
     `ranked` models; `effective` the numbers of longs and shorts that the gate was applied to, where they are known,
-    `of_layer` whose they are. `baselines` are maps that anyone has for free, nearest first; none of them is ranked.
+    `of_layer` whose they are; all of it within `range_pct` of the mark. `baselines` are maps that anyone has for free,
+    nearest first; none of them is ranked. `coverage` is that at which it cannot be told.
     """
 
     code: Code
@@ -93,6 +106,8 @@ class Conclusion:
     barred: tuple[str, ...] = ()
     chance: float | None = None
     baselines: tuple[Rival, ...] = ()
+    range_pct: float = HEADLINE_PCT
+    coverage: float | None = None
 
 
 def barred(training: Training | None, coin: str, at: datetime) -> Barred | None:
@@ -137,8 +152,10 @@ def concluded(
         return Conclusion(code, layer, effective=effective, undefined=why, barred=silenced)
     best = max(scored, key=lambda model: model.skill or 0.0)
     beats = (best.skill or 0.0) > SAME_SKILL
+    at = [model.turned_at for model in ((best,) if beats else scored) if model.turned_at is not None]
+    found: Code = "none_beats_mark" if not beats else "by_chance" if best.lucky else "nearest"
     return Conclusion(
-        "none_beats_mark" if not beats else "by_chance" if best.lucky else "nearest",
+        "cannot_be_told" if at else found,
         layer,
         best.label,
         len(free),
@@ -146,10 +163,11 @@ def concluded(
         null_pct,
         floor_pct,
         best.skill,
-        max(best.gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None),
+        None if at else max(best.gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None),
         effective,
         barred=silenced,
         chance=best.chance,
+        coverage=min(at, default=None),
     )
 
 
@@ -175,8 +193,10 @@ def in_words(found: Conclusion) -> str:
     return " ".join(part for part in parts if part)
 
 
-def standing_text(layer: str | None, model: Scored, null_pct: float | None) -> str:
-    """One model alone, on the layer that speaks."""
+def standing_text(
+    layer: str | None, model: Scored, null_pct: float | None, range_pct: float = HEADLINE_PCT
+) -> str:
+    """One model alone, on the layer that speaks, within `range_pct` of the mark."""
     if layer is None:
         return f"{model.label} is not judged: too few positions"
     if model.barred is not None:
@@ -185,14 +205,21 @@ def standing_text(layer: str | None, model: Scored, null_pct: float | None) -> s
         return f"{model.label} cannot be scored on both sides: {model.undefined}"
     against = "" if layer == RAW else "against the crowd of the truth "
     return (
-        f"{against}{model.label} is off by {model.off_pct:.1f} % of price on average, a map that knows only the "
-        f"mark by {null_pct:.1f} %: {_compared(model)}"
+        f"{against}within {range_pct:.3g} % of the mark {model.label} is off by {model.off_pct:.1f} % of price on "
+        f"average, a map that knows only the mark by {null_pct:.1f} %: {_compared(model)}"
     )
 
 
 def _compared(model: Scored) -> str:
+    if model.turned_at is not None:
+        return told_text(model.turned_at)
     beats = (model.skill or 0.0) > SAME_SKILL
     return "no nearer than by chance" if beats and model.lucky else comparison(model.skill or 0.0)
+
+
+def told_text(coverage: float) -> str:
+    """Why neither better nor worse is stated."""
+    return f"cannot be told at {percent(coverage, 0)} coverage"
 
 
 def barred_text(why: Barred) -> str:
@@ -232,25 +259,32 @@ def _nearest(found: Conclusion) -> str:
     beside = any(one.stands == "nearer" for one in found.baselines)
     among = ", the nearest of the maps that are not baselines," if beside and found.ranked > 1 else ""
     return (
-        f"{_against(found)}{found.label}{among} is off by {found.off_pct:.1f} % of price on "
+        f"{_where(found)}{found.label}{among} is off by {found.off_pct:.1f} % of price on "
         f"average{_at_best(found)}, a map that knows only the mark by {found.null_pct:.1f} %: better."
     )
 
 
 def _by_chance(found: Conclusion) -> str:
     return (
-        f"{_against(found)}{found.label} is off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map "
+        f"{_where(found)}{found.label} is off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map "
         f"that knows only the mark by {found.null_pct:.1f} %: no nearer than by chance, since with its levels "
         f"anywhere on their sides it does as well in {100 * (found.chance or 0.0):.0f} % of draws."
     )
 
 
+def _cannot_be_told(found: Conclusion) -> str:
+    return (
+        f"{_where(found)}it {told_text(found.coverage or 0.0)} of open interest whether {found.label} is nearer than "
+        f"a map that knows only the mark: as far as the truth is read it is off by {found.off_pct:.1f} % of price on "
+        f"average, that map by {found.null_pct:.1f} %, and what was not read could turn that."
+    )
+
+
 def _none_beats(found: Conclusion) -> str:
     failed = "no model beats" if found.ranked > 1 else "the model does not beat"
-    failed = failed.capitalize() if found.layer == RAW else failed
     who = f"the best, {found.label}," if found.ranked > 1 else found.label
     return (
-        f"{_against(found)}{failed} a map that knows only the mark: {who} is off by {found.off_pct:.1f} % of price on "
+        f"{_where(found)}{failed} a map that knows only the mark: {who} is off by {found.off_pct:.1f} % of price on "
         f"average{_at_best(found)}, that map by {found.null_pct:.1f} %."
     )
 
@@ -262,12 +296,11 @@ def _too_few(found: Conclusion) -> str:
     return f"Too few positions to judge: {whose} on an effective {counted}, {ENOUGH:.0f} a side are needed."
 
 
-def _against(found: Conclusion) -> str:
-    return (
-        ""
-        if found.layer == RAW
-        else "Against the crowd of the truth, which alone rests on enough positions, "
-    )
+def _where(found: Conclusion) -> str:
+    within = f"ithin {found.range_pct:.3g} % of the mark"
+    if found.layer == RAW:
+        return f"W{within} "
+    return f"Against the crowd of the truth, which alone rests on enough positions, w{within} "
 
 
 def _at_best(found: Conclusion) -> str:
@@ -285,6 +318,7 @@ def _moment(at: datetime | None) -> str:
 CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
     "nearest": _nearest,
     "by_chance": _by_chance,
+    "cannot_be_told": _cannot_be_told,
     "none_beats_mark": _none_beats,
     "too_few_positions": _too_few,
     "none_scored": lambda found: f"No model could be scored: {found.undefined or 'its score is undefined'}.",

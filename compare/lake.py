@@ -13,6 +13,7 @@ import polars as pl
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.modelled import modelled_map
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
@@ -326,6 +327,7 @@ class Lake:
         at: Moment | None = None,
         window: Length = "30d",
         tolerance_pct: float = 1.0,
+        within_pct: float = HEADLINE_PCT,
     ) -> Comparison:
         """Models against the truth at one moment, by their names; the truth's crowd beside its whole.
 
@@ -342,6 +344,8 @@ class Lake:
             How far back entries are modelled.
         tolerance_pct : float
             Clusters match within this many percent of price.
+        within_pct : float
+            Conclusions are drawn within so many percent of the mark: 10, 25 or 50.
 
         Returns
         -------
@@ -366,6 +370,7 @@ class Lake:
             models=models,
             window=format_duration(window) if isinstance(window, timedelta) else window,
             tolerance_pct=tolerance_pct,
+            within_pct=within_pct,
         )
 
     def close(self) -> None:

@@ -1,11 +1,12 @@
 """Modelled maps by name, those that start from exact maps included: only here both are seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
 
+from liqtruth.compare.observed.surroundings import surroundings_of
 from liqtruth.compare.scoring.ledger.leaderboard import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.errors import UnknownChoice
@@ -17,13 +18,15 @@ from liqtruth.estimator.model.baselines import (
     climatology,
     persistence,
 )
-from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
+from liqtruth.estimator.model.leverage_model import DEFAULT, known_models, leverage_model_named
 from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.cluster_facts import MapFacts, cluster_facts
+from liqtruth.heatmap.distribution import Cluster, find_clusters
+from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap, Training
 from liqtruth.indexer.maps.exact import map_of_positions
@@ -35,6 +38,8 @@ from liqtruth.storage.store import Store
 
 EARLIER: Final = timedelta(hours=24)
 """Exact maps that a model starts from are at least this much older than the map it makes."""
+WINDOWS_ASKED: Final = ("24h", "7d", "30d")
+"""How far back maps of vendors look, of which traders ask that all show a cluster."""
 SHAPES: Final = 7
 """So many exact maps, a day apart, make the mean shape."""
 
@@ -54,11 +59,15 @@ def modelled_map(
     store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
 ) -> Heatmap:
     """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
+    The name of a leverage model stands for `vintages` with it.
 
     Raises `BadInput` for `persistence` of another venue than Hyperliquid, `NothingStored` without an exact map that is
     old enough. A model that has done worse than its baselines on realised liquidations has a note of it in `quality`.
     """
     model, weights = FORMER_NAMES.get(model, model), options.get("weights")
+    if weights is None and _names_weights(store, model):
+        model, weights = VINTAGES, model
+        options["weights"] = weights
     if model in ALONE:
         drawn = model_map(store, coin, venue, model, window, **options)
     elif model not in EXACT_BASED:
@@ -76,6 +85,38 @@ def modelled_map(
         quality=(*drawn.quality, *against),
         training=_training(store.settings.data_dir, drawn.venue.split(TOGETHER), model, weights),
     )
+
+
+def clusters_by_window(
+    store: Store, coin: str, venue: str, model: str, **options: Unpack[MapOptions]
+) -> dict[str, list[Cluster]]:
+    """Clusters of the model's map by how far back it looks (`WINDOWS_ASKED`); a window that cannot be made is left out.
+    Raises as `modelled_map` where none can."""
+    found: dict[str, list[Cluster]] = {}
+    failed = []
+    for window in WINDOWS_ASKED:
+        try:
+            found[window] = find_clusters(modelled_map(store, coin, venue, model, window, **options))
+        except MissingData as error:
+            failed.append(error)
+    if not found:
+        raise failed[0]
+    return found
+
+
+def map_facts(
+    store: Store, heatmap: Heatmap, windows: Mapping[str, Sequence[Cluster]] | None = None
+) -> MapFacts:
+    """What is known of each cluster of a map from what is stored of its venue (average true ranges of any), and the
+    windows that show it; in the order of `find_clusters`."""
+    others = [venue for venue, coin in store.lake.series_coins("candles") if coin == heatmap.coin]
+    around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of, others)
+    return cluster_facts(heatmap, find_clusters(heatmap), around, windows)
+
+
+def _names_weights(store: Store, model: str) -> bool:
+    """Whether it is a leverage model, and no model of maps."""
+    return model not in (*ALONE, *EXACT_BASED) and model in known_models(store.settings.data_dir)
 
 
 def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | None) -> Training | None:

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.text import counted, hours, percent, usd
 
 Values = Mapping[str, Any]
 
@@ -25,6 +25,13 @@ def _truth_covers(values: Values) -> str:
 
 def _open_interest(values: Values) -> str:
     return f"{percent(values['long'])} of long and {percent(values['short'])} of short open interest"
+
+
+def _census_incomplete(values: Values) -> str:
+    whose = ": large accounts, and no census of the others" if values["large"] else ""
+    return (
+        f"{_open_interest(values)} was read, half of its positions above {usd(values['middle_usd'])}{whose}"
+    )
 
 
 def _nothing_near(values: Values) -> str:
@@ -117,6 +124,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "nothing_near": _nothing_near,
     "nothing_near_on_side": _nothing_near_on_side,
     "few_positions": _few_positions,
+    "ranked_on_common": (
+        "maps are ranked within {range_pct:.3g} % of the mark, since {label} covers no more; each map's own figures "
+        "reach as far as it does"
+    ),
     "narrowest_grid": (
         "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
     ),
@@ -126,6 +137,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "looks_moved": lambda values: (
         f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "
         "or centred on another price than the mark"
+    ),
+    "looks_centred_on_mean": lambda values: (
+        f"it looks centred on {values['px']:,.6g}, the mean price of the last {hours(values['window_s'])} and "
+        f"{values['away']:+.1%} from the mark: it fits best moved by {values['value']:+.1f} % ({_instead(values)})"
     ),
     "phantom_cluster": (
         "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
@@ -151,7 +166,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "collateral_unknown": "{usd:usd} is not on the map: its collateral was not captured",
     "out_of_range": (
-        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away and are not scored"
+        "{long_usd:usd} long and {short_usd:usd} short lie further than {range_pct:.3g} % away: "
+        "outside the range of the headline"
     ),
     "oldest_position": "the oldest position was read {age_s:age} before the map's moment",
     "basis": "the mark is {bps:+.0f} bps from the truth's; distances are from each map's own mark",
@@ -228,6 +244,36 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "expected: levels as far away on the same side, at all moments a horizon or more away; by volatility: as far "
         "in units of the three days before"
     ),
+    # what is not known of clusters
+    "atr_unknown": (
+        "distances in ATR are empty: no 60 h of candles of {venues:names} of at most 4 h are stored up to this moment"
+    ),
+    "market_unknown": "{what:names} of {venue} over 24 h: empty, not stored for that time",
+    "depth_not_stored": "resting depth between the mark and a cluster is empty: no order books are stored",
+    # what became of clusters
+    "moved_by_accounts": lambda values: (
+        "clusters are followed by their accounts, in coins at the later mark: a move of price is no flow; "
+        + (
+            "consumed: its liquidation was recorded"
+            if values["by_records"]
+            else f"consumed: gone after the price came to its liquidation price between two of {values['readings']} "
+            "readings; whoever closed just before that is in it, so that less may have been liquidated"
+        )
+    ),
+    "moved_by_place": (
+        "clusters are followed by their place, within 1 % of price, at the later mark: a model knows no accounts, so "
+        "only net changes are known; what was lost is consumed as far as the price reached it, else closed"
+    ),
+    "moved_read": (
+        "{before:counted:position} known then and {after:counted:position} now, {again:,} of them read since: whoever "
+        "was not is taken to have stayed, and who was read only later to have opened"
+    ),
+    "moved_path": "prices between: bars of {bar_min:g} min of {venue}, which cover {covered:percent0} of the time",
+    "moved_marks_alone": (
+        "no candles of {venue} are stored between the moments: prices beyond both marks are not known to have been "
+        "reached"
+    ),
+    "not_grouped": "visits by {by} are not known: {why}",
     # what samples of a fit rest on
     "aggregates_stand_in": (
         "aggregates of {venue} stand in for Hyperliquid's own, at its level of open interest"
@@ -242,6 +288,49 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "window_judged_before": (
         "days of the final window were judged before, as {split} of the validation {validation!r} of {made}: they are "
         "not new"
+    ),
+    "effective_of_bins": (
+        "the truth is {maps:counted:map} without single positions: each bin counts as one, so that effective positions "
+        "are too many where a map was smoothed, and the gate of a fit is not passed by them"
+    ),
+    "banded_truth": lambda values: (
+        f"the truth is {counted(values['samples'], 'sample')} of banded sums (bands end at "
+        f"{', '.join(f'{at:g}' for at in values['ends'])} %): they tell level and shares, not shape, and large "
+        "positions are not cut"
+    ),
+    "effective_unknown": (
+        "the effective sample size of the sums is not known, so that the gate of a fit is not passed"
+    ),
+    "banded_curves": (
+        "cumulative sums of blocks of coin and day left out: mean |ln ratio| {fitted:.2f}, equal-weight tiers "
+        "{rival:.2f}"
+    ),
+    # a census of leverage
+    "census_stands": (
+        "of what stands, not of what was opened: high leverages are liquidated first and are rarer here; a cross "
+        "position's distance rests on all collateral of its account"
+    ),
+    "census_of_several": "coins are counted together by notional: the largest weigh most",
+    "census_incomplete": _census_incomplete,
+    "census_coverage_unknown": (
+        "open interest is unknown, and so is the share of it that was read; half of the positions are above "
+        "{middle_usd:usd}"
+    ),
+    "census_few": (
+        "rests on {effective:.0f} effective accounts on one side; below {enough:.0f} a shape says little about "
+        "other accounts"
+    ),
+    "census_no_entries": "no entry prices were read: leverage is measured from the mark alone",
+    "census_all_priced": (
+        "all {positions:counted:position} have a liquidation price: a source that leaves the others out looks the same"
+    ),
+    "census_maintenance": lambda values: (
+        f"no margin table is stored (`--meta` of `index import`): maintenance is half of the initial margin at "
+        f"{values['highest']:g}x{'' if values['known'] else ', which is assumed'}"
+    ),
+    "census_as_model": (
+        "leverages that stand, measured from {anchor} to liquidation, each position with at most {cut:.1%} of open "
+        "interest; which turnover class they are in is not seen and taken from {prior}"
     ),
     # whether a claim holds
     "claim_holds": "holds",

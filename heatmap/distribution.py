@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.smoothing import gaussian, peaks
 
 BANDS: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Bounds of the distance bands, percent of the mark."""
@@ -181,16 +182,13 @@ def _zones(mass: FloatArray, smoothing_bins: float, prominence: float) -> list[t
     """First bin, peak bin and last bin of each zone; zones do not overlap and begin and end with mass."""
     if not mass.any():
         return []
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
-
-    smooth = gaussian_filter1d(mass, smoothing_bins, mode="constant")
+    smooth = gaussian(mass, smoothing_bins)
     padded = np.concatenate([[0.0], smooth, [0.0]])
-    peaks = find_peaks(padded, prominence=prominence * smooth.max())[0] - 1
+    tops = peaks(padded, prominence * float(smooth.max())) - 1
     zones = []
-    for index, peak in enumerate(peaks):
-        left = 0 if index == 0 else _valley(smooth, peaks[index - 1], peak) + 1
-        right = mass.size - 1 if index == peaks.size - 1 else _valley(smooth, peak, peaks[index + 1])
+    for index, peak in enumerate(tops):
+        left = 0 if index == 0 else _valley(smooth, tops[index - 1], peak) + 1
+        right = mass.size - 1 if index == tops.size - 1 else _valley(smooth, peak, tops[index + 1])
         zone = _trimmed(mass, smooth, int(left), int(peak), int(right))
         zones += [zone] if zone else []
     return zones

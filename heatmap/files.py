@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
+from liqtruth.heatmap.cluster_facts import MapFacts
 from liqtruth.heatmap.distribution import MapProfile
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
@@ -111,14 +112,17 @@ def about(heatmap: Heatmap) -> dict[str, Any]:
     }
 
 
-def to_json(heatmap: Heatmap, profile: MapProfile | None = None) -> str:
-    """The map as JSON, with the edges of its bins and its `profile`, where given; the same map gives the same bytes."""
+def to_json(heatmap: Heatmap, profile: MapProfile | None = None, facts: MapFacts | None = None) -> str:
+    """The map as JSON, with the edges of its bins and, where given, its `profile` and in that the `facts` of its
+    clusters; the same map gives the same bytes."""
     bins = {
         "edges_px": heatmap.grid.edges.tolist(),
         "long_usd": heatmap.long_usd.tolist(),
         "short_usd": heatmap.short_usd.tolist(),
     }
     beside = {} if profile is None else {"profile": asdict(profile)}
+    if profile is not None and facts is not None:
+        beside["profile"]["facts"] = facts.plain(profile.clusters)
     return json.dumps({**about(heatmap), **bins, **beside}, ensure_ascii=False, allow_nan=False)
 
 

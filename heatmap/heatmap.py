@@ -257,39 +257,58 @@ class Heatmap:
         Raises
         ------
         BadInput
-            For a dimension that the map has no breakdown by, or one that is named twice.
+            For a dimension that the map has no breakdown by, one that is named twice, and a value that is on no
+            position of a whole map, such as a misspelt band.
 
         Examples
         --------
         >>> truth.filter(leverage="15-30x", margin_mode=["cross", "isolated"]).label
         'hyperliquid exact (only leverage 15-30x; margin mode cross or isolated)'
         """
-        given, breakdown = len(wanted), self.breakdown
+        given = len(wanted)
         wanted = {self._dimension(name): values for name, values in wanted.items()}
         if len(wanted) < given:
             raise BadInput(
                 f"each dimension must be named once, got {', '.join(wanted)} and a short name of it"
             )
-        for name, values in wanted.items():
-            if breakdown is None or name not in self.dimensions:
-                has = ", ".join(self.dimensions) or "none"
-                raise BadInput(f"this map has no breakdown by {name!r}; it has: {has}")
-            chosen = [values] if isinstance(values, str) else list(values)
-            breakdown = breakdown.filter(pl.col(name).is_in(chosen))
-        if breakdown is None:
-            return self
         kept = {
             name: (values,) if isinstance(values, str) else tuple(values) for name, values in wanted.items()
         }
+        for name, values in kept.items():
+            self._check_labels(name, values)
+        return self.part(kept)
+
+    def part(self, kept: Mapping[str, Sequence[str]]) -> "Heatmap":
+        """As `filter` with the names of `dimensions`, of labels that this map need not have: where it has none of them
+        the part is empty."""
+        if self.breakdown is None or not kept:
+            return self
+        breakdown = self.breakdown
+        for name, values in kept.items():
+            breakdown = breakdown.filter(pl.col(name).is_in(list(values)))
         part = Heatmap.from_breakdown(breakdown, self.grid, **self._about())
+        only = {name: tuple(values) for name, values in kept.items()}
         return replace(
             part,
-            assumptions=(*self.assumptions, note("filtered", kept=kept)),
-            only={name: _narrowed(self.only.get(name), kept.get(name)) for name in {**self.only, **kept}},
+            assumptions=(*self.assumptions, note("filtered", kept=only)),
+            only={name: _narrowed(self.only.get(name), only.get(name)) for name in {**self.only, **only}},
             training=self.training,
             origin=self.origin,
             covers=self.covers,
         )
+
+    def _check_labels(self, name: str, labels: Sequence[str]) -> None:
+        """Raises `BadInput` for a dimension that the map has not, and for a label that a whole map has not: what an
+        earlier filter left out of a part is no mistake."""
+        if self.breakdown is None or name not in self.dimensions:
+            has = ", ".join(self.dimensions) or "none"
+            raise BadInput(f"this map has no breakdown by {name!r}; it has: {has}")
+        known = self.breakdown[name].drop_nulls().unique(maintain_order=True).to_list()
+        unknown = [label for label in labels if label not in known]
+        if unknown and not self.only:
+            raise BadInput(
+                f"this map has no {name} {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}"
+            )
 
     def _dimension(self, name: str) -> str:
         """The dimension that a short name stands for."""

@@ -106,12 +106,13 @@ def _not_on_map(values: Values) -> str:
 def _scaled(values: Values) -> str:
     by = (
         "the highest leverage, {here:g}x where the model's is {reference:g}x"
-        if values["coordinate"] == "of-maximum"
+        if values["coordinate"] != "of-volatility"
         else "volatility, {here:.2%} a day where the model's is {reference:.0%}"
     ).format(**values)
     unlevered = values["unlevered"]
     floored = f"; what falls below 1x ({unlevered:.1%} of shares) is set to 1x" if unlevered > 0 else ""
-    return f"leverages are {values['scale']:.3g} times the model's, by {by}{floored}"
+    which = "leverages that go by the coin" if values["coordinate"] == "mixed" else "leverages"
+    return f"{which} are {values['scale']:.3g} times the model's, by {by}{floored}"
 
 
 def _too_large(values: Values) -> str:
@@ -312,6 +313,13 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "above_highest": (
         "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
     ),
+    "follows_the_mark": (
+        "of open interest {share:by_side} keeps its distance from the mark, whatever its entry: of no age, never swept"
+    ),
+    "ageless": (
+        "what follows the mark (of open interest {share:by_side}) is of no age: a part by age or since a moment leaves "
+        "it out"
+    ),
     "only_leverage": "only leverage {bands:names} is shown",
     "unbounded_not_levelled": (
         "no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
@@ -343,6 +351,9 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "uniform": "each side is spread evenly in log price over {reach:.0%} from the mark, whatever happened",
     "by_volume": (
         "open interest is spread over entry prices as volume was in the window; none is older, none was closed"
+    ),
+    "leverage_lacking": lambda values: (
+        f"{values['venue']} has no {' or '.join(f'{one:g}x' for one in values['leverages'])}: left out there"
     ),
     "opened_at_mean": lambda values: (
         "all is opened at {px:,.6g}, the mean price of the last {hours}{weighted}, {away:+.2%} from the mark".format(

@@ -10,9 +10,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.heatmap.errors import LiqtruthError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
 """Error codes of systems that cannot sync a folder to the disk, or do not let it be read."""
@@ -83,3 +86,21 @@ def sync_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in NO_FOLDER_SYNC:
             raise
+
+
+def harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """For a spreadsheet: text cells that it would take for a formula begin with an apostrophe."""
+    import polars as pl
+
+    return frame.with_columns(
+        pl.when(_is_formula(pl.col(name))).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
+        for name, kind in frame.schema.items()
+        if kind == pl.String
+    )
+
+
+def _is_formula(text: "pl.Expr") -> "pl.Expr":
+    import polars as pl
+
+    number = text.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
+    return text.str.contains(r"^\s*[=+\-@]") & ~number

@@ -22,6 +22,7 @@ from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.http.connections import Connections
 from liqtruth.sandbox.http.faults import SERVER_NAME, Faults, faulty, response
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
+from liqtruth.sandbox.hyperliquid.evm import EvmEndpoint, EvmNode
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
 from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
@@ -34,9 +35,11 @@ from liqtruth.sandbox.venues.liquidation_streams import NEEDS_PINGS, STREAMS, ve
 from liqtruth.sandbox.venues.okx import OkxApi
 
 LEADERBOARD: Final = "/Mainnet/leaderboard"
+EVM: Final = "/evm"
 STATS: Final = (LEADERBOARD, "/Mainnet/vaults")
 MINUTE_MS: Final = 60_000
 TICK_S: Final = 0.05
+EVM_PER_MINUTE: Final = 100
 
 
 class VenueApi(Protocol):
@@ -69,13 +72,16 @@ class SandboxServer:
     live_speed: float | None = None
     socket_idle_s: float = 60.0
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
+    evm_node: EvmNode = field(default_factory=EvmNode)
 
     def __post_init__(self) -> None:
         self._budget = WeightBudget(self.weight_per_minute)
+        self._evm_budget = WeightBudget(None if self.weight_per_minute is None else EVM_PER_MINUTE)
         self._live = Live(self.market)
         self.market = self._live.market
         self._now_ms = float(self.market.as_of_ms)
         self._info = InfoEndpoint(self.market, lambda: int(self._now_ms))
+        self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.of(self.market) for name, api in APIS.items() if name in self.market.venues}
         self.sockets = Sockets(lambda: self._info, lambda: self.faults, self.socket_idle_s)
         self.streams = {
@@ -142,6 +148,7 @@ class SandboxServer:
         traded = before.trades.size
         self.market = self._live.advance_to(point)
         self._info = self._info.at(self.market)
+        self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.at(self.market) for name, api in self._apis.items()}
         self.sockets.publish(self.market, range(traded, self.market.trades.size))
         for name, stream in self.streams.items():
@@ -162,6 +169,11 @@ class SandboxServer:
     def base_url(self) -> str:
         """Hyperliquid: requests go to `{base_url}/info`."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def evm_url(self) -> str:
+        """HyperEVM's JSON-RPC."""
+        return f"{self.base_url}{EVM}"
 
     @property
     def binance_url(self) -> str:
@@ -225,13 +237,15 @@ class SandboxServer:
     async def _answer(self, request: web.BaseRequest) -> tuple[int, bytes]:
         if request.path == "/info":
             return self._answer_info(request.method, await request.read())
+        if request.path == EVM:
+            return self._answer_evm(await request.read())
         if request.path in STATS:
             return self._answer_stats(request.path)
         return self._answer_venue(request.path, dict(request.query))
 
     async def _spoiled(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse | None:
         """What a centralised venue gets wrong; Hyperliquid's faults are `faults` alone."""
-        if request.path == "/info" or request.path in STATS:
+        if request.path in ("/info", EVM, *STATS):
             return None
         return await self.misbehaviour.answer(request, body, SERVER_NAME)
 
@@ -256,6 +270,17 @@ class SandboxServer:
         if not self._budget.spend(weight, asyncio.get_running_loop().time()):
             return 429, b"null"
         return 200, msgspec.json.encode(answer)
+
+    def _answer_evm(self, raw: bytes) -> tuple[int, bytes]:
+        """Every request counts as one of the minute's, whatever it asks."""
+        self.requests[EVM] += 1
+        if not self._evm_budget.spend(1, asyncio.get_running_loop().time()):
+            return 429, b"null"
+        try:
+            body = msgspec.json.decode(raw)
+        except NOT_DECODED:
+            return 400, b"Failed to parse the request body as JSON"
+        return 200, msgspec.json.encode(self._evm.answer(body))
 
     def _answer_stats(self, path: str) -> tuple[int, bytes]:
         """What stats-data serves on a host of its own, with no weight."""

@@ -101,23 +101,30 @@ def watch(market: Market, venue: str, days: Sequence[int] = ()) -> Watched:
     market with `live_hours`.
     """
     spec = market.spec
-    if spec.live_hours:
-        raise SandboxRefused("placings are those of a history: simulate it without live_hours")
     if not all(1 <= day <= spec.days for day in days):
         raise SandboxRefused(f"days are from 1 to {spec.days}, not {list(days)}")
+    watched, then = _watched(market, venue, [(spec.warmup_days + day) * MINUTES_PER_DAY for day in days])
+    return Watched(_placings(watched), then)
+
+
+def at_minutes(market: Market, venue: str, points: Sequence[int]) -> tuple[Market, ...]:
+    """The market at minute points of its history, multiples of its step; only this venue is in those."""
+    return _watched(market, venue, points)[1]
+
+
+def _watched(market: Market, venue: str, points: Sequence[int]) -> tuple[_Watched, tuple[Market, ...]]:
+    """The venue run once more, and the market as it stood at the points."""
+    spec = market.spec
+    if spec.live_hours:
+        raise SandboxRefused("placings are those of a history: simulate it without live_hours")
     result = market.venue(venue)
     seed = np.random.SeedSequence(spec.seed).spawn(_STREAM[venue] + 1)[_STREAM[venue]]
     path = _path_of(market.path, len(result.rules.assets))
     watched = _Watched(result.rules, result.people, path, spec.step_minutes, np.random.default_rng(seed))
-    points = [(spec.warmup_days + day) * MINUTES_PER_DAY for day in days]
     stops = [point // spec.step_minutes for point in points]
     ledgers = watched.run_past(spec.history_minutes // spec.step_minutes, stops)
-    return Watched(
-        _placings(watched),
-        tuple(
-            at_earlier(market, venue, point, ledger) for point, ledger in zip(points, ledgers, strict=True)
-        ),
-    )
+    pairs = zip(points, ledgers, strict=True)
+    return watched, tuple(at_earlier(market, venue, point, ledger) for point, ledger in pairs)
 
 
 def _path_of(path: PricePath, coins: int) -> PricePath:

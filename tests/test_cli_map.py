@@ -58,6 +58,19 @@ def test_on_another_venue_it_has_none_until_the_model_is_calibrated_there(run: R
     assert "levelled" not in model(run, "okx")
 
 
+def test_clusters_of_a_model_have_their_distance_in_atr_and_the_windows_that_show_them(
+    run: Run, data_dir: Path
+) -> None:
+    facts = json.loads(model(run, "okx", "--windows", "--json", name="tiers"))["profile"]["facts"]
+    assert facts["venue"] == facts["atr_from"] == "okx"
+    assert all("30d" in one["windows"] for one in facts["clusters"])
+    for one in facts["clusters"]:
+        assert one["distance_atr"] == pytest.approx(one["distance_pct"] / facts["atr_pct"])
+        assert sum(one["leverage"].values()) == pytest.approx(1.0)
+    assert facts["lacking"][-1].startswith("resting depth between the mark and a cluster is empty")
+    assert "stacked" in model(run, "okx", "--clusters", name="tiers")
+
+
 def test_an_unknown_layer_is_named(run: Run) -> None:
     shown = run("map", "exact", "BTC", "--layer", "fish", code=2).stderr
     assert shown.startswith("error: --layer must be crowd or whales, got 'fish'")

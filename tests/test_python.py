@@ -3,6 +3,7 @@
 import doctest
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -211,7 +212,13 @@ def test_the_crowd_lets_a_comparison_of_maps_speak_as_one_by_name_does(lake: lt.
     free = [
         lake.model_map("BTC", venue=venue, model=name, window="3d", at=truth.as_of) for venue, name in asked
     ]
-    assert lt.compare(truth, model, crowd=crowd, baselines=free).divergence == named.divergence
+    found, by_name = lt.compare(truth, model, crowd=crowd, baselines=free).divergence, named.divergence
+    around = {"clusters": found.clusters, "markets": found.markets, "remarks": found.remarks}
+    assert replace(by_name, **around) == found, "but for what is stored around the maps"
+    assert set(found.remarks) < set(by_name.remarks)
+    assert [(one.map, one.peak_px, one.shown_by) for one in found.clusters] == [
+        (one.map, one.peak_px, one.shown_by) for one in by_name.clusters
+    ]
     assert lt.compare(truth, model).divergence.layers == ()
 
 

@@ -52,13 +52,18 @@ MOST_TIMES: Final = 5.0
 HERE: Final = Workers()
 
 
+class NotRead(SampleRefused):
+    """Nothing was read since the moment before."""
+
+
 @dataclass(frozen=True)
 class Refused:
-    """A moment of a coin without a pair, and why."""
+    """A moment of a coin without a pair, and why; `read` where positions were read for it."""
 
     coin: str
     moment: datetime
     reason: str
+    read: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -
     try:
         return _stored_pair(store, coin, moment, wanted)
     except (MissingData, BadInput) as error:
-        return Refused(coin, moment, str(error))
+        return Refused(coin, moment, str(error), not isinstance(error, NotRead))
 
 
 def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample:
@@ -168,7 +173,7 @@ def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> S
     read_at = positions["as_of"].max()
     assert isinstance(read_at, datetime)
     if moment - read_at >= wanted.step:
-        raise SampleRefused(f"no position was read in the {hours(wanted.step)} before")
+        raise NotRead(f"no position was read in the {hours(wanted.step)} before")
     venue = venue_named(wanted.aggregates)
     series = load_series(store, venue, coin, WINDOW, read_at)
     if wanted.aggregates != VENUE:
@@ -211,10 +216,11 @@ def _moments(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
 
 
 def _none_left(coins: Sequence[str], refused: Sequence[Refused]) -> MissingData:
-    """The most frequent reason of each coin."""
+    """The most frequent reason of each coin, of the moments for which positions were read where there are any."""
     most = []
     for coin in dict.fromkeys(coins):
-        reasons = [one.reason for one in refused if one.coin == coin]
+        own = [one for one in refused if one.coin == coin]
+        reasons = [one.reason for one in own if one.read] or [one.reason for one in own]
         first = max(dict.fromkeys(reasons), key=reasons.count)
         most.append(f"{coin} {reasons.count(first)} times: {first}")
     return MissingData(

@@ -16,14 +16,21 @@ from liqtruth.compare.calibration.bands import (
     own_bounds_of,
     spread_of,
 )
-from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage
+from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage, observed_to
 from liqtruth.compare.calibration.lake_samples import WHOLE, Gathered, mean_coverage
 from liqtruth.compare.calibration.record import NAME, Calibrated, Choices, FitRecord, SampleRow, SideRecord
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import PooledFit
 from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.leverage_model import DEFAULT, CoinShares, Coordinate, LeverageModel, Provenance
+from liqtruth.estimator.model.leverage_model import (
+    MIXED,
+    RESERVED,
+    CoinShares,
+    Coordinate,
+    LeverageModel,
+    Provenance,
+)
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
@@ -37,6 +44,8 @@ IN_WORDS: Final[Mapping[Coordinate, str]] = {
     "leverage": "coins share the leverages as they stand",
     "of-maximum": "coins share leverage as a part of their highest, here as on a market of 40x",
     "of-volatility": "coins share leverage times volatility, here as on a market of 3 % a day",
+    "mixed": "a part of leverage is the same on all coins, a part goes by their highest (here as on a market of 40x), "
+    "a part keeps its distance from the mark",
 }
 
 
@@ -46,7 +55,7 @@ class LeverageFit:
     Parameters
     ----------
     prior : classes, nodes, and the shares that cannot be fitted
-    name : what the fitted model is called; not the shipped prior's name
+    name : what the fitted model is called; not the name of a shipped one
     venue : where the positions are from
     seed, draws : of the bootstrap; the same samples and seed give the same shares and intervals
     made_at : default: now
@@ -90,8 +99,10 @@ class LeverageFit:
 
         Raises `BadInput` for a name that cannot be used, `MissingData` where the series place nothing.
         """
-        if self.name == DEFAULT:
-            raise BadInput(f"{self.name!r} is the shipped prior's name: give the fitted model another --name")
+        if self.name in RESERVED:
+            raise BadInput(
+                f"{self.name!r} is the name of a shipped model: give the fitted model another --name"
+            )
         pairs = samples.pairs
         self.pooled_ = PooledFit(self.prior).fit(pairs, lambda share: on_progress(FITTING * share))
         if not self.pooled_.fitted_.long.free.any():
@@ -111,8 +122,10 @@ class LeverageFit:
 
     @property
     def leverage_(self) -> FloatArray:
-        """Nodes that were fitted."""
-        return np.array(self.prior.leverage)[self.pooled_.fitted_.long.free]
+        """Nodes at which openings were fitted; what follows the mark reaches on, as far as maintenance allows."""
+        nodes, fitted = np.array(self.prior.leverage), self.pooled_.fitted_
+        within = nodes <= max(pair.highest_leverage for pair in self.pooled_.samples_)
+        return nodes[fitted.long.free & (within | (fitted.coordinate != MIXED))]
 
     def _spreads(self, on_progress: Callable[[float], None]) -> dict[str, Spread]:
         done, pooled = iter(range(1, 2 * self.draws + 1)), self.pooled_
@@ -179,8 +192,26 @@ class LeverageFit:
             f"{len(pairs)} samples, {coverage.min():.0%} to {coverage.max():.0%} of open interest covered, "
             f"{effective:.0f} effective positions a side (median) with each cut at "
             f"{LARGEST_SHARE:.1%} of open interest; {IN_WORDS[self.pooled_.fitted_.coordinate]}; "
-            f"{nodes[0]:.3g}x to {nodes[-1]:.3g}x is fitted, other leverages are the prior's{beside}"
+            f"{nodes[0]:.3g}x to {nodes[-1]:.3g}x is fitted{self._extrapolated()}, other leverages are the "
+            f"prior's{beside}"
         )
+
+    def _extrapolated(self) -> str:
+        """What of the fitted leverages nothing was seen of."""
+        last, seen = float(self.leverage_[-1]), self.observed_to_
+        beyond = (
+            ""
+            if seen is None or seen >= last
+            else f", above {seen:.3g}x by extrapolation: nothing stood there"
+        )
+        if any(pair.assumed_maximum for pair in self.pooled_.samples_):
+            return f"{beyond} (the highest leverage of a coin is not known but assumed)"
+        return beyond
+
+    @property
+    def observed_to_(self) -> float | None:
+        """The highest leverage that anything was seen at; null where positions show none."""
+        return observed_to(self.pooled_.samples_, self.pooled_.fitted_, self.prior)
 
     def _record(self, samples: Gathered) -> FitRecord:
         pairs, nodes = samples.pairs, self.leverage_
@@ -195,6 +226,7 @@ class LeverageFit:
             draws=self.draws if self.spreads_["long"].known else 0,
             seed=self.seed,
             fitted_leverage=(float(nodes[0]), float(nodes[-1])),
+            observed_to=self.observed_to_,
             coverage=(mean_coverage(pairs, "long"), mean_coverage(pairs, "short")),
             choices=self._choices(),
             long=self._side_record("long"),
@@ -224,7 +256,7 @@ class LeverageFit:
             fit.prior_scale,
             fit.at_most_one,
             implied_leverage(pairs, fitted, side, self.prior, spread),
-            entry_check(pairs, side, self.model_.shares(side), self.prior.rates),
+            entry_check(pairs, side, self.model_.class_shares(side), self.prior.rates),
         )
 
 

@@ -25,11 +25,13 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.levels import TwoSided
-from liqtruth.heatmap.notes import Notes, as_text, reader
+from liqtruth.heatmap.notes import Notes, as_text, of_codes, reader
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"
 NAME: Final = "calibrated"
+UNCOUNTED: Final = frozenset({"effective_of_bins", "effective_unknown"})
+"""Codes of notes on truths whose single positions nobody knows."""
 
 
 class SampleRow(msgspec.Struct, frozen=True):
@@ -74,8 +76,9 @@ class FitRecord(
     kw_only=True,
     forbid_unknown_fields=True,
 ):
-    """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell,
-    `coverage` the mean share of open interest that was seen, long then short."""
+    """What a fitted model rests on; `fitted_leverage` are the first and the last node that the data could tell: what
+    lies above `observed_to` of it is extrapolation (null where positions show no leverage). `coverage` is the mean
+    share of open interest that was seen, long then short."""
 
     schema: Literal["liqtruth.leverage_fit/2"] = SCHEMA
     model: str
@@ -95,6 +98,7 @@ class FitRecord(
     pairs: tuple[SampleRow, ...]
     refused: tuple[str, ...]
     notes: Notes = ()
+    observed_to: float | None = None
 
     @property
     def effective_positions(self) -> float:
@@ -103,8 +107,8 @@ class FitRecord(
 
     @property
     def passes(self) -> bool:
-        """The gate of a fit: so many effective positions that a shape means something."""
-        return self.effective_positions >= ENOUGH
+        """The gate of a fit: so many effective positions that a shape means something, and that they are known."""
+        return self.effective_positions >= ENOUGH and not of_codes(self.notes, UNCOUNTED)
 
     @property
     def training(self) -> Training:
@@ -136,7 +140,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     def describe(self) -> tuple[str, ...]:
         parts = [self.note, *(("in use",) if self.in_use else ())]
-        if self.kind != "prior":
+        if self.kind not in ("prior", "census"):
             parts.append(f"record of its {self.record}" if self.record else "no record of how it was made")
         if self.passes is False:
             parts.append("fails the gate of a fit")
@@ -152,9 +156,14 @@ class FitFailsItsGate(LiqtruthError):
             if record.model != asked
             else "not in use"
         )
+        why = (
+            "the effective positions of its truth are not known"
+            if of_codes(record.notes, UNCOUNTED)
+            else f"{record.effective_positions:.0f} effective positions a side, {ENOUGH:.0f} are needed"
+        )
         super().__init__(
-            f"{record.model} fails its gate ({record.effective_positions:.0f} effective positions a side, "
-            f"{ENOUGH:.0f} are needed): {kept}; `liqtruth calibrate use {record.model}` uses it all the same"
+            f"{record.model} fails its gate ({why}): {kept}; "
+            f"`liqtruth calibrate use {record.model}` uses it all the same"
         )
 
 

@@ -7,12 +7,11 @@ positions, which tell nothing of the others, so the crowd is what is fitted (met
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Final
 
-import msgspec
 import numpy as np
 import polars as pl
 
@@ -20,14 +19,16 @@ from liqtruth.compare.calibration.holdings import ENTRY_BINS, Holdings, entry_bi
 from liqtruth.compare.statistics.map_scores import (
     BIN,
     BINS,
+    EDGES,
     GRID_WIDTH_BPS,
     axis_columns,
 )
+from liqtruth.estimator.model.at_mark import Reach
 from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.cohort_model import CohortModel, step_s
 from liqtruth.estimator.model.leverage import MODELS, weights_named
-from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.estimator.model.node_shares import daily_volatility
 from liqtruth.estimator.model.response_matrix import Lots
 from liqtruth.estimator.series.series import MarketSeries
@@ -68,6 +69,7 @@ LIMITS: Final = Limits()
 class SideSample:
     """`columns` (bins, classes x nodes) per coordinate; `holdings` are the positions; `baselines` (bins,) by name.
 
+    `at_mark` (bins, nodes) is what a unit of weight that follows the mark places, null where no mixture is asked for.
     `entries` (entry bins, classes) are where the classes have what stands opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
@@ -77,6 +79,18 @@ class SideSample:
     baselines: Mapping[str, FloatArray]
     entries: FloatArray
     coverage: float
+    at_mark: FloatArray | None = None
+
+    @property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """Those that can be fitted."""
+        return (*self.columns, *(() if self.at_mark is None else (MIXED,)))
+
+    def response(self, coordinate: Coordinate) -> FloatArray:
+        """Columns (bins, rows x nodes) of a model in this coordinate."""
+        if coordinate != MIXED or self.at_mark is None:
+            return self.columns[coordinate]
+        return np.concatenate([*(self.columns[name] for name in MIXED_OF), self.at_mark], axis=1)
 
     @cached_property
     def crowd(self) -> FloatArray:
@@ -106,7 +120,9 @@ class Recent:
 @dataclass(frozen=True, eq=False)
 class Sample(TwoSided[SideSample]):
     """One coin at one moment. `synthetic` where any of it is from the sandbox; `before_window` is the mean share of
-    classes that opened before the series begin, `daily_volatility` that of the series' log returns."""
+    classes that opened before the series begin, `daily_volatility` that of the series' log returns, `oi_step_s` the
+    usual time between values of open interest (zero: unknown); `assumed_maximum` where the coin's highest leverage is
+    not known and a default stands for it."""
 
     coin: str
     as_of: datetime
@@ -120,6 +136,8 @@ class Sample(TwoSided[SideSample]):
     recent: Recent
     long: SideSample
     short: SideSample
+    oi_step_s: float = 0.0
+    assumed_maximum: bool = False
 
     @property
     def day(self) -> int:
@@ -151,11 +169,13 @@ def sample_of(
     """
     _check_mark(series.mark_px, positions)
     highest = brackets.highest_leverage(POSITION_USD)
-    models = {
-        name: CohortModel(
-            msgspec.structs.replace(prior, coordinate=name), width_bps=GRID_WIDTH_BPS, brackets=brackets
-        ).fit(series, venue, coin)
-        for name in coordinates
+    mixed = MIXED in coordinates
+    apart: list[Coordinate] = [name for name in (*coordinates, *(MIXED_OF if mixed else ())) if name != MIXED]
+    models: dict[Coordinate, CohortModel] = {
+        name: CohortModel(prior.in_coordinate(name), width_bps=GRID_WIDTH_BPS, brackets=brackets).fit(
+            series, venue, coin
+        )
+        for name in dict.fromkeys(apart)
     }
     before = float(next(iter(models.values())).response_matrix_.long.before_window.mean())
     if before > limits.most_before_window:
@@ -166,6 +186,12 @@ def sample_of(
         _side(side, models, holdings_on(side, positions, series), plain[side], entries, highest, limits)
         for side in SIDES
     )
+    if mixed:
+        following = models[MIXED_OF[-1]].shares_.leverage
+        long, short = (
+            replace(one, at_mark=mark_columns(following, brackets, side))
+            for one, side in zip((long, short), SIDES, strict=True)
+        )
     return Sample(
         coin=coin,
         as_of=series.as_of,
@@ -179,6 +205,8 @@ def sample_of(
         recent=Recent.of(series),
         long=long,
         short=short,
+        oi_step_s=series.oi_step_s,
+        assumed_maximum=brackets.assumed,
     )
 
 
@@ -186,7 +214,7 @@ def nodes_on(
     model: LeverageModel, coordinate: Coordinate, highest_leverage: float, daily_volatility: float
 ) -> FloatArray:
     """The model's nodes as plain leverages of one market, where it is taken in this coordinate."""
-    taken = msgspec.structs.replace(model, coordinate=coordinate)
+    taken = model.in_coordinate(coordinate)
     return np.array(model.leverage) * taken.scale(highest_leverage, daily_volatility)
 
 
@@ -246,6 +274,12 @@ def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
     placed = axis_columns(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
     allowed = np.tile(shares.leverage <= highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
+
+
+def mark_columns(leverage: FloatArray, brackets: Brackets, side: str) -> FloatArray:
+    """What each node places that follows the mark, (bins, nodes)."""
+    within = Reach.of(leverage, brackets, side, POSITION_USD).within(EDGES)
+    return np.ascontiguousarray(np.diff(within, axis=1).T.astype(np.float32))
 
 
 def entry_columns(model: CohortModel) -> FloatArray:

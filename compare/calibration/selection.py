@@ -1,7 +1,9 @@
 """Choices that the data make, by leaving each coin out in turn: which coordinate is invariant, whether coins deviate.
 
 A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
-nearest (Wasserstein-1 of the crowd's map) is what coins share. A coin's own deviation, shrunk to the pooled shares by a
+nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least by
+more than a standard error: that is the mixture of coordinates, or leverage itself where nothing is mixed or a single
+coin shows none of it. A coin's own deviation, shrunk to the pooled shares by a
 ridge, is judged on days of that coin that the deviation has not seen, since a coin left out has none.
 """
 
@@ -20,10 +22,14 @@ from liqtruth.compare.calibration.side_fit import (
 )
 from liqtruth.compare.statistics.map_scores import wasserstein_pct
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import MIXED, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES, TwoSided
 
+FEWEST_MIXED: Final = 2
+"""Coins that show what goes by the coin and what does not."""
+FEWEST_CLEAR: Final = 3
+"""Coins from which differences between coordinates have a standard error that means something."""
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
 FEWEST: Final = 2
@@ -46,11 +52,14 @@ class Fitted(TwoSided[SideFit]):
 
 
 class CoordinateScore(msgspec.Struct, frozen=True):
-    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, by coordinate and coin."""
+    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, by coordinate and coin; `error_pct`
+    is the standard error (jackknife over coins) of how much farther it is than the nearest, null where it is not known.
+    """
 
     coordinate: str
     left_out_pct: float
     by_coin: dict[str, float]
+    error_pct: float | None = None
 
 
 class DeviationScore(msgspec.Struct, frozen=True):
@@ -64,10 +73,10 @@ class DeviationScore(msgspec.Struct, frozen=True):
 def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
     """Both sides on all pairs together."""
     free = separable(pairs, prior, coordinate)
-    blocks = [pair.block for pair in pairs]
+    blocks, towards = [pair.block for pair in pairs], prior.in_coordinate(coordinate)
     with one_blas_thread():
         long, short = (
-            fit_side([pair.of(side) for pair in pairs], blocks, prior.shares(side), free, coordinate)
+            fit_side([pair.of(side) for pair in pairs], blocks, towards.shares(side), free, coordinate)
             for side in SIDES
         )
     return Fitted(coordinate, long, short)
@@ -81,7 +90,7 @@ def drawn(
     pairs: Sequence[Sample], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
 ) -> FloatArray:
     """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
-    each = [(pair.of(side).columns[coordinate], shares[pair.coin]) for pair in pairs]
+    each = [(pair.of(side).response(coordinate), shares[pair.coin]) for pair in pairs]
     return np.stack([columns @ own.ravel() for columns, own in each])
 
 
@@ -118,30 +127,53 @@ def fit_coordinates(
 def choose_coordinate(
     pairs: Sequence[Sample], fits: Sequence[Fitted], excluded: tuple[str, ...] = ()
 ) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
-    """The fit that draws coins left out best, and the table; the first one where there is a single coin, or none
-    whose maps can be compared under every fit. Only coins that can be are in the table.
+    """The fit that draws coins left out best, and the table; the fallback (`assumes_least`) where none is nearer by
+    more than its standard error, where there is a single coin, or none whose maps can be compared under every fit. Only
+    coins that can be are in the table.
 
     `excluded` coins take no part, neither as what is drawn nor as what is fitted; only the variances by which the
     equations are weighed have seen them.
     """
     known = [pair for pair in pairs if pair.coin not in excluded]
-    chosen = [replace(fitted, excluded=excluded) for fitted in fits]
-    if len(coins_of(known)) < 2:
-        return chosen[0], ()
-    distances_pct = [_left_out_pct(known, fitted) for fitted in chosen]
-    judged = [coin for coin in coins_of(known) if all(coin in by_coin for by_coin in distances_pct)]
+    chosen = {fitted.coordinate: replace(fitted, excluded=excluded) for fitted in fits}
+    coins = coins_of(known)
+    fallback = assumes_least(tuple(chosen), len(coins))
+    if len(coins) < 2:
+        return chosen[fallback], ()
+    found = {name: _left_out_pct(known, fitted) for name, fitted in chosen.items()}
+    judged = [coin for coin in coins if all(coin in by_coin for by_coin in found.values())]
     if not judged:
-        return chosen[0], ()
+        return chosen[fallback], ()
+    away = {name: np.array([by_coin[coin] for coin in judged]) for name, by_coin in found.items()}
+    nearest = min(away, key=lambda name: float(away[name].mean()))
     table = tuple(
         CoordinateScore(
-            fitted.coordinate,
-            float(np.mean([by_coin[coin] for coin in judged])),
-            {coin: by_coin[coin] for coin in judged},
+            name,
+            float(values.mean()),
+            dict(zip(judged, values.tolist(), strict=True)),
+            _mean_error(values - away[nearest]),
         )
-        for fitted, by_coin in zip(chosen, distances_pct, strict=True)
+        for name, values in away.items()
     )
-    best = int(np.argmin([row.left_out_pct for row in table]))
-    return chosen[best], table
+    error = _mean_error(away[fallback] - away[nearest])
+    clear = (
+        error is not None
+        and len(judged) >= FEWEST_CLEAR
+        and float((away[fallback] - away[nearest]).mean()) > error
+    )
+    return chosen[nearest if clear else fallback], table
+
+
+def assumes_least(coordinates: Sequence[Coordinate], coins: int) -> Coordinate:
+    """What is taken where samples cannot tell: several coins show how a mixture divides, one does not."""
+    if MIXED in coordinates and coins >= FEWEST_MIXED:
+        return MIXED
+    return "leverage" if "leverage" in coordinates else coordinates[0]
+
+
+def _mean_error(each: FloatArray) -> float | None:
+    """Standard error of a mean over coins, which is its jackknife's; null with a single one."""
+    return float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None
 
 
 def _left_out_pct(pairs: Sequence[Sample], fitted: Fitted) -> dict[str, float]:
@@ -235,7 +267,7 @@ class PooledFit:
         self, samples: Sequence[Sample], on_progress: Callable[[float], None] = lambda share: None
     ) -> Self:
         """The coordinate by coins left out; coins deviate where that is nearer on unseen days."""
-        coordinates = self.coordinates or tuple(samples[0].long.columns)
+        coordinates = self.coordinates or samples[0].long.coordinates
         return self.choose(samples, fit_coordinates(samples, self.prior, coordinates, on_progress))
 
     def choose(self, samples: Sequence[Sample], fits: Sequence[Fitted], without: str | None = None) -> Self:

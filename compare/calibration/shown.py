@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from liqtruth.compare.calibration.bands import LABELS, NULL, Band, bands_of_model
-from liqtruth.compare.calibration.record import FitRecord, SideRecord
+from liqtruth.compare.calibration.record import UNCOUNTED, FitRecord, SideRecord
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
 from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leverage_model_named
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.notes import of_codes, texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -183,7 +183,7 @@ def write_page(result: Shown, path: Path) -> None:
 def _figures(result: Shown, side: Distribution) -> dict[str, tuple[str, go.Figure]]:
     name = side.side
     opened = {f"{name}-opened": ("as they open", distribution_figure(result, side))}
-    if result.record is None:
+    if result.record is None or not result.record.of(name).implied_leverage:
         return opened
     implied = implied_leverage_figure(result.record.of(name))
     return opened | {f"{name}-standing": (STANDS.format(name), implied)}
@@ -243,7 +243,7 @@ def _choices(record: FitRecord) -> Iterator[str]:
             f"{long:.0%} of longs and {short:.0%} of shorts were seen: intervals hold what the rest may be, "
             "if it is like any one size class"
         )
-    if not record.passes:
+    if not record.passes and not of_codes(record.notes, UNCOUNTED):
         yield (
             f"{record.effective_positions:.0f} effective positions a side (median), "
             f"{ENOUGH:.0f} are needed before a shape means much: "

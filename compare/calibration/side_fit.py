@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
-from liqtruth.estimator.model.leverage_model import Coordinate, LeverageModel
+from liqtruth.compare.statistics.non_negative import non_negative
+from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -32,6 +33,9 @@ RIDGE: Final = 0.03
 VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
+MAINTENANCE: Final = 2.0
+"""Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
+liquidation as twice that leverage would be."""
 SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
 AT_ONCE: Final = 128
@@ -49,10 +53,11 @@ class Normal:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Normal equations per block: `matrix` (blocks, columns, columns), `right` (blocks, columns), `pairs` (blocks,)."""
+    """Normal equations per block: `matrix` (blocks, columns, columns) in single precision, which their products have,
+    `right` (blocks, columns), `pairs` (blocks,)."""
 
     names: tuple[str, ...]
-    matrix: FloatArray
+    matrix: NDArray[np.float32]
     right: FloatArray
     pairs: IntArray
 
@@ -60,7 +65,7 @@ class Blocks:
         """All blocks, each so many times (default once)."""
         count = np.ones(len(self.names), np.int64) if times is None else times
         return Normal(
-            np.tensordot(count.astype(np.float64), self.matrix, 1),
+            np.tensordot(count.astype(self.matrix.dtype), self.matrix, 1).astype(np.float64),
             count.astype(np.float64) @ self.right,
             int(count @ self.pairs),
         )
@@ -97,7 +102,8 @@ class SideFit:
         """Shares from each block as often as in `times`, under the variances of the last round."""
         if self.blocks is None or not times.any():
             return self.prior
-        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free])
+        guess = self.shares[:, self.free]
+        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free], guess=guess)
         return completed(weight, self.prior, self.free)[0]
 
     def without(self, *coins: str) -> FloatArray:
@@ -119,16 +125,24 @@ class SideFit:
 def separable(
     pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
 ) -> BoolArray:
-    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some
-    pair, with mass within reach."""
+    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some pair, with mass
+    within reach. What follows the mark is bounded by maintenance alone: by `MAINTENANCE` times the highest."""
     nodes = np.array(model.leverage)
     within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)
     for pair in pairs:
-        own = nodes_on(model, coordinate, pair.highest_leverage, pair.daily_volatility)
-        within |= (own >= LEAST_LEVERAGE) & (own <= pair.highest_leverage)
+        for name, times in reaching(coordinate):
+            own = nodes_on(model, name, pair.highest_leverage, pair.daily_volatility)
+            within |= (own >= LEAST_LEVERAGE) & (own <= times * pair.highest_leverage)
         for side in (pair.long, pair.short):
-            seen += side.columns[coordinate].sum(axis=0).reshape(-1, nodes.size).max(axis=0)
+            seen += side.response(coordinate).sum(axis=0).reshape(-1, nodes.size).max(axis=0)
     return np.asarray(within & (seen > SEEN_LEAST))
+
+
+def reaching(coordinate: Coordinate) -> tuple[tuple[Coordinate, float], ...]:
+    """Coordinates of the rows of a model, and up to how many times the highest leverage each places anything."""
+    if coordinate != MIXED:
+        return ((coordinate, 1.0),)
+    return (*((name, 1.0) for name in MIXED_OF), (MIXED_OF[-1], MAINTENANCE))
 
 
 def fit_side(
@@ -157,18 +171,22 @@ def fit_side(
     return SideFit(shares, free, prior, scale, bound, data.blocks(blocks, *weighed))
 
 
-def solved(normal: Normal, prior: FloatArray, ridge: float = RIDGE) -> tuple[FloatArray, bool]:
-    """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed."""
-    from scipy.linalg import cholesky, solve_triangular
-    from scipy.optimize import brentq, nnls
+def solved(
+    normal: Normal, prior: FloatArray, ridge: float = RIDGE, guess: FloatArray | None = None
+) -> tuple[FloatArray, bool]:
+    """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
+    `guess` are those of a problem like it."""
+    from scipy.optimize import brentq
 
     matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
     penalty = _penalty(normal, prior.shape, ridge)
-    upper = cholesky(matrix + penalty)
-    right = towards + penalty @ prior.ravel()
+    whole, right = matrix + penalty, towards + penalty @ prior.ravel()
+    found = prior.ravel() if guess is None else guess.ravel()
 
     def at(price: float) -> FloatArray:
-        return np.asarray(nnls(upper, solve_triangular(upper, right - price, trans="T"))[0])
+        nonlocal found
+        found = non_negative(whole, right - price, found)
+        return found
 
     weight = at(0.0)
     if weight.sum() <= 1.0:
@@ -188,10 +206,11 @@ def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[F
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Smoothed `columns` (pairs, bins, free columns) in single precision; what the prior's nodes draw, `rest`, and
-    the targets, both (pairs, bins)."""
+    """Smoothed `columns` (pairs, bins, filled columns) in single precision; which of the free columns place anything
+    (`filled`); what the prior's nodes draw, `rest`, and the targets, both (pairs, bins)."""
 
     columns: NDArray[np.float32]
+    filled: BoolArray
     rest: FloatArray
     targets: FloatArray
 
@@ -206,15 +225,15 @@ class _Data:
     ) -> "_Data":
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         fixed = prior.ravel()[others].astype(np.float32)
-        columns, rest = [], []
-        for side in sides:
-            drawn = side.columns[coordinate]
-            columns.append(smoothed(drawn.take(chosen, axis=1)))
-            rest.append(drawn.take(others, axis=1) @ fixed)
-        return cls(np.stack(columns), smoothed(np.stack(rest).T).T, smoothed(np.stack(targets).T).T)
+        drawn = [side.response(coordinate) for side in sides]
+        filled: BoolArray = np.stack([np.abs(one).max(axis=0)[chosen] for one in drawn]).max(axis=0) > 0
+        columns = np.stack([smoothed(one.take(chosen[filled], axis=1)) for one in drawn], dtype=np.float32)
+        rest = np.stack([one.take(others, axis=1) @ fixed for one in drawn])
+        return cls(columns, filled, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
 
     def drawn(self, weight: FloatArray, scale: float) -> FloatArray:
-        return np.asarray(self.columns @ weight.ravel().astype(np.float32) + scale * self.rest)
+        own = weight.ravel()[self.filled].astype(np.float32)
+        return np.asarray(self.columns @ own + scale * self.rest)
 
     def blocks(self, names: Sequence[str], modelled: FloatArray, scale: float) -> Blocks:
         members: dict[str, list[int]] = {}
@@ -223,7 +242,7 @@ class _Data:
         each = [self._normal(rows, modelled, scale) for rows in members.values()]
         return Blocks(
             tuple(members),
-            np.stack([one.matrix for one in each]),
+            np.stack([one.matrix.astype(np.float32) for one in each]),
             np.stack([one.right for one in each]),
             np.array([one.pairs for one in each]),
         )
@@ -240,9 +259,12 @@ class _Data:
         chosen = slice(rows[0], rows[-1] + 1) if isinstance(rows, range) else rows
         root = 1.0 / np.sqrt(modelled[chosen] + floor)
         wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
-        flat = (self.columns[chosen] * root[:, :, None].astype(np.float32)).reshape(-1, self.columns.shape[2])
-        matrix = (flat.T @ flat).astype(np.float64)
-        return Normal(matrix, wanted.ravel() @ flat.astype(np.float64), len(rows))
+        flat = self.columns[chosen] * root[:, :, None].astype(np.float32)
+        flat = flat.reshape(root.size, self.columns.shape[2])
+        matrix, right = np.zeros((self.filled.size, self.filled.size)), np.zeros(self.filled.size)
+        matrix[np.ix_(self.filled, self.filled)] = flat.T @ flat
+        right[self.filled] = wanted.ravel() @ flat.astype(np.float64)
+        return Normal(matrix, right, len(rows))
 
 
 def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
+from liqtruth.heatmap.cluster_facts import is_stacked
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -23,13 +24,12 @@ FARTHEST: Final = 5.0
 """Tolerances that a cluster may be shifted by."""
 UNLIKE: Final = 10.0
 """Ratio of shares of their sides beyond which two clusters are never one."""
-STACKED_PCT: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Zone:
-    """A cluster of one map; distances are percent of its own mark. `stacked` where another of its side begins within
-    2 % of price; `largest_holder_share` is null where the map does not know positions."""
+    """A cluster of one map; distances are percent of its own mark. `stacked` where another of its side has its peak
+    within 2 % of price; `largest_holder_share` is null where the map does not know positions."""
 
     low_px: float
     high_px: float
@@ -136,12 +136,6 @@ def _zone(cluster: Cluster, beside: Sequence[Cluster]) -> Zone:
         peak_pct=cluster.peak_pct,
         mass_usd=cluster.mass_usd,
         share_of_side=cluster.share_of_side,
-        stacked=any(other is not cluster and _gap_pct(cluster, other) <= STACKED_PCT for other in beside),
+        stacked=is_stacked(cluster, beside),
         largest_holder_share=cluster.largest_holder_share,
     )
-
-
-def _gap_pct(one: Cluster, other: Cluster) -> float:
-    """Between the edges of two zones, percent of the nearer one's price; 0 where they touch."""
-    low, high = (one, other) if one.low_px < other.low_px else (other, one)
-    return max(0.0, 100 * (high.low_px / low.high_px - 1))

@@ -1,15 +1,58 @@
-"""Scores of maps that anyone has for free: a map that is worth looking at is nearer to the truth than they are.
+"""Maps that anyone has for free and their scores: a map that is worth looking at is nearer to the truth than they are.
 
-They stand beside the no-information baseline and are never ranked among the maps that are compared.
+The no-information baseline knows nothing but the mark (`null_of`); the others stand beside it and are never ranked
+among the maps that are compared.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
 
 from liqtruth.compare.conclusion import Rival, rivals_of
 from liqtruth.compare.divergence.divergence import BaselineResult, LayerResult, LayerScore
 from liqtruth.compare.imported.overlap import common_reach, cut
+from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.compare.statistics.scores import Scores, score, skill
-from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.levels import Sides
+from liqtruth.heatmap.notes import note
+
+MODEL: Final = "distance-only"
+LABEL: Final = "knows only the mark"
+ASSUMED: Final = note("distance_only", within_pct=RANGE_PCT)
+SAYS: Final = ASSUMED.text
+
+
+def null_of(heatmap: Heatmap) -> Heatmap:
+    """The null map around this map's mark: half of its mass on each side, spread evenly by distance in percent.
+
+    The default grid, not the map's own: neither bins nor reach of the truth may leak into what knows nothing. How
+    the truth splits into sides does not either, hence the halves.
+    """
+    grid = PriceGrid.around(heatmap.mark_px)
+    half_usd = heatmap.in_grid_usd.total / 2
+    low, high = _range(heatmap)
+    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, low, high))
+    width = np.abs(np.diff(distance))
+    below = np.arange(grid.bins) < grid.bins_each_way
+    return Heatmap(
+        coin=heatmap.coin,
+        venue="null",
+        source="modelled",
+        model=MODEL,
+        as_of=heatmap.as_of,
+        grid=grid,
+        long_usd=_spread(width * below, half_usd),
+        short_usd=_spread(width * ~below, half_usd),
+        beyond_usd=Sides(0.0, 0.0),
+        never_usd=Sides(0.0, 0.0),
+        coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
+        assumptions=(
+            ASSUMED if heatmap.covers is None else note("distance_only", within_pct=100 * max(-low, high)),
+        ),
+    )
 
 
 def scored_baselines(
@@ -60,3 +103,18 @@ def rivals(
     scores = [one.scores for one in (results if layer is None else layer.baselines)]
     pairs = zip(results, scores, strict=True)
     return rivals_of([(one.model, found.wasserstein_pct) for one, found in pairs], best_pct)
+
+
+def _range(heatmap: Heatmap) -> tuple[float, float]:
+    """Signed ends of what is scored, as shares of the mark: those of the map where it covers less."""
+    end = RANGE_PCT / 100
+    if heatmap.covers is None:
+        return -end, end
+    low, high = (px / heatmap.mark_px - 1 for px in heatmap.covers)
+    return max(low, -end), min(high, end)
+
+
+def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
+    """Nothing on a side that is not covered."""
+    whole = width.sum()
+    return np.asarray(width / whole * mass_usd if whole > 0 else width, dtype=np.float64)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from liqtruth.compare.conclusion import Scored, barred_values
+from liqtruth.compare.divergence.divergence import RangeScore
 from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
@@ -16,6 +17,7 @@ NEAR_PCT: Final = 10.0
 FULL_COVERAGE: Final = 0.95
 FRESH_S: Final = 3600.0
 SAME_MARK_BPS: Final = 1.0
+SAME_REACH_PCT: Final = 0.5
 
 
 def remarks(
@@ -23,14 +25,16 @@ def remarks(
     models: Sequence[Heatmap],
     grains: Sequence[Granularity] = (),
     range_pct: float = RANGE_PCT,
+    asked_pct: float = RANGE_PCT,
 ) -> Notes:
-    """All remarks, gravest first; one that is true of several models names them together."""
+    """All remarks, gravest first; one that is true of several models names them together. `range_pct` is what of
+    `asked_pct` all maps reach."""
     found = [
         *_kind(truth, models),
         *_coverage(truth),
         *_emptiness(truth, range_pct),
         *_granularity(grains),
-        *(_range(range_pct) if truth.covers is None else ()),
+        *(_range(range_pct, asked_pct) if truth.covers is None else ()),
         *_mass_off_the_map(truth, range_pct),
         *_age(truth),
     ]
@@ -116,8 +120,16 @@ def _granularity(grains: Sequence[Granularity]) -> Iterator[Note]:
         )
 
 
-def _range(range_pct: float) -> Iterator[Note]:
-    if range_pct < RANGE_PCT:
+def reach_remarks(models: Sequence[RangeScore], range_pct: float) -> Notes:
+    """Where one map narrows what all are ranked on, others are scored further out; a map's own score is."""
+    narrow = [one.label for one in models if one.reach_pct <= range_pct + SAME_REACH_PCT]
+    if len(narrow) in (0, len(models)):
+        return ()
+    return (note("ranked_on_common", range_pct=range_pct, label=", ".join(narrow)),)
+
+
+def _range(range_pct: float, asked_pct: float) -> Iterator[Note]:
+    if range_pct < asked_pct:
         yield note("narrowest_grid", range_pct=range_pct)
 
 

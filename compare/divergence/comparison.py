@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import curves_figure
 from liqtruth.compare.imported.overlap import lined_up
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note
@@ -108,6 +110,7 @@ def compare(
     tolerance_pct: float = 1.0,
     crowd: Heatmap | None = None,
     baselines: Sequence[Heatmap] = (),
+    within_pct: float = HEADLINE_PCT,
 ) -> Comparison:
     """Measure models against a truth, each beside a map that knows only the mark.
 
@@ -125,6 +128,8 @@ def compare(
     baselines : sequence of Heatmap, optional
         Scored beside the models and not ranked among them (`lake.model_map(coin, model="moving-average")`).
         `lake.compare` adds those that can be made.
+    within_pct : float
+        Conclusions are drawn within so many percent of the mark: 10, 25 or 50. Scores within each are in `ranges`.
 
     Returns
     -------
@@ -141,7 +146,7 @@ def compare(
     >>> found.frame().filter(score="wasserstein_pct", side="mean")["model"].to_list()
     ['binance tiers']
     """
-    return compared(truth, models, tolerance_pct, crowd=crowd, baselines=baselines)
+    return compared(truth, models, tolerance_pct, crowd=crowd, baselines=baselines, within_pct=within_pct)
 
 
 def compared(
@@ -152,9 +157,16 @@ def compared(
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
+    around: Around = NOTHING_AROUND,
+    within_pct: float = HEADLINE_PCT,
 ) -> Comparison:
-    """As `compare_maps`, with the maps as they are drawn: cut to what all of them cover."""
-    if models:
-        truth, models, crowd, _ = lined_up(truth, models, crowd)
-    found = compare_maps(truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines)
-    return Comparison(found, truth, tuple(models))
+    """As `compare_maps`, with the maps as they are drawn: cut to what all of them cover; and with every cluster of
+    them, and what is known `around` it."""
+    notes = (*notes, *around.lacking)
+    found = compare_maps(
+        truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines, within_pct=within_pct
+    )
+    truth, drawn, _, _ = lined_up(truth, models)
+    rows = cluster_rows((truth, *drawn), tolerance_pct, found.range_pct, around)
+    found = replace(found, clusters=rows, markets=tuple(around.markets.values()))
+    return Comparison(found, truth, drawn)

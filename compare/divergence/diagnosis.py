@@ -23,6 +23,8 @@ FACTORS: Final = np.geomspace(0.2, 5.0, 65)
 SHIFTS_PCT: Final = np.linspace(-8.0, 8.0, 65)
 LEAST_FACTOR: Final = 1.2
 LEAST_SHIFT_PCT: Final = 0.5
+SAME_SHIFT: Final = 0.25
+"""A map is centred where a price is whose distance from the mark is its shift up to this part of it."""
 LEAST_GAIN: Final = 0.4
 """Share of the distance that a change must take away, before it is called an explanation."""
 LEAST_GAIN_PCT: Final = 0.3
@@ -72,6 +74,24 @@ def diagnose(
         if best is not None and _explains(*_at_least(truth, wanted, part, best, range_pct), floor_pct):
             found.append(note(best.code, value=best.value, off_pct=off_pct, then_pct=best.off_pct))
     return (*found, *_clusters(truth, model, pairs))
+
+
+def on_mean(found: Notes, means: Sequence[Note]) -> Notes:
+    """The findings, where a map that fits best moved seems to be centred on one of these mean prices, which are notes
+    of baselines that are (`opened_at_mean`): as far from the mark as the move is, the other way."""
+    return tuple(_on_mean(one, means) if one.code == "looks_moved" else one for one in found)
+
+
+def _on_mean(moved: Note, means: Sequence[Note]) -> Note:
+    shift_pct = moved.values["value"]
+    for mean in means:
+        back_pct = 100 * (1 / (1 + mean.values["away"]) - 1)
+        if abs(back_pct) >= LEAST_SHIFT_PCT and abs(shift_pct - back_pct) <= max(
+            LEAST_SHIFT_PCT, SAME_SHIFT * abs(back_pct)
+        ):
+            about = {name: mean.values[name] for name in ("px", "window_s", "away")}
+            return note("looks_centred_on_mean", **moved.values, **about)
+    return moved
 
 
 def _at_least(

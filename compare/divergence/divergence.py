@@ -9,15 +9,14 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.compare.conclusion import (
-    Barred,
-    Conclusion,
-)
+from liqtruth.compare.conclusion import RAW, Barred, Conclusion
 from liqtruth.compare.divergence.assignment import ClusterPair
+from liqtruth.compare.divergence.consensus import ClusterRow
 from liqtruth.compare.divergence.matching import (
     ClusterMatch,
     Recall,
 )
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.effective_sample_size import Granularity
 from liqtruth.compare.statistics.scores import (
     Gap,
@@ -25,6 +24,7 @@ from liqtruth.compare.statistics.scores import (
     Scores,
     gap_sentence,
 )
+from liqtruth.heatmap.cluster_facts import Surroundings
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import Sides
@@ -87,7 +87,8 @@ class ModelResult:
     does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
     of the layer that speaks. `pairs` are the clusters with the largest shares of both maps, one to one;
     `diagnosis` is what seems to be wrong with the model, empty where it is not ranked; `by_chance` where it is no
-    nearer than a map that knows nothing may be, so that no figure of it may be called better."""
+    nearer than a map that knows nothing may be, so that no figure of it may be called better; `turned_at`
+    the coverage at which what was not read of the truth could turn how it stands to the mark."""
 
     summary: MapSummary
     scores: Scores
@@ -102,6 +103,7 @@ class ModelResult:
     pairs: tuple[ClusterPair, ...] = ()
     diagnosis: Notes = ()
     by_chance: bool = False
+    turned_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,42 @@ class LayerResult:
 
 
 @dataclass(frozen=True)
+class RangeScore:
+    """One map against one layer on its own: within `reach_pct` of the mark, the range or as far as map and truth reach.
+    `null_pct` is W1 of the map that knows only the mark there; `enough` and `ranked` as those of a layer."""
+
+    label: str
+    reach_pct: float
+    scores: Scores
+    null_pct: float | None
+    skill: float | None
+    enough: bool = True
+    ranked: bool = True
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True)
+class RangeResult:
+    """All maps against one layer within `range_pct` of the mark, none of them cut to what another covers."""
+
+    range_pct: float
+    layer: str
+    enough: bool
+    noise_floor_pct: float | None
+    null_pct: float | None
+    models: tuple[RangeScore, ...]
+    baselines: tuple[RangeScore, ...] = ()
+
+
+@dataclass(frozen=True)
 class Divergence:
-    """Everything a report states. Scores and bands are within `range_pct` of each map's own mark; `caveats` must stand
+    """Everything a report states. Scores and bands are within `range_pct` of each map's own mark, that is within
+    `asked_pct` as far as all maps reach; `ranges` has each map's scores within 10, 25 and 50 %. `caveats` must stand
     beside the verdict.
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
     not at hand. `verdict` is `conclusion` in words. `baselines` are maps that anyone has for free, beside the models.
+    `clusters` are those of all maps, each once, `markets` what is stored of the maps' venues.
 
     Examples
     --------
@@ -182,6 +214,17 @@ class Divergence:
     layers: tuple[LayerResult, ...] = ()
     conclusion: Conclusion | None = None
     baselines: tuple[BaselineResult, ...] = ()
+    clusters: tuple[ClusterRow, ...] = ()
+    markets: tuple[Surroundings, ...] = ()
+    asked_pct: float = HEADLINE_PCT
+    ranges: tuple[RangeResult, ...] = ()
+
+    @property
+    def headline(self) -> RangeResult | None:
+        """Each map on its own, within the range that was asked for, on the layer that speaks."""
+        layer = RAW if self.conclusion is None or self.conclusion.layer is None else self.conclusion.layer
+        rows = (one for one in self.ranges if (one.layer, one.range_pct) == (layer, self.asked_pct))
+        return next(rows, None)
 
     @property
     def of_given(self) -> list[str]:
@@ -189,12 +232,12 @@ class Divergence:
         map wants to be told of it. Empty where no layer may speak."""
         if self.conclusion is None or self.conclusion.layer is None:
             return []
-        spoken = next((one for one in self.layers if one.layer == self.conclusion.layer), None)
+        own = self.headline
         lines = []
         for at, result in enumerate(self.models):
             label = result.summary.label
             if result.summary.source == "imported" and label != self.conclusion.label:
-                gap = gap_sentence(result.gaps if spoken is None else spoken.models[at].gaps, label)
+                gap = gap_sentence(result.gaps if own is None else own.models[at].gaps, label)
                 lines.append(f"{result.verdict[0].upper()}{result.verdict[1:]}. {gap}".strip())
         return lines
 
@@ -227,6 +270,15 @@ class Divergence:
         return pl.DataFrame(rows, schema=FRAME, orient="row")
 
 
+def range_cell(within: RangeResult, one: RangeScore) -> str:
+    """W1, and how far it reaches where that is less than the range."""
+    off_pct = one.scores.wasserstein_pct
+    if off_pct is None:
+        return "-"
+    short = one.reach_pct < within.range_pct - 1e-6
+    return f"{off_pct:.2f} %{f' to {one.reach_pct:.3g} %' if short else ''}"
+
+
 def undefined_reasons(divergence: Divergence) -> list[str]:
     """Why scores of any model are undefined, each reason once."""
     found = [
@@ -254,5 +306,7 @@ def _notes(divergence: Divergence) -> Iterator[Note]:
     for baseline in divergence.baselines:
         yield from baseline.assumptions
     yield from (*divergence.caveats, *divergence.remarks)
+    for market in divergence.markets:
+        yield from market.lacking
     for result in divergence.models:
         yield from result.diagnosis

@@ -12,8 +12,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-
 from liqtruth.compare.conclusion import (
     CROWD,
     RAW,
@@ -25,56 +23,56 @@ from liqtruth.compare.conclusion import (
     passes,
     standing_text,
 )
-from liqtruth.compare.divergence.assignment import assign_clusters
-from liqtruth.compare.divergence.baselines import baseline_results, layer_scores, rivals, scored_baselines
-from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, remarks
-from liqtruth.compare.divergence.diagnosis import diagnose
+from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters
+from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
+from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, reach_remarks, remarks
+from liqtruth.compare.divergence.diagnosis import diagnose, on_mean
 from liqtruth.compare.divergence.divergence import (
     SCHEMA,
     Band,
     Divergence,
     LayerResult,
-    LayerScore,
     MapSummary,
     ModelResult,
+    RangeScore,
 )
+from liqtruth.compare.divergence.layers import layer_results, pair, range_results
 from liqtruth.compare.divergence.matching import (
     in_range,
     match_clusters,
     recall_clusters,
 )
 from liqtruth.compare.errors import NothingToCompare
-from liqtruth.compare.imported.overlap import common_reach, lined_up
+from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
 from liqtruth.compare.statistics.distances import (
-    RANGE_PCT,
+    HEADLINE_PCT,
+    RANGES_PCT,
     band_bounds_pct,
     band_mass_usd,
     common_range_pct,
     side_curve,
 )
-from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, granularity, mean_floor_pct
+from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import (
     PERFECT,
     Scores,
-    chance_of,
+    chances_of,
     judge,
     score,
     share_above,
     skill,
+    unranked,
     widest_gaps,
 )
-from liqtruth.heatmap.distribution import find_clusters, nearest_mass_pct
+from liqtruth.compare.statistics.unread import turned_at, unread_shares
+from liqtruth.heatmap.distribution import Cluster, find_clusters, nearest_mass_pct
 from liqtruth.heatmap.drawing.view import data_moment
-from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
-from liqtruth.heatmap.levels import SIDES, Sides
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import Note, Notes, of_codes
 
 CLUSTERS_KEPT: Final = 10
-MODEL: Final = "distance-only"
-LABEL: Final = "knows only the mark"
-ASSUMED: Final = note("distance_only", within_pct=RANGE_PCT)
-SAYS: Final = ASSUMED.text
 
 
 def compare_maps(
@@ -85,12 +83,13 @@ def compare_maps(
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
+    within_pct: float = HEADLINE_PCT,
 ) -> Divergence:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
 
     Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `baselines` are
-    scored beside the models and not ranked among them. Raises
-    `NothingToCompare` without models or with a tolerance that is no distance.
+    scored beside the models and not ranked among them. Conclusions are drawn within `within_pct` of the mark, one of
+    `RANGES_PCT`. Raises `NothingToCompare` without models, with a tolerance that is no distance, or another range.
     """
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
@@ -98,8 +97,13 @@ def compare_maps(
         raise NothingToCompare(
             f"the tolerance must be above 0 and at most 50 % of price, got {tolerance_pct!r}"
         )
+    if within_pct not in RANGES_PCT:
+        raise NothingToCompare(f"the range must be 10, 25 or 50 % of price, got {within_pct!r}")
+    whole = (truth, crowd, told_apart(models))
     truth, models, crowd, far_apart = lined_up(truth, models, crowd)
-    range_pct = min(common_range_pct(truth, *models), common_reach(truth, *models).farthest_pct)
+    range_pct = min(
+        common_range_pct(truth, *models, within_pct=within_pct), common_reach(truth, *models).farthest_pct
+    )
     null = null_of(truth)
     null_scores = score(truth, null, range_pct)
     grains = granularity(truth, range_pct)
@@ -113,15 +117,35 @@ def compare_maps(
     scored, null_pct, floor_pct, of_positions = _on_layer(speaking, results, layers, null_scores, grains)
     of_layer = RAW if speaking == RAW or not layers else CROWD
     judged_by = crowd if speaking == CROWD and crowd is not None else truth
+    chances = _chances(judged_by, models, bars, range_pct) if speaking else [None] * len(models)
     scored = [
-        replace(one, chance=None if speaking is None else chance_of(judged_by, model, range_pct))
-        for one, model in zip(scored, models, strict=True)
+        replace(
+            one,
+            chance=chance,
+            turned_at=turned_at(judged_by, model, null_of(judged_by), range_pct, one.skill),
+        )
+        for one, model, chance in zip(scored, models, chances, strict=True)
     ]
     conclusion = concluded(speaking, scored, null_pct, floor_pct, of_positions, of_layer)
+    conclusion = replace(conclusion, range_pct=range_pct)
     free = baseline_results(
         scored_baselines(truth, models, baselines, range_pct), null_scores, ranked=speaking == RAW
     )
-    conclusion = replace(conclusion, baselines=rivals(speaking, free, layers, conclusion.off_pct))
+    known = all(share == 0 for share in unread_shares(judged_by, range_pct))
+    free = tuple(replace(one, ranked=one.ranked and known) for one in free)
+    told = rivals(speaking, free, layers, conclusion.off_pct) if known else ()
+    conclusion = replace(conclusion, baselines=told)
+    layers = tuple(_as_told(layer, scored, known=known) for layer in layers)
+    ranges = range_results(*whole, bars, baselines)
+    headline = next(one for one in ranges if (one.layer, one.range_pct) == (of_layer, within_pct))
+    own = [
+        _alone(
+            whole[0], whole[1] if speaking == CROWD else None, *each, headline.noise_floor_pct, tolerance_pct
+        )
+        for each in zip(whole[2], results, scored, headline.models, strict=True)
+    ]
+    means = of_codes((one for baseline in baselines for one in baseline.assumptions), ("opened_at_mean",))
+    own = [replace(one, diagnosis=on_mean(one.diagnosis, means)) for one in own]
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
@@ -136,67 +160,89 @@ def compare_maps(
         noise_floor_pct=mean_floor_pct(grains),
         null_model=null.assumptions[0].text,
         null_scores=null_scores,
-        models=tuple(
-            replace(
-                result,
-                verdict=standing_text(speaking, one, null_pct),
-                diagnosis=()
-                if speaking is None or result.barred
-                else diagnose(truth, model, range_pct, floor_pct, result.pairs, judged_by),
-                by_chance=one.lucky,
-            )
-            for result, one, model in zip(results, scored, models, strict=True)
-        ),
+        models=tuple(own),
         bands=_bands(truth, null, models, range_pct),
-        remarks=(*remarks(truth, models, grains, range_pct), *fit_remarks(scored), *notes),
+        remarks=(
+            *remarks(truth, models, grains, range_pct, within_pct),
+            *reach_remarks(headline.models, range_pct),
+            *fit_remarks(scored),
+            *notes,
+        ),
         layers=layers,
         conclusion=conclusion,
         baselines=free,
+        asked_pct=within_pct,
+        ranges=ranges,
     )
 
 
-def layer_results(
-    raw: Heatmap,
-    crowd: Heatmap,
-    models: Sequence[Heatmap],
-    range_pct: float,
-    bars: Sequence[Barred | None] = (),
-    baselines: Sequence[Heatmap] = (),
-) -> tuple[LayerResult, ...]:
-    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` are per model why it is
-    not ranked; by default all are."""
-    all_bars = bars or [None] * len(models)
-    return tuple(
-        layer_result(name, truth, models, range_pct, all_bars, baselines)
-        for name, truth in ((RAW, raw), (CROWD, crowd))
-    )
-
-
-def layer_result(
-    name: str,
+def _alone(
     truth: Heatmap,
-    models: Sequence[Heatmap],
-    range_pct: float,
-    bars: Sequence[Barred | None],
-    baselines: Sequence[Heatmap] = (),
-) -> LayerResult:
-    """All models against one truth."""
-    grains = granularity(truth, range_pct)
-    null = score(truth, null_of(truth), range_pct)
-    enough = passes(grains)
-    return LayerResult(
-        layer=name,
-        granularity=grains,
-        noise_floor_pct=mean_floor_pct(grains),
-        enough=enough,
-        says=_gate_text(name, grains, enough),
-        null_scores=null,
-        models=tuple(
-            _scored(truth, model, range_pct, null, ranked=enough and bar is None)
-            for model, bar in zip(models, bars, strict=True)
-        ),
-        baselines=layer_scores(scored_baselines(truth, models, baselines, range_pct), null, ranked=enough),
+    crowd: Heatmap | None,
+    model: Heatmap,
+    result: ModelResult,
+    scored: Scored,
+    own: RangeScore,
+    floor_pct: float | None,
+    tolerance_pct: float,
+) -> ModelResult:
+    """A model with its verdict and its diagnosis, as far as it and the truth reach; `crowd` where that speaks."""
+    one = replace(scored, off_pct=own.scores.wasserstein_pct, skill=own.skill, gaps=own.gaps)
+    _, wanted, reach_pct = pair(truth if crowd is None else crowd, model, own.reach_pct)
+    one = replace(one, turned_at=turned_at(wanted, model, null_of(wanted), reach_pct, own.skill))
+    layer = None if not own.enough else RAW if crowd is None else CROWD
+    silent = layer is None or result.barred is not None
+    return replace(
+        result,
+        ranked=result.ranked and one.turned_at is None,
+        judged=result.judged if one.turned_at is None else unranked(result.judged),
+        verdict=standing_text(layer, one, own.null_pct, own.reach_pct),
+        diagnosis=() if silent else _diagnosed(truth, crowd, model, own.reach_pct, floor_pct, tolerance_pct),
+        by_chance=one.lucky,
+        turned_at=one.turned_at,
     )
+
+
+def _chances(
+    truth: Heatmap, models: Sequence[Heatmap], bars: Sequence[Barred | None], range_pct: float
+) -> list[float | None]:
+    """Those that may be ranked are corrected for one another: the best of several is nearer by luck more often."""
+    free = [model for model, bar in zip(models, bars, strict=True) if bar is None]
+    found = iter(chances_of(truth, free, range_pct))
+    return [next(found) if bar is None else None for bar in bars]
+
+
+def _as_told(layer: LayerResult, scored: Sequence[Scored], *, known: bool) -> LayerResult:
+    """Without a word on maps whose standing the unread part of the truth could turn."""
+    return replace(
+        layer,
+        models=tuple(
+            replace(row, ranked=row.ranked and one.turned_at is None)
+            for row, one in zip(layer.models, scored, strict=True)
+        ),
+        baselines=tuple(replace(row, ranked=row.ranked and known) for row in layer.baselines),
+    )
+
+
+def _diagnosed(
+    truth: Heatmap,
+    crowd: Heatmap | None,
+    model: Heatmap,
+    range_pct: float,
+    floor_pct: float | None,
+    tolerance_pct: float,
+) -> Notes:
+    layer = None if crowd is None else pair(crowd, model, range_pct)[1]
+    own, wanted, range_pct = pair(truth, model, range_pct)
+    pairs = _pairs(find_clusters(wanted), find_clusters(own), tolerance_pct, range_pct)
+    return diagnose(wanted, own, range_pct, floor_pct, pairs, layer)
+
+
+def _pairs(
+    wanted: Sequence[Cluster], offered: Sequence[Cluster], tolerance_pct: float, range_pct: float
+) -> tuple[ClusterPair, ...]:
+    """The largest of both maps, one to one."""
+    return assign_clusters(wanted, offered, tolerance_pct, range_pct)[: 2 * CLUSTERS_KEPT]
 
 
 def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSummary:
@@ -220,36 +266,6 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
         assumptions=heatmap.assumptions,
         data_moment=data_moment(heatmap),
         only=heatmap.only,
-    )
-
-
-def null_of(heatmap: Heatmap) -> Heatmap:
-    """The null map around this map's mark: half of its mass on each side, spread evenly by distance in percent.
-
-    The default grid, not the map's own: neither bins nor reach of the truth may leak into what knows nothing. How
-    the truth splits into sides does not either, hence the halves.
-    """
-    grid = PriceGrid.around(heatmap.mark_px)
-    half_usd = heatmap.in_grid_usd.total / 2
-    low, high = _range(heatmap)
-    distance = np.abs(np.clip(grid.edges / grid.mark_px - 1, low, high))
-    width = np.abs(np.diff(distance))
-    below = np.arange(grid.bins) < grid.bins_each_way
-    return Heatmap(
-        coin=heatmap.coin,
-        venue="null",
-        source="modelled",
-        model=MODEL,
-        as_of=heatmap.as_of,
-        grid=grid,
-        long_usd=_spread(width * below, half_usd),
-        short_usd=_spread(width * ~below, half_usd),
-        beyond_usd=Sides(0.0, 0.0),
-        never_usd=Sides(0.0, 0.0),
-        coverage=Coverage(open_interest_usd=None, seen_usd=Sides(half_usd, half_usd)),
-        assumptions=(
-            ASSUMED if heatmap.covers is None else note("distance_only", within_pct=100 * max(-low, high)),
-        ),
     )
 
 
@@ -277,7 +293,7 @@ def _result(
         recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
         ranked=ranked,
         barred=bar,
-        pairs=assign_clusters(wanted, offered, tolerance_pct, range_pct)[: 2 * CLUSTERS_KEPT],
+        pairs=_pairs(wanted, offered, tolerance_pct, range_pct),
     )
 
 
@@ -349,35 +365,3 @@ def _bands(truth: Heatmap, null: Heatmap, models: Sequence[Heatmap], range_pct: 
 def _shares(mass: FloatArray) -> list[float | None]:
     total = float(mass.sum())
     return [float(part) / total if total > 0 else None for part in mass]
-
-
-def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, ranked: bool) -> LayerScore:
-    found = score(truth, model, range_pct)
-    gained = skill(found.wasserstein_pct, null.wasserstein_pct)
-    return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
-
-
-def _gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
-    """Whether the layer passes the gate of claims about shape."""
-    numbers = " and ".join(f"{side.effective_least:.0f} {side.side}s" for side in grains)
-    if enough:
-        return f"{name}: enough positions for claims about shape (effective {numbers}; {ENOUGH:.0f} a side are needed)"
-    return (
-        f"{name}: too few positions for any claim about shape (effective {numbers}; {ENOUGH:.0f} a side are needed): "
-        "scores here rank no model"
-    )
-
-
-def _range(heatmap: Heatmap) -> tuple[float, float]:
-    """Signed ends of what is scored, as shares of the mark: those of the map where it covers less."""
-    end = RANGE_PCT / 100
-    if heatmap.covers is None:
-        return -end, end
-    low, high = (px / heatmap.mark_px - 1 for px in heatmap.covers)
-    return max(low, -end), min(high, end)
-
-
-def _spread(width: FloatArray, mass_usd: float) -> FloatArray:
-    """Nothing on a side that is not covered."""
-    whole = width.sum()
-    return np.asarray(width / whole * mass_usd if whole > 0 else width, dtype=np.float64)

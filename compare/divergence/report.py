@@ -15,13 +15,15 @@ import numpy as np
 
 from liqtruth.compare.conclusion import CROWD, MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.divergence.baselines import LABEL, null_of
+from liqtruth.compare.divergence.consensus import beside_text, consensus_sentence, outward
 from liqtruth.compare.divergence.diagnosis import by_maps
-from liqtruth.compare.divergence.divergence import Divergence, undefined_reasons
+from liqtruth.compare.divergence.divergence import Divergence, range_cell, undefined_reasons
 from liqtruth.compare.divergence.matching import recall_sentence
-from liqtruth.compare.divergence.measure import LABEL, null_of
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.cluster_facts import surroundings_line
 from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
@@ -68,6 +70,9 @@ def render_report(
         score_rows=list(zip(*(result.judged for result in divergence.models), strict=True)),
         reasons=undefined_reasons(divergence),
         aged=ages,
+        within=[one for one in divergence.ranges if one.layer == divergence.headline.layer]
+        if divergence.headline
+        else [],
         marks=MARKS,
         crowd=next((layer for layer in divergence.layers if layer.layer == CROWD and layer.enough), None),
         names=NAMES,
@@ -188,4 +193,6 @@ def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], 
 FILTERS: Final = {
     "usd": usd, "px": price, "pct": percent, "age": age, "number": number, "figure": figure, "grade": grade,
     "away": away, "signed": signed, "recall": recall_sentence, "fates": fates_sentence,
+    "consensus": consensus_sentence, "outward": outward, "beside": beside_text, "surroundings": surroundings_line,
+    "cell": range_cell,
 }  # fmt: skip

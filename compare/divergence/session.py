@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison, compared
+from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.imported.overlap import shift
-from liqtruth.compare.imported.read import names_file, read_map
+from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
-from liqtruth.compare.modelled import modelled_map
+from liqtruth.compare.modelled import clusters_by_window, modelled_map
+from liqtruth.compare.observed.surroundings import surroundings_of
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
@@ -40,7 +43,10 @@ class Files:
     def read(self, coin: str) -> list[Heatmap]:
         """As the files have them, each once, however often it is named; raises what `read_map` does."""
         paths = dict.fromkeys(self.paths)
-        return [read_map(path, coin=coin, mark=self.mark_px, picture=self.picture) for path in paths]
+        return [
+            read_map(path, coin=coin, mark=self.mark_px, picture=picture_of(path, self.picture))
+            for path in paths
+        ]
 
     def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
         """As they are compared with this truth."""
@@ -61,13 +67,16 @@ def compare_stored(
     files: Files = NO_FILES,
     window: str = "30d",
     tolerance_pct: float = 1.0,
+    windows: bool = False,
+    within_pct: float = HEADLINE_PCT,
 ) -> Comparison:
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
     `truth` and `models` are `exact`, `VENUE:MODEL`, or the path of a map file. Raises `BadInput` for another
     spelling and whatever the makers raise where data are missing. Without `models` and `files` they are
     `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made. Baselines stand beside them where the data for
-    them are stored.
+    them are stored. With `windows` every model given as `VENUE:MODEL` is made for 24 h, 7 d and 30 d as well, to
+    tell which of them show a cluster.
     """
     view = store.view()
     truth_map, crowd = _truth(view, coin, truth, at, window)
@@ -80,9 +89,32 @@ def compare_stored(
         fitted, notes = _fitted_maps(view, coin, moment, window)
         maps += fitted
     baselines, lacking = baseline_maps(view, coin, moment, window, venues_of(maps), (truth_map, *maps))
+    around = around_maps(view, coin, (truth_map, *maps), of_windows=maps if windows else ())
     return compared(
-        truth_map, maps, tolerance_pct, crowd=crowd, notes=(*notes, *lacking), baselines=baselines
+        truth_map,
+        maps,
+        tolerance_pct,
+        crowd=crowd,
+        notes=(*notes, *lacking),
+        baselines=baselines,
+        around=around,
+        within_pct=within_pct,
     )
+
+
+def around_maps(
+    store: Store, coin: str, maps: Sequence[Heatmap], of_windows: Sequence[Heatmap] = ()
+) -> Around:
+    """What is stored of the venues of maps at the moment of the first, the truth; and clusters by window of the
+    modelled ones among `of_windows`."""
+    at, venues = maps[0].as_of, list(dict.fromkeys(one.venue for one in maps))
+    markets = {name: surroundings_of(store, coin, name, at, venues) for name in venues}
+    windows = {
+        one.label: clusters_by_window(store, coin, one.venue.replace(TOGETHER, ","), one.model, at=at)
+        for one in of_windows
+        if one.source == "modelled" and not one.only
+    }
+    return Around(markets, windows)
 
 
 def baseline_maps(

@@ -12,12 +12,20 @@ from rich.text import Text
 
 from liqtruth.compare.conclusion import MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
+from liqtruth.compare.divergence.consensus import clusters_table
 from liqtruth.compare.divergence.diagnosis import by_maps
-from liqtruth.compare.divergence.divergence import Divergence, MapSummary, ModelResult, undefined_reasons
+from liqtruth.compare.divergence.divergence import (
+    Divergence,
+    MapSummary,
+    ModelResult,
+    range_cell,
+    undefined_reasons,
+)
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
-from liqtruth.compare.divergence.measure import LABEL as NULL_LABEL
 from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.heatmap.cluster_facts import surroundings_line
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
 from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
 
@@ -35,6 +43,7 @@ SHOWN: Final = (
     ("share_above_error", "both"),
 )
 BOTH_SIDES: Final = {"both": "one axis"}
+UNTOLD: Final = "cannot be told"
 NOT_MATCHED: Final = "where clusters lie; what was matched is left out, since it would rank no model"
 SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
 
@@ -46,6 +55,11 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
         chosen = slice(start, start + MODELS_ABREAST)
         parts += [_bands(divergence, chosen), _scores(divergence.models[chosen])]
     parts += [_legend(divergence)]
+    if divergence.clusters:
+        parts += [
+            clusters_table(divergence.clusters, divergence.truth.label, 1 + len(divergence.models)),
+            *_markets(divergence),
+        ]
     parts += [
         _clusters(result, divergence.tolerance_pct)
         for result in divergence.models
@@ -58,7 +72,42 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
 def answer_view(divergence: Divergence, now: datetime | None = None) -> RenderableType:
     """The answer, the maps, and how each stands to the truth and its crowd, without what is behind it."""
     layers = [_layers(divergence)] if divergence.layers else _baselines(divergence)
-    return Group(_answer(divergence, now), _maps(divergence, now), *layers, *_diagnoses(divergence))
+    return Group(
+        _answer(divergence, now),
+        _maps(divergence, now),
+        *layers,
+        *_within_ranges(divergence),
+        *_diagnoses(divergence),
+    )
+
+
+def _within_ranges(divergence: Divergence) -> list[Table]:
+    """Each map on its own within each range: figures, which rank no map."""
+    own = divergence.headline
+    if own is None:
+        return []
+    results = [one for one in divergence.ranges if one.layer == own.layer]
+    heads = [f"{one.range_pct:g} %{' *' if one.range_pct == own.range_pct else ''}" for one in results]
+    table = _table("Each map on its own, within", "", *heads)
+    table.add_row("noise floor", *(_figure("wasserstein_pct", one.noise_floor_pct) for one in results))
+    table.add_row("mark only", *(_figure("wasserstein_pct", one.null_pct) for one in results))
+    for at, one in enumerate(own.baselines):
+        label = Text(f"{one.label} (baseline)", style="dim")
+        table.add_row(label, *(range_cell(result, result.baselines[at]) for result in results))
+    for at, one in enumerate(own.models):
+        table.add_row(Text(one.label), *(range_cell(result, result.models[at]) for result in results))
+    return [
+        _captioned(
+            _folding(table),
+            f"W1, both sides; truth: {own.layer}; the answer is of {divergence.range_pct:.3g} %",
+        )
+    ]
+
+
+def _markets(divergence: Divergence) -> list[Text]:
+    """What is known of the market of each venue."""
+    lines = ((market.venue, surroundings_line(market)) for market in divergence.markets)
+    return [Text(f"{venue}: {line}", style="dim") for venue, line in lines if line]
 
 
 def _diagnoses(divergence: Divergence) -> list[RenderableType]:
@@ -146,7 +195,7 @@ def _layers(divergence: Divergence) -> Table:
         shown = (_graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked) for row in free)
         table.add_row(Text(f"{baseline.label} (baseline)", style="dim"), *shown)
     for result, *rows in zip(divergence.models, *(layer.models for layer in layers), strict=True):
-        mark = MARKS[result.barred.code] if result.barred else ""
+        mark = MARKS[result.barred.code] if result.barred else UNTOLD if result.turned_at is not None else ""
         figures = (
             _graded(
                 row.scores.wasserstein_pct,

@@ -160,7 +160,7 @@ def lined_up(
     """
     whose: dict[Note, list[str]] = {}
     noted = []
-    for model in _told_apart(models):
+    for model in told_apart(models):
         about = apart(truth, model)
         for one in about:
             whose.setdefault(one, []).append(model.label)
@@ -173,7 +173,7 @@ def lined_up(
     return cuts[0], tuple(cuts[1:]), None if crowd is None else cut(crowd, reach), found
 
 
-def _told_apart(maps: Sequence[Heatmap]) -> list[Heatmap]:
+def told_apart(maps: Sequence[Heatmap]) -> list[Heatmap]:
     """A second map of the same label is number 2, so that what is stated of one is not taken for the other's."""
     found: list[Heatmap] = []
     labels: set[str] = set()

@@ -3,8 +3,9 @@
 `LAYOUTS` is the table of everything that is read as a document; what is none of them is read as a table.
 """
 
+import csv
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +24,11 @@ from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import moment_of
+from liqtruth.heatmap.text import counted, moment_of
 from liqtruth.heatmap.writing import facts_of
+from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.content import PARQUET, read_content
-from liqtruth.storage.files.tabular import parse_columns, parse_rows
+from liqtruth.storage.files.tabular import TextTable, parse_columns, parse_rows
 
 if TYPE_CHECKING:
     from liqtruth.estimator.model.leverage_model import LeverageModel
@@ -169,9 +171,10 @@ def read_map(
     'hyperliquid exact'
     """
     file, part = parted(path)
-    if files.is_own(file):
-        return files.read_map(file)
     given = given_of(coin, venue, mark, as_of, columns, picture)
+    if files.is_own(file):
+        check_picture([file], given.picture)
+        return files.read_map(file)
     return open_maps(file, given).map(name or part)
 
 
@@ -291,8 +294,26 @@ def open_maps(path: Path, given: Given, width_bps: float = DEFAULT_WIDTH_BPS) ->
     if is_picture(path):
         held = read_picture(path, given.picture)
     else:
+        check_picture([path], given.picture)
         held = maps_of(read_content(path, MOST_BYTES), path, given.columns)
     return ReadMaps(held, _with_facts(path, given), str(path), width_bps)
+
+
+def check_picture(paths: Iterable[str | Path], picture: PictureGiven | None) -> None:
+    """Raises `VendorMapRefused` where it is stated where things are in a picture, and no file is one; a file that is
+    not there is left to whoever reads it."""
+    named = [parted(path)[0] for path in paths]
+    if picture is None or any(is_picture(file) or not file.is_file() for file in named):
+        return
+    got = ", ".join(map(str, named)) or "no file"
+    raise VendorMapRefused(
+        f"--price, --palette, --column and --bar must come with a picture (PNG, JPEG or WebP), got {got}"
+    )
+
+
+def picture_of(path: str | Path, picture: PictureGiven | None) -> PictureGiven | None:
+    """What was stated of pictures, where this file is one."""
+    return picture if picture is not None and is_picture(parted(path)[0]) else None
 
 
 def maps_of(content: bytes, path: Path, columns: Mapping[str, str] = {}) -> MapsInFile:
@@ -315,13 +336,49 @@ def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFi
                     f"--columns must be left out: it is a {layout.vendor} {layout.name}, no table"
                 )
             return layout.read(answer)
-    table = parse_rows(content, path)
+    table = _table(content, path, columns)
     found = tables.read_table(table.rows, columns, str(path), table.beside)
     if not table.remarks:
         return found
     repaired = tuple(note("text", text=remark) for remark in table.remarks)
     makers = {name: (lambda make=make: _noted(make(), repaired)) for name, make in found.makers.items()}
     return replace(found, makers=makers)
+
+
+def _table(content: bytes, path: Path, columns: Mapping[str, str]) -> TextTable:
+    """The rows of a table; raises `VendorMapRefused` with what is read for a text that does not begin as one."""
+    try:
+        table = parse_rows(content, path)
+    except TableRefused as error:
+        if columns or _begins_like_a_table(content):
+            raise
+        raise _no_map(content, path) from error
+    if table.rows.width == 1 and not columns:
+        raise _no_map(content, path)
+    return table
+
+
+def _begins_like_a_table(content: bytes) -> bool:
+    """Whether the first line has names of a map's columns or numbers, whatever separates them; JSON and Parquet, and
+    what is no text, have refusals of their own."""
+    first = _first_line(content)
+    if content.startswith(PARQUET) or first[:1] in ("{", "[", "<", "") or not first.isprintable():
+        return True
+    rows = [next(csv.reader([first], delimiter=separator), []) for separator in ",;|\t"]
+    return any(len(row) > 1 and tables.names_any(row) for row in rows)
+
+
+def _first_line(content: bytes) -> str:
+    return content[:65_536].lstrip().partition(b"\n")[0].decode(errors="replace").strip()
+
+
+def _no_map(content: bytes, path: Path) -> VendorMapRefused:
+    lines = content.count(b"\n") + (not content.endswith(b"\n"))
+    return VendorMapRefused(
+        f"{path}: must be a map: a vendor's JSON, a table of price and usd (CSV, JSON or Parquet; --columns names "
+        f"others), or a picture with --price; got a text of {counted(lines, 'line')} that begins "
+        f"{_first_line(content)[:40]!r}"
+    )
 
 
 def _noted(found: Any, notes: Any) -> Any:

@@ -22,6 +22,7 @@ from liqtruth.compare.imported.vendors import sides_of
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note
 from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.delimited import NUMBER
 from liqtruth.storage.files.tabular import shortened, to_float, to_time
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,6 +42,12 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """Ours, and what others call it, in lower case."""
 HYBLOCK: Final = frozenset({"openduration", "creationdate", "startingprice"})
 IGNORED: Final = frozenset({"creationdate", "openduration", "filtered_by"})
+
+
+def names_any(cells: Sequence[str]) -> bool:
+    """Whether any cell is a name in `NAMES` or a number."""
+    known = {name for names in NAMES.values() for name in names}
+    return any(cell.strip().lower() in known or NUMBER.fullmatch(cell.strip()) for cell in cells)
 
 
 def mapping_of(header: Sequence[str], given: Mapping[str, str], place: str) -> dict[str, str]:

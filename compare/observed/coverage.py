@@ -33,12 +33,12 @@ LONGEST_QUIET_MS: Final = 3_600_000
 
 def spans_observed(store: Store, venue: str, coin: str) -> IntArray:
     """When the liquidations of a market were observed, ms, shape (spans, 2): in order and apart from each other; none
-    where nothing is stored."""
+    where nothing is stored. What was imported without spans counts by its days."""
     rows = store.lake.read_series("listening", venue, coin, DATASETS["listening"].schema)
     if rows.height:
         return joined(*(rows[name].dt.epoch("ms").to_numpy() for name in ("ts", "until")))
     if venue != HYPERLIQUID:
-        return np.zeros((0, 2), dtype=np.int64)
+        return spans_of_days(store, venue, coin)
     times = store.once(_any_liquidation)
     soon = np.diff(times) <= LONGEST_QUIET_MS
     return joined(times[:-1][soon], times[1:][soon])

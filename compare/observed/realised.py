@@ -3,7 +3,7 @@
 When that was is stated by `compare.observed.coverage`. Half-open windows (from, until].
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Self
 
@@ -17,7 +17,6 @@ from liqtruth.compare.observed.coverage import (
     reported_share,
     span_notes,
     spans_observed,
-    spans_of_days,
 )
 from liqtruth.compare.observed.price_path import MarkPath
 from liqtruth.estimator.frames import DATASETS
@@ -51,13 +50,15 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Liquidations(TwoSided[Side]):
-    """What is stored of one market; `spans_ms` of shape (spans, 2) when it was observed, in order and apart."""
+    """What is stored of one market; `spans_ms` of shape (spans, 2) when it was observed, in order and apart, `by_days`
+    where no spans of listening are stored and each day counts from its first to its last liquidation."""
 
     coin: str
     long: Side
     short: Side
     spans_ms: IntArray
     synthetic: bool
+    by_days: bool = field(default=False, kw_only=True)
 
     def observed(self, from_ms: IntArray, until_ms: IntArray) -> NDArray[np.bool_]:
         """Whether each window was observed for at least `LEAST_OBSERVED` of it."""
@@ -109,7 +110,12 @@ def load_liquidations(
     """What is stored between two times, and when in between it was observed: maybe never."""
     spans = clipped(spans_observed(store, venue.name, coin), start, end)
     long, short = _sides(store, venue, coin, start, end)
-    return Liquidations(coin, long, short, spans, _is_synthetic(store, venue, coin))
+    by_days = not _listening(store, venue, coin).height and venue.name != VENUE
+    return Liquidations(coin, long, short, spans, _is_synthetic(store, venue, coin), by_days=by_days)
+
+
+def _listening(store: Store, venue: Venue, coin: str, end: datetime | None = None) -> pl.DataFrame:
+    return store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema, None, end)
 
 
 def load_realised(
@@ -127,10 +133,8 @@ def load_realised(
     if coverage is not None:
         check_coverage(coverage)
     on_chain = venue.name == VENUE
-    listening = store.lake.read_series("listening", venue.name, coin, DATASETS["listening"].schema, None, end)
+    listening = _listening(store, venue, coin, end)
     spans = spans_observed(store, venue.name, coin)
-    if not (spans.size or on_chain):
-        spans = spans_of_days(store, venue.name, coin)
     if not spans.size:
         raise NothingStored(
             f"no realised liquidations of {venue.name} {coin} were recorded: {_remedy(venue, coin)}"
@@ -146,6 +150,7 @@ def load_realised(
         _is_synthetic(store, venue, coin),
         share,
         (known_by, *span_notes(events, listening, spans, on_chain)),
+        by_days=listening.is_empty() and not on_chain,
     )
 
 

@@ -14,8 +14,13 @@ from numpy.typing import ArrayLike
 from liqtruth.heatmap.distribution import BANDS
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.smoothing import gaussian
 
-RANGE_PCT: Final = 50.0
+RANGES_PCT: Final = (10.0, 25.0, 50.0)
+"""Scores of a comparison are given within each of these percent of the mark."""
+HEADLINE_PCT: Final = 25.0
+"""The range of what is concluded, unless another is asked for, and of calibration and validation."""
+RANGE_PCT: Final = RANGES_PCT[-1]
 """What lies further from the mark than this is not scored."""
 STEP: Final = 0.001
 """Log distance per step of the densities that Jensen-Shannon compares."""
@@ -76,10 +81,10 @@ def both_curve(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> Curve:
     return Curve(at, np.concatenate([rising, below.total_usd + above.mass_usd[1:]]))
 
 
-def common_range_pct(*maps: Heatmap) -> float:
-    """How far from the mark all of these maps can be compared: 50 %, or the reach of the narrowest grid."""
+def common_range_pct(*maps: Heatmap, within_pct: float = RANGE_PCT) -> float:
+    """How far from the mark all of these maps can be compared: `within_pct`, or the reach of the narrowest grid."""
     reach = min(float(distance_pct(m.grid.bins_each_way * m.grid.log_width, "long")) for m in maps)
-    return RANGE_PCT if reach > RANGE_PCT - 1e-6 else reach
+    return within_pct if reach > within_pct - 1e-6 else reach
 
 
 def band_bounds_pct(range_pct: float = RANGE_PCT) -> tuple[float, ...]:
@@ -127,11 +132,9 @@ def smoothed_jensen_shannon(a: Curve, b: Curve, smoothing_pct: float = SMOOTHING
 
 def smoothed_density(curve: Curve, smoothing_pct: float = SMOOTHING_PCT) -> FloatArray:
     """Shares per `STEP` of log distance, smoothed; reflected at both ends, so that they still sum to one."""
-    from scipy.ndimage import gaussian_filter1d
-
     steps = max(1, round((curve.at[-1] - curve.at[0]) / STEP))
     shares = np.diff(curve.share(np.linspace(curve.at[0], curve.at[-1], steps + 1)))
-    return np.asarray(gaussian_filter1d(shares, smoothing_pct / 100 / STEP), dtype=np.float64)
+    return gaussian(shares, smoothing_pct / 100 / STEP, reflect=True)
 
 
 def _entropy_to(p: FloatArray, q: FloatArray) -> float:

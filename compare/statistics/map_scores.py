@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.statistics.distances import SMOOTHING_PCT, log_distance
+from liqtruth.compare.statistics.distances import HEADLINE_PCT, SMOOTHING_PCT, log_distance
 from liqtruth.estimator.model.leverage_model import CURVE_OFFSET
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
@@ -28,7 +28,6 @@ REACH: Final = 0.30
 BIN: Final = float(np.log1p(GRID_WIDTH_BPS / 1e4))
 BINS: Final = round(REACH / BIN)
 EDGES: Final = np.arange(BINS + 1) * BIN
-RANGE_PCT: Final = 25.0
 MOVES_PCT: Final = (2.0, 5.0, 10.0)
 NEAR_PCT: Final = 1.0
 LARGEST: Final = 5
@@ -94,7 +93,7 @@ def fractions(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
 def mass_error(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
     """|ln| of the ratio of the masses within range."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(within(drawn, RANGE_PCT, side) / within(truth, RANGE_PCT, side))
+        ratio = np.log(within(drawn, HEADLINE_PCT, side) / within(truth, HEADLINE_PCT, side))
     return np.asarray(np.where(np.isfinite(ratio), np.abs(ratio), np.nan))
 
 
@@ -139,7 +138,7 @@ def peaks(mass: FloatArray, side: str) -> FloatArray:
 
 def _widths(side: str) -> FloatArray:
     """Log width of each bin's part in range, by the edges (bins + 1,)."""
-    end = float(log_distance(RANGE_PCT, side))
+    end = float(log_distance(HEADLINE_PCT, side))
     return np.diff(np.minimum(EDGES, end), prepend=0.0)
 
 

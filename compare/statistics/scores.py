@@ -97,13 +97,34 @@ def score(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> Score
     )
 
 
-def chance_of(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> float | None:
-    """Share of draws in which the model is at least as near to the truth (W1, mean of sides) once the levels of each
-    side are moved on by a random distance, round from the end of the range to the mark.
+def chances_of(
+    truth: Heatmap, models: Sequence[Heatmap], range_pct: float = RANGE_PCT
+) -> tuple[float | None, ...]:
+    """Of each model, the share of draws in which any of them is as near to the truth (W1, mean of sides), by its own
+    draws, as that model is, once the levels of each side of all are moved on by the same random distance, round from
+    the end of the range to the mark.
 
     What a map knows of where liquidations are is lost by that, how lumpy it is stays: of maps that know nothing,
-    about as many per cent have a chance below a figure as it says. Null where a side of either is empty.
+    about as many per cent have a chance below a figure as it says. Of several the least chance is corrected for being
+    the least (the minimum of p-values over models moved together: Westfall and Young 1993, single step). Null where a
+    side of the model or of the truth is empty.
     """
+    drawn = [_moved(truth, model, range_pct) for model in models]
+    found = [None if off is None else _ranks(off) for off in drawn]
+    known = [ranks for ranks in found if ranks is not None]
+    if not known:
+        return (None,) * len(models)
+    least = np.min(known, axis=0)
+    return tuple(None if ranks is None else float(np.mean(least <= ranks[0])) for ranks in found)
+
+
+def _ranks(off: FloatArray) -> FloatArray:
+    """Of each draw, the share of draws that are as near."""
+    return np.asarray(np.searchsorted(np.sort(off), off, side="right") / off.size, dtype=np.float64)
+
+
+def _moved(truth: Heatmap, model: Heatmap, range_pct: float) -> FloatArray | None:
+    """W1 of the sides together in every draw, the one that moves nothing first."""
     moved = []
     for side in SIDES:
         curves = [side_curve(heatmap, side, range_pct) for heatmap in (truth, model)]
@@ -116,8 +137,7 @@ def chance_of(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> f
         shares = ends + turned - ends[:, :1]
         gaps = np.abs(shares - wanted)
         moved.append(((gaps[:, 1:] + gaps[:, :-1]) / 2 * np.diff(log_distance(away, side))).sum(axis=1))
-    both = moved[0][:, None] + moved[1][None, :]
-    return float(np.mean(both <= both[0, 0]))
+    return np.asarray((moved[0][:, None] + moved[1][None, :]).ravel(), dtype=np.float64)
 
 
 def share_above(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> float | None:
@@ -182,7 +202,12 @@ def judge(model: Scores, null: Scores, *, ranked: bool = True) -> tuple[Judged, 
             rows.append(_judged(name, side, getattr(mine, name), getattr(other, name), mine.undefined))
     why = model.both.undefined
     rows.append(_judged("share_above_error", "both", model.share_above_error, null.share_above_error, why))
-    return tuple(rows if ranked else (replace(row, ranked=False, verdict=NOT_RANKED) for row in rows))
+    return tuple(rows) if ranked else unranked(rows)
+
+
+def unranked(rows: Sequence[Judged]) -> tuple[Judged, ...]:
+    """The figures without a verdict."""
+    return tuple(replace(row, ranked=False, verdict=NOT_RANKED) for row in rows)
 
 
 def widest_gaps(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) -> tuple[Gap, ...]:

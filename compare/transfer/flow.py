@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.price_path import doubled, first_at_most
+from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
@@ -32,7 +33,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.levels import TwoSided
+from liqtruth.heatmap.levels import SIDES, TwoSided
 
 BoolArray = NDArray[np.bool_]
 
@@ -88,11 +89,16 @@ def predicted_flow(
     first = np.searchsorted(of_bar, np.arange(of_bar[-1] + 2))
     whole = _whole(series.end_ms, bar_ms, step_ms, first)
     mark_px = np.append(np.nan, bars.close)[first[:-1]]
+    held = np.append(np.nan, bars.open_interest[1:])[first[:-1]]
     long, short = (
-        swept_coins(bars, turned, factor, weights, of_bar, is_long=is_long) * mark_px[:, None]
-        for factor, weights, is_long in zip(
-            shares.factors(brackets, POSITION_USD), (shares.long, shares.short), (True, False), strict=True
+        (
+            shares.per_model_node(
+                swept_coins(bars, turned, factor, shares.of(side), of_bar, is_long=side == "long")
+            )
+            + _following(bars, shares, brackets, side, of_bar, mark_px, held)
         )
+        * mark_px[:, None]
+        for factor, side in zip(shares.factors(brackets, POSITION_USD), SIDES, strict=True)
     )
     start_ms = (step_of[0] + np.arange(of_bar[-1] + 1)) * step_ms
     before = _before_window(bars.open_interest, turned)[first[:-1]]
@@ -132,6 +138,33 @@ def swept_coins(
         left = turnover.openings[born] * np.exp(kept[last_before[step]] - kept[born])
         coins[:, node] = np.bincount(step, left @ weights[:, node], steps) / len(ENTRY_POINTS)
     return coins
+
+
+def _following(
+    bars: Bars,
+    shares: NodeShares,
+    brackets: Brackets,
+    side: str,
+    of_bar: IntArray,
+    mark_px: FloatArray,
+    held: FloatArray,
+) -> FloatArray:
+    """Coins per step and model's node of what follows the mark: within the step's reach of the price before it;
+    `held` is open interest (coins) at each step's start."""
+    if shares.at_mark is None:
+        return np.zeros(1)
+    low, high = (
+        bars.low if bars.swept_low is None else bars.swept_low,
+        bars.high if bars.swept_high is None else bars.swept_high,
+    )
+    first = np.flatnonzero(np.diff(of_bar, prepend=-1))
+    steps = of_bar[first]
+    extreme = np.full(mark_px.shape, np.nan)
+    extreme[steps] = np.minimum.reduceat(low, first) if side == "long" else np.maximum.reduceat(high, first)
+    away = np.nan_to_num(np.log(mark_px / extreme) * (1.0 if side == "long" else -1.0))
+    reach = shares.at_mark.reach(brackets, side, POSITION_USD)
+    inside = reach.within(np.maximum(away, 0.0)) * (away > 0)
+    return np.asarray((shares.at_mark.of(side)[:, None] * inside).T * np.nan_to_num(held)[:, None])
 
 
 def _turned_over(
@@ -183,15 +216,19 @@ def mass_by_leverage(series: MarketSeries, model: LeverageModel, brackets: Brack
         PriceGrid.around(series.mark_px, DEFAULT_WIDTH_BPS),
     )
     usd = float(bars.open_interest[-1]) * series.mark_px
-    return MassByLeverage(
-        _within(placed.long, shares.long, placed.grid, is_long=True) * usd,
-        _within(placed.short, shares.short, placed.grid, is_long=False) * usd,
-    )
+    long, short = (_within(placed.of(side), shares, brackets, placed.grid, side) * usd for side in SIDES)
+    return MassByLeverage(long, short)
 
 
-def _within(columns: Columns, weight: FloatArray, grid: PriceGrid, *, is_long: bool) -> FloatArray:
-    """Share of open interest within each distance, shape (distances, nodes)."""
-    away_pct = 100 * (grid.centers / grid.mark_px - 1) * (-1 if is_long else 1)
+def _within(
+    columns: Columns, shares: NodeShares, brackets: Brackets, grid: PriceGrid, side: str
+) -> FloatArray:
+    """Share of open interest within each distance, shape (distances, nodes of the model)."""
+    away_pct = 100 * (grid.centers / grid.mark_px - 1) * (-1 if side == "long" else 1)
     near = (away_pct >= 0) & (away_pct < np.array(DISTANCES_PCT)[:, None])
-    by_node = columns.weighted(weight)[0, :, 1 : grid.bins + 1]
-    return np.asarray(near @ by_node.T)
+    by_node = columns.weighted(shares.of(side))[0, :, 1 : grid.bins + 1]
+    found = shares.per_model_node(near @ by_node.T)
+    if shares.at_mark is not None:
+        reach = shares.at_mark.reach(brackets, side, POSITION_USD).within(log_distance(DISTANCES_PCT, side))
+        found = found + (shares.at_mark.of(side)[:, None] * reach).T
+    return np.asarray(found)

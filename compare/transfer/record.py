@@ -53,7 +53,8 @@ class SideRecord(msgspec.Struct, frozen=True, rename={"cut_to": "held_to"}):
 
 
 class TransferRecord(msgspec.Struct, TwoSided[SideRecord], frozen=True, kw_only=True):
-    """What a transferred model rests on; `hyperliquid` is null where its liquidations were left out."""
+    """What a transferred model rests on; `hyperliquid` is null where its liquidations were left out,
+    `by_days` where the venue's have no spans of listening."""
 
     schema: Literal["liqtruth.leverage_transfer/1"] = SCHEMA
     model: str
@@ -76,6 +77,7 @@ class TransferRecord(msgspec.Struct, TwoSided[SideRecord], frozen=True, kw_only=
     long: SideRecord
     short: SideRecord
     hyperliquid: ReferenceRecord | None
+    by_days: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,8 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, eq=False)
 class Sample(TwoSided[SideSteps]):
-    """One row per coin and step that counts; `start_ms` of each row; what stands at the end, of all coins."""
+    """One row per coin and step that counts; `start_ms` of each row; what stands at the end, of all coins; `by_days`
+    where liquidations of some coin have no spans of listening (`observed.realised.Liquidations`)."""
 
     venue: str
     coins: tuple[str, ...]
@@ -48,6 +49,7 @@ class Sample(TwoSided[SideSteps]):
     mass_by_leverage: MassByLeverage
     highest_leverage: float
     synthetic: bool
+    by_days: bool = False
 
     @property
     def hours(self) -> float:
@@ -108,8 +110,8 @@ def _nothing_observed(venue: Venue, coin: str, start: datetime | None, end: date
             "fills; --without-hyperliquid goes without, and leaves the model's own bias in"
         )
     return (
-        f"no span is stored{when} in which liquidations of {venue.name} {coin} were recorded: "
-        f"`liqtruth feed watch {venue.name} {coin}` collects them from now on"
+        f"no liquidations of {venue.name} {coin} are stored{when}, nor spans in which they were recorded: "
+        f"`liqtruth feed watch {venue.name} {coin}` collects them from now on, `feed import` reads files of them"
     )
 
 
@@ -179,6 +181,7 @@ def _pooled(venue: str, coins: tuple[str, ...], parts: Sequence[_Part]) -> Sampl
         ),
         highest_leverage=max(part.highest_leverage for part in parts),
         synthetic=any(part.synthetic for part in parts),
+        by_days=any(part.observed.by_days for part in parts),
     )
 
 

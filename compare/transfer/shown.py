@@ -17,7 +17,7 @@ from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC
+from liqtruth.heatmap.notes import SYNTHETIC, note
 from liqtruth.heatmap.text import usd
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         f"further away: shares at {NEAR_LEVERAGE:g}x and above are corrected whole, lower ones by (leverage / "
         f"{NEAR_LEVERAGE:g})^2 of what they tell"
     )
+    if record.by_days:
+        yield note("spans_of_days").text
     for name in SIDES:
         cut_to = record.of(name).cut_to
         if cut_to < 1:

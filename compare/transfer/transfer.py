@@ -317,6 +317,7 @@ def _record(
         trained_to=correction.trained_to,
         highest_leverage=own.highest_leverage,
         synthetic=own.synthetic,
+        by_days=own.by_days,
         long=long,
         short=short,
         hyperliquid=None if reference is None else _reference(reference),

@@ -18,11 +18,10 @@ import numpy as np
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import BASELINE_NAMES, Sample, SideSample
 from liqtruth.compare.calibration.selection import layer_maps
-from liqtruth.compare.statistics.distances import log_distance
+from liqtruth.compare.statistics.distances import HEADLINE_PCT, log_distance
 from liqtruth.compare.statistics.map_scores import (
     BIN,
     BINS,
-    RANGE_PCT,
     binned,
     jensen_shannon,
     wasserstein_pct,
@@ -127,7 +126,7 @@ def effective_positions(pair: Sample, side: str, layer: str) -> float:
     """(sum q)^2 / sum q^2 of positions within range."""
     holdings: Holdings = pair.of(side).holdings
     mass = holdings.crowd if layer == "crowd" else holdings.share
-    return holdings.effective(mass, float(log_distance(RANGE_PCT, side)))
+    return holdings.effective(mass, float(log_distance(HEADLINE_PCT, side)))
 
 
 def noise_floor(pairs: Sequence[Sample], side: str, layer: str, seed: int) -> dict[str, FloatArray]:

@@ -120,7 +120,9 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class SplitFindings(msgspec.Struct, frozen=True):
-    """One split; `skill` is null where there can be no interval. `sides` are both, long and short of each layer."""
+    """One split; `skill` is null where there can be no interval. `sides` are both, long and short of each layer.
+    `oi_step_s` is the usual time between values of open interest (median of the pairs, null where unknown): a baseline
+    that places openings is worse the rarer they are."""
 
     name: str
     pairs: int
@@ -132,6 +134,7 @@ class SplitFindings(msgspec.Struct, frozen=True):
     skill: bool | None
     chosen: tuple[Chosen, ...]
     sides: tuple[SideFindings, ...]
+    oi_step_s: float | None = None
 
     def of(self, side: str, layer: str) -> SideFindings:
         return next(one for one in self.sides if (one.side, one.layer) == (side, layer))
@@ -179,6 +182,7 @@ def split_findings(
         skill=_skill(sides[0].of(MAIN_SCORE)),
         chosen=tuple(_chosen(fit) for fit in tested.fits),
         sides=tuple(sides),
+        oi_step_s=float(np.median([pair.oi_step_s for pair in tested.pairs])) or None,
     )
 
 

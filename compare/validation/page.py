@@ -27,6 +27,7 @@ from liqtruth.compare.validation.verdicts import (
     answer,
     is_thin,
     proves_little,
+    rival_name,
     setting_lines,
     skill_line,
     span,
@@ -217,6 +218,7 @@ def _card(split: SplitFindings) -> dict[str, Any]:
         "over_floor": score.over_floor,
         "copied": None if copied is None else _unbroken(span(copied)),
         "tiers": None if tiers is None else _unbroken(span(tiers)),
+        "naive": rival_name(split, NAIVE),
         "blocks": split.blocks,
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
 from liqtruth.compare.validation.findings import BOTH, SplitFindings
@@ -24,6 +25,7 @@ from liqtruth.compare.validation.verdicts import (
     proves_little,
     recall_line,
     rival_line,
+    rival_name,
     setting_lines,
     skill_line,
     span,
@@ -40,7 +42,7 @@ NOISE_FLOOR = "noise floor"
 SCORE_WORDS: Final = {
     "jensen_shannon": "the smoothed shape",
     "fractions_1pct": "the share of each zone of 1 %",
-    "mass": "the mass within 25 %",
+    "mass": f"the mass within {HEADLINE_PCT:g} %",
     "curve_2pct": "what a move of 2 % liquidates",
     "curve_5pct": "what a move of 5 % liquidates",
     "curve_10pct": "what a move of 10 % liquidates",
@@ -72,7 +74,7 @@ def split_rows(split: SplitFindings) -> Iterator[tuple[str, ...]]:
         for score in scores:
             gain = score.gain(name)
             cells += [number(score.means[name]), "" if gain is None else span(gain)]
-        yield name, *cells
+        yield rival_name(split, name), *cells
     floors = [cell for score in scores for cell in (number(score.floor), "")]
     yield NOISE_FLOOR, *floors
 
@@ -144,7 +146,7 @@ def _doubtful(split: SplitFindings, layer: str) -> Iterator[str]:
         gain for gain in split.main(layer).gains if gain.low is None or gain.low <= 0 <= (gain.high or 0.0)
     ]
     if gains:
-        doubtful = [f"{gain.rival}, {span(gain)}" for gain in gains]
+        doubtful = [f"{rival_name(split, gain.rival)}, {span(gain)}" for gain in gains]
         yield f"{split.name}, {layer}: not shown to be nearer than {'; '.join(doubtful)}"
 
 

@@ -4,6 +4,7 @@ Only an interval that lies whole on one side of zero is called nearer or further
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
@@ -13,6 +14,7 @@ from liqtruth.compare.validation.findings import (
     BOTH,
     FEWEST_BLOCKS,
     MAIN_SCORE,
+    NAIVE,
     Chosen,
     Gain,
     SideFindings,
@@ -22,7 +24,7 @@ from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import counted, percent
+from liqtruth.heatmap.text import counted, format_duration, percent
 
 RIVALS: Final = (*BASELINES, CHANCE)
 ABOUT: Final = {
@@ -79,7 +81,7 @@ def split_line(split: SplitFindings, layer: str) -> str:
         parts.append(f", {score.over_floor:.1f} times the noise floor")
     if score.gap_closed is not None and score.gap_closed > 0 and not proves_little(split, layer):
         closed = "all" if score.gap_closed >= 1 else percent(score.gap_closed, 0)
-        parts.append(f"; {closed} of the gap from tiers to the floor is closed")
+        parts.append(f"; {closed} of the gap from {rival_name(split, NAIVE)} to the floor is closed")
     return "".join(parts)
 
 
@@ -109,12 +111,21 @@ def rival_line(split: SplitFindings, layer: str, rival: str) -> str:
     if gain.low is None or gain.high is None:
         blocks = counted(gain.blocks, "block")
         return f"{where}: no claim about {rival}: {span(gain)} in {blocks}, {FEWEST_BLOCKS} are needed"
+    name = rival_name(split, rival)
     if gain.low > 0:
-        return f"{where}: nearer than {rival} by {span(gain)}"
+        return f"{where}: nearer than {name} by {span(gain)}"
     if gain.high < 0:
         turned = Gain(rival, -gain.gain, -gain.high, -gain.low, gain.maps, gain.blocks)
-        return f"{where}: further off than {rival} by {span(turned)}"
-    return f"{where}: not shown to be nearer than {rival}: {span(gain)}"
+        return f"{where}: further off than {name} by {span(turned)}"
+    return f"{where}: not shown to be nearer than {name}: {span(gain)}"
+
+
+def rival_name(split: SplitFindings, rival: str) -> str:
+    """Tiers with how often open interest was read: where that is rare they place openings badly, and a gain over them
+    is in part of that."""
+    if rival != NAIVE or split.oi_step_s is None:
+        return rival
+    return f"{rival} (open interest every {format_duration(timedelta(seconds=split.oi_step_s))})"
 
 
 def span(gain: Gain) -> str:
@@ -238,7 +249,7 @@ def _rivals_sentence(splits: Sequence[SplitFindings]) -> str:
     for rival in known:
         where = [split.name for split in splits if not beats(split, rival)]
         if not where:
-            beaten.append(f"{rival} ({_gain_range(splits, rival)})")
+            beaten.append(f"{rival_name(splits[0], rival)} ({_gain_range(splits, rival)})")
         else:
             others.append(rival if len(where) == len(splits) else f"{rival} (on {listed(where)})")
     sentences = [f"It is nearer than {listed(beaten)}."] if beaten else []

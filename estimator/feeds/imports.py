@@ -35,6 +35,7 @@ from liqtruth.estimator.feeds.layouts import (
     named_by_structure,
     series_in,
 )
+from liqtruth.estimator.feeds.liquidation_tables import read_liquidation_table
 from liqtruth.estimator.feeds.named_markets import of_market
 from liqtruth.estimator.frames import DATASETS, RATIO_KINDS
 from liqtruth.estimator.venues.bounds import possible
@@ -113,7 +114,8 @@ def import_feed(
     columns: Mapping[str, str] | None = None,
     replace: bool = False,
 ) -> ImportSummary:
-    """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`).
+    """Store the series that the table at `path` holds; `columns` maps our names to theirs (`layouts.OURS`, or
+    `liquidation_tables.OURS` where it names a side).
 
     `replace` lets many rows take the place of stored ones that differ. `coin` is folded
     (`storage.files.coin_names`). Raises `TableRefused` for a table that is not recognised, is of another market,
@@ -123,8 +125,10 @@ def import_feed(
     market, name = venue_named(venue), folded(coin)
     asked = Asked(store, market, name)
     content = read_content(path)
-    read = (None if columns else read_event_file(content, path, market, name)) or _read_table(
-        content, path, columns, asked
+    read = (
+        (None if columns else read_event_file(content, path, market, name))
+        or read_liquidation_table(content, path, columns, market, name)
+        or _read_table(content, path, columns, asked)
     )
     kept, remarks = _possible(read, path)
     differing = _replaced(kept, store, market.name, name.coin, path, replace)

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Final, Self
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
@@ -23,8 +24,9 @@ from numpy.typing import ArrayLike
 from liqtruth.estimator.frames import TIERS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.storage.database.markets import last_market
+from liqtruth.storage.database.markets import last_market, universes_at
 from liqtruth.storage.store import Store
 
 POSITION_USD: Final = 10_000.0
@@ -49,15 +51,19 @@ class Brackets:
     rate: FloatArray
     max_leverage: FloatArray
     source: str
+    assumed: bool = False
+    """Nothing is known of the market: neither rates nor the highest leverage are anyone's."""
 
     def __post_init__(self) -> None:
         if self.floor_usd[0] != 0 or np.any(np.diff(self.floor_usd) <= 0) or np.any(np.diff(self.rate) < 0):
             raise BadInput(f"brackets of {self.symbol} must start at 0 and ascend in notional and rate")
 
     @classmethod
-    def flat(cls, symbol: str, rate: float, max_leverage: float, source: str) -> Self:
+    def flat(
+        cls, symbol: str, rate: float, max_leverage: float, source: str, *, assumed: bool = False
+    ) -> Self:
         """One bracket for every size."""
-        return cls(symbol, np.zeros(1), np.array([rate]), np.array([max_leverage]), source)
+        return cls(symbol, np.zeros(1), np.array([rate]), np.array([max_leverage]), source, assumed)
 
     @cached_property
     def amount_usd(self) -> FloatArray:
@@ -124,23 +130,72 @@ def brackets_of(venue: Venue, coin: str, tiers: pl.DataFrame | None = None) -> B
             f"no maintenance brackets of {venue.name} {symbol} are known: "
             f"{FALLBACK_RATE:.1%} maintenance and at most {FALLBACK_MAX_LEVERAGE:g}x assumed{unusable}"
         )
-        return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, note)
+        return Brackets.flat(symbol, FALLBACK_RATE, FALLBACK_MAX_LEVERAGE, note, assumed=True)
     source = f"maintenance brackets of {venue.name} {symbol}, {facts_date(venue.facts)}{unusable}"
     return _of_tiers(symbol, rows, source)
 
 
 def stored_brackets(store: Store, venue: Venue, coin: str, at: datetime) -> Brackets:
     """`brackets_of` with the stored reading of the venue's tiers that is nearest to `at`; on Hyperliquid the coin's own
-    bracket, where its highest leverage is stored."""
-    own = _of_market(store, coin, at) if venue.name == HALF_OF_INITIAL else None
-    if own is not None:
-        return own
+    bracket, where its market's highest leverage or its dex's `meta` is stored."""
+    if venue.name == HALF_OF_INITIAL:
+        own = _of_market(store, coin, at) or _of_meta(store, coin, at)
+        if own is not None:
+            return own
     stored = store.lake.read_series("tiers", venue.name, coin, TIERS)
     moments = stored["ts"].unique()
     if moments.is_empty():
         return brackets_of(venue, coin)
     nearest = moments[int((moments - at).abs().arg_min() or 0)]
     return brackets_of(venue, coin, stored.filter(pl.col("ts") == nearest))
+
+
+class _Tier(msgspec.Struct, rename="camel"):
+    lower_bound: float
+    max_leverage: float
+
+
+class _Table(msgspec.Struct, rename="camel"):
+    margin_tiers: list[_Tier]
+
+
+class _Asset(msgspec.Struct, rename="camel"):
+    name: str
+    max_leverage: float
+    margin_table_id: int = 0
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    """What is read of Hyperliquid's `meta`: the coins of a dex and its tiered margin tables."""
+
+    universe: list[_Asset]
+    margin_tables: list[tuple[int, _Table]] = []
+
+
+def _of_meta(store: Store, coin: str, at: datetime) -> Brackets | None:
+    """The coin's margin table in the stored `meta` of `at`, or else the first later one; null where none has it."""
+    dex = coin.partition(":")[0] if ":" in coin else ""
+    stored = universes_at(store.database, HALF_OF_INITIAL, [dex], [at])[dex]
+    if not stored:
+        return None
+    try:
+        meta = msgspec.json.decode(stored[-1].meta_json, type=_Meta, strict=False)
+    except NOT_DECODED:
+        return None
+    asset = next((one for one in meta.universe if one.name == coin), None)
+    if asset is None:
+        return None
+    tiers = dict(meta.margin_tables).get(asset.margin_table_id, _Table([_Tier(0.0, asset.max_leverage)]))
+    floor, highest = np.array([(one.lower_bound, one.max_leverage) for one in tiers.margin_tiers]).T
+    source = (
+        f"{HALF_OF_INITIAL} {coin}: maintenance is half the initial margin at {highest[0]:g}x, by `meta` of "
+        f"{stored[-1].as_of:%Y-%m-%d}{_tiered(highest)}"
+    )
+    return Brackets(coin, floor, 0.5 / highest, highest, source)
+
+
+def _tiered(highest: FloatArray) -> str:
+    return f", {len(highest)} tiers down to {highest[-1]:g}x" if len(highest) > 1 else ""
 
 
 def _of_market(store: Store, coin: str, at: datetime) -> Brackets | None:

@@ -12,14 +12,17 @@ from operator import attrgetter
 from typing import Final, Self
 
 import numpy as np
+import polars as pl
 
 from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.at_mark import AT_THE_MARK
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, brackets_of
 from liqtruth.estimator.model.leverage import LeverageWeights, bands_among
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.model_in_use import bounds_notes, bounds_of, of_market
 from liqtruth.estimator.model.node_shares import VINTAGES, NodeShares, daily_volatility, node_shares
 from liqtruth.estimator.model.response_matrix import (
+    OUTSIDE,
     Columns,
     Lots,
     ResponseMatrix,
@@ -163,16 +166,17 @@ class CohortModel:
             matrix = self._matrix(replace(lots, left=lots.left * kept[:, None]))
             only: dict[str, tuple[str, ...]] = {"age_band": tuple(age)} if age else {}
             only |= {"since": (utc_text(since),)} if since else {}
-            whole = replace(self._drawn(matrix), only=only)
+            whole = replace(self._drawn(matrix, aged=True), only=only)
             wanted = wanted_bands(self.shares_, leverage, None)
-            return whole.filter(**wanted) if wanted else whole
-        drawn = self._drawn(self.response_matrix_)
+            return whole.part(wanted) if wanted else whole
+        drawn = self._drawn(self.response_matrix_, aged=bool(age))
         wanted = wanted_bands(self.shares_, leverage, age)
         if wanted:
-            return drawn.filter(**wanted)
+            return drawn.part(wanted)
         return replace(drawn, bounds=bounds_of(self.weights, self.venue_.name, drawn))
 
-    def _drawn(self, matrix: ResponseMatrix) -> Heatmap:
+    def _drawn(self, matrix: ResponseMatrix, *, aged: bool) -> Heatmap:
+        """Without what follows the mark where only what is of some age is wanted (`aged`)."""
         series = self.series_
         usd = float(series.bars.open_interest[-1]) * series.mark_px
         bands = (self.shares_.band, AGE_BANDS)
@@ -181,6 +185,11 @@ class CohortModel:
             *bands,
             self.venue_.name,
         )
+        at_mark = self.shares_.at_mark
+        if at_mark is not None and not aged:
+            following = {side: self._at_mark(side, matrix.grid)[None] * usd for side in SIDES}
+            beside = broken_down(following, at_mark.band, (AT_THE_MARK,), self.venue_.name)
+            frame = pl.concat([frame, beside])
         return Heatmap.from_breakdown(
             frame,
             matrix.grid,
@@ -190,9 +199,17 @@ class CohortModel:
             model=self.shares_.model,
             as_of=series.as_of,
             coverage=self._coverage(),
-            assumptions=self._assumptions(),
+            assumptions=(*self._assumptions(), *(ageless_notes(self.shares_) if aged else ())),
             quality=series.quality,
         )
+
+    def _at_mark(self, side: str, grid: PriceGrid) -> FloatArray:
+        """Share of open interest that follows the mark, per node and place (nodes, bins + 3); no node without any."""
+        at_mark = self.shares_.at_mark
+        if at_mark is None:
+            return np.zeros((0, grid.bins + OUTSIDE))
+        placed = at_mark.reach(self.brackets_, side, self.position_usd).on_grid(grid, side)
+        return at_mark.of(side)[:, None] * placed
 
     def _columns(self, side: str) -> Columns:
         return self.response_matrix_.long if side == "long" else self.response_matrix_.short
@@ -207,8 +224,9 @@ class CohortModel:
             self._weight(side),
             self._columns(side),
         )
-        placed = columns.weighted(weight).sum(axis=(0, 1))
-        assigned = float(weight.sum())
+        following = self._at_mark(side, self.response_matrix_.grid).sum(axis=0)
+        placed = columns.weighted(weight).sum(axis=(0, 1)) + following
+        assigned = float(weight.sum() + following.sum())
         stated = assigned
         if isinstance(self.weights, LeverageModel):
             stated = float(of_market(self.weights, self.venue_.name, self.coin_).shares(side).sum())
@@ -312,9 +330,16 @@ def wanted_bands(
     unknown = [label for label in age or () if label not in AGE_BANDS]
     if unknown:
         raise UnknownChoice("age", unknown[0], AGE_BANDS)
-    bands = bands_among(shares.model, shares.band, leverage) if leverage else []
+    bands = bands_among(shares.model, shares.bands, leverage) if leverage else []
     chosen = {"leverage_band": bands, "age_band": list(age or ())}
     return {name: labels for name, labels in chosen.items() if labels}
+
+
+def ageless_notes(shares: NodeShares) -> Notes:
+    """What a part by age or since a moment leaves out, where something follows the mark."""
+    if shares.at_mark is None:
+        return ()
+    return (note("ageless", share=tuple(float(shares.at_mark.of(side).sum()) for side in SIDES)),)
 
 
 def covered(series: MarketSeries, balances: BySide[Balance], notes: Sequence[Note]) -> Coverage:

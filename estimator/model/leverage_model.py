@@ -27,6 +27,12 @@ SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
 DEFAULT: Final = "prior"
 """The model that is taken where none is named."""
+TOWARDS: Final = "population"
+"""The model whose classes and nodes a fit has, and whose shares it keeps where data tell nothing."""
+ALIASES: Final = {"large-accounts": DEFAULT}
+"""Further names of shipped models: the published figures are weighted by capital, so they are of large accounts."""
+RESERVED: Final = (DEFAULT, TOWARDS, *ALIASES)
+"""Names that no other model takes."""
 
 REFERENCE_MAXIMUM: Final = 40.0
 REFERENCE_VOLATILITY: Final = 0.03
@@ -107,8 +113,12 @@ class Correction(
     held_to: tuple[float, float] = (1.0, 1.0)
 
 
-Coordinate = Literal["leverage", "of-maximum", "of-volatility"]
-COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility")
+Coordinate = Literal["leverage", "of-maximum", "of-volatility", "mixed"]
+MIXED: Final = "mixed"
+COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility", MIXED)
+MIXED_OF: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum")
+"""In which coordinates, one after the other, the turnover classes of a mixed model stand; the row that follows the mark
+stands in the last."""
 
 
 class CoinShares(msgspec.Struct, TwoSided[Shares], frozen=True, forbid_unknown_fields=True):
@@ -126,15 +136,16 @@ class LeverageModel(
     `rates` are multiples of the activity of `estimator.model.turnover`; `long` and `short` have one row per rate and
     one share per node of `leverage`. What a side's shares lack to one is null mass: hedged or without leverage, it
     has no place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a
-    market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). `coins` deviate from the pooled
-    shares on the venue that they were fitted on. `bounds` are those of a coin that the fit has not seen, `own_bounds`
-    those of `coins`; they and `correction` are null where nothing was held out, or nothing transferred. Raises
-    `BadInput` where they are not shares.
+    market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). A `mixed` model has its rates
+    once in each coordinate of `MIXED_OF`, and a last row for what follows the mark (`estimator.model.at_mark`).
+    `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` are those of a coin that the
+    fit has not seen, `own_bounds` those of `coins`; they and `correction` are null where nothing was held out, or
+    nothing transferred. Raises `BadInput` where they are not shares.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
     name: str
-    kind: Literal["prior", "fitted", "transferred"]
+    kind: Literal["prior", "census", "fitted", "transferred"]
     provenance: Provenance
     rates: tuple[float, ...]
     leverage: tuple[float, ...]
@@ -154,11 +165,37 @@ class LeverageModel(
         parts: list[TwoSided[Shares]] = [self, *self.coins.values()]
         for side in SIDES:
             for own in parts:
-                _check_shares(self.name, side, own.of(side), (len(self.rates), len(self.leverage)))
+                _check_shares(self.name, side, own.of(side), (self.rows, len(self.leverage)))
+
+    @property
+    def rows(self) -> int:
+        """Rows of `long` and of `short`."""
+        return rows_of(self.coordinate, len(self.rates))
 
     def shares(self, side: str) -> FloatArray:
-        """Shares of one side, shape (classes, nodes)."""
+        """Shares of one side, shape (rows, nodes)."""
         return np.array(self.of(side), dtype=np.float64)
+
+    def class_shares(self, side: str) -> FloatArray:
+        """Sum over nodes and coordinates per turnover class, shape (classes,), without what follows the mark."""
+        each = self.shares(side).sum(axis=1)
+        if self.coordinate == MIXED:
+            each = each[:-1].reshape(len(MIXED_OF), -1).sum(axis=0)
+        return np.asarray(each)
+
+    def in_coordinate(self, coordinate: Coordinate) -> "LeverageModel":
+        """The same shares where all coordinates agree. Into a mixture: equal parts in each, nothing at the mark; out of
+        one: its parts together, what follows the mark evenly in all classes; both without coins, bounds, correction."""
+        if MIXED not in (coordinate, self.coordinate):
+            return msgspec.structs.replace(self, coordinate=coordinate)
+        if coordinate == self.coordinate:
+            return self
+        change = _mixed if coordinate == MIXED else _unmixed
+        long, short = (_as_rows(change(self.shares(side))) for side in SIDES)
+        return msgspec.structs.replace(
+            self, coordinate=coordinate, long=long, short=short, coins={}, bounds=None, own_bounds=None,
+            correction=None,
+        )  # fmt: skip
 
     def null_share(self, side: str) -> float:
         """What the shares of a side lack to one."""
@@ -171,7 +208,10 @@ class LeverageModel(
 
     def scale(self, highest_leverage: float, daily_volatility: float) -> float:
         """What the nodes are multiplied by on a market of this highest leverage and standard deviation of a day's log
-        return."""
+        return; of a mixed model those of its last coordinate, never upwards: no market that it was fitted on allowed
+        more than the reference."""
+        if self.coordinate == MIXED:
+            return min(highest_leverage / REFERENCE_MAXIMUM, 1.0)
         if self.coordinate == "of-maximum":
             return highest_leverage / REFERENCE_MAXIMUM
         if self.coordinate == "of-volatility":
@@ -193,6 +233,25 @@ class LeverageModel(
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def rows_of(coordinate: Coordinate, classes: int) -> int:
+    """Rows of shares of a model with so many turnover classes."""
+    return len(MIXED_OF) * classes + 1 if coordinate == MIXED else classes
+
+
+def _mixed(shares: FloatArray) -> FloatArray:
+    return np.concatenate([*[shares / len(MIXED_OF)] * len(MIXED_OF), np.zeros((1, shares.shape[1]))])
+
+
+def _unmixed(shares: FloatArray) -> FloatArray:
+    classes = (len(shares) - 1) // len(MIXED_OF)
+    apart = shares[:-1].reshape(len(MIXED_OF), classes, shares.shape[1])
+    return np.asarray(apart.sum(axis=0) + shares[-1] / classes)
+
+
+def _as_rows(shares: FloatArray) -> Shares:
+    return tuple(tuple(row) for row in shares.tolist())
 
 
 def from_json(content: bytes, place: str) -> LeverageModel:
@@ -221,9 +280,11 @@ def leverage_model_named(name: str | None = None, data_dir: Path | None = None) 
     Raises `UnknownChoice` with the known names, `BadInput` for a file that cannot be used.
     """
     wanted = name or DEFAULT
+    known = {} if wanted.endswith(".json") else known_models(data_dir)
+    if wanted not in known:
+        wanted = ALIASES.get(wanted, wanted)
     if wanted.endswith(".json"):
         return _read(Path(wanted))
-    known = known_models(data_dir)
     if wanted not in known:
         raise UnknownChoice("leverage model", wanted, [*known, "or a file ending in .json"])
     return known[wanted]

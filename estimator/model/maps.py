@@ -1,7 +1,9 @@
 """Modelled maps of what is stored: one venue or several, by the name of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -61,7 +63,10 @@ def aggregated(maps: Sequence[Heatmap]) -> Heatmap:
         coverage=_coverage(maps, open_interest, whole),
         assumptions=_assumptions(maps, mark_px),
         quality=merged_notes([drawn.quality for drawn in maps], _venues(maps)),
-        only=first.only,
+        only={
+            name: tuple(dict.fromkeys(one for drawn in maps for one in drawn.only.get(name, ())))
+            for name in first.only
+        },
     )
 
 
@@ -125,7 +130,8 @@ def model_map(
 
     `weights` names the leverage model of `vintages`; `calibrated` is `vintages` with the fitted model in use.
     `leverage` and `age` (`heatmap.ages`) keep only those bands, `since` what was opened after that moment. Several
-    venues are taken at one moment, the latest that all of them reach. Raises `UnknownChoice` for another venue, model,
+    venues are taken at one moment, the latest that all of them reach; one that lacks a leverage is left out of it, with
+    a note. Raises `UnknownChoice` for another venue, model,
     window, leverage or age; `MissingData` where no model was fitted, `NothingStored` and `StaleSeries` where the series
     do not reach `at`.
     """
@@ -134,19 +140,51 @@ def model_map(
     if weights is not None and model != VINTAGES:
         raise BadInput(f"model {model} has its own weights; --weights is for --model {VINTAGES}")
 
-    def draw(market: Venue, moment: datetime | None) -> Heatmap:
-        return _draw(store, coin, market, model, window, weights, (leverage, age, since), moment, width_bps)
+    def draw(market: Venue, moment: datetime | None, leverages: Sequence[float] | None = leverage) -> Heatmap:
+        return _draw(store, coin, market, model, window, weights, (leverages, age, since), moment, width_bps)
 
     chosen = stored_venues(store, coin) if venue.strip() == "all" else named_venues(venue)
     if len(chosen) == 1:
         return draw(chosen[0], at)
-    maps = [draw(market, at) for market in chosen]
-    moment = at or min(drawn.as_of for drawn in maps)
-    return aggregated(
+    parts = {market: _of_known(partial(draw, market, at), leverage) for market in chosen}
+    found = {market: (drawn, known) for market, (drawn, known) in parts.items() if drawn is not None}
+    if not found:
+        return draw(chosen[0], at)
+    moment = at or min(drawn.as_of for drawn, _ in found.values())
+    added = aggregated(
         [
-            drawn if drawn.as_of == moment else draw(market, moment)
-            for market, drawn in zip(chosen, maps, strict=True)
+            drawn if drawn.as_of == moment else draw(market, moment, known)
+            for market, (drawn, known) in found.items()
         ]
+    )
+    lacking = _lacking({market.name: known for market, (_, known) in parts.items()}, leverage or ())
+    return replace(added, coverage=replace(added.coverage, notes=(*lacking, *added.coverage.notes)))
+
+
+def _of_known(
+    draw: Callable[[Sequence[float] | None], Heatmap], leverage: Sequence[float] | None
+) -> tuple[Heatmap | None, Sequence[float] | None]:
+    """One venue's map of those of the leverages that it has, and which these are; no map where it has none of them."""
+    try:
+        return draw(leverage), leverage
+    except UnknownChoice:
+        known = [one for one in leverage or () if _draws(draw, one)]
+        return (draw(known) if known else None), known
+
+
+def _draws(draw: Callable[[Sequence[float] | None], Heatmap], leverage: float) -> bool:
+    try:
+        draw([leverage])
+    except UnknownChoice:
+        return False
+    return True
+
+
+def _lacking(known: Mapping[str, Sequence[float] | None], wanted: Sequence[float]) -> Notes:
+    """What of the wanted leverages each venue lacks."""
+    lacking = {venue: tuple(one for one in wanted if one not in (has or ())) for venue, has in known.items()}
+    return tuple(
+        note("leverage_lacking", venue=venue, leverages=some) for venue, some in lacking.items() if some
     )
 
 

@@ -48,8 +48,10 @@ def use(data_dir: Path, name: str) -> LeverageModel:
     if name not in known:
         raise UnknownChoice("leverage model", name, known)
     model = known[name]
-    if model.kind == "prior":
-        raise BadInput(f"{name} is a prior, not fitted: `--model vintages --weights {name}` draws with it")
+    if model.kind in ("prior", "census"):
+        raise BadInput(
+            f"{name} is a {model.kind}, not fitted: `--model vintages --weights {name}` draws with it"
+        )
     if model.correction is not None:
         source = model.correction.source_model
         raise BadInput(

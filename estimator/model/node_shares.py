@@ -1,7 +1,8 @@
 """What a model assumes of leverage, in the one form that maps take: shares per class and node.
 
 Where a leverage model's coordinate is not leverage itself, its nodes are scaled to the market (`LeverageModel.scale`).
-A node that would fall below 1x stays there: unlevered, its longs are liquidated at no price.
+A node that would fall below 1x stays there: unlevered, its longs are liquidated at no price. Of a mixed model the nodes
+of all its coordinates are laid beside each other; what follows the mark is kept apart.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,12 @@ from typing import Final
 import numpy as np
 
 from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.at_mark import AtMark
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, band_of, bands_among, weights_named
 from liqtruth.estimator.model.leverage_model import (
+    MIXED,
+    MIXED_OF,
     REFERENCE_MAXIMUM,
     REFERENCE_VOLATILITY,
     LeverageModel,
@@ -28,8 +32,8 @@ from liqtruth.estimator.model.model_in_use import (
     of_market,
 )
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.levels import TwoSided
+from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES, BySide, TwoSided
 from liqtruth.heatmap.notes import Notes, note
 
 VINTAGES: Final = "vintages"
@@ -39,9 +43,10 @@ Weights = LeverageWeights | LeverageModel | str
 
 @dataclass(frozen=True, eq=False)
 class NodeShares(TwoSided[FloatArray]):
-    """`long` and `short` of shape (classes, nodes) sum to at most one; `band` labels each node.
+    """`long` and `short` of shape (classes, nodes) sum to at most one with those at the mark; `band` labels each node.
 
-    `notes` is for the assumptions; `synthetic` where they were fitted on the sandbox.
+    `notes` is for the assumptions; `synthetic` where they were fitted on the sandbox. `of_node` (nodes,) is which node
+    of the model each is, null where they are the same. `at_mark` is what follows the mark, null where nothing does.
     """
 
     model: str
@@ -52,6 +57,26 @@ class NodeShares(TwoSided[FloatArray]):
     band: tuple[str, ...]
     notes: Notes
     synthetic: bool = False
+    of_node: IntArray | None = None
+    at_mark: AtMark | None = None
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Every label, of the nodes and at the mark."""
+        beside = () if self.at_mark is None else self.at_mark.band
+        return tuple(dict.fromkeys([*self.band, *beside]))
+
+    def assigned(self, side: str) -> float:
+        """Share of a side that has a leverage."""
+        beside = 0.0 if self.at_mark is None else float(self.at_mark.of(side).sum())
+        return float(self.of(side).sum()) + beside
+
+    def per_model_node(self, values: FloatArray) -> FloatArray:
+        """Values (..., nodes) of this market's nodes, added up per node of the model."""
+        if self.of_node is None:
+            return values
+        member = self.of_node[:, None] == np.arange(int(self.of_node.max()) + 1)
+        return np.asarray(values @ member.astype(np.float64))
 
     def factors(self, brackets: Brackets, position_usd: float) -> tuple[FloatArray, FloatArray]:
         """Liquidation over entry price per node, of longs and of shorts."""
@@ -62,10 +87,19 @@ class NodeShares(TwoSided[FloatArray]):
 
     def only(self, wanted: Sequence[float]) -> "NodeShares":
         """Nodes in the bands of the wanted leverages; raises `UnknownChoice` for one without a band."""
-        bands = bands_among(self.model, self.band, wanted)
+        bands = bands_among(self.model, self.bands, wanted)
         kept = np.array([label in bands for label in self.band], dtype=np.float64)
-        restriction = note("only_leverage", bands=bands)
-        return replace(self, long=self.long * kept, short=self.short * kept, notes=(*self.notes, restriction))
+        restriction, at_mark = note("only_leverage", bands=bands), self.at_mark
+        if at_mark is not None:
+            beside = np.array([label in bands for label in at_mark.band], dtype=np.float64)
+            at_mark = replace(at_mark, long=at_mark.long * beside, short=at_mark.short * beside)
+        return replace(
+            self,
+            long=self.long * kept,
+            short=self.short * kept,
+            notes=(*self.notes, restriction),
+            at_mark=at_mark,
+        )
 
 
 def node_shares(
@@ -125,13 +159,14 @@ def _of_baseline(weights: LeverageWeights) -> NodeShares:
 def _of_model(
     shown_as: str, model: LeverageModel, highest: float, market: tuple[str, str], daily_volatility: float
 ) -> NodeShares:
-    """Nodes above the venue's highest leverage hold nothing: their shares are null mass."""
-    scale = model.scale(highest, daily_volatility)
-    leverage = np.maximum(np.array(model.leverage) * scale, 1.0)
-    allowed = (leverage <= highest).astype(np.float64)
+    """Nodes above the venue's highest leverage hold nothing: their shares are null mass. What follows the mark may be
+    nearer than that: only maintenance bounds it."""
     own = of_market(model, *market)
-    long, short = own.shares("long"), own.shares("short")
-    masked = _share_at(own, 1.0 - allowed)
+    scale = model.scale(highest, daily_volatility)
+    leverage, sides, of_node = _merged(own, highest) if own.coordinate == MIXED else _scaled(own, scale)
+    allowed = (leverage <= highest).astype(np.float64)
+    masked = float(sum((side @ (1.0 - allowed)).sum() for side in sides) / len(SIDES))
+    at_mark = _at_mark(own, scale) if own.coordinate == MIXED else None
     notes = (
         note("leverage_model", model=model.note),
         *((note("own_shares", coin=market[1]),) if own is not model else ()),
@@ -139,23 +174,58 @@ def _of_model(
         *_scale_notes(own, scale, highest, daily_volatility),
         note("turnover_classes", count=len(model.rates), rates=model.rates),
         *((note("above_highest", highest=highest, share=masked),) if masked > 0 else ()),
+        *(
+            (note("follows_the_mark", share=tuple(at_mark.of(side).sum() for side in SIDES)),)
+            if at_mark
+            else ()
+        ),
     )
-    bands = tuple(band_of(value) for value in leverage)
     return NodeShares(
         shown_as,
         np.array(model.rates),
         leverage,
-        long * allowed,
-        short * allowed,
-        bands,
+        sides.long * allowed,
+        sides.short * allowed,
+        tuple(band_of(value) for value in leverage),
         notes,
         model.provenance.synthetic,
+        of_node,
+        at_mark,
     )
 
 
+def _scaled(model: LeverageModel, scale: float) -> tuple[FloatArray, BySide[FloatArray], IntArray | None]:
+    """Nodes on a market, and the shares of both sides there."""
+    return np.maximum(np.array(model.leverage) * scale, 1.0), BySide.each(model.shares), None
+
+
+def _merged(model: LeverageModel, highest: float) -> tuple[FloatArray, BySide[FloatArray], IntArray | None]:
+    """As `_scaled`, of all coordinates of a mixture together, ascending; where all have the same nodes, each once."""
+    classes, count = len(model.rates), len(model.leverage)
+    parts = [slice(start, start + classes) for start in range(0, len(MIXED_OF) * classes, classes)]
+    scales = (1.0, model.scale(highest, 0.0))
+    if len(set(scales)) == 1:
+        together = BySide.each(lambda side: np.sum([model.shares(side)[part] for part in parts], axis=0))
+        return _scaled(model, scales[0])[0], together, None
+    leverage = np.concatenate([_scaled(model, scale)[0] for scale in scales])
+    order = np.argsort(leverage, kind="stable")
+    of_node = np.tile(np.arange(count), len(MIXED_OF))[order]
+    sides = BySide.each(
+        lambda side: np.concatenate([model.shares(side)[part] for part in parts], axis=1)[:, order]
+    )
+    return leverage[order], sides, of_node
+
+
+def _at_mark(model: LeverageModel, scale: float) -> AtMark:
+    leverage = _scaled(model, scale)[0]
+    long, short = (model.shares(side)[-1] for side in SIDES)
+    return AtMark(leverage, long, short, tuple(band_of(value) for value in leverage))
+
+
 def _share_at(model: LeverageModel, nodes: FloatArray) -> float:
-    """Mean of both sides' shares at the nodes that are 1."""
-    return float(((model.shares("long") + model.shares("short")) @ nodes).sum() / 2)
+    """Mean of both sides' shares at the nodes that are 1, of a mixture in the rows that are scaled."""
+    first = len(model.rates) if model.coordinate == MIXED else 0
+    return float(((model.shares("long") + model.shares("short"))[first:] @ nodes).sum() / 2)
 
 
 def _calibration_notes(model: LeverageModel, venue: str) -> Notes:
@@ -172,7 +242,9 @@ def _scale_notes(model: LeverageModel, scale: float, highest: float, volatility:
         return ()
     if model.coordinate == "of-volatility" and not volatility > 0:
         return (note("volatility_unknown", reference=REFERENCE_VOLATILITY),)
-    by_maximum = model.coordinate == "of-maximum"
+    if model.coordinate == MIXED and scale == 1:
+        return ()
+    by_maximum = model.coordinate != "of-volatility"
     unlevered = _share_at(model, (np.array(model.leverage) * scale < 1).astype(np.float64))
     return (
         note(

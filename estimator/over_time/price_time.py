@@ -7,14 +7,15 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.estimator.model.at_mark import AtMark
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
-from liqtruth.estimator.model.cohort_model import refuse_later
+from liqtruth.estimator.model.cohort_model import ageless_notes, refuse_later
 from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.maps import named_venues, stored_venues
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares
 from liqtruth.estimator.model.turnover import Turnover, activity, turn_over
 from liqtruth.estimator.over_time.several_venues import added_series
-from liqtruth.estimator.over_time.time_evolution import PriceTime, price_time
+from liqtruth.estimator.over_time.time_evolution import PriceTime, SideMass, price_time
 from liqtruth.estimator.over_time.time_grid import Clock, bar_s, clock_of, in_words
 from liqtruth.estimator.series.series import WINDOWS, MarketSeries, load_series
 from liqtruth.estimator.series.time_line import Bars
@@ -81,7 +82,7 @@ def model_series(
         if since is not None:
             only["since"] = (utc_text(since),)
         if leverage:
-            only["leverage_band"] = tuple(bands_among(shares.model, shares.band, leverage))
+            only["leverage_band"] = tuple(bands_among(shares.model, shares.bands, leverage))
             shares = shares.only(leverage)
         made = drawn_series(
             one, shares, known, market, coin, series, max(steps), age, since=since, end=end, reach=reach
@@ -141,9 +142,33 @@ def drawn_series(
             note("no_volume_clock"),)),
         *_assumptions(loaded, brackets, clock, grid, age),
         *(() if since is None else (note("only_since", at=utc_text(since)),)),
+        *(() if age is None and since is None else ageless_notes(shares)),
     )  # fmt: skip
+    if age is None and since is None:
+        mass = with_what_follows(mass, shares.at_mark, bars.close[clock.steps.ends - 1], grid, brackets)
     synthetic = loaded.synthetic or shares.synthetic
     return _shown(mass, loaded, clock, grid, notes, synthetic, (coin, venue.name, shares.model))
+
+
+def with_what_follows(
+    mass: PriceTime, at_mark: AtMark | None, mark_px: FloatArray, grid: PriceGrid, brackets: Brackets
+) -> PriceTime:
+    """With what keeps its distance from the mark, drawn anew at each moment's mark (moments,)."""
+    if at_mark is None:
+        return mass
+
+    def side_of(side: str) -> SideMass:
+        own, coins = mass.of(side), mass.open_interest
+        inside, beyond, never = at_mark.over_time(mark_px, grid, brackets, side, POSITION_USD)
+        return replace(
+            own,
+            on_map=own.on_map + coins[:, None] * inside,
+            beyond=own.beyond + coins * beyond,
+            never=own.never + coins * never,
+            unassigned=own.unassigned - coins * (inside.sum(axis=1) + beyond + never),
+        )
+
+    return replace(mass, long=side_of("long"), short=side_of("short"))
 
 
 def _opened_since(turnover: Turnover, loaded: MarketSeries, since: datetime) -> Turnover:

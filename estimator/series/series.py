@@ -55,7 +55,8 @@ class MarketSeries:
     """Bars of one market up to `as_of`; `end_ms` is the end of each bar, `oi_rounding_usd` the step in which the
     source rounds its open interest (zero where it shows none), `last_oi_at` when its last value was taken. `notes` are
     what had to be chosen, `quality` what was found wrong with the series and what was done about it; `synthetic` where
-    any of it was fetched from the sandbox."""
+    any of it was fetched from the sandbox. `oi_step_s` is the usual time between its values of open interest, of those
+    beside bars (median; zero where only one is known)."""
 
     bars: Bars
     start: datetime
@@ -66,6 +67,7 @@ class MarketSeries:
     notes: Notes
     quality: Notes = ()
     synthetic: bool = False
+    oi_step_s: float = 0.0
 
     @property
     def mark_px(self) -> float:
@@ -166,6 +168,7 @@ def align(
         end_ms=bars["end"].dt.epoch("ms").to_numpy(),
         last_oi_at=last_oi_at,
         oi_rounding_usd=rounding,
+        oi_step_s=_usual_step_s(joined["oi_ts"]),
         notes=(
             *too_large(float(aligned.open_interest[-1] * aligned.close[-1])),
             *_clipped(start, first),
@@ -174,6 +177,12 @@ def align(
         ),
         quality=(*candle_findings, *reading_findings, *found.findings),
     )
+
+
+def _usual_step_s(oi_ts: pl.Series) -> float:
+    """Median distance of the times that differ."""
+    step_s = oi_ts.unique().sort().diff().dt.total_seconds().median()
+    return float(step_s) if isinstance(step_s, int | float) else 0.0
 
 
 def _with_known_open_interest(

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from liqtruth.heatmap.cluster_facts import MapFacts, leverage_text, surroundings_line
 from liqtruth.heatmap.distribution import Balance, Cluster, MapProfile
 from liqtruth.heatmap.drawing.view import (
     View,
@@ -22,6 +23,7 @@ from liqtruth.heatmap.drawing.view import (
     zoomed,
 )
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import STYLES, grade, price
 
 LONG: Final = "green"
@@ -64,11 +66,42 @@ def _moves(heatmap: Heatmap) -> Table:
     return table
 
 
-def profile_panel(heatmap: Heatmap, profile: MapProfile) -> RenderableType:
-    """Longs against shorts by distance, and the clusters of each side with the bin of most mass; fits 80 columns."""
+def profile_panel(heatmap: Heatmap, profile: MapProfile, facts: MapFacts | None = None) -> RenderableType:
+    """Longs against shorts by distance, the clusters of each side with the bin of most mass, and what else is known of
+    those; fits 80 columns."""
+    beside = [] if facts is None else [Text(""), *_facts(profile, facts)]
     return Group(
-        Text(""), _balances(heatmap, profile), Text(""), _clusters(heatmap, profile), *_left_out(profile)
+        Text(""),
+        _balances(heatmap, profile),
+        Text(""),
+        _clusters(heatmap, profile),
+        *_left_out(profile),
+        *beside,
     )
+
+
+def _facts(profile: MapProfile, facts: MapFacts) -> list[RenderableType]:
+    """Of the clusters that are shown: distance in usual moves, stacking, windows and leverages."""
+    known = dict(zip(map(id, profile.clusters), facts.clusters, strict=True))
+    of_windows = any(one.windows is not None for one in facts.clusters)
+    of_leverage = any(one.leverage for one in facts.clusters)
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", no_wrap=True)
+    for head in ("peak", "in ATR", "class"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for head in ("stacked", *(["windows"] if of_windows else []), *(["leverage"] if of_leverage else [])):
+        table.add_column(head)
+    for side, style in (("long", LONG), ("short", SHORT)):
+        for one in sorted(_shown(profile, side), key=lambda cluster: cluster.peak_pct):
+            fact = known[id(one)]
+            cells = [price(one.peak_px), UNKNOWN if fact.distance_atr is None else f"{fact.distance_atr:.1f}"]
+            cells += [fact.atr_class or UNKNOWN, "yes" if fact.stacked else "isolated"]
+            cells += [" ".join(fact.windows or ()) or "none"] if of_windows else []
+            table.add_row(
+                Text(side, style=style), *cells, *([leverage_text(fact.leverage)] if of_leverage else [])
+            )
+    lines = [surroundings_line(facts.surroundings), *texts(facts.lacking)]
+    return [table, *(Text(line, style="dim") for line in lines if line)]
 
 
 def _balances(heatmap: Heatmap, profile: MapProfile) -> Table:

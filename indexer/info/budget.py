@@ -89,12 +89,15 @@ class Budget:
         self._paces = [Pace(), *shared]
 
     @classmethod
-    def shared(cls, weight_per_minute: float | None, base_url: str, data_dir: Path | None) -> Self:
-        """The budget of everyone who asks the host of `base_url` on this data directory.
+    def shared(
+        cls, weight_per_minute: float | None, base_url: str, data_dir: Path | None, door: str = ""
+    ) -> Self:
+        """The budget of everyone who asks the host of `base_url` on this data directory, through the same `door` where
+        it has several.
 
         Where there is none that may be written to, it is this process's own.
         """
-        name = _name(base_url)
+        name = "_".join(filter(None, [_name(base_url), door]))
         may_write = data_dir is not None and data_dir.is_dir() and os.access(data_dir, os.W_OK)
         return cls(weight_per_minute, WINDOW_S, data_dir / FOLDER / name if data_dir and may_write else None)
 

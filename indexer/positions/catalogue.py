@@ -14,11 +14,12 @@ from sqlmodel import Session, col, func, or_, select
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import MOMENT
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.database.tables import Market, Partition, Reading, Scope
+from liqtruth.storage.database.tables import Market, Partition, Reading, Scope, different
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.lake.lake import ALL_COINS
 from liqtruth.storage.store import Store
 
+POSITION_FILES: Final = (Partition.dataset == "positions", Partition.venue == VENUE)
 CENSUSES: Final = {"coin": pl.String(), "base_id": pl.String(), "base_at": MOMENT}
 ACCOUNT_READINGS: Final = {"reading_id": pl.String(), "reading_at": MOMENT, "first_at": MOMENT}
 
@@ -85,20 +86,26 @@ def no_positions(coin: str, at: datetime | None) -> NothingStored:
 
 def known_coins(store: Store) -> list[str]:
     """Coins that a stored reading or market has."""
-    read = select(Partition.coin).where(Partition.venue == VENUE, Partition.dataset == "positions").distinct()
-    listed = select(Market.coin).where(Market.venue == VENUE).distinct()
     with store.database.session() as session:
-        return sorted({*session.exec(read).all(), *session.exec(listed).all()})
+        read = different(session, Partition.coin, *POSITION_FILES)
+        return sorted({*read, *different(session, Market.coin, Market.venue == VENUE)})
 
 
 def check_coin(store: Store, coin: str) -> str:
     """`coin` if something is stored about it; raises `UnknownCoin` with near spellings, or `NothingStored`."""
-    known = store.once(known_coins)
-    if coin in known:
+    if store.once(_is_known, coin):
         return coin
+    known = known_coins(store)
     if not known:
         raise NothingStored("no positions are stored yet; `liqtruth index import` or `liqtruth index sweep`")
     raise UnknownCoin(f"no coin {coin!r} is stored; {_near(coin, known)}")
+
+
+def _is_known(store: Store, coin: str) -> bool:
+    read = select(Partition.path).where(*POSITION_FILES, Partition.coin == coin).limit(1)
+    listed = select(Market.coin).where(Market.venue == VENUE, Market.coin == coin).limit(1)
+    with store.database.session() as session:
+        return any(session.exec(query).first() is not None for query in (read, listed))
 
 
 def _near(coin: str, known: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 """The accounts that matter for some coins, largest first, for as long as it takes or as long as there is.
 
 Who they are comes from the leaderboard, the vaults' list and the newest trades of the coins, beside what the address
-book knows already; in which order, from what was last read of each, else from what its hints let expect (`SizePrior`).
+book knows already; in which order, from what HyperEVM says that each holds, else from what was last read of it, else
+from what its hints let expect (`SizePrior`). Who was sized and holds nothing of the coins
+is not read.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
@@ -19,7 +21,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import format_duration
 from liqtruth.indexer.discovery.address_book import book
@@ -27,6 +29,9 @@ from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
 from liqtruth.indexer.discovery.sources import Found, leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
+from liqtruth.indexer.evm.coins import coin_notional
+from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional
+from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
@@ -40,6 +45,8 @@ T = TypeVar("T")
 
 LEADERBOARD_MAY, VAULTS_MAY = 0.5, 0.25
 """Shares of the time after which a list that has not come is done without."""
+SIZING_MAY: Final = 0.5
+"""Share of the time after which accounts that were not sized are ordered without."""
 FRESH: Final = timedelta(minutes=15)
 """An account that was read so recently is not read again."""
 
@@ -56,7 +63,8 @@ ENDS: Final = {
 @dataclass(frozen=True)
 class LargestReport:
     """What was found and read. `share` is of the open interest of each coin, per side, fresh earlier readings
-    included; `fresh` counts those; `ended` is of `ENDS`; `accounts` were known and not fresh."""
+    included; `fresh` counts those; `ended` is of `ENDS`; `accounts` were known, not fresh, and not known to hold
+    nothing; `sized` is null where HyperEVM was not asked."""
 
     discovery: Discovery | None
     swept: SweepReport | None
@@ -64,6 +72,7 @@ class LargestReport:
     fresh: int
     accounts: int
     ended: str
+    sized: SizedFirst | None = None
 
     @property
     def lacking(self) -> list[str]:
@@ -76,17 +85,21 @@ class LargestReport:
         """Lines for people."""
         read = 0 if self.swept is None else self.swept.accounts
         earlier = f", {self.fresh:,} had been read within {format_duration(FRESH)}" if self.fresh else ""
-        return [f"{read:,} of {self.accounts:,} accounts read, largest first{earlier}: {ENDS[self.ended]}"]
+        return [
+            *([] if self.sized is None else self.sized.describe()),
+            f"{read:,} of {self.accounts:,} accounts read, largest first{earlier}: {ENDS[self.ended]}",
+        ]
 
 
 class Endpoint(NamedTuple):
-    """Where and how fast accounts are asked for; `stats_url` has leaderboard and vaults."""
+    """Where and how fast accounts are asked for; `stats_url` has leaderboard and vaults, `evm` sizes them."""
 
     url: str
     stats_url: str
     weight_per_minute: float | None = 960
     concurrency: int = 16
     patience: Patience | None = None
+    evm: EvmEndpoint | None = None
 
 
 async def read_largest(
@@ -117,7 +130,7 @@ async def read_largest(
         with interrupted(partial(end, "stopped")):
             finding = _found(store, sight, endpoint, files, within_s)
             fresh, discovery = await _unless(sight.stop, finding) or (set[str](), None)
-            ranked = [] if discovery is None else largest_first(store, discovery)
+            ranked, sized = await _ranked(store, discovery, endpoint, sight, within_s)
             ranked = [address for address in ranked if address not in fresh]
             if discovery is not None:
                 on_found(discovery, len(ranked))
@@ -128,7 +141,32 @@ async def read_largest(
     if reason == "all" and swept is not None and swept.broken:
         reason = "broken"
     shares = {coin: sight.share(coin) for coin in coins}
-    return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason)
+    return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason, sized)
+
+
+async def _ranked(
+    store: Store, discovery: Discovery | None, endpoint: Endpoint, sight: Sight, within_s: float
+) -> tuple[list[str], SizedFirst | None]:
+    """Whom to read, largest first; sized before where that is had, those that are expected to hold most first."""
+    if discovery is None:
+        return [], None
+    ranked = largest_first(store, discovery)
+    if endpoint.evm is None or not ranked:
+        return ranked, None
+    dexes = _dexes(sight.coins)
+    budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
+    timeout_s = store.settings.request_timeout_s
+    async with InfoClient(endpoint.url, budget, timeout_s, 4, endpoint.patience) as client:
+        may_s = SIZING_MAY * within_s
+        sized = await size_first(store, ranked, endpoint.evm, client, dexes, within_s=may_s, stop=sight.stop)
+        now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
+        sizes = sized_notional(store, dexes, now, RECENT)
+        if sized.report is not None and not sight.stop.is_set():
+            try:
+                sizes = await coin_notional(store, sizes, endpoint.evm, client, dexes, sight.coins)
+            except LiqtruthError as error:
+                sized = replace(sized, problem=f"ordered by all coins together: {error}")
+    return largest_first(store, discovery, sizes), sized
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
@@ -209,8 +247,11 @@ async def _swept(store: Store, ranked: Sequence[str], endpoint: Endpoint, sight:
         return None
 
 
-def largest_first(store: Store, discovery: Discovery) -> list[str]:
-    """Everyone in the address book, by the notional last read or, where nothing was, expected."""
+def largest_first(store: Store, discovery: Discovery, sized: pl.DataFrame | None = None) -> list[str]:
+    """Everyone in the address book, by the notional sized (`sized_notional`), last read or expected, whichever is had.
+
+    Who was sized and holds nothing is left out.
+    """
     known = book(store)
     leaders = [found.leaders for found in discovery.found if found.leaders is not None]
     if leaders:
@@ -228,8 +269,13 @@ def largest_first(store: Store, discovery: Discovery) -> list[str]:
     hints = hint_columns(value, np.abs(profit), volume, np.full(known.height, np.nan), traded)
     expected = SizePrior(PRIOR).expected_usd(hints)
     read = known["notional_usd"].fill_null(np.nan).to_numpy()
-    order = np.argsort(-np.where(np.isnan(read), expected, read), kind="stable")
-    return known["address"].gather(order).to_list()
+    size = np.where(np.isnan(read), expected, read)
+    if sized is not None:
+        now = known.join(sized, on="address", how="left", maintain_order="left")["sized_usd"]
+        size = np.where(now.is_null().to_numpy(), size, now.fill_null(0.0).to_numpy())
+        may_hold = now.is_null() | (now > 0)
+        known, size = known.filter(may_hold), size[may_hold.to_numpy()]
+    return known["address"].gather(np.argsort(-size, kind="stable")).to_list()
 
 
 def _fresh(store: Store, coins: Sequence[str], now: datetime) -> set[str]:

@@ -8,8 +8,8 @@ a row mean that the host is gone, and then the sweep stops and keeps what it has
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,8 +19,10 @@ from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.notes import Notes, note, sentence
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_book import read_addresses
+from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
+from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
-from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, find_dexes, read_dexes
+from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.margin.checks import Checks, check
 from liqtruth.indexer.margin.inferred import with_remembered_tables
@@ -40,6 +42,8 @@ from liqtruth.storage.store import Store
 __all__ = ["SweepPlan", "SweepReport", "find_dexes", "plan", "plan_of", "read_addresses", "sweep"]
 
 BATCH_ACCOUNTS: Final = 500
+NOT_SIZED_USD: Final = 1.0
+"""Where an account that was not sized stands among those that were."""
 AS_SEEN: Final = "as seen"
 """Name of sweeps that end when enough is seen."""
 
@@ -58,6 +62,7 @@ async def sweep(
     patience: Patience | None = None,
     mode_max_age_s: float = MODE_MAX_AGE_S,
     sight: Sight | None = None,
+    evm: EvmEndpoint | None = None,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
@@ -65,6 +70,7 @@ async def sweep(
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
+    Where `evm` is given they are sized by it first, and read largest first.
     `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
     ended, or the host was gone, is the reading.
     """
@@ -98,7 +104,11 @@ async def sweep(
         if sight is not None:
             sight.begin(answers)
             crawl.on_read, crawl.stop = sight.take, sight.stop
-        broken = await _read_all(crawl, [address for address in listed if address not in parts.stored])
+        left = [address for address in listed if address not in parts.stored]
+        sized = None if evm is None or not left else await size_first(store, left, evm, client, names)
+        if sized is not None:
+            left = await _by_size(store, left, client, names)
+        broken = await _read_all(crawl, left)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
     if not parts.stored:
@@ -107,8 +117,19 @@ async def sweep(
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
     report = _report(done, crawl, budget, resumed, time.monotonic() - started_s, broken)
+    if sized is not None:
+        report = replace(report, notes=(*report.notes, *map(sentence, sized.describe())))
     parts.finish()
     return report
+
+
+async def _by_size(
+    store: Store, addresses: Sequence[str], client: InfoClient, dexes: Sequence[str]
+) -> list[str]:
+    """The largest first; those that were not sized come before those that hold nothing."""
+    now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
+    known = dict(sized_notional(store, dexes, now, RECENT).iter_rows())
+    return sorted(addresses, key=lambda address: -known.get(address, NOT_SIZED_USD))
 
 
 async def _read_all(crawl: Crawl, addresses: Sequence[str]) -> SourceUnreachable | None:

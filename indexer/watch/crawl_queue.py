@@ -26,6 +26,8 @@ SPOT_WEIGHT: Final = 2
 LEARNED_FROM: Final = 20_000
 MAIN: Final = 0
 """Number of the main dex."""
+LEAST_EXPECTED_USD: Final = 1.0
+"""Of an account that was sized as holding nothing: it is read when there is nothing better to read."""
 DEX_PRIOR_SHARE: Final = 0.05
 DEX_PRIOR_ACCOUNTS: Final = 50
 """Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts had shown it."""
@@ -35,6 +37,7 @@ COLUMNS: Final[Mapping[str, float]] = {
     "profit_usd": np.nan,
     "volume_usd": np.nan,
     "tape_usd": np.nan,
+    "sized_usd": np.nan,
     "distance": np.inf,
     "tries_again_s": -np.inf,
     "weight": STATE_WEIGHT + SPOT_WEIGHT,
@@ -79,6 +82,11 @@ class CrawlQueue:
             for theirs, ours in HINTS.items():
                 self.arrays[ours][reported["row"].to_numpy()] = reported[theirs].fill_null(np.nan).to_numpy()
         return len(self.pairs) - before
+
+    def note_sizes(self, dex: str, sizes: pl.DataFrame) -> None:
+        """What each `address` holds in `dex`, its `sized_usd`: expected of it for as long as it is not read."""
+        rows = self._rows([(address, dex) for address in sizes["address"]])
+        self.arrays["sized_usd"][rows] = sizes["sized_usd"].to_numpy()
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """Move the sizes by the tape of both sides of each trade, buyer first as on the tape."""
@@ -157,7 +165,7 @@ class CrawlQueue:
             self.size_prior.learn(self._hints()[read], self.sizes.size_usd[read])
 
     def _expected_usd(self) -> FloatArray:
-        """By the hints, and for a builder dex the share of it that accounts there were found to hold."""
+        """As sized; else by the hints, and for a builder dex the share of it that accounts there were found to hold."""
         expected = self.size_prior.expected_usd(self._hints())
         dex, read = self._dex_rows(), ~np.isnan(self.sizes.read_s)
         for number in range(1, len(self.dexes)):
@@ -167,7 +175,8 @@ class CrawlQueue:
             found, hoped = float(self.sizes.size_usd[seen].sum()), float(expected[seen].sum())
             if hoped + prior > 0:
                 expected[theirs] *= (found + DEX_PRIOR_SHARE * prior) / (hoped + prior)
-        return expected
+        sized = self.arrays["sized_usd"]
+        return np.where(np.isnan(sized), expected, np.maximum(sized, LEAST_EXPECTED_USD))
 
     def _dex_rows(self) -> IntArray:
         return np.array(self._dex_of_row, dtype=np.int64)

@@ -22,6 +22,8 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.discovery.find import discover
 from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
+from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
+from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
@@ -81,6 +83,7 @@ class WatchPlan:
     for_s: float | None = None
     pace: Pace = field(default_factory=Pace)
     patience: Patience | None = None
+    evm: EvmEndpoint | None = None
 
 
 def run_watch(
@@ -168,6 +171,7 @@ async def _find_again_and_again(
     while True:
         try:
             await whole(_find(watch, client, plan, watch.clock.now))
+            await _size(watch, client, plan)
         except FAULTS as error:
             watch.note_fault("finder", error)
         found.set()
@@ -187,6 +191,20 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         facts = {"addresses": len(one.addresses), "new": new, "requests": one.requests, "weight": one.weight}
         log.info("source read", source=one.source, **facts, problem=next(iter(one.problems), None))
         watch.meet(one.addresses, one.leaders)
+
+
+async def _size(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
+    """Size everyone in the address book, dex by dex; without sizes the order is what hints let expect."""
+    if plan.evm is None:
+        return
+    known = (await aside(address_book.book, watch.store))["address"].to_list()
+    for dex in watch.dexes if known else ():
+        sized = await size_first(watch.store, known, plan.evm, client, [dex])
+        log.info("accounts sized", dex=dex or "main", result=sized.describe()[0])
+        if sized.report is None:
+            return
+        sizes = await aside(sized_notional, watch.store, [dex], watch.clock.now, RECENT)
+        watch.crawl_queue.note_sizes(dex, sizes)
 
 
 class WatchCollector(Collector):

@@ -4,6 +4,7 @@ A session is one socket: what waits to be sent, silence, faults, and the loop th
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,18 @@ TURNS: Final = 3
 Json = dict[str, Any]
 
 
+def check_free(host: str, port: int) -> None:
+    """Raises `SandboxRefused` where the port is taken now: what is served takes longer to make than to ask."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise _taken(host, port, error) from error
+
+
+def _taken(host: str, port: int, error: OSError) -> SandboxRefused:
+    return SandboxRefused(f"cannot listen on {host}:{port} ({error.strerror}); port 0 takes a free one")
+
+
 @asynccontextmanager
 async def listening(
     server: web.Server, host: str = "127.0.0.1", port: int = 0, shutdown_s: float = SHUTDOWN_S
@@ -30,9 +43,7 @@ async def listening(
     try:
         sockets = await asyncio.get_running_loop().create_server(server, host, port)
     except OSError as error:
-        raise SandboxRefused(
-            f"cannot listen on {host}:{port} ({error.strerror}); port 0 takes a free one"
-        ) from error
+        raise _taken(host, port, error) from error
     try:
         yield sockets.sockets[0].getsockname()[1]
     finally:

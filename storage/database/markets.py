@@ -7,11 +7,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.tables import Market, Universe, upsert
+from liqtruth.storage.database.tables import Market, Universe, different, upsert
 
 
 def store_markets(database: Database, rows: Iterable[Market]) -> int:
@@ -41,18 +40,14 @@ def last_market_in(session: Session, venue: str, coin: str, at: datetime | None 
 
 
 def last_markets(database: Database, venue: str, at: datetime | None = None) -> dict[str, Market]:
-    """The last row of every coin, stored not later than `at`."""
-    latest = (
-        select(Market.coin, func.max(Market.as_of)).where(Market.venue == venue).group_by(col(Market.coin))
-    )
-    if at is not None:
-        latest = latest.where(Market.as_of <= at)
+    """The last row of every coin, stored not later than `at`.
+
+    Each coin's is looked up by itself, so that the cost follows the number of coins and not how long they are stored.
+    """
     with database.session() as session:
-        moments = dict(session.exec(latest).all())
-        rows = session.exec(
-            select(Market).where(Market.venue == venue, col(Market.as_of).in_(set(moments.values())))
-        ).all()
-    return {row.coin: row for row in rows if row.as_of == moments[row.coin]}
+        coins = different(session, Market.coin, Market.venue == venue)
+        found = (last_market_in(session, venue, coin, at) for coin in coins)
+        return {row.coin: row for row in found if row is not None}
 
 
 def universes_at(

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Dialect, LargeBinary, Table, UniqueConstraint
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Dialect, Index, LargeBinary, Table, UniqueConstraint, func
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import DateTime, TypeDecorator
-from sqlmodel import Field, Session, SQLModel
+from sqlmodel import Field, Session, SQLModel, select
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -42,6 +42,8 @@ class Scope(StrEnum):
 class Reading(SQLModel, table=True):
     """One act of reading positions: an imported snapshot, an account file, a sweep."""
 
+    __table_args__ = (Index("ix_reading_scope", "venue", "scope", "as_of"),)
+
     id: str = Field(primary_key=True)
     venue: str
     source: str
@@ -58,10 +60,12 @@ class Partition(SQLModel, table=True):
     A file without a row does not exist for readers.
     """
 
+    __table_args__ = (Index("ix_partition_series", "dataset", "venue", "coin", "day"),)
+
     path: str = Field(primary_key=True)
-    dataset: str = Field(index=True)
+    dataset: str
     venue: str
-    coin: str = Field(index=True)
+    coin: str
     day: date
     rows: int
     first_at: datetime = Field(sa_type=UtcDateTime)
@@ -73,6 +77,8 @@ class Partition(SQLModel, table=True):
 
 class Market(SQLModel, table=True):
     """Mark, open interest (coins, one side) and funding of one coin at one moment."""
+
+    __table_args__ = (Index("ix_market_last", "venue", "coin", "as_of"),)
 
     venue: str = Field(primary_key=True)
     dex: str = Field(primary_key=True)
@@ -217,12 +223,29 @@ def upsert(session: Session, rows: Sequence[SQLModel], replace: bool = True) -> 
     session.connection().execute(_statement(session, table, key, replace), values)
 
 
+def different(session: Session, column: Any, *where: Any) -> list[str]:
+    """The different values of a column in ascending order: an index on what `where` compares, then on the column, is
+    asked for the next value after each, so that the cost follows their number and not that of the rows."""
+    first = select(func.min(column).label("value")).where(*where).cte("values", recursive=True)
+    after = select(func.min(column)).where(*where, column > first.c.value).correlate(first).scalar_subquery()
+    found = first.union_all(select(after).where(first.c.value.is_not(None)))
+    return [str(value) for value in session.exec(select(found.c.value)).all() if value is not None]
+
+
 def _statement(session: Session, table: Table, key: Sequence[str], replace: bool) -> Any:
-    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    insert = made(table)
+    insert = _insert(session)(table)
     if not replace:
         return insert.on_conflict_do_nothing(index_elements=list(key))
     changed = {
         column.name: insert.excluded[column.name] for column in table.columns if column.name not in key
     }
     return insert.on_conflict_do_update(index_elements=list(key), set_=changed)
+
+
+def _insert(session: Session) -> Any:
+    """PostgreSQL's dialect is loaded where it is used: most databases are a file."""
+    if session.get_bind().dialect.name != "postgresql":
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert

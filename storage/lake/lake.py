@@ -18,7 +18,7 @@ import polars as pl
 from sqlmodel import Session, col, select
 
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.tables import Partition, Reading
+from liqtruth.storage.database.tables import Partition, Reading, different
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NothingStored, NotWritten
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
@@ -176,9 +176,13 @@ class Lake:
 
     def series_coins(self, dataset: str) -> list[tuple[str, str]]:
         """Every (venue, coin) that has rows in `dataset`."""
-        query = select(Partition.venue, Partition.coin).where(Partition.dataset == dataset).distinct()
+        of = Partition.dataset == dataset
         with self.database.session() as session:
-            return sorted(session.exec(query).all())
+            return [
+                (venue, coin)
+                for venue in different(session, Partition.venue, of)
+                for coin in different(session, Partition.coin, of, Partition.venue == venue)
+            ]
 
     def read_snapshots(
         self, dataset: str, reading_ids: Sequence[str], coin: str | None = None

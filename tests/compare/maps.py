@@ -1,6 +1,7 @@
 """Maps for the tests of `compare`: from a few levels written out, and from a synthetic crowd with whales."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +78,12 @@ def map_of(
         ),
     }
     return Heatmap.from_levels(stored, grid or PriceGrid.around(mark_px), **{**about, **more})
+
+
+def read_whole(heatmap: Heatmap) -> Heatmap:
+    """Nothing of open interest is unread: what the levels lack, no price liquidates."""
+    whole = heatmap.coverage.open_interest_usd or 0.0
+    return replace(heatmap, coverage=replace(heatmap.coverage, seen_usd=Sides(whole, whole)))
 
 
 def crowd(

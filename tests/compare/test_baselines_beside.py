@@ -19,7 +19,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import Cut, layer_of
 from liqtruth.heatmap.notes import of_codes
 from tests.compare.conftest import ExchangeRead
-from tests.compare.maps import NOON, Level, crowd, frame, map_of
+from tests.compare.maps import NOON, Level, crowd, frame, map_of, read_whole
 from tests.compare.test_report import words
 
 OI_USD = 2e8
@@ -30,8 +30,10 @@ def with_baseline(
     levels: list[Level], offered: list[Level], free: list[Level], *, with_crowd: bool = True
 ) -> tuple[Divergence, Divergence, Heatmap, Heatmap]:
     """The same comparison with and without a baseline, and its maps."""
-    truth = map_of(levels, open_interest_usd=OI_USD)
-    cut = map_of(layer_of(frame(levels), Cut.of(truth.coverage), "crowd"), open_interest_usd=OI_USD)
+    truth = read_whole(map_of(levels, open_interest_usd=OI_USD))
+    cut = read_whole(
+        map_of(layer_of(frame(levels), Cut.of(truth.coverage), "crowd"), open_interest_usd=OI_USD)
+    )
     model = replace(map_of(offered, venue="binance", model="mine"))
     baseline = map_of(free, venue="binance", model="moving-average")
     whole = cut if with_crowd else None
@@ -58,6 +60,8 @@ def test_a_baseline_changes_no_score_and_obeys_the_gates(
     ours, theirs = json.loads(to_json(beside)), json.loads(to_json(without))
     for layer in (*ours["layers"], *theirs["layers"]):
         layer.pop("baselines")
+    for within in (*ours["ranges"], *theirs["ranges"]):
+        within.pop("baselines")
     for key in ours.keys() - ADDED - {"verdict", "conclusion"}:
         assert ours[key] == theirs[key], key
     found = beside.conclusion
@@ -92,7 +96,7 @@ def test_a_baseline_that_is_farther_is_stated_of_a_map_that_is_better_than_the_m
 
 def test_of_several_maps_the_best_is_called_the_nearest_of_those_that_are_no_baselines() -> None:
     levels = crowd(3, positions=900, middle_pct=6.0)
-    truth = map_of(levels, open_interest_usd=OI_USD)
+    truth = read_whole(map_of(levels, open_interest_usd=OI_USD))
     near, far = (
         map_of(crowd(5, positions=900, middle_pct=pct), venue="binance", model=f"m{pct:g}")
         for pct in (8.0, 28.0)

@@ -242,7 +242,7 @@ class TestRefusals:
             sample_of("SOL", series, VENUE, whole_market(series, 3), PRIOR, BRACKETS)
 
     def test_the_name_of_the_prior_is_refused(self, pairs: tuple[Sample, ...]) -> None:
-        with pytest.raises(BadInput, match="'prior' is the shipped prior's name"):
+        with pytest.raises(BadInput, match="'prior' is the name of a shipped model"):
             LeverageFit(PRIOR, name="prior").fit(Gathered(pairs, ()))
 
     def test_pairs_that_place_nothing_are_refused(self, pairs: tuple[Sample, ...]) -> None:

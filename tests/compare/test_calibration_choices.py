@@ -22,7 +22,7 @@ from liqtruth.compare.calibration.selection import PooledFit, choose_coordinate,
 from liqtruth.compare.calibration.side_fit import separable
 from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
+from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from tests.compare.calibrated_markets import (
     LEVERAGE,
@@ -45,12 +45,12 @@ def pair_on(seed: int, coin: str) -> Sample:
     return sample_of(coin, series, VENUE, rows, PRIOR, brackets, coordinates=COORDINATES)
 
 
-def drawn_in(pair: Sample, coordinate: str, shares: FloatArray) -> Sample:
+def drawn_in(pair: Sample, coordinate: Coordinate, shares: FloatArray) -> Sample:
     """Positions that stand where these shares draw them in this coordinate."""
     sides = {
         side: replace(
             pair.of(side),
-            holdings=holdings_at(pair.of(side).columns[coordinate] @ shares.ravel()),
+            holdings=holdings_at(pair.of(side).response(coordinate) @ shares.ravel()),
         )
         for side in ("long", "short")
     }
@@ -62,7 +62,7 @@ def pairs() -> tuple[Sample, ...]:
     return tuple(pair_on(10 * place + day, coin) for place, coin in enumerate(HIGHEST) for day in range(7))
 
 
-def whose_shares(coordinate: str, pairs: tuple[Sample, ...]) -> tuple[Sample, ...]:
+def whose_shares(coordinate: Coordinate, pairs: tuple[Sample, ...]) -> tuple[Sample, ...]:
     """All coins opened with the same shares in this coordinate."""
     own = log_normal_shares(9.0, 0.5, 0.7)
     return tuple(drawn_in(pair, coordinate, own) for pair in pairs)
@@ -81,7 +81,7 @@ def made(shared: tuple[Sample, ...]) -> Calibrated:
 class TestCoordinate:
     @pytest.mark.parametrize("coordinate", ["leverage", "of-maximum"])
     def test_what_coins_share_is_found_by_leaving_coins_out(
-        self, pairs: tuple[Sample, ...], coordinate: str
+        self, pairs: tuple[Sample, ...], coordinate: Coordinate
     ) -> None:
         drawn = whose_shares(coordinate, pairs)
         fitted, table = choose_coordinate(drawn, fit_coordinates(drawn, PRIOR, ("leverage", "of-maximum")))
@@ -102,6 +102,28 @@ class TestCoordinate:
         assert all(set(row.by_coin) == set(HIGHEST) - emptied for row in table)
         assert all(np.isfinite(row.left_out_pct) for row in table)
         assert len(table) == (0 if emptied == set(HIGHEST) else 2)
+
+    def test_where_coins_share_one_coordinate_and_one_follows_the_mark_the_mixture_finds_both(
+        self, pairs: tuple[Sample, ...]
+    ) -> None:
+        """A half goes by the coin, a fifth keeps its distance from the mark; nothing is the same on all coins."""
+        own = log_normal_shares(9.0, 0.5, 0.5)
+        following = log_normal_shares(12.0, 0.3, 0.2).sum(axis=0)
+        planted = np.concatenate([0 * own, own, following[None]])
+        drawn = [drawn_in(pair, "mixed", planted) for pair in pairs]
+        fitted, table = choose_coordinate(drawn, fit_coordinates(drawn, PRIOR, COORDINATES))
+        away = {row.coordinate: row.left_out_pct for row in table}
+        assert fitted.coordinate == "mixed"
+        assert away["mixed"] < 2 / 3 * min(pct for name, pct in away.items() if name != "mixed")
+
+    def test_where_samples_cannot_tell_the_fallback_is_taken(self) -> None:
+        """Two coins of the same highest leverage: none of the coordinates can be told from another."""
+        alike = [replace(pair_on(day, "ONE"), coin=coin) for coin in ("A", "B") for day in range(3)]
+        drawn = [drawn_in(pair, "of-maximum", log_normal_shares(9.0, 0.5, 0.7)) for pair in alike]
+        for coordinates, taken in ((("of-maximum", "leverage"), "leverage"), (COORDINATES, "mixed")):
+            fitted, table = choose_coordinate(drawn, fit_coordinates(drawn, PRIOR, coordinates))
+            assert fitted.coordinate == taken
+            assert all(row.error_pct is not None for row in table)
 
     def test_nodes_of_a_coordinate_are_scaled_to_the_market(self) -> None:
         assert nodes_on(PRIOR, "of-maximum", 20.0, 0.03) == pytest.approx(LEVERAGE / 2)

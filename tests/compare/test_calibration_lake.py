@@ -148,10 +148,12 @@ class TestPairs:
     def test_nothing_left_is_one_line_with_figures_and_remedy(
         self, store: Store, market: MarketSeries
     ) -> None:
+        """The cause is that of the moments that were read, however few they are."""
         stored_series(store, market)
-        stored_reading(store, market, 200, coverage=0.3)
+        for bar in (200, 300):
+            stored_reading(store, market, bar, coverage=0.3)
         with pytest.raises(
-            MissingData, match=r"no pair of SOL is left of 1 moments; SOL 1 times: 30% .*feed watch hyper"
+            MissingData, match=r"no pair of SOL is left of 17 moments; SOL 2 times: 30% .*feed watch hyper"
         ):
             gathered(store)
 
@@ -194,6 +196,7 @@ class TestCommands:
         found = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
         assert {one["name"]: one["kind"] for one in json.loads(found.stdout)} == {
             "prior": "prior",
+            "population": "prior",
             "calibrated": "fitted",
         }
 
@@ -246,7 +249,11 @@ class TestGate:
         self, thin: Path, store: Store, tmp_path: Path
     ) -> None:
         assert self.fit("--name", "mine") == 1
-        assert {one.name: one.in_use for one in listed(thin)} == {"mine": False, "prior": False}
+        assert {one.name: one.in_use for one in listed(thin)} == {
+            "mine": False,
+            "prior": False,
+            "population": False,
+        }
         drawn = modelled_map(store, COIN, VENUE, "vintages", weights="mine")
         record = load(thin, "mine")[1]
         assert record is not None

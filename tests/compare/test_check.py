@@ -155,6 +155,21 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     )
     both = json.loads(run("check", "BTC", "ETH", *common[4:], "--offline", "--json").stdout)
     assert [one["coin"] for one in both] == ["BTC", "ETH"]
+    reports = tmp_path / "reports"
+    line = ("report", "BTC", "BTCC", "-o", str(reports), "--days", "5")
+    answer = run(*line, code=3)
+    assert "BTCC has no report: no coin 'BTCC'" in answer.stderr
+    assert answer.stdout.startswith("BTC: ")
+    names = ["BTC.csv", "BTC.html", "BTC.json", "reports.html"]
+    assert sorted(f"{one.parent.name}{one.suffix}" for one in reports.rglob("*.*")) == names
+    models = ("--model", "binance:bell", "--model", "okx:tiers", "--keep", "1")
+    failed = run(*line, *models, "--fail-if", "w1 > 1000", "--fail-if", "coverage < 99", code=1).stderr
+    assert "BTC, binance bell: w1 is not known (too few positions to judge by)" in failed
+    assert "BTC, okx:tiers: w1 is not known (it could not be compared)" in failed
+    assert "BTC: coverage is" in failed
+    assert len([*reports.rglob("*.*")]) == 4
+    run("report", "BTCC", "-o", str(tmp_path / "none"), code=2)
+    assert not (tmp_path / "none").exists()
     run("check", "BTC", "--offline", "--venue", "none", code=1)
     run("check", "BTCC", *common, code=2)
 

@@ -60,6 +60,20 @@ def test_a_map_of_another_price_is_named_with_how_far_it_must_be_moved(shift_pct
     assert found(near, moved(near, shift_pct))["looks_moved"]["value"] == pytest.approx(-shift_pct, abs=0.6)
 
 
+@pytest.mark.parametrize("away", [0.03, -0.04])
+def test_a_map_that_is_centred_on_the_mean_price_is_named_with_that_price(away: float) -> None:
+    near = crowd(4, positions=900, middle_pct=4.0, spread=0.4)
+    mean = note("opened_at_mean", px=100 * (1 + away), window_s=259_200.0, by_volume=True, away=away)
+    free = map_of(near, venue="binance", model="moving-average", assumptions=(mean,))
+    centred = map_of(moved(near, 100 * away), model="other")
+    elsewhere = map_of(moved(near, -100 * away), model="other")
+    codes = []
+    for one in (centred, elsewhere):
+        [result] = compare_maps(map_of(near), [one], baselines=[free]).models
+        codes.append([found.code for found in result.diagnosis if found.code.startswith("looks_")])
+    assert codes == [["looks_centred_on_mean"], ["looks_moved"]]
+
+
 def test_a_phantom_and_a_missed_cluster_are_named_with_their_places() -> None:
     total = sum(usd for _, _, usd in MANY)
     extra = [("short", 30.0, 0.12 * total)]

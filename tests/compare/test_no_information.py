@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.measure import LABEL, SAYS, null_of
+from liqtruth.compare.divergence.baselines import LABEL, SAYS, null_of
 from liqtruth.compare.statistics.distances import side_curve
 from liqtruth.compare.statistics.scores import score
 from liqtruth.heatmap.distribution import BANDS, mass_within

@@ -128,7 +128,7 @@ def test_an_undefined_score_is_a_dash_with_its_reason() -> None:
     truth, model = map_of(TRUTH), map_of([("long", 4.0, 1e6)], venue="binance", model="tiers")
     expected = words(render_report(compare_maps(truth, [model]), truth, [model]))
     assert "W1, short – undefined" in expected
-    assert "binance tiers: no shorts of binance tiers within 50 % of the mark" in expected
+    assert "binance tiers: no shorts of binance tiers within 25 % of the mark" in expected
     assert "None" not in expected
 
 

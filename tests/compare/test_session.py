@@ -60,3 +60,15 @@ def test_a_map_that_cannot_be_made_gives_the_reason(
 ) -> None:
     with pytest.raises(error, match=expected):
         make_map(store, "BTC", spec, None, "30d")
+
+
+def test_windows_of_each_model_are_made_where_they_are_asked_for(exchange: ExchangeRead) -> None:
+    """The model's own window is among those that show its clusters."""
+    found = compare_stored(
+        exchange.store, "BTC", models=["binance:tiers"], window="7d", windows=True
+    ).divergence
+    of_model = [row for row in found.clusters if row.map == "binance tiers"]
+    assert of_model
+    assert all("7d" in row.windows["binance tiers"] for row in of_model)
+    assert not any(row.windows for row in exchange.comparison.divergence.clusters), "not asked for"
+    assert [market.venue for market in found.markets] == ["hyperliquid", "binance"]

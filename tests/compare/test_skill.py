@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.measure import null_of
+from liqtruth.compare.divergence.baselines import null_of
 from liqtruth.compare.statistics.scores import (
     PERFECT,
     SAME_SKILL,

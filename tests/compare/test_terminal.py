@@ -78,7 +78,7 @@ def test_a_model_that_cannot_be_scored_shows_dashes_and_the_reason() -> None:
     text = shown(compared(LONGS))
     row = next(line for line in text.splitlines() if "W1, short" in line)
     assert row.split()[-1] == "-"
-    assert "binance tiers: no shorts of binance tiers within 50 % of the mark" in words(text)
+    assert "binance tiers: no shorts of binance tiers within 25 % of the mark" in words(text)
 
 
 def test_the_sandbox_is_named_in_the_heading_and_only_then() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, fitted_model, random_series
 
 MODEL = fitted_model()
@@ -35,9 +37,22 @@ def until(series: MarketSeries, bars: int) -> MarketSeries:
     return replace(series, bars=cut, end_ms=series.end_ms[:bars])
 
 
-def between_usd(series: MarketSeries, side: str, extreme_px: float) -> tuple[float, float]:
+def following(part: float) -> LeverageModel:
+    """The model as a mixture, with such a part at the mark, evenly over the nodes."""
+    mixed = MODEL.in_coordinate("mixed")
+    sides = {}
+    for side in SIDES:
+        shares = mixed.shares(side) * (1 - part)
+        shares[-1] = part / shares.shape[1]
+        sides[side] = tuple(tuple(row) for row in shares.tolist())
+    return msgspec.structs.replace(mixed, **sides)
+
+
+def between_usd(
+    series: MarketSeries, side: str, extreme_px: float, model: LeverageModel = MODEL
+) -> tuple[float, float]:
     """Mass of the model's map between the mark and an extreme: of bins crossed whole, and of those touched too."""
-    drawn = CohortModel(MODEL, brackets=BRACKETS, width_bps=10).fit(series, VENUE, COIN).heatmap()
+    drawn = CohortModel(model, brackets=BRACKETS, width_bps=10).fit(series, VENUE, COIN).heatmap()
     edges, mark = drawn.grid.edges, drawn.mark_px
     if side == "long":
         whole, touched = edges[:-1] >= extreme_px, edges[1:] > extreme_px
@@ -49,14 +64,16 @@ def between_usd(series: MarketSeries, side: str, extreme_px: float) -> tuple[flo
 
 
 @settings(max_examples=8)
-@given(st.integers(0, 50), st.integers(100, 235))
-def test_the_flow_of_an_hour_is_what_the_map_before_it_holds_up_to_its_extremes(seed: int, bars: int) -> None:
+@given(st.integers(0, 50), st.integers(100, 235), st.sampled_from([MODEL, following(0.3)]))
+def test_the_flow_of_an_hour_is_what_the_map_before_it_holds_up_to_its_extremes(
+    seed: int, bars: int, model: LeverageModel
+) -> None:
     series = random_series(seed, 240)
-    flow = flow_of(series)
+    flow = flow_of(series, model=model)
     before = until(series, bars)
     row = int(np.flatnonzero(flow.start_ms == before.end_ms[-1])[0])
     for side, extreme in (("long", series.bars.low[bars]), ("short", series.bars.high[bars])):
-        whole, touched = between_usd(before, side, float(extreme))
+        whole, touched = between_usd(before, side, float(extreme), model)
         assert whole * (1 - 1e-9) <= flow.of(side)[row].sum() <= touched * (1 + 1e-9) + 1e-6
 
 

@@ -79,7 +79,7 @@ class TestOpening:
 
     def test_an_opened_window_is_not_taken_for_a_leverage_model(self, tmp_path: Path) -> None:
         open_window(tmp_path, plan_of())
-        assert set(known_models(tmp_path)) == {"prior"}
+        assert set(known_models(tmp_path)) == {"prior", "population"}
 
     def test_one_process_at_a_time(self, tmp_path: Path) -> None:
         with (

@@ -128,6 +128,15 @@ class TestLines:
     def test_a_rival(self, gain: Interval, expected: str) -> None:
         assert rival_line(split_of(tiers=gain), "crowd", "tiers") == expected
 
+    def test_how_often_open_interest_was_read_stands_beside_a_gain_over_tiers_alone(self) -> None:
+        """Daily values make tiers worse, and the gain over them larger."""
+        daily = msgspec.structs.replace(split_of(tiers=BETTER, uniform=BETTER), oi_step_s=86_400.0)
+        beside = "tiers (open interest every 1d)"
+        assert f"nearer than {beside} by 66 %" in rival_line(daily, "crowd", "tiers")
+        assert "open interest" not in rival_line(daily, "crowd", "uniform")
+        assert beside in answer(findings_of(daily))
+        assert beside in split_line(daily, "crowd")
+
     def test_a_rival_without_any_map(self) -> None:
         none = split_of(enough=0, skill=None)
         assert rival_line(none, "raw", "persistence") == "later days, raw: persistence is known on no map"

@@ -43,14 +43,20 @@ def stored(market: MarketSeries, tmp_path_factory: pytest.TempPathFactory) -> It
         yield opened
 
 
+@pytest.fixture(scope="module")
+def tiers(stored: Store) -> VisitReport:
+    """Scored once for all tests that look at it."""
+    return scored(stored)
+
+
 def scored(store: Store, model: str = "tiers", **more: object) -> VisitReport:
     venue = None if model == "exact" else "hyperliquid"
     return visits_stored(store, VisitPlan(COIN, venue, model, **more))  # type: ignore[arg-type]
 
 
 class TestStored:
-    def test_a_model_is_scored_beside_exact_maps(self, stored: Store, market: MarketSeries) -> None:
-        found = scored(stored)
+    def test_a_model_is_scored_beside_exact_maps(self, tiers: VisitReport, market: MarketSeries) -> None:
+        found = tiers
         assert found.synthetic
         assert found.end == market.as_of
         assert found.start >= market.start + timedelta(days=3), "the first days are warm-up"
@@ -73,6 +79,24 @@ class TestStored:
         assert found.alignment is None
         assert found.claims[1].verdict.text == "not known, because these are the exact maps: score a model"
 
+    def test_zones_are_split_by_distance_in_atr_by_stacking_and_by_windows(
+        self, stored: Store, tiers: VisitReport
+    ) -> None:
+        found = tiers
+        day = next(row for row in found.visits if row.horizon_h == 24 and row.side == "both")
+        for by in ("stacking", "confluence"):
+            zones = [row.visits.zones for row in found.groups if row.by == by and row.visits.horizon_h == 24]
+            assert sum(zones) == day.zones, "each zone is in one group"
+        of_day = {row.group: row.visits for row in found.groups if row.visits.horizon_h == 24}
+        near, far = (of_day[name].median_distance_pct for name in ("<1 ATR", ">2 ATR"))
+        assert near is not None
+        assert far is not None
+        assert near < far
+        assert "price moved 10 % within 24 h on" in found.claims[5].verdict.text
+        exact = scored(stored, "exact")
+        assert exact.claims[4].verdict.text == "not known, because exact maps have no windows"
+        assert {row.by for row in exact.groups} == {"ATR", "stacking"}
+
     def test_only_the_last_reading_of_a_step_is_taken(self, stored: Store, market: MarketSeries) -> None:
         daily = reading_times(stored, COIN, None, None, timedelta(days=1))
         assert len(daily) == len({at.date() for at in daily}) < len(READ_AT)
@@ -89,7 +113,9 @@ class TestStored:
         stored_series(store, random_series(12))
         found = scored(store)
         assert found.alignment is None
-        assert all("no exact map of SOL is stored near" in answer.verdict.text for answer in found.claims[1:])
+        assert all(
+            "no exact map of SOL is stored near" in answer.verdict.text for answer in found.claims[1:3]
+        )
 
     def test_what_lacks_is_reported_in_a_line(self, store: Store) -> None:
         with pytest.raises(NothingStored, match="no candles of hyperliquid SOL are stored"):
@@ -132,16 +158,21 @@ class TestCommand:
             "60-70 % of hotspots are visited",
             "70-85 % of clusters align",
             "1-3 % deviation",
+            "clusters inside 1 ATR are swept within 24 h",
+            "65-70 % of clusters with triple confluence are swept",
+            "stacked clusters are behind 10 % candles",
         ]
         html = page.read_text()
         assert "SYNTHETIC MARKET" in html
         assert "http://" not in html.split("</script>")[-1]
         assert html.count("70-85 % of clusters align") == 1
 
-    def test_a_page_is_the_same_for_the_same_input(self, stored: Store, tmp_path: Path) -> None:
+    def test_a_page_is_the_same_for_the_same_input(
+        self, stored: Store, tiers: VisitReport, tmp_path: Path
+    ) -> None:
         pages = [tmp_path / name for name in ("one.html", "two.html")]
-        for page in pages:
-            write_page(scored(stored), page)
+        for page, report in zip(pages, (tiers, scored(stored)), strict=True):
+            write_page(report, page)
         assert pages[0].read_bytes() == pages[1].read_bytes()
 
 

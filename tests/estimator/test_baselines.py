@@ -153,6 +153,6 @@ def test_venues_are_added_and_stay_apart_in_the_breakdown(one: Bars, other: Bars
     maps = [replace(m, breakdown=m.breakdown.with_columns(venue=pl.lit(m.venue))) for m in maps]  # type: ignore[union-attr]
     both = aggregated(maps)
     assert both.long_usd == pytest.approx(maps[0].long_usd + maps[1].long_usd)
-    assert both.filter(venue="b").short_usd == pytest.approx(maps[1].short_usd)
+    assert both.part({"venue": ["b"]}).short_usd == pytest.approx(maps[1].short_usd)
     assert min(m.mark_px for m in maps) <= both.mark_px * (1 + 1e-9)
     assert any(note.code == "venue_share" and note.values["venue"] == "a" for note in both.coverage.notes)

@@ -1,5 +1,6 @@
 """At the liquidation price equity is the venue's maintenance, whatever the size, the leverage and the side."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -24,8 +25,8 @@ from liqtruth.estimator.model.brackets import (
 )
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.database.markets import store_markets
-from liqtruth.storage.database.tables import Market
+from liqtruth.storage.database.markets import store_markets, store_universe
+from liqtruth.storage.database.tables import Market, Universe
 from liqtruth.storage.store import Store
 
 BINANCE = venue_named("binance")
@@ -201,6 +202,28 @@ class TestHyperliquidsOwnBracket:
     def test_that_was_reported_only_later_is_better_than_the_default(self, store: Store) -> None:
         store_markets(store.database, [market_of(JULY, 10)])
         assert stored_brackets(store, self.HYPERLIQUID, "SOL", JUNE).rate.tolist() == [0.05]
+
+    def test_is_the_coins_margin_table_where_only_meta_is_stored(self, store: Store) -> None:
+        """As `index import --meta` leaves it: tables, and market rows without a highest leverage."""
+        tiers = [{"lowerBound": "0.0", "maxLeverage": 40}, {"lowerBound": "150000000.0", "maxLeverage": 20}]
+        universe = [
+            {"name": "BTC", "maxLeverage": 40, "marginTableId": 56, "szDecimals": 5},
+            {"name": "SOL", "maxLeverage": 20, "marginTableId": 20, "szDecimals": 2},
+        ]
+        meta = {"universe": universe, "marginTables": [[56, {"description": "", "marginTiers": tiers}]]}
+        store_universe(
+            store.database,
+            Universe(venue="hyperliquid", dex="", as_of=JULY, meta_json=json.dumps(meta).encode()),
+        )
+        store_markets(store.database, [market_of(JUNE, None)])
+        found = {
+            coin: stored_brackets(store, self.HYPERLIQUID, coin, JUNE) for coin in ("BTC", "SOL", "DOGE")
+        }
+        assert found["SOL"].rate.tolist() == [0.025]
+        assert found["BTC"].rate.tolist() == [0.0125, 0.025]
+        assert found["BTC"].highest_leverage(2e8) == 20
+        assert "at 40x, by `meta` of 2026-07" in found["BTC"].source
+        assert "no maintenance brackets" in found["DOGE"].source
 
     @pytest.mark.parametrize(
         ("venue", "highest"), [("hyperliquid", None), ("hyperliquid", 0), ("binance", 20)]

@@ -19,6 +19,7 @@ from liqtruth.estimator.model.leverage_model import (
     leverage_model_named,
 )
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.levels import SIDES
 from tests.estimator.shipped_prior import default_prior
 
 MADE = Provenance(datetime(2026, 11, 21, tzinfo=UTC), "liqtruth 0", "for a test")
@@ -58,11 +59,35 @@ def test_a_model_is_found_by_name_in_the_data_directory_and_by_its_file(tmp_path
     path = tmp_path / "models" / "mine.json"
     path.write_bytes(model_of().to_json())
     assert leverage_model_named("mine", tmp_path) == leverage_model_named(str(path)) == model_of()
-    assert set(known_models(tmp_path)) == {"prior", "mine"}
+    assert set(known_models(tmp_path)) == {"prior", "population", "mine"}
+
+
+def test_the_prior_of_published_figures_is_of_large_accounts_and_can_be_called_so(tmp_path: Path) -> None:
+    assert leverage_model_named("large-accounts", tmp_path) == leverage_model_named("prior")
+
+
+def test_the_population_says_that_its_people_are_made_up_and_what_it_mixes() -> None:
+    shipped = leverage_model_named("population")
+    assert (shipped.kind, shipped.coordinate) == ("prior", "mixed")
+    assert shipped.provenance.basis.startswith("made-up people")
+    assert "prior, not fitted" in shipped.note
+    assert all(0.0 < shipped.shares(side)[-1].sum() < 0.5 for side in SIDES)
+
+
+def test_a_model_keeps_its_shares_through_a_mixture_and_back() -> None:
+    prior = leverage_model_named("prior")
+    there_and_back = prior.in_coordinate("mixed").in_coordinate("of-maximum")
+    for side in SIDES:
+        np.testing.assert_allclose(there_and_back.shares(side), prior.shares(side), atol=1e-15)
+        np.testing.assert_allclose(
+            prior.in_coordinate("mixed").class_shares(side), prior.shares(side).sum(axis=1), atol=1e-15
+        )
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownChoice, match="unknown leverage model 'magic'; known: prior, or a file"):
+    with pytest.raises(
+        UnknownChoice, match="unknown leverage model 'magic'; known: prior, population, or a file"
+    ):
         leverage_model_named("magic")
 
 

@@ -66,7 +66,9 @@ def test_the_chosen_model_stays_chosen(tmp_path: Path) -> None:
 
 def test_only_a_fitted_model_of_all_venues_can_be_chosen(tmp_path: Path) -> None:
     save(tmp_path, fitted(), fitted("calibrated-okx", kind="transferred", correction=correction_of("okx")))
-    with pytest.raises(UnknownChoice, match="unknown leverage model 'none'; known: prior, calibrated"):
+    with pytest.raises(
+        UnknownChoice, match="unknown leverage model 'none'; known: prior, population, calibrated"
+    ):
         use(tmp_path, "none")
     with pytest.raises(BadInput, match="prior is a prior, not fitted"):
         use(tmp_path, "prior")

@@ -162,3 +162,23 @@ def test_series_that_do_not_fit_are_refused() -> None:
     for other in (replace(one, coin="ETH"), replace(one, model="bell")):
         with pytest.raises(BadInput, match="one coin, model, step, end and grid"):
             added_series([one, other])
+
+
+def test_a_leverage_that_some_venues_lack_is_drawn_of_those_that_have_it(venues: Store) -> None:
+    """Of the tiers only Binance's brackets allow 100x, whichever venue is named first; none knows 40x."""
+
+    def long_usd(names: str, *leverage: float) -> float:
+        return model_map(venues, "BTC", names, "tiers", "3d", leverage=leverage).total_usd.long
+
+    every = model_map(venues, "BTC", "okx,bybit,binance", "tiers", "3d", leverage=[50, 100])
+    parts = (long_usd("binance", 50, 100), long_usd("bybit", 50), long_usd("okx", 50))
+    assert every.total_usd.long == pytest.approx(sum(parts))
+    assert set(every.only["leverage_band"]) == {"50x", "100x"}
+    assert long_usd("all", 100) == pytest.approx(long_usd("binance", 100))
+    lacking = of_codes(every.coverage.notes, ("leverage_lacking",))
+    assert [(one.values["venue"], one.values["leverages"]) for one in lacking] == [
+        ("okx", (100,)),
+        ("bybit", (100,)),
+    ]
+    with pytest.raises(BadInput, match="40x"):
+        long_usd("all", 40)

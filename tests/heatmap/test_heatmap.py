@@ -95,7 +95,7 @@ def test_the_parts_by_every_value_of_a_dimension_sum_to_the_whole(
 ) -> None:
     whole = apart(found)
     for name, values in (("margin_mode", MODES), ("leverage_band", BANDS)):
-        parts = [whole.filter(**{name: value}) for value in values]
+        parts = [whole.part({name: [value]}) for value in values]
         assert same_mass(sum(part.long_usd for part in parts), whole.long_usd)
         assert same_mass(sum(part.short_usd for part in parts), whole.short_usd)
         assert same_mass(np.sum([part.beyond_usd for part in parts], axis=0), whole.beyond_usd)
@@ -108,8 +108,8 @@ def test_a_filter_is_the_map_of_the_levels_that_it_keeps(
 ) -> None:
     kept = apart([row for row in found if row[1] == mode and row[2] in bands])
     for part in (
-        apart(found).filter(margin_mode=mode, leverage_band=bands),
-        apart(found).filter(leverage_band=bands).filter(margin_mode=mode),
+        apart(found).part({"margin_mode": [mode], "leverage_band": bands}),
+        apart(found).part({"leverage_band": bands}).filter(margin_mode=mode),
     ):
         assert same_mass(part.long_usd, kept.long_usd)
         assert same_mass(part.short_usd, kept.short_usd)
@@ -126,7 +126,7 @@ def test_a_filter_states_it_among_the_assumptions_and_keeps_the_rest() -> None:
     whole = map_of(
         frame([("long", 90.0, 1.0)], margin_mode=["cross"]), by=["margin_mode"], assumptions=[sentence("a")]
     )
-    part = whole.filter(margin_mode=["cross", "isolated"])
+    part = whole.part({"margin_mode": ["cross", "isolated"]})
     assert part.assumptions == (sentence("a"), note("filtered", kept={"margin_mode": ["cross", "isolated"]}))
     assert (part.coin, part.venue, part.as_of, part.coverage) == ("BTC", "hyperliquid", NOON, whole.coverage)
 
@@ -139,6 +139,21 @@ def test_a_filter_by_what_the_map_does_not_know_is_refused_with_what_it_knows() 
         whole.filter(side="long")
     with pytest.raises(BadInput, match="it has: none"):
         replace(whole, breakdown=None).filter(margin_mode="cross")
+
+
+@given(dimensioned, st.lists(st.sampled_from((*BANDS, "17x")), max_size=3))
+def test_a_label_that_a_whole_map_has_not_is_refused_with_those_it_has(
+    found: list[tuple[Level, str, str]], bands: list[str]
+) -> None:
+    whole, known = apart(found), {band for _, _, band in found}
+    if set(bands) <= known:
+        assert same_mass(
+            whole.filter(leverage=bands).total_usd, whole.part({"leverage_band": bands}).total_usd
+        )
+        return
+    with pytest.raises(BadInput, match="this map has no leverage_band") as refused:
+        whole.filter(leverage=bands)
+    assert all(band in str(refused.value) for band in known)
 
 
 def test_a_level_already_crossed_is_booked_next_to_the_mark() -> None:

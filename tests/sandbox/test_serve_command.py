@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
+from liqtruth.commands import sandbox
 from tests.conftest import called
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,8 @@ def announced(process: "subprocess.Popen[str]") -> list[str]:
 
 def test_it_serves_the_venues_that_were_asked_for() -> None:
     with serve("--venues", "bybit,okx") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("a synthetic exchange of 20 accounts and 2 days")
         lines = announced(process)
         assert "synthetic" in lines[0]
         url = next(line for line in lines if "Bybit" in line or "bybit" in line).split()[1]
@@ -50,3 +54,16 @@ def test_a_venue_that_is_not_there_is_refused_in_one_line() -> None:
     done = called(["sandbox", "serve", *SMALL, "--venues", "binance,kraken"])
     assert done.returncode == 2
     assert done.stderr.strip() == "error: no synthetic venue 'kraken'; there are binance, bybit, okx"
+
+
+def test_progress_is_printed_now_and_then_where_no_bar_can_be_drawn(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    advanced = sandbox.in_lines(seen.append, "simulated")
+    monkeypatch.setattr(sandbox, "STEP_S", 60.0)
+    advanced(0.1)
+    monkeypatch.setattr(sandbox, "STEP_S", 0.0)
+    advanced(0.25)
+    assert seen == [0.1, 0.25]
+    assert capsys.readouterr().err == "simulated 25%\n"

@@ -1,21 +1,24 @@
-"""Three claims that are made of liquidation heatmaps, each with what was measured, its chance level and a verdict.
+"""Claims that are made of liquidation heatmaps, each with what was measured, its chance level and a verdict.
 
 A claim is a range of a figure. It holds where our figure lies in that range and is better than chance; where chance
 reaches as much, it is no merit of the map; where our interval lies outside, it does not hold. What the data cannot
 decide is not known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
 
 from liqtruth.compare.scoring.visits.alignment import Alignment
+from liqtruth.compare.scoring.visits.groups import ATR, CONFLUENCE, TRIPLE, GroupRow, MoveRow
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days
 from liqtruth.compare.statistics.intervals import Estimate, scaled
+from liqtruth.heatmap.cluster_facts import ATR_CLASSES
 from liqtruth.heatmap.notes import Note, note
 
+NOT_SPLIT: Final = "zones were not grouped by it"
 CLAIM_HORIZON_H: Final = 168
 """The claim names no horizon: a week is taken, the others stand in the table of visits."""
 
@@ -24,7 +27,7 @@ CLAIM_HORIZON_H: Final = 168
 class Claim:
     """A figure in percent claimed to lie from `low` to `high`; `better` is 1 where more of it is better, else -1."""
 
-    name: Literal["visited", "aligned", "deviation"]
+    name: Literal["visited", "aligned", "deviation", "near", "confluence", "stacked"]
     text: str
     low: float
     high: float
@@ -36,6 +39,14 @@ CLAIMS: Final = (
     Claim("aligned", "70-85 % of clusters align", 70.0, 85.0, 1),
     Claim("deviation", "1-3 % deviation", 1.0, 3.0, -1),
 )
+
+SPLIT_CLAIMS: Final = (
+    Claim("near", "clusters inside 1 ATR are swept within 24 h", 50.0, 100.0, 1),
+    Claim("confluence", "65-70 % of clusters with triple confluence are swept", 65.0, 70.0, 1),
+    Claim("stacked", "stacked clusters are behind 10 % candles", 0.0, 100.0, 1),
+)
+"""The first is taken as: more than half of them. The last names no figure: it holds where such moves have stacked
+clusters on their way more often than chance."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -56,6 +67,18 @@ def answers(visits: Sequence[VisitRow], alignment: Alignment | None, no_exact: s
         _of_visits(visited, visits),
         _of_alignment(aligned, alignment, no_exact),
         _of_alignment(deviation, alignment, no_exact),
+    )
+
+
+def split_answers(
+    groups: Sequence[GroupRow], moves: MoveRow | None, why: Mapping[str, str]
+) -> tuple[Answer, ...]:
+    """One per claim of `SPLIT_CLAIMS`; `why` has, by what zones are grouped by, the reason for groups that lack."""
+    near, confluence, stacked = SPLIT_CLAIMS
+    return (
+        _of_group(near, groups, ATR, f"{ATR_CLASSES[0]} ATR", 24, why),
+        _of_group(confluence, groups, CONFLUENCE, TRIPLE, CLAIM_HORIZON_H, why),
+        _of_moves(stacked, moves),
     )
 
 
@@ -112,6 +135,27 @@ def _of_alignment(claim: Claim, found: Alignment | None, no_exact: str) -> Answe
     measured = "median, to the nearest exact cluster, % of price"
     medians = found.deviation_pct, found.chance_deviation_pct, found.deviation_difference_pct
     return _answer(claim, measured, medians, 1.0, found.why)
+
+
+def _of_group(
+    claim: Claim, groups: Sequence[GroupRow], by: str, name: str, horizon_h: int, why: Mapping[str, str]
+) -> Answer:
+    rows = [one.visits for one in groups if one.group == name and one.visits.horizon_h == horizon_h]
+    measured = f"{name}, by notional, within {in_days(horizon_h)}"
+    if not rows:
+        return Answer(
+            claim.text, measured, None, None, None, note("claim_unknown", why=why.get(by, NOT_SPLIT))
+        )
+    found = rows[0].weighted
+    return _answer(claim, measured, (found.visited, found.expected, found.difference), 100.0, rows[0].why)
+
+
+def _of_moves(claim: Claim, found: MoveRow | None) -> Answer:
+    if found is None:
+        return Answer(claim.text, "", None, None, None, note("claim_unknown", why=NOT_SPLIT))
+    moves = f"{found.moves} moves of {found.move_pct:g} % within {found.horizon_h} h"
+    measured = f"of {moves}, with a stacked zone on their way"
+    return _answer(claim, measured, (found.share, found.chance, found.difference), 100.0, found.why)
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""From what is stored to the score of visits: maps over time, prices after them, exact maps beside, three claims."""
+"""From what is stored to the score of visits: maps over time, prices after them, exact maps beside, common claims."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,11 +6,23 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from liqtruth.compare.observed.price_path import PricePath, last_bar_end, load_path
+from liqtruth.compare.observed.surroundings import load_atr
 from liqtruth.compare.scoring.realised.map_series import EXACT
 from liqtruth.compare.scoring.visits.alignment import Alignment, align, paired
-from liqtruth.compare.scoring.visits.claims import Answer, answers
+from liqtruth.compare.scoring.visits.claims import Answer, answers, split_answers
+from liqtruth.compare.scoring.visits.groups import (
+    ATR,
+    CONFLUENCE,
+    GroupRow,
+    Marks,
+    MoveRow,
+    score_groups,
+    score_moves,
+    windows_showing,
+)
 from liqtruth.compare.scoring.visits.major_zones import (
     TOP,
     MajorZones,
@@ -42,6 +54,9 @@ from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
 SCHEMA: Final = "liqtruth.visits/1"
+AGES: Final = ("<24h", "<7d")
+"""What the windows of 24 h and 7 d show; all of it stands for 30 d."""
+ALL_OF_WINDOW: Final = 20
 STEP: Final = timedelta(hours=6)
 DEFAULT_VENUE: Final = "binance"
 
@@ -66,6 +81,8 @@ class VisitReport(msgspec.Struct, frozen=True):
     visits: tuple[VisitRow, ...]
     alignment: Alignment | None
     claims: tuple[Answer, ...]
+    groups: tuple[GroupRow, ...]
+    moves: MoveRow | None
     notes: Notes
 
     def describe(self) -> list[str]:
@@ -110,9 +127,12 @@ def visits_stored(
     """
     store, venue = store.view(), plan.priced_on
     zones, exact, notes, synthetic = _zones(store, plan, venue, on_progress)
+    marks, why = _marks(store, plan, venue, zones)
     path = _path(store, plan, venue, zones)
     visits = score_visits(zones, path, tolerance_pct=plan.tolerance_pct, seed=plan.seed)
     alignment, no_exact = _alignment(zones, exact, plan)
+    groups = score_groups(zones, path, marks, tolerance_pct=plan.tolerance_pct, seed=plan.seed)
+    moves = score_moves(zones, path, plan.seed)
     return VisitReport(
         schema=SCHEMA,
         coin=plan.coin,
@@ -130,8 +150,14 @@ def visits_stored(
         at_mark=at_the_mark(zones, plan.tolerance_pct),
         visits=visits,
         alignment=alignment,
-        claims=answers(visits, alignment, no_exact),
-        notes=(*_reading_notes(plan, zones, path), *notes),
+        claims=(*answers(visits, alignment, no_exact), *split_answers(groups, moves, why)),
+        groups=groups,
+        moves=moves,
+        notes=(
+            *_reading_notes(plan, zones, path),
+            *(note("not_grouped", by=by, why=one) for by, one in why.items()),
+            *notes,
+        ),
     )
 
 
@@ -159,6 +185,34 @@ def _zones(
     synthetic = _synthetic(coverage for coverage in series.coverage if coverage is not None)
     quality = (finding.of("input") for finding in series.quality)
     return zones, exact, (*synthetic, *quality, *series.assumptions), series.synthetic
+
+
+def _marks(store: Store, plan: VisitPlan, venue: str, zones: MajorZones) -> tuple[Marks, dict[str, str]]:
+    """What zones are grouped by, and the reason for each of it that is not known."""
+    first, last = (of_ms(int(zones.times_ms[at])) for at in (0, -1))
+    atr_pct = load_atr(store, venue, plan.coin, first, last).at(zones.times_ms)
+    why = (
+        {}
+        if np.isfinite(atr_pct).any()
+        else {ATR: f"no 60 h of candles of {venue} are stored before any map"}
+    )
+    if plan.model == EXACT:
+        return Marks(atr_pct), {**why, CONFLUENCE: "exact maps have no windows"}
+    try:
+        shown = windows_showing(zones, [_window_zones(store, plan, venue, zones, age) for age in AGES])
+    except BadInput as error:
+        return Marks(atr_pct), {**why, CONFLUENCE: str(error)}
+    return Marks(atr_pct, shown), why
+
+
+def _window_zones(store: Store, plan: VisitPlan, venue: str, zones: MajorZones, age: str) -> MajorZones:
+    """Zones of what was opened so shortly before each moment; smaller ones count too."""
+    first, last = (of_ms(int(zones.times_ms[at])) for at in (0, -1))
+    length = max(last - first, plan.step)
+    series = model_series(
+        store, plan.coin, venue, plan.model, length, plan.step, weights=plan.weights, age=age, at=last
+    )
+    return zones_of_series(series, ALL_OF_WINDOW, plan.within_pct)
 
 
 def _exact_beside(

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
+from liqtruth.heatmap.cluster_facts import is_stacked
 from liqtruth.heatmap.distribution import find_clusters
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
@@ -40,12 +41,15 @@ class MajorZones:
     distance : array of shape (2, moments, top)
         Longs, then shorts: log of the peak's price over the moment's mark; NaN where a map has fewer zones.
     mass_usd : array of shape (2, moments, top), zero there
+    stacked : array of shape (2, moments, top), false there
+        Whether another cluster of the side has its peak within 2 % of price; null where that is not known.
     """
 
     times_ms: IntArray
     mark_px: FloatArray
     distance: FloatArray
     mass_usd: FloatArray
+    stacked: BoolArray | None = None
 
     @property
     def moments(self) -> int:
@@ -59,7 +63,11 @@ class MajorZones:
     def at(self, chosen: IntArray | BoolArray) -> "MajorZones":
         """Those of some moments."""
         return MajorZones(
-            self.times_ms[chosen], self.mark_px[chosen], self.distance[:, chosen], self.mass_usd[:, chosen]
+            self.times_ms[chosen],
+            self.mark_px[chosen],
+            self.distance[:, chosen],
+            self.mass_usd[:, chosen],
+            None if self.stacked is None else self.stacked[:, chosen],
         )
 
 
@@ -87,15 +95,16 @@ def zones_of_maps(
         )
     marks = np.array([heatmap.mark_px for heatmap in maps]) if mark_px is None else mark_px
     shape = (len(SIDES), len(maps), top)
-    peaks, mass = np.full(shape, np.nan), np.zeros(shape)
+    peaks, mass, stacked = np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     for at, heatmap in enumerate(maps):
         clusters = in_range(find_clusters(heatmap), within_pct)
         for side, name in enumerate(SIDES):
             largest = [cluster for cluster in clusters if cluster.side == name][:top]
             peaks[side, at, : len(largest)] = [cluster.peak_px for cluster in largest]
             mass[side, at, : len(largest)] = [cluster.mass_usd for cluster in largest]
+            stacked[side, at, : len(largest)] = [is_stacked(cluster, clusters) for cluster in largest]
     times = np.array([round(1000 * heatmap.as_of.timestamp()) for heatmap in maps], dtype=np.int64)
-    return MajorZones(times, marks, np.log(peaks / marks[:, None]), mass)
+    return MajorZones(times, marks, np.log(peaks / marks[:, None]), mass, stacked)
 
 
 def exact_maps_between(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.compare.scoring.visits.claims import Answer
+from liqtruth.compare.scoring.visits.groups import GroupRow
 from liqtruth.compare.scoring.visits.job import VisitReport
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days, visit_sentence
 from liqtruth.compare.statistics.intervals import Estimate, scaled
@@ -19,16 +20,20 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+GROUP_COLUMNS: Final = (
+    "by", "group", "within", "zones", "distance", "visited", "expected", "visited - expected",
+)  # fmt: skip
 GRADES: Final = {"claim_unknown": "undefined", "claim_holds": "better", "claim_is_chance": "same"}
 """Classes of verdicts on the page; of all others `worse`."""
 SIDE_NAMES: Final = {"long": "longs", "short": "shorts", "both": "both"}
 
 
 def visits_view(report: VisitReport) -> RenderableType:
-    """Both tables."""
+    """All tables."""
     from rich.console import Group
 
-    return Group(visits_table(report), "", claims_table(report))
+    groups: list[RenderableType] = [groups_table(report), ""] if report.groups else []
+    return Group(visits_table(report), "", *groups, claims_table(report))
 
 
 def visits_table(report: VisitReport) -> Table:
@@ -59,6 +64,25 @@ def visit_cells(row: VisitRow) -> tuple[str, ...]:
         points(row.weighted.difference),
         points(row.by_volatility.difference),
     )
+
+
+def groups_table(report: VisitReport) -> Table:
+    """One row per group and horizon; shares by notional."""
+    from rich.table import Table
+
+    table = Table(title="By distance in ATR, by stacking, by windows that show a zone", title_justify="left")
+    for name in GROUP_COLUMNS:
+        table.add_column(name, justify="left" if name in GROUP_COLUMNS[:3] else "right", no_wrap=True)
+    for at, row in enumerate(report.groups):
+        last = at + 1 == len(report.groups) or report.groups[at + 1].by != row.by
+        table.add_row(*group_cells(row), end_section=last)
+    return table
+
+
+def group_cells(row: GroupRow) -> tuple[str, ...]:
+    """As in `groups_table`: what zones are grouped by, the group, and its visits."""
+    within, _, *rest = visit_cells(row.visits)
+    return row.by, row.group, within, *rest[:-1]
 
 
 def claims_table(report: VisitReport) -> Table:
@@ -144,6 +168,8 @@ def write_page(report: VisitReport, path: Path) -> None:
             page.panel(f"visits-{side}", visits_figure(report, side), f"zones of {side}s") for side in SIDES
         ],
         rows=[(row, visit_cells(row), points(row.plain.difference)) for row in report.visits],
+        groups=[group_cells(row) for row in report.groups],
+        group_columns=GROUP_COLUMNS,
         whys=list(dict.fromkeys(row.why for row in report.visits if row.why)),
         claims=[(*claim_cells(answer), _grade(answer)) for answer in report.claims],
     )

@@ -138,7 +138,7 @@ def score_visits(
         raise BadInput(f"tolerance {tolerance_pct!r} % is not from 0 up to 10 % of price")
     rows = []
     for horizon_h in horizons_h:
-        horizon = _Horizon(zones, path, horizon_h, tolerance_pct, seed)
+        horizon = Horizon(zones, path, horizon_h, tolerance_pct, seed)
         rows += [
             horizon.row(name, part) for name, part in ((*zip(SIDES, ([0], [1]), strict=True), (BOTH, [0, 1])))
         ]
@@ -155,7 +155,7 @@ def _away(zones: MajorZones, tolerance_pct: float) -> FloatArray:
     return np.asarray(np.abs(zones.distance) - np.log1p(tolerance_pct / 100))
 
 
-class _Horizon:
+class Horizon:
     """All zones of the moments whose later prices are known, of shape (2, moments, top), against one horizon."""
 
     def __init__(
@@ -164,6 +164,7 @@ class _Horizon:
         self.horizon_h, horizon_ms = horizon_h, horizon_h * HOUR_MS
         reach = reach_after(path, zones.times_ms, zones.mark_px, horizon_ms)
         known = np.isfinite(reach[0])
+        self.moments = known
         self.zones, reach = zones.at(known), reach[:, known]
         times = self.zones.times_ms
         self.block, self.blocks = blocks_of(times, horizon_ms)
@@ -182,12 +183,13 @@ class _Horizon:
             for pair in zip(away / unit[:, None], reach / unit, strict=True)
         ]
 
-    def row(self, side: str, part: list[int]) -> VisitRow:
-        """Of one side, or both where `part` has both."""
-        known = self.known[part]
+    def row(self, side: str, part: list[int], only: BoolArray | None = None) -> VisitRow:
+        """Of one side, or both where `part` has both; of the zones (2, all moments, top) that are `only` true."""
+        which = self.known if only is None else self.known & only[:, self.moments]
+        known = which[part]
         away = self.zones.away_pct[part][known]
         mass, one = self.zones.mass_usd, np.ones(self.known.shape)
-        weighted = self._compared(part, self.by_distance, mass)
+        weighted = self._compared(part, which, self.by_distance, mass)
         moments = int(known.any(axis=(0, 2)).sum())
         return VisitRow(
             horizon_h=self.horizon_h,
@@ -197,16 +199,18 @@ class _Horizon:
             blocks=self.blocks,
             median_distance_pct=float(np.median(away)) if away.size else None,
             weighted=weighted,
-            plain=self._compared(part, self.by_distance, one),
-            by_volatility=self._compared(part, self.by_volatility, mass),
+            plain=self._compared(part, which, self.by_distance, one),
+            by_volatility=self._compared(part, which, self.by_volatility, mass),
             why=self._why(weighted, moments),
         )
 
-    def _compared(self, part: list[int], null: list[Touches], weight: FloatArray) -> Compared:
+    def _compared(
+        self, part: list[int], known: BoolArray, null: list[Touches], weight: FloatArray
+    ) -> Compared:
         """Over zones whose chance is known; where it is of none, what was visited stands alone."""
         chances = np.stack([each.chance for each in null])
-        has_null = bool((self.known[part] & np.isfinite(chances[part])).any())
-        chosen = self.known & np.isfinite(chances) if has_null else self.known
+        has_null = bool((known[part] & np.isfinite(chances[part])).any())
+        chosen = known & np.isfinite(chances) if has_null else known
         counted = np.where(chosen, weight, 0.0)
         weights, visited = (
             self._drawn((counted * what)[part].sum(axis=0)) for what in (np.ones(chosen.shape), self.visited)
@@ -255,6 +259,8 @@ class _Horizon:
     def _why(self, found: Compared, moments: int) -> str:
         length = in_days(self.horizon_h)
         if found.visited is None:
+            if self.moments.any():
+                return f"there is no such zone on a map that has prices for {length} after it"
             return f"no map has prices for {length} after it"
         if found.expected is None:
             return (

@@ -139,6 +139,46 @@ def test_a_file_that_cannot_be_read_so_is_refused_in_one_line(
     assert named in line
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("# A page\n\nOf words, not of prices; nothing to read.\n", "3 lines"),
+        ("words, and more of them\nprice\n", "2 lines"),
+        ("hello", "1 line"),
+        ("price\n90\n", "2 lines"),
+    ],
+)
+def test_a_text_is_refused_with_what_it_is_and_what_is_read(
+    text: str, lines: str, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.md").write_text(text)
+    (line,) = run("map", "import", str(tmp_path / "notes.md"), code=2).stderr.splitlines()
+    assert "notes.md: must be a map: a vendor's JSON, a table of price and usd" in line
+    assert line.endswith(f"got a text of {lines} that begins {text.splitlines()[0][:40]!r}")
+
+
+def test_a_table_that_breaks_off_is_refused_by_its_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "map.csv").write_text("price,usd\n90,1\n91,1,1\n")
+    assert "line 3 has 3 cells" in run("map", "import", str(tmp_path / "map.csv"), code=2).stderr
+
+
+def test_price_lines_must_come_with_a_picture(run: Run, truth: str, tmp_path: Path) -> None:
+    path = str(written(tmp_path, layouts.coinank_by_exchange()))
+    lines = ("--price", "92000@140", "--price", "78000@690")
+    for line in (
+        ("map", "import", path),
+        ("map", "import", truth),
+        ("compare", "BTC", "--map", path),
+        ("report", "BTC", "--map", path),
+        ("check", "BTC", "--offline", "--map", path),
+    ):
+        said = run(*line, *lines, code=2).stderr
+        assert "must come with a picture" in said
+        assert line[-1] in said
+    assert "got no file" in run("compare", "BTC", *lines, code=2).stderr
+    assert "no such file" in run("map", "import", "shot.png", *lines, code=2).stderr
+
+
 def test_a_list_is_no_table(run: Run, tmp_path: Path) -> None:
     path = written(tmp_path, layouts.coinank_by_exchange())
     assert (

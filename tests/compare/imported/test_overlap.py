@@ -114,7 +114,9 @@ def test_lining_up_again_changes_nothing() -> None:
     assert second[0] is first[0]
     assert second[1][0] is first[1][0]
     assert second[3] == first[3]
-    assert to_json(compare_maps(truth, [model])) == to_json(compare(truth, model).divergence)
+    assert to_json(compare_maps(truth, [model])) == to_json(
+        replace(compare(truth, model).divergence, clusters=())
+    )
 
 
 # ----------------------------------------------------------------------------------------- apart

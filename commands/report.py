@@ -1,0 +1,122 @@
+"""`liqtruth report`: a page, a JSON and a table of each coin, for a timer; conditions that make it fail."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from liqtruth.commands.options import At, Coins, Days, MapFiles, Picture, opened_store
+from liqtruth.commands.terminal import say
+from liqtruth.commands.values import refusing, split_names
+
+if TYPE_CHECKING:
+    from liqtruth.compare.reports.run import Made
+
+
+@refusing
+def parse_condition(text: str) -> Any:
+    """`w1 > 5`."""
+    from liqtruth.compare.reports.conditions import parse_condition as parse
+
+    return parse(text)
+
+
+def report(
+    coins: Coins,
+    given: MapFiles,
+    picture: Picture,
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Where reports are kept.", rich_help_panel="Output"
+        ),
+    ] = Path("reports"),
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Remove all but the latest N reports of each of these coins; default: none is removed.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    fail_if: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--fail-if",
+            parser=parse_condition,
+            metavar="'FIGURE OP NUMBER'",
+            help="End with exit code 1 where this holds of any coin and map, or is not known, e.g. 'w1 > 5'; may be "
+            "repeated. OP is < <= > >= == or !=. FIGURE is w1, w1_long or w1_short (percent of price), skill (%), "
+            "within_5 or within_10 (% of a map within 5 or 10 % of its mark), within_5_off or within_10_off (less "
+            "the truth's), truth_within_5, truth_within_10, coverage, coverage_long or coverage_short (%), or age_h "
+            "(hours).",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="VENUE,...",
+            help="Venues whose map is modelled; stored: those of binance, bybit and okx whose series are; none: only "
+            "--map.",
+            rich_help_panel="Maps",
+        ),
+    ] = "stored",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VENUE:MODEL|FILE",
+            help="A map to compare in place of those of --venue; may be repeated.",
+            rich_help_panel="Maps",
+        ),
+    ] = None,
+    days: Days = "30d",
+    at: At = None,
+) -> None:
+    """Compare what is stored of each coin, and keep a page, a JSON and a CSV of it beside earlier ones.
+
+    Reads no host: `index watch` and `feed watch`, or `check`, keep what it compares. index.html lists every report in
+    the folder and how its figures moved.
+    """
+    from liqtruth.compare.check import CheckPlan
+    from liqtruth.compare.reports.index_page import INDEX, write_index
+    from liqtruth.compare.reports.run import write_reports
+    from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
+    from liqtruth.heatmap.text import counted
+
+    plan = CheckPlan(
+        coins=tuple(dict.fromkeys(coins)),
+        maps=given.maps or (),
+        venues=[] if venue == "none" or model else split_names(venue),
+        days=days,
+        mark_px=given.mark,
+        shift=given.shift,
+        picture=picture.given(given.maps or ()),
+        models=tuple(dict.fromkeys(model or ())),
+        at=at,
+    )
+    with opened_store() as store:
+        run = write_reports(store, plan, folder, keep=keep, on_made=tell_made)
+    if run.made or folder.is_dir():
+        for line in write_index(folder).broken:
+            say(f"left out of the index: {line}", err=True)
+        say(f"wrote {folder / INDEX}", err=True)
+    for coin, why in run.failed if run.made else run.failed[1:]:
+        say(f"{coin} has no report: {why}", err=True)
+    if not run.made:
+        raise run.failed[0][1]
+    lines = [one.describe() for one in run.held(tuple(dict.fromkeys(fail_if or ())), datetime.now(UTC))]
+    for line in lines[1:]:
+        say(line, err=True)
+    if lines:
+        raise LiqtruthError(f"{counted(len(lines), 'figure')} did not pass: {lines[0]}")
+    if run.failed:
+        raise PartlyRead(f"not all could be compared: {', '.join(coin for coin, _ in run.failed)}")
+
+
+def tell_made(made: "Made") -> None:
+    """The answer, and where it was written."""
+    say(f"{made.content.coin}: {made.content.verdict}")
+    say(f"wrote {made.place.file('.html')}, .json and .csv", err=True)

@@ -1,0 +1,163 @@
+"""Models against each layer of the truth, and within each range: where all maps are ranked, and each map on its own.
+
+Maps are ranked on what all of them cover, so that none gains by what it leaves out. A score within a range needs no
+other map than its own and the truth: no narrow map cuts the others there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from liqtruth.compare.conclusion import CROWD, RAW, Barred, passes
+from liqtruth.compare.divergence.baselines import layer_scores, null_of, scored_baselines
+from liqtruth.compare.divergence.divergence import LayerResult, LayerScore, RangeResult, RangeScore
+from liqtruth.compare.imported.overlap import common_reach, cut
+from liqtruth.compare.statistics.distances import RANGES_PCT, common_range_pct
+from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, granularity, mean_floor_pct
+from liqtruth.compare.statistics.scores import Scores, score, skill, widest_gaps
+from liqtruth.compare.statistics.unread import turned_at
+from liqtruth.heatmap.heatmap import Heatmap
+
+
+def layer_results(
+    raw: Heatmap,
+    crowd: Heatmap,
+    models: Sequence[Heatmap],
+    range_pct: float,
+    bars: Sequence[Barred | None] = (),
+    baselines: Sequence[Heatmap] = (),
+) -> tuple[LayerResult, ...]:
+    """The whole map's scores, then the crowd's; both are exact maps of the same reading. `bars` are per model why it is
+    not ranked; by default all are."""
+    all_bars = bars or [None] * len(models)
+    return tuple(
+        layer_result(name, truth, models, range_pct, all_bars, baselines)
+        for name, truth in ((RAW, raw), (CROWD, crowd))
+    )
+
+
+def layer_result(
+    name: str,
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    range_pct: float,
+    bars: Sequence[Barred | None],
+    baselines: Sequence[Heatmap] = (),
+) -> LayerResult:
+    """All models against one truth."""
+    grains = granularity(truth, range_pct)
+    null = score(truth, null_of(truth), range_pct)
+    enough = passes(grains)
+    return LayerResult(
+        layer=name,
+        granularity=grains,
+        noise_floor_pct=mean_floor_pct(grains),
+        enough=enough,
+        says=gate_text(name, grains, enough),
+        null_scores=null,
+        models=tuple(
+            _scored(truth, model, range_pct, null, ranked=enough and bar is None)
+            for model, bar in zip(models, bars, strict=True)
+        ),
+        baselines=layer_scores(scored_baselines(truth, models, baselines, range_pct), null, ranked=enough),
+    )
+
+
+def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, ranked: bool) -> LayerScore:
+    found = score(truth, model, range_pct)
+    gained = skill(found.wasserstein_pct, null.wasserstein_pct)
+    return LayerScore(model.label, found, gained, ranked, widest_gaps(truth, model, range_pct))
+
+
+def gate_text(name: str, grains: Sequence[Granularity], enough: bool) -> str:
+    """Whether the layer passes the gate of claims about shape."""
+    numbers = " and ".join(f"{side.effective_least:.0f} {side.side}s" for side in grains)
+    if enough:
+        return f"{name}: enough positions for claims about shape (effective {numbers}; {ENOUGH:.0f} a side are needed)"
+    return (
+        f"{name}: too few positions for any claim about shape (effective {numbers}; {ENOUGH:.0f} a side are needed): "
+        "scores here rank no model"
+    )
+
+
+def range_results(
+    truth: Heatmap,
+    crowd: Heatmap | None,
+    models: Sequence[Heatmap],
+    bars: Sequence[Barred | None],
+    baselines: Sequence[Heatmap] = (),
+) -> tuple[RangeResult, ...]:
+    """Every map within each of `RANGES_PCT`, first against the whole truth, then against its crowd. The maps are not
+    cut to one another: a score reaches as far as its map and the truth do."""
+    layers = [(RAW, truth), *([] if crowd is None else [(CROWD, crowd)])]
+    return tuple(
+        _range_result(name, whole, models, bars, baselines, range_pct)
+        for name, whole in layers
+        for range_pct in RANGES_PCT
+    )
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What a score of any map rests on: the truth within a range, and how a map that knows only the mark does there."""
+
+    truth: Heatmap
+    reach_pct: float
+    null_pct: float | None
+    floor_pct: float | None
+    enough: bool
+
+    @classmethod
+    def of(cls, truth: Heatmap, reach_pct: float) -> "_Ground":
+        grains = granularity(truth, reach_pct)
+        null_pct = score(truth, null_of(truth), reach_pct).wasserstein_pct
+        return cls(truth, reach_pct, null_pct, mean_floor_pct(grains), not grains or passes(grains))
+
+    def under(self, model: Heatmap) -> tuple["_Ground", Heatmap]:
+        """As far as the map reaches, and the map cut to that."""
+        own, truth, reach_pct = pair(self.truth, model, self.reach_pct)
+        same = truth is self.truth and reach_pct == self.reach_pct
+        return self if same else _Ground.of(truth, reach_pct), own
+
+    def scored(self, model: Heatmap, bar: Barred | None = None) -> RangeScore:
+        ground, own = self.under(model)
+        found = score(ground.truth, own, ground.reach_pct)
+        gained = skill(found.wasserstein_pct, ground.null_pct)
+        null = null_of(ground.truth)
+        turned = turned_at(ground.truth, own, null, ground.reach_pct, gained) is not None
+        return RangeScore(
+            label=model.label,
+            reach_pct=ground.reach_pct,
+            scores=found,
+            null_pct=ground.null_pct,
+            skill=gained,
+            enough=ground.enough,
+            ranked=ground.enough and bar is None and not turned,
+            gaps=widest_gaps(ground.truth, own, ground.reach_pct),
+        )
+
+
+def _range_result(
+    layer: str,
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    bars: Sequence[Barred | None],
+    baselines: Sequence[Heatmap],
+    range_pct: float,
+) -> RangeResult:
+    ground = _Ground.of(truth, range_pct)
+    return RangeResult(
+        range_pct=range_pct,
+        layer=layer,
+        enough=ground.enough,
+        noise_floor_pct=ground.floor_pct,
+        null_pct=ground.null_pct,
+        models=tuple(ground.scored(model, bar) for model, bar in zip(models, bars, strict=True)),
+        baselines=tuple(ground.scored(baseline) for baseline in baselines),
+    )
+
+
+def pair(truth: Heatmap, model: Heatmap, range_pct: float) -> tuple[Heatmap, Heatmap, float]:
+    """Model and truth cut to what both cover, and how far that reaches within the range, in percent of the mark."""
+    reach = common_reach(truth, model)
+    reach_pct = min(common_range_pct(truth, model, within_pct=range_pct), reach.farthest_pct)
+    return cut(model, reach), cut(truth, reach), reach_pct

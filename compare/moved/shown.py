@@ -1,0 +1,93 @@
+"""What became of clusters as people read it: one table, one line per fate."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from liqtruth.compare.moved.moved import FATES, Fate, Moved, MovedCluster
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
+from liqtruth.heatmap.text import counted, price, usd, utc_text
+
+SHOWN: Final = 15
+STYLES: Final[dict[Fate, str]] = {
+    "born": "bold", "grew": "", "stayed": "dim", "shrank": "", "consumed": "yellow", "closed": "", "moved": "",
+    "faded": "dim",
+}  # fmt: skip
+
+
+def moved_view(moved: Moved) -> RenderableType:
+    """Fits 80 columns."""
+    heading = (
+        f"{moved.coin}, {moved.map}: clusters from {utc_text(moved.before_at)} to {utc_text(moved.after_at)}"
+    )
+    lines = [Text(line) for line in moved_lines(moved)]
+    notes = [Text(line, style="dim") for line in texts(moved.notes)]
+    badge = [Text(SYNTHETIC_NOTE, style="yellow")] if moved.synthetic else []
+    return Group(Text(heading, style="bold"), *badge, *lines, moved_table(moved), *notes)
+
+
+def moved_lines(moved: Moved) -> Iterator[str]:
+    """The move of the mark, and each fate with how many clusters and USD it was of."""
+    change = 100 * (moved.after_mark_px / moved.before_mark_px - 1)
+    yield (
+        f"mark {price(moved.before_mark_px)} to {price(moved.after_mark_px)} ({change:+.1f} %), between "
+        f"{price(moved.low_px)} and {price(moved.high_px)}"
+    )
+    for fate in FATES:
+        if found := moved.of_fate(fate):
+            yield f"{fate}: {counted(len(found), 'cluster')}, {_amounts(fate, found)}"
+
+
+def moved_table(moved: Moved) -> Table:
+    """The largest clusters as prices fall: where each was and is, and its flows in USD at the later mark."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("", "", "peak", "now at", "had", "came", "closed", "reached", "moved", "has"):
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    shown = sorted(moved.clusters[:SHOWN], key=lambda one: -_peak_px(one))
+    for one in shown:
+        table.add_row(
+            Text(one.fate, style=STYLES[one.fate]), Text(one.side, style="green" if one.side == "long" else "red"),
+            *("" if at is None else price(at.peak_px) for at in (one.before, one.after)), *_flow_cells(one),
+        )  # fmt: skip
+    more = len(moved.clusters) - len(shown)
+    left_out = f"; {counted(more, 'smaller cluster')} not shown, --json has all" if more else ""
+    table.caption, table.caption_justify = (
+        Text(f"USD at the later mark{left_out}", style="dim italic"),
+        "left",
+    )
+    return table
+
+
+def _flow_cells(one: MovedCluster) -> list[str]:
+    flows = one.flows
+    came = flows.opened.usd + flows.moved_in.usd
+    parts = (
+        flows.start.usd,
+        came,
+        flows.closed.usd,
+        flows.consumed.usd,
+        flows.moved_out.usd,
+        flows.end.usd,
+    )
+    return [usd(part).removeprefix("$") if part else "" for part in parts]
+
+
+def _peak_px(one: MovedCluster) -> float:
+    place = one.after or one.before
+    assert place is not None
+    return place.peak_px
+
+
+def _amounts(fate: Fate, found: tuple[MovedCluster, ...]) -> str:
+    start, end = sum(one.flows.start.usd for one in found), sum(one.flows.end.usd for one in found)
+    if fate in ("grew", "stayed", "shrank"):
+        return f"{usd(start)} then, {usd(end)} now"
+    if fate == "born":
+        return f"{usd(end)} now"
+    consumed, closed = (sum(vars(one.flows)[name].usd for one in found) for name in ("consumed", "closed"))
+    rest = usd(max(start - consumed - closed, 0.0))
+    return f"{usd(start)} then: {usd(consumed)} consumed, {usd(closed)} closed, {rest} elsewhere now"

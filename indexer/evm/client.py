@@ -1,0 +1,194 @@
+"""HyperEVM's JSON-RPC: each call has a deadline, takes its place in a budget of its own, and is tried again where that
+may help.
+
+The public node takes 100 requests a minute and IP, whatever they ask; the info endpoint's weight is another budget.
+`eth_call` answers for the latest block alone. Tried again: 429, 5xx, timeouts, broken connections, answers that break
+off. A call that the node refuses (out of gas, too large, reverted) is `CallRefused`: a smaller one may go through.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+import msgspec
+
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable, one_line
+from liqtruth.heatmap.notes import source_of
+from liqtruth.indexer.evm.abi import MULTICALL3, BrokenAnswer
+from liqtruth.indexer.info.budget import (
+    TOO_MANY,
+    Budget,
+    Patience,
+    RequestRefused,
+    TransientError,
+    check_whole,
+    fault_of,
+    retry_after_s,
+)
+from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
+
+T = TypeVar("T")
+MAINNET_URL: Final = "https://rpc.hyperliquid.xyz/evm"
+USUAL_REQUESTS_PER_MINUTE: Final = 100
+CHAINS: Final = {999: "mainnet", 998: "testnet"}
+JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
+TOO_LARGE: Final = 413
+LIMITED: Final = -32005
+"""JSON-RPC's code for too many requests, as EIP-1474 has it."""
+LASTING: Final = (-32700, -32600, -32601)
+"""Codes of what is refused whatever its size: no JSON, no request, no such method."""
+
+
+class CallRefused(SourceUnreachable):
+    """The node did not run the call: out of gas, too large, or reverted."""
+
+    retryable = False
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+class _Answer(msgspec.Struct):
+    result: str | None = None
+    error: _Error | None = None
+
+
+class EvmClient:
+    """Use as an async context manager, which raises `BadInput` where the node is of another chain.
+
+    Methods raise `SourceUnreachable` when all attempts failed, `CallRefused` and `RequestRefused` for what was refused.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        budget: Budget,
+        timeout_s: float = 10.0,
+        concurrency: int = 4,
+        patience: Patience | None = None,
+    ) -> None:
+        self.shown_url = shown_url(url)
+        self.budget = budget
+        self.timeout_s = timeout_s
+        self.concurrency = concurrency
+        self.patience = patience or Patience()
+        self.server = ""
+        self._url = httpx.URL(url)
+        limits = httpx.Limits(max_connections=concurrency)
+        self._http = httpx.AsyncClient(timeout=timeout_s, limits=limits, headers=JSON)
+
+    async def __aenter__(self) -> Self:
+        try:
+            chain = await self._ask("eth_chainId", [], _number)
+            if chain not in CHAINS:
+                known = ", ".join(f"{number} ({name})" for number, name in CHAINS.items())
+                raise BadInput(f"{self.shown_url} is of chain {chain}; HyperEVM is {known}: check --evm-url")
+        except BaseException:
+            await self._http.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    @property
+    def source(self) -> str:
+        """Where answers come from; the sandbox says in its headers that it is synthetic."""
+        return source_of(self.shown_url, self.server)
+
+    async def aggregate(self, data: bytes, decode: Callable[[bytes], T]) -> T:
+        """What Multicall3 returns to `data`, decoded; one that `decode` finds broken is asked for again."""
+        call = {"to": MULTICALL3, "data": "0x" + data.hex()}
+        return await self._ask("eth_call", [call, "latest"], lambda text: decode(_returned(text)))
+
+    async def _ask(self, method: str, params: list[Any], decode: Callable[[str], T]) -> T:
+        body = msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        attempts = 0
+        started_s = asyncio.get_running_loop().time()
+        try:
+            async for attempt in self.patience.attempts_made():
+                with attempt:
+                    attempts = attempt.num
+                    return await self._send(method, body, decode)
+        except TransientError as error:
+            waited_s = asyncio.get_running_loop().time() - started_s
+            raise SourceUnreachable(
+                f"{self.shown_url}: no answer to {method}: {error} ({attempts} attempts in {waited_s:.0f} s)"
+            ) from error.__cause__
+        raise AssertionError("stamina ends by returning or raising")
+
+    async def _send(self, method: str, body: bytes, decode: Callable[[str], T]) -> T:
+        async with self.budget.spend(1):
+            response, content = await self._exchange(body)
+        self.server = response.headers.get("server", "")
+        self._check_status(response, method)
+        check_whole(content)
+        try:
+            answer = msgspec.json.decode(content, type=_Answer)
+        except msgspec.ValidationError as error:
+            raise TransientError(f"an answer that is no JSON-RPC ({error})") from None
+        if answer.error is not None:
+            self._refuse(answer.error, method)
+        try:
+            return decode(answer.result or "")
+        except (BrokenAnswer, ValueError) as error:
+            raise TransientError(f"an answer that cannot be decoded ({error})") from None
+
+    async def _exchange(self, body: bytes) -> tuple[httpx.Response, bytes]:
+        try:
+            async with (
+                asyncio.timeout(self.timeout_s),
+                self._http.stream("POST", self._url, content=body) as response,
+            ):
+                return response, await whole_body(response, self.shown_url)
+        except (httpx.RequestError, TimeoutError) as error:
+            raise fault_of(error, self.timeout_s) from error
+
+    def _check_status(self, response: httpx.Response, method: str) -> None:
+        status = response.status_code
+        if status == TOO_MANY:
+            raise self._limited(retry_after_s(response))
+        if status >= 500 or status == 408:
+            raise TransientError(f"HTTP {status}")
+        if status == TOO_LARGE:
+            raise CallRefused(f"{self.shown_url}: {method} was refused with HTTP {status}")
+        if status != 200:
+            raise RequestRefused(f"{self.shown_url}: {method} was refused with HTTP {status}")
+
+    def _limited(self, wait_s: float | None) -> TransientError:
+        """Nobody of this data directory asks for a while."""
+        wait_s = wait_s or self.patience.pause_s
+        self.budget.hold(wait_s)
+        return TransientError("too many requests; lower --evm-requests-per-minute", wait_s)
+
+    def _refuse(self, error: _Error, method: str) -> None:
+        if error.code == LIMITED:
+            raise self._limited(None)
+        refused = RequestRefused if error.code in LASTING else CallRefused
+        raise refused(
+            f"{self.shown_url}: {method} was refused: {one_line(error.message, 120)} ({error.code})"
+        )
+
+
+def evm_budget(requests_per_minute: float | None, url: str, data_dir: Path | None) -> Budget:
+    """Requests as weight of one each, on a line of their own beside that of an info endpoint at the same host."""
+    return Budget.shared(requests_per_minute, url, data_dir, door="evm")
+
+
+def _number(text: str) -> int:
+    return int(text, 16)
+
+
+def _returned(text: str) -> bytes:
+    if text == "0x":
+        raise RequestRefused(f"there is no Multicall3 at {MULTICALL3} on this chain")
+    if not text.startswith("0x"):
+        raise BrokenAnswer("no bytes")
+    return bytes.fromhex(text[2:])

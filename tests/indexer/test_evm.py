@@ -1,0 +1,340 @@
+"""HyperEVM: sizes equal the truth, batches adapt, a bad read costs itself, and what differs is not used."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+import pytest
+from aiohttp import web
+from eth_abi.abi import encode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liqtruth.heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.evm.abi import (
+    ACCOUNT_MARGIN_SUMMARY,
+    AGGREGATE3,
+    POSITION_2,
+    BrokenAnswer,
+    address_words,
+    decoded,
+    encoded,
+    number_words,
+)
+from liqtruth.indexer.evm.batches import Answers, BatchReader
+from liqtruth.indexer.evm.client import EvmClient, RequestRefused, evm_budget
+from liqtruth.indexer.evm.sized import sized_notional
+from liqtruth.indexer.evm.sizing import EvmEndpoint, SizeReport, SizesRefused, size
+from liqtruth.indexer.info.budget import Budget, Patience
+from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.positions.accounts import AccountReading
+from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
+from liqtruth.indexer.sweep.report import Sight
+from liqtruth.indexer.sweep.sweep import sweep
+from liqtruth.indexer.watch.crawl_queue import CrawlQueue
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.hyperliquid.evm import EvmNode
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.storage.store import Store
+from tests.conftest import Run
+from tests.loopback import answering
+
+T = TypeVar("T")
+QUICK = Patience(attempts=4, total_s=5.0, first_wait_s=0.01, pause_s=0.01)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+UINT63 = st.integers(0, 2**63 - 1)
+EMPTY = [f"0x{number:040x}" for number in range(1, 400)]
+"""Accounts that nobody has."""
+
+
+# ------------------------------------------------------------------------------------------------- coding
+
+
+@given(st.lists(st.tuples(st.binary(min_size=20, max_size=20), st.integers(0, 2**32 - 1)), max_size=9))
+def test_a_batch_is_what_the_reference_encodes(users: list[tuple[bytes, int]]) -> None:
+    """eth-abi, which encodes each call by itself, is the reference."""
+    who = address_words(["0x" + user.hex() for user, _ in users])
+    arguments = np.concatenate([who, number_words(np.array([perp for _, perp in users], np.int64))], axis=1)
+    calls = [(f"0x{0x809:040x}", True, b"")] + [
+        (f"0x{0x813:040x}", True, encode(["address", "uint32"], [user, perp])) for user, perp in users
+    ]
+    assert encoded(POSITION_2.address, arguments) == AGGREGATE3 + encode(["(address,bool,bytes)[]"], [calls])
+
+
+def returned(block: int, results: list[tuple[bool, bytes]]) -> bytes:
+    return encode(["(bool,bytes)[]"], [[(True, encode(["uint64"], [block])), *results]])
+
+
+SUMMARY = ["int64", "uint64", "uint64", "int64"]
+
+
+@given(st.integers(0, 2**40), st.lists(st.tuples(INT64, UINT63, UINT63, INT64, st.booleans()), max_size=9))
+def test_answers_are_decoded_as_they_were_encoded_and_failed_ones_are_not_read(
+    block: int, rows: list[tuple[int, int, int, int, bool]]
+) -> None:
+    content = returned(block, [(went, encode(SUMMARY, row) if went else b"") for *row, went in rows])
+    batch = decoded(content, len(rows), ACCOUNT_MARGIN_SUMMARY.signed)
+    assert batch.block == block
+    assert batch.is_read.tolist() == [went for *_, went in rows]
+    assert batch.values.tolist() == [row if went else [0] * 4 for *row, went in rows]
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"\1", encode(["int256"] * 4, [2**63, 0, 0, 0]), encode(SUMMARY, [0, 2**64 - 1, 0, 0])]
+)
+def test_a_result_of_another_length_or_beyond_its_type_costs_itself(wrong: bytes) -> None:
+    good = encode(SUMMARY, [-1, 2, 3, 4])
+    batch = decoded(
+        returned(7, [(True, good), (True, wrong), (True, good)]), 3, ACCOUNT_MARGIN_SUMMARY.signed
+    )
+    assert batch.is_read.tolist() == [True, False, True]
+    assert batch.values.tolist() == [[-1, 2, 3, 4], [0] * 4, [-1, 2, 3, 4]]
+
+
+@given(st.data())
+def test_no_bytes_make_the_decoder_fail_otherwise_than_by_refusing_them(data: st.DataObject) -> None:
+    whole = bytearray(returned(7, [(True, encode(SUMMARY, [-1, 2, 3, 4]))] * 3))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    whole[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(whole)))
+    try:
+        batch = decoded(bytes(whole[:cut]), 3, ACCOUNT_MARGIN_SUMMARY.signed)
+    except BrokenAnswer:
+        return
+    assert batch.values.shape == (3, 4)
+
+
+# ------------------------------------------------------------------------------------------------- batches
+
+
+def asked(url: str, act: Callable[[EvmClient], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with EvmClient(url, Budget(None), 5.0, 2, QUICK) as client:
+            return await act(client)
+
+    return asyncio.run(run())
+
+
+def read_margins(
+    served: SandboxServer, dexes: list[int], addresses: list[str], size: int = 200
+) -> tuple[Answers, BatchReader]:
+    async def act(client: EvmClient) -> tuple[Answers, BatchReader]:
+        reader = BatchReader(client, size)
+        arguments = np.concatenate([number_words(np.array(dexes)), address_words(addresses)], axis=1)
+        return await reader.read(ACCOUNT_MARGIN_SUMMARY, arguments), reader
+
+    return asked(served.evm_url, act)
+
+
+@pytest.fixture(autouse=True)
+def node(served: SandboxServer) -> Iterator[EvmNode]:
+    """How the sandbox's node behaves, as a test may change it; it and the way to it are as before after each."""
+    served.requests.clear()
+    yield served.evm_node
+    served.faults = Faults()
+    vars(served.evm_node).update(vars(EvmNode()))
+
+
+def test_a_node_that_takes_less_is_asked_for_less(served: SandboxServer, node: EvmNode) -> None:
+    """A read costs 17,480 gas here, so 400,000 take 21."""
+    node.gas_cap = 400_000
+    answers, reader = read_margins(served, [0] * len(EMPTY), EMPTY)
+    assert answers.is_read.all()
+    assert 1 < reader.size <= 21
+    assert served.requests["/evm"] < 4 * len(EMPTY) / 21
+
+
+def test_a_node_that_takes_more_is_asked_for_more(served: SandboxServer) -> None:
+    _, reader = read_margins(served, [0] * len(EMPTY), EMPTY, size=20)
+    assert reader.size > 40
+    assert reader.refused == 0
+
+
+def test_a_read_that_burns_the_gas_of_its_batch_costs_itself_only(served: SandboxServer) -> None:
+    """No dex has that number. The size stays as it was: it was not the size."""
+    dexes = [0] * len(EMPTY)
+    dexes[123] = 77
+    answers, reader = read_margins(served, dexes, EMPTY)
+    assert np.flatnonzero(~answers.is_read).tolist() == [123]
+    assert reader.size >= 200
+
+
+def test_a_node_that_runs_nothing_is_given_up(served: SandboxServer, node: EvmNode) -> None:
+    node.gas_cap = 30_000
+    with pytest.raises(SourceUnreachable, match="out of gas"):
+        read_margins(served, [0] * len(EMPTY), EMPTY)
+    assert served.requests["/evm"] < 60
+
+
+def test_a_node_that_lags_behind_another_one_is_counted(served: SandboxServer, node: EvmNode) -> None:
+    async def act(client: EvmClient) -> list[int]:
+        reader, behind = BatchReader(client), []
+        arguments = np.concatenate([number_words(np.array([0])), address_words(EMPTY[:1])], axis=1)
+        for node.lag_blocks in (0, 20, 0, 500, 0):
+            await reader.read(ACCOUNT_MARGIN_SUMMARY, arguments)
+            behind.append(reader.behind)
+        return behind
+
+    assert asked(served.evm_url, act) == [0, 0, 0, 1, 1]
+
+
+def test_faults_on_the_way_are_asked_again(served: SandboxServer) -> None:
+    served.faults = Faults(rate_500=0.1, rate_truncated=0.1, rate_429=0.1, rate_html=0.05, seed=3)
+    answers, _ = read_margins(served, [0] * len(EMPTY), EMPTY, size=40)
+    assert answers.is_read.all()
+    assert sum(served.faults.met.values()) > 0
+
+
+def test_a_node_of_another_chain_is_refused(served: SandboxServer, node: EvmNode) -> None:
+    node.chain_id = 1
+    with pytest.raises(BadInput, match=r"chain 1; .*999"):
+        read_margins(served, [0], EMPTY[:1])
+
+
+def test_a_chain_without_multicall_is_named() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        method = (await request.json())["method"]
+        return web.json_response({"result": "0x3e7" if method == "eth_chainId" else "0x"})
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_post("/", answer)
+        async with answering(app) as url, EvmClient(url, Budget(None), patience=QUICK) as client:
+            await client.aggregate(b"", bytes)
+
+    with pytest.raises(RequestRefused, match="no Multicall3"):
+        asyncio.run(run())
+
+
+def test_its_budget_is_not_the_info_endpoints(store: Store) -> None:
+    folder = store.settings.data_dir
+    one, other = Budget.shared(960, "http://h:1", folder), evm_budget(100, "http://h:1/evm", folder)
+    one.hold(60.0)
+    assert [pace.blocked_s() for pace in other._paces] == [0.0, 0.0]
+
+
+# ------------------------------------------------------------------------------------------------- sizes
+
+
+def sized(store: Store, served: SandboxServer, addresses: list[str]) -> SizeReport:
+    async def run() -> SizeReport:
+        async with InfoClient(served.base_url, Budget(None)) as info:
+            return await size(
+                store, addresses, EvmEndpoint(served.evm_url, None, patience=QUICK), info, ["", "xyz"]
+            )
+
+    return asyncio.run(run())
+
+
+def true_sizes(served: SandboxServer) -> dict[str, float]:
+    held = served.true_positions().group_by("address").agg(pl.col("notional_usd").sum())
+    return dict(held.iter_rows())
+
+
+def test_sizes_are_the_true_ones_in_every_dex(store: Store, served: SandboxServer) -> None:
+    truth = true_sizes(served)
+    report = sized(store, served, [*served.market.addresses, *EMPTY])
+    stored = sized_notional(store, ["", "xyz"], served.now, timedelta(minutes=15))
+    found = {address: usd for address, usd in stored.iter_rows() if usd > 0}
+    assert found == pytest.approx(truth, rel=1e-6)
+    assert stored.height == len(served.market.addresses) + len(EMPTY)
+    assert (report.holders, report.unread) == (len(truth), 0)
+    assert report.source.startswith("synthetic")
+
+
+def test_amounts_in_another_unit_are_not_used(store: Store, served: SandboxServer, node: EvmNode) -> None:
+    node.usd_scale = 100
+    with pytest.raises(SizesRefused, match="ntlPos differs from clearinghouseState for 5 of 5 accounts"):
+        sized(store, served, list(served.market.addresses))
+    assert sized_notional(store, [""], served.now, timedelta(minutes=15)).is_empty()
+
+
+# ------------------------------------------------------------------------------------------------- order
+
+
+def read(store: Store, served: SandboxServer, evm: EvmEndpoint | None, target: float = 0.5) -> LargestReport:
+    endpoint = Endpoint(served.base_url, served.base_url, weight_per_minute=None, concurrency=4, evm=evm)
+    return asyncio.run(read_largest(store, ["BTC"], endpoint, target=target))
+
+
+def test_who_holds_nothing_of_the_coin_is_not_read(store: Store, served: SandboxServer) -> None:
+    report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK), target=1.1)
+    known = served.true_positions().filter(coin="BTC")["address"].is_in(book(store)["address"].to_list())
+    assert report.ended == "all"
+    assert report.accounts == known.sum() < book(store).height
+
+
+def test_positions_in_another_unit_order_nothing(store: Store, served: SandboxServer, node: EvmNode) -> None:
+    """Everyone who holds anything is read then, largest in all coins first."""
+    node.lot_scale = 1000
+    report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK))
+    assert report.sized is not None
+    assert report.sized.report is not None
+    assert report.accounts == report.sized.report.holders
+    assert "exceed the notional of their account" in report.describe()[1]
+
+
+def test_sizes_that_are_not_had_leave_the_order_as_it_was(
+    store: Store, served: SandboxServer, node: EvmNode
+) -> None:
+    node.chain_id = 1
+    report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK))
+    assert report.ended == "coverage"
+    assert "chain 1" in report.describe()[0]
+
+
+def test_a_sweep_reads_the_largest_first_and_everyone(store: Store, served: SandboxServer) -> None:
+    """With one request at a time the order of readings is the order of asking."""
+    listed = [*served.market.addresses[:60], *EMPTY[:20]]
+    seen: list[str] = []
+
+    class Noting(Sight):
+        def take(self, readings: Sequence[AccountReading]) -> None:
+            seen.append(readings[0].address)
+            super().take(readings)
+
+    async def run() -> None:
+        evm = EvmEndpoint(served.evm_url, None, patience=QUICK)
+        await sweep(
+            store,
+            listed,
+            base_url=served.base_url,
+            dexes=["", "xyz"],
+            weight_per_minute=None,
+            concurrency=1,
+            sight=Noting(["BTC"], 2.0),
+            evm=evm,
+        )
+
+    asyncio.run(run())
+    truth = true_sizes(served)
+    order = list(dict.fromkeys(seen))
+    assert sorted(order) == sorted(listed)
+    sizes = [truth.get(address, 0.0) for address in order]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_watch_expects_what_was_sized(served: SandboxServer) -> None:
+    queue = CrawlQueue()
+    queue.add([("0xa", ""), ("0xb", ""), ("0xc", "")])
+    unknown = queue.candidates(0.0).expected_usd[2]
+    queue.note_sizes("", pl.DataFrame({"address": ["0xa", "0xb"], "sized_usd": [5e6, 0.0]}))
+    assert queue.candidates(0.0).expected_usd.tolist() == [5e6, 1.0, unknown]
+
+
+def test_the_command_sizes_a_list_and_names_what_is_missing(
+    run: Run, served: SandboxServer, tmp_path: Path
+) -> None:
+    listed = tmp_path / "accounts.txt"
+    listed.write_text("\n".join(served.market.addresses))
+    asked = ["index", "size", "--base-url", served.base_url, "--evm-requests-per-minute", "0"]
+    shown = json.loads(run(*asked, "--addresses", str(listed), "-o", "-", "--weight-per-minute", "0").stdout)
+    assert shown["holders"] == len(true_sizes(served))
+    assert shown["first_block"] == shown["last_block"]
+    assert "no account is known" in run(*asked, code=1).stderr
