@@ -45,6 +45,12 @@ def sandbox_serve(
     venues: Annotated[
         str, typer.Option(help="Centralised venues beside it: binance,bybit,okx or some of them.")
     ] = "binance",
+    population: Annotated[
+        str,
+        typer.Option(
+            help="Who trades: default, or what leverage goes by: absolute, of-maximum, of-volatility, mixed."
+        ),
+    ] = "default",
 ) -> None:
     """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
     from liqtruth.sandbox import truth
@@ -60,6 +66,7 @@ def sandbox_serve(
         days=days,
         live_hours=live_hours,
         venues=listed,
+        population=population,
     )
     if addresses is not None:
         addresses.write_text("\n".join(truth.addresses(market)) + "\n")
