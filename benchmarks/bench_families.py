@@ -217,6 +217,9 @@ def say(line: str) -> None:
 
 
 def tell(line: str) -> None:
+    """Progress, where someone looks at it."""
+    if not sys.stderr.isatty():
+        return
     sys.stderr.write(f"\r{line:<50}")
     sys.stderr.flush()
 

@@ -132,17 +132,17 @@ def _drawn(family: Family, stated: TraderType, part: float, rng: np.random.Gener
     found = {name: _between(rng, getattr(ranges, name)) for name in Ranges.__annotations__}
     leverage = LeverageMix(found.pop("median"), found.pop("sigma"))
     share = part * found.pop("share")
-    own = {
-        name: found.pop(name) for name in ("isolated_share", "entries_per_day", "hold_hours", "stop_share")
-    }
     return replace(
         stated,
         name=f"{family.anchor} {stated.name}",
         share=share,
         equity_min_usd=stated.equity_min_usd * _between(rng, RICHER),
         leverage=leverage,
+        isolated_share=found.pop("isolated_share"),
+        entries_per_day=found.pop("entries_per_day"),
+        hold_hours=found.pop("hold_hours"),
+        stop_share=found.pop("stop_share"),
         habits=Habits(anchor=family.anchor, tiered=family.tiered, **found),
-        **own,
     )
 
 
