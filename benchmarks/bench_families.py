@@ -3,7 +3,7 @@
 Per family and seed a market of five coins (highest leverage 10 to 40x, a day's volatility 2.6 to 5 %): 38 days of which
 the last 25 are looked at, one map per coin, day and side. Later days of known coins and coins left out are judged as
 `compare.validation` does it, choices included, on sides of the crowd's map with at least `--gate` effective positions.
-Everything here is synthetic. What is judged:
+`--accounts` and `--days` make it smaller. Everything here is synthetic. What is judged:
 
     W1              Wasserstein-1 within 25 %, percent of price, of both sides: mean over maps and seeds
     x floor         fitted over the noise floor, which a perfect model would not beat
@@ -40,7 +40,7 @@ from liqtruth.compare.validation.baselines import FITTED
 from liqtruth.compare.validation.findings import BOTH, MAIN_SCORE, SideFindings, split_findings
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, TIERS, UNIFORM
-from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import COORDINATES, TOWARDS, LeverageModel, leverage_model_named
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.sandbox.market.families import DEFAULT, POPULATIONS
 from liqtruth.sandbox.market.market import MarketSpec
@@ -71,19 +71,22 @@ class Row:
     split: str
     figures: dict[str, float]
     maps: int
+    effective: float
     coordinates: tuple[str, ...]
 
 
-def seen_kept(family: str, seed: int, folder: Path = FOLDER) -> list[Seen]:
+def seen_kept(
+    family: str, seed: int, folder: Path = FOLDER, accounts: int = ACCOUNTS, days: int = DAYS
+) -> list[Seen]:
     """The market of a family and seed, simulated or as the folder keeps it; `samples_of` makes pairs of it."""
-    path = folder / f"{family}_{seed}_{ACCOUNTS}_{DAYS}.seen"
+    path = folder / f"{family}_{seed}_{accounts}_{days}.seen"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         spec = MarketSpec(
             seed=seed,
-            accounts=ACCOUNTS,
+            accounts=accounts,
             cex_accounts=10,
-            days=DAYS,
+            days=days,
             coins=COINS,
             builder_dex=False,
             population=family,
@@ -113,7 +116,15 @@ def judged(family: str, seed: int, pairs: Sequence[Sample], prior: LeverageModel
         found = split_findings(trial, seed=seed, least_effective=gate).of(BOTH, "crowd")
         chosen = tuple(fit.fitted_.coordinate for fit in trial.fits)
         rows.append(
-            Row(family, seed, split.name, figures_of(found, shares), found.of(MAIN_SCORE).maps, chosen)
+            Row(
+                family,
+                seed,
+                split.name,
+                figures_of(found, shares),
+                found.of(MAIN_SCORE).maps,
+                found.effective,
+                chosen,
+            )
         )
     return rows
 
@@ -150,7 +161,8 @@ def shares_inside(pairs: Sequence[Sample], prior: LeverageModel) -> float:
 def say_row(row: Row) -> None:
     shown = ", ".join(f"{name} {as_figure(name, row.figures[name])}" for name in COLUMNS)
     chosen = ", ".join(f"{row.coordinates.count(name)} x {name}" for name in dict.fromkeys(row.coordinates))
-    say(f"{row.family} {row.seed}, {row.split}, {row.maps} maps: {shown}; chosen {chosen}")
+    enough = f"{row.maps} maps with enough, median of all {row.effective:.0f} effective positions"
+    say(f"{row.family} {row.seed}, {row.split}, {enough}: {shown}; chosen {chosen}")
 
 
 def say_table(rows: Sequence[Row]) -> None:
@@ -230,17 +242,19 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
     parser.add_argument("--families", nargs="*", default=list(JUDGED), choices=POPULATIONS)
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
+    parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument(
         "--gate", type=float, default=GATE, help="effective positions of a side of the crowd's map"
     )
     parser.add_argument("--keep", type=Path, default=FOLDER, help="folder that keeps the markets")
     parser.add_argument("--only-keep", action="store_true", help="simulate and keep, judge nothing")
     asked = parser.parse_args()
-    prior, rows = leverage_model_named(), []
+    prior, rows = leverage_model_named(TOWARDS), []
     for family in asked.families:
         for seed in asked.seeds:
             begun = time.monotonic()
-            seen = seen_kept(family, seed, asked.keep)
+            seen = seen_kept(family, seed, asked.keep, asked.accounts, asked.days)
             if not asked.only_keep:
                 with one_blas_thread():
                     found = judged(family, seed, samples_of(seen, prior), prior, asked.gate)
