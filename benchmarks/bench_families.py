@@ -8,8 +8,9 @@ the last 25 are looked at, one map per coin, day and side. Later days of known c
     W1              Wasserstein-1 within 25 %, percent of price, of both sides: mean over maps and seeds
     x floor         fitted over the noise floor, which a perfect model would not beat
     over tiers, over copy   part of their W1 that the fit takes away; the copied shape is `climatology`
-    80 % bounds     share of maps within them, mean of all distances
-    shares          of what stands by band of leverage, drawn intervals (95 %) that hold the measured share
+    80 % bounds     share of maps within them, mean of all distances; at the distances with the least and the most
+    shares          of what stands by band of leverage, drawn intervals (95 %) that hold the measured share; their
+                    width over what is drawn, median of bands. The fit has seen these maps
 
 Markets are kept in a folder (`--keep`), without any model's columns, so that a changed model is judged on the same ones
 in half a minute a family and seed.
@@ -57,7 +58,16 @@ SPLITS: Final = (LATER, NEW_COINS)
 MAPS: Final = (FITTED, TIERS, UNIFORM, CLIMATOLOGY)
 JUDGED_BANDS: Final = BANDS[1:-1]
 HIGHER_IS_WORSE: Final = (*MAPS, "floor", "x floor")
-COLUMNS: Final = (*HIGHER_IS_WORSE, "over tiers", "over copy", "80 % bounds", "shares")
+COLUMNS: Final = (
+    *HIGHER_IS_WORSE,
+    "over tiers",
+    "over copy",
+    "80 % bounds",
+    "least",
+    "most",
+    "shares",
+    "width",
+)
 COVERAGE: Final = 0.80
 FOLDER: Final = Path(tempfile.gettempdir()) / "liqtruth_families"
 
@@ -129,7 +139,7 @@ def judged(family: str, seed: int, pairs: Sequence[Sample], prior: LeverageModel
     return rows
 
 
-def figures_of(found: SideFindings, shares: float) -> dict[str, float]:
+def figures_of(found: SideFindings, shares: dict[str, float]) -> dict[str, float]:
     main = found.of(MAIN_SCORE)
     gains = {
         column: main.gain(rival) for column, rival in (("over tiers", TIERS), ("over copy", CLIMATOLOGY))
@@ -140,22 +150,29 @@ def figures_of(found: SideFindings, shares: float) -> dict[str, float]:
         "x floor": known(main.over_floor),
         **{column: np.nan if gain is None else gain.gain for column, gain in gains.items()},
         "80 % bounds": np.nan if found.bounds is None else found.bounds.overall,
-        "shares": shares,
+        "least": np.nan if found.bounds is None else min(found.bounds.inside),
+        "most": np.nan if found.bounds is None else max(found.bounds.inside),
+        **shares,
     }
 
 
-def shares_inside(pairs: Sequence[Sample], prior: LeverageModel) -> float:
-    """Of the leverage bands of both sides from 3x to 40x, the part whose measured share lies in its drawn interval."""
+def shares_inside(pairs: Sequence[Sample], prior: LeverageModel) -> dict[str, float]:
+    """Of the leverage bands of both sides from 3x to 40x, the part whose measured share lies in its drawn interval, and
+    the interval's width over what is drawn."""
     pooled = PooledFit(prior, COORDINATES).fit(pairs)
-    held = [
-        bool(band.inside)
+    bands = [
+        band
         for side in SIDES
         for band in implied_leverage(
             pairs, pooled.fitted_, side, prior, spread_of(pooled.fitted_.of(side), coins_of(pairs), seed=0)
         )
         if band.band in JUDGED_BANDS
     ]
-    return float(np.mean(held))
+    widths = [(known(band.high) - known(band.low)) / band.drawn for band in bands if band.drawn > 0]
+    return {
+        "shares": float(np.mean([bool(band.inside) for band in bands])),
+        "width": float(np.median(widths)),
+    }
 
 
 def say_row(row: Row) -> None:
@@ -205,9 +222,7 @@ def worst(column: str, means: dict[str, dict[str, float]]) -> str | None:
 
 
 def as_figure(column: str, value: float) -> str:
-    return (
-        f"{value:.0%}" if column in ("over tiers", "over copy", "80 % bounds", "shares") else f"{value:.2f}"
-    )
+    return f"{value:.2f}" if column in HIGHER_IS_WORSE else f"{value:.0%}"
 
 
 def bold(text: str, marked: bool) -> str:
