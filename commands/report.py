@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.options import At, Coins, Days, MapFiles, Picture, opened_store
+from liqtruth.commands.options import At, Coins, Days, MapFiles, Picture, Range, opened_store
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import refusing, split_names
 
@@ -74,6 +74,7 @@ def report(
     ] = None,
     days: Days = "30d",
     at: At = None,
+    within_pct: Range = "25",
 ) -> None:
     """Compare what is stored of each coin, and keep a page, a JSON and a CSV of it beside earlier ones.
 
@@ -96,6 +97,7 @@ def report(
         picture=picture.given(given.maps or ()),
         models=tuple(dict.fromkeys(model or ())),
         at=at,
+        within_pct=float(within_pct),
     )
     with opened_store() as store:
         run = write_reports(store, plan, folder, keep=keep, on_made=tell_made)

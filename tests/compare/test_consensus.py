@@ -103,4 +103,5 @@ def test_a_comparison_carries_them_and_states_what_is_empty_once() -> None:
     console.print(clusters_table(found.clusters, truth.label, 2))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert all(len(line) <= 80 for line in lines)
-    assert "1 of 2 (1.0)" in "\n".join(lines)
+    # A zone two percent wide falls on a given place of the 25 that are compared in about a tenth of draws.
+    assert "1 of 2 (1.1)" in "\n".join(lines)

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import liqtruth.cli  # noqa: F401 - adds the old spelling
-from liqtruth.commands.calibrate import calibrate_app
+from liqtruth.commands.old_spellings import calibrate_app
 from liqtruth.commands.options import GLOBALS
 from liqtruth.compare.observed.coverage import joined, known_coverage
 from liqtruth.compare.observed.realised import load_liquidations
@@ -297,7 +297,7 @@ class TestCommand:
         assert "within 10 %" in expected.stdout
         listed = CliRunner().invoke(calibrate_app, ["list", "--json", "-"], catch_exceptions=False)
         kept = {one["name"]: one["record"] for one in json.loads(listed.stdout)}
-        assert kept == {"prior": None, "calibrated": None, "calibrated-bybit": "transfer"}
+        assert kept == {"prior": None, "population": None, "calibrated": None, "calibrated-bybit": "transfer"}
 
     def test_a_model_changed_since_has_no_record(self, data_dir: Path) -> None:
         CliRunner().invoke(calibrate_app, ["transfer", VENUE, COIN], catch_exceptions=False)

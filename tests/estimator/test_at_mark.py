@@ -101,7 +101,7 @@ def test_the_map_accounts_for_all_open_interest_and_what_follows_is_never_swept(
 def test_it_is_of_no_age_and_a_part_by_age_says_what_it_leaves_out(bars: Bars) -> None:
     made = fitted(bars, mixed())
     whole, fresh = made.heatmap(), made.heatmap(age=["<4h", "4-24h", "1-7d", ">7d"])
-    following = whole.filter(age=AT_THE_MARK)
+    following = whole.part({"age_band": [AT_THE_MARK]})
     assert fresh.total_usd.long + following.total_usd.long == pytest.approx(whole.total_usd.long)
     assert [bool(of_codes(one.assumptions, ("ageless",))) for one in (fresh, whole)] == [True, False]
     assert made.heatmap(age=["<400d"]).total_usd.long == pytest.approx(fresh.total_usd.long)

@@ -241,7 +241,12 @@ def bases_in(place: Path) -> dict[str, Path]:
     shutil.copytree(filled, old)
     (old / "lake" / "id").unlink()
     connection = sqlite3.connect(old / "liqtruth.db")
-    connection.executescript("DROP TABLE lakeid; UPDATE alembic_version SET version_num = '0003';")
+    connection.executescript(
+        "DROP TABLE lakeid; UPDATE alembic_version SET version_num = '0003';"
+        "DROP INDEX ix_market_last; DROP INDEX ix_partition_series; DROP INDEX ix_reading_scope;"
+        "CREATE INDEX ix_partition_dataset ON partition (dataset);"
+        "CREATE INDEX ix_partition_coin ON partition (coin);"
+    )
     connection.close()
     return {"none": place / "none", "filled": filled, "old": old}
 
