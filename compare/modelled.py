@@ -71,7 +71,8 @@ def modelled_map(
     if model in ALONE:
         drawn = model_map(store, coin, venue, model, window, **options)
     elif model not in EXACT_BASED:
-        raise UnknownChoice("model", model, (*ALONE, *EXACT_BASED))
+        known = (*ALONE, *EXACT_BASED, *known_models(store.settings.data_dir))
+        raise UnknownChoice("model", model, known)
     elif weights or options.get("leverage") or options.get("age") or options.get("since"):
         raise BadInput(
             f"model {model} has neither weights nor ages: leave out --weights, --leverage, --age and --since"

@@ -190,7 +190,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "w1_long": Figure("% of price", "the same, of longs", _w1("long")),
     "w1_short": Figure("% of price", "the same, of shorts", _w1("short")),
     "skill": Figure("%", "100 is perfect, 0 no better than knowing only the mark", _skill),
-    "within_5": Figure("%", "of the map's liquidations lie within 5 % of its mark, mean of sides", _within(5.0)),
+    "within_5": Figure("%", "of what a map has in the range compared lies within 5 %, mean of sides", _within(5.0)),
     "within_10": Figure("%", "within 10 %", _within(10.0)),
     "within_5_off": Figure("points", "that share less the truth's: above 0 the map is too near", _within_off(5.0)),
     "within_10_off": Figure("points", "the same within 10 %", _within_off(10.0)),
