@@ -110,19 +110,9 @@ class EvmClient:
 
     async def _ask(self, method: str, params: list[Any], decode: Callable[[str], T]) -> T:
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        attempts = 0
-        started_s = asyncio.get_running_loop().time()
-        try:
-            async for attempt in self.patience.attempts_made():
-                with attempt:
-                    attempts = attempt.num
-                    return await self._send(method, body, decode)
-        except TransientError as error:
-            waited_s = asyncio.get_running_loop().time() - started_s
-            raise SourceUnreachable(
-                f"{self.shown_url}: no answer to {method}: {error} ({attempts} attempts in {waited_s:.0f} s)"
-            ) from error.__cause__
-        raise AssertionError("stamina ends by returning or raising")
+        return await self.patience.until_answered(
+            lambda _: self._send(method, body, decode), method, self.shown_url
+        )
 
     async def _send(self, method: str, body: bytes, decode: Callable[[str], T]) -> T:
         async with self.budget.spend(1):

@@ -9,12 +9,12 @@ while, not only the one that got it, and is a bug of ours. Source: Hyperliquid d
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import httpx
 import msgspec
@@ -26,6 +26,7 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.pace import LATE_SHARE, Pace
 
+T = TypeVar("T")
 USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0
 FOLDER: Final = "pace"
@@ -185,7 +186,26 @@ class Patience:
     first_wait_s: float = 0.5
     pause_s: float = 4.0
 
-    def attempts_made(self) -> AsyncIterator[stamina.Attempt]:
+    async def until_answered(self, send: Callable[[int], Awaitable[T]], asked: str, place: str) -> T:
+        """What `send` gives, called with the number of each attempt after its wait.
+
+        Raises `SourceUnreachable` naming `place` and what was `asked` where all attempts were in vain.
+        """
+        attempts = 0
+        started_s = asyncio.get_running_loop().time()
+        try:
+            async for attempt in self._attempts_made():
+                with attempt:
+                    attempts = attempt.num
+                    return await send(attempts)
+        except TransientError as error:
+            waited_s = asyncio.get_running_loop().time() - started_s
+            raise SourceUnreachable(
+                f"{place}: no answer to {asked}: {error} ({attempts} attempts in {waited_s:.0f} s)"
+            ) from error.__cause__
+        raise AssertionError("stamina ends by returning or raising")
+
+    def _attempts_made(self) -> AsyncIterator[stamina.Attempt]:
         """Each attempt, after its wait."""
         return stamina.retry_context(
             on=_wait_before_next,

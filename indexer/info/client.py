@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
 import httpx
 import msgspec
 
-from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError
 from liqtruth.heatmap.notes import source_of
 from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST, expected_time, is_timely_ms
 from liqtruth.indexer.errors import AnswerMalformed, WireError
@@ -117,19 +117,9 @@ class InfoClient:
         """The answer to an info request, known to be whole JSON; `items` is how many are expected, as weight counts."""
         weight = weight_of(request_type, items)
         body = msgspec.json.encode({"type": request_type, **fields})
-        attempts = 0
-        started_s = asyncio.get_running_loop().time()
-        try:
-            async for attempt in (patience or self.patience).attempts_made():
-                with attempt:
-                    attempts = attempt.num
-                    return await self._send(request_type, weight, body, attempts)
-        except TransientError as error:
-            waited_s = asyncio.get_running_loop().time() - started_s
-            raise SourceUnreachable(
-                f"{self.shown_url}: no answer to {request_type}: {error} ({attempts} attempts in {waited_s:.0f} s)"
-            ) from error.__cause__
-        raise AssertionError("stamina ends by returning or raising")
+        return await (patience or self.patience).until_answered(
+            lambda attempt: self._send(request_type, weight, body, attempt), request_type, self.shown_url
+        )
 
     async def _send(self, request_type: str, weight: int, body: bytes, attempt: int) -> bytes:
         async with self._connection() as line, self.budget.spend(weight):
