@@ -46,6 +46,10 @@ COMMANDS: Final = {
         "Calibrate a fitted leverage model to another venue by its liquidations.",
     ),
     "score": ("score.score_app", "Score maps on what came after them, and keep a ledger."),
+    "doctor": (
+        "doctor.doctor",
+        "Look at what the program assumes about the exchange: what holds on it, and what differs.",
+    ),
     "sandbox": ("sandbox.sandbox_app", "Serve a synthetic exchange whose truth is known."),
     "demo": ("demo.demo", "Run the whole job on a synthetic exchange."),
 }

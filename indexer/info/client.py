@@ -217,6 +217,16 @@ class InfoClient:
         return await self.ask(decode_perp_dexs, "perpDexs")
 
     @property
+    def socket_url(self) -> str:
+        """Where the exchange's websocket is."""
+        return "ws" + str(self._url).removeprefix("http").removesuffix("/info") + "/ws"
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much the exchange's clock was ahead of ours when it was last reported."""
+        return self._ahead_s
+
+    @property
     def now_s(self) -> float:
         """The exchange's clock as it was last reported; ours where it was not."""
         return time.time() + self._ahead_s

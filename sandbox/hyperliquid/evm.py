@@ -104,6 +104,7 @@ class EvmEndpoint:
             0x800: (2, self._position),
             0x813: (2, self._position),
             0x809: (0, lambda: [self.block]),
+            0x806: (1, self._mark),
             0x80F: (2, self._margin_summary),
         }
         count, read = known.get(target, (-1, lambda: []))
@@ -119,6 +120,13 @@ class EvmEndpoint:
         shown = self.book.clearinghouse(f"0x{user:040x}", dexes[dex])["marginSummary"]
         names = ("accountValue", "totalMarginUsed", "totalNtlPos", "totalRawUsd")
         return [self.node.usd_scale * micro(shown[name]) for name in names]
+
+    def _mark(self, perp: int) -> Result:
+        """In 10^(szDecimals - 6)."""
+        columns = {self.book._asset_number(column): column for column in range(len(self.book._assets))}
+        if perp not in columns:
+            return []
+        return [int(self.book.market.path.mark_units[-1, columns[perp]])]
 
     def _position(self, user: int, perp: int) -> Result:
         """szi, entryNtl, isolatedRawUsd, leverage, isIsolated."""

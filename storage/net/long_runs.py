@@ -93,7 +93,7 @@ class Waits:
     longest_s: float = 30.0
 
 
-class _Straight(connect):
+class Straight(connect):
     """A connection to the host that was asked for and no other."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -115,7 +115,7 @@ async def stay_connected(
     while True:
         began_s = time.monotonic()
         try:
-            async with _Straight(url, close_timeout=1, **options) as connection:
+            async with Straight(url, close_timeout=1, **options) as connection:
                 await talk(connection)
         except Exception as error:
             on_fault(error)

@@ -1,0 +1,81 @@
+"""A claim about the exchange that the program builds on and nobody has verified, and what one look at it showed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from liqtruth.indexer.doctor.evidence import Evidence
+
+Verdict = Literal["holds", "differs", "not_seen"]
+Door = Literal["info", "accounts", "HyperEVM", "websocket", "elsewhere"]
+VERDICTS: Final[dict[Verdict, str]] = {"holds": "holds", "differs": "DIFFERS", "not_seen": "not seen"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a check saw, in words; `not_seen` is no failure: the exchange showed nothing that decides it."""
+
+    verdict: Verdict
+    words: str
+
+    @classmethod
+    def all_of(cls, right: int, of: int, words: str, wrong: str = "") -> "Seen":
+        """Holds where all cases do; differs naming a case; not seen where there was none."""
+        if not of:
+            return cls("not_seen", f"nothing to check among {words}")
+        if right == of:
+            return cls("holds", f"{of} of {of} {words}")
+        return cls("differs", f"{of - right} of {of} {words} differ: {wrong}")
+
+
+@dataclass(frozen=True)
+class Check:
+    """`claim` is what we build on, `run` looks whether it is so."""
+
+    name: str
+    door: Door
+    claim: str
+    run: Callable[[Evidence], Awaitable[Seen]]
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A claim that no single look decides, and what would."""
+
+    name: str
+    claim: str
+    remedy: str
+
+
+UNCHECKED: Final = (
+    Unchecked(
+        "open-interest-side",
+        "`openInterest` counts one side, in coins",
+        "`liqtruth index status` after a watch: more than 52 % of a side seen proves it, more than 100 % disproves it",
+    ),
+    Unchecked(
+        "funding-sign",
+        "`cumFunding` is positive where the account paid",
+        "no formula of ours uses it; two readings of one account an hour apart decide it",
+    ),
+    Unchecked(
+        "retry-after",
+        "an answer of 429 may carry `Retry-After`",
+        "it would have to be provoked; the header is obeyed where it comes",
+    ),
+    Unchecked(
+        "node-state-cash",
+        "`u` of a node's state is the cross account's cash where isolated positions exist",
+        "`liqtruth index node STATE`: its report says how many prices follow from it",
+    ),
+    Unchecked(
+        "node-state-mark",
+        "a node's state holds no mark price",
+        "`liqtruth index node STATE --marks TABLE` takes marks of that moment; oracle prices stand in without",
+    ),
+    Unchecked(
+        "portfolio-same-asset",
+        "spot collateral of a perp's own asset is held fixed in its liquidation price",
+        "`liqtruth index verify ADDRESS` on such an account at two marks",
+    ),
+)

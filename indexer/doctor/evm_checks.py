@@ -1,0 +1,148 @@
+"""Claims about HyperEVM: units, blocks, and how much one request may read."""
+
+import asyncio
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.grid import IntArray
+from liqtruth.indexer.doctor.claims import Check, Seen
+from liqtruth.indexer.doctor.evidence import Evidence, apart
+from liqtruth.indexer.evm.abi import (
+    ACCOUNT_MARGIN_SUMMARY,
+    POSITION_2,
+    Precompile,
+    address_words,
+    number_words,
+)
+from liqtruth.indexer.evm.batches import FIRST, BatchReader
+
+MARK_PX: Final = Precompile(0x806, (False,))
+MICRO: Final = 1e6
+MARK_DIGITS: Final = 6
+SAME: Final = 0.02
+"""Both doors are asked seconds apart, in which accounts trade; another unit is off by ten at least."""
+MOST_APART: Final = 0.25
+"""Share of accounts that may have traded in between."""
+MARKS: Final = 20
+PAUSE_S: Final = 2.0
+"""Between two looks at the block."""
+
+
+async def sizes(evidence: Evidence) -> Seen:
+    """`accountMarginSummary` against `marginSummary`, in the main dex."""
+    reader = _reader(evidence)
+    accounts = [one for one in evidence.accounts if one.states[""].asset_positions]
+    who = address_words([one.address for one in accounts])
+    answers = await reader.read(
+        ACCOUNT_MARGIN_SUMMARY, np.concatenate([number_words(np.zeros(len(who), np.int64)), who], axis=1)
+    )
+    pairs = []
+    for one, (value, _, notional, raw) in zip(accounts, answers.values / MICRO, strict=True):
+        summary = one.states[""].margin_summary
+        pairs += [
+            (f"{one.address} {name}", ours, theirs)
+            for name, ours, theirs in (
+                ("accountValue", value, summary.account_value),
+                ("ntlPos", notional, summary.total_ntl_pos),
+                ("rawUsd", raw, summary.total_raw_usd),
+            )
+        ]
+    return _same(pairs, "amounts of accounts in 1e-6 USD")
+
+
+async def positions(evidence: Evidence) -> Seen:
+    """`position2` against positions of the main dex: size, entry notional, cash leg."""
+    reader, pairs = _reader(evidence), []
+    held = evidence.positions.filter(pl.col("dex") == "")
+    listed = evidence.markets[""].meta.universe
+    place = {asset.name: (number, asset.sz_decimals) for number, asset in enumerate(listed)}
+    rows = [row for row in held.iter_rows(named=True) if row["coin"] in place]
+    perps = np.array([place[row["coin"]][0] for row in rows], np.int64)
+    who = address_words([row["address"] for row in rows])
+    read = await reader.read(POSITION_2, np.concatenate([who, number_words(perps)], axis=1))
+    for row, (szi, entry, raw, _, isolated) in zip(rows, read.values, strict=True):
+        size = szi / 10 ** place[row["coin"]][1]
+        pairs.append((f"{row['address']} {row['coin']} szi", size, row["szi"]))
+        pairs.append(
+            (f"{row['address']} {row['coin']} entryNtl", entry / MICRO, abs(row["szi"]) * row["entry_px"])
+        )
+        if isolated:
+            pairs.append(
+                (f"{row['address']} {row['coin']} isolatedRawUsd", raw / MICRO, row["isolated_raw_usd"])
+            )
+    return _same(pairs, "amounts of positions in 1e-6 USD and 10^-szDecimals")
+
+
+async def marks(evidence: Evidence) -> Seen:
+    reader = _reader(evidence)
+    listed = [
+        (n, asset)
+        for n, asset in enumerate(evidence.markets[""].meta.universe)
+        if asset.name in evidence.marks
+    ]
+    numbers = np.array([number for number, _ in listed[:MARKS]], np.int64)
+    answers = await reader.read(MARK_PX, number_words(numbers))
+    pairs = [
+        (asset.name, float(value) / 10 ** (MARK_DIGITS - asset.sz_decimals), evidence.marks[asset.name])
+        for (_, asset), value, read in zip(listed, answers.values[:, 0], answers.is_read, strict=False)
+        if read
+    ]
+    return _same(pairs, "marks in 10^(szDecimals - 6)")
+
+
+async def blocks(evidence: Evidence) -> Seen:
+    """`l1BlockNumber` of two requests a moment apart."""
+    reader = _reader(evidence)
+    first = await _block(reader)
+    await asyncio.sleep(PAUSE_S)
+    second = await _block(reader)
+    words = f"block {first}, {PAUSE_S:g} s later {second}"
+    return Seen("holds" if second > first else "differs", words)
+
+
+async def batch(evidence: Evidence) -> Seen:
+    """A request of as many reads as sizing begins with."""
+    reader = BatchReader(_reader(evidence).client, size=FIRST)
+    who = address_words([f"0x{number:040x}" for number in range(1, FIRST + 1)])
+    await reader.read(ACCOUNT_MARGIN_SUMMARY, np.concatenate([number_words(_zeros(FIRST)), who], axis=1))
+    if reader.refused:
+        return Seen("differs", f"{FIRST} reads were refused; {reader.size} go through")
+    return Seen("holds", f"{FIRST} reads in one request")
+
+
+async def _block(reader: BatchReader) -> int:
+    who = address_words([f"0x{1:040x}"])
+    answers = await reader.read(
+        ACCOUNT_MARGIN_SUMMARY, np.concatenate([number_words(_zeros(1)), who], axis=1)
+    )
+    return int(answers.block[0])
+
+
+def _zeros(count: int) -> IntArray:
+    return np.zeros(count, np.int64)
+
+
+def _reader(evidence: Evidence) -> BatchReader:
+    if evidence.evm is None:
+        raise SourceUnreachable(f"HyperEVM was not asked: {evidence.evm_lost}")
+    return evidence.evm
+
+
+def _same(pairs: list[tuple[str, float, float]], words: str) -> Seen:
+    wrong = [(name, ours, theirs) for name, ours, theirs in pairs if apart(ours, theirs, 1.0) > SAME]
+    if pairs and len(wrong) <= MOST_APART * len(pairs):
+        return Seen("holds", f"{len(pairs) - len(wrong)} of {len(pairs)} {words}")
+    shown = "; ".join(f"{name}: {ours:,.6g} against {theirs:,.6g}" for name, ours, theirs in wrong[:1])
+    return Seen.all_of(len(pairs) - len(wrong), len(pairs), words, shown)
+
+
+CHECKS: Final = (
+    Check("evm-sizes", "HyperEVM", "`accountMarginSummary` is in 1e-6 USD", sizes),
+    Check("evm-positions", "HyperEVM", "`position2` is in 1e-6 USD and 10^-szDecimals", positions),
+    Check("evm-marks", "HyperEVM", "`markPx` is in 10^(szDecimals - 6)", marks),
+    Check("evm-blocks", "HyperEVM", "`l1BlockNumber` is HyperCore's and goes on", blocks),
+    Check("evm-batch", "HyperEVM", f"one request may read {FIRST} accounts", batch),
+)
