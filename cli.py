@@ -48,7 +48,7 @@ COMMANDS: Final = {
     "score": ("score.score_app", "Score maps on what came after them, and keep a ledger."),
     "doctor": (
         "doctor.doctor",
-        "Look at what the program assumes about the exchange: what holds on it, and what differs.",
+        "Look at every claim about the exchange that the program builds on and nobody has verified.",
     ),
     "sandbox": ("sandbox.sandbox_app", "Serve a synthetic exchange whose truth is known."),
     "demo": ("demo.demo", "Run the whole job on a synthetic exchange."),
