@@ -4,21 +4,38 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import BaseUrl, Coin, Columns, Days, Log, length_option, opened_store
-from liqtruth.commands.output import say_lines, show, show_summaries, tell, tell_rows
+from liqtruth.commands.output import deliver, json_of, say_lines, show, show_summaries, tell, tell_rows
 from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
-from liqtruth.commands.values import parse_coin, parse_coins
+from liqtruth.commands.values import parse_coin, parse_coins, split_names
 
 TABLE_WIDTH = 120
 """Columns that the tables need; into a pipe they are as wide, so that nothing is cut."""
 
+FOLLOW_S = 2.0
+
 feed_app = App("Collect the public aggregates of a venue.")
+
+
+def _follow(view: Callable[[], Any]) -> None:
+    """Draw the view again and again, until Ctrl-C."""
+    import time
+
+    from rich.live import Live
+
+    with Live(view(), console=text_console(), refresh_per_second=1) as live:
+        try:
+            while True:
+                time.sleep(FOLLOW_S)
+                live.update(view())
+        except KeyboardInterrupt:
+            return
 
 
 @contextmanager
@@ -166,6 +183,62 @@ def feed_watch(
         report = watch_feeds(store, plan)
     show(report, out)
     raise typer.Exit(report.exit_code)
+
+
+@feed_app.command("events")
+def feed_events(
+    out: TableOut,
+    coins: Annotated[
+        str | None, typer.Argument(help="Coins, e.g. BTC or BTC,ETH; default: all stored.")
+    ] = None,
+    venue: Annotated[
+        str | None, typer.Option(help="Exchanges, e.g. binance,hyperliquid; default: all stored.")
+    ] = None,
+    since: Annotated[timedelta, length_option("--since", help="How far back, e.g. 1h.")] = "1h",  # type: ignore[assignment]
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many liquidations are shown.")] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Look again every two seconds, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show the newest realised liquidations that are stored, with sums by minute and side.
+
+    `feed watch` records those of venues, `index liquidations` and `index fills` Hyperliquid's.
+    """
+    from rich.console import Group
+
+    from liqtruth.compare.observed.recent import Recent, recent, recent_view
+
+    wanted = parse_coins(coins) if coins else []
+    venues = split_names(venue or "")
+    with opened_store() as store:
+
+        def look() -> Recent:
+            return recent(store, wanted, venues, since)
+
+        def _view(seen: Recent) -> Any:
+            return Group(recent_view(seen, most), "", *seen.describe())
+
+        if follow:
+            _follow(lambda: _view(look()))
+            return
+        found = look()
+
+    def shown() -> None:
+        if found.events.is_empty():
+            say(
+                "no liquidation is stored of that time: `liqtruth feed watch`, `index liquidations` bring them"
+            )
+        else:
+            print_view(recent_view(found, most), TABLE_WIDTH)
+        say_lines(found.describe())
+
+    deliver(
+        out,
+        {"json": lambda: json_of(found), "csv": lambda: found.events.write_csv()},
+        {"parquet": lambda path: found.events.write_parquet(path)},
+    )
+    if not out.to_stdout:
+        shown()
 
 
 @feed_app.command("status")

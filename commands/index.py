@@ -296,6 +296,39 @@ def index_fills(
     report.left_out.raise_any("the rest is stored")
 
 
+@index_app.command("liquidations")
+def index_liquidations(
+    exchange: Exchange,
+    out: JsonOut,
+    accounts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESSES",
+            help="Comma separated; default: the exchange's liquidator and what `index find` knows of its vault.",
+        ),
+    ] = None,
+    since: Annotated[
+        timedelta, length_option("--since", help="How far back, e.g. 24h; the exchange keeps 10,000 fills.")
+    ] = "24h",  # type: ignore[assignment]
+) -> None:
+    """Read realised liquidations that the exchange shows to anyone: the fills of who takes positions over.
+
+    What share of all liquidations that is nobody knows: scores by them need --coverage or rank maps only.
+    """
+    import asyncio
+
+    from liqtruth.indexer.discovery.address_book import check_address
+    from liqtruth.indexer.node.public_fills import read_public, takers
+
+    with opened_store() as store, progress("reading fills", 1.0) as advance:
+        asked = [check_address(one) for one in split_names(accounts or "")] or takers(store)
+        report = asyncio.run(
+            read_public(store, exchange.url, asked, since, exchange.budget, on_progress=advance)
+        )
+    show(report, out)
+    report.raise_if_partly()
+
+
 @index_app.command("candles")
 def index_candles(
     exchange: Exchange,

@@ -6,6 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from liqtruth.storage.lake.listening import LISTENING, SPAN_KEY, SPANS
+
 UTC_MS: Final = pl.Datetime("ms", "UTC")
 Schema = Mapping[str, pl.DataType]
 
@@ -56,10 +58,6 @@ LIQUIDATIONS: Final[Schema] = {
 """Realised liquidations as the venue reports them. `side` is that of the position which was closed: `long` or `short`.
 `id` distinguishes what happened in one millisecond: the venue's own, else made of the values."""
 
-LISTENING: Final[Schema] = {"ts": UTC_MS, "until": UTC_MS, "coverage": pl.String()}
-"""A span in which a venue's liquidation stream was recorded, and how much of the liquidations it pushes by the venue's
-own statement. Outside such spans no liquidation is known; inside them silence means that the stream reported none."""
-
 TIERS: Final[Schema] = {
     "ts": UTC_MS,
     "min_notional_usd": pl.Float64(),
@@ -88,7 +86,7 @@ DATASETS: Final[Mapping[str, Dataset]] = {
         Dataset("funding", FUNDING, ("ts",)),
         Dataset("ratios", RATIOS, ("ts", "kind")),
         Dataset("liquidations", LIQUIDATIONS, ("ts", "id")),
-        Dataset("listening", LISTENING, ("ts",)),
+        Dataset(LISTENING, SPANS, SPAN_KEY),
         Dataset("tiers", TIERS, ("ts", "min_notional_usd")),
     )
 }

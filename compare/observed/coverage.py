@@ -1,7 +1,8 @@
 """When a venue's liquidations were observed, and what share of all of them it reports.
 
-A venue's pushed liquidations are known in its spans of `listening`. A node's fills on Hyperliquid have none: there the
-exchange is taken as observed from one liquidation of any coin to the next, if that is soon enough. Imported files of
+A venue's pushed liquidations are known in its spans of `listening`, and so are those that public fills on Hyperliquid
+show. A node's fills there have none: the exchange is taken as observed from one liquidation of any coin to the next, if
+that is soon enough. Imported files of
 other venues do not state it: a day (UTC) counts as known from its first to its last liquidation, and a day without any
 is not known.
 """
@@ -42,6 +43,11 @@ def spans_observed(store: Store, venue: str, coin: str) -> IntArray:
     times = store.once(_any_liquidation)
     soon = np.diff(times) <= LONGEST_QUIET_MS
     return joined(times[:-1][soon], times[1:][soon])
+
+
+def partly_seen(store: Store, coin: str) -> bool:
+    """Whether Hyperliquid's liquidations are stored as public fills show them, of which nobody knows the share."""
+    return bool(store.lake.series_files("listening", HYPERLIQUID, coin))
 
 
 def _any_liquidation(store: Store) -> IntArray:
@@ -107,7 +113,7 @@ def reported_share(venue: Venue, listening: pl.DataFrame, given: float | None) -
     """The share of all liquidations that is reported, and how that is known."""
     if given is not None:
         return given, note("coverage_given", share=given)
-    if venue.name == HYPERLIQUID:
+    if venue.name == HYPERLIQUID and listening.is_empty():
         return 1.0, note("coverage_of_node")
     words = listening["coverage"].unique().sort().to_list() or [venue.liquidation_stream or "unknown"]
     if EVERY.issuperset(words):

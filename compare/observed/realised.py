@@ -171,7 +171,7 @@ def _is_synthetic(store: Store, venue: Venue, coin: str) -> bool:
 
 def _remedy(venue: Venue, coin: str) -> str:
     if venue.name == VENUE:
-        return "`liqtruth index fills PATH` reads a node's"
+        return "`liqtruth index fills PATH` reads a node's, `liqtruth index liquidations` what anyone may see"
     if venue.liquidation_stream is None and "liquidations" not in venue.feeds:
         imported = f"`liqtruth feed import PATH --venue {venue.name} --coin {coin}`"
         return f"{venue.name} publishes none; {imported} reads files of them"

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.compare.observed.coverage import partly_seen
 from liqtruth.compare.observed.realised import Liquidations, Side, load_liquidations
 from liqtruth.compare.transfer.flow import Flow, MassByLeverage, mass_by_leverage, predicted_flow
 from liqtruth.compare.transfer.tilt_fit import SideSteps
@@ -66,6 +67,12 @@ class Sample(TwoSided[SideSteps]):
         return of_ms(int(self.start_ms.min())), of_ms(int(self.start_ms.max()) + self.step_ms)
 
 
+PARTLY_SEEN: Final = (
+    "liquidations of {coin} on Hyperliquid are those that public fills showed, and nobody knows what share that is: "
+    "`liqtruth index fills PATH` in a data directory of its own reads a node's; --without-hyperliquid goes without"
+)
+
+
 def sample_of(
     store: Store,
     venue: Venue,
@@ -79,6 +86,8 @@ def sample_of(
     """All coins together. Raises `MissingData` with the figures where too little was recorded, and as reading does."""
     parts = []
     for coin in coins:
+        if venue.name == HYPERLIQUID and partly_seen(store, coin):
+            raise MissingData(PARTLY_SEEN.format(coin=coin))
         observed = load_liquidations(store, venue, coin, start, end)
         if not observed.spans_ms.size:
             raise MissingData(_nothing_observed(venue, coin, start, end))

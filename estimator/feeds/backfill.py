@@ -22,6 +22,7 @@ from liqtruth.heatmap.errors import ROWS, LeftOut
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.text import hours, of_ms, utc_text
 from liqtruth.storage.errors import FileDamaged
+from liqtruth.storage.lake.listening import LISTENING
 from liqtruth.storage.store import Store
 
 FUNDING_STEP_S: Final = 3600
@@ -32,7 +33,6 @@ RESERVE_S: Final = 60
 """Kept from the venue's own limit of how far back it answers: its clock goes on while we ask."""
 SETTLED_WITHIN_MS: Final = 60_000
 """Venues stamp a funding settlement some milliseconds late."""
-LISTENING: Final = "listening"
 LONGEST_SPAN_MS: Final = 86_400_000
 """A span of listening that began earlier is not looked for."""
 GAPS_LISTED: Final = 3

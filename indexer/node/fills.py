@@ -53,7 +53,7 @@ COLUMNS: Schema = {
 
 
 @dataclass
-class _Found:
+class Found:
     """Fills that carry a liquidation, one column per name; `liquidated` null where no account is named."""
 
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
@@ -112,7 +112,7 @@ def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
     once = rows.once()
     own = once.filter("own")
     return NodeLiquidations(
-        liquidations=_grouped(own),
+        liquidations=grouped(own),
         files=len(files),
         lines=tally.lines,
         repeated_fills=rows.read - once.height,
@@ -146,7 +146,7 @@ class _Rows:
 
 def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
     """Fills with a liquidation, in parts; raises `WireError` where no line of the file is one of fills."""
-    found, readable = _Found(), 0
+    found, readable = Found(), 0
     refused: WireError | None = None
     for at, line in lines_of(file, tally):
         if readable and b'"liquidation"' not in line:
@@ -163,7 +163,7 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
                 found.add(address, fill, fill.liquidation)
         if len(found.columns["tid"]) >= PART_ROWS:
             yield found.frame()
-            found = _Found()
+            found = Found()
     if not readable:
         text = tally.left_out.first.get("lines", "no line of fills in it")
         raise refused or WireError("node fills", str(file), text)
@@ -173,7 +173,7 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
 # ------------------------------------------------------------------------------------------ liquidations
 
 
-def _grouped(own: pl.DataFrame) -> pl.DataFrame:
+def grouped(own: pl.DataFrame) -> pl.DataFrame:
     """One row per liquidation of the liquidated accounts' own fills; a sale closes a long."""
     act = pl.when(pl.col("hash") == NO_HASH).then(pl.col("ts").cast(pl.String)).otherwise("hash")
     value = (pl.col("px") * pl.col("sz")).sum()
