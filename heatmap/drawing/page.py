@@ -11,11 +11,13 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.heatmap.drawing import theme
 from liqtruth.heatmap.drawing.mirror import Mirror
+from liqtruth.heatmap.drawing.plotly_js import drawing_script
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import ago, grade, stamp
@@ -113,11 +115,10 @@ def render(
     return filled
 
 
+@cache
 def _packed_plotly() -> str:
-    """plotly.js as a page carries it: in a third of its size, and unpacked by the browser."""
-    from plotly.offline import get_plotlyjs
-
-    return b64encode(gzip.compress(get_plotlyjs().encode(), PACKED, mtime=0)).decode()
+    """The part of plotly.js that we draw with, as a page has it: unpacked by the browser."""
+    return b64encode(gzip.compress(drawing_script().encode(), PACKED, mtime=0)).decode()
 
 
 def write_page(path: Path, title: str, **parts: Any) -> None:

@@ -40,6 +40,7 @@ from tests.heatmap.test_bounds import MAP
 from tests.heatmap.test_series import series_of
 
 PHONE_PX = 390
+LARGEST_BYTES = 1_000_000
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
 MEASURE = """<!doctype html><body>{frames}<script>
@@ -198,6 +199,11 @@ def test_every_page_has_the_shell_and_the_colours_of_the_theme(pages: dict[str, 
         drawn = json.loads(content)
         if "maps" not in drawn:  # the mirror takes its colours from the style sheet
             assert drawn["layout"]["template"] == json.loads(json.dumps(theme.template()))
+
+
+def test_every_page_is_small(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        assert path.stat().st_size < LARGEST_BYTES, path.name
 
 
 def test_a_table_that_is_wider_scrolls_in_its_own_box(pages: dict[str, Path]) -> None:
