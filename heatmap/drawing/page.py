@@ -43,6 +43,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Card:
+    """A figure that belongs to the answer, under its name; `look` is the class of its value."""
+
+    label: str
+    value: str
+    note: str = ""
+    look: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
     """A heading, what must be known to read on, a table, and figures by their ids, with a title where they have one:
     side by side where there is room for it, below one another on a phone. The table is folded away under `folded`."""
@@ -96,6 +106,7 @@ def render(
     about: Iterable[str] = (),
     answer: Iterable[str] = (),
     caveat: str = "",
+    cards: Iterable[Card] = (),
     sections: Iterable[Section] = (),
     notes: Iterable[str] = (),
     notes_heading: str = "Before you believe it",
@@ -103,13 +114,18 @@ def render(
     mirrored: Mirror | None = None,
     **context: Any,
 ) -> str:
-    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more."""
+    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more.
+
+    A note that already stands above is not repeated."""
     environment = _environment(package)
+    about, answer = list(about), list(answer)
+    said = {*about, *answer, caveat}
     environment.filters.update(filters or {})
     filled: str = environment.get_template(template).render(
-        title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=list(about),
-        answer=list(answer), caveat=caveat, sections=list(sections), notes=list(dict.fromkeys(notes)),
-        notes_heading=notes_heading, plotlyjs=_packed_plotly(), variables=theme.VARIABLES, light=theme.light_colors(),
+        title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=about,
+        answer=answer, caveat=caveat, cards=list(cards), sections=list(sections),
+        notes=[note for note in dict.fromkeys(notes) if note not in said],
+        notes_heading=notes_heading, plotlyjs=_packed_plotly(), variables=theme.VARIABLES, light=theme.LIGHT,
         font=theme.FONT, mirrored=mirrored, **context,
     )  # fmt: skip
     return filled

@@ -213,7 +213,7 @@ def test_a_table_that_is_wider_scrolls_in_its_own_box(pages: dict[str, Path]) ->
 
 
 def test_every_colour_of_the_dark_theme_has_another_in_the_light() -> None:
-    light = theme.light_colors()
+    light = theme.LIGHT
     assert set(theme.VARIABLES.values()) <= set(light)
     assert not set(light) & set(light.values())
     assert len(set(light)) == len(set(light.values()))
