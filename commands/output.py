@@ -204,8 +204,8 @@ def export_map(
 ) -> None:
     """The map in every form that was asked for; the view and `lines` for people, unless data go to stdout.
 
-    `clusters` adds its balance, max pain and clusters: tables for people, the key `profile` in JSON; `facts` of the
-    clusters stand with them.
+    `clusters` adds its balance, max pain and clusters: tables for people and on the page, the key `profile` in JSON;
+    `facts` of the clusters stand with them.
     """
     from liqtruth.heatmap import files
     from liqtruth.heatmap.distribution import profile_of
@@ -218,7 +218,7 @@ def export_map(
         {
             "csv": lambda path: files.write_csv(drawn, path),
             "parquet": lambda path: files.write_parquet(drawn, path),
-            "html": lambda path: figure.write_html(drawn, path),
+            "html": lambda path: figure.write_html(drawn, path, profile, facts),
             "png": lambda path: figure.write_png(drawn, path),
         },
     )

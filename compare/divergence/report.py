@@ -24,6 +24,8 @@ from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.cluster_facts import surroundings_line
+from liqtruth.heatmap.distribution import profile_of
+from liqtruth.heatmap.drawing import cluster_rows
 from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import map_age, panel, render
@@ -61,6 +63,7 @@ def render_report(
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
         answer=[divergence.verdict, *divergence.of_given],
         caveat=divergence.caveat,
+        cards=cluster_rows.cards(truth, profile_of(truth), "truth"),
         notes=texts(divergence.remarks),
         d=divergence,
         mirrored=mirror(truth, models),

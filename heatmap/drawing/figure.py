@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from liqtruth.heatmap.cluster_facts import MapFacts
+from liqtruth.heatmap.distribution import MapProfile, profile_of
+from liqtruth.heatmap.drawing import cluster_rows
 from liqtruth.heatmap.drawing.page import Section, Table, map_age, render
 from liqtruth.heatmap.drawing.theme import (
     AGE_COLORS,
@@ -99,26 +102,41 @@ def _captions(heatmap: Heatmap) -> list[str]:
     return [aged, *map(escape, head), *bright, *map(escape, rest)]
 
 
-def to_html(heatmap: Heatmap, now: datetime | None = None) -> str:
-    """The map's page: how old it is and what it has seen, what moves liquidate, the picture, and its notes.
+def to_html(
+    heatmap: Heatmap,
+    now: datetime | None = None,
+    profile: MapProfile | None = None,
+    facts: MapFacts | None = None,
+) -> str:
+    """The map's page: its age, coverage and nearest clusters, what moves liquidate, the picture, and its notes.
 
-    Its age is measured at `now`, by default the clock."""
+    Its age is measured at `now`, by default the clock. `profile` lists its clusters, with `facts` what else is known
+    of them.
+    """
     heads, rows = moves_rows(heatmap)
     moved = Table(heads, [(move.side, cells) for move, cells in rows]) if rows else None
+    listed = () if profile is None else cluster_rows.sections(heatmap, profile, facts)
     return render(
         title(heatmap),
         synthetic=heatmap.synthetic,
         age=map_age(heatmap, now),
         about=head_lines(heatmap),
-        sections=[Section(table=moved), Section(figures={"map": map_figure(heatmap, captioned=False)})],
+        cards=cluster_rows.cards(heatmap, profile or profile_of(heatmap)),
+        sections=[
+            Section(table=moved),
+            Section(figures={"map": map_figure(heatmap, captioned=False)}),
+            *listed,
+        ],
         notes=(*side_notes(heatmap, zoomed(heatmap, BARS_EACH_WAY)), *texts(heatmap.assumptions)),
         notes_heading="What is not drawn, and what it rests on",
     )
 
 
-def write_html(heatmap: Heatmap, path: Path) -> None:
+def write_html(
+    heatmap: Heatmap, path: Path, profile: MapProfile | None = None, facts: MapFacts | None = None
+) -> None:
     """Write `to_html`, whole or not at all."""
-    write_atomically(path, to_html(heatmap))
+    write_atomically(path, to_html(heatmap, profile=profile, facts=facts))
 
 
 def write_png(heatmap: Heatmap, path: Path) -> None:

@@ -18,7 +18,7 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import price
 
-RANGES_PCT: Final = (5, 10, 15, 25, 50)
+RANGES_PCT: Final = (5, 10, 15, 25)
 FIRST_PCT: Final = 15
 """What is seen at first, unless one of the maps has nothing there."""
 
@@ -35,6 +35,7 @@ class Mirror:
 
         options = "".join(f"<option>{escape(label)}</option>" for label in self.labels)
         ranges = "".join(f'<button data-pct="{pct}">±{pct} %</button>' for pct in RANGES_PCT)
+        ranges += '<button data-pct="all">all</button>'
         return Markup(
             '<div class="mirror"><div class="choices">'
             f'<label>beside <select aria-label="map to the right">{options}</select></label>'

@@ -11,11 +11,13 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.heatmap.drawing import theme
 from liqtruth.heatmap.drawing.mirror import Mirror
+from liqtruth.heatmap.drawing.plotly_js import drawing_script
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.text import ago, grade, stamp
@@ -38,6 +40,16 @@ class Table:
 
     heads: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A figure that belongs to the answer, under its name; `look` is the class of its value."""
+
+    label: str
+    value: str
+    note: str = ""
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,7 @@ def render(
     about: Iterable[str] = (),
     answer: Iterable[str] = (),
     caveat: str = "",
+    cards: Iterable[Card] = (),
     sections: Iterable[Section] = (),
     notes: Iterable[str] = (),
     notes_heading: str = "Before you believe it",
@@ -101,23 +114,27 @@ def render(
     mirrored: Mirror | None = None,
     **context: Any,
 ) -> str:
-    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more."""
+    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more.
+
+    A note that already stands above is not repeated."""
     environment = _environment(package)
+    about, answer = list(about), list(answer)
+    said = {*about, *answer, caveat}
     environment.filters.update(filters or {})
     filled: str = environment.get_template(template).render(
-        title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=list(about),
-        answer=list(answer), caveat=caveat, sections=list(sections), notes=list(dict.fromkeys(notes)),
-        notes_heading=notes_heading, plotlyjs=_packed_plotly(), variables=theme.VARIABLES, light=theme.light_colors(),
+        title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=about,
+        answer=answer, caveat=caveat, cards=list(cards), sections=list(sections),
+        notes=[note for note in dict.fromkeys(notes) if note not in said],
+        notes_heading=notes_heading, plotlyjs=_packed_plotly(), variables=theme.VARIABLES, light=theme.LIGHT,
         font=theme.FONT, mirrored=mirrored, **context,
     )  # fmt: skip
     return filled
 
 
+@cache
 def _packed_plotly() -> str:
-    """plotly.js as a page carries it: in a third of its size, and unpacked by the browser."""
-    from plotly.offline import get_plotlyjs
-
-    return b64encode(gzip.compress(get_plotlyjs().encode(), PACKED, mtime=0)).decode()
+    """The part of plotly.js that we draw with, as a page has it: unpacked by the browser."""
+    return b64encode(gzip.compress(drawing_script().encode(), PACKED, mtime=0)).decode()
 
 
 def write_page(path: Path, title: str, **parts: Any) -> None:

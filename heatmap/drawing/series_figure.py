@@ -6,23 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.page import Section, age_of, render
-from liqtruth.heatmap.drawing.theme import (
-    FALLING,
-    LONG,
-    MARK,
-    PAPER,
-    RISING,
-    SHORT,
-    annotate_empty,
-    colorscale,
-    themed,
-)
+from liqtruth.heatmap.drawing.theme import PRICE, VIRIDIS, annotate_empty, themed
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.heatmap.text import as_of, usd
@@ -31,7 +21,7 @@ from liqtruth.heatmap.writing import write_atomically
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-PAGE_HEIGHT: Final = 640
+PAGE_HEIGHT: Final = 620
 ROWS_SHOWN: Final = 300
 SHOWN_SHARE: Final = 0.90
 LEAST_REACH: Final = 0.10
@@ -46,7 +36,7 @@ MOST_CANDLES: Final = 400
 
 
 def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure:
-    """Price by time: colour is notional in a price zone (longs green, shorts red), over it candles or the mark.
+    """Price by time: colour is notional in a price zone, over it candles or the mark; longs lie below the price.
 
     Exact positions are few and of very different sizes: their scale is logarithmic. A model's is linear.
     `captioned` puts heading and notes above them; a page has these beside the picture, where they wrap.
@@ -54,10 +44,10 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
     import plotly.graph_objects as go
 
     edges, longs, shorts = _pooled(series)
-    figure = go.Figure()
     scale = _scale_of(series, longs, shorts)
-    for name, mass, color, place in (("longs", longs, LONG, 0.0), ("shorts", shorts, SHORT, 0.53)):
-        figure.add_trace(_layer(series, edges, mass, name, color, place, scale))
+    figure = go.Figure(_ground(series, edges))
+    for name, mass in (("longs", longs), ("shorts", shorts)):
+        figure.add_trace(_layer(series, edges, mass, name, scale))
     figure.add_trace(_prices(series))
     lines = wrapped([*_about(series, edges), *_drawn(series)]) if captioned else []
     themed(
@@ -65,18 +55,18 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         title={"text": escape(_title(series)), "subtitle": {"text": "<br>".join(map(escape, lines))}}
         if captioned
         else None,
-        margin={"t": 150 + 17 * len(lines) if captioned else 80},
+        margin={"t": 130 + 17 * len(lines) if captioned else 70},
         height=880 if captioned else PAGE_HEIGHT,
         xaxis={
             "title": {"text": "time (UTC)", "standoff": 24}, "rangeslider": {"visible": False}, "nticks": 6,
-            "tickangle": 0,
+            "tickangle": 0, "showgrid": False,
         },
         yaxis={
             "title": {"text": "price (USD)"}, "type": "log", "range": list(np.log10([edges[0], edges[-1]])),
-            "tickformat": ",.6~g",
+            "tickformat": ",.6~g", "showgrid": False,
         },
-        showlegend=True,
-        legend={"y": 0, "yref": "container", "yanchor": "bottom"},
+        coloraxis=_color_axis(scale, edges),
+        showlegend=False,
     )  # fmt: skip
     if scale.top == 0.0:
         annotate_empty(figure, "no liquidation in view")
@@ -108,7 +98,7 @@ def _title(series: HeatmapSeries) -> str:
 def _about(series: HeatmapSeries, edges: FloatArray) -> list[str]:
     return [
         *series.describe(),
-        f"colour: USD liquidated per zone of {100 * (edges[1] / edges[0] - 1):.2g} % in price; "
+        f"colour: USD liquidated per zone of {_zone_pct(edges)} in price, longs below the price and shorts above it; "
         "a band is the same positions, until they are closed or the price sweeps them",
     ]
 
@@ -203,53 +193,59 @@ def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:
         return go.Candlestick(
             x=times, open=series.candles.open, high=series.candles.high, low=series.candles.low,
             close=series.mark_px, name="price",
-            increasing={"line": {"color": RISING, "width": 1}, "fillcolor": RISING},
-            decreasing={"line": {"color": FALLING, "width": 1}, "fillcolor": PAPER},
+            increasing={"line": {"color": PRICE, "width": 1}, "fillcolor": PRICE},
+            decreasing={"line": {"color": PRICE, "width": 1}, "fillcolor": VIRIDIS[0]},
         )  # fmt: skip
     return go.Scatter(
         x=times, y=series.mark_px, mode="lines", name="mark",
-        line={"color": MARK, "width": 2, "shape": "hv"},
+        line={"color": PRICE, "width": 2, "shape": "hv"},
         hovertemplate="mark %{y:,.6~g}<extra></extra>",
     )  # fmt: skip
 
 
+def _zone_pct(edges: FloatArray) -> str:
+    return f"{100 * (edges[1] / edges[0] - 1):.2g} %"
+
+
+def _color_axis(scale: _Scale, edges: FloatArray) -> dict[str, Any]:
+    """Both sides' scale, and its bar above the picture, where it takes no width from a phone."""
+    ticks, labels = scale.ticks()
+    return {
+        "colorscale": [[at, color] for at, color in zip(np.linspace(0, 1, len(VIRIDIS)), VIRIDIS, strict=True)],
+        "cmin": scale.ends[0], "cmax": scale.ends[1],
+        "colorbar": {
+            "title": {"text": f"USD liquidated per {_zone_pct(edges)} of price", "side": "top"},
+            "tickangle": 0, "tickvals": ticks, "ticktext": labels, "orientation": "h", "x": 0, "xanchor": "left",
+            "y": 1.01, "yanchor": "bottom", "len": 1, "thickness": 10, "outlinewidth": 0,
+        },
+    }  # fmt: skip
+
+
+def _ground(series: HeatmapSeries, edges: FloatArray) -> go.Heatmap:
+    """The colour of nothing behind every moment that is known; the others stay empty."""
+    import plotly.graph_objects as go
+
+    known = np.isfinite(series.long_usd).any(axis=1) | np.isfinite(series.short_usd).any(axis=1)
+    return go.Heatmap(
+        x=list(series.times), y=edges[[0, -1]], z=np.where(known, 0.0, np.nan)[None, :].astype(np.float32),
+        colorscale=[[0, VIRIDIS[0]], [1, VIRIDIS[0]]], showscale=False, hoverinfo="skip", name="known",
+    )  # fmt: skip
+
+
 def _layer(
-    series: HeatmapSeries,
-    edges: FloatArray,
-    mass: FloatArray,
-    name: str,
-    color: str,
-    place: float,
-    scale: _Scale,
+    series: HeatmapSeries, edges: FloatArray, mass: FloatArray, name: str, scale: _Scale
 ) -> go.Heatmap:
     """One side as a layer: empty zones are see-through. Single precision: the page is a third as large."""
     import plotly.graph_objects as go
 
     shown = np.where(mass > 0, mass, np.nan).T
-    low, high = scale.ends
-    ticks, labels = scale.ticks()
     amount = "%{customdata:$,.0f}" if scale.is_log else "%{z:$,.0f}"
     return go.Heatmap(
         x=list(series.times),
         y=edges,
         z=scale.of(shown).astype(np.float32),
         customdata=shown.astype(np.float32) if scale.is_log else None,
-        zmin=low,
-        zmax=high,
-        colorscale=colorscale(color),
-        colorbar={
-            "title": {"text": f"{name} (USD)", "side": "top"},
-            "tickangle": 0,
-            "tickvals": ticks,
-            "ticktext": labels,
-            "orientation": "h",
-            "x": place,
-            "xanchor": "left",
-            "y": 1.01,
-            "yanchor": "bottom",
-            "len": 0.47,
-            "thickness": 12,
-        },
+        coloraxis="coloraxis",
         name=f"{name} liquidated",
         hoverongaps=False,
         hovertemplate="around %{y:,.6~g}<br>%{x|%Y-%m-%d %H:%M} UTC<br>" + amount,

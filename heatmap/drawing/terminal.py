@@ -8,8 +8,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.heatmap.cluster_facts import MapFacts, leverage_text, surroundings_line
-from liqtruth.heatmap.distribution import Balance, Cluster, MapProfile
+from liqtruth.heatmap.cluster_facts import MapFacts
+from liqtruth.heatmap.distribution import MapProfile
+from liqtruth.heatmap.drawing.cluster_rows import (
+    BALANCE_HEADS,
+    CLUSTER_HEADS,
+    balance_rows,
+    cluster_rows,
+    fact_cells,
+    fact_heads,
+    facts_lines,
+    facts_of,
+    left_out,
+    shown_clusters,
+)
 from liqtruth.heatmap.drawing.view import (
     View,
     age_line,
@@ -23,15 +35,14 @@ from liqtruth.heatmap.drawing.view import (
     zoomed,
 )
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.text import STYLES, grade, price
 
 LONG: Final = "green"
 SHORT: Final = "red"
-ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
-SHOWN_CLUSTERS: Final = 5
-"""Clusters of a side in a table."""
-UNKNOWN: Final = "-"
+STYLE: Final = {"long": LONG, "short": SHORT}
+WORDS: Final = frozenset({"stacked", "windows", "leverage"})
+"""Columns of words, to the left and broken where they are long."""
 EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
@@ -75,98 +86,45 @@ def profile_panel(heatmap: Heatmap, profile: MapProfile, facts: MapFacts | None 
         _balances(heatmap, profile),
         Text(""),
         _clusters(heatmap, profile),
-        *_left_out(profile),
+        *(Text(line, style="dim") for line in left_out(profile)),
         *beside,
     )
 
 
 def _facts(profile: MapProfile, facts: MapFacts) -> list[RenderableType]:
     """Of the clusters that are shown: distance in usual moves, stacking, windows and leverages."""
-    known = dict(zip(map(id, profile.clusters), facts.clusters, strict=True))
-    of_windows = any(one.windows is not None for one in facts.clusters)
-    of_leverage = any(one.leverage for one in facts.clusters)
+    known, heads = facts_of(profile, facts), fact_heads(facts)
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
-    for head in ("peak", "in ATR", "class"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for head in ("stacked", *(["windows"] if of_windows else []), *(["leverage"] if of_leverage else [])):
-        table.add_column(head)
-    for side, style in (("long", LONG), ("short", SHORT)):
-        for one in sorted(_shown(profile, side), key=lambda cluster: cluster.peak_pct):
-            fact = known[id(one)]
-            cells = [price(one.peak_px), UNKNOWN if fact.distance_atr is None else f"{fact.distance_atr:.1f}"]
-            cells += [fact.atr_class or UNKNOWN, "yes" if fact.stacked else "isolated"]
-            cells += [" ".join(fact.windows or ()) or "none"] if of_windows else []
+    for head in ("peak", *heads):
+        if head in WORDS:
+            table.add_column(head)
+        else:
+            table.add_column(head, justify="right", no_wrap=True)
+    for side in SIDES:
+        for one in shown_clusters(profile, side):
             table.add_row(
-                Text(side, style=style), *cells, *([leverage_text(fact.leverage)] if of_leverage else [])
+                Text(side, style=STYLE[side]), price(one.peak_px), *fact_cells(known[id(one)], heads)
             )
-    lines = [surroundings_line(facts.surroundings), *texts(facts.lacking)]
-    return [table, *(Text(line, style="dim") for line in lines if line)]
+    return [table, *(Text(line, style="dim") for line in facts_lines(facts))]
 
 
 def _balances(heatmap: Heatmap, profile: MapProfile) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for head in ("within", "longs", "shorts", "long minus short", "asymmetry"):
+    for head in BALANCE_HEADS:
         table.add_column(head, justify="right", no_wrap=True)
-    for one in profile.balance:
-        amounts = (
-            UNKNOWN if value is None else amount(heatmap, value) for value in (one.long_usd, one.short_usd)
-        )
-        table.add_row(f"{one.within_pct:g} %", *amounts, _net(heatmap, one), _asymmetry(one.asymmetry))
+    for heavier, (*cells, asymmetry) in balance_rows(heatmap, profile):
+        table.add_row(*cells, Text(asymmetry, style=STYLE.get(heavier, "")))
     return table
-
-
-def _net(heatmap: Heatmap, one: Balance) -> str:
-    if one.net_usd is None:
-        return UNKNOWN
-    return f"{'-' if one.net_usd < 0 else '+'}{amount(heatmap, abs(one.net_usd))}"
-
-
-def _asymmetry(share: float | None) -> Text:
-    if share is None:
-        return Text(UNKNOWN)
-    return Text(f"{100 * share:+.0f} %", style=LONG if share > 0 else SHORT if share < 0 else "")
 
 
 def _clusters(heatmap: Heatmap, profile: MapProfile) -> Table:
-    """Of each side the bin of most mass, then its clusters from the mark outward."""
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for head in ("", "peak", "distance", "zone", "mass", "share", "held", "top"):
+    for head in CLUSTER_HEADS:
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
-    for side, style, sign in (("long", LONG, "-"), ("short", SHORT, "+")):
-        if (heaviest := profile.max_pain[side]) is not None:
-            low_px, high_px = heaviest.low_px, heaviest.high_px
-            table.add_row(
-                Text("max pain", style=style), price((low_px * high_px) ** 0.5),
-                f"{sign}{heaviest.distance_pct:.1f} %", f"{price(low_px)}-{price(high_px)}",
-                amount(heatmap, heaviest.mass_usd), "", "", "",
-            )  # fmt: skip
-        for one in sorted(_shown(profile, side), key=lambda cluster: cluster.peak_pct):
-            roles = (one == profile.nearest[side], one == profile.largest[side])
-            table.add_row(
-                Text(ROLES.get(roles, side), style=style), price(one.peak_px), f"{sign}{one.peak_pct:.1f} %",
-                f"{price(one.low_px)}-{price(one.high_px)}", amount(heatmap, one.mass_usd),
-                f"{100 * one.share_of_side:.0f} %", "" if one.positions is None else f"{one.positions:,}",
-                "" if one.largest_holder_share is None else f"{100 * one.largest_holder_share:.0f} %",
-            )  # fmt: skip
+    for (side, (name, *cells)), _ in cluster_rows(heatmap, profile):
+        table.add_row(Text(name, style=STYLE[side]), *cells)
     return table
-
-
-def _shown(profile: MapProfile, side: str) -> list[Cluster]:
-    """The heaviest clusters of a side, and its nearest."""
-    mine = [one for one in profile.clusters if one.side == side]
-    near = profile.nearest[side]
-    return mine[:SHOWN_CLUSTERS] + ([near] if near is not None and near not in mine[:SHOWN_CLUSTERS] else [])
-
-
-def _left_out(profile: MapProfile) -> list[RenderableType]:
-    shown = sum(len(_shown(profile, side)) for side in ("long", "short"))
-    lines = ["share: of the side's mass; held: positions in it; top: the largest one's part of it"]
-    if any(None in (one.long_usd, one.short_usd) for one in profile.balance):
-        lines.append(f"{UNKNOWN}: the map has no prices so far away, or nothing there")
-    if more := len(profile.clusters) - shown:
-        lines.append(f"{more} smaller clusters are not shown; --json has them")
-    return [Text(line, style="dim") for line in lines]
 
 
 def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:

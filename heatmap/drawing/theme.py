@@ -28,13 +28,21 @@ EXACT: Final = INK
 MODELS: Final = ("#4c9aff", "#c77dff", "#ff9f43", "#00c2d1", "#ff6fb5")
 MUTED: Final = "#6b7684"
 """Of what a result stands beside: baselines, what was to be expected."""
+EDGE: Final = "#3d4856"
+"""Where a table goes on beyond its box."""
 SHADE: Final = "rgba(132,142,156,0.28)"
 HATCHED: Final = {"fgcolor": PAPER, "size": 6, "fillmode": "overlay"}
 """The pattern of bars that have no interval, or that are not the thing itself."""
-RISING: Final = "#f5f7fa"
-FALLING: Final = "#aab2bd"
+VIRIDIS: Final = (
+    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#bddf26",
+    "#fde725",
+)  # fmt: skip
+"""What traders know price by time in: amounts from nothing to the most, in dark and in light alike."""
+PRICE: Final = "#ffffff"
+"""Of the price over `VIRIDIS`."""
 SIDE_COLORS: Final = {"long": LONG, "short": SHORT}
-AGE_COLORS: Final[dict[Grade, str]] = {"fresh": LONG, "old": MARK, "stale": SHORT}
+AGE_COLORS: Final[dict[Grade, str]] = {"fresh": FAINT, "old": MARK, "stale": MARK}
+"""Green and red are the sides' alone."""
 FONT: Final = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
 
 LIGHT: Final = {
@@ -54,42 +62,20 @@ LIGHT: Final = {
     MODELS[3]: "#008a96",
     MODELS[4]: "#cc2f80",
     MUTED: "#97a1ae",
-    RISING: "#2b3440",
-    FALLING: "#5f6a78",
+    EDGE: "#b9c2cd",
 }
 VARIABLES: Final = {
     "paper": PAPER, "card": CARD, "line": GRID, "ink": INK, "faint": FAINT, "long": LONG, "short": SHORT, "mark": MARK,
+    "accent": MODELS[0], "edge": EDGE,
 }  # fmt: skip
 """Colours by their names in the style sheet."""
-
-
-def colorscale(color: str, toward: int = 255) -> list[list[Any]]:
-    """From nearly nothing through a side's colour halfway to white (`toward` 255) or to black (0)."""
-    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    end = ",".join(str(round(part + 0.5 * (toward - part))) for part in (red, green, blue))
-    return [
-        [0, f"rgba({red},{green},{blue},0.04)"],
-        [0.45, f"rgba({red},{green},{blue},0.38)"],
-        [0.8, f"rgba({red},{green},{blue},1)"],
-        [1, f"rgba({end},1)"],
-    ]
-
-
-def light_colors() -> dict[str, str]:
-    """`LIGHT` with the stops of both sides' colour scales."""
-    stops = {
-        dark: light
-        for side in SIDE_COLORS.values()
-        for (_, dark), (_, light) in zip(colorscale(side), colorscale(LIGHT[side], 0), strict=True)
-    }
-    return LIGHT | stops
 
 
 def template() -> dict[str, Any]:
     """What figures share; a legend stands above the plot, where it pushes the margin instead of covering data."""
     axis = {
         "gridcolor": GRID, "zerolinecolor": GRID, "ticks": "outside", "tickcolor": GRID, "automargin": True,
-        "title": {"standoff": 10},
+        "title": {"standoff": 10, "font": {"size": 13, "color": FAINT}},
     }  # fmt: skip
     return {
         "layout": {

@@ -40,6 +40,7 @@ from tests.heatmap.test_bounds import MAP
 from tests.heatmap.test_series import series_of
 
 PHONE_PX = 390
+LARGEST_BYTES = 1_000_000
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
 MEASURE = """<!doctype html><body>{frames}<script>
@@ -200,6 +201,11 @@ def test_every_page_has_the_shell_and_the_colours_of_the_theme(pages: dict[str, 
             assert drawn["layout"]["template"] == json.loads(json.dumps(theme.template()))
 
 
+def test_every_page_is_small(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        assert path.stat().st_size < LARGEST_BYTES, path.name
+
+
 def test_a_table_that_is_wider_scrolls_in_its_own_box(pages: dict[str, Path]) -> None:
     for path in pages.values():
         body = path.read_text().rsplit("<body>", 1)[1]
@@ -207,7 +213,7 @@ def test_a_table_that_is_wider_scrolls_in_its_own_box(pages: dict[str, Path]) ->
 
 
 def test_every_colour_of_the_dark_theme_has_another_in_the_light() -> None:
-    light = theme.light_colors()
+    light = theme.LIGHT
     assert set(theme.VARIABLES.values()) <= set(light)
     assert not set(light) & set(light.values())
     assert len(set(light)) == len(set(light.values()))

@@ -97,7 +97,7 @@ def test_a_page_loads_nothing_from_elsewhere_and_contains_the_library_and_the_ma
     page, loads = to_html(TWO), Loads()
     loads.feed(page)
     assert loads.addresses == []
-    assert len(page) > 1_000_000
+    assert len(page) > 400_000
     assert page.count('class="figure" id="map"') == 1
     assert "BTC on hyperliquid: exact positions" in page
 

@@ -39,7 +39,7 @@ addEventListener("load", async () => {
   page.querySelector("[data-pct='5']").click();
   page.querySelector("[data-unit=share]").click();
   found.texts = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
-  page.querySelector("[data-pct='50']").click();
+  page.querySelector("[data-pct=all]").click();
   page.querySelector("[data-unit=usd]").click();
   found.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
   const zoomed = (low, high) => {
@@ -106,9 +106,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("pct", RANGES_PCT)
+@pytest.mark.parametrize("pct", [*RANGES_PCT, "all"])
 def test_bars_of_each_zoom_hold_what_lies_in_it_and_none_crosses_the_mark(
-    drawn: dict[str, Any], pct: int
+    drawn: dict[str, Any], pct: int | str
 ) -> None:
     for bars, (built, side) in zip(
         drawn[str(pct)],
@@ -142,7 +142,10 @@ def test_an_axis_that_is_drawn_below_zero_still_has_its_bars(drawn: dict[str, An
     assert sum(map(len, drawn["below_zero"])) >= 4
 
 
-def share_within(built: Heatmap, side: str, pct: float) -> float:
+def share_within(built: Heatmap, side: str, pct: float | str) -> float:
+    if pct == "all":
+        return 1.0
+    assert not isinstance(pct, str)
     distance = 100 * (built.grid.edges / built.mark_px - 1)
     if side == "long":
         return float(built.long_usd[distance[1:] >= -pct].sum() / built.long_usd.sum())

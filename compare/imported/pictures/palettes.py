@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from liqtruth.heatmap.drawing.theme import LONG, PAPER, SHORT
+from liqtruth.heatmap.drawing.theme import LONG, PAPER, SHORT, VIRIDIS
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,10 +39,6 @@ TO_LAB: Final = np.array(
 )
 GLOW: Final = 0.003
 """Light added to all, without which two blacks that nobody can tell apart would lie far from one another."""
-VIRIDIS: Final = (
-    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#bddf26",
-    "#fde725",
-)  # fmt: skip
 MAGMA: Final = (
     "#000004", "#140e36", "#3b0f70", "#641a80", "#8c2981", "#b73779", "#de4968", "#f7705c", "#fe9f6d", "#fecf92",
     "#fcfdbf",
@@ -126,7 +122,7 @@ def _even(colors: Iterable[str]) -> dict[float, list[float]]:
 
 
 def _own(side: str) -> dict[float, Any]:
-    """The colour scale of `heatmap.drawing.theme.colorscale` as it is seen over the paper."""
+    """The colours of a side in pictures that this program drew before it took viridis, as seen over the paper."""
     paper, color = np.array(_hex(PAPER)), np.array(_hex(side))
     seen = {at: paper + share * (color - paper) for at, share in ((0.0, 0.04), (0.45, 0.38), (0.8, 1.0))}
     return {**seen, 1.0: color + 0.5 * (255 - color)}
@@ -137,7 +133,8 @@ PALETTES: Final[Mapping[str, tuple[Mapping[float, Any], ...]]] = {
     "magma": (_even(MAGMA),),
     "ours": (_own(LONG), _own(SHORT), {0.0: _hex(PAPER), 1.0: _hex(PAPER)}),
 }
-"""Strands of each: Coinglass draws viridis; this program has a colour for each side, and paper where nothing is."""
+"""Strands of each: Coinglass draws viridis, as this program does; `ours` had a colour for each side, and paper where
+nothing is."""
 ALIASES: Final = {"viridis": "coinglass"}
 
 

@@ -1,4 +1,5 @@
 const BARS = 80, NAMES = {long: "longs", short: "shorts"};
+const LEFT = [0, 0.497], RIGHT = [0.503, 1];
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 const digits = (x) => x.toLocaleString("en", {maximumSignificantDigits: 6});
 const dollars = (k) => k >= 1e6 ? (k / 1e6).toPrecision(3) + "B" : k >= 1e3 ? (k / 1e3).toPrecision(3) + "M" : k.toPrecision(3) + "k";
@@ -16,16 +17,21 @@ class Mirror {
     this.chosen = 0;
     this.unit = "share";
     this.show(this.data.first);
-    place.querySelector("select").addEventListener("change", (event) => { this.chosen = event.target.selectedIndex; this.draw(); });
+    place.querySelector("select").addEventListener("change", (event) => { this.chosen = event.target.selectedIndex;
+      if (this.pct == "all") this.show("all");
+      this.draw();
+    });
     for (const button of place.querySelectorAll("[data-pct]"))
-      button.addEventListener("click", () => { this.show(+button.dataset.pct); this.draw(); });
+      button.addEventListener("click", () => { this.show(button.dataset.pct); this.draw(); });
     for (const button of place.querySelectorAll("[data-unit]"))
       button.addEventListener("click", () => { this.unit = button.dataset.unit; this.draw(); });
   }
   show(pct) {
+    const {mark, truth, maps} = this.data;
+    const farthest = (side) => mark * Math.exp((side == "long" ? -1 : 1) * Math.max(0.05,
+      ...[truth, maps[this.chosen]].map((map) => map[side].length * map.width)));
     this.pct = pct;
-    this.low = this.data.mark * (1 - pct / 100);
-    this.high = this.data.mark * (1 + pct / 100);
+    [this.low, this.high] = pct == "all" ? ["long", "short"].map(farthest) : [-1, 1].map((sign) => mark * (1 + sign * pct / 100));
   }
   bars(map, side) {
     const sign = side == "long" ? -1 : 1, mass = map[side], mark = this.data.mark;
@@ -61,7 +67,7 @@ class Mirror {
       const {x, y, width, text, line} = this.bars(map, side), base = color(side), left = axis == "", last = line.x.length - 1;
       line.y[last] = Math.min(this.high, Math.max(this.low, line.y[last]));
       const reached = line.x.map((share, at) => at == last ? share.toFixed(0) + " %" : "");
-      const inward = line.x[last] > 80 == left ? "right" : "left";
+      const inward = line.x[last] > 75 == left ? "right" : "left";
       return [
         {type: "bar", orientation: "h", x, y, width, hovertext: text, hoverinfo: "text", marker: {color: base}, xaxis: "x" + axis,
           showlegend: false},
@@ -81,15 +87,16 @@ class Mirror {
     const head = (text, x, xanchor) => ({text, x, xanchor, y: 1.0, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false,
       font: {color: color("ink"), size: innerWidth < 640 ? 12 : 14}});
     Plotly.react(this.drawn, traces, {
-      barmode: "overlay", height: innerWidth < 640 ? 520 : 560, margin: {t: 28, l: 8, r: 8, b: 44}, hovermode: "closest", dragmode: "zoom",
+      barmode: "overlay", height: innerWidth < 640 ? 460 : 500, margin: {t: 28, l: 8, r: 8, b: 44}, hovermode: "closest", dragmode: "zoom",
       paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font: {color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 12},
-      xaxis: {...axis, domain: [0, 0.5], range: [left * 1.05, 0], title: {text: title, standoff: 6}},
-      xaxis2: {...axis, domain: [0.5, 1], range: [0, right * 1.05], title: {text: title, standoff: 6}},
-      xaxis3: {...hidden, overlaying: "x", domain: [0, 0.5], range: [105, 0]},
-      xaxis4: {...hidden, overlaying: "x2", domain: [0.5, 1], range: [0, 105]},
+      xaxis: {...axis, domain: LEFT, range: [left * 1.05, 0], title: {text: title, standoff: 6}},
+      xaxis2: {...axis, domain: RIGHT, range: [0, right * 1.05], title: {text: title, standoff: 6}},
+      xaxis3: {...hidden, overlaying: "x", domain: LEFT, range: [105, 0]},
+      xaxis4: {...hidden, overlaying: "x2", domain: RIGHT, range: [0, 105]},
       yaxis: {range: [this.low, this.high], side: "left", automargin: true, gridcolor: color("line"), tickformat: ",.6~g", zeroline: false,
         tickfont: {color: color("faint")}},
-      shapes: [{type: "line", xref: "paper", x0: 0, x1: 1, y0: mark, y1: mark, line: {color: color("mark"), width: 1.5}}],
+      shapes: [...[LEFT[1], RIGHT[0]].map((x) => ({type: "line", xref: "paper", yref: "paper", x0: x, x1: x, y0: 0, y1: 1,
+        line: {color: color("edge"), width: 1}})), {type: "line", xref: "paper", x0: 0, x1: 1, y0: mark, y1: mark, line: {color: color("mark"), width: 1.5}}],
       annotations: [head("truth: " + truth.label, 0, "left"), head(map.label, 1, "right"),
         ...[["x", 0.25], ["x2", 0.75]].filter(([axis]) => !traces.some((one) => one.type == "bar" && one.xaxis == axis && one.x.length))
           .map(([, x]) => ({...head("nothing in this range", x, "center"), y: 0.75})),
@@ -101,7 +108,7 @@ class Mirror {
     if (!this.listening) this.listening = this.drawn.on("plotly_relayout", (change) => this.zoomed(change));
   }
   zoomed(change) {
-    if (change["yaxis.autorange"]) this.show(50);
+    if (change["yaxis.autorange"]) this.show("all");
     else if (change["yaxis.range[0]"] !== undefined) {
       const least = this.data.mark / 1000, [one, other] = [change["yaxis.range[0]"], change["yaxis.range[1]"]];
       [this.low, this.high, this.pct] = [Math.max(Math.min(one, other), least), Math.max(one, other, 2 * least), 0];

@@ -28,6 +28,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     figures.push([place, place.firstElementChild.textContent]);
     place.replaceChildren();
   }
+  addEventListener("beforeprint", () => { for (const one of document.querySelectorAll("details")) one.open = true; });
   await unpacked;
   draw();
   lit.addEventListener("change", draw);

@@ -1,0 +1,162 @@
+"""Balance and clusters of a map as rows of text, in a terminal and on a page alike, and the cards that answer first."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from liqtruth.heatmap.cluster_facts import ClusterFacts, MapFacts, leverage_text, surroundings_line
+from liqtruth.heatmap.distribution import Cluster, MapProfile
+from liqtruth.heatmap.drawing.page import Card, Section, Table
+from liqtruth.heatmap.drawing.view import amount
+from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.text import age, counted, percent, price
+
+ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
+SHOWN_CLUSTERS: Final = 5
+"""Clusters of a side in a table."""
+UNKNOWN: Final = "-"
+SIGNS: Final = {"long": "-", "short": "+"}
+BALANCE_HEADS: Final = ("within", "longs", "shorts", "long minus short", "asymmetry")
+CLUSTER_HEADS: Final = ("", "peak", "distance", "zone", "mass", "share", "held", "top")
+LEGEND: Final = "share: of the side's mass; held: positions in it; top: the largest one's part of it"
+
+Row = tuple[str, tuple[str, ...]]
+"""The side that a row is of, empty where of none, and its cells."""
+
+
+def balance_rows(heatmap: Heatmap, profile: MapProfile) -> list[Row]:
+    """Longs against shorts by distance; the side is the one that outweighs the other."""
+    rows = []
+    for one in profile.balance:
+        amounts = (
+            UNKNOWN if value is None else amount(heatmap, value) for value in (one.long_usd, one.short_usd)
+        )
+        net = one.net_usd
+        shown = UNKNOWN if net is None else f"{'-' if net < 0 else '+'}{amount(heatmap, abs(net))}"
+        share = one.asymmetry
+        tilt = UNKNOWN if share is None else f"{100 * share:+.0f} %"
+        heavier = "long" if (share or 0) > 0 else "short" if (share or 0) < 0 else ""
+        rows.append((heavier, (f"{one.within_pct:g} %", *amounts, shown, tilt)))
+    return rows
+
+
+def cluster_rows(heatmap: Heatmap, profile: MapProfile) -> Iterator[tuple[Row, Cluster | None]]:
+    """Of each side the bin of most mass, then its clusters from the mark outward, each beside its row."""
+    for side in SIDES:
+        if (heaviest := profile.max_pain[side]) is not None:
+            low_px, high_px = heaviest.low_px, heaviest.high_px
+            cells = (
+                "max pain", price((low_px * high_px) ** 0.5), f"{SIGNS[side]}{heaviest.distance_pct:.1f} %",
+                f"{price(low_px)}-{price(high_px)}", amount(heatmap, heaviest.mass_usd), "", "", "",
+            )  # fmt: skip
+            yield (side, cells), None
+        for one in shown_clusters(profile, side):
+            roles = (one == profile.nearest[side], one == profile.largest[side])
+            cells = (
+                ROLES.get(roles, side), price(one.peak_px), f"{SIGNS[side]}{one.peak_pct:.1f} %",
+                f"{price(one.low_px)}-{price(one.high_px)}", amount(heatmap, one.mass_usd),
+                f"{100 * one.share_of_side:.0f} %", "" if one.positions is None else f"{one.positions:,}",
+                "" if one.largest_holder_share is None else f"{100 * one.largest_holder_share:.0f} %",
+            )  # fmt: skip
+            yield (side, cells), one
+
+
+def shown_clusters(profile: MapProfile, side: str) -> list[Cluster]:
+    """The heaviest clusters of a side and its nearest, from the mark outward."""
+    mine = [one for one in profile.clusters if one.side == side]
+    near = profile.nearest[side]
+    shown = mine[:SHOWN_CLUSTERS] + ([near] if near is not None and near not in mine[:SHOWN_CLUSTERS] else [])
+    return sorted(shown, key=lambda cluster: cluster.peak_pct)
+
+
+def fact_heads(facts: MapFacts) -> tuple[str, ...]:
+    """Columns of what is known of clusters beside their place; windows and leverages only where any has them."""
+    windows = ["windows"] if any(one.windows is not None for one in facts.clusters) else []
+    leverage = ["leverage"] if any(one.leverage for one in facts.clusters) else []
+    return ("in ATR", "class", "stacked", *windows, *leverage)
+
+
+def fact_cells(fact: ClusterFacts, heads: tuple[str, ...]) -> tuple[str, ...]:
+    """A cell for each of the heads."""
+    known = {
+        "in ATR": UNKNOWN if fact.distance_atr is None else f"{fact.distance_atr:.1f}",
+        "class": fact.atr_class or UNKNOWN,
+        "stacked": "yes" if fact.stacked else "isolated",
+        "windows": " ".join(fact.windows or ()) or "none",
+        "leverage": leverage_text(fact.leverage),
+    }
+    return tuple(known[head] for head in heads)
+
+
+def facts_of(profile: MapProfile, facts: MapFacts) -> dict[int, ClusterFacts]:
+    """By the identity of the cluster, since two may be equal."""
+    return dict(zip(map(id, profile.clusters), facts.clusters, strict=True))
+
+
+def facts_lines(facts: MapFacts) -> list[str]:
+    """The market around the map, and which facts are empty and why."""
+    return [line for line in (surroundings_line(facts.surroundings), *texts(facts.lacking)) if line]
+
+
+def left_out(profile: MapProfile) -> list[str]:
+    """What columns are, and what the rows have no room for."""
+    shown = sum(len(shown_clusters(profile, side)) for side in SIDES)
+    lines = [LEGEND]
+    if any(None in (one.long_usd, one.short_usd) for one in profile.balance):
+        lines.append(f"{UNKNOWN}: the map has no prices so far away, or nothing there")
+    if more := len(profile.clusters) - shown:
+        lines.append(f"{more} smaller clusters are not shown; --json has them")
+    return lines
+
+
+def sections(heatmap: Heatmap, profile: MapProfile, facts: MapFacts | None = None) -> Iterator[Section]:
+    """Both tables for a page; facts of clusters are further columns."""
+    heads = () if facts is None else fact_heads(facts)
+    known = {} if facts is None else facts_of(profile, facts)
+    rows = []
+    for (side, cells), cluster in cluster_rows(heatmap, profile):
+        more = fact_cells(known[id(cluster)], heads) if cluster is not None and heads else ("",) * len(heads)
+        rows.append((side, (*cells, *more)))
+    lines = [*left_out(profile), *([] if facts is None else facts_lines(facts))]
+    yield Section("Clusters", ". ".join(lines), table=Table((*CLUSTER_HEADS, *heads), rows))
+    balance = [("", cells) for _, cells in balance_rows(heatmap, profile)]
+    yield Section("Longs against shorts", table=Table(BALANCE_HEADS, balance))
+
+
+def cards(heatmap: Heatmap, profile: MapProfile, of: str = "") -> list[Card]:
+    """Coverage, and of each side its nearest cluster with its largest; `of` names the map where there are several."""
+    return [*(_cluster_card(heatmap, profile, side, of) for side in SIDES), _coverage_card(heatmap, of)]
+
+
+def _cluster_card(heatmap: Heatmap, profile: MapProfile, side: str, of: str) -> Card:
+    label = f"{of} {side}s".strip()
+    near, largest = profile.nearest[side], profile.largest[side]
+    if near is None or largest is None:
+        return Card(label, "none", "no cluster on this side", side)
+    if near == largest:
+        return Card(f"{label}: nearest and largest cluster", _place(near), _size(heatmap, near), side)
+    note = f"{_size(heatmap, near)}; largest {_place(largest)}, {_size(heatmap, largest)}"
+    return Card(f"{label}: nearest cluster", _place(near), note, side)
+
+
+def _place(one: Cluster) -> str:
+    sign = "−" if one.side == "long" else "+"
+    return f"{price(one.peak_px)} ({sign}{one.peak_pct:.1f}\N{NO-BREAK SPACE}%)"
+
+
+def _size(heatmap: Heatmap, one: Cluster) -> str:
+    return f"{amount(heatmap, one.mass_usd)}, {percent(one.share_of_side, 0)} of the side"
+
+
+def _coverage_card(heatmap: Heatmap, of: str) -> Card:
+    coverage = heatmap.coverage
+    verb = "places" if heatmap.source == "modelled" else "covers"
+    share = coverage.share
+    value = "unknown" if share is None else f"{percent(share.long)} / {percent(share.short)}"
+    parts = ["of long / short open interest"]
+    if coverage.positions is not None:
+        parts.append(counted(coverage.positions, "position"))
+    if coverage.oldest_age_s is not None and heatmap.source == "exact":
+        parts.append(f"oldest read {age(coverage.oldest_age_s)} before its moment")
+    return Card(f"{of or 'the map'} {verb}", value, "; ".join(parts))
