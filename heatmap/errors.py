@@ -53,7 +53,7 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
 
 
 def _fitting(units: Sequence[str], room: int, most: int) -> int:
-    """How many of the units fit into so many characters; a command that begins within the room may take up to `most`."""
+    """How many of the units fit into so many characters; a command may take up to `most`."""
     used = -1
     for count, unit in enumerate(units):
         used += 1 + len(unit)

@@ -67,7 +67,7 @@ ACCOUNTS: Schema = {
     "source": pl.String(),
 }
 OF_COINS: Schema = {**ACCOUNTS, "coins": pl.String()}
-"""Accounts of a source that lists coins: of which coins of the dex it is, between spaces (` BTC ETH `); null: of all."""
+"""Accounts of a source that lists coins: which of the dex it has, between spaces (` BTC ETH `); null: all."""
 
 MARKETS: Schema = {
     "dex": pl.String(),

@@ -168,8 +168,8 @@ def write_page(census: Census, path: Path) -> None:
 
 def _sections(census: Census) -> Iterator[page.Section]:
     yield page.Section(
-        note=f"{CAPPED.capitalize()}. Bars: shares of what a price liquidates, with 95 % intervals; diamonds: what maps "
-        "assume.",
+        note=f"{CAPPED.capitalize()}. Bars: shares of what a price liquidates, with 95 % intervals; diamonds: what "
+        "maps assume.",
         figures={f"{side}-bands": (f"{side.capitalize()}s", bands_figure(census, side)) for side in SIDES},
     )
     yield page.Section("All positions", table=_page_table(_rows_of(census, ALL)))

@@ -264,7 +264,9 @@ def _laid_over(
     fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
     fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
     seen = with_first_sight(fresh, known, newer.filter("was_read"))
-    after = looks.join(newer.select(*PAIR, was_at="as_of"), on=PAIR).filter(pl.col("as_of") > pl.col("was_at"))
+    after = looks.join(newer.select(*PAIR, was_at="as_of"), on=PAIR).filter(
+        pl.col("as_of") > pl.col("was_at")
+    )
     seen = seen.join(_seen_in(seen, after), on=POSITION, how="anti", maintain_order="left")
     kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
     later = known.join(_seen_in(known, after), on=POSITION, how="semi", maintain_order="left")

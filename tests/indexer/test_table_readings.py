@@ -98,7 +98,10 @@ def test_later_readings_of_an_account_replace_its_coins_of_the_table_and_no_othe
     assert sorted(positions_as_of(store)["coin"]) == ["BTC"] * 5 + ["ETH"] * 2
     import_paths(store, [written(tmp_path / "r.csv", [(0, 90, "ETH"), (1, 91, "BTC")])])
     known = positions_as_of(store).filter(pl.col("address").is_in([address_of(0), address_of(1)]))
-    assert set(known.select("address", "coin").iter_rows()) == {(address_of(0), "ETH"), (address_of(1), "BTC")}
+    assert set(known.select("address", "coin").iter_rows()) == {
+        (address_of(0), "ETH"),
+        (address_of(1), "BTC"),
+    }
 
 
 @pytest.mark.parametrize(("census", "known"), [(True, 1), (False, 3), (None, 3)])
