@@ -133,10 +133,17 @@ def check(
         raise missing[0]
     lacking = [*gathered.failed, *map(str, missing)]
     if not checked:
-        raise SourceUnreachable("; and ".join(lacking))
+        raise SourceUnreachable(first_of(lacking))
     answer(checked, out)
     if lacking:
-        raise PartlyRead(f"not all could be read: {'; '.join(lacking)}")
+        raise PartlyRead(f"not all could be read: {first_of(lacking)}")
+
+
+def first_of(reasons: "Sequence[str]") -> str:
+    """The first reason, for the line that ends the command; the others stand above it, each whole."""
+    for reason in reasons[1:]:
+        say(reason, err=True)
+    return reasons[0]
 
 
 def answer(checked: "Sequence[Checked]", out: Outputs) -> None:

@@ -254,7 +254,7 @@ def map_history(
     model: Annotated[
         str,
         typer.Option(
-            help="exact, or calibrated, vintages, tiers or bell of one exchange or several.",
+            help="exact, or any model of `map model`, of one exchange or several.",
             rich_help_panel="Model",
         ),
     ] = EXACT,
@@ -286,10 +286,10 @@ def map_history(
                 since=part.since,
             )
         else:
-            from liqtruth.estimator.over_time.price_time import model_series
+            from liqtruth.compare.drawn import drawn_series
 
             _refuse_filters(filters)
-            found = model_series(
+            found = drawn_series(
                 store,
                 coin,
                 venue,
@@ -339,7 +339,7 @@ def map_moved(
     ] = None,
     end: Annotated[Any, time_option("--to", help="Later moment; default: the latest.")] = None,
     model: Annotated[
-        str, typer.Option(help="exact, or a model as of `map model`.", rich_help_panel="Model")
+        str, typer.Option(help="exact, or any model of `map model`.", rich_help_panel="Model")
     ] = EXACT,
     venue: Annotated[
         str,
@@ -380,8 +380,9 @@ def map_model(
     model: Annotated[
         str,
         typer.Option(
-            help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model); or a "
-            "baseline: tiers (equal weights over 1-100x), bell (normal around 12.4x), uniform, volume-profile, "
+            help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model, see "
+            "--weights); a leverage model by its name in `calibrate list`; or a baseline: tiers (equal weights over "
+            "1-100x), bell (normal around 12.4x), uniform, volume-profile, "
             "moving-average (tiers opened at the mean price of 72 h), climatology, persistence (these two start "
             "from exact maps).",
             rich_help_panel="Model",

@@ -36,7 +36,7 @@ VenueOf = Annotated[
 ModelOf = Annotated[
     str,
     typer.Option(
-        help="vintages, calibrated, tiers, bell, uniform; on hyperliquid also exact.", rich_help_panel="Model"
+        help="Any model of `liqtruth map model`; on hyperliquid also exact.", rich_help_panel="Model"
     ),
 ]
 
@@ -110,7 +110,7 @@ def score_visits(
     model: Annotated[
         str,
         typer.Option(
-            help="vintages, calibrated, tiers or bell; or exact: Hyperliquid's stored exact maps.",
+            help="Any model of `liqtruth map model`; or exact: Hyperliquid's stored exact maps.",
             rich_help_panel="Model",
         ),
     ] = "vintages",

@@ -22,7 +22,7 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
-from liqtruth.heatmap.text import format_duration, price
+from liqtruth.heatmap.text import counted, format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
@@ -221,8 +221,7 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
     truth, crowd = whole_and_layer(view, coin, "crowd", plan.at)
     maps, lacking = _maps(view, plan, coin, truth)
     if not maps:
-        why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
-        raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
+        raise MissingData(f"nothing to check of {coin}: {_why(lacking) or 'give --map or --venue'}")
     venues = venues_of(maps) if plan.models else plan.venues
     baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
@@ -236,6 +235,12 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         within_pct=plan.within_pct,
     )
     return Checked(coin, found, tuple(spec for spec, _ in lacking))
+
+
+def _why(lacking: Sequence[tuple[str, str]]) -> str:
+    """The first reason, whole, and how many other maps could not be made; empty where none was asked for."""
+    others = f"; nor could {counted(len(lacking) - 1, 'other map')} be made" if len(lacking) > 1 else ""
+    return "".join(f"{spec} ({reason}){others}" for spec, reason in lacking[:1])
 
 
 def _maps(

@@ -12,9 +12,9 @@ import polars as pl
 
 from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.compare.drawn import drawn_series
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
-from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.series import HeatmapSeries
@@ -125,7 +125,7 @@ class Lake:
             One exchange, several with commas, or `all`.
         model : str
             `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`,
-            `moving-average`, `climatology`, `persistence`.
+            `moving-average`, `climatology`, `persistence`; or the name of a leverage model.
         window : str or timedelta
             How far back entries are modelled.
         weights : str, optional
@@ -248,7 +248,8 @@ class Lake:
         coin : str
         venue : str
             One exchange, several with commas, or `all`.
-        model : {"calibrated", "vintages", "tiers", "bell"}
+        model : str
+            As in `model_map`.
         last : str or timedelta
             How far back from `at`.
         step : str or timedelta, optional
@@ -270,7 +271,7 @@ class Lake:
         >>> lake.model_series("BTC", last="1d", step="1h").model
         'tiers'
         """
-        return model_series(
+        return drawn_series(
             self._store,
             _coin(coin),
             venue,

@@ -10,7 +10,8 @@ LiqtruthError                 exit 1: a check failed or data is missing
 └── PartlyRead                exit 3: part of what was asked for could not be read, the rest is stored or shown
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -19,6 +20,8 @@ LONGEST_PRINTED: Final = 300
 LONGEST_LINE: Final = LONGEST_PRINTED - len(ERROR_PREFIX)
 """So that the whole line, prefix included, is no longer than `LONGEST_PRINTED`."""
 KEPT_OF_THE_END: Final = 120
+UNIT: Final = re.compile(r"(?:[^\s`]|`[^`]*`|`)+")
+"""A word, or a command between backticks with what clings to it."""
 MOST_KINDS = 64
 MOST_SHOWN = 160
 ITEMS: Final = "{count:,} {kind} left out, e.g. {first}"
@@ -31,7 +34,7 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
     """`text` on one line of at most `most` printable characters, whatever it holds.
 
     White space is folded, what does not print is escaped, and a long text loses its middle: it begins with what is
-    wrong and ends with the remedy.
+    wrong and ends with the remedy. Words and commands between backticks stay whole, but for those that leave no room.
     """
     if len(text) > 8 * most:  # no work on what is cut anyway
         text = f"{text[: 4 * most]} {text[-4 * most :]}"
@@ -41,8 +44,22 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
     )
     if len(shown) <= most:
         return shown
-    end = min(KEPT_OF_THE_END, most // 2)
-    return f"{shown[: most - end - 3]} … {shown[-end:]}"
+    units = UNIT.findall(shown)
+    end = _fitting(units[::-1], min(KEPT_OF_THE_END, most // 2), most // 2)
+    tail = " ".join(units[len(units) - end :]) or shown[-min(KEPT_OF_THE_END, most // 2) :]
+    room = most - len(tail) - 3
+    begin = " ".join(units[: _fitting(units[: len(units) - end], room, room)])
+    return f"{begin if 2 * len(begin) > room else shown[:room]} … {tail}"
+
+
+def _fitting(units: Sequence[str], room: int, most: int) -> int:
+    """How many of the units fit into so many characters; a command may take up to `most`."""
+    used = -1
+    for count, unit in enumerate(units):
+        used += 1 + len(unit)
+        if used > (most if "`" in unit else room):
+            return count
+    return len(units)
 
 
 class LiqtruthError(Exception):

@@ -224,7 +224,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "the file does not state that it lists every holder: taken for a reading of its accounts; if it does, --census"
     ),
     "one_coin_of_accounts": (
-        "a reading of accounts that lists {coin} alone: other coins that they were known to hold are no longer known"
+        "a reading of accounts that lists {coin} alone: what they were known to hold of other coins stays as it was"
     ),
     "margin_modes_unclear": "{count:counted:position} without a margin mode: not one of two leverages is filled",
     "positions_again": "{count:counted:position} there again at a later time: the latest counts",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Source, filtered_by
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source, filtered_by
 from liqtruth.heatmap.levels import SIDE, Sides
 from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
 from liqtruth.heatmap.text import age, percent
@@ -219,3 +220,40 @@ class HeatmapSeries:
         from liqtruth.heatmap.drawing.notebook import series_html
 
         return series_html(self)
+
+
+def stacked(times: Sequence[datetime], maps: Sequence[Heatmap | None]) -> HeatmapSeries:
+    """Maps of one maker at these moments as a series, on the last one's bins, as far from each mark as that one does;
+    null where a moment is not known. The last must be known. Mass inside a bin is spread evenly in log price."""
+    last = maps[-1]
+    assert last is not None
+    marks = np.array([np.nan if one is None else one.mark_px for one in maps])
+    away = float(np.nanmax(np.abs(np.log(marks / last.mark_px)))) / last.grid.log_width
+    grid = PriceGrid(last.mark_px, last.grid.width_bps, last.grid.bins_each_way + ceil(away - 1e-9))
+    rows = [None if one is None else _rebinned(one, grid) for one in maps]
+    blank = np.full(grid.bins, np.nan)
+    return HeatmapSeries(
+        coin=last.coin,
+        venue=last.venue,
+        source=last.source,
+        times=tuple(times),
+        grid=grid,
+        long_usd=np.stack([blank if row is None else row[0] for row in rows]),
+        short_usd=np.stack([blank if row is None else row[1] for row in rows]),
+        mark_px=marks,
+        beyond_usd=tuple(Sides(0.0, 0.0) if one is None else one.beyond_usd for one in maps),
+        never_usd=tuple(Sides(0.0, 0.0) if one is None else one.never_usd for one in maps),
+        coverage=tuple(None if one is None else one.coverage for one in maps),
+        assumptions=last.assumptions,
+        model=last.model,
+        quality=last.quality,
+        only=last.only,
+    )
+
+
+def _rebinned(heatmap: Heatmap, grid: PriceGrid) -> tuple[FloatArray, FloatArray]:
+    """Longs and shorts per bin of a grid that holds the map's own."""
+    before, after = np.log(heatmap.grid.edges), np.log(grid.edges)
+    sums = (np.concatenate([[0.0], np.cumsum(mass)]) for mass in (heatmap.long_usd, heatmap.short_usd))
+    long, short = (np.diff(np.interp(after, before, risen)) for risen in sums)
+    return long, short

@@ -66,6 +66,8 @@ ACCOUNTS: Schema = {
     "as_of": AS_OF,
     "source": pl.String(),
 }
+OF_COINS: Schema = {**ACCOUNTS, "coins": pl.String()}
+"""Accounts of a source that lists coins: which of the dex it has, between spaces (` BTC ETH `); null: all."""
 
 MARKETS: Schema = {
     "dex": pl.String(),

@@ -13,6 +13,7 @@ from liqtruth.compare.statistics.intervals import Estimate, scaled
 from liqtruth.estimator.model.leverage_model import DEFAULT
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, MARK, MODELS, SIDE_COLORS, themed
+from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import of_codes, texts, without_codes
 from liqtruth.heatmap.text import counted, percent, stamp, usd
@@ -31,15 +32,18 @@ HEADINGS: Final = {
 ASSUMED_NAMES: Final = {"tiers": "equal-weight tiers", "bell": "normal prior", DEFAULT: "shipped prior"}
 ASSUMED_COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], DEFAULT: MODELS[2]}
 FROM: Final = {"entry": "from entry", "mark": "from the mark"}
+CAPPED: Final = f"capped: each position counts with at most {percent(LARGEST_SHARE)} of open interest"
 CAVEATS: Final = frozenset({"census_few"})
 """Codes of what stands with the answer."""
 
 
 def census_table(census: Census) -> Table:
-    """A row per band, a column per side and anchor, capped, with 95 % intervals; what maps assume beside them."""
+    """A row per band, a column per side and anchor, capped, with 95 % intervals; what maps assume beside them. Medians
+    and what no price liquidates stand uncapped below."""
     from rich.table import Table
 
-    table = Table(title=_title(census), title_justify="left")
+    table = Table(title=f"{_title(census)}, capped", title_justify="left")
+    table.caption, table.caption_justify = CAPPED, "left"
     table.add_column("leverage")
     columns = [census.row(side, anchor) for side in SIDES for anchor in census.anchors]
     for row in columns:
@@ -59,6 +63,11 @@ def census_table(census: Census) -> Table:
         *(percent(one.without_price[0]) for one in census.assumed),
     )
     table.add_row("effective accounts", *(f"{row.effective_accounts:.0f}" for row in columns), *empty)
+    table.add_section()
+    whole = [census.row(row.side, row.anchor, "uncapped") for row in columns]
+    table.add_row("median, uncapped", *(times(row.median) for row in whole), *empty)
+    table.add_row("without price, uncapped", *(share(row.without_price) for row in whole), *empty)
+    table.add_row("effective, uncapped", *(f"{row.effective_accounts:.0f}" for row in whole), *empty)
     return table
 
 
@@ -159,8 +168,8 @@ def write_page(census: Census, path: Path) -> None:
 
 def _sections(census: Census) -> Iterator[page.Section]:
     yield page.Section(
-        note="Each position counts with at most 0.3 % of open interest. Bars: shares of what a price liquidates, with "
-        "95 % intervals; diamonds: what maps assume.",
+        note=f"{CAPPED.capitalize()}. Bars: shares of what a price liquidates, with 95 % intervals; diamonds: what "
+        "maps assume.",
         figures={f"{side}-bands": (f"{side.capitalize()}s", bands_figure(census, side)) for side in SIDES},
     )
     yield page.Section("All positions", table=_page_table(_rows_of(census, ALL)))

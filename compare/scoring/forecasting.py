@@ -20,6 +20,7 @@ from liqtruth.compare.scoring.realised.scores import horizon_name
 from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS
 from liqtruth.estimator.model.leverage import MODELS, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.maps import named_model
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.venues.table import venue_named
@@ -94,7 +95,9 @@ def make_forecast(
 ) -> StoredForecast:
     """Draw the map and store it. Raises `TooLate` for a map that is too old, and what its maker raises."""
     store, venue = store.view(), venue_named(plan.venue).name
-    plan = replace(plan, model=FORMER_NAMES.get(plan.model, plan.model))
+    if plan.model != EXACT:
+        model, weights = named_model(plan.model, plan.weights, store.settings.data_dir)
+        plan = replace(plan, model=model, weights=weights)
     drawn = _bare(_map(store, plan, venue))
     tiers = _tiers(store, plan, venue, drawn)
     made_at = clock()

@@ -4,16 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from liqtruth.estimator.errors import UnknownChoice
-from liqtruth.estimator.model.baselines import AVERAGED, MOVING_AVERAGE, OF_SERIES, plain_map
+from liqtruth.estimator.model.baselines import (
+    AVERAGED,
+    EXACT_BASED,
+    FORMER_NAMES,
+    MOVING_AVERAGE,
+    OF_SERIES,
+    plain_map,
+)
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
-from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import ALIASES, LeverageModel, known_models, leverage_model_named
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series, window_named
@@ -29,6 +37,8 @@ from liqtruth.storage.store import Store
 
 ALONE = (VINTAGES, *MODELS, *OF_SERIES, CALIBRATED)
 """Models that need no exact map."""
+OVER_TIME: Final = (VINTAGES, *MODELS, CALIBRATED)
+"""Of those, what one recursion draws at all moments of a series."""
 TOGETHER: Final = "+"
 """Between the names of venues in the name of their sum."""
 
@@ -112,6 +122,22 @@ def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> Notes:
     return (placed, *merged_notes([drawn.assumptions for drawn in maps], _venues(maps)))
 
 
+def named_model(model: str, weights: str | None, data_dir: Path | None = None) -> tuple[str, str | None]:
+    """The model and its weights: the name of a leverage model stands for `vintages` with it, a former name for today's.
+
+    Raises `UnknownChoice` for a name that is neither.
+    """
+    model = FORMER_NAMES.get(model, model)
+    if model in ALONE or model in EXACT_BASED:
+        return model, weights
+    known = (*known_models(data_dir), *ALIASES)
+    if model not in known:
+        raise UnknownChoice("model", model, (*ALONE, *EXACT_BASED, *known))
+    if weights not in (None, model):
+        raise BadInput(f"model {model} is a leverage model: leave out --weights {weights}")
+    return VINTAGES, model
+
+
 def model_map(
     store: Store,
     coin: str,
@@ -128,6 +154,8 @@ def model_map(
 ) -> Heatmap:
     """The map of `model` on what is stored of `venue`: a name, several with commas, or `all` that have series.
 
+    Models are those of `ALONE` and leverage models by name.
+
     `weights` names the leverage model of `vintages`; `calibrated` is `vintages` with the fitted model in use.
     `leverage` and `age` (`heatmap.ages`) keep only those bands, `since` what was opened after that moment. Several
     venues are taken at one moment, the latest that all of them reach; one that lacks a leverage is left out of it, with
@@ -135,6 +163,7 @@ def model_map(
     window, leverage or age; `MissingData` where no model was fitted, `NothingStored` and `StaleSeries` where the series
     do not reach `at`.
     """
+    model, weights = named_model(model, weights, store.settings.data_dir)
     if model not in ALONE:
         raise UnknownChoice("model", model, ALONE)
     if weights is not None and model != VINTAGES:

@@ -16,7 +16,7 @@ import polars as pl
 
 from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.files.account_files import label_of
-from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, conform
+from liqtruth.indexer.frames import OF_COINS, PAIR, POSITION, conform
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Reading, Scope
 
@@ -102,12 +102,15 @@ def _reading(path: Path, source: str, part: pl.DataFrame, scope: Scope) -> Readi
 
 
 def _accounts(rows: pl.DataFrame) -> pl.DataFrame:
-    """The list of the accounts that the rows are of, each with every time at which it was looked at."""
+    """The list of the accounts that the rows are of, each with every time at which it was looked at: of the coins that
+    the table has of the dex, since it shows nothing of others."""
     shared: Sequence[str] = ("account_mode", "account_value_usd", "source")
     found = rows.group_by(*PAIR, "as_of", maintain_order=True).agg(
         pl.col(*shared).first(), pl.len().alias("positions")
     )
-    return conform(found, ACCOUNTS)
+    listed = rows.group_by("dex").agg(pl.col("coin").unique().sort().str.join(" "))
+    coins = listed.select("dex", coins=pl.format(" {} ", "coin"))
+    return conform(found.join(coins, on="dex", how="left", maintain_order="left"), OF_COINS)
 
 
 def stamp(moment: datetime) -> str:

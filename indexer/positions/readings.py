@@ -1,7 +1,8 @@
 """What is known as of a moment, from everything that was read until then.
 
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
-read on their own since then replace what it has of them, and one without positions any more is removed. Rows are
+read on their own since then replace what it has of them, and one without positions any more is removed. A table of
+accounts shows what they hold of its own coins, and replaces nothing else of theirs. Rows are
 compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
 a sweep that was under way. What a watch read since its last book is laid over that (`indexer.positions.watch_state`),
 so that the answer does not wait for the next book.
@@ -20,7 +21,17 @@ import polars as pl
 from sqlmodel import col, select
 
 from liqtruth.heatmap.notes import Notes
-from liqtruth.indexer.frames import ACCOUNTS, MOMENT, PAIR, POSITIONS, Schema, conform, empty
+from liqtruth.indexer.frames import (
+    ACCOUNTS,
+    MOMENT,
+    OF_COINS,
+    PAIR,
+    POSITION,
+    POSITIONS,
+    Schema,
+    conform,
+    empty,
+)
 from liqtruth.indexer.positions.catalogue import account_readings, books, censuses, check_coin, no_positions
 from liqtruth.indexer.positions.markets import Beside, markets_beside
 from liqtruth.indexer.positions.remembered import with_first_sight
@@ -32,8 +43,8 @@ from liqtruth.storage.store import Store
 STORED = {**POSITIONS, "reading_id": pl.String()}
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}
 """Columns of `positions_as_of`; `age_s` is how long before the moment asked for a row was read."""
-ACCOUNTS_READ: Final = {**ACCOUNTS, "reading_id": pl.String()}
-READ_ALONE: Final = {**{name: ACCOUNTS[name] for name in (*PAIR, "as_of")}, "reading_id": pl.String()}
+ACCOUNTS_READ: Final = {**OF_COINS, "reading_id": pl.String()}
+READ_ALONE: Final = {name: ACCOUNTS_READ[name] for name in (*PAIR, "as_of", "coins", "reading_id")}
 TOGETHER: Final = 64
 """Moments of a series whose positions are in memory together."""
 
@@ -65,8 +76,10 @@ class Readings:
         """Positions known at that moment, columns `KNOWN`."""
         known, read = self.stored(at), self._batches.until(self._store, at)
         if not read.accounts.is_empty():
-            newer = _newer(read, self.stored_accounts(at), known)
-            known = _laid_over(known, read, newer, self._coin)
+            looks = self._read_alone(at).drop_nulls("coins")
+            whole = known.filter(~pl.col("reading_id").is_in(looks["reading_id"].implode()))
+            newer = _newer(read, self.stored_accounts(at), whole)
+            known = _laid_over(known, read, newer, looks, self._coin)
         frame = known.sort("coin", maintain_order=True)
         moment = at if at is not None else frame["as_of"].max()
         age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
@@ -91,10 +104,11 @@ class Readings:
         return _known_of(_with_base(rows, bases, self.book(at)), alone)
 
     def stored_accounts(self, at: datetime | None = None) -> pl.DataFrame:
-        """The same of accounts: `ACCOUNTS`."""
+        """The same of accounts that were read whole: `ACCOUNTS`."""
         book = self.book(at)
         rows = self._account_rows.filter(
-            pl.col("reading_id").is_in(self._since(book, at)["reading_id"].implode())
+            pl.col("reading_id").is_in(self._since(book, at)["reading_id"].implode()),
+            pl.col("coins").is_null(),
         )
         if book is not None:
             self._open("accounts", {book.id}, ACCOUNTS_READ)
@@ -123,10 +137,13 @@ class Readings:
         return rows if book is None else rows.filter(pl.col("reading_at") >= book.as_of)
 
     def _read_alone(self, at: datetime | None) -> pl.DataFrame:
-        """The last time that each account was read on its own since the last book: `READ_ALONE`."""
+        """The last time that each account was read on its own since the last book, whole or of some coins:
+        `READ_ALONE`."""
         ids = self._since(self.book(at), at)["reading_id"]
         rows = self._account_rows.select(*READ_ALONE).filter(pl.col("reading_id").is_in(ids.implode()))
-        return _latest(rows, "as_of", at).unique(subset=PAIR, keep="last", maintain_order=True)
+        if self._coin is not None:
+            rows = rows.filter(_is_of(pl.lit(self._coin)))
+        return _latest(rows, "as_of", at).unique([*PAIR, "coins"], keep="last", maintain_order=True)
 
     def _bases(self, at: datetime | None) -> pl.DataFrame:
         """The last census of each coin: `CENSUSES`."""
@@ -239,13 +256,33 @@ def _newer(read: UnderWay, accounts: pl.DataFrame, positions: pl.DataFrame) -> p
     return reported.filter(~(pl.col("known_at") > pl.col("as_of")).fill_null(False))
 
 
-def _laid_over(known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, coin: str | None) -> pl.DataFrame:
-    """`known` with the accounts `newer` as they were read since; columns `STORED`."""
+def _laid_over(
+    known: pl.DataFrame, read: UnderWay, newer: pl.DataFrame, looks: pl.DataFrame, coin: str | None
+) -> pl.DataFrame:
+    """`known` with the accounts `newer` as they were read since, but for coins that later `looks` are of; columns
+    `STORED`."""
     fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
     fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
     seen = with_first_sight(fresh, known, newer.filter("was_read"))
+    after = looks.join(newer.select(*PAIR, was_at="as_of"), on=PAIR).filter(
+        pl.col("as_of") > pl.col("was_at")
+    )
+    seen = seen.join(_seen_in(seen, after), on=POSITION, how="anti", maintain_order="left")
     kept = known.join(newer, on=PAIR, how="anti", maintain_order="left")
-    return pl.concat([kept, seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*STORED)])
+    later = known.join(_seen_in(known, after), on=POSITION, how="semi", maintain_order="left")
+    laid = seen.with_columns(reading_id=pl.lit(read.batches, pl.String)).select(*STORED)
+    return pl.concat([kept, later, laid])
+
+
+def _is_of(coin: pl.Expr) -> pl.Expr:
+    """Whether a reading of an account is of this coin among others."""
+    return pl.col("coins").is_null() | pl.col("coins").str.contains(pl.format(" {} ", coin), literal=True)
+
+
+def _seen_in(rows: pl.DataFrame, looks: pl.DataFrame) -> pl.DataFrame:
+    """The last of `looks` (`READ_ALONE`) that is of each position of the rows."""
+    asked = rows.select(POSITION).unique().join(looks, on=PAIR).filter(_is_of(pl.col("coin")))
+    return asked.sort("as_of", "reading_id").unique(POSITION, keep="last", maintain_order=True)
 
 
 def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) -> pl.DataFrame:
@@ -261,13 +298,12 @@ def _with_base(rows: pl.DataFrame, bases: pl.DataFrame, book: Reading | None) ->
     )
 
 
-def _known_of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+def _known_of(rows: pl.DataFrame, looks: pl.DataFrame) -> pl.DataFrame:
     """Of each coin's base whoever was not read on their own since; of the others their own last reading."""
+    by = PAIR if looks["coins"].is_null().all() else POSITION
+    last = looks if by == PAIR else _seen_in(rows, looks)
     reported = rows.join(
-        accounts.select(*PAIR, own_at="as_of", own_id="reading_id"),
-        on=PAIR,
-        how="left",
-        maintain_order="left",
+        last.select(*by, own_at="as_of", own_id="reading_id"), on=by, how="left", maintain_order="left"
     )
     read_since = pl.col("own_at").is_not_null() & (
         pl.col("base_at").is_null() | (pl.col("own_at") >= pl.col("base_at"))

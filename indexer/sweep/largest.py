@@ -23,7 +23,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.levels import BySide
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.text import format_duration, percent
 from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
@@ -56,15 +56,17 @@ ENDS: Final = {
     "time": "the time is up",
     "stopped": "stopped",
     "broken": "the exchange did not answer any more",
-    "all": "all that are known",
+    "all": "everyone known who may hold a position",
 }
+SEEN: Final = 0.995
+"""Share of open interest from which on all of it is said to be seen."""
 
 
 @dataclass(frozen=True)
 class LargestReport:
     """What was found and read. `share` is of the open interest of each coin, per side, fresh earlier readings
     included; `fresh` counts those; `ended` is of `ENDS`; `accounts` were known, not fresh, and not known to hold
-    nothing; `sized` is null where HyperEVM was not asked."""
+    nothing; `known` is how many the address book has; `sized` is null where HyperEVM was not asked."""
 
     discovery: Discovery | None
     swept: SweepReport | None
@@ -73,6 +75,7 @@ class LargestReport:
     accounts: int
     ended: str
     sized: SizedFirst | None = None
+    known: int | None = None
 
     @property
     def lacking(self) -> list[str]:
@@ -85,10 +88,24 @@ class LargestReport:
         """Lines for people."""
         read = 0 if self.swept is None else self.swept.accounts
         earlier = f", {self.fresh:,} had been read within {format_duration(FRESH)}" if self.fresh else ""
+        known = "" if self.known is None else f" (of {self.known:,} known)"
         return [
             *([] if self.sized is None else self.sized.describe()),
-            f"{read:,} of {self.accounts:,} accounts read, largest first{earlier}: {ENDS[self.ended]}",
+            f"{read:,} of {self.accounts:,} accounts{known} read, largest first{earlier}: {ENDS[self.ended]}",
+            *(self._unknown() if self.ended == "all" else ()),
         ]
+
+    def _unknown(self) -> Iterator[str]:
+        """How much of open interest is of accounts that nobody named, where everyone known was read."""
+        for coin, share in self.share.items():
+            if share is None:
+                yield f"{coin}: open interest is not known, and so is what other accounts hold"
+            elif min(share) < SEEN:
+                yield (
+                    f"{coin}: they hold {percent(share.long, 0)} of long and {percent(share.short, 0)} of short open "
+                    "interest; the rest is of accounts that are not known: `liqtruth index find` or --addresses FILE "
+                    "names more"
+                )
 
 
 class Endpoint(NamedTuple):
@@ -141,7 +158,8 @@ async def read_largest(
     if reason == "all" and swept is not None and swept.broken:
         reason = "broken"
     shares = {coin: sight.share(coin) for coin in coins}
-    return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason, sized)
+    known = book(store).height
+    return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason, sized, known)
 
 
 async def _ranked(

@@ -7,10 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liqtruth.compare.modelled import exact_maps, modelled_map
+from liqtruth.compare.drawn import drawn_series, exact_maps
+from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.estimator.model.baselines import FORMER_NAMES
+from liqtruth.estimator.model.baselines import EXACT_BASED, FORMER_NAMES
+from liqtruth.estimator.model.leverage_model import ALIASES
+from liqtruth.estimator.model.maps import ALONE
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import same
 from liqtruth.indexer.files.imports import import_paths
@@ -19,6 +22,7 @@ from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
+from tests.estimator.fitted_models import fitted, save
 
 HOURS = 60
 READ_BEFORE_H = 30
@@ -121,3 +125,27 @@ def test_weights_are_for_vintages_only(store: Store) -> None:
 def test_all_venues_of_a_coin_of_which_nothing_is_stored_are_none(store: Store) -> None:
     with pytest.raises(NothingStored, match="no venue has stored candles and open interest of SOL"):
         modelled_map(store, "SOL", "all", "tiers")
+
+
+CENSUS = "what-stands"
+
+
+@pytest.mark.parametrize("model", [*ALONE, *EXACT_BASED, *FORMER_NAMES, "population", *ALIASES, CENSUS])
+def test_whatever_names_a_model_names_it_for_one_moment_and_over_time(
+    read_yesterday: Store, model: str
+) -> None:
+    """The last moment of a series is the map of that moment; the names of leverage models are names of models."""
+    save(read_yesterday.settings.data_dir, fitted(), fitted(CENSUS, kind="census", bounds=None))
+    one = modelled_map(read_yesterday, "BTC", "hyperliquid", model)
+    series = drawn_series(read_yesterday, "BTC", "hyperliquid", model, timedelta(hours=6), timedelta(hours=3))
+    assert series.times[-1] == one.as_of
+    assert series.times[-1] - series.times[-2] == timedelta(hours=3)
+    assert series.mark_px[-1] == one.mark_px
+    seen = np.nansum(series.long_usd[-1]) + series.beyond_usd[-1].long
+    assert seen == pytest.approx(one.in_grid_usd.long + one.beyond_usd.long, rel=0.05)
+
+
+def test_an_unknown_model_is_refused_with_the_names_of_leverage_models(read_yesterday: Store) -> None:
+    save(read_yesterday.settings.data_dir, fitted(CENSUS, kind="census", bounds=None))
+    with pytest.raises(UnknownChoice, match=CENSUS):
+        drawn_series(read_yesterday, "BTC", "hyperliquid", "what-stand", timedelta(hours=6))

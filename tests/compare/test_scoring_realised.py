@@ -141,8 +141,8 @@ class TestScore:
             scored(store)
 
     def test_wrong_names_and_shares_are_refused(self, market: Store) -> None:
-        with pytest.raises(UnknownChoice, match="volume-profile"):
-            scored(market, "volume-profile")
+        with pytest.raises(UnknownChoice, match="by-volume"):
+            scored(market, "by-volume")
         with pytest.raises(BadInput, match="only hyperliquid shows them"):
             scored(market, "exact")
         with pytest.raises(BadInput, match="--coverage must be above 0 and at most 1, got 30"):

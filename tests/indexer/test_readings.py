@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
+from liqtruth.indexer.frames import OF_COINS, POSITIONS, conform
 from liqtruth.indexer.positions.catalogue import check_coin, known_coins
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import KNOWN, Readings, positions_as_of
@@ -57,12 +57,15 @@ def census(store: Store, hour: float, *rows: dict[str, object], name: str = "") 
     write(store, name or f"census-{hour}", Scope.CENSUS, hour, {"positions": frame(list(rows))})
 
 
-def accounts(store: Store, read: dict[str, float], *rows: dict[str, object], dex: str = "") -> None:
-    """A reading of single accounts: address to the hour at which it was read."""
+def accounts(
+    store: Store, read: dict[str, float], *rows: dict[str, object], dex: str = "", coins: str | None = None
+) -> None:
+    """A reading of single accounts, whole or of ` SOME COINS `: address to the hour at which it was read."""
     last = max(read.values())
     listed = pl.DataFrame({"address": list(read), "dex": dex, "as_of": [at(hour) for hour in read.values()]})
-    frames = {"positions": frame(list(rows)), "accounts": conform(listed, ACCOUNTS)}
-    write(store, f"accounts-{last}-{'-'.join(read)}", Scope.ACCOUNTS, last, frames)
+    listed = listed.with_columns(coins=pl.lit(coins, pl.String))
+    frames = {"positions": frame(list(rows)), "accounts": conform(listed, OF_COINS)}
+    write(store, f"accounts-{last}-{'-'.join(read)}-{coins}", Scope.ACCOUNTS, last, frames)
 
 
 def market_and_notes(
@@ -203,6 +206,45 @@ def test_any_history_is_as_if_replayed_in_order(
                 kept = {} if scope is Scope.CENSUS else {w: s for w, s in expected.items() if w not in wanted}
                 expected = {**kept, **{who: szi for who, szi in wanted.items() if szi}}
         assert sizes(store, asked) == expected
+
+
+LOOKS = {"whole": ("BTC", "ETH"), "btc": ("BTC",), "eth": ("ETH",)}
+HELD = st.fixed_dictionaries({"BTC": st.sampled_from([0.0, 1.0]), "ETH": st.sampled_from([0.0, -2.0])})
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*LOOKS, "census"]), st.dictionaries(st.sampled_from("ab"), HELD, min_size=1)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_reading_of_some_coins_replaces_those_coins_of_its_accounts_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, dict[str, dict[str, float]]]]
+) -> None:
+    expected = {("a", "BTC"): 5.0, ("b", "ETH"): 6.0, ("c", "BTC"): 7.0, ("c", "ETH"): 8.0}
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("coins"))) as store:
+        census(store, -1, *(holdings(who, szi, -1, coin) for (who, coin), szi in expected.items()))
+        for hour, (kind, read) in enumerate(history):
+            looked = LOOKS.get(kind, ("BTC",))
+            of = {(who, coin): held[coin] for who, held in read.items() for coin in looked}
+            rows = [holdings(who, szi, hour, coin) for (who, coin), szi in of.items() if szi]
+            if kind == "census":
+                if not rows:
+                    continue
+                census(store, hour, *rows)
+                expected = {key: szi for key, szi in expected.items() if key[1] != "BTC"}
+            else:
+                coins = None if kind == "whole" else f" {looked[0]} "
+                accounts(store, dict.fromkeys(read, float(hour)), *rows, coins=coins)
+            expected = {key: szi for key, szi in (expected | of).items() if szi}
+        every = positions_as_of(store).select("address", "coin", "szi").iter_rows()
+        assert {(who, coin): szi for who, coin, szi in every} == expected
+        for coin in ("BTC", "ETH"):
+            assert sizes(store, None, coin) == {who: szi for (who, of), szi in expected.items() if of == coin}
 
 
 # ------------------------------------------------------------------------------------------- markets

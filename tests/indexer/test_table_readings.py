@@ -89,11 +89,19 @@ def test_fifty_accounts_each_with_its_own_time_are_fifty_accounts(store: Store, 
     assert positions_as_of(store, START + timedelta(minutes=9)).height == 10, "whoever was read by then"
 
 
-def test_later_readings_of_an_account_replace_it_and_no_other(store: Store, tmp_path: Path) -> None:
+def test_later_readings_of_an_account_replace_its_coins_of_the_table_and_no_other(
+    store: Store, tmp_path: Path
+) -> None:
+    """A table of ETH shows nothing of BTC; one of both coins shows that an account has no BTC any more."""
     import_paths(store, [written(tmp_path / "p.csv", [(n, n, "BTC") for n in range(5)])])
     import_paths(store, [written(tmp_path / "q.csv", [(n, 60 + n, "ETH") for n in range(2)])])
-    known = positions_as_of(store)
-    assert sorted(known["coin"]) == ["BTC"] * 3 + ["ETH"] * 2
+    assert sorted(positions_as_of(store)["coin"]) == ["BTC"] * 5 + ["ETH"] * 2
+    import_paths(store, [written(tmp_path / "r.csv", [(0, 90, "ETH"), (1, 91, "BTC")])])
+    known = positions_as_of(store).filter(pl.col("address").is_in([address_of(0), address_of(1)]))
+    assert set(known.select("address", "coin").iter_rows()) == {
+        (address_of(0), "ETH"),
+        (address_of(1), "BTC"),
+    }
 
 
 @pytest.mark.parametrize(("census", "known"), [(True, 1), (False, 3), (None, 3)])

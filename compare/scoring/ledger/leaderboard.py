@@ -9,11 +9,11 @@ zones below chance, or of its difference in rank skill below zero.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from sqlmodel import select
+from sqlmodel import col, or_, select
 
 from liqtruth.compare.scoring.realised.scores import SideScore, horizon_name, score_sides
 from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, precision_text
@@ -146,10 +146,15 @@ def _names(model: str) -> list[str]:
     return [model, *(former for former, name in FORMER_NAMES.items() if name == model)]
 
 
+def _is_of(model: str) -> Any:
+    """Forecasts of a model, or of a leverage model by its name."""
+    return or_(col(Forecast.model).in_(_names(model)), Forecast.weights == model)
+
+
 def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[Forecast]:
     query = select(Forecast)
     if model is not None:
-        query = query.where(Forecast.model.in_(_names(model)))  # type: ignore[attr-defined]
+        query = query.where(_is_of(model))
     if venues is not None:
         query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
     with store.database.session() as session:
@@ -159,7 +164,7 @@ def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) ->
 def _scores(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[ForecastScore]:
     query = select(ForecastScore).join(Forecast)
     if model is not None:
-        query = query.where(Forecast.model.in_(_names(model)))  # type: ignore[attr-defined]
+        query = query.where(_is_of(model))
     if venues is not None:
         query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
     with store.database.session() as session:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from liqtruth.compare.conclusion import barred, barred_text
 from liqtruth.compare.observed.price_path import MarkPath, last_bar_end, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
-from liqtruth.compare.scoring.realised.map_series import Asked, Piece, count_of_pieces, pieces
+from liqtruth.compare.scoring.realised.map_series import EXACT, Asked, Piece, count_of_pieces, pieces
 from liqtruth.compare.scoring.realised.scores import (
     SideScore,
     horizon_name,
@@ -23,6 +23,7 @@ from liqtruth.compare.scoring.realised.scores import (
 from liqtruth.compare.scoring.realised.windows import Windows, joined, windows_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.maps import named_model
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.over_time.time_grid import in_words
@@ -102,6 +103,8 @@ def score_realised(
     prices and realised liquidations, naming what is lacking.
     """
     store, market = store.view(), venue_named(venue)
+    if model != EXACT:
+        model, weights = named_model(model, weights, store.settings.data_dir)
     asked = Asked(coin, market.name, model, weights, step)
     realised = load_realised(store, market, coin, coverage=coverage)
     start, end = _span(store, asked, realised, start, end)

@@ -12,12 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.compare.drawn import drawn_series
 from liqtruth.estimator.model.baselines import TIERS, UNIFORM, uniform_share
-from liqtruth.estimator.model.leverage import MODELS
-from liqtruth.estimator.model.model_in_use import CALIBRATED
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
@@ -30,7 +27,6 @@ from liqtruth.storage.store import Store
 SweptUsd = Callable[[str, IntArray, FloatArray], FloatArray]
 """Of a side, moments (by place) and prices: USD between each moment's mark and the price."""
 EXACT: Final = "exact"
-SCORED: Final = (VINTAGES, CALIBRATED, *MODELS, UNIFORM, EXACT)
 PIECE_STEPS: Final = 480
 """Moments of one piece; each has a grid and a warm-up of its own."""
 
@@ -112,8 +108,6 @@ class Asked:
     step: timedelta
 
     def __post_init__(self) -> None:
-        if self.model not in SCORED:
-            raise UnknownChoice("model that is scored over time", self.model, SCORED)
         if self.model == EXACT and self.venue != VENUE:
             raise BadInput(f"exact positions of {self.venue} are not to be had: only {VENUE} shows them")
         if self.weights is not None and self.model != VINTAGES:
@@ -184,7 +178,7 @@ def _series(
 
     def drawn(model: str, weights: str | None = None) -> HeatmapSeries:
         span = max(end - start, asked.step)
-        return model_series(store, asked.coin, asked.venue, model, span, asked.step, weights=weights, at=end)
+        return drawn_series(store, asked.coin, asked.venue, model, span, asked.step, weights=weights, at=end)
 
     if asked.model == EXACT:
         return _exact(store, asked, start, end, drawn)

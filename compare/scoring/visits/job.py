@@ -1,13 +1,14 @@
 """From what is stored to the score of visits: maps over time, prices after them, exact maps beside, common claims."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from liqtruth.compare.drawn import drawn_series
 from liqtruth.compare.observed.price_path import PricePath, last_bar_end, load_path
 from liqtruth.compare.observed.surroundings import load_atr
 from liqtruth.compare.scoring.realised.map_series import EXACT
@@ -41,7 +42,8 @@ from liqtruth.compare.scoring.visits.visits import (
     visit_sentence,
 )
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD, model_series
+from liqtruth.estimator.model.maps import named_model
+from liqtruth.estimator.over_time.price_time import SHORTEST_LEAD
 from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
@@ -126,6 +128,9 @@ def visits_stored(
     Raises `MissingData` where no map or no price is there, `BadInput` for what cannot be asked, and as `model_series`.
     """
     store, venue = store.view(), plan.priced_on
+    if plan.model != EXACT:
+        model, weights = named_model(plan.model, plan.weights, store.settings.data_dir)
+        plan = replace(plan, model=model, weights=weights)
     zones, exact, notes, synthetic = _zones(store, plan, venue, on_progress)
     marks, why = _marks(store, plan, venue, zones)
     path = _path(store, plan, venue, zones)
@@ -176,7 +181,7 @@ def _zones(
         refuse_empty(zones, f"{venue} {plan.coin}")
         return zones, maps, _synthetic(one.coverage for one in maps), any(one.synthetic for one in maps)
     start, end = _span(store, plan, venue)
-    series = model_series(
+    series = drawn_series(
         store, plan.coin, venue, plan.model, end - start, plan.step, weights=plan.weights, at=end
     )
     zones = zones_of_series(series, plan.top, plan.within_pct)
@@ -209,7 +214,7 @@ def _window_zones(store: Store, plan: VisitPlan, venue: str, zones: MajorZones, 
     """Zones of what was opened so shortly before each moment; smaller ones count too."""
     first, last = (of_ms(int(zones.times_ms[at])) for at in (0, -1))
     length = max(last - first, plan.step)
-    series = model_series(
+    series = drawn_series(
         store, plan.coin, venue, plan.model, length, plan.step, weights=plan.weights, age=age, at=last
     )
     return zones_of_series(series, ALL_OF_WINDOW, plan.within_pct)
