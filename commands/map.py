@@ -16,6 +16,7 @@ from liqtruth.commands.options import (
     Window,
     Windows,
     length_option,
+    moment_option,
     opened_store,
     time_option,
 )
@@ -335,9 +336,23 @@ def map_moved(
     coin: Coin,
     out: TableOut,
     start: Annotated[
-        Any, time_option("--from", help="Earlier moment; default: 24 h before the later.")
+        Any,
+        moment_option(
+            "--from",
+            help="Earlier moment, or a map file; default: 24 h before the later, or the first column of its file.",
+        ),
     ] = None,
-    end: Annotated[Any, time_option("--to", help="Later moment; default: the latest.")] = None,
+    end: Annotated[
+        Any, moment_option("--to", help="Later moment, or a map file; default: the latest.")
+    ] = None,
+    mark: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_numbers,
+            metavar="PRICE[,PRICE]",
+            help="Where files state no price: what splits longs and shorts, then and now.",
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="exact, or any model of `map model`.", rich_help_panel="Model")
     ] = EXACT,
@@ -353,13 +368,18 @@ def map_moved(
 ) -> None:
     """List what became of clusters between two moments: born, grew, shrank, consumed by the price, closed, moved.
 
-    Exact clusters are followed by their accounts, modelled ones by their place.
+    Exact clusters are followed by their accounts, modelled ones and those of map files by their place. Two files must
+    be one vendor's map at two moments; of a heatmap over time, FILE#COLUMN names a moment.
     """
     from liqtruth.compare.moved.job import MovedPlan, moved_stored
+    from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
     from liqtruth.compare.moved.shown import moved_view
 
     with opened_store() as store:
-        found = moved_stored(store, MovedPlan(coin, start, end, model, venue, window))
+        if are_files(start, end):
+            found = moved_files(store, MovedFiles(coin, start, end, mark or ()))
+        else:
+            found = moved_stored(store, MovedPlan(coin, start, end, model, venue, window))
     export_moved(found, out, moved_view)
 
 

@@ -17,6 +17,7 @@ from liqtruth.commands.values import (
     parse_coin,
     parse_days,
     parse_duration,
+    parse_moment,
     parse_time,
 )
 
@@ -30,6 +31,13 @@ T = TypeVar("T")
 
 def time_option(*names: str, help: str, heading: str = "Time") -> Any:
     return typer.Option(*names, parser=parse_time, metavar="TIME", help=help, rich_help_panel=heading)
+
+
+def moment_option(*names: str, help: str) -> Any:
+    """A moment, or a map file of one."""
+    return typer.Option(
+        *names, parser=parse_moment, metavar="TIME|FILE[#NAME]", help=help, rich_help_panel="Time"
+    )
 
 
 def length_option(*names: str, help: str, heading: str = "Time") -> Any:

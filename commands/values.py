@@ -40,6 +40,18 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"must be a time such as 2026-08-21T12:00Z, got {text!r}") from error
 
 
+def parse_moment(text: str) -> datetime | str:
+    """As `parse_time`, but for what names a map file."""
+    from liqtruth.compare.imported.read import names_file
+
+    try:
+        return parse_time(text)
+    except typer.BadParameter:
+        if names_file(text):
+            return text
+        raise
+
+
 def parse_at(text: str) -> datetime:
     """As `parse_time`; a map of the future would be the map of now under another name."""
     from liqtruth.heatmap.text import AHEAD

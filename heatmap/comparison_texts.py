@@ -264,6 +264,7 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "clusters are followed by their place, within 1 % of price, at the later mark: a model knows no accounts, so "
         "only net changes are known; what was lost is consumed as far as the price reached it, else closed"
     ),
+    "moved_common_prices": "only prices from {low_px:,.6g} to {high_px:,.6g} are followed: both files have them",
     "moved_read": (
         "{before:counted:position} known then and {after:counted:position} now, {again:,} of them read since: whoever "
         "was not is taken to have stayed, and who was read only later to have opened"

@@ -399,6 +399,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     # maps of vendors
     "mark_given": "the file states no price: sides are split at {mark_px:,.6g}, as given",
     "moment_of_file": "the file states no moment: {at} is the file's own time",
+    "moment_by_age": "the file states no moment but its age: {at} is the file's own time less that age",
     "vendor_prices": (
         "the file has prices from {low_px:,.6g} to {high_px:,.6g} ({below_pct:+.1f} to {above_pct:+.1f} % from the "
         "mark); nothing is known beyond"
@@ -407,6 +408,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "unit_unknown": (
         "{vendor} does not state what its amounts are (notional, collateral or relative): only shapes compare"
     ),
+    "revalued_at_mark": "{vendor} values a position at its liquidation price; here it is valued at the mark",
     "unit_percent": "amounts are percent of the map, not USD: only shapes compare",
     "tiers_present": "the sum of positions at {has:names}",
     "tiers_missing": (
@@ -422,6 +424,11 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
     "column_of_file": "the column of {name}, {place} of {count} in the file",
     "levels_of_total": "the levels hold {share:percent} of the {usd:usd} that the provider states in all",
+    "ranges_missing": lambda values: (
+        "only some of the provider's ranges are in the file"
+        + ("" if values["share"] is None else f", with {100 * values['share']:.0f} % of the amounts")
+        + ": it is no exact map"
+    ),
     "not_in_buckets": "{usd:usd} is in no bucket: the vendor flags it as cross exposure of builder dexes",
     "stated_stale": "{vendor} itself marks the map as stale",
     "picture_read": lambda values: (

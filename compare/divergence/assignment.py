@@ -22,6 +22,8 @@ Fate = Literal["agreed", "shifted", "missed", "phantom"]
 FATES: Final[tuple[Fate, ...]] = ("agreed", "shifted", "missed", "phantom")
 FARTHEST: Final = 5.0
 """Tolerances that a cluster may be shifted by."""
+ALONE: Final = 2.0
+"""Cost of two clusters that stay alone."""
 UNLIKE: Final = 10.0
 """Ratio of shares of their sides beyond which two clusters are never one."""
 
@@ -108,14 +110,18 @@ def _assigned(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct:
     """Which of the model's stands for which of the truth's."""
     if not truth or not model:
         return {}
-    from scipy.optimize import linear_sum_assignment
+    # csgraph loads in a third of the time of scipy.optimize
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
     costs = _costs(truth, model, tolerance_pct)
-    alone = 2.0  # a pair of two that stay alone
-    rows, columns = linear_sum_assignment(np.minimum(costs, alone))
-    return {
-        int(row): int(column) for row, column in zip(rows, columns, strict=True) if costs[row, column] < alone
-    }
+    rows, columns = np.nonzero(costs < ALONE)
+    own = np.arange(len(truth))
+    edges = np.concatenate([rows, own]), np.concatenate([columns, len(model) + own])
+    weight = 1 + np.concatenate([costs[rows, columns], np.full(own.size, ALONE)])  # zero would be no edge
+    graph = csr_array((weight, edges), shape=(len(truth), len(model) + own.size))
+    found = zip(*min_weight_full_bipartite_matching(graph), strict=True)
+    return {int(row): int(column) for row, column in found if column < len(model)}
 
 
 def _costs(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float) -> FloatArray:

@@ -12,7 +12,7 @@ import numpy as np
 from liqtruth.compare.conclusion import Rival, rivals_of
 from liqtruth.compare.divergence.divergence import BaselineResult, LayerResult, LayerScore
 from liqtruth.compare.imported.overlap import common_reach, cut
-from liqtruth.compare.statistics.distances import RANGE_PCT
+from liqtruth.compare.statistics.distances import RANGE_PCT, once_per_map
 from liqtruth.compare.statistics.scores import Scores, score, skill
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
@@ -25,6 +25,7 @@ ASSUMED: Final = note("distance_only", within_pct=RANGE_PCT)
 SAYS: Final = ASSUMED.text
 
 
+@once_per_map
 def null_of(heatmap: Heatmap) -> Heatmap:
     """The null map around this map's mark: half of its mass on each side, spread evenly by distance in percent.
 

@@ -11,9 +11,8 @@ import polars as pl
 
 from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.divergence.divergence import Divergence
-from liqtruth.compare.divergence.measure import compare_maps
+from liqtruth.compare.divergence.measure import measured
 from liqtruth.compare.divergence.report import curves_figure
-from liqtruth.compare.imported.overlap import lined_up
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
@@ -160,13 +159,12 @@ def compared(
     around: Around = NOTHING_AROUND,
     within_pct: float = HEADLINE_PCT,
 ) -> Comparison:
-    """As `compare_maps`, with the maps as they are drawn: cut to what all of them cover; and with every cluster of
+    """As `measured`, with the maps as they are drawn: cut to what all of them cover; and with every cluster of
     them, and what is known `around` it."""
     notes = (*notes, *around.lacking)
-    found = compare_maps(
+    found, truth, drawn = measured(
         truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines, within_pct=within_pct
     )
-    truth, drawn, _, _ = lined_up(truth, models)
     rows = cluster_rows((truth, *drawn), tolerance_pct, found.range_pct, around)
     found = replace(found, clusters=rows, markets=tuple(around.markets.values()))
     return Comparison(found, truth, drawn)

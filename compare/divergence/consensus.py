@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.compare.divergence.matching import covered_share, in_range
+from liqtruth.compare.divergence.matching import clusters_of, covered_share, in_range
 from liqtruth.compare.modelled import WINDOWS_ASKED
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.heatmap.cluster_facts import (
@@ -28,7 +28,7 @@ from liqtruth.heatmap.cluster_facts import (
     leverage_text,
     shown_in,
 )
-from liqtruth.heatmap.distribution import Cluster, find_clusters
+from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.notes import Note, Notes
 from liqtruth.heatmap.text import percent, price
@@ -96,7 +96,7 @@ def cluster_rows(
     maps: Sequence[Heatmap], tolerance_pct: float, range_pct: float, around: Around = NOTHING_AROUND
 ) -> tuple[ClusterRow, ...]:
     """The largest by share of their side first, at most `KEPT`; the first of `maps` is the truth."""
-    found = [in_range(find_clusters(one), range_pct) for one in maps]
+    found = [in_range(clusters_of(one), range_pct) for one in maps]
     rows = []
     for at, (heatmap, clusters) in enumerate(zip(maps, found, strict=True)):
         for cluster in clusters:

@@ -36,6 +36,8 @@ MINOR: Final = 0.2
 """A cluster is a phantom where the truth has less than this part of its share within it."""
 ONE_HOLDER: Final = 0.5
 POINTS: Final = 500
+AS_IT_IS: Final = (1.0, 0.0)
+"""Factor of distances, and move in log price."""
 MISSED: Final = ("missed_cluster", "missed_holder")
 
 Shares = Sequence[FloatArray | None]
@@ -50,8 +52,10 @@ class _Change:
     value: float
     off_pct: float
 
-    def applied(self, model: "_Axis") -> "_Axis":
-        return _changed(model, self.code, self.value)
+    @property
+    def shape(self) -> tuple[float, float]:
+        """Factor of distances (-1 exchanges the sides), and move in log price."""
+        return _shape(self.code, self.value)
 
 
 def diagnose(
@@ -67,7 +71,7 @@ def diagnose(
     `layer` is what the model is judged by, where that is not the whole truth; `floor_pct` is its noise floor.
     """
     wanted, part = _Axis.of(layer or truth).shares(range_pct), _Axis.of(model)
-    off_pct = _off(wanted, part.shares(range_pct), range_pct)
+    off_pct = _off_one(wanted, part.shares(range_pct), range_pct)
     found: list[Note] = []
     if off_pct is not None:
         best = min(_changes(part, wanted, range_pct), key=lambda one: one.off_pct, default=None)
@@ -99,8 +103,9 @@ def _at_least(
 ) -> tuple[float, float]:
     """W1 before and after the change, were all that is not read of the truth where it suits the map best."""
     unread = [_unseen(truth, side) for side in SIDES]
-    found = [_off(wanted, one.shares(range_pct), range_pct, unread) for one in (model, change.applied(model))]
-    return found[0] or 0.0, found[1] or 0.0
+    shapes = np.array([AS_IT_IS, change.shape])
+    found = _off(wanted, model.shares(range_pct, shapes), range_pct, unread)
+    return (0.0, 0.0) if found is None else (float(found[0]), float(found[1]))
 
 
 def by_maps(diagnoses: Mapping[str, Notes]) -> list[tuple[str, Note]]:
@@ -139,31 +144,26 @@ class _Axis:
         at = np.arange(-middle, middle + 1, dtype=np.float64) * heatmap.grid.log_width
         return cls(at, np.concatenate([[0.0], np.cumsum(heatmap.long_usd + heatmap.short_usd)]))
 
-    def shares(self, range_pct: float) -> list[FloatArray | None]:
-        """Cumulative share of each side from the mark outward, at `POINTS` log distances up to the range; null where
-        the side is empty."""
-        start = np.interp(0.0, self.at, self.mass_usd)
+    def shares(self, range_pct: float, shapes: FloatArray | None = None) -> list[FloatArray | None]:
+        """Cumulative share of each side from the mark outward, at `POINTS` log distances up to the range, for each row
+        of `shapes` (factor, move), by default the map as it is: shape (rows, points); null where the side is empty in
+        all of them, NaN where it is in one."""
+        factor, move = np.hsplit(np.array([AS_IT_IS]) if shapes is None else shapes, 2)
+        start = np.interp(-move / factor, self.at, self.mass_usd)
         found: list[FloatArray | None] = []
         for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
             at = np.linspace(0.0, float(log_distance(range_pct, side)), POINTS)
-            mass = np.abs(np.interp(sign * at, self.at, self.mass_usd) - start)
-            found.append(mass / mass[-1] if mass[-1] > 0 else None)
+            mass = np.abs(np.interp((sign * at - move) / factor, self.at, self.mass_usd) - start)
+            whole = mass[:, -1:]
+            found.append(mass / np.where(whole > 0, whole, np.nan) if whole.any() else None)
         return found
-
-    def mirrored(self) -> "_Axis":
-        return _Axis(-self.at[::-1], self.mass_usd[-1] - self.mass_usd[::-1])
-
-    def scaled(self, factor: float) -> "_Axis":
-        return _Axis(self.at * factor, self.mass_usd)
-
-    def moved(self, shift_pct: float) -> "_Axis":
-        return _Axis(self.at + np.log1p(shift_pct / 100), self.mass_usd)
 
 
 def _off(
     wanted: Shares, shares: Shares, range_pct: float, unread: Sequence[float] = (0.0, 0.0)
-) -> float | None:
-    """W1, mean of the sides, in percent of price; null where a side of either is empty, as the score itself is.
+) -> FloatArray | None:
+    """W1 of each row of shares, mean of the sides, in percent of price; null where a side of either is empty, as the
+    score itself is, and NaN where it is in one row.
 
     With shares of the sides `unread`, the least that it can be, wherever those are.
     """
@@ -173,26 +173,36 @@ def _off(
             return None
         least = (1 - rest) * truth
         gap = np.maximum(np.maximum(least - other, other - least - rest), 0.0)
-        found.append(100 * float(log_distance(range_pct, side)) * float(np.mean(gap)))
-    return float(np.mean(found))
+        found.append(100 * float(log_distance(range_pct, side)) * gap.mean(axis=1))
+    return np.asarray((found[0] + found[1]) / 2, dtype=np.float64)
 
 
-def _changed(model: _Axis, code: str, value: float) -> _Axis:
+def _off_one(wanted: Shares, shares: Shares, range_pct: float) -> float | None:
+    found = _off(wanted, shares, range_pct)
+    return None if found is None or np.isnan(found[0]) else float(found[0])
+
+
+def _shape(code: str, value: float) -> tuple[float, float]:
+    """As `_Axis.shares` takes it."""
     if code == "looks_mirrored":
-        return model.mirrored()
-    return model.scaled(value) if code == "looks_scaled" else model.moved(value)
+        return -1.0, 0.0
+    return (value, 0.0) if code == "looks_scaled" else (1.0, float(np.log1p(value / 100)))
+
+
+TRIED: Final = (
+    ("looks_mirrored", 0.0),
+    *(("looks_scaled", float(one)) for one in FACTORS if abs(np.log(one)) >= np.log(LEAST_FACTOR)),
+    *(("looks_moved", float(one)) for one in SHIFTS_PCT if abs(one) >= LEAST_SHIFT_PCT),
+)
+SHAPES: Final = np.array([_shape(*one) for one in TRIED])
 
 
 def _changes(model: _Axis, wanted: Shares, range_pct: float) -> Iterator[_Change]:
-    tried = [
-        ("looks_mirrored", 0.0),
-        *(("looks_scaled", float(one)) for one in FACTORS if abs(np.log(one)) >= np.log(LEAST_FACTOR)),
-        *(("looks_moved", float(one)) for one in SHIFTS_PCT if abs(one) >= LEAST_SHIFT_PCT),
-    ]
-    for code, value in tried:
-        off_pct = _off(wanted, _changed(model, code, value).shares(range_pct), range_pct)
-        if off_pct is not None:
-            yield _Change(code, value, off_pct)
+    found = _off(wanted, model.shares(range_pct, SHAPES), range_pct)
+    if found is not None:
+        for (code, value), off_pct in zip(TRIED, found.tolist(), strict=True):
+            if not np.isnan(off_pct):
+                yield _Change(code, value, off_pct)
 
 
 def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> Iterator[Note]:

@@ -11,7 +11,7 @@ from liqtruth.compare.conclusion import CROWD, RAW, Barred, passes
 from liqtruth.compare.divergence.baselines import layer_scores, null_of, scored_baselines
 from liqtruth.compare.divergence.divergence import LayerResult, LayerScore, RangeResult, RangeScore
 from liqtruth.compare.imported.overlap import common_reach, cut
-from liqtruth.compare.statistics.distances import RANGES_PCT, common_range_pct
+from liqtruth.compare.statistics.distances import RANGES_PCT, common_range_pct, once_per_map
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import Scores, score, skill, widest_gaps
 from liqtruth.compare.statistics.unread import turned_at
@@ -106,17 +106,11 @@ class _Ground:
     floor_pct: float | None
     enough: bool
 
-    @classmethod
-    def of(cls, truth: Heatmap, reach_pct: float) -> "_Ground":
-        grains = granularity(truth, reach_pct)
-        null_pct = score(truth, null_of(truth), reach_pct).wasserstein_pct
-        return cls(truth, reach_pct, null_pct, mean_floor_pct(grains), not grains or passes(grains))
-
     def under(self, model: Heatmap) -> tuple["_Ground", Heatmap]:
         """As far as the map reaches, and the map cut to that."""
         own, truth, reach_pct = pair(self.truth, model, self.reach_pct)
         same = truth is self.truth and reach_pct == self.reach_pct
-        return self if same else _Ground.of(truth, reach_pct), own
+        return self if same else _ground(truth, reach_pct), own
 
     def scored(self, model: Heatmap, bar: Barred | None = None) -> RangeScore:
         ground, own = self.under(model)
@@ -136,6 +130,18 @@ class _Ground:
         )
 
 
+def _ground(truth: Heatmap, reach_pct: float) -> _Ground:
+    return _Ground(truth, reach_pct, *_null_and_floor(truth, reach_pct))
+
+
+@once_per_map
+def _null_and_floor(truth: Heatmap, reach_pct: float) -> tuple[float | None, float | None, bool]:
+    """W1 of the map that knows only the mark, the noise floor, and whether there are enough positions."""
+    grains = granularity(truth, reach_pct)
+    null_pct = score(truth, null_of(truth), reach_pct).wasserstein_pct
+    return null_pct, mean_floor_pct(grains), not grains or passes(grains)
+
+
 def _range_result(
     layer: str,
     truth: Heatmap,
@@ -144,7 +150,7 @@ def _range_result(
     baselines: Sequence[Heatmap],
     range_pct: float,
 ) -> RangeResult:
-    ground = _Ground.of(truth, range_pct)
+    ground = _ground(truth, range_pct)
     return RangeResult(
         range_pct=range_pct,
         layer=layer,

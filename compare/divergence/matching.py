@@ -11,11 +11,12 @@ from typing import Final, Literal
 
 import numpy as np
 
-from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.distribution import Cluster, largest, nearest
+from liqtruth.compare.statistics.distances import RANGE_PCT, once_per_map
+from liqtruth.heatmap.distribution import Cluster, find_clusters, largest, nearest
 from liqtruth.heatmap.levels import SIDES
 
 LARGEST: Final = 5
+clusters_of: Final = once_per_map(find_clusters)
 Role = Literal["nearest", "largest"]
 
 

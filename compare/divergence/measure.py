@@ -10,7 +10,7 @@ Nothing here reads a clock, a file or a host: the same maps give the same diverg
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from liqtruth.compare.conclusion import (
     CROWD,
@@ -38,6 +38,7 @@ from liqtruth.compare.divergence.divergence import (
 )
 from liqtruth.compare.divergence.layers import layer_results, pair, range_results
 from liqtruth.compare.divergence.matching import (
+    clusters_of,
     in_range,
     match_clusters,
     recall_clusters,
@@ -65,7 +66,7 @@ from liqtruth.compare.statistics.scores import (
     widest_gaps,
 )
 from liqtruth.compare.statistics.unread import turned_at, unread_shares
-from liqtruth.heatmap.distribution import Cluster, find_clusters, nearest_mass_pct
+from liqtruth.heatmap.distribution import Cluster, nearest_mass_pct
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
@@ -75,7 +76,23 @@ from liqtruth.heatmap.notes import Note, Notes, of_codes
 CLUSTERS_KEPT: Final = 10
 
 
+class Given(TypedDict, total=False):
+    """What `measured` takes beside the maps."""
+
+    crowd: Heatmap | None
+    notes: Sequence[Note]
+    baselines: Sequence[Heatmap]
+    within_pct: float
+
+
 def compare_maps(
+    truth: Heatmap, models: Sequence[Heatmap], tolerance_pct: float = 1.0, **given: Unpack[Given]
+) -> Divergence:
+    """As `measured`, without the maps."""
+    return measured(truth, models, tolerance_pct, **given)[0]
+
+
+def measured(
     truth: Heatmap,
     models: Sequence[Heatmap],
     tolerance_pct: float = 1.0,
@@ -84,8 +101,9 @@ def compare_maps(
     notes: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     within_pct: float = HEADLINE_PCT,
-) -> Divergence:
-    """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
+) -> tuple[Divergence, Heatmap, tuple[Heatmap, ...]]:
+    """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`. With the
+    truth and the models as they were ranked: cut to what all of them cover.
 
     Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `baselines` are
     scored beside the models and not ranked among them. Conclusions are drawn within `within_pct` of the mark, one of
@@ -146,7 +164,7 @@ def compare_maps(
     ]
     means = of_codes((one for baseline in baselines for one in baseline.assumptions), ("opened_at_mean",))
     own = [replace(one, diagnosis=on_mean(one.diagnosis, means)) for one in own]
-    return Divergence(
+    found = Divergence(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
@@ -174,6 +192,7 @@ def compare_maps(
         asked_pct=within_pct,
         ranges=ranges,
     )
+    return found, truth, models
 
 
 def _alone(
@@ -234,7 +253,7 @@ def _diagnosed(
 ) -> Notes:
     layer = None if crowd is None else pair(crowd, model, range_pct)[1]
     own, wanted, range_pct = pair(truth, model, range_pct)
-    pairs = _pairs(find_clusters(wanted), find_clusters(own), tolerance_pct, range_pct)
+    pairs = _pairs(clusters_of(wanted), clusters_of(own), tolerance_pct, range_pct)
     return diagnose(wanted, own, range_pct, floor_pct, pairs, layer)
 
 
@@ -262,7 +281,7 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
         coverage_share=heatmap.coverage.share,
         share_above=share_above(heatmap, range_pct),
         nearest_pct=nearest_mass_pct(heatmap),
-        clusters=tuple(in_range(find_clusters(heatmap), range_pct)[:CLUSTERS_KEPT]),
+        clusters=tuple(in_range(clusters_of(heatmap), range_pct)[:CLUSTERS_KEPT]),
         assumptions=heatmap.assumptions,
         data_moment=data_moment(heatmap),
         only=heatmap.only,
@@ -280,7 +299,7 @@ def _result(
     speaks: bool,
 ) -> ModelResult:
     scores = score(truth, model, range_pct)
-    wanted, offered = find_clusters(truth), find_clusters(model)
+    wanted, offered = clusters_of(truth), clusters_of(model)
     ranked = speaks and bar is None
     return ModelResult(
         summary=summarise(model, truth.mark_px, range_pct),

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.imported.levels import Levels, split, spread
+from liqtruth.compare.statistics.distances import once_per_map
 from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
@@ -73,6 +74,7 @@ def common_reach(*maps: Heatmap) -> Reach:
     )
 
 
+@once_per_map
 def cut(heatmap: Heatmap, reach: Reach) -> Heatmap:
     """The map within `reach`; what lies outside is counted as beyond it, and a note states how much that is.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported import coinank, coinglass, tables, vendors
+from liqtruth.compare.imported import coinank, coinglass, measured, tables, vendors
 from liqtruth.compare.imported.documents import MOST_BYTES, Answer, check_name, decoded, opened
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.pictures.picture import is_picture, read_picture
@@ -73,7 +73,9 @@ LAYOUTS: Final = (
     Layout("coinank", "heatmap", coinank.is_heatmap, coinank.read_heatmap),
     Layout("coinank", "map", coinank.is_by_price, coinank.read_by_price),
     Layout("datamaxi", "buckets", vendors.is_datamaxi, vendors.read_datamaxi),
-    Layout("0xarchive", "levels", vendors.is_oxarchive, vendors.read_oxarchive),
+    Layout("0xarchive", "levels", measured.is_oxarchive, measured.read_oxarchive),
+    Layout("ironflow", "ranges", measured.is_ironflow, measured.read_ironflow),
+    Layout("liquidvision", "bins", measured.is_liquidvision, measured.read_liquidvision),
     Layout("undertow", "clusters", vendors.is_undertow, vendors.read_undertow),
     Layout("kiyotaka", "flat list", vendors.is_kiyotaka, vendors.read_kiyotaka),
 )

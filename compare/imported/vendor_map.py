@@ -7,7 +7,7 @@ out and counted, and more than `MOST_CONTRADICTED` is refused, since the mark or
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import numpy as np
@@ -87,6 +87,10 @@ class VendorMap:
     counts: FloatArray | None = None
     open_interest_usd: float | None = None
     notes: Notes = ()
+    age_s: float | None = None
+    """How old it was when it was given, where no moment is stated."""
+    at_own_price: bool = False
+    """Whether amounts are valued at each level's price and not at the mark."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +125,9 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
     levels = found.levels.times(1 / factor)
     mark_px, notes = mark_of(found, given, factor)
     as_of, when = moment_given(found, given)
+    if found.at_own_price:
+        levels = replace(levels, amount=levels.amount * 2 * mark_px / (levels.low_px + levels.high_px))
+        notes += (note("revalued_at_mark", vendor=found.vendor),)
     kept, _, wrong = split(levels, mark_px)
     total, contradicted = float(levels.amount.sum()), float(wrong.sum())
     if total <= 0:
@@ -212,7 +219,11 @@ def coin_of(found: VendorMap, given: Given) -> tuple[str, float]:
 
 
 def venue_of(found: VendorMap, given: Given) -> str:
-    """In lower case, as this program calls it; raises where it is no name."""
+    """In lower case, as this program calls it; raises where it is no name, or an exact map is of none."""
+    if found.exact and not (found.venue or given.venue):
+        raise found.answer.refuse(
+            "the file must state whose positions it has: give it with --venue hyperliquid"
+        )
     name = (found.venue or given.venue or UNKNOWN_VENUE).strip().lower()
     check_name(name, found.answer.place)
     return VENUES.get(name, name)
@@ -238,17 +249,19 @@ def mark_of(found: VendorMap, given: Given, factor: float = 1.0) -> tuple[float,
 
 
 def moment_given(found: VendorMap, given: Given) -> tuple[datetime, Notes]:
-    """The map's moment: the file's own, the one that was given, or that of the file itself, which is noted."""
+    """The map's moment: the file's own, the one that was given, or that of the file itself, less the age
+    that it states, which is noted."""
     if (known := found.as_of or given.as_of) is not None:
         return known, ()
     if given.file_time is None:
         raise found.answer.refuse("the file states no moment: give it with --as-of")
-    at = given.file_time.astimezone(UTC)
+    at = given.file_time.astimezone(UTC) - timedelta(seconds=found.age_s or 0.0)
     if not is_timely(at):
         raise found.answer.refuse(
             f"the file's own time must be {expected_time()}, got {at:%Y-%m-%d}: give --as-of"
         )
-    return at, (note("moment_of_file", at=f"{at:%Y-%m-%d %H:%M} UTC"),)
+    shown = f"{at:%Y-%m-%d %H:%M} UTC"
+    return at, (note("moment_of_file", at=shown) if found.age_s is None else note("moment_by_age", at=shown),)
 
 
 def _about(found: VendorMap, mark_px: float, low_px: float, high_px: float) -> list[Note]:

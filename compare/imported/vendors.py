@@ -1,8 +1,7 @@
-"""Maps of vendors with one layout each: DataMaxi+, 0xArchive, Undertow, Kiyotaka.
+"""Maps of vendors with one layout each: DataMaxi+, Undertow, Kiyotaka; those that read positions are in `measured`.
 
 DataMaxi+ names sides, and prints the leverages that it assumes, which become a leverage model of this program.
-0xArchive reads positions: its map is exact, with it as the provider. Undertow sends shares instead of amounts.
-Kiyotaka's list alternates prices and amounts.
+Undertow sends shares instead of amounts. Kiyotaka's list alternates prices and amounts.
 """
 
 import re
@@ -16,17 +15,16 @@ import numpy as np
 from liqtruth.compare.imported.documents import (
     Answer,
     amounts,
-    ascending,
     floats,
     moment_of,
     price_of,
     prices,
 )
-from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
+from liqtruth.compare.imported.levels import LONG, SHORT, Levels, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.notes import note
 
 if TYPE_CHECKING:
     from liqtruth.estimator.model.leverage_model import LeverageModel
@@ -35,13 +33,9 @@ SIDE_WORDS: Final = {"long": LONG, "longs": LONG, "l": LONG, "short": SHORT, "sh
 TIER: Final = re.compile(r"l(\d{1,4})xUsd")
 SUM_FITS: Final = 0.01
 """Relative, between the sum of the tiers and the total beside them."""
-MOST_POSITIONS: Final = 10_000_000
-"""In one level; no exchange has so many."""
 HYPERLIQUID: Final = "hyperliquid"
 
 Body = Mapping[str, Any]
-SAME_TOTAL: Final = 1e-3
-"""Levels and a stated total this close are the same, rounded."""
 
 
 def sides_of(words: list[Any], answer: Answer) -> IntArray:
@@ -53,7 +47,8 @@ def sides_of(words: list[Any], answer: Answer) -> IntArray:
     return np.array(found, dtype=np.int64)
 
 
-def _rows(value: Any, what: str, answer: Answer) -> list[Body]:
+def rows_of(value: Any, what: str, answer: Answer) -> list[Body]:
+    """A list of objects; raises where it is none, or empty."""
     if not value:
         raise answer.empty()
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
@@ -61,7 +56,8 @@ def _rows(value: Any, what: str, answer: Answer) -> list[Body]:
     return value
 
 
-def _text(body: Body, *names: str) -> str | None:
+def text_of(body: Body, *names: str) -> str | None:
+    """The first of the names that holds a text."""
     return next((one for name in names if isinstance(one := body.get(name), str) and one), None)
 
 
@@ -74,7 +70,7 @@ def is_datamaxi(body: Any) -> bool:
 
 def read_datamaxi(answer: Answer) -> MapsInFile:
     body = answer.body
-    rows = _rows(body["buckets"], "buckets", answer)
+    rows = rows_of(body["buckets"], "buckets", answer)
     px = prices([row.get("price") for row in rows], "price of bucket", answer)
     side = sides_of([row.get("side") for row in rows], answer)
     tiers = {name: float(found[1]) for name in rows[0] if (found := TIER.fullmatch(name))}
@@ -106,8 +102,8 @@ def read_datamaxi(answer: Answer) -> MapsInFile:
             "buckets",
             levels,
             span(levels),
-            coin=_text(body, "base", "symbol"),
-            venue=_text(body, "exchange"),
+            coin=text_of(body, "base", "symbol"),
+            venue=text_of(body, "exchange"),
             as_of=moment_of(body.get("generatedAt"), "generatedAt", answer),
             mark_px=price_of(body["currentPrice"], "currentPrice", answer),
             leverages=tuple(sorted(tiers.values())),
@@ -156,66 +152,6 @@ def leverage_model_of(answer: Answer) -> "LeverageModel":
     )
 
 
-# --------------------------------------------------------------------------------------- 0xArchive
-
-
-def is_oxarchive(body: Any) -> bool:
-    return isinstance(body, dict) and "mid_price" in body and "levels" in body
-
-
-def read_oxarchive(answer: Answer) -> MapsInFile:
-    """Buckets named by their centres, longs and shorts in each: positions that the provider has read."""
-    body = answer.body
-    if body["levels"] is None:
-        raise answer.refuse("levels must be there, got null: ask without summary=true")
-    rows = _rows(body["levels"], "levels", answer)
-    centres = ascending([row.get("price") for row in rows], "price of level", answer)
-    low_px, high_px = buckets(centres)
-    long, short = (
-        amounts([row.get(f"{side}_notional") for row in rows], f"{side}_notional of level", answer)
-        for side in ("long", "short")
-    )
-    found = [row.get(f"{side}_count") for side in ("long", "short") for row in rows]
-    counts = None if any(one is None for one in found) else amounts(found, "count of level", answer)
-    if counts is not None and (counts > MOST_POSITIONS).any():
-        raise answer.refuse(f"counts of levels must be at most {MOST_POSITIONS:,}, got {counts.max():g}")
-    flagged = body.get("flagged_notional")
-    notes: Notes = ()
-    if flagged is not None and amounts([flagged], "flagged_notional", answer)[0] > 0:
-        notes = (note("not_in_buckets", usd=float(flagged)),)
-    notes += _share_of_total(float(long.sum() + short.sum()), answer)
-    return MapsInFile.of_one(
-        VendorMap(
-            answer,
-            "0xarchive",
-            "levels",
-            Levels(
-                np.tile(low_px, 2), np.tile(high_px, 2), np.concatenate([long, short]),
-                np.repeat([LONG, SHORT], centres.size),
-            ),
-            (float(low_px[0]), float(high_px[-1])),
-            coin=_text(body, "coin", "symbol"),
-            venue=HYPERLIQUID,
-            as_of=moment_of(body.get("snapshot_ts_ms") or body.get("snapshot_ts"), "snapshot_ts", answer),
-            mark_px=price_of(body["mid_price"], "mid_price", answer),
-            unit="usd",
-            exact=True,
-            counts=counts,
-            notes=notes,
-        )
-    )  # fmt: skip
-
-
-def _share_of_total(in_levels: float, answer: Answer) -> Notes:
-    """A note where the levels are not all that the provider states to have read."""
-    totals = [answer.body.get(f"total_{side}") for side in ("long", "short")]
-    if any(one is None for one in totals):
-        return ()
-    total = float(amounts(totals, "total_long and total_short", answer).sum())
-    share = in_levels / total if total > 0 else 0.0
-    return () if abs(share - 1) < SAME_TOTAL else (note("levels_of_total", share=share, usd=total),)
-
-
 # ---------------------------------------------------------------------------------------- Undertow
 
 
@@ -226,7 +162,7 @@ def is_undertow(body: Any) -> bool:
 def read_undertow(answer: Answer) -> MapsInFile:
     """Shares of the map, kept as percent of it; clusters are single prices."""
     body = answer.body
-    rows = _rows(body["clusters"], "clusters", answer)
+    rows = rows_of(body["clusters"], "clusters", answer)
     px = prices([row.get("price") for row in rows], "price of cluster", answer)
     share = amounts([row.get("share") for row in rows], "share of cluster", answer)
     if not share.any():
@@ -246,7 +182,7 @@ def read_undertow(answer: Answer) -> MapsInFile:
             "clusters",
             levels,
             covers,
-            coin=_text(body, "symbol"),
+            coin=text_of(body, "symbol"),
             venue=WHOLE,
             as_of=moment_of(body.get("as_of"), "as_of", answer),
             mark_px=mark_px,

@@ -91,7 +91,7 @@ def _exact(store: Store, plan: MovedPlan) -> Moved:
         note("moved_by_accounts", by_records=recorded is not None, readings=len(readings)),
         note("moved_read", before=first.positions.height, after=last.positions.height, again=again),
     )
-    return _report(before, after, prices, "accounts", found, notes)
+    return report(before, after, prices, "accounts", found, notes)
 
 
 def _modelled(store: Store, plan: MovedPlan) -> Moved:
@@ -100,10 +100,10 @@ def _modelled(store: Store, plan: MovedPlan) -> Moved:
     before = modelled_map(store, plan.coin, plan.venue, plan.model, plan.window, at=start)
     prices = Prices.stored(store, before, after)
     found = follow_places(before, after, Between(*prices.range()))
-    return _report(before, after, prices, "place", found, (note("moved_by_place"),))
+    return report(before, after, prices, "place", found, (note("moved_by_place"),))
 
 
-def _report(
+def report(
     before: Heatmap,
     after: Heatmap,
     prices: "Prices",
@@ -111,6 +111,7 @@ def _report(
     found: tuple[tuple[MovedCluster, ...], Flows],
     notes: Notes,
 ) -> Moved:
+    """Of what was found of two maps of one kind."""
     clusters, elsewhere = found
     low_px, high_px = prices.range()
     return Moved(
@@ -127,6 +128,7 @@ def _report(
         followed_by=by,
         clusters=clusters,
         elsewhere=elsewhere,
+        unit="usd" if after.origin is None else after.origin.unit,
         notes=(*notes, *prices.notes),
     )
 

@@ -106,6 +106,8 @@ class Moved:
     clusters: tuple[MovedCluster, ...]
     elsewhere: Flows
     notes: Notes
+    unit: Literal["usd", "percent", "unknown"] = "usd"
+    """Of all amounts: a vendor's map may state none, or be shares."""
 
     def of_fate(self, fate: Fate) -> tuple[MovedCluster, ...]:
         return tuple(one for one in self.clusters if one.fate == fate)

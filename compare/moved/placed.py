@@ -26,7 +26,8 @@ def follow_places(
 
     Only net changes are known: what a cluster lost is consumed as far as the price reached it, else closed."""
     old, new = find_clusters(before), find_clusters(after)
-    scale = after.mark_px / before.mark_px
+    of_shares = after.origin is not None and after.origin.unit == "percent"
+    scale = 1.0 if of_shares else after.mark_px / before.mark_px
     found = []
     for one, other in _paired(old, new, before.mark_px):
         start = 0.0 if one is None else scale * one.mass_usd

@@ -13,6 +13,11 @@ from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
 from liqtruth.heatmap.text import counted, price, usd, utc_text
 
 SHOWN: Final = 15
+UNITS: Final = {
+    "usd": "USD at the later mark",
+    "percent": "percent of the map, at the later mark",
+    "unknown": "in the vendor's own unit, at the later mark",
+}
 STYLES: Final[dict[Fate, str]] = {
     "born": "bold", "grew": "", "stayed": "dim", "shrank": "", "consumed": "yellow", "closed": "", "moved": "",
     "faded": "dim",
@@ -39,7 +44,7 @@ def moved_lines(moved: Moved) -> Iterator[str]:
     )
     for fate in FATES:
         if found := moved.of_fate(fate):
-            yield f"{fate}: {counted(len(found), 'cluster')}, {_amounts(fate, found)}"
+            yield f"{fate}: {counted(len(found), 'cluster')}, {_amounts(fate, found, moved.unit)}"
 
 
 def moved_table(moved: Moved) -> Table:
@@ -56,7 +61,7 @@ def moved_table(moved: Moved) -> Table:
     more = len(moved.clusters) - len(shown)
     left_out = f"; {counted(more, 'smaller cluster')} not shown, --json has all" if more else ""
     table.caption, table.caption_justify = (
-        Text(f"USD at the later mark{left_out}", style="dim italic"),
+        Text(f"{UNITS[moved.unit]}{left_out}", style="dim italic"),
         "left",
     )
     return table
@@ -82,12 +87,20 @@ def _peak_px(one: MovedCluster) -> float:
     return place.peak_px
 
 
-def _amounts(fate: Fate, found: tuple[MovedCluster, ...]) -> str:
-    start, end = sum(one.flows.start.usd for one in found), sum(one.flows.end.usd for one in found)
+def _amounts(fate: Fate, found: tuple[MovedCluster, ...], unit: str) -> str:
+    start, end = (_amount(sum(vars(one.flows)[name].usd for one in found), unit) for name in ("start", "end"))
     if fate in ("grew", "stayed", "shrank"):
-        return f"{usd(start)} then, {usd(end)} now"
+        return f"{start} then, {end} now"
     if fate == "born":
-        return f"{usd(end)} now"
-    consumed, closed = (sum(vars(one.flows)[name].usd for one in found) for name in ("consumed", "closed"))
-    rest = usd(max(start - consumed - closed, 0.0))
-    return f"{usd(start)} then: {usd(consumed)} consumed, {usd(closed)} closed, {rest} elsewhere now"
+        return f"{end} now"
+    had, consumed, closed = (
+        sum(vars(one.flows)[name].usd for one in found) for name in ("start", "consumed", "closed")
+    )
+    rest = _amount(max(had - consumed - closed, 0.0), unit)
+    return f"{start} then: {_amount(consumed, unit)} consumed, {_amount(closed, unit)} closed, {rest} elsewhere now"
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "percent":
+        return f"{value:.1f} %"
+    return usd(value) if unit == "usd" else usd(value).removeprefix("$")

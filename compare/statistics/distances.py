@@ -5,8 +5,11 @@ comparable (a level 10 % below one mark stands against 10 % below the other), an
 independent of the bins. For a distance both curves must hold mass and end at the same log distance.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +19,8 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.smoothing import gaussian
 
+P = ParamSpec("P")
+T = TypeVar("T")
 RANGES_PCT: Final = (10.0, 25.0, 50.0)
 """Scores of a comparison are given within each of these percent of the mark."""
 HEADLINE_PCT: Final = 25.0
@@ -35,6 +40,8 @@ class Curve:
 
     at: FloatArray
     mass_usd: FloatArray
+    densities: dict[float, FloatArray] = field(default_factory=dict, repr=False)
+    """Those that were asked for, by their smoothing."""
 
     @property
     def total_usd(self) -> float:
@@ -62,6 +69,26 @@ def distance_pct(log_distance: ArrayLike, side: str) -> FloatArray:
     return np.asarray(-100 * np.expm1(-at) if side == "long" else 100 * np.expm1(at), dtype=np.float64)
 
 
+def once_per_map(function: Callable[Concatenate[Heatmap, P], T]) -> Callable[Concatenate[Heatmap, P], T]:
+    """The function, whose result is kept as long as the map lives that is its first argument: a comparison asks the
+    same of one map dozens of times, and a map does not change. Other arguments must be hashable and hold no map."""
+    kept: WeakKeyDictionary[Heatmap, dict[Any, T]] = WeakKeyDictionary()
+
+    @wraps(function)
+    def known(heatmap: Heatmap, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        found = kept.setdefault(heatmap, {})
+        key = (args, *kwargs.items())
+        if key not in found:
+            made = function(heatmap, *args, **kwargs)
+            if made is heatmap:
+                return made  # kept, it would hold itself alive
+            found[key] = made
+        return found[key]
+
+    return known
+
+
+@once_per_map
 def side_curve(heatmap: Heatmap, side: str, range_pct: float = RANGE_PCT) -> Curve:
     """One side from the mark outward to `range_pct`."""
     grid, middle = heatmap.grid, heatmap.grid.bins_each_way
@@ -73,6 +100,7 @@ def side_curve(heatmap: Heatmap, side: str, range_pct: float = RANGE_PCT) -> Cur
     return Curve(at, np.asarray(np.interp(at, edges, from_mark), dtype=np.float64))
 
 
+@once_per_map
 def both_curve(heatmap: Heatmap, range_pct: float = RANGE_PCT) -> Curve:
     """Both sides on one signed axis, from the lowest price in range up to the highest."""
     below, above = (side_curve(heatmap, side, range_pct) for side in ("long", "short"))
@@ -132,9 +160,11 @@ def smoothed_jensen_shannon(a: Curve, b: Curve, smoothing_pct: float = SMOOTHING
 
 def smoothed_density(curve: Curve, smoothing_pct: float = SMOOTHING_PCT) -> FloatArray:
     """Shares per `STEP` of log distance, smoothed; reflected at both ends, so that they still sum to one."""
-    steps = max(1, round((curve.at[-1] - curve.at[0]) / STEP))
-    shares = np.diff(curve.share(np.linspace(curve.at[0], curve.at[-1], steps + 1)))
-    return gaussian(shares, smoothing_pct / 100 / STEP, reflect=True)
+    if smoothing_pct not in curve.densities:
+        steps = max(1, round((curve.at[-1] - curve.at[0]) / STEP))
+        shares = np.diff(curve.share(np.linspace(curve.at[0], curve.at[-1], steps + 1)))
+        curve.densities[smoothing_pct] = gaussian(shares, smoothing_pct / 100 / STEP, reflect=True)
+    return curve.densities[smoothing_pct]
 
 
 def _entropy_to(p: FloatArray, q: FloatArray) -> float:

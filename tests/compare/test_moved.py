@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,10 +15,11 @@ from rich.console import Console
 from liqtruth.compare.moved.followed import CONSUMED, Between, Snapshot, consumed_between, follow
 from liqtruth.compare.moved.job import MovedPlan, moved_stored
 from liqtruth.compare.moved.moved import FRAME, Flows, MovedCluster
+from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
 from liqtruth.compare.moved.placed import follow_places
 from liqtruth.compare.moved.shown import moved_view
 from liqtruth.heatmap.distribution import find_clusters
-from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import SIDE
 from liqtruth.heatmap.notes import of_codes
@@ -26,6 +28,8 @@ from liqtruth.indexer.node.fills import KEY
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series
+from tests.compare.imported import layouts
+from tests.compare.imported.layouts import written
 from tests.compare.maps import MARK, frame, map_of, sides
 from tests.compare.test_calibration_lake import COIN, stored_reading, stored_series
 
@@ -198,6 +202,71 @@ class TestByPlace:
         flows = [*(one.flows for one in clusters), elsewhere]
         assert all(abs(balance(one)) < 1e-3 for one in flows)
         assert sum(one.end.usd for one in flows) == pytest.approx(sum(after.total_usd))
+
+
+class TestOfFiles:
+    """Maps of vendors at two moments: the same levels move nowhere, and what cannot be one map is refused."""
+
+    def test_two_columns_of_one_heatmap(self, store: Store, tmp_path: Path) -> None:
+        """A level that goes and one that comes, in a file with three columns."""
+        kept = [cell for cell in layouts.cells(columns=(0, 1, 2)) if cell[1] != layouts.AXIS.index(57_000.0)]
+        gone = [[0, layouts.AXIS.index(57_000.0), 5e6]]
+        come = [[2, layouts.AXIS.index(64_500.0), 9e6]]
+        document = layouts.coinglass_heatmap(liquidation_leverage_data=[*kept, *gone, *come])
+        path = written(tmp_path, document)
+        found = moved_files(store, MovedFiles("BTC", None, str(path)))
+        assert (found.followed_by, found.unit) == ("place", "unknown")
+        assert found.before_at == layouts.AT - timedelta(minutes=10)
+        fates = {one.fate: one for one in found.clusters}
+        assert fates["closed"].before is not None
+        assert fates["closed"].before.peak_px == pytest.approx(57_000, rel=2e-3)
+        assert fates["born"].after is not None
+        assert fates["born"].after.peak_px == pytest.approx(64_500, rel=2e-3)
+        named = moved_files(store, MovedFiles("BTC", f"{path}#2026-08-20T11:50:00Z", str(path)))
+        assert named.clusters == found.clusters
+        console = Console(width=80, file=io.StringIO(), color_system=None, legacy_windows=False)
+        console.print(moved_view(found))
+        assert "$" not in console.file.getvalue(), "no dollars where the vendor states no unit"  # type: ignore[attr-defined]
+
+    def test_two_files_are_followed_on_prices_that_both_have(self, store: Store, tmp_path: Path) -> None:
+        """The later file ends before the farthest level: that one is cut off, not closed."""
+        then = written(tmp_path, layouts.datamaxi(generatedAt="2026-08-20T11:00:00+00:00"), "then.json")
+        near = [level for level in layouts.LEVELS if level[0] > 57_000]
+        now = written(tmp_path, layouts.datamaxi(near), "now.json")
+        found = moved_files(store, MovedFiles("BTC", str(then), str(now)))
+        assert {one.fate for one in found.clusters} == {"stayed"}
+        [about] = of_codes(found.notes, {"moved_common_prices"})
+        assert about.values["low_px"] == 58_500.0
+        assert found.unit == "usd"
+
+    def test_marks_are_given_for_each_file(self, store: Store, tmp_path: Path) -> None:
+        path = written(tmp_path, layouts.coinank_heatmap())
+        found = moved_files(store, MovedFiles("BTC", None, str(path), (58_000.0, 60_000.0)))
+        assert (found.before_mark_px, found.after_mark_px) == (58_000.0, 60_000.0)
+        with pytest.raises(LiqtruthError, match="--mark"):
+            moved_files(store, MovedFiles("BTC", None, str(path)))
+
+    def test_shares_do_not_grow_with_the_price(self, store: Store, tmp_path: Path) -> None:
+        then = written(
+            tmp_path, layouts.undertow(as_of="2026-08-20T11:00:00Z", ref_price=59_500.0), "then.json"
+        )
+        found = moved_files(store, MovedFiles("BTC", str(then), str(written(tmp_path, layouts.undertow()))))
+        assert found.unit == "percent"
+        assert sum(one.flows.start.usd for one in found.clusters) == pytest.approx(100)
+
+    def test_what_is_not_one_map_at_two_moments_is_refused(self, store: Store, tmp_path: Path) -> None:
+        one = str(written(tmp_path, layouts.datamaxi(), "one.json"))
+        other = str(written(tmp_path, layouts.undertow(), "other.json"))
+        for before, match in (
+            (other, "one map at two moments"),
+            (one, "the earlier map"),
+            (None, "a map file too"),
+        ):
+            with pytest.raises(BadInput, match=match):
+                moved_files(store, MovedFiles("BTC", before, one))
+        with pytest.raises(BadInput, match="both be map files"):
+            are_files(one, None)
+        assert not are_files(layouts.AT, None)
 
 
 class TestStored:

@@ -229,7 +229,8 @@ def _vendor_maps() -> list[bytes]:
         *(layouts.coinglass_heatmap, layouts.coinglass_site_map, layouts.coinglass_map_captured),
         *(layouts.coinglass_max_pain, layouts.coinank_by_leverage, layouts.coinank_by_exchange),
         *(layouts.coinank_heatmap, layouts.hyblock_levels, layouts.datamaxi, layouts.oxarchive),
-        *(layouts.undertow, layouts.kiyotaka),
+        *(layouts.undertow, layouts.kiyotaka, layouts.liquidvision_measured, layouts.liquidvision_heatmap),
+        layouts.ironflow,
     ]
     tables = [layouts.table_of_sides_csv, layouts.grid_by_time_csv, layouts.grid_by_price_csv]
     return [*(json.dumps(make()).encode() for make in makers), *(make() for make in tables)]

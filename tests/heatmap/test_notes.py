@@ -37,6 +37,7 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "leverage_lacking": {"venue": "okx", "leverages": (75.0, 100.0)},
     "opened_at_mean": {"px": 81_000.0, "window_s": 259_200.0, "by_volume": True, "away": 0.0125},
     "baselines_missing": {"missing": (("moving-average", "no candles"), ("persistence", "no reading"))},
+    "ranges_missing": {"share": 0.8},
     "missed_by_several": {"side": "long", "px": 60_894.4, "share": 0.11, "holder": None},
     "looks_mirrored": {"value": 0.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},

@@ -346,6 +346,65 @@ def undertow(levels: Levels = LEVELS, **changed: Any) -> dict[str, Any]:
     }
 
 
+def liquidvision(levels: Levels = LEVELS, **changed: Any) -> dict[str, Any]:
+    """What was modelled, longs and shorts by price."""
+    amounts = dict(levels)
+    sides = {
+        "long": [amounts.get(px, 0.0) if px < MARK else 0.0 for px in AXIS],
+        "short": [amounts.get(px, 0.0) if px > MARK else 0.0 for px in AXIS],
+    }
+    about = {"symbol": "BTCUSDT", "exchange": "all", "range": "1d", "current_price": MARK, "age_s": 30.0}
+    return {**about, "bins": AXIS, **sides, **changed}
+
+
+def liquidvision_measured(levels: Levels = LEVELS, **changed: Any) -> dict[str, Any]:
+    """Positions of the largest accounts; whose venue they are is in the address that was asked, not in the answer."""
+    known = {
+        "total_long_below": LONG_USD,
+        "total_short_above": SHORT_USD,
+        "positions": 5,
+        "coverage": "large accounts",
+    }
+    body = {**liquidvision(levels), **known, **changed}
+    del body["exchange"]
+    return body
+
+
+def liquidvision_heatmap(levels: Levels = LEVELS, **changed: Any) -> dict[str, Any]:
+    """`grid[time][bin]` with the path of the price; the earlier row holds half."""
+    body = liquidvision(levels)
+    grid = {
+        "grid": [on_axis(levels, 0.5), on_axis(levels)],
+        "times": [1000 * (AT_S - STEP_S), 1000 * AT_S],
+        "prices": [MARK - 1, MARK],
+    }
+    del body["long"], body["short"]
+    return {**body, **grid, **changed}
+
+
+def ironflow(levels: Levels = LEVELS, **changed: Any) -> dict[str, Any]:
+    """Ranges of 300 USD, valued at the price of liquidation, with running totals from the price outward."""
+    rows = []
+    for side, sign in (("long", -1), ("short", 1)):
+        running = 0.0
+        for px in sorted((px for px in AXIS if sign * (px - MARK) > 0), key=lambda px: sign * px):
+            notional = dict(levels).get(px, 0.0) * px / MARK
+            running += notional
+            rows.append(
+                {"side": side, "price_low": px - 150, "price_high": px + 150, "notional_usd": notional,
+                 "cumulative_usd": running}
+            )  # fmt: skip
+    snapshot = {"age_s": 420, "timestamp": AT_S * 1000, "block_number": 1}
+    return {
+        "market": "BTC-PERP",
+        "price": MARK,
+        "range_pct": 20,
+        "snapshot": snapshot,
+        "ranges": rows,
+        **changed,
+    }
+
+
 def kiyotaka(levels: Levels = LEVELS) -> list[float]:
     return [number for level in levels for number in level]
 

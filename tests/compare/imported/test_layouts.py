@@ -47,6 +47,10 @@ SHAPES: dict[str, tuple[Make, dict[str, Any], str, float]] = {
     "hyblock heatmap": (layouts.hyblock_heatmap, {**COIN, **OF_MARK}, "hyblock", 1.0),
     "datamaxi": (layouts.datamaxi, {}, "datamaxi", 1.0),
     "0xarchive": (layouts.oxarchive, COIN, "0xarchive", 1.0),
+    "liquidvision": (layouts.liquidvision, {}, "liquidvision", 1.0),
+    "liquidvision measured": (layouts.liquidvision_measured, {"venue": "hyperliquid"}, "liquidvision", 1.0),
+    "liquidvision heatmap": (layouts.liquidvision_heatmap, {}, "liquidvision", 1.0),
+    "ironflow": (layouts.ironflow, {}, "ironflow", 1.0),
     "undertow": (layouts.undertow, {}, "undertow", 100 / (LONG_USD + SHORT_USD)),
     "kiyotaka": (layouts.kiyotaka, {**COIN, **OF_MARK}, "kiyotaka", 1.0),
     "table": (layouts.table_csv, {**COIN, **OF_MARK}, "table", 1.0),
@@ -291,6 +295,58 @@ def test_an_exact_map_of_another_provider_is_exact_and_names_it(tmp_path: Path) 
     assert all(0 < side.effective_most < ENOUGH for side in uncounted)
     with pytest.raises(VendorMapRefused, match="levels must be there, got null"):
         read_map(written(tmp_path, layouts.oxarchive(levels=None)), coin="BTC")
+
+
+def test_positions_that_liquidvision_has_read_are_exact_and_their_venue_must_be_known(tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.liquidvision_measured())
+    with pytest.raises(VendorMapRefused, match="--venue hyperliquid"):
+        read_map(path)
+    found = read_map(path, venue="lighter")
+    assert (found.source, found.venue) == ("exact", "lighter")
+    modelled = read_map(written(tmp_path, layouts.liquidvision()))
+    assert (modelled.source, modelled.venue) == ("imported", "all")
+    cut = read_map(
+        written(tmp_path, layouts.liquidvision_measured(total_long_below=2 * LONG_USD)), venue="lighter"
+    )
+    assert "levels_of_total" in codes(cut)
+
+
+def test_an_answer_that_states_its_age_is_so_much_older_than_its_file(tmp_path: Path) -> None:
+    path = written(tmp_path, layouts.liquidvision(age_s=600))
+    found = read_map(path)
+    assert path.stat().st_mtime - found.as_of.timestamp() == pytest.approx(600, abs=1e-3)
+    assert "moment_by_age" in codes(found)
+    assert read_map(path, as_of="2026-08-20T12:00Z").as_of == AT
+
+
+def test_bins_are_named_by_their_centres_or_where_there_is_one_more_by_their_edges(tmp_path: Path) -> None:
+    edges = [px - 150 for px in layouts.AXIS] + [layouts.AXIS[-1] + 150]
+    by_edge = read_map(written(tmp_path, layouts.liquidvision(bins=edges)))
+    by_centre = read_map(written(tmp_path, layouts.liquidvision()))
+    assert by_edge.long_usd == pytest.approx(by_centre.long_usd)
+
+
+def test_the_columns_of_liquidvision_are_a_series(tmp_path: Path) -> None:
+    series = read_series(written(tmp_path, layouts.liquidvision_heatmap()))
+    assert series.long_usd.sum(axis=1) == pytest.approx([LONG_USD / 2, LONG_USD])
+    undated = layouts.liquidvision_heatmap()
+    del undated["times"], undated["prices"]
+    assert read_map(written(tmp_path, undated)).in_grid_usd.long == pytest.approx(LONG_USD)
+
+
+def test_ironflow_is_valued_at_the_mark_and_exact_while_no_range_is_missing(tmp_path: Path) -> None:
+    found = read_map(written(tmp_path, layouts.ironflow()))
+    assert (found.source, found.venue, found.as_of) == ("exact", "hyperliquid", AT)
+    assert "revalued_at_mark" in codes(found)
+    document = layouts.ironflow()
+    document["ranges"] = [row for row in document["ranges"] if row["notional_usd"] > 2.5e6]
+    part = read_map(written(tmp_path, document))
+    assert part.source == "imported"
+    (missing,) = (one for one in part.coverage.notes if one.code == "ranges_missing")
+    assert 0.5 < missing.values["share"] < 0.95
+    for row in document["ranges"]:
+        del row["cumulative_usd"]
+    assert read_map(written(tmp_path, document)).source == "imported", "gaps are seen without running totals"
 
 
 def test_leverages_that_a_vendor_states_become_a_leverage_model(tmp_path: Path) -> None:

@@ -162,6 +162,10 @@ def test_9_an_empty_map_of_success_is_an_error_with_what_the_vendor_states(
         layouts.undertow(clusters=[]),
         layouts.datamaxi(buckets=[]),
         layouts.oxarchive(levels=[]),
+        layouts.ironflow(ranges=[]),
+        layouts.liquidvision(bins=[]),
+        layouts.liquidvision([(px, 0.0) for px, _ in LEVELS]),
+        layouts.liquidvision_heatmap(grid=[]),
         {"code": "0", "data": {"lastPrice": MARK, "liqMapV2": {"60000": []}}},
         {
             "code": "0",
@@ -219,6 +223,18 @@ def test_11_a_little_that_the_price_contradicts_is_left_out_and_counted(tmp_path
     values = note_of(found, "side_contradicted")
     assert values["count"] == 1
     assert values["share"] == pytest.approx(5e5 / 15.5e6)
+
+
+def test_11_sides_of_ironflow_and_liquidvision_that_the_price_contradicts_are_refused(tmp_path: Path) -> None:
+    """A named side is checked against the price, whoever names it."""
+    turned = layouts.liquidvision()
+    turned["long"], turned["short"] = turned["short"], turned["long"]
+    document = layouts.ironflow()
+    for row in document["ranges"]:
+        row["side"] = "short" if row["side"] == "long" else "long"
+        del row["cumulative_usd"]
+    for wrong in (turned, document):
+        assert "sides must follow the price, got 100 %" in refused(tmp_path, wrong)
 
 
 def test_11_sides_that_the_price_contradicts_throughout_are_refused(tmp_path: Path) -> None:
@@ -296,6 +312,25 @@ CELLS = layouts.cells()
         (layouts.undertow(clusters=[{"price": 1.0, "share": -1}]), "share of cluster"),
         (layouts.undertow(clusters=[7]), "list of objects"),
         (layouts.datamaxi(buckets=[{"price": 1.0, "side": "up", "totalUsd": 1}]), "long or short"),
+        (layouts.liquidvision(long=[1.0]), "of one length"),
+        (layouts.liquidvision(bins=AXIS[:-1]), "each of 40 bins"),
+        (layouts.liquidvision(bins=AXIS[::-1]), "must ascend"),
+        (layouts.liquidvision(age_s=-5), "age_s"),
+        (layouts.liquidvision(age_s=1e12), "age_s"),
+        (layouts.liquidvision_heatmap(grid=[[1.0] * 41, [1.0]]), "of one length"),
+        (layouts.liquidvision_heatmap(times=[AT_S]), "times must be one for each of 2 rows"),
+        (layouts.ironflow(snapshot={"age_s": "old"}), "age_s"),
+        (
+            layouts.ironflow(
+                ranges=[{**row, "price_low": row["price_high"]} for row in layouts.ironflow()["ranges"]]
+            ),
+            "must end above",
+        ),
+        (
+            layouts.ironflow(ranges=[{**row, "cumulative_usd": 1.0} for row in layouts.ironflow()["ranges"]]),
+            "running totals",
+        ),
+        (layouts.ironflow(ranges=[{"side": "long", "notional_usd": 1.0}]), "a low price"),
         ({"lastPrice": MARK, "liqMapV2": {"60000": [[60_000]]}}, "each level"),
         ({"lastPrice": MARK, "liqMapV2": {"60000": 5}}, "no"),
         (
