@@ -341,7 +341,7 @@ def index_candles(
     ] = "30d",
 ) -> None:
     """Fetch the exchange's hourly candles, which `map joint --move beta` needs."""
-    from liqtruth.indexer.maps.betas import fetch_candles
+    from liqtruth.indexer.maps.candles import fetch_candles
 
     with opened_store() as store, progress("fetching candles", 1.0) as advance:
         report = fetch_candles(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -32,6 +32,11 @@ from liqtruth.commands.values import (
     parse_shares,
     split_names,
 )
+
+if TYPE_CHECKING:
+    from liqtruth.heatmap.cluster_facts import MapFacts
+    from liqtruth.heatmap.heatmap import Heatmap
+    from liqtruth.storage.store import Store
 
 EXACT = "exact"
 OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
@@ -151,7 +156,6 @@ def map_exact(
     since: Since = None,
 ) -> None:
     """Draw the exact heatmap of a coin: actual positions at their actual liquidation prices."""
-    from liqtruth.compare.modelled import map_facts
     from liqtruth.indexer.maps.views import exact_view
 
     if old.asked():
@@ -168,8 +172,15 @@ def map_exact(
             since=since,
             layer=layer,
         )
-        facts = map_facts(store, drawn) if clusters else None
+        facts = _facts(store, drawn) if clusters else None
     return export_map(drawn, out, clusters=clusters, facts=facts)
+
+
+def _facts(store: "Store", drawn: "Heatmap") -> "MapFacts":
+    """Their rooms are loaded for those who ask for clusters."""
+    from liqtruth.compare.modelled import map_facts
+
+    return map_facts(store, drawn)
 
 
 def _as_before(

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
-
-from liqtruth.compare.dask_cluster import on_cluster
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
+
+if TYPE_CHECKING:
+    from joblib import Parallel
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -93,6 +92,10 @@ def run_all(
     """
     course = Course(function, tasks, on_progress)
     if workers.cluster is not None:
+        from joblib import Parallel
+
+        from liqtruth.compare.dask_cluster import on_cluster
+
         with on_cluster(workers.cluster) as backend:
             course.through(Parallel(backend=backend, **HOW))
     elif workers.count == 1 or len(tasks) < 2:
@@ -128,8 +131,10 @@ class Course(Generic[Task, Result]):
                 found = self.function(task)
             self._keep(number, found)
 
-    def through(self, parallel: Parallel) -> None:
+    def through(self, parallel: "Parallel") -> None:
         """Tasks that have a result already are not run again; what nobody waits for any more is called off."""
+        from joblib import delayed
+
         found = parallel(
             delayed(perform)(self.function, number, self.tasks[number]) for number in self._open()
         )
@@ -194,8 +199,11 @@ def _through_processes(course: Course[Any, Any], count: int) -> None:
 
 
 @contextmanager
-def _processes(count: int) -> Iterator[Parallel]:
+def _processes(count: int) -> "Iterator[Parallel]":
     """Processes that share nothing with this one (polars must not be forked), and are gone at the end."""
+    from joblib import Parallel
+    from joblib.externals.loky import get_reusable_executor
+
     with _one_thread_each(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while some jobs")
         try:

@@ -285,7 +285,7 @@ class Heatmap:
             return self
         breakdown = self.breakdown
         for name, values in kept.items():
-            breakdown = breakdown.filter(pl.col(name).is_in(list(values)))
+            breakdown = breakdown.filter(pl.col(name).cast(pl.String).is_in(list(values)))
         part = Heatmap.from_breakdown(breakdown, self.grid, **self._about())
         only = {name: tuple(values) for name, values in kept.items()}
         return replace(

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import FloatArray, PriceGrid
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 
 SIDES: Final = ("long", "short")
 SIDE: Final = pl.Enum(SIDES)
@@ -157,19 +157,51 @@ def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:
 
 
 def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """Long-form breakdown (`BREAKDOWN` plus the dimensions `by`) of levels that carry a bin."""
+    """Long-form breakdown (`BREAKDOWN` plus the dimensions `by`) of levels that carry a bin, in the order of side, bin
+    and words, not of codes. Dimensions that are `pl.Enum` are counted fastest."""
     if not by:
         return _by_bin_alone(binned)
+    order, first = _grouped(binned, by)
+    notional = binned["notional_usd"].to_numpy()[order]
     return (
-        binned.group_by("side", "bin", *by)
-        .agg(
-            pl.col("notional_usd").sum(),
-            pl.len().cast(pl.UInt32).alias("positions"),
-            pl.col("notional_usd").max().alias("largest_usd"),
+        binned[order[first]]
+        .select("side", "bin", *by)
+        .with_columns(
+            notional_usd=np.add.reduceat(notional, first) if first.size else notional,
+            positions=pl.Series(np.diff(first, append=order.size), dtype=pl.UInt32),
+            largest_usd=np.maximum.reduceat(notional, first) if first.size else notional,
         )
-        .sort("side", "bin", *by, nulls_last=True)
         .select(*BREAKDOWN, *by)
     )
+
+
+def _grouped(binned: pl.DataFrame, by: Sequence[str]) -> tuple[IntArray, IntArray]:
+    """The order that brings rows of one side, bin and words together, and where each such group begins in it.
+
+    All of them are one number a row; with the row's own number behind it, sorting numbers is sorting rows, and that is
+    several times faster than grouping columns."""
+    key = binned["side"].to_physical().to_numpy().astype(np.int64)
+    for name in ("bin", *by):
+        place, places = _places(binned[name])
+        key = key * places + place
+    bits = key.size.bit_length()
+    packed = np.sort((key << bits) | np.arange(key.size))
+    key, order = packed >> bits, packed & ((1 << bits) - 1)
+    return order, np.flatnonzero(np.diff(key, prepend=-1))
+
+
+def _places(column: pl.Series) -> tuple[IntArray, int]:
+    """Each value's place in ascending order, of words by their letters, null last; and how many places there are."""
+    if column.dtype.is_integer():
+        low, high = int(column.min() or 0), int(column.max() or 0)  # type: ignore[arg-type]
+        return (column.fill_null(high + 1).to_numpy() - np.int64(low)), high - low + 2
+    coded = column if isinstance(column.dtype, pl.Enum) else column.cast(pl.Categorical)
+    codes = coded.to_physical()
+    names = coded.unique().drop_nulls()
+    in_order = names.gather(names.cast(pl.String).arg_sort()).to_physical()
+    place = np.full(int(codes.max() or 0) + 2, len(names), dtype=np.int64)  # type: ignore[arg-type]
+    place[in_order.to_numpy()] = np.arange(len(names))
+    return place[codes.fill_null(place.size - 1).to_numpy()], len(names) + 1
 
 
 def _by_bin_alone(binned: pl.DataFrame) -> pl.DataFrame:

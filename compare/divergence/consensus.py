@@ -6,11 +6,7 @@ same side whose peak is within the tolerance.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
-
-from rich import box
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Final
 
 from liqtruth.compare.divergence.matching import clusters_of, covered_share, in_range
 from liqtruth.compare.modelled import WINDOWS_ASKED
@@ -32,6 +28,9 @@ from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.notes import Note, Notes
 from liqtruth.heatmap.text import percent, price
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 KEPT: Final = 20
 """Clusters with the largest share of their side."""
@@ -181,8 +180,12 @@ def _venues(maps: Iterable[Heatmap]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for one in maps for name in venues_of_map(one)))
 
 
-def clusters_table(rows: Sequence[ClusterRow], truth: str, maps: int) -> Table:
+def clusters_table(rows: Sequence[ClusterRow], truth: str, maps: int) -> "Table":
     """The largest clusters from the mark outward, shorts above longs; fits 80 columns."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     title = Text("\nClusters of all maps", style="bold")
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)

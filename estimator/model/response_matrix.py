@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array
 
 from liqtruth.estimator.model.turnover import Turnover, later_extremes
 from liqtruth.estimator.series.time_line import Bars
@@ -93,6 +92,8 @@ def _columns(
 ) -> Columns:
     entries = bars.entries
     some = np.flatnonzero(lots.left.any(axis=1))
+    from scipy.sparse import csr_array
+
     points = entries.shape[1]
     entry = entries[some].ravel()
     mass = np.repeat(lots.left[some] / points, points, axis=0)

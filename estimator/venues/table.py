@@ -6,9 +6,7 @@ The rest of the package reads capabilities and has no branch on a venue. The row
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Final
 
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.frames import DATASETS
@@ -23,6 +21,9 @@ from liqtruth.estimator.venues.without_history import (
     KRAKEN,
     MEXC,
 )
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["PERIODS", "VENUES", "Feed", "Venue", "venue_named", "venues_named"]
 VENUES: Final[Mapping[str, Venue]] = {
@@ -120,8 +121,10 @@ def _given(dataset: str, feed: Feed) -> Capability:
     )
 
 
-def venue_table(venues: Sequence[VenueCapabilities]) -> Table:
+def venue_table(venues: Sequence[VenueCapabilities]) -> "Table":
     """One row per venue, one column per dataset: how far back it goes, or a dash."""
+    from rich.table import Table
+
     table = Table(title="What can be fetched, and how far back", title_justify="left")
     table.add_column("venue")
     for dataset in FETCHED:

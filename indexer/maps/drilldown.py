@@ -163,7 +163,9 @@ def _banded(positions: pl.DataFrame, at: datetime | None) -> pl.DataFrame:
         .with_row_index("row")
         .with_columns(own_usd=own)
         .with_columns(holder_share=pl.col("own_usd") / pl.col("own_usd").sum().over("coin", "side"))
-        .select("row", *FILTERS, "holder_share", "held_s", "held_since", "coin", "side")
+        .select(
+            "row", pl.col(*FILTERS).cast(pl.String), "holder_share", "held_s", "held_since", "coin", "side"
+        )
     )
 
 

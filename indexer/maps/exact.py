@@ -299,10 +299,11 @@ def describe(positions: pl.DataFrame, mark_px: float, as_of: datetime) -> pl.Dat
 
 def _band(column: str, bounds: list[float], labels: list[str]) -> pl.Expr:
     """Label of the band that holds the value, lower bounds included; `unknown` where there is none."""
-    band = pl.lit(labels[-1])
+    kind = pl.Enum([*labels, "unknown"])
+    band = pl.lit(labels[-1], kind)
     for bound, label in zip(reversed(bounds), reversed(labels[:-1]), strict=True):
-        band = pl.when(pl.col(column) < bound).then(pl.lit(label)).otherwise(band)
-    return pl.when(pl.col(column).is_null()).then(pl.lit("unknown")).otherwise(band)
+        band = pl.when(pl.col(column) < bound).then(pl.lit(label, kind)).otherwise(band)
+    return pl.when(pl.col(column).is_null()).then(pl.lit("unknown", kind)).otherwise(band)
 
 
 def latest_of(positions: pl.DataFrame, market: Market | None) -> datetime:

@@ -14,11 +14,10 @@ price, or prices of which no majority agrees, imply nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import polars as pl
-from rich.table import Table
 
 from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import price, usd
@@ -41,6 +40,9 @@ from liqtruth.indexer.margin.solver import (
     with_models,
 )
 from liqtruth.indexer.margin.tables import MarginTables
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 AGREE: Final = {
     "agree": "",
@@ -258,9 +260,11 @@ def with_implied(modelled: pl.DataFrame, tables: Mapping[str, MarginTables]) -> 
     ).select(*modelled.columns, *IMPLIED)
 
 
-def positions_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
+def positions_table(frame: pl.DataFrame, rows: int = SHOWN) -> "Table":
     """The largest positions, with counts below of how many of all agree, differ and were not checked."""
     largest = frame.sort("notional_usd", descending=True).head(rows).with_columns(code=code_of())
+    from rich.table import Table
+
     table = Table(
         caption=_caption(frame, largest.height), caption_justify="left", box=None, padding=(0, 1, 0, 0)
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -23,13 +23,15 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
-from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.markets import stored_tables
 from liqtruth.storage.database.tables import SweepPart
 from liqtruth.storage.lake.parquet import gone, read_parquet
 from liqtruth.storage.lock import holder
 from liqtruth.storage.store import Store
+
+if TYPE_CHECKING:
+    from liqtruth.indexer.info.budget import Budget
 
 FILE: Final = "watch.json"
 LOCK: Final = "watch.lock"
@@ -105,7 +107,7 @@ class WatchState:
 
     def take(
         self,
-        budget: Budget,
+        budget: "Budget",
         read_s: FloatArray,
         dirty_since_s: FloatArray,
         held_usd: FloatArray,

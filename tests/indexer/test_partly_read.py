@@ -10,7 +10,7 @@ from info_endpoint import NOW_MS, InfoEndpoint, address_of, btc, serving, state
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead, SourceUnreachable
 from liqtruth.indexer.audit.verify import verify
 from liqtruth.indexer.discovery.find import find
-from liqtruth.indexer.maps.betas import fetch_candles
+from liqtruth.indexer.maps.candles import fetch_candles
 from liqtruth.sandbox.http.faults import Faults, bomb
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.indexer.maps.betas import fetch_candles
+from liqtruth.indexer.maps.candles import fetch_candles
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.execution import executable_map
 from liqtruth.indexer.maps.views import exact_history, exact_view, joint_map
