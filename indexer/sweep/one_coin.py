@@ -9,17 +9,18 @@ from liqtruth.heatmap.errors import PartlyRead, SourceUnreachable
 from liqtruth.heatmap.levels import SIDES, BySide
 from liqtruth.heatmap.text import counted, percent
 from liqtruth.indexer.coin.census import CoinReport
-from liqtruth.indexer.sweep.largest import ENDS, Endpoint, LargestReport, read_largest
+from liqtruth.indexer.sweep.largest import ENDS, Endpoint, read_largest
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.store import Store
 
 
 @dataclass(frozen=True)
 class OneCoin:
-    """What was read of a coin: `evm` through HyperEVM, then `accounts` by the info endpoint for `weight`; `priced` is
-    the share of open interest whose price is known then, per side. `lacking` could not be read."""
+    """What was read of a coin: `evm` through HyperEVM (null where what was read just before suffices), then `accounts`
+    by the info endpoint for `weight`; `priced` is the share of open interest whose price is known then, per side.
+    `lacking` could not be read."""
 
-    evm: CoinReport
+    evm: CoinReport | None
     accounts: int
     weight: int
     priced: BySide[float] | None
@@ -29,7 +30,7 @@ class OneCoin:
     def describe(self) -> list[str]:
         """Lines for people."""
         lines = [
-            *self.evm.describe(),
+            *([] if self.evm is None else self.evm.describe()),
             f"{counted(self.accounts, 'account')} read by the info endpoint: {ENDS[self.ended]}",
         ]
         if self.priced is None:
@@ -53,23 +54,18 @@ async def read_one_coin(
     target: float,
     on_change: Callable[[Sight], None] = lambda sight: None,
 ) -> OneCoin:
-    """`indexer.sweep.largest.read_largest` of one coin; raises `SourceUnreachable` too where HyperEVM gives none of it."""
+    """`indexer.sweep.largest.read_largest` of one coin; raises `SourceUnreachable` too where HyperEVM gives none."""
     report = await read_largest(
         store, [coin], endpoint, files=files, within_s=within_s, target=target, on_change=on_change
     )
-    if not report.coins:
-        raise SourceUnreachable(report.evm_problem or _why(report))
+    if report.evm_problem:
+        raise SourceUnreachable(report.evm_problem)
     swept = report.swept
-    [evm] = report.coins
     return OneCoin(
-        evm=evm,
+        evm=next(iter(report.coins), None),
         accounts=0 if swept is None else swept.accounts,
         weight=0 if swept is None else swept.weight,
         priced=report.share[coin],
         ended=report.ended,
         lacking=tuple(report.lacking),
     )
-
-
-def _why(report: LargestReport) -> str:
-    return f"no position was read: {ENDS[report.ended]}"

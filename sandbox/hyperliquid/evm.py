@@ -35,8 +35,11 @@ class EvmNode:
     most_bytes: int = 1_000_000
     lag_blocks: int = 0
     usd_scale: int = 1
-    """By which amounts in USD are multiplied: another unit than is documented; `lot_scale` does it to sizes."""
+    """By which amounts in USD are multiplied: another unit than is documented; `lot_scale` does it to sizes,
+    `isolated_scale` to the cash leg of isolated positions. `perp_shift` moves the names of perps to other numbers."""
     lot_scale: int = 1
+    isolated_scale: int = 1
+    perp_shift: int = 0
 
 
 class Refused(Exception):
@@ -145,6 +148,7 @@ class EvmEndpoint:
     def _asset_info(self, perp: int) -> Result:
         """The words of `(string coin, uint32 marginTableId, uint8 szDecimals, uint8 maxLeverage, bool onlyIsolated)`,
         which begin where the first one says."""
+        perp += self.node.perp_shift
         if perp not in self._columns:
             return []
         asset = self.book._assets[self._columns[perp]]
@@ -164,7 +168,10 @@ class EvmEndpoint:
         return [
             self.node.lot_scale * int(ledger.lots[row, column]),
             self.node.usd_scale * abs(int(ledger.cost[row, column])),
-            self.node.usd_scale * int(ledger.isolated_cash[row, column]) * isolated,
+            self.node.usd_scale
+            * self.node.isolated_scale
+            * int(ledger.isolated_cash[row, column])
+            * isolated,
             int(ledger.leverage[row, column]),
             int(isolated),
         ]
