@@ -8,6 +8,7 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import (
+    Coin,
     Columns,
     Concurrency,
     Dexes,
@@ -198,6 +199,66 @@ def index_size(
             report = size_through(
                 store, listed, endpoint, exchange.url, exchange.budget, dexes_of(dex), on_progress=advance
             )
+    show(report, out)
+    report.raise_if_partly()
+
+
+@index_app.command("coin")
+def index_coin(
+    coin: Coin,
+    exchange: Exchange,
+    evm: Evm,
+    out: JsonOut,
+    within: Annotated[
+        timedelta, length_option("--within", help="Read for at most this long.", heading="Reading")
+    ] = "5m",  # type: ignore[assignment]
+    coverage: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="PERCENT",
+            help="Read until the price of so much of open interest is known on each side.",
+            rich_help_panel="Reading",
+        ),
+    ] = 95,
+    addresses: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also the accounts of this file; may be repeated.", rich_help_panel="Reading"),
+    ] = None,
+    stats_url: StatsUrl = None,
+    concurrency: Concurrency = 16,
+) -> None:
+    """Read everyone's position in one coin through HyperEVM; what that cannot price, by the info endpoint.
+
+    Accounts that hold only this coin are solved, and isolated positions. The others are known in size, and their price
+    to an interval, until they are read, largest first. `map exact` shows the result.
+    """
+    import asyncio
+
+    from liqtruth.indexer.discovery.find import stats_host
+    from liqtruth.indexer.sweep.largest import Endpoint
+    from liqtruth.indexer.sweep.one_coin import read_one_coin
+
+    endpoint = Endpoint(
+        exchange.url,
+        stats_url or stats_host(exchange.base_url),
+        exchange.budget,
+        concurrency,
+        evm=evm.endpoint(exchange, beside=True),
+    )
+    with opened_store() as store, progress("open interest priced", 1.0) as advance:
+        report = asyncio.run(
+            read_one_coin(
+                store,
+                coin,
+                endpoint,
+                files=addresses or (),
+                within_s=within.total_seconds(),
+                target=coverage / 100,
+                on_change=lambda sight: advance(sight.least() or 0.0),
+            )
+        )
     show(report, out)
     report.raise_if_partly()
 

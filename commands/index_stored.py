@@ -21,6 +21,25 @@ def index_status(out: JsonOut) -> None:
         show(status_of(store), out)
 
 
+@index_app.command("coverage")
+def index_coverage(
+    out: JsonOut,
+    coin: Annotated[
+        str | None,
+        typer.Argument(
+            parser=parse_coin,
+            metavar="[COIN]",
+            help="Only this coin; default: all, the largest markets first.",
+        ),
+    ] = None,
+) -> None:
+    """Show how much of open interest is known, per coin and side: read, solved or only sized, and who brought it."""
+    from liqtruth.indexer.audit.coverage import coverage_report
+
+    with opened_store() as store:
+        show(coverage_report(store, coin), out)
+
+
 @index_app.command("reconcile")
 def index_reconcile(out: JsonOut, at: At = None) -> None:
     """Solve every position again and list those whose price is not the exchange's, with the reason."""

@@ -172,6 +172,10 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "no market row at {at}: the mark is the median of the positions' own, open interest is {older_h:.1f} h older"
     ),
     "watch_is_partial": "partial: the watch has read {read:,} of {accounts:,} accounts (each dex counts) so far",
+    "known_to_an_interval": (
+        "{count:counted:position} of {usd:usd} are known in size, and their prices to an interval: {least:usd} to "
+        "{most:usd} of that lie within {within_pct:g} % of the mark, none is on the map"
+    ),
     "part_kept": "{filter}: {count:,} of {positions:,} positions",
     "not_at_once": "{later_usd:usd} of {whole_usd:usd} do not meet the book at once: left out",
     "sold_in_parts": (

@@ -5,6 +5,7 @@ endian; arguments and results are static tuples. Sources: Solidity, "Contract AB
 Hyperliquid docs, "Interacting with HyperCore" (addresses, argument and result types of the read precompiles).
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,18 +35,31 @@ POSITION: Final = Precompile(0x800, (True, False, True, False, False))
 POSITION_2: Final = Precompile(0x813, POSITION.signed)
 ACCOUNT_MARGIN_SUMMARY: Final = Precompile(0x80F, (True, False, False, True))
 """accountValue, marginUsed, ntlPos, rawUsd, each in 1e-6 USD, of an account in a dex."""
+MARK_PX: Final = Precompile(0x806, (False,))
+"""In 10^-(6 - szDecimals) USD, of a perp."""
+PERP_ASSET_INFO: Final = 0x80A
 
 
 class BrokenAnswer(Exception):
     """Bytes that are no answer to the batch that was sent."""
 
 
+class Once(NamedTuple):
+    """A read that every batch has once, beside the block: what its other answers are valued at. Its result is a word
+    without a sign; `arguments` are words of 32 bytes."""
+
+    address: int
+    arguments: Bytes
+
+
 class Batch(NamedTuple):
-    """`block` is HyperCore's; `values` are n x results, zero where `is_read` is false."""
+    """`block` is HyperCore's; `values` are n x results, zero where `is_read` is false; `once` has a number per read of
+    that kind, zero where it failed."""
 
     block: int
     values: IntArray
     is_read: NDArray[np.bool_]
+    once: IntArray
 
 
 def address_words(addresses: list[str]) -> Bytes:
@@ -61,36 +75,41 @@ def number_words(numbers: IntArray) -> Bytes:
     return words
 
 
-def encoded(target: int, arguments: Bytes) -> bytes:
-    """Call data of `aggregate3` for the block number and then one read per row of `arguments`, n x 32 k bytes."""
+def encoded(target: int, arguments: Bytes, once: Sequence[Once] = ()) -> bytes:
+    """Call data of `aggregate3` for the block number, what is read `once`, and then one read per row of `arguments`,
+    n x 32 k bytes."""
     count, width = arguments.shape
-    first = _call(L1_BLOCK_NUMBER, 0)
-    calls = np.empty((count, first.size + width), np.uint8)
-    calls[:, : first.size] = _call(target, width)
-    calls[:, first.size :] = arguments
-    sizes = np.full(count + 1, calls.shape[1])
-    sizes[0] = first.size
-    offsets = WORD * (count + 1) + np.cumsum(sizes) - sizes
-    head = number_words(np.array([WORD, count + 1, *offsets]))
-    return AGGREGATE3 + head.tobytes() + first.tobytes() + calls.tobytes()
+    first = [_call(L1_BLOCK_NUMBER, 0)]
+    first += [
+        np.concatenate([_call(one.address, one.arguments.size), one.arguments.reshape(-1)]) for one in once
+    ]
+    head = _call(target, width)
+    calls = np.empty((count, head.size + width), np.uint8)
+    calls[:, : head.size] = head
+    calls[:, head.size :] = arguments
+    sizes = np.array([one.size for one in first] + [calls.shape[1]] * count)
+    offsets = WORD * sizes.size + np.cumsum(sizes) - sizes
+    whole = number_words(np.array([WORD, sizes.size, *offsets]))
+    return AGGREGATE3 + whole.tobytes() + b"".join(one.tobytes() for one in first) + calls.tobytes()
 
 
 def _call(target: int, width: int) -> Bytes:
     return number_words(np.array([target, 1, CALL_BYTES_AT, width])).reshape(-1)
 
 
-def decoded(content: bytes, count: int, signed: tuple[bool, ...]) -> Batch:
-    """The answers to `count` reads; one that failed, is of another length or does not fit its type is not read.
+def decoded(content: bytes, count: int, signed: tuple[bool, ...], once: int = 0) -> Batch:
+    """The answers to `count` reads, after those to `once` reads of a word; one that failed, is of another length or
+    does not fit its type is not read.
 
     Raises `BrokenAnswer` where the whole is not what `aggregate3` returns, or the block number is missing.
     """
     if len(content) % WORD:
         raise BrokenAnswer(f"{len(content)} bytes are no whole words")
     limbs = np.frombuffer(content, ">u8").astype(np.uint64).reshape(-1, WORD // 8)
-    start = _small(limbs, np.array([0]))
-    if start[0] != WORD or _small(limbs, np.array([1]))[0] != count + 1:
-        raise BrokenAnswer(f"not the results of {count + 1} calls")
-    offsets = _small(limbs, 2 + np.arange(count + 1))
+    start, calls = _small(limbs, np.array([0])), 1 + once + count
+    if start[0] != WORD or _small(limbs, np.array([1]))[0] != calls:
+        raise BrokenAnswer(f"not the results of {calls} calls")
+    offsets = _small(limbs, 2 + np.arange(calls))
     if (offsets % WORD).any():
         raise BrokenAnswer("results that begin inside a word")
     at = 2 + offsets // WORD
@@ -101,12 +120,16 @@ def decoded(content: bytes, count: int, signed: tuple[bool, ...]) -> Batch:
     if not succeeded[0] or lengths[0] != WORD:
         raise BrokenAnswer("no block number")
     block = int(_small(limbs, at[:1] + 3)[0])
-    return _rows(limbs, at[1:] + 3, (succeeded[1:] == 1) & (lengths[1:] == WORD * len(signed)), block, signed)
+    fits = (succeeded == 1) & (lengths == WORD * np.array([1] * (1 + once) + [len(signed)] * count))
+    beside = _rows(limbs, at[1 : 1 + once] + 3, fits[1 : 1 + once], (False,))[0]
+    values, is_read = _rows(limbs, at[1 + once :] + 3, fits[1 + once :], signed)
+    return Batch(block, values, is_read, beside[:, 0])
 
 
 def _rows(
-    limbs: NDArray[np.uint64], at: IntArray, good: NDArray[np.bool_], block: int, signed: tuple[bool, ...]
-) -> Batch:
+    limbs: NDArray[np.uint64], at: IntArray, good: NDArray[np.bool_], signed: tuple[bool, ...]
+) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Values, zero where they are not read, and which are."""
     if good.any() and at[good].max() + len(signed) > len(limbs):
         raise BrokenAnswer("results that break off")
     values = np.zeros((len(at), len(signed)), np.int64)
@@ -118,7 +141,25 @@ def _rows(
     is_read = good.copy()
     is_read[good] = fits.all(axis=1)
     values[~is_read] = 0
-    return Batch(block, values, is_read)
+    return values, is_read
+
+
+def asset_info(content: bytes) -> tuple[str, int, int]:
+    """Coin, margin table and decimals of sizes of the one perp that was asked for by `PERP_ASSET_INFO`."""
+    from eth_abi.abi import decode
+
+    try:
+        (results,) = decode(["(bool,bytes)[]"], content)
+        _, (went, data) = results
+        (name, table, decimals, _, _) = (
+            decode(["(string,uint32,uint8,uint8,bool)"], data)[0] if went else _NOTHING
+        )
+    except (ValueError, OverflowError) as error:
+        raise BrokenAnswer(f"no perpAssetInfo ({error})") from None
+    return name, table, decimals
+
+
+_NOTHING: Final = ("", 0, 0, 0, False)
 
 
 def _small(limbs: NDArray[np.uint64], at: IntArray) -> IntArray:

@@ -14,10 +14,18 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 import msgspec
+import numpy as np
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable, one_line
 from liqtruth.heatmap.notes import source_of
-from liqtruth.indexer.evm.abi import MULTICALL3, BrokenAnswer
+from liqtruth.indexer.evm.abi import (
+    MULTICALL3,
+    PERP_ASSET_INFO,
+    BrokenAnswer,
+    asset_info,
+    encoded,
+    number_words,
+)
 from liqtruth.indexer.info.budget import (
     TOO_MANY,
     Budget,
@@ -35,6 +43,8 @@ MAINNET_URL: Final = "https://rpc.hyperliquid.xyz/evm"
 USUAL_REQUESTS_PER_MINUTE: Final = 100
 CHAINS: Final = {999: "mainnet", 998: "testnet"}
 JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
+STALE_S: Final = 30.0
+"""HyperEVM makes a block a second or two."""
 TOO_LARGE: Final = 413
 LIMITED: Final = -32005
 """JSON-RPC's code for too many requests, as EIP-1474 has it."""
@@ -48,13 +58,19 @@ class CallRefused(SourceUnreachable):
     retryable = False
 
 
+class NodeBehind(SourceUnreachable):
+    """The node does not follow the chain."""
+
+    retryable = False
+
+
 class _Error(msgspec.Struct):
     code: int = 0
     message: str = ""
 
 
 class _Answer(msgspec.Struct):
-    result: str | None = None
+    result: Any = None
     error: _Error | None = None
 
 
@@ -84,7 +100,7 @@ class EvmClient:
 
     async def __aenter__(self) -> Self:
         try:
-            chain = await self._ask("eth_chainId", [], _number)
+            chain = await self._ask("eth_chainId", [], number)
             if chain not in CHAINS:
                 known = ", ".join(f"{number} ({name})" for number, name in CHAINS.items())
                 raise BadInput(f"{self.shown_url} is of chain {chain}; HyperEVM is {known}: check --evm-url")
@@ -108,13 +124,36 @@ class EvmClient:
         call = {"to": MULTICALL3, "data": "0x" + data.hex()}
         return await self._ask("eth_call", [call, "latest"], lambda text: decode(_returned(text)))
 
-    async def _ask(self, method: str, params: list[Any], decode: Callable[[str], T]) -> T:
+    async def asset_info(self, perp: int) -> tuple[str, int, int]:
+        """Coin, margin table and decimals of sizes of the perp of that number; an empty name where there is none."""
+        return await self.aggregate(encoded(PERP_ASSET_INFO, number_words(np.array([perp]))), asset_info)
+
+    async def latest_s(self) -> float | None:
+        """When the node's latest block was made (epoch); null where it does not tell."""
+        try:
+            return await self._ask(
+                "eth_getBlockByNumber", ["latest", False], lambda block: number(block["timestamp"])
+            )
+        except SourceUnreachable:
+            return None
+
+    async def check_current(self, now_s: float | None) -> None:
+        """Raise `NodeBehind` for a node whose latest block is `STALE_S` older than the exchange's clock, `now_s`; where
+        either is not known nothing is checked."""
+        latest_s = None if now_s is None else await self.latest_s()
+        if latest_s is not None and now_s is not None and now_s - latest_s > STALE_S:
+            raise NodeBehind(
+                f"{self.shown_url} is {now_s - latest_s:,.0f} s behind the exchange's clock: what it says is not used; "
+                "give another node by --evm-url"
+            )
+
+    async def _ask(self, method: str, params: list[Any], decode: Callable[[Any], T]) -> T:
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         return await self.patience.until_answered(
             lambda _: self._send(method, body, decode), method, self.shown_url
         )
 
-    async def _send(self, method: str, body: bytes, decode: Callable[[str], T]) -> T:
+    async def _send(self, method: str, body: bytes, decode: Callable[[Any], T]) -> T:
         async with self.budget.spend(1):
             response, content = await self._exchange(body)
         self.server = response.headers.get("server", "")
@@ -128,7 +167,7 @@ class EvmClient:
             self._refuse(answer.error, method)
         try:
             return decode(answer.result or "")
-        except (BrokenAnswer, ValueError) as error:
+        except (BrokenAnswer, ValueError, TypeError, LookupError, AttributeError) as error:
             raise TransientError(f"an answer that cannot be decoded ({error})") from None
 
     async def _exchange(self, body: bytes) -> tuple[httpx.Response, bytes]:
@@ -172,7 +211,7 @@ def evm_budget(requests_per_minute: float | None, url: str, data_dir: Path | Non
     return Budget.shared(requests_per_minute, url, data_dir, door="evm")
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
     return int(text, 16)
 
 

@@ -1,7 +1,8 @@
 """Sizes put to use: of whom they are taken, what is known of them, and taken first where accounts are read after."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ RECENT: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class SizedFirst:
-    """What sizing before a reading came to: a report, or the reason why there is none or only sizes are used."""
+    """What sizing before a reading came to: a report, or the reason why there is none."""
 
     report: SizeReport | None
     problem: str = ""
@@ -33,7 +34,7 @@ class SizedFirst:
         """Lines for people."""
         if self.report is None:
             return [f"not sized through HyperEVM: {self.problem}"]
-        return [*self.report.describe()[:1], *([self.problem] if self.problem else [])]
+        return self.report.describe()[:1]
 
 
 def known_addresses(store: Store, files: Sequence[Path] | None) -> list[str]:
@@ -80,14 +81,21 @@ async def size_first(
     stop: asyncio.Event | None = None,
 ) -> SizedFirst:
     """Size `addresses`, in their order, for at most `within_s` and until `stop`; what goes wrong is the `problem`."""
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    timer = None if within_s is None else loop.call_later(within_s, over.set)
-    watching = None if stop is None else asyncio.create_task(_pass_on(stop, over))
     try:
-        return SizedFirst(await size(store, addresses, evm, info, dexes, stop=over))
+        async with ended_after(within_s, stop) as over:
+            return SizedFirst(await size(store, addresses, evm, info, dexes, stop=over))
     except LiqtruthError as error:
         return SizedFirst(None, str(error))
+
+
+@asynccontextmanager
+async def ended_after(within_s: float | None, stop: asyncio.Event | None) -> AsyncIterator[asyncio.Event]:
+    """An event that is set after `within_s`, or once `stop` is."""
+    over = asyncio.Event()
+    timer = None if within_s is None else asyncio.get_running_loop().call_later(within_s, over.set)
+    watching = None if stop is None else asyncio.create_task(_pass_on(stop, over))
+    try:
+        yield over
     finally:
         if timer is not None:
             timer.cancel()

@@ -105,7 +105,7 @@ class SizeReport:
             lines.append(f"{self.unread:,} reads of an account in a dex are missing")
         if self.behind:
             lines.append(
-                f"{self.behind} batches came from a node that lags behind another one at this address"
+                f"{self.behind} batches came from a node that lags behind another one at this address; not used"
             )
         lines += [
             f"  {one['address']}  {one['dex'] or 'main':<6} {usd(one['notional_usd'])}"
@@ -133,11 +133,12 @@ async def size(
     started_s = time.monotonic()
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     numbers = await numbers_of(info, dexes)
-    await info.reported_time_s()
+    now_s = await info.reported_time_s()
     budget = evm_budget(evm.requests_per_minute, evm.url, store.settings.data_dir)
     timeout_s = store.settings.request_timeout_s
     frames, checked = [], 0
     async with EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience) as client:
+        await client.check_current(now_s)
         reader, who = BatchReader(client), address_words(listed)
         for place, dex in enumerate(dexes):
             done = place * len(listed)

@@ -33,6 +33,7 @@ from liqtruth.indexer.frames import (
     empty,
 )
 from liqtruth.indexer.positions.catalogue import account_readings, books, censuses, check_coin, no_positions
+from liqtruth.indexer.positions.intervals import interval_notes, stored_intervals
 from liqtruth.indexer.positions.markets import Beside, markets_beside
 from liqtruth.indexer.positions.remembered import with_first_sight
 from liqtruth.indexer.positions.watch_state import UnderWay, WatchBatches, batches_of_watch
@@ -229,7 +230,9 @@ def coin_as_of(
     [found] = coin_over_time(store, coin, [at])
     if found is None:
         raise no_positions(coin, at)
-    return found.positions, found.market, found.notes
+    mark_px = found.market.mark_px if found.market else found.positions["mark_px"].median()
+    waiting = interval_notes(stored_intervals(store, found.positions), mark_px)  # type: ignore[arg-type]
+    return found.positions, found.market, (*found.notes, *waiting)
 
 
 def last_book(store: Store) -> Reading | None:

@@ -11,31 +11,30 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
+from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import format_duration, percent
+from liqtruth.indexer.coin.census import FRESH, CoinReport
 from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
-from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
 from liqtruth.indexer.discovery.sources import Found, leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.evm.coins import coin_notional
-from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional
+from liqtruth.indexer.evm.sized import SizedFirst
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
-from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
+from liqtruth.indexer.info.client import InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.positions.readings import Readings
+from liqtruth.indexer.sweep.ranking import Ranked, dexes_of_coins, largest_first, ranked_by_evm
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.errors import NothingStored
@@ -45,10 +44,8 @@ T = TypeVar("T")
 
 LEADERBOARD_MAY, VAULTS_MAY = 0.5, 0.25
 """Shares of the time after which a list that has not come is done without."""
-SIZING_MAY: Final = 0.5
-"""Share of the time after which accounts that were not sized are ordered without."""
-FRESH: Final = timedelta(minutes=15)
-"""An account that was read so recently is not read again."""
+EVM_MAY: Final = 0.5
+"""Share of the time after which accounts that were not asked for through HyperEVM are ordered without."""
 
 
 ENDS: Final = {
@@ -66,7 +63,8 @@ SEEN: Final = 0.995
 class LargestReport:
     """What was found and read. `share` is of the open interest of each coin, per side, fresh earlier readings
     included; `fresh` counts those; `ended` is of `ENDS`; `accounts` were known, not fresh, and not known to hold
-    nothing; `known` is how many the address book has; `sized` is null where HyperEVM was not asked."""
+    nothing or something of which the price is known; `known` is how many the address book has; `sized` is null where
+    nobody was sized, `coins` are those that were read through HyperEVM, and `evm_problem` says why others were not."""
 
     discovery: Discovery | None
     swept: SweepReport | None
@@ -76,6 +74,8 @@ class LargestReport:
     ended: str
     sized: SizedFirst | None = None
     known: int | None = None
+    coins: tuple[CoinReport, ...] = ()
+    evm_problem: str = ""
 
     @property
     def lacking(self) -> list[str]:
@@ -91,6 +91,8 @@ class LargestReport:
         known = "" if self.known is None else f" (of {self.known:,} known)"
         return [
             *([] if self.sized is None else self.sized.describe()),
+            *([f"not read through HyperEVM: {self.evm_problem}"] if self.evm_problem else []),
+            *(line for coin in self.coins for line in coin.describe()),
             f"{read:,} of {self.accounts:,} accounts{known} read, largest first{earlier}: {ENDS[self.ended]}",
             *(self._unknown() if self.ended == "all" else ()),
         ]
@@ -147,8 +149,8 @@ async def read_largest(
         with interrupted(partial(end, "stopped")):
             finding = _found(store, sight, endpoint, files, within_s)
             fresh, discovery = await _unless(sight.stop, finding) or (set[str](), None)
-            ranked, sized = await _ranked(store, discovery, endpoint, sight, within_s)
-            ranked = [address for address in ranked if address not in fresh]
+            found = await _ranked(store, discovery, endpoint, sight, within_s)
+            ranked = [address for address in found.addresses if address not in fresh]
             if discovery is not None:
                 on_found(discovery, len(ranked))
             swept = await _swept(store, ranked, endpoint, sight)
@@ -159,32 +161,27 @@ async def read_largest(
         reason = "broken"
     shares = {coin: sight.share(coin) for coin in coins}
     known = book(store).height
-    return LargestReport(discovery, swept, shares, len(fresh), len(ranked), reason, sized, known)
+    return LargestReport(
+        discovery, swept, shares, len(fresh), len(ranked), reason, found.sized, known, found.coins, found.problem
+    )
 
 
 async def _ranked(
     store: Store, discovery: Discovery | None, endpoint: Endpoint, sight: Sight, within_s: float
-) -> tuple[list[str], SizedFirst | None]:
-    """Whom to read, largest first; sized before where that is had, those that are expected to hold most first."""
+) -> Ranked:
+    """Whom to read, largest first, by what HyperEVM says of the coins where that is had, else by what is expected."""
     if discovery is None:
-        return [], None
+        return Ranked([])
     ranked = largest_first(store, discovery)
     if endpoint.evm is None or not ranked:
-        return ranked, None
-    dexes = _dexes(sight.coins)
+        return Ranked(ranked)
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     timeout_s = store.settings.request_timeout_s
     async with InfoClient(endpoint.url, budget, timeout_s, 4, endpoint.patience) as client:
-        may_s = SIZING_MAY * within_s
-        sized = await size_first(store, ranked, endpoint.evm, client, dexes, within_s=may_s, stop=sight.stop)
-        now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-        sizes = sized_notional(store, dexes, now, RECENT)
-        if sized.report is not None and not sight.stop.is_set():
-            try:
-                sizes = await coin_notional(store, sizes, endpoint.evm, client, dexes, sight.coins)
-            except LiqtruthError as error:
-                sized = replace(sized, problem=f"ordered by all coins together: {error}")
-    return largest_first(store, discovery, sizes), sized
+        rank = partial(ranked_by_evm, store, discovery, endpoint.evm, client, dexes_of_coins(sight.coins))
+        found = await rank(sight.coins, within_s=EVM_MAY * within_s, stop=sight.stop)
+    sight.know(found.priced)
+    return found
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
@@ -210,10 +207,10 @@ async def _found(
         endpoint.url, budget, store.settings.request_timeout_s, 4, endpoint.patience
     ) as client:
         now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-        answers, _ = await read_dexes(client, await find_dexes(client, _dexes(sight.coins)))
+        answers, _ = await read_dexes(client, await find_dexes(client, dexes_of_coins(sight.coins)))
         _check_listed(sight.coins, answers)
         fresh = _fresh(store, sight.coins, now)
-        sight.begin(answers, _positions_of(store, sight.coins, fresh))
+        sight.begin(answers, _positions_of(store, sight.coins, fresh, now))
         if sight.stop.is_set():
             return fresh, None
         sources: list[tuple[str, Callable[[], Awaitable[Found]]]] = [
@@ -255,7 +252,7 @@ async def _swept(store: Store, ranked: Sequence[str], endpoint: Endpoint, sight:
             store,
             ranked,
             base_url=endpoint.url,
-            dexes=_dexes(sight.coins),
+            dexes=dexes_of_coins(sight.coins),
             weight_per_minute=endpoint.weight_per_minute,
             concurrency=endpoint.concurrency,
             patience=endpoint.patience,
@@ -265,56 +262,20 @@ async def _swept(store: Store, ranked: Sequence[str], endpoint: Endpoint, sight:
         return None
 
 
-def largest_first(store: Store, discovery: Discovery, sized: pl.DataFrame | None = None) -> list[str]:
-    """Everyone in the address book, by the notional sized (`sized_notional`), last read or expected, whichever is had.
-
-    Who was sized and holds nothing is left out.
-    """
-    known = book(store)
-    leaders = [found.leaders for found in discovery.found if found.leaders is not None]
-    if leaders:
-        known = known.join(pl.concat(leaders), on="address", how="left", maintain_order="left")
-    else:
-        known = known.with_columns(
-            pl.lit(None, pl.Float64).alias(name)
-            for name in ("account_value_usd", "day_pnl_usd", "week_volume_usd")
-        )
-    value, profit, volume = (
-        known[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        for name in ("account_value_usd", "day_pnl_usd", "week_volume_usd")
-    )
-    traded = np.where(known["source"].is_in(["recent trades", "tape"]).to_numpy(), 0.0, np.nan)
-    hints = hint_columns(value, np.abs(profit), volume, np.full(known.height, np.nan), traded)
-    expected = SizePrior(PRIOR).expected_usd(hints)
-    read = known["notional_usd"].fill_null(np.nan).to_numpy()
-    size = np.where(np.isnan(read), expected, read)
-    if sized is not None:
-        now = known.join(sized, on="address", how="left", maintain_order="left")["sized_usd"]
-        size = np.where(now.is_null().to_numpy(), size, now.fill_null(0.0).to_numpy())
-        may_hold = now.is_null() | (now > 0)
-        known, size = known.filter(may_hold), size[may_hold.to_numpy()]
-    return known["address"].gather(np.argsort(-size, kind="stable")).to_list()
-
-
 def _fresh(store: Store, coins: Sequence[str], now: datetime) -> set[str]:
     """Accounts of which a reading within `FRESH` is stored in every dex of the coins."""
-    dexes = _dexes(coins)
+    dexes = dexes_of_coins(coins)
     read = Readings(store).accounts()
     read = read.filter((pl.col("as_of") >= now - FRESH) & pl.col("dex").is_in(dexes))
     counted = read.group_by("address").agg(pl.col("dex").n_unique())
     return set(counted.filter(pl.col("dex") == len(dexes))["address"])
 
 
-def _positions_of(store: Store, coins: Sequence[str], accounts: set[str]) -> pl.DataFrame | None:
-    """What is known of them in `coins`; null where nothing is."""
-    if not accounts:
-        return None
+def _positions_of(store: Store, coins: Sequence[str], accounts: set[str], now: datetime) -> pl.DataFrame:
+    """What is known of those accounts in `coins`, and of others whose price was read or solved within `FRESH`."""
     known = pl.concat([Readings(store, coin).known() for coin in coins])
-    return known.filter(pl.col("address").is_in(list(accounts)))
-
-
-def _dexes(coins: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(coin.partition(":")[0] if ":" in coin else MAIN for coin in coins))
+    priced = (pl.col("as_of") >= now - FRESH) & (pl.col("status") != "unknown_collateral")
+    return known.filter(pl.col("address").is_in(list(accounts)) | priced.fill_null(False))
 
 
 @contextmanager

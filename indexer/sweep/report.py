@@ -97,14 +97,19 @@ class Sight:
         self._sizes: dict[str, dict[str, float]] = {coin: {} for coin in self.coins}
 
     def begin(self, answers: Mapping[str, DexAnswer], known: pl.DataFrame | None = None) -> None:
-        """The markets of the dexes, from which open interest is known, and positions (`address`, `coin`, `szi`) that
-        need not be read again."""
+        """The markets of the dexes, from which open interest is known, and positions that need not be read again
+        (`know`)."""
         for answer in answers.values():
             names = (asset.name for asset in answer.meta.universe)
             self._open_interest |= dict(zip(names, (ctx.open_interest for ctx in answer.ctxs), strict=True))
         if known is not None:
-            for address, coin, szi in known.select("address", "coin", "szi").iter_rows():
-                self._sizes[coin][address] = szi
+            self.know(known)
+        self._look()
+
+    def know(self, positions: pl.DataFrame) -> None:
+        """Positions (`address`, `coin`, `szi`) that need not be read."""
+        for address, coin, szi in positions.select("address", "coin", "szi").iter_rows():
+            self._sizes[coin][address] = szi
         self._look()
 
     def take(self, readings: Sequence[AccountReading]) -> None:

@@ -1,5 +1,6 @@
-"""HyperEVM's JSON-RPC over a synthetic market: eth_chainId, eth_blockNumber, and eth_call of Multicall3's `aggregate3`
-over the read precompiles. Request in, answer out, no network here; coding of its own, shared with no reader.
+"""HyperEVM's JSON-RPC over a synthetic market: eth_chainId, eth_blockNumber, eth_getBlockByNumber of the latest, and
+eth_call of Multicall3's `aggregate3` over the read precompiles. Request in, answer out, no network here; coding of its
+own, shared with no reader.
 
 A precompile costs 2,000 gas and 65 per byte of its input and output. One whose arguments are not known burns what gas
 is left, and so its whole batch, which is then refused like one that is too large.
@@ -7,10 +8,12 @@ is left, and so its whole batch, which is then refused like one that is too larg
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
-from liqtruth.sandbox.hyperliquid.accounts import AccountBook
+from liqtruth.sandbox.hyperliquid.accounts import AccountBook, listing
 from liqtruth.sandbox.hyperliquid.node_state import HEIGHT
+from liqtruth.sandbox.market.listings import Ints
 
 Json = Any
 Result = list[int]
@@ -32,8 +35,11 @@ class EvmNode:
     most_bytes: int = 1_000_000
     lag_blocks: int = 0
     usd_scale: int = 1
-    """By which amounts in USD are multiplied: another unit than is documented; `lot_scale` does it to sizes."""
+    """By which amounts in USD are multiplied: another unit than is documented; `lot_scale` does it to sizes,
+    `isolated_scale` to the cash leg of isolated positions. `perp_shift` moves the names of perps to other numbers."""
     lot_scale: int = 1
+    isolated_scale: int = 1
+    perp_shift: int = 0
 
 
 class Refused(Exception):
@@ -59,7 +65,7 @@ class EvmEndpoint:
         except Refused as error:
             return {"jsonrpc": "2.0", "id": number, "error": {"code": error.code, "message": str(error)}}
 
-    def _result(self, body: Json) -> str:
+    def _result(self, body: Json) -> Json:
         if not isinstance(body, Mapping) or not isinstance(body.get("params"), list):
             raise Refused(-32600, "invalid request")
         method, params = body.get("method"), body["params"]
@@ -67,14 +73,26 @@ class EvmEndpoint:
             return hex(self.node.chain_id)
         if method == "eth_blockNumber":
             return hex(self.block // 10)
+        if method == "eth_getBlockByNumber":
+            return {"number": hex(self.block // 10), "timestamp": hex(self._time_ms // 1000)}
         if method == "eth_call" and params and isinstance(params[0], Mapping):
             return self._call(str(params[0].get("to")).lower(), str(params[0].get("data")))
         raise Refused(-32601, f"the method {method} does not exist/is not available")
 
     @property
+    def _time_ms(self) -> int:
+        """As far as the node is."""
+        return self.book._time_ms - BLOCK_MS * self.node.lag_blocks
+
+    @property
     def block(self) -> int:
         """Of HyperCore."""
-        return HEIGHT + self.book._time_ms // BLOCK_MS - self.node.lag_blocks
+        return HEIGHT + self._time_ms // BLOCK_MS
+
+    @cached_property
+    def _columns(self) -> dict[int, int]:
+        """The coin of each perp."""
+        return {self.book._asset_number(column): column for column in range(len(self.book._assets))}
 
     def _call(self, to: str, data: str) -> str:
         if to != MULTICALL3:
@@ -104,8 +122,10 @@ class EvmEndpoint:
             0x800: (2, self._position),
             0x813: (2, self._position),
             0x809: (0, lambda: [self.block]),
-            0x806: (1, self._mark),
             0x80F: (2, self._margin_summary),
+            0x806: (1, lambda perp: self._price(perp, self.book.mark)),
+            0x807: (1, lambda perp: self._price(perp, self.book.oracle)),
+            0x80A: (1, self._asset_info),
         }
         count, read = known.get(target, (-1, lambda: []))
         if len(arguments) != DIGITS * count:
@@ -121,19 +141,26 @@ class EvmEndpoint:
         names = ("accountValue", "totalMarginUsed", "totalNtlPos", "totalRawUsd")
         return [self.node.usd_scale * micro(shown[name]) for name in names]
 
-    def _mark(self, perp: int) -> Result:
-        """In 10^(szDecimals - 6)."""
-        columns = {self.book._asset_number(column): column for column in range(len(self.book._assets))}
-        if perp not in columns:
+    def _price(self, perp: int, units: Ints) -> Result:
+        """In 10^-(6 - szDecimals) USD."""
+        return [int(units[self._columns[perp]])] if perp in self._columns else []
+
+    def _asset_info(self, perp: int) -> Result:
+        """The words of `(string coin, uint32 marginTableId, uint8 szDecimals, uint8 maxLeverage, bool onlyIsolated)`,
+        which begin where the first one says."""
+        perp += self.node.perp_shift
+        if perp not in self._columns:
             return []
-        return [int(self.book.market.path.mark_units[-1, columns[perp]])]
+        asset = self.book._assets[self._columns[perp]]
+        row, name = listing(asset), asset.name.encode()
+        facts = [row["marginTableId"], row["szDecimals"], row["maxLeverage"], int("onlyIsolated" in row)]
+        return [0x20, 0xA0, *facts, len(name), int.from_bytes(name.ljust(32, b"\0"), "big")]
 
     def _position(self, user: int, perp: int) -> Result:
         """szi, entryNtl, isolatedRawUsd, leverage, isIsolated."""
-        columns = {self.book._asset_number(column): column for column in range(len(self.book._assets))}
-        if perp not in columns:
+        if perp not in self._columns:
             return []
-        row, column = self.book.row_of.get(f"0x{user:040x}"), columns[perp]
+        row, column = self.book.row_of.get(f"0x{user:040x}"), self._columns[perp]
         ledger = self.book.market.hyperliquid.ledger
         if row is None or not ledger.lots[row, column]:
             return [0, 0, 0, 0, 0]
@@ -141,7 +168,10 @@ class EvmEndpoint:
         return [
             self.node.lot_scale * int(ledger.lots[row, column]),
             self.node.usd_scale * abs(int(ledger.cost[row, column])),
-            self.node.usd_scale * int(ledger.isolated_cash[row, column]) * isolated,
+            self.node.usd_scale
+            * self.node.isolated_scale
+            * int(ledger.isolated_cash[row, column])
+            * isolated,
             int(ledger.leverage[row, column]),
             int(isolated),
         ]

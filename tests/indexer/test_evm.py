@@ -20,15 +20,17 @@ from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.evm.abi import (
     ACCOUNT_MARGIN_SUMMARY,
     AGGREGATE3,
+    MARK_PX,
     POSITION_2,
     BrokenAnswer,
+    Once,
     address_words,
     decoded,
     encoded,
     number_words,
 )
 from liqtruth.indexer.evm.batches import Answers, BatchReader
-from liqtruth.indexer.evm.client import EvmClient, RequestRefused, evm_budget
+from liqtruth.indexer.evm.client import EvmClient, NodeBehind, RequestRefused, evm_budget
 from liqtruth.indexer.evm.sized import sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint, SizeReport, SizesRefused, size
 from liqtruth.indexer.info.budget import Budget, Patience
@@ -172,16 +174,49 @@ def test_a_node_that_runs_nothing_is_given_up(served: SandboxServer, node: EvmNo
     assert served.requests["/evm"] < 60
 
 
-def test_a_node_that_lags_behind_another_one_is_counted(served: SandboxServer, node: EvmNode) -> None:
-    async def act(client: EvmClient) -> list[int]:
-        reader, behind = BatchReader(client), []
+def test_what_a_node_that_lags_behind_another_one_says_is_not_used(
+    served: SandboxServer, node: EvmNode
+) -> None:
+    """It answers every time here, so that the batch is given up; a little is the order in which answers come."""
+
+    async def act(client: EvmClient) -> list[tuple[bool, int]]:
+        reader, found = BatchReader(client), []
         arguments = np.concatenate([number_words(np.array([0])), address_words(EMPTY[:1])], axis=1)
         for node.lag_blocks in (0, 20, 0, 500, 0):
-            await reader.read(ACCOUNT_MARGIN_SUMMARY, arguments)
-            behind.append(reader.behind)
-        return behind
+            answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, arguments)
+            found.append((bool(answers.is_read.all()), reader.behind))
+        return found
 
-    assert asked(served.evm_url, act) == [0, 0, 0, 1, 1]
+    read, behind = zip(*asked(served.evm_url, act), strict=True)
+    assert read == (True, True, True, False, True)
+    assert behind[:3] == (0, 0, 0)
+    assert behind[3] == behind[4] > 0
+
+
+def test_a_node_that_stands_still_is_not_used(store: Store, served: SandboxServer, node: EvmNode) -> None:
+    """Alone at its address, so that only the exchange's clock shows it: a block is a tenth of a second here."""
+    node.lag_blocks = 3_000
+    with pytest.raises(NodeBehind, match="300 s behind"):
+        sized(store, served, list(served.market.addresses))
+    assert sized_notional(store, [""], served.now, timedelta(minutes=15)).is_empty()
+    node.lag_blocks = 100
+    assert sized(store, served, list(served.market.addresses)).unread == 0
+
+
+def test_what_is_read_once_a_batch_is_of_its_block(served: SandboxServer) -> None:
+    """Marks of both coins beside accounts, in batches that are refused and halved."""
+    served.evm_node.gas_cap = 400_000
+
+    async def act(client: EvmClient) -> Answers:
+        arguments = np.concatenate(
+            [number_words(np.zeros(400, np.int64))[: len(EMPTY)], address_words(EMPTY)], axis=1
+        )
+        marks = [Once(MARK_PX.address, number_words(np.array([perp]))) for perp in (0, 1)]
+        return await BatchReader(client).read(ACCOUNT_MARGIN_SUMMARY, arguments, once=marks)
+
+    answers = asked(served.evm_url, act)
+    assert answers.is_read.all()
+    assert (answers.once == served.market.path.mark_units[-1, :2]).all()
 
 
 def test_faults_on_the_way_are_asked_again(served: SandboxServer) -> None:
@@ -263,11 +298,12 @@ def read(store: Store, served: SandboxServer, evm: EvmEndpoint | None, target: f
     return asyncio.run(read_largest(store, ["BTC"], endpoint, target=target))
 
 
-def test_who_holds_nothing_of_the_coin_is_not_read(store: Store, served: SandboxServer) -> None:
+def test_who_holds_nothing_of_the_coin_or_is_solved_is_not_read(store: Store, served: SandboxServer) -> None:
     report = read(store, served, EvmEndpoint(served.evm_url, None, patience=QUICK), target=1.1)
     known = served.true_positions().filter(coin="BTC")["address"].is_in(book(store)["address"].to_list())
     assert report.ended == "all"
-    assert report.accounts == known.sum() < book(store).height
+    waiting = report.coins[0].waiting.height
+    assert 0 < report.accounts == waiting < known.sum() < book(store).height
 
 
 def test_positions_in_another_unit_order_nothing(store: Store, served: SandboxServer, node: EvmNode) -> None:
@@ -277,7 +313,7 @@ def test_positions_in_another_unit_order_nothing(store: Store, served: SandboxSe
     assert report.sized is not None
     assert report.sized.report is not None
     assert report.accounts == report.sized.report.holders
-    assert "exceed the notional of their account" in report.describe()[1]
+    assert "exceed the notional of their account" in report.evm_problem
 
 
 def test_sizes_that_are_not_had_leave_the_order_as_it_was(
