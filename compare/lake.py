@@ -14,6 +14,7 @@ from liqtruth.compare.divergence.comparison import Comparison
 from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
+from liqtruth.estimator.model.maps import default_model
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
@@ -107,7 +108,7 @@ class Lake:
         coin: str,
         *,
         venue: str = "binance",
-        model: str = "tiers",
+        model: str | None = None,
         window: Length = "30d",
         weights: str | None = None,
         leverage: Sequence[float] | None = None,
@@ -123,9 +124,10 @@ class Lake:
         coin : str
         venue : str
             One exchange, several with commas, or `all`.
-        model : str
+        model : str, optional
             `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`,
-            `moving-average`, `climatology`, `persistence`.
+            `moving-average`, `climatology`, `persistence`; default: `calibrated` where a leverage model was
+            fitted, else `vintages` with the shipped `population`.
         window : str or timedelta
             How far back entries are modelled.
         weights : str, optional
@@ -232,7 +234,7 @@ class Lake:
         coin: str,
         *,
         venue: str = "binance",
-        model: str = "tiers",
+        model: str | None = None,
         last: Length = "7d",
         step: Length | None = None,
         weights: str | None = None,
@@ -248,7 +250,8 @@ class Lake:
         coin : str
         venue : str
             One exchange, several with commas, or `all`.
-        model : {"calibrated", "vintages", "tiers", "bell"}
+        model : {"calibrated", "vintages", "tiers", "bell"}, optional
+            Default: as `model_map`.
         last : str or timedelta
             How far back from `at`.
         step : str or timedelta, optional
@@ -267,14 +270,14 @@ class Lake:
 
         Examples
         --------
-        >>> lake.model_series("BTC", last="1d", step="1h").model
+        >>> lake.model_series("BTC", model="tiers", last="1d", step="1h").model
         'tiers'
         """
         return model_series(
             self._store,
             _coin(coin),
             venue,
-            model,
+            model or default_model(self._store.settings.data_dir, weights),
             _length(last),
             None if step is None else _length(step),
             weights=weights,

@@ -19,7 +19,7 @@ from liqtruth.estimator.model.baselines import (
     persistence,
 )
 from liqtruth.estimator.model.leverage_model import DEFAULT, known_models, leverage_model_named
-from liqtruth.estimator.model.maps import ALONE, TOGETHER, model_map
+from liqtruth.estimator.model.maps import ALONE, TOGETHER, default_model, model_map
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series
@@ -56,15 +56,22 @@ class MapOptions(TypedDict, total=False):
 
 
 def modelled_map(
-    store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
+    store: Store,
+    coin: str,
+    venue: str,
+    model: str | None = None,
+    window: str = "30d",
+    **options: Unpack[MapOptions],
 ) -> Heatmap:
     """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
-    The name of a leverage model stands for `vintages` with it.
+    The name of a leverage model stands for `vintages` with it; null is the default (`maps.default_model`).
 
     Raises `BadInput` for `persistence` of another venue than Hyperliquid, `NothingStored` without an exact map that is
     old enough. A model that has done worse than its baselines on realised liquidations has a note of it in `quality`.
     """
-    model, weights = FORMER_NAMES.get(model, model), options.get("weights")
+    weights = options.get("weights")
+    model = model or default_model(store.settings.data_dir, weights)
+    model = FORMER_NAMES.get(model, model)
     if weights is None and _names_weights(store, model):
         model, weights = VINTAGES, model
         options["weights"] = weights
@@ -89,7 +96,7 @@ def modelled_map(
 
 
 def clusters_by_window(
-    store: Store, coin: str, venue: str, model: str, **options: Unpack[MapOptions]
+    store: Store, coin: str, venue: str, model: str | None = None, **options: Unpack[MapOptions]
 ) -> dict[str, list[Cluster]]:
     """Clusters of the model's map by how far back it looks (`WINDOWS_ASKED`); a window that cannot be made is left out.
     Raises as `modelled_map` where none can."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -14,7 +15,7 @@ from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
-from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
+from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series, window_named
 from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_named
@@ -110,6 +111,12 @@ def merged_notes(notes: Sequence[Notes], venues: Sequence[str]) -> Notes:
 def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> Notes:
     placed = note("added_by_distance", mark_px=mark_px)
     return (placed, *merged_notes([drawn.assumptions for drawn in maps], _venues(maps)))
+
+
+def default_model(data_dir: Path, weights: str | None = None) -> str:
+    """What is drawn where no model is named: `calibrated` where a leverage model was fitted and is in use, else
+    `vintages` with the shipped one; `vintages` also where `weights` name one."""
+    return CALIBRATED if weights is None and is_fitted(data_dir) else VINTAGES
 
 
 def model_map(
