@@ -41,14 +41,15 @@ from liqtruth.compare.validation.baselines import FITTED
 from liqtruth.compare.validation.findings import BOTH, MAIN_SCORE, SideFindings, split_findings
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, TIERS, UNIFORM
-from liqtruth.estimator.model.leverage_model import COORDINATES, TOWARDS, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import COORDINATES, DEFAULT, LeverageModel, leverage_model_named
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.sandbox.market.families import DEFAULT, POPULATIONS
+from liqtruth.sandbox.market.families import DEFAULT as STATED
+from liqtruth.sandbox.market.families import POPULATIONS
 from liqtruth.sandbox.market.market import MarketSpec
 from tests.compare.known_market import Seen, samples_of, seen_on
 
 SEEDS: Final = (1, 2, 3)
-JUDGED: Final = tuple(name for name in POPULATIONS if name != DEFAULT)
+JUDGED: Final = tuple(name for name in POPULATIONS if name != STATED)
 COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP")
 ACCOUNTS: Final = 24_000
 DAYS: Final = 38
@@ -265,7 +266,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=FOLDER, help="folder that keeps the markets")
     parser.add_argument("--only-keep", action="store_true", help="simulate and keep, judge nothing")
     asked = parser.parse_args()
-    prior, rows = leverage_model_named(TOWARDS), []
+    prior, rows = leverage_model_named(DEFAULT), []
     for family in asked.families:
         for seed in asked.seeds:
             begun = time.monotonic()

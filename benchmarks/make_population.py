@@ -1,22 +1,23 @@
 """Makes the shipped leverage model `population`: one mixture fitted on people of every family of the sandbox.
 
-Per family of `sandbox/market/families.py` and seed a market of five coins: 40 days of which every second of the last 25
-is looked at. All markets count alike. The fit is that of `calibrate fit`, pulled to the prior of published figures; no
-recorded position takes part. The table that is printed leaves coins out of the pooled fit (each coin in all markets at
-once), per family, and says which coordinate draws them best: Wasserstein-1 within 25 %, percent of price, both sides.
+Per family of `sandbox/market/families.py` two markets of five coins, each of a seed and hence of a price path that no
+other has; every second day of the last 17 is looked at. Each look counts twice: as the market recorded itself, and as
+readers often have it, with hourly bars and the open interest of another market moved to the level (a stand-in). All
+markets count alike. The fit is that of `calibrate fit`, pulled to the prior of published figures; no recorded position
+takes part. The tables leave coins out of the pooled fit (each coin in all markets at once), per family: Wasserstein-1
+within 25 %, percent of price, both sides, own series and stand-ins apart, of fits on either and on both.
 Everything here is synthetic, and the model says so.
 
     python benchmarks/make_population.py [--keep DIR] [--write]
 """
 
 import argparse
-import pickle
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -25,31 +26,37 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from liqtruth.compare.calibration.samples import Sample, sample_of
+from benchmarks.bench_families import COINS, FOLDER, seen_kept
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import Fitted, distances, drawn, fit_samples
 from liqtruth.compare.validation.baselines import noise_floor
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
     COORDINATES,
     MIXED,
-    Coordinate,
     LeverageModel,
     Provenance,
     leverage_model_named,
 )
-from liqtruth.estimator.venues.table import venue_named
+from liqtruth.estimator.series.series import MarketSeries
+from liqtruth.estimator.series.time_line import Bars
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from tests.compare.known_market import Seen, samples_of
 
-FAMILIES: Final = ("absolute", "of-maximum", "of-volatility", "mixed")
-SEEDS: Final = (1, 2)
-COINS: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP")
-ACCOUNTS, DAYS, FIRST_DAY, EVERY = 16_000, 40, 16, 2
+MARKETS: Final[Mapping[str, tuple[int, int]]] = {
+    "absolute": (1, 2),
+    "of-maximum": (3, 4),
+    "of-volatility": (5, 6),
+    "mixed": (7, 8),
+}
+"""Seeds by family."""
+ACCOUNTS, DAYS, EVERY = 12_000, 30, 2
+BARS_AN_HOUR: Final = 4
 RATES: Final = (0.3, 1.5, 8.0)
 """Times the activity; slower and more classes were tried, and moved no figure of the table by more than 3 %."""
 GATE: Final = 50.0
 SHIPPED: Final = Path(__file__).parents[1] / "estimator" / "facts" / "leverage_population.json"
-FOLDER: Final = Path(tempfile.gettempdir()) / "liqtruth_population"
 BASIS: Final = (
     "made-up people, no position of anyone: fitted on {markets} markets of a simulated exchange ({families}; seeds "
     "{seeds}), towards published figures. A part of leverage is the same on all coins, a part goes by their highest "
@@ -71,37 +78,64 @@ def grid() -> LeverageModel:
     return msgspec.structs.replace(prior, rates=RATES, long=long, short=short)
 
 
-def samples(folder: Path) -> Iterator[tuple[str, list[Sample]]]:
-    """Per market its family and pairs, whose coins carry the market in their names: blocks are of one market."""
-    venue, prior = venue_named("hyperliquid"), grid()
-    for family in FAMILIES:
-        for seed in SEEDS:
-            pairs = [
-                sample_of(coin, series, venue, positions, prior, brackets, coordinates=COORDINATES)
-                for coin, series, positions, brackets in market_kept(family, seed, folder)
-            ]
-            say(f"{family} {seed}: {len(pairs)} pairs")
-            yield family, [replace(pair, coin=f"{pair.coin}@{family}@{seed}") for pair in pairs]
+@dataclass(frozen=True, eq=False)
+class Market:
+    """One market's pairs with its own series (`own`) and with a stand-in's (`other`); coins carry the market in their
+    names, so that blocks are of one market."""
+
+    family: str
+    own: list[Sample]
+    other: list[Sample]
 
 
-def market_kept(family: str, seed: int, folder: Path) -> list[tuple]:  # type: ignore[type-arg]
-    """What is known of each coin and moment: simulated, or as the folder keeps it from a run of one's own."""
-    path = folder / f"{family}_{seed}_{ACCOUNTS}_{DAYS}.market"
-    if not path.exists():
-        from liqtruth.sandbox.market.market import MarketSpec
-        from tests.compare.known_market import seen_on
-
-        spec = MarketSpec(
-            seed=seed, accounts=ACCOUNTS, cex_accounts=10, days=DAYS, coins=COINS, builder_dex=False,
-            population=family,
-        )  # fmt: skip
-        seen = [
-            (one.coin, one.series, one.positions, one.brackets) for one in seen_on(spec, FIRST_DAY, EVERY)
+def markets(folder: Path) -> Iterator[Market]:
+    """The stand-in's open interest is that of the next market in turn."""
+    listed = [(family, seed) for family, seeds in MARKETS.items() for seed in seeds]
+    seen = [looked_at(family, seed, folder) for family, seed in listed]
+    for (family, seed), own, following in zip(listed, seen, seen[1:] + seen[:1], strict=True):
+        other = [
+            replace(one, series=hourly(stand_in(one.series, that.series)))
+            for one, that in zip(own, following, strict=True)
         ]
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pickle.dumps(seen, pickle.HIGHEST_PROTOCOL))
-    kept: list[tuple] = pickle.loads(path.read_bytes())  # type: ignore[type-arg]
-    return kept
+        pairs, others = (
+            [replace(pair, coin=f"{pair.coin}@{family}@{seed}") for pair in samples_of(part, grid())]
+            for part in (own, other)
+        )
+        say(f"{family} {seed}: {len(pairs)} pairs")
+        yield Market(family, pairs, others)
+
+
+def looked_at(family: str, seed: int, folder: Path) -> list[Seen]:
+    seen = seen_kept(family, seed, folder, ACCOUNTS, DAYS)
+    return [one for at, one in enumerate(seen) if at // len(COINS) % EVERY]
+
+
+def stand_in(series: MarketSeries, other: MarketSeries) -> MarketSeries:
+    """With the open interest of another market, moved to the level at the end."""
+    held, known = series.bars.open_interest, other.bars.open_interest
+    moved = np.resize(known[::-1], len(held))[::-1] * (held[-1] / known[-1])
+    return replace(series, bars=replace(series.bars, open_interest=moved))
+
+
+def hourly(series: MarketSeries) -> MarketSeries:
+    bars, first = series.bars, len(series.bars.close) % BARS_AN_HOUR
+
+    def by_hour(values: FloatArray, found: Callable[..., FloatArray]) -> FloatArray:
+        return found(values[first:].reshape(-1, BARS_AN_HOUR), axis=1)
+
+    def where_known(values: FloatArray | None, found: Callable[..., FloatArray]) -> FloatArray | None:
+        return None if values is None else by_hour(values, found)
+
+    merged = Bars(
+        by_hour(bars.high, np.max),
+        by_hour(bars.low, np.min),
+        bars.close[first:][BARS_AN_HOUR - 1 :: BARS_AN_HOUR],
+        bars.open_interest[first::BARS_AN_HOUR],
+        where_known(bars.volume, np.sum),
+        where_known(bars.swept_low, np.min),
+        where_known(bars.swept_high, np.max),
+    )
+    return replace(series, bars=merged, end_ms=series.end_ms[first:][BARS_AN_HOUR - 1 :: BARS_AN_HOUR])
 
 
 def left_out_pct(pairs: Sequence[Sample], fitted: Fitted) -> FloatArray:
@@ -124,8 +158,10 @@ def enough(pairs: Sequence[Sample]) -> FloatArray:
 
 def model_of(fitted: Fitted, prior: LeverageModel) -> LeverageModel:
     long, short = (as_rows(fitted.of(side).shares) for side in SIDES)
-    listed, seeds = ", ".join(FAMILIES), ", ".join(f"{seed}" for seed in SEEDS)
-    basis = BASIS.format(markets=len(FAMILIES) * len(SEEDS), families=listed, seeds=seeds)
+    seeds = [seed for each in MARKETS.values() for seed in each]
+    basis = BASIS.format(
+        markets=len(seeds), families=", ".join(MARKETS), seeds=", ".join(f"{seed}" for seed in seeds)
+    )
     return LeverageModel(
         name="population",
         kind="prior",
@@ -156,6 +192,40 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def table(
+    series: str,
+    by_market: Sequence[Sequence[Sample]],
+    families: Sequence[str],
+    fits: Mapping[str, Fitted],
+    prior: LeverageModel,
+) -> None:
+    """Of each fit and of what needs none, the mean per family and over all pairs that have enough positions."""
+    pairs = [*chain(*by_market)]
+    judged = enough(pairs)
+    names = np.repeat(families, [len(market) for market in by_market])
+
+    def row(label: str, values: FloatArray) -> None:
+        each = [float(np.nanmean((values * judged)[:, names == family])) for family in MARKETS]
+        figures = "".join(f"{value:>15.3f}" for value in each)
+        say(f"{label:<24}{figures}{float(np.nanmean(values * judged)):>10.3f}")
+
+    say(f"\n{f'judged on {series}':<24}" + "".join(f"{family:>15}" for family in MARKETS) + f"{'all':>10}")
+    for label, fitted in fits.items():
+        row(label, left_out_pct(pairs, fitted))
+    for label in ("tiers", "bell", "uniform"):
+        row(label, distances(pairs, {side: baseline(pairs, side, label) for side in SIDES}))
+    row("published", distances(pairs, {side: drawn_plainly(pairs, side, prior) for side in SIDES}))
+    row("noise floor", np.stack([noise_floor(pairs, side, "crowd", 0)["wasserstein_pct"] for side in SIDES]))
+
+
+def baseline(pairs: Sequence[Sample], side: str, name: str) -> FloatArray:
+    return np.stack([pair.of(side).baselines[name] for pair in pairs])
+
+
+def drawn_plainly(pairs: Sequence[Sample], side: str, model: LeverageModel) -> FloatArray:
+    return np.stack([pair.of(side).columns["leverage"] @ model.shares(side).ravel() for pair in pairs])
+
+
 @one_blas_thread()
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -164,34 +234,19 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=FOLDER, help="folder that keeps the markets")
     parser.add_argument("--write", action="store_true", help=f"write {SHIPPED.name}")
     asked = parser.parse_args()
-    pairs, families = [], []
-    for family, found in samples(asked.keep):
-        pairs += found
-        families += [family] * len(found)
-    judged, names, prior = enough(pairs), np.array(families), grid()
-
-    def row(label: str, values: FloatArray) -> None:
-        each = [float(np.nanmean((values * judged)[:, names == family])) for family in FAMILIES]
-        figures = "".join(f"{value:>15.3f}" for value in each)
-        say(f"{label:<16}{figures}{float(np.nanmean(values * judged)):>10.3f}")
-
-    say(f"{'coins left out':<16}" + "".join(f"{family:>15}" for family in FAMILIES) + f"{'all':>10}")
-    fits: dict[Coordinate, Fitted] = {}
-    for coordinate in COORDINATES:
-        fits[coordinate] = fit_samples(pairs, prior, coordinate)
-        row(coordinate, left_out_pct(pairs, fits[coordinate]))
-    for label in ("tiers", "bell", "uniform"):
-        maps = {side: np.stack([pair.of(side).baselines[label] for pair in pairs]) for side in SIDES}
-        row(label, distances(pairs, maps))
-    towards = {
-        side: np.stack([pair.of(side).columns["leverage"] @ prior.shares(side).ravel() for pair in pairs])
-        for side in SIDES
-    }
-    row("published", distances(pairs, towards))
-    floor = np.stack([noise_floor(pairs, side, "crowd", 0)["wasserstein_pct"] for side in SIDES])
-    row("noise floor", floor)
+    found, prior = list(markets(asked.keep)), grid()
+    known = {"own": [market.own for market in found], "stand-in": [market.other for market in found]}
+    known["both"] = [[*market.own, *market.other] for market in found]
+    families = [market.family for market in found]
+    fits: dict[str, Fitted] = {}
+    for series, pairs in known.items():
+        fitted_on = [*chain(*pairs)]
+        for coordinate in COORDINATES if series == "both" else (MIXED,):
+            fits[f"{coordinate} on {series}"] = fit_samples(fitted_on, prior, coordinate)
+    for series in ("own", "stand-in"):
+        table(series, known[series], families, fits, prior)
     if asked.write:
-        model = model_of(fits[MIXED], prior)
+        model = model_of(fits[f"{MIXED} on both"], prior)
         SHIPPED.write_bytes(model.to_json())
         say(f"wrote {SHIPPED} ({model.hash})")
 

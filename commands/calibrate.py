@@ -71,10 +71,10 @@ def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: 
     """The fit under a progress bar, as it was written, and where; one that fails its gate replaces nothing in use."""
     from liqtruth.compare.calibration.leverage_fit import LeverageFit
     from liqtruth.compare.calibration.record import fit_to_save, save
-    from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
+    from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 
     with progress("fit", 1.0) as advance:
-        fit = LeverageFit(leverage_model_named(TOWARDS), name=name, seed=seed).fit(gathered, advance)
+        fit = LeverageFit(leverage_model_named(DEFAULT), name=name, seed=seed).fit(gathered, advance)
     fitted = fit_to_save(data_dir, fit.calibrated_)
     return fitted, save(data_dir, fitted)
 

@@ -22,8 +22,9 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="VENUE:MODEL|FILE",
-            help="A map to measure, may be repeated; default: binance:tiers, binance:bell and, where a model was "
-            "fitted, binance:calibrated and hyperliquid:calibrated.",
+            help="A map to measure, may be repeated; default: binance:vintages (the shipped population), "
+            "binance:tiers, binance:bell and, where a model was fitted, binance:calibrated and "
+            "hyperliquid:calibrated.",
             rich_help_panel="Model",
         ),
     ] = None,

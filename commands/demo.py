@@ -129,12 +129,12 @@ def fit_unseen(store: "Store", coins: Sequence[str], moments: Sequence[Any], com
     """Fit leverage on these coins and moments, none of which is `compared` below, if they are enough."""
     from liqtruth.compare.calibration.lake_samples import gather
     from liqtruth.compare.statistics.effective_sample_size import ENOUGH
-    from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
+    from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
     from liqtruth.heatmap.errors import MissingData
 
     if not moments:
         return say("not calibrated: the history is too short for earlier days")
-    step, prior = timedelta(days=STEP_DAYS), leverage_model_named(TOWARDS)
+    step, prior = timedelta(days=STEP_DAYS), leverage_model_named(DEFAULT)
     try:
         with progress("samples", 1.0) as advance:
             gathered = gather(store, coins, prior, end=moments[-1], step=step, on_progress=advance)

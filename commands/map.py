@@ -409,16 +409,17 @@ def map_model(
         ),
     ] = "binance",
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="calibrated (the fitted leverage model in use, with its bounds); vintages (any leverage model, see "
-            "--weights); a leverage model by its name in `calibrate list`; or a baseline: tiers (equal weights over "
-            "1-100x), bell (normal around 12.4x), uniform, volume-profile, "
+            help="calibrated (the fitted leverage model in use, with its bounds; default where one was fitted); "
+            "vintages (any leverage model, the shipped population where --weights names none; default otherwise); a "
+            "leverage model by its name in `calibrate list`; or a baseline: tiers (equal weights over 1-100x), bell "
+            "(normal around 12.4x), uniform, volume-profile, "
             "moving-average (tiers opened at the mean price of 72 h), climatology, persistence (these two start "
             "from exact maps).",
             rich_help_panel="Model",
         ),
-    ] = "tiers",
+    ] = None,
     window: Window = "30d",
     at: At = None,
     width_bps: WidthBps = 10.0,
@@ -429,8 +430,9 @@ def map_model(
     from liqtruth.compare.modelled import clusters_by_window, map_facts, modelled_map
 
     if old.series is not None:
-        say_moved("map model --series", f"map history --model {model}")
-        return map_history(coin, part, FilterOptions(), out, old.series, old.step, model, venue, at)
+        named = model or "vintages"
+        say_moved("map model --series", f"map history --model {named}")
+        return map_history(coin, part, FilterOptions(), out, old.series, old.step, named, venue, at)
     with opened_store() as store:
         store = store.view()
         chosen = {

@@ -354,13 +354,13 @@ class SampleOptions(Options):
         from liqtruth.commands.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
         from liqtruth.compare.workers import Workers
-        from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
+        from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 
         with progress("samples", 1.0) as advance:
             return gather(
                 store,
                 coins,
-                leverage_model_named(TOWARDS),
+                leverage_model_named(DEFAULT),
                 start=self.start,
                 end=self.end,
                 step=self.step,

@@ -126,9 +126,9 @@ def judge(
 
 def _planned(gathered: "Gathered", **how: Any) -> "Plan":
     from liqtruth.compare.validation.validation import Plan
-    from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
+    from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 
-    return Plan.of(gathered, leverage_model_named(TOWARDS), **how)
+    return Plan.of(gathered, leverage_model_named(DEFAULT), **how)
 
 
 def _judged(data_dir: Path, plan: "Plan", open_final: bool) -> "Findings":

@@ -17,8 +17,7 @@ from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
-from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
-from liqtruth.estimator.model.node_shares import VINTAGES
+from liqtruth.estimator.model.maps import default_model
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
@@ -273,6 +272,6 @@ def _of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
 
 
 def _models(store: Store, venues: Iterable[str]) -> list[str]:
-    """The leverage model in use, where one was fitted, else the shipped prior; the naive model beside it."""
-    used = CALIBRATED if is_fitted(store.settings.data_dir) else VINTAGES
+    """The default, and the naive model beside it."""
+    used = default_model(store.settings.data_dir)
     return [f"{venue}:{model}" for venue in venues for model in (used, NAIVE)]

@@ -50,7 +50,12 @@ class SeriesOptions(TypedDict, total=False):
 
 
 def drawn_map(
-    store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
+    store: Store,
+    coin: str,
+    venue: str,
+    model: str | None = None,
+    window: str = "30d",
+    **options: Unpack[MapOptions],
 ) -> Heatmap:
     """As `estimator.model.maps.model_map`, and `climatology` and `persistence` from the stored exact maps of the coin.
     The name of a leverage model stands for `vintages` with it.
@@ -73,7 +78,7 @@ def drawn_series(
     store: Store,
     coin: str,
     venue: str,
-    model: str,
+    model: str | None,
     span: timedelta,
     step: timedelta | None = None,
     **options: Unpack[SeriesOptions],

@@ -107,7 +107,7 @@ class Lake:
         coin: str,
         *,
         venue: str = "binance",
-        model: str = "tiers",
+        model: str | None = None,
         window: Length = "30d",
         weights: str | None = None,
         leverage: Sequence[float] | None = None,
@@ -123,9 +123,10 @@ class Lake:
         coin : str
         venue : str
             One exchange, several with commas, or `all`.
-        model : str
+        model : str, optional
             `calibrated`, `vintages`, or a baseline: `tiers`, `bell`, `uniform`, `volume-profile`,
-            `moving-average`, `climatology`, `persistence`; or the name of a leverage model.
+            `moving-average`, `climatology`, `persistence`, or the name of a leverage model; default: `calibrated`
+            where one was fitted, else `vintages` with the shipped `population`.
         window : str or timedelta
             How far back entries are modelled.
         weights : str, optional
@@ -232,7 +233,7 @@ class Lake:
         coin: str,
         *,
         venue: str = "binance",
-        model: str = "tiers",
+        model: str | None = None,
         last: Length = "7d",
         step: Length | None = None,
         weights: str | None = None,
@@ -248,7 +249,7 @@ class Lake:
         coin : str
         venue : str
             One exchange, several with commas, or `all`.
-        model : str
+        model : str, optional
             As in `model_map`.
         last : str or timedelta
             How far back from `at`.
@@ -268,7 +269,7 @@ class Lake:
 
         Examples
         --------
-        >>> lake.model_series("BTC", last="1d", step="1h").model
+        >>> lake.model_series("BTC", model="tiers", last="1d", step="1h").model
         'tiers'
         """
         return drawn_series(

@@ -24,12 +24,17 @@ WINDOWS_ASKED: Final = ("24h", "7d", "30d")
 
 
 def modelled_map(
-    store: Store, coin: str, venue: str, model: str, window: str = "30d", **options: Unpack[MapOptions]
+    store: Store,
+    coin: str,
+    venue: str,
+    model: str | None = None,
+    window: str = "30d",
+    **options: Unpack[MapOptions],
 ) -> Heatmap:
     """As `drawn_map`, with what its fit has seen (`training`) and, in `quality`, a note where the model has done worse
-    than its baselines on realised liquidations."""
-    drawn = drawn_map(store, coin, venue, model, window, **options)
+    than its baselines on realised liquidations. A null model is the default one (`maps.default_model`)."""
     model, weights = named_model(model, options.get("weights"), store.settings.data_dir)
+    drawn = drawn_map(store, coin, venue, model, window, **(options | {"weights": weights}))
     against = flags_of(store, model, venue, _weights_name(model, weights))
     return replace(
         drawn,
@@ -39,7 +44,7 @@ def modelled_map(
 
 
 def clusters_by_window(
-    store: Store, coin: str, venue: str, model: str, **options: Unpack[MapOptions]
+    store: Store, coin: str, venue: str, model: str | None = None, **options: Unpack[MapOptions]
 ) -> dict[str, list[Cluster]]:
     """Clusters of the model's map by how far back it looks (`WINDOWS_ASKED`); a window that cannot be made is left out.
     Raises as `modelled_map` where none can."""

@@ -12,7 +12,7 @@ from liqtruth.compare.calibration.bands import LABELS, NULL, Band, bands_of_mode
 from liqtruth.compare.calibration.record import UNCOUNTED, FitRecord, SideRecord
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
-from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, leverage_model_named
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 STANDS: Final = "{}s that stand within 30 % of price"
 PANEL_PX: Final = 400
-BASELINES: Final = ("tiers", "bell", DEFAULT)
-COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], DEFAULT: MODELS[2]}
+BASELINES: Final = ("tiers", "bell", PRIOR)
+COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], PRIOR: MODELS[2]}
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def shown(model: LeverageModel, record: FitRecord | None) -> Shown:
     others: dict[str, LeverageModel | LeverageWeights] = {
         "tiers": tiers(),
         "bell": bell(),
-        DEFAULT: leverage_model_named(DEFAULT),
+        PRIOR: leverage_model_named(PRIOR),
     }
     sides = tuple(
         Distribution(

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.census.census import Census
-from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, Provenance, leverage_model_named
+from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, Provenance, leverage_model_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
@@ -37,9 +37,9 @@ def census_model(
 ) -> LeverageModel:
     """`counted` are the positions of the census (`leverages.CENSUS_ROWS`), per coin; raises `BadInput` for the prior's
     name."""
-    if name == DEFAULT:
+    if name == PRIOR:
         raise BadInput(f"{name!r} is the shipped prior's name: give the census another --save")
-    prior, rows = leverage_model_named(DEFAULT), pl.concat(counted)
+    prior, rows = leverage_model_named(PRIOR), pl.concat(counted)
     nodes = np.array(prior.leverage)
     long, short = (
         _rows(_mix(prior, side)[:, None] * node_shares(rows.filter(pl.col("side") == side), nodes)[None, :])
@@ -98,7 +98,7 @@ def _basis(census: Census) -> str:
     counted = ", ".join(f"{coin.coin} {coin.as_of:%Y-%m-%dT%H:%MZ}" for coin in census.coins)
     least = min(census.row(side, anchor).effective_accounts for side in SIDES)
     whose = f"{SYNTHETIC}: " if census.synthetic else ""
-    taken = note("census_as_model", anchor=anchor, cut=LARGEST_SHARE, prior=f"the {DEFAULT}")
+    taken = note("census_as_model", anchor=anchor, cut=LARGEST_SHARE, prior=f"the {PRIOR}")
     stated = texts((taken, *of_codes(census.notes, LIMITS)))
     return (
         f"{whose}census of {VENUE} {counted}, {least:.0f} effective accounts on one side; {'; '.join(stated)}"

@@ -19,7 +19,7 @@ from liqtruth.compare.census.leverages import ANCHORS, census_rows
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.model.brackets import FALLBACK_MAX_LEVERAGE
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
-from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, leverage_model_named
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.layers import Cut
 from liqtruth.heatmap.levels import SIDES
@@ -149,7 +149,7 @@ def assumed() -> Iterator[Assumed]:
     models: dict[str, LeverageModel | LeverageWeights] = {
         "tiers": tiers(),
         "bell": bell(),
-        DEFAULT: leverage_model_named(DEFAULT),
+        PRIOR: leverage_model_named(PRIOR),
     }
     for name, model in models.items():
         long, short = (bands_of_model(model, side) for side in SIDES)

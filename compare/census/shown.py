@@ -10,7 +10,7 @@ from liqtruth.compare.calibration.bands import LABELS
 from liqtruth.compare.census.census import Census
 from liqtruth.compare.census.figures import ALL, FEWEST, GROUPINGS, CensusRow
 from liqtruth.compare.statistics.intervals import Estimate, scaled
-from liqtruth.estimator.model.leverage_model import DEFAULT
+from liqtruth.estimator.model.leverage_model import PRIOR
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.layers import LARGEST_SHARE
@@ -29,8 +29,8 @@ HEADINGS: Final = {
     "margin_mode": "By margin mode",
     "coin": "By coin",
 }
-ASSUMED_NAMES: Final = {"tiers": "equal-weight tiers", "bell": "normal prior", DEFAULT: "shipped prior"}
-ASSUMED_COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], DEFAULT: MODELS[2]}
+ASSUMED_NAMES: Final = {"tiers": "equal-weight tiers", "bell": "normal prior", PRIOR: "shipped prior"}
+ASSUMED_COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], PRIOR: MODELS[2]}
 FROM: Final = {"entry": "from entry", "mark": "from the mark"}
 CAPPED: Final = f"capped: each position counts with at most {percent(LARGEST_SHARE)} of open interest"
 CAVEATS: Final = frozenset({"census_few"})

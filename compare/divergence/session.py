@@ -23,7 +23,7 @@ from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
-DEFAULT_MODELS: Final = ("binance:tiers", "binance:bell")
+DEFAULT_MODELS: Final = ("binance:vintages", "binance:tiers", "binance:bell")
 FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VENUE))
 """Beside the others where a leverage model was fitted and the venue's series are stored."""
 BASELINES: Final = (MOVING_AVERAGE, CLIMATOLOGY, PERSISTENCE)

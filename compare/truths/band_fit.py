@@ -31,7 +31,7 @@ from liqtruth.compare.calibration.side_fit import (
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.truths.band_samples import BandSample, SideBands
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, DEFAULT, LeverageModel, Provenance
+from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, PRIOR, LeverageModel, Provenance
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -55,7 +55,7 @@ def fit_bands(
     made_at: datetime | None = None,
 ) -> Calibrated:
     """Model and record; raises `BadInput` for the prior's name, `MissingData` where the series place nothing."""
-    if name == DEFAULT:
+    if name == PRIOR:
         raise BadInput(f"{name!r} is the shipped prior's name: give the fitted model another --name")
     plain = [one.sample for one in samples]
     free = separable(plain, prior, COORDINATE)

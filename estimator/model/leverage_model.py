@@ -25,13 +25,14 @@ from liqtruth.heatmap.notes import any_synthetic
 
 SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"
-DEFAULT: Final = "prior"
-"""The model that is taken where none is named."""
-TOWARDS: Final = "population"
-"""The model whose classes and nodes a fit has, and whose shares it keeps where data tell nothing."""
-ALIASES: Final = {"large-accounts": DEFAULT}
+DEFAULT: Final = "population"
+"""The model that is taken where none is named; a fit has its classes and nodes, and keeps its shares where data tell
+nothing."""
+PRIOR: Final = "prior"
+"""The model of published figures."""
+ALIASES: Final = {"large-accounts": PRIOR}
 """Further names of shipped models: the published figures are weighted by capital, so they are of large accounts."""
-RESERVED: Final = (DEFAULT, TOWARDS, *ALIASES)
+RESERVED: Final = (DEFAULT, PRIOR, *ALIASES)
 """Names that no other model takes."""
 
 REFERENCE_MAXIMUM: Final = 40.0
@@ -275,7 +276,7 @@ def _of_before(model: LeverageModel) -> LeverageModel:
 
 
 def leverage_model_named(name: str | None = None, data_dir: Path | None = None) -> LeverageModel:
-    """A shipped model, one of `<data_dir>/models`, or the one in a JSON file; null: the default prior.
+    """A shipped model, one of `<data_dir>/models`, or the one in a JSON file; null: the default.
 
     Raises `UnknownChoice` with the known names, `BadInput` for a file that cannot be used.
     """

@@ -22,7 +22,7 @@ from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, weights_named
 from liqtruth.estimator.model.leverage_model import ALIASES, LeverageModel, known_models, leverage_model_named
-from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
+from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model, is_fitted
 from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.series.series import load_series, window_named
 from liqtruth.estimator.venues.table import VENUES, Venue, venue_named, venues_named
@@ -122,12 +122,21 @@ def _assumptions(maps: Sequence[Heatmap], mark_px: float) -> Notes:
     return (placed, *merged_notes([drawn.assumptions for drawn in maps], _venues(maps)))
 
 
-def named_model(model: str, weights: str | None, data_dir: Path | None = None) -> tuple[str, str | None]:
-    """The model and its weights: the name of a leverage model stands for `vintages` with it, a former name for today's.
+def default_model(data_dir: Path | None = None, weights: str | None = None) -> str:
+    """What is drawn where no model is named: `calibrated` where a leverage model was fitted and is in use, else
+    `vintages` with the shipped one; `vintages` also where `weights` name one."""
+    return CALIBRATED if weights is None and is_fitted(data_dir) else VINTAGES
+
+
+def named_model(
+    model: str | None, weights: str | None, data_dir: Path | None = None
+) -> tuple[str, str | None]:
+    """The model and its weights: the name of a leverage model stands for `vintages` with it, a former name for today's,
+    null for `default_model`.
 
     Raises `UnknownChoice` for a name that is neither.
     """
-    model = FORMER_NAMES.get(model, model)
+    model = default_model(data_dir, weights) if model is None else FORMER_NAMES.get(model, model)
     if model in ALONE or model in EXACT_BASED:
         return model, weights
     known = (*known_models(data_dir), *ALIASES)

@@ -113,8 +113,8 @@ def node_shares(
     coin: str = "",
     daily_volatility: float = 0.0,
 ) -> NodeShares:
-    """The shares of `model`: a baseline by its name, `vintages` with a leverage model (by default the prior), or
-    `calibrated` with the one in use for `venue`.
+    """The shares of `model`: a baseline by its name, `vintages` with a leverage model (by default the shipped one),
+    or `calibrated` with the one in use for `venue`.
 
     `venue` and `coin` are of the market, `daily_volatility` is the standard deviation of a day's log return, 0 where it
     is not known. Raises `UnknownChoice`

@@ -162,7 +162,16 @@ async def read_largest(
     shares = {coin: sight.share(coin) for coin in coins}
     known = book(store).height
     return LargestReport(
-        discovery, swept, shares, len(fresh), len(ranked), reason, found.sized, known, found.coins, found.problem
+        discovery,
+        swept,
+        shares,
+        len(fresh),
+        len(ranked),
+        reason,
+        found.sized,
+        known,
+        found.coins,
+        found.problem,
     )
 
 

@@ -1,8 +1,9 @@
 """What accounts do with their collateral once an hour: answer margin calls, add margin, take profits out, start again.
 
 Most accounts leave their margin where it is, so that their distance from liquidation is measured from where they
-opened. Those who take profits out (`withdraws`) or let their size follow their equity (`resizes`) go back to the
-leverage at which they left the position: their distance is measured from the mark, whatever the entry was.
+opened. Those who take profits out (`withdraws`), make up for losses (`refills`) or let their size follow their equity
+(`resizes`) go back to the leverage at which they left the position: their distance is measured from the mark, whatever
+the entry was.
 """
 
 import numpy as np
@@ -46,7 +47,7 @@ def manage_capital(
     cutting = called & (draw > 1 - CUT_CHANCE)
     if people.adds_margin.any():
         _add_margin(rng, people, ledger, plans, rows, now)
-    if people.withdraws.any() or people.resizes.any():
+    if people.withdraws.any() or people.refills.any() or people.resizes.any():
         return np.where(cutting, 0.5, np.where(called, 1.0, _follow(rng, people, ledger, plans, rows, now)))
     return np.where(cutting, 0.5, 1.0)
 
@@ -110,18 +111,18 @@ def _add_margin(
 def _follow(
     rng: np.random.Generator, people: Population, ledger: Ledger, plans: Plans, rows: Ints, now: Moment
 ) -> Floats:
-    """Profits are taken out of the collateral; returned is by how much size is to follow equity."""
+    """Profits are taken out of the collateral, losses made up for; returned is by how much size is to follow equity."""
     looks = rng.random(rows.size) < FOLLOW_CHANCE
     gross, equity = _whole(ledger, rows, now)
     wanted = np.where(
         plans.whole[rows] > 0, gross / np.where(plans.whole[rows] > 0, plans.whole[rows], 1.0), 0
     )
     richer = np.where(wanted > 0, equity / np.where(wanted > 0, wanted, 1.0), 1.0)
-    out = looks & people.withdraws[rows]
-    ledger.deposit(rows, np.where(out & (richer > TOLERATED), wanted - equity, 0.0))
+    out, gained, lost = looks & people.withdraws[rows], richer > TOLERATED, richer < 1 / TOLERATED
+    kept = (out & gained) | (looks & people.refills[rows] & lost)
+    ledger.deposit(rows, np.where(kept, wanted - equity, 0.0))
     _take_out(ledger, plans, rows[out], now)
-    moved = looks & people.resizes[rows] & ~people.withdraws[rows]
-    moved &= (richer > TOLERATED) | (richer < 1 / TOLERATED)
+    moved = looks & people.resizes[rows] & ~people.withdraws[rows] & ~kept & (gained | lost)
     return np.where(moved, np.clip(richer, 0.5, LARGEST_STEP), 1.0)
 
 

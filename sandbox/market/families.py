@@ -10,7 +10,8 @@
 A family is data: per type of trader a range for every figure, out of which a market's seed draws one. No figure is
 fitted to recorded positions. What was published bounds the ranges: settings have their median near 20x while accounts
 stand at about 4x of their equity (Hyperliquid), 60 % of trades are set at 20x and more (Binance, 2019), and about 15 %
-of open interest stands above 7x (Hyperliquid, December 2025). Account modes and equity are each venue's own.
+of open interest stands above 7x (Hyperliquid, December 2025). That many make up for losses (`SOME`, `MANY`, `MOST`) is
+seen in recorded accounts, see docs/calibrating.md. Account modes and equity are each venue's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,9 @@ Range = tuple[float, float]
 DEFAULT: Final = "default"
 MIXED: Final = "mixed"
 NOBODY: Final[Range] = (0.0, 0.0)
+SOME: Final[Range] = (0.05, 0.3)
+MANY: Final[Range] = (0.15, 0.6)
+MOST: Final[Range] = (0.3, 0.9)
 CONCENTRATION: Final = 1.5
 """Of the Dirichlet distribution of a mixture's parts: mostly one family leads, rarely alone."""
 RICHER: Final[Range] = (0.7, 1.4)
@@ -48,6 +52,7 @@ class Ranges:
     adds_margin: Range = NOBODY
     withdraws: Range = NOBODY
     resizes: Range = NOBODY
+    refills: Range = NOBODY
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,13 @@ ABSOLUTE: Final = Family(
     True,
     {
         "retail": Ranges((0.58, 0.75), (8, 20), (0.6, 0.9), (0.15, 0.45), (0.4, 0.8), (1.0, 2.0), (5, 14), (0.4, 0.7),
-                         adds_margin=(0.2, 0.7), withdraws=(0.0, 0.10)),
+                         adds_margin=(0.2, 0.7), withdraws=(0.0, 0.10), refills=SOME),
         "discretionary": Ranges((0.16, 0.28), (4, 9), (0.6, 0.9), (0.2, 0.5), (0.2, 0.5), (0.5, 0.9), (18, 48),
-                                (0.3, 0.5), adds_margin=(0.2, 0.7), withdraws=(0.0, 0.15)),
+                                (0.3, 0.5), adds_margin=(0.2, 0.7), withdraws=(0.0, 0.15), refills=MANY),
         "whale": Ranges((0.03, 0.06), (3, 6), (0.5, 0.8), (0.25, 0.6), (0.05, 0.2), (0.3, 0.5), (48, 120), (0.2, 0.4),
-                        adds_margin=(0.1, 0.4), withdraws=(0.0, 0.2)),
-        "hedger": Ranges((0.03, 0.06), (1, 1), (0.3, 0.5), ALL, NOBODY, (0.2, 0.3), (200, 400), (0.0, 0.1)),
+                        adds_margin=(0.1, 0.4), withdraws=(0.0, 0.2), refills=MOST),
+        "hedger": Ranges((0.03, 0.06), (1, 1), (0.3, 0.5), ALL, NOBODY, (0.2, 0.3), (200, 400), (0.0, 0.1),
+                         refills=MOST),
     },
 )  # fmt: skip
 OF_MAXIMUM: Final = Family(
@@ -78,12 +84,14 @@ OF_MAXIMUM: Final = Family(
     False,
     {
         "retail": Ranges((0.55, 0.70), (0.25, 0.6), (0.5, 0.9), (0.4, 1.0), (0.15, 0.4), (0.8, 1.8), (8, 24),
-                         (0.4, 0.6), adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.2)),
+                         (0.4, 0.6), adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.2), refills=SOME),
         "discretionary": Ranges((0.20, 0.30), (0.10, 0.25), (0.5, 0.8), (0.4, 1.0), (0.1, 0.3), (0.5, 0.9), (24, 60),
-                                (0.3, 0.5), adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.3)),
+                                (0.3, 0.5), adds_margin=(0.0, 0.2), withdraws=(0.0, 0.2), resizes=(0.0, 0.3),
+                                refills=MANY),
         "whale": Ranges((0.04, 0.08), (0.06, 0.15), (0.5, 0.8), (0.4, 1.0), (0.05, 0.15), (0.3, 0.5), (60, 150),
-                        (0.2, 0.4), withdraws=(0.1, 0.4), resizes=(0.0, 0.3)),
-        "hedger": Ranges((0.05, 0.12), (0.04, 0.06), (0.3, 0.5), ALL, NOBODY, (0.2, 0.3), (200, 400), (0.0, 0.1)),
+                        (0.2, 0.4), withdraws=(0.1, 0.4), resizes=(0.0, 0.3), refills=MOST),
+        "hedger": Ranges((0.05, 0.12), (0.04, 0.06), (0.3, 0.5), ALL, NOBODY, (0.2, 0.3), (200, 400), (0.0, 0.1),
+                         refills=MOST),
     },
 )  # fmt: skip
 OF_VOLATILITY: Final = Family(
@@ -91,13 +99,13 @@ OF_VOLATILITY: Final = Family(
     False,
     {
         "retail": Ranges((0.50, 0.65), (0.15, 0.45), (0.4, 0.8), ALL, (0.0, 0.1), (0.6, 1.4), (12, 48), (0.2, 0.5),
-                         withdraws=(0.2, 0.7), resizes=(0.2, 0.6)),
+                         withdraws=(0.2, 0.7), resizes=(0.2, 0.6), refills=SOME),
         "discretionary": Ranges((0.22, 0.32), (0.06, 0.15), (0.4, 0.7), ALL, (0.0, 0.05), (0.4, 0.8), (36, 120),
-                                (0.2, 0.4), withdraws=(0.3, 0.8), resizes=(0.2, 0.6)),
+                                (0.2, 0.4), withdraws=(0.3, 0.8), resizes=(0.2, 0.6), refills=MANY),
         "whale": Ranges((0.05, 0.11), (0.03, 0.08), (0.4, 0.7), ALL, NOBODY, (0.2, 0.4), (72, 240), (0.1, 0.3),
-                        withdraws=(0.3, 0.8), resizes=(0.2, 0.6)),
+                        withdraws=(0.3, 0.8), resizes=(0.2, 0.6), refills=MOST),
         "hedger": Ranges((0.08, 0.18), (0.03, 0.04), (0.3, 0.5), ALL, NOBODY, (0.2, 0.3), (200, 500), (0.0, 0.1),
-                         withdraws=(0.3, 0.8)),
+                         withdraws=(0.3, 0.8), refills=MOST),
     },
 )  # fmt: skip
 FAMILIES: Final[Mapping[str, Family]] = {one.anchor: one for one in (ABSOLUTE, OF_MAXIMUM, OF_VOLATILITY)}

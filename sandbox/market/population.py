@@ -46,9 +46,9 @@ class Habits:
     """What else tells one population from another.
 
     `tiered` settings are whole steps (3, 5, 10, ...); `used` is the median part of its equity that an account backs
-    cross positions with, so that it stands at `used` times its setting. `adds_margin`, `withdraws` and `resizes` are
-    shares of accounts: those that add margin to isolated positions, take profits out of the collateral, and enlarge or
-    cut cross positions until their leverage is what it was.
+    cross positions with, so that it stands at `used` times its setting. `adds_margin`, `withdraws`, `refills` and
+    `resizes` are shares of accounts: those that add margin to isolated positions, take profits out of the collateral,
+    make up for the losses of cross positions, and enlarge or cut those until their leverage is what it was.
     """
 
     anchor: Anchor = "absolute"
@@ -58,6 +58,7 @@ class Habits:
     adds_margin: float = 0.0
     withdraws: float = 0.0
     resizes: float = 0.0
+    refills: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class Population:
     adds_margin: Flags
     withdraws: Flags
     resizes: Flags
+    refills: Flags
 
     @property
     def size(self) -> int:
@@ -210,6 +212,7 @@ def draw_population(
         adds_margin=_some(rng, _per_kind(kind, [one.adds_margin for one in habits])),
         withdraws=_some(rng, _per_kind(kind, [one.withdraws for one in habits])),
         resizes=_some(rng, _per_kind(kind, [one.resizes for one in habits])),
+        refills=_some(rng, _per_kind(kind, [one.refills for one in habits])),
     )
 
 

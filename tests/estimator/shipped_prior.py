@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr
 
-from liqtruth.estimator.model.leverage_model import DEFAULT, LeverageModel, Provenance
+from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, Provenance
 
 NODES: Final = tuple(round(float(node), 6) for node in np.geomspace(1.6, 115.0, 40))
 """Effective leverages of the default prior, evenly spaced in their logarithm."""
@@ -52,7 +52,7 @@ def default_prior(made_at: datetime, nodes: tuple[float, ...] = NODES) -> Levera
         for _, share, median, spread in PRIOR_CLASSES
     )
     return LeverageModel(
-        name=DEFAULT,
+        name=PRIOR,
         kind="prior",
         provenance=Provenance(
             made_at.astimezone(UTC), f"liqtruth {version('liqtruth')}", PRIOR_BASIS, PRIOR_SOURCES
