@@ -74,9 +74,9 @@ def in_use(data_dir: Path) -> str:
         ) from error
 
 
-def is_fitted(data_dir: Path) -> bool:
+def is_fitted(data_dir: Path | None) -> bool:
     """Whether there is a model that `calibrated` means."""
-    return (data_dir / "models" / f"{in_use(data_dir)}.json").is_file()
+    return data_dir is not None and (data_dir / "models" / f"{in_use(data_dir)}.json").is_file()
 
 
 def calibrated_model(data_dir: Path | None, venue: str) -> LeverageModel:
