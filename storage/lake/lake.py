@@ -36,7 +36,6 @@ from liqtruth.storage.lake.parquet import (
     packed,
     read_parquet,
     unique,
-    unpacked,
     write_new,
     write_parquet,
 )
@@ -244,7 +243,7 @@ class Lake:
 
     def _read_file(self, file: str, row: Partition, coin: str | None) -> pl.DataFrame:
         wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
-        return unpacked(*read_parquet(self.root / file, wanted, _remedy(row)))
+        return read_parquet(self.root / file, wanted, _remedy(row))[0]
 
     def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""

@@ -17,7 +17,7 @@ from sqlmodel import Session
 from liqtruth.storage.database.tables import Latest, upsert
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.manifest import folder_of
-from liqtruth.storage.lake.parquet import packed, read_parquet, unique, unpacked, write_new
+from liqtruth.storage.lake.parquet import packed, read_parquet, unique, write_new
 
 DATASET: Final = "latest"
 DATASETS: Final = ("positions", "accounts")
@@ -61,7 +61,7 @@ class LatestKnown:
         if not getattr(self, dataset):
             return None
         wanted = None if coin is None else pl.col("coin") == coin
-        return unpacked(*read_parquet(self.lake.root / getattr(self, dataset), wanted))
+        return read_parquet(self.lake.root / getattr(self, dataset), wanted)[0]
 
     def store(self, frames: Mapping[str, pl.DataFrame]) -> bool:
         """Store the merged `positions` and `accounts`; false, and nothing is, where a reading was stored meanwhile."""
