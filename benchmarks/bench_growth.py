@@ -1,10 +1,10 @@
 """What a command costs as the store grows: CPU seconds and peak memory on stores of some days.
 
-    python benchmarks/bench_growth.py [--days 1 7 30] [--folder DIR] [--minutes 5]
+    python benchmarks/bench_growth.py [--days 1 7 30] [--folder DIR] [--minutes 5] [--book-minutes 5]
 
 A store is made by the product's own writers: a last book of 250,000 positions (60,000 accounts, 200 coins), books every
-five minutes before it, marks of all coins every `--minutes`, and hourly series of four venues for 180 days. Books but
-the last are thinned to 2,000 positions of all coins, or 30 days would take 90 GB: the manifest is whole, and what a
+`--book-minutes` before it, marks of all coins every `--minutes`, and hourly series of four venues for 180 days. Books
+but the last are thinned to 2,000 positions of all coins, or 30 days would take 90 GB: the manifest is whole, and what a
 question about now opens is whole too. Each command runs as a process of its own, three times; the least CPU counts.
 The last column is the ratio of the longest store to the shortest.
 """
@@ -30,12 +30,12 @@ from benchmarks.bench_storage import drawn_snapshot  # noqa: E402
 from liqtruth.estimator.frames import DATASETS, conform  # noqa: E402
 from liqtruth.indexer.frames import ACCOUNTS  # noqa: E402
 from liqtruth.indexer.frames import conform as as_frame  # noqa: E402
+from liqtruth.indexer.positions.latest import keep_latest  # noqa: E402
 from liqtruth.storage.database.markets import store_markets  # noqa: E402
 from liqtruth.storage.database.tables import Market, Reading, Scope  # noqa: E402
 from liqtruth.storage.store import Settings, Store  # noqa: E402
 
 THINNED: Final = 2_000
-BOOK: Final = timedelta(minutes=5)
 VENUES: Final = ("binance", "bybit", "okx", "hyperliquid")
 SERIES_HOURS: Final = 180 * 24
 NOW: Final = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -62,22 +62,24 @@ class Cost:
     code: int
 
 
-def make_store(folder: Path, days: int, minutes: int) -> None:
+def make_store(folder: Path, days: int, minutes: int, book_minutes: int) -> None:
     """Everything up to `NOW`, whose last book is whole."""
     snapshot = drawn_snapshot()
     with Store.open(Settings(data_dir=folder)) as store:
-        for at in moments(days, BOOK):
+        for at in moments(days, timedelta(minutes=book_minutes)):
             write_book(store, thinned(snapshot, at), at)
         write_book(store, shifted(snapshot, NOW), NOW)
+        keep_latest(store)
         write_marks(store, snapshot, days, minutes)
         for venue in VENUES:
             write_series(store, venue)
 
 
-def made_aside(folder: Path, days: int, minutes: int) -> None:
+def made_aside(folder: Path, days: int, minutes: int, book_minutes: int) -> None:
     """In a process of its own: what this one once used counts as the least peak memory of those that it starts."""
     print(f"making a store of {days} days in {folder}", file=sys.stderr)  # noqa: T201
-    words = [sys.executable, __file__, "--make", "--folder", folder, "--days", days, "--minutes", minutes]
+    words = [sys.executable, __file__, "--make", "--folder", folder, "--days", days]
+    words += ["--minutes", minutes, "--book-minutes", book_minutes]
     subprocess.run([str(word) for word in words], check=True)
 
 
@@ -192,18 +194,19 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs="+", default=[1, 7, 30])
     parser.add_argument("--folder", type=Path, help="where stores are made, and found again")
     parser.add_argument("--minutes", type=int, default=5, help="between marks")
+    parser.add_argument("--book-minutes", type=int, default=5, help="between books")
     parser.add_argument("--only", help="commands with this word")
     parser.add_argument(
         "--make", action="store_true", help="make the store of --days in --folder, and no more"
     )
     asked = parser.parse_args()
     if asked.make:
-        return make_store(asked.folder, asked.days[0], asked.minutes)
+        return make_store(asked.folder, asked.days[0], asked.minutes, asked.book_minutes)
     with tempfile.TemporaryDirectory() as temporary:
         folders = [(asked.folder or Path(temporary)) / f"{days}d" for days in asked.days]
         for folder, days in zip(folders, asked.days, strict=True):
             if not folder.exists():
-                made_aside(folder, days, asked.minutes)
+                made_aside(folder, days, asked.minutes, asked.book_minutes)
         print(f"{'':44}" + "   ".join(f"{days:>12} days" for days in asked.days) + f"   {'ratio':>5}")  # noqa: T201
         for command in COMMANDS:
             if asked.only is None or asked.only in command:

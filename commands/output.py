@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from liqtruth.commands.targets import STDOUT, Outputs
 from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, text_console
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from liqtruth.heatmap.cluster_facts import MapFacts
     from liqtruth.heatmap.heatmap import Heatmap
+
+
+ROWS_AT_ONCE: Final = 2_000
+"""Of a long table as text."""
 
 
 def deliver(
@@ -55,7 +60,7 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
 def write_text(text: str, target: str) -> None:
     """To stdout for `-`, else to the file, whole or not at all."""
     if target == STDOUT:
-        emit(text.rstrip("\n"))
+        emit([text.rstrip("\n")])
         return
     from liqtruth.heatmap.writing import write_atomically
 
@@ -138,15 +143,38 @@ def export_frame(
     table: "Callable[[pl.DataFrame], Any] | None" = None,
 ) -> None:
     """To files or stdout; where nothing was asked for, the `table` that people read."""
-    from liqtruth.storage.lake.parquet import write_parquet
-
-    deliver(
-        out,
-        {"json": frame.write_json, "csv": lambda: harmless(frame).write_csv()},
-        {"parquet": lambda path: write_parquet(frame, path)},
-    )
+    for target in out.targets:
+        if target.place != STDOUT:
+            _write_frame(frame, target.form, Path(target.place))
+        else:
+            emit(pieces_of(frame, target.form))
     if not out.targets and table is not None:
         print_view(table(frame))
+
+
+def _write_frame(frame: "pl.DataFrame", form: str, path: Path) -> None:
+    from liqtruth.heatmap.writing import write_atomically
+    from liqtruth.storage.lake.parquet import write_parquet
+
+    if form == "parquet":
+        write_parquet(frame, path)
+    else:
+        write_atomically(path, chain((piece.encode() for piece in pieces_of(frame, form)), [b"\n"]))
+    say(f"wrote {path}", err=True)
+
+
+def pieces_of(frame: "pl.DataFrame", form: str) -> Iterator[str]:
+    """The frame as JSON or CSV, some rows at a time, for a text of all would take many times its memory."""
+    for start in range(0, max(frame.height, 1), ROWS_AT_ONCE):
+        rows = frame.slice(start, ROWS_AT_ONCE)
+        if form == "json":
+            text = rows.write_json()[1:-1]
+            yield ("," if start else "[") + text
+        else:
+            text = harmless(rows).write_csv(include_header=not start).removesuffix("\n")
+            yield ("\n" if start else "") + text
+    if form == "json":
+        yield "]"
 
 
 def export_moved(moved: Any, out: Outputs, view: Callable[[Any], Any]) -> None:

@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -100,13 +101,16 @@ def mend_streams() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  the interpreter closes it at its end
 
 
-def emit(data: str) -> None:
-    """Print what a program will read: as it is, in UTF-8; a terminal gets it with control characters escaped."""
+def emit(pieces: Iterable[str]) -> None:
+    """Print what a program will read, piece by piece and without a newline at its end: as it is, in UTF-8; a terminal
+    gets it with control characters escaped."""
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None or sys.stdout.isatty():
-        return say(data)
+        return say("".join(pieces))
     sys.stdout.flush()
-    buffer.write(data.encode(errors="replace") + b"\n")
+    for piece in pieces:
+        buffer.write(piece.encode(errors="replace"))
+    buffer.write(b"\n")
     buffer.flush()
 
 

@@ -7,7 +7,7 @@ with all that was written, or what was there before.
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,17 +23,19 @@ META: Final = ".meta.json"
 """What the name of a CSV is followed by in the name of the file with its facts."""
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None:
     """Write `path` whole or not at all; raises `LiqtruthError` where the place cannot be written.
 
     What is there and no ordinary file (a device, a pipe) is written to, not replaced.
     """
-    payload = content.encode() if isinstance(content, str) else content
+    text = content.encode() if isinstance(content, str) else content
+    pieces = [text] if isinstance(text, bytes) else text
     try:
         if path.exists() and not path.is_file():
-            path.write_bytes(payload)
+            with path.open("wb") as file:
+                file.writelines(pieces)
         else:
-            replace_whole(path, payload)
+            replace_whole(path, pieces)
     except OSError as error:
         raise LiqtruthError(f"cannot write {path}: {error.strerror}") from error
 
@@ -50,13 +52,16 @@ def facts_of(path: Path) -> Path:
     return path.with_name(f"{path.name}{META}")
 
 
-def replace_whole(path: Path, content: bytes | memoryview) -> None:
-    """Make `path` hold `content`, on the disk when this returns; where it raises `OSError` nothing was changed."""
+def replace_whole(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Make `path` hold these pieces one after the other, on the disk when this returns.
+
+    Where it raises `OSError` nothing was changed.
+    """
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     make_folder(path.parent)
     try:
         with scratch.open("wb") as file:
-            file.write(content)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)

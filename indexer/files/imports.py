@@ -53,6 +53,7 @@ from liqtruth.indexer.files.table_readings import (
     with_times_of_accounts,
 )
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
+from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import market_rows, markets_answered, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Universe
@@ -118,6 +119,7 @@ def import_paths(
     done = [_with_coverage(one, options) for one in [*prepared, *beside, *metas]]
     for one in done:
         _write(store, one)
+    keep_latest(store)
     return [one.summary for one in done]
 
 

@@ -21,6 +21,7 @@ from liqtruth.indexer.node.formats import OnProgress
 from liqtruth.indexer.node.listing import meta_json
 from liqtruth.indexer.node.state import NodeState, read_state
 from liqtruth.indexer.node.state_frames import Marks
+from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, market_rows, markets_of_dexes, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Reading, Scope
@@ -89,6 +90,7 @@ def import_state(
     markets = market_rows(state.markets)
     store_markets(store.database, markets)
     store.lake.write_reading(reading, {"positions": state.positions, "accounts": state.accounts})
+    keep_latest(store)
     counts = state.positions.group_by("status").len().sort("len", "status", descending=[True, False])
     return NodeImport(
         file=str(path),

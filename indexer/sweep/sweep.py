@@ -28,6 +28,7 @@ from liqtruth.indexer.margin.checks import Checks, check
 from liqtruth.indexer.margin.inferred import with_remembered_tables
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconciled
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe_row
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
@@ -214,6 +215,7 @@ def _complete(store: Store, crawl: Crawl, answers: Mapping[str, DexAnswer]) -> _
         store_universe(store.database, universe_row(answer.meta_json, name, read_at))
         store_markets(store.database, markets_answered(answer.meta, answer.ctxs, name, read_at))
     store.lake.write_reading(reading, {"positions": positions, "accounts": accounts})
+    keep_latest(store)
     return _Completed(reading, positions, first, mismatches_of(checked, crawl.tables))
 
 

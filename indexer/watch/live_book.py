@@ -22,6 +22,7 @@ from liqtruth.indexer.margin.inferred import with_remembered_tables
 from liqtruth.indexer.margin.reconcile import HOUR, pay_funding, reconcile, remark
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame, positions_frame
+from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, carried_on, markets_of_dexes, universe_row
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import with_first_sight
@@ -134,6 +135,7 @@ class LiveBook:
             positions=self.positions.height,
         )
         store.lake.write_reading(reading, {"positions": self.positions, "accounts": self.accounts})
+        keep_latest(store)
         return reading
 
 

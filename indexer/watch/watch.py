@@ -32,7 +32,7 @@ from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
 from liqtruth.indexer.positions.accounts import AccountReading, accounts_frame
-from liqtruth.indexer.positions.readings import last_book
+from liqtruth.indexer.positions.latest import last_book
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, RememberedMode, remembered_modes
 from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, write_state
 from liqtruth.indexer.sweep.crawl import read_account

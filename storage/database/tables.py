@@ -52,6 +52,8 @@ class Reading(SQLModel, table=True):
     accounts: int
     positions: int
     notes: str = ""
+    archive: str | None = None
+    """Where its rows lie together with those of other readings (`storage.lake.archives`); null: files of its own."""
 
 
 class Partition(SQLModel, table=True):
@@ -60,7 +62,10 @@ class Partition(SQLModel, table=True):
     A file without a row does not exist for readers.
     """
 
-    __table_args__ = (Index("ix_partition_series", "dataset", "venue", "coin", "day"),)
+    __table_args__ = (
+        Index("ix_partition_series", "dataset", "venue", "coin", "day"),
+        Index("ix_partition_archive", "archive", "dataset", "coin"),
+    )
 
     path: str = Field(primary_key=True)
     dataset: str
@@ -73,6 +78,24 @@ class Partition(SQLModel, table=True):
     reading_id: str | None = Field(default=None, foreign_key="reading.id", index=True)
     source: str = ""
     """Where the rows came from last: a file, a URL; starts with `synthetic` for the sandbox."""
+    archive: str | None = None
+    """The archive of which the file is a part; its readings have the same."""
+
+
+class Latest(SQLModel, table=True):
+    """Where what is known of a venue now lies, so that nobody has to merge all readings (`storage.lake.latest`).
+
+    `changed` is drawn anew by each transaction that changes readings, `merged` is what it was when the rows were
+    merged: they are the latest where the two are equal. Where the last book stands for everything it is
+    named in `book`; else `positions` and `accounts` are files below the root of the lake.
+    """
+
+    venue: str = Field(primary_key=True)
+    changed: str
+    merged: str = ""
+    book: str = ""
+    positions: str = ""
+    accounts: str = ""
 
 
 class Market(SQLModel, table=True):

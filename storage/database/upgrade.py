@@ -19,7 +19,7 @@ from liqtruth.storage.database.sessions import cause_of, may_pass, place_of
 from liqtruth.storage.lock import waiting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0005"
+HEAD = "0006"
 WRITING: Final = {"sqlite_begin": "BEGIN IMMEDIATE"}
 """Option of a connection whose transaction will write: SQLite gives it its turn at the start, not in the middle."""
 ONE_AT_A_TIME: Final = 0x6C697174

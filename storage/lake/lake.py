@@ -36,7 +36,6 @@ from liqtruth.storage.lake.parquet import (
     packed,
     read_parquet,
     unique,
-    unpacked,
     write_new,
     write_parquet,
 )
@@ -74,11 +73,11 @@ class Lake:
                 if frame.height:
                     rows += self._write_snapshot(dataset, reading, frame)
         except NotWritten:
-            self._remove({file_of(row) for row in rows})
+            self.remove({file_of(row) for row in rows})
             raise
         with waiting(self.root / LOCK):
             stale = self.database.transact(lambda session: swap_reading(session, reading, rows))
-        self._remove(stale)
+        self.remove(stale)
 
     def _write_snapshot(self, dataset: str, reading: Reading, frame: pl.DataFrame) -> list[Partition]:
         by_coin = frame.sort("coin", maintain_order=True) if "coin" in frame.columns else frame
@@ -119,7 +118,7 @@ class Lake:
         if before is not None and old is None:
             self.replaced.append(before.path)
         elif before is not None:
-            self._remove({before.path})
+            self.remove({before.path})
         return merged.height - stored.height
 
     def _below(self, path: Path) -> str:
@@ -244,7 +243,7 @@ class Lake:
 
     def _read_file(self, file: str, row: Partition, coin: str | None) -> pl.DataFrame:
         wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
-        return unpacked(*read_parquet(self.root / file, wanted, _remedy(row)))
+        return read_parquet(self.root / file, wanted, _remedy(row))[0]
 
     def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
@@ -252,14 +251,14 @@ class Lake:
             done, stale = self.database.transact(
                 lambda session: (along(session), drop_reading(session, reading_id))
             )
-        self._remove(stale)
+        self.remove(stale)
         return done
 
     def tidy(self, older_than: timedelta = timedelta(hours=1), dry: bool = False) -> Tidied:
         """Move aside what a kill left behind: without a manifest row and not touched for `older_than`."""
         return tidied(self.root, self.database, older_than, dry)
 
-    def _remove(self, files: set[str]) -> None:
+    def remove(self, files: set[str]) -> None:
         """Nothing points to them any more; where one cannot be removed, `tidy` will try again."""
         for file in files:
             with suppress(OSError):

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
+from uuid import uuid4
 
 import polars as pl
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete, select, update
 
-from liqtruth.storage.database.tables import Partition, Reading, SweepPart, upsert
+from liqtruth.storage.database.tables import Latest, Partition, Reading, SweepPart, upsert
 
 ALL_COINS: Final = "_all"
 """Coin of partitions whose rows are not of one coin."""
@@ -64,9 +65,11 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
 
 
 def listed_files(session: Session) -> set[str]:
-    """Every file, below the root, that a manifest row or a batch of a sweep points to."""
+    """Every file, below the root, that a manifest row, a batch of a sweep or what is known now points to."""
     files = {path.partition(OF_COIN)[0] for path in session.exec(select(Partition.path)).all()}
     batches = session.exec(select(SweepPart.path)).all()
+    for row in session.exec(select(Latest)).all():
+        files |= {row.positions, row.accounts} - {""}
     listed = files | {f"{path}-{kind}.parquet" for path in batches for kind in ("positions", "accounts")}
     return {posixpath.normpath(path) for path in listed}  # a coin called `..` once had a folder of that name
 
@@ -75,6 +78,7 @@ def drop_reading(session: Session, reading_id: str) -> set[str]:
     """Remove the reading from the manifest; returns the files that nothing points to any more."""
     query = select(Partition).where(Partition.reading_id == reading_id)
     files = {file_of(row) for row in session.exec(query).all()}
+    note_change(session, session.get_one(Reading, reading_id).venue)
     session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
     session.exec(delete(Reading).where(col(Reading.id) == reading_id))
     return files
@@ -87,7 +91,13 @@ def swap_reading(session: Session, reading: Reading, rows: Sequence[Partition]) 
     session.exec(delete(Partition).where(col(Partition.reading_id) == reading.id))
     upsert(session, [reading])
     upsert(session, rows)
+    note_change(session, reading.venue)
     return before - {file_of(row) for row in rows}
+
+
+def note_change(session: Session, venue: str) -> None:
+    """What was merged of the venue's readings is no longer what is known now."""
+    session.exec(update(Latest).where(col(Latest.venue) == venue).values(changed=uuid4().hex))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -36,6 +36,7 @@ EXACT: Final = 1e17
 TASTE: Final = 64
 """Rows that are tried first; most columns that do not fit show it there."""
 KEY: Final = "liqtruth"
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
@@ -99,7 +100,7 @@ def _claimed(folder: Path, name: str) -> Path:
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write `path` whole or not at all; raises `NotWritten`."""
     try:
-        replace_whole(path, content)
+        replace_whole(path, [content])
     except OSError as error:
         raise NotWritten(
             f"cannot write {path}: {error.strerror}; nothing of it was stored, what was there before is whole"
@@ -109,14 +110,15 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 def read_parquet(
     path: Path, rows: pl.Expr | None = None, remedy: str = AGAIN
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The rows for which `rows` holds (default: all) and the file's metadata.
+    """The rows for which `rows` holds (default: all), as they were packed, and the file's metadata.
 
     Raises `FileNotFoundError` where it is gone, `FileDamaged` naming it and the `remedy` where it is no table any more,
     `FileUnreadable` where the system does not give its bytes.
     """
     try:
         metadata = pl.read_parquet_metadata(path)
-        frame = pl.read_parquet(path) if rows is None else pl.scan_parquet(path).filter(rows).collect()
+        lazy = pl.scan_parquet(path) if rows is None else pl.scan_parquet(path).filter(rows)
+        frame = unpacked(lazy, metadata).collect()
     except FileNotFoundError:
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -163,7 +165,7 @@ def packed(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
     return stored, {KEY: json.dumps(layout)}
 
 
-def unpacked(stored: pl.DataFrame, metadata: Mapping[str, Any]) -> pl.DataFrame:
+def unpacked(stored: Frame, metadata: Mapping[str, Any]) -> Frame:
     """What `packed` was given; a file without our metadata is given back as it is."""
     if KEY not in metadata:
         return stored

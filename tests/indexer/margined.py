@@ -13,6 +13,7 @@ from liqtruth.indexer.frames import POSITIONS, from_columns
 from liqtruth.indexer.info import wire
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market, Reading, Scope
@@ -140,6 +141,7 @@ def stow(
     about = {"accounts": len(holders), "positions": frame.height, "source": "test"}
     reading = Reading(id=f"census-{at:%dT%H%M}", venue=VENUE, scope=Scope.CENSUS, as_of=at, **about)
     store.lake.write_reading(reading, {"positions": frame})
+    keep_latest(store)
 
 
 def _row(holder: Holder, position: Holding) -> dict[str, object]:

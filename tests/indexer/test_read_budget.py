@@ -39,7 +39,7 @@ def read_by_series(store: Store, moments: int) -> Reads:
     return reads
 
 
-def test_an_exact_map_opens_its_one_census(stowed: Store) -> None:
+def test_an_exact_map_opens_what_is_known_now_alone(stowed: Store) -> None:
     with counted_reads() as reads:
         exact_view(stowed, "BTC")
     assert len(reads.opened) == 1
@@ -55,7 +55,7 @@ def test_an_exact_map_of_a_moment_opens_nothing_of_another(stowed: Store) -> Non
 def test_a_series_opens_each_reading_of_its_window_once_however_many_moments(stowed: Store) -> None:
     few, many = read_by_series(stowed, 6), read_by_series(stowed, 61)
     for reads in (few, many):
-        assert len(reads.opened) == CENSUSES
+        assert len(reads.opened) == CENSUSES + 1, "and what is known now, which says where the series ends"
         assert not reads.repeated
     assert many.sessions == few.sessions <= 10
 
@@ -63,7 +63,7 @@ def test_a_series_opens_each_reading_of_its_window_once_however_many_moments(sto
 def test_a_series_opens_nothing_from_before_its_window(stowed: Store) -> None:
     with counted_reads() as reads:
         exact_history(stowed, "BTC", STEP, STEP)
-    assert len(reads.opened) == 2
+    assert len(reads.opened) == 2 + 1, "and what is known now"
 
 
 def test_a_series_bins_each_moment_once_and_on_its_own_grid_only(stowed: Store) -> None:
@@ -113,5 +113,7 @@ async def test_a_sweep_reads_its_batches_back_once_and_solves_each_position_once
         report = await sweep(store, listed, base_url=endpoint.base_url, weight_per_minute=None, concurrency=4)
     assert report.positions == 40
     assert not reads.repeated
-    assert len(reads.opened) == 8, "positions and accounts of four batches"
+    assert len(reads.opened) == 8 + 2, (
+        "positions and accounts of four batches, and of the reading they became"
+    )
     assert sum(solved) == 40

@@ -16,8 +16,9 @@ from liqtruth.indexer.audit.status import describe_watch, status_of
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.accounts import AccountReading
+from liqtruth.indexer.positions.latest import last_book
 from liqtruth.indexer.positions.markets import universe_row
-from liqtruth.indexer.positions.readings import Readings, last_book, positions_as_of
+from liqtruth.indexer.positions.readings import Readings, positions_as_of
 from liqtruth.indexer.positions.watch_state import (
     WatchState,
     lock_path,

@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.indexer.positions.catalogue import check_coin, known_coins
+from liqtruth.indexer.positions.merged import MergedReadings
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.database.markets import last_market, last_markets, store_markets
 from liqtruth.storage.database.tables import Market
@@ -33,8 +34,11 @@ QUESTIONS: dict[str, Callable[[Store], object]] = {
         store.database, "hyperliquid", "BTC", NOON
     ),
     "the last market of every coin": lambda store: last_markets(store.database, "hyperliquid"),
-    "the readings of a coin now": lambda store: Readings(store, "BTC"),
-    "the readings of a window": lambda store: Readings(store, "BTC", [NOON, NOON + timedelta(hours=1)]),
+    "what is known of a coin now": lambda store: Readings(store, "BTC").book(),
+    "what is known of all coins now": lambda store: Readings(store).book(),
+    "the readings of a coin": lambda store: MergedReadings(store, "BTC"),
+    "the readings of all coins": MergedReadings,
+    "the readings of a window": lambda store: MergedReadings(store, "BTC", [NOON, NOON + timedelta(hours=1)]),
     "the files of a series": of_series,
     "the markets of a dataset": lambda store: store.lake.series_coins("candles"),
 }

@@ -1,0 +1,102 @@
+"""What is known of a venue now, merged once by whoever wrote last, and read by everybody who asks about now.
+
+The merge of all readings is the definition; this is its result, in files of its own, or the last book where that stands
+for everything. A transaction that changes readings draws `Latest.changed` anew, and what was merged before it counts no
+more. Whoever merges takes the mark first and stores the result only where the mark is still the same, so that a
+reading that came meanwhile is never hidden.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+import polars as pl
+from sqlmodel import Session
+
+from liqtruth.storage.database.tables import Latest, upsert
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.manifest import folder_of
+from liqtruth.storage.lake.parquet import packed, read_parquet, unique, write_new
+
+DATASET: Final = "latest"
+DATASETS: Final = ("positions", "accounts")
+
+
+@dataclass(frozen=True)
+class LatestKnown:
+    """The latest rows of a venue: those of `book`, or of the files; `mark` is of the readings that were merged."""
+
+    lake: Lake
+    venue: str
+    mark: str
+    book: str = ""
+    positions: str = ""
+    accounts: str = ""
+
+    @classmethod
+    def of(cls, lake: Lake, venue: str) -> "LatestKnown | None":
+        """Null where nobody has merged what was read last."""
+        with lake.database.session() as session:
+            row = session.get(Latest, venue)
+        if row is None or row.changed != row.merged:
+            return None
+        return cls(lake, venue, row.merged, row.book, row.positions, row.accounts)
+
+    @classmethod
+    def begin(cls, lake: Lake, venue: str) -> "LatestKnown":
+        """To be taken before readings are looked up; `store` is for what they are merged to."""
+
+        def marked(session: Session) -> str:
+            upsert(session, [Latest(venue=venue, changed=uuid4().hex)], replace=False)
+            return session.get_one(Latest, venue).changed
+
+        return cls(lake, venue, lake.database.transact(marked))
+
+    def read(self, dataset: str, coin: str | None = None) -> pl.DataFrame | None:
+        """Its positions, of a coin or all, or its accounts, in the order in which they were stored; null: none.
+
+        Raises `FileNotFoundError` where something newer has taken its place, `FileDamaged` where it cannot be read.
+        """
+        if not getattr(self, dataset):
+            return None
+        wanted = None if coin is None else pl.col("coin") == coin
+        return read_parquet(self.lake.root / getattr(self, dataset), wanted)[0]
+
+    def store(self, frames: Mapping[str, pl.DataFrame]) -> bool:
+        """Store the merged `positions` and `accounts`; false, and nothing is, where a reading was stored meanwhile."""
+        written = {name: self._written(name, frames[name]) for name in DATASETS}
+        return self._take_place(replace(self, **written))
+
+    def store_book(self, book: str) -> bool:
+        """The same where the reading `book` is all that is known."""
+        return self._take_place(replace(self, book=book))
+
+    def _written(self, name: str, frame: pl.DataFrame) -> str:
+        """The file, none where there are no rows."""
+        if frame.is_empty():
+            return ""
+        stored, metadata = packed(frame)
+        path = write_new(
+            stored, self.lake.root / folder_of(DATASET, self.venue, name), unique(name), metadata
+        )
+        return path.relative_to(self.lake.root).as_posix()
+
+    def _take_place(self, new: "LatestKnown") -> bool:
+        def swapped(session: Session) -> tuple[bool, set[str]]:
+            row = session.get_one(Latest, self.venue)
+            if row.changed != self.mark:
+                return False, {new.positions, new.accounts}
+            before = {row.positions, row.accounts} - {new.positions, new.accounts}
+            row.merged, row.book, row.positions, row.accounts = (
+                self.mark,
+                new.book,
+                new.positions,
+                new.accounts,
+            )
+            session.add(row)
+            return True, before
+
+        done, stale = self.lake.database.transact(swapped)
+        self.lake.remove(stale - {""})
+        return done
