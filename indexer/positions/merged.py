@@ -2,8 +2,8 @@
 
 For each coin the latest census stands for all accounts, or the latest book of a watch, whichever is newer; accounts
 read on their own since then replace what it has of them, and one without positions any more is removed. A table of
-accounts shows what they hold of its own coins, and replaces nothing else of theirs. Rows are compared by the moment at which each was read, so nothing later than the asked moment is ever mixed in, not even from
-a sweep that was under way.
+accounts shows what they hold of its own coins, and replaces nothing else of theirs. Rows are compared by the moment at
+which each was read, so nothing later than the asked moment is ever mixed in, not even from a sweep that was under way.
 
 The readings of the window are looked up once, and each of their files is opened once, however many moments are asked
 for.

@@ -16,6 +16,7 @@ import polars as pl
 from liqtruth.heatmap.notes import Notes
 from liqtruth.indexer.frames import PAIR, POSITION, POSITIONS
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
+from liqtruth.indexer.positions.intervals import interval_notes, stored_intervals
 from liqtruth.indexer.positions.latest import Latest, keep_latest
 from liqtruth.indexer.positions.markets import Beside, markets_beside
 from liqtruth.indexer.positions.merged import STORED, MergedReadings, seen_in
