@@ -6,6 +6,7 @@ the comparison and named. What was read is stored, so that the next check begins
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,12 +28,14 @@ from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.maps.exact import whole_and_layer
-from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, interrupted, read_largest
+from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.stops import Stop, on_signal
 from liqtruth.storage.store import HYPERLIQUID_URL, Store
 
 NAIVE: Final = "tiers"
+STOPPED: Final = "stopped before it was made"
 MARKS_APART: Final = 3.0
 """A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
@@ -113,10 +116,15 @@ class Checked:
     comparison: Comparison
     lacking: tuple[str, ...]
     """Specs of the maps that could not be made; why is among the remarks."""
+    unmade: tuple[str, ...] = ()
+    """Those among them that a stop left unmade."""
 
 
-def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
-    """Read accounts and series until the plan's coverage, its time or an interrupt; nothing that fails stops the rest.
+def gather(
+    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, stop: Stop | None = None
+) -> Gathered:
+    """Read accounts and series until the plan's coverage, its time or a stop, by default by a signal; nothing that
+    fails stops the rest.
 
     Raises `UnknownCoin` and `BadInput` for what cannot be asked, and what a map file is refused for: nobody should wait
     minutes to be told of a misspelt name.
@@ -139,24 +147,23 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
             gathered.failed.extend(report.failed)
             watching.on_fetch(report)
 
-    async def run() -> None:
+    async def run(asked: Stop) -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + plan.within_s
         stopped = asyncio.Event()
         fetched = asyncio.create_task(series())
         stopping = asyncio.create_task(stopped.wait())
         try:
-            gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered)
-            if gathered.accounts is not None and gathered.accounts.ended == "stopped":
-                stopped.set()
-            with interrupted(stopped.set):
+            with asked.calling(stopped.set):
+                gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered, asked)
                 left_s = 0.0 if stopped.is_set() else max(0.0, ends_s - loop.time())
                 await asyncio.wait({fetched, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
             gathered.failed.extend(await _ended(fetched, plan, by_hand=stopped.is_set()))
 
-    asyncio.run(run())
+    with nullcontext(stop) if stop else on_signal() as asked:
+        asyncio.run(run(asked))
     return gathered
 
 
@@ -190,7 +197,7 @@ async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
 
 
 async def _accounts(
-    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, gathered: Gathered
+    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, gathered: Gathered, stop: Stop
 ) -> LargestReport | None:
     try:
         report = await read_largest(
@@ -202,6 +209,7 @@ async def _accounts(
             target=plan.coverage,
             on_found=watching.on_found,
             on_change=watching.on_read,
+            stop=stop,
         )
     except SourceUnreachable as error:
         gathered.failed.append(str(error))
@@ -209,22 +217,34 @@ async def _accounts(
     if report.swept is None and report.ended == "time":
         url = shown_url(endpoint.url)
         gathered.failed.append(f"no account was read from {url} within {plan.within_s:g} s")
-    elif report.swept is None and report.ended == "stopped" and not report.fresh:
-        gathered.failed.append("stopped before any account was read")
+    elif report.ended == "stopped":
+        read = report.fresh + (0 if report.swept is None else report.swept.accounts)
+        gathered.failed.append(
+            f"stopped after {read:,} of {report.fresh + report.accounts:,} accounts were read"
+        )
     gathered.failed.extend(report.lacking)
     return report
 
 
-def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
-    """Compare what is stored of one coin; raises `NothingStored` without positions, `MissingData` without any map."""
+def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = None) -> Checked:
+    """Compare what is stored of one coin; once `stop` is set and there is a map, no further model is made, and each is
+    named as lacking.
+
+    Raises `NothingStored` without positions, `MissingData` without any map.
+    """
+    asked = stop or Stop()
     view = store.view()
     truth, crowd = whole_and_layer(view, coin, "crowd", plan.at)
-    maps, lacking = _maps(view, plan, coin, truth)
+    maps, lacking = _maps(view, plan, coin, truth, asked)
     if not maps:
         why = "; ".join(f"{spec} ({reason})" for spec, reason in lacking)
         raise MissingData(f"nothing to check of {coin}: {why or 'give --map or --venue'}")
     venues = venues_of(maps) if plan.models else plan.venues
-    baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
+    baselines, without = (
+        ((), ())
+        if asked.is_set
+        else baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
+    )
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
     found = compared(
         truth,
@@ -235,11 +255,12 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         around=around_maps(view, coin, (truth, *maps)),
         within_pct=plan.within_pct,
     )
-    return Checked(coin, found, tuple(spec for spec, _ in lacking))
+    unmade = tuple(spec for spec, why in lacking if why == STOPPED)
+    return Checked(coin, found, tuple(spec for spec, _ in lacking), unmade)
 
 
 def _maps(
-    store: Store, plan: CheckPlan, coin: str, truth: Heatmap
+    store: Store, plan: CheckPlan, coin: str, truth: Heatmap, stop: Stop
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
     maps, lacking = list[Heatmap](), list[tuple[str, str]]()
@@ -249,6 +270,9 @@ def _maps(
         else:
             lacking.append((one.label, why))
     for spec in plan.models or _models(store, plan.venues):
+        if stop.is_set and maps:
+            lacking.append((spec, STOPPED))
+            continue
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, plan.window))
         except LiqtruthError as error:
