@@ -27,6 +27,7 @@ from liqtruth.heatmap.text import format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.info.order_book import store_book
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.report import Sight
@@ -35,6 +36,8 @@ from liqtruth.storage.net.stops import Stop, on_signal
 from liqtruth.storage.store import HYPERLIQUID_URL, Store
 
 NAIVE: Final = "tiers"
+BOOK_MAY_S: Final = 10.0
+"""So long an order book may take."""
 STOPPED: Final = "stopped before it was made"
 MARKS_APART: Final = 3.0
 """A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
@@ -102,10 +105,12 @@ class Gathered:
     accounts: LargestReport | None = None
     series: list[FetchReport] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    books: list[str] = field(default_factory=list)
+    """Of each coin, what came of its order book."""
 
     def describe(self) -> list[str]:
         """Lines for people."""
-        return [] if self.accounts is None else self.accounts.describe()
+        return [*([] if self.accounts is None else self.accounts.describe()), *self.books]
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,8 @@ def gather(
         try:
             with asked.calling(stopped.set):
                 gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered, asked)
+                if gathered.accounts is not None and not asked.is_set:
+                    gathered.books = await _books(store, plan, endpoint)
                 left_s = 0.0 if stopped.is_set() else max(0.0, ends_s - loop.time())
                 await asyncio.wait({fetched, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -194,6 +201,24 @@ async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
     ) as client:
         await client.reported_time_s()
         return endpoint.url if any_synthetic([client.source]) else None
+
+
+async def _books(store: Store, plan: CheckPlan, endpoint: Endpoint) -> list[str]:
+    """The order book of each coin as it is once its accounts are read; nothing else waits for one that does not
+    come."""
+    budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
+    lines = []
+    async with InfoClient(
+        endpoint.url, budget, store.settings.request_timeout_s, 4, endpoint.patience
+    ) as client:
+        for coin in plan.coins:
+            try:
+                async with asyncio.timeout(BOOK_MAY_S):
+                    prices = await store_book(store, client, coin)
+                lines.append(f"order book of {coin}: {prices} prices")
+            except (LiqtruthError, TimeoutError) as error:
+                lines.append(f"no order book of {coin}: {error or f'no answer within {BOOK_MAY_S:g} s'}")
+    return lines
 
 
 async def _accounts(

@@ -24,7 +24,7 @@ from liqtruth.heatmap.drawing.view import (
 )
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import STYLES, grade, price
+from liqtruth.heatmap.text import STYLES, grade, price, usd
 
 LONG: Final = "green"
 SHORT: Final = "red"
@@ -85,9 +85,10 @@ def _facts(profile: MapProfile, facts: MapFacts) -> list[RenderableType]:
     known = dict(zip(map(id, profile.clusters), facts.clusters, strict=True))
     of_windows = any(one.windows is not None for one in facts.clusters)
     of_leverage = any(one.leverage for one in facts.clusters)
+    of_depth = any(one.depth_usd is not None for one in facts.clusters)
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
-    for head in ("peak", "in ATR", "class"):
+    for head in ("peak", "in ATR", "class", *(["rests before"] if of_depth else [])):
         table.add_column(head, justify="right", no_wrap=True)
     for head in ("stacked", *(["windows"] if of_windows else []), *(["leverage"] if of_leverage else [])):
         table.add_column(head)
@@ -95,7 +96,9 @@ def _facts(profile: MapProfile, facts: MapFacts) -> list[RenderableType]:
         for one in sorted(_shown(profile, side), key=lambda cluster: cluster.peak_pct):
             fact = known[id(one)]
             cells = [price(one.peak_px), UNKNOWN if fact.distance_atr is None else f"{fact.distance_atr:.1f}"]
-            cells += [fact.atr_class or UNKNOWN, "yes" if fact.stacked else "isolated"]
+            cells += [fact.atr_class or UNKNOWN]
+            cells += [UNKNOWN if fact.depth_usd is None else usd(fact.depth_usd)] if of_depth else []
+            cells += ["yes" if fact.stacked else "isolated"]
             cells += [" ".join(fact.windows or ()) or "none"] if of_windows else []
             table.add_row(
                 Text(side, style=style), *cells, *([leverage_text(fact.leverage)] if of_leverage else [])
