@@ -87,13 +87,15 @@ def check(
 ) -> None:
     """Check maps against the chain: read the largest accounts, model the venues, compare, answer.
 
-    Ends at --coverage, at --within or at Ctrl-C, always with the answer so far. What it read stays: the next check
-    of the same hour takes seconds.
+    Ends at --coverage, at --within or at Ctrl-C (or SIGTERM), always with the answer so far; stopped before all was
+    read or modelled its exit code is 3, a second Ctrl-C ends it without an answer (130). What it read stays: the next
+    check of the same hour takes seconds.
     """
     from liqtruth.compare.check import CheckPlan, Gathered, check_coin, gather
     from liqtruth.heatmap.errors import MissingData, PartlyRead, SourceUnreachable
     from liqtruth.indexer.discovery.find import stats_host
     from liqtruth.indexer.sweep.largest import Endpoint
+    from liqtruth.storage.net.stops import on_signal
 
     plan = CheckPlan(
         coins=tuple(dict.fromkeys(coins)),
@@ -116,17 +118,17 @@ def check(
         concurrency,
         evm=None if offline else evm.endpoint(exchange),
     )
-    with opened_store() as store:
+    with on_signal() as stop, opened_store() as store:
         gathered = Gathered()
         if not offline:
             with watched() as watching:
-                gathered = gather(store, plan, endpoint, watching)
+                gathered = gather(store, plan, endpoint, watching, stop)
         for line in gathered.describe():
             say(line, err=True)
         checked, missing = [], list[MissingData]()
         for coin in plan.coins:
             try:
-                checked.append(check_coin(store, plan, coin))
+                checked.append(check_coin(store, plan, coin, stop))
             except MissingData as error:
                 missing.append(error)
     if not checked and not gathered.failed:
@@ -134,6 +136,7 @@ def check(
     lacking = [*gathered.failed, *map(str, missing)]
     if not checked:
         raise SourceUnreachable(first_of(lacking))
+    lacking += [f"stopped before {', '.join(one.unmade)} of {one.coin}" for one in checked if one.unmade]
     answer(checked, out)
     if lacking:
         raise PartlyRead(f"not all could be read: {first_of(lacking)}")

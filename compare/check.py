@@ -6,6 +6,7 @@ the comparison and named. What was read is stored, so that the next check begins
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,13 +26,18 @@ from liqtruth.heatmap.text import counted, format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.info.order_book import store_book
 from liqtruth.indexer.maps.exact import whole_and_layer
-from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, interrupted, read_largest
+from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.stops import Stop, on_signal
 from liqtruth.storage.store import HYPERLIQUID_URL, Store
 
 NAIVE: Final = "tiers"
+BOOK_MAY_S: Final = 10.0
+"""So long an order book may take."""
+STOPPED: Final = "stopped before it was made"
 MARKS_APART: Final = 3.0
 """A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
@@ -98,10 +104,12 @@ class Gathered:
     accounts: LargestReport | None = None
     series: list[FetchReport] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    books: list[str] = field(default_factory=list)
+    """Of each coin, what came of its order book."""
 
     def describe(self) -> list[str]:
         """Lines for people."""
-        return [] if self.accounts is None else self.accounts.describe()
+        return [*([] if self.accounts is None else self.accounts.describe()), *self.books]
 
 
 @dataclass(frozen=True)
@@ -112,10 +120,15 @@ class Checked:
     comparison: Comparison
     lacking: tuple[str, ...]
     """Specs of the maps that could not be made; why is among the remarks."""
+    unmade: tuple[str, ...] = ()
+    """Those among them that a stop left unmade."""
 
 
-def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching) -> Gathered:
-    """Read accounts and series until the plan's coverage, its time or an interrupt; nothing that fails stops the rest.
+def gather(
+    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, stop: Stop | None = None
+) -> Gathered:
+    """Read accounts and series until the plan's coverage, its time or a stop, by default by a signal; nothing that
+    fails stops the rest.
 
     Raises `UnknownCoin` and `BadInput` for what cannot be asked, and what a map file is refused for: nobody should wait
     minutes to be told of a misspelt name.
@@ -138,24 +151,25 @@ def gather(store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching
             gathered.failed.extend(report.failed)
             watching.on_fetch(report)
 
-    async def run() -> None:
+    async def run(asked: Stop) -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + plan.within_s
         stopped = asyncio.Event()
         fetched = asyncio.create_task(series())
         stopping = asyncio.create_task(stopped.wait())
         try:
-            gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered)
-            if gathered.accounts is not None and gathered.accounts.ended == "stopped":
-                stopped.set()
-            with interrupted(stopped.set):
+            with asked.calling(stopped.set):
+                gathered.accounts = await _accounts(store, plan, endpoint, watching, gathered, asked)
+                if gathered.accounts is not None and not asked.is_set:
+                    gathered.books = await _books(store, plan, endpoint)
                 left_s = 0.0 if stopped.is_set() else max(0.0, ends_s - loop.time())
                 await asyncio.wait({fetched, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
             gathered.failed.extend(await _ended(fetched, plan, by_hand=stopped.is_set()))
 
-    asyncio.run(run())
+    with nullcontext(stop) if stop else on_signal() as asked:
+        asyncio.run(run(asked))
     return gathered
 
 
@@ -188,8 +202,26 @@ async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
         return endpoint.url if any_synthetic([client.source]) else None
 
 
+async def _books(store: Store, plan: CheckPlan, endpoint: Endpoint) -> list[str]:
+    """The order book of each coin as it is once its accounts are read; nothing else waits for one that does not
+    come."""
+    budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
+    lines = []
+    async with InfoClient(
+        endpoint.url, budget, store.settings.request_timeout_s, 4, endpoint.patience
+    ) as client:
+        for coin in plan.coins:
+            try:
+                async with asyncio.timeout(BOOK_MAY_S):
+                    prices = await store_book(store, client, coin)
+                lines.append(f"order book of {coin}: {prices} prices")
+            except (LiqtruthError, TimeoutError) as error:
+                lines.append(f"no order book of {coin}: {error or f'no answer within {BOOK_MAY_S:g} s'}")
+    return lines
+
+
 async def _accounts(
-    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, gathered: Gathered
+    store: Store, plan: CheckPlan, endpoint: Endpoint, watching: Watching, gathered: Gathered, stop: Stop
 ) -> LargestReport | None:
     try:
         report = await read_largest(
@@ -201,6 +233,7 @@ async def _accounts(
             target=plan.coverage,
             on_found=watching.on_found,
             on_change=watching.on_read,
+            stop=stop,
         )
     except SourceUnreachable as error:
         gathered.failed.append(str(error))
@@ -208,21 +241,33 @@ async def _accounts(
     if report.swept is None and report.ended == "time":
         url = shown_url(endpoint.url)
         gathered.failed.append(f"no account was read from {url} within {plan.within_s:g} s")
-    elif report.swept is None and report.ended == "stopped" and not report.fresh:
-        gathered.failed.append("stopped before any account was read")
+    elif report.ended == "stopped":
+        read = report.fresh + (0 if report.swept is None else report.swept.accounts)
+        gathered.failed.append(
+            f"stopped after {read:,} of {report.fresh + report.accounts:,} accounts were read"
+        )
     gathered.failed.extend(report.lacking)
     return report
 
 
-def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
-    """Compare what is stored of one coin; raises `NothingStored` without positions, `MissingData` without any map."""
+def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = None) -> Checked:
+    """Compare what is stored of one coin; once `stop` is set and there is a map, no further model is made, and each is
+    named as lacking.
+
+    Raises `NothingStored` without positions, `MissingData` without any map.
+    """
+    asked = stop or Stop()
     view = store.view()
     truth, crowd = whole_and_layer(view, coin, "crowd", plan.at)
-    maps, lacking = _maps(view, plan, coin, truth)
+    maps, lacking = _maps(view, plan, coin, truth, asked)
     if not maps:
         raise MissingData(f"nothing to check of {coin}: {_why(lacking) or 'give --map or --venue'}")
     venues = venues_of(maps) if plan.models else plan.venues
-    baselines, without = baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
+    baselines, without = (
+        ((), ())
+        if asked.is_set
+        else baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
+    )
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
     found = compared(
         truth,
@@ -233,7 +278,8 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         around=around_maps(view, coin, (truth, *maps)),
         within_pct=plan.within_pct,
     )
-    return Checked(coin, found, tuple(spec for spec, _ in lacking))
+    unmade = tuple(spec for spec, why in lacking if why == STOPPED)
+    return Checked(coin, found, tuple(spec for spec, _ in lacking), unmade)
 
 
 def _why(lacking: Sequence[tuple[str, str]]) -> str:
@@ -243,7 +289,7 @@ def _why(lacking: Sequence[tuple[str, str]]) -> str:
 
 
 def _maps(
-    store: Store, plan: CheckPlan, coin: str, truth: Heatmap
+    store: Store, plan: CheckPlan, coin: str, truth: Heatmap, stop: Stop
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
     maps, lacking = list[Heatmap](), list[tuple[str, str]]()
@@ -253,6 +299,9 @@ def _maps(
         else:
             lacking.append((one.label, why))
     for spec in plan.models or _models(store, plan.venues):
+        if stop.is_set and maps:
+            lacking.append((spec, STOPPED))
+            continue
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, plan.window))
         except LiqtruthError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Unpack
 
 from liqtruth.compare.drawn import MapOptions, drawn_map
-from liqtruth.compare.observed.surroundings import surroundings_of
+from liqtruth.compare.observed.surroundings import depth_of, surroundings_of
 from liqtruth.compare.scoring.ledger.leaderboard import flags_of
 from liqtruth.compare.transfer.record import training_of
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
@@ -67,7 +67,8 @@ def map_facts(
     windows that show it; in the order of `find_clusters`."""
     others = [venue for venue, coin in store.lake.series_coins("candles") if coin == heatmap.coin]
     around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of, others)
-    return cluster_facts(heatmap, find_clusters(heatmap), around, windows)
+    depth = store.once(depth_of, around.venue, heatmap.coin, heatmap.as_of)
+    return cluster_facts(heatmap, find_clusters(heatmap), around, windows, depth=depth)
 
 
 def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | None) -> Training | None:

@@ -4,14 +4,16 @@ The usual move is the average true range of 14 bars of four hours, in percent of
 has the bars computes it. A fact that is not known is null, and `Surroundings.lacking` says why, once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
+import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.distribution import Cluster
-from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note, texts
 from liqtruth.heatmap.text import percent
@@ -22,14 +24,35 @@ ATR_BOUNDS: Final = (1.0, 2.0)
 AtrClass = Literal["<1", "1-2", ">2"]
 ATR_CLASSES: Final[tuple[AtrClass, ...]] = ("<1", "1-2", ">2")
 LEVERAGE: Final = "leverage_band"
-DEPTH_LACKS: Final = note("depth_not_stored")
+
+
+@dataclass(frozen=True, eq=False)
+class RestingDepth:
+    """Orders that rest in a book as read `at`: by the side whose liquidations they take, prices from the best outward
+    and the coins up to each. It reaches as far as its last price."""
+
+    at: datetime
+    px: Mapping[str, FloatArray]
+    coins: Mapping[str, FloatArray]
+
+    def before(self, side: str, px: float, mark_px: float) -> float | None:
+        """USD at the mark that rest from the mark up to a price; null beyond the end of the book."""
+        prices, coins = self.px.get(side), self.coins.get(side)
+        if prices is None or coins is None or not prices.size:
+            return None
+        away = -1.0 if side == "long" else 1.0
+        if away * px > away * prices[-1]:
+            return None
+        reached = int(np.searchsorted(away * prices, away * px, side="right"))
+        return mark_px * float(coins[reached - 1]) if reached else 0.0
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """The market of a map's `venue` at its moment: average true range in percent of price (of bars of `atr_from`,
     another venue where its own has none), funding paid by longs in 24 h in percent of notional, change of open interest
-    in coins in 24 h in percent. Null where the data are not stored, for the reasons in `lacking`."""
+    in coins in 24 h in percent, seconds between its order book and the moment. Null where the data are not stored, for
+    the reasons in `lacking`."""
 
     venue: str
     atr_pct: float | None = None
@@ -37,6 +60,7 @@ class Surroundings:
     funding_24h_pct: float | None = None
     open_interest_24h_pct: float | None = None
     lacking: Notes = ()
+    book_age_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +82,8 @@ class ClusterFacts:
     stacked: bool
     leverage: tuple[LeverageShare, ...] = ()
     windows: tuple[str, ...] | None = None
+    depth_usd: float | None = None
+    """Orders that rest between the mark and its near edge, at the mark."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +111,7 @@ class MapFacts:
     @property
     def lacking(self) -> Notes:
         """What is empty, and why."""
-        return (*self.surroundings.lacking, DEPTH_LACKS)
+        return (*self.surroundings.lacking, *without_depth([self.surroundings]))
 
 
 def cluster_facts(
@@ -94,8 +120,10 @@ def cluster_facts(
     surroundings: Surroundings,
     windows: Mapping[str, Sequence[Cluster]] | None = None,
     tolerance_pct: float = 1.0,
+    depth: RestingDepth | None = None,
 ) -> MapFacts:
-    """Facts of the clusters `found` on a map; `windows` are the clusters of the same model by how far back it looks."""
+    """Facts of the clusters `found` on a map; `windows` are the clusters of the same model by how far back it looks,
+    `depth` what rests in the book of its venue."""
     shown = None if windows is None else [shown_in(one, windows, tolerance_pct) for one in found]
     return MapFacts(
         surroundings,
@@ -106,6 +134,7 @@ def cluster_facts(
                 is_stacked(one, found),
                 leverage_shares(heatmap, one),
                 None if shown is None else shown[at],
+                resting_before(one, heatmap.mark_px, depth),
             )
             for at, one in enumerate(found)
         ),
@@ -166,6 +195,18 @@ def leverage_shares(heatmap: Heatmap, cluster: Cluster) -> tuple[LeverageShare, 
     return tuple(LeverageShare(band, usd / whole) for band, usd in rows.iter_rows())
 
 
+def without_depth(markets: Iterable[Surroundings]) -> Notes:
+    """One note of the venues whose order book is not known; none where all are."""
+    venues = list(dict.fromkeys(one.venue for one in markets if one.book_age_s is None))
+    return (note("depth_not_stored", venues=venues),) if venues else ()
+
+
+def resting_before(cluster: Cluster, mark_px: float, depth: RestingDepth | None) -> float | None:
+    """USD that rest between the mark and a cluster's near edge; null without a book that reaches it."""
+    near_px = cluster.high_px if cluster.side == "long" else cluster.low_px
+    return None if depth is None else depth.before(cluster.side, near_px, mark_px)
+
+
 def bins_of(grid: PriceGrid, cluster: Cluster) -> tuple[int, int]:
     """First and last bin of a cluster on its map's grid; its edges are those of bins, rounded."""
     low, high = grid.bin_of([cluster.low_px * (1 + 1e-9), cluster.high_px * (1 - 1e-9)])
@@ -190,6 +231,8 @@ def _known_of(about: Surroundings) -> Iterator[str]:
         yield f"funding 24 h {about.funding_24h_pct:+.3f} %"
     if about.open_interest_24h_pct is not None:
         yield f"open interest 24 h {about.open_interest_24h_pct:+.1f} %"
+    if about.book_age_s is not None:
+        yield f"order book read {about.book_age_s:.0f} s apart"
 
 
 def _apart_pct(one: Cluster, other: Cluster) -> float:

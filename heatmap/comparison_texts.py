@@ -249,7 +249,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "distances in ATR are empty: no 60 h of candles of {venues:names} of at most 4 h are stored up to this moment"
     ),
     "market_unknown": "{what:names} of {venue} over 24 h: empty, not stored for that time",
-    "depth_not_stored": "resting depth between the mark and a cluster is empty: no order books are stored",
+    "depth_not_stored": (
+        "resting depth between the mark and a cluster is empty for {venues:names}: no order book within 15 min is "
+        "stored (`check` reads Hyperliquid's)"
+    ),
     # what became of clusters
     "moved_by_accounts": lambda values: (
         "clusters are followed by their accounts, in coins at the later mark: a move of price is no flow; "

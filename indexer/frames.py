@@ -51,6 +51,14 @@ POSITIONS: Schema = {
     "source": pl.String(),
 }
 
+BOOKS: Schema = {
+    "ts": AS_OF,
+    "side": pl.String(),  # whose liquidations it takes: long (bids) | short (asks)
+    "px": pl.Float64(),
+    "coins": pl.Float64(),  # that rest from the best price up to this one
+}
+BOOK_KEY: Final = ("ts", "side", "px")
+
 ACCOUNTS: Schema = {
     "address": pl.String(),
     "account_mode": pl.String(),

@@ -12,9 +12,9 @@ from liqtruth.compare.divergence.matching import clusters_of, covered_share, in_
 from liqtruth.compare.modelled import WINDOWS_ASKED
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.heatmap.cluster_facts import (
-    DEPTH_LACKS,
     AtrClass,
     LeverageShare,
+    RestingDepth,
     Surroundings,
     atr_class,
     in_atr,
@@ -22,12 +22,14 @@ from liqtruth.heatmap.cluster_facts import (
     is_stacked,
     leverage_shares,
     leverage_text,
+    resting_before,
     shown_in,
+    without_depth,
 )
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.notes import Note, Notes
-from liqtruth.heatmap.text import percent, price
+from liqtruth.heatmap.text import percent, price, usd
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +49,8 @@ class ClusterRow:
     `atr_class` is that of the distance in average true ranges, `stacked` whether another of its side is within 2 % of
     price, `leverage` what makes it where the map is modelled. `shown_by` are labels of all maps that show it and
     `venues` theirs; `by_chance` how many maps would show it if those of the others lay anywhere on the side; `alone`
-    whether a single venue does where several are compared. `windows` are, by the label of each
+    whether a single venue does where several are compared. `depth_usd` are the orders that rest between the mark and
+    its near edge in the venue's book, null where none that reaches it is stored. `windows` are, by the label of each
     model that shows it, the windows that do; empty where they were not asked for."""
 
     map: str
@@ -68,15 +71,17 @@ class ClusterRow:
     venues: tuple[str, ...]
     alone: bool | None
     windows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    depth_usd: float | None = None
 
 
 @dataclass(frozen=True)
 class Around:
-    """What is stored around the compared maps: the market of each venue, and clusters by window of models that were
-    asked for them, by label."""
+    """What is stored around the compared maps: the market and the order book of each venue, and clusters by window of
+    models that were asked for them, by label."""
 
     markets: Mapping[str, Surroundings] = field(default_factory=dict)
     windows: Mapping[str, ByWindow] = field(default_factory=dict)
+    depths: Mapping[str, RestingDepth] = field(default_factory=dict)
 
     def market(self, heatmap: Heatmap) -> Surroundings | None:
         return self.markets.get(heatmap.venue)
@@ -85,7 +90,7 @@ class Around:
     def lacking(self) -> Notes:
         """What is empty for which reason, each once."""
         found: Iterable[Note] = (one for market in self.markets.values() for one in market.lacking)
-        return (*dict.fromkeys(found), *((DEPTH_LACKS,) if self.markets else ()))
+        return (*dict.fromkeys(found), *without_depth(self.markets.values()))
 
 
 NOTHING_AROUND: Final = Around()
@@ -173,6 +178,7 @@ def _row(
             for one in showing
             if one.label in around.windows
         },
+        depth_usd=resting_before(cluster, heatmap.mark_px, around.depths.get(heatmap.venue)),
     )
 
 
@@ -222,5 +228,6 @@ def beside_text(row: ClusterRow) -> str:
         " ".join(shown),
         leverage_text(row.leverage, 1),
         f"one holder {percent(holder, 0)}" if holder is not None and holder >= MOST_OF_IT else "",
+        f"{usd(row.depth_usd)} rests before it" if row.depth_usd is not None else "",
     )
     return "; ".join(part for part in parts if part)

@@ -11,7 +11,7 @@ from liqtruth.compare.imported.overlap import shift
 from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
-from liqtruth.compare.observed.surroundings import surroundings_of
+from liqtruth.compare.observed.surroundings import depth_of, surroundings_of
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.estimator.model.maps import TOGETHER
@@ -109,12 +109,13 @@ def around_maps(
     modelled ones among `of_windows`."""
     at, venues = maps[0].as_of, list(dict.fromkeys(one.venue for one in maps))
     markets = {name: surroundings_of(store, coin, name, at, venues) for name in venues}
+    books = ((name, store.once(depth_of, market.venue, coin, at)) for name, market in markets.items())
     windows = {
         one.label: clusters_by_window(store, coin, one.venue.replace(TOGETHER, ","), one.model, at=at)
         for one in of_windows
         if one.source == "modelled" and not one.only
     }
-    return Around(markets, windows)
+    return Around(markets, windows, {name: depth for name, depth in books if depth is not None})
 
 
 def baseline_maps(

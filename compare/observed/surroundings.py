@@ -18,9 +18,12 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import pick_bars
-from liqtruth.heatmap.cluster_facts import Surroundings
+from liqtruth.heatmap.cluster_facts import RestingDepth, Surroundings
 from liqtruth.heatmap.grid import FloatArray, IntArray
+from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, note
+from liqtruth.indexer.frames import BOOKS
+from liqtruth.indexer.info.order_book import DATASET as BOOK_DATASET
 from liqtruth.storage.store import Store
 
 PERIODS: Final = 14
@@ -33,6 +36,8 @@ WHOLE: Final = 0.9
 MOST_AGE: Final = 2 * BAR
 """The last whole bar ended at most this long before the moment."""
 DAY: Final = timedelta(days=1)
+BOOK_WITHIN: Final = timedelta(minutes=15)
+"""An order book further from the moment is another one."""
 OI_SLACK: Final = timedelta(hours=4)
 """Open interest may be so much older than the moment that it is taken for."""
 
@@ -108,6 +113,7 @@ def surroundings_of(
         (None, None),
     )
     funding, interest = _funding_pct(store, own, coin, at), _interest_pct(store, own, coin, at)
+    depth = store.once(depth_of, own, coin, at)
     return Surroundings(
         own,
         atr_pct,
@@ -115,6 +121,22 @@ def surroundings_of(
         funding,
         interest,
         tuple(_lacking(own, list(venues), atr_pct, funding, interest)),
+        None if depth is None else abs((depth.at - at).total_seconds()),
+    )
+
+
+def depth_of(store: Store, venue: str, coin: str, at: datetime) -> RestingDepth | None:
+    """The stored order book that was read nearest to the moment; null where none was within `BOOK_WITHIN`."""
+    rows = store.lake.read_series(BOOK_DATASET, venue, coin, BOOKS, at - BOOK_WITHIN, at + BOOK_WITHIN)
+    if rows.is_empty():
+        return None
+    moment = min(rows["ts"].unique().to_list(), key=lambda one: abs(one - at))
+    sides = {side: rows.filter((pl.col("ts") == moment) & (pl.col("side") == side)) for side in SIDES}
+    outward = {side: part.sort("px", descending=side == "long") for side, part in sides.items()}
+    return RestingDepth(
+        moment,
+        {side: part["px"].to_numpy() for side, part in outward.items()},
+        {side: part["coins"].to_numpy() for side, part in outward.items()},
     )
 
 

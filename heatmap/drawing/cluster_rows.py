@@ -10,7 +10,7 @@ from liqtruth.heatmap.drawing.view import amount
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import age, counted, percent, price
+from liqtruth.heatmap.text import age, counted, percent, price, usd
 
 ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
 SHOWN_CLUSTERS: Final = 5
@@ -71,10 +71,11 @@ def shown_clusters(profile: MapProfile, side: str) -> list[Cluster]:
 
 
 def fact_heads(facts: MapFacts) -> tuple[str, ...]:
-    """Columns of what is known of clusters beside their place; windows and leverages only where any has them."""
+    """Columns of what is known of clusters beside their place; depth, windows, leverages only where any has them."""
+    depth = ["rests before"] if any(one.depth_usd is not None for one in facts.clusters) else []
     windows = ["windows"] if any(one.windows is not None for one in facts.clusters) else []
     leverage = ["leverage"] if any(one.leverage for one in facts.clusters) else []
-    return ("in ATR", "class", "stacked", *windows, *leverage)
+    return ("in ATR", "class", *depth, "stacked", *windows, *leverage)
 
 
 def fact_cells(fact: ClusterFacts, heads: tuple[str, ...]) -> tuple[str, ...]:
@@ -82,6 +83,7 @@ def fact_cells(fact: ClusterFacts, heads: tuple[str, ...]) -> tuple[str, ...]:
     known = {
         "in ATR": UNKNOWN if fact.distance_atr is None else f"{fact.distance_atr:.1f}",
         "class": fact.atr_class or UNKNOWN,
+        "rests before": UNKNOWN if fact.depth_usd is None else usd(fact.depth_usd),
         "stacked": "yes" if fact.stacked else "isolated",
         "windows": " ".join(fact.windows or ()) or "none",
         "leverage": leverage_text(fact.leverage),

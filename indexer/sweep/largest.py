@@ -7,10 +7,8 @@ is not read.
 """
 
 import asyncio
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -38,6 +36,7 @@ from liqtruth.indexer.sweep.ranking import Ranked, dexes_of_coins, largest_first
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.net.stops import Stop, on_signal
 from liqtruth.storage.store import Store
 
 T = TypeVar("T")
@@ -131,9 +130,10 @@ async def read_largest(
     target: float = 0.95,
     on_found: Callable[[Discovery, int], None] = lambda discovery, accounts: None,
     on_change: Callable[[Sight], None] = lambda sight: None,
+    stop: Stop | None = None,
 ) -> LargestReport:
     """Find accounts and read them, largest first, until `target` of each side's open interest is seen, the time is up,
-    or the process is interrupted once; what was read is one reading. `files` list addresses beside those found.
+    or `stop` is set, by default by a signal; what was read is one reading. `files` list addresses beside those found.
 
     Raises `SourceUnreachable` where not one account could be read, `UnknownCoin` for a coin that its dex does not list.
     """
@@ -146,7 +146,7 @@ async def read_largest(
 
     timer = asyncio.get_running_loop().call_later(within_s, end, "time")
     try:
-        with interrupted(partial(end, "stopped")):
+        with nullcontext(stop) if stop else on_signal() as asked, asked.calling(partial(end, "stopped")):
             finding = _found(store, sight, endpoint, files, within_s)
             fresh, discovery = await _unless(sight.stop, finding) or (set[str](), None)
             found = await _ranked(store, discovery, endpoint, sight, within_s)
@@ -285,24 +285,3 @@ def _positions_of(store: Store, coins: Sequence[str], accounts: set[str], now: d
     known = pl.concat([Readings(store, coin).known() for coin in coins])
     priced = (pl.col("as_of") >= now - FRESH) & (pl.col("status") != "unknown_collateral")
     return known.filter(pl.col("address").is_in(list(accounts)) | priced.fill_null(False))
-
-
-@contextmanager
-def interrupted(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls `stop`, the second interrupts as ever."""
-    loop = asyncio.get_running_loop()
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def once() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        stop()
-
-    before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, once)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)

@@ -1,9 +1,10 @@
 """Hyperliquid's `POST /info` over a synthetic market: request body in, JSON out, no network here.
 
 Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable. Markets: meta, allPerpMetas,
-metaAndAssetCtxs, allMids, perpDexs, spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who is who:
-userRole, subAccounts, subAccounts2, vaultDetails, vaultSummaries. Fills: userFills, userFillsByTime. Everything else is
-refused with 422, as the exchange does. The rate limit is the documented weight per request type in a rolling minute.
+metaAndAssetCtxs, allMids, l2Book, perpDexs, spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who
+is who: userRole, subAccounts, subAccounts2, vaultDetails, vaultSummaries. Fills: userFills, userFillsByTime. Everything
+else is refused with 422, as the exchange does. The rate limit is the documented weight per request type in a rolling
+minute.
 """
 
 from collections import deque
@@ -24,6 +25,7 @@ from liqtruth.sandbox.hyperliquid.accounts import (
 )
 from liqtruth.sandbox.hyperliquid.directory import Directory
 from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
+from liqtruth.sandbox.hyperliquid.orders import DIGITS, l2_book
 from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, fixed, from_float, from_units
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.roles import Roles, draw_roles
@@ -101,6 +103,7 @@ class InfoEndpoint:
             "candleSnapshot": self._candles,
             "fundingHistory": self._funding,
             "recentTrades": lambda body: recent_trades(self.market, self._column(body.get("coin"))),
+            "l2Book": self._book,
             "exchangeStatus": lambda _: {"time": self._time_ms, "specialStatuses": None},
             "allPerpMetas": lambda _: [self.meta(dex) for dex in self.dexes],
             "liquidatable": lambda _: self.book.liquidatable(),
@@ -224,6 +227,12 @@ class InfoEndpoint:
     def _perp_dexs(self) -> Json:
         names = [asset.name for _, asset in self._on(BUILDER_DEX)]
         return [None, builder_dex(names)] if names else [None]
+
+    def _book(self, body: Body) -> Json:
+        digits = body.get("nSigFigs")
+        if digits is not None and digits not in DIGITS:
+            raise Unprocessable(f"nSigFigs must be 2 to 5, not {digits!r}")
+        return l2_book(self.market, self._column(body.get("coin")), digits, self._time_ms)
 
     def _candles(self, body: Body) -> Json:
         request = body.get("req")

@@ -46,6 +46,12 @@ def test_accounts_and_series_are_read_and_compared(store: Store, served: Sandbox
     assert found.synthetic
     assert found.truth.coverage_share is not None
     assert min(found.truth.coverage_share) >= 0.15
+    depths = [(one.distance_pct, one.depth_usd) for one in found.clusters if one.map == "hyperliquid exact"]
+    assert any(usd is not None and usd > 0 for _, usd in depths), (
+        "the book that was read is beside the clusters"
+    )
+    assert all(one.depth_usd is None for one in found.clusters if one.map != "hyperliquid exact")
+    assert [one.book_age_s is None for one in found.markets] == [False, True]
 
 
 def test_a_venue_that_the_exchange_has_not_is_named_and_stops_nothing(

@@ -105,6 +105,6 @@ def test_people_read_it_in_80_columns_and_what_is_empty_is_stated_once() -> None
     )
     assert "stacked" in text
     assert "7-15x 100 %" in text
-    assert text.count("no order books are stored") == 1
+    assert text.count("resting depth") == 1
     assert surroundings_line(AROUND) in text
     assert "open interest" not in surroundings_line(AROUND)

@@ -1,0 +1,118 @@
+"""The order book: what rests up to each price is what the orders of the sandbox add up to, whatever the rounding."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from liqtruth.compare.observed.surroundings import BOOK_WITHIN, depth_of
+from liqtruth.heatmap.cluster_facts import RestingDepth
+from liqtruth.heatmap.grid import FloatArray
+from liqtruth.indexer.errors import AnswerMalformed
+from liqtruth.indexer.frames import BOOKS
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.client import InfoClient
+from liqtruth.indexer.info.order_book import BookLevel, decode_book, merged, read_book, store_book
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.sandbox.hyperliquid.orders import resting
+from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer
+from liqtruth.storage.store import Store
+
+
+def of_sandbox(served: SandboxServer, coin: str = "BTC") -> pl.DataFrame:
+    async def read() -> pl.DataFrame:
+        async with InfoClient(served.base_url, Budget(None), 10, 4) as client:
+            return await read_book(client, coin)
+
+    return asyncio.run(read())
+
+
+def orders(market: Market, side: str) -> tuple[FloatArray, FloatArray]:
+    """Prices and coins of every order of BTC."""
+    px, lots = resting(market, 0, "bid" if side == "long" else "ask")
+    decimals = market.spec.assets[0].sz_decimals
+    return px / 10.0 ** (6 - decimals), lots / 10.0**decimals
+
+
+def stored(store: Store, served: SandboxServer) -> RestingDepth:
+    async def read() -> None:
+        async with InfoClient(served.base_url, Budget(None), 10, 4) as client:
+            await store_book(store, client, "BTC")
+
+    asyncio.run(read())
+    rows = store.lake.read_series("books", VENUE, "BTC", BOOKS)
+    found = depth_of(store, VENUE, "BTC", rows["ts"][0])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
+def test_the_sum_up_to_each_price_is_that_of_all_orders(
+    side: str, store: Store, served: SandboxServer, small_market: Market
+) -> None:
+    found = stored(store, served)
+    px, coins = orders(small_market, side)
+    away = -1 if side == "long" else 1
+    for at, held in zip(found.px[side], found.coins[side], strict=True):
+        assert held == pytest.approx(coins[away * px <= away * at].sum(), rel=1e-9)
+    assert abs(found.px[side][-1] / px[0] - 1) > 0.15, "round prices reach far"
+    assert (np.diff(found.coins[side]) >= 0).all()
+
+
+def test_depth_before_a_price_is_valued_at_the_mark_and_null_beyond_the_end(
+    store: Store, served: SandboxServer, small_market: Market
+) -> None:
+    found, (px, coins) = stored(store, served), orders(small_market, "short")
+    mark_px = float(px[0])
+    near = found.before("short", 1.05 * mark_px, mark_px)
+    assert near is not None
+    whole = mark_px * coins[px <= 1.05 * mark_px].sum()
+    assert 0.7 * whole < near <= whole, "no more than what rests, to the rounding"
+    assert found.before("short", 10 * mark_px, mark_px) is None
+    assert found.before("short", 0.99 * mark_px, mark_px) == 0.0
+    assert RestingDepth(found.at, {}, {}).before("long", 1.0, 1.0) is None
+
+
+def test_a_book_of_another_time_is_not_taken(store: Store, served: SandboxServer) -> None:
+    at = stored(store, served).at
+    assert depth_of(store, VENUE, "BTC", at + BOOK_WITHIN) is not None
+    assert depth_of(store, VENUE, "BTC", at + BOOK_WITHIN + timedelta(seconds=1)) is None
+    assert depth_of(store, "binance", "BTC", at) is None
+
+
+def test_of_a_rounder_answer_only_what_lies_beyond_is_taken() -> None:
+    fine = [BookLevel(99.0, 1.0), BookLevel(98.0, 2.0)]
+    rough = [BookLevel(90.0, 7.0), BookLevel(80.0, 5.0)]
+    px, coins = merged([fine, rough], rising=False)
+    assert px.tolist() == [99.0, 98.0, 90.0, 80.0]
+    assert coins.tolist() == [1.0, 3.0, 7.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    "levels",
+    ['[[],[{"px":"2","sz":"1"}]]', '[[{"px":"1","sz":"1"},{"px":"1.5","sz":"1"}],[{"px":"2","sz":"1"}]]'],
+)
+def test_a_book_that_cannot_be_is_refused(
+    levels: str, served: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def post(*_: object, **__: object) -> bytes:
+        return f'{{"coin":"BTC","time":1788713174308,"levels":{levels}}}'.encode()
+
+    monkeypatch.setattr(InfoClient, "post", post)
+    with pytest.raises(AnswerMalformed):
+        of_sandbox(served)
+
+
+def test_the_recorded_answer_is_read(recorded: Path) -> None:
+    raw = (recorded / "hyperliquid" / "capture-2026-09-06" / "l2Book.json").read_bytes()
+    book = decode_book(raw, "capture")
+    assert book.coin == "BTC"
+    assert [len(side) for side in book.levels] == [20, 20]
+    px, coins = merged([book.levels[0]], rising=False)
+    assert px[0] == 79_672.0
+    assert coins[0] == 3.89176
+    assert (np.diff(px) < 0).all()
