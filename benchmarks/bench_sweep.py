@@ -1,7 +1,7 @@
 """2,000 accounts of the sandbox swept over loopback, the server in its own process, the weight budget lifted.
 
-What counts is the reader's own CPU: the server is slower than it, and shares the machine. The target is 1,500 accounts a
-second of one core.
+What counts is the reader's own CPU: the server is slower than it, and shares the machine. The target is 1,500 accounts
+a second of one core.
 """
 
 import asyncio
@@ -70,4 +70,7 @@ def test_sweep(
     speed, of_cpu = ACCOUNTS / benchmark.stats.stats.min, ACCOUNTS / min(cpu_s)
     benchmark.extra_info["accounts_per_s"] = round(speed)
     benchmark.extra_info["accounts_per_cpu_s"] = round(of_cpu)
-    benchmark.stats.name += f" ({speed:,.0f} accounts/s, {of_cpu:,.0f} a second of CPU, {report.requests / ACCOUNTS:.1f} requests each)"
+    benchmark.stats.name += (
+        f" ({speed:,.0f} accounts/s, {of_cpu:,.0f} a second of CPU, "
+        f"{report.requests / ACCOUNTS:.1f} requests each)"
+    )
