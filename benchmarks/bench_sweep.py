@@ -1,11 +1,13 @@
 """2,000 accounts of the sandbox swept over loopback, the server in its own process, the weight budget lifted.
 
-500 accounts a second, the target on two cores shared with the server, are 4 seconds here.
+What counts is the reader's own CPU: the server is slower than it, and shares the machine. The target is 1,500 accounts
+a second of one core.
 """
 
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -49,8 +51,15 @@ def test_sweep(
 ) -> None:
     base_url, addresses = exchange
     folders = count()
+    cpu_s: list[float] = []
 
     def run() -> SweepReport:
+        before_s = time.process_time()
+        report = swept()
+        cpu_s.append(time.process_time() - before_s)
+        return report
+
+    def swept() -> SweepReport:
         with Store.open(Settings(data_dir=tmp_path / str(next(folders)))) as store:
             return asyncio.run(
                 sweep(store, addresses, base_url=base_url, dexes=dexes, weight_per_minute=None)
@@ -58,6 +67,10 @@ def test_sweep(
 
     report = benchmark.pedantic(run, rounds=3)
     assert (report.accounts, report.failed) == (ACCOUNTS, {})
-    speed = ACCOUNTS / benchmark.stats.stats.min
+    speed, of_cpu = ACCOUNTS / benchmark.stats.stats.min, ACCOUNTS / min(cpu_s)
     benchmark.extra_info["accounts_per_s"] = round(speed)
-    benchmark.stats.name += f" ({speed:,.0f} accounts/s, {report.requests / ACCOUNTS:.1f} requests each)"
+    benchmark.extra_info["accounts_per_cpu_s"] = round(of_cpu)
+    benchmark.stats.name += (
+        f" ({speed:,.0f} accounts/s, {of_cpu:,.0f} a second of CPU, "
+        f"{report.requests / ACCOUNTS:.1f} requests each)"
+    )

@@ -175,6 +175,8 @@ def describe_watch(state: WatchState | None, process: str | None = None) -> list
             + (f", {counted(state.unstored, 'reading')} wait to be stored" if state.unstored else ""),
             f"  {state.pairs_read:,} of {state.pairs:,} account-dex pairs read, {state.dirty:,} dirty; tape: "
             f"{state.tape.trades:,} trades, {state.tape.gaps:,} gaps, {state.tape.duplicates:,} duplicates left out",
+            f"  marks: the last ones were {state.marks_from}; of a dex {state.marks_pushed:,} were pushed, "
+            f"{state.marks_asked:,} asked for at weight 20 each",
         ]
     lines += _skews(state)
     lines += [f"  {line}" for line in state.faults.describe()[:SHOWN_FAULTS]]

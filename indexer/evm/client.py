@@ -183,7 +183,7 @@ class EvmClient:
     def _check_status(self, response: httpx.Response, method: str) -> None:
         status = response.status_code
         if status == TOO_MANY:
-            raise self._limited(retry_after_s(response))
+            raise self._limited(retry_after_s(response.headers))
         if status >= 500 or status == 408:
             raise TransientError(f"HTTP {status}")
         if status == TOO_LARGE:

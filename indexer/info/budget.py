@@ -191,26 +191,32 @@ class Patience:
 
         Raises `SourceUnreachable` naming `place` and what was `asked` where all attempts were in vain.
         """
-        attempts = 0
-        started_s = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        started_s, attempts = clock(), 1
         try:
-            async for attempt in self._attempts_made():
+            return await send(1)  # stamina, which takes as long as a request, is for what goes wrong
+        except TransientError as error:
+            first = error
+        try:
+            async for attempt in self._attempts_made(clock() - started_s):
                 with attempt:
                     attempts = attempt.num
+                    if attempts == 1:
+                        raise first
                     return await send(attempts)
         except TransientError as error:
-            waited_s = asyncio.get_running_loop().time() - started_s
+            waited_s = clock() - started_s
             raise SourceUnreachable(
                 f"{place}: no answer to {asked}: {error} ({attempts} attempts in {waited_s:.0f} s)"
             ) from error.__cause__
         raise AssertionError("stamina ends by returning or raising")
 
-    def _attempts_made(self) -> AsyncIterator[stamina.Attempt]:
-        """Each attempt, after its wait."""
+    def _attempts_made(self, spent_s: float) -> AsyncIterator[stamina.Attempt]:
+        """Each attempt, after its wait; `spent_s` of all the time have passed."""
         return stamina.retry_context(
             on=_wait_before_next,
             attempts=self.attempts,
-            timeout=self.total_s,
+            timeout=max(self.total_s - spent_s, SOON_S),
             wait_initial=self.first_wait_s,
             wait_max=LONGEST_WAIT_S,
             wait_jitter=self.first_wait_s,
@@ -224,10 +230,14 @@ def _wait_before_next(error: Exception) -> bool | float:
     return True if error.wait_s is None else error.wait_s
 
 
+def late(timeout_s: float) -> TransientError:
+    return TransientError(f"no whole answer within {timeout_s:g} s")
+
+
 def fault_of(error: httpx.RequestError | TimeoutError, timeout_s: float) -> TransientError:
     """The cause in a few words, without the address."""
     if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return TransientError(f"no whole answer within {timeout_s:g} s")
+        return late(timeout_s)
     if isinstance(error, httpx.ConnectError):
         return TransientError("cannot connect")
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
@@ -262,7 +272,7 @@ def too_many(budget: Budget) -> str:
     )
 
 
-def retry_after_s(response: httpx.Response) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Whole seconds as the exchange sends them; anything else (a date, a sign, an exponent) is as good as nothing."""
-    text = response.headers.get("retry-after", "")
+    text = headers.get("retry-after", "")
     return min(float(text), LONGEST_WAIT_S) if text.isascii() and text.isdigit() else None

@@ -8,17 +8,14 @@ connections, answers that break off, and pages of HTML with status 200 (a gatewa
 
 import asyncio
 import difflib
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from types import TracebackType
-from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar, cast
 
-import httpx
 import msgspec
 
 from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError
@@ -33,7 +30,6 @@ from liqtruth.indexer.info.budget import (
     RequestRefused,
     TransientError,
     check_whole,
-    fault_of,
     retry_after_s,
     too_many,
     weight_of,
@@ -50,11 +46,13 @@ from liqtruth.indexer.info.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
-from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
+from liqtruth.storage.net.answers import shown_url
+
+if TYPE_CHECKING:
+    from liqtruth.indexer.info.connections import Answer, Connections
 
 T = TypeVar("T")
 
-JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 POSITIONS: Final = "positions"
 """Under which kind positions of accounts are left out."""
 ALL: Final = "all"
@@ -81,21 +79,23 @@ class InfoClient:
         self.budget = budget
         self.timeout_s = timeout_s
         self.patience = patience or Patience()
-        self.headers: httpx.Headers = httpx.Headers()
+        self.headers: Mapping[str, str] = {}
         self.left_out = LeftOut()
         self.clock_warning = ""
         self._ahead_s = 0.0
-        self._url = httpx.URL(base_url.rstrip("/") + "/info")
-        self._lines = [self._line() for _ in range(concurrency)]
-        self._idle = list(self._lines)
+        self._url = base_url.rstrip("/") + "/info"
+        self._concurrency = concurrency
         self._turn = asyncio.Semaphore(concurrency)
+        self._open: Connections | None = None
 
-    def _line(self) -> httpx.AsyncClient:
-        """A client of one connection: a pool of many looks through all of them for every request."""
-        one = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
-        return httpx.AsyncClient(
-            timeout=self.timeout_s, limits=one, headers=JSON, verify=_verification(self._url.scheme)
-        )
+    @property
+    def _connections(self) -> "Connections":
+        """Opened for the first request: who only looks at what is stored loads no HTTP."""
+        if self._open is None:
+            from liqtruth.indexer.info.connections import Connections
+
+            self._open = Connections(self._url, self.shown_url, self.timeout_s, self._concurrency)
+        return self._open
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,8 +103,8 @@ class InfoClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for line in self._lines:
-            await line.aclose()
+        if self._open is not None:
+            await self._open.close()
 
     @property
     def source(self) -> str:
@@ -122,44 +122,18 @@ class InfoClient:
         )
 
     async def _send(self, request_type: str, weight: int, body: bytes, attempt: int) -> bytes:
-        async with self._connection() as line, self.budget.spend(weight):
-            response, content = await self._exchange(line, body)
-        self.headers = response.headers
-        self._check_status(response, content, request_type, attempt)
-        check_whole(content)
-        return content
+        """Weight is paid once a connection is free, first come, first served, so that it is spent when paid."""
+        async with self._turn, self.budget.spend(weight):
+            answer = await self._connections.post(body)
+        self.headers = answer.headers
+        self._check_status(answer, request_type, attempt)
+        check_whole(answer.content)
+        return answer.content
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
-        """One that is idle, first come, first served; weight is paid after it is had, so that it is spent when paid.
-
-        A queue of connections would give one that is put back to whoever asks first, and that is the caller who put it
-        back: readers that never pause would let nobody else in.
-        """
-        async with self._turn:
-            line = self._idle.pop()
-            try:
-                yield line
-            finally:
-                self._idle.append(line)
-
-    async def _exchange(self, line: httpx.AsyncClient, body: bytes) -> tuple[httpx.Response, bytes]:
-        """One answer, whole within the deadline; raises `AnswerRefused` for one that is too long."""
-        try:
-            async with (
-                asyncio.timeout(self.timeout_s),
-                line.stream("POST", self._url, content=body) as response,
-            ):
-                return response, await whole_body(response, self.shown_url)
-        except (httpx.RequestError, TimeoutError) as error:
-            raise fault_of(error, self.timeout_s) from error
-
-    def _check_status(
-        self, response: httpx.Response, content: bytes, request_type: str, attempt: int
-    ) -> None:
-        status = response.status_code
+    def _check_status(self, answer: "Answer", request_type: str, attempt: int) -> None:
+        status = answer.status
         if status == TOO_MANY:
-            wait_s = retry_after_s(response) or min(
+            wait_s = retry_after_s(answer.headers) or min(
                 self.patience.pause_s * 2 ** (attempt - 1), LONGEST_WAIT_S
             )
             self.budget.hold(wait_s)
@@ -167,7 +141,7 @@ class InfoClient:
         if status >= 500 or status == 408:
             raise TransientError(f"HTTP {status}")
         if status != 200:
-            text = " ".join(content[:120].decode(errors="replace").split())
+            text = " ".join(answer.content[:120].decode(errors="replace").split())
             raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {text}")
 
     async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
@@ -274,12 +248,6 @@ async def exchange_time_s(client: InfoClient) -> float:
     """The exchange's clock; ours where an endpoint reports none, or one that is not believed."""
     reported = await client.reported_time_s()
     return time.time() if reported is None else reported
-
-
-@cache
-def _verification(scheme: str) -> ssl.SSLContext | bool:
-    """Certificates are loaded once, and only where they are needed: it takes 30 ms."""
-    return httpx.create_ssl_context() if scheme == "https" else False
 
 
 @contextmanager

@@ -67,7 +67,9 @@ class WatchState:
     `started_at`, `written_at` and `ended_at` are by this machine's clock; a run that neither goes on nor has ended was
     killed. `clock_offset_s` is the exchange's clock less ours, `tape_ahead_s` the time of the last trade less that
     clock when it came: about minus a second where all is well. `batches` names what was read since the last book,
-    `book` that book. `unstored` counts readings that wait for the database, `faults` what went wrong, by kind.
+    `book` that book. `marks_pushed` and `marks_asked` count dexes' marks that came over the tape's connection, at no
+    weight, and those that had to be asked for; `marks_from` is how the last ones came. `unstored` counts readings that
+    wait for the database, `faults` what went wrong, by kind.
     """
 
     as_of: Moment | None = None
@@ -85,6 +87,9 @@ class WatchState:
     failures: int = 0
     failures_in_a_row: int = 0
     funding_hours: int = 0
+    marks_pushed: int = 0
+    marks_asked: int = 0
+    marks_from: str = ""
     weight: int = 0
     weight_per_minute: float | None = None
     budget_used_share: float | None = None

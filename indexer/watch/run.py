@@ -48,6 +48,8 @@ COUNTERS: Final = {
     "weight": "Weight spent of the exchange's budget.",
     "too_many_requests": "Answers of 429.",
     "funding_hours": "Hourly fundings applied between reads.",
+    "marks_pushed": "Marks of a dex that were pushed, at no weight.",
+    "marks_asked": "Marks of a dex that were asked for.",
 }
 GAUGES: Final = {
     "pairs": "Accounts known, per dex.",

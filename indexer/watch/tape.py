@@ -30,6 +30,7 @@ from liqtruth.storage.net.long_runs import FAULTS, Waits, beat, stay_connected, 
 
 HEARTBEAT_S: Final = 20.0
 SILENCE_S: Final = 50.0
+CONTEXTS: Final = "allDexsAssetCtxs"
 PING: Final = '{"method":"ping"}'
 LARGEST_MESSAGE: Final = 16 * 2**20
 """Bytes, unpacked."""
@@ -78,7 +79,8 @@ class Seen:
 class Tape:
     """The tape of `coins` at `base_url`; `on_trades` gets each trade once, `on_gap` each time some may be missing.
 
-    `now_s` is the exchange's clock: a trade beyond it by more than minutes is none, nor is one of another coin.
+    `on_contexts` gets each message of all coins' marks as it was sent; null asks for none. `now_s` is the exchange's
+    clock: a trade beyond it by more than minutes is none, nor is one of another coin.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Tape:
         on_trades: Callable[[list[Trade]], None],
         on_gap: Callable[[Gap], None],
         *,
+        on_contexts: Callable[[bytes], None] | None = None,
         heartbeat_s: float = HEARTBEAT_S,
         silence_s: float = SILENCE_S,
         first_wait_s: float = 0.5,
@@ -97,7 +100,7 @@ class Tape:
         self.coins = tuple(coins)
         self.stats = TapeStats()
         self._url = "ws" + base_url.rstrip("/").removeprefix("http") + "/ws"
-        self._on_trades, self._on_gap = on_trades, on_gap
+        self._on_trades, self._on_gap, self._on_contexts = on_trades, on_gap, on_contexts
         self._heartbeat_s, self._silence_s = heartbeat_s, silence_s
         self._waits = Waits(first_wait_s)
         self._seen = Seen()
@@ -118,7 +121,9 @@ class Tape:
     async def _listen(self, connection: ClientConnection) -> None:
         self.stats.connects += 1
         for coin in self.coins:
-            await connection.send(_subscribe(coin))
+            await connection.send(_subscription("trades", coin=coin))
+        if self._on_contexts is not None:
+            await connection.send(_subscription(CONTEXTS))
         self.stats.gaps += self.stats.connects > 1
         self._on_gap(Gap(self.stats.last_trade_ms))
         heart = asyncio.create_task(beat(connection, PING, self._heartbeat_s))
@@ -138,6 +143,8 @@ class Tape:
             self.stats.last_error = one_line(bytes(message.data)[:200].decode(errors="replace"))
         if message.channel == "trades":
             self._take_trades(bytes(message.data))
+        if message.channel == CONTEXTS and self._on_contexts is not None:
+            self._on_contexts(bytes(message.data))
 
     def _take_trades(self, raw: bytes) -> None:
         try:
@@ -185,9 +192,8 @@ def is_possible(trade: Trade) -> bool:
     return all(ADDRESS.fullmatch(user) for user in trade.users)
 
 
-def _subscribe(coin: str) -> str:
-    subscription = {"type": "trades", "coin": coin}
-    return msgspec.json.encode({"method": "subscribe", "subscription": subscription}).decode()
+def _subscription(kind: str, **to: str) -> str:
+    return msgspec.json.encode({"method": "subscribe", "subscription": {"type": kind, **to}}).decode()
 
 
 def _cause(error: Exception, silence_s: float) -> str:

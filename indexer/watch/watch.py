@@ -1,8 +1,8 @@
 """Keeps the whole exchange read, for days: the tape shows who moved, the scheduler whom to read, one budget pays.
 
 Five tasks share one event loop. The tape moves sizes and makes accounts dirty. Workers read what the scheduler
-chooses. The follower lays what was read over the book in memory. The marker reads every dex's marks, open interest and
-funding each minute and moves the book to them (`indexer.watch.live_book`). The keeper (`indexer.watch.keeper`) stores
+chooses. The follower lays what was read over the book in memory. The marker takes every dex's marks, open interest and
+funding each minute and moves the book to them (`indexer.watch.marks`). The keeper (`indexer.watch.keeper`) stores
 what was read every few seconds, and the whole book now and then. A kill at any instant loses what was not stored yet
 and nothing else: the next run resumes from the last book and the batches after it.
 
@@ -38,7 +38,8 @@ from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, 
 from liqtruth.indexer.sweep.crawl import read_account
 from liqtruth.indexer.watch.crawl_queue import SPOT_WEIGHT, STATE_WEIGHT, CrawlQueue, Pair, dex_of
 from liqtruth.indexer.watch.keeper import Keeper
-from liqtruth.indexer.watch.live_book import LiveBook, Marks
+from liqtruth.indexer.watch.live_book import LiveBook
+from liqtruth.indexer.watch.marks import Marks
 from liqtruth.indexer.watch.tape import Gap, Tape, is_possible
 from liqtruth.storage.net.long_runs import aside, unless, whole
 from liqtruth.storage.store import Store
@@ -179,6 +180,7 @@ class Watch:
                 coins,
                 self._note_trades,
                 self._note_gap,
+                on_contexts=self.marks.note_pushed,
                 now_s=lambda: max(self.clock.now_s, time.time()),
             )
             tape.stats = self.state.tape

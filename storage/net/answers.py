@@ -5,7 +5,7 @@ to.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import httpx
@@ -45,15 +45,26 @@ class AnswerRefused(SourceUnreachable):
 async def whole_body(response: httpx.Response, shown: str, most: int = LARGEST_ANSWER) -> bytes:
     """The unpacked body of a streamed response; memory stays near `most` whatever is sent.
 
+    Raises as `read_whole`.
+    """
+    packing = response.headers.get("content-encoding", "")
+    return await read_whole(response.aiter_raw(), packing, shown, most)
+
+
+async def read_whole(
+    raw_pieces: AsyncIterator[bytes], packing: str, shown: str, most: int = LARGEST_ANSWER
+) -> bytes:
+    """What the pieces of a body unpack to; `packing` is its `Content-Encoding`.
+
     Raises `AnswerRefused` naming `shown` for more than `most` bytes and for packings other than gzip, and
     `httpx.RemoteProtocolError` for a damaged one.
     """
-    packing = response.headers.get("content-encoding", "").strip().lower()
+    packing = packing.strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
         raise AnswerRefused(f"{shown}: an answer packed as {packing[:20]!r}, which was not asked for")
     body = bytearray()
     gunzip = Gunzip() if packing.endswith("gzip") else None
-    async for raw in response.aiter_raw():
+    async for raw in raw_pieces:
         for piece in [raw] if gunzip is None else gunzip.pieces(raw):
             body += piece
             if len(body) > most:

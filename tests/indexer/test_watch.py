@@ -78,7 +78,7 @@ def all_read(watch: Watch) -> bool:
 
 async def first_read(watch: Watch, server: SandboxServer) -> None:
     """Everyone was read, and from now on every trade is observed."""
-    await until(lambda: any(len(one.subscriptions) == COINS for one in server.sockets.sessions))
+    await until(lambda: any(len(one.subscriptions) == COINS + 1 for one in server.sockets.sessions))
     await until(lambda: all_read(watch))
 
 

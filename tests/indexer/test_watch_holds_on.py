@@ -28,7 +28,8 @@ from liqtruth.indexer.positions.markets import carried_on, market_rows
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.watch_state import WatchState, read_state, write_state
 from liqtruth.indexer.watch.crawl_queue import CrawlQueue
-from liqtruth.indexer.watch.live_book import ExchangeClock, LiveBook, Marks
+from liqtruth.indexer.watch.live_book import LiveBook
+from liqtruth.indexer.watch.marks import ExchangeClock, Marks
 from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
 from liqtruth.sandbox.http.faults import Faults
