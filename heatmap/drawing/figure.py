@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BARS_EACH_WAY: Final = 60
-PAGE_HEIGHT: Final = 700
+PAGE_HEIGHT: Final = 640
 LINE_LENGTH: Final = 160
 """Characters of a caption that a picture of 1,280 pixels has room for."""
 LEGEND_BELOW: Final = {"y": 0.005, "yref": "container", "yanchor": "bottom"}
@@ -73,7 +73,7 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
     themed(
         figure,
         title=_heading(title(heatmap), lines) if captioned else None,
-        margin={"t": 150 + 16 * max(len(lines) - 2, 0) if captioned else 64, "b": 96},
+        margin={"t": 150 + 16 * max(len(lines) - 2, 0) if captioned else 56, "b": 84, "l": 12, "r": 12},
         legend=LEGEND_BELOW,
         barmode="overlay",
         xaxis={"title": {"text": f"{per_bin(view)} ({unit})"}, "rangemode": "tozero"},
@@ -121,7 +121,7 @@ def to_html(
         synthetic=heatmap.synthetic,
         age=map_age(heatmap, now),
         about=head_lines(heatmap),
-        cards=cluster_rows.cards(heatmap, profile or profile_of(heatmap)),
+        cards=cluster_rows.cluster_cards(heatmap, profile or profile_of(heatmap)),
         sections=[
             Section(table=moved),
             Section(figures={"map": map_figure(heatmap, captioned=False)}),

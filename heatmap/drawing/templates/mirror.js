@@ -90,7 +90,8 @@ class Mirror {
       barmode: "overlay", height: innerWidth < 640 ? 460 : 500, margin: {t: 28, l: 8, r: 8, b: 44}, hovermode: "closest", dragmode: "zoom",
       paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font: {color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 12},
       xaxis: {...axis, domain: LEFT, range: [left * 1.05, 0], title: {text: title, standoff: 6}},
-      xaxis2: {...axis, domain: RIGHT, range: [0, right * 1.05], title: {text: title, standoff: 6}},
+      // From just above 0: one 0 in the middle is enough.
+      xaxis2: {...axis, domain: RIGHT, range: [right * 1e-3, right * 1.05], title: {text: title, standoff: 6}},
       xaxis3: {...hidden, overlaying: "x", domain: LEFT, range: [105, 0]},
       xaxis4: {...hidden, overlaying: "x2", domain: RIGHT, range: [0, 105]},
       yaxis: {range: [this.low, this.high], side: "left", automargin: true, gridcolor: color("line"), tickformat: ",.6~g", zeroline: false,
