@@ -55,14 +55,16 @@ class Card:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what must be known to read on, a table, and figures by their ids, with a title where they have one:
-    side by side where there is room for it, below one another on a phone. The table is folded away under `folded`."""
+    """A heading, what must be known to read on, a map on its price axis (which `render` must be given too), a table,
+    and figures by their ids, with a title where they have one: side by side where there is room for it, below one
+    another on a phone. The table is folded away under `folded`."""
 
     heading: str = ""
     note: str = ""
     figures: Mapping[str, go.Figure | tuple[str, go.Figure]] = field(default_factory=dict)
     table: Table | None = None
     folded: str = ""
+    mirrored: Mirror | None = None
 
     @property
     def panels(self) -> list[Panel]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from liqtruth.heatmap.drawing.mirror import RANGES_PCT, Mirror, mirror
-from liqtruth.heatmap.drawing.page import render
+from liqtruth.heatmap.drawing.page import Section, render
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.browser import found_by
@@ -76,8 +76,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Bars of the truth's longs and shorts and of the other map's, at each width of the axis."""
     folder = tmp_path_factory.mktemp("mirror")
     made = mirror(TRUTH, [OTHER])
-    page = render("title", mirrored=made)
-    (folder / "page.html").write_text(page.replace("</header>", f"</header>{made.__html__()}"))
+    page = render("title", mirrored=made, sections=[Section(mirrored=made)])
+    (folder / "page.html").write_text(page)
     seen: dict[str, Any] = found_by(ASK, '<iframe src="page.html" width="900" height="900"></iframe>', folder)
     return seen
 
