@@ -63,7 +63,10 @@ def render_report(
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
         answer=[divergence.verdict, *divergence.of_given],
         caveat=divergence.caveat,
-        cards=cluster_rows.cards(truth, profile_of(truth), "truth"),
+        cards=[
+            *cluster_rows.cluster_cards(truth, profile_of(truth), "truth"),
+            cluster_rows.coverage_card(truth, "truth"),
+        ],
         notes=texts(divergence.remarks),
         d=divergence,
         mirrored=mirror(truth, models),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -204,23 +204,26 @@ def _least_gain(split: SplitFindings) -> float:
     return max(FARTHEST_GAIN, min([*lows, 0.0]) - 8)
 
 
-def _card(split: SplitFindings) -> dict[str, Any]:
+def _card(split: SplitFindings) -> page.Card:
     """What the head of the page shows of one split."""
     score = split.main("crowd")
     grade = {True: ("better", "skill"), False: ("worse", "no skill shown"), None: ("same", "no claim")}
     look, word = grade[None if proves_little(split, "crowd") else split.skill]
-    copied, tiers = score.gain(CLIMATOLOGY), score.gain(NAIVE)
-    return {
-        "name": split.name,
-        "look": look,
-        "word": word,
-        "error": score.means[FITTED],
-        "over_floor": score.over_floor,
-        "copied": None if copied is None else _unbroken(span(copied)),
-        "tiers": None if tiers is None else _unbroken(span(tiers)),
-        "naive": rival_name(split, NAIVE),
-        "blocks": split.blocks,
-    }
+    return page.Card(f"{split.name}, crowd's map", word, "; ".join(_beside(split, score)), look)
+
+
+def _beside(split: SplitFindings, score: ScoreFindings) -> Iterator[str]:
+    """Error, noise floor and gains of a split, as far as they are known."""
+    error, copied, tiers = score.means[FITTED], score.gain(CLIMATOLOGY), score.gain(NAIVE)
+    if error is None:
+        yield "no map passes the gate"
+    else:
+        over = "" if score.over_floor is None else f", {score.over_floor:.1f} times the noise floor"
+        yield f"off by {error:.2f} % of price{over}"
+    if tiers is not None:
+        yield f"gain over {rival_name(split, NAIVE)} {_unbroken(span(tiers))}"
+    if copied is not None:
+        yield f"gain over climatology {_unbroken(span(copied))}"
 
 
 def _sides(split: SplitFindings) -> list[tuple[str, SideFindings]]:

@@ -126,9 +126,9 @@ def sections(heatmap: Heatmap, profile: MapProfile, facts: MapFacts | None = Non
     yield Section("Longs against shorts", table=Table(BALANCE_HEADS, balance))
 
 
-def cards(heatmap: Heatmap, profile: MapProfile, of: str = "") -> list[Card]:
-    """Coverage, and of each side its nearest cluster with its largest; `of` names the map where there are several."""
-    return [*(_cluster_card(heatmap, profile, side, of) for side in SIDES), _coverage_card(heatmap, of)]
+def cluster_cards(heatmap: Heatmap, profile: MapProfile, of: str = "") -> list[Card]:
+    """Of each side its nearest cluster and its largest; `of` names the map where there are several."""
+    return [_cluster_card(heatmap, profile, side, of) for side in SIDES]
 
 
 def _cluster_card(heatmap: Heatmap, profile: MapProfile, side: str, of: str) -> Card:
@@ -151,7 +151,8 @@ def _size(heatmap: Heatmap, one: Cluster) -> str:
     return f"{amount(heatmap, one.mass_usd)}, {percent(one.share_of_side, 0)} of the side"
 
 
-def _coverage_card(heatmap: Heatmap, of: str) -> Card:
+def coverage_card(heatmap: Heatmap, of: str) -> Card:
+    """How much of open interest a map has, where no line states it."""
     coverage = heatmap.coverage
     verb = "places" if heatmap.source == "modelled" else "covers"
     share = coverage.share
@@ -161,4 +162,4 @@ def _coverage_card(heatmap: Heatmap, of: str) -> Card:
         parts.append(counted(coverage.positions, "position"))
     if coverage.oldest_age_s is not None and heatmap.source == "exact":
         parts.append(f"oldest read {age(coverage.oldest_age_s)} before its moment")
-    return Card(f"{of or 'the map'} {verb}", value, "; ".join(parts))
+    return Card(f"{of} {verb}", value, "; ".join(parts))

@@ -14,6 +14,7 @@ import numpy as np
 from liqtruth.heatmap.cluster_facts import MapFacts
 from liqtruth.heatmap.distribution import MapProfile, profile_of
 from liqtruth.heatmap.drawing import cluster_rows
+from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import Section, Table, map_age, render
 from liqtruth.heatmap.drawing.theme import (
     AGE_COLORS,
@@ -52,28 +53,25 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BARS_EACH_WAY: Final = 60
-PAGE_HEIGHT: Final = 700
 LINE_LENGTH: Final = 160
 """Characters of a caption that a picture of 1,280 pixels has room for."""
 LEGEND_BELOW: Final = {"y": 0.005, "yref": "container", "yanchor": "bottom"}
 
 
-def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
-    """Bars of notional (million USD) by price, with what a move from the mark liquidates on the upper axis.
-
-    `captioned` puts heading, bounds and notes above them; a page has these beside the picture, where they wrap.
-    """
+def map_figure(heatmap: Heatmap) -> go.Figure:
+    """Bars of notional (million USD) by price, with what a move from the mark liquidates on the upper axis; heading,
+    bounds and notes above them."""
     import plotly.graph_objects as go
 
     view, unit = zoomed(heatmap, BARS_EACH_WAY), axis_unit(heatmap)[1]
     figure = go.Figure()
     for trace in _bars(heatmap, view) + _curves(heatmap, view, "x2"):
         figure.add_trace(trace)
-    lines = _captions(heatmap) if captioned else []
+    lines = _captions(heatmap)
     themed(
         figure,
-        title=_heading(title(heatmap), lines) if captioned else None,
-        margin={"t": 150 + 16 * max(len(lines) - 2, 0) if captioned else 64, "b": 96},
+        title=_heading(title(heatmap), lines),
+        margin={"t": 150 + 16 * max(len(lines) - 2, 0), "b": 96},
         legend=LEGEND_BELOW,
         barmode="overlay",
         xaxis={"title": {"text": f"{per_bin(view)} ({unit})"}, "rangemode": "tozero"},
@@ -84,7 +82,7 @@ def map_figure(heatmap: Heatmap, *, captioned: bool = True) -> go.Figure:
         yaxis={
             "title": {"text": "price (USD)"}, "range": [view.edges[0], view.edges[-1]], "tickformat": ",.6~g",
         },
-        height=880 if captioned else PAGE_HEIGHT,
+        height=880,
     )  # fmt: skip
     _draw_mark(figure, heatmap.mark_px, f"mark {price(heatmap.mark_px)}")
     if view.empty:
@@ -114,20 +112,19 @@ def to_html(
     of them.
     """
     heads, rows = moves_rows(heatmap)
-    moved = Table(heads, [(move.side, cells) for move, cells in rows]) if rows else None
+    moves = Table(heads, [(move.side, cells) for move, cells in rows])
+    moved = [Section(table=moves)] if rows else []
+    drawn = mirror(heatmap)
     listed = () if profile is None else cluster_rows.sections(heatmap, profile, facts)
     return render(
         title(heatmap),
         synthetic=heatmap.synthetic,
         age=map_age(heatmap, now),
         about=head_lines(heatmap),
-        cards=cluster_rows.cards(heatmap, profile or profile_of(heatmap)),
-        sections=[
-            Section(table=moved),
-            Section(figures={"map": map_figure(heatmap, captioned=False)}),
-            *listed,
-        ],
-        notes=(*side_notes(heatmap, zoomed(heatmap, BARS_EACH_WAY)), *texts(heatmap.assumptions)),
+        cards=cluster_rows.cluster_cards(heatmap, profile or profile_of(heatmap)),
+        mirrored=drawn,
+        sections=[*moved, Section(mirrored=drawn), *listed],
+        notes=(*side_notes(heatmap), *texts(heatmap.assumptions)),
         notes_heading="What is not drawn, and what it rests on",
     )
 

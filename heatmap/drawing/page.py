@@ -7,6 +7,7 @@ dark or light of its reader, and computes its age whenever it is opened. The sam
 from __future__ import annotations
 
 import gzip
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,14 +55,16 @@ class Card:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what must be known to read on, a table, and figures by their ids, with a title where they have one:
-    side by side where there is room for it, below one another on a phone. The table is folded away under `folded`."""
+    """A heading, what must be known to read on, a map on its price axis (which `render` must be given too), a table,
+    and figures by their ids, with a title where they have one: side by side where there is room for it, below one
+    another on a phone. The table is folded away under `folded`."""
 
     heading: str = ""
     note: str = ""
     figures: Mapping[str, go.Figure | tuple[str, go.Figure]] = field(default_factory=dict)
     table: Table | None = None
     folded: str = ""
+    mirrored: Mirror | None = None
 
     @property
     def panels(self) -> list[Panel]:
@@ -163,14 +166,22 @@ def map_age(heatmap: Heatmap, now: datetime | None = None) -> Markup:
     return Markup("{}, {}").format(at, age_of(taken, now, lead="of series to"))
 
 
+def unbroken(text: str) -> str:
+    """Figures stay with their percent sign, and ends of an interval together, where a cell breaks into lines."""
+    together = re.sub(r"(?<=\d)-(?=\d)", "-\N{WORD JOINER}", text)
+    return type(text)(together.replace(" %", "\N{NO-BREAK SPACE}%"))
+
+
 def _environment(package: str | None) -> Environment:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     packages = [*([package] if package else []), "liqtruth.heatmap.drawing"]
-    return Environment(
+    environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
+    return environment

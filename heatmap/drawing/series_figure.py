@@ -55,10 +55,10 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         title={"text": escape(_title(series)), "subtitle": {"text": "<br>".join(map(escape, lines))}}
         if captioned
         else None,
-        margin={"t": 130 + 17 * len(lines) if captioned else 70},
+        margin={"t": 130 + 17 * len(lines) if captioned else 70, "l": 12, "r": 12, "b": 64},
         height=880 if captioned else PAGE_HEIGHT,
         xaxis={
-            "title": {"text": "time (UTC)", "standoff": 24}, "rangeslider": {"visible": False}, "nticks": 6,
+            "title": {"text": "time (UTC)", "standoff": 32}, "rangeslider": {"visible": False}, "nticks": 6,
             "tickangle": 0, "showgrid": False,
         },
         yaxis={
@@ -214,9 +214,10 @@ def _color_axis(scale: _Scale, edges: FloatArray) -> dict[str, Any]:
         "colorscale": [[at, color] for at, color in zip(np.linspace(0, 1, len(VIRIDIS)), VIRIDIS, strict=True)],
         "cmin": scale.ends[0], "cmax": scale.ends[1],
         "colorbar": {
-            "title": {"text": f"USD liquidated per {_zone_pct(edges)} of price", "side": "top"},
-            "tickangle": 0, "tickvals": ticks, "ticktext": labels, "orientation": "h", "x": 0, "xanchor": "left",
-            "y": 1.01, "yanchor": "bottom", "len": 1, "thickness": 10, "outlinewidth": 0,
+            "title": {"text": f"USD liquidated per {_zone_pct(edges)} of price", "side": "top", "font": {"size": 13}},
+            "tickangle": 0, "tickvals": ticks, "ticktext": labels, "orientation": "h", "x": 0.5, "xanchor": "center",
+            "y": 1.01, "yanchor": "bottom", "len": 0.88, "thickness": 10, "ticklabeloverflow": "allow",
+            "outlinewidth": 0,
         },
     }  # fmt: skip
 

@@ -140,7 +140,7 @@ def coverage_line(heatmap: Heatmap) -> str:
     coverage = heatmap.coverage
     share = coverage.share
     seen = _sides(heatmap, coverage.seen_usd)
-    if share is None and not _in_usd(heatmap):
+    if share is None and not in_usd(heatmap):
         line = f"adds up to {seen} in the vendor's own unit"
     elif share is None:
         line = f"open interest unknown; seen {seen}"
@@ -248,18 +248,19 @@ def _sides(heatmap: Heatmap, amounts: Sides) -> str:
 
 def amount(heatmap: Heatmap, value: float) -> str:
     """An amount of a map in the map's own unit: `$1.2M`, `1.2M` where a vendor does not state it, `1.2 %`."""
-    if _in_usd(heatmap):
+    if in_usd(heatmap):
         return usd(value)
     return f"{value:.3g} %" if axis_unit(heatmap)[0] == 1.0 else usd(value).removeprefix("$")
 
 
 def axis_unit(heatmap: Heatmap) -> tuple[float, str]:
     """By what amounts are divided to be drawn, and what they are then."""
-    if _in_usd(heatmap):
+    if in_usd(heatmap):
         return 1e6, "million USD"
     percent_of_map = heatmap.origin is not None and heatmap.origin.unit == "percent"
     return (1.0, "percent of the map") if percent_of_map else (1e6, "million, in the vendor's own unit")
 
 
-def _in_usd(heatmap: Heatmap) -> bool:
+def in_usd(heatmap: Heatmap) -> bool:
+    """Whether amounts are USD; vendors state others, or none."""
     return heatmap.origin is None or heatmap.origin.unit == "usd"

@@ -1,22 +1,28 @@
-"""Every kind of page: one shell, no wider than a phone, the badge of the sandbox and the age in its head."""
+"""Every kind of page: one shell, the badge of the sandbox and the age in its head; nothing wider than the window, no
+text of a figure over another or cut, every table whole on a desk and whole in a box of its own on a phone."""
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
+import polars as pl
 import pytest
 
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.shown import shown
 from liqtruth.compare.calibration.shown import write_page as fit_page
+from liqtruth.compare.census.census import CoinRead, CountedCoin, census_of
+from liqtruth.compare.census.shown import write_page as write_census
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import write_report
+from liqtruth.compare.reports.index_page import INDEX, write_index
 from liqtruth.compare.scoring.lead_lag.shown import write_page as lead_page
 from liqtruth.compare.scoring.realised.job import score_realised
 from liqtruth.compare.scoring.realised.shown import write_page as realised_page
@@ -26,34 +32,28 @@ from liqtruth.compare.transfer.shown import write_page as transfer_page
 from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.compare.validation.findings import SplitFindings
 from liqtruth.compare.validation.page import write_page as validation_page
+from liqtruth.heatmap.cluster_facts import Surroundings, cluster_facts
+from liqtruth.heatmap.distribution import profile_of
 from liqtruth.heatmap.drawing import figure, series_figure, theme
 from liqtruth.heatmap.notes import sentence
 from liqtruth.storage.store import Settings, Store
+from tests.browser import found_by
 from tests.compare import test_lead_lag_lake as leads
 from tests.compare import test_scoring_realised as realised
 from tests.compare import test_transfer_model as transfers
 from tests.compare.calibrated_markets import PRIOR, random_sample, random_series
-from tests.compare.maps import FAR, NEAR, TRUTH, map_of
+from tests.compare.maps import FAR, MANY, NEAR, NOON, TRUTH, map_of
+from tests.compare.test_leverage_census import people
+from tests.compare.test_reports import comparison, written
 from tests.compare.test_validation_verdicts import DOUBTFUL, WORSE, findings_of, split_of
 from tests.compare.test_visits_lake import COIN, READ_AT, stored_reading, stored_series
 from tests.heatmap.test_bounds import MAP
-from tests.heatmap.test_series import series_of
+from tests.heatmap.test_series import modelled, series_of
 
-PHONE_PX = 390
+PHONE_PX, DESK_PX = 390, 1280
 LARGEST_BYTES = 1_000_000
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
-MEASURE = """<!doctype html><body>{frames}<script>
-addEventListener("load", async () => {{
-  for (const frame of document.querySelectorAll("iframe")) {{
-    await frame.contentWindow.eval("unpacked");
-    await new Promise((drawn) => setTimeout(drawn, 200));
-    const page = frame.contentDocument;
-    frame.title = page.documentElement.scrollWidth + " " + page.querySelectorAll(".figure, .drawn").length
-      + " " + page.querySelectorAll(":is(.figure, .drawn) svg.main-svg:first-child").length;
-  }}
-}});
-</script>"""
+MEASURE = Path(__file__).with_name("measure_pages.js").read_text()
 
 
 def map_page(path: Path) -> None:
@@ -70,6 +70,35 @@ def model_page(path: Path) -> None:
 
 def time_page(path: Path) -> None:
     series_figure.write_html(series_of([(2, "long", 95.0, 1e6), (3, "short", 107.0, 3e6)]), path)
+
+
+def candles_page(path: Path) -> None:
+    levels = [(hour, "long", 95.0 - hour / 5, 1e6) for hour in range(6)]
+    series_figure.write_html(modelled([*levels, (3, "short", 104.0, 3e6)]), path)
+
+
+def clusters_page(path: Path) -> None:
+    drawn = map_of(MANY, open_interest_usd=2e8)
+    profile = profile_of(drawn)
+    facts = cluster_facts(drawn, profile.clusters, Surroundings("hyperliquid", atr_pct=1.5))
+    coverage = replace(drawn.coverage, synthetic=True)
+    figure.write_html(replace(drawn, coverage=coverage), path, profile, facts)
+
+
+def census_page(path: Path) -> None:
+    longs = people(np.random.default_rng(4), 300)
+    rows = pl.concat([longs, longs.with_columns(side=pl.lit("short"))])
+    read = CoinRead("BTC", NOON, 100.0, 600, 600, (0.9, 0.9), 40.0)
+    write_census(census_of([CountedCoin(rows, read, (), synthetic=True)], draws=20), path)
+
+
+def index_page(path: Path) -> None:
+    folder = path.with_suffix("")
+    for day in range(3):
+        found = comparison(at=NOON + timedelta(days=day))
+        written(folder, replace(found, divergence=replace(found.divergence, synthetic=True)))
+    write_index(folder)
+    path.write_text((folder / INDEX).read_text())
 
 
 def report_page(path: Path) -> None:
@@ -133,7 +162,11 @@ def lead_lag_page(path: Path) -> None:
 KINDS: dict[str, Callable[[Path], None]] = {
     "map": map_page,
     "model": model_page,
+    "clusters": clusters_page,
     "series": time_page,
+    "candles": candles_page,
+    "census": census_page,
+    "index": index_page,
     "report": report_page,
     "fit": fitted_page,
     "transfer": transferred_page,
@@ -153,34 +186,30 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def on_a_phone(pages: dict[str, Path]) -> dict[str, list[int]]:
-    """Of every page in a frame as wide as a phone: its width, its figures, and those that were drawn."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium to measure the pages in")
+def measured(pages: dict[str, Path]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Of every page, by width of the window, what `MEASURE` finds."""
     frames = "".join(
         f'<iframe id="{kind}" width="{PHONE_PX}" height="3000" style="border:0" src="{path.name}"></iframe>'
         for kind, path in pages.items()
     )
-    frame = next(iter(pages.values())).with_name("frames.html")
-    frame.write_text(MEASURE.format(frames=frames))
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom"]
-    local = ["--allow-file-access-from-files", f"--user-data-dir={frame.with_name('profile')}"]
-    waits = ["--virtual-time-budget=20000", frame.as_uri()]
-    shown = subprocess.run([CHROMIUM, *flags, *local, *waits], capture_output=True, text=True, timeout=300)
-    found = {
-        re.search(r'id="(\w+)"', tag)[1]: re.search(r'title="([\d ]+)"', tag)  # type: ignore[index]
-        for tag in re.findall(r"<iframe[^>]*>", shown.stdout)
-    }
-    return {kind: [int(one) for one in result[1].split()] if result else [] for kind, result in found.items()}
+    found: dict[str, dict[str, dict[str, Any]]] = found_by(
+        f"const WIDTHS = [{PHONE_PX}, {DESK_PX}];\n{MEASURE}", frames, next(iter(pages.values())).parent
+    )
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_page_is_wider_than_a_phone_and_every_figure_is_drawn(
-    on_a_phone: dict[str, list[int]], kind: str
+@pytest.mark.parametrize("width", [PHONE_PX, DESK_PX])
+def test_nothing_is_wider_than_the_window_cut_or_over_another(
+    measured: dict[str, dict[str, dict[str, Any]]], kind: str, width: int
 ) -> None:
-    width, figures, drawn = on_a_phone[kind]
-    assert width == PHONE_PX
-    assert drawn == figures > 0
+    found = measured[kind][str(width)]
+    assert found["width"] == width
+    assert found["undrawn"] == found["unboxed"] == found["hidden"] == 0
+    assert found["overlaps"] == found["cut"] == []
+    assert found["texts"] > 5 * found["figures"] > 0
+    if width == DESK_PX:
+        assert found["sideways"] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -191,9 +220,10 @@ def test_every_page_has_the_shell_and_the_colours_of_the_theme(pages: dict[str, 
     assert re.search(r"<title>(.+)</title>", head)[1] == re.search(r"<h1>(.+)</h1>", body)[1]  # type: ignore[index]
     assert "prefers-color-scheme: light" in head
     assert re.search(r'<time class="as-of" datetime="2026-08-', body)
-    assert ("SYNTHETIC MARKET" in body) == (kind not in ("series", "fit"))
-    assert not re.search(
-        r"""(src|href)\s*=|url\(|@import""", re.sub(r"<script.*?</script>", "", page, flags=re.S)
+    assert ("SYNTHETIC MARKET" in body) == (kind not in ("series", "candles", "fit"))
+    markup = re.sub(r"<script.*?</script>", "", page, flags=re.S)
+    assert not re.search(r"""src\s*=|href\s*=(?!"BTC/2026)|url\(|@import""", markup), (
+        "only an index has links"
     )
     for content in re.findall(r'<script type="application/json">(.*?)</script>', body):
         drawn = json.loads(content)

@@ -121,11 +121,11 @@ def test_in_the_terminal_bounds_stand_before_the_bars_with_nothing_cut_off(scale
 def test_the_picture_and_the_page_state_every_move_above_the_bars() -> None:
     message = map_figure(MAP).layout.title.subtitle.text
     page = to_html(MAP)
-    table = page[page.index("<table>") : page.index("</table>")]
-    assert page.index("</table>") < page.index('id="map"')
+    table = page[page.index("<table") : page.index("</table>")]
+    assert page.index("</table>") < page.index('class="mirror"')
     for pct in SHOWN_PCT:
         for sign in "+-":
             assert f"a move of {sign}{pct:g} % likely liquidates" in message
-            assert f">{sign}{pct:g} %</td>" in table
+            assert f">{sign}{pct:g}\N{NO-BREAK SPACE}%</td>" in table
     assert "$2.5M to $10M" in table
-    assert "<table>" not in to_html(plain())
+    assert "<table" not in to_html(plain())

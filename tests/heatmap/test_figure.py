@@ -98,14 +98,14 @@ def test_a_page_loads_nothing_from_elsewhere_and_contains_the_library_and_the_ma
     loads.feed(page)
     assert loads.addresses == []
     assert len(page) > 400_000
-    assert page.count('class="figure" id="map"') == 1
+    assert page.count('<div class="mirror">') == 1
     assert "BTC on hyperliquid: exact positions" in page
 
 
 def test_a_page_of_the_sandbox_states_it_above_the_picture_and_one_of_an_exchange_does_not() -> None:
     coverage = replace(TWO.coverage, notes=(note("synthetic_positions"),), synthetic=True)
     page = to_html(replace(TWO, coverage=coverage))
-    assert page.index('<span class="synthetic">SYNTHETIC') < page.index('id="map"')
+    assert page.index('<span class="synthetic">SYNTHETIC') < page.index('class="mirror"')
     assert '<span class="synthetic">' not in to_html(TWO)
 
 

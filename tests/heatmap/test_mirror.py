@@ -1,9 +1,6 @@
 """Two maps on one price axis: what the page's script reads, and what it draws at each zoom."""
 
 import json
-import re
-import shutil
-import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from liqtruth.heatmap.drawing.mirror import RANGES_PCT, Mirror, mirror
-from liqtruth.heatmap.drawing.page import render
+from liqtruth.heatmap.drawing.page import Section, render
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
+from tests.browser import found_by
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TRUTH = map_of([("long", 93.0, 2e6), ("long", 70.0, 1e6), ("short", at(0.08), 1e6), ("short", at(0.3), 3e6)])
@@ -25,32 +23,29 @@ OTHER = map_of(
     model="tiers",
 )
 """Of another mark and another width of bins: 4 % below, 2 % above."""
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ASK = """<!doctype html><body><iframe src="page.html" width="900" height="900"></iframe><script>
-addEventListener("load", async () => {
-  const frame = document.querySelector("iframe"), page = frame.contentDocument, found = {};
+ASK = """
+  const frame = document.querySelector("iframe"), page = frame.contentDocument, seen = {};
   await frame.contentWindow.eval("unpacked");
   await new Promise((drawn) => setTimeout(drawn, 200));
   for (const button of page.querySelectorAll("[data-pct]")) {
     button.click();
-    found[button.dataset.pct] = page.querySelector(".drawn").data.filter((one) => one.type == "bar")
+    seen[button.dataset.pct] = page.querySelector(".drawn").data.filter((one) => one.type == "bar")
       .map(({x, y, width}) => ({x: [...x], y: [...y], width: [...width]}));
   }
   page.querySelector("[data-pct='5']").click();
   page.querySelector("[data-unit=share]").click();
-  found.texts = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
+  seen.texts = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
   page.querySelector("[data-pct=all]").click();
   page.querySelector("[data-unit=usd]").click();
-  found.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
+  seen.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
   const zoomed = (low, high) => {
     page.querySelector(".drawn").emit("plotly_relayout", {"yaxis.range[0]": low, "yaxis.range[1]": high});
     return page.querySelector(".drawn").data.filter((one) => one.type == "bar").map(({y}) => [...y]);
   };
-  found.away = zoomed(120, 140);
-  found.below_zero = zoomed(-20, 140);
-  document.title = JSON.stringify(found);
-});
-</script>"""
+  seen.away = zoomed(120, 140);
+  seen.below_zero = zoomed(-20, 140);
+  found(seen);
+"""
 
 
 def content(made: Mirror) -> dict[str, Any]:
@@ -79,31 +74,12 @@ def test_a_name_from_a_file_cannot_leave_its_element() -> None:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Bars of the truth's longs and shorts and of the other map's, at each width of the axis."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium to draw the page in")
     folder = tmp_path_factory.mktemp("mirror")
     made = mirror(TRUTH, [OTHER])
-    asking = folder / "ask.html"
-    page = render("title", mirrored=made)
-    (folder / "page.html").write_text(page.replace("</header>", f"</header>{made.__html__()}"))
-    asking.write_text(ASK)
-    flags = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--dump-dom",
-        "--allow-file-access-from-files",
-    ]
-    waits = [
-        f"--user-data-dir={folder / 'profile'}",
-        "--virtual-time-budget=10000",
-        asking.as_uri(),
-    ]
-    shown = subprocess.run([CHROMIUM, *flags, *waits], capture_output=True, text=True, timeout=120)
-    title = re.search(r"<title>(.*?)</title>", shown.stdout)
-    assert title, shown.stderr
-    found: dict[str, Any] = json.loads(title[1])
-    return found
+    page = render("title", mirrored=made, sections=[Section(mirrored=made)])
+    (folder / "page.html").write_text(page)
+    seen: dict[str, Any] = found_by(ASK, '<iframe src="page.html" width="900" height="900"></iframe>', folder)
+    return seen
 
 
 @pytest.mark.parametrize("pct", [*RANGES_PCT, "all"])

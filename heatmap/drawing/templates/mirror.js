@@ -15,9 +15,9 @@ class Mirror {
     this.data = JSON.parse(place.querySelector("script").textContent);
     this.drawn = place.querySelector(".drawn");
     this.chosen = 0;
-    this.unit = "share";
+    this.unit = this.data.maps.length || !this.data.truth.usd ? "share" : "usd";
     this.show(this.data.first);
-    place.querySelector("select").addEventListener("change", (event) => { this.chosen = event.target.selectedIndex;
+    place.querySelector("select")?.addEventListener("change", (event) => { this.chosen = event.target.selectedIndex;
       if (this.pct == "all") this.show("all");
       this.draw();
     });
@@ -26,19 +26,24 @@ class Mirror {
     for (const button of place.querySelectorAll("[data-unit]"))
       button.addEventListener("click", () => { this.unit = button.dataset.unit; this.draw(); });
   }
+  // The truth and the map beside it, or a map alone.
+  get seen() { return [this.data.truth, this.data.maps[this.chosen]].filter(Boolean); }
+  // As wide as bins of the coarser map at least, so that lengths can be compared.
+  get pitch() {
+    const widest = Math.max(...this.seen.map((map) => map.width));
+    return widest * Math.max(1, Math.round(Math.log(this.high / this.low) / BARS / widest));
+  }
   show(pct) {
-    const {mark, truth, maps} = this.data;
-    const farthest = (side) => mark * Math.exp((side == "long" ? -1 : 1) * Math.max(0.05,
-      ...[truth, maps[this.chosen]].map((map) => map[side].length * map.width)));
+    const mark = this.data.mark;
+    const farthest = (side) => mark * Math.exp((side == "long" ? -1 : 1) *
+      Math.max(0.05, ...this.seen.map((map) => map[side].length * map.width)));
     this.pct = pct;
     [this.low, this.high] = pct == "all" ? ["long", "short"].map(farthest) : [-1, 1].map((sign) => mark * (1 + sign * pct / 100));
   }
   bars(map, side) {
     const sign = side == "long" ? -1 : 1, mass = map[side], mark = this.data.mark;
     const total = mass.reduce((sum, one) => sum + one, 0) || 1;
-    // As wide as those of the coarser map, so that lengths can be compared.
-    const widest = Math.max(this.data.truth.width, this.data.maps[this.chosen].width);
-    const pitch = widest * Math.max(1, Math.round(Math.log(this.high / this.low) / BARS / widest));
+    const pitch = this.pitch, amount = (k) => map.usd ? dollars(k) + " USD, " : "";
     const counts = map.counts && map.counts[side];
     const bars = {x: [], y: [], width: [], text: [], line: {x: [0], y: [mark]}};
     let reached = 0;
@@ -56,15 +61,15 @@ class Mirror {
       bars.y.push((ends[0] + ends[1]) / 2);
       bars.width.push(Math.abs(ends[1] - ends[0]) * 0.9);
       bars.text.push(digits(Math.min(...ends)) + " to " + digits(Math.max(...ends)) + " (" +
-        (100 * ((ends[0] + ends[1]) / 2 / mark - 1)).toFixed(1) + " %)<br>" + NAMES[side] + " " + dollars(sum) + " USD, " +
+        (100 * ((ends[0] + ends[1]) / 2 / mark - 1)).toFixed(1) + " %)<br>" + NAMES[side] + " " + amount(sum) +
         (100 * sum / total).toFixed(1) + " % of the side" + (count ? "<br>" + count + " positions" : "") +
-        "<br>from the mark to here " + dollars(reached) + ", " + (100 * reached / total).toFixed(0) + " %");
+        "<br>from the mark to here " + amount(reached) + (100 * reached / total).toFixed(0) + " %");
     }
     return bars;
   }
   traces(map, axis) {
     return ["long", "short"].flatMap((side) => {
-      const {x, y, width, text, line} = this.bars(map, side), base = color(side), left = axis == "", last = line.x.length - 1;
+      const {x, y, width, text, line} = this.bars(map, side), base = color(side), left = axis == "" && this.seen.length > 1, last = line.x.length - 1;
       line.y[last] = Math.min(this.high, Math.max(this.low, line.y[last]));
       const reached = line.x.map((share, at) => at == last ? share.toFixed(0) + " %" : "");
       const inward = line.x[last] > 75 == left ? "right" : "left";
@@ -76,32 +81,52 @@ class Mirror {
       ];
     });
   }
-  draw() {
-    const {truth, maps, mark, shown} = this.data, map = maps[this.chosen];
-    const traces = [...this.traces(truth, ""), ...this.traces(map, "2")];
+  // Axes of bars and, over them, of what is reached; the truth's grow to the left.
+  across(traces) {
     const most = (axis) => Math.max(1e-9, ...traces.filter((one) => one.type == "bar" && one.xaxis == axis).flatMap((one) => one.x));
-    const [left, right] = this.unit == "usd" ? [most("x"), most("x2")] : Array(2).fill(Math.max(most("x"), most("x2")));
-    const title = this.unit == "usd" ? "USD per bar" : "% of the side";
-    const axis = {fixedrange: true, zeroline: false, gridcolor: color("line"), tickfont: {color: color("faint")}, nticks: 5};
+    const ends = ["x", "x2"].map(most), [left, right] = this.unit == "usd" ? ends : Array(2).fill(Math.max(...ends));
+    const title = {text: this.unit == "usd" ? "USD per " + (100 * this.pitch).toFixed(2) + " % of price" : "% of the side", standoff: 6};
+    const axis = {fixedrange: true, zeroline: false, gridcolor: color("line"), tickfont: {color: color("faint")}, nticks: 5, title,
+      ticklabelstandoff: 5};
     const hidden = {fixedrange: true, visible: false};
+    if (this.seen.length == 1)
+      return {xaxis: {...axis, range: [0, left * 1.05], nticks: 8}, xaxis3: {...hidden, overlaying: "x", range: [0, 105]}};
+    return {
+      xaxis: {...axis, domain: LEFT, range: [left * 1.05, 0]},
+      // From just above 0: one 0 in the middle is enough.
+      xaxis2: {...axis, domain: RIGHT, range: [right * 1e-3, right * 1.05]},
+      xaxis3: {...hidden, overlaying: "x", domain: LEFT, range: [105, 0]},
+      xaxis4: {...hidden, overlaying: "x2", domain: RIGHT, range: [0, 105]},
+    };
+  }
+  // Whose map is where, where nothing is seen, and the mark.
+  words(traces) {
+    const {truth, mark, shown} = this.data, [, map] = this.seen;
     const head = (text, x, xanchor) => ({text, x, xanchor, y: 1.0, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false,
       font: {color: color("ink"), size: innerWidth < 640 ? 12 : 14}});
+    const places = map ? [["x", 0.25], ["x2", 0.75]] : [["x", 0.5]];
+    const empty = places.filter(([axis]) => !traces.some((one) => one.type == "bar" && one.xaxis == axis && one.x.length));
+    return [
+      ...(map ? [head("truth: " + truth.label, 0, "left"), head(map.label, 1, "right")] : []),
+      ...empty.map(([, x]) => ({...head("nothing in this range", x, "center"), y: 0.75})),
+      {text: shown, x: 1, y: mark, xref: "paper", xanchor: "right", yanchor: "bottom", showarrow: false, bgcolor: color("paper"),
+        font: {color: color("mark")}},
+    ];
+  }
+  draw() {
+    const mark = this.data.mark, traces = this.seen.flatMap((map, at) => this.traces(map, ["", "2"][at]));
+    const divided = this.seen.length > 1 ? [LEFT[1], RIGHT[0]] : [];
     Plotly.react(this.drawn, traces, {
       barmode: "overlay", height: innerWidth < 640 ? 460 : 500, margin: {t: 28, l: 8, r: 8, b: 44}, hovermode: "closest", dragmode: "zoom",
       paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font: {color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 12},
-      xaxis: {...axis, domain: LEFT, range: [left * 1.05, 0], title: {text: title, standoff: 6}},
-      xaxis2: {...axis, domain: RIGHT, range: [0, right * 1.05], title: {text: title, standoff: 6}},
-      xaxis3: {...hidden, overlaying: "x", domain: LEFT, range: [105, 0]},
-      xaxis4: {...hidden, overlaying: "x2", domain: RIGHT, range: [0, 105]},
+      ...this.across(traces),
       yaxis: {range: [this.low, this.high], side: "left", automargin: true, gridcolor: color("line"), tickformat: ",.6~g", zeroline: false,
         tickfont: {color: color("faint")}},
-      shapes: [...[LEFT[1], RIGHT[0]].map((x) => ({type: "line", xref: "paper", yref: "paper", x0: x, x1: x, y0: 0, y1: 1,
-        line: {color: color("edge"), width: 1}})), {type: "line", xref: "paper", x0: 0, x1: 1, y0: mark, y1: mark, line: {color: color("mark"), width: 1.5}}],
-      annotations: [head("truth: " + truth.label, 0, "left"), head(map.label, 1, "right"),
-        ...[["x", 0.25], ["x2", 0.75]].filter(([axis]) => !traces.some((one) => one.type == "bar" && one.xaxis == axis && one.x.length))
-          .map(([, x]) => ({...head("nothing in this range", x, "center"), y: 0.75})),
-        {text: shown, x: 1, y: mark, xref: "paper", xanchor: "right", yanchor: "bottom", showarrow: false, bgcolor: color("paper"),
-          font: {color: color("mark")}}],
+      shapes: [
+        ...divided.map((x) => ({type: "line", xref: "paper", yref: "paper", x0: x, x1: x, y0: 0, y1: 1, line: {color: color("edge"), width: 1}})),
+        {type: "line", xref: "paper", x0: 0, x1: 1, y0: mark, y1: mark, line: {color: color("mark"), width: 1.5}},
+      ],
+      annotations: this.words(traces),
     }, {displaylogo: false, responsive: true, displayModeBar: false, scrollZoom: false});
     for (const button of this.place.querySelectorAll("button"))
       button.setAttribute("aria-pressed", button.dataset.pct == this.pct || button.dataset.unit == this.unit);
