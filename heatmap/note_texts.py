@@ -329,6 +329,15 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
     ),
     "unbounded": "no bounds: the model was not validated on any held-out map",
+    "withheld_nothing_below": (
+        "{side} bounds within {distances:rates} % are withheld: so little stands there that they would begin at nothing"
+    ),
+    "withheld_not_held": (
+        "{side} bounds within {distances:rates} % are withheld: on held-out maps they held too rarely"
+    ),
+    "withheld_other_population": (
+        "{side} bounds within {distances:rates} % are withheld: the venue's liquidations are too far from the model's"
+    ),
     # what a model assumes of a market
     "brackets": "{source}",
     "clock_by_volume": "activity has the shape of volume and the level of hourly changes of open interest",

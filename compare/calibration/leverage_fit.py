@@ -13,7 +13,6 @@ from liqtruth.compare.calibration.bands import (
     Unseen,
     bands_of_fit,
     bounds_of,
-    own_bounds_of,
     spread_of,
 )
 from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage, observed_to
@@ -159,7 +158,6 @@ class LeverageFit:
             coordinate=fitted.coordinate,
             coins={coin: CoinShares(*(_rows(each[side]) for side in SIDES)) for coin, each in own.items()},
             bounds=bounds_of(pairs, fitted),
-            own_bounds=own_bounds_of(pairs, self.pooled_),
         )
 
     def _own_shares(self) -> dict[str, dict[str, FloatArray]]:

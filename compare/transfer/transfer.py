@@ -101,23 +101,32 @@ def widened_side(bounds: SideBounds, error: FloatArray) -> SideBounds:
     for low, high in PAIRS:
         if getattr(bounds, low, ()):
             wider[low], wider[high] = _apart(getattr(bounds, low), getattr(bounds, high), error)
-    whales_low = tuple((np.array(bounds.whales_low) * np.exp(-error)).tolist())
-    whales_high = tuple(np.minimum(np.array(bounds.whales_high) * np.exp(error), 1.0).tolist())
-    return msgspec.structs.replace(bounds, whales_low=whales_low, whales_high=whales_high, **wider)
+    low_whales, high_whales = (
+        np.array(whales, dtype=np.float64) for whales in (bounds.whales_low, bounds.whales_high)
+    )
+    return msgspec.structs.replace(
+        bounds,
+        whales_low=_nullable(low_whales * np.exp(-error)),
+        whales_high=_nullable(np.minimum(high_whales * np.exp(error), 1.0)),
+        **wider,
+    )
 
 
 def _apart(
-    low: tuple[float, ...], high: tuple[float, ...], error: FloatArray
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    low: tuple[float | None, ...], high: tuple[float | None, ...], error: FloatArray
+) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
     """Both ends further from the factor in between that is nearest to one, in quadrature."""
-    below, above = (np.log(np.maximum(part, np.finfo(float).tiny)) for part in (low, high))
+    tiny = np.finfo(float).tiny
+    below, above = (np.log(np.maximum(np.array(part, dtype=np.float64), tiny)) for part in (low, high))
     middle = np.clip(0.0, below, above)
-    ends = (
-        np.exp(middle - np.hypot(middle - below, error)),
-        np.exp(middle + np.hypot(above - middle, error)),
+    return (
+        _nullable(np.exp(middle - np.hypot(middle - below, error))),
+        _nullable(np.exp(middle + np.hypot(above - middle, error))),
     )
-    first, second = (tuple(float(value) for value in end) for end in ends)
-    return first, second
+
+
+def _nullable(values: FloatArray) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(value) else value for value in values.tolist())
 
 
 @dataclass(frozen=True, eq=False)

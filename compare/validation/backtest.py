@@ -16,13 +16,19 @@ import numpy as np
 from liqtruth.compare.calibration.bands import (
     DISTANCES_PCT,
     FEWEST,
-    conformal,
-    covered,
-    known_held_out,
+    curves,
+    held_out,
     residuals,
 )
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import Fitted, PooledFit, coins_of, fit_coordinates, layer_maps
+from liqtruth.compare.calibration.selection import (
+    Fitted,
+    PooledFit,
+    coins_of,
+    fit_coordinates,
+    layer_maps,
+    left_out,
+)
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.map_scores import SCORES, scores
 from liqtruth.compare.validation.baselines import (
@@ -135,7 +141,8 @@ def blocks_of(pairs: Sequence[Sample], days: int = BLOCK_DAYS) -> IntArray:
 @dataclass(frozen=True, eq=False)
 class SideBacktest:
     """One side and layer: `score[name][map]`, `floor[name]` and `effective`, all (pairs,); `inside` is per
-    pair and distance whether the truth lay within the 80 % bounds, nan where the fit gave none."""
+    pair and distance whether the truth lay within the 80 % bounds, nan where they were withheld or the fit gave none,
+    `widths` their upper over their lower factor."""
 
     side: str
     layer: str
@@ -143,6 +150,7 @@ class SideBacktest:
     floor: dict[str, FloatArray]
     effective: FloatArray
     inside: FloatArray
+    widths: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +227,7 @@ class _Drawn:
     fitted: dict[str, FloatArray]
     rivals: dict[tuple[str, str], dict[str, FloatArray]]
     inside: dict[tuple[str, str], FloatArray]
+    widths: dict[tuple[str, str], FloatArray]
 
 
 def _chosen(pairs: Sequence[Sample], flags: BoolArray) -> list[Sample]:
@@ -231,25 +240,27 @@ def _drawn(pairs: Sequence[Sample], fold: Fold, fit: PooledFit) -> _Drawn:
     judged = Judged(test, seen)
     fitted = {side: fit.maps(test, side) for side in SIDES}
     rivals = {(side, layer): baselines(judged, side, layer, pairs) for side in SIDES for layer in LAYERS}
-    return _Drawn(judged, fit, fitted, rivals, _inside(judged, fit, fitted))
+    return _Drawn(judged, fit, fitted, rivals, *_inside(judged, fit, fitted))
 
 
 def _inside(
     judged: Judged, fit: PooledFit, fitted: dict[str, FloatArray]
-) -> dict[tuple[str, str], FloatArray]:
-    """Whether the truth lies within bounds that come from coins left out of what the fit has seen; nan where these
-    are too few for bounds, as they are in `curve_bounds.bounds_of`."""
-    if len(coins_of(judged.seen)) < 2 or len(judged.seen) < FEWEST:
-        unknown = np.full((len(judged.pairs), len(DISTANCES_PCT)), np.nan)
-        return {(side, layer): unknown for side in SIDES for layer in LAYERS}
-    found = {}
-    for side in SIDES:
-        apart, maps = known_held_out(judged.seen, fit, side)
-        for layer in LAYERS:
-            known = residuals(layer_maps(apart, side, layer), maps, side)
+) -> tuple[dict[tuple[str, str], FloatArray], dict[tuple[str, str], FloatArray]]:
+    """Whether the truth lies within bounds that come from coins left out of what the fit has seen, and how wide these
+    are (upper over lower factor); nan where they are withheld, and where seen coins or maps are too few, as in
+    `bands.bounds_of`."""
+    inside, widths = {}, {}
+    known = len(coins_of(judged.seen)) >= 2 and len(judged.seen) >= FEWEST
+    for side, layer in ((side, layer) for side in SIDES for layer in LAYERS):
+        found = np.full((len(judged.pairs), len(DISTANCES_PCT)), np.nan)
+        wide = found
+        if known:
+            bounds = held_out(judged.seen, left_out(judged.seen, fit.fitted_, side), side, layer)
             new = residuals(layer_maps(judged.pairs, side, layer), fitted[side], side)
-            found[side, layer] = covered(*conformal(known), new).astype(np.float64)
-    return found
+            found = bounds.covers(new, curves(fitted[side], side))
+            wide = np.where(np.isfinite(found), np.exp(bounds.high - bounds.low), np.nan)
+        inside[side, layer], widths[side, layer] = found, wide
+    return inside, widths
 
 
 def _side_backtest(
@@ -271,4 +282,5 @@ def _side_backtest(
         noise_floor(judged, side, layer, seed),
         np.array([effective_positions(pair, side, layer) for pair in judged]),
         np.concatenate([one.inside[side, layer] for one in folds]),
+        np.concatenate([one.widths[side, layer] for one in folds]),
     )

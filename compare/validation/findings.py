@@ -85,14 +85,18 @@ class ScoreFindings(msgspec.Struct, frozen=True):
 
 
 class BoundsFindings(msgspec.Struct, frozen=True):
-    """Share of `maps` on which the truth lay within the 80 % bounds, by distance and over all, with its interval."""
+    """Share of `maps` on which the truth lay within the 80 % bounds, by distance (null: withheld on all) and over all,
+    with its interval; by distance on which share bounds were `given`, and their width, upper over lower factor
+    (median)."""
 
     distance_pct: tuple[float, ...]
-    inside: tuple[float, ...]
+    inside: tuple[float | None, ...]
     overall: float
     low: float | None
     high: float | None
     maps: int
+    given: tuple[float, ...] = ()
+    widths: tuple[float | None, ...] = ()
 
 
 class SideFindings(msgspec.Struct, frozen=True):
@@ -214,6 +218,7 @@ def _joined(sides: list[SideBacktest]) -> SideBacktest:
         all_of([side.floor for side in sides]),
         np.concatenate([side.effective for side in sides]),
         np.concatenate([side.inside for side in sides]),
+        np.concatenate([side.widths for side in sides]),
     )
 
 
@@ -226,7 +231,7 @@ def _side(found: SideBacktest, blocks: _Blocks, least_effective: float) -> SideF
         float(np.median(found.effective)),
         int(enough.sum()),
         tuple(_score(found, score, enough, blocks) for score in SCORES),
-        _bounds(found.inside, blocks),
+        _bounds(found, blocks),
     )
 
 
@@ -276,24 +281,35 @@ def _with_interval(
     return (value, low, high) if np.isfinite(low) and np.isfinite(high) else (value, None, None)
 
 
-def _bounds(inside: FloatArray, blocks: _Blocks) -> BoundsFindings | None:
-    known = np.asarray(np.isfinite(inside).all(axis=1))
-    if not known.any():
+def _bounds(found: SideBacktest, blocks: _Blocks) -> BoundsFindings | None:
+    known = np.isfinite(found.inside)
+    given = known.any(axis=1)
+    if not given.any():
         return None
-    each = np.where(known, inside.mean(axis=1), np.nan)
+    each = np.where(given, np.nan_to_num(found.inside).sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan)
     overall, low, high = _with_interval(
-        difference_interval(each, np.zeros_like(each), blocks.weights), blocks.counted(known)
+        difference_interval(each, np.zeros_like(each), blocks.weights), blocks.counted(given)
     )
     return BoundsFindings(
         DISTANCES_PCT,
-        tuple(inside[known].mean(axis=0).tolist()),
+        tuple(_mean(rows) for rows in found.inside.T),
         overall,
         None if low is None else max(low, 0.0),
         None if high is None else min(high, 1.0),
-        int(known.sum()),
+        int(given.sum()),
+        tuple(known.mean(axis=0).tolist()),
+        tuple(
+            float(np.median(rows[np.isfinite(rows)])) if np.isfinite(rows).any() else None
+            for rows in found.widths.T
+        ),
     )
 
 
 def _mean(values: FloatArray) -> float | None:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else None
+
+
+def _median(values: FloatArray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None

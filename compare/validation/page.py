@@ -130,7 +130,7 @@ def bounds_figure(findings: Findings) -> go.Figure:
                 figure.add_trace(
                     go.Scatter(
                         x=found.distance_pct,
-                        y=[100 * share for share in found.inside],
+                        y=[None if share is None else 100 * share for share in found.inside],
                         mode="lines+markers",
                         name=f"{split.name}, {layer}",
                         line={"color": MODELS[place % len(MODELS)], "dash": DASHES[layer]},

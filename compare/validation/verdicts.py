@@ -15,6 +15,7 @@ from liqtruth.compare.validation.findings import (
     FEWEST_BLOCKS,
     MAIN_SCORE,
     NAIVE,
+    BoundsFindings,
     Chosen,
     Gain,
     SideFindings,
@@ -23,6 +24,7 @@ from liqtruth.compare.validation.findings import (
 from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL
+from liqtruth.heatmap.bounds import SHOWN_PCT
 from liqtruth.heatmap.notes import texts
 from liqtruth.heatmap.text import counted, format_duration, percent
 
@@ -167,12 +169,29 @@ def bounds_line(split: SplitFindings, layer: str) -> str:
             f"{where}: the {BOUNDS} bounds are not judged, some fit has seen too few coins or maps for bounds"
         )
     text = f"{where}: the truth lay within the {BOUNDS} bounds {percent(found.overall, 0)} of the time"
+    return f"{_with_verdict(text, found)}{_by_distance(found)}"
+
+
+def _with_verdict(text: str, found: BoundsFindings) -> str:
     if found.low is None or found.high is None:
         return f"{text}, without an interval"
     ends = f"{text} ({100 * found.low:.0f} to {percent(found.high, 0)})"
     if found.high < LEVEL:
         return f"{ends}: they are too narrow"
     return f"{ends}: they are too wide" if found.low > LEVEL else ends
+
+
+def _by_distance(found: BoundsFindings) -> str:
+    """`; withheld within 1, 2 %; within 5, 10 % 78, 82 %, upper ends 3.2, 2.1 times the lower`."""
+    rows = list(zip(found.distance_pct, found.inside, found.widths, strict=True)) if found.widths else []
+    gone = [f"{pct:g}" for pct, share, _ in rows if share is None]
+    shown = [(f"{pct:g}", f"{100 * share:.0f}", f"{width:.1f}") for pct, share, width in rows
+             if pct in SHOWN_PCT and share is not None and width is not None]  # fmt: skip
+    withheld = f"; withheld within {', '.join(gone)} %" if gone else ""
+    if not shown:
+        return withheld
+    at, held, wide = (", ".join(cells) for cells in zip(*shown, strict=True))
+    return f"{withheld}; within {at} %: {held} %, upper ends {wide} times the lower"
 
 
 def recall_line(split: SplitFindings, layer: str) -> str:

@@ -67,18 +67,20 @@ class SideBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mass within reach when each position is cut at 0.3 % of open interest; what was cut off, the whales' excess, holds
     between `whales_low` and `whales_high` of open interest within each distance: how much is known, where it lies is
     not. `crowd_low` and `crowd_high` bound the crowd's map alone, every position cut and the rest scaled to the mass
-    within reach.
+    within reach. Where bounds are withheld they are null, and `withheld` has the reason (`heatmap.bounds.REASONS`),
+    null where they are given; the crowd's may be withheld elsewhere.
     """
 
     distance_pct: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
     crowd_share: float
-    whales_low: tuple[float, ...]
-    whales_high: tuple[float, ...]
+    whales_low: tuple[float | None, ...]
+    whales_high: tuple[float | None, ...]
     middle: tuple[float, ...] = ()
-    crowd_low: tuple[float, ...] = ()
-    crowd_high: tuple[float, ...] = ()
+    crowd_low: tuple[float | None, ...] = ()
+    crowd_high: tuple[float | None, ...] = ()
+    withheld: tuple[str | None, ...] = ()
 
 
 class Bounds(msgspec.Struct, TwoSided[SideBounds], frozen=True, forbid_unknown_fields=True):
@@ -139,9 +141,9 @@ class LeverageModel(
     has no place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a
     market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). A `mixed` model has its rates
     once in each coordinate of `MIXED_OF`, and a last row for what follows the mark (`estimator.model.at_mark`).
-    `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` are those of a coin that the
-    fit has not seen, `own_bounds` those of `coins`; they and `correction` are null where nothing was held out, or
-    nothing transferred. Raises `BadInput` where they are not shares.
+    `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` and `correction` are null
+    where nothing was held out, or nothing transferred; `own_bounds` stand in files of before and are not used: they
+    held too rarely. Raises `BadInput` where they are not shares.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA

@@ -8,10 +8,13 @@ shares of open interest, o = `CURVE_OFFSET`:
 
     low = max(0, low_factor (C + o) - o),    high = max(0, high_factor (C + o) - o),    likely by the middle factor
 
+A lower end of nothing is withheld, as is what the model withholds.
+
 Held-out maps were of the venue that the model was fitted on. Its bounds hold there, and where its level was calibrated;
 elsewhere there are none.
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +111,7 @@ def of_market(model: LeverageModel, venue: str, coin: str) -> LeverageModel:
 def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap) -> shown.MapBounds | None:
     """Bounds of `drawn`, a whole map of `model`; null where the model has none, or none that hold on `venue`."""
     open_interest = drawn.coverage.open_interest_usd
-    known = _known(model, venue, drawn.coin)
+    known = _known(model, venue)
     if known is None or not open_interest:
         return None
     long, short = (
@@ -118,12 +121,9 @@ def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap
     return shown.MapBounds(long, short, LEVEL, known.basis)
 
 
-def _known(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Bounds | None:
-    """Those of the model's own coins for one of them on the venue that it was fitted on, else of coins not seen."""
-    if not isinstance(model, LeverageModel) or not is_levelled(model, venue):
-        return None
-    own = of_market(model, venue, coin) is not model
-    return (model.own_bounds if own else None) or model.bounds
+def _known(model: LeverageModel | LeverageWeights, venue: str) -> Bounds | None:
+    """Those that a fitted model brings, on a venue whose level it has."""
+    return model.bounds if isinstance(model, LeverageModel) and is_levelled(model, venue) else None
 
 
 def bounds_notes(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Notes:
@@ -138,21 +138,36 @@ def bounds_notes(model: LeverageModel | LeverageWeights, venue: str, coin: str) 
 
 
 def _side(bounds: SideBounds, curve_usd: FloatArray, open_interest_usd: float) -> shown.SideBounds:
-    lifted = curve_usd / open_interest_usd + CURVE_OFFSET
+    lifted = (curve_usd / open_interest_usd + CURVE_OFFSET).tolist()
 
-    def within(factors: tuple[float, ...]) -> tuple[float, ...]:
-        shares = (
-            max(0.0, factor * at - CURVE_OFFSET) for factor, at in zip(factors, lifted.tolist(), strict=True)
+    def within(factors: tuple[float | None, ...]) -> list[float | None]:
+        return [
+            None if factor is None else max(0.0, factor * at - CURVE_OFFSET) * open_interest_usd
+            for factor, at in zip(factors, lifted, strict=True)
+        ]
+
+    low = within(bounds.low)
+    reasons = [
+        shown.NOTHING_BELOW if reason is None and end == 0 else reason
+        for reason, end in zip(bounds.withheld or (None,) * len(low), low, strict=True)
+    ]
+
+    def given(amounts: Iterable[float | None]) -> tuple[float | None, ...]:
+        return tuple(
+            amount if reason is None else None for amount, reason in zip(amounts, reasons, strict=True)
         )
-        return tuple(share * open_interest_usd for share in shares)
+
+    def of_interest(shares: tuple[float | None, ...]) -> Iterator[float | None]:
+        return (None if share is None else open_interest_usd * share for share in shares)
 
     return shown.SideBounds(
         distance_pct=bounds.distance_pct,
         modelled_usd=tuple(curve_usd.tolist()),
-        low_usd=within(bounds.low),
-        high_usd=within(bounds.high),
+        low_usd=given(low),
+        high_usd=given(within(bounds.high)),
         crowd_usd=tuple((bounds.crowd_share * curve_usd).tolist()),
-        whales_low_usd=tuple(open_interest_usd * share for share in bounds.whales_low),
-        whales_high_usd=tuple(open_interest_usd * share for share in bounds.whales_high),
-        likely_usd=within(bounds.middle) if bounds.middle else tuple(curve_usd.tolist()),
+        whales_low_usd=given(of_interest(bounds.whales_low)),
+        whales_high_usd=given(of_interest(bounds.whales_high)),
+        likely_usd=tuple(within(bounds.middle)) if bounds.middle else tuple(curve_usd.tolist()),  # type: ignore[arg-type]
+        withheld=tuple(reasons) if any(reasons) else (),
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.heatmap.bounds import Move, moves
+from liqtruth.heatmap.bounds import Move, moves, withheld_notes
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap
 from liqtruth.heatmap.layers import ABOUT_LAYERS
@@ -204,8 +204,8 @@ def _move_cells(move: Move) -> tuple[str, ...]:
     return (
         f"{move.move_pct:+g} %",
         usd(move.likely_usd),
-        f"{usd(move.low_usd)} to {usd(move.high_usd)}",
-        f"{usd(move.whales_low_usd)} to {usd(move.whales_high_usd)}",
+        move.range_text,
+        move.whales_text,
         usd(move.modelled_usd),
     )
 
@@ -233,7 +233,10 @@ def side_notes(heatmap: Heatmap, view: View | None = None) -> tuple[str, ...]:
     bounds_note = (
         ()
         if bounds is None
-        else (f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",)
+        else (
+            f"bounds hold on {percent(bounds.level, 0)} of held-out maps: {bounds.basis}",
+            *texts(withheld_notes(bounds)),
+        )
     )
     lacking = texts(of_codes(heatmap.assumptions, LACKING))
     found = tuple(f"input: {finding}" for finding in heatmap.quality)

@@ -34,6 +34,7 @@ from liqtruth.estimator.model.model_in_use import (
 from liqtruth.estimator.model.node_shares import node_shares
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.bounds import NOT_HELD
 from liqtruth.heatmap.distribution import mass_within
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
@@ -174,16 +175,21 @@ def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
     for side in ("long", "short"):
         found = made.bounds.of(side)
         curve = mass_within(made, SIDE_BOUNDS.distance_pct, side) / OPEN_INTEREST_USD
-        for factor, amount in ((SIDE_BOUNDS.low, found.low_usd), (SIDE_BOUNDS.high, found.high_usd)):
-            expected = (
-                np.maximum(np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0) * OPEN_INTEREST_USD
-            )
-            assert amount == pytest.approx(expected)
+        low, high = (
+            (np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET) * OPEN_INTEREST_USD
+            for factor in (SIDE_BOUNDS.low, SIDE_BOUNDS.high)
+        )
+        given = low > 0
+        assert 0 < given.sum() < given.size
+        assert [reason is None for reason in found.reasons] == given.tolist()
+        assert [amount for amount in found.low_usd if amount is not None] == pytest.approx(low[given])
+        assert [amount for amount in found.high_usd if amount is not None] == pytest.approx(high[given])
         assert found.modelled_usd == pytest.approx(curve * OPEN_INTEREST_USD)
         likely = np.maximum(np.array(SIDE_BOUNDS.middle) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0)
         assert found.likely_usd == pytest.approx(likely * OPEN_INTEREST_USD)
         assert found.crowd_usd == pytest.approx(0.5 * curve * OPEN_INTEREST_USD)
-        assert found.whales_high_usd == pytest.approx(np.array(SIDE_BOUNDS.whales_high) * OPEN_INTEREST_USD)
+        whales = np.array(SIDE_BOUNDS.whales_high)[given] * OPEN_INTEREST_USD
+        assert [amount for amount in found.whales_high_usd if amount is not None] == pytest.approx(whales)
 
 
 @given(st.floats(0.1, 1.0), st.floats(1.0, 10.0))
@@ -194,7 +200,20 @@ def test_factors_around_one_hold_the_map_between_its_bounds(low: float, high: fl
     assert made.bounds is not None
     for found in (made.bounds.long, made.bounds.short):
         rows = zip(found.low_usd, found.modelled_usd, found.high_usd, strict=True)
-        assert all(a <= b * (1 + 1e-9) <= c * (1 + 1e-6) + 1e-6 for a, b, c in rows)
+        given = [row for row in rows if None not in row]
+        assert given
+        assert all(a <= b * (1 + 1e-9) <= c * (1 + 1e-6) + 1e-6 for a, b, c in given)
+
+
+def test_what_a_model_withholds_its_maps_withhold_for_the_same_reason() -> None:
+    side = {
+        name: (None, *getattr(SIDE_BOUNDS, name)[1:]) for name in ("low", "high", "whales_low", "whales_high")
+    }
+    made = drawn(fitted(bounds=replace_bounds(**side, withheld=(NOT_HELD, None, None, None))))
+    assert made.bounds is not None
+    assert made.bounds.long.reasons[0] == NOT_HELD
+    assert made.bounds.long.high_usd[0] is None
+    assert made.bounds.long.likely_usd[0] >= 0
 
 
 def replace_bounds(**changes: object) -> Bounds:

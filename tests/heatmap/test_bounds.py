@@ -1,9 +1,11 @@
 """Bounds go with the whole map and with nothing else, survive its files, and are shown before the picture."""
 
 import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,13 +13,24 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from liqtruth.heatmap.bounds import SHOWN_PCT, MapBounds, SideBounds, moves
+from liqtruth.heatmap.bounds import (
+    NOT_HELD,
+    NOTES,
+    NOTHING_BELOW,
+    SHOWN_PCT,
+    WITHHELD,
+    MapBounds,
+    SideBounds,
+    moves,
+    withheld_notes,
+)
 from liqtruth.heatmap.drawing.figure import map_figure, to_html
 from liqtruth.heatmap.drawing.terminal import map_panel
 from liqtruth.heatmap.drawing.view import bounds_lines, side_notes
 from liqtruth.heatmap.errors import BadInput, MapFileError
 from liqtruth.heatmap.files import from_json, read_map, same, to_json, write_map
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.notes import texts
 from tests.heatmap.maps import SUFFIXES, plain
 
 
@@ -129,3 +142,42 @@ def test_the_picture_and_the_page_state_every_move_above_the_bars() -> None:
             assert f">{sign}{pct:g}\N{NO-BREAK SPACE}%</td>" in table
     assert "$2.5M to $10M" in table
     assert "<table" not in to_html(plain())
+
+
+def test_what_is_withheld_is_null_in_files_and_said_to_be_everywhere_it_is_shown(tmp_path: Path) -> None:
+    nothing = (None, None, None)
+    gone = replace(
+        side_of(), low_usd=nothing, high_usd=nothing, whales_low_usd=nothing, whales_high_usd=nothing,
+        withheld=(NOTHING_BELOW, NOT_HELD, NOT_HELD),
+    )  # fmt: skip
+    drawn = replace(plain(), bounds=MapBounds(gone, side_of(), 0.8, "a test"))
+    assert json.loads(to_json(drawn))["bounds"]["long"]["low_usd"] == [None] * 3
+    assert from_json(to_json(drawn)).bounds == drawn.bounds
+    assert bounds_lines(drawn)[4] == "a move of -5 % likely liquidates $4.5M (bounds withheld)"
+    assert sum(line.count(WITHHELD) for line in rendered(drawn) if re.match(r" *-\d+ %", line)) == 6
+    reasons = [one.code for one in withheld_notes(drawn.bounds)]  # type: ignore[arg-type]
+    assert reasons == [NOTES[NOTHING_BELOW], NOTES[NOT_HELD]]
+    assert all(text in side_notes(drawn) for text in texts(withheld_notes(drawn.bounds)))  # type: ignore[arg-type]
+
+
+def test_between_a_distance_with_bounds_and_one_without_there_are_none() -> None:
+    half = replace(
+        side_of(1.0), low_usd=(None, 2.5, 5.0), high_usd=(None, 10.0, 20.0), whales_low_usd=(None, 0.5, 1.0),
+        whales_high_usd=(None, 2.0, 4.0), withheld=(NOT_HELD, None, None),
+    )  # fmt: skip
+    assert half.at(5.0) == side_of(1.0).at(5.0)
+    assert half.at(4.9)[1] is None
+    assert half.at(4.9)[0] == pytest.approx(4.9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"low_usd": (None, 2.5, 5.0)},
+        {"withheld": (NOT_HELD, None, None)},
+        {"withheld": ("because", None, None), "low_usd": (None, 2.5, 5.0)},
+    ],
+)
+def test_bounds_without_a_reason_or_with_one_too_many_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        replace(side_of(1.0), **change)
