@@ -1,7 +1,7 @@
 """Makes the shipped leverage model `population`: one mixture fitted on people of every family of the sandbox.
 
 Per family of `sandbox/market/families.py` two markets of five coins, each of a seed and hence of a price path that no
-other has; every second day of the last 17 is looked at. Each look counts twice: as the market recorded itself, and as
+other has; every third day of the last 17 is looked at. Each look counts twice: as the market recorded itself, and as
 readers often have it, with hourly bars and the open interest of another market moved to the level (a stand-in). All
 markets count alike. The fit is that of `calibrate fit`, pulled to the prior of published figures; no recorded position
 takes part. The tables leave coins out of the pooled fit (each coin in all markets at once), per family: Wasserstein-1
@@ -14,10 +14,11 @@ Everything here is synthetic, and the model says so.
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,6 @@ from liqtruth.compare.calibration.selection import Fitted, distances, drawn, fit
 from liqtruth.compare.validation.baselines import noise_floor
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
-    COORDINATES,
     MIXED,
     LeverageModel,
     Provenance,
@@ -51,7 +51,7 @@ MARKETS: Final[Mapping[str, tuple[int, int]]] = {
     "mixed": (7, 8),
 }
 """Seeds by family."""
-ACCOUNTS, DAYS, EVERY = 12_000, 30, 2
+ACCOUNTS, DAYS, EVERY = 12_000, 30, 3
 BARS_AN_HOUR: Final = 4
 RATES: Final = (0.3, 1.5, 8.0)
 """Times the activity; slower and more classes were tried, and moved no figure of the table by more than 3 %."""
@@ -88,26 +88,32 @@ class Market:
     other: list[Sample]
 
 
-def markets(folder: Path) -> Iterator[Market]:
+def markets(folder: Path, workers: int) -> Iterator[Market]:
     """The stand-in's open interest is that of the next market in turn."""
     listed = [(family, seed) for family, seeds in MARKETS.items() for seed in seeds]
-    seen = [looked_at(family, seed, folder) for family, seed in listed]
-    for (family, seed), own, following in zip(listed, seen, seen[1:] + seen[:1], strict=True):
-        other = [
-            replace(one, series=hourly(stand_in(one.series, that.series)))
-            for one, that in zip(own, following, strict=True)
-        ]
-        pairs, others = (
-            [replace(pair, coin=f"{pair.coin}@{family}@{seed}") for pair in samples_of(part, grid())]
-            for part in (own, other)
-        )
-        say(f"{family} {seed}: {len(pairs)} pairs")
-        yield Market(family, pairs, others)
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(market, listed, listed[1:] + listed[:1], repeat(folder))
+
+
+@one_blas_thread()
+def market(own: tuple[str, int], following: tuple[str, int], folder: Path) -> Market:
+    seen, others = looked_at(*own, folder), looked_at(*following, folder)
+    stood_in = [
+        replace(one, series=hourly(stand_in(one.series, other.series)))
+        for one, other in zip(seen, others, strict=True)
+    ]
+    family, seed = own
+    pairs, again = (
+        [replace(pair, coin=f"{pair.coin}@{family}@{seed}") for pair in samples_of(part, grid(), (MIXED,))]
+        for part in (seen, stood_in)
+    )
+    say(f"{family} {seed}: {len(pairs)} pairs")
+    return Market(family, pairs, again)
 
 
 def looked_at(family: str, seed: int, folder: Path) -> list[Seen]:
     seen = seen_kept(family, seed, folder, ACCOUNTS, DAYS)
-    return [one for at, one in enumerate(seen) if at // len(COINS) % EVERY]
+    return [one for at, one in enumerate(seen) if at // len(COINS) % EVERY == EVERY - 1]
 
 
 def stand_in(series: MarketSeries, other: MarketSeries) -> MarketSeries:
@@ -232,21 +238,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--keep", type=Path, default=FOLDER, help="folder that keeps the markets")
+    parser.add_argument("--workers", type=int, default=2, help="processes that look at markets")
     parser.add_argument("--write", action="store_true", help=f"write {SHIPPED.name}")
     asked = parser.parse_args()
-    found, prior = list(markets(asked.keep)), grid()
+    found, prior = list(markets(asked.keep, asked.workers)), grid()
     known = {"own": [market.own for market in found], "stand-in": [market.other for market in found]}
     known["both"] = [[*market.own, *market.other] for market in found]
     families = [market.family for market in found]
     fits: dict[str, Fitted] = {}
     for series, pairs in known.items():
-        fitted_on = [*chain(*pairs)]
-        for coordinate in COORDINATES if series == "both" else (MIXED,):
-            fits[f"{coordinate} on {series}"] = fit_samples(fitted_on, prior, coordinate)
+        fits[f"fitted on {series}"] = fit_samples([*chain(*pairs)], prior, MIXED)
     for series in ("own", "stand-in"):
         table(series, known[series], families, fits, prior)
     if asked.write:
-        model = model_of(fits[f"{MIXED} on both"], prior)
+        model = model_of(fits["fitted on both"], prior)
         SHIPPED.write_bytes(model.to_json())
         say(f"wrote {SHIPPED} ({model.hash})")
 
