@@ -3,11 +3,12 @@
 Per family of `sandbox/market/families.py` two markets of five coins, each of a seed and hence of a price path that no
 other has; every third day of the last 17 is looked at. The fit is that of `calibrate fit`, pulled to the prior of
 published figures; no recorded position takes part. The tables leave coins out of the pooled fit (each coin in all
-markets at once), per family: Wasserstein-1 within 25 %, percent of price, both sides. Families count alike at first; the
-one that is farthest beside the published figures counts twice as much, again and again, as long as that brings the worst
-of them nearer. Everything here is synthetic, and the model says so.
+markets at once), per family: Wasserstein-1 within 25 %, percent of price, both sides. Families count alike at first;
+the one that is farthest beside the published figures counts twice as much, again and again, as long as that brings the
+worst of them nearer. Everything here is synthetic, and the model says so.
 
     python benchmarks/make_population.py [--keep DIR] [--write]
+    python benchmarks/make_population.py --untouched 201      # the shipped one on seeds that it has not seen
 """
 
 import argparse
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain, repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -78,10 +80,10 @@ def grid() -> LeverageModel:
     return msgspec.structs.replace(prior, rates=RATES, long=long, short=short)
 
 
-def pairs_of(folder: Path, workers: int) -> list[Sample]:
+def pairs_of(markets: Mapping[str, Sequence[int]], folder: Path, workers: int) -> list[Sample]:
     """Of all markets; coins carry the family and seed in their names, so that blocks are of one market."""
-    listed = [(family, seed) for family, seeds in MARKETS.items() for seed in seeds]
-    with ProcessPoolExecutor(workers) as pool:
+    listed = [(family, seed) for family, seeds in markets.items() for seed in seeds]
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         return [*chain(*pool.map(of_market, *zip(*listed, strict=True), repeat(folder)))]
 
 
@@ -207,8 +209,9 @@ def baseline(pairs: Sequence[Sample], side: str, name: str) -> FloatArray:
     return np.stack([pair.of(side).baselines[name] for pair in pairs])
 
 
-def drawn_plainly(pairs: Sequence[Sample], side: str, model: LeverageModel) -> FloatArray:
-    return np.stack([pair.of(side).columns["leverage"] @ model.shares(side).ravel() for pair in pairs])
+def drawn_by(pairs: Sequence[Sample], side: str, model: LeverageModel) -> FloatArray:
+    columns = (pair.of(side).response(model.coordinate) for pair in pairs)
+    return np.stack([one @ model.shares(side).ravel() for one in columns])
 
 
 @one_blas_thread()
@@ -217,21 +220,29 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--keep", type=Path, default=FOLDER, help="folder that keeps the markets")
+    parser.add_argument(
+        "--untouched", type=int, nargs="*", help="judge the shipped model on these seeds instead"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that look at markets")
     parser.add_argument("--write", action="store_true", help=f"write {SHIPPED.name}")
     asked = parser.parse_args()
-    prior, pairs = grid(), pairs_of(asked.keep, asked.workers)
+    prior, markets = grid(), dict.fromkeys(MARKETS, asked.untouched) if asked.untouched else MARKETS
+    pairs = pairs_of(markets, asked.keep, asked.workers)
     judged = Judged(pairs, enough(pairs))
-    say(f"{'weights of families':<24}" + "".join(f"{family:>15}" for family in MARKETS) + f"{'all':>10}")
-    published = distances(pairs, {side: drawn_plainly(pairs, side, prior) for side in SIDES})
-    fitted = fit_samples(pairs, prior, MIXED)
-    weights = balanced(judged, fitted, published)
+    say(f"{'':<24}" + "".join(f"{family:>15}" for family in MARKETS) + f"{'all':>10}")
+    published = distances(pairs, {side: drawn_by(pairs, side, prior) for side in SIDES})
+    if asked.untouched:
+        shipped = leverage_model_named("population")
+        judged.say("population", distances(pairs, {side: drawn_by(pairs, side, shipped) for side in SIDES}))
+    else:
+        fitted = fit_samples(pairs, prior, MIXED)
+        weights = balanced(judged, fitted, published)
     judged.say("published", published)
     for label in ("tiers", "bell", "uniform"):
         judged.say(label, distances(pairs, {side: baseline(pairs, side, label) for side in SIDES}))
     floor = [noise_floor(pairs, side, "crowd", 0)["wasserstein_pct"] for side in SIDES]
     judged.say("noise floor", np.stack(floor))
-    if asked.write:
+    if asked.write and not asked.untouched:
         model = model_of(fitted, weights, prior)
         SHIPPED.write_bytes(model.to_json())
         say(f"wrote {SHIPPED} ({model.hash})")

@@ -106,7 +106,11 @@ def test_that_a_level_is_another_venues_is_reported_and_only_then() -> None:
     carried = "not calibrated to binance: shape and level are"
     assert any(line == f"{carried} Hyperliquid's" for line in share_notes(fitted(), "binance"))
     assert any(line == f"{carried} okx's" for line in share_notes(levelled, "binance"))
-    for model, venue in ((fitted(), "hyperliquid"), (levelled, "okx"), (leverage_model_named("prior"), "binance")):
+    for model, venue in (
+        (fitted(), "hyperliquid"),
+        (levelled, "okx"),
+        (leverage_model_named("prior"), "binance"),
+    ):
         assert not [line for line in share_notes(model, venue) if "not calibrated" in line]
     assert is_levelled(fitted(), "hyperliquid")
     assert not is_levelled(levelled, "hyperliquid")
