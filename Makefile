@@ -9,6 +9,10 @@ ROOMY := $(shell [ -w /dev/shm ] && [ $$(df -k --output=avail /dev/shm | tail -1
 ALONE := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST := $(ROOMY) $(ALONE) $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --benchmark-disable
 
+# Markets of the bench: those of docs/calibrating.md, or smaller ones of which a gate of 50 would leave nothing.
+ALL_PEOPLE := --seeds 201 202 --accounts 12000 --days 30 --gate 50
+FEW_PEOPLE := --seeds 201 --accounts 3000 --days 22 --gate 15
+
 .PHONY: help install demo test fuzz postgresql lint types docs picture bench lock packages clean
 
 help: ## list the targets
@@ -51,8 +55,10 @@ docs: .venv/installed ## write docs/commands.md and the outputs shown in README.
 picture: demo ## draw docs/images/maps.png, the picture of the README, from the demo's data; needs Chromium
 	$(BIN)/python -m docs.picture
 
-bench: .venv/installed ## print the figures of docs/trust.md as ratios
+bench: .venv/installed ## print the speeds of docs/trust.md as ratios, models by family (synthetic), models on the real BTC map; FULL=1 at full size
 	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=min -o python_files="bench_*.py"
+	$(BIN)/python benchmarks/bench_families.py $(if $(FULL),$(ALL_PEOPLE),$(FEW_PEOPLE))
+	[ ! -d ../shared/recorded ] || $(BIN)/python benchmarks/bench_real_map.py
 
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv

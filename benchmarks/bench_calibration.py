@@ -115,7 +115,7 @@ class Cells:
 
 
 def run_seed(seed: int, pairs: Sequence[Sample], gate: float, ledger: Ledger) -> None:
-    prior = leverage_model_named()
+    prior = leverage_model_named("prior")
     say(f"\nseed {seed}: {len(pairs)} pairs of {', '.join(coins_of(pairs))}, synthetic")
     say_population(pairs)
     for split in splits_of(pairs):
@@ -194,7 +194,7 @@ def judge(split: str, found: SideFindings, cells: Cells, ledger: Ledger) -> None
 
 def judge_leverage(pairs: Sequence[Sample], pooled: PooledFit, ledger: Ledger) -> None:
     """Of the crowd's mass within reach, what the pooled fit on all pairs draws per band against exact entries."""
-    prior, inside = leverage_model_named(), []
+    prior, inside = leverage_model_named("prior"), []
     say(f"  leverage of what stands, in open interest ({pooled.fitted_.coordinate}): drawn [95 %], measured")
     for side in SIDES:
         spread = spread_of(pooled.fitted_.of(side), coins_of(pairs), seed=0)

@@ -15,7 +15,7 @@ from liqtruth.estimator.model.turnover import activity, turn_over
 from liqtruth.estimator.series.time_line import ENTRY_POINTS, Bars
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
-MODEL = leverage_model_named()
+MODEL = leverage_model_named("prior")
 RATES = np.array(MODEL.rates)
 WEIGHT = MODEL.shares("long")
 FLAT = Brackets.flat("X", 0.004, 125, "for the benchmark")

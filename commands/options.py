@@ -108,7 +108,7 @@ Weights = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="Leverage model of vintages; default: the shipped prior.",
+        help="Leverage model of vintages; default: the shipped population.",
         rich_help_panel="Model",
     ),
 ]

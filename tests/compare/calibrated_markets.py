@@ -19,7 +19,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray
 from tests.estimator.markets import series_of
 
-PRIOR: Final[LeverageModel] = leverage_model_named()
+PRIOR: Final[LeverageModel] = leverage_model_named("prior")
 LEVERAGE: Final = np.array(PRIOR.leverage)
 CLASSES: Final = len(PRIOR.rates)
 BRACKETS: Final = Brackets.flat("SOL", 0.0125, 40.0, "a synthetic venue's only tier")

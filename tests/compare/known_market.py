@@ -67,7 +67,7 @@ def samples_of(
     coordinates: Sequence[Coordinate] = COORDINATES,
 ) -> list[Sample]:
     """A pair of each, for the classes and nodes of `prior`."""
-    model, venue = prior or leverage_model_named(), venue_named(HYPERLIQUID)
+    model, venue = prior or leverage_model_named("prior"), venue_named(HYPERLIQUID)
     return [
         sample_of(one.coin, one.series, venue, one.positions, model, one.brackets, coordinates=coordinates)
         for one in seen

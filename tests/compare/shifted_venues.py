@@ -142,7 +142,7 @@ class ShiftedMarket:
     @cached_property
     def fitted(self) -> LeverageModel:
         """The leverage model that the source's exact maps of all days give."""
-        source, prior, venue = self.venues[SOURCE], leverage_model_named(), venue_named(HYPERLIQUID)
+        source, prior, venue = self.venues[SOURCE], leverage_model_named("prior"), venue_named(HYPERLIQUID)
         pairs = tuple(
             sample_of(coin, then.series, venue, then.positions, prior, source.brackets(coin))
             for coin in self.coins

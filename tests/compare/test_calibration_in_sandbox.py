@@ -40,7 +40,7 @@ def crowd_of(moment: Moment) -> Moment:
 @pytest.fixture(scope="module")
 def later() -> dict[str, Distances]:
     """Mean Wasserstein-1 in percent of price over both sides of the later days, by map and model."""
-    venue, prior = KnownVenue.of(SEED, ACCOUNTS, DAYS), leverage_model_named()
+    venue, prior = KnownVenue.of(SEED, ACCOUNTS, DAYS), leverage_model_named("prior")
     pairs = tuple(
         sample_of(COIN, moment.series, venue_named(VENUE), moment.positions, prior, BRACKETS)
         for moment in venue.moments[:FITTED_ON]

@@ -1,4 +1,5 @@
-"""What a comparison is made of where nobody names a model: naive ones, and the fitted one as far as it can be drawn."""
+"""What a comparison is made of where nobody names a model: the shipped one, naive ones, and the fitted one as far as it
+can be drawn."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from liqtruth.storage.store import Store
 from tests.compare.conftest import ExchangeRead
 from tests.estimator.fitted_models import fitted, save
 
-NAIVE = ["binance tiers", "binance bell"]
+UNFITTED = ["binance vintages", "binance tiers", "binance bell"]
 
 
 @pytest.fixture
@@ -32,11 +33,11 @@ def labels(divergence: Divergence) -> list[str]:
     return [model.summary.label for model in divergence.models]
 
 
-def test_without_a_fit_only_naive_models_are_compared_and_nothing_is_left_out(
+def test_without_a_fit_the_shipped_model_and_naive_ones_are_compared_and_nothing_is_left_out(
     exchange: ExchangeRead,
 ) -> None:
     found = exchange.comparison.divergence
-    assert labels(found) == NAIVE
+    assert labels(found) == UNFITTED
     assert not of_codes(found.remarks, ["not_compared"])
 
 
@@ -44,7 +45,7 @@ def test_a_fitted_model_stands_beside_them_where_its_series_are_stored_and_elsew
     with_fit: Store,
 ) -> None:
     found = compare_stored(with_fit, "BTC", window="3d").divergence
-    assert labels(found) == [*NAIVE, "binance calibrated"]
+    assert labels(found) == [*UNFITTED, "binance calibrated"]
     (left_out,) = of_codes(found.remarks, ["not_compared"])
     assert [spec for spec, _ in left_out.values["missing"]] == ["hyperliquid:calibrated"]
     (carried,) = of_codes(found.remarks, ["not_levelled"])

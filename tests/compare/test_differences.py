@@ -27,7 +27,7 @@ from liqtruth.estimator.model.leverage_model import CoinShares, LeverageModel, l
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.levels import SIDES
 
-PRIOR = leverage_model_named()
+PRIOR = leverage_model_named("prior")
 CLASSES, NODES = PRIOR.shares("long").shape
 
 

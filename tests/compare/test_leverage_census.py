@@ -153,7 +153,7 @@ class TestFigures:
 
 
 def test_a_census_as_a_model_keeps_what_stands_and_adds_up_to_one_with_what_has_no_place() -> None:
-    nodes = np.array(leverage_model_named().leverage)
+    nodes = np.array(leverage_model_named("prior").leverage)
     rows = people(np.random.default_rng(6), 100)
     rows = rows.with_columns(entry=pl.when(pl.col("account") == "0x0").then(float("inf")).otherwise("entry"))
     shares = node_shares(rows, nodes)

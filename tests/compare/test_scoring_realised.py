@@ -246,7 +246,7 @@ class TestCommands:
         words = ["realised", COIN, "--step", "2h", "--html", str(page), "--json", "-"]
         result = CliRunner().invoke(score_app, words, catch_exceptions=False)
         answer = json.loads(result.stdout)
-        assert (answer["model"], answer["weights"], answer["step_s"]) == ("vintages", "prior", 7200)
+        assert (answer["model"], answer["weights"], answer["step_s"]) == ("vintages", "population", 7200)
         sides = answer["horizons"][0]["sides"]
         assert [side["side"] for side in sides] == ["long", "short", "pooled"]
         assert [one["name"] for one in sides[2]["maps"]] == ["vintages", "uniform", "tiers"]
@@ -256,7 +256,7 @@ class TestCommands:
         assert 'src="http' not in html
 
     def test_weights_that_were_made_later_are_stated(self, data_dir: Path, market: Store) -> None:
-        prior = leverage_model_named()
+        prior = leverage_model_named("prior")
         made = msgspec.structs.replace(prior.provenance, made_at=datetime(2026, 8, 20, tzinfo=UTC))
         fitted = msgspec.structs.replace(prior, name="mine", kind="fitted", provenance=made)
         folder = data_dir / "models"
@@ -277,7 +277,7 @@ class TestCommands:
             correction_of(VENUE), start=end - timedelta(days=9), end=end - timedelta(hours=1)
         )
         model = msgspec.structs.replace(
-            leverage_model_named(), name=f"of-{days}", kind="transferred", correction=levelled
+            leverage_model_named("prior"), name=f"of-{days}", kind="transferred", correction=levelled
         )
         folder = data_dir / "models"
         folder.mkdir(exist_ok=True)

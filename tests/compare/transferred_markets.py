@@ -27,7 +27,7 @@ HOUR: Final = timedelta(hours=1)
 BRACKETS: Final = Brackets.flat(COIN, 0.01, 50.0, "a synthetic venue's only tier")
 
 
-PRIOR: Final = leverage_model_named()
+PRIOR: Final = leverage_model_named("prior")
 
 
 def random_series(seed: int, bars: int = 480, start: timedelta = timedelta(0)) -> MarketSeries:

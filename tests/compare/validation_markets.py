@@ -31,7 +31,7 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from tests.estimator.markets import series_of
 
-PRIOR: Final[LeverageModel] = leverage_model_named()
+PRIOR: Final[LeverageModel] = leverage_model_named("prior")
 BRACKETS: Final = Brackets.flat("SOL", 0.0125, 40.0, "a synthetic venue's only tier")
 VENUE: Final = venue_named("hyperliquid")
 BARS: Final = 240

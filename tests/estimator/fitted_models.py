@@ -36,7 +36,7 @@ BOUNDS = Bounds(SIDE_BOUNDS, SIDE_BOUNDS, "synthetic: written for a test")
 
 def fitted(name: str = "calibrated", **changes: Any) -> LeverageModel:
     """The prior's shares under the name of a fit, with bounds."""
-    prior = leverage_model_named()
+    prior = leverage_model_named("prior")
     about = {"name": name, "kind": "fitted", "bounds": BOUNDS}
     return msgspec.structs.replace(prior, **{**about, **changes})
 

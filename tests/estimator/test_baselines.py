@@ -24,7 +24,7 @@ from tests.estimator.markets import START, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")
 FLAT = Brackets.flat("X", 0.005, 125, "half a percent, for the test")
-WEIGHTS = {"vintages": leverage_model_named(), "tiers": tiers(), "bell": bell()}
+WEIGHTS = {"vintages": leverage_model_named("prior"), "tiers": tiers(), "bell": bell()}
 MODELS = (*WEIGHTS, *OF_SERIES, "climatology", "persistence")
 
 

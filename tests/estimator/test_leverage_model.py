@@ -44,7 +44,7 @@ def test_the_hash_is_of_the_content() -> None:
 
 
 def test_the_shipped_prior_is_what_its_function_makes_and_states_that_it_is_not_fitted() -> None:
-    shipped = leverage_model_named()
+    shipped = leverage_model_named("prior")
     made = default_prior(shipped.provenance.made_at)
     assert (shipped.leverage, shipped.long, shipped.short) == (made.leverage, made.long, made.short)
     assert (len(shipped.leverage), shipped.leverage[0], shipped.leverage[-1]) == (40, 1.6, 115)

@@ -107,7 +107,11 @@ def test_that_a_level_is_another_venues_is_reported_and_only_then() -> None:
     carried = "not calibrated to binance: shape and level are"
     assert any(line == f"{carried} Hyperliquid's" for line in share_notes(fitted(), "binance"))
     assert any(line == f"{carried} okx's" for line in share_notes(levelled, "binance"))
-    for model, venue in ((fitted(), "hyperliquid"), (levelled, "okx"), (leverage_model_named(), "binance")):
+    for model, venue in (
+        (fitted(), "hyperliquid"),
+        (levelled, "okx"),
+        (leverage_model_named("prior"), "binance"),
+    ):
         assert not [line for line in share_notes(model, venue) if "not calibrated" in line]
     assert is_levelled(fitted(), "hyperliquid")
     assert not is_levelled(levelled, "hyperliquid")
@@ -242,7 +246,7 @@ def test_a_model_without_validation_has_a_note_and_a_prior_has_none() -> None:
     bare = drawn(fitted(bounds=None))
     assert bare.bounds is None
     assert "no bounds: the model was not validated on any held-out map" in shown_notes(bare)
-    prior = drawn(leverage_model_named())
+    prior = drawn(leverage_model_named("prior"))
     assert prior.bounds is None
     assert "bounds" not in shown_notes(prior)
 

@@ -139,7 +139,7 @@ def test_every_model_accounts_for_the_open_interest_of_okx(okx: Store, model: st
 
 
 def test_the_cohorts_of_okx_state_where_the_rest_went(okx: Store) -> None:
-    model = CohortModel(leverage_model_named()).fit(
+    model = CohortModel(leverage_model_named("prior")).fit(
         load_series(okx, venue_named("okx"), "SOL", "7d"), venue_named("okx"), "SOL"
     )
     drawn = model.heatmap()

@@ -21,7 +21,7 @@ from liqtruth.heatmap.notes import note, texts
 from tests.estimator.fitted_models import fitted
 from tests.estimator.markets import bars_of, random_bars, series_of
 
-PRIOR = leverage_model_named()
+PRIOR = leverage_model_named("prior")
 OKX = venue_named("okx")
 
 

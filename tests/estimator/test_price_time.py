@@ -155,7 +155,7 @@ def test_names_and_ages_that_are_not_offered_are_refused() -> None:
 
 
 def test_leverage_above_the_venues_highest_is_null_mass_and_reported() -> None:
-    model = leverage_model_named()
+    model = leverage_model_named("prior")
     assert isinstance(model, LeverageModel)
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
     assert not shares.long[:, shares.leverage > 50].any()

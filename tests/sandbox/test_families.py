@@ -64,10 +64,11 @@ def test_leverage_goes_by_what_the_family_goes_by(population: str, times: float)
     assert found == pytest.approx(times, rel=0.25)
 
 
-def test_profits_that_are_taken_out_keep_the_liquidation_price_near_the_mark() -> None:
+def test_collateral_follows_the_mark_where_profits_are_taken_out_and_losses_made_up_for() -> None:
+    """Equity over what accounts began with: less of winners who take profits out, more of losers who make up for it."""
     then = simulate(
         MarketSpec(
-            seed=3, accounts=600, days=4, cex_accounts=10, coins=("BTC",), builder_dex=False, step_minutes=60,
+            seed=3, accounts=1_200, days=4, cex_accounts=10, coins=("BTC",), builder_dex=False, step_minutes=60,
             population="of-volatility",
         )
     )  # fmt: skip
@@ -76,9 +77,11 @@ def test_profits_that_are_taken_out_keep_the_liquidation_price_near_the_mark() -
     gain = (lots * mark - cost) / np.maximum(np.abs(cost), 1)
     equity = ledger.cross_equity_usd(then.path.mark_units[-1], then.path.oracle_units[-1])
     richer = equity / people.equity_usd
-    winners = (gain > 0.03) & (np.arange(people.size) >= people.makers) & ~ledger.isolated[:, 0]
-    assert min((winners & people.withdraws).sum(), (winners & ~people.withdraws).sum()) >= 20
-    assert np.median(richer[winners & people.withdraws]) < np.median(richer[winners & ~people.withdraws])
+    traders = (np.arange(people.size) >= people.makers) & ~ledger.isolated[:, 0]
+    winners, losers = traders & (gain > 0.02), traders & (gain < -0.02)
+    for group, habit, side in ((winners, people.withdraws, -1), (losers, people.refills, 1)):
+        assert min((group & habit).sum(), (group & ~habit).sum()) >= 20
+        assert side * np.median(richer[group & habit]) > side * np.median(richer[group & ~habit])
 
 
 @pytest.mark.parametrize("population", [*FAMILIES, MIXED])
