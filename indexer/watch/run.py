@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal
 
+import polars as pl
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -34,6 +35,8 @@ from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
 from liqtruth.storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0
+SIZE_AGAIN_S: Final = 300.0
+"""How often everyone is sized through HyperEVM: whose cash moved has changed, also where the tape missed it."""
 FIRST_FIND_S: Final = 30.0
 """How long reading waits for the sources; they are read to their end meanwhile."""
 VAULT_DETAILS: Final = 20
@@ -175,7 +178,12 @@ async def _find_again_and_again(
         except FAULTS as error:
             watch.note_fault("finder", error)
         found.set()
-        await asyncio.sleep(REDISCOVER_S)
+        for _ in range(int(REDISCOVER_S / SIZE_AGAIN_S)):
+            await asyncio.sleep(SIZE_AGAIN_S)
+            try:
+                await _size(watch, client, plan)
+            except FAULTS as error:
+                watch.note_fault("sizer", error)
 
 
 async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime) -> None:
@@ -194,17 +202,24 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
 
 
 async def _size(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
-    """Size everyone in the address book, dex by dex; without sizes the order is what hints let expect."""
+    """Size everyone in the address book; without sizes the order is what hints let expect."""
     if plan.evm is None:
         return
     known = (await aside(address_book.book, watch.store))["address"].to_list()
-    for dex in watch.dexes if known else ():
-        sized = await size_first(watch.store, known, plan.evm, client, [dex])
-        log.info("accounts sized", dex=dex or "main", result=sized.describe()[0])
-        if sized.report is None:
-            return
+    if not known:
+        return
+    sized = await size_first(watch.store, known, plan.evm, client, watch.dexes)
+    moved = 0
+    for dex in watch.dexes if sized.report is not None else ():
         sizes = await aside(sized_notional, watch.store, [dex], watch.clock.now, RECENT)
-        watch.crawl_queue.note_sizes(dex, sizes)
+        moved += watch.crawl_queue.note_sizes(dex, sizes, highest_rate(watch.marks.markets, dex))
+    log.info("accounts sized", result=sized.describe()[0], moved=moved)
+
+
+def highest_rate(markets: pl.DataFrame, dex: str) -> float:
+    """The largest funding rate of the dex per hour, whoever pays it."""
+    rate = markets.filter(dex=dex)["funding_rate"].abs().max()
+    return float(rate) if isinstance(rate, float) else 0.0
 
 
 class WatchCollector(Collector):
