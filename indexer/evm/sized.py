@@ -79,11 +79,12 @@ async def size_first(
     *,
     within_s: float | None = None,
     stop: asyncio.Event | None = None,
+    on_sizes: Callable[[str, pl.DataFrame], None] = lambda dex, sizes: None,
 ) -> SizedFirst:
     """Size `addresses`, in their order, for at most `within_s` and until `stop`; what goes wrong is the `problem`."""
     try:
         async with ended_after(within_s, stop) as over:
-            return SizedFirst(await size(store, addresses, evm, info, dexes, stop=over))
+            return SizedFirst(await size(store, addresses, evm, info, dexes, stop=over, on_sizes=on_sizes))
     except LiqtruthError as error:
         return SizedFirst(None, str(error))
 

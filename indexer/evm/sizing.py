@@ -47,6 +47,8 @@ SIZES: Final[Schema] = {
     "raw_usd": pl.Float64(),
 }
 MICRO: Final = 1e6
+TOGETHER: Final = 4_000
+"""Accounts that are stored together: a dozen seconds at the public limit."""
 ROOM: Final = 12_000
 """Reads, in all dexes of builders together, of accounts that have nothing in the main one."""
 TURN_S: Final = 300.0
@@ -140,12 +142,13 @@ async def size(
     dexes: Sequence[str],
     *,
     on_progress: Callable[[int], None] = lambda done: None,
+    on_sizes: Callable[[str, pl.DataFrame], None] = lambda dex, sizes: None,
     stop: asyncio.Event | None = None,
 ) -> SizeReport:
-    """Size `addresses` in each of `dexes`, in their order, until `stop` is set; those of a dex are stored when
-    it is done.
+    """Size `addresses` in each of `dexes`, in their order, until `stop` is set; some thousands are stored at a time.
 
-    `on_progress` gets how many pairs of account and dex are done. Raises `SourceUnreachable` where either door does not
+    `on_progress` gets how many pairs of account and dex are done, `on_sizes` each dex and `SIZES` as they are stored.
+    Raises `SourceUnreachable` where either door does not
     answer, `SizesRefused` where they differ, `BadInput` for a node of another chain.
     """
     started_s = time.monotonic()
@@ -156,27 +159,29 @@ async def size(
     timeout_s = store.settings.request_timeout_s
     ordered = sorted(dexes, key=lambda dex: dex != MAIN)
     met = _met(store, ordered[1:]) if MAIN in dexes else {}
-    frames, checked, asked = list[pl.DataFrame](), 0, 0
+    frames, checked, asked = [empty(SIZES)], 0, 0
     async with EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience) as client:
         await client.check_current(now_s)
         reader = BatchReader(client)
         for place, dex in enumerate(ordered):
-            done = place * len(listed)
-            ours = (
-                could_hold(listed, frames[0], met[dex], info.now_s, ROOM // len(met))
-                if dex in met
-                else listed
-            )
-            answers = await reader.read(
-                ACCOUNT_MARGIN_SUMMARY,
-                _arguments(numbers[dex], address_words(ours)),
-                lambda count, done=done: on_progress(done + count),  # type: ignore[misc]
-                stop,
-            )
+            room = ROOM // max(len(met), 1)
+            ours = could_hold(listed, pl.concat(frames), met[dex], info.now_s, room) if dex in met else listed
+            for start in range(0, len(ours), TOGETHER):
+                part = ours[start : start + TOGETHER]
+                done = place * len(listed) + start
+                answers = await reader.read(
+                    ACCOUNT_MARGIN_SUMMARY,
+                    _arguments(numbers[dex], address_words(part)),
+                    lambda count, done=done: on_progress(done + count),  # type: ignore[misc]
+                    stop,
+                )
+                frames.append(_frame(part, dex, answers, info.now_s - time.time()))
+                checked = checked or await _checked(info, frames[-1], client.shown_url)
+                store.lake.merge_series(
+                    DATASET, VENUE, ALL_COINS, frames[-1], ("address", "dex"), client.source
+                )
+                on_sizes(dex, frames[-1])
             asked += len(ours)
-            frames.append(_frame(ours, dex, answers, info.now_s - time.time()))
-            checked = checked or await _checked(info, frames[-1], client.shown_url)
-            store.lake.merge_series(DATASET, VENUE, ALL_COINS, frames[-1], ("address", "dex"), client.source)
         sizes = pl.concat(frames)
         largest = _largest(sizes)
         return SizeReport(
@@ -208,7 +213,7 @@ def could_hold(
     for."""
     amounts = ("account_value_usd", "notional_usd", "raw_usd")
     nothing = pl.all_horizontal(pl.col(name) == 0 for name in amounts)
-    idle = set(main.filter(nothing)["address"]) - met
+    idle = set(main.filter(nothing, dex=MAIN)["address"]) - met
     turns = -(-len(idle) // max(room, 1)) or 1
     turn = int(now_s // TURN_S) % turns
     return [address for address in listed if address not in idle or int(address[-6:], 16) % turns == turn]

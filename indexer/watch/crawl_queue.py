@@ -106,6 +106,14 @@ class CrawlQueue:
         self.arrays["moved_usd"][rows[moved]] = moved_usd[moved]
         return self.sizes.note_change(rows[moved])
 
+    def largest_first(self, addresses: Sequence[str]) -> list[str]:
+        """By what is expected of them, or was last read, in all dexes together; who has no row comes last."""
+        expected = np.where(np.isnan(self.sizes.read_s), self._expected_usd(), self.sizes.size_usd)
+        of: dict[str, float] = {}
+        for (address, _), usd in zip(self.pairs, expected.tolist(), strict=True):
+            of[address] = of.get(address, 0.0) + usd
+        return sorted(addresses, key=lambda address: -of.get(address, 0.0))
+
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """Move the sizes by the tape of both sides of each trade, buyer first as on the tape."""
         sides = [[(trade.users[side].lower(), dex_of(trade.coin)) for trade in trades] for side in (0, 1)]

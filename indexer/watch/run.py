@@ -23,7 +23,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.discovery.find import discover
 from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
-from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
+from liqtruth.indexer.evm.sized import size_first
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
@@ -174,7 +174,7 @@ async def _find_again_and_again(
     while True:
         try:
             await whole(_find(watch, client, plan, watch.clock.now))
-            await _size(watch, client, plan)
+            await _size(watch, client, plan, found.set)
         except FAULTS as error:
             watch.note_fault("finder", error)
         found.set()
@@ -201,18 +201,28 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         watch.meet(one.addresses, one.leaders)
 
 
-async def _size(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
-    """Size everyone in the address book; without sizes the order is what hints let expect."""
+async def _size(
+    watch: Watch, client: InfoClient, plan: WatchPlan, on_first: Callable[[], None] = lambda: None
+) -> None:
+    """Size everyone in the address book, those first of whom most is expected; the queue has each part as it comes.
+
+    `on_first` is called once it has one. Without sizes the order is what hints let expect.
+    """
     if plan.evm is None:
         return
     known = (await aside(address_book.book, watch.store))["address"].to_list()
     if not known:
         return
-    sized = await size_first(watch.store, known, plan.evm, client, watch.dexes)
     moved = 0
-    for dex in watch.dexes if sized.report is not None else ():
-        sizes = await aside(sized_notional, watch.store, [dex], watch.clock.now, RECENT)
-        moved += watch.crawl_queue.note_sizes(dex, sizes, highest_rate(watch.marks.markets, dex))
+
+    def note(dex: str, sizes: pl.DataFrame) -> None:
+        nonlocal moved
+        held = sizes.select("address", "raw_usd", "ts", sized_usd="notional_usd")
+        moved += watch.crawl_queue.note_sizes(dex, held, highest_rate(watch.marks.markets, dex))
+        on_first()
+
+    order = watch.crawl_queue.largest_first(known)
+    sized = await size_first(watch.store, order, plan.evm, client, watch.dexes, on_sizes=note)
     log.info("accounts sized", result=sized.describe()[0], moved=moved)
 
 

@@ -301,6 +301,7 @@ def test_sizes_are_the_true_ones_in_every_dex(store: Store, served: SandboxServe
 MAIN_SIZES = pl.DataFrame(
     {
         "address": EMPTY[:300],
+        "dex": [""] * 300,
         "account_value_usd": [1.0] + [0.0] * 299,
         "notional_usd": [0.0] * 300,
         "raw_usd": [0.0, -1.0] + [0.0] * 298,
