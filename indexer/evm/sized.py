@@ -79,11 +79,12 @@ async def size_first(
     *,
     within_s: float | None = None,
     stop: asyncio.Event | None = None,
+    on_sizes: Callable[[str, pl.DataFrame], None] = lambda dex, sizes: None,
 ) -> SizedFirst:
     """Size `addresses`, in their order, for at most `within_s` and until `stop`; what goes wrong is the `problem`."""
     try:
         async with ended_after(within_s, stop) as over:
-            return SizedFirst(await size(store, addresses, evm, info, dexes, stop=over))
+            return SizedFirst(await size(store, addresses, evm, info, dexes, stop=over, on_sizes=on_sizes))
     except LiqtruthError as error:
         return SizedFirst(None, str(error))
 
@@ -109,13 +110,16 @@ async def _pass_on(stop: asyncio.Event, over: asyncio.Event) -> None:
 
 
 def sized_notional(store: Store, dexes: Sequence[str], now: datetime, within: timedelta) -> pl.DataFrame:
-    """`address` and `sized_usd`, the notional in all of `dexes`, of accounts that were sized in each of them
-    `within` so long before `now`."""
+    """`address`, and `sized_usd` and `raw_usd`, notional and cash in all of `dexes`, of accounts that were sized in
+    each of them `within` so long before `now`; `ts` is when the first of that was read."""
     known = store.lake.read_series(DATASET, VENUE, ALL_COINS, SIZES, now - within)
     known = known.filter(pl.col("dex").is_in(list(dexes))).unique(
         ["address", "dex"], keep="last", maintain_order=True
     )
     whole = known.group_by("address", maintain_order=True).agg(
-        pl.col("dex").n_unique(), pl.col("notional_usd").sum().alias("sized_usd")
+        pl.col("dex").n_unique(),
+        pl.col("notional_usd").sum().alias("sized_usd"),
+        pl.col("raw_usd").sum(),
+        pl.col("ts").min(),
     )
-    return whole.filter(pl.col("dex") == len(set(dexes))).select("address", "sized_usd")
+    return whole.filter(pl.col("dex") == len(set(dexes))).drop("dex")

@@ -129,7 +129,7 @@ async def _by_size(
 ) -> list[str]:
     """The largest first; those that were not sized come before those that hold nothing."""
     now = datetime.fromtimestamp(await exchange_time_s(client), UTC)
-    known = dict(sized_notional(store, dexes, now, RECENT).iter_rows())
+    known = dict(sized_notional(store, dexes, now, RECENT).select("address", "sized_usd").iter_rows())
     return sorted(addresses, key=lambda address: -known.get(address, NOT_SIZED_USD))
 
 

@@ -15,7 +15,7 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns, probes
 from liqtruth.indexer.frames import POOLED_MODES
 from liqtruth.indexer.info.wire import Trade
-from liqtruth.indexer.watch.scheduler import Candidates, Settings, choose
+from liqtruth.indexer.watch.scheduler import HOUR_S, Candidates, Settings, choose
 from liqtruth.indexer.watch.tape_positions import COIN_BITS, COINS, TapePositions
 
 Pair = tuple[str, str]
@@ -28,6 +28,9 @@ MAIN: Final = 0
 """Number of the main dex."""
 LEAST_EXPECTED_USD: Final = 1.0
 """Of an account that was sized as holding nothing: it is read when there is nothing better to read."""
+CENT: Final = 0.01
+FUNDING_MARGIN: Final = 2.0
+"""By how much the rates that are paid may exceed those that were shown before."""
 DEX_PRIOR_SHARE: Final = 0.05
 DEX_PRIOR_ACCOUNTS: Final = 50
 """Hints are for all dexes together; a builder dex is taken to hold this share, as if so many accounts had shown it."""
@@ -38,6 +41,8 @@ COLUMNS: Final[Mapping[str, float]] = {
     "volume_usd": np.nan,
     "tape_usd": np.nan,
     "sized_usd": np.nan,
+    "raw_usd": np.nan,
+    "moved_usd": 0.0,
     "distance": np.inf,
     "tries_again_s": -np.inf,
     "weight": STATE_WEIGHT + SPOT_WEIGHT,
@@ -83,10 +88,31 @@ class CrawlQueue:
                 self.arrays[ours][reported["row"].to_numpy()] = reported[theirs].fill_null(np.nan).to_numpy()
         return len(self.pairs) - before
 
-    def note_sizes(self, dex: str, sizes: pl.DataFrame) -> None:
-        """What each `address` holds in `dex`, its `sized_usd`: expected of it for as long as it is not read."""
+    def note_sizes(self, dex: str, sizes: pl.DataFrame, rate_per_hour: float = 0.0) -> int:
+        """What each `address` holds in `dex`, its `sized_usd`: expected of it for as long as it is not read.
+
+        Cash (`raw_usd`) that is another one at `ts` than was read, by more than funding of at most `rate_per_hour` can
+        have moved it, is a trade or a transfer, whether or not the tape had it: the account is dirty, and as urgent as
+        if it had traded so much. Returns how many were clean before.
+        """
         rows = self._rows([(address, dex) for address in sizes["address"]])
-        self.arrays["sized_usd"][rows] = sizes["sized_usd"].to_numpy()
+        sized_usd = sizes["sized_usd"].to_numpy()
+        self.arrays["sized_usd"][rows] = sized_usd
+        at_s, read_s = sizes["ts"].dt.timestamp("ms").to_numpy() / 1000, self.sizes.read_s[rows]
+        moved_usd = np.abs(sizes["raw_usd"].to_numpy() - self.arrays["raw_usd"][rows])
+        payments = np.maximum(at_s // HOUR_S - read_s // HOUR_S, 0.0)
+        held_usd = np.maximum(sized_usd, self.sizes.size_usd[rows])
+        moved = (moved_usd > CENT + FUNDING_MARGIN * rate_per_hour * payments * held_usd) & (read_s < at_s)
+        self.arrays["moved_usd"][rows[moved]] = moved_usd[moved]
+        return self.sizes.note_change(rows[moved])
+
+    def largest_first(self, addresses: Sequence[str]) -> list[str]:
+        """By what is expected of them, or was last read, in all dexes together; who has no row comes last."""
+        expected = np.where(np.isnan(self.sizes.read_s), self._expected_usd(), self.sizes.size_usd)
+        of: dict[str, float] = {}
+        for (address, _), usd in zip(self.pairs, expected.tolist(), strict=True):
+            of[address] = of.get(address, 0.0) + usd
+        return sorted(addresses, key=lambda address: -of.get(address, 0.0))
 
     def note_trades(self, trades: Sequence[Trade]) -> None:
         """Move the sizes by the tape of both sides of each trade, buyer first as on the tape."""
@@ -125,10 +151,19 @@ class CrawlQueue:
         self._note_moved_since(row)
         self.arrays["tries_again_s"][row] = -np.inf
         self.arrays["distance"][row] = np.inf
+        self.arrays["moved_usd"][row] = 0.0
+        self.arrays["raw_usd"][row] = np.nan
         np.minimum.at(self.arrays["distance"], position_row, distances(holdings))
         holds = np.isin(row, position_row)
         pooled = accounts["account_mode"].is_in(POOLED_MODES).fill_null(True).to_numpy()
         self.arrays["weight"][row] = STATE_WEIGHT + SPOT_WEIGHT * (pooled & holds)
+
+    def note_cash(self, pairs: Sequence[Pair], raw_usd: FloatArray, read_s: FloatArray) -> None:
+        """The cash leg that readings showed, after `note_reads` of them; NaN for pools, which show what they post in
+        the dex instead, and that moves with the marks."""
+        row = self._rows(pairs)
+        last = self.sizes.read_s[row] == read_s
+        self.arrays["raw_usd"][row[last]] = raw_usd[last]
 
     def note_failure(self, pair: Pair, again_s: float) -> None:
         """A read that failed is not tried again before `again_s`."""
@@ -205,7 +240,7 @@ class CrawlQueue:
         expected = self._expected_usd()
         return Candidates(
             size_usd=np.where(idle, self.sizes.size_usd, 0.0),
-            traded_usd=np.where(idle, self.sizes.traded_usd, 0.0),
+            traded_usd=np.where(idle, np.maximum(self.sizes.traded_usd, self.arrays["moved_usd"]), 0.0),
             expected_usd=np.where(idle, expected, 0.0),
             distance=self.arrays["distance"],
             dirty_since_s=np.where(idle, self.sizes.dirty_since_s, np.nan),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal
 
+import polars as pl
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -22,7 +23,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.discovery.find import discover
 from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
-from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
+from liqtruth.indexer.evm.sized import size_first
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
@@ -34,6 +35,8 @@ from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
 from liqtruth.storage.store import Store
 
 REDISCOVER_S: Final = 6 * 3600.0
+SIZE_AGAIN_S: Final = 300.0
+"""How often everyone is sized through HyperEVM: whose cash moved has changed, also where the tape missed it."""
 FIRST_FIND_S: Final = 30.0
 """How long reading waits for the sources; they are read to their end meanwhile."""
 VAULT_DETAILS: Final = 20
@@ -173,11 +176,16 @@ async def _find_again_and_again(
     while True:
         try:
             await whole(_find(watch, client, plan, watch.clock.now))
-            await _size(watch, client, plan)
+            await _size(watch, client, plan, found.set)
         except FAULTS as error:
             watch.note_fault("finder", error)
         found.set()
-        await asyncio.sleep(REDISCOVER_S)
+        for _ in range(int(REDISCOVER_S / SIZE_AGAIN_S)):
+            await asyncio.sleep(SIZE_AGAIN_S)
+            try:
+                await _size(watch, client, plan)
+            except FAULTS as error:
+                watch.note_fault("sizer", error)
 
 
 async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime) -> None:
@@ -195,18 +203,35 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         watch.meet(one.addresses, one.leaders)
 
 
-async def _size(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
-    """Size everyone in the address book, dex by dex; without sizes the order is what hints let expect."""
+async def _size(
+    watch: Watch, client: InfoClient, plan: WatchPlan, on_first: Callable[[], None] = lambda: None
+) -> None:
+    """Size everyone in the address book, those first of whom most is expected; the queue has each part as it comes.
+
+    `on_first` is called once it has one. Without sizes the order is what hints let expect.
+    """
     if plan.evm is None:
         return
     known = (await aside(address_book.book, watch.store))["address"].to_list()
-    for dex in watch.dexes if known else ():
-        sized = await size_first(watch.store, known, plan.evm, client, [dex])
-        log.info("accounts sized", dex=dex or "main", result=sized.describe()[0])
-        if sized.report is None:
-            return
-        sizes = await aside(sized_notional, watch.store, [dex], watch.clock.now, RECENT)
-        watch.crawl_queue.note_sizes(dex, sizes)
+    if not known:
+        return
+    moved = 0
+
+    def note(dex: str, sizes: pl.DataFrame) -> None:
+        nonlocal moved
+        held = sizes.select("address", "raw_usd", "ts", sized_usd="notional_usd")
+        moved += watch.crawl_queue.note_sizes(dex, held, highest_rate(watch.marks.markets, dex))
+        on_first()
+
+    order = watch.crawl_queue.largest_first(known)
+    sized = await size_first(watch.store, order, plan.evm, client, watch.dexes, on_sizes=note)
+    log.info("accounts sized", result=sized.describe()[0], moved=moved)
+
+
+def highest_rate(markets: pl.DataFrame, dex: str) -> float:
+    """The largest funding rate of the dex per hour, whoever pays it."""
+    rate = markets.filter(dex=dex)["funding_rate"].abs().max()
+    return float(rate) if isinstance(rate, float) else 0.0
 
 
 class WatchCollector(Collector):

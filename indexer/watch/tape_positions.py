@@ -111,6 +111,12 @@ class TapePositions:
         clean = np.isnan(self.dirty_since_s) & ~np.isnan(self.read_s)
         self.dirty_since_s[clean] = np.maximum(self.read_s[clean], since_s)
 
+    def note_change(self, row: IntArray) -> int:
+        """Accounts `row` (each once) changed at an unknown moment since they were read; returns how many were clean."""
+        clean = row[np.isnan(self.dirty_since_s[row])]
+        self.dirty_since_s[clean] = self.read_s[clean]
+        return int(clean.size)
+
     def note_doubt(self, row: IntArray, newest_s: float) -> None:
         """Accounts `row` traded at an unknown moment: dirty now, and until a reading not before `newest_s`,
         the moment of the newest reading of anybody."""

@@ -28,6 +28,7 @@ from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.frames import POOLED_MODES
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
@@ -318,8 +319,16 @@ class Watch:
             self.book.take(readings)
             accounts = accounts_frame(readings)
             self.crawl_queue.note_reads(*self.book.of(accounts))
+            self._note_cash(readings, accounts)
             self._remember_modes(readings)
             self.keeper.read(readings)
+
+    def _note_cash(self, readings: Sequence[AccountReading], accounts: pl.DataFrame) -> None:
+        pairs = list(accounts.select("address", "dex").iter_rows())
+        pooled = accounts["account_mode"].is_in(POOLED_MODES).fill_null(value=False).to_numpy()
+        raw_usd = np.array([one.state.margin_summary.total_raw_usd for one in readings])
+        read_s = accounts["as_of"].dt.timestamp("ms").to_numpy() / 1000
+        self.crawl_queue.note_cash(pairs, np.where(pooled, np.nan, raw_usd), read_s)
 
     def _remember_modes(self, batch: Sequence[AccountReading]) -> None:
         for row in accounts_frame([one for one in batch if one.spot is not None]).iter_rows(named=True):

@@ -7,9 +7,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from writers import started, sweep_when_let_go
+from writers import coin_when_let_go, started, sweep_when_let_go
 
 from liqtruth.indexer.info.budget import Budget
+from liqtruth.sandbox.exchange import EVM_PER_MINUTE
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
@@ -53,6 +54,26 @@ def test_sweeps_started_at_once_meet_no_429_and_a_killed_one_holds_up_none(
     assert [child.exitcode for child, _ in begun_ones] == [0] * PROCESSES
     assert limited.count_429 == 0
     assert limited.weight_spent > LIMIT, "more than one minute's worth was asked for"
+
+
+def test_three_processes_meet_no_429_on_either_budget(tmp_path: Path, limited: SandboxServer) -> None:
+    """Everyone's position and size through HyperEVM, six reads a request, and accounts by the info endpoint."""
+    limited.evm_node.gas_cap = 140_000
+    lines = []
+    for _ in range(3):
+        ours, theirs = Pipe()
+        limits = (0.8 * LIMIT, 0.8 * EVM_PER_MINUTE)
+        child = started(coin_when_let_go, tmp_path / "data", limited.base_url, MINUTE_S, limits, theirs)
+        assert ours.recv() == "open"
+        lines.append((child, ours))
+    for _, line in lines:
+        line.send(addresses(limited.market)[:120])
+    for child, _ in lines:
+        child.join(300)
+    assert [child.exitcode for child, _ in lines] == [0, 0, 0]
+    assert limited.count_429 == 0
+    assert limited.requests["/evm"] > EVM_PER_MINUTE, "more than one minute's worth was asked for"
+    assert limited.weight_spent > LIMIT
 
 
 async def test_different_hosts_have_budgets_of_their_own(tmp_path: Path) -> None:

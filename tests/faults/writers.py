@@ -170,3 +170,30 @@ def sweep_when_let_go(
         )
     assert report.too_many_requests == 0
     assert not report.failed, report
+
+
+def coin_when_let_go(
+    data_dir: Path, base_url: str, minute_s: float, limits: tuple[float, float], line: Connection
+) -> None:
+    """Everyone's position in a coin, sizes of everyone, and then some accounts, within `limits` of both budgets."""
+    import liqtruth.indexer.info.budget
+    from liqtruth.indexer.coin.census import read_coin
+    from liqtruth.indexer.evm.sizing import EvmEndpoint, size
+    from liqtruth.indexer.info.budget import Budget
+    from liqtruth.indexer.info.client import InfoClient
+
+    liqtruth.indexer.info.budget.WINDOW_S = minute_s
+    weight, requests = limits
+
+    async def run(store: Store, listed: Sequence[str]) -> None:
+        evm = EvmEndpoint(f"{base_url}/evm", requests)
+        async with InfoClient(base_url, Budget.shared(weight, base_url, data_dir)) as info:
+            await read_coin(store, "BTC", listed, evm, info)
+            report = await size(store, listed, evm, info, [""])
+            assert report.too_many_requests == info.budget.refused == 0
+            for address in listed[:100]:
+                await info.clearinghouse_state(address)
+
+    with opened(data_dir, None) as store:
+        line.send("open")
+        asyncio.run(run(store, line.recv()))

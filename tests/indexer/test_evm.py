@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +33,15 @@ from liqtruth.indexer.evm.abi import (
 from liqtruth.indexer.evm.batches import Answers, BatchReader
 from liqtruth.indexer.evm.client import EvmClient, NodeBehind, RequestRefused, evm_budget
 from liqtruth.indexer.evm.sized import sized_notional
-from liqtruth.indexer.evm.sizing import EvmEndpoint, SizeReport, SizesRefused, size
+from liqtruth.indexer.evm.sizing import (
+    TURN_S,
+    EvmEndpoint,
+    SizeReport,
+    SizesRefused,
+    could_hold,
+    size,
+)
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, from_columns
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.positions.accounts import AccountReading
@@ -40,12 +49,18 @@ from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.indexer.watch.crawl_queue import CrawlQueue
+from liqtruth.indexer.watch.run import highest_rate
+from liqtruth.indexer.watch.watch import Watch
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.hyperliquid.evm import EvmNode
-from liqtruth.sandbox.server import SandboxServer
+from liqtruth.sandbox.market.market import MarketSpec
+from liqtruth.sandbox.market.population import MODE_NAMES
+from liqtruth.sandbox.market.venue import VenueResult
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.storage.store import Store
 from tests.conftest import Run
 from tests.loopback import answering
+from tests.markets import market_of
 
 T = TypeVar("T")
 QUICK = Patience(attempts=4, total_s=5.0, first_wait_s=0.01, pause_s=0.01)
@@ -276,11 +291,36 @@ def test_sizes_are_the_true_ones_in_every_dex(store: Store, served: SandboxServe
     truth = true_sizes(served)
     report = sized(store, served, [*served.market.addresses, *EMPTY])
     stored = sized_notional(store, ["", "xyz"], served.now, timedelta(minutes=15))
-    found = {address: usd for address, usd in stored.iter_rows() if usd > 0}
+    found = {address: usd for address, usd in stored.select("address", "sized_usd").iter_rows() if usd > 0}
     assert found == pytest.approx(truth, rel=1e-6)
     assert stored.height == len(served.market.addresses) + len(EMPTY)
-    assert (report.holders, report.unread) == (len(truth), 0)
+    assert (report.holders, report.unread, report.left_out) == (len(truth), 0, 0)
     assert report.source.startswith("synthetic")
+
+
+MAIN_SIZES = pl.DataFrame(
+    {
+        "address": EMPTY[:300],
+        "dex": [""] * 300,
+        "account_value_usd": [1.0] + [0.0] * 299,
+        "notional_usd": [0.0] * 300,
+        "raw_usd": [0.0, -1.0] + [0.0] * 298,
+    }
+)
+
+
+@pytest.mark.parametrize("room", [30, 100, 1_000])
+def test_who_has_nothing_in_the_main_dex_has_a_turn_in_the_others(room: int) -> None:
+    """Whoever has something there, was met in the dex, or was not read in the main dex is asked for each time."""
+    always, turns = {EMPTY[0], EMPTY[1], EMPTY[7], *EMPTY[300:]}, list[set[str]]()
+    for turn in range(-(-297 // room)):
+        asked = could_hold(EMPTY, MAIN_SIZES, {EMPTY[7]}, 1.8e9 + turn * TURN_S, room)
+        assert always <= set(asked)
+        assert asked == [address for address in EMPTY if address in set(asked)]
+        turns.append(set(asked) - always)
+    assert set().union(*turns) | always == set(EMPTY)
+    assert sum(map(len, turns)) == len(EMPTY) - len(always)
+    assert max(map(len, turns)) <= 1.5 * room
 
 
 def test_amounts_in_another_unit_are_not_used(store: Store, served: SandboxServer, node: EvmNode) -> None:
@@ -360,8 +400,103 @@ def test_a_watch_expects_what_was_sized(served: SandboxServer) -> None:
     queue = CrawlQueue()
     queue.add([("0xa", ""), ("0xb", ""), ("0xc", "")])
     unknown = queue.candidates(0.0).expected_usd[2]
-    queue.note_sizes("", pl.DataFrame({"address": ["0xa", "0xb"], "sized_usd": [5e6, 0.0]}))
+    note_sizes(queue, {"0xa": (5e6, 0.0), "0xb": (0.0, 0.0)}, 1.0)
     assert queue.candidates(0.0).expected_usd.tolist() == [5e6, 1.0, unknown]
+
+
+def note_sizes(
+    queue: CrawlQueue, found: dict[str, tuple[float, float]], at_s: float, rate: float = 1e-4
+) -> int:
+    """Notional and cash of each account, sized at `at_s`."""
+    held, raw = zip(*found.values(), strict=True)
+    ts = pl.Series([int(1000 * at_s)] * len(found)).cast(pl.Datetime("ms", "UTC"))
+    rows = pl.DataFrame({"address": list(found), "sized_usd": held, "raw_usd": raw, "ts": ts})
+    return queue.note_sizes("", rows, rate)
+
+
+HOUR = 3600.0
+DAY_S = 1_788_000_000.0 // 86400 * 86400
+
+
+def watched(raw_usd: float, read_s: float) -> CrawlQueue:
+    """One account, read with a position of 1 BTC at 100."""
+    queue = CrawlQueue()
+    when = pl.Series([int(1000 * read_s)]).cast(pl.Datetime("ms", "UTC"))
+    pair = {"address": ["0xa"], "dex": [""]}
+    accounts = from_columns({**pair, "account_mode": ["standard"]}, ACCOUNTS).with_columns(as_of=when)
+    columns = {"coin": ["BTC"], "szi": [1.0], "mark_px": [100.0], "notional_usd": [100.0]}
+    queue.note_reads(accounts, from_columns({**pair, **columns}, POSITIONS))
+    queue.note_cash([("0xa", "")], np.array([raw_usd]), np.array([read_s]))
+    return queue
+
+
+@pytest.mark.parametrize(
+    ("raw_usd", "hours", "dirty"),
+    [
+        (-50.0, 0.5, False),  # the same
+        (-50.5, 0.5, True),  # no funding was paid, so this is something else
+        (-50.015, 1.5, False),  # one payment of at most 1 bp of 100 USD, twice that is allowed
+        (-50.5, 1.5, True),
+        (-30.0, 0.5, True),  # a deposit
+        (math.nan, 0.5, False),
+    ],
+)
+def test_cash_that_moved_by_more_than_funding_makes_an_account_dirty(
+    raw_usd: float, hours: float, dirty: bool
+) -> None:
+    """The tape showed nothing. It is as urgent as a trade of as much, until it is read again."""
+    queue = watched(-50.0, DAY_S)
+    at_s = DAY_S + hours * HOUR
+    assert note_sizes(queue, {"0xa": (100.0, raw_usd)}, at_s) == dirty
+    seen = queue.candidates(at_s)
+    assert (not math.isnan(seen.dirty_since_s[0])) == dirty
+    assert (seen.traded_usd[0] > 0) == dirty
+    assert note_sizes(queue, {"0xa": (100.0, raw_usd)}, at_s) == 0
+
+
+def test_sizes_of_before_a_reading_say_nothing_about_it() -> None:
+    assert note_sizes(watched(-50.0, DAY_S), {"0xa": (100.0, 900.0)}, DAY_S - 1.0) == 0
+
+
+def test_a_trade_that_the_tape_missed_is_found_by_sizing_again(store: Store) -> None:
+    """Everyone is read, an hour passes without a tape, in which funding is paid, and everyone is sized again: of
+    accounts margined per dex whose positions changed all are found, and nobody of whom only funding moved the cash."""
+    spec = MarketSpec(seed=5, accounts=200, days=2, live_hours=2)
+    with serving_in_thread(market_of(spec), weight_per_minute=None) as served:
+
+        async def run() -> CrawlQueue:
+            watch = Watch(store, served.base_url, weight_per_minute=None)
+            async with InfoClient(served.base_url, Budget(None)) as info:
+                await watch.marks.read(info, [""], watch.book)
+                for address in served.market.addresses:
+                    watch._take(await watch._read(info, (address, "")))
+                await asyncio.to_thread(served.advance, 4000)
+                await watch.marks.set_clock(info)
+                await size(
+                    store, list(served.market.addresses), EvmEndpoint(served.evm_url, None), info, [""]
+                )
+            sizes = sized_notional(store, [""], served.now, timedelta(minutes=15))
+            watch.crawl_queue.note_sizes("", sizes, highest_rate(watch.marks.markets, ""))
+            return watch.crawl_queue
+
+        before = served.market.hyperliquid
+        queue = asyncio.run(run())
+        after = served.market.hyperliquid
+        addresses = np.array(served.market.addresses)
+        main = [asset.dex == "" for asset in served.market.spec.assets]
+    standard = np.array([MODE_NAMES[mode] for mode in before.people.mode]) == "default"
+
+    def cash(venue: VenueResult) -> np.ndarray:
+        """Without funding: what only trades and transfers move."""
+        ledger = venue.ledger
+        return ledger.cash + (ledger.isolated_cash + ledger.funding_all_time)[:, main].sum(axis=1)
+
+    traded = set(addresses[standard & (before.ledger.lots != after.ledger.lots)[:, main].any(axis=1)])
+    moved = set(addresses[cash(before) != cash(after)])
+    dirty = {queue.pairs[row][0] for row in np.flatnonzero(~np.isnan(queue.sizes.dirty_since_s))}
+    assert len(traded) > 5
+    assert traded <= dirty <= moved
+    assert len(dirty) < 0.8 * len(addresses)
 
 
 def test_the_command_sizes_a_list_and_names_what_is_missing(
