@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlmodel import col, select
 
+from liqtruth.heatmap.errors import PartlyRead
 from liqtruth.heatmap.text import counted
 from liqtruth.storage.database.tables import Reading, Scope, different
 from liqtruth.storage.errors import FileDamaged
@@ -61,8 +62,15 @@ class Compacted:
         size = f"{self.files_before:,} files, {self.bytes_before / 1e6:,.1f} MB"
         if self.files_after is not None and self.bytes_after is not None:
             size += f" before; {self.files_after:,} files, {self.bytes_after / 1e6:,.1f} MB now"
-        left = [f"left as they are, for want of a file: {one}" for one in self.damaged]
-        return [*lines, size, *left]
+        return [*lines, size]
+
+    def raise_if_partly(self) -> None:
+        """Raise `PartlyRead` where the file of a book could not be read."""
+        if self.damaged:
+            planned = self.archives + len(self.damaged)
+            raise PartlyRead(
+                f"{len(self.damaged)} of {planned} archives were not made, their books stay: {self.damaged[0]}"
+            )
 
 
 def compact(
