@@ -15,6 +15,7 @@ from liqtruth.commands.options import (
     Evm,
     Exchange,
     Log,
+    Retention,
     StatsUrl,
     length_option,
     opened_store,
@@ -268,6 +269,7 @@ def index_watch(
     exchange: Exchange,
     evm: Evm,
     log: Log,
+    retention: Retention,
     addresses: Annotated[
         Path | None, typer.Option(help="Accounts to know from the start, one a line; the tape finds more.")
     ] = None,
@@ -298,6 +300,7 @@ def index_watch(
         for_s=log.for_s,
         pace=Pace(book_s=book_every.total_seconds()),
         evm=evm.endpoint(exchange),
+        keep=retention.keep,
     )
     with opened_store() as store:
         run_watch(store, plan, [] if addresses is None else read_addresses(addresses), on_ready=say_metrics)

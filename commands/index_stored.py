@@ -5,8 +5,16 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.index import index_app
-from liqtruth.commands.options import At, BaseUrl, Dexes, ExchangeOptions, opened_store, settings
-from liqtruth.commands.output import export_frame, say_lines, show, tell_rows
+from liqtruth.commands.options import (
+    At,
+    BaseUrl,
+    Dexes,
+    ExchangeOptions,
+    Retention,
+    opened_store,
+    settings,
+)
+from liqtruth.commands.output import export_frame, progress, say_lines, show, tell_rows
 from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_address, parse_coin
@@ -89,6 +97,25 @@ def index_positions(
     if frame.is_empty() and not out.targets:
         return say("no position is stored of what was asked for; `liqtruth index forget` lists what is")
     return export_frame(frame, out, positions_table)
+
+
+@index_app.command("compact")
+def index_compact(
+    out: JsonOut,
+    retention: Retention,
+    dry: Annotated[bool, typer.Option("--dry", help="Print what would be done; change nothing.")] = False,
+) -> None:
+    """Put the books of a watch into one file an hour, then a day, and series into one a month.
+
+    Everything reads as before, to the last bit, unless --keep gives up what is old. It can be stopped and run again,
+    also beside a watch, which does the same by itself every hour.
+    """
+    from liqtruth.storage.lake.compaction import compact
+
+    with opened_store() as store, progress("compacting", 1.0) as advance:
+        done = compact(store.lake, retention.keep, dry=dry, on_progress=advance)
+    show(done, out)
+    done.raise_if_partly()
 
 
 @index_app.command("tidy")

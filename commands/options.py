@@ -24,6 +24,7 @@ from liqtruth.commands.values import (
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven
     from liqtruth.indexer.evm.sizing import EvmEndpoint
+    from liqtruth.storage.lake.retention import Keep
     from liqtruth.storage.store import Settings, Store
 
 T = TypeVar("T")
@@ -272,6 +273,40 @@ class EvmOptions(Options):
 
 
 Evm = Annotated[EvmOptions, EvmOptions.spread()]
+
+
+@dataclass(frozen=True)
+class RetentionOptions(Options):
+    """How long what is stored is kept."""
+
+    heading: ClassVar[str] = "Retention"
+
+    keep_for: Annotated[
+        timedelta | None,
+        length_option(
+            "--keep",
+            help="Keep all books and marks of so long, e.g. 30d, before that one an hour; default: keep all.",
+            heading="Retention",
+        ),
+    ] = None
+    keep_hourly: Annotated[
+        timedelta | None,
+        length_option(
+            "--keep-hourly",
+            help="Keep one an hour for so long, e.g. 1y, before that one a day; default: for ever.",
+            heading="Retention",
+        ),
+    ] = None
+
+    @property
+    def keep(self) -> "Keep":
+        """Raises `BadInput` where the hours are not kept for longer than everything."""
+        from liqtruth.storage.lake.retention import Keep
+
+        return Keep(self.keep_for, self.keep_hourly)
+
+
+Retention = Annotated[RetentionOptions, RetentionOptions.spread()]
 
 StatsUrl = Annotated[
     str | None,

@@ -17,7 +17,8 @@ from sqlalchemy import URL
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.storage.database.connection import Database, parsed_url
 from liqtruth.storage.lake.identity import check_identity, refuse_missing
-from liqtruth.storage.lake.lake import Lake, ReadOnce
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.read_once import ReadOnce
 
 HYPERLIQUID_URL = "https://api.hyperliquid.xyz"
 PREFIX = "LIQTRUTH_"

@@ -194,8 +194,9 @@ def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> S
 def _span(store: Store, coin: str, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     check_coin(store, coin)
     query = (
-        select(func.min(Partition.first_at), func.max(Reading.as_of))
-        .join(Partition, col(Partition.reading_id) == col(Reading.id))
+        select(func.min(Partition.first_at), func.max(func.coalesce(Reading.as_of, Partition.last_at)))
+        .select_from(Partition)
+        .outerjoin(Reading, col(Partition.reading_id) == col(Reading.id))
         .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
     )
     with store.database.session() as session:

@@ -142,6 +142,8 @@ def _beside(
 
 def _began(session: Session, reading: Reading) -> datetime:
     """When its first account was read; a sweep takes a while."""
+    if reading.first_at is not None:
+        return reading.first_at
     query = select(func.min(Partition.first_at)).where(Partition.reading_id == reading.id)
     return session.exec(query).one() or reading.as_of
 

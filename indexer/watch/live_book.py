@@ -125,7 +125,9 @@ class LiveBook:
             accounts=self.accounts["address"].n_unique(),
             positions=self.positions.height,
         )
-        store.lake.write_reading(reading, {"positions": self.positions, "accounts": self.accounts})
+        # In this order what stays as it is lies side by side in an archive of many books.
+        ordered = {"positions": self.positions.sort("coin", *PAIR), "accounts": self.accounts.sort(*PAIR)}
+        store.lake.write_reading(reading, ordered)
         keep_latest(store)
         return reading
 

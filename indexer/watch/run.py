@@ -1,4 +1,4 @@
-"""A watch from its start to its end: find whom to watch, watch, find more now and then, stop when asked.
+"""A watch from its start to its end: find whom to watch, watch, find more and compact now and then, stop when asked.
 
 The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
 every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
@@ -6,6 +6,7 @@ Meanwhile its counters can be served for Prometheus, on a loopback port of its o
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
+from liqtruth.storage.lake.compaction import EVERYTHING, compact
+from liqtruth.storage.lake.retention import Keep
 from liqtruth.storage.lock import alone
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
@@ -77,7 +80,10 @@ TAPE: Final = {
 
 @dataclass(frozen=True)
 class WatchPlan:
-    """What is watched and how; `stats_url` null leaves leaderboard and vaults out, `for_s` null watches for ever."""
+    """What is watched and how; `stats_url` null leaves leaderboard and vaults out, `for_s` null watches for ever.
+
+    Every `compact_s` what was stored is compacted, and what is older than `keep` given up.
+    """
 
     base_url: str
     dexes: Sequence[str] | Literal["all"] = "all"
@@ -89,6 +95,8 @@ class WatchPlan:
     pace: Pace = field(default_factory=Pace)
     patience: Patience | None = None
     evm: EvmEndpoint | None = None
+    keep: Keep = EVERYTHING
+    compact_s: float = 3600.0
 
 
 def run_watch(
@@ -124,7 +132,7 @@ async def _run(
         async with InfoClient(plan.base_url, watch.budget, timeout_s, 4, plan.patience) as client:
             await unless(stop, _prepare(watch, client, plan, seeds))
             with serving_metrics(watch.state, plan.metrics_port) as port:
-                async with _finding(watch, client, plan) as found:
+                async with _finding(watch, client, plan) as found, _compacting(watch, plan):
                     await unless(stop, _at_most(found, FIRST_FIND_S))
                     if on_ready is not None:
                         on_ready(watch, port)
@@ -163,6 +171,31 @@ async def _finding(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIt
     finally:
         finding.cancel()
         await asyncio.gather(finding, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _compacting(watch: Watch, plan: WatchPlan) -> AsyncIterator[None]:
+    """Compact the store again and again during the block, in a thread, which ends with the archive that it is at."""
+    over = threading.Event()
+    compacting = asyncio.create_task(_compact_again_and_again(watch, plan, over))
+    try:
+        yield
+    finally:
+        over.set()
+        compacting.cancel()
+        await asyncio.gather(compacting, return_exceptions=True)
+
+
+async def _compact_again_and_again(watch: Watch, plan: WatchPlan, over: threading.Event) -> None:
+    work = partial(compact, watch.store.lake, plan.keep, is_over=over.is_set)
+    while True:
+        try:
+            done = await aside(work)
+            log.info("compacted", result="; ".join(done.describe()))
+            done.raise_if_partly()
+        except FAULTS as error:
+            watch.note_fault("compactor", error)
+        await asyncio.sleep(plan.compact_s)
 
 
 async def _at_most(event: asyncio.Event, seconds: float) -> None:

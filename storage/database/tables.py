@@ -54,6 +54,8 @@ class Reading(SQLModel, table=True):
     notes: str = ""
     archive: str | None = None
     """Where its rows lie together with those of other readings (`storage.lake.archives`); null: files of its own."""
+    first_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When its first account was read, once it is in an archive; before that its manifest rows have it."""
 
 
 class Partition(SQLModel, table=True):

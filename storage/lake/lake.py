@@ -6,13 +6,12 @@ file, so that processes on one data directory take turns. What a kill leaves beh
 """
 
 import shlex
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 from sqlmodel import Session, col, select
@@ -20,17 +19,29 @@ from sqlmodel import Session, col, select
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.tables import Partition, Reading, different
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NothingStored, NotWritten
+from liqtruth.storage.lake.archives import (
+    SHARED,
+    Archive,
+    of_readings,
+    read_archived,
+    swap_archive,
+    write_archive,
+)
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
+    AND,
     Series,
     coin_in_file,
     drop_reading,
     file_of,
     folder_of,
+    month_of,
     snapshot_rows,
+    sources_in,
     swap_reading,
     swap_series,
 )
+from liqtruth.storage.lake.moving import FORMAT
 from liqtruth.storage.lake.parquet import (
     gone,
     packed,
@@ -44,9 +55,8 @@ from liqtruth.storage.lock import waiting
 
 __all__ = ["ALL_COINS", "Lake", "readings_until", "write_parquet"]
 Schema = Mapping[str, pl.DataType]
+Coins = tuple[str, ...] | None
 LOCK = ".lock"
-MOST_BYTES: Final = 1 << 29
-"""Of frames that are kept: a long history of readings goes through, the latest used stay."""
 Done = TypeVar("Done")
 
 
@@ -97,23 +107,30 @@ class Lake:
             return 0
         series, added = Series(dataset, venue, coin), 0
         with waiting(self.root / folder_of(dataset, venue, coin) / LOCK):
-            for (day,), part in rows.sort("ts").group_by(pl.col("ts").dt.date(), maintain_order=True):
-                assert isinstance(day, date)
-                added += self._merge_day(series, day, part, key, source)
+            months = {row.day for row in self._asked(series.query()) if row.archive == month_of(row.day)}
+            first, day = pl.col("ts").dt.date().dt.truncate("1mo"), pl.col("ts").dt.date()
+            of_file = pl.when(first.is_in(list(months))).then(first).otherwise(day)
+            for (begin,), part in rows.sort("ts").group_by(of_file, maintain_order=True):
+                assert isinstance(begin, date)
+                added += self._merge_file(series, begin, part, key, source)
         return added
 
-    def _merge_day(
+    def _merge_file(
         self, series: Series, day: date, part: pl.DataFrame, key: Sequence[str], source: str
     ) -> int:
-        """Lay `part` over the day's rows, in a file of its own; the caller holds the series' lock."""
+        """Lay `part` over the rows of the file that begins on that day, in a file of its own; the caller holds the
+        series' lock."""
         with self.database.session() as session:
             before = session.exec(series.query().where(Partition.day == day)).first()
+        month = None if before is None else before.archive
+        if before is not None and month is not None:
+            source = AND.join(sources_in([before.source, source]))
         old = None if before is None else self._of_series(before)
         stored = part.clear() if old is None else old
         merged = pl.concat([stored, part]).unique(subset=list(key), keep="last").sort(*key)
         folder = folder_of(series.dataset, series.venue, series.coin, day)
         file = self._below(write_new(merged, self.root / folder, unique("series")))
-        after = series.row(file, day, merged, source)
+        after = series.row(file, day, merged, source, month)
         self.database.transact(lambda session: swap_series(session, before, after))
         if before is not None and old is None:
             self.replaced.append(before.path)
@@ -161,7 +178,7 @@ class Lake:
 
     def series_sources(self, dataset: str, venue: str, coin: str) -> list[str]:
         """Where the rows of a series came from, each source once."""
-        return sorted({row.source for row in self.series_files(dataset, venue, coin)})
+        return sources_in(row.source for row in self.series_files(dataset, venue, coin))
 
     def series_files(self, dataset: str, venue: str, coin: str) -> list[Partition]:
         """The manifest rows of a series by day: what can be known of it without opening a file."""
@@ -190,22 +207,39 @@ class Lake:
 
         A column that only some of the readings have (an earlier liqtruth stored fewer) is null in the others.
         """
-        query = select(Partition).where(
-            Partition.dataset == dataset, col(Partition.reading_id).in_(reading_ids)
-        )
-        if coin is not None:
-            query = query.where(Partition.coin == coin)
-        found = self._read(
-            lambda _: self._asked(query.order_by(col(Partition.reading_id), col(Partition.path))), coin
-        )
-        if not found:
+        parts = self.snapshots(dataset, reading_ids, None if coin is None else (coin,))
+        if not parts:
             raise NothingStored(
                 f"no {dataset} of {coin or 'any coin'} in the readings {', '.join(reading_ids)}"
             )
-        parts = [
-            part.with_columns(pl.lit(row.reading_id, pl.String).alias("reading_id")) for row, part in found
-        ]
         return pl.concat(parts, how="diagonal")
+
+    def snapshots(self, dataset: str, reading_ids: Sequence[str], coins: Coins = None) -> list[pl.DataFrame]:
+        """The rows of each of these readings that has any, in the order of their ids; of `coins` or of all."""
+        query = select(Partition).where(Partition.dataset == dataset, of_readings(reading_ids))
+        if coins is not None:
+            query = query.where(col(Partition.coin).in_(coins))
+        ordered = query.order_by(col(Partition.reading_id), col(Partition.path))
+        parts = [
+            part
+            for row, rows in self._read(lambda _: self._asked(ordered), coins)
+            for part in _by_reading(row, rows, reading_ids)
+        ]
+        return [part for _, part in sorted(parts, key=lambda part: part[0])]
+
+    def archive(self, archive: Archive) -> bool:
+        """Put the readings into one archive; false where one of them was changed meanwhile, and nothing was done."""
+        rows = write_archive(self, archive)
+        with waiting(self.root / LOCK):
+            stale = self.database.transact(lambda session: swap_archive(session, archive, rows))
+        self.remove({file_of(row) for row in rows} if stale is None else stale)
+        return stale is not None
+
+    def collateral(self, part: Partition) -> pl.DataFrame:
+        """What the positions of an archive share by account and reading; `part` is one of its files."""
+        query = select(Partition).where(Partition.archive == part.archive, Partition.dataset == SHARED)
+        [(_, rows)] = self._read(lambda _: self._asked(query))
+        return rows
 
     def _asked(self, query: Any) -> list[Partition]:
         with self.database.session() as session:
@@ -214,7 +248,7 @@ class Lake:
     def _read(
         self,
         look_up: Callable[[bool], list[Partition]],
-        coin: str | None = None,
+        coins: Coins = None,
         damaged: list[FileDamaged] | None = None,
     ) -> list[tuple[Partition, pl.DataFrame]]:
         """What the manifest rows that `look_up` gives point to, each file once.
@@ -227,7 +261,7 @@ class Lake:
             found, faults, lately = [], [], set[str]()
             for file, row in by_file.items():
                 try:
-                    found.append((row, self._read_file(file, row, coin)))
+                    found.append((row, self._read_file(file, row, coins)))
                 except FileDamaged as error:
                     faults.append(error)
                 except FileNotFoundError:
@@ -241,9 +275,11 @@ class Lake:
             (damaged if damaged is not None else []).extend(faults)
             return found
 
-    def _read_file(self, file: str, row: Partition, coin: str | None) -> pl.DataFrame:
-        wanted = pl.col("coin") == coin if coin is not None and coin_in_file(row) is not None else None
-        return read_parquet(self.root / file, wanted, _remedy(row))[0]
+    def _read_file(self, file: str, row: Partition, coins: Coins) -> pl.DataFrame:
+        by_coin = coins is not None and coin_in_file(row) is not None
+        wanted = pl.col("coin").is_in(coins) if by_coin else None
+        rows, metadata = read_parquet(self.root / file, wanted, _remedy(row))
+        return read_archived(self, row, rows, metadata) if FORMAT in metadata else rows
 
     def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
@@ -265,7 +301,20 @@ class Lake:
                 (self.root / file).unlink(missing_ok=True)
 
 
+def _by_reading(
+    row: Partition, rows: pl.DataFrame, reading_ids: Sequence[str]
+) -> list[tuple[str, pl.DataFrame]]:
+    """The rows of a file by reading, with `reading_id`; of an archive those of the readings that are asked for."""
+    if row.archive is None:
+        return [(str(row.reading_id), rows.with_columns(reading_id=pl.lit(row.reading_id, pl.String)))]
+    wanted = rows.filter(pl.col("reading_id").is_in(list(reading_ids)))
+    parts = wanted.partition_by("reading_id", maintain_order=True, as_dict=True)
+    return [(str(name), part) for (name,), part in parts.items()]
+
+
 def _remedy(row: Partition) -> str:
+    if row.archive is not None:
+        return "restore it from a copy"
     if row.reading_id is None:
         return "restore it from a copy, or fetch or import the same again"
     return (
@@ -280,58 +329,3 @@ def readings_until(session: Session, venue: str, at: datetime | None) -> Sequenc
     if at is not None:
         query = query.where(Reading.as_of <= at)
     return sorted(session.exec(query).all(), key=lambda row: (row.as_of, row.id), reverse=True)
-
-
-class Kept:
-    """Frames by file and coin, those used last, of at most `MOST_BYTES` together or a single larger one."""
-
-    def __init__(self) -> None:
-        self._frames: OrderedDict[tuple[str, str | None], pl.DataFrame] = OrderedDict()
-        self._bytes = 0.0
-
-    def get(self, key: tuple[str, str | None]) -> pl.DataFrame | None:
-        if key in self._frames:
-            self._frames.move_to_end(key)
-        return self._frames.get(key)
-
-    def put(self, key: tuple[str, str | None], frame: pl.DataFrame) -> None:
-        self._frames[key] = frame
-        self._bytes += frame.estimated_size()
-        while self._bytes > MOST_BYTES and len(self._frames) > 1:
-            _, oldest = self._frames.popitem(last=False)
-            self._bytes -= oldest.estimated_size()
-
-
-@dataclass(frozen=True)
-class ReadOnce(Lake):
-    """A lake as one command reads it: each series is looked up once and each of its files opened once.
-
-    What it has read stays as it was then; made for one command, never for one that writes.
-    """
-
-    listed: dict[Series, list[Partition]] = field(default_factory=dict, compare=False)
-    coins: dict[str, list[tuple[str, str]]] = field(default_factory=dict, compare=False)
-    kept: Kept = field(default_factory=Kept, compare=False)
-
-    def series_coins(self, dataset: str) -> list[tuple[str, str]]:
-        if dataset not in self.coins:
-            self.coins[dataset] = super().series_coins(dataset)
-        return self.coins[dataset]
-
-    def _listed(
-        self, series: Series, start: datetime | None = None, end: datetime | None = None, anew: bool = False
-    ) -> list[Partition]:
-        if anew or series not in self.listed:
-            self.listed[series] = super()._listed(series)
-        return [
-            row
-            for row in self.listed[series]
-            if (start is None or row.last_at >= start) and (end is None or row.first_at <= end)
-        ]
-
-    def _read_file(self, file: str, row: Partition, coin: str | None) -> pl.DataFrame:
-        frame = self.kept.get((file, coin))
-        if frame is None:
-            frame = super()._read_file(file, row, coin)
-            self.kept.put((file, coin), frame)
-        return frame

@@ -6,7 +6,7 @@ and the transaction that swaps the rows is the moment at which readers see the n
 """
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -20,6 +20,8 @@ from liqtruth.storage.database.tables import Latest, Partition, Reading, SweepPa
 
 ALL_COINS: Final = "_all"
 """Coin of partitions whose rows are not of one coin."""
+AND: Final = "\n"
+"""Between the sources of a file of a month."""
 OF_COIN: Final = "#"
 """Between a file and the coin whose rows of it a manifest row means; file names have it quoted."""
 
@@ -78,9 +80,21 @@ def drop_reading(session: Session, reading_id: str) -> set[str]:
     """Remove the reading from the manifest; returns the files that nothing points to any more."""
     query = select(Partition).where(Partition.reading_id == reading_id)
     files = {file_of(row) for row in session.exec(query).all()}
-    note_change(session, session.get_one(Reading, reading_id).venue)
+    reading = session.get_one(Reading, reading_id)
+    note_change(session, reading.venue)
     session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
     session.exec(delete(Reading).where(col(Reading.id) == reading_id))
+    return files | _emptied(session, reading.archive)
+
+
+def _emptied(session: Session, archive: str | None) -> set[str]:
+    """The files of an archive of which no reading is left, out of the manifest."""
+    if archive is None or session.exec(select(Reading.id).where(Reading.archive == archive)).first():
+        return set()
+    files = {
+        file_of(row) for row in session.exec(select(Partition).where(Partition.archive == archive)).all()
+    }
+    session.exec(delete(Partition).where(col(Partition.archive) == archive))
     return files
 
 
@@ -102,7 +116,7 @@ def note_change(session: Session, venue: str) -> None:
 
 @dataclass(frozen=True)
 class Series:
-    """The name of a time series; its rows lie in one file per day."""
+    """The name of a time series; its rows lie in one file per day, or per month where that was compacted."""
 
     dataset: str
     venue: str
@@ -119,8 +133,10 @@ class Series:
             query = query.where(Partition.first_at <= end)
         return query.order_by(col(Partition.day))
 
-    def row(self, file: str, day: date, frame: pl.DataFrame, source: str) -> Partition:
-        """The manifest row of the day's file."""
+    def row(
+        self, file: str, day: date, frame: pl.DataFrame, source: str, month: str | None = None
+    ) -> Partition:
+        """The manifest row of the day's file, or of that of the `month` which begins on that day."""
         first, last = frame.select(pl.min("ts"), last=pl.max("ts")).row(0)
         return Partition(
             path=file,
@@ -132,7 +148,18 @@ class Series:
             first_at=first,
             last_at=last,
             source=source,
+            archive=month,
         )
+
+
+def sources_in(sources: Iterable[str]) -> list[str]:
+    """Each source once, of a file of a month those of all its days."""
+    return sorted({one for source in sources for one in source.split(AND)})
+
+
+def month_of(day: date) -> str:
+    """How the file of a month is known from that of its first day: `Partition.archive`."""
+    return f"{day:%Y-%m}"
 
 
 def folder_of(dataset: str, venue: str, coin: str, day: date | None = None) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.storage.errors import FileDamaged
-from liqtruth.storage.lake import lake
+from liqtruth.storage.lake import lake, read_once
 from liqtruth.storage.store import Store
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
@@ -107,7 +107,7 @@ def test_a_damaged_file_is_reported_each_time(opened: Store, files: list[Path]) 
 
 
 def test_what_is_kept_is_bounded(opened: Store, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake, "MOST_BYTES", 1)
+    monkeypatch.setattr(read_once, "MOST_BYTES", 1)
     view = opened.view()
     first, again = read(view), read(view)
     assert first.equals(again)

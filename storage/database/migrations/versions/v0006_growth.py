@@ -19,11 +19,13 @@ def upgrade() -> None:
     )
     for table in ("reading", "partition"):
         op.add_column(table, sa.Column("archive", sa.String, nullable=True))
+    op.add_column("reading", sa.Column("first_at", sa.DateTime, nullable=True))
     op.create_index("ix_partition_archive", "partition", ["archive", "dataset", "coin"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_partition_archive", "partition")
+    op.drop_column("reading", "first_at")
     for table in ("partition", "reading"):
         op.drop_column(table, "archive")
     op.drop_table("latest")

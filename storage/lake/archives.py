@@ -1,0 +1,237 @@
+"""Many readings in few files: an archive holds the books of an hour, or of a day, and reads as they did.
+
+The rows of all its readings lie sorted by coin, account and time, as `storage.lake.moving` keeps them small; a large
+archive is split by coins, so that whoever asks for a coin opens one file. A reading says which archive it is in, and
+the files of an archive have manifest rows of their own. New files are written first; then one transaction points
+readings and rows to them, and what nothing points to any more is removed: a kill at any instant leaves the old files or
+the new ones.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import polars as pl
+from sqlmodel import Session, col, delete, func, or_, select
+
+from liqtruth.storage.database.tables import Partition, Reading, upsert
+from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of
+from liqtruth.storage.lake.moving import (
+    ACCOUNT,
+    COLLATERAL,
+    FORMAT,
+    KEY,
+    OF_COLLATERAL,
+    OF_POSITIONS,
+    PLACE,
+    READING,
+    decoded,
+    encoded,
+)
+from liqtruth.storage.lake.parquet import packed, write_new
+
+if TYPE_CHECKING:
+    from liqtruth.storage.lake.lake import Lake
+
+SHARED: Final = "collateral"
+"""Dataset of what the positions of an account share."""
+DATASETS: Final = ("positions", "accounts", SHARED)
+PART_ROWS: Final = 2_000_000
+"""Of a file of positions, which are in memory together when it is written."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """`readings` of one venue, by time, which are to lie in the archive `name`; `dropped` are given up with it.
+
+    Together they are all readings of the archives that any of them is in.
+    """
+
+    name: str
+    readings: Sequence[Reading]
+    dropped: Sequence[Reading] = ()
+
+    @property
+    def ids(self) -> list[str]:
+        return [one.id for one in self.readings]
+
+    @property
+    def before(self) -> dict[str, str | None]:
+        """Where each reading was when this was planned."""
+        return {one.id: one.archive for one in (*self.readings, *self.dropped)}
+
+
+def write_archive(lake: "Lake", archive: Archive) -> list[Partition]:
+    """Write its files; the manifest rows that make them count. Raises `NotWritten`."""
+    for shares in (True, False):
+        rows = _written(lake, archive, shares)
+        if rows is not None:
+            return rows
+    raise AssertionError("positions that keep their collateral can always be written")
+
+
+def _written(lake: "Lake", archive: Archive, shares: bool) -> list[Partition] | None:
+    """Null, and nothing is written, where the positions of an account do not share one collateral."""
+    rows: list[Partition] = []
+    try:
+        shared = pl.DataFrame()
+        for number, coins in enumerate(_groups(lake, archive)):
+            part = _side_by_side(lake, "positions", archive, coins)
+            shares = shares and set(COLLATERAL) <= set(part.columns)
+            if shares:
+                shared = pl.concat([shared, part.select(*ACCOUNT, *COLLATERAL)]).unique()
+            rows += _write(lake, "positions", archive, part, shares, f"{archive.name}.{number}")
+        if shares and shared.height:
+            if shared.select(*ACCOUNT).is_duplicated().any():
+                lake.remove({file_of(row) for row in rows})
+                return None
+            rows += _write(lake, SHARED, archive, shared.sort(*ACCOUNT), shares)
+        accounts = _side_by_side(lake, "accounts", archive, None)
+        rows += _write(lake, "accounts", archive, accounts, shares)
+    except BaseException:
+        lake.remove({file_of(row) for row in rows})
+        raise
+    return rows
+
+
+def _groups(lake: "Lake", archive: Archive) -> Iterator[tuple[str, ...]]:
+    """Coins whose rows make one file."""
+    with lake.database.session() as session:
+        counted = session.exec(
+            select(Partition.coin, func.sum(Partition.rows))
+            .where(Partition.dataset == "positions", of_readings(archive.ids))
+            .group_by(Partition.coin)
+        ).all()
+    group, rows = list[str](), 0
+    for coin, count in sorted(counted):
+        if group and rows + count > PART_ROWS:
+            yield tuple(group)
+            group, rows = [], 0
+        group.append(coin)
+        rows += count
+    if group:
+        yield tuple(group)
+
+
+def of_readings(ids: Sequence[str]) -> Any:
+    """Manifest rows of files of these readings, be they their own or an archive's."""
+    archives = select(Reading.archive).where(col(Reading.id).in_(ids), col(Reading.archive).is_not(None))
+    return or_(col(Partition.reading_id).in_(ids), col(Partition.archive).in_(archives))
+
+
+def _side_by_side(
+    lake: "Lake", dataset: str, archive: Archive, coins: tuple[str, ...] | None
+) -> pl.DataFrame:
+    """The rows of all readings by coin, account and time, each with its reading and its place in it."""
+    found = lake.snapshots(dataset, archive.ids, coins)
+    if not found:
+        return pl.DataFrame()
+    rows = pl.concat(found, how="diagonal").with_columns(
+        pl.col("reading_id").cast(pl.Enum(archive.ids)).alias(READING)
+    )
+    group = [name for name in (READING, "coin") if name in rows.columns]
+    rows = rows.drop("reading_id").with_columns(
+        pl.int_range(pl.len(), dtype=pl.Int64).over(group).alias(PLACE)
+    )
+    rows = rows.sort(*_key(rows), READING, PLACE)
+    rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
+    return rows.with_columns((pl.col(PLACE) - rank).cast(pl.Int32))
+
+
+def _key(rows: pl.DataFrame) -> list[str]:
+    return [name for name in KEY if name in rows.columns]
+
+
+def _write(
+    lake: "Lake", dataset: str, archive: Archive, rows: pl.DataFrame, shares: bool, name: str = ""
+) -> list[Partition]:
+    """One file, and a manifest row for each of its coins, or one in all where it has none."""
+    if rows.is_empty():
+        return []
+    last = archive.readings[-1]
+    stored = rows
+    if dataset == SHARED:
+        stored = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
+    elif dataset == "positions":
+        stored = encoded(rows, OF_POSITIONS, KEY)
+        stored = stored.drop(COLLATERAL) if shares else stored
+    small, metadata = packed(stored)
+    metadata[FORMAT] = json.dumps({"columns": rows.columns, "shares": shares and dataset == "positions"})
+    folder = lake.root / folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
+    file = write_new(small, folder, name or archive.name, metadata).relative_to(lake.root).as_posix()
+    return _rows_of(archive, file, dataset, rows)
+
+
+def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> list[Partition]:
+    """`last_at` is the moment of the last reading that has any: what is asked of its readings by coin."""
+    first = archive.readings[0]
+    moments = {one.id: one.as_of for one in archive.readings}
+    has_coins = "coin" in rows.columns
+    counted = [pl.len().alias("rows"), pl.col(READING).max().alias("last")]
+    counted += [pl.col("as_of").min().alias("first")] if "as_of" in rows.columns else []
+    parts = rows.group_by("coin", maintain_order=True).agg(counted) if has_coins else rows.select(counted)
+    return [
+        Partition(
+            path=f"{file}{OF_COIN}{quote(row['coin'], safe='')}" if has_coins else file,
+            dataset=dataset,
+            venue=first.venue,
+            coin=row["coin"] if has_coins else ALL_COINS,
+            day=first.as_of.date(),
+            rows=row["rows"],
+            first_at=row.get("first") or first.as_of,
+            last_at=moments[row["last"]],
+            source=first.source,
+            archive=archive.name,
+        )
+        for row in parts.iter_rows(named=True)
+    ]
+
+
+def swap_archive(session: Session, archive: Archive, rows: Sequence[Partition]) -> set[str] | None:
+    """Point the readings to the archive; the files that nothing points to any more, or null where nothing was changed
+    because a reading was removed or written anew meanwhile."""
+    query = select(Reading).where(col(Reading.id).in_(archive.before))
+    known = {one.id: one for one in session.exec(query).all()}
+    if {name: one.archive for name, one in known.items()} != archive.before:
+        return None
+    old = of_readings(list(archive.before))
+    stale = {file_of(row) for row in session.exec(select(Partition).where(old)).all()}
+    first = _first_moments(session, list(archive.before))
+    session.exec(delete(Partition).where(col(Partition.path).in_(select(Partition.path).where(old))))
+    for one in archive.readings:
+        row = known[one.id]
+        row.archive, row.first_at = archive.name, row.first_at or first.get(one.id)
+        session.add(row)
+    session.exec(delete(Reading).where(col(Reading.id).in_([one.id for one in archive.dropped])))
+    session.flush()
+    upsert(session, rows)
+    return stale - {file_of(row) for row in rows}
+
+
+def _first_moments(session: Session, ids: Sequence[str]) -> dict[str, datetime]:
+    query = select(Partition.reading_id, func.min(Partition.first_at)).where(
+        col(Partition.reading_id).in_(ids)
+    )
+    found = session.exec(query.group_by(col(Partition.reading_id))).all()
+    return {name: first for name, first in found if name is not None}
+
+
+def read_archived(
+    lake: "Lake", row: Partition, stored: pl.DataFrame, metadata: Mapping[str, Any]
+) -> pl.DataFrame:
+    """The rows of all readings in the file, each reading's in their old order; with `reading_id`."""
+    layout = json.loads(metadata[FORMAT])
+    rows, columns = stored, layout["columns"]
+    if row.dataset == SHARED:
+        return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns)
+    if layout["shares"]:
+        rows = rows.join(lake.collateral(row), on=ACCOUNT, how="left", maintain_order="left")
+    if row.dataset == "positions":
+        rows = decoded(rows, OF_POSITIONS, KEY, columns)
+    group = [name for name in (READING, "coin") if name in rows.columns]
+    rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
+    ordered = rows.with_columns(pl.col(PLACE) + rank).sort(*group, PLACE)
+    return ordered.with_columns(reading_id=pl.col(READING).cast(pl.String)).drop(READING, PLACE)
