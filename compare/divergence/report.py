@@ -79,6 +79,7 @@ def render_report(
         within=[one for one in divergence.ranges if one.layer == divergence.headline.layer]
         if divergence.headline
         else [],
+        shared=_shared(divergence),
         marks=MARKS,
         crowd=next((layer for layer in divergence.layers if layer.layer == CROWD and layer.enough), None),
         names=NAMES,
@@ -172,6 +173,16 @@ def away(distance_pct: float | None, side: str) -> str:
     if distance_pct is None:
         return "none"
     return f"{'−' if side == 'long' else '+'}{distance_pct:.1f} %"
+
+
+def _shared(divergence: Divergence) -> dict[str, list[str]]:
+    """Assumptions of more than one map, each once, with the maps that make it."""
+    makers: dict[str, list[str]] = {}
+    summaries = (divergence.truth, *(result.summary for result in divergence.models))
+    for one in (*summaries, *divergence.baselines):
+        for assumption in dict.fromkeys(one.assumptions):
+            makers.setdefault(assumption, []).append(one.label)
+    return {assumption: labels for assumption, labels in makers.items() if len(labels) > 1}
 
 
 def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap, dict[str, object]]]:
