@@ -21,6 +21,7 @@ from liqtruth.heatmap.drawing.figure import map_figure, to_html, write_html, wri
 from liqtruth.heatmap.drawing.page import unbroken
 from liqtruth.heatmap.drawing.view import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.text import price
 from tests.heatmap.maps import Level, any_levels, at, map_of
