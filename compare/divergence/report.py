@@ -34,7 +34,7 @@ from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note, texts
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 
@@ -175,13 +175,15 @@ def away(distance_pct: float | None, side: str) -> str:
     return f"{'−' if side == 'long' else '+'}{distance_pct:.1f} %"
 
 
-def _shared(divergence: Divergence) -> dict[str, list[str]]:
+def _shared(divergence: Divergence) -> dict[Note, list[str]]:
     """Assumptions of more than one map, each once, with the maps that make it."""
-    makers: dict[str, list[str]] = {}
     summaries = (divergence.truth, *(result.summary for result in divergence.models))
-    for one in (*summaries, *divergence.baselines):
-        for assumption in dict.fromkeys(one.assumptions):
-            makers.setdefault(assumption, []).append(one.label)
+    stated = [(one.label, one.assumptions) for one in summaries]
+    stated += [(one.label, one.assumptions) for one in divergence.baselines]
+    makers: dict[Note, list[str]] = {}
+    for label, assumptions in stated:
+        for assumption in dict.fromkeys(assumptions):
+            makers.setdefault(assumption, []).append(label)
     return {assumption: labels for assumption, labels in makers.items() if len(labels) > 1}
 
 
