@@ -34,7 +34,7 @@ from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note, texts
 from liqtruth.heatmap.text import age, percent, price, usd
 from liqtruth.heatmap.writing import write_atomically
 
@@ -79,6 +79,7 @@ def render_report(
         within=[one for one in divergence.ranges if one.layer == divergence.headline.layer]
         if divergence.headline
         else [],
+        shared=_shared(divergence),
         marks=MARKS,
         crowd=next((layer for layer in divergence.layers if layer.layer == CROWD and layer.enough), None),
         names=NAMES,
@@ -172,6 +173,18 @@ def away(distance_pct: float | None, side: str) -> str:
     if distance_pct is None:
         return "none"
     return f"{'−' if side == 'long' else '+'}{distance_pct:.1f} %"
+
+
+def _shared(divergence: Divergence) -> dict[Note, list[str]]:
+    """Assumptions of more than one map, each once, with the maps that make it."""
+    summaries = (divergence.truth, *(result.summary for result in divergence.models))
+    stated = [(one.label, one.assumptions) for one in summaries]
+    stated += [(one.label, one.assumptions) for one in divergence.baselines]
+    makers: dict[Note, list[str]] = {}
+    for label, assumptions in stated:
+        for assumption in dict.fromkeys(assumptions):
+            makers.setdefault(assumption, []).append(label)
+    return {assumption: labels for assumption, labels in makers.items() if len(labels) > 1}
 
 
 def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap, dict[str, object]]]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SYNTHETIC_BADGE: Final = "SYNTHETIC MARKET: from the sandbox, not from an exchange"
 FIGURE_PX: Final = 450
+ENDS: Final = re.compile(r"\(?\d[\d.,]*-\d[\d.,]*\)?")
+"""`(10.4-19.5)`, `74,183.6-75,757.1`."""
 PACKED: Final = 4
 """Level of gzip from which on a page gets smaller by 4 % for twice the time."""
 
@@ -166,10 +168,15 @@ def map_age(heatmap: Heatmap, now: datetime | None = None) -> Markup:
     return Markup("{}, {}").format(at, age_of(taken, now, lead="of series to"))
 
 
-def unbroken(text: str) -> str:
-    """Figures stay with their percent sign, and ends of an interval together, where a cell breaks into lines."""
-    together = re.sub(r"(?<=\d)-(?=\d)", "-\N{WORD JOINER}", text)
-    return type(text)(together.replace(" %", "\N{NO-BREAK SPACE}%"))
+def unbroken(cell: str) -> Markup:
+    """A cell in which figures stay with their percent sign, and ends of an interval together, where lines break; in
+    markup, whose links have hyphens of their own, only the former."""
+    from markupsafe import Markup, escape
+
+    text = escape(cell)
+    if not isinstance(cell, Markup):
+        text = Markup(ENDS.sub(r'<span class="ends">\g<0></span>', str(text)))  # escaped above
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _environment(package: str | None) -> Environment:

@@ -33,6 +33,11 @@ LEAST_REACH_MODELLED: Final = 0.08
 PATH_REACH: Final = 0.6
 """A model's mass lies everywhere: its view reaches this part of the path's own range beyond it."""
 MOST_CANDLES: Final = 400
+TIMES: Final = (
+    {"dtickrange": [None, 86_399_999], "value": "%H:%M\n%b %d"},
+    {"dtickrange": [86_400_000, None], "value": "%b %d\n%Y"},
+)
+"""Times by the step between them, short enough for a phone; the second line stands where it changes."""
 
 
 def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure:
@@ -59,7 +64,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
         height=880 if captioned else PAGE_HEIGHT,
         xaxis={
             "title": {"text": "time (UTC)", "standoff": 32}, "rangeslider": {"visible": False}, "nticks": 6,
-            "tickangle": 0, "showgrid": False,
+            "tickangle": 0, "showgrid": False, "tickformatstops": TIMES,
         },
         yaxis={
             "title": {"text": "price (USD)"}, "type": "log", "range": list(np.log10([edges[0], edges[-1]])),

@@ -1,8 +1,10 @@
 """A map as a figure: bars per side, cumulative lines, the mark, and pages that need nothing else."""
 
 import importlib.util
+import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from markupsafe import Markup
 
+from liqtruth.heatmap.cluster_facts import MapFacts, Surroundings, cluster_facts
+from liqtruth.heatmap.distribution import MapProfile, profile_of
+from liqtruth.heatmap.drawing import cluster_rows
 from liqtruth.heatmap.drawing.figure import map_figure, to_html, write_html, write_png
+from liqtruth.heatmap.drawing.page import unbroken
 from liqtruth.heatmap.drawing.view import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note, sentence
+from liqtruth.heatmap.text import price
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of([("long", 93.0, 2e6), ("short", at(0.05), 1e6), ("short", at(0.08), 3e6)])
@@ -142,3 +151,44 @@ def test_without_chromium_the_remedy_is_reported_and_nothing_is_written(
         write_png(TWO, tmp_path / "map.png")
     assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def listed() -> tuple[Heatmap, MapProfile, MapFacts]:
+    built = map_of(
+        [("long", 93.0, 2e6), ("long", 80.0, 5e6), ("short", at(0.04), 1e6), ("short", at(0.2), 3e6)]
+    )
+    profile = profile_of(built)
+    return built, profile, cluster_facts(built, profile.clusters, Surroundings("hyperliquid", atr_pct=2.0))
+
+
+def test_a_page_lists_the_clusters_that_the_terminal_lists(
+    listed: tuple[Heatmap, MapProfile, MapFacts],
+) -> None:
+    built, profile, facts = listed
+    page = unescape(re.sub(r"<[^>]+>", "|", to_html(built, profile=profile, facts=facts)))
+    page = page.replace("\N{NO-BREAK SPACE}", " ")
+    rows = [cells for (_, cells), _ in cluster_rows.cluster_rows(built, profile)]
+    assert len(rows) == 6, "two clusters a side, and the bin of most mass"
+    for cell in {cell for cells in rows for cell in cells if cell}:
+        assert f"|{cell}|" in page
+    for fact in facts.clusters:
+        assert f"|{fact.distance_atr:.1f}|" in page
+
+
+def test_every_page_answers_with_the_nearest_and_the_largest_cluster_of_each_side(
+    listed: tuple[Heatmap, MapProfile, MapFacts],
+) -> None:
+    built, profile, _ = listed
+    head = to_html(built).replace("\N{NO-BREAK SPACE}", " ").split('<div class="mirror">')[0]
+    for side, sign in (("long", "−"), ("short", "+")):
+        for one in (profile.nearest[side], profile.largest[side]):
+            assert one is not None
+            assert f"{price(one.peak_px)} ({sign}{one.peak_pct:.1f} %)" in head
+    assert "no cluster on this side" in to_html(EMPTY)
+
+
+def test_lines_break_in_a_cell_where_no_figure_is_torn_and_links_stay_as_they_are() -> None:
+    assert unbroken("14.3 % (10.4-19.5)") == '14.3\N{NO-BREAK SPACE}% <span class="ends">(10.4-19.5)</span>'
+    assert unbroken("<b>1-2</b>") == '&lt;b&gt;<span class="ends">1-2</span>&lt;/b&gt;'
+    assert unbroken(Markup('<a href="BTC/2026-08">1</a>')) == '<a href="BTC/2026-08">1</a>'
