@@ -26,9 +26,9 @@ from liqtruth.heatmap.text import counted, format_duration, price
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.order_book import store_book
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
+from liqtruth.indexer.sweep.order_book import store_book
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.stops import Stop, on_signal

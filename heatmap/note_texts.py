@@ -462,6 +462,10 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
             else ""
         )
     ),
+    "picture_behind": (
+        "of {rows} rows of pixels {behind} have something drawn over their last columns (labels), and are read to the "
+        "left of it, as they were a little earlier"
+    ),
     "picture_left_out": (
         "of {rows} rows of pixels {left_out} have no colour of the palette (candles, lines, text) and count as none; "
         "{filled} more are filled from their neighbours"

@@ -57,6 +57,7 @@ BOOKS: Schema = {
     "px": pl.Float64(),
     "coins": pl.Float64(),  # that rest from the best price up to this one
 }
+BOOK_DATASET: Final = "books"
 BOOK_KEY: Final = ("ts", "side", "px")
 
 ACCOUNTS: Schema = {

@@ -41,6 +41,8 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Ours, and what others call it, in lower case."""
 HYBLOCK: Final = frozenset({"openduration", "creationdate", "startingprice"})
+ACCOUNTS: Final = frozenset({"address", "addr", "user", "wallet", "account"})
+"""Columns of tables of positions, in lower case."""
 IGNORED: Final = frozenset({"creationdate", "openduration", "filtered_by"})
 
 
@@ -80,6 +82,11 @@ def read_table(
     if not ({"price"} <= columns.keys() or {"low", "high"} <= columns.keys()):
         if "time" in columns:
             rows, columns = _transposed(rows, columns["time"], answer)
+        elif ACCOUNTS & {name.strip().lower() for name in rows.columns}:
+            raise answer.refuse(
+                "must be a map, got positions of accounts: `liqtruth index import FILE` stores them, and `map exact`, "
+                "`check` and `calibrate fit` (without --truth) use what is stored"
+            )
         else:
             raise answer.refuse(
                 f"must be a map: a known vendor's, or a table of price and usd; it has {shortened(rows.columns)}: "

@@ -22,8 +22,7 @@ from liqtruth.heatmap.cluster_facts import RestingDepth, Surroundings
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, note
-from liqtruth.indexer.frames import BOOKS
-from liqtruth.indexer.info.order_book import DATASET as BOOK_DATASET
+from liqtruth.indexer.frames import BOOK_DATASET, BOOKS
 from liqtruth.storage.store import Store
 
 PERIODS: Final = 14

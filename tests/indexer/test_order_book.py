@@ -15,8 +15,8 @@ from liqtruth.indexer.errors import AnswerMalformed
 from liqtruth.indexer.frames import BOOKS
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.order_book import BookLevel, decode_book, merged, read_book, store_book
 from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.indexer.sweep.order_book import BookLevel, decode_book, merged, read_book, store_book
 from liqtruth.sandbox.hyperliquid.orders import resting
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer

@@ -32,6 +32,8 @@ SHARE_OF_TYPICAL: Final = 0.2
 """What a column must hold of what the middle one does; emptier ones at the right are the plot's margin."""
 WIDER: Final = 8
 """So many times the last columns are looked at where those show nothing."""
+LABEL: Final = 320
+"""Pixels to the left of the last columns that a label over them may be wide."""
 OF_NOISE: Final = 3.0
 """Amounts below so many times the noise of a row are none."""
 MIXED: Final = 0.15
@@ -71,6 +73,11 @@ def axis_through(lines: Sequence[tuple[float, float]]) -> PriceAxis | str:
     order = np.diff(px)
     if not ((np.diff(row) >= 1).all() and ((order > 0).all() or (order < 0).all())):
         return "--price must name rows that differ, with prices that rise or fall from row to row"
+    if len(lines) == 2 and px[0] < px[1]:
+        return (
+            f"--price must have the higher price at the upper row, got {px[0]:g} above {px[1]:g}: are they swapped? A "
+            "third line shows that prices fall upwards"
+        )
     found = []
     for is_log in (False, True) if len(lines) > 2 else (False,):
         value = np.log(px) if is_log else px
@@ -111,13 +118,14 @@ class Readings:
 @dataclass(frozen=True, eq=False)
 class Column:
     """Amounts by row, NaN where a row is left out; columns of pixels that they are from; rows that were filled from
-    their neighbours; and below which amount nothing can be told from noise."""
+    their neighbours; below which amount nothing can be told from noise; and rows that are read left of a label."""
 
     amounts: FloatArray
     first: int
     last: int
     filled: int
     floor: float
+    behind: int = 0
 
     @property
     def left_out(self) -> int:
@@ -174,8 +182,26 @@ def read_column(readings: Readings, first: int, last: int) -> Column:
     noise = np.median(np.abs(beside - np.median(beside, axis=1, keepdims=True)), axis=1)
     floor = OF_NOISE * 1.4826 * float(np.median(noise))
     amounts = np.where(amounts < floor, 0.0, amounts)
-    filled = _filled(amounts, np.median(readings.rgb[:, first : last + 1], axis=1))
-    return Column(filled, first, last, int((np.isnan(amounts) & ~np.isnan(filled)).sum()), floor)
+    bridged = _filled(amounts, np.median(readings.rgb[:, first : last + 1], axis=1))
+    whole = np.where(np.isnan(bridged), _behind(readings, np.isnan(bridged), first, across), bridged)
+    whole = np.where(whole < floor, 0.0, whole)
+    filled, behind = (
+        int((np.isnan(before) & ~np.isnan(after)).sum())
+        for before, after in ((amounts, bridged), (bridged, whole))
+    )
+    return Column(whole, first, last, filled, floor, behind)
+
+
+def _behind(readings: Readings, rows: npt.NDArray[np.bool_], first: int, across: int) -> FloatArray:
+    """Of the rows, what stands to the left of what is drawn over them: the nearest pixels that surely are of the
+    palette, as many as are read of other rows."""
+    start = max(0, first - LABEL)
+    found = np.full(rows.size, np.nan)
+    for row in np.flatnonzero(rows):
+        sure = np.flatnonzero(readings.distance[row, start:first] <= SURE[readings.lossy])[-across:]
+        if sure.size == across:
+            found[row] = np.median(readings.amounts[row, start + sure])
+    return found
 
 
 def _middle(readings: Readings, part: slice, most: float, least: int) -> FloatArray:

@@ -32,7 +32,7 @@ from liqtruth.compare.imported.pictures.column import (
     read_column,
     without_gaps,
 )
-from liqtruth.compare.imported.pictures.palettes import PALETTES, Palette, Pixels, palette_named
+from liqtruth.compare.imported.pictures.palettes import PALETTES, Palette, Pixels, oklab, palette_named
 from liqtruth.compare.imported.vendor_map import PictureGiven, VendorMap
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.storage.errors import TableRefused
@@ -50,6 +50,13 @@ LEAST_ROWS: Final = 20
 """Between the outermost price lines."""
 MOST_LEFT_OUT: Final = 0.25
 """Part of the rows that may have no colour of the palette."""
+LOOKED_AT: Final = 300
+"""Columns of pixels up to the last one, by whose colours the palette is checked."""
+GREY: Final = 0.05
+"""Chroma in Oklab below which a colour is that of a page, a label or a line."""
+LEAST_OF_PALETTE: Final = 0.8
+"""Part of the other pixels that must have its colours; of the right palette it is 0.9 and more under candles, lines and
+labels (`benchmarks/bench_pictures.py`), of one that is alike at most 0.73."""
 LEAST_CONTRAST: Final = 0.05
 """Between the most and the least of a column; a flat one shows no levels."""
 BROKEN: Final = (*DAMAGED, SyntaxError, TypeError, MemoryError, AttributeError)
@@ -136,6 +143,7 @@ def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
     palette, bar = _palette(given, decoded, axis, answer)
     readings = _between(axis, decoded, palette)
     first, last = _columns(given, decoded, readings, palette, bar, answer)
+    _check_colours(readings, last, palette, answer)
     column = read_column(readings, first, last)
     if decoded.lossy:
         column = column.from_floor(_smear(column, palette, decoded))
@@ -312,6 +320,21 @@ def _columns(
     return last_column(readings, plot)
 
 
+def _check_colours(readings: Readings, last: int, palette: Palette, answer: Answer) -> None:
+    """A palette that is only like the picture's gives amounts that look sound and are not."""
+    seen = slice(max(last - LOOKED_AT + 1, 0), last + 1)
+    lab = oklab(readings.rgb[::SOME, seen])
+    colourful = np.hypot(lab[..., 1], lab[..., 2]) > GREY
+    if not colourful.any():
+        return
+    share = float((readings.distance[::SOME, seen][colourful] <= readings.close).mean())
+    if share < LEAST_OF_PALETTE:
+        raise answer.refuse(
+            f"the plot must have the colours of {palette.name}, got {100 * share:.0f} % of its pixels in them: give "
+            f"--palette ({', '.join(PALETTES)}) or the ends of its colour bar with --bar"
+        )
+
+
 def _check(column: Column, palette: Palette, answer: Answer) -> None:
     rows = column.amounts.size
     if column.left_out > MOST_LEFT_OUT * rows:
@@ -365,6 +388,8 @@ def _notes(
              step_pct=100 * float(np.median(steps)), is_log=axis.is_log),
         note("picture_accuracy", w1_pct=off_pct, floor=column.floor),
     ]  # fmt: skip
+    if column.behind:
+        found.append(note("picture_behind", rows=column.amounts.size, behind=column.behind))
     if column.left_out or column.filled:
         found.append(
             note("picture_left_out", rows=column.amounts.size, left_out=column.left_out, filled=column.filled)

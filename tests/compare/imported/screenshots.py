@@ -4,7 +4,7 @@ Nothing here uses the reader: colours come from the stops below, and a picture i
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,13 +139,32 @@ def screenshot(
     if clutter:
         _draw_over(image, palette, (left, last, top, bottom), mark, row_of, rng)
     lines = [(round(px), row_of(px)) for px in np.linspace(low, high, 9)[[0, -1]] * [1.0005, 0.9995]]
-    if log:
+    if log or down:
         lines.append((MARK, row_of(MARK)))
     if scale != 1:
         image = image.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
         lines = [(px, (row + 0.5) * scale - 0.5) for px, row in lines]
     ends = (33, 419, 33, 100)
     return Drawn(image, tuple(lines), ends, edges, amounts, round((last - 1) * scale))
+
+
+def labelled(drawn: Drawn) -> Drawn:
+    """With labels of levels drawn over the last columns."""
+    image = drawn.image.copy()
+    draw = ImageDraw.Draw(image)
+    for row in range(120, image.height - 120, 90):
+        draw.rectangle([(image.width - 230, row), (image.width - 104, row + 16)], fill=(30, 34, 42))
+        draw.text((image.width - 226, row + 3), "LIQ 12.3M @ 81,000", fill=(240, 240, 240))
+    return replace(drawn, image=image)
+
+
+def cropped(drawn: Drawn) -> Drawn:
+    """Little but the plot: no colour bar, no labels of axes."""
+    left, top, right, bottom = 100, 30, drawn.image.width - 90, drawn.image.height - 80
+    lines = tuple((px, row - top) for px, row in drawn.lines)
+    return replace(
+        drawn, image=drawn.image.crop((left, top, right, bottom)), lines=lines, right=drawn.right - left
+    )
 
 
 def _draw_over(
@@ -170,7 +189,7 @@ def _draw_over(
         body = sorted([row_of(before), row_of(close)])
         ends = sorted([row_of(max(before, close) * (1 + wick)), row_of(min(before, close) * (1 - wick))])
         draw.line([(x + step / 2, ends[0]), (x + step / 2, ends[1])], fill=color)
-        draw.rectangle([(x + 1, body[0]), (x + step - 1.5, body[1] + 1)], fill=color)
+        draw.rectangle([(x + 1, body[0]), (max(x + step - 1.5, x + 1), body[1] + 1)], fill=color)
     row = round(row_of(MARK))
     for x in range(left, right, 8):
         draw.line([(x, row), (x + 4, row)], fill=(255, 255, 255))

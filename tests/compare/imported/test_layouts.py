@@ -367,6 +367,14 @@ def test_what_is_no_map_is_refused_in_one_line_that_names_the_file(tmp_path: Pat
         assert "\n" not in str(refused.value)
 
 
+def test_positions_of_accounts_are_sent_to_the_door_that_stores_them(tmp_path: Path) -> None:
+    """HyperTracker's CSV and others like it: no map, but what exact maps and fits are made of."""
+    header = b"id,address,coin,side,dex,size,value,entryPrice,liquidationPrice,crossLeverage,openTime\n"
+    row = b"1,0x1111111111111111111111111111111111111111,BTC,long,main,1.5,90000,59000,55000,10,2026-08-01\n"
+    with pytest.raises(VendorMapRefused, match="index import"):
+        read_map(written(tmp_path, header + row, "positions.csv"), coin="BTC", mark=MARK)
+
+
 def test_a_file_lists_its_maps_without_making_any(tmp_path: Path) -> None:
     held = open_maps(written(tmp_path, layouts.coinank_by_exchange()), Given())
     assert [*held] == ["all", "Binance", "Okex", "Hyperliquid"]

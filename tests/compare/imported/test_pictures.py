@@ -15,7 +15,8 @@ from liqtruth.compare.imported.read import read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.heatmap.files import write_map
 from liqtruth.heatmap.heatmap import Heatmap
-from tests.compare.imported.screenshots import MARK, Drawn, Image, levels, screenshot
+from tests.compare.imported import screenshots
+from tests.compare.imported.screenshots import MARK, Drawn, Image, cropped, labelled, levels, screenshot
 from tests.compare.maps import MANY, map_of
 from tests.conftest import Run
 
@@ -77,6 +78,35 @@ def test_the_size_of_a_picture_changes_its_resolution_alone(scale: float, tmp_pa
     found = read(drawn.saved(tmp_path), drawn)
     assert off_pct(found, drawn) < 0.2
     assert values(found, "picture_axis")["step_pct"] == pytest.approx(0.0464 / scale, rel=0.02)
+
+
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_a_palette_that_is_only_alike_is_refused(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inferno begins as magma does: read as that, every level would be at another amount."""
+    stops = "000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4"
+    monkeypatch.setitem(screenshots.STOPS, "inferno", stops)
+    monkeypatch.setitem(screenshots.PAGE, "inferno", screenshots.PAGE["magma"])
+    drawn = screenshot("inferno", 211)
+    path = drawn.saved(tmp_path, f"heatmap.{form}")
+    for given in ({}, {"palette": "magma"}):
+        with pytest.raises(VendorMapRefused, match="--bar"):
+            read(path, drawn, **given)
+    assert off_pct(read(path, drawn, bar=drawn.bar), drawn) < (0.2 if form == "png" else 0.7)
+
+
+@pytest.mark.parametrize("palette", ["coinglass", "magma"])
+def test_rows_under_a_label_are_read_to_the_left_of_it(palette: str, tmp_path: Path) -> None:
+    drawn = labelled(screenshot(palette, 211))
+    found = read(drawn.saved(tmp_path), drawn)
+    assert off_pct(found, drawn) < 0.2
+    assert values(found, "picture_behind")["behind"] > 50
+
+
+def test_a_picture_of_little_but_the_plot_is_read(tmp_path: Path) -> None:
+    drawn = cropped(screenshot("coinglass", 211))
+    assert off_pct(read(drawn.saved(tmp_path), drawn), drawn) < 0.2
 
 
 def test_amounts_are_percent_of_the_picture_with_sides_by_the_mark(tmp_path: Path) -> None:
@@ -166,6 +196,8 @@ def test_pictures_without_levels_or_colours_are_refused(tmp_path: Path) -> None:
     [
         ({"prices": {90_000: 100}}, "two price lines"),
         ({"prices": {90_000: 100, 80_000: 5_000}}, "row from 0 to 799"),
+        ({"prices": {80_000: 100, 90_000: 600}}, "swapped"),
+        ({"prices": {90_000: 300, 80_000: 300}}, "rows that differ"),
         ({"prices": {90_000: 100, 80_000: 110}}, "20 pixels apart"),
         ({"prices": {90_000: 100, 80_000: 300, 70_000: 600}}, "off the axis"),
         ({"palette": "jet"}, "coinglass, magma, ours"),

@@ -15,7 +15,7 @@ import polars as pl
 
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.indexer.errors import AnswerMalformed
-from liqtruth.indexer.frames import BOOK_KEY, BOOKS, conform
+from liqtruth.indexer.frames import BOOK_DATASET, BOOK_KEY, BOOKS, conform
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.decoding import Decoder
 from liqtruth.indexer.info.wire import Amount, EpochMs, Name, Payload, Price
@@ -24,7 +24,6 @@ from liqtruth.storage.store import Store
 
 ROUNDINGS: Final = (None, 4, 3, 2)
 """Significant digits of prices, the finest first; weight 2 each."""
-DATASET: Final = "books"
 
 
 class BookLevel(Payload, frozen=True):
@@ -59,7 +58,7 @@ async def read_book(client: InfoClient, coin: str) -> pl.DataFrame:
 async def store_book(store: Store, client: InfoClient, coin: str) -> int:
     """Read one and add it to the series; how many prices it has."""
     rows = await read_book(client, coin)
-    store.lake.merge_series(DATASET, VENUE, coin, rows, BOOK_KEY, client.source)
+    store.lake.merge_series(BOOK_DATASET, VENUE, coin, rows, BOOK_KEY, client.source)
     return rows.height
 
 
