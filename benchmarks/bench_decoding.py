@@ -76,7 +76,8 @@ def answer(rng: np.random.Generator) -> dict[str, Any]:
         "totalRawUsd": f"{rng.normal(0, 1e5):.6f}",
         "totalMarginUsed": f"{rng.lognormal(8, 2):.6f}",
     }
-    positions = [{"type": "oneWay", "position": position(rng)} for _ in range(1 + rng.poisson(3))]
+    coins = rng.choice(200, 1 + rng.poisson(3), replace=False)
+    positions = [{"type": "oneWay", "position": position(rng, f"COIN{coin}")} for coin in coins]
     return {
         "marginSummary": summary,
         "crossMarginSummary": summary,
@@ -87,13 +88,13 @@ def answer(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def position(rng: np.random.Generator) -> dict[str, Any]:
+def position(rng: np.random.Generator, coin: str) -> dict[str, Any]:
     szi, px = round(rng.normal(0, 10), 4) or 1.0, round(rng.lognormal(5, 2), 4) + 0.01
     leverage: dict[str, Any] = {"type": "cross", "value": 20}
     if rng.random() < 0.25:
         leverage = {"type": "isolated", "value": 10, "rawUsd": f"{-0.9 * szi * px:.6f}"}
     return {
-        "coin": f"COIN{rng.integers(200)}",
+        "coin": coin,
         "szi": str(szi),
         "leverage": leverage,
         "entryPx": f"{px:.4f}",

@@ -25,7 +25,8 @@ def levels() -> pl.DataFrame:
     is_long = rng.random(POSITIONS) < 0.5
     distance = np.abs(rng.normal(0, 0.2, POSITIONS)).clip(1e-4, 0.45)
     px = GRID.mark_px * np.where(is_long, 1 - distance, 1 + distance)
-    bands = {name: rng.choice(["a", "b", "c", "d"], POSITIONS).tolist() for name in DIMENSIONS}
+    words = ["a", "b", "c", "d"]
+    bands = {name: pl.Series(rng.choice(words, POSITIONS), dtype=pl.Enum(words)) for name in DIMENSIONS}
     return pl.DataFrame(
         {
             "side": np.where(is_long, "long", "short").tolist(),
@@ -75,6 +76,21 @@ def test_columns_with_every_breakdown(benchmark: BenchmarkFixture, levels: pl.Da
     heatmap = benchmark(lambda: made(levels, DIMENSIONS))
     assert heatmap.breakdown is not None
     assert set(DIMENSIONS) <= set(heatmap.breakdown.columns)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_floor_of_one_bincount(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
+    """What numpy needs to bin both sides' prices and to add them up, with no check and no other figure."""
+    priced = levels.drop_nulls("px")
+    px, notional_usd = priced["px"].to_numpy(), priced["notional_usd"].to_numpy()
+    is_short = priced["side"].to_physical().to_numpy().astype(np.int64)
+    edges, bins = GRID.edges, GRID.bins
+
+    def floor() -> np.ndarray:
+        place = (np.log(px / edges[0]) / GRID.log_width).astype(np.int64)
+        return np.bincount(place + is_short * bins, notional_usd, 2 * bins)
+
+    assert benchmark(floor).sum() == pytest.approx(notional_usd.sum())
 
 
 @pytest.mark.benchmark(group=GROUP)

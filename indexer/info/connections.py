@@ -9,11 +9,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
-from yarl import URL
 
 from liqtruth.indexer.info.budget import TransientError, late
 from liqtruth.storage.net.answers import ACCEPTED, read_whole
@@ -38,13 +38,13 @@ class Connections:
     """
 
     def __init__(self, url: str, shown: str, timeout_s: float, most: int) -> None:
-        self._url = URL(url, encoded=True)
+        self._url = url
         self._shown = shown
         self._timeout_s = timeout_s
-        self._proxy = _proxy_of(self._url)
+        self._proxy = _proxy_of(url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=most, keepalive_timeout=IDLE_S, ssl=_verification(self._url.scheme)
+                limit=most, keepalive_timeout=IDLE_S, ssl=_verification(urlsplit(url).scheme)
             ),
             headers=HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -74,11 +74,11 @@ class Connections:
         await self._session.close()
 
 
-def _proxy_of(url: URL) -> str | None:
+def _proxy_of(url: str) -> str | None:
     """The proxy that the environment names for the address."""
-    named = getproxies()
-    proxy = named.get(url.scheme) or named.get("all")
-    return None if proxy is None or proxy_bypass(url.host or "") else proxy
+    named, address = getproxies(), urlsplit(url)
+    proxy = named.get(address.scheme) or named.get("all")
+    return None if proxy is None or proxy_bypass(address.hostname or "") else proxy
 
 
 @cache

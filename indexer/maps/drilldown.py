@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from rich.table import Table
 from sqlmodel import select
 
 from liqtruth.heatmap.ages import AgeRange, age_range, in_order
@@ -26,6 +25,9 @@ from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 DRILLDOWN: Final[Mapping[str, pl.DataType]] = {
     "address": pl.String(),
@@ -245,10 +247,12 @@ def _labels(store: Store, addresses: Sequence[str]) -> dict[str, str]:
     return {**named, **{address: booked[address] for address in addresses if address in booked}}
 
 
-def drilldown_table(frame: pl.DataFrame, rows: int = SHOWN) -> Table:
+def drilldown_table(frame: pl.DataFrame, rows: int = SHOWN) -> "Table":
     """The largest positions behind a zone (`indexer.maps.drilldown.DRILLDOWN`)."""
     total = usd(float(frame["notional_usd"].sum()))
     caption = f"{min(frame.height, rows)} largest of {counted(frame.height, 'position')}, {total} in all"
+    from rich.table import Table
+
     table = Table(caption=caption, caption_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("address")  # its label may go below it, so that no figure is cut off at 80 columns
     for name in ("notional", "liq.", "away", "lev.", "margin\nleft", "others", "age"):

@@ -1,9 +1,11 @@
 """Levels: what each must have, and the bin it falls into; a pair of sides keeps their order and has no third one."""
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.errors import BadInput
@@ -11,6 +13,7 @@ from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import (
     BREAKDOWN,
     LEVELS,
+    SIDE,
     SIDES,
     BySide,
     Sides,
@@ -52,6 +55,33 @@ def test_the_breakdown_without_dimensions_is_the_one_with_a_constant_dimension(l
     grouped = break_down(binned.with_columns(pl.lit("x").alias("venue")), ["venue"])
     assert_frame_equal(break_down(binned), grouped.drop("venue"), rel_tol=1e-12, abs_tol=1e-6)
     assert dict(break_down(binned).schema) == BREAKDOWN
+
+
+@given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 5), st.booleans())
+def test_a_breakdown_is_that_of_grouping_the_columns_to_the_bit(
+    seed: int, count: int, bins: int, are_enums: bool
+) -> None:
+    """The key of one number a row against polars' own grouping, which sums compensated and sorts words by letters."""
+    rng = np.random.default_rng(seed)
+    words = {"venue": ["okx", "Binance", None], "age_band": ["<1h", "1-4h", ">7d"]}
+    kinds = {name: pl.Enum([one for one in known if one]) for name, known in words.items()}
+    binned = pl.DataFrame(
+        {
+            "side": rng.choice(["long", "short"], count).tolist(),
+            "bin": rng.choice([*range(-1, bins), None], count).tolist(),
+            "notional_usd": rng.lognormal(9, 2, count),
+            **{name: rng.choice(known, count).tolist() for name, known in words.items()},
+        },
+        schema_overrides={"side": SIDE, "bin": pl.Int32, **(kinds if are_enums else {})},
+    )
+    as_words = binned.with_columns(pl.col(*words).cast(pl.String))
+    grouped = as_words.group_by("side", "bin", *words).agg(
+        pl.col("notional_usd").sum(),
+        positions=pl.len().cast(pl.UInt32),
+        largest_usd=pl.col("notional_usd").max(),
+    )
+    expected = grouped.sort("side", "bin", *words, nulls_last=True).select(*BREAKDOWN, *words)
+    assert break_down(binned, list(words)).with_columns(pl.col(*words).cast(pl.String)).equals(expected)
 
 
 @given(any_levels)

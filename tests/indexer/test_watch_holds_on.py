@@ -79,7 +79,7 @@ async def test_a_dex_that_fails_holds_up_no_other(store: Store, going_on: Market
             assert any("dex xyz" in kind for kind in watch.state.faults.counts)
             faults.failing_dexes = frozenset()
             await until(lambda: "xyz" in watch.book.tables)
-            await until(lambda: any(len(one.subscriptions) == 5 for one in faulty.sockets.sessions))
+            await until(lambda: any(len(one.subscriptions) == 6 for one in faulty.sockets.sessions))
         assert set(watch.marks.markets["dex"]) == set(DEXES)
 
 
