@@ -51,8 +51,8 @@ SCORE_WORDS: Final = {
 
 
 def validation_table(findings: Findings) -> Table:
-    """A row per split and contestant: W1 within 25 and 10 % and what the fit gains (within 25 %), on the crowd's map and
-    on the raw one."""
+    """A row per split and contestant: W1 within 25 and 10 % and what the fit gains (within 25 %), on the crowd's map
+    and on the raw one."""
     from rich.table import Table
 
     table = Table(title=f"{heading(findings)}: W1 in % of price, both sides' maps", title_justify="left")

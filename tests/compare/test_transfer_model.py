@@ -186,7 +186,7 @@ class TestSaid:
         own = sample(BRACKETS, -0.8, 1)
         done = carried_over(MODEL, own, own, coverage=1.0, name="carried")
         assert done.record.long.deviation == 0.0
-        assert done.model.long == pytest.approx(MODEL.long, abs=2e-9)
+        assert done.model.shares("long") == pytest.approx(MODEL.shares("long"), abs=2e-9)
         assert done.record.long.predicted_usd > 1.5 * done.record.long.realised_usd
         assert done.record.long.transferred_usd == pytest.approx(done.record.long.realised_usd, rel=0.1)
 
