@@ -49,9 +49,11 @@ def transfer(
     """Calibrate a fitted leverage model to another venue by its liquidations.
 
     Reported liquidations of the venue are compared with what the model predicts, and what the same model mispredicts
-    on Hyperliquid is divided out. Liquidations happen near the mark, so shares of high leverages are corrected in full
-    and those of low ones hardly. The feed's coverage must be known: Bybit pushes every liquidation; for another venue
-    give --coverage. `liqtruth map model --model vintages --weights NAME` draws with it.
+    on Hyperliquid is divided out. Liquidations happen near the mark; how far they speak for positions of each leverage
+    was learned on synthetic venues: more of them than predicted raise shares of 40x and above, fewer lower all, low
+    ones least. Bounds are withheld where the ratio is beyond what was learned from. The feed's coverage must be known:
+    Bybit pushes every liquidation; for another venue give --coverage. `liqtruth map model --model vintages --weights
+    NAME` draws with it.
     """
     from liqtruth.compare.transfer.job import Asked
     from liqtruth.compare.transfer.job import transfer as carried_over

@@ -6,7 +6,7 @@ for their finite number, C lies between
 
     max(0, exp(q_low) (C' + o) - o)    and    max(0, exp(q_high) (C' + o) - o)
 
-A distance has no bounds where the lower end would be nothing on more than a few held-out maps, which tells nobody
+A distance has no bounds where the lower end would be nothing on more than a third of held-out maps, which tells nobody
 anything, or where quantiles of the other coins held too rarely on each coin in turn.
 """
 
@@ -20,7 +20,7 @@ from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, LEVEL
 from liqtruth.heatmap.bounds import NOT_HELD, NOTHING_BELOW
 from liqtruth.heatmap.grid import FloatArray
 
-LEAST_ABOVE: Final = 0.8
+LEAST_ABOVE: Final = 2 / 3
 """Part of held-out maps whose lower end must be above zero."""
 LEAST_HELD: Final = 0.6
 """Part of held-out maps on which the others' quantiles must hold: five coins with 17 days each show no difference to
@@ -42,8 +42,11 @@ class Conformal:
         low, high = conformal(found)
         above = lower_end(low, drawn).mean(axis=0) >= LEAST_ABOVE
         held = held_on_others(found, coins) >= LEAST_HELD
-        reasons = np.where(above, np.where(held, None, NOT_HELD), NOTHING_BELOW)
-        return cls(low, high, tuple(reasons.tolist()))
+        reasons = [
+            NOTHING_BELOW if not is_above else None if is_held else NOT_HELD
+            for is_above, is_held in zip(above.tolist(), held.tolist(), strict=True)
+        ]
+        return cls(low, high, tuple(reasons))
 
     def covers(self, found: FloatArray, drawn: FloatArray) -> FloatArray:
         """Of further maps: 1 where the truth lies within, 0 where not, nan where bounds are withheld."""

@@ -3,10 +3,11 @@
 The axis has bins of log price from the mark outward, one side at a time.
 
 Maps are arrays (..., bins) of one side in shares of open interest, from the mark outward. Shape scores compare what
-lies within 25 % of the mark, each map normalised; the others compare masses as they are. A score is nan where either
-map holds nothing.
+lies within 25 % of the mark (no further: the axis ends at 26 and 35 %), each map normalised; the others compare masses
+as they are. A score is nan where either map holds nothing.
 
     wasserstein_pct     area between the cumulative shares over log price, in percent of price
+    wasserstein_10pct   the same of what lies within 10 % of the mark
     jensen_shannon      bits, after smoothing by 0.3 % of price
     fractions_1pct      1 - sum (p - q)^2 / (sum p^2 + sum q^2) of shares within 1 % of each bin: 1 is perfect
     mass                |ln| of the masses within range
@@ -18,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.statistics.distances import HEADLINE_PCT, SMOOTHING_PCT, log_distance
+from liqtruth.compare.statistics.distances import HEADLINE_PCT, RANGES_PCT, SMOOTHING_PCT, log_distance
 from liqtruth.estimator.model.leverage_model import CURVE_OFFSET
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
@@ -33,6 +34,7 @@ NEAR_PCT: Final = 1.0
 LARGEST: Final = 5
 SCORES: Final = (
     "wasserstein_pct",
+    "wasserstein_10pct",
     "jensen_shannon",
     "fractions_1pct",
     "mass",
@@ -62,6 +64,7 @@ def scores(truth: FloatArray, drawn: FloatArray, side: str) -> dict[str, FloatAr
     """Every one of `SCORES`, shape (...)."""
     return {
         "wasserstein_pct": wasserstein_pct(truth, drawn, side),
+        "wasserstein_10pct": wasserstein_10pct(truth, drawn, side),
         "jensen_shannon": jensen_shannon(truth, drawn, side),
         "fractions_1pct": fractions(truth, drawn, side),
         "mass": mass_error(truth, drawn, side),
@@ -70,10 +73,16 @@ def scores(truth: FloatArray, drawn: FloatArray, side: str) -> dict[str, FloatAr
     }
 
 
-def wasserstein_pct(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+def wasserstein_pct(
+    truth: FloatArray, drawn: FloatArray, side: str, range_pct: float = HEADLINE_PCT
+) -> FloatArray:
     """Between the shapes; the last bin in range counts with the part of it that is."""
-    gap = np.abs(_shape(truth, side) - _shape(drawn, side))
-    return np.asarray(100 * (gap * _widths(side)[1:]).sum(axis=-1))
+    gap = np.abs(_shape(truth, side, range_pct) - _shape(drawn, side, range_pct))
+    return np.asarray(100 * (gap * _widths(side, range_pct)[1:]).sum(axis=-1))
+
+
+def wasserstein_10pct(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
+    return wasserstein_pct(truth, drawn, side, RANGES_PCT[0])
 
 
 def jensen_shannon(truth: FloatArray, drawn: FloatArray, side: str) -> FloatArray:
@@ -136,27 +145,23 @@ def peaks(mass: FloatArray, side: str) -> FloatArray:
     return np.asarray(np.where(tall, order.astype(np.float64), np.nan))
 
 
-def _widths(side: str) -> FloatArray:
+def _widths(side: str, range_pct: float) -> FloatArray:
     """Log width of each bin's part in range, by the edges (bins + 1,)."""
-    end = float(log_distance(HEADLINE_PCT, side))
+    end = float(log_distance(range_pct, side))
     return np.diff(np.minimum(EDGES, end), prepend=0.0)
 
 
-def _in_range(side: str) -> FloatArray:
-    return np.asarray(_widths(side)[1:] / BIN)
-
-
-def _normalised(mass: FloatArray, side: str) -> FloatArray:
+def _normalised(mass: FloatArray, side: str, range_pct: float = HEADLINE_PCT) -> FloatArray:
     """Shares of the mass in range; nan where there is none."""
-    near = mass * _in_range(side)
+    near = mass * (_widths(side, range_pct)[1:] / BIN)
     whole = near.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(whole > 0, near / whole, np.nan))
 
 
-def _shape(mass: FloatArray, side: str) -> FloatArray:
+def _shape(mass: FloatArray, side: str, range_pct: float) -> FloatArray:
     """Cumulative shares at the middle of each bin: the area is then exact where mass is even within bins."""
-    shares = _normalised(mass, side)
+    shares = _normalised(mass, side, range_pct)
     return np.asarray(np.cumsum(shares, axis=-1) - shares / 2)
 
 

@@ -4,12 +4,11 @@ record in `<data-dir>/models/transfers`."""
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from liqtruth.compare.calibration.record import record_of
-from liqtruth.compare.transfer.tilt_fit import Triple
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
@@ -17,7 +16,7 @@ from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.levels import TwoSided
 from liqtruth.heatmap.writing import write_atomically
 
-SCHEMA: Final = "liqtruth.leverage_transfer/1"
+SCHEMA: Final = "liqtruth.leverage_transfer/2"
 
 
 class ReferenceRecord(msgspec.Struct, frozen=True):
@@ -30,18 +29,18 @@ class ReferenceRecord(msgspec.Struct, frozen=True):
 
 
 class SideRecord(msgspec.Struct, frozen=True, rename={"cut_to": "held_to"}):
-    """One side. `b` is the tilt (`tilt_fit.local_ratios`) that shares were multiplied by, with its covariance;
-    `venue_tilt` and `hyperliquid_tilt` the two fits behind it; `cut_to` what kept shares from summing to more than
-    one. `curve_factor` is what that makes of the model's mass within each `distance_pct` of the mark, `curve_sd` the
-    standard error of its logarithm.
+    """One side. `deviation` is the logarithm of realised over predicted, less the same on `hyperliquid`, with its
+    standard error; `counted` what of it shares were corrected by (`transfer.deviation`); `cut_to` what kept shares from
+    summing to more than one. `curve_factor` is what that makes of the model's mass within each `distance_pct` of the
+    mark, `curve_sd` the standard error of its logarithm.
 
-    Predicted USD are of what the feed would tell: by the source model, by it with Hyperliquid's own tilt, and by the
+    Predicted USD are of what the feed would tell: by the source model, by it with Hyperliquid's own ratio, and by the
     transferred model with the same."""
 
-    b: Triple
-    covariance: tuple[Triple, Triple, Triple]
-    venue_tilt: Triple
-    hyperliquid_tilt: Triple
+    deviation: float
+    deviation_sd: float
+    counted: float
+    hyperliquid: float
     cut_to: float
     curve_factor: tuple[float, ...]
     curve_sd: tuple[float, ...]
@@ -56,7 +55,7 @@ class TransferRecord(msgspec.Struct, TwoSided[SideRecord], frozen=True, kw_only=
     """What a transferred model rests on; `hyperliquid` is null where its liquidations were left out,
     `by_days` where the venue's have no spans of listening."""
 
-    schema: Literal["liqtruth.leverage_transfer/1"] = SCHEMA
+    schema: Literal["liqtruth.leverage_transfer/2"] = SCHEMA
     model: str
     model_hash: str
     source_model: str
@@ -83,7 +82,7 @@ class TransferRecord(msgspec.Struct, TwoSided[SideRecord], frozen=True, kw_only=
 @dataclass(frozen=True, eq=False)
 class SideHours:
     """One side's steps in USD of what the feed tells: realised, and predicted before and after, both with
-    Hyperliquid's own tilt."""
+    Hyperliquid's own ratio."""
 
     realised_usd: FloatArray
     before_usd: FloatArray
@@ -115,9 +114,23 @@ def save(data_dir: Path, transferred: Transferred) -> Path:
 def load(data_dir: Path, model_hash: str) -> TransferRecord | None:
     """The record of the transfer that made the model with this hash, whatever it is called by now; null where none can
     be read."""
+    return _found(data_dir, model_hash, TransferRecord)
+
+
+class _Origin(msgspec.Struct):
+    """What is read of records of every version."""
+
+    model_hash: str
+    source_hash: str
+
+
+Record = TypeVar("Record", TransferRecord, _Origin)
+
+
+def _found(data_dir: Path, model_hash: str, kind: type[Record]) -> Record | None:
     for path in sorted(_folder(data_dir).glob("*.json")):
         try:
-            record = msgspec.json.decode(path.read_bytes(), type=TransferRecord)
+            record = msgspec.json.decode(path.read_bytes(), type=kind)
         except (OSError, *NOT_DECODED):
             continue
         if record.model_hash == model_hash:
@@ -135,7 +148,7 @@ def training_of(data_dir: Path, model: LeverageModel) -> Training | None:
     unknown = Training(model.name, model.hash)
     fitted = model.hash
     if model.kind == "transferred":
-        carried = load(data_dir, model.hash)
+        carried = _found(data_dir, model.hash, _Origin)
         if carried is None:
             return unknown
         fitted = carried.source_hash

@@ -1,4 +1,4 @@
-"""The steps of a venue that a tilt is fitted on: what the model predicted for each, beside what was liquidated.
+"""The steps of a venue that a deviation is measured on: what the model predicted for each, beside what was liquidated.
 
 A step counts where the feed was observed and bars are stored throughout, and where no more than `MOST_BEFORE_WINDOW` of
 open interest opened before the series.
@@ -13,8 +13,8 @@ import numpy as np
 
 from liqtruth.compare.observed.coverage import partly_seen
 from liqtruth.compare.observed.realised import Liquidations, Side, load_liquidations
+from liqtruth.compare.transfer.deviation import SideSteps
 from liqtruth.compare.transfer.flow import Flow, MassByLeverage, mass_by_leverage, predicted_flow
-from liqtruth.compare.transfer.tilt_fit import SideSteps
 from liqtruth.estimator.errors import StaleSeries
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel

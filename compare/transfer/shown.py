@@ -10,12 +10,11 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.shown import Shown
+from liqtruth.compare.transfer.deviation import FARTHEST
 from liqtruth.compare.transfer.record import SideHours, SideRecord, TransferRecord, Transferred
-from liqtruth.compare.transfer.tilt_fit import NEAR_LEVERAGE, Triple, local_powers
-from liqtruth.compare.transfer.transfer import BODY_SD, Z80
+from liqtruth.compare.transfer.transfer import Z80
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, MARK, MODELS, SIDE_COLORS, themed
-from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC, note
 from liqtruth.heatmap.text import usd
@@ -28,7 +27,6 @@ TABLE_WIDTH: Final = 126
 """Columns that the table needs."""
 PANEL_PX: Final = 430
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
-LEVERAGES: Final = np.geomspace(2.0, 125.0, 60)
 
 
 class ShownTransfer(msgspec.Struct, frozen=True):
@@ -72,7 +70,7 @@ def _factor(record: TransferRecord, side: SideRecord, reach_pct: float) -> str:
 
 
 def predicted_over_realised(side: SideRecord) -> tuple[str, str, str]:
-    """Of the source model, of it with Hyperliquid's tilt, and of the transferred model with the same tilt."""
+    """Of the source model, of it with Hyperliquid's ratio, and of the transferred model with the same ratio."""
     if not side.realised_usd > 0:
         return "not known", "not known", "not known"
     first, second, third = (
@@ -97,14 +95,14 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         yield "Hyperliquid's liquidations are left out: the model's own bias is not removed, and errors are wider"
     else:
         yield (
-            f"Hyperliquid's own tilt is of {record.hyperliquid.events} liquidations in "
+            f"Hyperliquid's own ratio is of {record.hyperliquid.events} liquidations in "
             f"{record.hyperliquid.hours:g} h up to {record.hyperliquid.end:%Y-%m-%dT%H:%MZ}"
         )
     yield (
-        f"liquidations of the next {record.step_s / 3600:g} h are of positions near the mark, and tell little of those "
-        f"further away: shares at {NEAR_LEVERAGE:g}x and above are corrected whole, lower ones by (leverage / "
-        f"{NEAR_LEVERAGE:g})^2 of what they tell"
+        f"liquidations of the next {record.step_s / 3600:g} h are of positions near the mark: how far they speak for "
+        "others was learned on synthetic venues; more of them than predicted move high leverages alone, fewer move all"
     )
+    yield from _deviation_lines(record)
     if record.by_days:
         yield note("spans_of_days").text
     for name in SIDES:
@@ -118,24 +116,25 @@ def transfer_lines(record: TransferRecord) -> Iterator[str]:
         )
 
 
+def _deviation_lines(record: TransferRecord) -> Iterator[str]:
+    for name in SIDES:
+        side: SideRecord = record.of(name)
+        ratio, error = np.exp(side.deviation), np.exp(Z80 * side.deviation_sd)
+        text = f"{name}s: {ratio:.2f} of what is predicted was liquidated ({ratio / error:.2f}-{ratio * error:.2f})"
+        if abs(side.deviation) > FARTHEST:
+            yield f"{text}: its people are others than those of the venues that were learned from, bounds are withheld"
+        else:
+            yield f"{text}, of which {np.exp(side.counted):.2f} counts"
+
+
 def title(record: TransferRecord) -> str:
     """Whose level it is, and from which model."""
     whose = f"{SYNTHETIC}: " if record.synthetic else ""
     return f"{whose}{record.source_model} carried over to {record.venue} {', '.join(record.coins)}: {record.model}"
 
 
-def tilt_curve(
-    b: Triple, covariance: tuple[Triple, Triple, Triple]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What shares at `LEVERAGES` are multiplied by, and its 80 % interval."""
-    terms = local_powers(LEVERAGES)
-    variance = np.einsum("li,ij,lj->l", terms, np.array(covariance), terms)
-    middle, error = terms @ np.array(b), Z80 * np.sqrt(variance + BODY_SD**2)
-    return np.exp(middle), np.exp(middle - error), np.exp(middle + error)
-
-
 def write_page(transferred: Transferred, path: Path) -> None:
-    """Per side: realised against predicted of every step, before and after; and the tilt by leverage."""
+    """Per side: realised against predicted of every step, before and after; and what the mass is multiplied by."""
     record = transferred.record
     page.write_page(
         path,
@@ -149,7 +148,7 @@ def write_page(transferred: Transferred, path: Path) -> None:
                 _mass_line(record, side),
                 {
                     f"{side}-steps": ("each step", steps_figure(transferred.of(side))),
-                    f"{side}-tilt": ("what shares are multiplied by", tilt_figure(record, side)),
+                    f"{side}-mass": ("what the mass is multiplied by", mass_figure(record, side)),
                 },
             )
             for side in SIDES
@@ -188,47 +187,26 @@ def steps_figure(hours: SideHours) -> go.Figure:
     return themed(figure, height=PANEL_PX)
 
 
-def tilt_figure(record: TransferRecord, name: str) -> go.Figure:
-    """What a side's shares are multiplied by at each leverage, with its 80 % interval."""
+def mass_figure(record: TransferRecord, name: str) -> go.Figure:
+    """What a side's mass within each distance of the mark is multiplied by, with its 80 % interval."""
     import plotly.graph_objects as go
 
-    side, color = record.of(name), SIDE_COLORS[name]
-    middle, low, high = (side.cut_to * part for part in tilt_curve(side.b, side.covariance))
+    side, color, at = record.of(name), SIDE_COLORS[name], np.array(record.distance_pct)
+    middle, error = np.array(side.curve_factor), np.exp(Z80 * np.array(side.curve_sd))
     figure = go.Figure()
     figure.add_scatter(
-        x=np.append(LEVERAGES, LEVERAGES[::-1]), y=np.append(high, low[::-1]), fill="toself", fillcolor=color,
-        opacity=0.18, line={"width": 0}, hoverinfo="skip",
+        x=np.append(at, at[::-1]), y=np.append(middle * error, (middle / error)[::-1]), fill="toself",
+        fillcolor=color, opacity=0.18, line={"width": 0}, hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
-        x=LEVERAGES, y=middle, mode="lines", line={"color": color, "width": 2.5},
-        hovertemplate="%{x:.3g}x: times %{y:.2f}",
+        x=at, y=middle, mode="lines+markers", line={"color": color, "width": 2.5},
+        hovertemplate="within %{x:g} %: times %{y:.2f}",
     )  # fmt: skip
-    if record.highest_leverage > record.trained_to:
-        _shade(figure, record)
-    reach = [float(np.log10(LEVERAGES[0])), float(np.log10(LEVERAGES[-1]))]
-    figure.update_xaxes(
-        title_text="leverage", type="log", range=reach, tickvals=[2, 5, 10, 20, 40, 100], ticksuffix="x"
-    )
+    figure.update_xaxes(title_text="distance from the mark", ticksuffix=" %")
     figure.update_yaxes(
         title_text="factor, 80 % interval", type="log", tickvals=[0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10]
     )
     return themed(figure, height=PANEL_PX, showlegend=False)
-
-
-def _shade(figure: go.Figure, record: TransferRecord) -> None:
-    """Of leverages that were not fitted; an annotation stands at the logarithm of its place."""
-    figure.add_vrect(
-        x0=record.trained_to, x1=float(LEVERAGES[-1]), fillcolor=FAINT, opacity=0.25, line_width=0
-    )
-    figure.add_annotation(
-        text=f"above {record.trained_to:.3g}x:<br>extrapolation",
-        x=float(np.log10(np.sqrt(record.trained_to * LEVERAGES[-1]))),
-        y=0.99,
-        yref="paper",
-        yanchor="top",
-        showarrow=False,
-        font={"size": 11},
-    )
 
 
 def _ratio_line(record: TransferRecord, name: str) -> str:

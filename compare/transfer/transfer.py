@@ -1,9 +1,9 @@
 """A leverage model carried over to a venue, from samples of the venue's and of Hyperliquid's liquidations.
 
-    shares_venue = shares_source * (r_venue / r_Hyperliquid) ** w
+    shares_venue = shares_source * exp(s(l) d)
 
-Both tilts are of the same model and the same fit (`tilt_fit`), so what the model mispredicts on both is divided out;
-`w` is how far liquidations of the next hour, which are of positions near the mark, speak for each leverage.
+`d` is how far the venue's liquidations deviate from what the model predicts, beside the same on Hyperliquid, so what
+the model mispredicts on both is divided out; `s` is how far they speak for each leverage (`deviation`).
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
+from liqtruth.compare.transfer.deviation import FARTHEST, LEFT_PCT, LEFT_SD, UNKNOWN, Known, SideSteps, speaks
 from liqtruth.compare.transfer.record import (
     ReferenceRecord,
     SideHours,
@@ -24,18 +25,6 @@ from liqtruth.compare.transfer.record import (
     Transferred,
 )
 from liqtruth.compare.transfer.sample import Sample
-from liqtruth.compare.transfer.tilt_fit import (
-    NEAR_LEVERAGE,
-    NO_TILT,
-    REFERENCE_SD,
-    SideSteps,
-    Tilt,
-    Triple,
-    fit_tilt,
-    local_powers,
-    local_ratios,
-    ratios,
-)
 from liqtruth.estimator.model.leverage_model import (
     REFERENCE_MAXIMUM,
     Bounds,
@@ -44,19 +33,11 @@ from liqtruth.estimator.model.leverage_model import (
     Provenance,
     SideBounds,
 )
+from liqtruth.heatmap.bounds import OTHER_POPULATION
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC
 
-HABIT_SD: Final = 1.0
-"""Error of a tilt's level beside what the fit tells: venues whose people answer margin calls otherwise have other
-ratios of liquidations to positions."""
-BODY_SD: Final = 0.1
-"""Error of a curve that no liquidation shows. With both, 80 % intervals covered 20 to 22 of the 24 sides of the
-synthetic venues that they were chosen on, within 2, 5 and 10 % of the mark."""
-BIAS_SD: Final = 0.8
-"""Error of the tilt's level where Hyperliquid's is not divided out: the logarithm of predicted over realised was 0.5 to
-1.1 on synthetic Hyperliquid-like venues."""
 NEAR_PCT: Final = 10.0
 """The level of a corrected map is that of its mass within this distance."""
 Z80: Final = 1.2815515655446004
@@ -65,33 +46,49 @@ PAIRS: Final = (("low", "high"), ("crowd_low", "crowd_high"))
 
 
 @dataclass(frozen=True, eq=False)
-class TiltedShares:
-    """Shares (classes, nodes) of one side, multiplied by what `b` gives and by `cut_to`, which keeps their sum at one:
-    1 where that was not needed."""
+class MovedShares:
+    """Shares (classes, nodes) of one side, nodes multiplied by exp(`log_factor`) and all by `cut_to`, which keeps their
+    sum at one: 1 where that was not needed."""
 
     shares: FloatArray
-    b: Triple
+    log_factor: FloatArray
     cut_to: float
 
 
-def tilted_shares(model: LeverageModel, side: str, b: Triple) -> TiltedShares:
-    """Shares times r(l) ** w(l); where they would place more than all open interest, they are limited to the whole."""
-    shares = model.shares(side) * local_ratios(np.array(model.leverage), b)
+def moved_shares(model: LeverageModel, side: str, deviation: float) -> MovedShares:
+    """Shares times exp(s(l) d); where they would place more than all open interest, they are limited to the whole."""
+    leverage = np.array(model.leverage)
+    log_factor = np.round(deviation * speaks(leverage, deviation), 6)
+    shares = model.shares(side) * np.exp(log_factor)
     cut_to = 1.0 / max(1.0, float(shares.sum()))
-    cut = np.floor(shares * cut_to * 1e9) / 1e9
-    return TiltedShares(cut, b, cut_to)
+    return MovedShares(np.floor(shares * cut_to * 1e9) / 1e9, log_factor, cut_to)
 
 
-def widened(bounds: Bounds | None, curve_sd: tuple[FloatArray, FloatArray], basis: str) -> Bounds | None:
-    """Bounds with the error of what was corrected added in quadrature: standard errors of the curve's logarithm at
-    `DISTANCES_PCT`, long and short."""
+def widened(bounds: Bounds | None, sides: "tuple[_Side, _Side]", basis: str) -> Bounds | None:
+    """Bounds with the error of what was corrected added in quadrature; withheld on a side whose deviation says that
+    its people are others than those of any venue that the correction was learned on."""
     if bounds is None:
         return None
     long, short = (
-        widened_side(side, Z80 * np.interp(side.distance_pct, DISTANCES_PCT, sd))
-        for side, sd in zip((bounds.long, bounds.short), curve_sd, strict=True)
+        withheld(own)
+        if abs(found.deviation.log) > FARTHEST
+        else widened_side(own, Z80 * np.interp(own.distance_pct, DISTANCES_PCT, found.curve_sd))
+        for own, found in zip((bounds.long, bounds.short), sides, strict=True)
     )
     return Bounds(long, short, f"{bounds.basis}; {basis}")
+
+
+def withheld(bounds: SideBounds) -> SideBounds:
+    """None at any distance; what is likely stays."""
+    nothing = (None,) * len(bounds.distance_pct)
+    ends = {
+        name: nothing
+        for pair in (*PAIRS, ("whales_low", "whales_high"))
+        for name in pair
+        if getattr(bounds, name)
+    }
+    reasons = (OTHER_POPULATION,) * len(nothing)
+    return msgspec.structs.replace(bounds, withheld=reasons, **ends)
 
 
 def widened_side(bounds: SideBounds, error: FloatArray) -> SideBounds:
@@ -131,13 +128,13 @@ def _nullable(values: FloatArray) -> tuple[float | None, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """One side: the fits, what comes of their ratio, its covariance, and what it makes of the model's mass within each
-    of `DISTANCES_PCT`: the factor, and the standard error of its logarithm."""
+    """One side: the deviation as measured and as it counts, Hyperliquid's own ratio, what comes of them, and what that
+    makes of the model's mass within each of `DISTANCES_PCT`: the factor, and the standard error of its logarithm."""
 
-    own: Tilt
-    reference: Triple
-    tilt: TiltedShares
-    covariance: FloatArray
+    deviation: Known
+    counted: Known
+    reference: Known
+    moved: MovedShares
     curve_factor: FloatArray
     curve_sd: FloatArray
 
@@ -176,15 +173,13 @@ def carried_over(
         ),
         rates=source.rates,
         leverage=source.leverage,
-        long=_rows(long.tilt.shares),
-        short=_rows(short.tilt.shares),
+        long=_rows(long.moved.shares),
+        short=_rows(short.moved.shares),
         coordinate=source.coordinate,
-        bounds=widened(
-            source.bounds, (long.curve_sd, short.curve_sd), f"widened by the transfer to {own.venue}"
-        ),
+        bounds=widened(source.bounds, (long, short), f"widened by the transfer to {own.venue}"),
         correction=correction,
     )
-    hours = [_hours(source, *pair, coverage) for pair in ((own.long, long), (own.short, short))]
+    hours = [_hours(*pair, coverage) for pair in ((own.long, long), (own.short, short))]
     records = [
         _side_record(side, found, shown, coverage)
         for side, found, shown in zip((own.long, own.short), (long, short), hours, strict=True)
@@ -195,30 +190,25 @@ def carried_over(
 def _fitted(
     source: LeverageModel, side: str, own: Sample, reference: Sample | None, coverage: float, seed: int
 ) -> _Side:
-    leverage = np.array(source.leverage)
-    towards, unsure = NO_TILT, np.diag([BIAS_SD**2, 0.0, 0.0])
-    if reference is not None:
-        theirs = fit_tilt(reference.of(side), leverage, 1.0, prior_sd=REFERENCE_SD, seed=seed)
-        towards, unsure = theirs.b, theirs.covariance
-    ours = fit_tilt(own.of(side), leverage, coverage, towards=towards, seed=seed)
-    first, second, third = (np.array(ours.b) - np.array(towards)).tolist()
-    found = tilted_shares(source, side, (first, second, third))
-    covariance = ours.covariance + unsure + np.diag([HABIT_SD**2, 0.0, 0.0])
-    factor, sd = curve_moved(own.mass_by_leverage.of(side), leverage, found, covariance)
-    return _Side(ours, towards, found, covariance, factor, sd)
+    theirs = UNKNOWN if reference is None else reference.of(side).log_ratio(1.0, seed)
+    deviation = own.of(side).log_ratio(coverage, seed).beside(theirs)
+    counted = deviation.shrunk()
+    moved = moved_shares(source, side, counted.log)
+    factor, sd = curve_moved(own.mass_by_leverage.of(side), np.array(source.leverage), moved, counted)
+    return _Side(deviation, counted, theirs, moved, factor, sd)
 
 
 def curve_moved(
-    standing_usd: FloatArray, leverage: FloatArray, found: TiltedShares, covariance: FloatArray
+    standing_usd: FloatArray, leverage: FloatArray, moved: MovedShares, counted: Known
 ) -> tuple[FloatArray, FloatArray]:
-    """What a tilt makes of the mass within each distance, and the standard error of its logarithm; `standing_usd`
+    """What a correction makes of the mass within each distance, and the standard error of its logarithm; `standing_usd`
     (distances, nodes) is of the model without it. Where nothing stands the factor is one."""
     before = standing_usd.sum(axis=1)
-    after = standing_usd * local_ratios(leverage, found.b)
+    after = standing_usd * np.exp(moved.log_factor)
     whole = np.where(before > 0, after.sum(axis=1), 1.0)
-    moves = after @ local_powers(leverage) / whole[:, None]
-    variance = np.einsum("di,ij,dj->d", moves, covariance, moves)
-    return found.cut_to * whole / np.where(before > 0, before, 1.0), np.sqrt(variance + BODY_SD**2)
+    told = after @ speaks(leverage, counted.log) / whole
+    left = np.interp(DISTANCES_PCT, LEFT_PCT, LEFT_SD)
+    return moved.cut_to * whole / np.where(before > 0, before, 1.0), np.hypot(told * counted.sd, left)
 
 
 def _correction(
@@ -233,12 +223,12 @@ def _correction(
         end=end,
         hours=int(own.hours),
         events=own.events,
-        long=long.tilt.b,
-        short=short.tilt.b,
+        long=tuple(long.moved.log_factor.tolist()),
+        short=tuple(short.moved.log_factor.tolist()),
         level_sd=(long.near[1], short.near[1]),
         trained_to=trained_to,
-        near_leverage=NEAR_LEVERAGE,
-        held_to=(long.tilt.cut_to, short.tilt.cut_to),
+        held_to=(long.moved.cut_to, short.moved.cut_to),
+        deviation=(long.deviation.log, short.deviation.log),
     )
 
 
@@ -262,9 +252,9 @@ def _basis(
             f"{name} mass within {NEAR_PCT:g} % of the mark times {factor:.2f} (within a factor of "
             f"{np.exp(sd):.2f} either way)"
         )
-        if side.tilt.cut_to < 1:
-            yield f"{name} shares would sum to {1 / side.tilt.cut_to:.3f} of open interest: held to the whole"
-    yield f"liquidations tell of positions near the mark: shares below {NEAR_LEVERAGE:g}x are corrected in part"
+        if side.moved.cut_to < 1:
+            yield f"{name} shares would sum to {1 / side.moved.cut_to:.3f} of open interest: held to the whole"
+    yield "liquidations tell of positions near the mark: how far they speak for others was learned on synthetic venues"
     if reference is None:
         yield "Hyperliquid's liquidations are left out: the model's own bias is not removed"
     else:
@@ -273,21 +263,19 @@ def _basis(
         yield f"leverage above {correction.trained_to:.3g}x is extrapolation: nothing was fitted there"
 
 
-def _hours(source: LeverageModel, side: SideSteps, found: _Side, coverage: float) -> SideHours:
-    leverage = np.array(source.leverage)
-    bias = ratios(leverage, found.reference)
-    both = bias * local_ratios(leverage, found.tilt.b) * found.tilt.cut_to
-    before, after = (coverage * side.predicted_usd @ factor for factor in (bias, both))
-    return SideHours(side.realised_usd, before, after)
+def _hours(side: SideSteps, found: _Side, coverage: float) -> SideHours:
+    bias = coverage * np.exp(found.reference.log)
+    after = side.predicted_usd @ np.exp(found.moved.log_factor) * found.moved.cut_to
+    return SideHours(side.realised_usd, bias * side.predicted_usd.sum(axis=1), bias * after)
 
 
 def _side_record(side: SideSteps, found: _Side, hours: SideHours, coverage: float) -> SideRecord:
     return SideRecord(
-        b=found.tilt.b,
-        covariance=_square(found.covariance),
-        venue_tilt=found.own.b,
-        hyperliquid_tilt=found.reference,
-        cut_to=found.tilt.cut_to,
+        deviation=found.deviation.log,
+        deviation_sd=found.deviation.sd,
+        counted=found.counted.log,
+        hyperliquid=found.reference.log,
+        cut_to=found.moved.cut_to,
         curve_factor=tuple(found.curve_factor.tolist()),
         curve_sd=tuple(found.curve_sd.tolist()),
         events=side.events,
@@ -336,11 +324,6 @@ def _record(
 def _reference(sample: Sample) -> ReferenceRecord:
     start, end = sample.span
     return ReferenceRecord(start, end, sample.hours, sample.events)
-
-
-def _square(covariance: FloatArray) -> tuple[Triple, Triple, Triple]:
-    first, second, third = (tuple(row) for row in covariance.tolist())
-    return first, second, third
 
 
 def _rows(shares: FloatArray) -> tuple[tuple[float, ...], ...]:

@@ -24,6 +24,7 @@ from liqtruth.compare.statistics.map_scores import (
     BINS,
     binned,
     jensen_shannon,
+    wasserstein_10pct,
     wasserstein_pct,
 )
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE, still_open
@@ -39,6 +40,7 @@ PERMUTATIONS: Final = 8
 HALVINGS: Final = 12
 FLOORS: Final[dict[str, tuple[Callable[[FloatArray, FloatArray, str], FloatArray], float]]] = {
     "wasserstein_pct": (wasserstein_pct, 0.5),
+    "wasserstein_10pct": (wasserstein_10pct, 0.5),
     "jensen_shannon": (jensen_shannon, 0.25),
 }
 """Score and the part of the halves' value that is the floor."""

@@ -31,7 +31,8 @@ from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 
 MAIN_SCORE: Final = "wasserstein_pct"
-SHAPE_SCORES: Final = (MAIN_SCORE, "jensen_shannon", "fractions_1pct", "recall_5")
+NEAR_SCORE: Final = "wasserstein_10pct"
+SHAPE_SCORES: Final = (MAIN_SCORE, NEAR_SCORE, "jensen_shannon", "fractions_1pct", "recall_5")
 """Scores that mean nothing where a handful of positions make the map."""
 LEAST_EFFECTIVE: Final = 50.0
 FEWEST_BLOCKS: Final = 5
@@ -112,6 +113,11 @@ class SideFindings(msgspec.Struct, frozen=True):
 
     def of(self, score: str) -> ScoreFindings:
         return next(one for one in self.scores if one.score == score)
+
+    @property
+    def near(self) -> ScoreFindings | None:
+        """Wasserstein-1 within 10 %; null in files of before."""
+        return next((one for one in self.scores if one.score == NEAR_SCORE), None)
 
 
 class Chosen(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
+from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.compare.validation.findings import (
@@ -235,7 +235,7 @@ def _rows(side: SideFindings) -> list[dict[str, Any]]:
     """A row per score: mean of every contestant, graded by whether the fit is better or worse beyond doubt; of shape
     nothing is graded where most maps have too few positions."""
     thin = is_thin(side)
-    return [_row(side.of(score), graded=not (thin and score in SHAPE_SCORES)) for score in SCORES]
+    return [_row(score, graded=not (thin and score.score in SHAPE_SCORES)) for score in side.scores]
 
 
 def _row(score: ScoreFindings, *, graded: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from liqtruth.compare.statistics.distances import HEADLINE_PCT
+from liqtruth.compare.statistics.distances import HEADLINE_PCT, RANGES_PCT
 from liqtruth.compare.validation.backtest import CHANCE
 from liqtruth.compare.validation.baselines import BASELINES, FITTED, LAYERS
 from liqtruth.compare.validation.findings import BOTH, SplitFindings
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 NOISE_FLOOR = "noise floor"
 SCORE_WORDS: Final = {
+    "wasserstein_10pct": "the shape within 10 %",
     "jensen_shannon": "the smoothed shape",
     "fractions_1pct": "the share of each zone of 1 %",
     "mass": f"the mass within {HEADLINE_PCT:g} %",
@@ -50,7 +51,8 @@ SCORE_WORDS: Final = {
 
 
 def validation_table(findings: Findings) -> Table:
-    """A row per split and contestant: W1 and what the fit gains, on the crowd's map and on the raw one."""
+    """A row per split and contestant: W1 within 25 and 10 % and what the fit gains (within 25 %), on the crowd's map
+    and on the raw one."""
     from rich.table import Table
 
     table = Table(title=f"{heading(findings)}: W1 in % of price, both sides' maps", title_justify="left")
@@ -58,6 +60,7 @@ def validation_table(findings: Findings) -> Table:
     table.add_column("map")
     for layer in LAYERS:
         table.add_column(layer, justify="right", no_wrap=True)
+        table.add_column(f"in {RANGES_PCT[0]:g} %", justify="right", no_wrap=True)
         table.add_column("fit nearer by (95 %)", justify="right", no_wrap=True)
     for split in findings.splits:
         for place, cells in enumerate(split_rows(split)):
@@ -68,14 +71,19 @@ def validation_table(findings: Findings) -> Table:
 
 def split_rows(split: SplitFindings) -> Iterator[tuple[str, ...]]:
     """Cells of one split: contestant, then W1 and gain per layer."""
-    scores = [split.main(layer) for layer in LAYERS]
+    scores = [(split.main(layer), split.of(BOTH, layer).near) for layer in LAYERS]
     for name in (FITTED, *RIVALS):
         cells = []
-        for score in scores:
+        for score, near in scores:
             gain = score.gain(name)
-            cells += [number(score.means[name]), "" if gain is None else span(gain)]
+            within = number(None if near is None else near.means[name])
+            cells += [number(score.means[name]), within, "" if gain is None else span(gain)]
         yield rival_name(split, name), *cells
-    floors = [cell for score in scores for cell in (number(score.floor), "")]
+    floors = [
+        cell
+        for score, near in scores
+        for cell in (number(score.floor), number(None if near is None else near.floor), "")
+    ]
     yield NOISE_FLOOR, *floors
 
 

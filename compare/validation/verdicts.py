@@ -15,6 +15,7 @@ from liqtruth.compare.validation.findings import (
     FEWEST_BLOCKS,
     MAIN_SCORE,
     NAIVE,
+    NEAR_SCORE,
     BoundsFindings,
     Chosen,
     Gain,
@@ -40,6 +41,7 @@ ABOUT: Final = {
 }
 SCORE_NAMES: Final = {
     MAIN_SCORE: "W1, % of price",
+    NEAR_SCORE: "W1 within 10 %",
     "jensen_shannon": "JS divergence, bits",
     "fractions_1pct": "fractions skill, 1 %",
     "mass": "mass, |ln ratio|",

@@ -91,15 +91,17 @@ class Bounds(msgspec.Struct, TwoSided[SideBounds], frozen=True, forbid_unknown_f
     basis: str
 
 
-class Correction(
-    msgspec.Struct, TwoSided[tuple[float, float, float]], frozen=True, forbid_unknown_fields=True
-):
-    """How a fitted model was calibrated to another venue by realised liquidations: shares at leverage l were multiplied
-    by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8, w = min(1, (l / `near_leverage`)^2), with these `long` and
-    `short` (b0, b1, b2), and by `held_to` where they would have placed more than all open interest; out of `events`
-    liquidations in `hours` of a feed that reports `coverage` of all. `level_sd` is the standard error, per side, of the
-    logarithm of what that makes of the mass within 10 % of the mark; leverages above `trained_to` were nowhere seen in
-    training."""
+class Correction(msgspec.Struct, TwoSided[tuple[float, ...]], frozen=True, forbid_unknown_fields=True):
+    """How a fitted model was calibrated to another venue by realised liquidations.
+
+    Shares at each of its leverages were multiplied by exp of `long` and `short`, and by `held_to` where they would have
+    placed more than all open interest; out of `events` liquidations in `hours` of a feed that reports `coverage` of
+    all, which deviate by the logarithm `deviation` per side from what the fitted model predicts. `level_sd` is the
+    standard error, per side, of the logarithm of what that makes of the mass within 10 % of the mark; leverages above
+    `trained_to` were nowhere seen in training. In files of before, which have a `near_leverage`, `long` and `short` are
+    (b0, b1, b2): shares at leverage l were multiplied by exp(w (b0 + b1 z + b2 z^2)), z = ln(l / 10) / 0.8,
+    w = min(1, (l / near_leverage)^2).
+    """
 
     venue: str
     source_model: str
@@ -108,12 +110,13 @@ class Correction(
     end: datetime
     hours: int
     events: int
-    long: tuple[float, float, float]
-    short: tuple[float, float, float]
+    long: tuple[float, ...]
+    short: tuple[float, ...]
     level_sd: tuple[float, float]
     trained_to: float
-    near_leverage: float
+    near_leverage: float | None = None
     held_to: tuple[float, float] = (1.0, 1.0)
+    deviation: tuple[float, float] | None = None
 
 
 Coordinate = Literal["leverage", "of-maximum", "of-volatility", "mixed"]

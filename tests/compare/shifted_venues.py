@@ -18,7 +18,12 @@ from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.samples import sample_of
 from liqtruth.estimator.frames import LIQUIDATIONS
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import (
+    COORDINATES,
+    TOWARDS,
+    LeverageModel,
+    leverage_model_named,
+)
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
@@ -129,22 +134,32 @@ class ShiftedMarket:
         days: Sequence[int],
         names: Sequence[str] = tuple(VENUES),
         coins: Sequence[str] = (COIN,),
+        kinds: Sequence[Centralised] = (),
     ) -> Self:
-        """Deterministic by its arguments; a venue does not depend on which others there are."""
+        """Deterministic by its arguments; a venue does not depend on which others there are. `kinds`, a source first,
+        stand in for those of `VENUES`."""
         spec = MarketSpec(seed=seed, accounts=10, coins=tuple(coins), days=max(days), builder_dex=False)
         streams = np.random.SeedSequence([seed, 77]).spawn(11)
         end_ms = int(spec.ends.timestamp() * 1000)
         path = simulate_path(np.random.default_rng(streams[0]), spec.assets, spec.history_minutes, end_ms)
         market = Market(spec, path, {}, ())
-        kinds = [VENUES[name] for name in dict.fromkeys((SOURCE, *names))]
+        kinds = kinds or [VENUES[name] for name in dict.fromkeys((SOURCE, *names))]
         return cls(tuple(coins), {kind.name: _run(market, kind, streams, accounts, days) for kind in kinds})
 
     @cached_property
     def fitted(self) -> LeverageModel:
-        """The leverage model that the source's exact maps of all days give."""
-        source, prior, venue = self.venues[SOURCE], leverage_model_named("prior"), venue_named(HYPERLIQUID)
+        """The leverage model that the source's exact maps of all days give, as `calibrate fit` makes it."""
+        source, prior, venue = self.venues[SOURCE], leverage_model_named(TOWARDS), venue_named(HYPERLIQUID)
         pairs = tuple(
-            sample_of(coin, then.series, venue, then.positions, prior, source.brackets(coin))
+            sample_of(
+                coin,
+                then.series,
+                venue,
+                then.positions,
+                prior,
+                source.brackets(coin),
+                coordinates=COORDINATES,
+            )
             for coin in self.coins
             for then in source.moments[coin]
         )
@@ -160,7 +175,7 @@ def _run(
 ) -> ShiftedVenue:
     spec, assets = market.spec, listed(market.spec.coins)
     people_rng, own_rng = (np.random.default_rng(streams[place]) for place in kind.seeds)
-    people = draw_population(people_rng, kind.mix, accounts, assets)
+    people = draw_population(people_rng, kind.mix, accounts, assets, [float(kind.max_leverage)] * len(assets))
     venue = Venue(rules_of(kind, assets, people), people, market.path, spec.step_minutes, own_rng)
     points = [(spec.warmup_days + day) * MINUTES_PER_DAY for day in days]
     kept: dict[int, Ledger] = {}

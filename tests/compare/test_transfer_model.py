@@ -1,5 +1,7 @@
 """The transferred model: shares stay those of a whole, bounds only widen, and assumptions are stated."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,23 +10,16 @@ from hypothesis import strategies as st
 
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
+from liqtruth.compare.transfer.deviation import FARTHEST, LEFT_SD, Known, speaks
 from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.sample import Sample, sample_from
-from liqtruth.compare.transfer.shown import tilt_curve, tilt_figure, transfer_lines
-from liqtruth.compare.transfer.tilt_fit import local_ratios
-from liqtruth.compare.transfer.transfer import (
-    BODY_SD,
-    Z80,
-    carried_over,
-    curve_moved,
-    tilted_shares,
-    widened,
-    widened_side,
-)
+from liqtruth.compare.transfer.shown import mass_figure, transfer_lines
+from liqtruth.compare.transfer.transfer import Z80, carried_over, curve_moved, moved_shares, widened_side
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import Bounds, LeverageModel, SideBounds
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.bounds import NOT_HELD, OTHER_POPULATION
 from liqtruth.heatmap.levels import SIDES
 from tests.compare.transferred_markets import BRACKETS, COIN, HOUR, fitted_model, liquidated, random_series
 
@@ -42,7 +37,7 @@ def side_bounds(draw: st.DrawFn) -> SideBounds:
 def sample(brackets: Brackets, level: float, seed: int, drawn_with: LeverageModel = MODEL) -> Sample:
     """Liquidations are those that the shared model says; `drawn_with` predicts them."""
     series = random_series(2, 200)
-    result = liquidated(series, MODEL, brackets, (level, 0.0, 0.0), seed=seed)
+    result = liquidated(series, MODEL, brackets, level, seed=seed)
     span = np.array([[0, series.end_ms[-1]]])
     observed = Liquidations(COIN, side_of(result, "long"), side_of(result, "short"), span, True)
     return sample_from("bybit", [(series, observed, brackets)], drawn_with, HOUR)
@@ -50,22 +45,38 @@ def sample(brackets: Brackets, level: float, seed: int, drawn_with: LeverageMode
 
 class TestShares:
     @settings(max_examples=20)
-    @given(st.floats(-3, 3), st.floats(-0.5, 0.5), st.floats(-0.3, 0.3))
-    def test_they_are_those_of_a_whole_and_say_by_what_they_were_multiplied(
-        self, level: float, slope: float, bend: float
-    ) -> None:
-        found = tilted_shares(MODEL, "long", (level, slope, bend))
+    @given(st.floats(-3, 3))
+    def test_they_are_those_of_a_whole_and_say_by_what_they_were_multiplied(self, deviation: float) -> None:
+        found = moved_shares(MODEL, "long", deviation)
         assert found.shares.sum() <= 1.0
-        leverage = np.array(MODEL.leverage)
-        z, w = np.log(leverage / 10) / 0.8, np.minimum(1.0, (leverage / 40) ** 2)
-        factor = found.cut_to * np.exp(w * (found.b[0] + found.b[1] * z + found.b[2] * z**2))
-        assert found.shares == pytest.approx(MODEL.shares("long") * factor, abs=1e-8)
+        factor = found.cut_to * np.exp(deviation * speaks(np.array(MODEL.leverage), deviation))
+        assert found.shares == pytest.approx(MODEL.shares("long") * factor, abs=2e-6)
         assert found.cut_to == pytest.approx(1 / max(1.0, found.shares.sum() / found.cut_to), abs=1e-6)
 
-    def test_no_tilt_changes_nothing(self) -> None:
-        assert tilted_shares(MODEL, "short", (0.0, 0.0, 0.0)).shares == pytest.approx(
-            MODEL.shares("short"), abs=2e-9
-        )
+    def test_no_deviation_changes_nothing(self) -> None:
+        assert moved_shares(MODEL, "short", 0.0).shares == pytest.approx(MODEL.shares("short"), abs=2e-9)
+
+
+class TestDeviation:
+    @pytest.mark.parametrize("level", [-1.0, 0.0, 0.7])
+    def test_what_drew_the_liquidations_is_found_within_its_error(self, level: float) -> None:
+        own, reference = sample(BRACKETS, level, 1), sample(BRACKETS, 0.0, 2)
+        for side in SIDES:
+            found = own.of(side).log_ratio(1.0, 0).beside(reference.of(side).log_ratio(1.0, 0))
+            assert abs(found.log - level) < 4 * found.sd
+            assert found.sd < 0.4
+
+    @given(st.floats(-2, 2), st.floats(0.01, 3))
+    def test_the_less_is_known_the_less_counts(self, log: float, sd: float) -> None:
+        less, more = Known(log, 2 * sd).shrunk(), Known(log, sd).shrunk()
+        assert abs(less.log) <= abs(more.log) <= abs(log)
+        assert more.sd <= sd
+
+    def test_without_a_prediction_nothing_is_known(self) -> None:
+        steps = sample(BRACKETS, 0.0, 1).long
+        nothing = replace(steps, predicted_usd=np.zeros_like(steps.predicted_usd))
+        assert nothing.log_ratio(1.0, 0).log == 0.0
+        assert nothing.log_ratio(1.0, 0).shrunk().sd > 0.5
 
 
 class TestBounds:
@@ -90,7 +101,9 @@ class TestBounds:
         assert np.log(wider.high[0]) == pytest.approx(0.5)
 
     def test_a_model_with_bounds_keeps_them_wider_by_the_error_there_and_one_without_has_none(self) -> None:
-        side = SideBounds((5.0, 10.0), (0.7, 0.8), (1.3, 1.4), 0.5, (0.01, 0.02), (0.1, 0.2))
+        side = SideBounds(
+            (5.0, 10.0), (0.7, None), (1.3, None), 0.5, (0.01, None), (0.1, None), withheld=(None, NOT_HELD)
+        )
         bounded = msgspec.structs.replace(MODEL, bounds=Bounds(side, side, "a test"))
         own, reference = sample(BRACKETS, 0.5, 1), sample(BRACKETS, 0.0, 2)
         transferred = carried_over(bounded, own, reference, coverage=1.0, name="carried")
@@ -98,12 +111,23 @@ class TestBounds:
         assert done.bounds is not None
         assert done.correction is not None
         assert done.correction.level_sd[0] == errors[DISTANCES_PCT.index(10.0)]
-        for place, (low, reach) in enumerate(zip((0.7, 0.8), (5.0, 10.0), strict=True)):
-            error = Z80 * errors[DISTANCES_PCT.index(reach)]
-            assert np.log(done.bounds.long.low[place]) == pytest.approx(-np.hypot(np.log(low), error))
+        error = Z80 * errors[DISTANCES_PCT.index(5.0)]
+        assert np.log(done.bounds.long.low[0]) == pytest.approx(-np.hypot(np.log(0.7), error))
+        assert done.bounds.long.low[1] is None
+        assert done.bounds.long.withheld == (None, NOT_HELD)
         assert done.bounds.basis == "a test; widened by the transfer to bybit"
         assert carried_over(MODEL, own, reference, coverage=1.0, name="carried").model.bounds is None
-        assert widened(None, (np.zeros(9), np.zeros(9)), "") is None
+
+    def test_where_the_ratio_says_that_the_people_are_others_they_are_withheld(self) -> None:
+        side = SideBounds((5.0,), (0.7,), (1.3,), 0.5, (0.01,), (0.1,), (1.0,))
+        bounded = msgspec.structs.replace(MODEL, bounds=Bounds(side, side, "a test"))
+        own, reference = sample(BRACKETS, FARTHEST + 1.0, 1), sample(BRACKETS, 0.0, 2)
+        done = carried_over(bounded, own, reference, coverage=1.0, name="carried")
+        assert done.model.bounds is not None
+        assert done.model.bounds.short.low == done.model.bounds.short.whales_high == (None,)
+        assert done.model.bounds.short.withheld == (OTHER_POPULATION,)
+        assert done.model.bounds.short.middle == (1.0,)
+        assert any("bounds are withheld" in line for line in transfer_lines(done.record))
 
 
 class TestCurve:
@@ -127,8 +151,8 @@ class TestCurve:
         for side in (done.record.long, done.record.short):
             near, body = (DISTANCES_PCT.index(reach) for reach in (2.0, 20.0))
             assert side.curve_factor[near] > 1.1 > side.curve_factor[body] > 1.0
-            assert side.curve_sd[near] > side.curve_sd[body] > BODY_SD
-            assert side.b[0] > 0.5
+            assert side.curve_sd[near] > side.curve_sd[body] >= LEFT_SD[body]
+            assert side.deviation > 0.5
 
     def test_the_curve_of_a_model_is_that_of_its_map(self) -> None:
         """As `CohortModel` draws it: the same bins, by another way."""
@@ -145,24 +169,24 @@ class TestCurve:
 
     def test_where_nothing_stands_nothing_is_moved(self) -> None:
         leverage = np.array(MODEL.leverage)
-        found = tilted_shares(MODEL, "long", (0.5, 0.1, 0.0))
+        found = moved_shares(MODEL, "long", 0.5)
         empty = np.zeros((len(DISTANCES_PCT), leverage.size))
-        factor, sd = curve_moved(empty, leverage, found, np.eye(3))
+        factor, sd = curve_moved(empty, leverage, found, Known(0.5, 1.0))
         assert factor == pytest.approx(1.0)
-        assert sd == pytest.approx(BODY_SD)
+        assert sd == pytest.approx(LEFT_SD)
         one = empty.copy()
         one[:, 20] = 3.0
-        assert curve_moved(one, leverage, found, np.eye(3))[0] == pytest.approx(
-            local_ratios(leverage[20:21], found.b)[0]
-        )
+        factor, _ = curve_moved(one, leverage, found, Known(0.5, 1.0))
+        assert factor == pytest.approx(np.exp(0.5 * speaks(leverage[20:21], 0.5)[0]))
 
 
 class TestSaid:
     def test_a_venue_like_the_source_keeps_its_model(self) -> None:
-        """The same liquidations on both: nothing is left of their ratio but the pull of the slopes' prior."""
+        """The same liquidations on both: nothing is left of their ratio."""
         own = sample(BRACKETS, -0.8, 1)
         done = carried_over(MODEL, own, own, coverage=1.0, name="carried")
-        assert done.record.long.b == pytest.approx((0.0, 0.0, 0.0), abs=0.06)
+        assert done.record.long.deviation == 0.0
+        assert done.model.shares("long") == pytest.approx(MODEL.shares("long"), abs=2e-9)
         assert done.record.long.predicted_usd > 1.5 * done.record.long.realised_usd
         assert done.record.long.transferred_usd == pytest.approx(done.record.long.realised_usd, rel=0.1)
 
@@ -183,10 +207,12 @@ class TestSaid:
         assert sum(sum(row) for row in done.model.long) == pytest.approx(1.0, abs=1e-6)
         assert "held to the whole" in done.model.note
 
-    def test_its_figure_shades_what_is_extrapolated(self) -> None:
-        own, reference = sample(WIDE, 0.3, 1), sample(BRACKETS, 0.0, 2)
-        done = carried_over(MODEL, own, reference, coverage=1.0, name="carried")
-        for side in ("long", "short"):
-            assert [shape.x0 for shape in tilt_figure(done.record, side).layout.shapes] == [40.0]
-        middle, low, high = tilt_curve(done.record.long.b, done.record.long.covariance)
-        assert np.all((low < middle) & (middle < high))
+    def test_its_figure_holds_the_factor_within_its_interval(self) -> None:
+        done = carried_over(
+            MODEL, sample(WIDE, 0.3, 1), sample(BRACKETS, 0.0, 2), coverage=1.0, name="carried"
+        )
+        for side in SIDES:
+            band, line = mass_figure(done.record, side).data
+            count = len(line.y)
+            assert np.all(np.array(band.y[:count]) > line.y)
+            assert np.all(np.array(band.y[: count - 1 : -1]) < line.y)

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.transfer.flow import predicted_flow
-from liqtruth.compare.transfer.tilt_fit import NO_TILT, Triple, ratios
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.brackets import Brackets, stored_brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, Provenance, leverage_model_named
@@ -61,17 +60,17 @@ def liquidated(
     series: MarketSeries,
     model: LeverageModel,
     brackets: Brackets,
-    b: Triple = NO_TILT,
+    level: float = 0.0,
     *,
     seed: int,
     coverage: float = 1.0,
 ) -> pl.DataFrame:
-    """Liquidations of as many positions as the tilted model predicts for each hour, of about a coin each."""
+    """Liquidations of exp(`level`) times as many positions as the model predicts for each hour, of a coin each."""
     flow = predicted_flow(series, model, brackets, COIN, HOUR)
-    factor, rng = ratios(np.array(model.leverage), b), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     parts = []
     for side in SIDES:
-        mean = coverage * flow.of(side) @ factor / flow.mark_px
+        mean = coverage * np.exp(level) * flow.of(side).sum(axis=1) / flow.mark_px
         hour = np.repeat(np.arange(mean.size), rng.poisson(mean))
         ts = flow.start_ms[hour] + rng.integers(0, flow.step_ms, hour.size)
         parts.append(
@@ -127,9 +126,9 @@ def store_listening(store: Store, venue: str, start: datetime, until: datetime) 
     )
 
 
-def store_market(store: Store, venue: str, series: MarketSeries, b: Triple = NO_TILT, seed: int = 0) -> None:
-    """Series, liquidations that follow the tilted model, and a feed that was recorded all the time."""
+def store_market(store: Store, venue: str, series: MarketSeries, level: float = 0.0, seed: int = 0) -> None:
+    """Series, liquidations that are exp(`level`) of the model's, and a feed that was recorded all the time."""
     store_series(store, venue, series)
     brackets = stored_brackets(store, venue_named(venue), COIN, series.as_of)
-    store_liquidations(store, venue, liquidated(series, fitted_model(), brackets, b, seed=seed))
+    store_liquidations(store, venue, liquidated(series, fitted_model(), brackets, level, seed=seed))
     store_listening(store, venue, series.start, series.as_of)
