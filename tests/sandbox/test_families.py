@@ -45,7 +45,7 @@ def market(population: str, seed: int) -> Market:
 
 
 def median_leverage(population: str, seed: int) -> Floats:
-    """Per coin the median of notional over what backs it, of traders that hold a single position and aim, on HYPE, below
+    """Per coin the median of notional over what backs it, of traders that hold one position and aim, on HYPE, below
     half of what it allows: those that aim higher are held by its limit alone."""
     then = market(population, seed)
     venue, held = then.hyperliquid, open_positions(then, then.hyperliquid)
