@@ -55,7 +55,7 @@ class HeatmapSeries:
     Examples
     --------
     >>> history.coin, history.model, len(history.times)
-    ('BTC', 'tiers', 24)
+    ('BTC', 'vintages', 24)
     """
 
     coin: str

@@ -205,7 +205,7 @@ def test_a_filter_takes_short_names_of_bands(lake: lt.Lake) -> None:
 
 def test_the_crowd_lets_a_comparison_of_maps_speak_as_one_by_name_does(lake: lt.Lake) -> None:
     truth, crowd = lake.exact_map("BTC"), lake.exact_map("BTC", layer="crowd")
-    model = lake.model_map("BTC", window="3d", at=truth.as_of)
+    model = lake.model_map("BTC", model="tiers", window="3d", at=truth.as_of)
     named = lake.compare("BTC", models=["binance:tiers"], window=timedelta(days=3))
     asked = [one.label.split() for one in named.divergence.baselines]
     assert ["binance", "moving-average"] in asked

@@ -143,7 +143,7 @@ def compare(
     --------
     >>> found = lt.compare(truth, model)
     >>> found.frame().filter(score="wasserstein_pct", side="mean")["model"].to_list()
-    ['binance tiers']
+    ['binance vintages']
     """
     return compared(truth, models, tolerance_pct, crowd=crowd, baselines=baselines, within_pct=within_pct)
 

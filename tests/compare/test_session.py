@@ -24,7 +24,11 @@ def test_an_exchange_is_read_modelled_and_compared(exchange: ExchangeRead, small
     assert found.synthetic
     assert found.as_of == small_market.as_of
     assert found.truth.coverage_share == pytest.approx((1.0, 1.0), rel=1e-9)
-    assert [model.summary.label for model in found.models] == ["binance tiers", "binance bell"]
+    assert [model.summary.label for model in found.models] == [
+        "binance vintages",
+        "binance tiers",
+        "binance bell",
+    ]
     assert all(model.scores.wasserstein_pct is not None for model in found.models)
     assert same(exchange.comparison.truth_map, exact_map(exchange.store, "BTC"))
 

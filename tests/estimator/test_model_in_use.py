@@ -22,7 +22,7 @@ from liqtruth.estimator.model.leverage_model import (
     LeverageModel,
     leverage_model_named,
 )
-from liqtruth.estimator.model.maps import model_map
+from liqtruth.estimator.model.maps import default_model, model_map
 from liqtruth.estimator.model.model_in_use import (
     bounds_of,
     calibrated_model,
@@ -115,6 +115,18 @@ def test_that_a_level_is_another_venues_is_reported_and_only_then() -> None:
         assert not [line for line in share_notes(model, venue) if "not calibrated" in line]
     assert is_levelled(fitted(), "hyperliquid")
     assert not is_levelled(levelled, "hyperliquid")
+
+
+def test_where_none_is_named_the_shipped_population_draws_until_a_model_was_fitted(store: Store) -> None:
+    stored_series(store, "okx", "SOL")
+    data_dir = store.settings.data_dir
+    assert default_model(data_dir) == "vintages"
+    plain = model_map(store, "SOL", "okx", default_model(data_dir), "3d")
+    named = model_map(store, "SOL", "okx", "vintages", "3d", weights="population")
+    assert plain.assumptions == named.assumptions
+    save(data_dir, fitted())
+    assert default_model(data_dir) == "calibrated"
+    assert default_model(data_dir, weights="population") == "vintages"
 
 
 def test_the_map_is_vintages_with_the_model_in_use_under_its_own_name(store: Store) -> None:

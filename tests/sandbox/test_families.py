@@ -21,7 +21,8 @@ from liqtruth.sandbox.truth import addresses, open_positions, true_positions
 from liqtruth.storage.store import Settings, Store
 
 SEEDS: Final = (3, 5)
-TIMES_THE_HIGHEST: Final = 40 / 10
+HIGHEST_OF_HYPE: Final = 10
+TIMES_THE_HIGHEST: Final = 40 / HIGHEST_OF_HYPE
 """Highest leverage of BTC over that of HYPE."""
 TIMES_AS_CALM: Final = 0.95 / 0.50
 """Yearly volatility of HYPE over that of BTC."""
@@ -44,11 +45,13 @@ def market(population: str, seed: int) -> Market:
 
 
 def median_leverage(population: str, seed: int) -> Floats:
-    """Per coin the median of notional over what backs it, of traders that hold a single position."""
+    """Per coin the median of notional over what backs it, of traders that hold one position and aim, on HYPE, below
+    half of what it allows: those that aim higher are held by its limit alone."""
     then = market(population, seed)
     venue, held = then.hyperliquid, open_positions(then, then.hyperliquid)
     alone = np.bincount(held.account, minlength=venue.people.size)[held.account] == 1
     alone &= held.account >= venue.people.makers
+    alone &= venue.people.leverage_median[held.account, 1] < HIGHEST_OF_HYPE / 2
     leverage = np.abs(held.exposure.szi) * held.exposure.mark_px / held.exposure.equity_usd
     return np.array([np.median(leverage[alone & (held.coin == coin)]) for coin in (0, 1)])
 
