@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import counted, percent, price, usd
 from liqtruth.indexer.coin.agreement import Agreement, compared
@@ -46,7 +47,7 @@ class CoinReport:
     in USD at the mark, per side: `held_usd` of all, `solved_usd` with a price solved here, `read_usd` with one that the
     info endpoint had read just before. The rest is `waiting`, largest first, each with the interval of its price.
     `checked` positions were read through both doors; `problems` say what
-    differed."""
+    differed, and why not everyone was asked."""
 
     coin: str
     source: str
@@ -149,6 +150,7 @@ class _Census:
     positions: list[pl.DataFrame] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     asked: int = 0
+    problems: list[str] = field(default_factory=list)
 
     async def take(self, part: Part, info: InfoClient) -> pl.DataFrame:
         """The positions of the part; those of the first one that has some are compared with the info endpoint's."""
@@ -160,6 +162,7 @@ class _Census:
             )
             if not self.agreed.sizes:
                 raise SizesRefused("position2", self.source, "; ".join(self.agreed.problems))
+            self.problems += self.agreed.problems
             positions = self._solved(held)
         self.held.append(held)
         self.positions.append(positions)
@@ -184,10 +187,10 @@ async def read_coin(
 ) -> CoinRead:
     """Read `coin` of `addresses`, in their order, and of whoever was known to hold it; store it as a census.
 
-    `on_part` gets positions as they come, with how many accounts were asked for them. Who was not asked before `stop`
-    stands as before. Raises `SourceUnreachable` where a door does not answer or the node lags, `SizesRefused` where
-    positions are not the info endpoint's, `UnknownCoin`. Costs a weight of 20, 20 more for a coin of another dex than
-    the main one, and 2 for each account compared.
+    `on_part` gets positions as they come, with how many accounts were asked for them. Who was not asked before `stop`,
+    or before the node was gone, stands as before. Raises `SourceUnreachable` where a door does not answer or the node
+    lags, `SizesRefused` where positions are not the info endpoint's, `UnknownCoin`. Costs a weight of 20, 20 more for a
+    coin of another dex than the main one, and 2 for each account compared.
     """
     started_s = time.monotonic()
     now_s = await info.reported_time_s()
@@ -213,10 +216,15 @@ async def read_coin(
             source=client.source,
         )
         reader = BatchReader(client)
-        async for part in read_holders(client, reader, perp, asked, info.now_s - time.time()):
-            on_part(await census.take(part, info), len(part.asked))
-            if stop is not None and stop.is_set():
-                break
+        try:
+            async for part in read_holders(client, reader, perp, asked, info.now_s - time.time()):
+                on_part(await census.take(part, info), len(part.asked))
+                if stop is not None and stop.is_set():
+                    break
+        except SourceUnreachable as error:
+            if not census.asked:
+                raise
+            census.problems.append(str(error))
     not_asked = [*census.unread, *asked[census.asked :]]
     ended = datetime.fromtimestamp(await exchange_time_s(info), UTC)
     read = _stored(store, census, not_asked, ended)
@@ -304,7 +312,7 @@ def _report(
         requests=requests,
         behind=reader.behind,
         checked=0 if census.agreed is None else census.agreed.checked,
-        problems=() if census.agreed is None else census.agreed.problems,
+        problems=tuple(census.problems),
         seconds=seconds,
     )
 

@@ -32,6 +32,8 @@ from liqtruth.indexer.positions.intervals import INTERVALS
 ABOVE: Final = 1e-6
 """A share of the margin in use by which an account's value must exceed it to be seen as above it."""
 ABOVE_USD: Final = 0.01
+ROUNDED_USD: Final = 1e-5
+"""Margins are sums of amounts that are rounded to a micro-dollar each."""
 KINDS: Final = ("isolated", "cross")
 
 HELD: Final[Schema] = {
@@ -139,7 +141,7 @@ def _bounds(
 def _constants(rows: pl.DataFrame, signed_usd: FloatArray) -> tuple[FloatArray, FloatArray]:
     """C at least and at most; infinite where nothing bounds it."""
     value = pl.col("account_value_usd")
-    others = (pl.col("margin_used_usd") - pl.col("notional_usd") / pl.col("leverage")).clip(0.0)
+    others = (pl.col("margin_used_usd") - pl.col("notional_usd") / pl.col("leverage")).clip(0.0) + ROUNDED_USD
     bounds = rows.select(
         raw="isolated_raw_usd",
         least=value - others,

@@ -2,8 +2,8 @@
 
 `position2` gives size, leverage, margin mode and the cash leg of an isolated position. Whoever holds the coin on cross
 margin is asked for `accountMarginSummary` in a batch that has the mark of the coin as well, so that size x mark is
-compared with the notional of the whole account at one moment. Accounts are asked for in the order given, some thousands
-at a time, so that the first ones are whole while the last ones wait.
+compared with the notional of the whole account at one moment. Accounts are asked for in the order given, in parts, so
+that the first ones are whole while the last ones wait.
 
 Sizes are whole numbers of 10^-szDecimals, money of 1e-6 USD. What of that is not documented is compared with the
 notional in all coins, which no position can exceed.
@@ -35,8 +35,9 @@ FIRST_OF_BUILDERS: Final = 100_000
 PER_BUILDER: Final = 10_000
 PRICE_DIGITS: Final = 6
 """A mark has so many decimals less those of the size."""
-TOGETHER: Final = 4_000
-"""Accounts whose positions are read before what backs them is."""
+TOGETHER: Final = 2_000
+"""Accounts whose positions are read before what backs them is, at first; each part is twice the one before, since the
+last batches of a part are not full."""
 ROUNDED: Final = 2
 """Micro-dollars by which a notional may differ from size x mark."""
 
@@ -98,8 +99,10 @@ async def read_holders(
     Raises `SourceUnreachable` where the node does not answer, `SizesRefused` where most positions exceed the notional
     of their account.
     """
-    for start in range(0, len(addresses), TOGETHER):
-        asked = addresses[start : start + TOGETHER]
+    start, together = 0, TOGETHER
+    while start < len(addresses):
+        asked = addresses[start : start + together]
+        start, together = start + together, 2 * together
         held, unread = await _positions(reader, perp, asked, ahead_s)
         holdings = await _with_backing(reader, perp, held, ahead_s)
         _check(holdings, client.shown_url)

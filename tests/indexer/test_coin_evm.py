@@ -163,6 +163,26 @@ def test_who_was_not_asked_stands_as_before(store: Store, served: SandboxServer,
     assert cut.report.waiting.height == first.report.waiting.height
 
 
+def test_what_came_before_the_node_was_gone_is_stored(
+    store: Store, served: SandboxServer, node: EvmNode
+) -> None:
+    def gone(positions: pl.DataFrame, asked: int) -> None:
+        node.gas_cap = 30_000
+
+    async def run() -> CoinRead:
+        async with InfoClient(served.base_url, Budget(None)) as info:
+            evm = EvmEndpoint(served.evm_url, None, patience=QUICK)
+            return await read_coin(store, "BTC", list(served.market.addresses), evm, info, on_part=gone)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holdings, "TOGETHER", 50)
+        cut = asyncio.run(run())
+    assert cut.report.unread == cut.report.asked - 50
+    assert "out of gas" in cut.report.problems[0]
+    truth = served.true_positions().filter(pl.col("address").is_in(served.market.addresses[:50]), coin="BTC")
+    assert sorted(Readings(store, "BTC").known()["address"]) == sorted(truth["address"])
+
+
 def test_sizes_in_another_unit_are_not_used(store: Store, served: SandboxServer, node: EvmNode) -> None:
     node.lot_scale = 10
     with pytest.raises(SizesRefused):

@@ -414,6 +414,19 @@ def note_sizes(
     return queue.note_sizes("", rows, rate)
 
 
+def test_those_are_sized_first_of_whom_most_is_expected() -> None:
+    """By the leaderboard, in all dexes together; who is in no dex yet comes last."""
+    queue = CrawlQueue()
+    nothing = [None] * 3
+    leaders = pl.DataFrame(
+        {"address": ["0xa", "0xb", "0xc"], "account_value_usd": [1e4, 1e7, 1e5], "day_pnl_usd": nothing,
+         "week_volume_usd": nothing},
+        schema_overrides={"day_pnl_usd": pl.Float64, "week_volume_usd": pl.Float64},
+    )  # fmt: skip
+    queue.add([(address, dex) for address in ("0xa", "0xb", "0xc") for dex in ("", "xyz")], leaders)
+    assert queue.largest_first(["0xnew", "0xa", "0xb", "0xc"]) == ["0xb", "0xc", "0xa", "0xnew"]
+
+
 HOUR = 3600.0
 DAY_S = 1_788_000_000.0 // 86400 * 86400
 
