@@ -247,10 +247,8 @@ def main() -> None:
         print(f"{'':50}" + "   ".join(f"{days:>27} days" for days in asked.days) + "   ratios")  # noqa: T201
         for command in COMMANDS:
             if asked.only is None or asked.only in command:
-                print(
-                    f"{command:50}" + shown([cost_of(command, folder, asked.runs) for folder in folders]),
-                    flush=True,
-                )  # noqa: T201
+                costs = [cost_of(command, folder, asked.runs) for folder in folders]
+                print(f"{command:50}" + shown(costs), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

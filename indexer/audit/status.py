@@ -95,7 +95,7 @@ def status_of(store: Store) -> Status:
     return Status(
         as_of=as_of,
         synthetic=any_synthetic(positions["source"]),
-        addresses=met["addresses"].sum(),
+        addresses=int(met["addresses"].sum()),
         sources=dict(met.select("source", "addresses").iter_rows()),
         accounts_read=max(accounts["address"].n_unique(), positions["address"].n_unique()),
         positions=positions.height,
