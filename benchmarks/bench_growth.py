@@ -1,12 +1,14 @@
-"""What a command costs as the store grows: CPU seconds and peak memory on stores of some days.
+"""What a command costs as the store grows: CPU seconds, peak memory, files opened and sessions on stores of some days.
 
     python benchmarks/bench_growth.py [--days 1 7 30] [--folder DIR] [--minutes 5] [--book-minutes 5]
+        [--compact] [--runs 3] [--only WORD]
 
 A store is made by the product's own writers: a last book of 250,000 positions (60,000 accounts, 200 coins), books every
 `--book-minutes` before it, marks of all coins every `--minutes`, and hourly series of four venues for 180 days. Books
 but the last are thinned to 2,000 positions of all coins, or 30 days would take 90 GB: the manifest is whole, and what a
-question about now opens is whole too. Each command runs as a process of its own, three times; the least CPU counts.
-The last column is the ratio of the longest store to the shortest.
+question about now opens is whole too. Each command runs as a process of its own, `--runs` times; the least CPU counts.
+Files and sessions are counted in another run. The last two columns are ratios of the longest store to the shortest, of
+CPU and of memory. `--compact` has `index compact` run on the stores first.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -43,10 +45,11 @@ COIN: Final = "COIN0"
 COMMANDS: Final = (
     f"map exact {COIN} --json",
     f"map exact {COIN} --series 1d --json",
+    f"map exact {COIN} --series 7d --step 210m --json",
     f"map model {COIN} --venue binance --json",
     f"compare {COIN} --json",
     "index status --json",
-    f"index positions {COIN} --json",
+    f"index positions --coin {COIN} --json",
     "index positions --json",
     "feed status --json",
     "--help",
@@ -55,11 +58,13 @@ COMMANDS: Final = (
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds and MB of a process, and its exit code."""
+    """CPU seconds and MB of a process, its exit code, and how many files it opens and sessions it begins."""
 
     cpu_s: float
     peak_mb: float
     code: int
+    opened: int = 0
+    sessions: int = 0
 
 
 def make_store(folder: Path, days: int, minutes: int, book_minutes: int) -> None:
@@ -169,9 +174,33 @@ def drawn_mark() -> float:
     return float(drawn_snapshot().filter(coin=COIN)["mark_px"][0])
 
 
-def cost_of(command: str, folder: Path) -> Cost:
-    """The least of three runs."""
-    return min((run(command, folder) for _ in range(3)), key=lambda cost: cost.cpu_s)
+COUNTING: Final = """
+import sys
+from liqtruth.cli import main
+from tests.read_budget import counted_reads
+with counted_reads() as reads:
+    try:
+        main()
+    finally:
+        print(len(reads.opened), reads.sessions, file=sys.stderr)
+"""
+
+
+def cost_of(command: str, folder: Path, runs: int) -> Cost:
+    """The least of so many runs."""
+    least = min((run(command, folder) for _ in range(runs)), key=lambda cost: cost.cpu_s)
+    opened, sessions = reads_of(command, folder)
+    return replace(least, opened=opened, sessions=sessions)
+
+
+def reads_of(command: str, folder: Path) -> tuple[int, int]:
+    """Parquet files that the command opens and sessions on the database that it begins."""
+    words = [sys.executable, "-c", COUNTING, "--data-dir", str(folder), *command.split()]
+    done = subprocess.run(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
+    )
+    counts = done.stderr.splitlines()[-1].split()
+    return int(counts[0]), int(counts[1])
 
 
 def run(command: str, folder: Path) -> Cost:
@@ -182,9 +211,13 @@ def run(command: str, folder: Path) -> Cost:
 
 
 def shown(costs: Sequence[Cost]) -> str:
-    cells = [f"{cost.cpu_s:6.2f} s {cost.peak_mb:5.0f} MB" for cost in costs]
+    cells = [
+        f"{cost.cpu_s:6.2f} s {cost.peak_mb:5.0f} MB {cost.opened:4} files {cost.sessions:3}"
+        for cost in costs
+    ]
     failed = "".join(f"  exit {cost.code}" for cost in costs if cost.code)
-    return "   ".join(cells) + f"   {costs[-1].cpu_s / costs[0].cpu_s:5.2f}{failed}"
+    ratios = f"{costs[-1].cpu_s / costs[0].cpu_s:5.2f} {costs[-1].peak_mb / costs[0].peak_mb:5.2f}"
+    return "   ".join([*cells, ratios]) + failed
 
 
 def main() -> None:
@@ -195,6 +228,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where stores are made, and found again")
     parser.add_argument("--minutes", type=int, default=5, help="between marks")
     parser.add_argument("--book-minutes", type=int, default=5, help="between books")
+    parser.add_argument("--runs", type=int, default=3, help="of each command, the least CPU counts")
+    parser.add_argument("--compact", action="store_true", help="compact the stores first")
     parser.add_argument("--only", help="commands with this word")
     parser.add_argument(
         "--make", action="store_true", help="make the store of --days in --folder, and no more"
@@ -207,10 +242,13 @@ def main() -> None:
         for folder, days in zip(folders, asked.days, strict=True):
             if not folder.exists():
                 made_aside(folder, days, asked.minutes, asked.book_minutes)
-        print(f"{'':44}" + "   ".join(f"{days:>12} days" for days in asked.days) + f"   {'ratio':>5}")  # noqa: T201
+        for folder in folders if asked.compact else ():
+            run("index compact", folder)
+        print(f"{'':50}" + "   ".join(f"{days:>27} days" for days in asked.days) + "   ratios")  # noqa: T201
         for command in COMMANDS:
             if asked.only is None or asked.only in command:
-                print(f"{command:44}" + shown([cost_of(command, folder) for folder in folders]), flush=True)  # noqa: T201
+                costs = [cost_of(command, folder, asked.runs) for folder in folders]
+                print(f"{command:50}" + shown(costs), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

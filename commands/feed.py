@@ -247,7 +247,7 @@ def feed_status_command(out: TableOut) -> None:
     from liqtruth.estimator.feeds.status import feed_status, status_table
 
     with opened_store() as store:
-        status = feed_status(store)
+        status = feed_status(store.view())
 
     def shown() -> None:
         if not status.series:

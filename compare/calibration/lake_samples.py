@@ -30,9 +30,9 @@ from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.text import hours
 from liqtruth.indexer.maps.exact import MOST_MOMENTS, STALE_AGE_S
-from liqtruth.indexer.positions.catalogue import check_coin
+from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.indexer.positions.readings import coin_as_of
+from liqtruth.indexer.positions.readings import CoinKnown, coin_over_time
 from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
@@ -136,7 +136,11 @@ def samples_of(task: SampleTask) -> list[Sample | Refused]:
     """What a worker does: the pairs of a task's moments, or why there is none."""
     with Store.open(task.settings) as opened:
         store = opened.view()
-        return [_pair_or_reason(store, task.coin, moment, task.wanted) for moment in task.moments]
+        known = coin_over_time(store, task.coin, task.moments)
+        return [
+            _pair_or_reason(store, task.coin, moment, one, task.wanted)
+            for moment, one in zip(task.moments, known, strict=True)
+        ]
 
 
 def known_positions(positions: pl.DataFrame) -> pl.DataFrame:
@@ -161,15 +165,19 @@ def _batches(moments: Sequence[datetime]) -> list[tuple[datetime, ...]]:
     return [tuple(moments[start : start + AT_ONCE]) for start in range(0, len(moments), AT_ONCE)]
 
 
-def _pair_or_reason(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample | Refused:
+def _pair_or_reason(
+    store: Store, coin: str, moment: datetime, known: CoinKnown | None, wanted: Wanted
+) -> Sample | Refused:
     try:
-        return _stored_pair(store, coin, moment, wanted)
+        if known is None:
+            raise no_positions(coin, moment)
+        return _stored_pair(store, coin, moment, known, wanted)
     except (MissingData, BadInput) as error:
         return Refused(coin, moment, str(error), not isinstance(error, NotRead))
 
 
-def _stored_pair(store: Store, coin: str, moment: datetime, wanted: Wanted) -> Sample:
-    positions, market, _ = coin_as_of(store, coin, moment)
+def _stored_pair(store: Store, coin: str, moment: datetime, known: CoinKnown, wanted: Wanted) -> Sample:
+    positions, market = known.positions, known.market
     read_at = positions["as_of"].max()
     assert isinstance(read_at, datetime)
     if moment - read_at >= wanted.step:

@@ -84,8 +84,7 @@ class Status:
 
 def status_of(store: Store) -> Status:
     """What is stored by now, and what the last watch wrote."""
-    book = address_book.book(store)
-    sources = dict(book["source"].value_counts(sort=True).iter_rows())
+    met = address_book.yields(store)
     process, watch = running_process(store), read_state(store)
     readings = Readings(store)
     positions, accounts, stored = readings.known(), readings.accounts(), readings.book()
@@ -96,8 +95,8 @@ def status_of(store: Store) -> Status:
     return Status(
         as_of=as_of,
         synthetic=any_synthetic(positions["source"]),
-        addresses=book.height,
-        sources=sources,
+        addresses=int(met["addresses"].sum()),
+        sources=dict(met.select("source", "addresses").iter_rows()),
         accounts_read=max(accounts["address"].n_unique(), positions["address"].n_unique()),
         positions=positions.height,
         statuses=dict(positions["status"].value_counts(sort=True).iter_rows()),

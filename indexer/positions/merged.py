@@ -62,6 +62,10 @@ class MergedReadings:
 
     def positions(self, at: datetime | None = None) -> pl.DataFrame:
         """Positions known at that moment, by coin; columns `STORED`."""
+        book = self.only_book(at)
+        if book is not None:
+            self._open("positions", self._ids | {book.id}, STORED, self._coin)
+            return self.files["positions", book.id].sort("coin", maintain_order=True)
         bases, alone = self._bases(at), self.looks(at)
         ids = sorted(self._needed(at, bases, alone))
         self._open("positions", self._ids | set(ids), STORED, self._coin)
@@ -86,12 +90,12 @@ class MergedReadings:
         """The latest book not later than that moment."""
         return next((one for one in reversed(self._books) if _is_by(one, at)), None)
 
-    def only_book(self) -> Reading | None:
-        """The last book where it is all that is known now."""
-        book = self.book()
-        if book is None or not self._since(book, None).is_empty():
+    def only_book(self, at: datetime | None = None) -> Reading | None:
+        """The last book by then where it is all that is known at that moment."""
+        book = self.book(at)
+        if book is None or not self._since(book, at).is_empty():
             return None
-        newer = self._censuses.filter(pl.col("base_at") >= pl.lit(book.as_of, MOMENT))
+        newer = self._bases(at).filter(pl.col("base_at") >= pl.lit(book.as_of, MOMENT))
         return book if newer.is_empty() else None
 
     def reading(self, reading_id: str) -> Reading | None:

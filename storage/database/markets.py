@@ -1,16 +1,17 @@
 """Rows of `market` and `universe`: stored by key, looked up by the last one not later than a moment.
 
-What may be stored is decided by the package that read it; here rows are merged, and never deleted.
+What may be stored is decided by the package that read it; here rows are merged, and removed by retention alone.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, and_, col, func, select
 
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.tables import Market, Universe, different, upsert
+from liqtruth.storage.database.tables import Market, Universe, different_values, upsert
 
 
 def store_markets(database: Database, rows: Iterable[Market]) -> int:
@@ -44,10 +45,18 @@ def last_markets(database: Database, venue: str, at: datetime | None = None) -> 
 
     Each coin's is looked up by itself, so that the cost follows the number of coins and not how long they are stored.
     """
+    coins = different_values(Market.coin, Market.venue == venue)
+    own = aliased(Market)
+    last = select(func.max(own.as_of)).where(own.venue == venue, own.coin == coins.c.value)
+    last = last if at is None else last.where(own.as_of <= at)
+    query = (
+        select(Market)
+        .select_from(coins)
+        .join(Market, and_(Market.venue == venue, Market.coin == coins.c.value))
+        .where(Market.as_of == last.correlate(coins).scalar_subquery())
+    )
     with database.session() as session:
-        coins = different(session, Market.coin, Market.venue == venue)
-        found = (last_market_in(session, venue, coin, at) for coin in coins)
-        return {row.coin: row for row in found if row is not None}
+        return {row.coin: row for row in session.exec(query).all()}
 
 
 def universes_at(

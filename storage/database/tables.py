@@ -251,10 +251,15 @@ def upsert(session: Session, rows: Sequence[SQLModel], replace: bool = True) -> 
 def different(session: Session, column: Any, *where: Any) -> list[str]:
     """The different values of a column in ascending order: an index on what `where` compares, then on the column, is
     asked for the next value after each, so that the cost follows their number and not that of the rows."""
+    found = different_values(column, *where)
+    return [str(value) for value in session.exec(select(found.c.value)).all() if value is not None]
+
+
+def different_values(column: Any, *where: Any) -> Any:
+    """The same as a table with the column `value`, whose last row is null, for a statement that goes on with it."""
     first = select(func.min(column).label("value")).where(*where).cte("values", recursive=True)
     after = select(func.min(column)).where(*where, column > first.c.value).correlate(first).scalar_subquery()
-    found = first.union_all(select(after).where(first.c.value.is_not(None)))
-    return [str(value) for value in session.exec(select(found.c.value)).all() if value is not None]
+    return first.union_all(select(after).where(first.c.value.is_not(None)))
 
 
 def _statement(session: Session, table: Table, key: Sequence[str], replace: bool) -> Any:

@@ -276,8 +276,8 @@ class Lake:
             return found
 
     def _read_file(self, file: str, row: Partition, coins: Coins) -> pl.DataFrame:
-        by_coin = coins is not None and coin_in_file(row) is not None
-        wanted = pl.col("coin").is_in(coins) if by_coin else None
+        by_coin = () if coins is None or coin_in_file(row) is None else coins
+        wanted = pl.col("coin").is_in(by_coin) if by_coin else None
         rows, metadata = read_parquet(self.root / file, wanted, _remedy(row))
         return read_archived(self, row, rows, metadata) if FORMAT in metadata else rows
 

@@ -65,8 +65,8 @@ class LatestKnown:
 
     def store(self, frames: Mapping[str, pl.DataFrame]) -> bool:
         """Store the merged `positions` and `accounts`; false, and nothing is, where a reading was stored meanwhile."""
-        written = {name: self._written(name, frames[name]) for name in DATASETS}
-        return self._take_place(replace(self, **written))
+        positions, accounts = (self._written(name, frames[name]) for name in DATASETS)
+        return self._take_place(replace(self, positions=positions, accounts=accounts))
 
     def store_book(self, book: str) -> bool:
         """The same where the reading `book` is all that is known."""

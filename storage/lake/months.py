@@ -38,7 +38,7 @@ def finished_months(lake: Lake, now: datetime) -> list[Month]:
     """Those that are over and lie in more than one file."""
     this_month = now.date().replace(day=1)
     query = (
-        select(Partition.dataset, Partition.venue, Partition.coin, Partition.day)
+        select(Partition.dataset, Partition.venue, Partition.coin, col(Partition.day))
         .where(Partition.day < this_month, col(Partition.reading_id).is_(None))
         .where(col(Partition.dataset).not_in((*BY_DAY, *DATASETS)))
     )

@@ -184,7 +184,7 @@ def _in_order(first: npt.NDArray[np.bool_]) -> Any:
     numbers = np.arange(first.size)
     rank = numbers - np.maximum.accumulate(np.where(first, numbers, 0))
     order = np.argsort(rank, kind="stable")
-    ends = np.cumsum(np.bincount(rank)) if first.size else []
+    ends = np.cumsum(np.bincount(rank))
     return ((part, place == 0) for place, part in enumerate(np.split(order, ends[:-1])) if part.size)
 
 
@@ -202,6 +202,7 @@ def _halves(steps: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint16], npt.
 
 
 def _off(stored: pl.DataFrame, column: str) -> npt.NDArray[np.int64]:
-    near = stored[f"{column}+"].fill_null(0).to_numpy().astype(np.uint64)
-    steps = near + stored[f"{column}++"].fill_null(0).to_numpy() * FEW
-    return (steps >> np.uint64(1)).view(np.int64) ^ -(steps & np.uint64(1)).view(np.int64)
+    near, far = (stored[f"{column}{half}"].fill_null(0).to_numpy() for half in ("+", "++"))
+    steps: npt.NDArray[np.uint64] = near.astype(np.uint64) + far.astype(np.uint64) * FEW
+    signs: npt.NDArray[np.int64] = -(steps & np.uint64(1)).view(np.int64)
+    return (steps >> np.uint64(1)).view(np.int64) ^ signs

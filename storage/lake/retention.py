@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -109,7 +110,7 @@ def _rows_given_up(
     return [one for one in stored if one not in kept]
 
 
-def _of(series: tuple[str, str, str]) -> tuple[bool, ...]:
+def _of(series: tuple[str, str, str]) -> tuple[Any, ...]:
     venue, dex, coin = series
     return Market.venue == venue, Market.dex == dex, Market.coin == coin
 
