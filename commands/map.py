@@ -20,7 +20,7 @@ from liqtruth.commands.options import (
     time_option,
 )
 from liqtruth.commands.output import export_frame, export_map, export_moved, export_series, flattened
-from liqtruth.commands.targets import MapOut, Outputs, TableOut
+from liqtruth.commands.targets import MapOut, MovedOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import (
     check_range,
@@ -333,7 +333,7 @@ def _refuse_filters(filters: FilterOptions) -> None:
 @map_app.command("moved")
 def map_moved(
     coin: Coin,
-    out: TableOut,
+    out: MovedOut,
     start: Annotated[
         Any, time_option("--from", help="Earlier moment; default: 24 h before the later.")
     ] = None,
@@ -356,11 +356,10 @@ def map_moved(
     Exact clusters are followed by their accounts, modelled ones by their place.
     """
     from liqtruth.compare.moved.job import MovedPlan, moved_stored
-    from liqtruth.compare.moved.shown import moved_view
 
     with opened_store() as store:
         found = moved_stored(store, MovedPlan(coin, start, end, model, venue, window))
-    export_moved(found, out, moved_view)
+    export_moved(found, out)
 
 
 @map_app.command("model")

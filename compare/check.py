@@ -43,7 +43,8 @@ class CheckPlan:
     `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
     beside those that are found; `venue_url` stands in for the hosts of all venues. `models` are compared in place of
     those of the venues, `at` is the moment of what is stored, by default the latest. Conclusions are drawn within
-    `within_pct` of the mark."""
+    `within_pct` of the mark; with `windows` every modelled map is made for 24 h, 7 d and 30 d too, to state which of
+    them show a cluster."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -59,6 +60,7 @@ class CheckPlan:
     models: Sequence[str] = ()
     at: datetime | None = None
     within_pct: float = HEADLINE_PCT
+    windows: bool = False
 
     @property
     def window(self) -> str:
@@ -231,7 +233,7 @@ def check_coin(store: Store, plan: CheckPlan, coin: str) -> Checked:
         crowd=crowd,
         notes=notes,
         baselines=baselines,
-        around=around_maps(view, coin, (truth, *maps)),
+        around=around_maps(view, coin, (truth, *maps), of_windows=maps if plan.windows else ()),
         within_pct=plan.within_pct,
     )
     return Checked(coin, found, tuple(spec for spec, _ in lacking))

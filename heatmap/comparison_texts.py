@@ -149,8 +149,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "missed cluster: {share:percent0} of the truth's {side}s near {px:,.6g}, where it has {beside:percent}"
     ),
     "missed_holder": (
-        "missed: {share:percent0} of the truth's {side}s near {px:,.6g}, of which one holder has {holder:percent0}: no "
-        "model of a crowd can know it"
+        "one holder has {holder:percent0} of {share:percent0} of the truth's {side}s near {px:,.6g}, where it has "
+        "{beside:percent}: no model of a crowd can know it"
     ),
     "missed_by_several": lambda values: (
         f"missed: {percent(values['share'], 0)} of the truth's {values['side']}s near {values['px']:,.6g}"

@@ -362,10 +362,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
             weighted=" weighted by volume" if values["by_volume"] else "",
         )
     ),
-    "mean_shape": (
-        "the mean shape of {maps} exact maps of hyperliquid {coin}, the latest of {at}, by distance"
-    ),
-    "earlier_exact": "the exact map of {at}; nothing opened since is known",
+    "mean_shape": ("the mean shape of {maps} exact maps of {of} {coin}, the latest of {at}, by distance"),
+    "earlier_exact": "the exact map of {of} of {at}; nothing opened since is known",
     "venue_share": "{venue} has {share:percent} of open interest ({usd:usd}), mark {mark_px:,.6g}",
     "added_by_distance": (
         "venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by open interest"

@@ -13,7 +13,7 @@ from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluste
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import curves_figure
-from liqtruth.compare.imported.overlap import lined_up
+from liqtruth.compare.imported.overlap import lined_up, told_apart
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
@@ -166,7 +166,18 @@ def compared(
     found = compare_maps(
         truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines, within_pct=within_pct
     )
+    whole = (truth, *told_apart(models))
     truth, drawn, _, _ = lined_up(truth, models)
-    rows = cluster_rows((truth, *drawn), tolerance_pct, found.range_pct, around)
-    found = replace(found, clusters=rows, markets=tuple(around.markets.values()))
+    rows = cluster_rows(whole, tolerance_pct, found.range_pct, around, (truth, *drawn))
+    of_truth = around.completed(whole[0], tolerance_pct)
+    completed = [
+        replace(
+            result,
+            pairs=tuple(
+                pair.with_zones(of_truth, around.completed(model, tolerance_pct)) for pair in result.pairs
+            ),
+        )
+        for result, model in zip(found.models, whole[1:], strict=True)
+    ]
+    found = replace(found, models=tuple(completed), clusters=rows, markets=tuple(around.markets.values()))
     return Comparison(found, truth, drawn)

@@ -6,13 +6,14 @@ would score if its clusters were shuffled over the side.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.distribution import Cluster, largest, nearest
+from liqtruth.heatmap.distribution import Cluster, find_clusters, largest, nearest
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 
 LARGEST: Final = 5
@@ -23,7 +24,8 @@ Role = Literal["nearest", "largest"]
 class ClusterMatch:
     """One cluster of the truth, the model's counterpart in the same role, and whether their peaks agree.
 
-    Distances are percent of each map's own mark. `chance` is that of a cluster put anywhere on the side.
+    Distances are percent of each map's own mark. `chance` is that of a cluster put anywhere on the side. `matched` is
+    null where no layer of the truth may judge it.
     """
 
     role: Role
@@ -34,8 +36,13 @@ class ClusterMatch:
     model_px: float | None
     model_pct: float | None
     gap_pct: float | None
-    matched: bool
+    matched: bool | None
     chance: float
+
+    @property
+    def unjudged(self) -> "ClusterMatch":
+        """Where both clusters lie, and not whether they agree."""
+        return replace(self, gap_pct=None, matched=None)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,20 @@ class Recall:
     @property
     def expected(self) -> float:
         return self.wanted * self.chance
+
+
+def clusters_of(whole: Heatmap, part: Heatmap) -> list[Cluster]:
+    """Clusters of the whole map, so that what is known of one does not change with the maps beside it; their shares are
+    of what each side has in `part`, the map cut to what all maps cover."""
+    found = find_clusters(whole)
+    if part is whole:
+        return found
+    side_usd = {side: part.in_grid_usd.of(side) for side in SIDES}
+    return [
+        replace(one, share_of_side=min(one.mass_usd / side_usd[one.side], 1.0))
+        for one in found
+        if side_usd[one.side] > 0
+    ]
 
 
 def in_range(clusters: Sequence[Cluster], range_pct: float = RANGE_PCT) -> list[Cluster]:
