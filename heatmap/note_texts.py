@@ -415,6 +415,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{count} levels ({share:percent} of the amounts) left out: their named side is contradicted by the price "
         "{mark_px:,.6g}"
     ),
+    "sum_of_venues": "the sum of {names:names}",
     "empty_parts": "nothing in the file of {names:names}",
     "empty_cells": "{count} empty cells count as zero",
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",

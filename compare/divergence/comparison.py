@@ -156,6 +156,7 @@ def compared(
     *,
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
+    caveats: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     around: Around = NOTHING_AROUND,
     within_pct: float = HEADLINE_PCT,
@@ -164,7 +165,14 @@ def compared(
     them, and what is known `around` it."""
     notes = (*notes, *around.lacking)
     found = compare_maps(
-        truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines, within_pct=within_pct
+        truth,
+        models,
+        tolerance_pct,
+        crowd=crowd,
+        notes=notes,
+        caveats=caveats,
+        baselines=baselines,
+        within_pct=within_pct,
     )
     whole = (truth, *told_apart(models))
     truth, drawn, _, _ = lined_up(truth, models)

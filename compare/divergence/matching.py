@@ -69,21 +69,25 @@ class Recall:
 
 def clusters_of(whole: Heatmap, part: Heatmap) -> list[Cluster]:
     """Clusters of the whole map, so that what is known of one does not change with the maps beside it; their shares are
-    of what each side has in `part`, the map cut to what all maps cover."""
+    of what each side has in `part`, the map cut to what all maps cover: none of those that lie outside."""
     found = find_clusters(whole)
     if part is whole:
         return found
-    side_usd = {side: part.in_grid_usd.of(side) for side in SIDES}
+    (low_px, high_px), sides = part.covers or (0.0, np.inf), part.in_grid_usd
     return [
-        replace(one, share_of_side=min(one.mass_usd / side_usd[one.side], 1.0))
+        replace(
+            one,
+            share_of_side=min(one.mass_usd / sides.of(one.side), 1.0)
+            if low_px <= one.peak_px <= high_px and sides.of(one.side) > 0
+            else 0.0,
+        )
         for one in found
-        if side_usd[one.side] > 0
     ]
 
 
 def in_range(clusters: Sequence[Cluster], range_pct: float = RANGE_PCT) -> list[Cluster]:
-    """The clusters whose peak lies within the scored range."""
-    return [cluster for cluster in clusters if cluster.peak_pct <= range_pct]
+    """The clusters whose peak lies within the scored range, and within what all maps cover."""
+    return [cluster for cluster in clusters if cluster.peak_pct <= range_pct and cluster.share_of_side > 0]
 
 
 def match_clusters(

@@ -45,6 +45,7 @@ from liqtruth.compare.divergence.matching import (
     recall_clusters,
 )
 from liqtruth.compare.divergence.ranking import ranking_of
+from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
 from liqtruth.compare.statistics.distances import (
@@ -85,14 +86,16 @@ def compare_maps(
     *,
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
+    caveats: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     within_pct: float = HEADLINE_PCT,
 ) -> Divergence:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`.
 
-    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `baselines` are
-    scored beside the models and not ranked among them. Conclusions are drawn within `within_pct` of the mark, one of
-    `RANGES_PCT`. Raises `NothingToCompare` without models, with a tolerance that is no distance, or another range.
+    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `caveats` stand
+    beside the verdict too, `baselines` are scored beside the models and not ranked among them. Conclusions are drawn
+    within `within_pct` of the mark, one of `RANGES_PCT`. Raises `NothingToCompare` without models, with a tolerance
+    that is no distance, or another range.
     """
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
@@ -147,14 +150,20 @@ def compare_maps(
         for each in zip(whole[2], models, results, scored, headline.models, strict=True)
     ]
     means = of_codes((one for baseline in baselines for one in baseline.assumptions), ("opened_at_mean",))
-    own = [replace(one, diagnosis=on_mean(one.diagnosis, means)) for one in own]
+    own = [
+        replace(
+            one,
+            diagnosis=(*on_mean(one.diagnosis, means), *lacking_venue(model, whole[2], scored_on.reach_pct)),
+        )
+        for one, model, scored_on in zip(own, whole[2], headline.models, strict=True)
+    ]
     return Divergence(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveats=(*headline_caveats(truth, of_positions, range_pct), *far_apart),
+        caveats=(*headline_caveats(truth, of_positions, range_pct), *far_apart, *caveats),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
         truth=summarise(truth, truth.mark_px, range_pct, whole[0]),

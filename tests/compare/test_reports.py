@@ -261,7 +261,7 @@ class TestFolder:
             f"BTC/2026-08-20T120000Z{suffix}" for suffix in (".html", ".json", ".csv")
         }
         assert made.place.file(".json").read_text().strip() == to_json(judged.divergence)
-        assert judged.verdict in made.place.file(".html").read_text()
+        assert judged.divergence.headline in made.place.file(".html").read_text()
         assert pl.read_csv(made.place.file(".csv")).columns == [*COLUMNS]
         assert write_one(Checked("BTC", judged, ()), tmp_path) == made
 
