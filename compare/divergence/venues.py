@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.divergence.consensus import venues_of_map
-from liqtruth.compare.divergence.diagnosis import LEAST_GAIN
 from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.heatmap.cluster_facts import LEVERAGE
@@ -28,11 +27,15 @@ ALL: Final = "all"
 """The venue of a vendor's map that does not name those it adds up."""
 ROWS: Final = frozenset({"sum_of_venues"})
 """Codes of the notes of maps whose file has a row for each of these venues."""
-STEP_PCT: Final = 1.0
+STEP_PCT: Final = 0.5
 """Log price of a step, about so many percent; shares are compared step by step."""
+LEAST_GAIN: Final = 0.15
+"""Share of the difference that leaving a venue out must take away; less than other changes must, since the others keep
+all of theirs."""
 LEAST_SHARE: Final = 0.01
 """And so much of all mass must come to its place."""
-BLOCK: Final = 3
+BLOCK: Final = 6
+"""Neighbouring steps that are drawn together."""
 DRAWS: Final = 1000
 SEED: Final = 0
 
