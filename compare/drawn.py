@@ -98,8 +98,9 @@ def drawn_series(
         "leverage": options.get("leverage"),
         "age": age.split(",") if age else None,
         "since": options.get("since"),
+        "at": options.get("at"),
     }
-    last = drawn_map(store, coin, venue, model, **part, at=options.get("at"))
+    last = drawn_map(store, coin, venue, model, **part)
     times = [last.as_of - n * chosen for n in range(count - 1, 0, -1)]
     earlier = [_map_at(store, coin, venue, model, part, at) for at in times]
     return stacked([*times, last.as_of], [*earlier, last])
@@ -109,7 +110,8 @@ def _map_at(
     store: Store, coin: str, venue: str, model: str, part: MapOptions, at: datetime
 ) -> Heatmap | None:
     try:
-        return drawn_map(store, coin, venue, model, **{**part, "at": at})
+        asked: MapOptions = {**part, "at": at}
+        return drawn_map(store, coin, venue, model, **asked)
     except MissingData:
         return None
 

@@ -180,14 +180,15 @@ def _by_leverage(heatmap: Heatmap, bands: Sequence[str], side: str, ends: FloatA
     for at, band in enumerate(bands):
         own = rows.filter(pl.col(LEVERAGE) == band)
         mass = np.bincount(own["bin"].to_numpy(), own["notional_usd"].to_numpy(), heatmap.grid.bins)
-        found[:, at] = _between(heatmap, mass, ends)
+        found[:, at] = _between(heatmap, np.asarray(mass, dtype=np.float64), ends)
     return found
 
 
 def _between(heatmap: Heatmap, mass: FloatArray, ends: FloatArray) -> FloatArray:
     grid = heatmap.grid
     at = np.arange(-grid.bins_each_way, grid.bins_each_way + 1) * grid.log_width
-    return np.abs(np.diff(np.interp(ends, at, np.concatenate([[0.0], np.cumsum(mass)]))))
+    risen = np.concatenate([[0.0], np.cumsum(mass)])
+    return np.asarray(np.abs(np.diff(np.interp(ends, at, risen))))
 
 
 def _interval(gains: FloatArray, venues: int) -> tuple[float, float]:
