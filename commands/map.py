@@ -21,7 +21,7 @@ from liqtruth.commands.options import (
     time_option,
 )
 from liqtruth.commands.output import export_frame, export_map, export_moved, export_series, flattened
-from liqtruth.commands.targets import MapOut, Outputs, TableOut
+from liqtruth.commands.targets import MapOut, MovedOut, Outputs, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import (
     check_range,
@@ -345,7 +345,7 @@ def _refuse_filters(filters: FilterOptions) -> None:
 @map_app.command("moved")
 def map_moved(
     coin: Coin,
-    out: TableOut,
+    out: MovedOut,
     start: Annotated[
         Any,
         moment_option(
@@ -384,14 +384,13 @@ def map_moved(
     """
     from liqtruth.compare.moved.job import MovedPlan, moved_stored
     from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
-    from liqtruth.compare.moved.shown import moved_view
 
     with opened_store() as store:
         if are_files(start, end):
             found = moved_files(store, MovedFiles(coin, start, end, mark or ()))
         else:
             found = moved_stored(store, MovedPlan(coin, start, end, model, venue, window))
-    export_moved(found, out, moved_view)
+    export_moved(found, out)
 
 
 @map_app.command("model")

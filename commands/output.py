@@ -177,17 +177,21 @@ def pieces_of(frame: "pl.DataFrame", form: str) -> Iterator[str]:
         yield "]"
 
 
-def export_moved(moved: Any, out: Outputs, view: Callable[[Any], Any]) -> None:
-    """What became of clusters: all of it as JSON, a row per cluster as a table, the view for people."""
+def export_moved(moved: Any, out: Outputs) -> None:
+    """What became of clusters: all of it as JSON or a page, a row per cluster as a table, the view for people."""
+    from liqtruth.compare.moved.shown import moved_view, write_page
     from liqtruth.storage.lake.parquet import write_parquet
 
     deliver(
         out,
         {"json": lambda: json_of(moved), "csv": lambda: harmless(moved.frame()).write_csv()},
-        {"parquet": lambda path: write_parquet(moved.frame(), path)},
+        {
+            "parquet": lambda path: write_parquet(moved.frame(), path),
+            "html": lambda path: write_page(moved, path),
+        },
     )
     if not out.to_stdout:
-        print_view(view(moved))
+        print_view(moved_view(moved))
 
 
 def export_series(series: Any, out: Outputs) -> None:

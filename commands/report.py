@@ -98,6 +98,7 @@ def report(
         models=tuple(dict.fromkeys(model or ())),
         at=at,
         within_pct=float(within_pct),
+        windows=True,
     )
     with opened_store() as store:
         run = write_reports(store, plan, folder, keep=keep, on_made=tell_made)

@@ -87,6 +87,7 @@ class OutputOption:
 
 MapOut = Annotated[Outputs, OutputOption("json", "csv", "parquet", "html", "png")]
 TableOut = Annotated[Outputs, OutputOption("json", "csv", "parquet")]
+MovedOut = Annotated[Outputs, OutputOption("json", "csv", "parquet", "html")]
 DivergenceOut = Annotated[Outputs, OutputOption("json", "csv", "parquet", "html", "png")]
 PageOut = Annotated[Outputs, OutputOption("json", "html")]
 JsonOut = Annotated[Outputs, OutputOption("json")]

@@ -14,11 +14,12 @@ from typing import Final
 
 from liqtruth.compare.divergence.comparison import Comparison, compared
 from liqtruth.compare.divergence.session import Files, around_maps, baseline_maps, make_map, venues_of
-from liqtruth.compare.imported.read import picture_of, read_map
+from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.estimator.model.maps import default_model
+from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
@@ -48,7 +49,8 @@ class CheckPlan:
     `shift` sees from the truth's mark, and what `picture` states of screenshots; `addresses` are lists of accounts
     beside those that are found; `venue_url` stands in for the hosts of all venues. `models` are compared in place of
     those of the venues, `at` is the moment of what is stored, by default the latest. Conclusions are drawn within
-    `within_pct` of the mark."""
+    `within_pct` of the mark; with `windows` every modelled map is made for 24 h, 7 d and 30 d too, to state which of
+    them show a cluster."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -64,6 +66,7 @@ class CheckPlan:
     models: Sequence[str] = ()
     at: datetime | None = None
     within_pct: float = HEADLINE_PCT
+    windows: bool = False
 
     @property
     def window(self) -> str:
@@ -269,17 +272,27 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
         else baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
     )
     notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
+    absent = _absent(plan.models or [f"{venue}:" for venue in plan.venues], maps)
     found = compared(
         truth,
         maps,
         crowd=crowd,
         notes=notes,
+        caveats=[note("venues_gave_nothing", venues=absent)] if absent else [],
         baselines=baselines,
-        around=around_maps(view, coin, (truth, *maps)),
+        around=around_maps(view, coin, (truth, *maps), of_windows=maps if plan.windows else ()),
         within_pct=plan.within_pct,
     )
     unmade = tuple(spec for spec, why in lacking if why == STOPPED)
     return Checked(coin, found, tuple(spec for spec, _ in lacking), unmade)
+
+
+def _absent(specs: Iterable[str], maps: Sequence[Heatmap]) -> tuple[str, ...]:
+    """Venues that were asked for and are in no modelled map."""
+    named = (spec.partition(":")[0].split(",") for spec in specs if ":" in spec and not names_file(spec))
+    asked = dict.fromkeys(venue_named(name).name for names in named for name in names if name != "all")
+    there = set(venues_of(maps))
+    return tuple(name for name in asked if name not in there)
 
 
 def _why(lacking: Sequence[tuple[str, str]]) -> str:

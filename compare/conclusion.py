@@ -187,10 +187,15 @@ def _stands(off_pct: float, best_pct: float) -> Standing:
 
 def in_words(found: Conclusion) -> str:
     """The conclusion in a few sentences."""
+    return " ".join(sentences(found))
+
+
+def sentences(found: Conclusion) -> list[str]:
+    """The headline, then how baselines stand to it and where the gap is widest."""
     parts = [CONCLUSIONS[found.code](found), *_baselines(found)]
     if found.gap is not None and found.label is not None:
         parts.append(gap_sentence((found.gap,), found.label))
-    return " ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def standing_text(

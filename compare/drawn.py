@@ -115,9 +115,8 @@ def _map_at(
     store: Store, coin: str, venue: str, model: str, part: MapOptions, at: datetime
 ) -> Heatmap | None:
     try:
-        part = part.copy()
-        part["at"] = at
-        return drawn_map(store, coin, venue, model, **part)
+        asked: MapOptions = {**part, "at": at}
+        return drawn_map(store, coin, venue, model, **asked)
     except MissingData:
         return None
 

@@ -166,16 +166,25 @@ def is_stacked(cluster: Cluster, beside: Sequence[Cluster]) -> bool:
 def is_shown(cluster: Cluster, others: Sequence[Cluster], tolerance_pct: float) -> bool:
     """Whether any of the others is of the same side and has its peak within the tolerance of this one's, each by
     distance from its own mark."""
-    return any(
-        one.side == cluster.side and abs(one.peak_pct - cluster.peak_pct) <= tolerance_pct for one in others
-    )
+    return _is_at(cluster.side, cluster.peak_pct, others, tolerance_pct)
 
 
 def shown_in(
     cluster: Cluster, windows: Mapping[str, Sequence[Cluster]], tolerance_pct: float
 ) -> tuple[str, ...]:
     """Names of the windows that show this cluster."""
-    return tuple(name for name, others in windows.items() if is_shown(cluster, others, tolerance_pct))
+    return windows_with(cluster.side, cluster.peak_pct, windows, tolerance_pct)
+
+
+def windows_with(
+    side: str, peak_pct: float, windows: Mapping[str, Sequence[Cluster]], tolerance_pct: float
+) -> tuple[str, ...]:
+    """Names of the windows that show a cluster of this side and distance of its peak."""
+    return tuple(name for name, others in windows.items() if _is_at(side, peak_pct, others, tolerance_pct))
+
+
+def _is_at(side: str, peak_pct: float, others: Sequence[Cluster], tolerance_pct: float) -> bool:
+    return any(one.side == side and abs(one.peak_pct - peak_pct) <= tolerance_pct for one in others)
 
 
 def leverage_shares(heatmap: Heatmap, cluster: Cluster) -> tuple[LeverageShare, ...]:

@@ -94,6 +94,10 @@ def _instead(values: Values) -> str:
     return f"off by {values['then_pct']:.1f} % of price instead of {values['off_pct']:.1f} %"
 
 
+def _others(values: Values) -> str:
+    return " and ".join(one for one in values["venues"] if one != values["venue"])
+
+
 BARRED: Final = {
     "saw_this_moment": "{fit} was fitted on this coin from {start} to {end}, this moment among them",
     "fails_its_gate": (
@@ -142,6 +146,13 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         f"it looks centred on {values['px']:,.6g}, the mean price of the last {hours(values['window_s'])} and "
         f"{values['away']:+.1%} from the mark: it fits best moved by {values['value']:+.1f} % ({_instead(values)})"
     ),
+    "venue_missing": lambda values: (
+        f"it looks as if {values['venue']} were missing: the sum of {_others(values)} fits it better than the sum of "
+        f"all {len(values['venues'])} venues ({percent(values['then'])} of mass lies elsewhere instead of "
+        f"{percent(values['off'])}, nearer by {percent(values['low'])} to {percent(values['high'])})"
+    ),
+    "venues_not_in_rows": "its rows lack {venues:names}, of which there are maps beside it",
+    "venues_gave_nothing": "Asked for and not there: {venues:names}.",
     "phantom_cluster": (
         "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
     ),
@@ -149,8 +160,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "missed cluster: {share:percent0} of the truth's {side}s near {px:,.6g}, where it has {beside:percent}"
     ),
     "missed_holder": (
-        "missed: {share:percent0} of the truth's {side}s near {px:,.6g}, of which one holder has {holder:percent0}: no "
-        "model of a crowd can know it"
+        "one holder has {holder:percent0} of {share:percent0} of the truth's {side}s near {px:,.6g}, where it has "
+        "{beside:percent}: no model of a crowd can know it"
     ),
     "missed_by_several": lambda values: (
         f"missed: {percent(values['share'], 0)} of the truth's {values['side']}s near {values['px']:,.6g}"

@@ -11,7 +11,7 @@ LiqtruthError                 exit 1: a check failed or data is missing
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -44,22 +44,21 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
     )
     if len(shown) <= most:
         return shown
-    units = UNIT.findall(shown)
-    end = _fitting(units[::-1], min(KEPT_OF_THE_END, most // 2), most // 2)
-    tail = " ".join(units[len(units) - end :]) or shown[-min(KEPT_OF_THE_END, most // 2) :]
-    room = most - len(tail) - 3
-    begin = " ".join(units[: _fitting(units[: len(units) - end], room, room)])
-    return f"{begin if 2 * len(begin) > room else shown[:room]} … {tail}"
+    least = min(KEPT_OF_THE_END, most // 2)
+    end = _whole_units(shown[::-1], least, most // 2)[::-1] or shown[-least:]
+    room = most - len(end) - 3
+    begin = _whole_units(shown, room, room)
+    return f"{begin if 2 * len(begin) > room else shown[:room]} … {end}"
 
 
-def _fitting(units: Sequence[str], room: int, most: int) -> int:
-    """How many of the units fit into so many characters; a command may take up to `most`."""
-    used = -1
-    for count, unit in enumerate(units):
-        used += 1 + len(unit)
-        if used > (most if "`" in unit else room):
-            return count
-    return len(units)
+def _whole_units(text: str, room: int, most: int) -> str:
+    """As many units as fit into so many characters from the start; a command may take up to `most`."""
+    end = 0
+    for unit in UNIT.finditer(text):
+        if unit.end() > (most if "`" in unit[0] else room):
+            break
+        end = unit.end()
+    return text[:end]
 
 
 class LiqtruthError(Exception):

@@ -21,7 +21,7 @@ from liqtruth.heatmap.levels import (
     check_levels,
     sum_bins,
 )
-from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.notes import Note, Notes, note, of_codes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Source = Literal["exact", "modelled", "imported"]
 UNKNOWN_VENUE: Final = "unknown"
 """Of a map whose file does not state where its positions are."""
+COPIED: Final = frozenset({"mean_shape", "earlier_exact"})
+"""Codes of the notes of maps whose shape is that of exact maps of a venue, `of`."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +196,13 @@ class Heatmap:
 
     @property
     def label(self) -> str:
-        """Short name: `hyperliquid exact`, `binance tiers`, `binance tiers (only leverage 15-30x)`."""
+        """Short name: `hyperliquid exact`, `binance tiers`, `binance tiers (only leverage 15-30x)`; of a map that has
+        the shape of another venue's, `hyperliquid climatology at binance`."""
         made = self.model or self.source
         name = made if self.venue == UNKNOWN_VENUE else f"{self.venue} {made}"
+        copied = next((one.values.get("of") for one in of_codes(self.assumptions, COPIED)), None)
+        if copied not in (None, self.venue):
+            name = f"{copied} {made} at {self.venue}"
         return f"{name} ({self.filtered_by})" if self.only else name
 
     @property

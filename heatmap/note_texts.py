@@ -375,10 +375,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
             weighted=" weighted by volume" if values["by_volume"] else "",
         )
     ),
-    "mean_shape": (
-        "the mean shape of {maps} exact maps of hyperliquid {coin}, the latest of {at}, by distance"
-    ),
-    "earlier_exact": "the exact map of {at}; nothing opened since is known",
+    "mean_shape": ("the mean shape of {maps} exact maps of {of} {coin}, the latest of {at}, by distance"),
+    "earlier_exact": "the exact map of {of} of {at}; nothing opened since is known",
     "venue_share": "{venue} has {share:percent} of open interest ({usd:usd}), mark {mark_px:,.6g}",
     "added_by_distance": (
         "venues are added by distance from their own marks, around {mark_px:,.6g}, their mark weighted by open interest"
@@ -432,6 +430,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{count} levels ({share:percent} of the amounts) left out: their named side is contradicted by the price "
         "{mark_px:,.6g}"
     ),
+    "sum_of_venues": "the sum of {names:names}",
     "empty_parts": "nothing in the file of {names:names}",
     "empty_cells": "{count} empty cells count as zero",
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",

@@ -5,15 +5,15 @@ be shifted, and how unlike the shares of their sides are; a cluster alone costs 
 taken for one that is shifted, rather than for one missed and one phantom, as long as they are near enough.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.cluster_facts import is_stacked
+from liqtruth.heatmap.cluster_facts import AtrClass, is_stacked
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
@@ -31,7 +31,9 @@ UNLIKE: Final = 10.0
 @dataclass(frozen=True)
 class Zone:
     """A cluster of one map; distances are percent of its own mark. `stacked` where another of its side has its peak
-    within 2 % of price; `largest_holder_share` is null where the map does not know positions."""
+    within 2 % of price; `largest_holder_share` is null where the map does not know positions. `distance_atr` is in
+    average true ranges of the map's market, null where these are not known, and `atr_class` its class; `windows` are
+    those that show it, null where they were not asked for or the map has none."""
 
     low_px: float
     high_px: float
@@ -41,19 +43,32 @@ class Zone:
     share_of_side: float
     stacked: bool
     largest_holder_share: float | None
+    distance_atr: float | None = None
+    atr_class: AtrClass | None = None
+    windows: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class ClusterPair:
     """A cluster of the truth and the model's that stands for it: `agreed` within the tolerance, `shifted` beyond it,
     `missed` where the model has none, `phantom` where the truth has none. `shift_pct` is positive where the model has
-    it farther from the mark."""
+    it farther from the mark. `fate` is null where no layer of the truth may judge it; each cluster is alone then."""
 
-    fate: Fate
+    fate: Fate | None
     side: str
     truth: Zone | None
     model: Zone | None
     shift_pct: float | None = None
+
+    def with_zones(
+        self, truth: Callable[[str, Zone], Zone], model: Callable[[str, Zone], Zone]
+    ) -> "ClusterPair":
+        """Each zone completed by a function of its side."""
+        return replace(
+            self,
+            truth=None if self.truth is None else truth(self.side, self.truth),
+            model=None if self.model is None else model(self.side, self.model),
+        )
 
     @property
     def share_of_side(self) -> float:
@@ -66,16 +81,31 @@ def assign_clusters(
 ) -> tuple[ClusterPair, ...]:
     """Every cluster of both maps within the range in exactly one pair, the one with the largest share first."""
     pairs = [
-        pair
-        for side in SIDES
-        for pair in _of_side(
+        ClusterPair(
+            fate,
             side,
+            None if one is None else _zone(one, truth),
+            None if other is None else _zone(other, model),
+            None if one is None or other is None else other.peak_pct - one.peak_pct,
+        )
+        for side in SIDES
+        for fate, one, other in _of_side(
             [one for one in in_range(truth, range_pct) if one.side == side],
             [one for one in in_range(model, range_pct) if one.side == side],
             tolerance_pct,
         )
     ]
     return tuple(sorted(pairs, key=lambda pair: -pair.share_of_side))
+
+
+def unjudged(pairs: Sequence[ClusterPair]) -> tuple[ClusterPair, ...]:
+    """The clusters of both maps, each alone: where they lie, and not which of them belong together."""
+    return tuple(
+        ClusterPair(None, pair.side, *zones)
+        for pair in pairs
+        for zones in ((pair.truth, None), (None, pair.model))
+        if any(zones)
+    )
 
 
 def fates_sentence(pairs: Sequence[ClusterPair]) -> str:
@@ -90,20 +120,16 @@ def fates_sentence(pairs: Sequence[ClusterPair]) -> str:
 
 
 def _of_side(
-    side: str, truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float
-) -> Iterator[ClusterPair]:
+    truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float
+) -> Iterator[tuple[Fate, Cluster | None, Cluster | None]]:
     partner = _assigned(truth, model, tolerance_pct)
     for at, one in enumerate(truth):
-        if at not in partner:
-            yield ClusterPair("missed", side, _zone(one, truth), None)
-            continue
-        other = model[partner[at]]
-        shift = other.peak_pct - one.peak_pct
-        fate: Fate = "agreed" if abs(shift) <= tolerance_pct else "shifted"
-        yield ClusterPair(fate, side, _zone(one, truth), _zone(other, model), shift)
+        other = model[partner[at]] if at in partner else None
+        near = other is not None and abs(other.peak_pct - one.peak_pct) <= tolerance_pct
+        yield "missed" if other is None else "agreed" if near else "shifted", one, other
     for at, one in enumerate(model):
         if at not in partner.values():
-            yield ClusterPair("phantom", side, None, _zone(one, model))
+            yield "phantom", None, one
 
 
 def _assigned(truth: Sequence[Cluster], model: Sequence[Cluster], tolerance_pct: float) -> dict[int, int]:

@@ -13,6 +13,7 @@ from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluste
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import measured
 from liqtruth.compare.divergence.report import curves_figure
+from liqtruth.compare.imported.overlap import told_apart
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
@@ -155,6 +156,7 @@ def compared(
     *,
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
+    caveats: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     around: Around = NOTHING_AROUND,
     within_pct: float = HEADLINE_PCT,
@@ -162,9 +164,27 @@ def compared(
     """As `measured`, with the maps as they are drawn: cut to what all of them cover; and with every cluster of
     them, and what is known `around` it."""
     notes = (*notes, *around.lacking)
+    whole = (truth, *told_apart(models))
     found, truth, drawn = measured(
-        truth, models, tolerance_pct, crowd=crowd, notes=notes, baselines=baselines, within_pct=within_pct
+        truth,
+        models,
+        tolerance_pct,
+        crowd=crowd,
+        notes=notes,
+        caveats=caveats,
+        baselines=baselines,
+        within_pct=within_pct,
     )
-    rows = cluster_rows((truth, *drawn), tolerance_pct, found.range_pct, around)
-    found = replace(found, clusters=rows, markets=tuple(around.markets.values()))
+    rows = cluster_rows(whole, tolerance_pct, found.range_pct, around, (truth, *drawn))
+    of_truth = around.completed(whole[0], tolerance_pct)
+    completed = [
+        replace(
+            result,
+            pairs=tuple(
+                pair.with_zones(of_truth, around.completed(model, tolerance_pct)) for pair in result.pairs
+            ),
+        )
+        for result, model in zip(found.models, whole[1:], strict=True)
+    ]
+    found = replace(found, models=tuple(completed), clusters=rows, markets=tuple(around.markets.values()))
     return Comparison(found, truth, drawn)

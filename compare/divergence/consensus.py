@@ -4,10 +4,11 @@ A cluster stands in the first map that has it, the truth before the models; anot
 same side whose peak is within the tolerance.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from liqtruth.compare.divergence.assignment import Zone
 from liqtruth.compare.divergence.matching import clusters_of, covered_share, in_range
 from liqtruth.compare.modelled import WINDOWS_ASKED
 from liqtruth.estimator.model.maps import TOGETHER
@@ -24,6 +25,7 @@ from liqtruth.heatmap.cluster_facts import (
     leverage_text,
     resting_before,
     shown_in,
+    windows_with,
     without_depth,
 )
 from liqtruth.heatmap.distribution import Cluster
@@ -86,6 +88,22 @@ class Around:
     def market(self, heatmap: Heatmap) -> Surroundings | None:
         return self.markets.get(heatmap.venue)
 
+    def completed(self, heatmap: Heatmap, tolerance_pct: float) -> Callable[[str, Zone], Zone]:
+        """What is known around each cluster of a map, beside what the map itself shows."""
+        market, windows = self.market(heatmap), self.windows.get(heatmap.label)
+        atr_pct = None if market is None else market.atr_pct
+
+        def complete(side: str, zone: Zone) -> Zone:
+            shown = None if windows is None else windows_with(side, zone.peak_pct, windows, tolerance_pct)
+            return replace(
+                zone,
+                distance_atr=in_atr(zone.peak_pct, atr_pct),
+                atr_class=atr_class(zone.peak_pct, atr_pct),
+                windows=shown,
+            )
+
+        return complete
+
     @property
     def lacking(self) -> Notes:
         """What is empty for which reason, each once."""
@@ -97,10 +115,16 @@ NOTHING_AROUND: Final = Around()
 
 
 def cluster_rows(
-    maps: Sequence[Heatmap], tolerance_pct: float, range_pct: float, around: Around = NOTHING_AROUND
+    maps: Sequence[Heatmap],
+    tolerance_pct: float,
+    range_pct: float,
+    around: Around = NOTHING_AROUND,
+    parts: Sequence[Heatmap] | None = None,
 ) -> tuple[ClusterRow, ...]:
-    """The largest by share of their side first, at most `KEPT`; the first of `maps` is the truth."""
-    found = [in_range(clusters_of(one), range_pct) for one in maps]
+    """The largest by share of their side first, at most `KEPT`; the first of `maps` is the truth. The maps are whole;
+    `parts` are they, cut to what all of them cover."""
+    every = [clusters_of(whole, part) for whole, part in zip(maps, parts or maps, strict=True)]
+    found = [in_range(one, range_pct) for one in every]
     rows = []
     for at, (heatmap, clusters) in enumerate(zip(maps, found, strict=True)):
         for cluster in clusters:
@@ -109,13 +133,14 @@ def cluster_rows(
                 others = (theirs for other, theirs in enumerate(found) if other != at)
                 luck = 1 + sum(_chance(cluster, theirs, tolerance_pct, range_pct) for theirs in others)
                 shown = [maps[one] for one in showing]
-                rows.append(_row(cluster, heatmap, clusters, shown, luck, maps, tolerance_pct, around))
+                rows.append(_row(cluster, heatmap, every[at], shown, luck, maps, tolerance_pct, around))
     return tuple(sorted(rows, key=lambda row: -row.share_of_side)[:KEPT])
 
 
 def consensus_sentence(rows: Sequence[ClusterRow], truth: str, maps: int) -> str:
     """How many of the clusters all maps show, and how many a single venue alone; and how many of the other maps show
-    one of the map `truth` on average, beside what chance gives: of those of others only the rest is listed."""
+    one of the map `truth` on average, beside what chance gives: of those of others only the rest is listed. Without a
+    `truth` that may judge, nothing of it is stated."""
     everywhere = sum(len(row.shown_by) == maps for row in rows)
     alone = sum(bool(row.alone) for row in rows)
     of_one = f", a single venue alone {alone}" if any(row.alone is not None for row in rows) else ""

@@ -65,10 +65,12 @@ def diagnose(
     floor_pct: float | None,
     pairs: Sequence[ClusterPair] = (),
     layer: Heatmap | None = None,
+    of_holders: Sequence[ClusterPair] = (),
 ) -> Notes:
     """The one change that explains most, where any does, then single clusters of `pairs`.
 
-    `layer` is what the model is judged by, where that is not the whole truth; `floor_pct` is its noise floor.
+    `layer` is what the model is judged by, where that is not the whole truth; `floor_pct` is its noise floor. `pairs`
+    are of it, `of_holders` those of the whole truth, of which only what is a single holder's is named.
     """
     wanted, part = _Axis.of(layer or truth).shares(range_pct), _Axis.of(model)
     off_pct = _off_one(wanted, part.shares(range_pct), range_pct)
@@ -77,7 +79,8 @@ def diagnose(
         best = min(_changes(part, wanted, range_pct), key=lambda one: one.off_pct, default=None)
         if best is not None and _explains(*_at_least(truth, wanted, part, best, range_pct), floor_pct):
             found.append(note(best.code, value=best.value, off_pct=off_pct, then_pct=best.off_pct))
-    return (*found, *_clusters(truth, model, pairs))
+    held = (one for one in _clusters(truth, model, of_holders) if one.code == "missed_holder")
+    return (*found, *_clusters(layer or truth, model, pairs), *held)
 
 
 def on_mean(found: Notes, means: Sequence[Note]) -> Notes:

@@ -1,7 +1,7 @@
 """A divergence as data, and its JSON: what each map places where, how far models are from the truth, and each score
 beside the no-information baseline's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -9,13 +9,14 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.compare.conclusion import RAW, Barred, Conclusion
+from liqtruth.compare.conclusion import RAW, Barred, Conclusion, sentences
 from liqtruth.compare.divergence.assignment import ClusterPair
 from liqtruth.compare.divergence.consensus import ClusterRow
 from liqtruth.compare.divergence.matching import (
     ClusterMatch,
     Recall,
 )
+from liqtruth.compare.divergence.ranking import Placed
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.effective_sample_size import Granularity
 from liqtruth.compare.statistics.scores import (
@@ -31,6 +32,8 @@ from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import Note, Notes, as_text, texts, written
 
 SCHEMA: Final = "liqtruth.divergence/1"
+SAME_RANGE_PCT: Final = 0.05
+"""Ranges so near to one another are one."""
 FRAME: Final[Mapping[str, pl.DataType]] = {
     "model": pl.String(),
     "score": pl.String(),
@@ -85,7 +88,8 @@ class Band:
 class ModelResult:
     """One model against the whole truth; `skill` is that of the mean Wasserstein-1 of both sides. Only where `ranked`
     does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
-    of the layer that speaks. `pairs` are the clusters with the largest shares of both maps, one to one;
+    of the layer that speaks, and so are the clusters, where `clusters_of` names it: `pairs` are those with the largest
+    shares of both maps, one to one. Where it is null they may judge nothing: each cluster stands alone;
     `diagnosis` is what seems to be wrong with the model, empty where it is not ranked; `by_chance` where it is no
     nearer than a map that knows nothing may be, so that no figure of it may be called better; `turned_at`
     the coverage at which what was not read of the truth could turn how it stands to the mark."""
@@ -104,6 +108,7 @@ class ModelResult:
     diagnosis: Notes = ()
     by_chance: bool = False
     turned_at: float | None = None
+    clusters_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,8 @@ class Divergence:
 
     `layers` are the same models against the whole truth and against its crowd; none where the truth's positions are
     not at hand. `verdict` is `conclusion` in words. `baselines` are maps that anyone has for free, beside the models.
-    `clusters` are those of all maps, each once, `markets` what is stored of the maps' venues.
+    `clusters` are those of all maps, each once, `markets` what is stored of the maps' venues. `ranking` has every map
+    within `range_pct`, the nearest first; empty where no layer may speak.
 
     Examples
     --------
@@ -218,28 +224,93 @@ class Divergence:
     markets: tuple[Surroundings, ...] = ()
     asked_pct: float = HEADLINE_PCT
     ranges: tuple[RangeResult, ...] = ()
+    ranking: tuple[Placed, ...] = ()
 
     @property
-    def headline(self) -> RangeResult | None:
-        """Each map on its own, within the range that was asked for, on the layer that speaks."""
-        layer = RAW if self.conclusion is None or self.conclusion.layer is None else self.conclusion.layer
-        rows = (one for one in self.ranges if (one.layer, one.range_pct) == (layer, self.asked_pct))
-        return next(rows, None)
+    def layer(self) -> str | None:
+        """The layer that speaks; null where none may."""
+        return None if self.conclusion is None else self.conclusion.layer
 
     @property
-    def of_given(self) -> list[str]:
-        """How each map that was given as a file stands, but for the one that the verdict is about: whoever asks of a
-        map wants to be told of it. Empty where no layer may speak."""
-        if self.conclusion is None or self.conclusion.layer is None:
+    def judge(self) -> str:
+        """Label of the truth where a layer of it may judge how others stand to it; empty where none may."""
+        return self.truth.label if self.layer and any(one.clusters_of for one in self.models) else ""
+
+    @property
+    def shown_ranges(self) -> list[RangeResult]:
+        """Each map on the layer that speaks (the whole truth where none may) within 10, 25 and 50 %, and within the
+        range of the answer where that is another, since a map covers less."""
+        rows = [one for one in self.ranges if one.layer == (self.layer or RAW)]
+        if rows and not any(self.is_answers(one) for one in rows):
+            rows.append(self._answers)
+        return sorted(rows, key=lambda one: one.range_pct)
+
+    def is_answers(self, one: RangeResult) -> bool:
+        """Whether it is of the range that the answer is of."""
+        return abs(one.range_pct - self.range_pct) < SAME_RANGE_PCT
+
+    @property
+    def _answers(self) -> RangeResult:
+        """All maps within the range that they have in common, where they are ranked."""
+        layer = next((one for one in self.layers if one.layer == (self.layer or RAW)), None)
+        null = self.null_scores if layer is None else layer.null_scores
+        enough = layer is None or layer.enough
+        models: Sequence[LayerScore | ModelResult] = self.models if layer is None else layer.models
+        free: Sequence[LayerScore | BaselineResult] = self.baselines if layer is None else layer.baselines
+        labels = [one.summary.label for one in self.models], [one.label for one in self.baselines]
+        of_models, of_baselines = (
+            tuple(
+                RangeScore(
+                    label,
+                    self.range_pct,
+                    one.scores,
+                    null.wasserstein_pct,
+                    one.skill,
+                    enough,
+                    one.ranked,
+                    _gaps(one),
+                )
+                for label, one in zip(names, found, strict=True)
+            )
+            for names, found in zip(labels, (models, free), strict=True)
+        )
+        floor_pct = self.noise_floor_pct if layer is None else layer.noise_floor_pct
+        return RangeResult(
+            self.range_pct,
+            self.layer or RAW,
+            enough,
+            floor_pct,
+            null.wasserstein_pct,
+            of_models,
+            of_baselines,
+        )
+
+    @property
+    def headline(self) -> str:
+        """The answer in one sentence."""
+        return self.verdict if self.conclusion is None else sentences(self.conclusion)[0]
+
+    @property
+    def beside(self) -> str:
+        """How baselines stand to it, and where the gap is widest; empty where nothing is to be said."""
+        return "" if self.conclusion is None else " ".join(sentences(self.conclusion)[1:])
+
+    @property
+    def of_maps(self) -> list[str]:
+        """Where several maps are compared, each in one line, the nearest first; a map that was given as a file with
+        what its gap to the truth is, since whoever asks of a map wants to be told of it."""
+        if len(self.ranking) < 2:
             return []
-        own = self.headline
-        lines = []
-        for at, result in enumerate(self.models):
-            label = result.summary.label
-            if result.summary.source == "imported" and label != self.conclusion.label:
-                gap = gap_sentence(result.gaps if own is None else own.models[at].gaps, label)
-                lines.append(f"{result.verdict[0].upper()}{result.verdict[1:]}. {gap}".strip())
-        return lines
+        given = {one.summary.label for one in self.models if one.summary.source == "imported"}
+        gaps = {one.label: one.gaps for one in self._answers.models}
+        assert self.conclusion is not None
+        told = given - {self.conclusion.label}
+        return [
+            f"{one.text}. {gap_sentence(gaps[one.label], one.label)}".rstrip(". ")
+            if one.label in told and one.says != "cannot_be_told"
+            else one.text
+            for one in self.ranking
+        ]
 
     @property
     def caveat(self) -> str:
@@ -268,6 +339,10 @@ class Divergence:
             for row in result.judged
         ]
         return pl.DataFrame(rows, schema=FRAME, orient="row")
+
+
+def _gaps(one: LayerScore | ModelResult | BaselineResult) -> tuple[Gap, ...]:
+    return () if isinstance(one, BaselineResult) else one.gaps
 
 
 def range_cell(within: RangeResult, one: RangeScore) -> str:

@@ -6,17 +6,18 @@ would score if its clusters were shuffled over the side.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from liqtruth.compare.statistics.distances import RANGE_PCT, once_per_map
 from liqtruth.heatmap.distribution import Cluster, find_clusters, largest, nearest
+from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 
 LARGEST: Final = 5
-clusters_of: Final = once_per_map(find_clusters)
+clusters_found: Final = once_per_map(find_clusters)
 Role = Literal["nearest", "largest"]
 
 
@@ -24,7 +25,8 @@ Role = Literal["nearest", "largest"]
 class ClusterMatch:
     """One cluster of the truth, the model's counterpart in the same role, and whether their peaks agree.
 
-    Distances are percent of each map's own mark. `chance` is that of a cluster put anywhere on the side.
+    Distances are percent of each map's own mark. `chance` is that of a cluster put anywhere on the side. `matched` is
+    null where no layer of the truth may judge it.
     """
 
     role: Role
@@ -35,8 +37,13 @@ class ClusterMatch:
     model_px: float | None
     model_pct: float | None
     gap_pct: float | None
-    matched: bool
+    matched: bool | None
     chance: float
+
+    @property
+    def unjudged(self) -> "ClusterMatch":
+        """Where both clusters lie, and not whether they agree."""
+        return replace(self, gap_pct=None, matched=None)
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,27 @@ class Recall:
         return self.wanted * self.chance
 
 
+def clusters_of(whole: Heatmap, part: Heatmap) -> list[Cluster]:
+    """Clusters of the whole map, so that what is known of one does not change with the maps beside it; their shares are
+    of what each side has in `part`, the map cut to what all maps cover: none of those that lie outside."""
+    found = clusters_found(whole)
+    if part is whole:
+        return found
+    (low_px, high_px), sides = part.covers or (0.0, np.inf), part.in_grid_usd
+    return [
+        replace(
+            one,
+            share_of_side=min(one.mass_usd / sides.of(one.side), 1.0)
+            if low_px <= one.peak_px <= high_px and sides.of(one.side) > 0
+            else 0.0,
+        )
+        for one in found
+    ]
+
+
 def in_range(clusters: Sequence[Cluster], range_pct: float = RANGE_PCT) -> list[Cluster]:
-    """The clusters whose peak lies within the scored range."""
-    return [cluster for cluster in clusters if cluster.peak_pct <= range_pct]
+    """The clusters whose peak lies within the scored range, and within what all maps cover."""
+    return [cluster for cluster in clusters if cluster.peak_pct <= range_pct and cluster.share_of_side > 0]
 
 
 def match_clusters(

@@ -8,7 +8,8 @@ Nothing here reads a clock, a file or a host: the same maps give the same diverg
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypedDict, Unpack
 
@@ -23,7 +24,7 @@ from liqtruth.compare.conclusion import (
     passes,
     standing_text,
 )
-from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters
+from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters, unjudged
 from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, reach_remarks, remarks
 from liqtruth.compare.divergence.diagnosis import diagnose, on_mean
@@ -43,6 +44,8 @@ from liqtruth.compare.divergence.matching import (
     match_clusters,
     recall_clusters,
 )
+from liqtruth.compare.divergence.ranking import ranking_of
+from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
 from liqtruth.compare.statistics.distances import (
@@ -81,6 +84,7 @@ class Given(TypedDict, total=False):
 
     crowd: Heatmap | None
     notes: Sequence[Note]
+    caveats: Sequence[Note]
     baselines: Sequence[Heatmap]
     within_pct: float
 
@@ -99,15 +103,17 @@ def measured(
     *,
     crowd: Heatmap | None = None,
     notes: Sequence[Note] = (),
+    caveats: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     within_pct: float = HEADLINE_PCT,
 ) -> tuple[Divergence, Heatmap, tuple[Heatmap, ...]]:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`. With the
     truth and the models as they were ranked: cut to what all of them cover.
 
-    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `baselines` are
-    scored beside the models and not ranked among them. Conclusions are drawn within `within_pct` of the mark, one of
-    `RANGES_PCT`. Raises `NothingToCompare` without models, with a tolerance that is no distance, or another range.
+    Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `caveats` stand
+    beside the verdict too, `baselines` are scored beside the models and not ranked among them. Conclusions are drawn
+    within `within_pct` of the mark, one of `RANGES_PCT`. Raises `NothingToCompare` without models, with a tolerance
+    that is no distance, or another range.
     """
     if not models:
         raise NothingToCompare("no model to compare with the truth; name at least one, e.g. binance:tiers")
@@ -117,7 +123,7 @@ def measured(
         )
     if within_pct not in RANGES_PCT:
         raise NothingToCompare(f"the range must be 10, 25 or 50 % of price, got {within_pct!r}")
-    whole = (truth, crowd, told_apart(models))
+    whole = (truth, crowd, tuple(told_apart(models)))
     truth, models, crowd, far_apart = lined_up(truth, models, crowd)
     range_pct = min(
         common_range_pct(truth, *models, within_pct=within_pct), common_reach(truth, *models).farthest_pct
@@ -129,8 +135,8 @@ def measured(
     layers = () if crowd is None else layer_results(truth, crowd, models, range_pct, bars, baselines)
     speaking = _speaking(grains, layers)
     results = tuple(
-        _result(truth, model, null_scores, tolerance_pct, range_pct, bar, speaks=speaking == RAW)
-        for model, bar in zip(models, bars, strict=True)
+        _result(truth, *each, null_scores, range_pct, speaks=speaking == RAW)
+        for each in zip(models, whole[2], bars, strict=True)
     )
     scored, null_pct, floor_pct, of_positions = _on_layer(speaking, results, layers, null_scores, grains)
     of_layer = RAW if speaking == RAW or not layers else CROWD
@@ -156,24 +162,29 @@ def measured(
     layers = tuple(_as_told(layer, scored, known=known) for layer in layers)
     ranges = range_results(*whole, bars, baselines)
     headline = next(one for one in ranges if (one.layer, one.range_pct) == (of_layer, within_pct))
+    judge_of = _Judge(speaking, *whole[:2], judged_by, range_pct, tolerance_pct)
     own = [
-        _alone(
-            whole[0], whole[1] if speaking == CROWD else None, *each, headline.noise_floor_pct, tolerance_pct
-        )
-        for each in zip(whole[2], results, scored, headline.models, strict=True)
+        judge_of.judged(*each, headline.noise_floor_pct)
+        for each in zip(whole[2], models, results, scored, headline.models, strict=True)
     ]
     means = of_codes((one for baseline in baselines for one in baseline.assumptions), ("opened_at_mean",))
-    own = [replace(one, diagnosis=on_mean(one.diagnosis, means)) for one in own]
+    own = [
+        replace(
+            one,
+            diagnosis=(*on_mean(one.diagnosis, means), *lacking_venue(model, whole[2], scored_on.reach_pct)),
+        )
+        for one, model, scored_on in zip(own, whole[2], headline.models, strict=True)
+    ]
     found = Divergence(
         schema=SCHEMA,
         coin=truth.coin,
         as_of=truth.as_of,
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
-        caveats=(*headline_caveats(truth, of_positions, range_pct), *far_apart),
+        caveats=(*headline_caveats(truth, of_positions, range_pct), *far_apart, *caveats),
         range_pct=range_pct,
         tolerance_pct=tolerance_pct,
-        truth=summarise(truth, truth.mark_px, range_pct),
+        truth=summarise(truth, truth.mark_px, range_pct, whole[0]),
         granularity=grains,
         noise_floor_pct=mean_floor_pct(grains),
         null_model=null.assumptions[0].text,
@@ -191,35 +202,77 @@ def measured(
         baselines=free,
         asked_pct=within_pct,
         ranges=ranges,
+        ranking=ranking_of(scored) if speaking else (),
     )
     return found, truth, models
 
 
-def _alone(
-    truth: Heatmap,
-    crowd: Heatmap | None,
-    model: Heatmap,
-    result: ModelResult,
-    scored: Scored,
-    own: RangeScore,
-    floor_pct: float | None,
-    tolerance_pct: float,
-) -> ModelResult:
-    """A model with its verdict and its diagnosis, as far as it and the truth reach; `crowd` where that speaks."""
-    one = replace(scored, off_pct=own.scores.wasserstein_pct, skill=own.skill, gaps=own.gaps)
-    _, wanted, reach_pct = pair(truth if crowd is None else crowd, model, own.reach_pct)
-    one = replace(one, turned_at=turned_at(wanted, model, null_of(wanted), reach_pct, own.skill))
-    layer = None if not own.enough else RAW if crowd is None else CROWD
-    silent = layer is None or result.barred is not None
-    return replace(
-        result,
-        ranked=result.ranked and one.turned_at is None,
-        judged=result.judged if one.turned_at is None else unranked(result.judged),
-        verdict=standing_text(layer, one, own.null_pct, own.reach_pct),
-        diagnosis=() if silent else _diagnosed(truth, crowd, model, own.reach_pct, floor_pct, tolerance_pct),
-        by_chance=one.lucky,
-        turned_at=one.turned_at,
-    )
+@dataclass(frozen=True)
+class _Judge:
+    """What maps are judged by: the layer that speaks, of the maps as they are and cut to what all of them cover."""
+
+    layer: str | None
+    truth: Heatmap
+    crowd: Heatmap | None
+    part: Heatmap
+    range_pct: float
+    tolerance_pct: float
+
+    @property
+    def whole(self) -> Heatmap:
+        return self.crowd if self.layer == CROWD and self.crowd is not None else self.truth
+
+    @cached_property
+    def wanted(self) -> list[Cluster]:
+        return clusters_of(self.whole, self.part)
+
+    def judged(
+        self,
+        model: Heatmap,
+        part: Heatmap,
+        result: ModelResult,
+        scored: Scored,
+        own: RangeScore,
+        floor_pct: float | None,
+    ) -> ModelResult:
+        """The model with its clusters beside the layer's where that may judge them, and with its verdict and its
+        diagnosis as far as it and the truth reach."""
+        offered, about = clusters_of(model, part), (self.tolerance_pct, self.range_pct)
+        matches = match_clusters(self.wanted, offered, *about)
+        pairs = _pairs(self.wanted, offered, *about)
+        one = replace(scored, off_pct=own.scores.wasserstein_pct, skill=own.skill, gaps=own.gaps)
+        _, truth, reach_pct = pair(self.whole, model, own.reach_pct)
+        one = replace(one, turned_at=turned_at(truth, model, null_of(truth), reach_pct, own.skill))
+        layer = self.layer if own.enough else None
+        known = result.barred is None and one.turned_at is None and scored.turned_at is None
+        judge_of = layer if known else None
+        silent = layer is None or result.barred is not None
+        return replace(
+            result,
+            ranked=result.ranked and one.turned_at is None,
+            judged=result.judged if one.turned_at is None else unranked(result.judged),
+            verdict=standing_text(layer, one, own.null_pct, own.reach_pct),
+            diagnosis=() if silent else self._diagnosed(model, own.reach_pct, floor_pct, told=known),
+            by_chance=one.lucky,
+            turned_at=one.turned_at,
+            clusters_of=judge_of,
+            matches=tuple(matches if judge_of else (match.unjudged for match in matches)),
+            pairs=pairs if judge_of else unjudged(pairs),
+            recall=tuple(recall_clusters(self.wanted, offered, *about)) if judge_of else (),
+        )
+
+    def _diagnosed(self, model: Heatmap, reach_pct: float, floor_pct: float | None, *, told: bool) -> Notes:
+        """Single clusters only where clusters are `told`."""
+        own, wanted, reach_pct = pair(self.whole, model, reach_pct)
+        truth = wanted if self.whole is self.truth else pair(self.truth, model, reach_pct)[1]
+        offered = clusters_of(model, own)
+        pairs, of_holders = (
+            _pairs(clusters_of(one, part), offered, self.tolerance_pct, reach_pct) if told else ()
+            for one, part in ((self.whole, wanted), (self.truth, truth))
+        )
+        if self.whole is self.truth:
+            return diagnose(truth, own, reach_pct, floor_pct, pairs)
+        return diagnose(truth, own, reach_pct, floor_pct, pairs, wanted, of_holders)
 
 
 def _chances(
@@ -243,20 +296,6 @@ def _as_told(layer: LayerResult, scored: Sequence[Scored], *, known: bool) -> La
     )
 
 
-def _diagnosed(
-    truth: Heatmap,
-    crowd: Heatmap | None,
-    model: Heatmap,
-    range_pct: float,
-    floor_pct: float | None,
-    tolerance_pct: float,
-) -> Notes:
-    layer = None if crowd is None else pair(crowd, model, range_pct)[1]
-    own, wanted, range_pct = pair(truth, model, range_pct)
-    pairs = _pairs(clusters_of(wanted), clusters_of(own), tolerance_pct, range_pct)
-    return diagnose(wanted, own, range_pct, floor_pct, pairs, layer)
-
-
 def _pairs(
     wanted: Sequence[Cluster], offered: Sequence[Cluster], tolerance_pct: float, range_pct: float
 ) -> tuple[ClusterPair, ...]:
@@ -264,8 +303,8 @@ def _pairs(
     return assign_clusters(wanted, offered, tolerance_pct, range_pct)[: 2 * CLUSTERS_KEPT]
 
 
-def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSummary:
-    """The figures of one map; `basis_bps` is its mark over the truth's."""
+def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float, whole: Heatmap) -> MapSummary:
+    """The figures of one map, cut from the `whole`; `basis_bps` is its mark over the truth's."""
     return MapSummary(
         label=heatmap.label,
         coin=heatmap.coin,
@@ -281,7 +320,7 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
         coverage_share=heatmap.coverage.share,
         share_above=share_above(heatmap, range_pct),
         nearest_pct=nearest_mass_pct(heatmap),
-        clusters=tuple(in_range(clusters_of(heatmap), range_pct)[:CLUSTERS_KEPT]),
+        clusters=tuple(in_range(clusters_of(whole, heatmap), range_pct)[:CLUSTERS_KEPT]),
         assumptions=heatmap.assumptions,
         data_moment=data_moment(heatmap),
         only=heatmap.only,
@@ -291,28 +330,27 @@ def summarise(heatmap: Heatmap, truth_mark_px: float, range_pct: float) -> MapSu
 def _result(
     truth: Heatmap,
     model: Heatmap,
-    null_scores: Scores,
-    tolerance_pct: float,
-    range_pct: float,
+    whole: Heatmap,
     bar: Barred | None,
+    null_scores: Scores,
+    range_pct: float,
     *,
     speaks: bool,
 ) -> ModelResult:
+    """The model's scores; its verdict, its clusters and its diagnosis are the judge's."""
     scores = score(truth, model, range_pct)
-    wanted, offered = clusters_of(truth), clusters_of(model)
     ranked = speaks and bar is None
     return ModelResult(
-        summary=summarise(model, truth.mark_px, range_pct),
+        summary=summarise(model, truth.mark_px, range_pct, whole),
         scores=scores,
         skill=skill(scores.wasserstein_pct, null_scores.wasserstein_pct),
         verdict="",
         judged=judge(scores, null_scores, ranked=ranked),
         gaps=widest_gaps(truth, model, range_pct),
-        matches=tuple(match_clusters(wanted, offered, tolerance_pct, range_pct)),
-        recall=tuple(recall_clusters(wanted, offered, tolerance_pct, range_pct)),
+        matches=(),
+        recall=(),
         ranked=ranked,
         barred=bar,
-        pairs=_pairs(wanted, offered, tolerance_pct, range_pct),
     )
 
 

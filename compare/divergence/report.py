@@ -61,7 +61,7 @@ def render_report(
         synthetic=divergence.synthetic,
         age=ages[0],
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
-        answer=[divergence.verdict, *divergence.of_given],
+        answer=[one for one in (divergence.headline, divergence.beside, *divergence.of_maps) if one],
         caveat=divergence.caveat,
         cards=[
             *cluster_rows.cluster_cards(truth, profile_of(truth), "truth"),
@@ -76,9 +76,7 @@ def render_report(
         score_rows=list(zip(*(result.judged for result in divergence.models), strict=True)),
         reasons=undefined_reasons(divergence),
         aged=ages,
-        within=[one for one in divergence.ranges if one.layer == divergence.headline.layer]
-        if divergence.headline
-        else [],
+        within=divergence.shown_ranges,
         shared=_shared(divergence),
         marks=MARKS,
         crowd=next((layer for layer in divergence.layers if layer.layer == CROWD and layer.enough), None),

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.compare.conclusion import MARKS
+from liqtruth.compare.conclusion import CROWD, MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
 from liqtruth.compare.divergence.consensus import clusters_table
@@ -57,7 +57,7 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
     parts += [_legend(divergence)]
     if divergence.clusters:
         parts += [
-            clusters_table(divergence.clusters, divergence.truth.label, 1 + len(divergence.models)),
+            clusters_table(divergence.clusters, divergence.judge, 1 + len(divergence.models)),
             *_markets(divergence),
         ]
     parts += [
@@ -83,11 +83,11 @@ def answer_view(divergence: Divergence, now: datetime | None = None) -> Renderab
 
 def _within_ranges(divergence: Divergence) -> list[Table]:
     """Each map on its own within each range: figures, which rank no map."""
-    own = divergence.headline
-    if own is None:
+    results = divergence.shown_ranges
+    if not results:
         return []
-    results = [one for one in divergence.ranges if one.layer == own.layer]
-    heads = [f"{one.range_pct:g} %{' *' if one.range_pct == own.range_pct else ''}" for one in results]
+    own = results[0]
+    heads = [f"{one.range_pct:.3g} %{' *' if divergence.is_answers(one) else ''}" for one in results]
     table = _table("Each map on its own, within", "", *heads)
     table.add_row("noise floor", *(_figure("wasserstein_pct", one.noise_floor_pct) for one in results))
     table.add_row("mark only", *(_figure("wasserstein_pct", one.null_pct) for one in results))
@@ -99,7 +99,7 @@ def _within_ranges(divergence: Divergence) -> list[Table]:
     return [
         _captioned(
             _folding(table),
-            f"W1, both sides; truth: {own.layer}; the answer is of {divergence.range_pct:.3g} %",
+            f"W1, both sides; truth: {own.layer}; * the answer is of this range",
         )
     ]
 
@@ -121,8 +121,8 @@ def _answer(divergence: Divergence, now: datetime | None) -> Panel:
     heading = f"{divergence.coin}: model against {divergence.truth.label}"
     if divergence.synthetic:
         heading += " (SYNTHETIC MARKET)"
-    body = Text(divergence.verdict, style="bold")
-    for line in divergence.of_given:
+    body = Text(divergence.headline, style="bold")
+    for line in (*filter(None, [divergence.beside]), *divergence.of_maps):
         body.append(f"\n{line}", style="not bold")
     aged = as_of(divergence.as_of, now)
     beside = f", {SYNTHETIC_NOTE}" if divergence.synthetic else ""
@@ -318,14 +318,14 @@ def _legend(divergence: Divergence) -> Text:
 
 
 def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
-    title = f"\nClusters: {result.summary.label} (match within {tolerance_pct:g} % of price)"
-    table = _table(
-        title, "", "side", "truth", "mass", "model", *(("match", "chance") if result.ranked else ()), left=2
-    )
+    truth = ", truth: its crowd" if result.clusters_of == CROWD else ""
+    title = f"\nClusters: {result.summary.label} (match within {tolerance_pct:g} % of price{truth})"
+    heads = ("match", "chance") if result.clusters_of else ()
+    table = _table(title, "", "side", "truth", "mass", "model", *heads, left=2)
     for match in result.matches:
-        cells = _match_cells(match) if result.ranked else _match_cells(match)[:3]
+        cells = _match_cells(match) if result.clusters_of else _match_cells(match)[:3]
         table.add_row(match.role, Text(match.side, style=SIDE_STYLE[match.side]), *cells)
-    if not result.ranked:
+    if not result.clusters_of:
         return _captioned(table, NOT_MATCHED)
     lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]
     lines.append(f"one to one: {fates_sentence(result.pairs)}")

@@ -83,7 +83,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def summed(parts: Mapping[str, VendorMap], venue: str | None = None, notes: Notes = ()) -> VendorMap:
-    """All levels of maps of one file; it covers what any of them does."""
+    """All levels of maps of one file; it covers what any of them does. Maps of several venues are named in a note."""
     maps = list(parts.values())
     levels = [one.levels for one in maps]
     known = all(one.leverage is not None for one in levels)
@@ -95,6 +95,8 @@ def summed(parts: Mapping[str, VendorMap], venue: str | None = None, notes: Note
         np.concatenate([np.asarray(one.leverage) for one in levels]) if known else None,
     )
     covers = (min(one.covers[0] for one in maps), max(one.covers[1] for one in maps))
+    names = tuple(one.venue for one in maps if one.venue)
+    added = (note("sum_of_venues", names=names),) if venue == WHOLE and len(names) == len(maps) > 1 else ()
     return replace(
         maps[0],
         levels=joined,
@@ -103,7 +105,7 @@ def summed(parts: Mapping[str, VendorMap], venue: str | None = None, notes: Note
         part="",
         venue=venue or maps[0].venue,
         leverages=tuple(sorted({tier for one in maps for tier in one.leverages})),
-        notes=(*_in_all(one.notes for one in maps), *notes),
+        notes=(*_in_all(one.notes for one in maps), *added, *notes),
     )
 
 

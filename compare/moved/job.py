@@ -1,7 +1,7 @@
 """From what is stored to what became of clusters: two moments of one map, and the prices between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.compare.moved.followed import CONSUMED, Between, Snapshot, consumed_between, follow
-from liqtruth.compare.moved.moved import SCHEMA, Flows, Moved, MovedCluster
+from liqtruth.compare.moved.moved import SCHEMA, Flows, Moved, MovedCluster, Role, Taken
 from liqtruth.compare.moved.placed import follow_places
 from liqtruth.compare.observed.coverage import spans_observed
 from liqtruth.compare.observed.price_path import MarkPath, load_path
@@ -25,7 +25,7 @@ from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.maps.exact import PlacedLevels, levels_of, map_of_positions
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.indexer.positions.readings import coin_over_time
+from liqtruth.indexer.positions.readings import CoinKnown, coin_over_time
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -91,7 +91,20 @@ def _exact(store: Store, plan: MovedPlan) -> Moved:
         note("moved_by_accounts", by_records=recorded is not None, readings=len(readings)),
         note("moved_read", before=first.positions.height, after=last.positions.height, again=again),
     )
-    return report(before, after, prices, "accounts", found, notes)
+    taken = [
+        _taken(first, "before"),
+        *(_taken(one, "between") for one in others if one),
+        _taken(last, "after"),
+    ]
+    return replace(report(before, after, prices, "accounts", found, notes), readings=tuple(taken))
+
+
+def _taken(known: CoinKnown, role: Role) -> Taken:
+    by_id = known.positions.group_by("reading_id").agg(pl.col("as_of").max()).sort("as_of", "reading_id")
+    first, last = (known.positions["as_of"].min(), known.positions["as_of"].max())
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return Taken(role, tuple(by_id["reading_id"]), first, last, known.positions.height)
 
 
 def _modelled(store: Store, plan: MovedPlan) -> Moved:

@@ -86,11 +86,27 @@ class MovedCluster:
         return max(self.flows.start.usd, self.flows.end.usd)
 
 
+Role = Literal["before", "between", "after"]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was known at one moment: `ids` of the readings that its positions are of, in the order of time; the first
+    and the last of the positions were read at `first_read_at` and `last_read_at`."""
+
+    role: Role
+    ids: tuple[str, ...]
+    first_read_at: datetime
+    last_read_at: datetime
+    positions: int
+
+
 @dataclass(frozen=True)
 class Moved:
     """Clusters of one map at two moments, the largest first; `low_px` and `high_px` are between which the price was.
 
-    `followed_by` is `accounts` where positions are known at both moments, else `place`."""
+    `followed_by` is `accounts` where positions are known at both moments, else `place`. `readings` are those that
+    were taken, the earliest first; of a model, which rests on none, empty."""
 
     schema: str
     coin: str
@@ -108,6 +124,7 @@ class Moved:
     notes: Notes
     unit: Literal["usd", "percent", "unknown"] = "usd"
     """Of all amounts: a vendor's map may state none, or be shares."""
+    readings: tuple[Taken, ...] = ()
 
     def of_fate(self, fate: Fate) -> tuple[MovedCluster, ...]:
         return tuple(one for one in self.clusters if one.fate == fate)

@@ -1,6 +1,7 @@
 """What became of clusters as people read it: one table, one line per fate."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from rich import box
@@ -8,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.compare.moved.moved import FATES, Fate, Moved, MovedCluster
+from liqtruth.compare.moved.moved import FATES, FLOWS, Fate, Moved, MovedCluster, Taken
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
 from liqtruth.heatmap.text import counted, price, usd, utc_text
 
@@ -18,6 +19,8 @@ UNITS: Final = {
     "percent": "percent of the map, at the later mark",
     "unknown": "in the vendor's own unit, at the later mark",
 }
+IDS: Final = 3
+"""Latest readings of a moment that are named in a line."""
 STYLES: Final[dict[Fate, str]] = {
     "born": "bold", "grew": "", "stayed": "dim", "shrank": "", "consumed": "yellow", "closed": "", "moved": "",
     "faded": "dim",
@@ -30,7 +33,8 @@ def moved_view(moved: Moved) -> RenderableType:
         f"{moved.coin}, {moved.map}: clusters from {utc_text(moved.before_at)} to {utc_text(moved.after_at)}"
     )
     lines = [Text(line) for line in moved_lines(moved)]
-    notes = [Text(line, style="dim") for line in texts(moved.notes)]
+    taken = [Text(line, style="dim") for line in readings_lines(moved)]
+    notes = [*taken, *(Text(line, style="dim") for line in texts(moved.notes))]
     badge = [Text(SYNTHETIC_NOTE, style="yellow")] if moved.synthetic else []
     return Group(Text(heading, style="bold"), *badge, *lines, moved_table(moved), *notes)
 
@@ -47,6 +51,63 @@ def moved_lines(moved: Moved) -> Iterator[str]:
             yield f"{fate}: {counted(len(found), 'cluster')}, {_amounts(fate, found, moved.unit)}"
 
 
+def readings_lines(moved: Moved) -> Iterator[str]:
+    """Which readings were taken, with their moments and ids: those of both moments, and how many between."""
+    for one in moved.readings:
+        if one.role != "between":
+            yield f"readings {one.role}: {_read(one)}"
+    between = [one for one in moved.readings if one.role == "between"]
+    if between:
+        first, last = utc_text(between[0].last_read_at), utc_text(between[-1].last_read_at)
+        yield f"looked at between: {counted(len(between), 'moment')}, {first} to {last}; --json has their readings"
+
+
+def _read(one: Taken) -> str:
+    """`census@... (2026-08-21T10:00Z, 1,204 positions)`."""
+    ids = ", ".join(one.ids[-IDS:]) + (f" and {len(one.ids) - IDS} earlier" if len(one.ids) > IDS else "")
+    first, last = utc_text(one.first_read_at), utc_text(one.last_read_at)
+    span = last if first == last else f"{first} to {last}"
+    return f"{ids} ({span}, {counted(one.positions, 'position')})"
+
+
+def write_page(moved: Moved, path: Path) -> None:
+    """The clusters with their flows, which readings were taken, and what to know of them."""
+    from liqtruth.heatmap.drawing import page
+
+    heads = ("", "peak", "now at", *(name.replace("_", " ") for name in FLOWS))
+    rows = [
+        (
+            one.side,
+            [
+                f"{one.fate} {one.side}",
+                *_peaks(one),
+                *(_amount(vars(one.flows)[name].usd, moved.unit) for name in FLOWS),
+            ],
+        )
+        for one in moved.clusters
+    ]
+    page.write_page(
+        path,
+        f"{moved.coin}, {moved.map}: what became of clusters",
+        synthetic=moved.synthetic,
+        age=page.age_of(moved.after_at),
+        about=[f"from {utc_text(moved.before_at)} to {utc_text(moved.after_at)}", *readings_lines(moved)],
+        answer=list(moved_lines(moved)),
+        sections=[
+            page.Section("Clusters, the largest first", UNITS[moved.unit], table=page.Table(heads, rows))
+        ],
+        notes=texts(moved.notes),
+    )
+
+
+def _amounts_of(one: MovedCluster, unit: str) -> list[str]:
+    return [_amount(vars(one.flows)[name].usd, unit) for name in FLOWS]
+
+
+def _peaks(one: MovedCluster) -> list[str]:
+    return ["" if at is None else price(at.peak_px) for at in (one.before, one.after)]
+
+
 def moved_table(moved: Moved) -> Table:
     """The largest clusters as prices fall: where each was and is, and its flows in USD at the later mark."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -56,7 +117,7 @@ def moved_table(moved: Moved) -> Table:
     for one in shown:
         table.add_row(
             Text(one.fate, style=STYLES[one.fate]), Text(one.side, style="green" if one.side == "long" else "red"),
-            *("" if at is None else price(at.peak_px) for at in (one.before, one.after)), *_flow_cells(one),
+            *_peaks(one), *_flow_cells(one),
         )  # fmt: skip
     more = len(moved.clusters) - len(shown)
     left_out = f"; {counted(more, 'smaller cluster')} not shown, --json has all" if more else ""

@@ -158,7 +158,7 @@ def climatology(
         is_open * np.mean([_shares(one, side, grid, shift=0.0) for one in exact], axis=0) for side in SIDES
     )
     times = f"{exact[0].as_of:%Y-%m-%dT%H:%MZ}"
-    copied = note("mean_shape", maps=len(exact), coin=coin, at=times)
+    copied = note("mean_shape", maps=len(exact), coin=coin, at=times, of=exact[0].venue)
     placed = _cleared(long, short, grid, *_last_range(series))
     return _drawn(CLIMATOLOGY, series, venue, coin, grid, placed, (copied,))
 
@@ -184,7 +184,7 @@ def persistence(exact: Heatmap, series: MarketSeries, venue: Venue, coin: str, w
     long, short = (kept * _shares(exact, side, grid, shift=shift) for side in SIDES)
     low = bars.low if bars.swept_low is None else bars.swept_low
     high = bars.high if bars.swept_high is None else bars.swept_high
-    copied = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}")
+    copied = note("earlier_exact", at=f"{exact.as_of:%Y-%m-%dT%H:%MZ}", of=exact.venue)
     placed = _cleared(long, short, grid, float(low[later].min()), float(high[later].max()))
     return _drawn(PERSISTENCE, series, venue, coin, grid, placed, (copied,))
 

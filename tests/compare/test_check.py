@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
+from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import LiqtruthError, MissingData
 from liqtruth.heatmap.files import write_map
+from liqtruth.heatmap.notes import of_codes
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.sweep.largest import Endpoint
@@ -71,6 +73,9 @@ def test_a_venue_that_the_exchange_has_not_is_named_and_stops_nothing(
     ]
     assert len(checked.lacking) == 2
     assert all(why.startswith("okx:") for why in checked.lacking)
+    found = checked.comparison.divergence
+    assert [one.values["venues"] for one in of_codes(found.caveats, {"venues_gave_nothing"})] == [("okx",)]
+    assert "okx" in json.loads(to_json(found))["caveat"]
 
 
 def test_a_row_of_a_vendors_file_is_checked_like_any_map(

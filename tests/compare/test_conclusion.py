@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from liqtruth.compare.divergence.divergence import Divergence, to_json
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.report import render_report
 from liqtruth.compare.divergence.terminal import divergence_view
+from liqtruth.compare.reports.rows import report_frame
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.heatmap.heatmap import Heatmap, Training
 from liqtruth.heatmap.layers import Cut, layer_of
@@ -84,7 +86,9 @@ def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
     assert expected["verdict"] == divergence.verdict == in_words(found)
     assert expected["conclusion"]["code"] == found.code
     assert divergence.verdict in " ".join(terminal.replace("│", " ").split())
-    assert divergence.verdict in page
+    assert divergence.headline in page
+    assert divergence.beside in page
+    assert f"{divergence.headline} {divergence.beside}".strip() == divergence.verdict
 
     allowed = open_layers(divergence)
     assert found.layer == ("raw" if "raw" in allowed else "crowd" if "crowd" in allowed else None)
@@ -109,6 +113,34 @@ def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
         assert all(row.ranked == result.ranked for row in result.judged)
         if not result.ranked:
             assert all(row.verdict == "not ranked" for row in result.judged)
+    obey_gates_of_clusters(divergence, terminal, page, expected)
+    ranked = [one for one in divergence.ranking if one.place is not None]
+    assert {one.label for one in ranked} <= (free if found.layer else set())
+    assert [one.off_pct for one in ranked] == sorted(one.off_pct or 0.0 for one in ranked)
+    assert all(line in page for line in divergence.of_maps)
+
+
+SINGLE = {"phantom_cluster", "missed_cluster", "missed_holder"}
+
+
+def obey_gates_of_clusters(divergence: Divergence, terminal: str, page: str, content: dict[str, Any]) -> None:
+    """Clusters are matched by the layer that speaks or by none, and what is off names one only where they are."""
+    for result, stored in zip(divergence.models, content["models"], strict=True):
+        assert result.clusters_of in (None, divergence.layer)
+        named = {one.code for one in result.diagnosis} & SINGLE
+        table = report_frame(divergence).filter(kind="cluster", model=result.summary.label)
+        if result.clusters_of is None:
+            assert not named
+            assert not result.recall
+            assert {one["fate"] for one in stored["pairs"]} <= {None}
+            assert {one["matched"] for one in stored["matches"]} <= {None}
+            assert table["fate"].null_count() == table.height
+        else:
+            assert None not in {one["fate"] for one in stored["pairs"]}
+    if all(result.clusters_of for result in divergence.models):
+        assert "would rank no model" not in terminal + page
+    if not any(result.clusters_of for result in divergence.models):
+        assert "missed" not in page.split("Before you believe it")[0]
 
 
 @settings(max_examples=8, deadline=None)
@@ -162,18 +194,42 @@ def test_a_barred_fit_that_is_nearest_is_shown_and_marked_and_does_not_headline(
     assert (left_out.values["label"], left_out.values["why"]) == ("binance m1", "saw_this_moment")
 
 
-def test_a_given_map_that_is_not_the_nearest_has_its_own_line_on_the_screen_and_on_the_page() -> None:
+def test_every_map_has_a_short_line_in_the_order_of_how_near_it_is_and_the_headline_is_one_sentence() -> None:
     truth = read_whole(map_of(MANY, open_interest_usd=OI_USD))
     given, model = map_of(FAR, source="imported", model="mine"), map_of(MANY, venue="binance", model="m0")
     found = compare_maps(truth, [given, model], crowd=read_whole(map_of(MANY, open_interest_usd=OI_USD)))
-    (line,) = found.of_given
-    assert line.startswith(f"Within 25 % of the mark {given.label} is off by")
-    assert line in " ".join(shown(found).replace("│", " ").split())
-    assert line in words(render_report(found, truth, [given, model]))
-    assert not compare_maps(truth, [given], crowd=None).of_given, "the verdict is about it already"
-    assert not compare_maps(map_of(TRUTH), [given, model]).of_given, (
+    first, second = found.of_maps
+    assert first == "1. binance m0: off by 0.0 %, better than knowing only the mark"
+    assert re.match(
+        rf"2. {given.label}: off by \d+.\d %, worse than knowing only the mark. .* {given.label}", second
+    )
+    for line in (first, second):
+        assert line in " ".join(shown(found).replace("│", " ").split())
+        assert line in words(render_report(found, truth, [given, model]))
+    assert not re.search(r"\.\s", found.headline)
+    assert [one["label"] for one in json.loads(to_json(found))["ranking"]] == [model.label, given.label]
+    assert not compare_maps(truth, [given], crowd=None).of_maps, "the verdict is about it already"
+    assert not compare_maps(map_of(TRUTH), [given, model]).of_maps, (
         "too few positions say nothing of it either"
     )
+
+
+def test_the_range_of_the_answer_is_the_one_that_is_marked_and_has_the_figures_of_the_headline() -> None:
+    """A map of a narrow axis narrows what all are ranked on; each map's own figures stay beside it."""
+    truth = read_whole(map_of(MANY, open_interest_usd=OI_USD))
+    narrow = replace(map_of(MANY, source="imported", model="mine"), covers=(89.0, 111.0))
+    found = compare_maps(truth, [narrow, map_of(NEAR, venue="binance", model="m0")])
+    assert found.conclusion is not None
+    assert found.range_pct == found.conclusion.range_pct == pytest.approx(11, abs=0.2)
+    [starred] = [one for one in found.shown_ranges if found.is_answers(one)]
+    assert starred.range_pct == found.range_pct
+    assert found.conclusion.off_pct in [one.scores.wasserstein_pct for one in starred.models]
+    assert starred.null_pct == found.conclusion.null_pct
+    named = f"{found.range_pct:.3g} %"
+    assert f"ithin {named} of the mark" in found.headline
+    for text in (shown(found), words(render_report(found, truth, [narrow, map_of(NEAR, venue="binance")]))):
+        assert re.findall(r"([\d.]+ %) \*", text) == [named]
+    assert json.loads(to_json(found))["range_pct"] == found.range_pct
 
 
 def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_stated_is_how_alike_maps_are() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from liqtruth.compare.divergence.consensus import (
     consensus_sentence,
 )
 from liqtruth.compare.divergence.divergence import to_json
-from liqtruth.heatmap.cluster_facts import Surroundings
+from liqtruth.heatmap.cluster_facts import Surroundings, is_stacked
 from liqtruth.heatmap.distribution import find_clusters
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note
@@ -71,6 +72,28 @@ def test_distances_are_in_the_market_of_the_map_and_windows_of_each_model_that_s
     assert row.distance_atr == pytest.approx(row.distance_pct / 2)
     assert row.atr_class == ">2"
     assert row.windows == {"binance tiers": ("7d", "30d")}
+
+
+def test_facts_of_a_cluster_are_those_of_the_whole_map_whatever_range_and_maps_are_beside_it() -> None:
+    """Its neighbour lies beyond the range that is compared, and beyond what another map covers."""
+    levels = [
+        ("long", 24.5, 1e6),
+        ("long", 25.6, 9e5),
+        ("short", 7.8, 1e6),
+        ("short", 9.0, 5e5),
+        ("short", 3.0, 1e6),
+    ]
+    truth = map_of(levels)
+    narrow = replace(map_of(levels, source="imported", model="mine"), covers=(70.0, 108.2))
+    found = compared(truth, [narrow, map_of(levels, venue="binance", model="tiers")]).divergence
+    every = find_clusters(truth)
+    whole = {one.peak_px: (one.low_px, one.high_px, one.mass_usd, is_stacked(one, every)) for one in every}
+    assert sorted(facts[-1] for facts in whole.values()) == [False, True, True, True, True]
+    rows = [row for row in found.clusters if row.map == truth.label]
+    zones = [pair.truth for result in found.models for pair in result.pairs if pair.truth is not None]
+    assert len(rows) == 3
+    for one in (*rows, *zones):
+        assert whole[one.peak_px] == (one.low_px, one.high_px, one.mass_usd, one.stacked)
 
 
 def test_clusters_that_lie_anywhere_are_shown_by_as_many_maps_as_chance_gives() -> None:

@@ -79,6 +79,7 @@ def test_the_mean_shape_of_one_exact_map_is_that_map_where_the_last_bar_was_not(
 ) -> None:
     before = exact_map(read_yesterday, "BTC")
     drawn = modelled_map(read_yesterday, "BTC", "hyperliquid", "climatology", "3d")
+    assert drawn.label == "hyperliquid climatology"
     last_bar = before.grid.bin_of(before.mark_px * np.exp([-0.01, 0.01]))
     beyond = np.r_[0 : last_bar[0], last_bar[1] : before.grid.bins]
     for both in ((drawn.long_usd, before.long_usd), (drawn.short_usd, before.short_usd)):

@@ -176,6 +176,10 @@ class TestOnAnExchange:
         model = exchange.store.settings.data_dir / "models" / "counted.json"
         try:
             assert "without price" in shown.stdout
+            heading, table = shown.stdout.split("leverage", 2)[1:]
+            assert ", capped" in heading + table.splitlines()[0]
+            assert "capped: each position counts with at most 0.3 % of open interest" in shown.stdout
+            assert "uncapped" in shown.stdout, "medians without the cap stand below"
             assert "of what stands, not of what was opened" in shown.stdout
             drawn = leverage_model_named("counted", exchange.store.settings.data_dir)
             assert (drawn.kind, drawn.provenance.synthetic) == ("census", True)

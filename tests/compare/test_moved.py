@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from sqlmodel import select
 
 from liqtruth.compare.moved.followed import CONSUMED, Between, Snapshot, consumed_between, follow
 from liqtruth.compare.moved.job import MovedPlan, moved_stored
 from liqtruth.compare.moved.moved import FRAME, Flows, MovedCluster
 from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
 from liqtruth.compare.moved.placed import follow_places
-from liqtruth.compare.moved.shown import moved_view
+from liqtruth.compare.moved.shown import moved_view, write_page
 from liqtruth.heatmap.distribution import find_clusters
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.grid import PriceGrid
@@ -26,6 +27,7 @@ from liqtruth.heatmap.notes import of_codes
 from liqtruth.indexer.frames import LIQUIDATIONS, conform
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.storage.database.tables import Reading
 from liqtruth.storage.store import Store
 from tests.compare.calibrated_markets import random_series
 from tests.compare.imported import layouts
@@ -278,17 +280,30 @@ class TestStored:
             stored_reading(store, series, bar)
         return store
 
-    def test_two_readings_are_compared_and_shown_in_80_columns(self, market: Store) -> None:
+    def test_two_readings_are_named_compared_and_shown_in_80_columns(
+        self, market: Store, tmp_path: Path
+    ) -> None:
         found = moved_stored(market, MovedPlan(COIN, model="exact"))
         assert found.followed_by == "accounts"
         assert found.after_at - found.before_at == timedelta(hours=30)
         assert found.low_px <= min(found.before_mark_px, found.after_mark_px)
         assert [one.values["covered"] for one in of_codes(found.notes, {"moved_path"})] == [1.0]
         assert found.frame().columns == list(FRAME)
+        before, *_, after = found.readings
+        assert (before.role, after.role) == ("before", "after")
+        assert (before.last_read_at, after.last_read_at) == (found.before_at, found.after_at)
+        with market.database.session() as session:
+            stored = set(session.exec(select(Reading.id)).all())
+        assert {*before.ids, *after.ids} == stored
         console = Console(width=80, file=io.StringIO(), color_system=None, legacy_windows=False)
         console.print(moved_view(found))
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert all(len(line) <= 80 for line in text.splitlines())
+        write_page(found, tmp_path / "moved.html")
+        page = (tmp_path / "moved.html").read_text()
+        for one in (*before.ids, *after.ids):
+            assert one in "".join(text.split())
+            assert one in page
         assert "…" not in text
 
     def test_recorded_liquidations_decide_where_they_cover_the_time(self, market: Store) -> None:

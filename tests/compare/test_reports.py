@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from liqtruth.compare.check import Checked
 from liqtruth.compare.divergence.comparison import Comparison, compared
+from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.reports.conditions import FIGURES, OPERATORS, Value, held, not_made, parse_condition
 from liqtruth.compare.reports.content import Content, read_content
@@ -23,7 +24,8 @@ from liqtruth.compare.reports.index_page import INDEX, moved, trend, write_index
 from liqtruth.compare.reports.rows import COLUMNS, report_frame
 from liqtruth.compare.reports.run import Made, Run, write_one
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
-from liqtruth.heatmap.distribution import mass_within
+from liqtruth.heatmap.cluster_facts import ATR_CLASSES, Surroundings
+from liqtruth.heatmap.distribution import find_clusters, mass_within
 from liqtruth.heatmap.errors import BadInput, MapFileError
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.writing import harmless
@@ -206,12 +208,35 @@ class TestTable:
     def test_where_nothing_may_be_ranked_clusters_stand_alone(self, thin: Comparison) -> None:
         clusters = report_frame(thin.divergence).filter(pl.col("kind") == "cluster")
         pairs = [pair for result in thin.divergence.models for pair in result.pairs]
-        assert any(pair.truth and pair.model for pair in pairs)
+        assert any(pair.truth for pair in pairs)
+        assert any(pair.model for pair in pairs)
         assert not clusters["ranked"].any()
         assert clusters["fate"].null_count() == clusters["shift_pct"].null_count() == clusters.height
         alone = clusters.select(pl.col("truth_peak_px", "model_peak_px").is_null()).sum_horizontal()
         assert (alone == 1).all()
         assert clusters.height == sum((pair.truth is not None) + (pair.model is not None) for pair in pairs)
+
+    def test_it_has_what_is_known_around_every_cluster_and_band(self) -> None:
+        truth, model = map_of(MANY), map_of(MANY, venue="binance", model="tiers")
+        markets = {
+            name: Surroundings(name, atr_pct, name, funding, change)
+            for name, atr_pct, funding, change in (
+                ("hyperliquid", 2.0, 0.01, -3.0),
+                ("binance", 4.0, 0.02, 5.0),
+            )
+        }
+        windows = {"binance tiers": {"24h": [], "7d": find_clusters(model), "30d": find_clusters(model)}}
+        frame = report_frame(compared(truth, [model], around=Around(markets, windows)).divergence)
+        assert set(frame["truth_funding_24h_pct"]) == {0.01}
+        assert set(frame["model_open_interest_24h_pct"]) == {5.0}
+        bands, clusters = frame.filter(kind="band"), frame.filter(kind="cluster", fate="agreed")
+        assert bands["high_atr"].to_list() == pytest.approx([away / 2 for away in bands["high_pct"]])
+        assert clusters["model_distance_atr"].to_list() == pytest.approx(
+            [away / 4 for away in clusters["model_peak_pct"]]
+        )
+        assert set(clusters["model_windows"]) == {"7d 30d"}
+        assert clusters["truth_windows"].null_count() == clusters.height
+        assert set(clusters["truth_atr_class"]) <= {*ATR_CLASSES}
 
     def test_no_name_is_a_formula(self) -> None:
         written = harmless(report_frame(comparison(TRUTH, venue="=cmd()").divergence)).write_csv()
@@ -236,7 +261,7 @@ class TestFolder:
             f"BTC/2026-08-20T120000Z{suffix}" for suffix in (".html", ".json", ".csv")
         }
         assert made.place.file(".json").read_text().strip() == to_json(judged.divergence)
-        assert judged.verdict in made.place.file(".html").read_text()
+        assert judged.divergence.headline in made.place.file(".html").read_text()
         assert pl.read_csv(made.place.file(".csv")).columns == [*COLUMNS]
         assert write_one(Checked("BTC", judged, ()), tmp_path) == made
 

@@ -104,6 +104,14 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
         "palette": "magma",
         "bar": (32, 419, 32, 100),
     },
+    "venue_missing": {
+        "venue": "okx",
+        "venues": ("binance", "bybit", "okx"),
+        "off": 0.08,
+        "then": 0.01,
+        "low": 0.04,
+        "high": 0.1,
+    },
     "picture_axis": {"rows": 659, "step_px": 39.4, "step_pct": 0.046, "is_log": False},
     "picture_accuracy": {"w1_pct": 0.02, "floor": 0.01},
 }

@@ -1,12 +1,13 @@
 """Amounts, prices, shares, ages and lengths of time as people write them."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.errors import BadInput, one_line
 from liqtruth.heatmap.text import LONGEST_DURATION, age, format_duration, parse_duration, percent, price, usd
 
 UNITS = {"k": 1e3, "M": 1e6, "B": 1e9}
@@ -104,3 +105,18 @@ def test_what_is_none_is_refused_with_what_came(text: str) -> None:
 def test_what_is_written_is_read_back(seconds: int) -> None:
     length = timedelta(seconds=seconds)
     assert parse_duration(format_duration(length)) == length
+
+
+@given(
+    st.lists(
+        st.sampled_from(["word", "`liqtruth feed import PATH --venue okx`", "2026-09-01", "it's"]),
+        min_size=90,
+    )
+)
+def test_a_long_line_loses_whole_words_and_whole_commands(parts: list[str]) -> None:
+    begin, end = one_line(" ".join(parts)).split(" … ")
+    commands = [part for part in (begin, end) for part in re.findall("`[^`]*`", part)]
+    assert set(commands) <= {"`liqtruth feed import PATH --venue okx`"}
+    assert " ".join(parts).startswith(f"{begin} ")
+    assert " ".join(parts).endswith(f" {end}")
+    assert len(begin) + len(end) > 200

@@ -55,6 +55,26 @@ def test_without_end_everyone_who_is_known_is_read(store: Store, served: Sandbox
     assert set(report.share) == {"BTC", "ETH"}
 
 
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (BySide(0.46, 0.44), "46 % of long and 44 % of short open interest"),
+        (BySide(1.0, 0.999), ""),
+        (None, "not known"),
+    ],
+)
+def test_everyone_known_is_not_everyone_and_what_is_seen_of_open_interest_stands_beside_it(
+    share: BySide[float] | None, said: str
+) -> None:
+    """After a sizing, who holds nothing is not read: 55 of 55 says nothing of accounts that nobody named."""
+    report = LargestReport(None, None, {"BTC": share}, fresh=0, accounts=55, ended="all", known=300)
+    first, *lines = report.describe()
+    assert "of 55 accounts (of 300 known)" in first
+    assert bool(lines) == bool(said)
+    assert said in " ".join(lines)
+    assert LargestReport(None, None, {"BTC": share}, 0, 55, "time").describe()[1:] == []
+
+
 def test_larger_accounts_come_earlier_than_chance_would_have_them(
     store: Store, served: SandboxServer
 ) -> None:
