@@ -11,7 +11,6 @@ other venues (`make_speaks.py`), none of these. Run as a script it prints the fi
 """
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -111,17 +110,17 @@ def judged(venue: ShiftedVenue, way: str, model: LeverageModel) -> Iterator[Judg
         for then in moments[DAYS.index(OBSERVED_DAYS[1]) :]
     ]
     for side in SIDES:
-        modelled: Counter[float] = Counter()
-        true: Counter[tuple[float, str]] = Counter()
-        for (then, drawn), reach in product(maps, REACHES_PCT):
-            modelled[reach] += float(mass_within(drawn, reach, side))
-            true.update({(reach, layer): usd for layer, usd in then.within_usd(side, reach).items()})
-        bounds = [bounds_of(model, venue.kind.name, drawn) for _, drawn in maps]
-        ends = [ends_of(one, then, side) for one, (then, _) in zip(bounds, maps, strict=True)]
+        true = [then.within_usd(side, REACHES_PCT) for then, _ in maps]
+        modelled = sum(mass_within(drawn, REACHES_PCT, side) for _, drawn in maps)
+        ends = [ends_of(bounds_of(model, venue.kind.name, drawn), then, side) for then, drawn in maps]
         yield Judged(
             venue.kind.name,
             way,
-            {(reach, layer): float(np.log(modelled[reach] / usd)) for (reach, layer), usd in true.items()},
+            {
+                (reach, layer): float(np.log(modelled[place] / sum(one[layer][place] for one in true)))
+                for place, reach in enumerate(REACHES_PCT)
+                for layer in LAYERS
+            },
             np.array([wasserstein_pct(drawn, then, side) for then, drawn in maps]),
             np.stack([inside for inside, _ in ends]),
             np.stack([wide for _, wide in ends]),
@@ -130,8 +129,7 @@ def judged(venue: ShiftedVenue, way: str, model: LeverageModel) -> Iterator[Judg
 
 def wasserstein_pct(drawn: Heatmap, then: Then, side: str) -> float:
     """From the crowd's map, both scaled to what lies within range."""
-    modelled = mass_within(drawn, FINE_PCT, side)
-    true = np.array([then.within_usd(side, float(pct))["crowd"] for pct in FINE_PCT])
+    modelled, true = mass_within(drawn, FINE_PCT, side), then.within_usd(side, FINE_PCT)["crowd"]
     if not (modelled[-1] > 0 and true[-1] > 0):
         return float("nan")
     return float(np.abs(modelled / modelled[-1] - true / true[-1]).sum() * FINE_PCT[0])
@@ -144,7 +142,7 @@ def ends_of(bounds: MapBounds | None, then: Then, side: str) -> tuple[FloatArray
         return nothing, nothing
     own = bounds.of(side)
     low, high = (np.array(ends, dtype=np.float64) for ends in (own.low_usd, own.high_usd))
-    true = np.array([then.within_usd(side, pct)["raw"] for pct in DISTANCES_PCT])
+    true = then.within_usd(side, DISTANCES_PCT)["raw"]
     return np.where(np.isnan(low), np.nan, (low <= true) & (true <= high)), high / low
 
 

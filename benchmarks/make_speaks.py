@@ -28,8 +28,6 @@ from scipy.optimize import least_squares
 
 from benchmarks.bench_transfer import sample
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
-from liqtruth.compare.calibration.holdings import holdings_on
-from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.compare.transfer.deviation import FARTHEST, NODES
 from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.transfer import Z80
@@ -160,14 +158,8 @@ def sides_of(seed: int, market: ShiftedMarket) -> list[Side]:
 
 def true_usd(venue: ShiftedVenue, side: str) -> FloatArray:
     """The crowd's mass within each distance, of all coins and judged days."""
-    ends = np.abs(log_distance(DISTANCES_PCT, side))
-    whole = np.zeros(len(DISTANCES_PCT))
-    for coin in COINS:
-        for then in venue.moments[coin][FIRST_JUDGED:]:
-            stored = holdings_on(side, then.positions, then.series)
-            usd = float(then.series.bars.open_interest[-1]) * then.series.mark_px
-            whole += [usd * stored.crowd[stored.away < end].sum() for end in ends]
-    return whole
+    moments = [then for coin in COINS for then in venue.moments[coin][FIRST_JUDGED:]]
+    return np.sum([then.within_usd(side, DISTANCES_PCT)["crowd"] for then in moments], axis=0)
 
 
 def fitted_nodes(sides: Sequence[Side], moving: tuple[tuple[int, ...], tuple[int, ...]]) -> FloatArray:

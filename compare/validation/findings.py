@@ -289,7 +289,7 @@ def _with_interval(
 
 def _bounds(found: SideBacktest, blocks: _Blocks) -> BoundsFindings | None:
     known = np.isfinite(found.inside)
-    given = known.any(axis=1)
+    given = np.asarray(known.any(axis=1))
     if not given.any():
         return None
     each = np.where(given, np.nan_to_num(found.inside).sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan)

@@ -171,11 +171,10 @@ def _unknown_rivals(splits: Sequence[SplitFindings]) -> Iterator[str]:
 
 def _worse_elsewhere(split: SplitFindings) -> Iterator[str]:
     """Other scores of the crowd's map in which some baseline is better, beyond doubt."""
-    for name, words in SCORE_WORDS.items():
-        gains = split.of(BOTH, "crowd").of(name).gains
-        worse = [gain.rival for gain in gains if gain.high is not None and gain.high < 0]
-        if worse:
-            yield f"{split.name}, crowd: {words} is matched better by {listed(worse)}"
+    for score in split.of(BOTH, "crowd").scores:
+        worse = [gain.rival for gain in score.gains if gain.high is not None and gain.high < 0]
+        if worse and score.score in SCORE_WORDS:
+            yield f"{split.name}, crowd: {SCORE_WORDS[score.score]} is matched better by {listed(worse)}"
 
 
 def _bounds_and_clusters(split: SplitFindings, layer: str) -> Iterator[str]:

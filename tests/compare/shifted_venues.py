@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from liqtruth.compare.calibration.holdings import holdings_on
 from liqtruth.compare.calibration.lake_samples import Gathered
@@ -26,6 +27,7 @@ from liqtruth.estimator.model.leverage_model import (
 )
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.grid import FloatArray
 from liqtruth.sandbox.market.ledger import LIQUIDATION, Ledger
 from liqtruth.sandbox.market.listings import listed
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market, MarketSpec
@@ -85,13 +87,14 @@ class Then:
     positions: pl.DataFrame
     series: MarketSeries
 
-    def within_usd(self, side: str, reach_pct: float) -> Mapping[str, float]:
-        """Notional of one side that a move of `reach_pct` would liquidate: of the crowd's map, which a model is fitted
+    def within_usd(self, side: str, reach_pct: ArrayLike) -> Mapping[str, FloatArray]:
+        """Notional of one side that moves of `reach_pct` would liquidate: of the crowd's map, which a model is fitted
         to, and of the raw one."""
         stored = holdings_on(side, self.positions, self.series)
-        near = stored.away < abs(np.log1p((-reach_pct if side == "long" else reach_pct) / 100))
+        moved = np.atleast_1d(np.asarray(reach_pct, dtype=np.float64)) / 100
+        near = stored.away < np.abs(np.log1p(-moved if side == "long" else moved))[:, None]
         usd = float(self.series.bars.open_interest[-1]) * self.series.mark_px
-        return {"crowd": float(stored.crowd[near].sum()) * usd, "raw": float(stored.share[near].sum()) * usd}
+        return {"crowd": near @ stored.crowd * usd, "raw": near @ stored.share * usd}
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ def _side_of(
         noise_floor(pairs, side, layer, 0),
         np.array([effective_positions(pair, side, layer) for pair in pairs]),
         np.ones((len(pairs), len(DISTANCES_PCT))),
+        np.full((len(pairs), len(DISTANCES_PCT)), 2.0),
     )
 
 
