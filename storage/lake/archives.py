@@ -220,17 +220,26 @@ def _first_moments(session: Session, ids: Sequence[str]) -> dict[str, datetime]:
 
 
 def read_archived(
-    lake: "Lake", row: Partition, stored: pl.DataFrame, metadata: Mapping[str, Any]
+    lake: "Lake",
+    row: Partition,
+    stored: pl.DataFrame,
+    metadata: Mapping[str, Any],
+    reading_ids: tuple[str, ...],
 ) -> pl.DataFrame:
-    """The rows of all readings in the file, each reading's in their old order; with `reading_id`."""
+    """The rows of these readings in the file, each reading's in their old order, with `reading_id`; of collateral those
+    of all readings up to the last of them, by which positions are decoded."""
     layout = json.loads(metadata[FORMAT])
-    rows, columns = stored, layout["columns"]
+    names = stored.schema[READING].categories.to_list()  # type: ignore[attr-defined]
+    last = max((names.index(one) for one in reading_ids if one in names), default=-1)
+    rows, columns = stored.filter(pl.col(READING).to_physical() <= last), layout["columns"]
     if row.dataset == SHARED:
         return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns)
     if layout["shares"]:
-        rows = rows.join(lake.collateral(row), on=ACCOUNT, how="left", maintain_order="left")
+        shared = lake.collateral(row, reading_ids)
+        rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
         rows = decoded(rows, OF_POSITIONS, KEY, columns)
+    rows = rows.filter(pl.col(READING).cast(pl.String).is_in(reading_ids))
     group = [name for name in (READING, "coin") if name in rows.columns]
     rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
     ordered = rows.with_columns(pl.col(PLACE) + rank).sort(*group, PLACE)

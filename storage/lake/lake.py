@@ -222,8 +222,8 @@ class Lake:
         ordered = query.order_by(col(Partition.reading_id), col(Partition.path))
         parts = [
             part
-            for row, rows in self._read(lambda _: self._asked(ordered), coins)
-            for part in _by_reading(row, rows, reading_ids)
+            for row, rows in self._read(lambda _: self._asked(ordered), coins, tuple(reading_ids))
+            for part in _by_reading(row, rows)
         ]
         return [part for _, part in sorted(parts, key=lambda part: part[0])]
 
@@ -235,10 +235,11 @@ class Lake:
         self.remove({file_of(row) for row in rows} if stale is None else stale)
         return stale is not None
 
-    def collateral(self, part: Partition) -> pl.DataFrame:
-        """What the positions of an archive share by account and reading; `part` is one of its files."""
+    def collateral(self, part: Partition, reading_ids: tuple[str, ...]) -> pl.DataFrame:
+        """What the positions of an archive share by account and reading, up to the last of these; `part` is one of its
+        files."""
         query = select(Partition).where(Partition.archive == part.archive, Partition.dataset == SHARED)
-        [(_, rows)] = self._read(lambda _: self._asked(query))
+        [(_, rows)] = self._read(lambda _: self._asked(query), None, reading_ids)
         return rows
 
     def _asked(self, query: Any) -> list[Partition]:
@@ -249,6 +250,7 @@ class Lake:
         self,
         look_up: Callable[[bool], list[Partition]],
         coins: Coins = None,
+        reading_ids: tuple[str, ...] = (),
         damaged: list[FileDamaged] | None = None,
     ) -> list[tuple[Partition, pl.DataFrame]]:
         """What the manifest rows that `look_up` gives point to, each file once.
@@ -261,7 +263,7 @@ class Lake:
             found, faults, lately = [], [], set[str]()
             for file, row in by_file.items():
                 try:
-                    found.append((row, self._read_file(file, row, coins)))
+                    found.append((row, self._read_file(file, row, coins, reading_ids)))
                 except FileDamaged as error:
                     faults.append(error)
                 except FileNotFoundError:
@@ -275,11 +277,13 @@ class Lake:
             (damaged if damaged is not None else []).extend(faults)
             return found
 
-    def _read_file(self, file: str, row: Partition, coins: Coins) -> pl.DataFrame:
+    def _read_file(
+        self, file: str, row: Partition, coins: Coins, reading_ids: tuple[str, ...]
+    ) -> pl.DataFrame:
         by_coin = () if coins is None or coin_in_file(row) is None else coins
         wanted = pl.col("coin").is_in(by_coin) if by_coin else None
         rows, metadata = read_parquet(self.root / file, wanted, _remedy(row))
-        return read_archived(self, row, rows, metadata) if FORMAT in metadata else rows
+        return read_archived(self, row, rows, metadata, reading_ids) if FORMAT in metadata else rows
 
     def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
@@ -301,14 +305,11 @@ class Lake:
                 (self.root / file).unlink(missing_ok=True)
 
 
-def _by_reading(
-    row: Partition, rows: pl.DataFrame, reading_ids: Sequence[str]
-) -> list[tuple[str, pl.DataFrame]]:
-    """The rows of a file by reading, with `reading_id`; of an archive those of the readings that are asked for."""
+def _by_reading(row: Partition, rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """The rows of a file by reading, with `reading_id`."""
     if row.archive is None:
         return [(str(row.reading_id), rows.with_columns(reading_id=pl.lit(row.reading_id, pl.String)))]
-    wanted = rows.filter(pl.col("reading_id").is_in(list(reading_ids)))
-    parts = wanted.partition_by("reading_id", maintain_order=True, as_dict=True)
+    parts = rows.partition_by("reading_id", maintain_order=True, as_dict=True)
     return [(str(name), part) for (name,), part in parts.items()]
 
 

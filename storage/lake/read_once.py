@@ -11,23 +11,25 @@ from liqtruth.storage.database.tables import Partition
 from liqtruth.storage.lake.lake import Coins, Lake
 from liqtruth.storage.lake.manifest import Series
 
+Key = tuple[str, Coins, tuple[str, ...]]
+"""A file, the coins that were read of it, and of an archive the readings."""
 MOST_BYTES: Final = 1 << 29
 """Of frames that are kept: a long history of readings goes through, the latest used stay."""
 
 
 class Kept:
-    """Frames by file and coin, those used last, of at most `MOST_BYTES` together or a single larger one."""
+    """Frames by `Key`, those used last, of at most `MOST_BYTES` together or a single larger one."""
 
     def __init__(self) -> None:
-        self._frames: OrderedDict[tuple[str, Coins], pl.DataFrame] = OrderedDict()
+        self._frames: OrderedDict[Key, pl.DataFrame] = OrderedDict()
         self._bytes = 0.0
 
-    def get(self, key: tuple[str, Coins]) -> pl.DataFrame | None:
+    def get(self, key: Key) -> pl.DataFrame | None:
         if key in self._frames:
             self._frames.move_to_end(key)
         return self._frames.get(key)
 
-    def put(self, key: tuple[str, Coins], frame: pl.DataFrame) -> None:
+    def put(self, key: Key, frame: pl.DataFrame) -> None:
         self._frames[key] = frame
         self._bytes += frame.estimated_size()
         while self._bytes > MOST_BYTES and len(self._frames) > 1:
@@ -62,9 +64,12 @@ class ReadOnce(Lake):
             if (start is None or row.last_at >= start) and (end is None or row.first_at <= end)
         ]
 
-    def _read_file(self, file: str, row: Partition, coins: Coins) -> pl.DataFrame:
-        frame = self.kept.get((file, coins))
+    def _read_file(
+        self, file: str, row: Partition, coins: Coins, reading_ids: tuple[str, ...]
+    ) -> pl.DataFrame:
+        key = (file, coins, reading_ids if row.archive is not None else ())
+        frame = self.kept.get(key)
         if frame is None:
-            frame = super()._read_file(file, row, coins)
-            self.kept.put((file, coins), frame)
+            frame = super()._read_file(file, row, coins, reading_ids)
+            self.kept.put(key, frame)
         return frame

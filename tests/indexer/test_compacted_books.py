@@ -137,9 +137,6 @@ def test_compacted_books_answer_as_before_in_a_fraction_of_the_room(store: Store
     bytes_a_row = (archived.stat().st_size + size_of(store.lake.root, "collateral")) / ((BOOKS - 1) * last)
     assert bytes_a_row <= MOST_BYTES
     assert own > 5 * bytes_a_row
-
-
-def test_a_series_opens_the_archive_of_its_day_once(store: Store) -> None:
     with counted_reads() as reads:
         exact_history(store.view(), COINS[0], 30 * STEP, STEP)
     assert not reads.repeated
