@@ -210,11 +210,20 @@ def test_the_crowd_lets_a_comparison_of_maps_speak_as_one_by_name_does(lake: lt.
     asked = [one.label.split() for one in named.divergence.baselines]
     assert ["binance", "moving-average"] in asked
     free = [
-        lake.model_map("BTC", venue=venue, model=name, window="3d", at=truth.as_of) for venue, name in asked
+        lake.model_map("BTC", venue=(at or [venue])[-1], model=name, window="3d", at=truth.as_of)
+        for venue, name, *at in asked  # `hyperliquid climatology at binance`
     ]
     found, by_name = lt.compare(truth, model, crowd=crowd, baselines=free).divergence, named.divergence
     around = {"clusters": found.clusters, "markets": found.markets, "remarks": found.remarks}
-    assert replace(by_name, **around) == found, "but for what is stored around the maps"
+    bare, other = (
+        replace(one, models=tuple(replace(model, pairs=()) for model in one.models))
+        for one in (by_name, found)
+    )
+    assert replace(bare, **around) == other, "but for what is stored around the maps and their clusters"
+    for mine, theirs in zip(by_name.models, found.models, strict=True):
+        assert [(one.fate, one.shift_pct) for one in mine.pairs] == [
+            (one.fate, one.shift_pct) for one in theirs.pairs
+        ]
     assert set(found.remarks) < set(by_name.remarks)
     assert [(one.map, one.peak_px, one.shown_by) for one in found.clusters] == [
         (one.map, one.peak_px, one.shown_by) for one in by_name.clusters
