@@ -288,7 +288,7 @@ def _with_interval(
 
 
 def _bounds(found: SideBacktest, blocks: _Blocks) -> BoundsFindings | None:
-    known: NDArray[np.bool_] = np.isfinite(found.inside)
+    known = np.isfinite(found.inside)
     given = np.asarray(known.any(axis=1))
     if not given.any():
         return None
