@@ -53,7 +53,7 @@ def _takes_coin(command: Any) -> bool:
 
 
 def _shortest_first(paths: Iterable[list[str]]) -> list[list[str]]:
-    """The first of one word, then the first of a group: `check` and `map exact`."""
+    """The first of one word, then the first of a group: `check` and `index coin`."""
     first = {len(path): path for path in reversed([*paths])}
     return [first[length] for length in sorted(first)]
 

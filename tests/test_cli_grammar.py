@@ -83,8 +83,8 @@ def test_one_line_writes_several_files(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
-        ("BTC", "`liqtruth check BTC` or `liqtruth map exact BTC`"),
-        ("btc", "`liqtruth check btc` or `liqtruth map exact btc`"),
+        ("BTC", "`liqtruth check BTC` or `liqtruth index coin BTC`"),
+        ("btc", "`liqtruth check btc` or `liqtruth index coin btc`"),
         ("map BTC", "`liqtruth map exact BTC`"),
         ("map BTC-PERP --at yesterday", "`liqtruth map exact BTC-PERP --at yesterday`"),
         ("score xyz:TSLA", "`liqtruth score realised xyz:TSLA`"),
