@@ -111,7 +111,7 @@ class Cells:
 
     def inside(self) -> FloatArray:
         """Share of the maps whose truth lay within the 80 % bounds, per distance."""
-        return np.asarray(np.concatenate([one.inside for one in self.sides])[self.judged].mean(axis=0))
+        return np.asarray(np.nanmean(np.concatenate([one.inside for one in self.sides])[self.judged], axis=0))
 
 
 def run_seed(seed: int, pairs: Sequence[Sample], gate: float, ledger: Ledger) -> None:
@@ -159,7 +159,7 @@ def say_layer(found: SideFindings) -> None:
     say(f"    recall_5 beside chance {as_gain(found.of('recall_5').gain(CHANCE))}")
     if found.bounds is not None:
         inside = ", ".join(
-            f"{at:g} % {part:.2f}" for at, part in zip(DISTANCES_PCT, found.bounds.inside, strict=True)
+            f"{at:g} % {known(part):.2f}" for at, part in zip(DISTANCES_PCT, found.bounds.inside, strict=True)
         )
         say(f"    80 % bounds hold on {found.bounds.overall:.1%} of all {found.bounds.maps} maps: {inside}")
 
@@ -186,9 +186,9 @@ def judge(split: str, found: SideFindings, cells: Cells, ledger: Ledger) -> None
     by_distance = ", ".join(f"{at:g} % {part:.2f}" for at, part in zip(DISTANCES_PCT, inside, strict=True))
     ledger.note(
         f"{split}: coverage of the 80 % bounds from {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%}",
-        float(inside.mean()),
-        COVERAGE[0] <= inside.mean() <= COVERAGE[1],
-        f"{inside.mean():.1%} ({by_distance})",
+        float(np.nanmean(inside)),
+        COVERAGE[0] <= np.nanmean(inside) <= COVERAGE[1],
+        f"{np.nanmean(inside):.1%} ({by_distance}; nan: withheld)",
     )
 
 

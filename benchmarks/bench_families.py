@@ -151,8 +151,8 @@ def figures_of(found: SideFindings, shares: dict[str, float]) -> dict[str, float
         "x floor": known(main.over_floor),
         **{column: np.nan if gain is None else gain.gain for column, gain in gains.items()},
         "80 % bounds": np.nan if found.bounds is None else found.bounds.overall,
-        "least": np.nan if found.bounds is None else min(found.bounds.inside),
-        "most": np.nan if found.bounds is None else max(found.bounds.inside),
+        "least": np.nan if found.bounds is None else min(known_of(found.bounds.inside)),
+        "most": np.nan if found.bounds is None else max(known_of(found.bounds.inside)),
         **shares,
     }
 
@@ -232,6 +232,11 @@ def bold(text: str, marked: bool) -> str:
 
 def known(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def known_of(values: Sequence[float | None]) -> list[float]:
+    """Without distances at which bounds are withheld."""
+    return [value for value in values if value is not None]
 
 
 def mean_of(values: Sequence[float]) -> float:

@@ -16,7 +16,16 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
-from liqtruth.compare.transfer.deviation import FARTHEST, LEFT_PCT, LEFT_SD, UNKNOWN, Known, SideSteps, speaks
+from liqtruth.compare.transfer.deviation import (
+    FARTHEST,
+    LEFT_PCT,
+    LEFT_SD,
+    UNKNOWN,
+    WIDENING,
+    Known,
+    SideSteps,
+    speaks,
+)
 from liqtruth.compare.transfer.record import (
     ReferenceRecord,
     SideHours,
@@ -72,7 +81,7 @@ def widened(bounds: Bounds | None, sides: "tuple[_Side, _Side]", basis: str) -> 
     long, short = (
         withheld(own)
         if abs(found.deviation.log) > FARTHEST
-        else widened_side(own, Z80 * np.interp(own.distance_pct, DISTANCES_PCT, found.curve_sd))
+        else widened_side(own, Z80 * np.interp(own.distance_pct, DISTANCES_PCT, found.missed(WIDENING)))
         for own, found in zip((bounds.long, bounds.short), sides, strict=True)
     )
     return Bounds(long, short, f"{bounds.basis}; {basis}")
@@ -129,20 +138,25 @@ def _nullable(values: FloatArray) -> tuple[float | None, ...]:
 @dataclass(frozen=True, eq=False)
 class _Side:
     """One side: the deviation as measured and as it counts, Hyperliquid's own ratio, what comes of them, and what that
-    makes of the model's mass within each of `DISTANCES_PCT`: the factor, and the standard error of its logarithm."""
+    makes of the model's mass within each of `DISTANCES_PCT`: the factor, and what the deviation's own error is worth of
+    its logarithm."""
 
     deviation: Known
     counted: Known
     reference: Known
     moved: MovedShares
     curve_factor: FloatArray
-    curve_sd: FloatArray
+    told_sd: FloatArray
+
+    def missed(self, part: float = 1.0) -> FloatArray:
+        """Standard error of the factors' logarithm, with this part of what venues left out missed."""
+        return np.hypot(self.told_sd, part * np.interp(DISTANCES_PCT, LEFT_PCT, LEFT_SD))
 
     @property
     def near(self) -> tuple[float, float]:
         """Factor and standard error within `NEAR_PCT`."""
         place = DISTANCES_PCT.index(NEAR_PCT)
-        return float(self.curve_factor[place]), float(self.curve_sd[place])
+        return float(self.curve_factor[place]), float(self.missed()[place])
 
 
 def carried_over(
@@ -194,21 +208,20 @@ def _fitted(
     deviation = own.of(side).log_ratio(coverage, seed).beside(theirs)
     counted = deviation.shrunk()
     moved = moved_shares(source, side, counted.log)
-    factor, sd = curve_moved(own.mass_by_leverage.of(side), np.array(source.leverage), moved, counted)
-    return _Side(deviation, counted, theirs, moved, factor, sd)
+    factor, told = curve_moved(own.mass_by_leverage.of(side), np.array(source.leverage), moved, counted)
+    return _Side(deviation, counted, theirs, moved, factor, told)
 
 
 def curve_moved(
     standing_usd: FloatArray, leverage: FloatArray, moved: MovedShares, counted: Known
 ) -> tuple[FloatArray, FloatArray]:
-    """What a correction makes of the mass within each distance, and the standard error of its logarithm; `standing_usd`
-    (distances, nodes) is of the model without it. Where nothing stands the factor is one."""
+    """What a correction makes of the mass within each distance, and what the deviation's error is worth of its
+    logarithm; `standing_usd` (distances, nodes) is of the model without it. Where nothing stands the factor is one."""
     before = standing_usd.sum(axis=1)
     after = standing_usd * np.exp(moved.log_factor)
     whole = np.where(before > 0, after.sum(axis=1), 1.0)
     told = after @ speaks(leverage, counted.log) / whole
-    left = np.interp(DISTANCES_PCT, LEFT_PCT, LEFT_SD)
-    return moved.cut_to * whole / np.where(before > 0, before, 1.0), np.hypot(told * counted.sd, left)
+    return moved.cut_to * whole / np.where(before > 0, before, 1.0), told * counted.sd
 
 
 def _correction(
@@ -277,7 +290,7 @@ def _side_record(side: SideSteps, found: _Side, hours: SideHours, coverage: floa
         hyperliquid=found.reference.log,
         cut_to=found.moved.cut_to,
         curve_factor=tuple(found.curve_factor.tolist()),
-        curve_sd=tuple(found.curve_sd.tolist()),
+        curve_sd=tuple(found.missed().tolist()),
         events=side.events,
         realised_usd=float(side.realised_usd.sum()),
         predicted_usd=float(coverage * side.predicted_usd.sum()),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
-from liqtruth.compare.transfer.deviation import FARTHEST, LEFT_SD, Known, speaks
+from liqtruth.compare.transfer.deviation import FARTHEST, LEFT_SD, WIDENING, Known, speaks
 from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.sample import Sample, sample_from
 from liqtruth.compare.transfer.shown import mass_figure, transfer_lines
@@ -111,7 +111,9 @@ class TestBounds:
         assert done.bounds is not None
         assert done.correction is not None
         assert done.correction.level_sd[0] == errors[DISTANCES_PCT.index(10.0)]
-        error = Z80 * errors[DISTANCES_PCT.index(5.0)]
+        near = DISTANCES_PCT.index(5.0)
+        told = np.sqrt(errors[near] ** 2 - LEFT_SD[near] ** 2)
+        error = Z80 * np.hypot(told, WIDENING * LEFT_SD[near])
         assert np.log(done.bounds.long.low[0]) == pytest.approx(-np.hypot(np.log(0.7), error))
         assert done.bounds.long.low[1] is None
         assert done.bounds.long.withheld == (None, NOT_HELD)
@@ -173,7 +175,7 @@ class TestCurve:
         empty = np.zeros((len(DISTANCES_PCT), leverage.size))
         factor, sd = curve_moved(empty, leverage, found, Known(0.5, 1.0))
         assert factor == pytest.approx(1.0)
-        assert sd == pytest.approx(LEFT_SD)
+        assert sd == pytest.approx(0.0)
         one = empty.copy()
         one[:, 20] = 3.0
         factor, _ = curve_moved(one, leverage, found, Known(0.5, 1.0))
