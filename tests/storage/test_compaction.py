@@ -47,7 +47,7 @@ def write_book(store: Store, at: datetime, number: int = 0, positions: pl.DataFr
     store.lake.write_reading(reading, {"positions": rows, "accounts": listed})
 
 
-def fill(store: Store, until: datetime = NOW, step: timedelta = 6 * HOUR, days: int = 2) -> None:
+def fill(store: Store, until: datetime = NOW, step: timedelta = 6 * HOUR, days: float = 2) -> None:
     """Books of two days, and three of each hour of today."""
     for number in range(int(days * DAY / step)):
         write_book(store, START + number * step, number)
@@ -170,7 +170,7 @@ def test_beyond_what_is_kept_one_book_an_hour_stays_then_one_a_day(store: Store)
 
 
 def test_what_is_kept_reads_as_before(store: Store) -> None:
-    fill(store, step=HOUR / 2, days=1)
+    fill(store, step=HOUR / 2, days=0.25)
     before = everything(store)
     compact(store.lake, now=NOW)
     compact(store.lake, Keep(DAY, DAY), now=NOW)
