@@ -34,6 +34,7 @@ from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.tables import Market as MarketRow
+from liqtruth.storage.database.tables import Reading
 from liqtruth.storage.lock import alone, holder
 from liqtruth.storage.store import Settings, Store
 
@@ -261,3 +262,18 @@ def test_a_run_that_could_not_begin_says_why(store: Store) -> None:
     with pytest.raises(SourceUnreachable):
         run_watch(store, plan)
     assert "cannot connect" in "\n".join(status_of(store).describe())
+
+
+def test_a_run_puts_the_books_of_earlier_days_together(store: Store, going_on: Market) -> None:  # noqa: F811
+    start = datetime.now(UTC) - timedelta(days=2)
+    book = LiveBook()
+    ids = [
+        book.write(store, start.replace(hour=1, minute=minute), "synthetic test").id for minute in range(3)
+    ]
+    with serving_in_thread(going_on, weight_per_minute=None) as server:
+        run_watch(store, WatchPlan(server.base_url, weight_per_minute=None, pace=QUICK, for_s=2.0))
+    with store.database.session() as session:
+        first, second, last = (session.get_one(Reading, one).archive for one in ids)
+    assert first == second
+    assert first is not None
+    assert last in (None, first), "alone as long as it is the last"
