@@ -117,6 +117,13 @@ def load(data_dir: Path, model_hash: str) -> TransferRecord | None:
     return _found(data_dir, model_hash, TransferRecord)
 
 
+def source_hash_of(data_dir: Path, model_hash: str) -> str | None:
+    """The model that the one with this hash was carried over from, by a record of any version; null where there is
+    none."""
+    found = _found(data_dir, model_hash, _Origin)
+    return None if found is None else found.source_hash
+
+
 class _Origin(msgspec.Struct):
     """What is read of records of every version."""
 
@@ -148,10 +155,10 @@ def training_of(data_dir: Path, model: LeverageModel) -> Training | None:
     unknown = Training(model.name, model.hash)
     fitted = model.hash
     if model.kind == "transferred":
-        carried = _found(data_dir, model.hash, _Origin)
-        if carried is None:
+        source = source_hash_of(data_dir, model.hash)
+        if source is None:
             return unknown
-        fitted = carried.source_hash
+        fitted = source
     record = record_of(data_dir, fitted)
     return unknown if record is None else record.training
 

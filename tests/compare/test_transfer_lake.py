@@ -16,7 +16,7 @@ from liqtruth.commands.options import GLOBALS
 from liqtruth.compare.observed.coverage import joined, known_coverage
 from liqtruth.compare.observed.realised import load_liquidations
 from liqtruth.compare.transfer.job import Asked, transfer
-from liqtruth.compare.transfer.record import load, training_of
+from liqtruth.compare.transfer.record import load, source_hash_of, training_of
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.model.brackets import stored_brackets
 from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
@@ -338,9 +338,8 @@ class TestCommand:
         path.write_text(json.dumps(before))
         model = leverage_model_named("calibrated-bybit", data_dir)
         assert load(data_dir, model.hash) is None
-        found = training_of(data_dir, model)
-        assert found is not None
-        assert found.model_hash == fitted_model().hash
+        assert source_hash_of(data_dir, model.hash) == fitted_model().hash
+        assert source_hash_of(data_dir, "another") is None
 
     def test_what_it_was_carried_over_from_saw_is_what_it_has_seen(self, data_dir: Path) -> None:
         """Without a record of the source's fit nothing is known of it, and nothing is made up."""
