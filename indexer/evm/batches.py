@@ -23,7 +23,7 @@ FIRST: Final = 200
 MOST: Final = 1_000
 GROWTH: Final = 8
 """A batch that went through lets the next ones be larger by one in so many, at most half way to what was refused."""
-WORTH_TRYING: Final = 16
+WORTH_TRYING: Final = 64
 """A refused batch costs two requests: nothing is tried for less than one in so many."""
 LAG_BLOCKS: Final = 100
 """Some seconds of HyperCore: answers that were on their way at once may come in another order."""

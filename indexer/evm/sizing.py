@@ -1,7 +1,7 @@
 """How much every known account holds, in every dex, read through HyperEVM in minutes.
 
 The main dex comes first. Most accounts hold nothing in the dexes of builders, so there those are asked for that have
-anything in the main one, or were met in that dex before; of the others as many as half a minute takes, by turns. (A
+anything in the main one, or were met in that dex before; of the others some thousands at a time, by turns. (A
 pooled account may have nothing in the main dex and hold something in another one.) The report counts who was left out:
 nothing is stored of them, least of all a zero.
 
@@ -49,7 +49,7 @@ SIZES: Final[Schema] = {
 MICRO: Final = 1e6
 TOGETHER: Final = 4_000
 """Accounts that are stored together: a dozen seconds at the public limit."""
-ROOM: Final = 12_000
+ROOM: Final = 4_000
 """Reads, in all dexes of builders together, of accounts that have nothing in the main one."""
 TURN_S: Final = 300.0
 """How long the turn of some of them is."""
