@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liqtruth.compare.divergence.comparison import Comparison, compare
+    from liqtruth.compare.comparison.comparison import Comparison, compare
     from liqtruth.compare.divergence.divergence import Divergence
     from liqtruth.compare.imported.read import read_map, read_maps, read_series
     from liqtruth.compare.lake import Lake, open
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _PLACES = {
-    "Comparison": "compare.divergence.comparison",
+    "Comparison": "compare.comparison.comparison",
     "Divergence": "compare.divergence.divergence",
     "Heatmap": "heatmap.heatmap",
     "HeatmapSeries": "heatmap.series",

@@ -151,8 +151,8 @@ def first_of(reasons: "Sequence[str]") -> str:
 
 def answer(checked: "Sequence[Checked]", out: Outputs) -> None:
     """The answers on the screen unless JSON goes there, and a page for each coin."""
-    from liqtruth.compare.divergence.report import write_report
-    from liqtruth.compare.divergence.terminal import answer_view
+    from liqtruth.compare.comparison.report import write_report
+    from liqtruth.compare.comparison.terminal import answer_view
 
     if not out.to_stdout:
         for one in checked:

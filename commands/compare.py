@@ -40,7 +40,7 @@ def compare(
     A map that knows only the mark (the no-information baseline) is scored beside them: a model that is no better does
     not know where liquidations are.
     """
-    from liqtruth.compare.divergence.session import Files, compare_stored
+    from liqtruth.compare.comparison.session import Files, compare_stored
 
     files = Files(given.maps or (), given.mark, given.shift, picture.given(given.maps or ()))
     with opened_store() as store:

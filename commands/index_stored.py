@@ -110,7 +110,7 @@ def index_compact(
     Everything reads as before, to the last bit, unless --keep gives up what is old. It can be stopped and run again,
     also beside a watch, which does the same by itself every hour.
     """
-    from liqtruth.storage.lake.compaction import compact
+    from liqtruth.storage.upkeep.compaction import compact
 
     with opened_store() as store, progress("compacting", 1.0) as advance:
         done = compact(store.lake, retention.keep, dry=dry, on_progress=advance)

@@ -24,8 +24,8 @@ from liqtruth.commands.values import (
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven
     from liqtruth.indexer.evm.sizing import EvmEndpoint
-    from liqtruth.storage.lake.retention import Keep
     from liqtruth.storage.store import Settings, Store
+    from liqtruth.storage.upkeep.retention import Keep
 
 T = TypeVar("T")
 
@@ -301,7 +301,7 @@ class RetentionOptions(Options):
     @property
     def keep(self) -> "Keep":
         """Raises `BadInput` where the hours are not kept for longer than everything."""
-        from liqtruth.storage.lake.retention import Keep
+        from liqtruth.storage.upkeep.retention import Keep
 
         return Keep(self.keep_for, self.keep_hourly)
 

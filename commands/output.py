@@ -265,8 +265,8 @@ def export_map(
 
 def export_divergence(result: Any, out: Outputs) -> None:
     """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
+    from liqtruth.compare.comparison.report import curves_picture, write_report
     from liqtruth.compare.divergence.divergence import to_json
-    from liqtruth.compare.divergence.report import curves_picture, write_report
     from liqtruth.heatmap.drawing.figure import write_figure_png
     from liqtruth.storage.lake.parquet import write_parquet
 
@@ -281,6 +281,6 @@ def export_divergence(result: Any, out: Outputs) -> None:
         },
     )
     if not out.to_stdout:
-        from liqtruth.compare.divergence.terminal import divergence_view
+        from liqtruth.compare.comparison.terminal import divergence_view
 
         print_view(divergence_view(divergence))

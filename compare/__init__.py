@@ -9,13 +9,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liqtruth.compare.divergence.comparison import Comparison
+    from liqtruth.compare.comparison.comparison import Comparison
 
 
 class _Callable(ModuleType):
     def __call__(self, *maps: Any, **options: Any) -> "Comparison":
-        """`liqtruth.compare.divergence.comparison.compare`."""
-        from liqtruth.compare.divergence.comparison import compare
+        """`liqtruth.compare.comparison.comparison.compare`."""
+        from liqtruth.compare.comparison.comparison import compare
 
         return compare(*maps, **options)
 

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from liqtruth.compare.divergence.comparison import Comparison, compared
-from liqtruth.compare.divergence.session import Files, around_maps, baseline_maps, make_map, venues_of
+from liqtruth.compare.comparison.comparison import Comparison, compared
+from liqtruth.compare.comparison.session import Files, around_maps, baseline_maps, make_map, venues_of
 from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.statistics.distances import HEADLINE_PCT

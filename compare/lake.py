@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.compare.comparison.comparison import Comparison
+from liqtruth.compare.comparison.session import compare_stored
 from liqtruth.compare.drawn import drawn_series
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.compare.statistics.distances import HEADLINE_PCT

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.compare.comparison.session import compare_stored
 from liqtruth.indexer.info import client
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.market.market import Market

@@ -53,7 +53,7 @@ def lake(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def found(name: str) -> Any:
     """The object of a public name; `compare` is the function behind the package that is called."""
     if name == "compare":
-        from liqtruth.compare.divergence.comparison import compare
+        from liqtruth.compare.comparison.comparison import compare
 
         return compare
     first, _, method = name.partition(".")

@@ -30,12 +30,12 @@ from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
-from liqtruth.storage.lake.compaction import EVERYTHING, compact
-from liqtruth.storage.lake.retention import Keep
 from liqtruth.storage.lock import alone
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
 from liqtruth.storage.store import Store
+from liqtruth.storage.upkeep.compaction import EVERYTHING, compact
+from liqtruth.storage.upkeep.retention import Keep
 
 REDISCOVER_S: Final = 6 * 3600.0
 SIZE_AGAIN_S: Final = 300.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from liqtruth.compare.divergence.comparison import Comparison
-from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.compare.comparison.comparison import Comparison
+from liqtruth.compare.comparison.session import compare_stored
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.sandbox.market.market import Market

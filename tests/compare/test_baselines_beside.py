@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from liqtruth.compare.comparison.report import render_report
+from liqtruth.compare.comparison.session import BASELINES, compare_stored
+from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.conclusion import RIVALS, rivals_of
 from liqtruth.compare.divergence.divergence import Divergence, to_json
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.report import render_report
-from liqtruth.compare.divergence.session import BASELINES, compare_stored
-from liqtruth.compare.divergence.terminal import divergence_view
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import Cut, layer_of
 from liqtruth.heatmap.notes import of_codes

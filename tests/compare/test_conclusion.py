@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from liqtruth.compare.comparison.report import render_report
+from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.conclusion import MARKS, barred, in_words
 from liqtruth.compare.divergence.divergence import Divergence, to_json
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.report import render_report
-from liqtruth.compare.divergence.terminal import divergence_view
 from liqtruth.compare.reports.rows import report_frame
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.heatmap.heatmap import Heatmap, Training

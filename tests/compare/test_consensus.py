@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from rich.console import Console
 
-from liqtruth.compare.divergence.comparison import compared
+from liqtruth.compare.comparison.comparison import compared
 from liqtruth.compare.divergence.consensus import (
     NOTHING_AROUND,
     Around,

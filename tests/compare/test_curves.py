@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from liqtruth.compare.comparison.report import curves_figure
 from liqtruth.compare.divergence.baselines import LABEL
-from liqtruth.compare.divergence.report import curves_figure
 from liqtruth.heatmap.drawing.theme import MODELS
 from tests.compare.maps import FAR, NEAR, TRUTH, Level, levels_of_both, map_of
 

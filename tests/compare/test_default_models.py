@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from liqtruth.compare.comparison.session import compare_stored
 from liqtruth.compare.divergence.divergence import Divergence
-from liqtruth.compare.divergence.session import compare_stored
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map

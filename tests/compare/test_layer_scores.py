@@ -7,12 +7,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from liqtruth.compare.comparison.report import figure, render_report
+from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.conclusion import in_words
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.layers import layer_results
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.report import figure, render_report
-from liqtruth.compare.divergence.terminal import divergence_view
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import score
 from liqtruth.heatmap.heatmap import Heatmap

@@ -20,8 +20,8 @@ from liqtruth.compare.calibration.shown import shown
 from liqtruth.compare.calibration.shown import write_page as fit_page
 from liqtruth.compare.census.census import CoinRead, CountedCoin, census_of
 from liqtruth.compare.census.shown import write_page as write_census
+from liqtruth.compare.comparison.report import write_report
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.report import write_report
 from liqtruth.compare.reports.index_page import INDEX, write_index
 from liqtruth.compare.scoring.lead_lag.shown import write_page as lead_page
 from liqtruth.compare.scoring.realised.job import score_realised

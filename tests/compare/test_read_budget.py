@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from liqtruth.compare.divergence.session import compare_stored
+from liqtruth.compare.comparison.session import compare_stored
 from liqtruth.compare.scoring.forecasting import ForecastPlan, make_forecast
 from liqtruth.compare.scoring.lead_lag.job import LeadLagPlan, lead_lag_stored
 from liqtruth.compare.scoring.ledger.settle import settle

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.divergence.divergence import Divergence
-from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.report import (
+from liqtruth.compare.comparison.report import (
     away,
     figure,
     grade,
@@ -18,6 +16,8 @@ from liqtruth.compare.divergence.report import (
     signed,
     write_report,
 )
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import sentence, texts

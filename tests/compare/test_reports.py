@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.compare.check import Checked
-from liqtruth.compare.divergence.comparison import Comparison, compared
+from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.reports.conditions import FIGURES, OPERATORS, Value, held, not_made, parse_condition

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from liqtruth.compare.comparison.session import compare_stored, make_map
 from liqtruth.compare.divergence.divergence import to_json
-from liqtruth.compare.divergence.session import compare_stored, make_map
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import same, write_map

@@ -7,9 +7,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.terminal import divergence_view
 from liqtruth.heatmap.notes import sentence, texts
 from tests.compare.maps import FAR, MANY, NEAR, TRUTH, Level, map_of
 

@@ -13,10 +13,10 @@ from sqlmodel import select
 from writers import START, frames, opened, processes, rates, started
 
 from liqtruth.storage.database.tables import Partition, Reading, Scope
-from liqtruth.storage.lake.compaction import compact
 from liqtruth.storage.lake.manifest import file_of
-from liqtruth.storage.lake.retention import Keep
 from liqtruth.storage.store import Store
+from liqtruth.storage.upkeep.compaction import compact
+from liqtruth.storage.upkeep.retention import Keep
 
 KILLS = 4
 DAYS, BOOKS = 4, 6

@@ -20,8 +20,8 @@ from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.database.markets import store_markets
 from liqtruth.storage.database.tables import Market
-from liqtruth.storage.lake.compaction import compact
 from liqtruth.storage.store import Settings, Store
+from liqtruth.storage.upkeep.compaction import compact
 from tests.read_budget import counted_reads
 
 NOON = datetime(2026, 8, 20, tzinfo=UTC)

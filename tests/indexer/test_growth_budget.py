@@ -13,8 +13,8 @@ from liqtruth.indexer.maps.views import exact_view
 from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.database.markets import last_markets
-from liqtruth.storage.lake.compaction import compact
 from liqtruth.storage.store import Store
+from liqtruth.storage.upkeep.compaction import compact
 from tests.read_budget import counted_reads
 
 QUESTIONS: dict[str, tuple[Callable[[Store], object], int, int]] = {

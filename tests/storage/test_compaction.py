@@ -15,11 +15,11 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.indexer.evm.sizing import SIZES
 from liqtruth.storage.database.markets import last_market, store_markets
 from liqtruth.storage.database.tables import Market, Partition, Reading, Scope
-from liqtruth.storage.lake.compaction import Compacted, compact
 from liqtruth.storage.lake.manifest import file_of
-from liqtruth.storage.lake.retention import Keep
 from liqtruth.storage.lock import alone
 from liqtruth.storage.store import Settings, Store
+from liqtruth.storage.upkeep.compaction import Compacted, compact
+from liqtruth.storage.upkeep.retention import Keep
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -112,7 +112,7 @@ def test_a_day_of_more_rows_than_an_archive_takes_is_several(
 ) -> None:
     fill(store)
     before = everything(store)
-    monkeypatch.setattr("liqtruth.storage.lake.compaction.MOST_ROWS", 35)
+    monkeypatch.setattr("liqtruth.storage.upkeep.compaction.MOST_ROWS", 35)
     compact(store.lake, now=NOW)
     assert compact(store.lake, now=NOW).archives == 0
     assert_same(everything(store), before)

@@ -19,10 +19,10 @@ from liqtruth.storage.database.tables import Reading, Scope, different
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import Archive
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.lake.months import finished_months, put_together
 from liqtruth.storage.lake.parquet import unique
-from liqtruth.storage.lake.retention import Keep, given_up, thin_markets
 from liqtruth.storage.lock import alone
+from liqtruth.storage.upkeep.months import finished_months, put_together
+from liqtruth.storage.upkeep.retention import Keep, given_up, thin_markets
 
 MOST_ROWS: Final = 12_000_000
 """Positions of an archive."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from liqtruth.compare.divergence.comparison import Comparison, compared
+from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.imported.overlap import shift
 from liqtruth.compare.imported.read import names_file, picture_of, read_map
