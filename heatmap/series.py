@@ -205,7 +205,7 @@ class HeatmapSeries:
         Examples
         --------
         >>> [trace.name for trace in history.plot().data][:2]
-        ['longs liquidated', 'shorts liquidated']
+        ['known', 'longs liquidated']
         """
         from liqtruth.heatmap.drawing.series_figure import series_figure
 

@@ -118,7 +118,7 @@ def test_the_demo_calibrates_on_what_it_does_not_judge(run: Run, tmp_path: Path)
     place = tmp_path / "demo"
     done = run("demo", "--dir", str(place), "--accounts", "2200", "--days", "8")
     for part in (
-        "2,203 of 2,203 accounts read",
+        "2,203 of 2,203 accounts (of 2,203 known) read",
         "coinglass",
         "calibrated on ETH, HYPE, SOL",
         "SYNTHETIC",

@@ -21,6 +21,7 @@ from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
+from liqtruth.storage.lake.listening import IN_PART, LISTENING, SPANS
 from liqtruth.storage.store import Store
 
 EVERY: Final = frozenset(
@@ -47,7 +48,13 @@ def spans_observed(store: Store, venue: str, coin: str) -> IntArray:
 
 def partly_seen(store: Store, coin: str) -> bool:
     """Whether Hyperliquid's liquidations are stored as public fills show them, of which nobody knows the share."""
-    return bool(store.lake.series_files("listening", HYPERLIQUID, coin))
+    spans = store.lake.read_series(LISTENING, HYPERLIQUID, coin, SPANS)
+    return in_part(spans)
+
+
+def in_part(spans: pl.DataFrame) -> bool:
+    """Whether any of the spans (`SPANS`) is one of public fills."""
+    return bool(spans["coverage"].str.starts_with(IN_PART).any())
 
 
 def _any_liquidation(store: Store) -> IntArray:
@@ -113,7 +120,7 @@ def reported_share(venue: Venue, listening: pl.DataFrame, given: float | None) -
     """The share of all liquidations that is reported, and how that is known."""
     if given is not None:
         return given, note("coverage_given", share=given)
-    if venue.name == HYPERLIQUID and listening.is_empty():
+    if venue.name == HYPERLIQUID and not in_part(listening):
         return 1.0, note("coverage_of_node")
     words = listening["coverage"].unique().sort().to_list() or [venue.liquidation_stream or "unknown"]
     if EVERY.issuperset(words):

@@ -12,7 +12,7 @@ from liqtruth.compare.truths.band_fit import fit_bands
 from liqtruth.compare.truths.band_samples import band_samples
 from liqtruth.compare.truths.band_table import is_band_table, read_bands
 from liqtruth.compare.truths.exact_maps import samples_of_maps
-from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.estimator.model.leverage_model import PRIOR, leverage_model_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
@@ -50,7 +50,7 @@ def fit_to_bands(
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
 ) -> Calibrated:
-    """A model fitted on all rows of the files, see `band_fit.fit_bands`."""
-    prior, rows = leverage_model_named(), pl.concat([read_bands(file) for file in files])
+    """A model fitted on all rows of the files, see `band_fit.fit_bands`: in leverage alone, so drawn to published figures."""
+    prior, rows = leverage_model_named(PRIOR), pl.concat([read_bands(file) for file in files])
     samples, refused = band_samples(store, rows, coins, prior, limits=limits, aggregates=aggregates)
     return fit_bands(samples, prior, name, refused=refused, seed=seed)

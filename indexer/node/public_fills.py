@@ -23,7 +23,7 @@ from liqtruth.indexer.info.decoding import ItemDecoder
 from liqtruth.indexer.node.events import PERPETUAL, Fill
 from liqtruth.indexer.node.fills import DATASET, KEY, ONE_FILL, Found, grouped
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.lake.listening import LISTENING, SPAN_KEY, SPANS
+from liqtruth.storage.lake.listening import IN_PART, LISTENING, SPAN_KEY, SPANS
 from liqtruth.storage.store import Store
 
 LIQUIDATOR: Final = "0x2e3d94f0562703b25c83308a05046ddaf9a8dd14"
@@ -174,7 +174,7 @@ def _stored(
     own, opposite = liquidations_of(reading.found.frame())
     rows = pl.concat([own, opposite.join(own, on=list(KEY), how="anti")]).sort(*KEY)
     span = pl.DataFrame(
-        {"ts": [since], "until": [until], "coverage": [f"fills of {counted(accounts, 'account')}"]},
+        {"ts": [since], "until": [until], "coverage": [f"{IN_PART}{counted(accounts, 'account')}"]},
         schema=SPANS,
     )
     added = 0

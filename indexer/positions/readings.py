@@ -58,7 +58,7 @@ class Readings:
             known = _laid_over(known, read, newer, looks, self._coin).sort("coin", maintain_order=True)
         moment = at if at is not None else known["as_of"].max()
         age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
-        return known.with_columns(age_s=age_s).select(*KNOWN)
+        return known.with_columns(age_s=age_s).select(*KNOWN).rechunk()  # sums follow chunks, to the last bit
 
     def accounts(self, at: datetime | None = None) -> pl.DataFrame:
         """The last reading of every account in every dex, those without positions included: `ACCOUNTS`."""

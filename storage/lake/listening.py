@@ -11,3 +11,5 @@ LISTENING: Final = "listening"
 """Name of the series."""
 SPANS: Final = {"ts": pl.Datetime("ms", "UTC"), "until": pl.Datetime("ms", "UTC"), "coverage": pl.String()}
 SPAN_KEY: Final = ("ts",)
+IN_PART: Final = "fills of "
+"""How the coverage begins of what public fills showed, of which nobody knows the share."""

@@ -378,7 +378,7 @@ class TestCommands:
     def test_forecast_settle_and_list(self, data_dir: Path) -> None:
         words = ["forecast", COIN, "--venue", VENUE, "--replay", "--at", NOW.isoformat()]
         made = CliRunner().invoke(score_app, words, catch_exceptions=False)
-        assert "vintages (prior) as of" in made.stdout
+        assert "vintages (population) as of" in made.stdout
         done = CliRunner().invoke(score_app, ["settle"], catch_exceptions=False)
         assert "1 forecast scored, 0 waiting, 0 refused" in done.stdout
         shown = CliRunner().invoke(score_app, ["list"], catch_exceptions=False)

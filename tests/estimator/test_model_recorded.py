@@ -93,7 +93,8 @@ def test_a_window_longer_than_history_states_where_history_begins(binance: Store
         ({"venue": "ftx"}, f"unknown venue 'ftx'; known: {', '.join(VENUES)}"),
         (
             {"model": "magic"},
-            "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile, moving-average, calibrated",
+            "unknown model 'magic'; known: vintages, tiers, bell, uniform, volume-profile, moving-average, calibrated, "
+            "climatology, persistence, prior, population, large-accounts",
         ),
         ({"leverage": [33]}, "unknown leverage of tiers '33x'; known: 1x, 5x, 10x, 25x, 50x, 100x"),
     ],

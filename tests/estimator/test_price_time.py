@@ -32,7 +32,8 @@ MODELS = ("tiers", "bell", "vintages")
 
 
 def shares_of(model: str) -> NodeShares:
-    return node_shares(model, None, FLAT, POSITION_USD)
+    """All of `prior` has an age; part of the default leverage model follows the mark and has none."""
+    return node_shares(model, "prior" if model == "vintages" else None, FLAT, POSITION_USD)
 
 
 def drawn(market: MarketSeries, model: str = "tiers", hours: int = 12, **more: object) -> HeatmapSeries:

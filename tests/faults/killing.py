@@ -243,6 +243,8 @@ def bases_in(place: Path) -> dict[str, Path]:
     connection = sqlite3.connect(old / "liqtruth.db")
     connection.executescript(
         "DROP TABLE lakeid; UPDATE alembic_version SET version_num = '0003';"
+        "DROP INDEX ix_partition_archive; DROP TABLE latest; ALTER TABLE reading DROP COLUMN archive;"
+        "ALTER TABLE partition DROP COLUMN archive; ALTER TABLE reading DROP COLUMN first_at;"
         "DROP INDEX ix_market_last; DROP INDEX ix_partition_series; DROP INDEX ix_reading_scope;"
         "CREATE INDEX ix_partition_dataset ON partition (dataset);"
         "CREATE INDEX ix_partition_coin ON partition (coin);"
