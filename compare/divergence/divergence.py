@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.compare.conclusion import RAW, Barred, Conclusion, sentences
+from liqtruth.compare.conclusion import RAW, Barred, Conclusion, against, sentences
 from liqtruth.compare.divergence.assignment import ClusterPair
 from liqtruth.compare.divergence.consensus import ClusterRow
 from liqtruth.compare.divergence.matching import (
@@ -306,7 +306,9 @@ class Divergence:
         assert self.conclusion is not None
         told = given - {self.conclusion.label}
         return [
-            f"{one.text}. {gap_sentence(gaps[one.label], one.label)}".rstrip(". ")
+            f"{one.text}. {gap_sentence(gaps[one.label], one.label, against(self.conclusion.layer))}".rstrip(
+                ". "
+            )
             if one.label in told and one.says != "cannot_be_told"
             else one.text
             for one in self.ranking

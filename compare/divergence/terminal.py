@@ -146,7 +146,7 @@ def _maps(divergence: Divergence, now: datetime | None) -> Table:
     table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         table.add_row(*_map_cells(summary, now))
-    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts within the grid")
+    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts where all maps reach")
 
 
 def _folding(table: Table) -> Table:
