@@ -257,11 +257,11 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     # what is not known of clusters
     "atr_unknown": (
-        "distances in ATR are empty: no 60 h of candles of {venues:names} of at most 4 h are stored up to this moment"
+        "distances in ATR are empty: no 60 h of candles of {venues:venues} of at most 4 h are stored up to this moment"
     ),
-    "market_unknown": "{what:names} of {venue} over 24 h: empty, not stored for that time",
+    "market_unknown": "{what:names} of {venue:venue} over 24 h: empty, not stored for that time",
     "depth_not_stored": (
-        "resting depth between the mark and a cluster is empty for {venues:names}: no order book within 15 min is "
+        "resting depth between the mark and a cluster is empty for {venues:venues}: no order book within 15 min is "
         "stored (`check` reads Hyperliquid's)"
     ),
     # what became of clusters

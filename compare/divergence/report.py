@@ -35,7 +35,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note, texts
-from liqtruth.heatmap.text import age, percent, price, usd
+from liqtruth.heatmap.text import age, percent, price, usd, venue_words
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -231,5 +231,6 @@ FILTERS: Final = {
     "usd": usd, "px": price, "pct": percent, "age": age, "number": number, "figure": figure, "grade": grade,
     "away": away, "signed": signed, "recall": recall_sentence, "fates": fates_sentence,
     "consensus": consensus_sentence, "outward": outward, "beside": beside_text, "surroundings": surroundings_line,
+    "venue": venue_words,
     "cell": range_cell,
 }  # fmt: skip

@@ -27,7 +27,7 @@ from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.cluster_facts import surroundings_line
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
-from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
+from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd, venue_words
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
 MODELS_ABREAST: Final = 2
@@ -106,7 +106,7 @@ def _within_ranges(divergence: Divergence) -> list[Table]:
 
 def _markets(divergence: Divergence) -> list[Text]:
     """What is known of the market of each venue."""
-    lines = ((market.venue, surroundings_line(market)) for market in divergence.markets)
+    lines = ((venue_words(market.venue), surroundings_line(market)) for market in divergence.markets)
     return [Text(f"{venue}: {line}", style="dim") for venue, line in lines if line]
 
 
