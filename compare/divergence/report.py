@@ -213,8 +213,10 @@ def _lines(
         lines.append(
             (model.label, model, {"color": MODELS[place], "width": 2, "dash": "dash" if again else "solid"})
         )
-    whole = (f"truth: {truth.label}", truth, {"color": EXACT, "width": 3 if crowd is None else 1})
-    return [*lines, whole, *([] if crowd is None else [(CROWD_LINE, crowd, {"color": EXACT, "width": 3})])]
+    lines.append((f"truth: {truth.label}", truth, {"color": EXACT, "width": 3 if crowd is None else 1}))
+    if crowd is not None:
+        lines.append((CROWD_LINE, crowd, {"color": EXACT, "width": 3}))
+    return lines
 
 
 def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], list[float]] | None:
