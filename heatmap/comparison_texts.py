@@ -113,7 +113,7 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "truth_is_a_part": "The truth here is a part of its map: {part}.",
     "truth_is_incomplete": _truth_is_incomplete,
     "few_positions_floor": (
-        "It rests on so few positions that a perfect model would be off by about {floor_pct:.1f} %."
+        "The truth rests on so few positions that even a perfect model would be off by about {floor_pct:.1f} %."
     ),
     "stands_in": (
         "{label} stands in for the truth but is no reading of positions: the scores say how alike the maps are, not "

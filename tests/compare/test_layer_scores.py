@@ -118,6 +118,21 @@ def test_a_truth_whose_positions_are_not_at_hand_has_no_layers(
     assert "Against the whole map" not in words(render_report(found, whole_and_crowd[0], MODELS))
 
 
+def test_beside_a_narrow_map_names_are_broken_between_words_alone() -> None:
+    narrow = map_of(WHALES, venue="hyperliquid", model="coinank")
+    covers = (narrow.mark_px * 0.924, narrow.mark_px * 1.046)
+    narrow = replace(narrow, source="imported", covers=covers)
+    text = shown(
+        compare_maps(
+            map_of(WHALES), [narrow, MODELS[1]], baselines=[replace(MODELS[0], model="moving-average")]
+        )
+    )
+    section = text[text.index("Each map on its own, within") :].split("W1, both sides")[0]
+    assert "(to " in section
+    for word in ("hyperliquid", "coinank", "calibrated", "moving-average", "(baseline)"):
+        assert word in section.replace("\n", " ").split()
+
+
 def test_the_answer_the_gap_and_the_picture_are_of_one_layer() -> None:
     whole, few = both_of(WHALES)
     found = compared(whole, MODELS, crowd=few, within_pct=50.0)
