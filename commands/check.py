@@ -160,7 +160,9 @@ def answer(checked: "Sequence[Checked]", out: Outputs) -> None:
     targets = out.targets or (Target("html", PAGE),)
     for one in checked:
         found = one.comparison
-        write = partial(write_report, found.divergence, found.truth_map, found.model_maps)
+        write = partial(
+            write_report, found.divergence, found.truth_map, found.model_maps, crowd=found.crowd_map
+        )
         pages = tuple(_of_coin(target, one.coin, len(checked)) for target in targets if target.form == "html")
         deliver(Outputs(pages), {}, {"html": write})
     deliver(

@@ -276,8 +276,8 @@ def export_divergence(result: Any, out: Outputs) -> None:
         {"json": lambda: to_json(divergence), "csv": lambda: harmless(divergence.frame()).write_csv()},
         {
             "parquet": lambda path: write_parquet(divergence.frame(), path),
-            "html": lambda path: write_report(divergence, *maps, path),
-            "png": lambda path: write_figure_png(curves_picture(divergence, *maps), path),
+            "html": lambda path: write_report(divergence, *maps, path, result.crowd_map),
+            "png": lambda path: write_figure_png(curves_picture(divergence, *maps, result.crowd_map), path),
         },
     )
     if not out.to_stdout:

@@ -104,6 +104,8 @@ def announce(server: Any) -> None:
     say(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
     say(f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}")
     say(f"  HyperEVM:    {server.evm_url}    try: liqtruth index size --base-url {server.base_url}")
+    venues = ",".join(server.venue_urls) or "none"
+    say(f"  all of it:   try: liqtruth check BTC --base-url {server.base_url} --venue {venues}")
     for name, url in server.venue_urls.items():
         say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
     say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")

@@ -115,14 +115,16 @@ def emit(pieces: Iterable[str]) -> None:
 
 
 def print_view(view: Any, at_least: int = 0) -> None:
-    """Print a table or another view of rich; into a pipe, which has no edge, `at_least` so many columns wide.
+    """Print a table or another view of rich; into a pipe, which has no edge, as wide as its figures need,
+    and `at_least` so many columns.
 
     A table whose figures would be cut at the edge of the terminal is printed row by row.
     """
     console = text_console()
     if _has_edge(console):
         return console.print(_Plain(_fitted(view, console)))
-    return text_console(width=max(at_least, console.width)).print(_Plain(view))
+    width = max(at_least, console.width)
+    return text_console(width=max(width, _needed(view, console, width))).print(_Plain(view))
 
 
 def columns_for_bars(others: int = 46, least: int = 8, most: int = 100) -> int:
@@ -150,6 +152,19 @@ def _fitted(view: Any, console: "Console") -> Any:
         if split or _cuts(view, console, console.width) > _cuts(view, console, ROOMY)
         else view
     )
+
+
+def _needed(view: Any, console: "Console", width: int) -> int:
+    """How many columns the tables need that would be cut at `width`; 0 where none would."""
+    from rich.console import Group
+    from rich.measure import Measurement
+    from rich.table import Table
+
+    if isinstance(view, Group):
+        return max((_needed(part, console, width) for part in view.renderables), default=0)
+    if not isinstance(view, Table) or _cuts(view, console, width) <= _cuts(view, console, ROOMY):
+        return 0
+    return Measurement.get(console, console.options.update(max_width=ROOMY), view).maximum
 
 
 def _cuts(view: Any, console: "Console", width: int) -> int:

@@ -185,6 +185,11 @@ def _stands(off_pct: float, best_pct: float) -> Standing:
     return "nearer" if off_pct < best_pct else "beaten"
 
 
+def against(layer: str | None) -> str:
+    """What the shares and scores of an answer are measured against, in words."""
+    return "the crowd" if layer == CROWD else "the truth"
+
+
 def in_words(found: Conclusion) -> str:
     """The conclusion in a few sentences."""
     return " ".join(sentences(found))
@@ -194,7 +199,7 @@ def sentences(found: Conclusion) -> list[str]:
     """The headline, then how baselines stand to it and where the gap is widest."""
     parts = [CONCLUSIONS[found.code](found), *_baselines(found)]
     if found.gap is not None and found.label is not None:
-        parts.append(gap_sentence((found.gap,), found.label))
+        parts.append(gap_sentence((found.gap,), found.label, against(found.layer)))
     return [part for part in parts if part]
 
 

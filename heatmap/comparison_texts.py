@@ -113,7 +113,7 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "truth_is_a_part": "The truth here is a part of its map: {part}.",
     "truth_is_incomplete": _truth_is_incomplete,
     "few_positions_floor": (
-        "It rests on so few positions that a perfect model would be off by about {floor_pct:.1f} %."
+        "The truth rests on so few positions that even a perfect model would be off by about {floor_pct:.1f} %."
     ),
     "stands_in": (
         "{label} stands in for the truth but is no reading of positions: the scores say how alike the maps are, not "
@@ -257,11 +257,11 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     # what is not known of clusters
     "atr_unknown": (
-        "distances in ATR are empty: no 60 h of candles of {venues:names} of at most 4 h are stored up to this moment"
+        "distances in ATR are empty: no 60 h of candles of {venues:venues} of at most 4 h are stored up to this moment"
     ),
-    "market_unknown": "{what:names} of {venue} over 24 h: empty, not stored for that time",
+    "market_unknown": "{what:names} of {venue:venue} over 24 h: empty, not stored for that time",
     "depth_not_stored": (
-        "resting depth between the mark and a cluster is empty for {venues:names}: no order book within 15 min is "
+        "resting depth between the mark and a cluster is empty for {venues:venues}: no order book within 15 min is "
         "stored (`check` reads Hyperliquid's)"
     ),
     # what became of clusters

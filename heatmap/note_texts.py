@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Any, Final
 
 from liqtruth.heatmap.comparison_texts import COMPARED
-from liqtruth.heatmap.text import age, counted, hours, percent, usd
+from liqtruth.heatmap.text import age, counted, hours, percent, usd, venue_words
 
 Values = Mapping[str, Any]
 
@@ -43,6 +43,8 @@ FORMS: Final[dict[str, Callable[[Any], str]]] = {
     "by_side": _by_side,
     "pair": lambda shares: " / ".join(f"{share:.1%}" for share in shares),
     "names": ", ".join,
+    "venue": venue_words,
+    "venues": lambda venues: ", ".join(map(venue_words, venues)),
     "rates": lambda rates: ", ".join(f"{rate:g}" for rate in rates),
 }
 _ENGLISH: Final = _English()

@@ -17,6 +17,8 @@ Grade = Literal["fresh", "old", "stale"]
 OLD_S: Final = 3600.0
 STALE_S: Final = 86_400.0
 STYLES: Final[dict[Grade, str]] = {"fresh": "green", "old": "yellow", "stale": "bold red"}
+VENUE_WORDS: Final = {"unknown": "a venue that is not stated", "all": "all venues"}
+"""Of what is no venue's name; others are their own words."""
 UNITS: Final = ((5400.0, 60.0, "minute"), (129_600.0, 3600.0, "hour"), (float("inf"), 86_400.0, "day"))
 """Up to so many seconds an age is written in this unit."""
 
@@ -44,6 +46,11 @@ def usd(amount: float) -> str:
                 f"${amount / size:.3g}{unit}" if abs(amount) < 999.5 * size else f"${amount / size:.0f}{unit}"
             )
     return f"${amount:.0f}"
+
+
+def venue_words(venue: str) -> str:
+    """A venue as a sentence names it."""
+    return VENUE_WORDS.get(venue, venue)
 
 
 def price(px: float) -> str:

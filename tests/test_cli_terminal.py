@@ -208,6 +208,18 @@ def test_a_table_that_does_not_fit_is_printed_row_by_row_and_no_figure_is_cut(
     assert max(map(len, lines)) <= 30
 
 
+def test_into_a_pipe_a_table_is_as_wide_as_its_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    wide = Table(box=None)
+    for name in range(12):
+        wide.add_column(f"column {name}", no_wrap=True)
+    wide.add_row(*["123,456,789.5"] * 12)
+    print_view(Group(wide))
+    assert capsys.readouterr().out.count("123,456,789.5") == 12
+
+
 @pytest.mark.parametrize(("columns", "bar"), [(60, 14), (80, 34), (200, 100), (20, 8)])
 def test_bars_take_the_room_that_figures_leave(
     columns: int, bar: int, monkeypatch: pytest.MonkeyPatch

@@ -32,6 +32,8 @@ class Comparison:
     divergence : Divergence
         Everything that was measured.
     truth_map, model_maps : Heatmap, tuple of Heatmap
+    crowd_map : Heatmap, optional
+        The truth's crowd, where the answer is against it.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Comparison:
     divergence: Divergence
     truth_map: Heatmap
     model_maps: tuple[Heatmap, ...]
+    crowd_map: Heatmap | None = None
 
     @property
     def verdict(self) -> str:
@@ -77,7 +80,7 @@ class Comparison:
         >>> {trace.name for trace in lt.compare(truth, model).plot().data} >= {"truth: hyperliquid exact"}
         True
         """
-        return curves_figure(self.truth_map, self.model_maps, self.divergence.range_pct)
+        return curves_figure(self.truth_map, self.model_maps, self.divergence.range_pct, self.crowd_map)
 
     def __repr__(self) -> str:
         return f"<Comparison of {self.divergence.coin}: {self.verdict}>"
@@ -165,7 +168,7 @@ def compared(
     them, and what is known `around` it."""
     notes = (*notes, *around.lacking)
     whole = (truth, *told_apart(models))
-    found, truth, drawn = measured(
+    found, truth, drawn, judged_by = measured(
         truth,
         models,
         tolerance_pct,
@@ -187,4 +190,4 @@ def compared(
         for result, model in zip(found.models, whole[1:], strict=True)
     ]
     found = replace(found, models=tuple(completed), clusters=rows, markets=tuple(around.markets.values()))
-    return Comparison(found, truth, drawn)
+    return Comparison(found, truth, drawn, judged_by)

@@ -35,7 +35,7 @@ from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note, texts
-from liqtruth.heatmap.text import age, percent, price, usd
+from liqtruth.heatmap.text import age, percent, price, usd, venue_words
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -43,12 +43,17 @@ if TYPE_CHECKING:
 
 
 POINTS: Final = 400
+CROWD_LINE: Final = "crowd of the truth"
 
 
 def render_report(
-    divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap], now: datetime | None = None
+    divergence: Divergence,
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    now: datetime | None = None,
+    crowd: Heatmap | None = None,
 ) -> str:
-    """The maps are those that the divergence was computed from.
+    """The maps are those that the divergence was computed from; `crowd` is the truth's where the answer is against it.
 
     Ages are those at `now`, by default the clock, and computed anew when the page is opened."""
     ages = [map_age(heatmap, now) for heatmap in (truth, *models)]
@@ -70,7 +75,7 @@ def render_report(
         notes=texts(divergence.remarks),
         d=divergence,
         mirrored=mirror(truth, models),
-        curves=panel("curves", curves_figure(truth, models, divergence.range_pct)),
+        curves=panel("curves", curves_figure(truth, models, divergence.range_pct, crowd)),
         captions=[(coverage_line(heatmap), remainder_line(heatmap)) for heatmap in (truth, *models)],
         off=by_maps({result.summary.label: result.diagnosis for result in divergence.models}),
         score_rows=list(zip(*(result.judged for result in divergence.models), strict=True)),
@@ -79,6 +84,7 @@ def render_report(
         within=divergence.shown_ranges,
         shared=_shared(divergence),
         marks=MARKS,
+        speaks=CROWD_LINE if crowd is not None else "truth",
         crowd=next((layer for layer in divergence.layers if layer.layer == CROWD and layer.enough), None),
         names=NAMES,
         enough=f"{ENOUGH:.0f}",
@@ -86,17 +92,26 @@ def render_report(
     )
 
 
-def write_report(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap], path: Path) -> None:
+def write_report(
+    divergence: Divergence,
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    path: Path,
+    crowd: Heatmap | None = None,
+) -> None:
     """Write `render_report`, whole or not at all."""
-    write_atomically(path, render_report(divergence, truth, models))
+    write_atomically(path, render_report(divergence, truth, models, crowd=crowd))
 
 
-def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -> go.Figure:
-    """One line per map and side from the mark outward; sides that a map has nothing on are left out."""
+def curves_figure(
+    truth: Heatmap, models: Sequence[Heatmap], range_pct: float, crowd: Heatmap | None = None
+) -> go.Figure:
+    """One line per map and side from the mark outward; sides that a map has nothing on are left out. Thick is what maps
+    are scored against: the crowd where one is given, else the truth."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for number, (label, heatmap, line) in enumerate(_lines(truth, models)):
+    for number, (label, heatmap, line) in enumerate(_lines(truth, models, crowd)):
         name = escape(label, quote=False)
         drawn = [(side, _trace(heatmap, side, range_pct)) for side in SIDES]
         present = [(side, trace) for side, trace in drawn if trace is not None]
@@ -125,9 +140,11 @@ def curves_figure(truth: Heatmap, models: Sequence[Heatmap], range_pct: float) -
     return figure
 
 
-def curves_picture(divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap]) -> go.Figure:
+def curves_picture(
+    divergence: Divergence, truth: Heatmap, models: Sequence[Heatmap], crowd: Heatmap | None = None
+) -> go.Figure:
     """The curves as a file of their own, under the answer and, of the sandbox's data, with a note that says so."""
-    figure = curves_figure(truth, models, divergence.range_pct)
+    figure = curves_figure(truth, models, divergence.range_pct, crowd)
     marked = [SYNTHETIC_NOTE] if divergence.synthetic else []
     lines = wrapped([divergence.verdict, *marked])
     heading = f"{divergence.coin}: model against {divergence.truth.label}"
@@ -185,7 +202,9 @@ def _shared(divergence: Divergence) -> dict[Note, list[str]]:
     return {assumption: labels for assumption, labels in makers.items() if len(labels) > 1}
 
 
-def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap, dict[str, object]]]:
+def _lines(
+    truth: Heatmap, models: Sequence[Heatmap], crowd: Heatmap | None
+) -> list[tuple[str, Heatmap, dict[str, object]]]:
     lines: list[tuple[str, Heatmap, dict[str, object]]] = [
         (LABEL, null_of(truth), {"color": FAINT, "width": 1.5, "dash": "dot"})
     ]
@@ -194,7 +213,10 @@ def _lines(truth: Heatmap, models: Sequence[Heatmap]) -> list[tuple[str, Heatmap
         lines.append(
             (model.label, model, {"color": MODELS[place], "width": 2, "dash": "dash" if again else "solid"})
         )
-    return [*lines, (f"truth: {truth.label}", truth, {"color": EXACT, "width": 3})]
+    lines.append((f"truth: {truth.label}", truth, {"color": EXACT, "width": 3 if crowd is None else 1}))
+    if crowd is not None:
+        lines.append((CROWD_LINE, crowd, {"color": EXACT, "width": 3}))
+    return lines
 
 
 def _trace(heatmap: Heatmap, side: str, range_pct: float) -> tuple[list[float], list[float]] | None:
@@ -211,5 +233,6 @@ FILTERS: Final = {
     "usd": usd, "px": price, "pct": percent, "age": age, "number": number, "figure": figure, "grade": grade,
     "away": away, "signed": signed, "recall": recall_sentence, "fates": fates_sentence,
     "consensus": consensus_sentence, "outward": outward, "beside": beside_text, "surroundings": surroundings_line,
+    "venue": venue_words,
     "cell": range_cell,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -19,6 +20,7 @@ from liqtruth.compare.divergence.divergence import (
     Divergence,
     MapSummary,
     ModelResult,
+    RangeResult,
     range_cell,
     undefined_reasons,
 )
@@ -27,7 +29,7 @@ from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.cluster_facts import surroundings_line
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
-from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd
+from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd, venue_words
 
 SIDE_STYLE: Final = {"long": "green", "short": "red"}
 MODELS_ABREAST: Final = 2
@@ -45,6 +47,8 @@ SHOWN: Final = (
 BOTH_SIDES: Final = {"both": "one axis"}
 UNTOLD: Final = "cannot be told"
 NOT_MATCHED: Final = "where clusters lie; what was matched is left out, since it would rank no model"
+LONGEST_WORD: Final = 16
+"""Of a name; a longer one is broken, so that figures find room beside it."""
 SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
 
 
@@ -89,6 +93,7 @@ def _within_ranges(divergence: Divergence) -> list[Table]:
     own = results[0]
     heads = [f"{one.range_pct:.3g} %{' *' if divergence.is_answers(one) else ''}" for one in results]
     table = _table("Each map on its own, within", "", *heads)
+    table.padding = (0, 0, 0, 1)  # four ranges leave no more
     table.add_row("noise floor", *(_figure("wasserstein_pct", one.noise_floor_pct) for one in results))
     table.add_row("mark only", *(_figure("wasserstein_pct", one.null_pct) for one in results))
     for at, one in enumerate(own.baselines):
@@ -99,14 +104,20 @@ def _within_ranges(divergence: Divergence) -> list[Table]:
     return [
         _captioned(
             _folding(table),
-            f"W1, both sides; truth: {own.layer}; * the answer is of this range",
+            f"W1, both sides; truth: {own.layer}; * the answer is of this range{_shorter(results)}",
         )
     ]
 
 
+def _shorter(results: Sequence[RangeResult]) -> str:
+    """What a figure means that reaches less far than its column; empty where none does."""
+    cells = (range_cell(result, one) for result in results for one in (*result.baselines, *result.models))
+    return "; (to 8): only to 8 % of the mark" if any("(to" in cell for cell in cells) else ""
+
+
 def _markets(divergence: Divergence) -> list[Text]:
     """What is known of the market of each venue."""
-    lines = ((market.venue, surroundings_line(market)) for market in divergence.markets)
+    lines = ((venue_words(market.venue), surroundings_line(market)) for market in divergence.markets)
     return [Text(f"{venue}: {line}", style="dim") for venue, line in lines if line]
 
 
@@ -146,13 +157,15 @@ def _maps(divergence: Divergence, now: datetime | None) -> Table:
     table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         table.add_row(*_map_cells(summary, now))
-    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts within the grid")
+    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts where all maps reach")
 
 
 def _folding(table: Table) -> Table:
-    """Long names, such as those of filtered maps, take several lines; figures never do."""
+    """Long names, such as those of filtered maps, take several lines, broken between words; figures never do."""
     for place, column in enumerate(table.columns):
         column.no_wrap, column.overflow = place > 0, "fold"
+    words = [word for cell in table.columns[0].cells for word in str(cell).split()]
+    table.columns[0].min_width = min(max(map(cell_len, words), default=0), LONGEST_WORD)
     return table
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.compare.conclusion import RAW, Barred, Conclusion, sentences
+from liqtruth.compare.conclusion import RAW, Barred, Conclusion, against, sentences
 from liqtruth.compare.divergence.assignment import ClusterPair
 from liqtruth.compare.divergence.consensus import ClusterRow
 from liqtruth.compare.divergence.matching import (
@@ -306,7 +306,9 @@ class Divergence:
         assert self.conclusion is not None
         told = given - {self.conclusion.label}
         return [
-            f"{one.text}. {gap_sentence(gaps[one.label], one.label)}".rstrip(". ")
+            f"{one.text}. {gap_sentence(gaps[one.label], one.label, against(self.conclusion.layer))}".rstrip(
+                ". "
+            )
             if one.label in told and one.says != "cannot_be_told"
             else one.text
             for one in self.ranking
@@ -346,12 +348,12 @@ def _gaps(one: LayerScore | ModelResult | BaselineResult) -> tuple[Gap, ...]:
 
 
 def range_cell(within: RangeResult, one: RangeScore) -> str:
-    """W1, and how far it reaches where that is less than the range."""
+    """W1, and how far it reaches, in percent of the mark, where that is less than the range: `1.99 % (to 7.6)`."""
     off_pct = one.scores.wasserstein_pct
     if off_pct is None:
         return "-"
     short = one.reach_pct < within.range_pct - 1e-6
-    return f"{off_pct:.2f} %{f' to {one.reach_pct:.3g} %' if short else ''}"
+    return f"{off_pct:.2f} %{f' (to {one.reach_pct:.2g})' if short else ''}"
 
 
 def undefined_reasons(divergence: Divergence) -> list[str]:

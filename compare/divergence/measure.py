@@ -106,9 +106,9 @@ def measured(
     caveats: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     within_pct: float = HEADLINE_PCT,
-) -> tuple[Divergence, Heatmap, tuple[Heatmap, ...]]:
+) -> tuple[Divergence, Heatmap, tuple[Heatmap, ...], Heatmap | None]:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`. With the
-    truth and the models as they were ranked: cut to what all of them cover.
+    truth, the models and, where the answer is against it, the crowd as they were ranked: cut to what all of them cover.
 
     Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `caveats` stand
     beside the verdict too, `baselines` are scored beside the models and not ranked among them. Conclusions are drawn
@@ -204,7 +204,7 @@ def measured(
         ranges=ranges,
         ranking=ranking_of(scored) if speaking else (),
     )
-    return found, truth, models
+    return found, truth, models, crowd if speaking == CROWD else None
 
 
 @dataclass(frozen=True)

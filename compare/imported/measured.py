@@ -31,6 +31,8 @@ MOST_POSITIONS: Final = 10_000_000
 """In one level; no exchange has so many."""
 SAME_TOTAL: Final = 1e-3
 """Levels and a stated total this close are the same, rounded."""
+MOST_OF_TOTAL: Final = 1.1
+"""Levels of more than so many times the stated total contradict it: one of both is not what it is taken for."""
 OLDEST_S: Final = 366 * 86_400.0
 """Of an answer; older ones are no answer of a map."""
 
@@ -96,11 +98,16 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
 
 
 def _share_of_total(in_levels: float, answer: Answer, names: Sequence[str] = SIDES) -> Notes:
-    """A note where the levels are not all that the provider states to have read, as `total_NAME` of both sides."""
+    """A note where the levels are not all that the provider states to have read, as `total_NAME` of both sides; refused
+    where they are far more."""
     totals = [answer.body.get(f"total_{name}") for name in names]
     if any(one is None for one in totals):
         return ()
     total = float(amounts(totals, "total of the sides,", answer).sum())
+    if in_levels > MOST_OF_TOTAL * total:
+        raise answer.refuse(
+            f"the levels add up to {in_levels:,.0f}, more than the {total:,.0f} that is stated in all"
+        )
     share = in_levels / total if total > 0 else 0.0
     return () if abs(share - 1) < SAME_TOTAL else (note("levels_of_total", share=share, usd=total),)
 

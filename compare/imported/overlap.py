@@ -20,6 +20,7 @@ from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import BELOW, SIDES, Sides
 from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.text import price
 
 IMPORTED: Final = "imported"
 APART: Final = frozenset({"moments_apart", "marks_apart"})
@@ -193,12 +194,18 @@ def shift(heatmap: Heatmap, mark_px: float) -> Heatmap:
     """The same levels seen from another mark: prices stay, distances and sides are those from the new mark.
 
     What lies between both marks is swept by the move, and left out; a note states how much. Raises `BadInput` for a
-    mark that is no price.
+    mark that is no price, or lies where the map states nothing.
     """
     if not (np.isfinite(mark_px) and mark_px > 0):
         raise BadInput(f"the mark to shift to must be a number above zero, got {mark_px!r}")
     if mark_px == heatmap.mark_px:
         return heatmap
+    low_px, high_px = heatmap.covers or (0.0, np.inf)
+    if not low_px <= mark_px <= high_px:
+        raise BadInput(
+            f"{heatmap.label} has prices from {price(low_px)} to {price(high_px)}: nothing is known around "
+            f"{price(mark_px)}, to which it was to be shifted"
+        )
     before = heatmap.grid
     grid = PriceGrid(mark_px, before.width_bps, before.bins_each_way)
     breakdown = heatmap.breakdown if heatmap.source == IMPORTED else None
@@ -226,7 +233,6 @@ def shift(heatmap: Heatmap, mark_px: float) -> Heatmap:
         swept=float(swept.sum()) / total if total > 0 else 0.0,
     )
     by_side = [mass[:, at].sum(axis=0) for at in range(len(SIDES))]
-    low_px, high_px = heatmap.covers or (0.0, 0.0)
     return replace(
         heatmap,
         grid=grid,
@@ -237,7 +243,7 @@ def shift(heatmap: Heatmap, mark_px: float) -> Heatmap:
         ),
         breakdown=None if breakdown is None else _moved_rows(mass, groups, others),
         bounds=None,
-        covers=None if heatmap.covers is None else (min(low_px, mark_px), max(high_px, mark_px)),
+        covers=heatmap.covers,
         coverage=replace(heatmap.coverage, notes=(*heatmap.coverage.notes, about)),
     )
 

@@ -29,6 +29,10 @@ TITLE: Final = "Reports: how far maps are from the chain"
 MOVED: Final = ("w1", "within_5", "within_10")
 """Figures of a map that are shown with how they moved."""
 UNITS: Final[Mapping[str, str]] = {"w1": " %", "within_5": " %", "within_10": " %"}
+LEGEND: Final = (
+    "W1: by how much of the price a map's liquidations lie off on average, against what its answer names; within 5 and "
+    "10 %: how much of a side lies so near the mark, mean of both sides, the truth whole."
+)
 DIGITS: Final[Mapping[str, int]] = {"w1": 2, "within_5": 0, "within_10": 0}
 ANSWERS: Final[Mapping[str, str]] = {
     "nearest": "{label} is better than knowing only the mark",
@@ -100,6 +104,7 @@ def _sections(by_coin: Mapping[str, Sequence[Past]], folder: Path, now: datetime
             else {},
             _standing(past),
         )
+        yield Section(note=LEGEND)
         yield Section(table=_history(past, folder), folded=f"{counted(len(past), 'report')} of {coin}")
 
 

@@ -89,7 +89,7 @@ def write_one(checked: Checked, folder: Path) -> Made:
     place = place_of(folder, checked.coin, divergence.as_of)
     text = to_json(divergence)
     content = read_content(text.encode(), str(place.file(".json")))
-    write_report(divergence, found.truth_map, found.model_maps, place.file(".html"))
+    write_report(divergence, found.truth_map, found.model_maps, place.file(".html"), found.crowd_map)
     write_atomically(place.file(".csv"), harmless(report_frame(divergence)).write_csv())
     write_atomically(place.file(".json"), text + "\n")
     return Made(place, content, checked.lacking)

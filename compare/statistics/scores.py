@@ -221,15 +221,15 @@ def widest_gaps(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) ->
     return tuple(found)
 
 
-def gap_sentence(gaps: Sequence[Gap], label: str) -> str:
-    """The widest gap of all in words; empty where there is none."""
+def gap_sentence(gaps: Sequence[Gap], label: str, against: str = "the truth") -> str:
+    """The widest gap of all in words; empty where there is none. `against` is what the shares beside are of."""
     gap = max(gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None)
     if gap is None or abs(gap.truth_share - gap.model_share) < 0.005:
         return ""
     where = "below" if gap.side == "long" else "above"
     return (
         f"Widest gap: within {gap.within_pct:.1f} % {where} the mark {label} has {percent(gap.model_share, 0)} "
-        f"of its {gap.side}s, the truth {percent(gap.truth_share, 0)}."
+        f"of its {gap.side}s, {against} {percent(gap.truth_share, 0)}."
     )
 
 

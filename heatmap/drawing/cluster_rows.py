@@ -15,6 +15,8 @@ from liqtruth.heatmap.text import age, counted, percent, price, usd
 ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
 SHOWN_CLUSTERS: Final = 5
 """Clusters of a side in a table."""
+NEAR_PCT: Final = 25.0
+"""A map that ends nearer to its mark says so beside its clusters."""
 UNKNOWN: Final = "-"
 SIGNS: Final = {"long": "-", "short": "+"}
 BALANCE_HEADS: Final = ("within", "longs", "shorts", "long minus short", "asymmetry")
@@ -134,21 +136,36 @@ def cluster_cards(heatmap: Heatmap, profile: MapProfile, of: str = "") -> list[C
 def _cluster_card(heatmap: Heatmap, profile: MapProfile, side: str, of: str) -> Card:
     label = f"{of} {side}s".strip()
     near, largest = profile.nearest[side], profile.largest[side]
+    end = _as_far_as(heatmap, side)
     if near is None or largest is None:
-        return Card(label, "none", "no cluster on this side", side)
+        return Card(label, "none", f"no cluster on this side{end}", side)
     if near == largest:
-        return Card(f"{label}: nearest and largest cluster", _place(near), _size(heatmap, near), side)
-    note = f"{_size(heatmap, near)}; largest {_place(largest)}, {_size(heatmap, largest)}"
+        return Card(
+            f"{label}: nearest and largest cluster", _place(near), f"{_size(heatmap, near)}{end}", side
+        )
+    note = f"{_size(heatmap, near)}; largest {_place(largest)}, {_size(heatmap, largest)}{end}"
     return Card(f"{label}: nearest cluster", _place(near), note, side)
 
 
 def _place(one: Cluster) -> str:
-    sign = "−" if one.side == "long" else "+"
-    return f"{price(one.peak_px)} ({sign}{one.peak_pct:.1f}\N{NO-BREAK SPACE}%)"
+    return f"{price(one.peak_px)} ({_away(one.side, one.peak_pct)})"
+
+
+def _away(side: str, away_pct: float) -> str:
+    return f"{'−' if side == 'long' else '+'}{away_pct:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _size(heatmap: Heatmap, one: Cluster) -> str:
     return f"{amount(heatmap, one.mass_usd)}, {percent(one.share_of_side, 0)} of the side"
+
+
+def _as_far_as(heatmap: Heatmap, side: str) -> str:
+    """Where nothing is known, or nothing was compared, beyond a price near the mark: the side's end."""
+    if heatmap.covers is None:
+        return ""
+    end_px = heatmap.covers[0 if side == "long" else 1]
+    away_pct = 100 * abs(end_px / heatmap.mark_px - 1)
+    return f" up to {_away(side, away_pct)}" if away_pct < NEAR_PCT else ""
 
 
 def coverage_card(heatmap: Heatmap, of: str) -> Card:

@@ -56,7 +56,7 @@ def mirror(truth: Heatmap, maps: Sequence[Heatmap] = ()) -> Mirror:
     """`maps` can be chosen in turn; the first stands there when the page is opened. Without any the map is alone."""
     content = {
         "mark": truth.mark_px,
-        "shown": f"mark {price(truth.mark_px)}",
+        "shown": price(truth.mark_px),
         "first": FIRST_PCT if any(map(_near, (truth, *maps))) else "all",
         "truth": _bins(truth),
         "maps": [_bins(one) for one in maps],

@@ -12,11 +12,11 @@ import numpy as np
 
 from liqtruth.heatmap.bounds import Move, moves, withheld_notes
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts, without_codes
-from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd
+from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd, venue_words
 
 SHOWN_SHARE: Final = 0.90
 LEAST_REACH_PCT: Final = 10.0
@@ -102,7 +102,7 @@ def kind(heatmap: Heatmap) -> str:
 def title(heatmap: Heatmap) -> str:
     """Coin, venue, kind, filter, moment and mark."""
     only = f"{heatmap.filtered_by}, " if heatmap.only else ""
-    where = "a venue that is not stated" if heatmap.venue == UNKNOWN_VENUE else heatmap.venue
+    where = venue_words(heatmap.venue)
     return (
         f"{heatmap.coin} on {where}: {kind(heatmap)}, {only}{heatmap.as_of:%Y-%m-%d %H:%M:%S} UTC, "
         f"mark {price(heatmap.mark_px)}"
@@ -143,7 +143,7 @@ def coverage_line(heatmap: Heatmap) -> str:
     if share is None and not in_usd(heatmap):
         line = f"adds up to {seen} in the vendor's own unit"
     elif share is None:
-        line = f"open interest unknown; seen {seen}"
+        line = f"open interest unknown; {'seen' if heatmap.source == 'exact' else 'adds up to'} {seen}"
     else:
         verb = "places" if heatmap.source == "modelled" else "covers"
         line = (
@@ -219,8 +219,12 @@ def bounds_lines(heatmap: Heatmap) -> tuple[str, ...]:
 def outside_line(heatmap: Heatmap, view: View) -> str:
     """Mass of the grid that lies past the picture's ends; empty where there is none."""
     drawn = Sides(float(view.long_usd.sum()), float(view.short_usd.sum()))
-    past = Sides(float(heatmap.long_usd.sum()) - drawn.long, float(heatmap.short_usd.sum()) - drawn.short)
-    if max(past) <= 1e-9 * heatmap.in_grid_usd.total:
+    least = 1e-9 * heatmap.in_grid_usd.total
+    whole = (float(heatmap.long_usd.sum()), float(heatmap.short_usd.sum()))
+    past = Sides(
+        *(more if (more := all_of - seen) > least else 0.0 for all_of, seen in zip(whole, drawn, strict=True))
+    )
+    if not any(past):
         return ""
     low, high = (100 * (view.edges[end] / heatmap.mark_px - 1) for end in (0, -1))
     return f"past the ends of the picture, {low:+.0f} and {high:+.0f} %: {_sides(heatmap, past)}"

@@ -97,7 +97,9 @@ def check_coin(store: Store, coin: str) -> str:
         return coin
     known = known_coins(store)
     if not known:
-        raise NothingStored("no positions are stored yet; `liqtruth index import` or `liqtruth index sweep`")
+        raise NothingStored(
+            "no positions are stored yet; `liqtruth check`, `index import` or `index sweep` brings them"
+        )
     raise UnknownCoin(f"no coin {coin!r} is stored; {_near(coin, known)}")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from liqtruth.compare.comparison.report import curves_figure
+from liqtruth.compare.comparison.report import CROWD_LINE, curves_figure
 from liqtruth.compare.divergence.baselines import LABEL
 from liqtruth.heatmap.drawing.theme import MODELS
 from tests.compare.maps import FAR, NEAR, TRUTH, Level, levels_of_both, map_of
@@ -31,6 +31,15 @@ def test_every_line_rises_from_nothing_at_the_mark_to_the_whole_side(levels: lis
 def test_each_map_is_named_once_the_truth_last_and_on_top() -> None:
     named = [trace.name for trace in drawn(NEAR, FAR).data if trace.showlegend]
     assert named == [LABEL, "binance tiers", "binance bell", "truth: hyperliquid exact"]
+
+
+def test_where_the_answer_is_against_the_crowd_its_line_is_the_thick_one() -> None:
+    """Else the picture would show another error than the answer states."""
+    figure = curves_figure(map_of(TRUTH), [map_of(FAR, venue="binance")], 50.0, map_of(NEAR))
+    widths = {trace.name: trace.line.width for trace in figure.data}
+    assert max(widths, key=lambda name: widths[name]) == CROWD_LINE
+    crowd = [(trace.x, trace.y) for trace in figure.data if trace.name == CROWD_LINE]
+    assert crowd == [(trace.x, trace.y) for trace in drawn(NEAR).data if trace.name == "binance tiers"]
 
 
 def test_two_maps_of_one_name_are_both_named_and_toggled_apart() -> None:

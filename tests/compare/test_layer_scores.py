@@ -10,6 +10,7 @@ from rich.console import Console
 from liqtruth.compare.comparison.report import figure, render_report
 from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.conclusion import in_words
+from liqtruth.compare.divergence.comparison import compared
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.layers import layer_results
 from liqtruth.compare.divergence.measure import compare_maps
@@ -115,6 +116,33 @@ def test_a_truth_whose_positions_are_not_at_hand_has_no_layers(
     assert found.layers == ()
     assert "Against the whole map" not in shown(found)
     assert "Against the whole map" not in words(render_report(found, whole_and_crowd[0], MODELS))
+
+
+def test_beside_a_narrow_map_names_are_broken_between_words_alone() -> None:
+    narrow = map_of(WHALES, venue="hyperliquid", model="coinank")
+    covers = (narrow.mark_px * 0.924, narrow.mark_px * 1.046)
+    narrow = replace(narrow, source="imported", covers=covers)
+    text = shown(
+        compare_maps(
+            map_of(WHALES), [narrow, MODELS[1]], baselines=[replace(MODELS[0], model="moving-average")]
+        )
+    )
+    section = text[text.index("Each map on its own, within") :].split("W1, both sides")[0]
+    assert "(to " in section
+    for word in ("hyperliquid", "coinank", "calibrated", "moving-average", "(baseline)"):
+        assert word in section.replace("\n", " ").split()
+
+
+def test_the_answer_the_gap_and_the_picture_are_of_one_layer() -> None:
+    whole, few = both_of(WHALES)
+    found = compared(whole, MODELS, crowd=few, within_pct=50.0)
+    assert found.crowd_map is not None
+    page = words(render_report(found.divergence, found.truth_map, found.model_maps, crowd=found.crowd_map))
+    assert "The area between a line and the crowd of the truth is its error" in page
+    assert "its longs, the truth" not in page
+    assert "its shorts, the truth" not in page
+    alone = compared(whole, MODELS, within_pct=50.0)
+    assert alone.crowd_map is None
 
 
 def test_in_the_terminal_models_stand_under_one_another_and_layers_abreast(divergence: Divergence) -> None:

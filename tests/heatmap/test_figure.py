@@ -185,7 +185,15 @@ def test_every_page_answers_with_the_nearest_and_the_largest_cluster_of_each_sid
         for one in (profile.nearest[side], profile.largest[side]):
             assert one is not None
             assert f"{price(one.peak_px)} ({sign}{one.peak_pct:.1f} %)" in head
-    assert "no cluster on this side" in to_html(EMPTY)
+    assert "no cluster on this side<" in to_html(EMPTY)
+
+
+def test_where_a_map_ends_near_its_mark_an_empty_side_is_empty_only_so_far() -> None:
+    mark_px = EMPTY.mark_px
+    page = to_html(replace(EMPTY, covers=(0.925 * mark_px, 1.5 * mark_px))).replace("\N{NO-BREAK SPACE}", " ")
+    assert "no cluster on this side up to −7.5 %" in page
+    assert page.count("no cluster on this side") == 2
+    assert page.count(" up to ") == 1
 
 
 def test_lines_break_in_a_cell_where_no_figure_is_torn_and_links_stay_as_they_are() -> None:

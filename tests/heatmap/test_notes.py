@@ -118,6 +118,8 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
 """Values of the texts that are functions."""
 SAMPLES: Mapping[str, Any] = {
     "names": ("a", "b"),
+    "venues": ("a", "b"),
+    "venue": "x",
     "rates": (0.5, 2.0),
     "by_side": (0.1, 0.2),
     "pair": (0.1, 0.2),

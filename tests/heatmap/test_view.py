@@ -49,6 +49,7 @@ def test_the_kind_names_the_model_where_there_is_one() -> None:
 def test_a_map_whose_venue_is_not_stated_is_not_named_by_one() -> None:
     nowhere = replace(MAP, source="imported", venue=UNKNOWN_VENUE, model="coinank")
     assert title(nowhere).startswith("BTC on a venue that is not stated: imported map coinank")
+    assert title(replace(MAP, venue="all")).startswith("BTC on all venues: ")
     assert nowhere.label == "coinank"
 
 
@@ -86,6 +87,9 @@ def test_a_picture_that_ends_before_its_map_states_what_lies_past_its_ends() -> 
     assert line.startswith("past the ends of the picture, -")
     assert line.endswith(": $1k long / $0 short")
     assert side_notes(far, view)[:2] == (remainder_line(far), line)
+    shorts = [("short", 101.0 + 0.1 * step, 1e6 / (3 + step)) for step in range(15)]
+    rounded = map_of([("long", 60.0, 1e3), ("long", 99.0, 1e6), *shorts], PriceGrid.around(100.0))
+    assert outside_line(rounded, zoomed(rounded, 15)).endswith(": $1k long / $0 short"), "not -$0"
     near = map_of([("long", 99.0, 1e6)], PriceGrid.around(100.0))
     assert not outside_line(near, zoomed(near, 15))
 

@@ -109,15 +109,16 @@ class Mirror {
     return [
       ...(map ? [head("truth: " + truth.label, 0, "left"), head(map.label, 1, "right")] : []),
       ...empty.map(([, x]) => ({...head("nothing in this range", x, "center"), y: 0.75})),
-      {text: shown, x: 1, y: mark, xref: "paper", xanchor: "right", yanchor: "bottom", showarrow: false, bgcolor: color("paper"),
-        font: {color: color("mark")}},
+      // Beside the plot, as a ticker shows the last price: within it would lie over a bar.
+      {text: shown, x: 1, y: mark, xref: "paper", xanchor: "left", yanchor: "middle", showarrow: false, bgcolor: color("mark"),
+        font: {color: color("paper")}},
     ];
   }
   draw() {
     const mark = this.data.mark, traces = this.seen.flatMap((map, at) => this.traces(map, ["", "2"][at]));
     const divided = this.seen.length > 1 ? [LEFT[1], RIGHT[0]] : [];
     Plotly.react(this.drawn, traces, {
-      barmode: "overlay", height: innerWidth < 640 ? 460 : 500, margin: {t: 28, l: 8, r: 8, b: 44}, hovermode: "closest", dragmode: "zoom",
+      barmode: "overlay", height: innerWidth < 640 ? 460 : 500, margin: {t: 28, l: 8, r: 8 + 7 * this.data.shown.length, b: 44}, hovermode: "closest", dragmode: "zoom",
       paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font: {color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 12},
       ...this.across(traces),
       yaxis: {range: [this.low, this.high], side: "left", automargin: true, gridcolor: color("line"), tickformat: ",.6~g", zeroline: false,

@@ -311,6 +311,11 @@ def test_positions_that_liquidvision_has_read_are_exact_and_their_venue_must_be_
     assert "levels_of_total" in codes(cut)
 
 
+def test_levels_of_far_more_than_the_provider_states_in_all_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(VendorMapRefused, match="levels add up to"):
+        read_map(written(tmp_path, layouts.oxarchive(total_long=1.0, total_short=1.0)), coin="BTC")
+
+
 def test_an_answer_that_states_its_age_is_so_much_older_than_its_file(tmp_path: Path) -> None:
     path = written(tmp_path, layouts.liquidvision(age_s=600))
     found = read_map(path)

@@ -182,6 +182,15 @@ def test_a_shift_by_nothing_is_nothing_and_there_is_no_shift_to_no_price() -> No
             shift(model, wrong)
 
 
+def test_a_map_is_not_shifted_to_where_it_states_nothing() -> None:
+    """Else what it does not know between its end and the new mark would count as nothing there."""
+    ending = vendors(MANY, -20.0, 4.0)
+    assert ending.covers is not None
+    assert shift(ending, 0.999 * ending.covers[1]).covers == ending.covers
+    with pytest.raises(BadInput, match="nothing is known around"):
+        shift(ending, 1.001 * ending.covers[1])
+
+
 def test_a_shift_keeps_the_tiers_and_states_what_was_swept(tmp_path: Path) -> None:
     before = read_map(written(tmp_path, layouts.coinank_by_leverage()))
     after = shift(before, 58_000.0)
