@@ -101,7 +101,11 @@ def _share_of_total(in_levels: float, answer: Answer, names: Sequence[str] = SID
     if any(one is None for one in totals):
         return ()
     total = float(amounts(totals, "total of the sides,", answer).sum())
-    share = in_levels / total if total > 0 else 0.0
+    if in_levels > (1 + SAME_TOTAL) * total:
+        raise answer.refuse(
+            f"levels must hold no more than the total beside them, ${total:,.6g}, got ${in_levels:,.6g}"
+        )
+    share = in_levels / total if total > 0 else 1.0
     return () if abs(share - 1) < SAME_TOTAL else (note("levels_of_total", share=share, usd=total),)
 
 

@@ -24,7 +24,7 @@ from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import counted, moment_of
+from liqtruth.heatmap.text import counted, expected_time, is_timely, moment_of
 from liqtruth.heatmap.writing import facts_of
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.content import PARQUET, read_content
@@ -269,6 +269,8 @@ def given_of(
         lines = picture.get("prices", {})
         picture = PictureGiven(**{**picture, "prices": tuple(dict(lines).items())})
     moment = None if as_of is None else moment_of(as_of)
+    if moment is not None and not is_timely(moment):
+        raise VendorMapRefused(f"the moment must be {expected_time()}, got {moment:%Y-%m-%d}: --as-of")
     return Given(coin, venue, mark, moment, mapping, picture=picture)
 
 

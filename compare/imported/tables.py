@@ -295,7 +295,17 @@ def _times(names: Sequence[str], answer: Answer) -> list[datetime] | None:
         table = to_time(pl.DataFrame({"time": list(names)}), "time", Path(answer.place))
         return table["time"].to_list()
     except TableRefused:
+        if all(_is_date(name) for name in names):
+            raise  # moments that cannot be are no exchanges
         return None
+
+
+def _is_date(name: str) -> bool:
+    try:
+        datetime.fromisoformat(name.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _transposed(rows: pl.DataFrame, time: str, answer: Answer) -> tuple[pl.DataFrame, dict[str, str]]:
