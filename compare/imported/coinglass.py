@@ -39,6 +39,8 @@ UPDATED: Final = ("update_time", "updateTime")
 LAST: Final = ("last_price", "lastPrice")
 ROUNDED: Final = 1e-3
 """Relative, between prices of one candle."""
+WIDEST_BUCKET: Final = 0.1
+"""Of price: so far from the key of its bucket a level may lie."""
 PAIN: Final = ("symbol", "price", "long_max_pain_liq_price", "short_max_pain_liq_price")
 
 Body = Mapping[str, Any]
@@ -207,6 +209,7 @@ def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str
         raise answer.refuse("each level must be a list of a price, an amount and a leverage or null")
     keys = prices(list(rows), "price", answer)
     px = prices([row[0] for row in found], "price of level", answer)
+    _check_keys(keys, px, [len(one) for one in rows.values()], answer)
     amount = amounts([row[1] for row in found], "amount of level", answer)
     tiers = [row[2] for row in found]
     leverage = None
@@ -229,6 +232,17 @@ def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str
         mark_px=price_of(first_of(body, LAST), "last price", answer),
         leverages=_tiers_of(leverage),
     )
+
+
+def _check_keys(keys: FloatArray, px: FloatArray, count: list[int], answer: Answer) -> None:
+    """Raises where a level is not within the bucket that it stands under."""
+    off = np.abs(px / np.repeat(keys, count) - 1) > WIDEST_BUCKET
+    if off.any():
+        at = int(np.flatnonzero(off)[0])
+        raise answer.refuse(
+            f"level {at + 1} must lie near the price it stands under, {np.repeat(keys, count)[at]:,.10g}, "
+            f"got {px[at]:,.10g}"
+        )
 
 
 def _tiers_of(leverage: Any) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ the same layout: what states no positions is a model. Ironflow values a position
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,8 @@ MOST_POSITIONS: Final = 10_000_000
 """In one level; no exchange has so many."""
 SAME_TOTAL: Final = 1e-3
 """Levels and a stated total this close are the same, rounded."""
+SAME_MOMENT: Final = timedelta(minutes=1)
+"""Two statements of a moment this close are one, rounded."""
 OLDEST_S: Final = 366 * 86_400.0
 """Of an answer; older ones are no answer of a map."""
 
@@ -85,7 +88,7 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
             (float(low_px[0]), float(high_px[-1])),
             coin=text_of(body, "coin", "symbol"),
             venue=HYPERLIQUID,
-            as_of=moment_of(body.get("snapshot_ts_ms") or body.get("snapshot_ts"), "snapshot_ts", answer),
+            as_of=_snapshot(answer),
             mark_px=price_of(body["mid_price"], "mid_price", answer),
             unit="usd",
             exact=True,
@@ -93,6 +96,17 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
             notes=notes,
         )
     )  # fmt: skip
+
+
+def _snapshot(answer: Answer) -> datetime | None:
+    """The moment, which is stated twice. Raises where they are two."""
+    stated = [moment_of(answer.body.get(f"snapshot_ts{end}"), "snapshot_ts", answer) for end in ("_ms", "")]
+    known = [one for one in stated if one is not None]
+    if len(known) > 1 and abs(known[0] - known[1]) > SAME_MOMENT:
+        raise answer.refuse(
+            f"snapshot_ts must be snapshot_ts_ms, {known[0]:%Y-%m-%d %H:%M:%S} UTC, got {known[1]:%Y-%m-%d %H:%M:%S}"
+        )
+    return known[0] if known else None
 
 
 def _share_of_total(in_levels: float, answer: Answer, names: Sequence[str] = SIDES) -> Notes:

@@ -340,6 +340,8 @@ def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFi
                     f"--columns must be left out: it is a {layout.vendor} {layout.name}, no table"
                 )
             return layout.read(answer)
+        if answer is not None:
+            _check_one(answer)
     table = _table(content, path, columns)
     found = tables.read_table(table.rows, columns, str(path), table.beside)
     if not table.remarks:
@@ -347,6 +349,16 @@ def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFi
     repaired = tuple(note("text", text=remark) for remark in table.remarks)
     makers = {name: (lambda make=make: _noted(make(), repaired)) for name, make in found.makers.items()}
     return replace(found, makers=makers)
+
+
+def _check_one(answer: Answer) -> None:
+    """Raises for a list of several documents, as a scraping service exports of several coins."""
+    if isinstance(answer.body, list) and len(answer.body) > 1:
+        layout = next((one for one in LAYOUTS if one.recognise(answer.body[0])), None)
+        if layout is not None:
+            raise answer.refuse(
+                f"must hold one {layout.vendor} {layout.name}, got a list of {len(answer.body)}: make a file of each"
+            )
 
 
 def _table(content: bytes, path: Path, columns: Mapping[str, str]) -> TextTable:

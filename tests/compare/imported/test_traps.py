@@ -432,6 +432,10 @@ A_DAY_MS = 86_400_000
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 + 60 * A_DAY_MS), "time of update"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 - 60 * A_DAY_MS), "time of update"),
         (layouts.oxarchive(total_long=1e6, total_short=1e6), "no more than the total"),
+        (layouts.oxarchive(snapshot_ts="2026-08-19T12:00:00Z"), "snapshot_ts_ms"),
+        ({"lastPrice": MARK, "liqMapV2": {"600": [[59_000, 5.0, None]]}}, "stands under, 600"),
+        (layouts.scraped_heatmap() + layouts.scraped_heatmap(symbol="ETH"), "a list of 2"),
+        (b"price,usd,long_usd,short_usd\n57000,5,1,1\n63000,7,1,1\n", "the sum of long_usd and short_usd"),
         (layouts.oxarchive(total_long=0, total_short=0), "no more than the total"),
         (b"price,2031-08-20T12:00Z,2031-08-20T13:00Z\n57000,5,1\n63000,7,2\n", "from 2020 to now"),
     ],
@@ -445,3 +449,12 @@ def test_a_file_that_contradicts_itself_is_refused(document: Any, named: str, tm
 def test_a_price_that_is_no_price_of_the_map_is_refused(mark: float, tmp_path: Path) -> None:
     for document in (layouts.coinglass_map_documented(), layouts.coinglass_site_map()):
         assert "mark must" in refused(tmp_path, document, mark=mark)
+
+
+def test_a_table_of_sides_and_their_sum_has_the_sides(tmp_path: Path) -> None:
+    """The column that is taken for the sum may be another number: what the user names goes first."""
+    agreeing = b"price,usd,long_usd,short_usd\n57000,5,5,0\n63000,7,0,7\n"
+    other = b"price,volume,long_usd,short_usd\n57000,900,5,0\n63000,900,0,7\n"
+    for content, columns in ((agreeing, None), (other, "long=long_usd,short=short_usd")):
+        found = read_map(written(tmp_path, content, "m.csv"), coin="BTC", mark=MARK, columns=columns)
+        assert (found.long_usd.sum(), found.short_usd.sum()) == (5.0, 7.0)
