@@ -303,6 +303,8 @@ def series_of(
     levels = Levels(
         columns.low_px[columns.level] / factor, columns.high_px[columns.level] / factor, columns.amount
     )
+    if (wrong_place := misplaced(levels, float(mark_px[-1]), (0.0, np.inf), MOST_CONTRADICTED)) is not None:
+        raise found.answer.refuse(wrong_place)
     grid = PriceGrid.around(float(mark_px[-1]), width_bps)
     kept, which, _ = split(levels, mark_px[columns.column])
     mass = spread(kept, grid, columns.column[which], len(columns.times), at_mark=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported.read import read_map
+from liqtruth.compare.imported.read import read_map, read_series
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
@@ -458,3 +458,9 @@ def test_a_table_of_sides_and_their_sum_has_the_sides(tmp_path: Path) -> None:
     for content, columns in ((agreeing, None), (other, "long=long_usd,short=short_usd")):
         found = read_map(written(tmp_path, content, "m.csv"), coin="BTC", mark=MARK, columns=columns)
         assert (found.long_usd.sum(), found.short_usd.sum()) == (5.0, 7.0)
+
+
+def test_a_series_in_another_unit_than_its_prices_is_refused(tmp_path: Path) -> None:
+    document = layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS])
+    with pytest.raises(VendorMapRefused, match="in one unit"):
+        read_series(written(tmp_path, document), coin="BTC")
