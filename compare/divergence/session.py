@@ -84,13 +84,15 @@ def compare_stored(
     """
     view = store.view()
     truth_map, crowd = _truth(view, coin, truth, at, window)
+    if truth_map.coin != coin:
+        raise BadInput(f"{truth_map.label} must be a map of {coin}: a map of {truth_map.coin}")
     moment = truth_map.as_of
     named = models or (() if files.paths else DEFAULT_MODELS)
-    maps = [make_map(view, coin, spec, moment, window) for spec in named]
-    for one in files.read(coin):
+    maps, read = [make_map(view, coin, spec, moment, window) for spec in named], files.read(coin)
+    for one in (*maps, *read):
         if (why := of_another_coin(one, truth_map)) is not None:
             raise BadInput(f"{one.label} must be a map of {truth_map.coin}: {why}")
-        maps.append(files.placed(one, truth_map))
+    maps += [files.placed(one, truth_map) for one in read]
     notes: Notes = ()
     if not (models or files.paths):
         fitted, notes = _fitted_maps(view, coin, moment, window)
