@@ -118,26 +118,27 @@ def check(
         concurrency,
         evm=None if offline else evm.endpoint(exchange),
     )
-    with on_signal() as stop, opened_store() as store:
-        gathered = Gathered()
-        if not offline:
-            with watched() as watching:
-                gathered = gather(store, plan, endpoint, watching, stop)
-        for line in gathered.describe():
-            say(line, err=True)
-        checked, missing = [], list[MissingData]()
-        for coin in plan.coins:
-            try:
-                checked.append(check_coin(store, plan, coin, stop))
-            except MissingData as error:
-                missing.append(error)
-    if not checked and not gathered.failed:
-        raise missing[0]
-    lacking = [*gathered.failed, *map(str, missing)]
-    if not checked:
-        raise SourceUnreachable(first_of(lacking))
-    lacking += [f"stopped before {', '.join(one.unmade)} of {one.coin}" for one in checked if one.unmade]
-    answer(checked, out)
+    with on_signal() as stop:
+        with opened_store() as store:
+            gathered = Gathered()
+            if not offline:
+                with watched() as watching:
+                    gathered = gather(store, plan, endpoint, watching, stop)
+            for line in gathered.describe():
+                say(line, err=True)
+            checked, missing = [], list[MissingData]()
+            for coin in plan.coins:
+                try:
+                    checked.append(check_coin(store, plan, coin, stop))
+                except MissingData as error:
+                    missing.append(error)
+        if not checked and not gathered.failed:
+            raise missing[0]
+        lacking = [*gathered.failed, *map(str, missing)]
+        if not checked:
+            raise SourceUnreachable(first_of(lacking))
+        lacking += [f"stopped before {', '.join(one.unmade)} of {one.coin}" for one in checked if one.unmade]
+        answer(checked, out)
     if lacking:
         raise PartlyRead(f"not all could be read: {first_of(lacking)}")
 

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from liqtruth.compare.comparison.comparison import Comparison, compared
-from liqtruth.compare.comparison.session import Files, around_maps, baseline_maps, make_map, venues_of
+from liqtruth.compare.comparison.session import (
+    Files,
+    around_maps,
+    baseline_maps,
+    make_map,
+    of_another_coin,
+    venues_of,
+)
 from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
@@ -23,7 +30,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import LiqtruthError, MissingData, SourceUnreachable
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import any_synthetic, note
-from liqtruth.heatmap.text import counted, format_duration, price
+from liqtruth.heatmap.text import counted, format_duration
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
@@ -39,8 +46,6 @@ NAIVE: Final = "tiers"
 BOOK_MAY_S: Final = 10.0
 """So long an order book may take."""
 STOPPED: Final = "stopped before it was made"
-MARKS_APART: Final = 3.0
-"""A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
 
 @dataclass(frozen=True)
@@ -306,9 +311,10 @@ def _maps(
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
     maps, lacking = list[Heatmap](), list[tuple[str, str]]()
-    for one in plan.files_of(coin).maps(coin, truth):
-        if (why := _of_another_coin(one, truth)) is None:
-            maps.append(one)
+    files = plan.files_of(coin)
+    for one in files.read(coin):
+        if (why := of_another_coin(one, truth)) is None:
+            maps.append(files.placed(one, truth))
         else:
             lacking.append((one.label, why))
     for spec in plan.models or _models(store, plan.venues):
@@ -322,15 +328,6 @@ def _maps(
                 raise
             lacking.append((spec, str(error)))
     return maps, lacking
-
-
-def _of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
-    """Why a file is no map of the truth's coin: it says so, or its mark is another coin's; null where it may be one."""
-    if given.coin != truth.coin:
-        return f"a map of {given.coin}"
-    if 1 / MARKS_APART < given.mark_px / truth.mark_px < MARKS_APART:
-        return None
-    return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
 
 
 def _models(store: Store, venues: Iterable[str]) -> list[str]:

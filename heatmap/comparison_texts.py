@@ -156,6 +156,9 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "phantom_cluster": (
         "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
     ),
+    "heavy_cluster": (
+        "too much in one place: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
+    ),
     "missed_cluster": (
         "missed cluster: {share:percent0} of the truth's {side}s near {px:,.6g}, where it has {beside:percent}"
     ),

@@ -217,6 +217,13 @@ def test_a_reading_is_listed_and_then_forgotten(
     assert json.loads(run("index", "forget", "--json").stdout) == []
 
 
+def test_the_levels_of_a_map_are_no_history_of_marks(run: Run, tmp_path: Path) -> None:
+    path, rows = tmp_path / "map.csv", "57000,57100,5,0\n63000,63100,0,7\n".splitlines()
+    header = "time,mark,coin,low_px,high_px,long_usd,short_usd"
+    path.write_text("\n".join([header, *(f"2026-08-20T12:00:00Z,60000,BTC,{row}" for row in rows)]))
+    assert "liqtruth map import" in run("index", "import", str(path), code=2).stderr
+
+
 @pytest.mark.recorded
 def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded: Path) -> None:
     files = sorted(str(path) for path in recorded.rglob("*node_fills*") if path.is_file())

@@ -19,6 +19,7 @@ from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.text import price
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
@@ -28,6 +29,10 @@ FITTED_MODELS: Final = tuple(f"{venue}:{CALIBRATED}" for venue in ("binance", VE
 """Beside the others where a leverage model was fitted and the venue's series are stored."""
 BASELINES: Final = (MOVING_AVERAGE, CLIMATOLOGY, PERSISTENCE)
 """What stands beside the scores where it can be made: the first needs a venue's candles, the others exact maps."""
+
+
+MARKS_APART: Final = 3.0
+"""A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,9 @@ class Files:
             for path in paths
         ]
 
-    def maps(self, coin: str, truth: Heatmap) -> list[Heatmap]:
-        """As they are compared with this truth."""
-        found = self.read(coin)
-        return [shift(one, truth.mark_px) for one in found] if self.shift else found
+    def placed(self, found: Heatmap, truth: Heatmap) -> Heatmap:
+        """As it is compared with this truth."""
+        return shift(found, truth.mark_px) if self.shift else found
 
 
 NO_FILES: Final = Files()
@@ -73,17 +77,22 @@ def compare_stored(
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
     `truth` and `models` are `exact`, `VENUE:MODEL`, or the path of a map file. Raises `BadInput` for another
-    spelling and whatever the makers raise where data are missing. Without `models` and `files` they are
-    `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made. Baselines stand beside them where the data for
-    them are stored. With `windows` every model given as `VENUE:MODEL` is made for 24 h, 7 d and 30 d as well, to
-    tell which of them show a cluster.
+    spelling or a file of another coin, and whatever the makers raise where data are missing. Without `models` and
+    `files` they are `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made. Baselines stand beside them where
+    the data for them are stored. With `windows` every model given as `VENUE:MODEL` is made for 24 h, 7 d and 30 d as
+    well, to tell which of them show a cluster.
     """
     view = store.view()
     truth_map, crowd = _truth(view, coin, truth, at, window)
+    if truth_map.coin != coin:
+        raise BadInput(f"{truth_map.label} must be a map of {coin}: a map of {truth_map.coin}")
     moment = truth_map.as_of
     named = models or (() if files.paths else DEFAULT_MODELS)
-    maps = [make_map(view, coin, spec, moment, window) for spec in named]
-    maps += files.maps(coin, truth_map)
+    maps, read = [make_map(view, coin, spec, moment, window) for spec in named], files.read(coin)
+    for one in (*maps, *read):
+        if (why := of_another_coin(one, truth_map)) is not None:
+            raise BadInput(f"{one.label} must be a map of {truth_map.coin}: {why}")
+    maps += [files.placed(one, truth_map) for one in read]
     notes: Notes = ()
     if not (models or files.paths):
         fitted, notes = _fitted_maps(view, coin, moment, window)
@@ -100,6 +109,15 @@ def compare_stored(
         around=around,
         within_pct=within_pct,
     )
+
+
+def of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
+    """Why a file is no map of the truth's coin: it says so, or its mark is another coin's; null where it may be one."""
+    if given.coin != truth.coin:
+        return f"a map of {given.coin}"
+    if 1 / MARKS_APART < given.mark_px / truth.mark_px < MARKS_APART:
+        return None
+    return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
 
 
 def around_maps(

@@ -2,8 +2,9 @@
 
 Tried are: its sides exchanged, all distances from the mark multiplied (a leverage that is assumed too high puts
 liquidations too near by about as much), and all prices moved (a map of another moment, or centred on another price).
-Beside them single clusters: that only the map has, that it lacks, and that are one holder's. Nothing is said of a
-change that gains less than the truth's own noise, or less than what is not read of the truth could undo.
+Beside them single clusters: that only the map has, that it makes too large, that it lacks, and that are one
+holder's. Nothing is said of a change that gains less than the truth's own noise, or less than what is not read of the
+truth could undo.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,9 @@ LARGE_SHARE: Final = 0.10
 """Of its side: single clusters from here on are named."""
 MINOR: Final = 0.2
 """A cluster is a phantom where the truth has less than this part of its share within it."""
+HEAVY: Final = 2.0
+"""Times the truth's share, and `HEAVY_SHARE` more of its side: what a map has beyond both in one cluster is named."""
+HEAVY_SHARE: Final = 0.15
 ONE_HOLDER: Final = 0.5
 POINTS: Final = 500
 AS_IT_IS: Final = (1.0, 0.0)
@@ -217,6 +221,8 @@ def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> I
             holder = pair.truth.largest_holder_share
             code = "missed_holder" if holder is not None and holder >= ONE_HOLDER else "missed_cluster"
             yield from _alone(code, pair.side, pair.truth, truth, model)
+        elif pair.model is not None and pair.truth is not None:
+            yield from _too_heavy(pair.side, pair.model, pair.truth, model, truth)
 
 
 def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> Iterator[Note]:
@@ -228,6 +234,15 @@ def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> It
         values = {"side": side, "px": zone.peak_px, "share": zone.share_of_side, "beside": beside}
         held = {"holder": zone.largest_holder_share} if code == "missed_holder" else {}
         yield note(code, **values, **held)
+
+
+def _too_heavy(side: str, zone: Zone, wanted: Zone, model: Heatmap, truth: Heatmap) -> Iterator[Note]:
+    """Where both maps have a cluster, and the model puts far more of its side there than the truth can have."""
+    low = min(zone.low_px / model.mark_px, wanted.low_px / truth.mark_px)
+    high = max(zone.high_px / model.mark_px, wanted.high_px / truth.mark_px)
+    beside, unseen = _share_between(truth, side, low, high), _unseen(truth, side)
+    if zone.share_of_side >= max(HEAVY * beside, beside * (1 - unseen) + unseen + HEAVY_SHARE):
+        yield note("heavy_cluster", side=side, px=zone.peak_px, share=zone.share_of_side, beside=beside)
 
 
 def _unseen(truth: Heatmap, side: str) -> float:

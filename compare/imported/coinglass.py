@@ -25,9 +25,11 @@ from liqtruth.compare.imported.documents import (
     table,
 )
 from liqtruth.compare.imported.levels import Levels, buckets, span
-from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
+from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, listed, summed
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
+from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note
+from liqtruth.storage.files.coin_names import folded
 
 VENDOR: Final = "coinglass"
 AXES: Final = ("y_axis", "y", "priceLevels")
@@ -35,6 +37,10 @@ CELLS: Final = ("liquidation_leverage_data", "liq", "liquidationLeverageData")
 CANDLES: Final = ("price_candlesticks", "prices", "candlesticks")
 UPDATED: Final = ("update_time", "updateTime")
 LAST: Final = ("last_price", "lastPrice")
+ROUNDED: Final = 1e-3
+"""Relative, between prices of one candle."""
+WIDEST_BUCKET: Final = 0.1
+"""Of price: so far from the key of its bucket a level may lie."""
 PAIN: Final = ("symbol", "price", "long_max_pain_liq_price", "short_max_pain_liq_price")
 
 Body = Mapping[str, Any]
@@ -67,7 +73,7 @@ def read_heatmap(answer: Answer) -> MapsInFile:
     column = indices(cells[:, 0], max(len(candles), 1) if candles else 2**31, "candle", answer)
     amount = amounts(cells[:, 2], "amount of cell", answer)
     times = moments_of([row[0] for row in candles], "time of candle", answer) if candles else []
-    close = prices([row[4] for row in candles], "close of candle", answer) if candles else None
+    close = _closes(candles, answer) if candles else None
     low_px, high_px = buckets(axis)
     instrument = body.get("instrument") if isinstance(body.get("instrument"), dict) else body
     about = VendorMap(
@@ -88,6 +94,22 @@ def _candles(rows: Any, answer: Answer) -> list[Any]:
     if not isinstance(rows, list) or any(not isinstance(row, list) or len(row) < 5 for row in rows):
         raise answer.refuse("candles must be lists of a time and four prices")
     return rows
+
+
+def _closes(candles: list[Any], answer: Answer) -> FloatArray:
+    """What the prices closed at, which no candle has above its high or below its low."""
+    high, low, close = (
+        prices([row[at] for row in candles], f"{name} of candle", answer)
+        for at, name in ((2, "high"), (3, "low"), (4, "close"))
+    )
+    wrong = (close < low * (1 - ROUNDED)) | (close > high * (1 + ROUNDED))
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise answer.refuse(
+            f"close of candle {at + 1} must lie between its low and its high, {low[at]:,.10g} and {high[at]:,.10g}, "
+            f"got {close[at]:,.10g}"
+        )
+    return close
 
 
 def _coin(instrument: Body) -> str | None:
@@ -149,6 +171,7 @@ def is_by_exchange(body: Any) -> bool:
 def read_by_exchange(answer: Answer) -> MapsInFile:
     """One map per exchange, and their sum; exchanges without any level are named in a note of the sum."""
     body = answer.body if isinstance(answer.body, dict) else {"data": answer.body}
+    _check_one_coin(body["data"], answer)
     maps, empty = {}, []
     for at, row in enumerate(body["data"]):
         instrument = row["instrument"] if isinstance(row["instrument"], dict) else {}
@@ -166,6 +189,15 @@ def read_by_exchange(answer: Answer) -> MapsInFile:
     return MapsInFile.with_sum(summed(maps, venue=WHOLE, notes=notes), maps)
 
 
+def _check_one_coin(rows: list[Any], answer: Answer) -> None:
+    """Raises where exchanges have maps of several coins, whose sum would be none of any."""
+    found = [row["instrument"].get("baseAsset") for row in rows if isinstance(row["instrument"], dict)]
+    coins = [folded(one) for one in found if isinstance(one, str) and one]
+    names = {(one.coin, one.factor): one.given for one in coins}
+    if len(names) > 1:
+        raise answer.refuse(f"the coin must be one, got {listed(tuple(names.values()))}: make a file of each")
+
+
 def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str) -> VendorMap | None:
     """A map of prices as keys; null where it has no rows."""
     if not isinstance(rows, dict) or not all(isinstance(one, list) for one in rows.values()):
@@ -177,6 +209,7 @@ def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str
         raise answer.refuse("each level must be a list of a price, an amount and a leverage or null")
     keys = prices(list(rows), "price", answer)
     px = prices([row[0] for row in found], "price of level", answer)
+    _check_keys(keys, px, [len(one) for one in rows.values()], answer)
     amount = amounts([row[1] for row in found], "amount of level", answer)
     tiers = [row[2] for row in found]
     leverage = None
@@ -199,6 +232,17 @@ def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str
         mark_px=price_of(first_of(body, LAST), "last price", answer),
         leverages=_tiers_of(leverage),
     )
+
+
+def _check_keys(keys: FloatArray, px: FloatArray, count: list[int], answer: Answer) -> None:
+    """Raises where a level is not within the bucket that it stands under."""
+    off = np.abs(px / np.repeat(keys, count) - 1) > WIDEST_BUCKET
+    if off.any():
+        at = int(np.flatnonzero(off)[0])
+        raise answer.refuse(
+            f"level {at + 1} must lie near the price it stands under, {np.repeat(keys, count)[at]:,.10g}, "
+            f"got {px[at]:,.10g}"
+        )
 
 
 def _tiers_of(leverage: Any) -> tuple[float, ...]:

@@ -17,6 +17,10 @@ INSIDE: Final = 1e-9
 """Relative: so much above a price is the end of what holds it."""
 STEP: Final = 4_000_000
 """So many pairs of a level and a bin are worked on at once."""
+FARTHEST_MARK: Final = 2.0
+"""So many times above or below all prices of a map its mark is not."""
+ROUNDED: Final = 1e-3
+"""Relative, between a range that is stated and the levels at its ends."""
 LONG, SHORT, UNNAMED = 0, 1, -1
 
 
@@ -57,6 +61,29 @@ def buckets(centres: FloatArray) -> tuple[FloatArray, FloatArray]:
 def span(levels: Levels) -> tuple[float, float]:
     """Lowest and highest price; a level of the highest price alone lies within."""
     return float(levels.low_px.min()), float(max(levels.high_px.max(), levels.low_px.max() * (1 + INSIDE)))
+
+
+def misplaced(levels: Levels, mark_px: float, covers: tuple[float, float], most_beyond: float) -> str | None:
+    """What must hold and does not, of where amounts lie: the mark is in the unit of their prices, and no more than a
+    share of `most_beyond` is outside the stated range; null where both do, or where there are no amounts."""
+    held = levels.at(levels.amount > 0)
+    if not held.amount.size:
+        return None
+    lowest, highest = float(held.low_px.min()), float(held.high_px.max())
+    if not lowest / FARTHEST_MARK <= mark_px <= highest * FARTHEST_MARK:
+        return (
+            f"the mark must be near the prices of the map, {lowest:,.6g} to {highest:,.6g}, got {mark_px:,.6g}: are "
+            "both in one unit?"
+        )
+    middle = (held.low_px + held.high_px) / 2
+    beyond = (middle < covers[0] * (1 - ROUNDED)) | (middle > covers[1] * (1 + ROUNDED))
+    share = float(held.amount[beyond].sum() / held.amount.sum())
+    if covers[0] <= covers[1] and share <= most_beyond:
+        return None
+    return (
+        f"the range that is stated must hold the levels, got {covers[0]:,.6g} to {covers[1]:,.6g} and "
+        f"{100 * share:.0f} % of the amounts beyond it"
+    )
 
 
 def split(levels: Levels, mark_px: FloatArray | float) -> tuple[Levels, IntArray, FloatArray]:

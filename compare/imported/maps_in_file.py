@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,10 @@ from liqtruth.heatmap.notes import Notes, note
 
 SHOWN: Final = 8
 """So many names an error or a note spells out."""
+LONGEST_STEP: Final = timedelta(days=7)
+"""Between columns of a map over time."""
+LEAST_LATE: Final = timedelta(hours=1)
+"""So long after its last column, or two columns, a map may have been updated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +148,22 @@ class OverTime:
             raise self.answer.empty()
         if self.times and any(a >= b for a, b in zip(self.times, self.times[1:], strict=False)):
             raise self.answer.refuse("times of the columns must ascend")
+        self._check_updated()
         makers = {self._name(at): (lambda at=at: self._map(at, filled)) for at in filled}
         series = self._series if self.times and self.close_px is not None else None
         return MapsInFile(self.about.vendor, self.about.layout, makers, self._name(filled[-1]), series)
+
+    def _check_updated(self) -> None:
+        """Raises where the last column is not of the moment of updating: whose map it is would not be known."""
+        if self.updated is None or not self.times:
+            return
+        last = self.times[-1]
+        step = last - self.times[-2] if len(self.times) > 1 else LONGEST_STEP
+        if not last - step <= self.updated <= last + max(2 * step, LEAST_LATE):
+            raise self.answer.refuse(
+                f"the time of update must be that of the last column, {last:%Y-%m-%d %H:%M} UTC, "
+                f"got {self.updated:%Y-%m-%d %H:%M}"
+            )
 
     def _name(self, column: int) -> str:
         return f"{self.times[column]:%Y-%m-%dT%H:%M:%SZ}" if self.times else f"column {column}"

@@ -5,6 +5,7 @@ the same layout: what states no positions is a model. Ironflow values a position
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,8 @@ SAME_TOTAL: Final = 1e-3
 """Levels and a stated total this close are the same, rounded."""
 MOST_OF_TOTAL: Final = 1.1
 """Levels of more than so many times the stated total contradict it: one of both is not what it is taken for."""
+SAME_MOMENT: Final = timedelta(minutes=1)
+"""Two statements of a moment this close are one, rounded."""
 OLDEST_S: Final = 366 * 86_400.0
 """Of an answer; older ones are no answer of a map."""
 
@@ -87,7 +90,7 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
             (float(low_px[0]), float(high_px[-1])),
             coin=text_of(body, "coin", "symbol"),
             venue=HYPERLIQUID,
-            as_of=moment_of(body.get("snapshot_ts_ms") or body.get("snapshot_ts"), "snapshot_ts", answer),
+            as_of=_snapshot(answer),
             mark_px=price_of(body["mid_price"], "mid_price", answer),
             unit="usd",
             exact=True,
@@ -95,6 +98,17 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
             notes=notes,
         )
     )  # fmt: skip
+
+
+def _snapshot(answer: Answer) -> datetime | None:
+    """The moment, which is stated twice. Raises where they are two."""
+    stated = [moment_of(answer.body.get(f"snapshot_ts{end}"), "snapshot_ts", answer) for end in ("_ms", "")]
+    known = [one for one in stated if one is not None]
+    if len(known) > 1 and abs(known[0] - known[1]) > SAME_MOMENT:
+        raise answer.refuse(
+            f"snapshot_ts must be snapshot_ts_ms, {known[0]:%Y-%m-%d %H:%M:%S} UTC, got {known[1]:%Y-%m-%d %H:%M:%S}"
+        )
+    return known[0] if known else None
 
 
 def _share_of_total(in_levels: float, answer: Answer, names: Sequence[str] = SIDES) -> Notes:
@@ -106,9 +120,9 @@ def _share_of_total(in_levels: float, answer: Answer, names: Sequence[str] = SID
     total = float(amounts(totals, "total of the sides,", answer).sum())
     if in_levels > MOST_OF_TOTAL * total:
         raise answer.refuse(
-            f"the levels add up to {in_levels:,.0f}, more than the {total:,.0f} that is stated in all"
+            f"levels must hold no more than the total beside them, ${total:,.6g}, got ${in_levels:,.6g}"
         )
-    share = in_levels / total if total > 0 else 0.0
+    share = in_levels / total if total > 0 else 1.0
     return () if abs(share - 1) < SAME_TOTAL else (note("levels_of_total", share=share, usd=total),)
 
 

@@ -24,7 +24,7 @@ from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import counted, moment_of
+from liqtruth.heatmap.text import counted, expected_time, is_timely, moment_of
 from liqtruth.heatmap.writing import facts_of
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.content import PARQUET, read_content
@@ -269,6 +269,8 @@ def given_of(
         lines = picture.get("prices", {})
         picture = PictureGiven(**{**picture, "prices": tuple(dict(lines).items())})
     moment = None if as_of is None else moment_of(as_of)
+    if moment is not None and not is_timely(moment):
+        raise VendorMapRefused(f"the moment must be {expected_time()}, got {moment:%Y-%m-%d}: --as-of")
     return Given(coin, venue, mark, moment, mapping, picture=picture)
 
 
@@ -338,6 +340,8 @@ def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFi
                     f"--columns must be left out: it is a {layout.vendor} {layout.name}, no table"
                 )
             return layout.read(answer)
+        if answer is not None:
+            _check_one(answer)
     table = _table(content, path, columns)
     found = tables.read_table(table.rows, columns, str(path), table.beside)
     if not table.remarks:
@@ -345,6 +349,16 @@ def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFi
     repaired = tuple(note("text", text=remark) for remark in table.remarks)
     makers = {name: (lambda make=make: _noted(make(), repaired)) for name, make in found.makers.items()}
     return replace(found, makers=makers)
+
+
+def _check_one(answer: Answer) -> None:
+    """Raises for a list of several documents, as a scraping service exports of several coins."""
+    if isinstance(answer.body, list) and len(answer.body) > 1:
+        layout = next((one for one in LAYOUTS if one.recognise(answer.body[0])), None)
+        if layout is not None:
+            raise answer.refuse(
+                f"must hold one {layout.vendor} {layout.name}, got a list of {len(answer.body)}: make a file of each"
+            )
 
 
 def _table(content: bytes, path: Path, columns: Mapping[str, str]) -> TextTable:

@@ -18,7 +18,7 @@ from liqtruth.compare.imported.documents import Answer, amounts, ascending, floa
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
-from liqtruth.compare.imported.vendors import sides_of
+from liqtruth.compare.imported.vendors import SUM_FITS, sides_of
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note
 from liqtruth.storage.errors import TableRefused
@@ -92,9 +92,34 @@ def read_table(
                 f"must be a map: a known vendor's, or a table of price and usd; it has {shortened(rows.columns)}: "
                 "name them with --columns price=...,usd=..."
             )
+    columns = _of_one_kind(rows, columns, given, answer)
     if not ({"usd"} <= columns.keys() or {"long", "short"} & columns.keys()):
         return _wide(rows, columns, answer)
     return _long(rows, columns, answer, beside, given)
+
+
+def _of_one_kind(
+    rows: pl.DataFrame, columns: dict[str, str], given: Mapping[str, str], answer: Answer
+) -> dict[str, str]:
+    """Amounts of both sides, or of longs and shorts: what the user named goes first, and of a table that has both,
+    the sides, which must sum to the other. Raises where they do not."""
+    sides = {"long", "short"} & columns.keys()
+    if "usd" not in columns or not sides:
+        return columns
+    if "usd" in given:
+        return {name: theirs for name, theirs in columns.items() if name not in sides}
+    if not sides & given.keys():
+        total = _numbers(rows, columns["usd"], answer, empty=0.0)
+        added = sum(_numbers(rows, columns[side], answer, empty=0.0) for side in sides)
+        off = np.abs(added - total) > SUM_FITS * np.maximum(np.abs(total), 1.0)
+        if off.any():
+            at = int(np.flatnonzero(off)[0])
+            names = " and ".join(columns[side] for side in sorted(sides))
+            raise answer.refuse(
+                f"{columns['usd']} of row {at + 1} must be the sum of {names}, got {total[at]:,.6g}: name the amounts "
+                "with --columns"
+            )
+    return {name: theirs for name, theirs in columns.items() if name != "usd"}
 
 
 def _headed(rows: pl.DataFrame) -> pl.DataFrame:
@@ -295,7 +320,17 @@ def _times(names: Sequence[str], answer: Answer) -> list[datetime] | None:
         table = to_time(pl.DataFrame({"time": list(names)}), "time", Path(answer.place))
         return table["time"].to_list()
     except TableRefused:
+        if all(_is_date(name) for name in names):
+            raise  # moments that cannot be are no exchanges
         return None
+
+
+def _is_date(name: str) -> bool:
+    try:
+        datetime.fromisoformat(name.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _transposed(rows: pl.DataFrame, time: str, answer: Answer) -> tuple[pl.DataFrame, dict[str, str]]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import Answer, check_name
-from liqtruth.compare.imported.levels import LONG, SHORT, Levels, split, spread
+from liqtruth.compare.imported.levels import LONG, SHORT, Levels, misplaced, split, spread
 from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap, Origin
@@ -124,6 +124,9 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
     coin, factor = coin_of(found, given)
     levels = found.levels.times(1 / factor)
     mark_px, notes = mark_of(found, given, factor)
+    low_px, high_px = (one / factor for one in found.covers)
+    if (wrong_place := misplaced(levels, mark_px, (low_px, high_px), MOST_CONTRADICTED)) is not None:
+        raise found.answer.refuse(wrong_place)
     as_of, when = moment_given(found, given)
     if found.at_own_price:
         levels = replace(levels, amount=levels.amount * 2 * mark_px / (levels.low_px + levels.high_px))
@@ -144,7 +147,6 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
     tiers, which = _tiers(kept.leverage)
     breakdown = _breakdown(spread(kept, grid, which, max(len(tiers), 1)), tiers, grid)
     seen = [float(kept.amount[kept.sides == side].sum()) for side in (LONG, SHORT)]
-    low_px, high_px = (one / factor for one in found.covers)
     drawn = Heatmap.from_breakdown(
         breakdown,
         grid,
@@ -233,7 +235,7 @@ def mark_of(found: VendorMap, given: Given, factor: float = 1.0) -> tuple[float,
     """The price that splits sides: the file's, else the one that was given."""
     if found.mark_px is not None:
         mark_px = found.mark_px / factor
-        if given.mark_px is not None and abs(given.mark_px / mark_px - 1) > 1e-9:
+        if given.mark_px is not None and not abs(given.mark_px / mark_px - 1) <= 1e-9:
             raise found.answer.refuse(
                 f"the mark must be the file's own, {mark_px:,.10g}, got {given.mark_px:,.10g}: leave --mark out; "
                 "--shift moves a map to another mark"
@@ -301,6 +303,8 @@ def series_of(
     levels = Levels(
         columns.low_px[columns.level] / factor, columns.high_px[columns.level] / factor, columns.amount
     )
+    if (wrong_place := misplaced(levels, float(mark_px[-1]), (0.0, np.inf), MOST_CONTRADICTED)) is not None:
+        raise found.answer.refuse(wrong_place)
     grid = PriceGrid.around(float(mark_px[-1]), width_bps)
     kept, which, _ = split(levels, mark_px[columns.column])
     mass = spread(kept, grid, columns.column[which], len(columns.times), at_mark=False)

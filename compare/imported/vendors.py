@@ -167,6 +167,8 @@ def read_undertow(answer: Answer) -> MapsInFile:
     share = amounts([row.get("share") for row in rows], "share of cluster", answer)
     if not share.any():
         raise answer.empty()
+    if share.sum() > 1 + SUM_FITS:
+        raise answer.refuse(f"shares of clusters must sum to at most 1, got {share.sum():.6g}")
     levels = Levels(px, px, 100 * share)
     mark_px = price_of(body["ref_price"], "ref_price", answer)
     covers = span(levels)

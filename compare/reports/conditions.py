@@ -4,6 +4,7 @@ A figure that a gate bars, or that is undefined, is not known: a condition on it
 counts as one that holds.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,10 @@ def parse_condition(text: str) -> Condition:
     name = found[1].lower()
     if name not in FIGURES:
         raise BadInput(f"must be about one of {', '.join(FIGURES)}, got {found[1]!r}")
-    return Condition(name, found[2], float(found[3]))
+    limit = float(found[3])
+    if not math.isfinite(limit):
+        raise BadInput(f"must be about a finite number, got {text!r}")
+    return Condition(name, found[2], limit)
 
 
 def held(content: Content, conditions: Sequence[Condition], now: datetime) -> list[Held]:

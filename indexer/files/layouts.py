@@ -85,6 +85,9 @@ MARKET_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Our column to names in common use (compared in lower case)."""
 
+MAP_NAMES: Final = frozenset({"low_px", "high_px", "long_usd", "short_usd", "usd", "usd_value", "liq_usd"})
+"""Columns of a map's levels, in lower case: the mark beside them is that of one map and no market's history."""
+
 ALIASES: Final = {"liq_px": "liq_px_exchange", "addr": "address", "ts": "as_of", "notional": "notional_usd"}
 """Other spellings of our columns that `--columns` takes."""
 
@@ -178,6 +181,11 @@ def _found(
         return layout.kind, layout.name, {**layout.mapping(header), **mapped}
     markets = _by_common_names(header, MARKET_NAMES, mapped)
     if "address" not in positions and {"as_of", "coin", "mark_px"} <= {**markets, **constants}.keys():
+        if not mapped and MAP_NAMES & {name.strip().lower() for name in header}:
+            raise ImportRefused(
+                f"{place}: must be a table of positions or marks, got a map: `liqtruth map import FILE` shows it, "
+                "`check` and `compare` take it with --map"
+            )
         return "markets", named, markets
     raise ImportRefused(
         f"{place}: not a table of positions or marks: no column for {' or '.join(lacking)}; it has "

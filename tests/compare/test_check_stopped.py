@@ -35,6 +35,20 @@ check.make_map = slowly(check.make_map)
 main()
 """
 """The program with models that take three seconds each."""
+SLOW_ANSWER = """
+import sys, time
+from liqtruth.compare.divergence import divergence
+from liqtruth.cli import main
+
+def slowly(found):
+    sys.stderr.write("answering\\n"); sys.stderr.flush()
+    time.sleep(1)
+    return to_json(found)
+
+to_json, divergence.to_json = divergence.to_json, slowly
+main()
+"""
+"""The program with an answer that takes a second to be written."""
 
 
 def started(
@@ -106,6 +120,25 @@ def test_stopped_while_models_are_made(
         assert "stopped before binance:tiers" in err
     else:
         assert out == ""
+
+
+@pytest.mark.parametrize("signum", BOTH, ids=lambda one: one.name)
+def test_stopped_while_the_answer_is_written(
+    signum: signal.Signals, served: SandboxServer, tmp_path: Path
+) -> None:
+    """Nothing is left to stop: the whole answer is given."""
+    (tmp_path / "map.json").write_text(json.dumps(layouts.coinank_by_leverage()))
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        endpoint = Endpoint(served.base_url, served.base_url, None)
+        gather(store, CheckPlan(["BTC"], venues=[], coverage=0.5), endpoint, Watching())
+    words = ["--offline", "--venue", "none", "--map", "map.json"]
+    process = started(tmp_path, *words, program=("-c", SLOW_ANSWER))
+    assert process.stderr is not None
+    while process.stderr.readline() not in ("answering\n", ""):
+        pass
+    process.send_signal(signum)
+    out, _ = ended(process, 0)
+    assert json.loads(out)["coin"] == "BTC"
 
 
 def test_stopped_while_series_are_fetched(served: SandboxServer, tmp_path: Path) -> None:

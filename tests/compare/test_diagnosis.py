@@ -84,14 +84,19 @@ def test_a_phantom_and_a_missed_cluster_are_named_with_their_places() -> None:
     assert missed.get("missed_holder", missed.get("missed_cluster"))["px"] == pytest.approx(130.0, rel=0.01)  # type: ignore[index]
 
 
+@pytest.mark.parametrize("away", [2.0, 5.0, 8.0, 12.0])
+def test_a_cluster_that_is_made_too_large_is_named_where_the_truth_has_a_small_one(away: float) -> None:
+    """What is planted among the truth's own clusters is paired with one of them and would go unnamed as `agreed`."""
+    total = sum(usd for _, _, usd in MANY)
+    planted = found(MANY, [*MANY, ("long", away, 0.3 * total)])["heavy_cluster"]
+    assert planted["px"] == pytest.approx(100 - away, rel=0.01)
+    assert planted["share"] > 2 * planted["beside"]  # type: ignore[operator]
+
+
 def test_a_right_map_has_nothing_wrong_whichever_draw_it_is() -> None:
-    """A hundred draws of the same population: at most five are said to be wrong by a change."""
-    named = [
-        bool(
-            found(MANY, crowd(seed, positions=900)).keys() & {"looks_mirrored", "looks_scaled", "looks_moved"}
-        )
-        for seed in range(100, 200)
-    ]
+    """A hundred draws of the same population: at most five are said to be wrong by a change, or in one cluster."""
+    wrong = {"looks_mirrored", "looks_scaled", "looks_moved", "heavy_cluster"}
+    named = [bool(found(MANY, crowd(seed, positions=900)).keys() & wrong) for seed in range(100, 200)]
     assert sum(named) <= 5
 
 

@@ -159,6 +159,8 @@ class TestConditions:
     def test_another_figure_is_refused_with_all_there_are(self) -> None:
         with pytest.raises(BadInput, match="'w2'") as refused:
             parse_condition("w2 > 5")
+        with pytest.raises(BadInput, match="finite"):
+            parse_condition("w1 > 1e999")
         assert all(name in str(refused.value) for name in FIGURES)
 
     def test_each_map_is_asked_and_the_truth_once(self, content: Content) -> None:

@@ -175,7 +175,7 @@ def test_max_pain_is_chosen_by_coin_and_its_sides_follow_the_price(tmp_path: Pat
 
 def test_all_columns_of_a_heatmap_make_a_series_whose_sides_follow_each_close(tmp_path: Path) -> None:
     candles = layouts.candles()
-    candles[0][4] = "58000"
+    candles[0][3] = candles[0][4] = "58000"
     document = layouts.coinglass_heatmap(price_candlesticks=candles)
     series = read_series(written(tmp_path, document), coin="BTC")
     assert series.source == "imported"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported.read import read_map
+from liqtruth.compare.imported.read import read_map, read_series
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
@@ -298,7 +298,7 @@ CELLS = layouts.cells()
         (layouts.coinglass_heatmap(liquidation_leverage_data={"a": 1}), "list of rows"),
         (layouts.coinglass_heatmap(y_axis=[0.0, *AXIS[1:]]), "above zero"),
         (layouts.coinglass_heatmap(y_axis=["x", *AXIS[1:]]), "must be a number"),
-        (layouts.coinglass_heatmap(price_candlesticks=[[AT_S, "a", "b", "c", "d"]] * 3), "close of candle"),
+        (layouts.coinglass_heatmap(price_candlesticks=[[AT_S, "a", "b", "c", "d"]] * 3), "of candle"),
         (layouts.coinglass_heatmap(price_candlesticks=[1, 2, 3]), "candles"),
         (layouts.coinglass_heatmap(price_candlesticks=layouts.candles()[::-1]), "ascend"),
         (layouts.coinank_by_leverage(x25=[1.0]), "x25 must have an amount for each of 41 prices, got 1"),
@@ -397,3 +397,70 @@ def test_a_name_that_a_terminal_or_a_table_cannot_show_is_refused(tmp_path: Path
             read_map(written(tmp_path, document), coin="BTC")
         assert len(str(refused.value)) <= 300
         assert str(refused.value).isprintable()
+
+
+def by_exchange(**changed: Any) -> dict[str, Any]:
+    document = layouts.coinglass_site_by_exchange()
+    document["data"].update(changed)
+    return document
+
+
+def of_two_markets(second: str) -> dict[str, Any]:
+    document = layouts.coinglass_site_by_exchange()
+    document["data"]["data"][1]["instrument"]["baseAsset"] = second
+    return document
+
+
+CLOSED_ABOVE_ITS_HIGH = [*layouts.candles()[:2], [AT_S, "60000", "60010", "59980", "61000", "1"]]
+A_DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        (of_two_markets("ETH"), "BTC, ETH"),
+        (of_two_markets("1000BTC"), "1000BTC"),
+        (by_exchange(rangeLow=66_000, rangeHigh=54_000), "the range"),
+        (by_exchange(rangeLow=70_000, rangeHigh=90_000), "the range"),
+        (by_exchange(rangeLow=59_990, rangeHigh=60_010), "the range"),
+        (layouts.undertow(span_pct=0.1), "the range"),
+        (layouts.undertow(clusters=[{"price": 59_000.0, "share": 33.0}]), "at most 1"),
+        (by_exchange(lastPrice=60.0), "in one unit"),
+        (by_exchange(lastPrice=6e7), "in one unit"),
+        (layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS]), "in one unit"),
+        (layouts.coinglass_heatmap(price_candlesticks=CLOSED_ABOVE_ITS_HIGH), "close of candle 3"),
+        (layouts.coinglass_heatmap(update_time=AT_S * 1000 + 60 * A_DAY_MS), "time of update"),
+        (layouts.coinglass_heatmap(update_time=AT_S * 1000 - 60 * A_DAY_MS), "time of update"),
+        (layouts.oxarchive(total_long=1e6, total_short=1e6), "no more than the total"),
+        (layouts.oxarchive(snapshot_ts="2026-08-19T12:00:00Z"), "snapshot_ts_ms"),
+        ({"lastPrice": MARK, "liqMapV2": {"600": [[59_000, 5.0, None]]}}, "stands under, 600"),
+        (layouts.scraped_heatmap() + layouts.scraped_heatmap(symbol="ETH"), "a list of 2"),
+        (b"price,usd,long_usd,short_usd\n57000,5,1,1\n63000,7,1,1\n", "the sum of long_usd and short_usd"),
+        (layouts.oxarchive(total_long=0, total_short=0), "no more than the total"),
+        (b"price,2031-08-20T12:00Z,2031-08-20T13:00Z\n57000,5,1\n63000,7,2\n", "from 2020 to now"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(document: Any, named: str, tmp_path: Path) -> None:
+    """Of two statements that cannot both be true neither is chosen."""
+    assert named in refused(tmp_path, document, mark=MARK if isinstance(document, bytes) else None)
+
+
+@pytest.mark.parametrize("mark", [float("nan"), 60.0, 6e7])
+def test_a_price_that_is_no_price_of_the_map_is_refused(mark: float, tmp_path: Path) -> None:
+    for document in (layouts.coinglass_map_documented(), layouts.coinglass_site_map()):
+        assert "mark must" in refused(tmp_path, document, mark=mark)
+
+
+def test_a_table_of_sides_and_their_sum_has_the_sides(tmp_path: Path) -> None:
+    """The column that is taken for the sum may be another number: what the user names goes first."""
+    agreeing = b"price,usd,long_usd,short_usd\n57000,5,5,0\n63000,7,0,7\n"
+    other = b"price,volume,long_usd,short_usd\n57000,900,5,0\n63000,900,0,7\n"
+    for content, columns in ((agreeing, None), (other, "long=long_usd,short=short_usd")):
+        found = read_map(written(tmp_path, content, "m.csv"), coin="BTC", mark=MARK, columns=columns)
+        assert (found.long_usd.sum(), found.short_usd.sum()) == (5.0, 7.0)
+
+
+def test_a_series_in_another_unit_than_its_prices_is_refused(tmp_path: Path) -> None:
+    document = layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS])
+    with pytest.raises(VendorMapRefused, match="in one unit"):
+        read_series(written(tmp_path, document), coin="BTC")
