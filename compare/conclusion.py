@@ -150,7 +150,7 @@ def concluded(
         why = next((f"{model.label}: {model.undefined}" for model in free if model.undefined), None)
         code: Code = "none_scored" if free else "none_ranked"
         return Conclusion(code, layer, effective=effective, undefined=why, barred=silenced)
-    best = max(scored, key=lambda model: model.skill or 0.0)
+    best = max(scored, key=lambda model: round(model.skill or 0.0, 2))  # of equals, the first that was given
     beats = (best.skill or 0.0) > SAME_SKILL
     at = [model.turned_at for model in ((best,) if beats else scored) if model.turned_at is not None]
     found: Code = "none_beats_mark" if not beats else "by_chance" if best.lucky else "nearest"

@@ -43,10 +43,10 @@ class Placed:
 
 
 def ranking_of(models: Sequence[Scored]) -> tuple[Placed, ...]:
-    """Those that are ranked by how near they are, then the others as they were given."""
+    """Those that are ranked by how near they are, equals as they were given, then the others."""
     said = [(one, _says(one)) for one in models]
     ranked = [pair for pair in said if pair[1] in ("better", "no_better", "worse", "by_chance")]
-    ranked.sort(key=lambda pair: pair[0].off_pct or 0.0)
+    ranked.sort(key=lambda pair: round(pair[0].off_pct or 0.0, 1))
     others = [pair for pair in said if pair not in ranked]
     return tuple(
         Placed(

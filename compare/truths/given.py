@@ -50,7 +50,8 @@ def fit_to_bands(
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
 ) -> Calibrated:
-    """A model fitted on all rows of the files, see `band_fit.fit_bands`: in leverage alone, so drawn to published figures."""
+    """A model fitted on all rows of the files, see `band_fit.fit_bands`: in leverage alone, and so drawn to published
+    figures."""
     prior, rows = leverage_model_named(PRIOR), pl.concat([read_bands(file) for file in files])
     samples, refused = band_samples(store, rows, coins, prior, limits=limits, aggregates=aggregates)
     return fit_bands(samples, prior, name, refused=refused, seed=seed)
