@@ -56,7 +56,7 @@ def test_a_map_from_a_file_may_be_truth_or_model(exchange: ExchangeRead, tmp_pat
         ("binance:magic", UnknownChoice, "'magic'"),
         ("nowhere.json", BadInput, r"nowhere\.json"),
         ("binance:tiers", NothingStored, "liqtruth feed"),
-        ("exact", (NothingStored, UnknownCoin), "liqtruth index"),
+        ("exact", (NothingStored, UnknownCoin), "liqtruth check"),
     ],
 )
 def test_a_map_that_cannot_be_made_gives_the_reason(

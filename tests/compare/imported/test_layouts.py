@@ -312,7 +312,7 @@ def test_positions_that_liquidvision_has_read_are_exact_and_their_venue_must_be_
 
 
 def test_levels_of_far_more_than_the_provider_states_in_all_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(VendorMapRefused, match="levels add up to"):
+    with pytest.raises(VendorMapRefused, match="levels must hold no more than"):
         read_map(written(tmp_path, layouts.oxarchive(total_long=1.0, total_short=1.0)), coin="BTC")
 
 
