@@ -50,7 +50,7 @@ def test_a_bad_value_is_named(run: Run, words: list[str], code: int, part: str) 
 
 
 def test_an_empty_data_directory_says_what_to_run_first(run: Run) -> None:
-    assert "liqtruth index" in one_line(run("map", "exact", "BTC", code=1))
+    assert "liqtruth check" in one_line(run("map", "exact", "BTC", code=1))
     assert "liqtruth feed" in one_line(run("map", "model", "BTC", code=1))
 
 
@@ -81,7 +81,7 @@ def test_an_exchange_is_swept_fetched_and_drawn(
     listed.write_text("\n".join(addresses(small_market)))
     sweep = ["index", "sweep", "--addresses", str(listed), "--base-url", served.base_url]
     assert "600 accounts" in run(*sweep, "--dry").stdout
-    assert "liqtruth index" in one_line(run("map", "exact", "BTC", code=1)), "a dry run stores nothing"
+    assert "liqtruth check" in one_line(run("map", "exact", "BTC", code=1)), "a dry run stores nothing"
     swept = json.loads(run(*sweep, "--weight-per-minute", "0", "--json").stdout)
     assert (swept["accounts"], swept["failed"]) == (600, {})
     assert set(swept["statuses"]) == {"agree", "never"}

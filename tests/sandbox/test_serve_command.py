@@ -43,7 +43,7 @@ def test_it_serves_the_venues_that_were_asked_for() -> None:
         assert process.stderr.readline().startswith("a synthetic exchange of 20 accounts and 2 days")
         lines = announced(process)
         assert "synthetic" in lines[0]
-        url = next(line for line in lines if "Bybit" in line or "bybit" in line).split()[1]
+        url = next(line for line in lines if line.split()[0] == "bybit:").split()[1]
         assert httpx.get(f"{url}/v5/market/time").json()["retCode"] == 0
         assert httpx.get(f"{url}/api/v5/public/time").json()["code"] == "0"
         assert httpx.get(f"{url}/fapi/v1/time").status_code == 404
