@@ -15,7 +15,9 @@ from liqtruth.commands.options import (
     Concurrency,
     Days,
     Evm,
+    EvmOptions,
     Exchange,
+    ExchangeOptions,
     MapFiles,
     Picture,
     Range,
@@ -29,10 +31,13 @@ from liqtruth.commands.terminal import print_view, say, text_console
 from liqtruth.commands.values import split_names
 
 if TYPE_CHECKING:
-    from liqtruth.compare.check import Checked, Watching
+    from liqtruth.compare.check import Checked, CheckPlan
+    from liqtruth.compare.gather import Watching
     from liqtruth.estimator.feeds.fetch import FetchReport
     from liqtruth.indexer.discovery.find import Discovery
     from liqtruth.indexer.sweep.report import Sight
+    from liqtruth.storage.net.stops import Stop
+    from liqtruth.storage.store import Store
 
 PAGE: Final = "check.html"
 STEP_S: Final = 10.0
@@ -91,10 +96,8 @@ def check(
     read or modelled its exit code is 3, a second Ctrl-C ends it without an answer (130). What it read stays: the next
     check of the same hour takes seconds.
     """
-    from liqtruth.compare.check import CheckPlan, Gathered, check_coin, gather
+    from liqtruth.compare.check import CheckPlan, check_coin
     from liqtruth.heatmap.errors import MissingData, PartlyRead, SourceUnreachable
-    from liqtruth.indexer.discovery.find import stats_host
-    from liqtruth.indexer.sweep.largest import Endpoint
     from liqtruth.storage.net.stops import on_signal
 
     plan = CheckPlan(
@@ -111,36 +114,53 @@ def check(
         picture=picture.given(given.maps or ()),
         within_pct=float(within_pct),
     )
-    endpoint = Endpoint(
-        exchange.url,
-        stats_url or stats_host(exchange.base_url),
-        exchange.budget,
-        concurrency,
-        evm=None if offline else evm.endpoint(exchange),
-    )
     with on_signal() as stop:
         with opened_store() as store:
-            gathered = Gathered()
-            if not offline:
-                with watched() as watching:
-                    gathered = gather(store, plan, endpoint, watching, stop)
-            for line in gathered.describe():
-                say(line, err=True)
+            asked = (exchange, stats_url, concurrency, evm)
+            failed = [] if offline else read_first(store, plan, stop, *asked)
             checked, missing = [], list[MissingData]()
             for coin in plan.coins:
                 try:
                     checked.append(check_coin(store, plan, coin, stop))
                 except MissingData as error:
                     missing.append(error)
-        if not checked and not gathered.failed:
+        if not checked and not failed:
             raise missing[0]
-        lacking = [*gathered.failed, *map(str, missing)]
+        lacking = [*failed, *map(str, missing)]
         if not checked:
             raise SourceUnreachable(first_of(lacking))
         lacking += [f"stopped before {', '.join(one.unmade)} of {one.coin}" for one in checked if one.unmade]
         answer(checked, out)
     if lacking:
         raise PartlyRead(f"not all could be read: {first_of(lacking)}")
+
+
+def read_first(
+    store: "Store",
+    plan: "CheckPlan",
+    stop: "Stop",
+    exchange: ExchangeOptions,
+    stats_url: str | None,
+    concurrency: int,
+    evm: EvmOptions,
+) -> list[str]:
+    """Read what the plan needs, and say what came; why something did not."""
+    from liqtruth.compare.gather import gather
+    from liqtruth.indexer.discovery.find import stats_host
+    from liqtruth.indexer.sweep.largest import Endpoint
+
+    endpoint = Endpoint(
+        exchange.url,
+        stats_url or stats_host(exchange.base_url),
+        exchange.budget,
+        concurrency,
+        evm=evm.endpoint(exchange),
+    )
+    with watched() as watching:
+        gathered = gather(store, plan, endpoint, watching, stop)
+    for line in gathered.describe():
+        say(line, err=True)
+    return gathered.failed
 
 
 def first_of(reasons: "Sequence[str]") -> str:
@@ -191,7 +211,7 @@ def watched() -> "Iterator[Watching]":
     """Shows on stderr whom it found, how much is seen so far, and which series came."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from liqtruth.compare.check import Watching
+    from liqtruth.compare.gather import Watching
 
     console = text_console(err=True)
     columns = (

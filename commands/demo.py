@@ -72,7 +72,8 @@ def earlier_days(days: int) -> list[int]:
 
 def read_wire(store: "Store", market: Any, coin: str, directory: Path) -> "CheckPlan":
     """As `liqtruth check` does: every account as it stands at the last moment, and the other venue's series."""
-    from liqtruth.compare.check import CheckPlan, gather
+    from liqtruth.compare.check import CheckPlan
+    from liqtruth.compare.gather import gather
     from liqtruth.indexer.sweep.largest import Endpoint
     from liqtruth.sandbox.server import serving_in_thread
     from liqtruth.sandbox.truth import addresses

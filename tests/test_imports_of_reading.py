@@ -60,6 +60,7 @@ def stored(served: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> P
         ("index positions --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
         ("feed status --json", NEVER | WIRE | WORKERS | MODELS),
         ("compare BTC --model binance:tiers --json", NEVER | WIRE | WORKERS),
+        ("check BTC --offline --venue binance --json", NEVER | WIRE | WORKERS),
     ],
 )
 def test_a_command_that_reads_loads_no_library_of_others(stored: Path, line: str, unused: set[str]) -> None:

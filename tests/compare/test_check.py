@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
+from liqtruth.compare.check import CheckPlan, check_coin
 from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.errors import VendorMapRefused
+from liqtruth.compare.gather import Gathered, Watching, gather
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import write_map
@@ -95,7 +96,9 @@ def test_a_row_of_a_vendors_file_is_checked_like_any_map(
     with pytest.raises(VendorMapRefused, match="--mark"):
         check_coin(store, CheckPlan(**{**vars(plan), "maps": unpriced}), "BTC")
     moved = CheckPlan(**{**vars(plan), "maps": unpriced, "mark_px": layouts.MARK, "shift": True})
-    with pytest.raises(BadInput, match="nothing is known around"):  # the file ends far from this market's mark
+    with pytest.raises(
+        BadInput, match="nothing is known around"
+    ):  # the file ends far from this market's mark
         check_coin(store, moved, "BTC")
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from liqtruth.compare import check
-from liqtruth.compare.check import CheckPlan, Gathered, Watching, check_coin, gather
+from liqtruth.compare import gather as gathering
+from liqtruth.compare.check import CheckPlan, check_coin
 from liqtruth.compare.errors import VendorMapRefused
+from liqtruth.compare.gather import Gathered, Watching, gather
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import write_map
 from liqtruth.heatmap.heatmap import Heatmap
@@ -124,10 +125,10 @@ def test_a_leaderboard_that_never_comes_leaves_time_for_those_who_are_known(
 def test_an_interrupt_while_series_are_waited_for_ends_the_wait(
     store: Store, served: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "fetching", hanging)
+    monkeypatch.setattr(gathering, "fetching", hanging)
     plan = CheckPlan(coins=["BTC"], venues=["binance"], within_s=60.0, coverage=0.15)
     timer = threading.Timer(0.0, os.kill, (os.getpid(), signal.SIGINT))
-    real = check.read_largest
+    real = gathering.read_largest
 
     async def then_interrupted(*args: Any, **more: Any) -> Any:
         report = await real(*args, **more)
@@ -135,7 +136,7 @@ def test_an_interrupt_while_series_are_waited_for_ends_the_wait(
         timer.start()
         return report
 
-    monkeypatch.setattr(check, "read_largest", then_interrupted)
+    monkeypatch.setattr(gathering, "read_largest", then_interrupted)
     began_s = time.monotonic()
     read = gathered(store, served, plan)
     assert time.monotonic() - began_s < 30

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.check import CheckPlan, Watching, check_coin, gather
+from liqtruth.compare.check import CheckPlan, check_coin
 from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.gather import Watching, gather
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.largest import Endpoint
 from liqtruth.sandbox.server import SandboxServer
